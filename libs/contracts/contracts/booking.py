@@ -1,0 +1,130 @@
+"""What booking says. The booking's id is the id of the hold that it began with."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.envelope import Event
+from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat, Seats, Shape
+
+
+class Ticket(Shape):
+    """One admission. `qr` is the signed text that the door reads."""
+
+    ticket_id: Id
+    seat: Seat
+    ticket_type: Code
+    amount: Amount
+    qr: str
+
+
+class Screening(Shape):
+    """The showtime as it is printed on a ticket."""
+
+    showtime_id: Id
+    movie_title: str
+    certificate: str
+    theater_name: str
+    auditorium_name: str
+    format: str
+    language: str
+    starts_at: Moment
+    ends_at: Moment
+    time_zone: str
+
+
+class PaymentRequested(Event, type="booking.payment_requested.v1", subject="booking_id"):
+    """A checkout: the price is final, the seats must be kept until `payment_deadline_at`."""
+
+    booking_id: Id
+    showtime_id: Id
+    seats: Seats
+    holder: Holder
+    email: str
+    reference: str
+    amount: Amount
+    currency: Currency
+    payment_deadline_at: Moment
+
+
+class PaymentCancelRequested(Event, type="booking.payment_cancel_requested.v1", subject="booking_id"):
+    """Take no money for this booking, now or later."""
+
+    booking_id: Id
+    reason: Literal["cancelled", "deadline", "seats_released"]
+
+
+class BookingPaid(Event, type="booking.paid.v1", subject="booking_id"):
+    """The money is there: turn the hold into a sale."""
+
+    booking_id: Id
+    showtime_id: Id
+    seats: Seats
+    holder: Holder
+
+
+class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id"):
+    """Paid, sold, tickets issued."""
+
+    booking_id: Id
+    reference: str
+    holder: Holder
+    email: str
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening
+    tickets: Annotated[list[Ticket], Field(min_length=1, max_length=10)]
+    amount: Amount
+    currency: Currency
+    replaces: Id | None = None
+
+
+class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
+    """No money came in time."""
+
+    booking_id: Id
+    showtime_id: Id
+    seats: Seats
+    holder: Holder
+
+
+class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id"):
+    """Given up before it was paid, or taken back after. Its seats can be sold again."""
+
+    booking_id: Id
+    showtime_id: Id
+    seats: Seats
+    holder: Holder
+    email: str | None = None
+    reason: Literal["by_customer", "by_staff", "showtime_cancelled", "refunded_at_provider"]
+
+
+class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id"):
+    """Replaced by another confirmed booking; its seats can be sold again."""
+
+    booking_id: Id
+    showtime_id: Id
+    seats: Seats
+    holder: Holder
+    replaced_by: Id
+
+
+class RefundRequested(Event, type="booking.refund_requested.v1", subject="booking_id"):
+    """Give this money back. `refund_id` makes a repeated request harmless."""
+
+    booking_id: Id
+    refund_id: Id
+    amount: Amount
+    currency: Currency
+    reason: Literal["seats_lost", "cancelled", "showtime_cancelled", "exchange_difference"]
+
+
+class BookingRefunded(Event, type="booking.refunded.v1", subject="booking_id"):
+    """The money is on its way back."""
+
+    booking_id: Id
+    holder: Holder
+    email: str | None = None
+    reference: str
+    amount: Amount
+    currency: Currency

@@ -1,0 +1,82 @@
+"""What catalog says."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contracts.envelope import Event
+from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
+
+
+class PlacedSeat(Seat):
+    """A seat on the grid: `x` grows to the right, `y` away from the screen; half steps are allowed."""
+
+    x: float
+    y: float
+
+
+class Price(Shape):
+    """What one ticket type costs in one seat category, taxes and fees included."""
+
+    category: Code
+    ticket_type: Code
+    amount: Amount
+
+
+class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id"):
+    """A film can be found."""
+
+    movie_id: Id
+    title: str
+    runtime_minutes: int
+    certificate: str
+
+
+class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subject="layout_id"):
+    """A version of an auditorium's seats. It never changes; a refit is a new layout."""
+
+    layout_id: Id
+    auditorium_id: Id
+    columns: float
+    rows: float
+    seats: Annotated[list[PlacedSeat], Field(min_length=1, max_length=2000)]
+
+
+class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="showtime_id"):
+    """A film is shown, with everything that selling it takes."""
+
+    showtime_id: Id
+    movie_id: Id
+    movie_title: str
+    theater_id: Id
+    theater_name: str
+    auditorium_id: Id
+    auditorium_name: str
+    layout_id: Id
+    time_zone: str
+    starts_at: Moment
+    ends_at: Moment
+    sales_open_at: Moment
+    sales_close_at: Moment
+    format: str
+    language: str
+    certificate: str
+    currency: Currency
+    prices: Annotated[list[Price], Field(min_length=1)]
+
+
+class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):
+    """A showtime starts at another time; seats and prices stay."""
+
+    showtime_id: Id
+    starts_at: Moment
+    ends_at: Moment
+    sales_open_at: Moment
+    sales_close_at: Moment
+
+
+class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="showtime_id"):
+    """A showtime will not take place: every ticket is refunded, fee included."""
+
+    showtime_id: Id
+    reason: Literal["technical", "low_demand", "distributor", "other"]

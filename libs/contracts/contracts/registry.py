@@ -1,0 +1,32 @@
+"""Every event type and the model that describes it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contracts.envelope import Event
+
+SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
+SPEAKERS = ("identity", "catalog", "inventory", "booking", "payment")
+
+_events: dict[str, type[Event]] = {}
+
+
+def register(event_type: str, model: type[Event]) -> None:
+    """Enter a model under its wire type. Raises ValueError when two models claim one type."""
+    if _events.setdefault(event_type, model) is not model:
+        raise ValueError(f"{event_type} is registered twice")
+
+
+def events() -> dict[str, type[Event]]:
+    """All events by wire type, in the order of the services."""
+    for speaker in SPEAKERS:
+        import_module(f"contracts.{speaker}")
+    return dict(_events)
+
+
+def model_of(event_type: str) -> type[Event] | None:
+    """The model of a wire type; None for a type that this release does not know."""
+    return _events.get(event_type) or events().get(event_type)

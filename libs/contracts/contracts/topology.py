@@ -1,0 +1,94 @@
+"""Who hears what. Services declare their queues from this table; nothing else binds to the exchange."""
+
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExchanged,
+    BookingExpired,
+    BookingPaid,
+    BookingRefunded,
+    PaymentCancelRequested,
+    PaymentRequested,
+    RefundRequested,
+)
+from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.envelope import Event
+from contracts.inventory import (
+    HoldChanged,
+    SaleRejected,
+    SeatsBlocked,
+    SeatsHeld,
+    SeatsReleased,
+    SeatsSold,
+    SeatsUnblocked,
+)
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+
+EXCHANGE = "usher.events"
+
+SEAT_EVENTS = (SeatsHeld, HoldChanged, SeatsReleased, SeatsSold, SeatsBlocked, SeatsUnblocked)
+BOOKING_STATES = (
+    PaymentRequested,
+    BookingPaid,
+    BookingConfirmed,
+    BookingExpired,
+    BookingCancelled,
+    BookingExchanged,
+    BookingRefunded,
+)
+
+HEARS: dict[str, tuple[type[Event], ...]] = {
+    "inventory": (
+        SeatLayoutPublished,
+        ShowtimeScheduled,
+        ShowtimeRescheduled,
+        ShowtimeCancelled,
+        PaymentRequested,
+        BookingPaid,
+        BookingExpired,
+        BookingCancelled,
+        BookingExchanged,
+    ),
+    "booking": (
+        ShowtimeScheduled,
+        ShowtimeRescheduled,
+        ShowtimeCancelled,
+        SeatsHeld,
+        HoldChanged,
+        SeatsReleased,
+        SeatsSold,
+        SaleRejected,
+        PaymentSucceeded,
+        PaymentFailed,
+        PaymentCancelled,
+        PaymentRefunded,
+        BookingConfirmed,
+    ),
+    "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested),
+    "notifier": (BookingConfirmed,),
+    "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
+}
+"""A durable queue per service: each event reaches one of its replicas."""
+
+WATCHES: dict[str, tuple[type[Event], ...]] = {
+    "realtime": (*SEAT_EVENTS, ShowtimeCancelled, *BOOKING_STATES),
+}
+"""A queue of its own for each replica, gone with it: live display only, nothing may depend on it."""
+
+
+def queue_name(service: str) -> str:
+    """The durable queue of a service."""
+    return f"{service}.events"
+
+
+def dead_letter_queue_name(service: str) -> str:
+    """Where a service's events go that it cannot handle."""
+    return f"{service}.events.dead"
+
+
+def is_heard(event_type: str) -> bool:
+    """Whether some durable queue is bound to the type, so that losing it would be a fault."""
+    return event_type in _HEARD
+
+
+_HEARD = frozenset(event.type for events in HEARS.values() for event in events)
