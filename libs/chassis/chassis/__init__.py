@@ -1,0 +1,1 @@
+"""How an Usher service runs. It knows nothing about cinema."""

@@ -1,0 +1,125 @@
+"""The app factory: everything that a service is, put together in one place."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import structlog
+from beanie import Document
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pymongo.errors import PyMongoError
+
+from chassis import broker, idempotency, mongo, problems, telemetry
+from chassis.auth import KeySource, Verifier, published_at
+from chassis.edge import Edge
+from chassis.jobs import Job, Scheduler
+from chassis.messaging import Consumer, Reactions, Watcher
+from chassis.outbox import Aggregate, Relay
+from chassis.settings import ServiceSettings
+
+log = structlog.get_logger()
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+def create_service(
+    settings: ServiceSettings,
+    *,
+    routers: Sequence[APIRouter] = (),
+    documents: Sequence[type[Document]] = (),
+    reactions: Reactions | None = None,
+    watchers: Reactions | None = None,
+    jobs: Sequence[Job] = (),
+    lifespans: Sequence[Lifespan] = (),
+    keys: KeySource | None = None,
+) -> FastAPI:
+    """A FastAPI app that runs one service.
+
+    `lifespans` are opened with the settings, after MongoDB and before the first event and request, and closed last.
+    `keys` gives the JWKS document; without it the settings' `jwks_url` is asked.
+    """
+    telemetry.configure_logging(settings.service, settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if tracing := telemetry.configure_tracing(settings.service):
+                stack.callback(tracing.shutdown)
+            client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
+            app.state.verifier = Verifier(settings, keys or published_at(settings.jwks_url, client))
+            database = await stack.enter_async_context(mongo.connected(settings, documents))
+            app.state.database = database
+            app.state.idempotency_keys = database.idempotency_keys
+            await database.idempotency_keys.create_indexes([idempotency.INDEX])
+            for opened in lifespans:
+                await stack.enter_async_context(opened(settings))
+            app.state.broker = rabbit = await stack.enter_async_context(broker.connected(settings))
+            aggregates = [document for document in documents if issubclass(document, Aggregate)]
+            relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
+            sweep = [Job("sweep_outbox", every=1.0, run=relay.sweep)] if aggregates else []
+            await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
+            if watchers:
+                await stack.enter_async_context(Watcher(rabbit, settings.service, watchers))
+            app.state.consumer = None
+            if reactions:
+                consumer = Consumer(rabbit, settings.service, reactions, settings.consumer_concurrency)
+                app.state.consumer = await stack.enter_async_context(consumer)
+            log.info("service_started")
+            yield
+            log.info("service_stopping")
+
+    app = FastAPI(title=f"Usher {settings.service}", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(_operations)
+    problems.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(idempotency.Idempotency)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_credentials=True,
+            expose_headers=["X-Correlation-Id", "Idempotent-Replayed", "Retry-After", "ETag"],
+        )
+    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+_operations = APIRouter(include_in_schema=False)
+
+
+@_operations.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@_operations.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """200 when MongoDB answers, RabbitMQ is connected and the consumer is fed; else 503 and what is missing."""
+    state = request.app.state
+    checks = {"mongodb": await _answers(state.database), "rabbitmq": state.broker.is_connected}
+    if state.consumer is not None:
+        checks["consumer"] = await state.consumer.is_consuming()
+    return JSONResponse(checks, 200 if all(checks.values()) else 503)
+
+
+async def _answers(database: mongo.Database) -> bool:
+    try:
+        await database.command("ping")
+    except PyMongoError as error:
+        log.warning("mongodb_unreachable", reason=type(error).__name__)
+        return False
+    return True
+
+
+@_operations.get("/metrics")
+async def metrics() -> Response:
+    """Prometheus text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,176 @@
+"""Who is calling: EdDSA access tokens checked against identity's published keys, and guests' secrets.
+
+Unauthenticated (chassis.problems)
+└── TokenInvalid    401
+Forbidden (chassis.problems)
+"""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import httpx
+import jwt
+from contracts.errors import Problem
+from contracts.types import Holder
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+from chassis.problems import Forbidden, Unauthenticated
+from chassis.secrets import hash_secret
+from chassis.settings import ServiceSettings
+
+KeySource = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class TokenInvalid(Unauthenticated):
+    code, title = "token_invalid", "The access token is not valid any more. Please sign in again."
+
+
+class KeysUnavailable(Problem):
+    code, status, title = "keys_unavailable", 503, "Signing in cannot be checked right now. Please try again."
+
+
+class Principal(BaseModel):
+    """The signed-in person as the token describes them; `expires_at` is Unix time."""
+
+    user_id: str
+    email: str = ""
+    name: str = ""
+    roles: list[str] = []
+    permissions: list[str] = []
+    theaters: list[str] = []
+    session_id: str = ""
+    expires_at: float
+
+
+class Caller(BaseModel):
+    """Whoever calls: a signed-in person, a guest with a hold's secret, both or neither."""
+
+    principal: Principal | None = None
+    secret: str | None = None
+
+    def owns(self, holder: Holder) -> bool:
+        """Whether the thing with this holder is the caller's own."""
+        if holder.user_id is not None:
+            return self.principal is not None and self.principal.user_id == holder.user_id
+        if self.secret is None or holder.secret_hash is None:
+            return False
+        return hmac.compare_digest(hash_secret(self.secret), holder.secret_hash)
+
+    def may(self, permission: str) -> bool:
+        """Whether the caller has the named permission."""
+        return self.principal is not None and permission in self.principal.permissions
+
+
+def published_at(url: str, client: httpx.AsyncClient) -> KeySource:
+    """A key source that reads a JWKS document over HTTP."""
+
+    async def fetch() -> dict[str, Any]:
+        answer = await client.get(url)
+        answer.raise_for_status()
+        return answer.json()
+
+    return fetch
+
+
+class Verifier:
+    """Checks access tokens. Keys and checked tokens are kept; an unknown `kid` asks for the keys again."""
+
+    MAX_KEY_AGE_S = 300.0
+    MIN_REFRESH_S = 2.0
+    MAX_TOKENS = 4096
+
+    def __init__(self, settings: ServiceSettings, keys: KeySource) -> None:
+        self._issuer, self._audience, self._fetch = settings.token_issuer, settings.token_audience, keys
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._checked: dict[str, Principal] = {}
+
+    async def verify(self, token: str) -> Principal:
+        """The token's principal. Raises TokenInvalid, and KeysUnavailable when identity cannot be asked."""
+        known = self._checked.get(token)
+        if known and known.expires_at > time.time() and time.monotonic() - self._fetched_at < self.MAX_KEY_AGE_S:
+            return known
+        self._checked.pop(token, None)
+        try:
+            header = jwt.get_unverified_header(token)
+            key = await self._key(str(header.get("kid", "")))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["EdDSA"],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
+        except jwt.InvalidTokenError as error:
+            raise TokenInvalid from error
+        principal = Principal(
+            user_id=claims["sub"],
+            session_id=claims.get("sid", ""),
+            expires_at=claims["exp"],
+            **{name: claims[name] for name in ("email", "name", "roles", "permissions", "theaters") if name in claims},
+        )
+        if len(self._checked) >= self.MAX_TOKENS:
+            self._checked.clear()
+        self._checked[token] = principal
+        return principal
+
+    async def _key(self, kid: str) -> jwt.PyJWK:
+        age = time.monotonic() - self._fetched_at
+        if age > self.MAX_KEY_AGE_S or (kid not in self._keys and age > self.MIN_REFRESH_S):
+            await self._refresh()
+        if kid not in self._keys:
+            raise TokenInvalid
+        return self._keys[kid]
+
+    async def _refresh(self) -> None:
+        async with self._lock:
+            if time.monotonic() - self._fetched_at < self.MIN_REFRESH_S:
+                return
+            try:
+                document = await self._fetch()
+            except httpx.HTTPError as error:
+                if self._keys:
+                    return
+                raise KeysUnavailable(retry_after=2) from error
+            self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
+            self._checked.clear()
+            self._fetched_at = time.monotonic()
+
+
+_bearer = HTTPBearer(auto_error=False, description="Access token from /api/auth/login")
+_guest = APIKeyHeader(name="X-Hold-Secret", auto_error=False, description="A guest's secret, given with the hold")
+
+
+async def caller(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    secret: Annotated[str | None, Security(_guest)],
+) -> Caller:
+    """Dependency: who calls, signed in or not. Raises TokenInvalid for a token that is there but wrong."""
+    principal = await request.app.state.verifier.verify(bearer.credentials) if bearer else None
+    return Caller(principal=principal, secret=secret[:128] if secret else None)
+
+
+async def signed_in(who: Annotated[Caller, Depends(caller)]) -> Principal:
+    """Dependency: the signed-in person. Raises Unauthenticated."""
+    if who.principal is None:
+        raise Unauthenticated
+    return who.principal
+
+
+def require(permission: str) -> Callable[..., Awaitable[Principal]]:
+    """Dependency: a signed-in person with the permission. Raises Unauthenticated or Forbidden."""
+
+    async def check(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+        if permission not in principal.permissions:
+            raise Forbidden(f"This takes the permission {permission}.")
+        return principal
+
+    return check

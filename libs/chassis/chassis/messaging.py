@@ -1,0 +1,195 @@
+"""Events in: a bounded number at a time, acknowledged once their effect is durable.
+
+An event that cannot be handled now waits in the retry tiers; one that never can be, or that has used them up, goes
+to the dead letters with its reason.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Self
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustQueue
+from contracts import registry, topology
+from contracts.envelope import Envelope, Event
+from contracts.errors import NotYet, RejectedEvent
+from opentelemetry import context, propagate
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Gauge, Histogram
+from pydantic import ValidationError
+
+from chassis.broker import RETRY_TIERS_S, Broker
+from chassis.context import correlation_id
+from chassis.ids import new_id
+from chassis.telemetry import tracer
+from chassis.wire import ATTEMPT, REASON, again, to_envelope
+
+log = structlog.get_logger()
+MAX_EVENT_BYTES = 1_048_576
+DRAIN_S = 10.0
+Reaction = Callable[[Any], Awaitable[None]]
+Reactions = Mapping[type[Event], Reaction]
+
+_seconds = Histogram("usher_event_seconds", "Time to react to an event", ["type"])
+_retried = Counter("usher_events_retried_total", "Events put into a retry tier", ["type", "tier"])
+_buried = Counter("usher_events_dead_total", "Events put to the dead letters", ["type", "reason"])
+_in_hand = Gauge("usher_events_in_hand", "Events being handled now")
+
+_envelope: ContextVar[Envelope] = ContextVar("envelope")
+
+
+def current_envelope() -> Envelope:
+    """The envelope of the event that is being handled. Raises LookupError outside a reaction."""
+    return _envelope.get()
+
+
+class Unreadable(Exception):
+    """The message is not an event that this service hears. `code` says why, for the metrics."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        super().__init__(reason)
+
+
+def read(message: AbstractIncomingMessage, reactions: Reactions) -> tuple[Envelope, Event]:
+    """The envelope and the event of a message. Raises Unreadable."""
+    if len(message.body) > MAX_EVENT_BYTES:
+        raise Unreadable("oversized", f"{len(message.body)} bytes; {MAX_EVENT_BYTES} are allowed")
+    model = registry.model_of(message.type or "")
+    if model is None or model not in reactions:
+        raise Unreadable("unknown_type", f"nobody here hears {message.type!r}")
+    try:
+        return to_envelope(message), model.model_validate_json(message.body)
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise Unreadable("malformed", str(error)) from error
+
+
+async def react(envelope: Envelope, event: Event, reactions: Reactions) -> None:
+    """Run the reaction with the event's correlation id and trace around it."""
+    correlation_id.set(envelope.correlation_id)
+    _envelope.set(envelope)
+    trace = context.attach(propagate.extract({"traceparent": envelope.traceparent}))
+    try:
+        attributes = {"messaging.message.id": envelope.id, "usher.subject": envelope.subject}
+        with (
+            _seconds.labels(envelope.type).time(),
+            tracer.start_as_current_span(envelope.type, kind=SpanKind.CONSUMER, attributes=attributes),
+        ):
+            await reactions[type(event)](event)
+    finally:
+        context.detach(trace)
+
+
+class Consumer:
+    """Feeds a service's durable queue to its reactions."""
+
+    def __init__(self, broker: Broker, service: str, reactions: Reactions, concurrency: int) -> None:
+        heard = set(topology.HEARS.get(service, ()))
+        if heard != set(reactions):
+            missing = ", ".join(sorted(event.type for event in heard ^ set(reactions)))
+            raise ValueError(f"{service}: the topology and the reactions disagree about {missing}")
+        self._broker, self._reactions, self._concurrency = broker, reactions, concurrency
+        self._queue_name, self._dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
+        self._running: set[asyncio.Task[None]] = set()
+        self._channel: AbstractRobustChannel | None = None
+        self._queue: AbstractRobustQueue | None = None
+        self._tag = ""
+
+    async def __aenter__(self) -> Self:
+        channel = await self._broker.connection.channel(publisher_confirms=False)
+        await channel.set_qos(prefetch_count=self._concurrency)
+        queue = await channel.get_queue(self._queue_name)
+        self._tag = await queue.consume(self._receive)
+        self._channel, self._queue = channel, queue  # pyright: ignore[reportAttributeAccessIssue]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._queue is not None and self._broker.is_connected:
+            await self._queue.cancel(self._tag)
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_S)
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def is_consuming(self) -> bool:
+        """Whether the broker still feeds this consumer; false while a reconnect has not restored it."""
+        if self._channel is None or not self._broker.is_connected:
+            return False
+        underlay: Any = await self._channel.get_underlay_channel()
+        return self._tag in underlay.consumers
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a callback runs in a task
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        with _in_hand.track_inprogress():
+            await self._handle(message)
+
+    async def _handle(self, message: AbstractIncomingMessage) -> None:
+        try:
+            envelope, event = read(message, self._reactions)
+            await react(envelope, event, self._reactions)
+        except Unreadable as error:
+            await self._bury(message, error.code, str(error))
+        except RejectedEvent as error:
+            await self._bury(message, "rejected", f"{type(error).__name__}: {error}")
+        except Exception as error:
+            await self._retry(message, error)
+        await message.ack()
+
+    async def _retry(self, message: AbstractIncomingMessage, error: Exception) -> None:
+        attempt = int(str(message.headers.get(ATTEMPT, 0)))
+        reason = f"{type(error).__name__}: {error}"
+        if attempt >= len(RETRY_TIERS_S):
+            log.error("event_retries_spent", type=message.type, event_id=message.message_id, exc_info=error)
+            await self._bury(message, "spent", reason)
+            return
+        expected = isinstance(error, NotYet)
+        log.log(
+            20 if expected else 30,
+            "event_retried",
+            type=message.type,
+            event_id=message.message_id,
+            tier_s=RETRY_TIERS_S[attempt],
+            reason=reason,
+            exc_info=None if expected else error,
+        )
+        _retried.labels(message.type, RETRY_TIERS_S[attempt]).inc()
+        late = again(message, **{ATTEMPT: attempt + 1, REASON: reason[:500]})
+        await self._broker.retry_later(late, self._queue_name, attempt)
+
+    async def _bury(self, message: AbstractIncomingMessage, code: str, reason: str) -> None:
+        log.error("event_dead", type=message.type, event_id=message.message_id, code=code, reason=reason[:500])
+        _buried.labels(message.type if registry.model_of(message.type or "") else "unknown", code).inc()
+        await self._broker.bury(again(message, **{REASON: f"{code}: {reason[:500]}"}), self._dead)
+
+
+class Watcher:
+    """Feeds a replica's own short-lived queue to its handlers: live display only, no retries, nothing durable."""
+
+    def __init__(self, broker: Broker, service: str, watchers: Reactions) -> None:
+        self._broker, self._service, self._watchers = broker, service, watchers
+        self._channel: AbstractRobustChannel | None = None
+
+    async def __aenter__(self) -> Self:
+        channel = await self._broker.connection.channel(publisher_confirms=False)
+        name = f"{self._service}.watch.{new_id()}"
+        queue = await channel.declare_queue(name, exclusive=True, auto_delete=True, durable=False)
+        for event in topology.WATCHES.get(self._service, ()):
+            await queue.bind(self._broker.exchange, event.type)
+        await queue.consume(self._receive, no_ack=True)
+        self._channel = channel  # pyright: ignore[reportAttributeAccessIssue]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        try:
+            envelope, event = read(message, self._watchers)
+            await react(envelope, event, self._watchers)
+        except Exception:
+            log.exception("watched_event_failed", type=message.type, event_id=message.message_id)

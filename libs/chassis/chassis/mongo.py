@@ -1,0 +1,58 @@
+"""The service's own MongoDB database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from beanie import Document, init_beanie
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from chassis.outbox import OUTBOX_INDEX, Aggregate
+from chassis.settings import ServiceSettings
+
+log = structlog.get_logger()
+Database = AsyncDatabase[dict[str, Any]]
+
+
+@asynccontextmanager
+async def connected(settings: ServiceSettings, documents: Sequence[type[Document]]) -> AsyncIterator[Database]:
+    """Wait for MongoDB, bind the documents to the service's database and create their indexes.
+
+    Writes are acknowledged by a majority and journaled: what was answered survives a crash.
+    """
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        settings.mongo_uri,
+        tz_aware=True,
+        appname=f"usher-{settings.service}",
+        serverSelectionTimeoutMS=5000,
+        w="majority",
+        journal=True,
+    )
+    try:
+        await _wait_until_writable(client)
+        database = client[settings.database]
+        await init_beanie(database, document_models=list(documents))
+        for document in documents:
+            if issubclass(document, Aggregate):
+                await document.collection().create_indexes([OUTBOX_INDEX])
+        yield database
+    finally:
+        await client.close()
+
+
+async def _wait_until_writable(client: AsyncMongoClient[dict[str, Any]]) -> None:
+    """A replica set that is just being initiated has no primary yet."""
+    for attempt in range(60):
+        try:
+            hello = await client.admin.command("hello")
+        except PyMongoError as error:
+            log.info("waiting_for_mongodb", attempt=attempt, reason=type(error).__name__)
+        else:
+            if hello.get("isWritablePrimary"):
+                return
+        await asyncio.sleep(0.25)
+    raise TimeoutError("MongoDB has no writable primary")

@@ -1,0 +1,42 @@
+"""Lists page by cursor: an opaque text that says where the next page begins."""
+
+import base64
+import json
+from typing import Any, Generic, TypeVar
+
+from contracts.errors import Problem
+from pydantic import BaseModel
+
+T = TypeVar("T")
+
+
+class CursorInvalid(Problem):
+    code, status, title = "cursor_invalid", 422, "The cursor is not one that this list handed out."
+
+
+class Page(BaseModel, Generic[T]):
+    """One page; `next_cursor` is null on the last one."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+def encode_cursor(*position: Any) -> str:
+    """The sort key of a page's last row as opaque text. Only JSON values."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
+    """The sort key that `encode_cursor` packed, with the kinds of its parts checked; None without a cursor.
+
+    Raises CursorInvalid.
+    """
+    if not cursor:
+        return None
+    try:
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError as error:
+        raise CursorInvalid from error
+    if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
+        raise CursorInvalid
+    return position

@@ -1,0 +1,109 @@
+"""The event bus as a test uses it: say what another service would say, hear what the service under test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel
+from contracts import topology
+from contracts.envelope import Envelope, Event
+
+from chassis import broker
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.wire import REASON, to_envelope
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class DeadLetter:
+    """One message of a dead-letter queue."""
+
+    type: str
+    reason: str
+    body: bytes
+
+
+class Bus:
+    """Keeps every envelope that passed the exchange since it was opened."""
+
+    def __init__(self, rabbit: broker.Broker) -> None:
+        self._rabbit = rabbit
+        self._envelopes: list[Envelope] = []
+        self._arrived = asyncio.Condition()
+
+    async def listen(self, message: AbstractIncomingMessage) -> None:
+        """Consumer callback of the tap."""
+        async with self._arrived:
+            self._envelopes.append(to_envelope(message))
+            self._arrived.notify_all()
+
+    async def say(self, event: Event, *, version: int = 0, event_id: str | None = None) -> Envelope:
+        """Publish an event as the service would that owns it; the same `event_id` again makes it a repetition."""
+        envelope = Envelope(
+            id=event_id or new_id(),
+            source=event.source(),
+            type=event.type,
+            subject=event.subject,
+            time=now(),
+            version=version,
+            body=event.model_dump_json(exclude_none=True),
+        )
+        await self._rabbit.publish(envelope)
+        return envelope
+
+    async def say_raw(self, event_type: str, body: bytes | str, **headers: Any) -> None:
+        """Publish any bytes under an event type."""
+        raw = body.encode() if isinstance(body, str) else body
+        message = aio_pika.Message(raw, type=event_type, message_id=new_id(), app_id="test", headers=headers)
+        await self._rabbit.exchange.publish(message, event_type)
+
+    def envelopes(self, event: type[Event]) -> list[Envelope]:
+        """Every envelope of the type so far."""
+        return [envelope for envelope in self._envelopes if envelope.type == event.type]
+
+    def events(self, event: type[E], where: Callable[[E], bool] = lambda _: True) -> list[E]:
+        """Every event of the type so far that fits."""
+        found = (event.model_validate_json(envelope.body) for envelope in self.envelopes(event))
+        return [each for each in found if where(each)]
+
+    async def heard(self, event: type[E], where: Callable[[E], bool] = lambda _: True, *, seconds: float = 5) -> E:
+        """The first event of the type that fits, waiting for it. Raises AssertionError when none comes in time."""
+        async with self._arrived:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait_for(lambda: self.events(event, where))
+            except TimeoutError:
+                raise AssertionError(f"no fitting {event.type} within {seconds} s") from None
+            return self.events(event, where)[0]
+
+    async def dead(self, service: str, *, count: int = 1, seconds: float = 5) -> list[DeadLetter]:
+        """Take a service's dead letters off their queue, waiting until there are `count`."""
+        queue = await self._rabbit.channel.get_queue(topology.dead_letter_queue_name(service))
+        letters: list[DeadLetter] = []
+        deadline = asyncio.get_running_loop().time() + seconds
+        while len(letters) < count and asyncio.get_running_loop().time() < deadline:
+            message = await queue.get(fail=False, no_ack=True)
+            if message is None:
+                await asyncio.sleep(0.05)
+                continue
+            letters.append(DeadLetter(message.type or "", str(message.headers.get(REASON, "")), message.body))
+        return letters
+
+
+@asynccontextmanager
+async def tapped(rabbitmq_uri: str) -> AsyncIterator[Bus]:
+    """A bus that hears everything on the exchange."""
+    connection = await aio_pika.connect_robust(rabbitmq_uri)
+    async with connection:
+        publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        bus = Bus(await broker.declare(connection, publishing))
+        channel: AbstractRobustChannel = await connection.channel()  # pyright: ignore[reportAssignmentType]
+        tap = await channel.declare_queue(exclusive=True, auto_delete=True)
+        await tap.bind(topology.EXCHANGE, "#")
+        await tap.consume(bus.listen, no_ack=True)
+        yield bus

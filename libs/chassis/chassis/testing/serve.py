@@ -1,0 +1,51 @@
+"""Running a service inside a test."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import aio_pika
+import httpx
+from contracts import topology
+from fastapi import FastAPI
+
+from chassis import broker
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def running(app: FastAPI, *, fresh: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    """The app with its lifespan, and a client that speaks to it.
+
+    A `fresh` one begins with empty queues: what other tests said before is not for it. A second replica is not fresh.
+    """
+    if fresh:
+        await _purge(app.title.rpartition(" ")[2])
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=30) as client:
+            yield client
+
+
+async def _purge(service: str) -> None:
+    if service not in topology.HEARS:
+        return
+    connection = await aio_pika.connect_robust(os.environ["RABBITMQ_URI"])
+    async with connection:
+        channel = await connection.channel(on_return_raises=True)
+        await broker.declare(connection, channel)
+        for name in (topology.queue_name(service), topology.dead_letter_queue_name(service)):
+            await (await channel.get_queue(name)).purge()
+
+
+async def until(ask: Callable[[], Awaitable[T]], *, seconds: float = 5) -> T:
+    """Ask again until the answer is truthy. Raises AssertionError with the last answer when time is up."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (answer := await ask()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"still {answer!r} after {seconds} s")
+        await asyncio.sleep(0.02)
+    return answer

@@ -1,0 +1,137 @@
+"""A toy service, as small as one can be, that uses every part of the chassis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Annotated
+
+import httpx
+import pytest
+from chassis.app import create_service
+from chassis.auth import Caller, Principal, caller, require, signed_in
+from chassis.jobs import Job
+from chassis.outbox import Aggregate
+from chassis.settings import ServiceSettings
+from chassis.testing import running
+from contracts import topology
+from contracts.envelope import Event
+from contracts.errors import Problem
+from fastapi import APIRouter, Depends, FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Pinged(Event, type="toy.pinged.v1", subject="ping_id"):
+    ping_id: str
+    text: str = ""
+
+
+class Ponged(Event, type="toy.ponged.v1", subject="ping_id"):
+    ping_id: str
+
+
+class Ping(Aggregate):
+    text: str = ""
+    pongs: int = 0
+    open: bool = True
+
+    class Settings:
+        name = "pings"
+
+
+class PingClosed(Problem):
+    code, status, title = "ping_closed", 409, "This ping is closed."
+
+
+class NewPing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(max_length=20)
+
+
+router = APIRouter(prefix="/api/pings")
+failures: dict[str, list[Exception]] = {}
+ticks: list[float] = []
+
+
+@router.post("", status_code=201)
+async def ping(new: NewPing) -> dict[str, str]:
+    aggregate = Ping(text=new.text)
+    await Ping.add(aggregate, events=[Pinged(ping_id=aggregate.id, text=new.text)])
+    if new.text == "slow":
+        await asyncio.sleep(0.5)
+    if new.text == "bug":
+        raise ZeroDivisionError("secret detail")
+    return {"ping_id": aggregate.id}
+
+
+@router.post("/{ping_id}/close")
+async def close(ping_id: str) -> dict[str, int]:
+    document = await Ping.commit({"_id": ping_id, "open": True}, {"$set": {"open": False}})
+    if document is None:
+        raise PingClosed(ping_id=ping_id)
+    return {"version": document["version"]}
+
+
+@router.get("/me")
+async def me(who: Annotated[Principal, Depends(signed_in)]) -> dict[str, str]:
+    return {"user_id": who.user_id}
+
+
+@router.get("/anyone")
+async def anyone(who: Annotated[Caller, Depends(caller)]) -> dict[str, bool]:
+    return {"signed_in": who.principal is not None, "may": who.may("pings:write")}
+
+
+@router.get("/secret", dependencies=[Depends(require("pings:read"))])
+async def secret() -> dict[str, str]:
+    return {"ok": "yes"}
+
+
+async def on_pinged(event: Pinged) -> None:
+    pending = failures.get(event.ping_id, [])
+    if pending:
+        raise pending.pop(0)
+    await Ping.commit({"_id": event.ping_id}, {"$inc": {"pongs": 1}}, events=[Ponged(ping_id=event.ping_id)])
+
+
+async def tick() -> None:
+    ticks.append(asyncio.get_running_loop().time())
+    if len(ticks) == 2:
+        raise RuntimeError("one bad run")
+
+
+class ToySettings(ServiceSettings):
+    service: str = "toy"
+    cors_origins: list[str] = ["https://shop.example"]
+
+
+def make_app(**settings: object) -> FastAPI:
+    return create_service(
+        ToySettings(**settings),  # pyright: ignore[reportArgumentType]
+        routers=[router],
+        documents=[Ping],
+        reactions={Pinged: on_pinged},
+        jobs=[Job("tick", every=0.1, run=tick)],
+    )
+
+
+@pytest.fixture(scope="session")
+def toy_topology() -> None:
+    topology.HEARS["toy"] = (Pinged,)
+
+
+@pytest.fixture(scope="session")
+async def app(service_env: None, toy_topology: None) -> FastAPI:
+    return make_app()
+
+
+@pytest.fixture(scope="session")
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(app) as client:
+        yield client
+
+
+@pytest.fixture
+def toy() -> SimpleNamespace:
+    return SimpleNamespace(
+        Ping=Ping, Pinged=Pinged, Ponged=Ponged, failures=failures, ticks=ticks, make_app=make_app, Settings=ToySettings
+    )

@@ -1,0 +1,186 @@
+"""The toy service end to end: request, outbox, event, reaction, retry, dead letter, job."""
+
+import asyncio
+
+import httpx
+import pytest
+from chassis import outbox
+from chassis.ids import new_id
+from chassis.testing import Bus, running, until
+from contracts.errors import NotYet, RejectedEvent
+
+
+async def new_ping(client: httpx.AsyncClient, text: str = "hi", **headers: str) -> httpx.Response:
+    return await client.post("/api/pings", json={"text": text}, headers=headers)
+
+
+async def test_a_write_causes_its_event_and_the_event_its_reaction(client, bus: Bus, toy):
+    answer = await new_ping(client, **{"X-Correlation-Id": "test-correlation-1"})
+    assert answer.status_code == 201
+    assert answer.headers["X-Correlation-Id"] == "test-correlation-1"
+    ping_id = answer.json()["ping_id"]
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+
+    envelope = next(each for each in bus.envelopes(toy.Ponged) if each.subject == ping_id)
+    assert envelope.correlation_id == "test-correlation-1"
+    assert (envelope.source, envelope.version) == ("toy", 2)
+    await until(lambda: emptied(toy, ping_id))
+
+
+async def emptied(toy, ping_id: str) -> bool:
+    document = await toy.Ping.collection().find_one({"_id": ping_id})
+    return document["outbox"] == []
+
+
+async def test_the_guard_in_the_filter_decides(client, toy):
+    ping_id = (await new_ping(client)).json()["ping_id"]
+    first, second = await asyncio.gather(*(client.post(f"/api/pings/{ping_id}/close") for _ in range(2)))
+    assert sorted([first.status_code, second.status_code]) == [200, 409]
+    lost = first if first.status_code == 409 else second
+    assert lost.headers["content-type"] == "application/problem+json"
+    assert lost.json() | {"correlation_id": ""} == {
+        "type": "urn:usher:problem:ping_closed",
+        "title": "This ping is closed.",
+        "status": 409,
+        "detail": "This ping is closed.",
+        "code": "ping_closed",
+        "correlation_id": "",
+        "ping_id": ping_id,
+    }
+
+
+async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy, monkeypatch):
+    monkeypatch.setattr(outbox.Relay, "SWEEP_AFTER_S", 0.0)
+    left = toy.Ping(text="left")
+    with monkeypatch.context() as crashed:
+        crashed.setattr(outbox.Relay, "offer", lambda *_: None)
+        await toy.Ping.add(left, events=[toy.Pinged(ping_id=left.id)])
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == left.id)
+    await until(lambda: emptied(toy, left.id))
+
+
+async def test_a_repeated_key_is_carried_out_once(client):
+    headers = {"Idempotency-Key": new_id()}
+    first = await new_ping(client, "once", **headers)
+    again = await new_ping(client, "once", **headers)
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+
+    other = await new_ping(client, "twice", **headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    short = await new_ping(client, "once", **{"Idempotency-Key": "short"})
+    assert (short.status_code, short.json()["code"]) == (422, "idempotency_key_invalid")
+
+
+async def test_a_key_of_a_running_request_is_refused(client):
+    headers = {"Idempotency-Key": new_id()}
+    answers = await asyncio.gather(*(new_ping(client, "slow", **headers) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+
+
+async def test_a_failure_of_ours_is_not_remembered(client):
+    headers = {"Idempotency-Key": new_id()}
+    for _ in range(2):
+        answer = await new_ping(client, "bug", **headers)
+        assert answer.status_code == 500
+        assert "Idempotent-Replayed" not in answer.headers
+        assert "secret detail" not in answer.text
+        assert answer.json()["correlation_id"] == answer.headers["X-Correlation-Id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 422, "invalid_request"),
+        (b'{"text": 1}', 422, "invalid_request"),
+        (b'{"text": "a", "more": 1}', 422, "invalid_request"),
+        (b'{"text": "' + b"x" * 2_000_000 + b'"}', 413, "too_large"),
+    ],
+)
+async def test_bad_bodies_get_a_problem(client, body, status, code):
+    answer = await client.post("/api/pings", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_unknown_addresses_and_methods_get_a_problem(client):
+    assert (await client.get("/api/nothing")).json()["code"] == "not_found"
+    assert (await client.put("/api/pings", json={})).json()["code"] == "method_not_allowed"
+
+
+async def test_a_transient_failure_is_tried_again(client, bus: Bus, toy):
+    ping_id = new_id()
+    toy.failures[ping_id] = [NotYet("too early")]
+    await toy.Ping.add(toy.Ping(id=ping_id))
+    await bus.say(toy.Pinged(ping_id=ping_id))
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    assert toy.failures[ping_id] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "malformed"),
+        (b"\xff\xfe", "malformed"),
+        (b'{"text": "no id"}', "malformed"),
+        (b'{"ping_id": "' + b"x" * 1_100_000 + b'"}', "oversized"),
+    ],
+)
+async def test_an_unreadable_event_goes_to_the_dead_letters_and_the_queue_moves_on(client, bus, toy, body, reason):
+    await bus.say_raw("toy.pinged.v1", body)
+    (letter,) = await bus.dead("toy")
+    assert letter.reason.startswith(reason)
+    assert letter.body == body
+    after = (await new_ping(client)).json()["ping_id"]
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == after)
+
+
+async def test_a_rejected_event_is_dead_at_once(client, bus: Bus, toy):
+    ping_id = new_id()
+    toy.failures[ping_id] = [RejectedEvent("makes no sense")]
+    await bus.say(toy.Pinged(ping_id=ping_id))
+    (letter,) = await bus.dead("toy")
+    assert letter.reason == "rejected: RejectedEvent: makes no sense"
+
+
+async def test_a_job_goes_on_after_a_bad_run_and_only_one_replica_runs_it(client, toy):
+    await until(lambda: ticked(toy, 4))
+    async with running(toy.make_app(), fresh=False):
+        before = len(toy.ticks)
+        await asyncio.sleep(0.5)
+        assert len(toy.ticks) - before <= 6
+
+
+async def ticked(toy, times: int) -> bool:
+    return len(toy.ticks) >= times
+
+
+async def test_health_readiness_and_metrics(client):
+    assert (await client.get("/healthz")).json() == {"status": "alive"}
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"mongodb": True, "rabbitmq": True, "consumer": True})
+    text = (await client.get("/metrics")).text
+    assert 'usher_http_request_seconds_count{method="POST",route="/api/pings",status="201"}' in text
+
+
+async def test_a_lost_consumer_is_noticed(client, app):
+    consumer = app.state.consumer
+    await consumer._queue.cancel(consumer._tag)
+    assert (await client.get("/readyz")).status_code == 503
+    consumer._tag = await consumer._queue.consume(consumer._receive)
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_openapi_documents_problems(client):
+    schema = (await client.get("/openapi.json")).json()
+    operation = schema["paths"]["/api/pings"]["post"]
+    assert list(operation["responses"]["422"]["content"]) == ["application/problem+json"]
+    assert "ProblemDocument" in schema["components"]["schemas"]
+
+
+async def test_other_origins_are_allowed_by_setting(client):
+    allowed = await client.get("/api/pings/anyone", headers={"Origin": "https://shop.example"})
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+    refused = await client.get("/api/pings/anyone", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in refused.headers
