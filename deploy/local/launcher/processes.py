@@ -1,0 +1,146 @@
+"""The processes of one platform: a Procfile's lines, started, watched and ended one by one or all together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from honcho.environ import parse_procfile
+from honcho.process import Popen
+
+from launcher.ports import replica_variable, replicas
+
+# Erlang's own helper processes and nginx's workers take a moment longer than the process that they belong to.
+STOP_SECONDS = 15.0
+MARK = "USHER_DATA"
+
+
+def read_procfile(path: Path, environment: Mapping[str, str]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Name to command and environment, in the file's order. The second copy of `booking` is named `booking.2`."""
+    copies = replicas(environment)
+    processes: dict[str, tuple[str, dict[str, str]]] = {}
+    for name, command in parse_procfile(path.read_text()).processes.items():
+        processes[name] = (command, dict(environment))
+        for number in range(2, copies.get(name, 1) + 1):
+            port = environment[replica_variable(name, number)]
+            processes[f"{name}.{number}"] = (command, {**environment, replica_variable(name, 1): port})
+    return processes
+
+
+class Processes:
+    """Runs commands, each as the leader of a session of its own and with its output in `<logs>/<name>.log`."""
+
+    def __init__(self, commands: Mapping[str, tuple[str, dict[str, str]]], logs: Path) -> None:
+        self.commands = dict(commands)
+        self.logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: set[int] = set()
+        self._ended_on_purpose: set[str] = set()
+
+    def log(self, name: str) -> Path:
+        """The file that takes the process's output."""
+        return self.logs / f"{name}.log"
+
+    def start(self, name: str) -> None:
+        """Starts one process. Raises RuntimeError when it is running."""
+        if name in self._running and self._running[name].poll() is None:
+            raise RuntimeError(f"{name} is running already")
+        command, environment = self.commands[name]
+        self._ended_on_purpose.discard(name)
+        with self.log(name).open("ab") as log:
+            process = Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log)
+        self._running[name] = process
+        self._sessions.add(process.pid)
+
+    def pid(self, name: str) -> int:
+        """The process id, also after its end."""
+        return self._running[name].pid
+
+    def ask_to_stop(self, name: str) -> None:
+        """Sends SIGTERM and does not wait."""
+        self._ended_on_purpose.add(name)
+        if self._running[name].poll() is None:
+            self._running[name].terminate()
+
+    def stop(self, name: str) -> None:
+        """SIGTERM, and kill -9 when that has not helped after STOP_SECONDS. Returns when the process is gone."""
+        self.ask_to_stop(name)
+        try:
+            self._running[name].wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill(name)
+
+    def kill(self, name: str) -> None:
+        """kill -9 for the process with all that it has started. Returns when it is gone."""
+        self._ended_on_purpose.add(name)
+        process = self._running[name]
+        end(session_members({process.pid}), signal.SIGKILL)
+        process.wait()
+
+    def stop_all(self, first: set[str]) -> None:
+        """Stops the processes named in `first`, then the others, then whatever they have left behind."""
+        for group in (first, set(self._running) - first):
+            names = [name for name in self._running if name in group]
+            for name in names:
+                self.ask_to_stop(name)
+            for name in names:
+                self.stop(name)
+        end(session_members(self._sessions), signal.SIGKILL)
+
+    def fallen(self) -> list[str]:
+        """Names of processes that ended without being asked to."""
+        return [
+            name
+            for name, process in self._running.items()
+            if name not in self._ended_on_purpose and process.poll() is not None
+        ]
+
+
+def session_members(sessions: set[int]) -> set[int]:
+    """Ids of the living processes of these sessions."""
+    return {pid for pid, session, _ in _process_table() if session in sessions}
+
+
+def marked_processes(data: Path) -> set[int]:
+    """Ids of the living processes, other than this one, that work for the platform whose data folder this is."""
+    mark = f"{MARK}={data}\0".encode()
+    # nginx writes its title over its environment; the title has its arguments in it.
+    title, argument = b"nginx: master process", f"-p {data}/gateway ".encode()
+    found = set()
+    for pid, _, folder in _process_table():
+        command = _read(folder / "cmdline")
+        if mark in _read(folder / "environ") or (command.startswith(title) and argument in command):
+            found.add(pid)
+    return found - {os.getpid()}
+
+
+def end(pids: set[int], how: signal.Signals) -> None:
+    """Sends the signal to each process that still is there."""
+    for pid in pids:
+        try:
+            os.kill(pid, how)
+        except ProcessLookupError:
+            continue
+
+
+def _process_table() -> list[tuple[int, int, Path]]:
+    """Process id, session id and /proc folder of every process that is not merely waiting to be reaped."""
+    table = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            # After the name in parentheses: state, parent, process group, session.
+            fields = _read(folder / "stat").rpartition(b")")[2].split()
+            if fields and fields[0] not in (b"Z", b"X"):
+                table.append((int(folder.name), int(fields[3]), folder))
+    return table
+
+
+def _read(file: Path) -> bytes:
+    """The content; nothing for a process that has ended meanwhile or belongs to somebody else."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""

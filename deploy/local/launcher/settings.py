@@ -1,0 +1,148 @@
+"""The environment in which the platform's processes run: addresses made from the ports, local defaults for the rest."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from launcher.ports import DEFAULTS, LOOPBACK, SERVICES, replica_variable, replicas
+
+ROOT = Path(__file__).resolve().parents[3]
+RUNTIME = ROOT / ".runtime"
+ENV_FILE = ROOT / ".env"
+
+STRIPE_API = "https://api.stripe.com"
+STRIPE_JS = "https://js.stripe.com/v3/"
+STRIPE_PAGES = "https://js.stripe.com https://api.stripe.com https://hooks.stripe.com"
+
+GATEWAY_LIMITS = {
+    "GATEWAY_API_RATE": "100r/s",
+    "GATEWAY_API_BURST": "300",
+    "GATEWAY_LOGIN_RATE": "2r/s",
+    "GATEWAY_LOGIN_BURST": "20",
+    "GATEWAY_HOLD_RATE": "5r/s",
+    "GATEWAY_HOLD_BURST": "20",
+}
+# For tests and load, where all clients share one address.
+NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
+
+# What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
+SETTINGS = (
+    *("LOG_LEVEL", "PUBLIC_URL", "CORS_ORIGINS", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "RABBITMQ_PASSWORD", "MAIL_FROM"),
+    *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_JS_URL"),
+    *GATEWAY_LIMITS,
+)
+COPIES = re.compile(rf"({'|'.join(SERVICES).upper()})_(REPLICAS|\d+_PORT)")
+
+
+def given_settings() -> dict[str, str]:
+    """What the person has set: this process's environment wins over `.env`; an empty value counts as not set."""
+    known = {*DEFAULTS, *SETTINGS}
+    from_process = {name: value for name, value in os.environ.items() if name in known or COPIES.fullmatch(name)}
+    return {name: value for name, value in {**dotenv_values(ENV_FILE), **from_process}.items() if value}
+
+
+def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every process of a platform with these ports and this data folder.
+
+    `given` wins over what is worked out here. What the calling process has set for itself reaches the platform only
+    where it is nothing of the platform's own (PATH, HOME, OTEL_…), so that two platforms never mix.
+    """
+    port = {name: f"{LOOPBACK}:{number}" for name, number in ports.items()}
+    password = given.get("RABBITMQ_PASSWORD", "usher")
+    own = {
+        **{name: str(number) for name, number in ports.items()},
+        "USHER_DATA": str(data),
+        "PATH": f"{RUNTIME / 'bin'}:{ROOT / '.venv/bin'}:{os.environ.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        "LOG_LEVEL": "INFO",
+        "MONGO_URI": f"mongodb://{port['MONGO_PORT']}/?replicaSet=usher",
+        "RABBITMQ_PASSWORD": password,
+        "RABBITMQ_URI": f"amqp://usher:{password}@{port['RABBITMQ_PORT']}/",
+        "PUBLIC_URL": f"http://{port['GATEWAY_PORT']}",
+        "JWKS_URL": f"http://{port['IDENTITY_PORT']}/.well-known/jwks.json",
+        "TOKEN_ISSUER": "https://usher.example",
+        "TOKEN_AUDIENCE": "usher",
+        "SMTP_HOST": LOOPBACK,
+        "MAIL_FROM": "Usher <tickets@usher.example>",
+        "MAILBOX_URL": f"http://{port['MAILBOX_PORT']}",
+        **_stripe(ports, given),
+        **_uvicorn(),
+        **_rabbitmq(ports, data),
+        **_gateway(ports, data, given),
+    }
+    inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return {**inherited, **own, **given}
+
+
+def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
+    """Stripe itself once somebody has given its secret key, else the sandbox."""
+    sandbox = f"http://{LOOPBACK}:{ports['STRIPE_SANDBOX_PORT']}"
+    real = "STRIPE_SECRET_KEY" in given and "STRIPE_API_BASE" not in given
+    return {
+        "STRIPE_SANDBOX_URL": sandbox,
+        "STRIPE_SANDBOX_WEBHOOK_URL": f"http://{LOOPBACK}:{ports['GATEWAY_PORT']}/api/payments/webhook",
+        "STRIPE_API_BASE": STRIPE_API if real else sandbox,
+        "STRIPE_JS_URL": STRIPE_JS if real else f"{sandbox}/v3/",
+        "STRIPE_SECRET_KEY": "sk_test_usher",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_usher",
+        "STRIPE_WEBHOOK_SECRET": "whsec_usher_local",
+        "GATEWAY_STRIPE_ORIGINS": STRIPE_PAGES if real else sandbox,
+    }
+
+
+def _uvicorn() -> dict[str, str]:
+    return {
+        "UVICORN_HOST": LOOPBACK,
+        "UVICORN_LOOP": "uvloop",
+        "UVICORN_HTTP": "httptools",
+        "UVICORN_ACCESS_LOG": "false",
+        "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "5",
+    }
+
+
+def _rabbitmq(ports: Mapping[str, int], data: Path) -> dict[str, str]:
+    home = data / "rabbitmq"
+    distribution = ports["RABBITMQ_DISTRIBUTION_PORT"]
+    return {
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home),
+        "RABBITMQ_LOG_BASE": str(home),
+        "RABBITMQ_NODENAME": "usher@localhost",
+        "RABBITMQ_DIST_PORT": str(distribution),
+        # The start script becomes the server instead of waiting beside it, so a signal reaches the server itself.
+        "RUNNING_UNDER_SYSTEMD": "true",
+        # A node that knows its own port needs no epmd, a daemon that all Erlang programs of a machine share.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            f"-sname usher@localhost -start_epmd false -erl_epmd_port {distribution}"
+            f" -kernel inet_dist_use_interface {{127,0,0,1}}"
+            f" -kernel inet_dist_listen_min {distribution} -kernel inet_dist_listen_max {distribution}"
+        ),
+    }
+
+
+def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
+    copies = replicas(given)
+    upstreams = {
+        f"{service.upper()}_UPSTREAM": " ".join(
+            f"server {LOOPBACK}:{ports[replica_variable(service, number)]};" for number in range(1, copies[service] + 1)
+        )
+        for service in SERVICES
+    }
+    return {
+        **upstreams,
+        **GATEWAY_LIMITS,
+        "GATEWAY_LISTEN": f"{LOOPBACK}:{ports['GATEWAY_PORT']}",
+        "GATEWAY_STATE": str(data / "gateway"),
+        "GATEWAY_WEB": str(ROOT / "web"),
+        "GATEWAY_DOCS": str(ROOT / "deploy/gateway/docs"),
+        "GATEWAY_ASYNCAPI": str(ROOT / "docs/asyncapi.yaml"),
+        # nginx's workers would otherwise give up root's rights for a user who may not read this checkout.
+        "GATEWAY_GLOBALS": "daemon off;" + (" user root;" if os.geteuid() == 0 else ""),
+    }
