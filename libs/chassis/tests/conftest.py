@@ -1,7 +1,7 @@
 """A toy service, as small as one can be, that uses every part of the chassis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Annotated
 
@@ -114,17 +114,19 @@ def make_app(**settings: object) -> FastAPI:
     )
 
 
-@pytest.fixture(scope="session")
-def toy_topology() -> None:
+@pytest.fixture(scope="package")
+def toy_topology() -> Iterator[None]:
     topology.HEARS["toy"] = (Pinged,)
+    yield
+    del topology.HEARS["toy"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def app(service_env: None, toy_topology: None) -> FastAPI:
     return make_app()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with running(app) as client:
         yield client

@@ -21,12 +21,14 @@ def register(event_type: str, model: type[Event]) -> None:
 
 
 def events() -> dict[str, type[Event]]:
-    """All events by wire type, in the order of the services."""
+    """All events of Usher's services by wire type, sorted."""
     for speaker in SPEAKERS:
         import_module(f"contracts.{speaker}")
-    return dict(_events)
+    return {name: _events[name] for name in sorted(_events) if name.partition(".")[0] in SPEAKERS}
 
 
 def model_of(event_type: str) -> type[Event] | None:
     """The model of a wire type; None for a type that this release does not know."""
-    return _events.get(event_type) or events().get(event_type)
+    if event_type not in _events:
+        events()
+    return _events.get(event_type)

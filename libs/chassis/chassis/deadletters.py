@@ -1,0 +1,93 @@
+"""Dead letters by command: `python -m chassis.deadletters list booking`, then `show`, `replay` or `drop`.
+
+A letter is named by its event id. `replay` puts it back into the service's own queue and no other, as if it had
+just come; `drop` throws it away. `--all` stands for every letter of the service. Needs RABBITMQ_URI.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
+from contracts import topology
+
+from chassis.settings import ServiceSettings
+from chassis.wire import ATTEMPT, REASON, again
+
+
+@asynccontextmanager
+async def letters(uri: str, service: str) -> AsyncIterator[tuple[Any, list[AbstractIncomingMessage]]]:
+    """The channel and all dead letters of a service, oldest first. What is not acknowledged goes back at the end."""
+    connection = await aio_pika.connect(uri)
+    async with connection:
+        channel = await connection.channel(on_return_raises=True)
+        queue = await channel.get_queue(topology.dead_letter_queue_name(service))
+        found: list[AbstractIncomingMessage] = []
+        while message := await queue.get(fail=False):
+            found.append(message)
+        yield channel, found
+
+
+def summary(message: AbstractIncomingMessage) -> str:
+    """One line: id, type, when, why."""
+    when = message.timestamp.isoformat() if message.timestamp else "-"
+    return f"{message.message_id}  {message.type}  {when}  {message.headers.get(REASON, '-')}"
+
+
+def details(message: AbstractIncomingMessage) -> str:
+    """Everything about one letter, as JSON. It may hold personal data: do not paste it anywhere."""
+    facts = {
+        "headers": {name: str(value) for name, value in message.headers.items()},
+        "correlation_id": message.correlation_id,
+        "body": message.body.decode(errors="replace"),
+    }
+    return json.dumps(facts, indent=2)
+
+
+async def replay(channel: Any, service: str, message: AbstractIncomingMessage) -> None:
+    """Put a letter back into the service's queue with a clean slate, then take it off the dead ones."""
+    fresh = again(message)
+    for header in (ATTEMPT, REASON, "x-delivery-count"):
+        fresh.headers.pop(header, None)
+    await channel.default_exchange.publish(fresh, topology.queue_name(service))
+    await message.ack()
+
+
+async def run(command: str, service: str, chosen: str | None, uri: str) -> int:
+    """Carry out one command; `chosen` is an event id or None for all. Returns the exit status."""
+    async with letters(uri, service) as (channel, found):
+        matching = [message for message in found if chosen is None or message.message_id == chosen]
+        for message in matching:
+            if command == "show":
+                sys.stdout.write(details(message) + "\n")
+                continue
+            if command == "replay":
+                await replay(channel, service, message)
+            elif command == "drop":
+                await message.ack()
+            sys.stdout.write(summary(message) + "\n")
+        sys.stderr.write(f"{len(matching)} of {len(found)} dead letters of {service}: {command}\n")
+        return 0 if matching or chosen is None else 1
+
+
+def main() -> int:
+    """Parse the command line and run it."""
+    parser = argparse.ArgumentParser(prog="python -m chassis.deadletters", description=__doc__)
+    parser.add_argument("command", choices=["list", "show", "replay", "drop"])
+    parser.add_argument("service", choices=sorted(topology.HEARS))
+    parser.add_argument("event_id", nargs="?")
+    parser.add_argument("--all", action="store_true", help="every letter of the service")
+    arguments = parser.parse_args()
+    if arguments.command != "list" and bool(arguments.event_id) == arguments.all:
+        parser.error(f"{arguments.command} takes an event id or --all")
+    uri = ServiceSettings(service=arguments.service).rabbitmq_uri
+    return asyncio.run(run(arguments.command, arguments.service, arguments.event_id, uri))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

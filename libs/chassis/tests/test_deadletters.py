@@ -1,0 +1,52 @@
+"""The dead-letter command: list, show, replay, drop."""
+
+import pytest
+from chassis import deadletters
+from chassis.ids import new_id
+from contracts.errors import RejectedEvent
+
+
+@pytest.fixture
+def run(rabbitmq_uri):
+    async def run(command: str, chosen: str | None = None) -> int:
+        return await deadletters.run(command, "toy", chosen, rabbitmq_uri)
+
+    return run
+
+
+async def buried(bus, toy, times: int = 1) -> tuple[str, str]:
+    """Bury one event and wait until it is dead; its event id and its ping id."""
+    ping_id = new_id()
+    toy.failures[ping_id] = [RejectedEvent("not now")] * times
+    await toy.Ping.add(toy.Ping(id=ping_id))
+    return (await bus.say(toy.Pinged(ping_id=ping_id))).id, ping_id
+
+
+async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, capsys):
+    event_id, ping_id = await buried(bus, toy)
+    while await run("list", event_id) != 0:
+        pass
+    assert f"{event_id}  toy.pinged.v1" in capsys.readouterr().out
+    assert await run("show", event_id) == 0
+    assert ping_id in capsys.readouterr().out
+
+    assert await run("replay", event_id) == 0
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    assert await run("list", event_id) == 1
+
+
+async def test_a_dropped_letter_is_gone_and_the_others_stay(client, bus, toy, run):
+    dropped, _ = await buried(bus, toy)
+    kept, _ = await buried(bus, toy)
+    for event_id in (dropped, kept):
+        while await run("list", event_id) != 0:
+            pass
+    assert await run("drop", dropped) == 0
+    assert await run("list", dropped) == 1
+    assert await run("list", kept) == 0
+    assert await run("drop") == 0
+    assert await run("list", kept) == 1
+
+
+async def test_an_unknown_letter_is_said_to_be_unknown(client, run):
+    assert await run("replay", "nothing") == 1

@@ -1,0 +1,103 @@
+"""Registry, topology, snapshots and the AsyncAPI document agree with each other."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from contracts import asyncapi, registry, snapshots, topology
+from contracts.envelope import Event
+from contracts.inventory import SeatsHeld
+from pydantic import ValidationError
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_no_released_schema_changed_in_an_incompatible_way():
+    assert snapshots.faults() == []
+
+
+def test_every_event_is_snapshotted_as_it_is_now():
+    now = {name: snapshots.schema_of(event) for name, event in registry.events().items()}
+    stale = sorted(name for name in now if snapshots.recorded().get(name) != json.loads(json.dumps(now[name])))
+    assert not stale, f"compatible changes that `make snapshots` has not recorded: {stale}"
+
+
+def test_the_asyncapi_document_is_current():
+    assert (ROOT / "docs/asyncapi.yaml").read_text() == asyncapi.render(), "run `make asyncapi`"
+
+
+def changed(**changes) -> dict:
+    schema = deepcopy(snapshots.schema_of(SeatsHeld))
+    for name, value in changes.items():
+        if value is None:
+            schema["properties"].pop(name)
+            schema["required"].remove(name)
+        else:
+            schema["properties"][name] = value
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        (changed(showtime_id=None), [".showtime_id is gone"]),
+        (changed(hold_id={"type": "integer"}), [".hold_id was"]),
+        (changed() | {"required": ["hold_id"]}, [".expires_at may be missing now"]),
+        (
+            changed(extra={"type": "string"}) | {"required": [*changed()["required"], "extra"]},
+            [".extra is required now"],
+        ),
+        (changed(extra={"type": "string"}), []),
+    ],
+)
+def test_an_incompatible_change_is_named(new, says):
+    found = snapshots.incompatibilities(snapshots.schema_of(SeatsHeld), new)
+    assert len(found) >= len(says)
+    for sentence in says:
+        assert any(fault.startswith(sentence) for fault in found)
+    assert bool(found) == bool(says)
+
+
+def test_a_change_deep_inside_is_named():
+    new = changed()
+    new["properties"]["seats"]["items"]["properties"]["row"] = {"type": "integer"}
+    (fault,) = snapshots.incompatibilities(snapshots.schema_of(SeatsHeld), new)
+    assert fault.startswith(".seats[].row was")
+
+
+def test_each_event_is_said_by_the_service_of_its_name_and_follows_the_pattern():
+    for name, event in registry.events().items():
+        service, past_tense, version = name.split(".")
+        assert service in registry.SPEAKERS
+        assert past_tense.replace("_", "").isalpha()
+        assert version.startswith("v")
+        assert event.subject_field in event.model_fields
+
+
+def test_the_topology_names_services_and_no_event_twice():
+    for table in (topology.HEARS, topology.WATCHES):
+        for service, events in table.items():
+            assert service in registry.SERVICES
+            assert len(events) == len(set(events))
+
+
+def test_an_event_ignores_what_it_does_not_know_and_refuses_what_is_wrong():
+    known = {"hold_id": "h1", "showtime_id": "s1", "seats": [], "holder": {}, "expires_at": "2026-01-01T00:00:00Z"}
+    assert SeatsHeld.model_validate(known | {"added_in_v1": 1}).subject == "h1"
+    with pytest.raises(ValidationError):
+        SeatsHeld.model_validate(known | {"expires_at": "2026-01-01T00:00:00"})
+
+
+def test_a_type_belongs_to_one_model():
+    with pytest.raises(ValueError, match="registered twice"):
+
+        class Again(Event, type="inventory.seats_held.v1", subject="hold_id"):
+            hold_id: str
+
+
+def test_a_subject_must_be_a_field():
+    with pytest.raises(TypeError, match="no field 'nothing'"):
+
+        class Nameless(Event, type="inventory.nameless.v1", subject="nothing"):
+            hold_id: str
