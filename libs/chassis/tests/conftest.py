@@ -114,19 +114,19 @@ def make_app(**settings: object) -> FastAPI:
     )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def toy_topology() -> Iterator[None]:
     topology.HEARS["toy"] = (Pinged,)
     yield
     del topology.HEARS["toy"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def app(service_env: None, toy_topology: None) -> FastAPI:
     return make_app()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with running(app) as client:
         yield client
