@@ -20,7 +20,9 @@ T = TypeVar("T")
 async def running(app: FastAPI, *, fresh: bool = True) -> AsyncIterator[httpx.AsyncClient]:
     """The app with its lifespan, and a client that speaks to it.
 
-    A `fresh` one begins with empty queues: what other tests said before is not for it. A second replica is not fresh.
+    A `fresh` one begins with empty queues: what other tests said before is not for it; a restarted one is not fresh.
+    One app of a service at a time: Beanie binds its classes to the database of the app that started last. A second
+    replica is a process of its own.
     """
     if fresh:
         await _purge(app.title.rpartition(" ")[2])
