@@ -1,0 +1,43 @@
+"""Three people to try Usher with: `python -m identity.demo`. Whoever is there already stays as they are."""
+
+import asyncio
+
+import structlog
+from chassis import mongo, telemetry
+from chassis.clock import now
+
+from identity import passwords, settings, store
+from identity.model import EmailTaken, Role
+
+log = structlog.get_logger()
+PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - public on purpose: it opens demo accounts only
+PEOPLE: dict[str, tuple[str, list[Role]]] = {
+    "customer@usher.example": ("Cleo Customer", ["customer"]),
+    "staff@usher.example": ("Sam Staff", ["box_office", "door_staff"]),
+    "admin@usher.example": ("Ada Admin", ["admin"]),
+}
+
+
+async def load() -> None:
+    """Enter the demo's people. The running service tells the others about them."""
+    for email, (name, roles) in PEOPLE.items():
+        password_hash = await passwords.hash_password(PASSWORD)
+        user = store.User(email=email, name=name, roles=roles, password_hash=password_hash, registered_at=now())
+        try:
+            await store.add_user(user)
+        except EmailTaken:
+            log.info("demo_user_kept", name=name)
+        else:
+            log.info("demo_user_added", name=name, roles=roles)
+
+
+async def main() -> None:
+    """Load into the database that the settings name."""
+    chosen = settings.get()
+    telemetry.configure_logging(chosen.service, chosen.log_level)
+    async with mongo.connected(chosen, store.DOCUMENTS):
+        await load()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

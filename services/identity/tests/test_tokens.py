@@ -1,0 +1,136 @@
+"""The chassis checks tokens against identity's own published keys, as every other service does."""
+
+import asyncio
+import base64
+import json
+import time
+
+import jwt
+import pytest
+from chassis.auth import TokenInvalid, Verifier, published_at
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from identity import keys, settings, store
+from pydantic import SecretStr
+
+
+@pytest.fixture
+def verifier(client):
+    """What another service checks with."""
+    return Verifier(settings.get(), published_at("http://service/.well-known/jwks.json", client))
+
+
+@pytest.fixture
+def claims(signed_in):
+    return jwt.decode(signed_in["access_token"], options={"verify_signature": False})
+
+
+def unsigned(claims, header):
+    parts = (json.dumps(part).encode() for part in (header, claims))
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + "."
+
+
+async def refused(client, verifier, token):
+    answer = await client.get("/api/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token)
+
+
+async def test_a_real_token_says_who_it_is(verifier, account, signed_in, claims):
+    principal = await verifier.verify(signed_in["access_token"])
+    assert (principal.user_id, principal.email, principal.name) == (account["user_id"], account["email"], "Ada")
+    assert principal.session_id == claims["sid"]
+    assert claims["exp"] - claims["iat"] == 900
+
+
+async def test_only_the_public_half_is_published(client):
+    answer = await client.get("/.well-known/jwks.json")
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    (key,) = answer.json()["keys"]
+    assert key.keys() == {"kty", "crv", "x", "kid", "alg", "use"}
+    assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "EdDSA", "sig")
+
+
+async def test_an_unsigned_token_is_refused(client, verifier, signed_in, claims):
+    kid = jwt.get_unverified_header(signed_in["access_token"])["kid"]
+    await refused(client, verifier, unsigned(claims, {"alg": "none", "typ": "JWT", "kid": kid}))
+    await refused(client, verifier, unsigned(claims, {"alg": "None", "typ": "JWT"}))
+
+
+async def test_the_public_key_does_not_sign(client, verifier, signed_in, claims):
+    """Key confusion: HS256 with the published key as the secret."""
+    (key,) = (await keys.published())["keys"]
+    secret = base64.urlsafe_b64decode(key["x"] + "=")
+    await refused(client, verifier, jwt.encode(claims, secret, algorithm="HS256", headers={"kid": key["kid"]}))
+
+
+async def test_a_token_that_was_tampered_with_is_refused(client, verifier, signed_in, claims):
+    header, _, signature = signed_in["access_token"].split(".")
+    forged = unsigned(claims | {"roles": ["admin"], "permissions": ["users:write"]}, {}).split(".")[1]
+    await refused(client, verifier, f"{header}.{forged}.{signature}")
+    await refused(client, verifier, signed_in["access_token"][:-10])
+
+
+async def test_another_key_under_our_kid_is_refused(client, verifier, signed_in, claims):
+    kid = jwt.get_unverified_header(signed_in["access_token"])["kid"]
+    stranger = Ed25519PrivateKey.generate()
+    await refused(client, verifier, jwt.encode(claims, stranger, algorithm="EdDSA", headers={"kid": kid}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exp": int(time.time()) - 1},
+        {"aud": "somewhere-else"},
+        {"iss": "https://somebody.example"},
+        {"iat": int(time.time()) + 3600},
+    ],
+)
+async def test_expired_and_misdirected_tokens_are_refused(client, verifier, claims, change):
+    await refused(client, verifier, await keys.sign(claims | change))
+
+
+@pytest.mark.parametrize("claim", ["exp", "aud", "iss", "sub", "iat"])
+async def test_a_token_that_lacks_a_claim_is_refused(client, verifier, claims, claim):
+    await refused(client, verifier, await keys.sign({name: claims[name] for name in claims if name != claim}))
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é"])
+async def test_rubbish_is_refused(verifier, token):
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token)
+
+
+async def test_replicas_that_start_together_make_one_key(client):
+    before = await store.signing_keys()
+    await store.SigningKey.delete_all()
+    documents = await asyncio.gather(*(keys.published() for _ in range(12)))
+    assert await store.SigningKey.count() == 1
+    assert all(document == documents[0] for document in documents)
+    await store.SigningKey.delete_all()
+    await store.SigningKey.insert_many(before)
+
+
+async def test_a_key_to_come_is_published_but_does_not_sign_yet(client, claims):
+    (current,) = await store.signing_keys()
+    later = keys._only_key(keys._new_pem())
+    later.generation, later.not_before = 2, current.not_before.replace(year=2999)
+    assert await store.add_signing_key(later)
+    assert not await store.add_signing_key(keys._only_key(keys._new_pem()))
+    try:
+        assert [key["kid"] for key in (await keys.published())["keys"]] == [later.id, current.id]
+        assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == current.id
+    finally:
+        await later.delete()
+
+
+async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch):
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr(pem))
+    (published,) = (await keys.published())["keys"]
+    token = await keys.sign(claims)
+    assert jwt.decode(token, key.public_key(), algorithms=["EdDSA"], audience="usher")["sub"] == claims["sub"]
+    assert jwt.get_unverified_header(token)["kid"] == published["kid"]
+    assert published["kid"] not in [kept.id for kept in await store.signing_keys()]
