@@ -1,0 +1,133 @@
+"""A customer as a small client: what a web page or an app does with Usher, through the gateway only.
+
+Used by `make demo` and by the end-to-end tests. Methods answer the decoded JSON and raise Refused for a problem.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+Json = dict[str, Any]
+STRIPE = "https://api.stripe.com"
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+class Refused(Exception):
+    """An answer that is a problem document."""
+
+    def __init__(self, status: int, problem: Json) -> None:
+        self.status, self.problem = status, problem
+        super().__init__(f"{status} {problem.get('code')}: {problem.get('detail')}")
+
+
+class Customer:
+    """One person at one gateway; a guest until `log_in`."""
+
+    def __init__(self, url: str, http: httpx.AsyncClient) -> None:
+        self.url, self.http = url, http
+        self.headers: dict[str, str] = {}
+        self.token: str | None = None
+
+    async def call(self, method: str, path: str, *, secret: str | None = None, **request: Any) -> Json:
+        """One call through the gateway. `secret` is that of a guest's hold."""
+        headers = self.headers | request.pop("headers", {})
+        if secret:
+            headers["X-Hold-Secret"] = secret
+        answer = await self.http.request(method, f"{self.url}{path}", headers=headers, **request)
+        if answer.status_code >= 400:
+            raise Refused(answer.status_code, answer.json())
+        return answer.json() if answer.content else {}
+
+    async def log_in(self, email: str, password: str) -> Json:
+        """Sign in; later calls carry the access token."""
+        session = await self.call("POST", "/api/auth/login", json={"email": email, "password": password})
+        self.token = session["access_token"]
+        self.headers["Authorization"] = f"Bearer {self.token}"
+        return session
+
+    async def free_seats(self, showtime_id: str) -> list[str]:
+        """Seats that can be had now, in the order of the map."""
+        seat_map = await self.call("GET", f"/api/showtimes/{showtime_id}/seats")
+        return [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["seat_id"] not in seat_map["taken"]]
+
+    async def hold(self, showtime_id: str, seats: list[str]) -> Json:
+        """Hold seats: all or none."""
+        return await self.call("POST", f"/api/showtimes/{showtime_id}/holds", json={"seats": seats})
+
+    async def check_out(self, hold: Json, email: str, ticket_type: str = "adult", **extra: Any) -> Json:
+        """Turn a hold into a booking that waits for its money; every seat at the same ticket type."""
+        tickets = [{"seat_id": seat["seat_id"], "ticket_type": ticket_type} for seat in hold["seats"]]
+        order = {"hold_id": hold["hold_id"], "tickets": tickets, "email": email} | extra
+        return await self.call("POST", "/api/bookings", json=order, secret=hold.get("secret"))
+
+    async def booking(self, hold: Json) -> Json:
+        """The booking as it stands now."""
+        return await self.call("GET", f"/api/bookings/{hold['hold_id']}", secret=hold.get("secret"))
+
+    async def cancel(self, hold: Json) -> Json:
+        """Give the booking up."""
+        return await self.call("POST", f"/api/bookings/{hold['hold_id']}/cancel", secret=hold.get("secret"))
+
+    async def create_intent(self, hold: Json) -> Json:
+        """Ask payment for the intent that the browser confirms."""
+        order = {"booking_id": hold["hold_id"]}
+        return await self.call("POST", "/api/payments/create-intent", json=order, secret=hold.get("secret"))
+
+    async def pay(self, intent: Json, card: str = "pm_card_visa") -> Json:
+        """Confirm the intent with Stripe as the browser does: publishable key and client secret. Raises Refused."""
+        config = await self.call("GET", "/api/payments/config")
+        client_secret = intent["client_secret"]
+        intent_id = client_secret.partition("_secret_")[0]
+        answer = await self.http.post(
+            f"{_stripe_api(config['script_url'])}/v1/payment_intents/{intent_id}/confirm",
+            data={"client_secret": client_secret, "payment_method": card},
+            headers={"Authorization": f"Bearer {config['publishable_key']}"},
+        )
+        body = answer.json()
+        if answer.status_code >= 400:
+            raise Refused(answer.status_code, body["error"])
+        return body
+
+    async def settled(self, hold: Json, *states: str, seconds: float = 15) -> Json:
+        """The booking once it is in one of these states. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while (booking := await self.booking(hold))["state"] not in states:
+                await asyncio.sleep(0.05)
+            return booking
+
+    async def buy(self, showtime_id: str, seats: list[str], email: str, card: str = "pm_card_visa") -> Json:
+        """The whole happy path; returns the hold, whose id is the booking's."""
+        hold = await self.hold(showtime_id, seats)
+        await self.check_out(hold, email)
+        await self.pay(await self.create_intent(hold), card)
+        return hold
+
+    @asynccontextmanager
+    async def watching(self, showtime_id: str, on_message: Callable[[Json], None]) -> AsyncIterator[None]:
+        """Follow a showtime's seats and one's own bookings over the WebSocket; begins with the snapshot."""
+        async with connect(f"ws{self.url.removeprefix('http')}/ws") as socket:
+            if self.token:
+                await socket.send(json.dumps({"type": "authenticate", "token": self.token}))
+            await socket.send(json.dumps({"type": "subscribe", "showtime_id": showtime_id}))
+            listening = asyncio.create_task(_listen(socket, on_message))
+            try:
+                yield
+            finally:
+                listening.cancel()
+
+
+async def _listen(socket: ClientConnection, on_message: Callable[[Json], None]) -> None:
+    async for text in socket:
+        on_message(json.loads(text))
+
+
+def _stripe_api(script_url: str) -> str:
+    """Stripe's API, or the sandbox that the page's script comes from."""
+    script = urlsplit(script_url)
+    return f"{script.scheme}://{script.netloc}" if script.hostname in LOOPBACK else STRIPE

@@ -1,0 +1,176 @@
+"""Sell a ticket on a running platform as a client would, and show each step with its time: `make demo`.
+
+Everything goes through the gateway, but the card's number (to Stripe, as in the browser) and the look into the mailbox.
+The exit status says whether all of it happened.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import segno
+from customer import Customer, Json, Refused
+from dotenv import dotenv_values
+
+EMAIL, PASSWORD = "customer@usher.example", "popcorn-and-a-movie"
+SECONDS = 20.0
+GREEN, RED, DIM, BOLD, PLAIN = (f"\033[{code}m" if sys.stdout.isatty() else "" for code in (32, 31, 2, 1, 0))
+
+
+class Failure(Exception):
+    """A step did not end as it should."""
+
+
+class Trace:
+    """What the WebSocket tells, with the time since the first hold was asked for."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.messages: list[tuple[float, Json]] = []
+
+    def add(self, message: Json) -> None:
+        """Keep a message with its time."""
+        self.messages.append(((time.perf_counter() - self.began) * 1000, message))
+
+    async def seen(self, kind: str, **fields: Any) -> Json:
+        """The first message of the kind with these fields. Raises Failure when it does not come."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    for _, message in self.messages:
+                        if message["type"] == kind and fields.items() <= message.items():
+                            return message
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise Failure(f"no {kind} {fields} within {SECONDS:.0f} s") from None
+
+    def show(self) -> None:
+        """Print the live messages, one a line."""
+        for milliseconds, message in self.messages:
+            what = message.get("state") or message.get("seats") or ""
+            print(f"  {DIM}{milliseconds:7.1f} ms{PLAIN}  {message['type']:16} {_brief(what)}")
+
+
+def _brief(what: Any) -> str:
+    text = ", ".join(what) if isinstance(what, list | dict) else str(what)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@contextmanager
+def step(what: str) -> Iterator[list[str]]:
+    """Print a step with its milliseconds and the notes that were added to it."""
+    notes: list[str] = []
+    began = time.perf_counter()
+    try:
+        yield notes
+    except Exception:
+        print(f"{RED}✗{PLAIN} {what}")
+        raise
+    print(f"{GREEN}✓{PLAIN} {what:44} {DIM}{(time.perf_counter() - began) * 1000:7.1f} ms{PLAIN}  {'; '.join(notes)}")
+
+
+async def find_showtime(customer: Customer) -> tuple[Json, list[str]]:
+    """A showtime on sale with at least three free seats, and those seats."""
+    cursor = None
+    while True:
+        page = await customer.call("GET", "/api/showtimes", params={"cursor": cursor} if cursor else {})
+        for showtime in page["items"]:
+            free = await customer.free_seats(showtime["showtime_id"])
+            if len(free) >= 3:
+                return showtime, free
+        if (cursor := page["next_cursor"]) is None:
+            raise Failure("no showtime has three free seats")
+
+
+async def lose_a_race(first: Customer, second: Customer, showtime_id: str, seat: str) -> Refused:
+    """Both ask for the seat at the same time; the 409 of the one who loses."""
+    answers = await asyncio.gather(
+        first.hold(showtime_id, [seat]), second.hold(showtime_id, [seat]), return_exceptions=True
+    )
+    holds = [answer for answer in answers if isinstance(answer, dict)]
+    refusals = [answer for answer in answers if isinstance(answer, Refused) and answer.status == 409]
+    for hold in holds:
+        await first.call("DELETE", f"/api/holds/{hold['hold_id']}", secret=hold.get("secret"))
+    if (len(holds), len(refusals)) != (1, 1):
+        raise Failure(f"a race for one seat ended with {answers}")
+    return refusals[0]
+
+
+async def find_mail(http: httpx.AsyncClient, mailbox: str, reference: str) -> Json:
+    """The confirmation mail with the booking's reference, as the mail catcher has it."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            for mail in (await http.get(f"{mailbox}/email")).json():
+                if reference in mail["subject"] + mail.get("text", ""):
+                    return mail
+            await asyncio.sleep(0.1)
+
+
+async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
+    """The whole story. Raises Failure, Refused or TimeoutError where it goes wrong."""
+    with step("log in") as notes:
+        notes.append((await customer.log_in(EMAIL, PASSWORD))["user"]["email"])
+    with step("find a showtime") as notes:
+        showtime, free = await find_showtime(customer)
+        showtime_id = showtime["showtime_id"]
+        notes.append(f"{showtime['movie_title']}, {showtime['starts_at']}, {len(free)} seats free")
+
+    trace = Trace()
+    async with customer.watching(showtime_id, trace.add):
+        with step("watch its seats over the WebSocket") as notes:
+            snapshot = await trace.seen("showtime:update", showtime_id=showtime_id)
+            notes.append(f"snapshot, version {snapshot['version']}")
+        with step("hold two seats") as notes:
+            hold = await customer.hold(showtime_id, free[:2])
+            await trace.seen("seat:lock", seats=free[:2])
+            notes.append(f"{', '.join(free[:2])} until {hold['expires_at']}")
+        with step("lose a race for a third") as notes:
+            lost = await lose_a_race(customer, guest, showtime_id, free[2])
+            notes.append(f"{lost.status} {lost.problem['code']}: {lost.problem['detail']}")
+        with step("check out") as notes:
+            booking = await customer.check_out(hold, EMAIL)
+            notes.append(f"{booking['reference']}, {booking['amount'] / 100:.2f} {booking['currency']}")
+        with step("pay with a test card") as notes:
+            paid = await customer.pay(await customer.create_intent(hold))
+            notes.append(f"{paid['id']} {paid['status']}")
+        with step("wait for the confirmation") as notes:
+            await trace.seen("booking:update", booking_id=hold["hold_id"], state="confirmed")
+            booking = await customer.settled(hold, "confirmed")
+            notes.append(f"{len(booking['tickets'])} tickets")
+        with step("read the e-mail") as notes:
+            mail = await find_mail(customer.http, mailbox, booking["reference"])
+            notes.append(f"“{mail['subject']}”")
+
+    print(f"\n{BOLD}The saga as the client saw it{PLAIN}")
+    trace.show()
+    for ticket in booking["tickets"]:
+        seat = ticket["seat"]
+        print(f"\n{BOLD}Row {seat['row']}, seat {seat['number']}{PLAIN}  {ticket['ticket_type']}")
+        segno.make(ticket["qr"], error="l").terminal(compact=True)
+
+
+async def main() -> int:
+    """Find the platform and tell the story."""
+    settings = {**dotenv_values(".env"), **os.environ}
+    url = settings.get("PUBLIC_URL") or f"http://127.0.0.1:{settings.get('GATEWAY_PORT') or 8080}"
+    mailbox = settings.get("MAILBOX_URL") or f"http://127.0.0.1:{settings.get('MAILBOX_PORT') or 1180}"
+    async with httpx.AsyncClient(timeout=SECONDS) as http:
+        try:
+            await sell(Customer(url, http), Customer(url, http), mailbox)
+        except httpx.ConnectError:
+            print(f"Nobody answers at {url}: start the platform with `make run`.")
+            return 1
+        except (Failure, Refused, TimeoutError) as failure:
+            print(f"{RED}{type(failure).__name__}: {failure}{PLAIN}")
+            return 1
+    print(f"\n{GREEN}Sold.{PLAIN}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
