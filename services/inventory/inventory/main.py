@@ -1,0 +1,13 @@
+"""Composition root."""
+
+from chassis.app import create_service
+
+from inventory import api, jobs, reactions, settings, store
+
+app = create_service(
+    settings.get(),
+    routers=[api.router],
+    documents=store.DOCUMENTS,
+    reactions=reactions.REACTIONS,
+    jobs=jobs.JOBS,
+)

@@ -1,0 +1,290 @@
+"""The rules of a showtime's seats as plain data and pure functions; the time is always a parameter.
+
+Problem (contracts.errors)
+└── InventoryProblem
+    ├── ShowtimeUnknown     404
+    ├── HoldUnknown         404   also somebody else's: whether it exists is not told
+    ├── BlockUnknown        404
+    ├── SalesClosed         409   `reason`: not_open, closed or cancelled
+    ├── SeatsTaken          409   `seats`
+    ├── TooManyHolds        409   `limit`
+    ├── HoldInCheckout      409
+    ├── RenewalUsedUp       409
+    ├── HoldLapsed          410   `seats`, to ask for again
+    ├── SeatsUnknown        422   `seats`
+    ├── SeatCountWrong      422
+    ├── SecretTooShort      422
+    ├── ShowtimeBusy        503
+    └── SeatMapMissing      503
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from contracts.errors import Problem
+from contracts.types import Holder
+from pydantic import BaseModel
+
+MAX_SEATS = 10
+MIN_SECRET = 32
+
+SeatState = Literal["held", "sold", "blocked"]
+ReleaseReason = Literal["released", "lapsed", "cancelled", "mismatch"]
+
+
+class InventoryProblem(Problem):
+    """Everything that can be wrong with a request for seats."""
+
+
+class ShowtimeUnknown(InventoryProblem):
+    code, status, title = "showtime_unknown", 404, "There is no such showtime."
+
+
+class HoldUnknown(InventoryProblem):
+    code, status, title = "hold_unknown", 404, "There is no such hold, or it is over."
+
+
+class BlockUnknown(InventoryProblem):
+    code, status, title = "block_unknown", 404, "There is no such block."
+
+
+class SalesClosed(InventoryProblem):
+    code, status, title = "sales_closed", 409, "This showtime is not on sale."
+
+
+class SeatsTaken(InventoryProblem):
+    code, status, title = "seats_taken", 409, "Some of these seats were just taken."
+
+
+class TooManyHolds(InventoryProblem):
+    code, status, title = "too_many_holds", 409, "You already hold seats for this showtime. Release some first."
+
+
+class HoldInCheckout(InventoryProblem):
+    code, status, title = "hold_in_checkout", 409, "These seats are being paid for. Cancel the booking instead."
+
+
+class RenewalUsedUp(InventoryProblem):
+    code, status, title = "renewal_used_up", 409, "These seats cannot be kept any longer."
+
+
+class HoldLapsed(InventoryProblem):
+    code, status, title = (
+        "hold_lapsed",
+        410,
+        "The time for these seats is over. You can choose them again if still free.",
+    )
+
+
+class SeatsUnknown(InventoryProblem):
+    code, status, title = "seats_unknown", 422, "This auditorium has no such seats."
+
+
+class SeatCountWrong(InventoryProblem):
+    code, status, title = "seat_count_wrong", 422, f"A hold has 1 to {MAX_SEATS} seats."
+
+
+class SecretTooShort(InventoryProblem):
+    code, status, title = "secret_too_short", 422, f"A hold's secret has at least {MIN_SECRET} characters."
+
+
+class ShowtimeBusy(InventoryProblem):
+    code, status, title = "showtime_busy", 503, "Very many people want these seats. Please try again."
+
+
+class SeatMapMissing(InventoryProblem):
+    code, status, title = "seat_map_missing", 503, "The seat map of this showtime is on its way. Please try again."
+
+
+class Taken(BaseModel):
+    """A seat that is not free. `by` is a hold's (which is its booking's) or a block's id; only held seats lapse."""
+
+    by: str
+    state: SeatState
+    until: datetime | None = None
+
+    def is_lapsed(self, now: datetime) -> bool:
+        """Whether the seat can be had again although its release was not written yet."""
+        return self.until is not None and self.until <= now
+
+
+class Hold(BaseModel):
+    """Seats kept for somebody until `expires_at`; renewals never reach beyond `cap_at`.
+
+    `revision` counts every change from 0. A pinned hold belongs to a checkout, which alone may end it.
+    """
+
+    id: str
+    holder: Holder
+    seats: list[str]
+    expires_at: datetime
+    cap_at: datetime
+    renewals: int = 0
+    revision: int = 0
+    pinned: bool = False
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether its time is not over."""
+        return now < self.expires_at
+
+
+class Block(BaseModel):
+    """Seats that staff took out of sale."""
+
+    id: str
+    seats: list[str]
+    reason: str
+    blocked_by: str
+    blocked_at: datetime
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a hold may be. `holds_per_holder` counts live holds in one showtime."""
+
+    hold: timedelta
+    cap: timedelta
+    renewals: int
+    holds_per_holder: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A hold's seats after a change, and what the change is. All in the order of the seats."""
+
+    seats: list[str]
+    added: list[str]
+    dropped: list[str]
+
+
+@dataclass(frozen=True)
+class Sale:
+    """What a paid booking gets. With `lost` seats it gets nothing and gives back `spare`, all that it still has."""
+
+    lost: list[str]
+    spare: list[str]
+
+
+class Seating(BaseModel):
+    """The seats of one showtime that are not free, and what selling them depends on.
+
+    `ended` are bookings that can never have seats again: a paid event that is delivered once more sells nothing.
+    """
+
+    sales_open_at: datetime
+    sales_close_at: datetime
+    cancelled: bool = False
+    taken: dict[str, Taken] = {}
+    holds: list[Hold] = []
+    blocks: list[Block] = []
+    ended: list[str] = []
+
+    def hold(self, hold_id: str) -> Hold | None:
+        """The hold with this id, lapsed or not."""
+        return next((hold for hold in self.holds if hold.id == hold_id), None)
+
+    def owned(self, owner_id: str) -> list[str]:
+        """The seats that are the hold's, booking's or block's own."""
+        return in_order(seat for seat, taken in self.taken.items() if taken.by == owner_id)
+
+    def lost(self, seats: Iterable[str], now: datetime, owner_id: str = "") -> list[str]:
+        """Which of the seats belong to somebody else than `owner_id`."""
+        others = {seat for seat, taken in self.taken.items() if taken.by != owner_id and not taken.is_lapsed(now)}
+        return in_order(others.intersection(seats))
+
+    def why_not_on_sale(self, now: datetime) -> SalesClosed | None:
+        """The reason that no seat can be held now."""
+        if self.cancelled:
+            return SalesClosed("This showtime has been cancelled.", reason="cancelled")
+        if now < self.sales_open_at:
+            return SalesClosed("Sales have not begun yet.", reason="not_open")
+        if now >= self.sales_close_at:
+            return SalesClosed("Sales are over.", reason="closed")
+        return None
+
+    def why_not_free(self, seats: Iterable[str], now: datetime) -> SeatsTaken | None:
+        """The seats that cannot be taken now, as a problem."""
+        if lost := self.lost(seats, now):
+            return SeatsTaken(f"Already taken: {', '.join(lost)}.", seats=lost)
+        return None
+
+    def why_not_held(
+        self, seats: Iterable[str], holder: Holder, now: datetime, limits: Limits
+    ) -> InventoryProblem | None:
+        """Why a hold was refused; None when nothing is in its way any more."""
+        if problem := self.why_not_on_sale(now) or self.why_not_free(seats, now):
+            return problem
+        if sum(hold.holder == holder and hold.is_live(now) for hold in self.holds) >= limits.holds_per_holder:
+            return TooManyHolds(limit=limits.holds_per_holder)
+        return None
+
+    def sale(self, booking_id: str, seats: Collection[str], now: datetime) -> Sale | None:
+        """What a paid booking gets: all of its seats or none. None when that has been settled before.
+
+        A cancelled showtime sells nothing, so that money which arrives after the cancellation goes back.
+        """
+        own = {seat: taken for seat, taken in self.taken.items() if taken.by == booking_id}
+        is_sold = any(taken.state == "sold" for taken in own.values())
+        if is_sold or booking_id in self.ended:
+            return None
+        lost = in_order(seats) if self.cancelled else self.lost(seats, now, booking_id)
+        return Sale(lost=lost, spare=in_order(own if lost else own.keys() - set(seats)))
+
+    def why_not_pinned(self, booking_id: str, seats: list[str]) -> ReleaseReason | None:
+        """Why a checkout cannot have its hold kept; None when it can be, or is settled already.
+
+        A hold whose time is over but whose seats nobody took is as good as a live one.
+        """
+        hold, own = self.hold(booking_id), self.owned(booking_id)
+        if hold is None:
+            return None if own or booking_id in self.ended else "lapsed"
+        if hold.seats != seats:
+            return "mismatch"
+        return None if own == seats else "lapsed"
+
+
+def in_order(seats: Iterable[str]) -> list[str]:
+    """Seats without repeats, by row (A to Z, then AA) and number. The one order in which holds keep them."""
+    return sorted(set(seats), key=_row_and_number)
+
+
+def _row_and_number(seat: str) -> tuple[int, str, int]:
+    row = seat.rstrip("0123456789")
+    return len(row), row, int(seat[len(row) :])
+
+
+def checked_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
+    """The seats in order. Raises SeatsUnknown for names that the layout does not have."""
+    asked = in_order(seats)
+    if unknown := [seat for seat in asked if seat not in known]:
+        raise SeatsUnknown(f"This auditorium has no {', '.join(unknown)}.", seats=unknown)
+    return asked
+
+
+def changed(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> Change:
+    """What adding and dropping comes to. Seats that are there already, or not there any more, change nothing, so a
+    repeated request does no harm. Raises SeatCountWrong.
+    """
+    before = set(hold.seats)
+    after = (before | set(add)) - set(drop)
+    if not 1 <= len(after) <= MAX_SEATS:
+        raise SeatCountWrong
+    return Change(seats=in_order(after), added=in_order(after - before), dropped=in_order(before - after))
+
+
+def renewed_until(hold: Hold, now: datetime, limits: Limits) -> datetime:
+    """The hold's deadline after a renewal. Raises RenewalUsedUp."""
+    until = min(now + limits.hold, hold.cap_at)
+    if hold.renewals >= limits.renewals or until <= hold.expires_at:
+        raise RenewalUsedUp
+    return until
+
+
+def check_changeable(hold: Hold, now: datetime) -> None:
+    """Raises HoldInCheckout or HoldLapsed when the holder cannot change the hold any more."""
+    if hold.pinned:
+        raise HoldInCheckout
+    if not hold.is_live(now):
+        raise HoldLapsed(seats=hold.seats)

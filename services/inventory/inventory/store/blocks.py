@@ -1,0 +1,48 @@
+"""Seats that staff take out of sale."""
+
+from collections.abc import Iterable
+
+from chassis.clock import now
+from chassis.ids import new_id
+from contracts.inventory import SeatsBlocked, SeatsUnblocked
+
+from inventory.model import Block, BlockUnknown, ShowtimeBusy, checked_seats
+from inventory.store import guards
+from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read, seating_of
+
+
+async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
+    """Take all the seats out of sale or none.
+
+    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SeatsTaken and ShowtimeBusy.
+    """
+    asked = checked_seats(seats, (await layout_of(showtime_id)).seats)
+    for _ in range(ATTEMPTS):
+        moment = now()
+        made = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
+        entry = {"by": made.id, "state": "blocked"}
+        if await Showtime.commit(
+            {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
+            {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
+            events=[SeatsBlocked(showtime_id=showtime_id, block_id=made.id, seats=asked, reason=reason)],
+            projection={"_id": 1},
+        ):
+            return made
+        if problem := (await seating_of(showtime_id, asked)).why_not_free(asked, now()):
+            raise problem
+    raise ShowtimeBusy(retry_after=1)
+
+
+async def unblock(showtime_id: str, block_id: str) -> None:
+    """Put a block's seats back on sale. A block never changes, so that it is still there is guard enough.
+
+    Raises ShowtimeUnknown and BlockUnknown.
+    """
+    found = next((each for each in (await read(showtime_id)).blocks if each.id == block_id), None)
+    if found is None or not await Showtime.commit(
+        {"_id": showtime_id, "blocks.id": block_id},
+        {"$unset": {f"taken.{seat}": "" for seat in found.seats}, "$pull": {"blocks": {"id": block_id}}},
+        events=[SeatsUnblocked(showtime_id=showtime_id, block_id=block_id, seats=found.seats)],
+        projection={"_id": 1},
+    ):
+        raise BlockUnknown

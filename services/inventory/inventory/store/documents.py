@@ -1,0 +1,149 @@
+"""The documents, and reading them. What never changes is read once per process."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from beanie import Document
+from chassis.outbox import Aggregate
+from contracts.catalog import PlacedSeat
+from contracts.types import Seat
+from pydantic import BaseModel, Field
+from pymongo import ASCENDING, IndexModel
+
+from inventory.model import Seating, SeatMapMissing, ShowtimeUnknown
+
+ATTEMPTS = 10
+"""How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
+LAYOUTS_KEPT = 256
+PLACES_KEPT = 10_000
+
+T = TypeVar("T")
+
+
+class SeatLayout(Document):
+    """An auditorium's seats in one version. It never changes."""
+
+    id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    auditorium_id: str
+    columns: float
+    rows: float
+    seats: list[PlacedSeat]
+
+    class Settings:
+        name = "seat_layouts"
+
+
+class Showtime(Aggregate, Seating):
+    """The seats of a showtime that are not free, and what selling them depends on.
+
+    `schedule_version` is catalog's version of the showtime that the times come from: an older one is not news.
+    """
+
+    layout_id: str
+    auditorium_id: str
+    theater_id: str
+    starts_at: datetime
+    schedule_version: int = 0
+
+    class Settings:
+        name = "showtimes"
+        indexes = [
+            IndexModel([("holds.id", ASCENDING)], name="hold"),
+            IndexModel([("holds.expires_at", ASCENDING)], name="lapse"),
+        ]
+
+
+DOCUMENTS = [Showtime, SeatLayout]
+
+
+class LayoutView(BaseModel):
+    """An auditorium's seats on a grid of `columns` by `rows`."""
+
+    layout_id: str
+    auditorium_id: str
+    columns: float
+    rows: float
+    seats: list[PlacedSeat]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout as requests need it: seats by name, and its LayoutView as JSON text."""
+
+    seats: Mapping[str, Seat]
+    json: bytes
+
+    def named(self, seats: Iterable[str]) -> list[Seat]:
+        """These seats with row, number and category."""
+        return [self.seats[seat] for seat in seats]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a showtime is."""
+
+    layout_id: str
+    theater_id: str
+
+
+_layouts: dict[str, Layout] = {}
+_places: dict[str, Place] = {}
+
+
+def _keep(cache: dict[str, T], key: str, value: T, most: int) -> T:
+    if len(cache) >= most:
+        del cache[next(iter(cache))]
+    cache[key] = value
+    return value
+
+
+async def place_of(showtime_id: str) -> Place:
+    """Where the showtime is. Raises ShowtimeUnknown."""
+    if known := _places.get(showtime_id):
+        return known
+    document = await _find({"_id": showtime_id}, {"layout_id": 1, "theater_id": 1})
+    return _keep(_places, showtime_id, Place(document["layout_id"], document["theater_id"]), PLACES_KEPT)
+
+
+async def layout_of(showtime_id: str) -> Layout:
+    """The seats of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
+    return await layout((await place_of(showtime_id)).layout_id)
+
+
+async def layout(layout_id: str) -> Layout:
+    """The seats of a layout. Raises SeatMapMissing while catalog's event with it is still on its way."""
+    if known := _layouts.get(layout_id):
+        return known
+    document = await SeatLayout.get(layout_id)
+    if document is None:
+        raise SeatMapMissing(retry_after=1)
+    view = LayoutView(layout_id=layout_id, **document.model_dump(exclude={"id"}))
+    seats = {seat.seat_id: Seat.model_validate(seat.model_dump()) for seat in document.seats}
+    return _keep(_layouts, layout_id, Layout(seats, view.model_dump_json().encode()), LAYOUTS_KEPT)
+
+
+async def read(showtime_id: str) -> Showtime:
+    """The whole showtime. Raises ShowtimeUnknown."""
+    return Showtime.parse(await _find({"_id": showtime_id}, {"outbox": 0}))
+
+
+async def seating_of(showtime_id: str, seats: Iterable[str], *, with_holds: bool = False) -> Seating:
+    """The part of the showtime that decides about these seats. Raises ShowtimeUnknown."""
+    wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
+    return Seating.model_validate(
+        await _find({"_id": showtime_id}, dict.fromkeys([*wanted, "holds"] if with_holds else wanted, 1))
+    )
+
+
+async def seat_map_of(showtime_id: str) -> dict[str, Any]:
+    """The raw showtime without what is nobody's business. Raises ShowtimeUnknown."""
+    return await _find({"_id": showtime_id}, {"outbox": 0, "holds": 0, "blocks": 0, "ended": 0})
+
+
+async def _find(where: Mapping[str, Any], projection: Mapping[str, Any]) -> dict[str, Any]:
+    document = await Showtime.collection().find_one(where, projection)
+    if document is None:
+        raise ShowtimeUnknown
+    return document

@@ -1,0 +1,241 @@
+"""Holding seats: take, change, renew, let go."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from chassis.clock import now
+from chassis.ids import new_id
+from contracts.envelope import Event
+from contracts.inventory import HoldChanged, SeatsHeld, SeatsReleased
+from contracts.types import Holder
+
+from inventory.model import (
+    Hold,
+    HoldInCheckout,
+    HoldUnknown,
+    Limits,
+    ReleaseReason,
+    ShowtimeBusy,
+    changed,
+    check_changeable,
+    checked_seats,
+    renewed_until,
+)
+from inventory.store import guards
+from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read, seating_of
+
+LAPSES_PER_RUN = 1000
+ENDED_KEPT = 1000
+
+Owns = Callable[[Holder], bool]
+Why = Callable[[Hold | None, Sequence[str]], ReleaseReason | None]
+
+
+async def hold(
+    showtime_id: str, holder: Holder, seats: Iterable[str], limits: Limits, *, is_new_holder: bool = False
+) -> Hold:
+    """Take all the seats or none. A new holder has no other holds that would have to be counted.
+
+    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, TooManyHolds and ShowtimeBusy.
+    """
+    layout = await layout_of(showtime_id)
+    asked = checked_seats(seats, layout.seats)
+    for _ in range(ATTEMPTS):
+        moment = now()
+        taken = Hold(
+            id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap
+        )
+        room = {} if is_new_holder else guards.holder_has_room(holder, moment, limits.holds_per_holder)
+        held = SeatsHeld(
+            hold_id=taken.id,
+            showtime_id=showtime_id,
+            seats=layout.named(asked),
+            holder=holder,
+            expires_at=taken.expires_at,
+        )
+        if await Showtime.commit(
+            {"_id": showtime_id, **guards.is_on_sale(moment), **guards.seats_are_free(asked, moment), **room},
+            {"$set": _taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
+            events=[held],
+            projection={"_id": 1},
+        ):
+            return taken
+        seating = await seating_of(showtime_id, asked, with_holds=not is_new_holder)
+        if problem := seating.why_not_held(asked, holder, now(), limits):
+            raise problem
+    raise ShowtimeBusy(retry_after=1)
+
+
+async def own_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
+    """The showtime's id and the hold, lapsed or not. Raises HoldUnknown, also when it is not the caller's own."""
+    document = await Showtime.collection().find_one({"holds.id": hold_id}, {"holds": {"$elemMatch": {"id": hold_id}}})
+    found = Hold.model_validate(document["holds"][0]) if document else None
+    if document is None or found is None or not owns(found.holder):
+        raise HoldUnknown
+    return document["_id"], found
+
+
+async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
+    """Give a hold other seats in one write; returns the showtime's id and the hold as it is now.
+
+    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken, ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime_id, before = await own_hold(hold_id, owns)
+        moment = now()
+        check_changeable(before, moment)
+        layout = await layout_of(showtime_id)
+        wanted = changed(before, checked_seats(add, layout.seats), drop)
+        if not (wanted.added or wanted.dropped):
+            return showtime_id, before
+        after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
+        on_sale = guards.is_on_sale(moment) if wanted.added else {}
+        if await Showtime.commit(
+            {
+                "_id": showtime_id,
+                **guards.hold_is_unchanged(before),
+                **guards.seats_are_free(wanted.added, moment),
+                **on_sale,
+            },
+            {
+                "$set": _entry(after) | _taken_by(after, wanted.added),
+                "$unset": {f"taken.{seat}": "" for seat in wanted.dropped},
+            },
+            events=[await changed_hold(showtime_id, after, wanted.added, wanted.dropped)],
+            projection={"_id": 1},
+        ):
+            return showtime_id, after
+        if wanted.added:
+            seating = await seating_of(showtime_id, wanted.added)
+            if problem := seating.why_not_on_sale(now()) or seating.why_not_free(wanted.added, now()):
+                raise problem
+    raise ShowtimeBusy(retry_after=1)
+
+
+async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
+    """Keep a hold's seats longer; returns the showtime's id and the hold as it is now.
+
+    Raises HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime_id, before = await own_hold(hold_id, owns)
+        moment = now()
+        check_changeable(before, moment)
+        after = before.model_copy(
+            update={
+                "expires_at": renewed_until(before, moment, limits),
+                "renewals": before.renewals + 1,
+                "revision": before.revision + 1,
+            }
+        )
+        if await Showtime.commit(
+            {"_id": showtime_id, "cancelled": False, **guards.hold_is_unchanged(before)},
+            {"$set": _entry(after) | _taken_by(after, after.seats)},
+            events=[await changed_hold(showtime_id, after)],
+            projection={"_id": 1},
+        ):
+            return showtime_id, after
+    raise ShowtimeBusy(retry_after=1)
+
+
+async def release(hold_id: str, owns: Owns) -> None:
+    """Let a hold go at its holder's wish. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
+    showtime_id, _ = await own_hold(hold_id, owns)
+
+    def why(found: Hold | None, _: Sequence[str]) -> ReleaseReason:
+        if found is None:
+            raise HoldUnknown
+        if found.pinned:
+            raise HoldInCheckout
+        return "released"
+
+    await let_go(showtime_id, hold_id, why)
+
+
+async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
+    """Showtime and hold id of holds whose time is over and whose release has not been announced; some, if many."""
+    documents = Showtime.collection().find(
+        {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=LAPSES_PER_RUN
+    )
+    return [
+        (document["_id"], found["id"])
+        async for document in documents
+        for found in document["holds"]
+        if found["expires_at"] <= moment
+    ]
+
+
+async def lapse(showtime_id: str, hold_id: str) -> None:
+    """Announce that a hold's time is over and free what nobody has taken since."""
+    await let_go(showtime_id, hold_id, lambda found, _: "lapsed" if found and not found.is_live(now()) else None)
+
+
+async def let_go(showtime_id: str, owner_id: str, why: Why) -> None:
+    """End the owner's hold or sale for the reason that `why` sees in its hold and its seats, if it sees one.
+
+    Raises what `why` raises, ShowtimeUnknown and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime = await read(showtime_id)
+        reason = why(showtime.hold(owner_id), showtime.owned(owner_id))
+        if reason is None or await give_back(showtime, owner_id, reason):
+            return
+    raise ShowtimeBusy(retry_after=1)
+
+
+async def give_back(
+    showtime: Showtime,
+    owner_id: str,
+    reason: ReleaseReason,
+    *,
+    instead_of: Sequence[str] = (),
+    after: Sequence[Event] = (),
+    for_good: bool = False,
+) -> bool:
+    """Free all that the owner has and say so, following the events in `after`. False when it has changed meanwhile.
+
+    `instead_of` are seats that it must not have got meanwhile. A sale that ends, like a booking that ends
+    `for_good`, is remembered: its paid event may be delivered once more and must not sell again.
+    """
+    own = showtime.owned(owner_id)
+    is_final = for_good or any(showtime.taken[seat].state == "sold" for seat in own)
+    released = SeatsReleased(hold_id=owner_id, showtime_id=showtime.id, seats=own, reason=reason)
+    remember = {"ended": {"$each": [owner_id], "$slice": -ENDED_KEPT}} if is_final else {}
+    document = await Showtime.commit(
+        {"_id": showtime.id, "ended": {"$ne": owner_id}, **guards.owner_stands_as_read(showtime, owner_id, instead_of)},
+        {
+            "$unset": {f"taken.{seat}": "" for seat in own},
+            "$pull": {"holds": {"id": owner_id}},
+            **({"$push": remember} if remember else {}),
+        },
+        events=[*after, released] if own or not after else after,
+        projection={"_id": 1},
+    )
+    return document is not None
+
+
+async def changed_hold(
+    showtime_id: str, after: Hold, added: Sequence[str] = (), dropped: Sequence[str] = ()
+) -> HoldChanged:
+    """The event that tells a hold's new shape. Raises SeatMapMissing."""
+    layout = await layout_of(showtime_id)
+    return HoldChanged(
+        hold_id=after.id,
+        showtime_id=showtime_id,
+        revision=after.revision,
+        seats=layout.named(after.seats),
+        added=list(added),
+        dropped=list(dropped),
+        expires_at=after.expires_at,
+    )
+
+
+def _taken_by(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:
+    entry = {"by": owner.id, "state": "held", "until": owner.expires_at}
+    return {f"taken.{seat}": entry for seat in seats}
+
+
+def _entry(after: Hold) -> dict[str, Any]:
+    """The matched element of `holds`, replaced."""
+    return {"holds.$": after.model_dump(exclude_none=True)}

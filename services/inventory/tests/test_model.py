@@ -1,0 +1,224 @@
+"""The rules, without I/O."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from contracts.types import Holder
+from hypothesis import given
+from hypothesis import strategies as st
+from inventory.model import (
+    MAX_SEATS,
+    Hold,
+    HoldInCheckout,
+    HoldLapsed,
+    Limits,
+    RenewalUsedUp,
+    Sale,
+    SalesClosed,
+    SeatCountWrong,
+    Seating,
+    SeatsTaken,
+    SeatsUnknown,
+    Taken,
+    TooManyHolds,
+    changed,
+    check_changeable,
+    checked_seats,
+    in_order,
+    renewed_until,
+)
+
+NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+LIMITS = Limits(hold=timedelta(seconds=480), cap=timedelta(seconds=900), renewals=1, holds_per_holder=2)
+ANNA, BEN = Holder(user_id="anna"), Holder(user_id="ben")
+
+seat_ids = st.builds("{}{}".format, st.sampled_from(["A", "B", "F", "AA"]), st.integers(1, 12))
+seat_sets = st.sets(seat_ids, min_size=1, max_size=MAX_SEATS)
+
+
+def a_hold(*seats: str, hold_id: str = "h1", until: datetime = NOW + LIMITS.hold, **fields) -> Hold:
+    defaults = {"holder": ANNA, "cap_at": NOW + LIMITS.cap}
+    return Hold(id=hold_id, seats=in_order(seats), expires_at=until, **(defaults | fields))
+
+
+def seating(*holds: Hold, **fields) -> Seating:
+    taken = {seat: Taken(by=hold.id, state="held", until=hold.expires_at) for hold in holds for seat in hold.seats}
+    times = {"sales_open_at": NOW - 60 * SECOND, "sales_close_at": NOW + 60 * SECOND}
+    return Seating(**(times | {"holds": list(holds), "taken": taken | fields.pop("taken", {})} | fields))
+
+
+def sold_to(booking_id: str, *seats: str) -> dict[str, Taken]:
+    return {seat: Taken(by=booking_id, state="sold") for seat in seats}
+
+
+class TestFree:
+    def test_a_seat_that_nobody_has_is_free(self):
+        assert seating().lost(["A1"], NOW) == []
+
+    @pytest.mark.parametrize("early, lost", [(SECOND, ["A1"]), (0 * SECOND, []), (-SECOND, [])])
+    def test_a_held_seat_is_free_from_its_deadline_on(self, early, lost):
+        assert seating(a_hold("A1", until=NOW + early)).lost(["A1"], NOW) == lost
+
+    @pytest.mark.parametrize("state", ["sold", "blocked"])
+    def test_sold_and_blocked_seats_never_lapse(self, state):
+        far = NOW + timedelta(days=3650)
+        assert seating(taken={"A1": Taken(by="x", state=state)}).lost(["A1", "A2"], far) == ["A1"]
+
+    def test_ones_own_seats_are_not_lost(self):
+        assert seating(a_hold("A1")).lost(["A1"], NOW, "h1") == []
+
+    @given(mine=seat_sets, theirs=seat_sets)
+    def test_lost_is_what_somebody_else_has(self, mine, theirs):
+        assert set(seating(a_hold(*theirs)).lost(mine, NOW)) == mine & theirs
+
+
+class TestWhyNotHeld:
+    def test_nothing_is_in_the_way(self):
+        assert seating().why_not_held(["A1"], ANNA, NOW, LIMITS) is None
+
+    def test_names_just_the_lost_seats_in_order(self):
+        problem = seating(a_hold("B10", "B2", "C1")).why_not_held(["B10", "A1", "B2"], BEN, NOW, LIMITS)
+        assert isinstance(problem, SeatsTaken)
+        assert problem.members == {"seats": ["B2", "B10"]}
+
+    @pytest.mark.parametrize(
+        "fields, reason",
+        [
+            ({"cancelled": True}, "cancelled"),
+            ({"sales_open_at": NOW + SECOND}, "not_open"),
+            ({"sales_close_at": NOW}, "closed"),
+        ],
+    )
+    def test_says_why_nothing_is_sold(self, fields, reason):
+        problem = seating(**fields).why_not_held(["A1"], ANNA, NOW, LIMITS)
+        assert isinstance(problem, SalesClosed)
+        assert problem.members == {"reason": reason}
+
+    def test_counts_only_the_holders_own_live_holds(self):
+        live, lapsed = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
+        others = a_hold("A3", hold_id="h3", holder=BEN)
+        assert seating(live, lapsed, others).why_not_held(["B1"], ANNA, NOW, LIMITS) is None
+        second = a_hold("A4", hold_id="h4", pinned=True)
+        problem = seating(live, lapsed, others, second).why_not_held(["B1"], ANNA, NOW, LIMITS)
+        assert isinstance(problem, TooManyHolds)
+
+
+class TestChange:
+    def test_adds_and_drops(self):
+        change = changed(a_hold("A1", "A2"), ["A10"], ["A1"])
+        assert (change.seats, change.added, change.dropped) == (["A2", "A10"], ["A10"], ["A1"])
+
+    @given(before=seat_sets, add=seat_sets, drop=seat_sets)
+    def test_what_it_says_is_what_it_does_and_repeating_it_changes_nothing(self, before, add, drop):
+        add -= drop
+        try:
+            change = changed(a_hold(*before), add, drop)
+        except SeatCountWrong:
+            assert not 1 <= len((before | add) - drop) <= MAX_SEATS
+            return
+        assert (before | set(change.added)) - set(change.dropped) == set(change.seats)
+        assert not set(change.added) & before
+        assert set(change.dropped) <= before
+        again = changed(a_hold(*change.seats), add, drop)
+        assert (again.seats, again.added, again.dropped) == (change.seats, [], [])
+
+    @pytest.mark.parametrize("add, drop", [([], ["A1", "A2"]), ([f"B{n}" for n in range(1, 10)], [])])
+    def test_a_hold_keeps_one_to_ten_seats(self, add, drop):
+        with pytest.raises(SeatCountWrong):
+            changed(a_hold("A1", "A2"), add, drop)
+
+    def test_a_checkout_and_the_deadline_end_all_change(self):
+        check_changeable(a_hold("A1"), NOW)
+        with pytest.raises(HoldInCheckout):
+            check_changeable(a_hold("A1", pinned=True), NOW)
+        with pytest.raises(HoldLapsed):
+            check_changeable(a_hold("A1", until=NOW), NOW)
+
+
+class TestRenewal:
+    def test_begins_the_time_anew(self):
+        later = NOW + 400 * SECOND
+        assert renewed_until(a_hold("A1"), later, LIMITS) == later + LIMITS.hold
+
+    def test_ends_at_the_cap(self):
+        assert renewed_until(a_hold("A1"), NOW + 470 * SECOND, LIMITS) == NOW + LIMITS.cap
+
+    def test_once_only(self):
+        with pytest.raises(RenewalUsedUp):
+            renewed_until(a_hold("A1", renewals=1), NOW + SECOND, LIMITS)
+
+    def test_never_takes_time_away(self):
+        with pytest.raises(RenewalUsedUp):
+            renewed_until(a_hold("A1", until=NOW + LIMITS.cap), NOW, LIMITS)
+
+
+class TestSale:
+    def test_a_hold_becomes_a_sale(self):
+        assert seating(a_hold("A1", "A2")).sale("h1", ["A1", "A2"], NOW) == Sale(lost=[], spare=[])
+
+    def test_late_money_buys_seats_that_are_still_free(self):
+        lapsed_of_another = a_hold("A1", hold_id="h2", until=NOW)
+        assert seating(lapsed_of_another).sale("h1", ["A1", "A2"], NOW) == Sale(lost=[], spare=[])
+
+    def test_a_lost_seat_loses_them_all_and_gives_back_the_rest(self):
+        mine, theirs = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
+        assert seating(mine, theirs).sale("h1", ["A1", "A2"], NOW) == Sale(lost=["A2"], spare=["A1"])
+
+    def test_a_blocked_seat_is_lost(self):
+        blocked = {"A1": Taken(by="b", state="blocked")}
+        assert seating(taken=blocked).sale("h1", ["A1"], NOW) == Sale(lost=["A1"], spare=[])
+
+    def test_seats_that_the_booking_did_not_buy_come_back(self):
+        assert seating(a_hold("A1", "A2")).sale("h1", ["A2", "A3"], NOW) == Sale(lost=[], spare=["A1"])
+
+    def test_is_settled_once(self):
+        assert seating(taken=sold_to("h1", "A1")).sale("h1", ["A1"], NOW) is None
+        assert seating(ended=["h1"]).sale("h1", ["A1"], NOW) is None
+
+    def test_a_cancelled_showtime_sells_nothing(self):
+        assert seating(a_hold("A1"), cancelled=True).sale("h1", ["A1"], NOW) == Sale(lost=["A1"], spare=["A1"])
+
+    @given(mine=seat_sets, asked=seat_sets, theirs=seat_sets)
+    def test_sells_all_or_gives_back_all(self, mine, asked, theirs):
+        showtime = seating(a_hold(*mine), a_hold(*theirs, hold_id="h2"))
+        mine -= theirs
+        sale = showtime.sale("h1", asked, NOW)
+        assert sale is not None
+        assert set(sale.lost) == asked & theirs
+        assert set(sale.spare) == (mine if sale.lost else mine - asked)
+
+
+class TestPin:
+    @pytest.mark.parametrize("until", [NOW + SECOND, NOW - SECOND])
+    def test_a_hold_that_still_has_its_seats_can_be_kept(self, until):
+        assert seating(a_hold("A1", "A2", until=until)).why_not_pinned("h1", ["A1", "A2"]) is None
+
+    def test_seats_that_others_took_are_gone(self):
+        lapsed, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
+        assert seating(lapsed, next_one).why_not_pinned("h1", ["A1", "A2"]) == "lapsed"
+
+    def test_other_seats_than_those_to_be_paid(self):
+        assert seating(a_hold("A1", "A2")).why_not_pinned("h1", ["A1"]) == "mismatch"
+
+    def test_no_hold(self):
+        assert seating().why_not_pinned("h1", ["A1"]) == "lapsed"
+
+    def test_a_sale_has_overtaken_the_checkout(self):
+        assert seating(taken=sold_to("h1", "A1")).why_not_pinned("h1", ["A1"]) is None
+        assert seating(ended=["h1"]).why_not_pinned("h1", ["A1"]) is None
+
+
+class TestSeats:
+    def test_order_is_by_row_and_number(self):
+        assert in_order(["AA1", "B10", "B9", "A1", "B9"]) == ["A1", "B9", "B10", "AA1"]
+
+    @given(seats=st.lists(seat_ids))
+    def test_order_does_not_depend_on_the_asking(self, seats):
+        assert in_order(seats) == in_order(reversed(seats))
+        assert in_order(in_order(seats)) == in_order(seats)
+
+    def test_unknown_seats_are_named(self):
+        with pytest.raises(SeatsUnknown) as error:
+            checked_seats(["Z2", "A1", "Z1"], {"A1"})
+        assert error.value.members == {"seats": ["Z1", "Z2"]}
