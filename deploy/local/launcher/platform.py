@@ -13,7 +13,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from typing import IO, Self
 from launcher.files import prepare
 from launcher.health import NotReadyError, wait_until_ready
 from launcher.ports import check_free, free_ports
-from launcher.processes import Processes, end, marked_processes, read_procfile, session_members
+from launcher.processes import Processes, end_marked, read_procfile, session_members
 from launcher.settings import ROOT, platform_environment
 
 # They end last: the services still write to them while they end.
@@ -182,11 +181,14 @@ class Platform:
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
         self._lock.flush()
-        end(marked_processes(self.data_dir), signal.SIGKILL)
+        end_marked(self.data_dir)
 
     def _close(self) -> None:
-        self._processes.stop_all(first=set(self.names) - SERVERS)
-        end(marked_processes(self.data_dir), signal.SIGKILL)
+        if self._keeps_data:
+            self._processes.stop_all(first=set(self.names) - SERVERS)
+        else:
+            self._processes.kill_all()
+        end_marked(self.data_dir)
         if self._lock:
             self._lock.close()
         if not self._keeps_data:

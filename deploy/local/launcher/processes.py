@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from honcho.environ import parse_procfile
@@ -15,6 +17,7 @@ from launcher.ports import replica_variable, replicas
 
 # Erlang's own helper processes and nginx's workers take a moment longer than the process that they belong to.
 STOP_SECONDS = 15.0
+PAUSE_SECONDS = 0.02
 MARK = "USHER_DATA"
 
 
@@ -77,7 +80,7 @@ class Processes:
         """kill -9 for the process with all that it has started. Returns when it is gone."""
         self._ended_on_purpose.add(name)
         process = self._running[name]
-        end(session_members({process.pid}), signal.SIGKILL)
+        end_all(lambda: session_members({process.pid}))
         process.wait()
 
     def stop_all(self, first: set[str]) -> None:
@@ -88,7 +91,13 @@ class Processes:
                 self.ask_to_stop(name)
             for name in names:
                 self.stop(name)
-        end(session_members(self._sessions), signal.SIGKILL)
+        self.kill_all()
+
+    def kill_all(self) -> None:
+        """kill -9 for every process and all that they have started."""
+        end_all(lambda: session_members(self._sessions))
+        for process in self._running.values():
+            process.wait()
 
     def fallen(self) -> list[str]:
         """Names of processes that ended without being asked to."""
@@ -117,13 +126,24 @@ def marked_processes(data: Path) -> set[int]:
     return found - {os.getpid()}
 
 
-def end(pids: set[int], how: signal.Signals) -> None:
-    """Sends the signal to each process that still is there."""
-    for pid in pids:
-        try:
-            os.kill(pid, how)
-        except ProcessLookupError:
-            continue
+def end_marked(data: Path) -> None:
+    """kill -9 for all that works for the platform with this data folder, with what it has started."""
+    # nginx's workers bear no mark, but their session does: that of the master, whose id it is.
+    leaders = marked_processes(data) & {session for _, session, _ in _process_table()}
+    end_all(lambda: marked_processes(data) | session_members(leaders))
+
+
+def end_all(find: Callable[[], set[int]]) -> None:
+    """kill -9 for all processes that `find` answers, until it finds none. Raises RuntimeError when some do not go."""
+    pause = threading.Event()
+    for _ in range(int(STOP_SECONDS / PAUSE_SECONDS)):
+        if not (pids := find()):
+            return
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        pause.wait(PAUSE_SECONDS)
+    raise RuntimeError(f"these processes do not end: {sorted(find())}")
 
 
 def _process_table() -> list[tuple[int, int, Path]]:

@@ -1,0 +1,50 @@
+# Usher's commands. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup run stop reset test check fmt demo lock asyncapi snapshots
+
+PYTHON := .venv/bin/python
+LAUNCHER := PYTHONPATH=deploy/local $(PYTHON) -m launcher
+export PATH := $(CURDIR)/.runtime/bin:$(CURDIR)/.venv/bin:$(PATH)
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## get everything that Usher needs (run and test do it by themselves)
+	@python3 deploy/local/bootstrap.py
+
+run: setup ## start the whole platform on this machine, until Ctrl-C
+	@$(LAUNCHER) run
+
+stop: ## stop a platform that runs from this checkout
+	@$(LAUNCHER) stop
+
+reset: ## empty the local platform's data
+	@$(LAUNCHER) reset
+
+test: setup ## run every test, on servers of its own
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup ## lint, formatting, types, who may import what
+	@ruff check .
+	@ruff format --check .
+	@pyright
+	@lint-imports
+
+fmt: setup ## format the code and mend what the linter can mend
+	@ruff check --fix-only --quiet .
+	@ruff format .
+
+demo: ## sell a ticket on the running platform, as a client would, and show each step
+	@$(PYTHON) tools/demo.py
+
+lock: setup ## resolve requirements.lock anew
+	@uv pip compile --universal --python-version 3.11 -q --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock" \
+	  --group dev libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox/pyproject.toml --all-extras \
+	  -o requirements.lock
+
+asyncapi: setup ## render docs/asyncapi.yaml from the events
+	@$(PYTHON) -m contracts.asyncapi docs/asyncapi.yaml
+
+snapshots: setup ## record the events' schemas after a change that is meant
+	@$(PYTHON) -m contracts.snapshots

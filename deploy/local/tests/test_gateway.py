@@ -1,0 +1,255 @@
+"""What the gateway promises: the map of addresses, headers, limits and its own problems."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from launcher.files import TEMPLATE, render
+from launcher.platform import Platform
+from launcher.ports import free_ports
+from launcher.settings import NO_LIMITS, platform_environment
+
+MAP = [
+    ("/api/auth/register", "identity"),
+    ("/api/auth/login", "identity"),
+    ("/api/auth/refresh", "identity"),
+    ("/api/users/me", "identity"),
+    ("/api/admin/users", "identity"),
+    ("/api/admin/users/u1/roles", "identity"),
+    ("/.well-known/jwks.json", "identity"),
+    ("/api/movies", "catalog"),
+    ("/api/movies?limit=5", "catalog"),
+    ("/api/movies/m1", "catalog"),
+    ("/api/movies/m1/showtimes", "catalog"),
+    ("/api/genres", "catalog"),
+    ("/api/theaters/t1", "catalog"),
+    ("/api/auditoriums/a1", "catalog"),
+    ("/api/showtimes", "catalog"),
+    ("/api/showtimes/s1", "catalog"),
+    ("/api/showtimes/seats", "catalog"),
+    ("/api/reviews/r1", "catalog"),
+    ("/api/showtimes/s1/seats", "inventory"),
+    ("/api/showtimes/s1/holds", "inventory"),
+    ("/api/showtimes/s1/blocks", "inventory"),
+    ("/api/showtimes/s1/blocks/b1", "inventory"),
+    ("/api/holds/h1", "inventory"),
+    ("/api/holds/h1/renewal", "inventory"),
+    ("/api/bookings", "booking"),
+    ("/api/bookings/quote", "booking"),
+    ("/api/tickets/t1", "booking"),
+    ("/api/check-ins", "booking"),
+    ("/api/promotions/p1", "booking"),
+    ("/api/reports/sales", "booking"),
+    ("/api/payments/config", "payment"),
+    ("/api/payments/create-intent", "payment"),
+    ("/api/payments/webhook", "payment"),
+    ("/api/notifications", "notifier"),
+    ("/ws", "realtime"),
+]
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "strict-origin-when-cross-origin",
+}
+
+
+@pytest.mark.parametrize(("address", "service"), MAP)
+def test_each_address_goes_to_its_service_unchanged(client: httpx.Client, address: str, service: str):
+    told = client.get(address).json()
+    assert (told["service"], told["path"]) == (service, address)
+
+
+@pytest.mark.parametrize(
+    "address", ["/api", "/api/", "/api/nothing", "/api/moviesque", "/api/admin", "/api/admin/movies", "/openapi/x.json"]
+)
+def test_an_address_of_nobody_is_a_problem(client: httpx.Client, address: str):
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.json() == {
+        "type": "urn:usher:problem:not_found",
+        "title": "Not found",
+        "status": 404,
+        "code": "not_found",
+        "detail": "There is nothing at this address.",
+        "correlation_id": answer.headers["x-correlation-id"],
+    }
+    assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+
+@pytest.mark.parametrize("address", ["/metrics", "/readyz", "/api/metrics", "/api/bookings/../../metrics", "/.env"])
+def test_what_is_meant_for_operators_stays_inside(client: httpx.Client, address: str):
+    assert '"service"' not in client.get(address).text
+
+
+def test_encoded_addresses_are_passed_on_as_they_came(client: httpx.Client):
+    assert client.get("/api/movies/a%2Fb%20c?q=%C3%A9").json()["path"] == "/api/movies/a%2Fb%20c?q=%C3%A9"
+
+
+def test_the_openapi_documents_are_those_of_the_services(client: httpx.Client):
+    told = client.get("/openapi/booking.json").json()
+    assert (told["service"], told["path"]) == ("booking", "/openapi.json")
+
+
+@pytest.mark.parametrize(
+    ("address", "media_type"),
+    [("/docs", "text/html"), ("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")],
+)
+def test_the_docs_page_needs_nothing_from_elsewhere(client: httpx.Client, address: str, media_type: str):
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(media_type)
+    assert not re.search(r'(src|href|import)\s*=?\s*["\']?(https?:)?//', answer.text)
+    assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+
+def test_the_page_may_run_only_its_own_scripts_and_stripes(gateway: Platform, client: httpx.Client):
+    policy = client.get("/docs").headers["content-security-policy"]
+    sandbox = f"http://127.0.0.1:{gateway.ports['STRIPE_SANDBOX_PORT']}"
+    assert f"script-src 'self' {sandbox};" in policy
+    assert "unsafe" not in policy
+
+
+class TestToTheService:
+    def test_who_asks_comes_from_the_connection_not_from_the_client(self, client: httpx.Client):
+        forged = {
+            "X-Forwarded-For": "9.9.9.9",
+            "X-Forwarded-Proto": "https",
+            "Forwarded": "for=9.9.9.9",
+            "X-Real-IP": "9",
+        }
+        seen = client.get("/api/movies", headers=forged).json()["headers"]
+        assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("127.0.0.1", "http")
+        assert not {"forwarded", "x-real-ip"} & seen.keys()
+
+    def test_a_sane_correlation_id_is_kept(self, client: httpx.Client):
+        answer = client.get("/api/movies", headers={"X-Correlation-Id": "booking-4711"})
+        assert answer.json()["headers"]["x-correlation-id"] == "booking-4711"
+        assert answer.headers.get_list("x-correlation-id") == ["booking-4711"]
+
+    @pytest.mark.parametrize("given", ["short", "a" * 65, 'quote"quote', "new line", "{curly}-brackets"])
+    def test_any_other_is_replaced(self, client: httpx.Client, given: str):
+        answer = client.get("/api/movies", headers={"X-Correlation-Id": given})
+        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-correlation-id"])
+        assert answer.json()["headers"]["x-correlation-id"] == answer.headers["x-correlation-id"]
+
+    def test_the_connection_to_the_service_is_kept_open(self, client: httpx.Client):
+        answers = [client.get("/api/notifications").json() for _ in range(20)]
+        assert "connection" not in answers[0]["headers"]
+        assert len({told["client_port"] for told in answers}) <= 2  # one for each of nginx's workers
+
+    def test_an_upgrade_is_for_the_socket_address_only(self, client: httpx.Client):
+        asked = {"Upgrade": "websocket", "Connection": "upgrade"}
+        assert "upgrade" not in client.get("/api/movies", headers=asked).json()["headers"]
+
+    def test_a_socket_is_passed_through_both_ways(self, gateway: Platform):
+        with socket.create_connection(("127.0.0.1", gateway.ports["GATEWAY_PORT"]), timeout=5) as connection:
+            connection.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            stream = connection.makefile("rb")
+            assert b" 101 " in stream.readline()
+            while stream.readline().strip():
+                pass
+            connection.sendall(b"select F7\n")
+            assert stream.readline() == b"select F7\n"
+
+
+class TestToTheClient:
+    def test_a_services_own_answer_is_not_touched(self, client: httpx.Client):
+        answer = client.get("/api/movies/teapot")
+        assert answer.status_code == 418
+        assert answer.json()["service"] == "catalog"
+
+    def test_large_answers_are_compressed(self, client: httpx.Client):
+        assert client.get("/api/movies", headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+
+    def test_a_body_of_one_mebibyte_passes_and_one_byte_more_does_not(self, client: httpx.Client):
+        assert client.post("/api/reviews", content=b"x" * 1_048_576).json()["length"] == 1_048_576
+        answer = client.post("/api/reviews", content=b"x" * 1_048_577)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+    def test_the_log_has_the_correlation_id_and_no_query(self, gateway: Platform, client: httpx.Client):
+        client.get("/api/movies?secret=hush", headers={"X-Correlation-Id": "look-for-me"})
+        gateway.stop("gateway")
+        gateway.start("gateway")
+        log = gateway.log("gateway").read_text()
+        line = next(json.loads(line) for line in log.splitlines() if "look-for-me" in line)
+        assert (line["path"], line["status"], line["service"]) == ("/api/movies", 200, "gateway")
+        assert "hush" not in log
+
+
+@pytest.fixture(scope="module")
+def strict(echo_server):
+    """A gateway with limits so low that the third request is too many."""
+    limits = {"GATEWAY_LOGIN_RATE": "1r/m", "GATEWAY_LOGIN_BURST": "1", "GATEWAY_HOLD_RATE": "1r/m"}
+    given = {**NO_LIMITS, **limits, "GATEWAY_HOLD_BURST": "1"}
+    ports = free_ports()
+    with (
+        Platform(ports=ports, only={"gateway"}, environment=given) as platform,
+        echo_server("inventory", ports["INVENTORY_PORT"]),
+        echo_server("identity", ports["IDENTITY_PORT"]),
+        httpx.Client(base_url=platform.url, trust_env=False) as client,
+    ):
+        yield client
+
+
+class TestLimits:
+    @pytest.mark.parametrize("address", ["/api/auth/login", "/api/showtimes/s1/holds"])
+    def test_too_many_posts_get_429_and_a_time_to_wait(self, strict: httpx.Client, address: str):
+        answers = [strict.post(address) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[2].json()["code"] == "too_many_requests"
+        assert answers[2].headers["retry-after"] == "1"
+        assert answers[2].headers.items() >= SECURITY_HEADERS.items()
+        assert "retry-after" not in answers[0].headers
+
+    def test_reading_is_not_limited_with_them(self, strict: httpx.Client):
+        assert [strict.get("/api/showtimes/s1/holds").status_code for _ in range(5)] == [200] * 5
+
+    def test_a_service_that_is_down_is_a_problem(self, strict: httpx.Client):
+        answer = strict.get("/api/bookings")
+        assert (answer.status_code, answer.json()["code"]) == (502, "service_unreachable")
+
+
+def test_copies_of_a_service_share_the_requests(echo_server):
+    given = {**NO_LIMITS, "INVENTORY_REPLICAS": "2"}
+    ports = free_ports(given)
+    with (
+        Platform(ports=ports, only={"gateway"}, environment=given) as platform,
+        echo_server("first", ports["INVENTORY_PORT"]),
+        echo_server("second", ports["INVENTORY_2_PORT"]),
+    ):
+        answers = [httpx.get(f"{platform.url}/api/holds/h1", trust_env=False).json()["service"] for _ in range(8)]
+    assert set(answers) == {"first", "second"}
+
+
+def test_the_template_also_takes_a_containers_values(tmp_path: Path):
+    environment = platform_environment(free_ports(), tmp_path, {})
+    for folder in ("web", "docs", "state"):
+        (tmp_path / folder).mkdir()
+    contained = {
+        "GATEWAY_LISTEN": "8080",
+        "GATEWAY_STATE": str(tmp_path / "state"),
+        "GATEWAY_WEB": str(tmp_path / "web"),
+    }
+    config = tmp_path / "nginx.conf"
+    config.write_text(render(TEMPLATE.read_text(), {**environment, **contained}))
+    tested = subprocess.run(
+        ["nginx", "-e", "stderr", "-t", "-p", str(tmp_path), "-c", str(config)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_a_variable_without_a_value_is_noticed():
+    with pytest.raises(KeyError, match="GATEWAY_LISTEN"):
+        render("listen ${GATEWAY_LISTEN}; set $host ${host};", {})
