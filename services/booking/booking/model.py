@@ -1,0 +1,314 @@
+"""A booking as plain data, and the rules for prices, checkout and tickets. No I/O, no clock.
+
+BookingProblem
+├── BookingUnknown       404  no such booking, or not the caller's
+├── TicketUnknown        404
+├── HoldExpired          409  the seats went back before the checkout
+├── AlreadyCheckedOut    409  checked out before, with another order
+├── NotCancellable       409
+├── ShowtimeClosed       409  cancelled or over
+├── TicketsDoNotMatch    422  names the seats
+├── PriceUnknown         422  names the seats
+├── ShowtimeNotReady     503  its prices have not arrived yet
+└── BookingBusy          503  lost too many races in a row
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from contracts.booking import Screening, Ticket
+from contracts.catalog import Price
+from contracts.errors import Problem
+from contracts.types import Holder, Seat
+from pydantic import BaseModel
+
+TICKET_READABLE_FOR = timedelta(days=30)
+"""How long after the showtime a ticket's signature holds: a showtime that moves keeps its tickets."""
+
+Ending = Literal[
+    "deadline",
+    "seats_released",
+    "seats_lost",
+    "payment_cancelled",
+    "by_customer",
+    "by_staff",
+    "showtime_cancelled",
+    "refunded_at_provider",
+    "exchanged",
+]
+
+
+class BookingProblem(Problem):
+    """Anything that booking refuses."""
+
+
+class BookingUnknown(BookingProblem):
+    code, status, title = "booking_unknown", 404, "There is no such booking."
+
+
+class TicketUnknown(BookingProblem):
+    code, status, title = "ticket_unknown", 404, "There is no such ticket."
+
+
+class HoldExpired(BookingProblem):
+    code, status, title = "hold_expired", 409, "These seats are no longer held for you. Please choose seats again."
+
+
+class AlreadyCheckedOut(BookingProblem):
+    code, status, title = "already_checked_out", 409, "This booking was already checked out with another order."
+
+
+class NotCancellable(BookingProblem):
+    code, status, title = "not_cancellable", 409, "This booking cannot be cancelled."
+
+
+class ShowtimeClosed(BookingProblem):
+    code, status, title = "showtime_closed", 409, "This showtime is no longer sold."
+
+
+class TicketsDoNotMatch(BookingProblem):
+    code, status, title = "tickets_do_not_match", 422, "There must be exactly one ticket for each held seat."
+
+
+class PriceUnknown(BookingProblem):
+    code, status, title = "price_unknown", 422, "There is no such ticket type for this seat."
+
+
+class ShowtimeNotReady(BookingProblem):
+    code, status, title = "showtime_not_ready", 503, "This showtime's prices are just arriving. Please try again."
+
+
+class BookingBusy(BookingProblem):
+    code, status, title = "booking_busy", 503, "This booking is just being changed. Please try again."
+
+
+class State(StrEnum):
+    """Where a booking stands in the saga."""
+
+    HELD = "held"
+    AWAITING_PAYMENT = "awaiting_payment"
+    CLOSING = "closing"
+    CONFIRMING = "confirming"
+    CONFIRMED = "confirmed"
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    EXCHANGED = "exchanged"
+
+
+class Line(BaseModel):
+    """What one seat costs with its ticket type, in minor units."""
+
+    seat: Seat
+    ticket_type: str
+    amount: int
+
+
+class Passage(BaseModel):
+    """One change of state: where to, on which event, when."""
+
+    state: State
+    event: str
+    at: datetime
+
+
+class Booking(BaseModel):
+    """One booking, which begins as a hold and keeps the hold's id.
+
+    `revision` counts the hold's own changes; `due_at` is when a timer must look at it next; `ending` says why it ended
+    or is to end. From `lines` down to `payment_deadline_at` is set by the checkout.
+    """
+
+    id: str
+    version: int = 0
+    state: State
+    holder: Holder
+    showtime_id: str
+    seats: list[Seat]
+    revision: int = 0
+    opened_at: datetime
+    expires_at: datetime
+    due_at: datetime | None = None
+    lines: list[Line] = []
+    amount: int | None = None
+    currency: str | None = None
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    reference: str | None = None
+    screening: Screening | None = None
+    payment_deadline_at: datetime | None = None
+    replaces: str | None = None
+    payment_failure: str | None = None
+    ending: Ending | None = None
+    refund_amount: int | None = None
+    refunded_amount: int = 0
+    tickets: list[Ticket] = []
+    history: list[Passage] = []
+
+    @property
+    def seat_ids(self) -> list[str]:
+        """The names of its seats, in the hold's order."""
+        return [seat.seat_id for seat in self.seats]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a customer asks for: seat id → ticket type, and whom to send it to."""
+
+    ticket_types: dict[str, str]
+    email: str
+    name: str | None = None
+    locale: str = "en"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A showtime as far as booking sells it."""
+
+    screening: Screening
+    currency: str
+    prices: Sequence[Price]
+    is_cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Command: this order at this final price, to be paid by `payment_deadline_at`."""
+
+    order: Order
+    lines: list[Line]
+    currency: str
+    screening: Screening
+    reference: str
+    payment_deadline_at: datetime
+
+    @property
+    def amount(self) -> int:
+        """The whole price in minor units."""
+        return sum(line.amount for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Command: give the booking up."""
+
+    by: Literal["by_customer", "by_staff"]
+
+
+@dataclass(frozen=True)
+class DeadlinePassed:
+    """Command of the timer: look whether the booking's `due_at` has come."""
+
+
+def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[Price]) -> list[Line]:
+    """What each seat costs with the ticket type chosen for it, from the showtime's price table.
+
+    Raises TicketsDoNotMatch unless every seat has exactly one ticket type, PriceUnknown for a type that is not sold
+    for the seat's category.
+    """
+    by_id = {seat.seat_id: seat for seat in seats}
+    if odd := sorted(by_id.keys() ^ ticket_types.keys()):
+        raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(odd)}.", seats=odd)
+    table = {(price.category, price.ticket_type): price.amount for price in prices}
+    amounts = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
+    if unpriced := sorted(seat_id for seat_id, amount in amounts.items() if amount is None):
+        raise PriceUnknown(f"The ticket type chosen for {', '.join(unpriced)} is not sold there.", seats=unpriced)
+    return [
+        Line(seat=seat, ticket_type=ticket_types[seat_id], amount=amount)
+        for seat_id, seat in by_id.items()
+        if (amount := amounts[seat_id]) is not None
+    ]
+
+
+def check_out(
+    booking: Booking, offer: Offer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
+) -> Checkout:
+    """The command that checks this held booking out. The time to pay ends with the showtime at the latest.
+
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch or PriceUnknown.
+    """
+    if offer.is_cancelled:
+        raise ShowtimeClosed("This showtime was cancelled.")
+    if now >= offer.screening.ends_at:
+        raise ShowtimeClosed("This showtime is over.")
+    if now >= booking.expires_at:
+        raise HoldExpired
+    return Checkout(
+        order=order,
+        lines=price(booking.seats, order.ticket_types, offer.prices),
+        currency=offer.currency,
+        screening=offer.screening,
+        reference=reference,
+        payment_deadline_at=min(now + payment_window, offer.screening.ends_at),
+    )
+
+
+def is_same_order(booking: Booking, order: Order) -> bool:
+    """Whether the booking was checked out with just this order."""
+    ordered = {line.seat.seat_id: line.ticket_type for line in booking.lines}
+    mine = Order(ordered, booking.email or "", booking.name, booking.locale)
+    return bool(booking.lines) and mine == order
+
+
+def refuse_checkout(booking: Booking) -> BookingProblem:
+    """Why a booking that is not `held` cannot be checked out with a new order."""
+    if booking.lines:
+        return AlreadyCheckedOut()
+    if booking.ending == "showtime_cancelled":
+        return ShowtimeClosed("This showtime was cancelled.")
+    return HoldExpired()
+
+
+def refuse_cancel(booking: Booking) -> NotCancellable | None:
+    """Why a customer may not cancel now; None when they may. Only what is not paid yet can be cancelled."""
+    sentences = {
+        State.CONFIRMING: "The payment has just arrived; the booking is being confirmed.",
+        State.CONFIRMED: "The booking is paid and confirmed; it can no longer be cancelled here.",
+        State.EXPIRED: "The booking has expired; there is nothing left to cancel.",
+        State.EXCHANGED: "The booking was exchanged for another one.",
+        State.REFUNDING: "The booking has ended and its money is on its way back.",
+        State.REFUNDED: "The booking has ended and its money went back.",
+    }
+    sentence = sentences.get(booking.state)
+    return NotCancellable(sentence, state=booking.state.value) if sentence else None
+
+
+Sign = Callable[[dict[str, Any]], str]
+"""Signs a ticket's claims and returns the text of its QR code."""
+
+
+def issue_tickets(booking: Booking, sign: Sign, now: datetime) -> list[Ticket]:
+    """One ticket per line. The ids follow from booking and seat, so issuing again gives the same tickets."""
+    assert booking.screening is not None  # noqa: S101 - the checkout set it
+    readable_until = booking.screening.ends_at + TICKET_READABLE_FOR
+    tickets: list[Ticket] = []
+    for line in booking.lines:
+        ticket_id = f"{booking.id}-{line.seat.seat_id}"
+        claims = {
+            "tid": ticket_id,
+            "ref": booking.reference,
+            "sid": booking.showtime_id,
+            "seat": line.seat.seat_id,
+            "iat": int(now.timestamp()),
+            "exp": int(readable_until.timestamp()),
+        }
+        tickets.append(
+            Ticket(
+                ticket_id=ticket_id,
+                seat=line.seat,
+                ticket_type=line.ticket_type,
+                amount=line.amount,
+                qr=sign(claims),
+            )
+        )
+    return tickets
+
+
+def booking_id_of(ticket_id: str) -> str:
+    """The booking that a ticket belongs to."""
+    return ticket_id.rpartition("-")[0]

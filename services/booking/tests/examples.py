@@ -1,0 +1,166 @@
+"""Bookings, showtimes and events that the tests of booking share."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from booking.model import Booking, Checkout, Offer, Order, State, check_out, issue_tickets
+from booking.saga import Issue
+from contracts.booking import BookingConfirmed, Screening
+from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.types import Holder, Seat
+
+NOW = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
+BOOKING, SHOWTIME, REFERENCE = "b1", "s1", "CDFGHJKM"
+HOLDER = Holder(user_id="u1")
+F7 = Seat(seat_id="F7", row="F", number=7, category="standard")
+F8 = Seat(seat_id="F8", row="F", number=8, category="vip")
+PRICES = [
+    Price(category="standard", ticket_type="adult", amount=1250),
+    Price(category="standard", ticket_type="companion", amount=0),
+    Price(category="vip", ticket_type="adult", amount=1800),
+    Price(category="vip", ticket_type="companion", amount=0),
+]
+TOTAL = 1250 + 1800
+ADULTS = Order({"F7": "adult", "F8": "adult"}, "ada@example.org", "Ada", "en")
+COMPANIONS = Order({"F7": "companion", "F8": "companion"}, "ada@example.org")
+WINDOW = timedelta(minutes=10)
+
+
+def screening(starts_at: datetime = NOW + timedelta(hours=3), showtime_id: str = SHOWTIME) -> Screening:
+    return Screening(
+        showtime_id=showtime_id,
+        movie_title="Metropolis",
+        certificate="12",
+        theater_name="Kino International",
+        auditorium_name="Saal 1",
+        format="2D",
+        language="de",
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(hours=2),
+        time_zone="Europe/Berlin",
+    )
+
+
+OFFER = Offer(screening(), "EUR", PRICES)
+
+
+def issue(booking: Booking) -> list[Any]:
+    """Tickets whose signed text only names the ticket."""
+    return issue_tickets(booking, lambda claims: f"signed:{claims['tid']}", NOW)
+
+
+ISSUE: Issue = issue
+
+
+def held(**changes: Any) -> Booking:
+    fields: dict[str, Any] = {
+        "id": BOOKING,
+        "state": State.HELD,
+        "holder": HOLDER,
+        "showtime_id": SHOWTIME,
+        "seats": [F7, F8],
+        "opened_at": NOW,
+        "expires_at": NOW + timedelta(minutes=8),
+    }
+    return Booking(**fields | changes)
+
+
+def checkout(order: Order = ADULTS, booking: Booking | None = None) -> Checkout:
+    return check_out(booking or held(), OFFER, order, reference=REFERENCE, payment_window=WINDOW, now=NOW)
+
+
+def in_state(state: State | None, **changes: Any) -> Booking | None:
+    """A booking that has come to this state with two adults' tickets for 30.50 EUR."""
+    if state is None:
+        return None
+    if state is State.HELD:
+        return held(**changes)
+    paid = checkout()
+    fields: dict[str, Any] = {
+        "state": state,
+        "lines": paid.lines,
+        "amount": paid.amount,
+        "currency": paid.currency,
+        "email": ADULTS.email,
+        "name": ADULTS.name,
+        "reference": REFERENCE,
+        "screening": paid.screening,
+        "payment_deadline_at": paid.payment_deadline_at,
+        "due_at": paid.payment_deadline_at,
+    }
+    ending: dict[State, dict[str, Any]] = {
+        State.CLOSING: {"ending": "deadline"},
+        State.REFUNDING: {"ending": "seats_lost", "refund_amount": TOTAL},
+    }
+    return held(**fields | ending.get(state, {}) | changes)
+
+
+SEATS_HELD = SeatsHeld(
+    hold_id=BOOKING, showtime_id=SHOWTIME, seats=[F7, F8], holder=HOLDER, expires_at=NOW + timedelta(minutes=8)
+)
+HOLD_CHANGED = HoldChanged(
+    hold_id=BOOKING,
+    showtime_id=SHOWTIME,
+    revision=1,
+    seats=[F7],
+    added=[],
+    dropped=["F8"],
+    expires_at=NOW + timedelta(minutes=9),
+)
+SEATS_RELEASED = SeatsReleased(hold_id=BOOKING, showtime_id=SHOWTIME, seats=["F7", "F8"], reason="lapsed")
+SEATS_SOLD = SeatsSold(hold_id=BOOKING, showtime_id=SHOWTIME, seats=["F7", "F8"])
+SALE_REJECTED = SaleRejected(hold_id=BOOKING, showtime_id=SHOWTIME, lost=["F8"])
+PAYMENT_SUCCEEDED = PaymentSucceeded(booking_id=BOOKING, amount=TOTAL, currency="EUR")
+PAYMENT_FAILED = PaymentFailed(booking_id=BOOKING, code="insufficient_funds")
+PAYMENT_CANCELLED = PaymentCancelled(booking_id=BOOKING)
+PAYMENT_REFUNDED = PaymentRefunded(
+    booking_id=BOOKING,
+    refund_id=f"{BOOKING}-refund",
+    amount=TOTAL,
+    refunded=TOTAL,
+    captured=TOTAL,
+    currency="EUR",
+    requested=True,
+)
+PARTLY_REFUNDED = PAYMENT_REFUNDED.model_copy(
+    update={"refund_id": "at-stripe", "amount": 1000, "refunded": 1000, "requested": False}
+)
+SHOWTIME_CANCELLED = ShowtimeCancelled(showtime_id=SHOWTIME, reason="technical")
+SHOWTIME_RESCHEDULED = ShowtimeRescheduled(
+    showtime_id=SHOWTIME,
+    starts_at=NOW + timedelta(days=1),
+    ends_at=NOW + timedelta(days=1, hours=2),
+    sales_open_at=NOW,
+    sales_close_at=NOW + timedelta(days=1),
+)
+SUCCESSOR_CONFIRMED = BookingConfirmed(
+    booking_id="b2",
+    reference="WXY34679",
+    holder=HOLDER,
+    email=ADULTS.email,
+    screening=screening(),
+    tickets=[
+        {"ticket_id": "b2-F7", "seat": F7, "ticket_type": "adult", "amount": 1250, "qr": "x"}  # pyright: ignore[reportArgumentType] - pydantic makes the ticket
+    ],
+    amount=1250,
+    currency="EUR",
+    replaces=BOOKING,
+)
+
+
+def scheduled(showtime_id: str, starts_at: datetime) -> ShowtimeScheduled:
+    times = {"sales_open_at": starts_at - timedelta(days=7), "sales_close_at": starts_at + timedelta(minutes=15)}
+    return ShowtimeScheduled.model_validate(
+        screening(starts_at, showtime_id).model_dump()
+        | times
+        | {
+            "movie_id": "m1",
+            "theater_id": "t1",
+            "auditorium_id": "a1",
+            "layout_id": "l1",
+            "currency": "EUR",
+            "prices": [price.model_dump() for price in PRICES],
+        }
+    )

@@ -1,0 +1,128 @@
+"""Prices, checkout and tickets without I/O."""
+
+from datetime import timedelta
+
+import pytest
+from booking.model import (
+    AlreadyCheckedOut,
+    Cancel,
+    HoldExpired,
+    Offer,
+    Order,
+    PriceUnknown,
+    ShowtimeClosed,
+    State,
+    TicketsDoNotMatch,
+    booking_id_of,
+    is_same_order,
+    issue_tickets,
+    price,
+    refuse_cancel,
+    refuse_checkout,
+)
+from booking.saga import IGNORED, STEPS
+from hypothesis import given as forall
+from hypothesis import strategies as st
+
+from . import examples as given
+from .examples import NOW, OFFER, PRICES, WINDOW, held, in_state
+
+
+def test_each_seat_costs_what_its_category_and_ticket_type_say() -> None:
+    lines = price([given.F7, given.F8], {"F8": "companion", "F7": "adult"}, PRICES)
+    assert [(line.seat.seat_id, line.ticket_type, line.amount) for line in lines] == [
+        ("F7", "adult", 1250),
+        ("F8", "companion", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        ({}, ["F7", "F8"]),
+        ({"F7": "adult"}, ["F8"]),
+        ({"F7": "adult", "F8": "adult", "A1": "adult"}, ["A1"]),
+        ({"F7": "adult", "A1": "adult"}, ["A1", "F8"]),
+    ],
+)
+def test_tickets_that_do_not_fit_the_seats_are_named(chosen: dict[str, str], named: list[str]) -> None:
+    with pytest.raises(TicketsDoNotMatch) as caught:
+        price([given.F7, given.F8], chosen, PRICES)
+    assert caught.value.members == {"seats": named}
+
+
+def test_a_ticket_type_that_the_seat_has_no_price_for_is_named() -> None:
+    with pytest.raises(PriceUnknown) as caught:
+        price([given.F7, given.F8], {"F7": "adult", "F8": "senior"}, PRICES)
+    assert caught.value.members == {"seats": ["F8"]}
+
+
+@forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "companion"]), min_size=2))
+def test_the_total_is_the_sum_of_the_lines(chosen: dict[str, str]) -> None:
+    command = given.checkout(Order(chosen, "ada@example.org"))
+    assert command.amount == sum(line.amount for line in command.lines)
+    assert {line.seat.seat_id: line.ticket_type for line in command.lines} == chosen
+
+
+def test_the_time_to_pay_ends_with_the_showtime() -> None:
+    late = OFFER.screening.ends_at - timedelta(minutes=1)
+    booking = held(expires_at=late + timedelta(minutes=8))
+    last = given.check_out(booking, OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=late)
+    assert last.payment_deadline_at == OFFER.screening.ends_at
+    assert given.checkout().payment_deadline_at == NOW + WINDOW
+
+
+def test_a_checkout_comes_too_late() -> None:
+    booking = held(expires_at=NOW)
+    with pytest.raises(HoldExpired):
+        given.check_out(booking, OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=NOW)
+    with pytest.raises(ShowtimeClosed):
+        over = OFFER.screening.ends_at
+        given.check_out(held(), OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=over)
+    with pytest.raises(ShowtimeClosed, match="cancelled"):
+        cancelled = Offer(given.screening(), "EUR", PRICES, is_cancelled=True)
+        given.check_out(held(), cancelled, given.ADULTS, reference="x", payment_window=WINDOW, now=NOW)
+
+
+def test_the_same_order_is_recognised() -> None:
+    booking = in_state(State.AWAITING_PAYMENT)
+    assert booking is not None
+    assert is_same_order(booking, given.ADULTS)
+    assert not is_same_order(booking, given.COMPANIONS)
+    assert not is_same_order(booking, Order(given.ADULTS.ticket_types, "eve@example.org", "Ada"))
+    assert not is_same_order(held(), Order({}, ""))
+
+
+def test_why_a_checkout_is_refused() -> None:
+    paid = in_state(State.CONFIRMED)
+    assert paid is not None
+    assert isinstance(refuse_checkout(paid), AlreadyCheckedOut)
+    assert isinstance(refuse_checkout(held(state=State.EXPIRED)), HoldExpired)
+    assert isinstance(refuse_checkout(held(state=State.CANCELLED, ending="showtime_cancelled")), ShowtimeClosed)
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_what_is_not_paid_can_be_cancelled_and_the_saga_agrees(state: State) -> None:
+    refusal = refuse_cancel(held(state=state))
+    unpaid = {State.HELD, State.AWAITING_PAYMENT, State.CLOSING, State.CANCELLED}
+    assert (refusal is None) == (state in unpaid)
+    known = {row.state for row in STEPS if row.event is Cancel} | set(IGNORED[Cancel][0])
+    assert refusal or state in known, "what is not refused must be a step of the saga"
+
+
+def test_tickets_are_the_same_when_issued_again() -> None:
+    booking = in_state(State.CONFIRMING)
+    assert booking is not None
+    claims = []
+    tickets = issue_tickets(booking, lambda claim: claims.append(claim) or "text", NOW)
+    assert tickets == issue_tickets(booking, lambda _: "text", NOW)
+    assert [ticket.ticket_id for ticket in tickets] == ["b1-F7", "b1-F8"]
+    assert {booking_id_of(ticket.ticket_id) for ticket in tickets} == {"b1"}
+    assert claims[0] == {
+        "tid": "b1-F7",
+        "ref": given.REFERENCE,
+        "sid": "s1",
+        "seat": "F7",
+        "iat": int(NOW.timestamp()),
+        "exp": int((OFFER.screening.ends_at + timedelta(days=30)).timestamp()),
+    }

@@ -1,0 +1,347 @@
+"""The saga without I/O: given a booking, when something happens, expect a state and events."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from booking.model import Booking, Cancel, Checkout, DeadlinePassed, State
+from booking.saga import EARLY, IGNORED, STEPS, Outcome, Trigger, UnexpectedEvent, WrongAmount, advance
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExchanged,
+    BookingExpired,
+    BookingPaid,
+    BookingRefunded,
+    PaymentCancelRequested,
+    PaymentRequested,
+    RefundRequested,
+)
+from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.errors import NotYet, RejectedEvent
+from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.topology import HEARS
+
+from . import examples as given
+from .examples import NOW, TOTAL, held, in_state
+
+LATER = NOW + timedelta(hours=1)
+S = State
+
+TRIGGERS: dict[type, Any] = {
+    SeatsHeld: given.SEATS_HELD,
+    HoldChanged: given.HOLD_CHANGED,
+    SeatsReleased: given.SEATS_RELEASED,
+    SeatsSold: given.SEATS_SOLD,
+    SaleRejected: given.SALE_REJECTED,
+    PaymentSucceeded: given.PAYMENT_SUCCEEDED,
+    PaymentFailed: given.PAYMENT_FAILED,
+    PaymentCancelled: given.PAYMENT_CANCELLED,
+    PaymentRefunded: given.PAYMENT_REFUNDED,
+    ShowtimeCancelled: given.SHOWTIME_CANCELLED,
+    ShowtimeRescheduled: given.SHOWTIME_RESCHEDULED,
+    BookingConfirmed: given.SUCCESSOR_CONFIRMED,
+    Checkout: given.checkout(),
+    Cancel: Cancel("by_customer"),
+    DeadlinePassed: DeadlinePassed(),
+}
+
+IMPOSSIBLE: dict[type, Iterable[State | None]] = {
+    SeatsSold: (S.HELD, S.AWAITING_PAYMENT, S.CLOSING, S.EXPIRED, S.CANCELLED),
+    SaleRejected: (S.HELD, S.AWAITING_PAYMENT, S.CLOSING, S.CONFIRMED, S.EXPIRED, S.CANCELLED, S.EXCHANGED),
+    PaymentSucceeded: (S.HELD,),
+    PaymentFailed: (S.HELD,),
+    PaymentCancelled: (S.HELD,),
+    PaymentRefunded: (S.HELD,),
+    ShowtimeCancelled: (None,),
+    ShowtimeRescheduled: (None,),
+    BookingConfirmed: (None, *(set(S) - {S.CONFIRMED, S.EXCHANGED})),
+    Checkout: (None, *(set(S) - {S.HELD})),
+    Cancel: (None, S.CONFIRMING, S.EXPIRED, S.EXCHANGED),
+    DeadlinePassed: (None,),
+}
+"""What cannot happen, or what the API refuses: a dead letter and an alarm."""
+
+
+def step(booking: Booking | None, event: Trigger, at: Any = NOW) -> Outcome:
+    outcome = advance(booking, event, at, given.issue)
+    assert outcome is not None, "the event changed nothing"
+    return outcome
+
+
+def said(outcome: Outcome) -> list[str]:
+    return [type(event).__name__ for event in outcome.events]
+
+
+def sets_of(pairs: Any) -> set[tuple[State | None, type]]:
+    return {(state, event) for event, (states, _) in pairs.items() for state in states}
+
+
+PAIRS = [(state, event) for state in (None, *State) for event in TRIGGERS]
+
+
+@pytest.mark.parametrize(("state", "event"), PAIRS, ids=lambda part: getattr(part, "__name__", part))
+def test_every_pair_is_classified_once_and_behaves_so(state: State | None, event: type) -> None:
+    rows = [row for row in STEPS if (row.state, row.event) == (state, event)]
+    ignored, early = (state, event) in sets_of(IGNORED), (state, event) in sets_of(EARLY)
+    impossible = state in IMPOSSIBLE.get(event, ())
+    assert [bool(rows), ignored, early, impossible].count(True) == 1, "classify this pair in saga.py or as impossible"
+
+    booking, trigger = in_state(state), TRIGGERS[event]
+    if impossible or early:
+        with pytest.raises(NotYet if early else UnexpectedEvent):
+            advance(booking, trigger, NOW, given.issue)
+    elif ignored:
+        assert advance(booking, trigger, NOW, given.issue) is None
+    else:
+        outcome = advance(booking, trigger, LATER, given.issue)
+        assert outcome is None or outcome.booking.state in {row.to for row in rows}
+        assert all(isinstance(event.subject, str) for event in (outcome.events if outcome else ()))
+
+
+def test_every_event_that_booking_hears_stands_in_the_table() -> None:
+    assert set(HEARS["booking"]) - {ShowtimeScheduled} == {event for event in TRIGGERS if hasattr(event, "subject")}
+
+
+def test_a_row_after_an_unconditional_one_could_never_be_reached() -> None:
+    last: dict[Any, Any] = {}
+    for row in STEPS:
+        assert (row.state, row.event) not in last, row
+        if row.when is None:
+            last[row.state, row.event] = row
+
+
+def test_an_unexpected_event_goes_to_the_dead_letters() -> None:
+    assert issubclass(UnexpectedEvent, RejectedEvent)
+
+
+# ---- the way to a ticket
+
+
+def test_hold_checkout_pay_sell() -> None:
+    opened = step(None, given.SEATS_HELD)
+    assert (opened.booking.state, opened.booking.seat_ids, opened.events) == (S.HELD, ["F7", "F8"], [])
+
+    ordered = step(opened.booking, given.checkout(booking=opened.booking))
+    assert ordered.booking.state is S.AWAITING_PAYMENT
+    [request] = ordered.events
+    assert isinstance(request, PaymentRequested)
+    assert (request.amount, request.currency, request.seats) == (TOTAL, "EUR", ["F7", "F8"])
+    assert request.payment_deadline_at == ordered.booking.payment_deadline_at == ordered.booking.due_at
+
+    paid = step(ordered.booking, given.PAYMENT_SUCCEEDED)
+    assert (paid.booking.state, said(paid)) == (S.CONFIRMING, ["BookingPaid"])
+
+    confirmed = step(paid.booking, given.SEATS_SOLD)
+    [message] = confirmed.events
+    assert isinstance(message, BookingConfirmed)
+    assert confirmed.booking.state is S.CONFIRMED
+    assert [ticket.ticket_id for ticket in message.tickets] == ["b1-F7", "b1-F8"]
+    assert [ticket.amount for ticket in message.tickets] == [1250, 1800]
+    assert message.tickets == confirmed.booking.tickets
+    assert confirmed.booking.due_at is None
+    assert [passage.state for passage in confirmed.booking.history] == [
+        S.HELD,
+        S.AWAITING_PAYMENT,
+        S.CONFIRMING,
+        S.CONFIRMED,
+    ]
+    assert confirmed.booking.history[2].event == "payment.succeeded.v1"
+
+
+def test_a_free_booking_skips_payment() -> None:
+    outcome = step(held(), given.checkout(given.COMPANIONS))
+    assert (outcome.booking.state, outcome.booking.amount, said(outcome)) == (S.CONFIRMING, 0, ["BookingPaid"])
+
+
+@pytest.mark.parametrize(
+    ("event", "state"), [(given.SALE_REJECTED, S.CONFIRMING), (given.SHOWTIME_CANCELLED, S.CONFIRMED)]
+)
+def test_a_free_booking_has_nothing_to_give_back(event: Trigger, state: State) -> None:
+    free = step(held(), given.checkout(given.COMPANIONS)).booking.model_copy(update={"state": state})
+    outcome = step(free, event)
+    assert outcome.booking.state is S.REFUNDED
+    assert isinstance(outcome.events[-1], BookingRefunded)
+    assert outcome.events[-1].amount == 0
+    assert "RefundRequested" not in said(outcome)
+
+
+# ---- money
+
+
+@pytest.mark.parametrize("state", set(S) - {S.HELD})
+@pytest.mark.parametrize("other", [{"amount": TOTAL - 1}, {"amount": TOTAL + 1}, {"currency": "USD"}])
+def test_other_money_than_the_price_is_never_taken_silently(state: State, other: dict[str, Any]) -> None:
+    with pytest.raises(WrongAmount):
+        advance(in_state(state), given.PAYMENT_SUCCEEDED.model_copy(update=other), NOW, given.issue)
+
+
+@pytest.mark.parametrize("state", [S.HELD, S.EXPIRED])
+def test_money_for_a_booking_that_was_never_checked_out_is_rejected(state: State) -> None:
+    with pytest.raises(RejectedEvent):
+        advance(held(state=state), given.PAYMENT_SUCCEEDED, NOW, given.issue)
+
+
+def test_a_declined_card_may_be_tried_again() -> None:
+    declined = step(in_state(S.AWAITING_PAYMENT), given.PAYMENT_FAILED)
+    assert (declined.booking.state, declined.booking.payment_failure) == (S.AWAITING_PAYMENT, "insufficient_funds")
+    assert step(declined.booking, given.PAYMENT_SUCCEEDED).booking.state is S.CONFIRMING
+
+
+def test_seats_lost_after_payment_give_the_money_back_once() -> None:
+    rejected = step(in_state(S.CONFIRMING), given.SALE_REJECTED)
+    [request] = rejected.events
+    assert isinstance(request, RefundRequested)
+    assert (request.refund_id, request.amount, request.reason) == ("b1-refund", TOTAL, "seats_lost")
+    again = step(rejected.booking, DeadlinePassed(), LATER)
+    assert again.events == [request], "a reminder asks for the very same refund"
+    refunded = step(rejected.booking, given.PAYMENT_REFUNDED)
+    assert (refunded.booking.state, said(refunded)) == (S.REFUNDED, ["BookingRefunded"])
+
+
+def test_what_went_back_at_the_provider_is_not_given_back_twice() -> None:
+    partly = step(in_state(S.CONFIRMED), given.PARTLY_REFUNDED)
+    assert (partly.booking.state, partly.booking.refunded_amount, partly.events) == (S.CONFIRMED, 1000, [])
+    cancelled = step(partly.booking, Cancel("by_staff"))
+    assert said(cancelled) == ["BookingCancelled", "RefundRequested"]
+    assert cancelled.events[1].model_dump()["amount"] == TOTAL - 1000
+
+
+def test_a_part_refunded_at_the_provider_does_not_end_a_refund() -> None:
+    refunding = in_state(S.REFUNDING)
+    assert step(refunding, given.PARTLY_REFUNDED).booking.state is S.REFUNDING
+
+
+def test_a_whole_refund_at_the_provider_ends_the_booking() -> None:
+    whole = given.PAYMENT_REFUNDED.model_copy(update={"refund_id": "at-stripe", "requested": False})
+    outcome = step(in_state(S.CONFIRMED), whole)
+    assert (outcome.booking.state, said(outcome)) == (S.REFUNDED, ["BookingCancelled", "BookingRefunded"])
+    assert outcome.events[0].model_dump()["reason"] == "refunded_at_provider"
+    assert outcome.events[1].model_dump()["amount"] == TOTAL
+
+
+# ---- the ways to end before the money
+
+
+def test_a_hold_that_is_given_back_or_lapses_expires() -> None:
+    assert said(step(held(), given.SEATS_RELEASED)) == ["BookingExpired"]
+    opened = step(None, given.SEATS_HELD).booking
+    assert opened.due_at is not None
+    assert advance(opened, DeadlinePassed(), opened.due_at - timedelta(seconds=1), given.issue) is None
+    assert said(step(opened, DeadlinePassed(), opened.due_at)) == ["BookingExpired"]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "end", "message"),
+    [
+        (Cancel("by_customer"), "cancelled", S.CANCELLED, BookingCancelled),
+        (Cancel("by_staff"), "cancelled", S.CANCELLED, BookingCancelled),
+        (given.SHOWTIME_CANCELLED, "cancelled", S.CANCELLED, BookingCancelled),
+        (given.SEATS_RELEASED, "seats_released", S.EXPIRED, BookingExpired),
+        (DeadlinePassed(), "deadline", S.EXPIRED, BookingExpired),
+    ],
+)
+def test_the_seats_go_only_after_the_word_that_no_money_comes(
+    event: Trigger, reason: str, end: State, message: type
+) -> None:
+    closing = step(in_state(S.AWAITING_PAYMENT), event, LATER)
+    assert closing.booking.state is S.CLOSING
+    assert closing.events == [PaymentCancelRequested.model_validate({"booking_id": "b1", "reason": reason})]
+    ended = step(closing.booking, given.PAYMENT_CANCELLED)
+    assert (ended.booking.state, [type(event) for event in ended.events]) == (end, [message])
+
+
+def test_a_deadline_that_is_not_due_changes_nothing() -> None:
+    assert advance(in_state(S.AWAITING_PAYMENT), DeadlinePassed(), NOW, given.issue) is None
+
+
+def test_money_that_wins_the_race_is_taken() -> None:
+    closing = step(in_state(S.AWAITING_PAYMENT), Cancel("by_customer")).booking
+    outcome = step(closing, given.PAYMENT_SUCCEEDED)
+    assert (outcome.booking.state, outcome.booking.ending, said(outcome)) == (S.CONFIRMING, None, ["BookingPaid"])
+
+
+def test_late_money_buys_the_seats_if_they_are_still_free() -> None:
+    assert said(step(in_state(S.EXPIRED), given.PAYMENT_SUCCEEDED)) == ["BookingPaid"]
+
+
+def test_late_money_for_a_cancelled_booking_goes_back() -> None:
+    outcome = step(in_state(S.CANCELLED, ending="by_customer"), given.PAYMENT_SUCCEEDED)
+    assert (outcome.booking.state, said(outcome)) == (S.REFUNDING, ["RefundRequested"])
+
+
+# ---- a hold or a showtime that changes
+
+
+def test_a_changed_hold_counts_when_it_is_newer() -> None:
+    changed = step(held(), given.HOLD_CHANGED).booking
+    assert (changed.seat_ids, changed.expires_at) == (["F7"], given.HOLD_CHANGED.expires_at)
+    assert advance(changed, given.HOLD_CHANGED, NOW, given.issue) is None, "a repeat"
+    older = given.HOLD_CHANGED.model_copy(update={"revision": 0, "seats": [given.F8]})
+    assert advance(changed, older, NOW, given.issue) is None
+
+
+def test_other_seats_sold_than_paid_are_not_confirmed() -> None:
+    with pytest.raises(UnexpectedEvent):
+        advance(in_state(S.CONFIRMING), given.SEATS_SOLD.model_copy(update={"seats": ["F7"]}), NOW, given.issue)
+
+
+@pytest.mark.parametrize("state", [S.CONFIRMING, S.CONFIRMED])
+def test_a_cancelled_showtime_gives_the_money_back(state: State) -> None:
+    outcome = step(in_state(state), given.SHOWTIME_CANCELLED)
+    assert (outcome.booking.state, said(outcome)) == (S.REFUNDING, ["BookingCancelled", "RefundRequested"])
+    assert [event.model_dump()["reason"] for event in outcome.events] == ["showtime_cancelled"] * 2
+    assert advance(outcome.booking, given.SEATS_SOLD, NOW, given.issue) is None
+
+
+@pytest.mark.parametrize("state", [S.CLOSING, S.EXPIRED])
+def test_money_that_comes_after_the_showtime_was_cancelled_goes_back(state: State) -> None:
+    doomed = step(in_state(state, ending="deadline"), given.SHOWTIME_CANCELLED).booking
+    outcome = step(doomed, given.PAYMENT_SUCCEEDED)
+    assert outcome.booking.state is S.REFUNDING
+    assert outcome.events[-1].model_dump()["reason"] == "showtime_cancelled"
+
+
+def test_a_rescheduled_showtime_moves_the_screening_and_nothing_else() -> None:
+    outcome = step(in_state(S.CONFIRMED), given.SHOWTIME_RESCHEDULED)
+    assert outcome.booking.screening is not None
+    assert outcome.booking.screening.starts_at == given.SHOWTIME_RESCHEDULED.starts_at
+    assert (outcome.booking.state, outcome.events, outcome.booking.history) == (S.CONFIRMED, [], [])
+
+
+# ---- exchange (its API comes later)
+
+
+def test_an_exchange_gives_a_positive_difference_back() -> None:
+    outcome = step(in_state(S.CONFIRMED), given.SUCCESSOR_CONFIRMED)
+    assert (outcome.booking.state, said(outcome)) == (S.EXCHANGED, ["BookingExchanged", "RefundRequested"])
+    exchanged, refund = outcome.events
+    assert isinstance(exchanged, BookingExchanged)
+    assert isinstance(refund, RefundRequested)
+    assert (exchanged.replaced_by, refund.amount, refund.reason) == ("b2", TOTAL - 1250, "exchange_difference")
+    dearer = given.SUCCESSOR_CONFIRMED.model_copy(update={"amount": TOTAL})
+    assert said(step(in_state(S.CONFIRMED), dearer)) == ["BookingExchanged"]
+
+
+# ---- progress
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [(S.CLOSING, PaymentCancelRequested), (S.CONFIRMING, BookingPaid), (S.REFUNDING, RefundRequested)],
+)
+def test_a_silent_partner_is_asked_again(state: State, message: type) -> None:
+    waiting = in_state(state, due_at=NOW)
+    outcome = step(waiting, DeadlinePassed())
+    assert (outcome.booking.state, [type(event) for event in outcome.events]) == (state, [message])
+    assert outcome.booking.due_at is not None
+    assert outcome.booking.due_at > NOW
+
+
+def test_a_booking_says_what_payment_and_inventory_need() -> None:
+    paid = step(in_state(S.AWAITING_PAYMENT), given.PAYMENT_SUCCEEDED).events
+    assert paid == [BookingPaid(booking_id="b1", showtime_id="s1", seats=["F7", "F8"], holder=given.HOLDER)]
+    expired = step(held(), given.SEATS_RELEASED).events
+    assert expired == [BookingExpired(booking_id="b1", showtime_id="s1", seats=["F7", "F8"], holder=given.HOLDER)]
