@@ -1,0 +1,120 @@
+"""Charges and their refunds: never more goes back than came in."""
+
+from functools import partial
+
+from . import forms, objects
+from .errors import InvalidRequest, bad_parameter
+from .intents import money
+from .objects import Object
+from .state import PAGE_PARAMS, Call, Sandbox, find, matching, page
+
+REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+
+
+def retrieve_charge(box: Sandbox, call: Call) -> Object:
+    """GET /v1/charges/{id}"""
+    return find(box.charges, "charge", call.path["id"], "id")
+
+
+def list_charges(box: Sandbox, call: Call) -> Object:
+    """GET /v1/charges, newest first; `payment_intent` narrows it."""
+    forms.only_known(call.params, ("payment_intent", *PAGE_PARAMS))
+    return page(box.charges, "charge", "/v1/charges", call.params, keep=matching(call.params, "payment_intent"))
+
+
+def create(box: Sandbox, call: Call) -> Object:
+    """POST /v1/refunds, by `payment_intent` or `charge`; without `amount` all that is left.
+
+    Raises InvalidRequest: `charge_already_refunded`, `charge_disputed`, or an amount above what is left.
+    """
+    params = call.params
+    forms.only_known(params, ("amount", "charge", "payment_intent", "reason", "metadata", "expand"))
+    charge = _charge(box, call)
+    reason = forms.string(params, "reason")
+    if reason and reason not in REASONS:
+        raise bad_parameter(f"Invalid reason: must be one of {', '.join(REASONS)}", "reason")
+    amount = _refundable(charge, forms.integer(params, "amount"))
+    outcome = box.cards[charge["payment_method"]].refund
+    status = "pending" if outcome == "pending" else "succeeded"
+    refund = objects.refund(charge, amount, status, reason, forms.metadata(params, {}))
+    box.refunds[refund["id"]] = refund
+    _count(box, charge, amount, call)
+    box.emit("refund.created", refund, call)
+    if outcome != "succeeded":
+        finish = partial(_succeed if outcome == "pending" else _fail, box, charge, refund)
+        box.later(box.settings.settle_seconds, finish)
+    return refund
+
+
+def retrieve(box: Sandbox, call: Call) -> Object:
+    """GET /v1/refunds/{id}"""
+    return find(box.refunds, "refund", call.path["id"], "id")
+
+
+def list_all(box: Sandbox, call: Call) -> Object:
+    """GET /v1/refunds, newest first; `charge` and `payment_intent` narrow it."""
+    forms.only_known(call.params, ("charge", "payment_intent", *PAGE_PARAMS))
+    return page(
+        box.refunds, "refund", "/v1/refunds", call.params, keep=matching(call.params, "charge", "payment_intent")
+    )
+
+
+def _charge(box: Sandbox, call: Call) -> Object:
+    charge_id, intent_id = forms.string(call.params, "charge"), forms.string(call.params, "payment_intent")
+    if charge_id and intent_id is None:
+        charge = find(box.charges, "charge", charge_id, "charge")
+    elif intent_id and charge_id is None:
+        intent = find(box.intents, "payment_intent", intent_id, "payment_intent")
+        charge = box.charges.get(intent["latest_charge"] or "")
+        if charge is None or not charge["paid"]:
+            raise InvalidRequest(
+                f"This PaymentIntent ({intent_id}) does not have a successful charge to refund.", "payment_intent"
+            )
+    else:
+        raise InvalidRequest(
+            "One of the following params should be provided for this request: payment_intent or charge."
+        )
+    if not charge["paid"]:
+        raise InvalidRequest(f"Charge {charge['id']} is not refundable: it failed.", code="charge_not_refundable")
+    return charge
+
+
+def _refundable(charge: Object, asked: int | None) -> int:
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    if charge["disputed"]:
+        text = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise InvalidRequest(text, code="charge_disputed")
+    if left == 0:
+        text = f"Charge {charge['id']} has already been refunded."
+        raise InvalidRequest(text, code="charge_already_refunded")
+    amount = left if asked is None else asked
+    if amount < 1:
+        raise bad_parameter("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
+    if amount > left:
+        currency = charge["currency"]
+        whole = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"
+        text = f"Refund amount ({money(amount, currency)}) is greater than {whole} ({money(left, currency)})"
+        raise InvalidRequest(text, "amount")
+    return amount
+
+
+def _count(box: Sandbox, charge: Object, amount: int, call: Call) -> None:
+    before = {"amount_refunded": charge["amount_refunded"]}
+    charge["amount_refunded"] += amount
+    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    if charge["refunded"]:
+        before["refunded"] = False
+    box.emit("charge.refunded", charge, call, before)
+
+
+def _succeed(box: Sandbox, charge: Object, refund: Object) -> None:
+    refund["status"] = "succeeded"
+    box.emit("refund.updated", refund, previous={"status": "pending"})
+
+
+def _fail(box: Sandbox, charge: Object, refund: Object) -> None:
+    """The bank sends the refund back: the money stands on the charge again."""
+    refund |= {"status": "failed", "failure_reason": "expired_or_canceled_card"}
+    charge["amount_refunded"] -= refund["amount"]
+    charge["refunded"] = False
+    box.emit("refund.failed", refund)
