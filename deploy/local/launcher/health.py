@@ -55,9 +55,8 @@ def _check(name: str, environment: Mapping[str, str]) -> str:
         return _http(environment[f"{kind.upper()}_PORT"], "/readyz")
     if kind == "rabbitmq":
         return _http(environment["RABBITMQ_MANAGEMENT_PORT"], "/api/overview", environment["RABBITMQ_PASSWORD"])
-    if kind == "stripe":
-        return _http(environment["STRIPE_SANDBOX_PORT"], "/v3/")
-    return _http(environment["MAILBOX_PORT" if kind == "mailbox" else "GATEWAY_PORT"], "/healthz")
+    variables = {"mailbox": "MAILBOX_PORT", "stripe": "STRIPE_SANDBOX_PORT", "gateway": "GATEWAY_PORT"}
+    return _http(environment[variables[kind]], "/healthz")
 
 
 def _http(port: str, path: str, password: str = "") -> str:

@@ -85,7 +85,7 @@ def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str
     real = "STRIPE_SECRET_KEY" in given and "STRIPE_API_BASE" not in given
     return {
         "STRIPE_SANDBOX_URL": sandbox,
-        "STRIPE_SANDBOX_WEBHOOK_URL": f"http://{LOOPBACK}:{ports['GATEWAY_PORT']}/api/payments/webhook",
+        "SANDBOX_WEBHOOK_URL": f"http://{LOOPBACK}:{ports['GATEWAY_PORT']}/api/payments/webhook",
         "STRIPE_API_BASE": STRIPE_API if real else sandbox,
         "STRIPE_JS_URL": STRIPE_JS if real else f"{sandbox}/v3/",
         "STRIPE_SECRET_KEY": "sk_test_usher",
