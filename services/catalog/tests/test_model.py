@@ -1,0 +1,194 @@
+"""The rules without I/O."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+from catalog.model import (
+    CATEGORIES,
+    CLEANING,
+    LayoutInvalid,
+    LocalTimeInvalid,
+    PriceMissing,
+    format_layout,
+    local_moment,
+    parse_layout,
+    plan_day,
+    price_from,
+    price_table,
+    words_of,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+BERLIN, VIENNA, LONDON = (ZoneInfo(f"Europe/{city}") for city in ("Berlin", "Vienna", "London"))
+ROOM = """\
+# The front row is short, the last one is for couples.
+A  ..ssss
+B  'sssss
+
+C  wcss.llll
+"""
+
+
+def test_a_layout_is_read_row_by_row():
+    layout = parse_layout(ROOM)
+    assert (len(layout.seats), layout.columns, layout.rows) == (17, 9, 4)
+    placed = {seat.seat_id: (seat.category, seat.x, seat.y) for seat in layout.seats}
+    assert placed["A1"] == ("standard", 2, 0)
+    assert placed["B5"] == ("standard", 4.5, 1)
+    assert placed["C1"] == ("wheelchair", 0, 3), "the empty line is an aisle"
+    assert placed["C5"] == ("love_seat", 5, 3), "gaps do not count in the numbers"
+    assert layout.categories == ["standard", "love_seat", "wheelchair", "companion"]
+
+
+gaps = st.sampled_from(["", "'", ".", ".'", "..", "..."])
+groups = st.sampled_from([*"svrc", "ss", "ll", "llll", "wc", "cw", "wcw", "cwwc", "svr"])
+rows = st.lists(st.tuples(gaps, groups), min_size=1, max_size=8).map(
+    lambda parts: "".join(gap + group for gap, group in parts)
+)
+labels = st.lists(st.from_regex(r"[A-Z]{1,2}", fullmatch=True), min_size=1, max_size=12, unique=True)
+
+
+@st.composite
+def layouts(draw):
+    lines = []
+    for label in draw(labels):
+        lines += [""] * draw(st.integers(0, 2))
+        lines.append(f"{label} {draw(rows)}")
+    return "\n".join(lines)
+
+
+@given(layouts())
+def test_a_layout_round_trips_through_its_text(text):
+    layout = parse_layout(text)
+    assert parse_layout(format_layout(layout)) == layout
+    assert len({(seat.x, seat.y) for seat in layout.seats}) == len(layout.seats)
+    assert sum(map(text.count, CATEGORIES)) == len(layout.seats)
+
+
+@given(st.text(alphabet="ABIs vrlwc.'#\n\tx1ß", max_size=60))
+def test_any_text_is_a_layout_or_a_fault_in_words(text):
+    try:
+        layout = parse_layout(text)
+    except LayoutInvalid as fault:
+        assert fault.detail.endswith(".")
+    else:
+        assert layout.seats
+
+
+@pytest.mark.parametrize(
+    ("text", "detail", "members"),
+    [
+        ("A ss\nB sxs", "Row B, column 2: 'x' is neither", {"row": "B", "column": 2}),
+        ("A ss.lll", "Row A, column 6: a love seat has no", {"row": "A", "column": 6}),
+        ("A ssw.c", "Row A, column 3: a wheelchair place has no", {"row": "A", "column": 3}),
+        ("A ...", "Row A, column 1: a row has at least one seat", {"row": "A", "column": 1}),
+        ("A ss\nA ss", "Row A occurs twice", {"row": "A"}),
+        ("A ss ss", "Line 'A ss ss': a row is", {"line": "A ss ss"}),
+        ("1 ss", "Line '1 ss': a row is", {"line": "1 ss"}),
+        ("AAA ss", "Line 'AAA ss': a row is", {"line": "AAA ss"}),
+        ("A " + "s" * 1000, "Row A, column 1000: a row has at most 999 seats", {"row": "A", "column": 1000}),
+        ("\n".join(f"{chr(65 + n)} {'s' * 900}" for n in range(3)), "this one has 2700", {}),
+        ("# only a remark", "this one has 0", {}),
+        ("#" * 20_001, "longer than", {}),
+    ],
+)
+def test_a_fault_in_a_layout_is_named_with_its_place(text, detail, members):
+    with pytest.raises(LayoutInvalid) as fault:
+        parse_layout(text)
+    assert detail in fault.value.detail
+    assert fault.value.members == members
+
+
+class Film(NamedTuple):
+    name: str
+    runtime_minutes: int
+
+
+SHORT, LONG, LATE, LATER = Film("short", 80), Film("long", 207), Film("late", 120), Film("later", 101)
+
+
+def plan(day, zone=BERLIN, opens=time(10), last=time(22, 45)):
+    return plan_day(day, zone, opens=opens, last=last, daytime=[SHORT, LONG], evening=[LATE, LATER])
+
+
+def test_a_day_is_planned_film_after_film():
+    slots = plan(date(2026, 11, 24))
+    assert [(slot.film.name, f"{slot.starts_at.astimezone(BERLIN):%H:%M}") for slot in slots] == [
+        ("short", "10:00"),
+        ("long", "12:00"),
+        ("short", "16:15"),
+        ("later", "18:15"),
+        ("late", "20:45"),
+    ]
+    assert slots[1].starts_at == datetime(2026, 11, 24, 11, tzinfo=UTC)
+    assert slots[1].ends_at == slots[1].starts_at + timedelta(minutes=15 + 207)
+
+
+@given(
+    st.dates(date(2026, 1, 1), date(2030, 12, 31)),
+    st.sampled_from([BERLIN, VIENNA, LONDON]),
+    st.sampled_from([time(9), time(10, 15), time(11, 30)]),
+)
+def test_on_any_day_nothing_overlaps_and_starts_stand_on_a_quarter(day, zone, opens):
+    slots = plan(day, zone, opens)
+    assert slots == plan(day, zone, opens), "planning again gives the same"
+    for slot, after in pairwise(slots):
+        assert slot.ends_at + CLEANING <= after.starts_at < slot.ends_at + CLEANING + timedelta(minutes=15)
+    for slot in slots:
+        local = slot.starts_at.astimezone(zone)
+        assert local.minute % 15 == local.second == 0
+        assert local.date() == day
+        assert opens <= local.time() <= time(22, 45)
+        assert (slot.film in (LATE, LATER)) == (local.hour >= 17)
+
+
+def test_films_take_turns_from_day_to_day():
+    first = [plan(date(2026, 11, 23) + timedelta(days=n))[0].film for n in range(4)]
+    assert first == [LONG, SHORT, LONG, SHORT]
+
+
+def test_a_day_on_which_the_clocks_change_keeps_its_local_opening():
+    before, after = plan(date(2026, 10, 24)), plan(date(2026, 10, 25))
+    assert before[0].starts_at.hour == 8
+    assert after[0].starts_at.hour == 9
+    night = plan_day(date(2026, 10, 25), BERLIN, opens=time(1, 30), last=time(3, 30), daytime=[SHORT], evening=[SHORT])
+    assert [slot.starts_at.isoformat() for slot in night] == ["2026-10-24T23:30:00+00:00", "2026-10-25T01:30:00+00:00"]
+    assert [f"{slot.starts_at.astimezone(BERLIN):%H:%M}" for slot in night] == ["01:30", "02:30"], "two hours apart"
+
+
+def test_a_local_time_that_the_clocks_skip_is_refused_and_one_shown_twice_is_the_first():
+    with pytest.raises(LocalTimeInvalid, match=r"no 02:30 on 2027-03-28 in Europe/Berlin"):
+        local_moment(date(2027, 3, 28), time(2, 30), BERLIN)
+    assert local_moment(date(2026, 10, 25), time(2, 30), BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert local_moment(date(2026, 10, 25), time(1, 30), LONDON) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+
+
+PRICES = {
+    "standard": {"adult": 1290, "child": 850},
+    "vip": {"adult": 1690},
+    "companion": {"adult": 1290, "companion": 0},
+}
+
+
+def test_prices_are_resolved_for_the_categories_of_a_room():
+    table = price_table(PRICES, ["standard", "companion"])
+    assert [(price.category, price.ticket_type, price.amount) for price in table] == [
+        ("standard", "adult", 1290),
+        ("standard", "child", 850),
+        ("companion", "adult", 1290),
+        ("companion", "companion", 0),
+    ]
+    with pytest.raises(PriceMissing, match="no adult price for recliner"):
+        price_table(PRICES, ["standard", "recliner"])
+
+
+def test_the_price_from_is_what_an_adult_pays_at_least():
+    assert price_from(price_table(PRICES, ["standard", "vip"])) == 1290
+
+
+def test_words_are_compared_without_case_and_accents():
+    assert words_of("Le Fabuleux Destin d’Amélie", "AMÉLIE") == ["amelie", "d", "destin", "fabuleux", "le"]
