@@ -1,0 +1,73 @@
+"""Sales that run out of time, and money that comes late."""
+
+import asyncio
+
+import pytest
+from customer import Refused
+
+
+async def free_again(house, showtime_id: str, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while await house.taken(showtime_id):
+            await asyncio.sleep(0.1)
+
+
+async def money(guest, hold) -> tuple[int, int]:
+    payment = await guest.call("GET", f"/api/payments/{hold['hold_id']}", secret=hold["secret"])
+    return payment["captured"], payment["refunded"]
+
+
+async def test_a_hold_that_lapses_is_free_again_and_cannot_be_checked_out(hasty_house):
+    guest = hasty_house.guest()
+    showtime_id, seats = await hasty_house.seats(2)
+    hold = await guest.hold(showtime_id, seats)
+    await guest.settled(hold, "expired")
+    await free_again(hasty_house, showtime_id)
+    with pytest.raises(Refused) as refused:
+        await guest.check_out(hold, "guest@usher.example")
+    assert (refused.value.status, refused.value.problem["code"]) == (409, "hold_expired")
+    await hasty_house.guest().hold(showtime_id, seats)
+
+
+async def test_a_booking_that_nobody_pays_expires_and_frees_its_seats(hasty_house):
+    guest = hasty_house.guest()
+    showtime_id, seats = await hasty_house.seats(1)
+    hold = await guest.hold(showtime_id, seats)
+    await guest.check_out(hold, "guest@usher.example")
+    intent = await guest.create_intent(hold)
+    await guest.settled(hold, "expired")
+    await free_again(hasty_house, showtime_id)
+    with pytest.raises(Refused):
+        await guest.pay(intent)
+    assert await money(guest, hold) == (0, 0)
+
+
+async def paying_slowly(house, guest, seconds: float) -> tuple[str, list[str], dict]:
+    """A booking whose money Stripe keeps processing until long after the deadline and the pin's grace."""
+    showtime_id, seats = await house.seats(2)
+    hold = await guest.hold(showtime_id, seats)
+    await guest.check_out(hold, "guest@usher.example")
+    intent = await guest.create_intent(hold)
+    await house.fault("processing", hold["hold_id"], seconds=seconds)
+    assert (await guest.pay(intent))["status"] == "processing"
+    await free_again(house, showtime_id)
+    return showtime_id, seats, hold
+
+
+async def test_money_that_comes_late_buys_the_seats_if_they_are_still_free(hasty_house):
+    guest = hasty_house.guest()
+    showtime_id, seats, hold = await paying_slowly(hasty_house, guest, seconds=12)
+    booking = await guest.settled(hold, "confirmed", seconds=40)
+    assert await hasty_house.taken(showtime_id) == dict.fromkeys(seats, "sold")
+    assert await money(guest, hold) == (booking["amount"], 0)
+
+
+async def test_money_that_comes_late_goes_back_once_if_the_seats_are_gone(hasty_house):
+    guest, rival = hasty_house.guest(), hasty_house.guest()
+    showtime_id, seats, hold = await paying_slowly(hasty_house, guest, seconds=12)
+    rivals = await rival.buy(showtime_id, seats[:1], "rival@usher.example")
+    await rival.settled(rivals, "confirmed")
+
+    booking = await guest.settled(hold, "refunded", seconds=40)
+    assert await money(guest, hold) == (booking["amount"], booking["amount"])
+    assert await hasty_house.taken(showtime_id) == {seats[0]: "sold"}
