@@ -1,0 +1,30 @@
+"""Settings of payment, from the environment."""
+
+from functools import cache
+
+from chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """An empty `stripe_api_base` means Stripe itself; `stripe_webhook_secret` may be several with commas, to rotate."""
+
+    service: str = "payment"
+    max_body_bytes: int = 524_288
+    stripe_secret_key: str = ""
+    stripe_publishable_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_base: str = ""
+    stripe_js_url: str = "https://js.stripe.com/v3/"
+    stripe_timeout_seconds: float = 5.0
+    stripe_retries: int = 1
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """The secrets of which a webhook must be signed with one."""
+        return [secret.strip() for secret in self.stripe_webhook_secret.split(",") if secret.strip()]
+
+
+@cache
+def get() -> Settings:
+    """The settings, read once."""
+    return Settings()

@@ -1,0 +1,160 @@
+"""Where our accounts and Stripe's intents are brought into agreement.
+
+The API, the reactions, the webhook and the jobs all end here. What they want is written into the account first, so it
+happens sooner or later; then Stripe is asked; then what Stripe says is written down by the rules of `model`.
+"""
+
+import structlog
+from chassis.clock import now
+from prometheus_client import Counter, Histogram
+
+from payment import model, store, stripe
+from payment.model import ProviderFailed, ProviderRefused, ProviderUnavailable, State
+from payment.news import ChargeSeen, IntentSeen, News, RefundSeen
+from payment.store import Payment, WebhookEvent
+
+log = structlog.get_logger()
+PARK_AFTER_TRIES = 12
+_worked_off = Counter("usher_payment_webhooks_total", "Webhook events worked off", ["type", "outcome"])
+_lag = Histogram(
+    "usher_payment_webhook_lag_seconds",
+    "From the event at Stripe (whole seconds) to its effect here",
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+)
+
+
+class UnknownBooking(Exception):
+    """Stripe names a booking whose payment request has not arrived, or is not ours."""
+
+
+async def open_intent(payment: Payment) -> stripe.Offer:
+    """The booking's one intent, made now or before.
+
+    Raises what `model.check_payable` raises, ProviderUnavailable and ProviderRefused.
+    """
+    model.check_payable(payment, now())
+    if payment.intent_id:
+        offer = await stripe.retrieve_intent(payment.intent_id)
+        payment = await learn(payment.id, offer.intent)
+        model.check_payable(payment, now())
+        return offer
+    try:
+        offer = await stripe.create_intent(payment)
+    except ProviderFailed:
+        await store.change(payment.id, model.spend_intent_key)
+        raise
+    attached = await store.change(payment.id, lambda account: model.attach_intent(account, offer.intent.id, now()))
+    if attached is None or attached.intent_id != offer.intent.id:
+        # Cancelled, or another intent came first, while Stripe was asked. Nobody has this one's secret.
+        await stripe.cancel_intent(offer.intent.id)
+        return await open_intent(attached or payment)
+    model.check_payable(attached, now())
+    return offer
+
+
+async def learn(booking_id: str, seen: News) -> Payment:
+    """Write down what Stripe says about a booking's money. Raises UnknownBooking and MoneyMismatch."""
+    match seen:
+        case IntentSeen():
+            payment = await store.change(booking_id, lambda account: model.on_intent(account, seen, now()))
+        case RefundSeen():
+            payment = await store.change(booking_id, lambda account: model.on_refund(account, seen, now()))
+            if seen.state == "failed":
+                log.error("refund_failed", booking_id=booking_id, refund=seen.id, amount=seen.amount)
+        case ChargeSeen():
+            payment = await Payment.get(booking_id)
+            if payment and seen.amount_refunded > model.sent_back(payment):
+                await _learn_refunds(payment)
+    if payment is None:
+        raise UnknownBooking(booking_id)
+    return payment
+
+
+async def _learn_refunds(payment: Payment) -> None:
+    if payment.intent_id:
+        for seen in await stripe.list_refunds(payment.intent_id):
+            await learn(payment.id, seen)
+
+
+async def settle(payment: Payment) -> None:
+    """Ask Stripe for what this account waits for. Raises ProviderUnavailable and ProviderRefused."""
+    if payment.state is State.INTENT_CREATED and payment.intent_id:
+        if payment.cancel_requested:
+            await learn(payment.id, await stripe.cancel_intent(payment.intent_id))
+        else:
+            await learn(payment.id, (await stripe.retrieve_intent(payment.intent_id)).intent)
+    for refund_id, refund in payment.refunds.items():
+        if refund.state in {"asked", "pending"}:
+            await _settle_refund(payment, refund_id)
+
+
+async def settle_soon(payment: Payment) -> None:
+    """Settle now if Stripe can be asked. The wish stands in the account, so the job sees to it otherwise."""
+    try:
+        await settle(payment)
+    except (ProviderUnavailable, ProviderRefused) as problem:
+        log.warning("settlement_postponed", booking_id=payment.id, reason=problem.code)
+
+
+async def _settle_refund(payment: Payment, refund_id: str) -> None:
+    refund = payment.refunds[refund_id]
+    if refund.state == "pending" or refund.attempt:
+        await _learn_refunds(payment)
+        payment = await Payment.get(payment.id) or payment
+        refund = payment.refunds[refund_id]
+    if refund.state != "asked":
+        return
+    try:
+        seen = await stripe.create_refund(payment, refund_id, refund)
+    except ProviderFailed:
+        await store.change(payment.id, lambda account: model.spend_refund_key(account, refund_id))
+        raise
+    except ProviderRefused:
+        # Most likely money left by hand meanwhile: then less of it, or nothing, is still to be sent.
+        await _learn_refunds(payment)
+        known = await Payment.get(payment.id)
+        if known is None or known.refunds[refund_id] == refund:
+            raise
+        await _settle_refund(known, refund_id)
+        return
+    if seen:
+        await learn(payment.id, seen)
+
+
+async def work_off(event: WebhookEvent) -> None:
+    """Give a stored webhook event its effect. What goes wrong is noted, and the event comes up again."""
+    try:
+        outcome = await _effect(event)
+    except Exception as error:
+        provider_is_away = isinstance(error, ProviderUnavailable)
+        park = event.tries >= PARK_AFTER_TRIES and not provider_is_away
+        log.log(
+            40 if park or not provider_is_away else 30,
+            "webhook_parked" if park else "webhook_postponed",
+            event_id=event.id,
+            type=event.type,
+            exc_info=None if isinstance(error, UnknownBooking) else error,
+        )
+        await store.note_failure(event.id, repr(error)[:500], park=park)
+        return
+    moment = now()
+    await store.close_event(event.id, outcome, moment)
+    _worked_off.labels(event.type, outcome).inc()
+    _lag.observe(max(0.0, (moment - event.created_at).total_seconds()))
+
+
+async def _effect(event: WebhookEvent) -> str:
+    seen = event.news
+    if seen is None:
+        return "ignored"
+    if isinstance(seen, IntentSeen):
+        await learn(seen.booking_id or "", seen)
+        return "applied"
+    payment = await store.by_intent(seen.intent_id)
+    if payment is None:
+        return "foreign"
+    if not payment.captured:
+        # A refund's event overtook that of the payment itself.
+        await learn(payment.id, (await stripe.retrieve_intent(seen.intent_id)).intent)
+    await learn(payment.id, seen)
+    return "applied"

@@ -1,0 +1,185 @@
+"""Stripe, through its own SDK. `STRIPE_API_BASE` decides whether it is Stripe itself or the sandbox."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import stripe
+import structlog
+from prometheus_client import Counter, Histogram
+
+from payment import settings
+from payment.model import (
+    Account,
+    BadPayload,
+    BadSignature,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderUnavailable,
+    Refund,
+    intent_key,
+    refund_key,
+)
+from payment.news import IntentSeen, RefundSeen, read_intent, read_refund
+
+log = structlog.get_logger()
+TOLERANCE_S = 300
+RETRY_AFTER_S = 2
+_seconds = Histogram("usher_payment_stripe_seconds", "Time of a call to Stripe, retries included", ["call"])
+_errors = Counter("usher_payment_stripe_errors_total", "Calls to Stripe that failed", ["call", "error"])
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An intent and the secret with which the customer's browser, and nobody else, confirms it."""
+
+    intent: IntentSeen
+    client_secret: str
+
+
+@asynccontextmanager
+async def connected(config: settings.Settings) -> AsyncIterator[None]:
+    """Lifespan: checks that the keys are there and closes the connections at the end. Raises ValueError."""
+    if not config.stripe_secret_key or not config.webhook_secrets:
+        raise ValueError("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET must be set")
+    # Its debug lines show whole answers, client secrets among them.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
+    stripe.enable_telemetry = False
+    try:
+        yield
+    finally:
+        http, _ = _connection()
+        _connection.cache_clear()
+        await http.close_async()
+
+
+@cache
+def _connection() -> tuple[stripe.HTTPXClient, stripe.StripeClient]:
+    config = settings.get()
+    http = stripe.HTTPXClient(timeout=config.stripe_timeout_seconds)
+    return http, stripe.StripeClient(
+        config.stripe_secret_key,
+        http_client=http,
+        base_addresses={"api": config.stripe_api_base} if config.stripe_api_base else None,
+        max_network_retries=config.stripe_retries,
+    )
+
+
+def _client() -> stripe.StripeClient:
+    return _connection()[1]
+
+
+@contextmanager
+def _asking(call: str) -> Iterator[None]:
+    """Time the call and turn the SDK's errors into ours."""
+    try:
+        with _seconds.labels(call).time():
+            yield
+    except stripe.StripeError as error:
+        _errors.labels(call, type(error).__name__).inc()
+        raise _translated(call, error) from error
+
+
+def _translated(call: str, error: stripe.StripeError) -> Exception:
+    status = error.http_status or 0
+    headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
+    # Stripe keeps a 500 under its idempotency key like any other answer; in-between servers do not.
+    if status == 500 or (status > 500 and headers.get("idempotent-replayed") == "true"):
+        return ProviderFailed(retry_after=RETRY_AFTER_S)
+    if status < 400 or status in {409, 429} or status > 500:
+        return ProviderUnavailable(retry_after=RETRY_AFTER_S)
+    log.error("stripe_refused", call=call, status=status, code=error.code, request_id=error.request_id)
+    return ProviderRefused()
+
+
+async def create_intent(account: Account) -> Offer:
+    """The intent for this booking's price; the same one again for the same idempotency key.
+
+    Nothing that leaves our page: the seats are kept for minutes only.
+    """
+    with _asking("create_intent"):
+        intent = await _client().v1.payment_intents.create_async(
+            {
+                "amount": account.amount,
+                "currency": account.currency.lower(),
+                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+                "description": f"Booking {account.reference}",
+                "metadata": {"booking_id": account.id, "reference": account.reference},
+            },
+            {"idempotency_key": intent_key(account)},
+        )
+    return _offer(intent)
+
+
+async def retrieve_intent(intent_id: str) -> Offer:
+    """The intent as it is now."""
+    with _asking("retrieve_intent"):
+        return _offer(await _client().v1.payment_intents.retrieve_async(intent_id))
+
+
+async def cancel_intent(intent_id: str) -> IntentSeen:
+    """Cancel the intent if that is still possible, and tell how it stands then."""
+    try:
+        with _asking("cancel_intent"):
+            return read_intent((await _client().v1.payment_intents.cancel_async(intent_id)).to_dict())
+    except ProviderRefused:
+        return (await retrieve_intent(intent_id)).intent
+
+
+async def create_refund(account: Account, refund_id: str, refund: Refund) -> RefundSeen | None:
+    """Send money back. The same key again repeats the answer, not the refund."""
+    with _asking("create_refund"):
+        made = await _client().v1.refunds.create_async(
+            {
+                "payment_intent": account.intent_id or "",
+                "amount": refund.amount,
+                "metadata": {"booking_id": account.id, "refund_id": refund_id},
+            },
+            {"idempotency_key": refund_key(refund_id, refund)},
+        )
+    return read_refund(made.to_dict())
+
+
+async def list_refunds(intent_id: str) -> list[RefundSeen]:
+    """All refunds of an intent, ours and those made by hand."""
+    with _asking("list_refunds"):
+        page = await _client().v1.refunds.list_async({"payment_intent": intent_id, "limit": 100})
+        return [seen async for each in page.auto_paging_iter() if (seen := read_refund(each.to_dict()))]
+
+
+def verified(body: bytes, header: str | None) -> dict[str, Any]:
+    """A webhook's event, once one of our secrets has signed it within the last five minutes.
+
+    Raises BadSignature and BadPayload.
+    """
+    # The SDK compares the signature as text, which Python refuses beyond ASCII.
+    if header is None or not header.isascii() or not any(_signed(body, header, secret) for secret in _secrets()):
+        raise BadSignature
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadPayload from error
+    if not isinstance(event, dict):
+        raise BadPayload
+    return event
+
+
+def _secrets() -> list[str]:
+    return settings.get().webhook_secrets
+
+
+def _signed(body: bytes, header: str, secret: str) -> bool:
+    try:
+        return stripe.WebhookSignature.verify_header(body, header, secret, TOLERANCE_S)
+    except UnicodeDecodeError as error:
+        raise BadPayload from error
+    except stripe.SignatureVerificationError:
+        return False
+
+
+def _offer(intent: stripe.PaymentIntent) -> Offer:
+    return Offer(read_intent(intent.to_dict()), intent.client_secret or "")

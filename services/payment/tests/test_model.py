@@ -1,0 +1,367 @@
+"""The rules of money, without I/O."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from contracts.booking import PaymentRequested
+from contracts.errors import NotYet, RejectedEvent
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.types import Holder
+from hypothesis import given
+from hypothesis import strategies as st
+from payment import model
+from payment.model import (
+    Account,
+    AlreadyPaid,
+    Change,
+    DeadlinePassed,
+    MoneyMismatch,
+    PaymentClosed,
+    RefundTooLarge,
+    State,
+    on_intent,
+    on_refund,
+)
+from payment.news import ChargeSeen, IntentSeen, RefundSeen, read_event, read_intent
+from pydantic import BaseModel, ValidationError
+
+NOW = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+PRICE = 2500
+
+
+def requested(**changes: Any) -> Account:
+    fields = {
+        "id": "b1",
+        "holder": Holder(user_id="u1"),
+        "amount": PRICE,
+        "currency": "EUR",
+        "reference": "USHER1",
+        "payment_deadline_at": NOW + timedelta(minutes=10),
+    }
+    return Account.model_validate(fields | changes)
+
+
+def offered(**changes: Any) -> Account:
+    return requested(state=State.INTENT_CREATED, intent_id="pi_1", **changes)
+
+
+def paid(**changes: Any) -> Account:
+    return requested(state=State.SUCCEEDED, intent_id="pi_1", captured=PRICE, **changes)
+
+
+def seen(status: str, **changes: Any) -> IntentSeen:
+    fields = {"id": "pi_1", "booking_id": "b1", "status": status, "amount_received": 0, "currency": "EUR"}
+    return IntentSeen.model_validate(fields | changes)
+
+
+def success(**changes: Any) -> IntentSeen:
+    return seen("succeeded", **{"amount_received": PRICE, "charge_id": "ch_1"} | changes)
+
+
+def back(amount: int, state: str = "succeeded", refund_id: str | None = None, stripe_id: str = "re_1") -> RefundSeen:
+    fields = {"id": stripe_id, "intent_id": "pi_1", "refund_id": refund_id, "amount": amount, "state": state}
+    return RefundSeen.model_validate(fields)
+
+
+def after(account: Account, change: Change | None) -> Account:
+    """The account as the store would write it."""
+    if change is None:
+        return account
+    raw = account.model_dump()
+    for name, value in change.fields.items():
+        place, _, key = name.partition(".")
+        plain = value.model_dump() if isinstance(value, BaseModel) else value
+        if key:
+            raw[place][key] = plain
+        else:
+            raw[place] = plain
+    raw["ledger"] += [line.model_dump() for line in change.lines]
+    return Account.model_validate(raw)
+
+
+def said(change: Change | None) -> list[Any]:
+    return list(change.events) if change else []
+
+
+@pytest.mark.parametrize(
+    ("account", "problem"),
+    [
+        (requested(payment_deadline_at=NOW), DeadlinePassed),
+        (Account(id="b1"), DeadlinePassed),
+        (requested(state=State.CANCELLED), PaymentClosed),
+        (offered(cancel_requested=True), PaymentClosed),
+        (paid(), AlreadyPaid),
+        (paid(payment_deadline_at=NOW), AlreadyPaid),
+    ],
+)
+def test_who_cannot_pay_any_more(account: Account, problem: type[Exception]):
+    with pytest.raises(problem):
+        model.check_payable(account, NOW)
+    assert model.attach_intent(account, "pi_2", NOW) is None
+
+
+def test_one_intent_is_attached_and_watched():
+    account = after(requested(), model.attach_intent(requested(), "pi_1", NOW))
+    assert (account.state, account.intent_id) == (State.INTENT_CREATED, "pi_1")
+    assert account.next_check_at == NOW + timedelta(seconds=20)
+    assert model.attach_intent(account, "pi_2", NOW) is None
+
+
+def test_a_cancellation_without_an_intent_is_final_at_once():
+    change = model.cancel(requested(), NOW)
+    assert said(change) == [PaymentCancelled(booking_id="b1")]
+    account = after(requested(), change)
+    assert account.state is State.CANCELLED
+    assert model.cancel(account, NOW) is None
+
+
+def test_a_cancellation_with_an_intent_waits_for_stripe():
+    change = model.cancel(offered(), NOW)
+    assert said(change) == []
+    account = after(offered(), change)
+    assert account.cancel_requested
+    assert account.is_waiting
+    assert model.cancel(account, NOW) is None
+    assert model.cancel(paid(), NOW) is None
+
+
+def test_stripe_decides_whether_the_cancellation_or_the_money_won():
+    waiting = offered(cancel_requested=True)
+    assert said(on_intent(waiting, seen("canceled"), NOW)) == [PaymentCancelled(booking_id="b1")]
+    assert said(on_intent(waiting, success(), NOW)) == [PaymentSucceeded(booking_id="b1", amount=PRICE, currency="EUR")]
+    assert on_intent(waiting, seen("processing"), NOW) is None
+
+
+@pytest.mark.parametrize("account", [requested(), offered(), requested(state=State.CANCELLED, intent_id="pi_1")])
+def test_money_is_recorded_wherever_it_meets_the_account(account: Account):
+    richer = after(account, on_intent(account, success(), NOW))
+    assert (richer.state, richer.captured, richer.intent_id) == (State.SUCCEEDED, PRICE, "pi_1")
+    assert [(line.entry_id, line.amount) for line in richer.ledger] == [("ch_1", PRICE)]
+
+
+def test_nothing_undoes_success():
+    late = [seen("canceled"), seen("requires_payment_method", failure_id="ch_0", failure_code="declined"), success()]
+    assert [on_intent(paid(), news, NOW) for news in late] == [None, None, None]
+
+
+@pytest.mark.parametrize("news", [success(amount_received=PRICE - 1), success(currency="USD")])
+def test_other_money_than_asked_is_not_taken_for_it(news: IntentSeen):
+    with pytest.raises(MoneyMismatch):
+        on_intent(offered(), news, NOW)
+
+
+def test_a_second_intent_that_is_paid_too_calls_for_a_person():
+    with pytest.raises(MoneyMismatch):
+        on_intent(paid(), success(id="pi_2"), NOW)
+
+
+def test_a_decline_is_said_once_and_the_next_one_too():
+    declined = seen("requires_payment_method", failure_id="ch_0", failure_code="insufficient_funds")
+    change = on_intent(offered(), declined, NOW)
+    assert said(change) == [PaymentFailed(booking_id="b1", code="insufficient_funds")]
+    account = after(offered(), change)
+    assert account.state is State.INTENT_CREATED
+    assert on_intent(account, declined, NOW) is None
+    assert said(on_intent(account, declined.model_copy(update={"failure_id": "ch_00"}), NOW)) != []
+
+
+def test_news_of_an_intent_that_is_not_ours_changes_nothing():
+    assert on_intent(offered(), seen("canceled", id="pi_stray"), NOW) is None
+    assert on_intent(requested(), seen("canceled"), NOW) is None
+
+
+def test_a_refund_is_reserved_sent_and_said_once():
+    account = after(paid(), model.ask_booking_refund(paid(), "r1", 1000, NOW))
+    assert (account.refunding, account.refunded, account.refundable) == (1000, 0, 1500)
+    assert model.ask_booking_refund(account, "r1", 1000, NOW) is None
+    change = on_refund(account, back(1000, refund_id="r1"), NOW)
+    event = PaymentRefunded(
+        booking_id="b1", refund_id="r1", amount=1000, refunded=1000, captured=PRICE, currency="EUR", requested=True
+    )
+    assert said(change) == [event]
+    account = after(account, change)
+    assert (account.refunding, account.refunded) == (0, 1000)
+    assert on_refund(account, back(1000, refund_id="r1"), NOW) is None
+    assert [line.kind for line in account.ledger] == ["refunded"]
+
+
+def test_a_refund_before_the_money_waits():
+    with pytest.raises(NotYet):
+        model.ask_booking_refund(offered(), "r1", 1000, NOW)
+
+
+@pytest.mark.parametrize("amount", [PRICE + 1, 10**9])
+def test_staff_cannot_give_back_more_than_came_in(amount: int):
+    with pytest.raises(RefundTooLarge) as caught:
+        model.ask_refund(paid(), "r1", amount, NOW)
+    assert caught.value.members == {"refundable": PRICE}
+
+
+@pytest.mark.parametrize("account", [offered(), paid(refunding=PRICE), paid(refunded=PRICE)])
+def test_staff_cannot_give_back_what_is_not_there(account: Account):
+    with pytest.raises(RefundTooLarge):
+        model.ask_refund(account, "r1", None, NOW)
+
+
+def test_bookings_refund_is_capped_and_always_answered():
+    account = after(paid(), on_refund(paid(), back(PRICE), NOW))
+    change = model.ask_booking_refund(account, "r1", PRICE, NOW)
+    (event,) = said(change)
+    assert (event.amount, event.refunded, event.requested) == (0, PRICE, True)
+
+
+def test_money_that_left_by_hand_shrinks_what_is_only_asked_for():
+    account = after(paid(), model.ask_booking_refund(paid(), "r1", PRICE, NOW))
+    change = on_refund(account, back(PRICE - 300), NOW)
+    assert [event.requested for event in said(change)] == [False]
+    account = after(account, change)
+    assert account.refunds["r1"].amount == 300
+    assert (account.refunding, account.refunded) == (300, PRICE - 300)
+
+
+def test_a_pending_refund_is_said_when_it_is_done():
+    account = after(paid(), model.ask_refund(paid(), "r1", None, NOW))
+    account = after(account, on_refund(account, back(PRICE, "pending", "r1"), NOW))
+    assert account.is_waiting
+    assert account.refunding == PRICE
+    change = on_refund(account, back(PRICE, refund_id="r1"), NOW)
+    assert [event.requested for event in said(change)] == [False], "staff's refund was not asked for by booking"
+    assert on_refund(after(account, change), back(PRICE, "pending", "r1"), NOW) is None
+
+
+def test_a_refund_that_failed_gives_the_money_back_to_the_account():
+    account = after(paid(), model.ask_refund(paid(), "r1", None, NOW))
+    account = after(account, on_refund(account, back(PRICE, refund_id="r1"), NOW))
+    change = on_refund(account, back(PRICE, "failed", "r1"), NOW)
+    account = after(account, change)
+    assert said(change) == []
+    assert (account.refunded, account.refundable) == (0, PRICE)
+    assert [line.kind for line in account.ledger] == ["refunded", "refund_failed"]
+
+
+def test_a_request_that_its_cancellation_overtook_does_not_reopen():
+    account, event = model.tombstone("b1")
+    assert event == PaymentCancelled(booking_id="b1")
+    account = after(account, model.identify(account, request()))
+    assert account.state is State.CANCELLED
+    assert account.holder == Holder(user_id="u1")
+    with pytest.raises(PaymentClosed):
+        model.check_payable(account, NOW)
+
+
+def request(**changes: Any) -> PaymentRequested:
+    fields = {
+        "booking_id": "b1",
+        "showtime_id": "s1",
+        "seats": ["F7"],
+        "holder": {"user_id": "u1"},
+        "email": "a@usher.example",
+        "reference": "USHER1",
+        "amount": PRICE,
+        "currency": "EUR",
+        "payment_deadline_at": NOW,
+    }
+    return PaymentRequested.model_validate(fields | changes)
+
+
+def test_a_request_is_taken_once():
+    account = model.account_of(request())
+    assert (account.amount, account.state) == (PRICE, State.REQUESTED)
+    assert model.identify(account, request()) is None
+    with pytest.raises(RejectedEvent):
+        model.identify(account, request(amount=1))
+    with pytest.raises(RejectedEvent):
+        model.account_of(request(amount=0))
+
+
+def test_checks_back_off_and_end():
+    account = offered(checks=2, next_check_at=NOW)
+    account = after(account, model.check(account, NOW))
+    assert (account.checks, account.next_check_at) == (3, NOW + timedelta(seconds=40))
+    assert model.check(account, NOW) is None
+    assert model.check_after(10**6) == timedelta(minutes=10)
+    done = paid(next_check_at=NOW)
+    assert after(done, model.check(done, NOW)).next_check_at is None
+
+
+def test_keys_change_with_what_is_asked():
+    accounts = [requested(), requested(amount=1), requested(currency="USD"), requested(id="b2")]
+    keys = [model.intent_key(account) for account in accounts]
+    keys.append(model.intent_key(after(requested(), model.spend_intent_key(requested()))))
+    assert len(set(keys)) == len(keys)
+    assert model.spend_intent_key(offered()) is None
+    account = after(paid(), model.ask_refund(paid(), "r1", 5, NOW))
+    spent = after(account, model.spend_refund_key(account, "r1"))
+    assert model.refund_key("r1", account.refunds["r1"]) != model.refund_key("r1", spent.refunds["r1"])
+
+
+moves = st.lists(
+    st.tuples(
+        st.sampled_from(["booking", "staff", "seen"]),
+        st.sampled_from(["r1", "r2", "re_3"]),
+        st.integers(1, 3000),
+        st.sampled_from(["pending", "succeeded", "failed"]),
+    ),
+    max_size=15,
+)
+
+
+@given(moves)
+def test_whatever_comes_no_more_goes_back_than_came_in(moves: list[tuple[str, str, int, str]]):
+    account = paid()
+    for kind, refund_id, amount, state in moves:
+        if kind == "staff" and refund_id not in account.refunds:
+            try:
+                account = after(account, model.ask_refund(account, refund_id, amount, NOW))
+            except RefundTooLarge:
+                assert amount > account.refundable
+        elif kind == "booking":
+            account = after(account, model.ask_booking_refund(account, refund_id, amount, NOW))
+        elif kind == "seen":
+            account = after(account, on_refund(account, back(amount, state, refund_id, f"re_{refund_id}"), NOW))
+        assert account.refunded + account.refunding <= account.captured
+        signs = {"refunded": 1, "refund_failed": -1}
+        assert account.refunded == sum(signs[line.kind] * line.amount for line in account.ledger)
+        assert len({line.entry_id for line in account.ledger}) == len(account.ledger)
+
+
+def test_news_is_read_from_stripes_objects():
+    raw = {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "status": "requires_payment_method",
+        "currency": "eur",
+        "amount_received": 0,
+        "metadata": {"booking_id": "b1"},
+        "latest_charge": {"id": "ch_1"},
+        "client_secret": "pi_1_secret_x",
+        "last_payment_error": {"charge": "ch_1", "code": "card_declined", "decline_code": "lost_card"},
+    }
+    news = read_intent(raw)
+    assert (news.booking_id, news.currency, news.charge_id) == ("b1", "EUR", "ch_1")
+    assert (news.failure_id, news.failure_code) == ("ch_1", "lost_card")
+    assert "secret" not in news.model_dump_json()
+    assert read_event("payment_intent.created", raw) is None
+    assert read_event("payment_intent.succeeded", raw | {"metadata": {}}) is None
+    assert read_event("payment_intent.succeeded", raw | {"metadata": {"booking_id": "no $uch id"}}) is None
+
+
+def test_a_dispute_counts_when_it_is_lost():
+    raw = {"id": "du_1", "status": "lost", "payment_intent": "pi_1", "amount": 900}
+    assert read_event("charge.dispute.closed", raw) == back(900, stripe_id="du_1")
+    assert read_event("charge.dispute.closed", raw | {"status": "won"}) is None
+    assert read_event("charge.dispute.created", raw) is None
+
+
+def test_charges_and_refunds_without_an_intent_are_not_ours():
+    raw = {"id": "ch_1", "payment_intent": None, "amount_refunded": 5, "amount": 5, "status": "succeeded"}
+    assert read_event("charge.refunded", raw) is None
+    assert read_event("refund.created", raw) is None
+    expected = ChargeSeen(id="ch_1", intent_id="pi_1", amount_refunded=5)
+    assert read_event("charge.refunded", raw | {"payment_intent": "pi_1"}) == expected
+
+
+def test_an_object_that_is_not_stripes_is_refused():
+    with pytest.raises((KeyError, ValidationError)):
+        read_event("payment_intent.succeeded", {"id": "pi_1"})
