@@ -134,18 +134,24 @@ class Hub:
 
     async def subscribe(self, connection: Connection, showtime_id: str) -> None:
         """Send the snapshot, and from then on what changes. Raises UnknownShowtime."""
-        room = self._rooms.get(showtime_id) or await self._open(showtime_id)
+        room = self._rooms.get(showtime_id)
+        if room is None:
+            seat_map = await self.seat_map(showtime_id)
+            # No await between reading what was heard and opening the room: what is heard next finds it.
+            room = self._rooms.setdefault(showtime_id, Room(seat_map))
         room.members.add(connection)
         connection.showtimes.add(showtime_id)
         connection.send(encode(room.map.snapshot()))
 
-    async def _open(self, showtime_id: str) -> Room:
-        """A room from the database and from what was heard here and may not be in the database yet."""
+    async def seat_map(self, showtime_id: str) -> SeatMap:
+        """All that is known here: what is in the database and what was heard and may not be there yet.
+
+        Raises UnknownShowtime.
+        """
         seat_map = await store.seat_map(showtime_id)
-        # No await from here on: what is heard later finds the room.
         for news in self._recent.of(showtime_id):
             seat_map.learn(news)
-        return self._rooms.setdefault(showtime_id, Room(seat_map))
+        return seat_map
 
     def unsubscribe(self, connection: Connection, showtime_id: str) -> None:
         """Stop; the last one out closes the room."""

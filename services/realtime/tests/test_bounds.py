@@ -100,19 +100,21 @@ async def test_pages_of_other_sites_may_not_connect(server, origin):
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(bus: Bus, server, showtime):
-    with socket.create_connection(server.rsplit(":", 1)) as narrow:
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        narrow.setblocking(False)
-        async with client(server) as brisk, client(server, sock=narrow, max_queue=1, compression=None) as slow:
-            await subscribed(brisk, showtime)
-            slow.connection.transport.pause_reading()
-            flooding = asyncio.create_task(flood(slow, showtime))
+    narrow = socket.create_connection(server.rsplit(":", 1))
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    async with client(server) as brisk, client(server, sock=narrow, compression=None) as slow:
+        await subscribed(brisk, showtime)
+        slow.connection.transport.pause_reading()
+        flooding = asyncio.create_task(flood(slow, showtime))
+        try:
             for version in range(1, 11):
                 started = time.perf_counter()
                 await bus.say(held(showtime, new_id(), f"A{version}"), version=version)
                 assert (await brisk.hear())["seats"] == [f"A{version}"]
                 assert time.perf_counter() - started < 1
             await until(lambda: has_dropped_one(server), seconds=20)
+        finally:
             flooding.cancel()
             slow.connection.transport.abort()
 
