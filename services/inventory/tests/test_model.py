@@ -1,6 +1,7 @@
 """The rules, without I/O."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from contracts.types import Holder
@@ -42,10 +43,10 @@ def a_hold(*seats: str, hold_id: str = "h1", until: datetime = NOW + LIMITS.hold
     return Hold(id=hold_id, seats=in_order(seats), expires_at=until, **(defaults | fields))
 
 
-def seating(*holds: Hold, **fields) -> Seating:
-    taken = {seat: Taken(by=hold.id, state="held", until=hold.expires_at) for hold in holds for seat in hold.seats}
-    times = {"sales_open_at": NOW - 60 * SECOND, "sales_close_at": NOW + 60 * SECOND}
-    return Seating(**(times | {"holds": list(holds), "taken": taken | fields.pop("taken", {})} | fields))
+def seating(*holds: Hold, taken: dict[str, Taken] | None = None, **fields: Any) -> Seating:
+    held = {seat: Taken(by=hold.id, state="held", until=hold.expires_at) for hold in holds for seat in hold.seats}
+    times: dict[str, Any] = {"sales_open_at": NOW - 60 * SECOND, "sales_close_at": NOW + 60 * SECOND}
+    return Seating(**(times | fields), holds=list(holds), taken=held | (taken or {}))
 
 
 def sold_to(booking_id: str, *seats: str) -> dict[str, Taken]:

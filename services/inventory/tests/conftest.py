@@ -1,0 +1,169 @@
+"""Inventory against real servers, and the words its tests speak in."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing import running, until
+from chassis.testing.bus import Bus
+from contracts.catalog import PlacedSeat, Price, SeatLayoutPublished, ShowtimeScheduled
+from contracts.types import Holder
+
+ROWS, NUMBERS = "ABCDE", 10
+SECRET = "a-guest-secret-of-more-than-32-characters"
+
+
+@pytest.fixture(scope="session")
+async def client(service_env: None) -> AsyncIterator[httpx.AsyncClient]:
+    from inventory.main import app  # noqa: PLC0415 - its settings come from service_env
+
+    async with running(app) as client:
+        yield client
+
+
+def layout(layout_id: str) -> SeatLayoutPublished:
+    """Five rows of ten; row E is VIP."""
+    seats = [
+        PlacedSeat(seat_id=f"{row}{n}", row=row, number=n, category="vip" if row == "E" else "standard", x=n, y=y)
+        for y, row in enumerate(ROWS)
+        for n in range(1, NUMBERS + 1)
+    ]
+    return SeatLayoutPublished(
+        layout_id=layout_id, auditorium_id="hall-1", columns=NUMBERS, rows=len(ROWS), seats=seats
+    )
+
+
+def scheduled(showtime_id: str, layout_id: str, **changes: Any) -> ShowtimeScheduled:
+    """A showtime that is on sale."""
+    moment = now()
+    fields = {
+        "showtime_id": showtime_id,
+        "movie_id": "m1",
+        "movie_title": "Metropolis",
+        "theater_id": "theater-1",
+        "theater_name": "Odeon",
+        "auditorium_id": "hall-1",
+        "auditorium_name": "Hall 1",
+        "layout_id": layout_id,
+        "time_zone": "Europe/Berlin",
+        "starts_at": moment + timedelta(hours=3),
+        "ends_at": moment + timedelta(hours=5),
+        "sales_open_at": moment - timedelta(days=1),
+        "sales_close_at": moment + timedelta(hours=3),
+        "format": "2D",
+        "language": "de",
+        "certificate": "12",
+        "currency": "EUR",
+        "prices": [Price(category="standard", ticket_type="adult", amount=1250)],
+    }
+    return ShowtimeScheduled.model_validate(fields | changes)
+
+
+@dataclass
+class Box:
+    """One showtime seen through its endpoints."""
+
+    client: httpx.AsyncClient
+    showtime_id: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def hold(self, *seats: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        """Ask for a hold."""
+        address = f"/api/showtimes/{self.showtime_id}/holds"
+        return await self.client.post(address, json={"seats": seats}, headers=headers or self.headers)
+
+    async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "Held":
+        """A hold that is sure to be given."""
+        answer = await self.hold(*seats, headers=headers)
+        assert answer.status_code == 201, answer.text
+        body = answer.json()
+        secret = {"X-Hold-Secret": body["secret"]} if body["secret"] else headers or self.headers
+        return Held(self.client, body, secret)
+
+    async def taken(self) -> dict[str, str]:
+        """The seats that are not free."""
+        return (await self.client.get(f"/api/showtimes/{self.showtime_id}/seats")).json()["taken"]
+
+    async def comes_to(self, **taken: str) -> None:
+        """Wait until exactly these seats are not free."""
+
+        async def fits() -> bool:
+            return await self.taken() == taken
+
+        try:
+            await until(fits)
+        except AssertionError:
+            assert await self.taken() == taken
+
+
+@dataclass
+class Held:
+    """A hold and the headers that prove whose it is."""
+
+    client: httpx.AsyncClient
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        return self.body["hold_id"]
+
+    @property
+    def address(self) -> str:
+        return f"/api/holds/{self.id}"
+
+    async def get(self) -> httpx.Response:
+        return await self.client.get(self.address, headers=self.headers)
+
+    async def change(self, **changes: Any) -> httpx.Response:
+        return await self.client.patch(self.address, json=changes, headers=self.headers)
+
+    async def renew(self) -> httpx.Response:
+        return await self.client.post(f"{self.address}/renew", headers=self.headers)
+
+    async def release(self) -> httpx.Response:
+        return await self.client.delete(self.address, headers=self.headers)
+
+
+NewShowtime = Callable[..., Awaitable[Box]]
+
+
+@pytest.fixture(scope="session")
+async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
+    """Makes showtimes by the events that catalog would send."""
+    layout_id = new_id()
+    await bus.say(layout(layout_id))
+
+    async def make(**changes: Any) -> Box:
+        box = Box(client, new_id())
+        await bus.say(scheduled(box.showtime_id, layout_id, **changes), version=1)
+
+        async def is_there() -> bool:
+            return (await client.get(f"/api/showtimes/{box.showtime_id}/seats")).status_code == 200
+
+        await until(is_there)
+        return box
+
+    return make
+
+
+@pytest.fixture
+async def box(new_showtime: NewShowtime) -> Box:
+    """A showtime of the test's own."""
+    return await new_showtime()
+
+
+@pytest.fixture
+def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holds of a second."""
+    from inventory import settings  # noqa: PLC0415 - its settings come from service_env
+
+    monkeypatch.setattr(settings.get(), "hold_seconds", 1)
+
+
+GUEST = Holder(secret_hash="0" * 64)

@@ -1,0 +1,69 @@
+"""Time in: what lapses is announced, once, and only what nobody has taken since."""
+
+import asyncio
+from datetime import timedelta
+
+from chassis.clock import now
+from chassis.testing import until
+from chassis.testing.bus import Bus
+from contracts.booking import PaymentRequested
+from contracts.inventory import SeatsHeld, SeatsReleased
+
+from .conftest import GUEST, Box
+
+
+async def test_a_lapse_is_announced_within_two_seconds(box: Box, bus: Bus, short_holds: None):
+    held = await box.held("A1", "A2")
+    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id, seconds=1 + 2)
+    assert (released.seats, released.reason) == (["A1", "A2"], "lapsed")
+    assert await box.taken() == {}
+    assert (await held.get()).status_code == 404
+
+
+async def test_a_seat_that_was_taken_again_is_not_released(box: Box, bus: Bus, short_holds: None, monkeypatch):
+    first = await box.held("A1", "A2")
+    await asyncio.sleep(1.001)
+    monkeypatch.undo()
+    second = await box.held("A2", "A3")
+    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == first.id)
+    assert released.seats in (["A1"], ["A1", "A2"])
+    taken_at = bus.envelopes(SeatsHeld)[-1].version
+    if bus.envelopes(SeatsReleased)[-1].version > taken_at:
+        assert released.seats == ["A1"]
+    assert await box.taken() == {"A2": "held", "A3": "held"}
+    assert (await second.get()).status_code == 200
+
+
+async def test_several_replicas_announce_it_once(box: Box, bus: Bus, short_holds: None):
+    from inventory import jobs  # noqa: PLC0415 - its settings come from service_env
+
+    held = await box.held("A1")
+    await asyncio.sleep(1.001)
+    await asyncio.gather(*(jobs.announce_lapsed_holds() for _ in range(8)))
+    await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id)
+    last = await box.held("B1")
+    await bus.heard(SeatsHeld, lambda e: e.hold_id == last.id)
+    assert len(bus.events(SeatsReleased, lambda e: e.hold_id == held.id)) == 1
+
+
+async def test_a_checkout_that_booking_never_ends_is_released_at_the_hard_cap(box: Box, bus: Bus):
+    held = await box.held("A1")
+    requested = PaymentRequested(
+        booking_id=held.id,
+        showtime_id=box.showtime_id,
+        seats=["A1"],
+        holder=GUEST,
+        email="a@usher.example",
+        reference="R1",
+        amount=1,
+        currency="EUR",
+        payment_deadline_at=now() - timedelta(minutes=20) + timedelta(seconds=1),
+    )
+    await bus.say(requested)
+
+    async def is_pinned() -> bool:
+        return (await held.get()).json().get("in_checkout", False)
+
+    await until(is_pinned)
+    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id)
+    assert (released.seats, released.reason) == (["A1"], "lapsed")
