@@ -3,6 +3,7 @@ import sys
 from datetime import timedelta
 
 import httpx
+import jwt
 import pytest
 from chassis.clock import now
 from chassis.testing import until
@@ -37,11 +38,16 @@ async def refreshed(client, token):
     return await client.post("/api/auth/refresh", json={"refresh_token": token})
 
 
+def session_id(answer):
+    return jwt.decode(answer["access_token"], options={"verify_signature": False})["sid"]
+
+
 async def test_a_refresh_token_is_exchanged_for_new_tokens(client, account, signed_in):
     answer = await refreshed(client, signed_in["refresh_token"])
     assert answer.status_code == 200
     assert answer.json()["refresh_token"] != signed_in["refresh_token"]
     assert answer.json()["user"] == account
+    assert session_id(answer.json()) == session_id(signed_in)
     assert answer.headers["cache-control"] == "no-store"
 
 

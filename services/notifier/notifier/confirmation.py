@@ -1,0 +1,150 @@
+"""The mail with the tickets."""
+
+import io
+from datetime import datetime
+from decimal import Decimal
+from email.headerregistry import Address
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from tomllib import loads
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import segno
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, get_currency_precision
+from contracts.booking import BookingConfirmed, Ticket
+
+from notifier import settings
+from notifier.mail import Letter, Picture, render
+from notifier.model import Unmailable, checked_address, one_line
+
+# More would make a code that a door's camera reads badly.
+MAX_QR_BYTES = 1000
+FALLBACK = "en"
+
+
+class Admission(NamedTuple):
+    """One ticket as it is printed."""
+
+    seat_id: str
+    place: str
+    category: str
+    ticket_type: str
+    price: str
+    qr: str
+    cid: str
+
+
+class Facts(NamedTuple):
+    """Everything that the templates print, in the reader's language and the theater's time."""
+
+    to: Address
+    language: str
+    words: dict[str, Any]
+    name: str
+    reference: str
+    movie: str
+    details: str
+    date: str
+    begins: str
+    ends: str
+    theater: str
+    auditorium: str
+    seats: str
+    admissions: list[Admission]
+    total: str
+    url: str
+
+
+def letter(event: str) -> Letter:
+    """The letter for the JSON of a `BookingConfirmed`. Raises Unmailable."""
+    told = facts(BookingConfirmed.model_validate_json(event))
+    text, html = render("confirmation", told)
+    pictures = [Picture(each.cid, f"ticket-{each.seat_id}.png", _qr_png(each.qr)) for each in told.admissions]
+    subject = told.words["subject"].format(movie=told.movie, date=told.date, begins=told.begins)
+    return Letter(told.to, subject, text, html, pictures)
+
+
+def facts(event: BookingConfirmed) -> Facts:
+    """What the letter prints. Raises Unmailable for what cannot be printed or addressed."""
+    locale = _locale(event.locale)
+    words = _words(locale.language)
+    screening = event.screening
+    begins, ends = (_local(moment, screening.time_zone) for moment in (screening.starts_at, screening.ends_at))
+    name = one_line(event.name or "")[:100]
+    details = (screening.certificate, screening.format, screening.language)
+    return Facts(
+        to=Address(name, *checked_address(event.email)),
+        language=locale.language,
+        words=words,
+        name=name,
+        reference=one_line(event.reference),
+        movie=one_line(screening.movie_title),
+        details=" · ".join(one_line(detail) for detail in details if detail),
+        date=format_date(begins, "full", locale),
+        begins=format_time(begins, "short", locale=locale),
+        ends=format_time(ends, "short", locale=locale),
+        theater=one_line(screening.theater_name),
+        auditorium=one_line(screening.auditorium_name),
+        seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
+        admissions=[_admission(ticket, event, words, locale) for ticket in event.tickets],
+        total=_money(event.amount, event.currency, locale),
+        url=f"{settings.get().public_url.rstrip('/')}/bookings/{event.booking_id}",
+    )
+
+
+def _admission(ticket: Ticket, event: BookingConfirmed, words: dict[str, Any], locale: Locale) -> Admission:
+    if not 0 < len(ticket.qr.encode()) <= MAX_QR_BYTES:
+        raise Unmailable(f"ticket {ticket.ticket_id}: a QR text has 1 to {MAX_QR_BYTES} bytes")
+    return Admission(
+        seat_id=ticket.seat.seat_id,
+        place=words["place"].format(row=one_line(ticket.seat.row), number=ticket.seat.number),
+        category=_label(words["categories"], ticket.seat.category),
+        ticket_type=_label(words["ticket_types"], ticket.ticket_type),
+        price=_money(ticket.amount, event.currency, locale),
+        qr=ticket.qr,
+        cid=f"{ticket.ticket_id}.{event.booking_id}@{settings.get().sender.domain}",
+    )
+
+
+def _label(known: dict[str, str], code: str) -> str:
+    return known.get(code) or code.replace("_", " ").replace("-", " ").capitalize()
+
+
+def _money(amount: int, currency: str, locale: Locale) -> str:
+    return format_currency(Decimal(amount).scaleb(-get_currency_precision(currency)), currency, locale=locale)
+
+
+def _local(moment: datetime, time_zone: str) -> datetime:
+    try:
+        return moment.astimezone(ZoneInfo(time_zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError) as error:
+        raise Unmailable(f"no such time zone: {time_zone[:64]!r}") from error
+
+
+def _locale(tag: str) -> Locale:
+    """The reader's locale if we speak its language, else English."""
+    try:
+        locale = Locale.parse(tag.replace("-", "_"))
+    except (UnknownLocaleError, ValueError, TypeError):
+        return Locale(FALLBACK)
+    return locale if _words_file(locale.language).is_file() else Locale(FALLBACK)
+
+
+def _words_file(language: str) -> Traversable:
+    return files("notifier") / "texts" / f"{language}.toml"
+
+
+@cache
+def _words(language: str) -> dict[str, Any]:
+    return loads(_words_file(language).read_text("utf-8"))["confirmation"]
+
+
+def _qr_png(text: str) -> bytes:
+    """Black on white with a quiet zone of four modules (ISO/IEC 18004), also in a dark mail program."""
+    png = io.BytesIO()
+    segno.make(text, error="m", micro=False, boost_error=False).save(png, kind="png", scale=6, border=4)
+    return png.getvalue()

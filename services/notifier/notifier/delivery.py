@@ -1,0 +1,94 @@
+"""The sender: delivers what is due, at once when woken and else every few seconds, beside other replicas."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from chassis.clock import now
+from prometheus_client import Counter
+
+from notifier import confirmation, mail, settings, smtp
+from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
+from notifier.settings import Settings
+from notifier.store import Message
+
+log = structlog.get_logger()
+_outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a message", ["kind", "outcome"])
+_woken = asyncio.Event()
+
+LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {"confirmation": confirmation.letter}
+"""What makes a letter of a kind from the JSON of its event."""
+
+
+def wake() -> None:
+    """Something became due."""
+    _woken.set()
+
+
+@asynccontextmanager
+async def sending(chosen: Settings) -> AsyncIterator[None]:
+    """Run the sender; at the end a delivery under way is finished first."""
+    stopping = asyncio.Event()
+    task = asyncio.create_task(_send_until(stopping, chosen))
+    try:
+        yield
+    finally:
+        stopping.set()
+        wake()
+        await task
+
+
+async def _send_until(stopping: asyncio.Event, chosen: Settings) -> None:
+    while not stopping.is_set():
+        _woken.clear()
+        senders = (_deliver_due(stopping, chosen) for _ in range(chosen.mail_senders))
+        for error in await asyncio.gather(*senders, return_exceptions=True):
+            if error is not None:
+                log.error("sender_failed", exc_info=error)
+        try:
+            async with asyncio.timeout(chosen.sweep_seconds):
+                await _woken.wait()
+        except TimeoutError:
+            continue
+
+
+async def _deliver_due(stopping: asyncio.Event, chosen: Settings) -> None:
+    while not stopping.is_set() and (message := await Message.claim(now(), chosen.lease)):
+        await deliver(message)
+
+
+async def deliver(message: Message) -> None:
+    """Try a claimed message once and record what came of it."""
+    try:
+        letter = await asyncio.to_thread(LETTERS[message.kind], message.event)
+        await smtp.hand_over(mail.compose(letter, message.key, message.queued_at), letter.to.addr_spec)
+    except Refused as error:
+        await _fail(message, str(error))
+    except Exception as error:
+        if not isinstance(error, DeliveryError):
+            log.exception("message_broken", key=message.key)
+        await _put_off(message, str(error) if isinstance(error, DeliveryError) else type(error).__name__)
+    else:
+        await message.record_sent(now())
+        _outcomes.labels(message.kind, "sent").inc()
+        log.info("message_sent", key=message.key, attempts=message.attempts)
+
+
+async def _put_off(message: Message, reason: str) -> None:
+    moment = now()
+    due_at = next_try_at(message.attempts, message.queued_at, moment, settings.get().retry_pause)
+    if due_at is None:
+        await _fail(message, reason)
+        return
+    reason = masked_reason(reason, message.address)
+    await message.put_off(due_at, reason)
+    _outcomes.labels(message.kind, "put_off").inc()
+    log.warning("message_put_off", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
+
+
+async def _fail(message: Message, reason: str) -> None:
+    reason = masked_reason(reason, message.address)
+    await message.record_failed(reason)
+    _outcomes.labels(message.kind, "failed").inc()
+    log.error("message_failed", key=message.key, attempts=message.attempts, reason=reason)

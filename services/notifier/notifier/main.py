@@ -1,0 +1,13 @@
+"""The notifier, put together."""
+
+from chassis.app import create_service
+
+from notifier import api, delivery, reactions, settings, store
+
+app = create_service(
+    settings.get(),
+    routers=[api.router],
+    documents=store.DOCUMENTS,
+    reactions=reactions.REACTIONS,
+    lifespans=[delivery.sending],
+)

@@ -1,0 +1,63 @@
+"""The notifier's settings."""
+
+from datetime import timedelta
+from email.headerregistry import Address
+from email.utils import parseaddr
+from functools import cache
+from typing import Literal, Self
+
+from chassis.settings import ServiceSettings
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from notifier.model import checked_address
+
+
+class Settings(ServiceSettings):
+    """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one."""
+
+    service: str = "notifier"
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 1125
+    smtp_security: Literal["none", "starttls", "tls"] = "none"
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_seconds: float = Field(default=10.0, gt=0)
+    mail_from: str = "Usher <tickets@usher.example>"
+    mail_senders: int = Field(default=4, ge=1, le=64)
+    retry_seconds: float = Field(default=5.0, gt=0)
+    sweep_seconds: float = Field(default=2.0, gt=0)
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender_is_an_address(cls, value: str) -> str:
+        checked_address(parseaddr(value)[1])
+        return value
+
+    @model_validator(mode="after")
+    def _password_travels_encrypted(self) -> Self:
+        if self.smtp_user and self.smtp_security == "none":
+            raise ValueError("SMTP_USER needs SMTP_SECURITY=starttls or tls: a password is not sent in the clear")
+        return self
+
+    @property
+    def sender(self) -> Address:
+        """Who the mails are from."""
+        name, address = parseaddr(self.mail_from)
+        local, domain = checked_address(address)
+        return Address(name, local, domain)
+
+    @property
+    def retry_pause(self) -> timedelta:
+        """The pause after the first failed attempt."""
+        return timedelta(seconds=self.retry_seconds)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a sender has a message to itself: longer than all steps of a delivery together."""
+        return timedelta(seconds=12 * self.smtp_seconds)
+
+
+@cache
+def get() -> Settings:
+    """The settings, read once."""
+    return Settings()

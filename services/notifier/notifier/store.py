@@ -1,0 +1,93 @@
+"""The messages, and the writes by which replicas share them out."""
+
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from beanie import Document
+from chassis.ids import new_id
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from notifier.model import Kind, State
+
+
+class Message(Document):
+    """One mail: `event` is the JSON of what it tells. `due_at` is there as long as something is to be done.
+
+    While a replica is sending, `due_at` is the end of its lease: whoever finds it passed may try.
+    """
+
+    id: str = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
+    key: str
+    kind: Kind
+    address: str
+    reference: str
+    event: str
+    state: State = "queued"
+    attempts: int = 0
+    queued_at: datetime
+    due_at: datetime | None = None
+    sent_at: datetime | None = None
+    reason: str | None = None
+
+    class Settings:
+        name = "messages"
+        indexes = [
+            IndexModel("key", unique=True),
+            IndexModel("due_at", partialFilterExpression={"due_at": {"$exists": True}}),
+            IndexModel([("state", ASCENDING), ("_id", DESCENDING)]),
+        ]
+
+    async def queue(self) -> bool:
+        """Keep the message for sending; False when its key is there already."""
+        try:
+            await self.insert()
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @classmethod
+    async def claim(cls, now: datetime, lease: timedelta) -> Self | None:
+        """Take the message that has been due longest, for the time of the lease; None when nothing is due."""
+        claimed = await cls.get_pymongo_collection().find_one_and_update(
+            {"due_at": {"$lte": now}},
+            {"$set": {"state": "sending", "due_at": now + lease}, "$inc": {"attempts": 1}},
+            sort={"due_at": 1},
+            return_document=ReturnDocument.AFTER,
+        )
+        return cls.model_validate(claimed) if claimed else None
+
+    async def record_sent(self, now: datetime) -> None:
+        """It was accepted, whoever else may be trying by now."""
+        await self._change({"_id": self.id}, state="sent", sent_at=now, due_at=None, reason=None)
+
+    async def record_failed(self, reason: str) -> None:
+        """Nobody tries again."""
+        await self._change(self._lease(), state="failed", due_at=None, reason=reason)
+
+    async def put_off(self, due_at: datetime, reason: str) -> None:
+        """Try again then."""
+        await self._change(self._lease(), state="queued", due_at=due_at, reason=reason)
+
+    def _lease(self) -> dict[str, Any]:
+        """Matches as long as no other replica took the message after a lapsed lease."""
+        return {"_id": self.id, "state": "sending", "attempts": self.attempts}
+
+    async def _change(self, where: dict[str, Any], **fields: Any) -> None:
+        update = {
+            "$set": {name: value for name, value in fields.items() if value is not None},
+            "$unset": {name: "" for name, value in fields.items() if value is None},
+        }
+        await self.get_pymongo_collection().update_one(where, {name: part for name, part in update.items() if part})
+
+    @classmethod
+    async def newest(cls, state: State | None, after_id: str | None, limit: int) -> list[Self]:
+        """A page of messages, the newest first, from the one after `after_id` on."""
+        where: dict[str, Any] = {"state": state} if state else {}
+        if after_id is not None:
+            where["_id"] = {"$lt": after_id}
+        return await cls.find(where).sort("-_id").limit(limit).to_list()
+
+
+DOCUMENTS = [Message]

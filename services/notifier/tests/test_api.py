@@ -1,0 +1,63 @@
+import pytest
+from chassis.testing import until
+from notifier.store import Message
+
+from .conftest import confirmed
+
+
+@pytest.fixture
+def staff(signer):
+    return signer.headers(permissions=["notifications:read"])
+
+
+async def test_staff_see_what_was_sent_with_masked_addresses(client, bus, postbox, staff):
+    event = confirmed(reference="SEEN")
+    await bus.say(event)
+    await until(lambda: Message.find_one({"reference": "SEEN", "state": "sent"}))
+    answer = await client.get("/api/notifications", headers=staff)
+    assert answer.status_code == 200
+    (shown,) = [item for item in answer.json()["items"] if item["reference"] == "SEEN"]
+    assert shown["key"] == f"confirmation.{event.booking_id}"
+    assert (shown["kind"], shown["state"], shown["attempts"]) == ("confirmation", "sent", 1)
+    assert shown["to"] == "a***@usher.example"
+    assert shown["sent_at"]
+    assert event.email not in answer.text
+    assert event.tickets[0].qr not in answer.text
+
+
+async def test_pages_cover_everything_once_the_newest_first(client, bus, postbox, staff):
+    events = [confirmed(reference="PAGED") for _ in range(5)]
+    for event in events:
+        await bus.say(event)
+        await postbox.has(event)
+    seen, cursor = [], None
+    while True:
+        query = {"limit": 2, "state": "sent"} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/notifications", params=query, headers=staff)).json()
+        assert len(page["items"]) <= 2
+        seen += page["items"]
+        if not (cursor := page["next_cursor"]):
+            break
+    ids = [item["notification_id"] for item in seen]
+    assert ids == sorted(set(ids), reverse=True)
+    assert [item["reference"] for item in seen].count("PAGED") == 5
+
+
+async def test_nobody_else_sees_them(client, signer):
+    assert (await client.get("/api/notifications")).status_code == 401
+    answer = await client.get("/api/notifications", headers=signer.headers(permissions=["bookings:read"]))
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "state=lost", "cursor=rubbish", "cursor=WzFd", "cursor=" + "x" * 201]
+)
+async def test_bad_input_is_told_so(client, staff, query):
+    answer = await client.get(f"/api/notifications?{query}", headers=staff)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_it_is_ready(client):
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"mongodb": True, "rabbitmq": True, "consumer": True})

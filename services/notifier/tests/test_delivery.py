@@ -1,0 +1,201 @@
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+from chassis.clock import now
+from chassis.testing import until
+from contracts.booking import BookingConfirmed
+from notifier import delivery, settings
+from notifier.store import Message
+from structlog.testing import capture_logs
+
+from .conftest import confirmed
+
+
+async def settled(event, state) -> Message:
+    """The message about a booking once it has the state."""
+    where = {"key": f"confirmation.{event.booking_id}", "state": state}
+
+    async def found() -> list[Message]:
+        return await Message.find(where).to_list()
+
+    return (await until(found))[0]
+
+
+async def test_a_confirmed_booking_is_mailed(client, bus, postbox):
+    event = confirmed()
+    await bus.say(event)
+    mail = await postbox.has(event)
+    assert mail["To"] == "Ada Lovelace <ada@usher.example>"
+    assert (await settled(event, "sent")).attempts == 1
+
+
+async def test_a_repeated_event_is_one_mail(client, bus, postbox):
+    event, later = confirmed(), confirmed()
+    envelope = await bus.say(event)
+    await postbox.has(event)
+    for _ in range(3):
+        await bus.say(event, event_id=envelope.id)
+        await bus.say(event)
+    await bus.say(later)
+    await postbox.has(later)
+    await asyncio.sleep(0.3)
+    assert len(postbox.about(event)) == 1
+    assert await Message.find({"key": f"confirmation.{event.booking_id}"}).count() == 1
+
+
+@pytest.mark.parametrize("stage", ["to_recipients", "to_texts"])
+async def test_a_busy_server_is_tried_again(client, bus, postbox, stage):
+    setattr(postbox, stage, ["451 4.3.0 busy", "421 4.3.2 going down", "452 4.2.2 mailbox full"])
+    event = confirmed()
+    await bus.say(event)
+    await postbox.has(event)
+    message = await settled(event, "sent")
+    assert (message.attempts, message.reason, message.due_at) == (4, None, None)
+    assert len(postbox.about(event)) == 1
+
+
+async def test_mails_wait_for_a_server_that_is_away(client, bus, postbox):
+    await postbox.close()
+    events = [confirmed() for _ in range(5)]
+    for event in events:
+        await bus.say(event)
+    waiting = await settled(events[0], "queued")
+    await until(lambda: Message.find_one({"key": waiting.key, "attempts": {"$gte": 2}}))
+    await postbox.open()
+    for event in events:
+        await postbox.has(event)
+        await settled(event, "sent")
+        assert len(postbox.about(event)) == 1
+
+
+@pytest.mark.parametrize(("stage", "code"), [("to_recipients", "550"), ("to_texts", "554")])
+async def test_a_refusal_for_good_is_recorded_and_not_repeated(client, bus, postbox, stage, code):
+    setattr(postbox, stage, [f"{code} 5.1.1 <ada@usher.example> we do not want this"])
+    event = confirmed()
+    with capture_logs() as logs:
+        await bus.say(event)
+        message = await settled(event, "failed")
+    assert message.reason == f"{code} 5.1.1 <a***@usher.example> we do not want this"
+    assert (message.attempts, message.due_at) == (1, None)
+    assert [line for line in logs if line["event"] == "message_failed"]
+    assert "ada@usher.example" not in json.dumps(logs, default=str)
+    await asyncio.sleep(0.3)
+    assert postbox.about(event) == []
+
+
+async def test_a_recipient_beyond_ascii_is_refused_where_the_server_cannot_take_it(client, bus, postbox):
+    event = confirmed(email="ädä@usher.example")
+    await bus.say(event)
+    assert "SMTPUTF8" in ((await settled(event, "failed")).reason or "")
+
+
+async def test_nobody_tries_for_ever(client, postbox):
+    await postbox.close()
+    message = await queued(confirmed(), queued_at=now() - timedelta(days=2))
+    await until(lambda: Message.find_one({"key": message.key, "state": "failed"}))
+
+
+async def queued(booking, **fields) -> Message:
+    """A message as the reaction or a sender left it."""
+    moment = now()
+    body = {
+        "key": f"confirmation.{booking.booking_id}",
+        "kind": "confirmation",
+        "address": booking.email,
+        "reference": booking.reference,
+        "event": booking.model_dump_json(exclude_none=True),
+        "queued_at": moment,
+        "due_at": moment,
+    }
+    message = Message.model_validate(body | fields)
+    assert await message.queue()
+    return message
+
+
+async def test_what_a_crashed_sender_had_in_hand_is_sent_when_its_lease_ends(client, postbox):
+    event = confirmed()
+    message = await queued(event, state="sending", attempts=1, due_at=now() + timedelta(seconds=0.5))
+    await asyncio.sleep(0.3)
+    assert postbox.about(event) == []
+    await postbox.has(event)
+    await until(lambda: Message.find_one({"key": message.key, "state": "sent", "attempts": 2}))
+
+
+async def test_of_many_senders_one_gets_a_message(client, postbox):
+    far = now() + timedelta(days=1)
+    message = await queued(confirmed(), due_at=far)
+    lease = timedelta(minutes=1)
+    claims = await asyncio.gather(*(Message.claim(far, lease) for _ in range(20)))
+    assert [claim.id for claim in claims if claim] == [message.id]
+    await message.delete()
+
+
+async def test_a_sender_whose_lease_lapsed_undoes_nothing(client, postbox):
+    far = now() + timedelta(days=1)
+    message = await queued(confirmed(), due_at=far)
+    slow = await Message.claim(far, timedelta(minutes=1))
+    fast = await Message.claim(far + timedelta(minutes=1), timedelta(minutes=1))
+    assert slow and fast and slow.id == fast.id == message.id
+    await fast.record_sent(now())
+    await slow.put_off(now(), "late")
+    await slow.record_failed("late")
+    assert await Message.find_one({"_id": slow.id, "state": "sent", "reason": None})
+
+
+async def test_a_message_that_cannot_be_made_any_more_is_put_off_and_harms_no_other(client, bus, postbox):
+    broken = await queued(confirmed(), event='{"no": "booking"}')
+    event = confirmed()
+    await bus.say(event)
+    await postbox.has(event)
+    assert await until(lambda: Message.find_one({"key": broken.key, "state": "queued", "reason": "ValidationError"}))
+    await broken.delete()
+
+
+async def test_the_sender_outlives_a_failure_of_the_store(client, bus, postbox, monkeypatch):
+    async def fails(*_):
+        raise ConnectionError("the database is away")
+
+    with capture_logs() as logs:
+        monkeypatch.setattr(Message, "claim", fails)
+        await asyncio.sleep(0.2)
+        monkeypatch.undo()
+    assert [line for line in logs if line["event"] == "sender_failed"]
+    event = confirmed()
+    await bus.say(event)
+    await postbox.has(event)
+
+
+BAD = {"email": "ada@usher.example\r\nBcc: eve@usher.example"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{", "malformed"),
+        ("{}", "malformed"),
+        (b"\xff", "malformed"),
+        (confirmed().model_dump_json().replace('"amount":2100', '"amount":-1'), "malformed"),
+        (confirmed(**BAD).model_dump_json(), "rejected: Unmailable: the e-mail address is not one"),
+        (confirmed(screening={"time_zone": "Mars"}).model_dump_json(), "rejected: Unmailable: no such time zone"),
+    ],
+)
+async def test_an_event_that_makes_no_mail_is_a_dead_letter(client, bus, body, reason):
+    await bus.say_raw(BookingConfirmed.type, body)
+    (letter,) = await bus.dead("notifier")
+    assert letter.reason.startswith(reason)
+
+
+def test_a_lease_outlasts_a_delivery():
+    assert settings.get().lease > timedelta(seconds=7 * settings.get().smtp_seconds)
+
+
+def test_a_password_is_not_sent_in_the_clear(monkeypatch):
+    monkeypatch.setenv("SMTP_USER", "usher")
+    with pytest.raises(ValueError, match="SMTP_SECURITY"):
+        settings.Settings()
+
+
+def test_every_kind_has_a_letter():
+    assert set(delivery.LETTERS) == {"confirmation"}

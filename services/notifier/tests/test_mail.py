@@ -1,0 +1,168 @@
+"""The mail itself, without any server."""
+
+import struct
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+from contracts.types import Holder
+from notifier import confirmation, mail
+from notifier.model import Unmailable
+
+from .conftest import confirmed, ticket
+
+
+def mailed(event):
+    letter = confirmation.letter(event.model_dump_json(exclude_none=True))
+    return mail.compose(letter, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
+
+
+def bodies(sent):
+    return tuple(sent.get_body((form,)).get_content() for form in ("plain", "html"))
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text between."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_headers():
+    event = confirmed()
+    sent = mailed(event)
+    assert sent["From"] == "Usher <tickets@usher.example>"
+    assert sent["To"] == "Ada Lovelace <ada@usher.example>"
+    assert sent["Message-ID"] == f"<confirmation.{event.booking_id}@usher.example>"
+    assert sent["Subject"] == "Your tickets: Metropolis, Saturday, November 21, 2026, 8:15\u202fPM"
+    assert sent["Auto-Submitted"] == "auto-generated"
+    assert not [name for name in sent if name.startswith("List-")]
+
+
+@pytest.mark.parametrize("form", [0, 1])
+def test_both_forms_say_everything(form):
+    event = confirmed()
+    text = bodies(mailed(event))[form]
+    for expected in (
+        "Ada Lovelace",
+        "Metropolis",
+        "PG · 2D · German",
+        "K7QF2M",
+        "Saturday, November 21, 2026, 8:15\u202fPM",
+        "10:48\u202fPM",
+        "Usher Mitte",
+        "Auditorium 2",
+        "Row F, seat 7",
+        "Row F, seat 8",
+        "Adult",
+        "Child",
+        "€12.50",
+        "€8.50",
+        "€21.00",
+        f"http://127.0.0.1:8080/bookings/{event.booking_id}",
+    ):
+        assert expected in text
+
+
+def test_each_ticket_has_its_code_inline():
+    event = confirmed(tickets=[ticket(7, qr="one"), ticket(8, qr="x" * 1000)])
+    sent = mailed(event)
+    shown = [attrs["src"] for tag, attrs in Tags(bodies(sent)[1]).tags if tag == "img"]
+    pictures = [part for part in sent.walk() if part.get_content_type() == "image/png"]
+    assert shown == [f"cid:{part['Content-ID'].strip('<>')}" for part in pictures]
+    assert [part.get_filename() for part in pictures] == ["ticket-F7.png", "ticket-F8.png"]
+    assert {part.get_content_disposition() for part in pictures} == {"inline"}
+    for part in pictures:
+        png = part.get_content()
+        width, height = struct.unpack(">II", png[16:24])
+        assert png.startswith(b"\x89PNG")
+        assert width == height >= 174
+    assert sent.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in sent.iter_parts()] == ["text/plain", "multipart/related"]
+
+
+def test_german():
+    text, html = bodies(mailed(confirmed(locale="de-DE")))
+    for form in (text, html):
+        assert "Samstag, 21. November 2026, 20:15" in form
+        assert "Reihe F, Platz 7" in form
+        assert "21,00\xa0€" in form
+    assert '<html lang="de">' in html
+
+
+@pytest.mark.parametrize("locale", ["", "xx", "fr-FR", "../../etc/passwd", "de\n", "1", "x" * 500])
+def test_a_language_that_we_do_not_speak_becomes_english(locale):
+    assert "Row F, seat 7" in bodies(mailed(confirmed(locale=locale)))[0]
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "printed"),
+    [("JPY", 1800, "¥1,800"), ("KWD", 3500, "KWD3.500"), ("XQZ", 100, "XQZ1.00"), ("EUR", 0, "€0.00")],
+)
+def test_money_has_the_digits_of_its_currency(currency, amount, printed):
+    assert printed in bodies(mailed(confirmed(currency=currency, amount=amount)))[0]
+
+
+NASTY = "<script>alert(1)</script>\r\nBcc: eve@usher.example\r\n\r\n{{ 7*7 }} {name} \"'&\u202egnp\x00"
+
+
+def test_nasty_names_are_only_text():
+    printed = dict.fromkeys(("movie_title", "theater_name", "auditorium_name", "certificate", "format"), NASTY)
+    event = confirmed(
+        name=NASTY,
+        reference=NASTY,
+        screening=printed,
+        tickets=[ticket(ticket_type="o-neil_x", qr=NASTY)],
+        holder=Holder(secret_hash="0" * 64),
+    )
+    sent = mailed(event)
+    assert sent["Bcc"] is None
+    assert [name for name in sent if name in {"To", "Subject"}] == ["To", "Subject"]
+    assert [address.addr_spec for address in sent["To"].addresses] == ["ada@usher.example"]
+    head = sent.as_bytes().split(b"\r\n\r\n", 1)[0]
+    assert not [line for line in head.split(b"\r\n") if line.lower().startswith(b"bcc")]
+    text, html = bodies(sent)
+    assert "\u202e" not in text + html
+    assert "{{ 7*7 }} {name}" in text
+    parsed = Tags(html)
+    assert "script" not in {tag for tag, _ in parsed.tags}
+    assert "<script>alert(1)</script> Bcc: eve@usher.example" in parsed.text
+    assert "O neil x" in parsed.text
+    assert not [attrs for _, attrs in parsed.tags if any(name.startswith("on") for name in attrs)]
+
+
+def test_a_name_without_letters_in_ascii_survives_the_header():
+    assert mailed(confirmed(name="Ζωή, 田中 👩‍👩‍👧" * 5))["To"].addresses[0].addr_spec == "ada@usher.example"
+    assert mailed(confirmed(name='Eve" <eve@usher.example>, "'))["To"].addresses[0].addr_spec == "ada@usher.example"
+    assert len(mailed(confirmed(name='Eve" <eve@usher.example>, "'))["To"].addresses) == 1
+
+
+def test_without_a_name_it_greets_nobody():
+    text, html = bodies(mailed(confirmed(name=None)))
+    assert text.startswith("Hello,\n")
+    assert "Hello,<" in html
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"email": "ada@usher.example\r\nBcc: eve@usher.example"},
+        {"screening": {"time_zone": "Mars/Olympus"}},
+        {"screening": {"time_zone": "../../../etc/passwd"}},
+        {"screening": {"time_zone": ""}},
+        {"screening": {"time_zone": "Europe"}},
+        {"tickets": [ticket(qr="x" * 1001)]},
+        {"tickets": [ticket(qr="")]},
+    ],
+)
+def test_what_cannot_become_a_mail_is_said_at_once(change):
+    with pytest.raises(Unmailable):
+        confirmation.facts(confirmed(**change))
