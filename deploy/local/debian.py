@@ -12,7 +12,6 @@ from pathlib import Path
 from progress import Progress, SetupError
 
 POLICY = Path("/usr/sbin/policy-rc.d")
-UNITS = ["rabbitmq-server.service", "nginx.service", "epmd.service", "epmd.socket"]
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -42,8 +41,9 @@ def install(progress: Progress, packages: list[str]) -> None:
             environment=quiet,
         )
     if shutil.which("systemctl"):
-        # The platform starts its own; Debian's would start beside them at the next boot.
-        subprocess.run(["systemctl", "disable", *UNITS], capture_output=True, check=False)
+        # The platform starts its own; those of the new packages would start beside them at the next boot.
+        for package in packages:
+            subprocess.run(["systemctl", "disable", f"{package}.service"], capture_output=True, check=False)
 
 
 @contextlib.contextmanager

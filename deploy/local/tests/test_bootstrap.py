@@ -1,0 +1,61 @@
+"""The bootstrap's parts that can be tried without installing anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bootstrap
+import debian
+import pytest
+from progress import Progress, SetupError
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Progress:
+    return Progress(tmp_path / "logs" / "bootstrap.log")
+
+
+def test_a_step_shows_how_it_went_and_logs_the_rest(progress: Progress, capsys: pytest.CaptureFixture[str]):
+    told = progress.run("counting", [sys.executable, "-c", "print('one'); print('two')"])
+    assert told == "one\ntwo"
+    shown = capsys.readouterr().out
+    assert "counting …" in shown
+    assert "counting: done in 0 s" in shown
+    assert "one\ntwo\n" in progress.log.read_text()
+
+
+def test_a_failed_step_ends_with_what_the_command_said(progress: Progress):
+    with pytest.raises(SetupError, match=r"(?s)counting: failed.*no fingers"):
+        progress.run("counting", [sys.executable, "-c", "raise SystemExit('no fingers')"])
+
+
+def test_a_missing_program_is_named(progress: Progress):
+    with pytest.raises(SetupError, match="the program no-such-program is missing"):
+        progress.run("counting", ["no-such-program"])
+
+
+def test_without_apt_it_says_what_is_missing(progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"no apt-get.*rabbitmq-server, nginx"):
+        debian.get(progress, ["rabbitmq-server", "nginx"], tmp_path / "debian")
+
+
+def test_a_changed_input_makes_a_step_due_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bootstrap, "RUNTIME", tmp_path)
+    lock = tmp_path / "lock"
+    lock.write_text("one==1")
+    stamp = bootstrap.Stamp("packages", [lock])
+    assert not stamp.is_current()
+    stamp.set()
+    assert bootstrap.Stamp("packages", [lock]).is_current()
+    lock.write_text("one==2")
+    assert not bootstrap.Stamp("packages", [lock]).is_current()
+
+
+def test_unpacked_servers_find_their_libraries_and_erlang(tmp_path: Path):
+    for folder in ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/erlang/erts-13.1.5/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    environment = debian.unpacked_environment(tmp_path)
+    assert environment["LD_LIBRARY_PATH"] == f"{tmp_path}/usr/lib/x86_64-linux-gnu:{tmp_path}/lib/x86_64-linux-gnu"
+    assert environment["BINDIR"] == f"{tmp_path}/usr/lib/erlang/erts-13.1.5/bin"
