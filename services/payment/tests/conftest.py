@@ -1,0 +1,272 @@
+"""Payment against real servers: MongoDB, RabbitMQ, and the Stripe sandbox as a process of its own."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import stripe
+import uvicorn
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.secrets import hash_secret
+from chassis.testing import running, until
+from chassis.testing.bus import Bus
+from chassis.testing.servers import free_port
+from chassis.testing.signer import Signer
+from contracts.booking import PaymentCancelRequested, PaymentRequested, RefundRequested
+from contracts.types import Holder
+
+KEY, SECRET, HOLD_SECRET = "sk_test_payment", "whsec_payment", "a-guest-secret-of-more-than-32-characters"
+GUEST = {"X-Hold-Secret": HOLD_SECRET}
+PRICE = 2500
+STAFF = ["payments:read", "payments:refund"]
+
+
+@pytest.fixture(scope="session")
+def webhook_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(webhook_port: int) -> Iterator[str]:
+    """A running sandbox that sends its webhooks to the service under test."""
+    port = free_port()
+    environment = {
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{webhook_port}/api/payments/webhook",
+        "SANDBOX_SETTLE_SECONDS": "0.3",
+        "SANDBOX_RETRY_SECONDS": "0.2,0.5,1",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "stripe_sandbox.main:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    process = subprocess.Popen(command, env=os.environ | environment)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The sandbox as an HTTP client sees it, with the secret key."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=sandbox_url, headers=headers, timeout=10) as client:
+
+        async def answers() -> bool:
+            try:
+                return (await client.get("/healthz")).is_success
+            except httpx.TransportError:
+                return False
+
+        await until(answers, seconds=20)
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def client(
+    service_env: None, sandbox_url: str, at_stripe: httpx.AsyncClient, webhook_port: int
+) -> AsyncIterator[httpx.AsyncClient]:
+    environment = {
+        "STRIPE_API_BASE": sandbox_url,
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_payment",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_new, {SECRET}",
+        "STRIPE_TIMEOUT_SECONDS": "1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        from payment.main import app  # noqa: PLC0415 - its settings come from the environment
+
+        async with running(app) as client, _listening(app, webhook_port):
+            yield client
+
+
+@asynccontextmanager
+async def _listening(app: Any, port: int) -> AsyncIterator[None]:
+    """The app on a real port too, for Stripe's webhooks."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    server.capture_signals = _no_signals  # pyright: ignore[reportAttributeAccessIssue]
+    serving = asyncio.create_task(server.serve())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _no_signals:  # noqa: N801 - stands in for a context manager function
+    """pytest keeps its own signal handlers."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@dataclass
+class Checkout:
+    """One booking that is to be paid, with what its customer, booking, staff and Stripe can do to it."""
+
+    client: httpx.AsyncClient
+    stripe: httpx.AsyncClient
+    bus: Bus
+    signer: Signer
+    id: str = field(default_factory=new_id)
+    intent_id: str = ""
+
+    def request(self, **changes: Any) -> PaymentRequested:
+        fields = {
+            "booking_id": self.id,
+            "showtime_id": "s1",
+            "seats": ["F7"],
+            "holder": Holder(secret_hash=hash_secret(HOLD_SECRET)),
+            "email": "guest@usher.example",
+            "reference": "USHER1",
+            "amount": PRICE,
+            "currency": "EUR",
+            "payment_deadline_at": now() + timedelta(minutes=10),
+        }
+        return PaymentRequested.model_validate(fields | changes)
+
+    async def ask_intent(self, headers: dict[str, str] | None = None) -> httpx.Response:
+        body = {"booking_id": self.id}
+        answer = await self.client.post("/api/payments/create-intent", json=body, headers=headers or GUEST)
+        if answer.is_success:
+            self.intent_id = answer.json()["payment_intent_id"]
+        return answer
+
+    async def offered(self) -> "Checkout":
+        answer = await self.ask_intent()
+        assert answer.status_code == 200, answer.text
+        return self
+
+    async def confirm(self, card: str = "pm_card_visa") -> httpx.Response:
+        """What Stripe.js does when the customer presses pay."""
+        return await self.stripe.post(f"/v1/payment_intents/{self.intent_id}/confirm", data={"payment_method": card})
+
+    async def paid(self, card: str = "pm_card_visa") -> "Checkout":
+        await self.offered()
+        answer = await self.confirm(card)
+        assert answer.json().get("status") == "succeeded", answer.text
+        await self.comes_to(state="succeeded", captured=PRICE)
+        return self
+
+    async def cancel(self) -> None:
+        await self.bus.say(PaymentCancelRequested(booking_id=self.id, reason="cancelled"))
+
+    async def give_back(self, amount: int, refund_id: str) -> None:
+        asked = RefundRequested(
+            booking_id=self.id, refund_id=refund_id, amount=amount, currency="EUR", reason="cancelled"
+        )
+        await self.bus.say(asked)
+
+    async def refund_by_staff(self, **body: Any) -> httpx.Response:
+        headers = self.signer.headers("staff-1", STAFF)
+        return await self.client.post(f"/api/payments/{self.id}/refunds", json=body, headers=headers)
+
+    async def view(self) -> dict[str, Any]:
+        answer = await self.client.get(f"/api/payments/{self.id}", headers=self.signer.headers("staff-1", STAFF))
+        return answer.json() if answer.is_success else {}
+
+    async def comes_to(self, **expected: Any) -> dict[str, Any]:
+        """Wait until the payment looks like this."""
+
+        async def fits() -> bool:
+            view = await self.view()
+            return all(view.get(name) == value for name, value in expected.items())
+
+        try:
+            await until(fits, seconds=8)
+        except AssertionError:
+            view = await self.view()
+            assert {name: view.get(name) for name in expected} == expected
+        return await self.view()
+
+    async def at_stripe(self) -> dict[str, Any]:
+        return (await self.stripe.get(f"/v1/payment_intents/{self.intent_id}")).json()
+
+    async def refunds_at_stripe(self) -> list[dict[str, Any]]:
+        answer = await self.stripe.get("/v1/refunds", params={"payment_intent": self.intent_id})
+        return answer.json()["data"]
+
+    async def fault(self, kind: str, **changes: Any) -> int:
+        """Let something go wrong for this booking only."""
+        body = {"kind": kind, "metadata": {"booking_id": self.id}} | changes
+        answer = await self.stripe.post("/_sandbox/faults", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    async def release(self) -> None:
+        """Let the webhooks go that `webhook_hold` kept."""
+        await self.stripe.post("/_sandbox/webhooks/release", json={"metadata": {"booking_id": self.id}})
+
+    async def mend(self, fault: int) -> None:
+        await self.stripe.delete(f"/_sandbox/faults/{fault}")
+
+    def heard(self, event: Any) -> list[Any]:
+        return self.bus.events(event, lambda each: each.booking_id == self.id)
+
+    async def hears(self, event: Any, count: int = 1) -> list[Any]:
+        """Wait for so many events about this booking."""
+
+        async def enough() -> bool:
+            return len(self.heard(event)) >= count
+
+        await until(enough, seconds=8)
+        return self.heard(event)
+
+
+@pytest.fixture
+def new_checkout(
+    client: httpx.AsyncClient, at_stripe: httpx.AsyncClient, bus: Bus, signer: Signer
+) -> Callable[[], Checkout]:
+    """Makes bookings that payment has not heard of yet."""
+    return lambda: Checkout(client, at_stripe, bus, signer)
+
+
+@pytest.fixture
+async def checkout(new_checkout: Callable[[], Checkout]) -> Checkout:
+    """A booking whose payment has been requested."""
+    made = new_checkout()
+    await made.bus.say(made.request())
+    await made.comes_to(state="requested")
+    return made
+
+
+def signed(event: dict[str, Any] | str | bytes, secret: str = SECRET, age_seconds: int = 0) -> dict[str, Any]:
+    """`content` and `headers` of a webhook as Stripe would send it."""
+    body = json.dumps(event) if isinstance(event, dict) else event
+    text = body.decode("latin-1") if isinstance(body, bytes) else body
+    at = int(now().timestamp()) - age_seconds
+    header = stripe.WebhookSignature.generate_signature_header(text, secret, at)
+    return {"content": body, "headers": {"Stripe-Signature": header, "Content-Type": "application/json"}}
+
+
+async def run_due(booking_id: str) -> None:
+    """Let the payment's waiting time be over, and the job come round."""
+    from payment import jobs  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import Payment  # noqa: PLC0415
+
+    past = {"$set": {"next_check_at": now() - timedelta(seconds=1)}}
+    await Payment.collection().update_one({"_id": booking_id, "next_check_at": {"$ne": None}}, past)
+    await jobs.reconcile()

@@ -1,0 +1,254 @@
+"""The endpoints, with right and wrong input."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing.signer import Signer
+from contracts.payment import PaymentCancelled, PaymentRefunded
+from contracts.types import Holder
+
+from .conftest import GUEST, PRICE, Checkout, run_due
+
+pytestmark = pytest.mark.usefixtures("client")
+
+
+async def test_config_names_key_and_script(client: httpx.AsyncClient):
+    answer = await client.get("/api/payments/config")
+    assert answer.json() == {"publishable_key": "pk_test_payment", "script_url": "https://js.stripe.com/v3/"}
+
+
+async def test_an_intent_is_made_once(checkout: Checkout):
+    answer = await checkout.ask_intent()
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["amount"], body["currency"], body["publishable_key"]) == (PRICE, "EUR", "pk_test_payment")
+    assert body["client_secret"].startswith(body["payment_intent_id"])
+    again = await checkout.ask_intent()
+    assert again.json() == body
+    intent = await checkout.at_stripe()
+    assert intent["amount"] == PRICE
+    assert intent["currency"] == "eur"
+    assert intent["metadata"] == {"booking_id": checkout.id, "reference": "USHER1"}
+    view = await checkout.view()
+    assert (view["state"], view["intent_id"]) == ("intent_created", body["payment_intent_id"])
+
+
+async def test_many_who_ask_at_once_get_one_intent(checkout: Checkout):
+    answers = await asyncio.gather(*(checkout.ask_intent() for _ in range(8)))
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert len({answer.json()["payment_intent_id"] for answer in answers if answer.is_success}) == 1
+    every = await checkout.stripe.get("/v1/payment_intents", params={"limit": 100})
+    mine = [each for each in every.json()["data"] if each["metadata"].get("booking_id") == checkout.id]
+    assert len(mine) == 1
+
+
+async def test_an_intent_waits_for_the_checkout_on_its_way(new_checkout: Any):
+    checkout = new_checkout()
+    asking = asyncio.create_task(checkout.ask_intent())
+    await asyncio.sleep(0.3)
+    await checkout.bus.say(checkout.request())
+    assert (await asking).status_code == 200
+
+
+async def test_unknown_and_foreign_bookings_look_the_same(checkout: Checkout, new_checkout: Any, signer: Signer):
+    for headers in ({}, {"X-Hold-Secret": "wrong"}, {"X-Hold-Secret": "x" * 5000}, signer.headers("u2")):
+        answers = [
+            await checkout.client.get(f"/api/payments/{checkout.id}", headers=headers),
+            await checkout.client.post(
+                "/api/payments/create-intent", json={"booking_id": checkout.id}, headers=headers
+            ),
+        ]
+        assert [(each.status_code, each.json()["code"]) for each in answers] == [(404, "payment_unknown")] * 2
+    unknown = await new_checkout().ask_intent()
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "payment_unknown")
+
+
+async def test_a_person_pays_with_their_account(new_checkout: Any, signer: Signer):
+    checkout = new_checkout()
+    await checkout.bus.say(checkout.request(holder=Holder(user_id="user-7")))
+    assert (await checkout.ask_intent(signer.headers("user-7"))).status_code == 200
+    assert (await checkout.ask_intent(GUEST)).status_code == 404
+    spoiled = {"Authorization": "Bearer nonsense"}
+    assert (await checkout.ask_intent(spoiled)).status_code == 401
+
+
+async def test_the_owner_sees_the_money_but_not_the_books(checkout: Checkout):
+    await checkout.paid()
+    own = (await checkout.client.get(f"/api/payments/{checkout.id}", headers=GUEST)).json()
+    assert (own["state"], own["captured"], own["refunded"]) == ("succeeded", PRICE, 0)
+    assert not {"ledger", "intent_id", "email", "refundable"} & own.keys()
+    staff = await checkout.view()
+    assert [(line["kind"], line["amount"]) for line in staff["ledger"]] == [("captured", PRICE)]
+    assert staff["refundable"] == PRICE
+    assert "secret" not in str(staff)
+
+
+async def test_who_comes_too_late_cannot_pay(new_checkout: Any):
+    checkout = new_checkout()
+    await checkout.bus.say(checkout.request(payment_deadline_at=now() - timedelta(seconds=1)))
+    answer = await checkout.ask_intent()
+    assert (answer.status_code, answer.json()["code"]) == (409, "payment_deadline_passed")
+
+
+async def test_paid_or_cancelled_bookings_are_closed(checkout: Checkout, new_checkout: Any):
+    await checkout.paid()
+    answer = await checkout.ask_intent()
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_paid")
+    other = new_checkout()
+    await other.bus.say(other.request())
+    await other.cancel()
+    await other.hears(PaymentCancelled)
+    answer = await other.ask_intent()
+    assert (answer.status_code, answer.json()["code"]) == (409, "payment_closed")
+
+
+async def test_asking_again_after_paying_heals_a_lost_webhook(checkout: Checkout):
+    await checkout.fault("webhook_drop", count=None)
+    await checkout.offered()
+    await checkout.confirm()
+    assert (await checkout.ask_intent()).json()["code"] == "already_paid"
+    await checkout.comes_to(state="succeeded", captured=PRICE)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_stripe_failing_costs_a_try_and_nothing_else(checkout: Checkout, status: int):
+    await checkout.fault("api_error", path="/v1/payment_intents", count=2, status=status)
+    answer = await checkout.ask_intent()
+    assert (answer.status_code, answer.json()["code"]) == (503, "payment_provider_unavailable")
+    assert answer.headers["Retry-After"] == "2"
+    assert (await checkout.view())["state"] == "requested"
+    await checkout.paid()
+
+
+async def test_stripe_hanging_is_cut_short(checkout: Checkout):
+    fault = await checkout.fault("api_delay", path="/v1/payment_intents", seconds=4, count=None)
+    started = asyncio.get_running_loop().time()
+    answer = await checkout.ask_intent()
+    assert answer.status_code == 503
+    assert asyncio.get_running_loop().time() - started < 4
+    await checkout.mend(fault)
+    await asyncio.sleep(2.5)  # the call that hangs still has the idempotency key
+    await checkout.paid()
+    view = await checkout.view()
+    assert view["captured"] == PRICE
+
+
+async def test_an_answer_lost_after_the_intent_was_made(checkout: Checkout):
+    await checkout.fault("api_error", path="/v1/payment_intents", after=True, count=1)
+    first = await checkout.ask_intent()
+    await checkout.offered()
+    assert first.status_code in {200, 503}
+    every = await checkout.stripe.get("/v1/payment_intents", params={"limit": 100})
+    mine = [each for each in every.json()["data"] if each["metadata"].get("booking_id") == checkout.id]
+    assert [each["id"] for each in mine if each["id"] == checkout.intent_id] == [checkout.intent_id]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"booking_id": null}',
+        b'{"booking_id": 5}',
+        b'{"booking_id": ""}',
+        b'{"booking_id": "' + b"a" * 65 + b'"}',
+        b'{"booking_id": "$ne"}',
+        b'{"booking_id": {"$ne": ""}}',
+        b'{"booking_id": "b1", "amount": 1}',
+        b'{"booking_id": "\xff"}',
+    ],
+)
+async def test_nonsense_instead_of_a_booking(client: httpx.AsyncClient, body: bytes):
+    answer = await client.post(
+        "/api/payments/create-intent", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_huge_body_is_refused(client: httpx.AsyncClient):
+    for address in ("create-intent", "webhook", "b1/refunds"):
+        answer = await client.post(f"/api/payments/{address}", content=b"x" * 600_000)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+async def test_an_address_that_is_no_id(client: httpx.AsyncClient, signer: Signer):
+    headers = signer.headers("staff-1", ["payments:read", "payments:refund"])
+    for booking_id in ("a b", "x" * 65, "$where"):
+        assert (await client.get(f"/api/payments/{booking_id}", headers=headers)).status_code == 422
+        answer = await client.post(f"/api/payments/{booking_id}/refunds", json={}, headers=headers)
+        assert answer.status_code == 422
+
+
+async def test_staff_give_back_in_parts_until_nothing_is_left(checkout: Checkout):
+    await checkout.paid()
+    first = await checkout.refund_by_staff(amount=1000)
+    assert first.status_code == 202
+    assert (first.json()["amount"], first.json()["state"]) == (1000, "succeeded")
+    over = await checkout.refund_by_staff(amount=1501)
+    assert (over.status_code, over.json()["code"], over.json()["refundable"]) == (409, "refund_too_large", 1500)
+    rest = await checkout.refund_by_staff()
+    assert rest.json()["amount"] == 1500
+    assert (await checkout.refund_by_staff()).json()["refundable"] == 0
+    events = await checkout.hears(PaymentRefunded, 2)
+    assert [(each.amount, each.refunded, each.requested) for each in events] == [
+        (1000, 1000, False),
+        (1500, PRICE, False),
+    ]
+    view = await checkout.comes_to(refunded=PRICE, refunding=0)
+    assert [line["kind"] for line in view["ledger"]] == ["captured", "refunded", "refunded"]
+    assert sum(refund["amount"] for refund in await checkout.refunds_at_stripe()) == PRICE
+
+
+async def test_staff_who_press_twice_with_one_key_give_back_once(checkout: Checkout):
+    await checkout.paid()
+    headers = checkout.signer.headers("staff-1", ["payments:refund"]) | {"Idempotency-Key": new_id()}
+    address = f"/api/payments/{checkout.id}/refunds"
+    answers = [await checkout.client.post(address, json={"amount": 500}, headers=headers) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert len(await checkout.refunds_at_stripe()) == 1
+
+
+async def test_ten_at_once_cannot_give_back_more_than_came_in(checkout: Checkout):
+    await checkout.paid()
+    answers = await asyncio.gather(*(checkout.refund_by_staff(amount=1000) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [202] * 2 + [409] * 8
+    view = await checkout.comes_to(refunded=2000, refunding=0)
+    assert view["refundable"] == 500
+
+
+async def test_a_refund_is_promised_while_stripe_is_away(checkout: Checkout):
+    await checkout.paid()
+    fault = await checkout.fault("api_error", path="/v1/refunds", count=None)
+    answer = await checkout.refund_by_staff()
+    assert (answer.status_code, answer.json()["state"]) == (202, "asked")
+    await checkout.mend(fault)
+    await run_due(checkout.id)
+    await checkout.comes_to(refunded=PRICE, refunding=0)
+    assert len(await checkout.refunds_at_stripe()) == 1
+
+
+@pytest.mark.parametrize("amount", [0, -1, 10**10, "5", 1.5, True, [], {}])
+async def test_nonsense_instead_of_an_amount(checkout: Checkout, amount: Any):
+    answer = await checkout.refund_by_staff(amount=amount)
+    assert answer.status_code == 422
+
+
+async def test_refunds_are_for_staff_with_the_permission(checkout: Checkout, signer: Signer):
+    address = f"/api/payments/{checkout.id}/refunds"
+    assert (await checkout.client.post(address, json={}, headers=GUEST)).status_code == 401
+    reader = signer.headers("staff-1", ["payments:read"])
+    assert (await checkout.client.post(address, json={}, headers=reader)).status_code == 403
+    assert (await checkout.refund_by_staff()).json()["code"] == "refund_too_large"
+    assert (await checkout.refund_by_staff(amount=1, reason="x")).status_code == 422
+    unknown = await checkout.client.post(
+        "/api/payments/nobody/refunds", json={}, headers=signer.headers("staff-1", ["payments:refund"])
+    )
+    assert unknown.json()["code"] == "payment_unknown"
