@@ -1,0 +1,122 @@
+"""Many people, few seats, several replicas. First the guard is out, to see the race; then it is in."""
+
+import asyncio
+import os
+import random
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from chassis.ids import new_id
+from chassis.testing import until
+from chassis.testing.bus import Bus
+from contracts.booking import BookingPaid
+from contracts.inventory import SaleRejected, SeatsSold
+
+from .conftest import GUEST, Box, Held
+
+CLIENTS = 40
+SEATS = [f"A{n}" for n in range(1, 7)]
+
+
+@pytest.fixture(scope="session")
+async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A second inventory: a process of its own on the same database and queue."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "inventory.main:app", "--port", str(port), "--log-level", "warning"]
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"LOG_LEVEL": "WARNING"})
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as other:
+
+            async def is_ready() -> bool:
+                try:
+                    return (await other.get("/readyz")).status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            await until(is_ready, seconds=30)
+            yield other
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def everybody_buys(bus: Bus, boxes: list[Box]) -> Counter[str]:
+    """Each client tries for two random seats, and pays for what it gets. How often was each seat sold?"""
+    dice = random.Random(7)  # noqa: S311 - a dice, not a secret
+    wanted = [dice.sample(SEATS, 2) for _ in range(CLIENTS)]
+    answers = await asyncio.gather(*(boxes[n % len(boxes)].hold(*seats) for n, seats in enumerate(wanted)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert all(answer.json()["seats"] for answer in answers)
+    won = [answer.json() for answer in answers if answer.status_code == 201]
+    for hold in won:
+        seats = [seat["seat_id"] for seat in hold["seats"]]
+        paid = BookingPaid(booking_id=hold["hold_id"], showtime_id=hold["showtime_id"], seats=seats, holder=GUEST)
+        await bus.say(paid)
+        await bus.say(paid)
+    ids = {hold["hold_id"] for hold in won}
+
+    async def are_settled() -> bool:
+        sold = bus.events(SeatsSold, lambda e: e.hold_id in ids)
+        return ids == {e.hold_id for e in [*sold, *bus.events(SaleRejected, lambda e: e.hold_id in ids)]}
+
+    await until(are_settled, seconds=15)
+    return Counter(seat for sale in bus.events(SeatsSold, lambda e: e.hold_id in ids) for seat in sale.seats)
+
+
+async def test_without_its_guard_seats_are_sold_twice(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
+
+    monkeypatch.setattr(guards, "seats_are_free", lambda *_: {})
+    # The sale guards itself too: with the first guard alone out, two people hold a seat but one of them gets it.
+    monkeypatch.setattr(guards, "seats_belong_to", lambda *_: {})
+    sold = await everybody_buys(bus, [box])
+    assert set(sold) == set(SEATS)
+    assert min(sold.values()) > 1
+
+
+async def test_with_its_guard_none_is(box: Box, bus: Bus, replica: httpx.AsyncClient):
+    sold = await everybody_buys(bus, [box, Box(replica, box.showtime_id)])
+    assert sold
+    assert set(sold.values()) == {1}
+    assert await box.taken() == dict.fromkeys(sold, "sold")
+
+
+async def test_a_hold_on_one_replica_is_a_hold_on_all(box: Box, replica: httpx.AsyncClient):
+    held = await box.held("A1")
+    there = Box(replica, box.showtime_id)
+    assert (await there.hold("A1")).json()["seats"] == ["A1"]
+    assert (await Held(replica, held.body, held.headers).release()).status_code == 204
+    assert await box.taken() == {}
+
+
+async def test_holders_who_change_and_release_at_once_never_share_a_seat(box: Box, replica: httpx.AsyncClient):
+    """Eight holders move about on twelve seats through both replicas; the seats always add up to their holds."""
+    places = [f"B{n}" for n in range(1, 11)] + ["C1", "C2"]
+    holders = [await (box if n % 2 else Box(replica, box.showtime_id)).held(places[n]) for n in range(8)]
+
+    async def wander(held: Held, seed: int) -> None:
+        dice = random.Random(seed)  # noqa: S311 - a dice, not a secret
+        for _ in range(15):
+            seats = [seat["seat_id"] for seat in (await held.get()).json()["seats"]]
+            answer = await held.change(add=[dice.choice(places)], drop=seats[:1] if len(seats) > 1 else [])
+            assert answer.status_code in {200, 409, 422, 503}, answer.text
+
+    await asyncio.gather(*(wander(held, seed) for seed, held in enumerate(holders)))
+    shown = [(await held.get()).json()["seats"] for held in holders]
+    owned = Counter(seat["seat_id"] for seats in shown for seat in seats)
+    assert set(owned.values()) == {1}
+    assert await box.taken() == dict.fromkeys(owned, "held")
+
+
+async def test_one_key_on_two_replicas_holds_once(box: Box, replica: httpx.AsyncClient):
+    key, there = {"Idempotency-Key": new_id()}, Box(replica, box.showtime_id)
+    answers = await asyncio.gather(*(each.hold("A1", headers=key) for each in (box, there)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert await box.taken() == {"A1": "held"}
+    assert (await there.hold("A1", headers=key)).status_code == 201
