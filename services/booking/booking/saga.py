@@ -109,6 +109,7 @@ STEPS = (
 # fmt: on
 
 NOWHERE: tuple[tuple[State | None, ...], str] = ((), "")
+LIVE = (HELD, AWAITING, CLOSING, CONFIRMING, CONFIRMED)
 ENDED = (REFUNDING, REFUNDED, CANCELLED, EXCHANGED)
 IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     SeatsHeld: (tuple(State), "the booking is open already"),

@@ -1,0 +1,271 @@
+"""HTTP in: checkout, lists, one booking, cancel; tickets and the keys that they are checked with.
+
+Someone else's booking is a 404 for everybody but staff with the permission.
+"""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from chassis.auth import Caller, caller
+from chassis.clock import now
+from chassis.paging import Page, decode_cursor, encode_cursor
+from chassis.problems import Forbidden, Unauthenticated, documented
+from chassis.waiting import eventually
+from contracts.booking import Screening, Ticket
+from contracts.types import Amount, Code, Currency, Id, Seat, SeatId
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+
+from booking import model, settings, store
+from booking import tickets as ticket_keys
+from booking.model import (
+    AlreadyCheckedOut,
+    BookingUnknown,
+    Cancel,
+    Checkout,
+    HoldExpired,
+    Line,
+    NotCancellable,
+    Order,
+    Passage,
+    PriceUnknown,
+    ShowtimeClosed,
+    ShowtimeNotReady,
+    State,
+    TicketsDoNotMatch,
+    TicketUnknown,
+)
+
+bookings = APIRouter(prefix="/api/bookings", tags=["bookings"])
+tickets = APIRouter(prefix="/api/tickets", tags=["tickets"])
+
+Who = Annotated[Caller, Depends(caller)]
+BookingId = Annotated[Id, Path(description="The id of the hold that the booking began with.")]
+Email = Annotated[EmailStr, StringConstraints(max_length=254), AfterValidator(str.lower)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
+]
+Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
+Reference = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{1,16}$")]
+
+
+class TicketChoice(BaseModel):
+    """The ticket type for one held seat."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seat_id: SeatId
+    ticket_type: Code
+
+
+class CheckoutBody(BaseModel):
+    """An order for a hold: one ticket for each of its seats."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hold_id: Id
+    tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
+    email: Email
+    name: Name | None = None
+    locale: Locale = "en"
+
+    def order(self) -> Order:
+        """The order as the rules see it. Raises TicketsDoNotMatch when a seat has two tickets."""
+        times = Counter(ticket.seat_id for ticket in self.tickets)
+        if twice := sorted(seat_id for seat_id, count in times.items() if count > 1):
+            raise TicketsDoNotMatch(f"There is more than one ticket for {', '.join(twice)}.", seats=twice)
+        return Order({t.seat_id: t.ticket_type for t in self.tickets}, self.email, self.name, self.locale)
+
+
+class Search(BaseModel):
+    """Which bookings to list. The filters are for staff."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    showtime_id: Id | None = None
+    reference: Reference | None = None
+    email: Email | None = None
+    cursor: Annotated[str | None, Field(max_length=200)] = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class BookingOut(BaseModel):
+    """A booking. Until the checkout it has no price, reference or screening; tickets only while it is confirmed."""
+
+    id: Id
+    state: State
+    reference: str | None
+    showtime_id: Id
+    screening: Screening | None
+    seats: list[Seat]
+    lines: list[Line]
+    tickets: list[Ticket]
+    amount: Amount | None
+    currency: Currency | None
+    refunded_amount: Amount
+    email: str | None
+    name: str | None
+    locale: str
+    opened_at: datetime
+    expires_at: datetime
+    payment_deadline_at: datetime | None
+    payment_failure: str | None
+    ending: model.Ending | None
+    history: list[Passage]
+
+
+class TicketOut(BaseModel):
+    """One ticket with what is printed on it."""
+
+    booking_id: Id
+    reference: str
+    screening: Screening
+    ticket: Ticket
+
+
+class KeySet(BaseModel):
+    """Public keys as a JWK set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+def shown(booking: model.Booking) -> BookingOut:
+    """The booking as its people see it."""
+    is_valid = booking.state is State.CONFIRMED
+    return BookingOut.model_validate(dict(booking) | {"tickets": booking.tickets if is_valid else []})
+
+
+def may_see(who: Caller, booking: model.Booking) -> bool:
+    """Its owner, a holder of its guest secret, and staff."""
+    return who.owns(booking.holder) or who.may("bookings:read")
+
+
+async def visible(who: Caller, booking_id: str) -> model.Booking:
+    """The booking, waited for if it was just made. Raises Unauthenticated or BookingUnknown."""
+    if who.principal is None and who.secret is None:
+        raise Unauthenticated
+    seconds = settings.get().arrival_seconds
+    booking = await eventually(lambda: store.find(booking_id), seconds=seconds)
+    if booking is None or not may_see(who, booking):
+        raise BookingUnknown
+    return booking
+
+
+@bookings.post(
+    "",
+    status_code=201,
+    responses=documented(
+        Unauthenticated, BookingUnknown, HoldExpired, AlreadyCheckedOut, ShowtimeClosed, ShowtimeNotReady,
+        TicketsDoNotMatch, PriceUnknown,
+    ),
+)  # fmt: skip
+async def check_out(body: CheckoutBody, who: Who, response: Response) -> BookingOut:
+    """Order tickets for a hold. The price is final then, and the seats are kept until `payment_deadline_at`.
+
+    The same order again gives the same answer. Owner only: the account or the guest secret that holds the seats.
+    """
+    order = body.order()
+    held = await visible(who, body.hold_id)
+    if not who.owns(held.holder):
+        raise BookingUnknown
+    await _seats_arrived(held, order)
+
+    async def choose(booking: model.Booking) -> Checkout | None:
+        if booking.state is State.HELD:
+            return await _checkout_of(booking, order)
+        if model.is_same_order(booking, order):
+            return None
+        raise model.refuse_checkout(booking)
+
+    booking = await store.drive(body.hold_id, choose)
+    response.headers["Location"] = f"/api/bookings/{booking.id}"
+    return shown(booking)
+
+
+async def _seats_arrived(held: model.Booking, order: Order) -> None:
+    """Wait for a change of the hold that may be on its way when the order names other seats than the booking has."""
+
+    async def matches() -> bool:
+        booking = await store.find(held.id)
+        return booking is None or booking.state is not State.HELD or set(booking.seat_ids) == set(order.ticket_types)
+
+    if held.state is State.HELD and set(held.seat_ids) != set(order.ticket_types):
+        await eventually(matches, seconds=settings.get().arrival_seconds)
+
+
+async def _checkout_of(booking: model.Booking, order: Order) -> Checkout:
+    chosen = settings.get()
+    showtime = await eventually(lambda: store.Showtime.get(booking.showtime_id), seconds=chosen.arrival_seconds)
+    if showtime is None:
+        raise ShowtimeNotReady(retry_after=2)
+    return model.check_out(
+        booking,
+        showtime.offer,
+        order,
+        reference=store.new_reference(),
+        payment_window=timedelta(seconds=chosen.payment_seconds),
+        now=now(),
+    )
+
+
+@bookings.get("", responses=documented(Unauthenticated, Forbidden))
+async def list_bookings(who: Who, search: Annotated[Search, Query()]) -> Page[BookingOut]:
+    """The caller's own bookings, the newest first; with a filter, everybody's that fit (takes `bookings:read`)."""
+    if who.principal is None:
+        raise Unauthenticated
+    filters = search.model_dump(include={"showtime_id", "reference", "email"}, exclude_none=True)
+    if filters and not who.may("bookings:read"):
+        raise Forbidden("Looking through other people's bookings takes the permission bookings:read.")
+    position = decode_cursor(search.cursor, str)
+    found = await store.page(
+        filters or {"holder.user_id": who.principal.user_id}, position[0] if position else None, search.limit + 1
+    )
+    last = encode_cursor(found[search.limit - 1].id) if len(found) > search.limit else None
+    return Page(items=[shown(booking) for booking in found[: search.limit]], next_cursor=last)
+
+
+@bookings.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown))
+async def get_booking(booking_id: BookingId, who: Who) -> BookingOut:
+    """One booking: its owner, a holder of its guest secret, or staff with `bookings:read`."""
+    return shown(await visible(who, booking_id))
+
+
+@bookings.post("/{booking_id}/cancel", responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable))
+async def cancel_booking(booking_id: BookingId, who: Who) -> BookingOut:
+    """Give up a booking that is not paid. While money may still be on its way it is `closing` first.
+
+    Its owner, a holder of its guest secret, or staff with `bookings:write`. Again changes nothing.
+    """
+    held = await visible(who, booking_id)
+    if not who.owns(held.holder) and not who.may("bookings:write"):
+        raise Forbidden("Cancelling somebody's booking takes the permission bookings:write.")
+
+    async def choose(booking: model.Booking) -> Cancel:
+        if refusal := model.refuse_cancel(booking):
+            raise refusal
+        return Cancel("by_customer" if who.owns(booking.holder) else "by_staff")
+
+    return shown(await store.drive(booking_id, choose))
+
+
+@tickets.get("/keys")
+async def ticket_key_set(response: Response) -> KeySet:
+    """The public keys to check a ticket's QR text with, offline. Keys are added but never changed."""
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return KeySet(keys=await ticket_keys.public_keys())
+
+
+@tickets.get("/{ticket_id}", responses=documented(Unauthenticated, TicketUnknown))
+async def get_ticket(ticket_id: Annotated[Id, Path()], who: Who) -> TicketOut:
+    """One valid ticket, for those who may see its booking."""
+    if who.principal is None and who.secret is None:
+        raise Unauthenticated
+    booking = await store.find(model.booking_id_of(ticket_id))
+    if booking is None or not may_see(who, booking) or booking.state is not State.CONFIRMED:
+        raise TicketUnknown
+    ticket = next((ticket for ticket in booking.tickets if ticket.ticket_id == ticket_id), None)
+    if ticket is None:
+        raise TicketUnknown
+    facts = {"booking_id": booking.id, "reference": booking.reference, "screening": booking.screening}
+    return TicketOut.model_validate(facts | {"ticket": ticket})

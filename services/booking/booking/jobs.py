@@ -1,0 +1,32 @@
+"""Time in: deadlines, and partners that stay silent."""
+
+import structlog
+from chassis.clock import now
+from chassis.jobs import Job
+from prometheus_client import Counter
+
+from booking import store
+from booking.model import DeadlinePassed, State
+
+log = structlog.get_logger()
+BATCH = 500
+WAITING_FOR_A_PARTNER = (State.CLOSING, State.CONFIRMING, State.REFUNDING)
+_reminders = Counter("usher_booking_reminders_total", "Requests said again to a silent service", ["state"])
+_failures = Counter("usher_booking_deadline_failures_total", "Deadlines that could not be handled")
+
+
+async def pass_deadlines() -> None:
+    """Tell each booking whose time has come. One that fails does not keep the others waiting."""
+    async for booking_id, state in store.due(now(), BATCH):
+        try:
+            after = await store.drive(booking_id, DeadlinePassed())
+        except Exception:
+            _failures.inc()
+            log.exception("deadline_failed", booking_id=booking_id)
+            continue
+        if after.state == state and state in WAITING_FOR_A_PARTNER:
+            _reminders.labels(state).inc()
+            log.warning("partner_silent", booking_id=booking_id, state=state)
+
+
+JOBS = [Job("pass_deadlines", every=1.0, run=pass_deadlines)]

@@ -1,0 +1,14 @@
+"""Booking, put together."""
+
+from chassis.app import create_service
+
+from booking import api, jobs, reactions, settings, store, tickets
+
+app = create_service(
+    settings.get(),
+    routers=[api.bookings, api.tickets],
+    documents=store.DOCUMENTS,
+    reactions=reactions.REACTIONS,
+    jobs=jobs.JOBS,
+    lifespans=[tickets.ready],
+)

@@ -1,0 +1,266 @@
+"""Bookings, showtimes and ticket keys in MongoDB, and the one way in which a booking changes."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from beanie import Document
+from beanie.odm.utils.dump import get_dict
+from chassis.clock import now
+from chassis.outbox import Aggregate
+from contracts.booking import Screening, Ticket
+from contracts.catalog import Price, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.errors import NotYet
+from contracts.inventory import SeatsHeld
+from contracts.types import Moment
+from prometheus_client import Counter
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from booking import model
+from booking.effects import Issue
+from booking.model import BookingBusy, BookingUnknown, Offer, State
+from booking.saga import LIVE, Outcome, Trigger, advance, name_of
+
+Choose = Callable[[model.Booking], Awaitable[Trigger | None]]
+
+log = structlog.get_logger()
+ATTEMPTS = 20
+REFERENCE_LETTERS = "CDFGHJKMNPQRTVWXY34679"
+"""None that is taken for another one when read aloud or by hand, and no vowels that spell a word."""
+_steps = Counter("usher_booking_steps_total", "Steps of the saga", ["event", "state"])
+
+
+class Booking(Aggregate, model.Booking):
+    """A booking as it is stored. Its rules are in `model` and `saga`."""
+
+    class Settings:
+        name = "bookings"
+        keep_nulls = False
+        indexes = [
+            IndexModel([("due_at", ASCENDING)], name="due", partialFilterExpression={"due_at": {"$type": "date"}}),
+            IndexModel(
+                [("reference", ASCENDING)],
+                name="reference",
+                unique=True,
+                partialFilterExpression={"reference": {"$type": "string"}},
+            ),
+            IndexModel([("showtime_id", ASCENDING), ("_id", DESCENDING)], name="showtime"),
+            IndexModel(
+                [("holder.user_id", ASCENDING), ("_id", DESCENDING)],
+                name="owner",
+                partialFilterExpression={"holder.user_id": {"$type": "string"}},
+            ),
+            IndexModel(
+                [("email", ASCENDING), ("_id", DESCENDING)],
+                name="email",
+                partialFilterExpression={"email": {"$type": "string"}},
+            ),
+        ]
+
+
+class Showtime(Document):
+    """What booking knows of a showtime from catalog's events. `timed_at`: when its times were last set."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - catalog's id, not an ObjectId
+    screening: Screening
+    currency: str
+    prices: list[Price]
+    sales_open_at: Moment
+    sales_close_at: Moment
+    timed_at: datetime
+    is_cancelled: bool = False
+
+    class Settings:
+        name = "showtimes"
+
+    @property
+    def offer(self) -> Offer:
+        """The showtime as the rules see it."""
+        return Offer(self.screening, self.currency, self.prices, self.is_cancelled)
+
+    @property
+    def times(self) -> ShowtimeRescheduled:
+        """Its present times as the event that a booking learns them by."""
+        return ShowtimeRescheduled(
+            showtime_id=self.id,
+            starts_at=self.screening.starts_at,
+            ends_at=self.screening.ends_at,
+            sales_open_at=self.sales_open_at,
+            sales_close_at=self.sales_close_at,
+        )
+
+
+class TicketKey(Document):
+    """A key that tickets are or were signed with. `pem` only for booking's own, whose id is `own`."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - `own` or the key's thumbprint
+    jwk: dict[str, str]
+    pem: str | None = None
+
+    class Settings:
+        name = "ticket_keys"
+
+
+DOCUMENTS = [Booking, Showtime, TicketKey]
+
+
+# ---- bookings
+
+
+async def find(booking_id: str) -> Booking | None:
+    """The booking, or None."""
+    document = await Booking.collection().find_one({"_id": booking_id}, {"outbox": 0})
+    return Booking.parse(document) if document else None
+
+
+def no_tickets(booking: model.Booking) -> list[Ticket]:
+    """For callers that never confirm a booking."""
+    raise RuntimeError(f"booking {booking.id} was to be confirmed by somebody who cannot sign tickets")
+
+
+async def open_booking(event: SeatsHeld) -> None:
+    """Begin the booking of a hold. Nothing happens when it is there already, in whatever state."""
+    outcome = advance(None, event, now(), no_tickets)
+    assert outcome is not None  # noqa: S101 - the saga's way in
+    if await Booking.add(Booking(**dict(outcome.booking)), events=outcome.events):
+        _took(event, outcome)
+
+
+async def drive(booking_id: str, trigger: Trigger | Choose, issue: Issue = no_tickets) -> model.Booking:
+    """Take one step of the saga; returns the booking after it, or as it is when nothing changes.
+
+    `trigger` is what happened, or chooses a command by the present booking (None: do nothing). When somebody else
+    changed the booking meanwhile, everything is decided again. Raises what `advance` and the choice raise, BookingBusy
+    when every attempt loses its race, BookingUnknown when there is no booking to choose by.
+    """
+    for _ in range(ATTEMPTS):
+        booking = await find(booking_id)
+        if isinstance(trigger, Trigger):
+            event = trigger
+        elif booking is None:
+            raise BookingUnknown
+        elif (event := await trigger(booking)) is None:
+            return booking
+        outcome = advance(booking, event, now(), issue)
+        assert booking is not None  # noqa: S101 - `advance` raises for a booking that is not there
+        if outcome is None:
+            return booking
+        if await _change(booking, outcome):
+            _took(event, outcome)
+            return outcome.booking
+    raise BookingBusy(retry_after=1)
+
+
+def _took(event: Trigger, outcome: Outcome) -> None:
+    booking = outcome.booking
+    _steps.labels(name_of(event), booking.state).inc()
+    log.info("booking_advanced", booking_id=booking.id, state=booking.state, by=name_of(event))
+
+
+async def _change(before: Booking, outcome: Outcome) -> bool:
+    """Write a step if the booking is still the one that it was decided on and its new reference is nobody else's."""
+    try:
+        after = await Booking.commit(
+            {"_id": before.id, "version": before.version},
+            {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
+            events=outcome.events,
+            projection={"_id": 1},
+        )
+    except DuplicateKeyError:
+        log.info("reference_taken", booking_id=before.id)
+        return False
+    return after is not None
+
+
+async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
+    """The ids of the showtime's bookings that a change of it concerns: all that have not ended, and those that were to
+    be paid but expired, since their money may still come.
+    """
+    may_be_paid_late = {"state": State.EXPIRED, "amount": {"$exists": True}}
+    where = {"showtime_id": showtime_id, "$or": [{"state": {"$in": list(LIVE)}}, may_be_paid_late]}
+    async for document in Booking.collection().find(where, {"_id": 1}):
+        yield document["_id"]
+
+
+async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, State]]:
+    """The ids and states of bookings whose timer has run out, those that wait longest first."""
+    where = {"due_at": {"$lte": moment}}
+    async for document in Booking.collection().find(where, {"state": 1}, sort=[("due_at", ASCENDING)], limit=limit):
+        yield document["_id"], State(document["state"])
+
+
+async def page(where: dict[str, Any], before: str | None, limit: int) -> list[Booking]:
+    """Bookings that fit, the newest first, beginning below the id `before`; at most `limit`.
+
+    Holds that ended without a checkout were nobody's booking and are left out.
+    """
+    booked = {"$or": [{"reference": {"$exists": True}}, {"state": State.HELD}]}
+    position = {"_id": {"$lt": before}} if before else {}
+    cursor = Booking.collection().find(
+        where | booked | position, {"outbox": 0}, sort=[("_id", DESCENDING)], limit=limit
+    )
+    return [Booking.parse(document) async for document in cursor]
+
+
+def new_reference() -> str:
+    """Eight letters and digits that a person can read to somebody else; 5e10 of them."""
+    return "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(8))
+
+
+# ---- showtimes
+
+
+async def add_showtime(event: ShowtimeScheduled, told_at: datetime) -> None:
+    """Keep a showtime; the first word about it counts."""
+    showtime = Showtime(
+        id=event.showtime_id,
+        screening=Screening.model_validate(dict(event)),
+        currency=event.currency,
+        prices=event.prices,
+        sales_open_at=event.sales_open_at,
+        sales_close_at=event.sales_close_at,
+        timed_at=told_at,
+    )
+    document = get_dict(showtime, to_db=True)
+    await Showtime.get_pymongo_collection().update_one({"_id": showtime.id}, {"$setOnInsert": document}, upsert=True)
+
+
+async def move_showtime(event: ShowtimeRescheduled, told_at: datetime) -> None:
+    """Set the times unless a later word has set them already. Raises NotYet for an unknown showtime."""
+    moved = await Showtime.get_pymongo_collection().update_one(
+        {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
+        {
+            "$set": {
+                "screening.starts_at": event.starts_at,
+                "screening.ends_at": event.ends_at,
+                "sales_open_at": event.sales_open_at,
+                "sales_close_at": event.sales_close_at,
+                "timed_at": told_at,
+            }
+        },
+    )
+    if not moved.matched_count and not await Showtime.get(event.showtime_id):
+        raise NotYet(f"showtime {event.showtime_id} is not known")
+
+
+async def cancel_showtime(showtime_id: str) -> None:
+    """Mark a showtime as cancelled. Raises NotYet for an unknown one."""
+    marked = await Showtime.get_pymongo_collection().update_one({"_id": showtime_id}, {"$set": {"is_cancelled": True}})
+    if not marked.matched_count:
+        raise NotYet(f"showtime {showtime_id} is not known")
+
+
+# ---- ticket keys
+
+
+async def keep_key(key: TicketKey) -> TicketKey:
+    """Store the key unless one with its id is there; returns the one that is there then, the same for every replica."""
+    keys = TicketKey.get_pymongo_collection()
+    try:
+        await keys.insert_one(get_dict(key, to_db=True))
+    except DuplicateKeyError:
+        log.info("ticket_key_known", key_id=key.id)
+    return TicketKey.model_validate(await keys.find_one({"_id": key.id}))

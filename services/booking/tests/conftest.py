@@ -1,0 +1,120 @@
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.secrets import hash_secret, new_secret
+from chassis.testing import Bus, Signer, running, until
+from contracts.booking import BookingConfirmed, BookingPaid, PaymentRequested
+from contracts.inventory import SeatsHeld, SeatsSold
+from contracts.payment import PaymentSucceeded
+from contracts.types import Holder
+
+from . import examples
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def client(service_env):
+    from booking.main import app  # noqa: PLC0415 - the settings read the environment of `service_env`
+
+    async with running(app) as client:
+        yield client
+
+
+class Customer:
+    """Somebody with seats, and what the other services would say about them."""
+
+    def __init__(self, client: httpx.AsyncClient, bus: Bus, headers: dict[str, str], holder: Holder) -> None:
+        self.client, self.bus, self.headers, self.holder = client, bus, headers, holder
+        self.id = new_id()
+        self.showtime_id = f"show-{next(_numbers)}"
+
+    async def finds_showtime(self, starts_at: datetime | None = None) -> None:
+        await self.bus.say(examples.scheduled(self.showtime_id, starts_at or now() + timedelta(hours=3)))
+
+    async def holds(self, *seats: Any, seconds: float = 480) -> None:
+        await self.bus.say(self.held(*seats, seconds=seconds))
+
+    def held(self, *seats: Any, seconds: float = 480) -> SeatsHeld:
+        return SeatsHeld(
+            hold_id=self.id,
+            showtime_id=self.showtime_id,
+            seats=list(seats) or [examples.F7, examples.F8],
+            holder=self.holder,
+            expires_at=now() + timedelta(seconds=seconds),
+        )
+
+    def order(self, **changes: Any) -> dict[str, Any]:
+        tickets = [{"seat_id": seat, "ticket_type": "adult"} for seat in ("F7", "F8")]
+        return {"hold_id": self.id, "tickets": tickets, "email": "ada@example.org", "name": "Ada"} | changes
+
+    async def checks_out(self, **changes: Any) -> httpx.Response:
+        return await self.client.post("/api/bookings", json=self.order(**changes), headers=self.headers)
+
+    async def has_ordered(self) -> dict[str, Any]:
+        await self.finds_showtime()
+        await self.holds()
+        answer = await self.checks_out()
+        assert answer.status_code == 201, answer.text
+        await self.bus.heard(PaymentRequested, self.mine)
+        return answer.json()
+
+    async def has_paid(self) -> dict[str, Any]:
+        booking = await self.has_ordered()
+        await self.bus.say(PaymentSucceeded(booking_id=self.id, amount=booking["amount"], currency="EUR"))
+        await self.bus.heard(BookingPaid, self.mine)
+        return booking
+
+    async def has_tickets(self) -> dict[str, Any]:
+        booking = await self.has_paid()
+        await self.bus.say(self.sold())
+        await self.bus.heard(BookingConfirmed, self.mine)
+        return booking
+
+    def sold(self) -> SeatsSold:
+        return SeatsSold(hold_id=self.id, showtime_id=self.showtime_id, seats=["F7", "F8"])
+
+    def mine(self, event: Any) -> bool:
+        return event.booking_id == self.id
+
+    async def looks(self) -> dict[str, Any]:
+        answer = await self.client.get(f"/api/bookings/{self.id}", headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def sees(self, state: str, seconds: float = 5) -> dict[str, Any]:
+        async def there() -> dict[str, Any]:
+            booking = await self.looks()
+            return booking if booking["state"] == state else {}
+
+        return await until(there, seconds=seconds)
+
+
+@pytest.fixture
+def customer(client, bus, signer: Signer) -> Customer:
+    """A signed-in customer, a new one for each test."""
+    user_id = f"user-{next(_numbers)}"
+    return Customer(client, bus, signer.headers(user_id), Holder(user_id=user_id))
+
+
+@pytest.fixture
+def guest(client, bus) -> Customer:
+    """A customer without an account."""
+    secret = new_secret()
+    return Customer(client, bus, {"X-Hold-Secret": secret}, Holder(secret_hash=hash_secret(secret)))
+
+
+Staff = Callable[..., dict[str, str]]
+Quiet = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def staff(signer: Signer) -> Staff:
+    """Headers of somebody with these permissions."""
+    return lambda *permissions: signer.headers("staff-1", list(permissions))

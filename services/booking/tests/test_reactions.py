@@ -1,0 +1,4 @@
+async def test_smoke(customer):
+    await customer.has_tickets()
+    b = await customer.sees("confirmed")
+    print(b)
