@@ -1,9 +1,10 @@
 import asyncio
 import json
+import sys
 
 import pytest
 from contracts.identity import UserRegistered
-from identity import passwords, settings, store
+from identity import demo, passwords, settings, store
 
 from .conftest import PASSWORD
 
@@ -140,10 +141,9 @@ async def test_a_body_that_is_not_json_is_told_so(client, content):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_the_demos_people_are_loaded_once_and_stay_as_they_are(client):
-    from identity import demo  # noqa: PLC0415 - the settings read the environment of `service_env`
-
-    await demo.load()
+async def test_the_demos_people_are_loaded_once_and_stay_as_they_are(client, bus):
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "identity.demo")
+    assert await process.wait() == 0
     await store.User.commit({"email": "staff@usher.example"}, {"$set": {"name": "Renamed"}})
     await demo.load()
     roles = {}
@@ -157,6 +157,8 @@ async def test_the_demos_people_are_loaded_once_and_stay_as_they_are(client):
     }
     assert await store.User.find({"email": {"$in": list(roles)}}).count() == 3
     assert await store.User.find_one({"email": "staff@usher.example", "name": "Renamed"})
+    for email in roles:
+        await bus.heard(UserRegistered, lambda event, email=email: event.email == email, seconds=15)
 
 
 def test_weak_hashing_cannot_be_configured(monkeypatch):

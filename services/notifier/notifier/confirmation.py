@@ -144,7 +144,10 @@ def _words(language: str) -> dict[str, Any]:
 
 
 def _qr_png(text: str) -> bytes:
-    """Black on white with a quiet zone of four modules (ISO/IEC 18004), also in a dark mail program."""
+    """Black on white with a quiet zone of four modules (ISO/IEC 18004), also in a dark mail program.
+
+    More pixels than are shown, so that modules stay even on every screen.
+    """
     png = io.BytesIO()
-    segno.make(text, error="m", micro=False, boost_error=False).save(png, kind="png", scale=6, border=4)
+    segno.make(text, error="m", micro=False, boost_error=False).save(png, kind="png", scale=8, border=4)
     return png.getvalue()

@@ -56,7 +56,8 @@ def test_both_forms_say_everything(form):
         "Metropolis",
         "PG · 2D · German",
         "K7QF2M",
-        "Saturday, November 21, 2026, 8:15\u202fPM",
+        "Saturday, November 21, 2026",
+        "8:15\u202fPM",
         "10:48\u202fPM",
         "Usher Mitte",
         "Auditorium 2",
@@ -84,7 +85,7 @@ def test_each_ticket_has_its_code_inline():
         png = part.get_content()
         width, height = struct.unpack(">II", png[16:24])
         assert png.startswith(b"\x89PNG")
-        assert width == height >= 174
+        assert width == height >= 224
     assert sent.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in sent.iter_parts()] == ["text/plain", "multipart/related"]
 
@@ -92,7 +93,8 @@ def test_each_ticket_has_its_code_inline():
 def test_german():
     text, html = bodies(mailed(confirmed(locale="de-DE")))
     for form in (text, html):
-        assert "Samstag, 21. November 2026, 20:15" in form
+        assert "Samstag, 21. November 2026" in form
+        assert "20:15" in form
         assert "Reihe F, Platz 7" in form
         assert "21,00\xa0€" in form
     assert '<html lang="de">' in html
