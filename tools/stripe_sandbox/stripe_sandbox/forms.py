@@ -105,7 +105,7 @@ def strings(params: Params, name: str) -> list[str]:
 
 
 def metadata(params: Params, current: dict[str, str]) -> dict[str, str]:
-    """`current` with what `metadata[…]` sets, and without what it empties (limits: 50 keys of 40 characters, values of 500)."""
+    """`current` with what `metadata[…]` sets and without what it empties. Raises beyond Stripe's limits."""
     given = params.get("metadata")
     if given is None:
         return current
