@@ -1,0 +1,337 @@
+"""Stripe's webhook: forged, repeated, reversed, late, early, broken. Each of them changes the money at most once."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+
+from .conftest import PRICE, SECRET, Checkout, signed
+
+WEBHOOK = "/api/payments/webhook"
+NewCheckout = Callable[[], Checkout]
+pytestmark = pytest.mark.usefixtures("client")
+
+
+def event(kind: str, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    fields = {"id": f"evt_{new_id()}", "object": "event", "type": kind, "created": int(now().timestamp())}
+    return fields | {"data": {"object": body}} | changes
+
+
+def intent_of(checkout: Checkout, status: str = "succeeded", **changes: Any) -> dict[str, Any]:
+    fields = {"id": checkout.intent_id or "pi_early", "object": "payment_intent", "status": status, "currency": "eur"}
+    money = {"amount_received": PRICE if status == "succeeded" else 0, "latest_charge": f"ch_{checkout.id}"}
+    return fields | money | {"metadata": {"booking_id": checkout.id}} | changes
+
+
+async def stored(event_id: str) -> Any:
+    from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
+
+    return await WebhookEvent.get(event_id)
+
+
+async def events_at_stripe(checkout: Checkout) -> list[dict[str, Any]]:
+    """The booking's events as Stripe keeps them, oldest first."""
+    answer = await checkout.stripe.get("/v1/events", params={"limit": 100})
+    every = answer.json()["data"]
+    mine = [each for each in every if checkout.intent_id in json.dumps(each["data"]["object"])]
+    return mine[::-1]
+
+
+async def test_a_payment_is_recorded_and_said(checkout: Checkout):
+    await checkout.paid()
+    (said,) = await checkout.hears(PaymentSucceeded)
+    assert (said.amount, said.currency) == (PRICE, "EUR")
+    view = await checkout.view()
+    assert [line["kind"] for line in view["ledger"]] == ["captured"]
+
+
+async def test_every_webhook_twice_changes_nothing(checkout: Checkout):
+    await checkout.fault("webhook_repeat", times=3, count=None)
+    await checkout.paid()
+    await checkout.refund_by_staff(amount=400)
+    for each in await events_at_stripe(checkout):
+        answers = [await checkout.client.post(WEBHOOK, **signed(each)) for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {200}
+    view = await checkout.comes_to(captured=PRICE, refunded=400, refunding=0)
+    assert len(view["ledger"]) == 2
+    assert len(checkout.heard(PaymentSucceeded)) == len(checkout.heard(PaymentRefunded)) == 1
+
+
+async def test_one_webhook_ten_times_at_once(checkout: Checkout):
+    await checkout.offered()
+    same = signed(event("payment_intent.succeeded", intent_of(checkout)))
+    answers = await asyncio.gather(*(checkout.client.post(WEBHOOK, **same) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    view = await checkout.comes_to(state="succeeded", captured=PRICE)
+    assert len(view["ledger"]) == 1
+    assert len(await checkout.hears(PaymentSucceeded)) == 1
+
+
+async def test_all_events_in_reverse(checkout: Checkout):
+    await checkout.fault("webhook_hold", count=None)
+    await checkout.offered()
+    await checkout.confirm("pm_card_visa_chargeDeclined")
+    await checkout.confirm()
+    await checkout.stripe.post("/v1/refunds", data={"payment_intent": checkout.intent_id, "amount": 700})
+    every = await events_at_stripe(checkout)
+    kinds = [each["type"] for each in every]
+    assert {"payment_intent.payment_failed", "payment_intent.succeeded", "charge.refunded"} <= set(kinds)
+    for each in reversed(every):
+        assert (await checkout.client.post(WEBHOOK, **signed(each))).status_code == 200
+    view = await checkout.comes_to(state="succeeded", captured=PRICE, refunded=700)
+    assert [line["kind"] for line in view["ledger"]] == ["captured", "refunded"]
+    assert checkout.heard(PaymentFailed) == []
+    (refund,) = await checkout.hears(PaymentRefunded)
+    assert refund.requested is False
+    await checkout.release()
+
+
+async def test_declined_then_paid(checkout: Checkout):
+    await checkout.offered()
+    declined = await checkout.confirm("pm_card_visa_chargeDeclinedInsufficientFunds")
+    assert declined.status_code == 402
+    (failed,) = await checkout.hears(PaymentFailed)
+    assert failed.code == "insufficient_funds"
+    assert (await checkout.view())["state"] == "intent_created"
+    await checkout.paid()
+    assert len(checkout.heard(PaymentFailed)) == 1
+
+
+async def test_a_late_failure_never_undoes_success(checkout: Checkout):
+    await checkout.fault("webhook_hold", event_types=["payment_intent.payment_failed"], count=None)
+    await checkout.offered()
+    await checkout.confirm("pm_card_visa_chargeDeclined")
+    await checkout.confirm()
+    await checkout.comes_to(state="succeeded")
+    await checkout.release()
+    await delivered(checkout, "payment_intent.payment_failed")
+    late = event("payment_intent.canceled", intent_of(checkout, "canceled"))
+    assert (await checkout.client.post(WEBHOOK, **signed(late))).status_code == 200
+    view = await checkout.comes_to(state="succeeded")
+    assert view["captured"] == PRICE
+    assert checkout.heard(PaymentFailed) == checkout.heard(PaymentCancelled) == []
+
+
+async def test_money_that_comes_before_our_own_write(checkout: Checkout):
+    """The intent exists at Stripe and is paid, but the process that made it has not written it down."""
+    early = event("payment_intent.succeeded", intent_of(checkout, id="pi_early"))
+    assert (await checkout.client.post(WEBHOOK, **signed(early))).status_code == 200
+    await checkout.comes_to(state="succeeded", intent_id="pi_early", captured=PRICE)
+    assert (await checkout.ask_intent()).json()["code"] == "already_paid"
+
+
+async def test_money_for_a_booking_that_has_not_arrived_waits_for_it(new_checkout: NewCheckout):
+    checkout = new_checkout()
+    early = event("payment_intent.succeeded", intent_of(checkout))
+    assert (await checkout.client.post(WEBHOOK, **signed(early))).status_code == 200
+    kept = await stored(early["id"])
+    assert kept.outcome is None
+    assert "UnknownBooking" in kept.last_error
+    await checkout.bus.say(checkout.request())
+    await checkout.comes_to(state="requested")
+    await work_off_due(early["id"])
+    await checkout.comes_to(state="succeeded", captured=PRICE)
+    assert (await stored(early["id"])).outcome == "applied"
+
+
+async def work_off_due(event_id: str) -> None:
+    from payment import jobs  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import WebhookEvent  # noqa: PLC0415
+
+    past = {"$set": {"next_try_at": now() - timedelta(seconds=1)}}
+    await WebhookEvent.get_pymongo_collection().update_one({"_id": event_id, "next_try_at": {"$ne": None}}, past)
+    await jobs.work_off_webhooks()
+
+
+async def test_an_event_that_a_crash_left_behind_is_worked_off(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
+    """Stored and answered; the process died before the effect."""
+    from payment import settlement  # noqa: PLC0415 - its settings come from the environment
+
+    async def die(_: Any) -> None:
+        """The process is gone."""
+
+    await checkout.offered()
+    left = event("payment_intent.succeeded", intent_of(checkout))
+    with monkeypatch.context() as patch:
+        patch.setattr(settlement, "work_off", die)
+        assert (await checkout.client.post(WEBHOOK, **signed(left))).status_code == 200
+    assert (await checkout.view())["state"] == "intent_created"
+    await asyncio.gather(*(work_off_due(left["id"]) for _ in range(3)))
+    await checkout.comes_to(state="succeeded", captured=PRICE)
+    assert len(await checkout.hears(PaymentSucceeded)) == 1
+
+
+async def test_an_event_that_nobody_can_work_off_is_parked(new_checkout: NewCheckout):
+    checkout = new_checkout()
+    lost = event("payment_intent.succeeded", intent_of(checkout))
+    await checkout.client.post(WEBHOOK, **signed(lost))
+    for _ in range(13):
+        await work_off_due(lost["id"])
+    kept = await stored(lost["id"])
+    assert (kept.next_try_at, kept.outcome) == (None, None)
+
+
+async def test_other_money_than_asked_is_left_to_a_person(checkout: Checkout):
+    await checkout.offered()
+    odd = event("payment_intent.succeeded", intent_of(checkout, amount_received=1))
+    await checkout.client.post(WEBHOOK, **signed(odd))
+    assert "MoneyMismatch" in (await stored(odd["id"])).last_error
+    assert (await checkout.view())["captured"] == 0
+
+
+async def test_a_refund_made_by_hand_at_stripe(checkout: Checkout):
+    await checkout.paid()
+    await checkout.stripe.post("/v1/refunds", data={"payment_intent": checkout.intent_id})
+    (said,) = await checkout.hears(PaymentRefunded)
+    assert (said.amount, said.refunded, said.captured, said.requested) == (PRICE, PRICE, PRICE, False)
+    view = await checkout.comes_to(refunded=PRICE)
+    assert [refund["asked_by"] for refund in view["refunds"]] == ["provider"]
+
+
+async def test_a_refund_by_hand_told_by_the_charge_alone(checkout: Checkout):
+    await checkout.paid()
+    await checkout.fault("webhook_drop", event_types=["refund.created", "refund.updated"], count=None)
+    await checkout.stripe.post("/v1/refunds", data={"payment_intent": checkout.intent_id, "amount": 300})
+    await checkout.stripe.post("/v1/refunds", data={"payment_intent": checkout.intent_id, "amount": 200})
+    view = await checkout.comes_to(refunded=500)
+    assert sorted(refund["amount"] for refund in view["refunds"]) == [200, 300]
+
+
+@pytest.mark.parametrize(
+    ("amount", "status", "refunded"), [(None, "lost", PRICE), (None, "won", 0), (900, "lost", 900)]
+)
+async def test_a_lost_dispute_is_money_gone(checkout: Checkout, amount: int | None, status: str, refunded: int):
+    await checkout.paid()
+    asked = {"payment_intent": checkout.intent_id, "amount": amount}
+    dispute = (await checkout.stripe.post("/_sandbox/disputes", json=asked)).json()
+    await checkout.stripe.post(f"/_sandbox/disputes/{dispute['id']}/close", json={"status": status})
+    if refunded:
+        (said,) = await checkout.hears(PaymentRefunded)
+        assert (said.refunded, said.requested) == (refunded, False)
+    else:
+        await delivered(checkout, "charge.dispute.closed")
+    await checkout.comes_to(refunded=refunded)
+
+
+async def delivered(checkout: Checkout, kind: str) -> None:
+    async def arrived() -> bool:
+        query = {"payment_intent": checkout.intent_id, "event_type": kind, "state": "delivered"}
+        return bool((await checkout.stripe.get("/_sandbox/deliveries", params=query)).json())
+
+    await until(arrived)
+
+
+async def test_a_pending_refund_and_one_that_fails(checkout: Checkout, new_checkout: NewCheckout):
+    await checkout.paid("pm_card_pendingRefund")
+    assert (await checkout.refund_by_staff()).json()["state"] in {"pending", "succeeded"}
+    await checkout.comes_to(refunded=PRICE, refunding=0)
+    other = new_checkout()
+    await other.bus.say(other.request())
+    await other.paid("pm_card_refundFail")
+    await other.refund_by_staff()
+    view = await other.comes_to(refunded=0, refundable=PRICE)
+    assert [line["kind"] for line in view["ledger"]] == ["captured", "refunded", "refund_failed"]
+
+
+@pytest.mark.parametrize("kind", ["customer.created", "payment_intent.created", "x" * 5000, ""])
+async def test_events_that_are_not_ours_are_kept_and_left_alone(client: httpx.AsyncClient, kind: str):
+    other = event(kind, {"id": "cus_1", "object": "customer", "status": "x", "currency": "eur"})
+    assert (await client.post(WEBHOOK, **signed(other))).status_code == 200
+    assert (await stored(other["id"])).outcome == "ignored"
+
+
+async def test_another_shops_money_is_not_ours(client: httpx.AsyncClient):
+    foreign = {"id": "pi_x", "object": "payment_intent", "status": "succeeded", "currency": "eur", "metadata": {}}
+    refund = {"id": "re_x", "object": "refund", "status": "succeeded", "amount": 5, "payment_intent": "pi_x"}
+    sent = [event("payment_intent.succeeded", foreign), event("refund.created", refund)]
+    outcomes = []
+    for each in sent:
+        assert (await client.post(WEBHOOK, **signed(each))).status_code == 200
+        outcomes.append((await stored(each["id"])).outcome)
+    assert outcomes == ["ignored", "foreign"]
+
+
+def _forgeries() -> dict[str, dict[str, Any]]:
+    body = json.dumps(event("payment_intent.succeeded", {}))
+    good = signed(body)["headers"]["Stripe-Signature"]
+    headers = {
+        "nothing": "",
+        "words": "I am Stripe",
+        "no time": good.partition(",")[2],
+        "no signature": good.partition(",")[0],
+        "empty signature": good.partition("v1=")[0] + "v1=",
+        "other scheme": good.replace("v1=", "v0="),
+        "huge": good + ",v1=" + "0" * 10_000,
+        "huge time": "t=" + "9" * 5000 + ",v1=0",
+        "commas": "," * 1000,
+        "time is text": "t=now,v1=0",
+    }
+    made = {name: {"content": body, "headers": {"Stripe-Signature": header}} for name, header in headers.items()}
+    made["huge"]["content"] = body + " "
+    made |= {
+        "no header": {"content": body},
+        "other secret": signed(body, "whsec_other"),
+        "empty secret": signed(body, ""),
+        "too old": signed(body, age_seconds=301),
+        "changed body": signed(body) | {"content": body.replace("evt_", "evt_0")},
+        "not ASCII": {"content": body, "headers": {b"Stripe-Signature": "t=1,v1=é".encode("latin-1")}},
+    }
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(_forgeries()))
+async def test_forged_webhooks_are_refused(client: httpx.AsyncClient, name: str):
+    answer = await client.post(WEBHOOK, **_forgeries()[name])
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature")
+
+
+async def test_both_secrets_are_good_while_they_rotate(client: httpx.AsyncClient):
+    for secret in ("whsec_new", SECRET):
+        answer = await client.post(WEBHOOK, **signed(event("customer.created", {}), secret, age_seconds=299))
+        assert answer.status_code == 200, secret
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        "5",
+        '"event"',
+        "{}",
+        "[" * 100_000,
+        json.dumps({"object": "event", "type": "payment_intent.succeeded"}),
+        json.dumps(event("payment_intent.succeeded", {}) | {"data": None}),
+        json.dumps(event("payment_intent.succeeded", {}) | {"data": {"object": []}}),
+        json.dumps(event("payment_intent.succeeded", {"id": "pi_1"})),
+        json.dumps(event("refund.created", {"id": 5, "status": "succeeded", "payment_intent": "pi_1", "amount": "x"})),
+        json.dumps(
+            event("payment_intent.canceled", {"id": "pi_1", "status": "canceled", "currency": "eur"}) | {"id": 5}
+        ),
+        json.dumps(event("charge.refunded", {"id": "c", "payment_intent": "p", "amount_refunded": 1}, created=10**30)),
+        json.dumps(event("charge.refunded", {"id": "c", "payment_intent": "p", "amount_refunded": 1}, created="now")),
+        json.dumps(event("charge.dispute.closed", {"id": "d", "payment_intent": "p"})),
+    ],
+)
+async def test_signed_nonsense_is_refused(client: httpx.AsyncClient, body: str):
+    answer = await client.post(WEBHOOK, **signed(body))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_payload")
+
+
+async def test_bytes_that_are_no_text_are_refused(client: httpx.AsyncClient):
+    answer = await client.post(WEBHOOK, content=b"\xff\xfe", headers={"Stripe-Signature": "t=1,v1=0"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_payload")
+
+
+async def test_webhooks_are_posted(client: httpx.AsyncClient):
+    assert (await client.put(WEBHOOK)).status_code == 405
