@@ -38,7 +38,6 @@ class Booking(Aggregate, model.Booking):
 
     class Settings:
         name = "bookings"
-        keep_nulls = False
         indexes = [
             IndexModel([("due_at", ASCENDING)], name="due", partialFilterExpression={"due_at": {"$type": "date"}}),
             IndexModel(
@@ -179,7 +178,7 @@ async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
     """The ids of the showtime's bookings that a change of it concerns: all that have not ended, and those that were to
     be paid but expired, since their money may still come.
     """
-    may_be_paid_late = {"state": State.EXPIRED, "amount": {"$exists": True}}
+    may_be_paid_late = {"state": State.EXPIRED, "amount": {"$ne": None}}
     where = {"showtime_id": showtime_id, "$or": [{"state": {"$in": list(LIVE)}}, may_be_paid_late]}
     async for document in Booking.collection().find(where, {"_id": 1}):
         yield document["_id"]
@@ -197,7 +196,7 @@ async def page(where: dict[str, Any], before: str | None, limit: int) -> list[Bo
 
     Holds that ended without a checkout were nobody's booking and are left out.
     """
-    booked = {"$or": [{"reference": {"$exists": True}}, {"state": State.HELD}]}
+    booked = {"$or": [{"reference": {"$ne": None}}, {"state": State.HELD}]}
     position = {"_id": {"$lt": before}} if before else {}
     cursor = Booking.collection().find(
         where | booked | position, {"outbox": 0}, sort=[("_id", DESCENDING)], limit=limit

@@ -25,7 +25,7 @@ from booking.store import TicketKey
 
 
 class TicketSigner:
-    """Signs with one private key. `jwk` is its public half; `kid` the head of its RFC 7638 thumbprint, short for the QR code."""
+    """Signs with one private key. `jwk` is its public half; `kid` the head of its RFC 7638 thumbprint."""
 
     def __init__(self, pem: str) -> None:
         key = load_pem_private_key(pem.encode(), None)

@@ -1,5 +1,6 @@
 import itertools
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,10 +22,12 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 async def client(service_env):
-    from booking.main import app  # noqa: PLC0415 - the settings read the environment of `service_env`
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "ARRIVAL_SECONDS", "0.6")
+        from booking.main import app  # noqa: PLC0415 - the settings read the environment
 
-    async with running(app) as client:
-        yield client
+        async with running(app) as client:
+            yield client
 
 
 class Customer:
@@ -111,7 +114,6 @@ def guest(client, bus) -> Customer:
 
 
 Staff = Callable[..., dict[str, str]]
-Quiet = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture

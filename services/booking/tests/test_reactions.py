@@ -1,4 +1,347 @@
-async def test_smoke(customer):
+"""Events in: in order, again, late, too early, wrong."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from booking import store
+from booking.model import State
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExchanged,
+    BookingExpired,
+    BookingPaid,
+    BookingRefunded,
+    PaymentCancelRequested,
+    RefundRequested,
+)
+from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
+from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.topology import HEARS
+
+from .examples import F7, F8, SUCCESSOR_CONFIRMED, TOTAL
+
+
+def paid(customer: Any, **changes: Any) -> PaymentSucceeded:
+    return PaymentSucceeded(**{"booking_id": customer.id, "amount": TOTAL, "currency": "EUR"} | changes)
+
+
+def released(customer: Any, reason: Any = "lapsed") -> SeatsReleased:
+    return SeatsReleased(hold_id=customer.id, showtime_id=customer.showtime_id, seats=["F7", "F8"], reason=reason)
+
+
+def changed(customer: Any, revision: int, *seats: Any) -> HoldChanged:
+    return HoldChanged(
+        hold_id=customer.id,
+        showtime_id=customer.showtime_id,
+        revision=revision,
+        seats=list(seats),
+        added=[],
+        dropped=[],
+        expires_at=now() + timedelta(minutes=9),
+    )
+
+
+def refunded(customer: Any, refund_id: str, amount: int = TOTAL, **changes: Any) -> PaymentRefunded:
+    facts = {"booking_id": customer.id, "refund_id": refund_id, "amount": amount, "refunded": amount}
+    return PaymentRefunded.model_validate(facts | {"captured": TOTAL, "currency": "EUR", "requested": True} | changes)
+
+
+# ---- the sale
+
+
+async def test_a_sale_in_which_every_event_comes_three_times(customer, bus):
+    await customer.finds_showtime()
+    await customer.finds_showtime()
+    hold = customer.held()
+    for _ in range(3):
+        await bus.say(hold)
+    await customer.sees("held")
+    await customer.checks_out()
+    for event in (paid(customer), customer.sold()):
+        for _ in range(3):
+            await bus.say(event)
+        await customer.sees("confirming" if event.subject_field == "booking_id" else "confirmed")
+    for event in (hold, paid(customer), customer.sold(), changed(customer, 5, F7)):
+        await bus.say(event)
+    confirmed = await bus.heard(BookingConfirmed, customer.mine)
+    await customer.sees("confirmed")
+    await asyncio.sleep(0.2)
+    assert [len(bus.events(kind, customer.mine)) for kind in (BookingPaid, BookingConfirmed)] == [1, 1]
+    assert [ticket.ticket_id for ticket in confirmed.tickets] == [f"{customer.id}-F7", f"{customer.id}-F8"]
+    assert confirmed.screening.movie_title == "Metropolis"
+    booking = await customer.looks()
+    assert [ticket["qr"] for ticket in booking["tickets"]] == [ticket.qr for ticket in confirmed.tickets]
+    assert await bus.dead("booking", seconds=0.1) == []
+
+
+async def test_a_declined_card_leaves_the_booking_payable(customer, bus):
+    await customer.has_ordered()
+    await bus.say(PaymentFailed(booking_id=customer.id, code="insufficient_funds"))
+
+    async def declined() -> bool:
+        return (await customer.looks())["payment_failure"] == "insufficient_funds"
+
+    await until(declined)
+    await bus.say(paid(customer))
+    await customer.sees("confirming")
+
+
+async def test_money_after_the_deadline_buys_seats_that_are_still_free(customer, bus):
+    await customer.has_ordered()
+    await bus.say(released(customer))
+    assert (await bus.heard(PaymentCancelRequested, customer.mine)).reason == "seats_released"
+    await bus.say(PaymentCancelled(booking_id=customer.id))
+    await bus.heard(BookingExpired, customer.mine)
+    await bus.say(paid(customer))
+    await bus.heard(BookingPaid, customer.mine)
+    await bus.say(customer.sold())
+    await customer.sees("confirmed")
+
+
+async def test_money_for_seats_that_are_gone_goes_back_once(customer, bus):
+    await customer.has_paid()
+    rejected = SaleRejected(hold_id=customer.id, showtime_id=customer.showtime_id, lost=["F8"])
+    for _ in range(2):
+        await bus.say(rejected)
+    request = await bus.heard(RefundRequested, customer.mine)
+    assert (request.amount, request.reason) == (TOTAL, "seats_lost")
+    for _ in range(2):
+        await bus.say(refunded(customer, request.refund_id))
+    booking = await customer.sees("refunded")
+    assert (booking["refunded_amount"], booking["tickets"]) == (TOTAL, [])
+    await bus.say(rejected)
+    assert (await bus.heard(BookingRefunded, customer.mine)).amount == TOTAL
+    await asyncio.sleep(0.1)
+    assert [len(bus.events(kind, customer.mine)) for kind in (RefundRequested, BookingRefunded)] == [1, 1]
+
+
+async def test_a_refund_made_at_the_provider(customer, bus):
     await customer.has_tickets()
-    b = await customer.sees("confirmed")
-    print(b)
+    await bus.say(refunded(customer, "part", 1000, requested=False))
+
+    async def noted() -> bool:
+        return (await customer.looks())["refunded_amount"] == 1000
+
+    await until(noted)
+    assert (await customer.looks())["state"] == "confirmed"
+    await bus.say(refunded(customer, "rest", TOTAL - 1000, refunded=TOTAL, requested=False))
+    await customer.sees("refunded")
+    assert (await bus.heard(BookingCancelled, customer.mine)).reason == "refunded_at_provider"
+
+
+# ---- out of order
+
+
+async def test_a_change_that_overtakes_its_hold_waits_for_it(customer, bus):
+    await bus.say(changed(customer, 1, F8))
+    await customer.holds(F7)
+
+    async def followed() -> bool:
+        return [seat["seat_id"] for seat in (await customer.looks())["seats"]] == ["F8"]
+
+    await until(followed)
+    await bus.say(changed(customer, 3, F7))
+    await bus.say(changed(customer, 2, F8))
+    await asyncio.sleep(0.2)
+    assert [seat["seat_id"] for seat in (await customer.looks())["seats"]] == ["F7"]
+
+
+async def test_a_release_that_overtakes_its_hold_still_ends_it(customer, bus):
+    await bus.say(released(customer))
+    await customer.holds()
+    await customer.sees("expired")
+    await bus.heard(BookingExpired, customer.mine)
+
+
+async def test_a_refund_that_overtakes_its_payment_waits_for_it(customer, bus):
+    await customer.has_ordered()
+    await bus.say(refunded(customer, "at-stripe", requested=False))
+    await asyncio.sleep(0.1)
+    await bus.say(paid(customer))
+    await bus.heard(BookingPaid, customer.mine)
+    await bus.say(customer.sold())
+    await customer.sees("refunded", seconds=8)
+
+
+async def test_a_payment_for_a_booking_that_is_not_there_waits(customer, bus):
+    await bus.say(paid(customer))
+    await customer.has_ordered()
+    await customer.sees("confirming")
+
+
+# ---- what can never be right
+
+
+@pytest.mark.parametrize("other", [{"amount": TOTAL - 1}, {"currency": "USD"}])
+async def test_other_money_than_the_price_is_a_dead_letter(customer, bus, other):
+    await customer.has_ordered()
+    await bus.say(paid(customer, **other))
+    [letter] = await bus.dead("booking")
+    assert letter.type == PaymentSucceeded.type
+    assert "WrongAmount" in letter.reason
+    assert (await customer.looks())["state"] == "awaiting_payment"
+
+
+async def test_an_event_that_cannot_happen_here_is_a_dead_letter(customer, bus):
+    await customer.has_ordered()
+    await bus.say(customer.sold())
+    [letter] = await bus.dead("booking")
+    assert "UnexpectedEvent" in letter.reason
+    assert "awaiting_payment" in letter.reason
+    assert (await customer.looks())["state"] == "awaiting_payment"
+
+
+async def test_other_seats_than_the_paid_ones_are_a_dead_letter(customer, bus):
+    await customer.has_paid()
+    await bus.say(customer.sold().model_copy(update={"seats": ["F7"]}))
+    [letter] = await bus.dead("booking")
+    assert "F8" in letter.reason
+    assert (await customer.looks())["state"] == "confirming"
+
+
+FOREIGN = [event for event in HEARS["booking"] if event is not BookingConfirmed]  # the tap must read our own ones
+
+
+@pytest.mark.parametrize("event", FOREIGN, ids=lambda event: event.type)
+@pytest.mark.parametrize("body", ["{", "[]", "{}", "\ud7ff"])
+async def test_a_malformed_event_is_a_dead_letter_and_the_queue_moves_on(customer, bus, event, body):
+    await bus.say_raw(event.type, body)
+    [letter] = await bus.dead("booking")
+    assert (letter.type, letter.body.decode()) == (event.type, body)
+    assert "malformed" in letter.reason
+
+
+async def test_the_queue_moves_on(customer, bus):
+    await bus.say_raw(SeatsHeld.type, customer.held().model_dump_json().replace("F7", "'; F7"))
+    await bus.dead("booking")
+    await customer.holds()
+    await customer.sees("held")
+
+
+# ---- showtimes
+
+
+async def test_a_cancelled_showtime_ends_each_of_its_bookings_as_it_stands(customer, bus):
+    await customer.has_tickets()
+    with_tickets = customer.id
+    customer.id = awaiting = new_id()
+    await customer.holds()
+    await customer.checks_out()
+    customer.id = held = new_id()
+    await customer.holds()
+    await customer.sees("held")
+
+    cancelled = ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical")
+    for _ in range(2):
+        await bus.say(cancelled)
+    for booking_id, state in ((with_tickets, "refunding"), (awaiting, "closing"), (held, "cancelled")):
+        customer.id = booking_id
+        await customer.sees(state)
+
+    customer.id = with_tickets
+    request = await bus.heard(RefundRequested, customer.mine)
+    assert (request.amount, request.reason) == (TOTAL, "showtime_cancelled")
+    await asyncio.sleep(0.1)
+    assert len(bus.events(RefundRequested, customer.mine)) == 1
+    assert len(bus.events(BookingCancelled, customer.mine)) == 1
+
+    customer.id = awaiting
+    await bus.say(paid(customer))
+    await customer.sees("refunding")
+
+
+async def test_late_money_for_a_cancelled_showtime_goes_back(customer, bus):
+    await customer.has_ordered()
+    await bus.say(released(customer))
+    await customer.sees("closing")
+    await bus.say(PaymentCancelled(booking_id=customer.id))
+    await customer.sees("expired")
+    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    await customer.sees("cancelled")
+    await bus.say(paid(customer))
+    assert (await bus.heard(RefundRequested, customer.mine)).reason == "showtime_cancelled"
+
+
+async def test_a_rescheduled_showtime_moves_its_bookings_and_tickets_stay(customer, bus):
+    await customer.has_tickets()
+    before = await customer.looks()
+    later = now() + timedelta(days=2)
+    move = ShowtimeRescheduled(
+        showtime_id=customer.showtime_id,
+        starts_at=later,
+        ends_at=later + timedelta(hours=2),
+        sales_open_at=now(),
+        sales_close_at=later,
+    )
+    await bus.say(move)
+
+    async def moved() -> bool:
+        return (await customer.looks())["screening"]["starts_at"] == later.isoformat().replace("+00:00", "Z")
+
+    await until(moved)
+    assert (await customer.looks())["tickets"] == before["tickets"]
+
+    stale = move.model_copy(update={"starts_at": later + timedelta(days=9)})
+    await store.move_showtime(stale, now() - timedelta(hours=1))
+    showtime = await store.Showtime.get(customer.showtime_id)
+    assert showtime is not None
+    assert showtime.screening.starts_at == later, "an older word that comes later changes nothing"
+
+
+async def test_a_showtime_is_known_once_and_a_change_may_overtake_it(customer, bus):
+    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="other"))
+    await customer.finds_showtime()
+
+    async def closed() -> bool:
+        showtime = await store.Showtime.get(customer.showtime_id)
+        return showtime is not None and showtime.is_cancelled
+
+    await until(closed)
+
+
+# ---- exchange
+
+
+async def test_a_confirmed_successor_ends_the_booking_that_it_replaces(customer, bus):
+    await customer.has_tickets()
+    successor = SUCCESSOR_CONFIRMED.model_copy(update={"replaces": customer.id})
+    for _ in range(2):
+        await bus.say(successor)
+    await customer.sees("exchanged")
+    assert (await bus.heard(BookingExchanged, customer.mine)).replaced_by == "b2"
+    assert (await bus.heard(RefundRequested, customer.mine)).amount == TOTAL - SUCCESSOR_CONFIRMED.amount
+
+
+# ---- races
+
+
+async def test_steps_at_the_same_time_happen_one_after_the_other(customer, bus):
+    await customer.has_ordered()
+    await asyncio.gather(
+        *(bus.say(paid(customer)) for _ in range(8)),
+        *(bus.say(released(customer)) for _ in range(8)),
+        *(bus.say(PaymentFailed(booking_id=customer.id, code=f"declined_{n}")) for n in range(8)),
+    )
+    booking = await customer.sees("confirming")
+    states = [passage["state"] for passage in booking["history"]]
+    assert states in (
+        ["held", "awaiting_payment", "confirming"],
+        ["held", "awaiting_payment", "closing", "confirming"],
+    )
+    await asyncio.sleep(0.2)
+    assert len(bus.events(BookingPaid, customer.mine)) == 1
+
+
+async def test_a_reference_that_is_taken_is_drawn_again(customer, guest, monkeypatch):
+    first = await customer.has_ordered()
+    drawn = iter([first["reference"], first["reference"], "CCCCDDDD"])
+    monkeypatch.setattr(store, "new_reference", lambda: next(drawn))
+    assert (await guest.has_ordered())["reference"] == "CCCCDDDD"
+    assert State((await guest.looks())["state"]) is State.AWAITING_PAYMENT

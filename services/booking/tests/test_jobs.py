@@ -1,0 +1,93 @@
+"""Time in: deadlines, silent partners, and replicas that do the same work."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from booking import store
+from booking.jobs import pass_deadlines
+from booking.settings import Settings
+from booking.tickets import TicketSigner, load_signer, new_pem, public_keys
+from chassis.clock import now
+from contracts.booking import BookingExpired, BookingPaid, PaymentCancelRequested, RefundRequested
+from contracts.inventory import SaleRejected
+from contracts.payment import PaymentCancelled, PaymentSucceeded
+
+
+async def comes_due(customer: Any) -> None:
+    """As if the booking's time had run out."""
+    due = {"due_at": now() - timedelta(seconds=1)}
+    assert (await store.Booking.collection().update_one({"_id": customer.id}, {"$set": due})).matched_count
+
+
+async def test_a_hold_whose_end_nobody_announced_expires_by_itself(customer, bus):
+    await customer.holds(seconds=-25)
+    await customer.sees("held")
+    await bus.heard(BookingExpired, customer.mine, seconds=10)
+    await customer.sees("expired")
+
+
+async def test_a_live_hold_is_left_alone(customer, bus):
+    await customer.holds(seconds=-20)
+    await customer.sees("held")
+    await pass_deadlines()
+    assert (await customer.looks())["state"] == "held", "inventory has a while to announce the end itself"
+
+
+async def test_a_payment_that_does_not_come_in_time_is_called_off(customer, bus):
+    await customer.has_ordered()
+    await comes_due(customer)
+    await asyncio.gather(*(pass_deadlines() for _ in range(4)))
+    assert (await bus.heard(PaymentCancelRequested, customer.mine)).reason == "deadline"
+    await bus.say(PaymentCancelled(booking_id=customer.id))
+    await customer.sees("expired")
+    await bus.heard(BookingExpired, customer.mine)
+    assert len(bus.events(PaymentCancelRequested, customer.mine)) == 1, "replicas at the same time ask once"
+
+
+async def test_a_silent_partner_is_asked_again_for_the_same(customer, bus):
+    await customer.has_paid()
+    await comes_due(customer)
+    await pass_deadlines()
+    await bus.say(SaleRejected(hold_id=customer.id, showtime_id=customer.showtime_id, lost=["F7"]))
+    await bus.heard(RefundRequested, customer.mine)
+    assert len(bus.events(BookingPaid, customer.mine)) == 2
+    await comes_due(customer)
+    await pass_deadlines()
+    await pass_deadlines()
+    await bus.say(PaymentSucceeded(booking_id=customer.id, amount=3050, currency="EUR"))
+    await asyncio.sleep(0.1)
+    first, again = bus.events(RefundRequested, customer.mine)
+    assert first == again
+
+
+async def test_one_broken_booking_does_not_keep_the_others_waiting(customer, bus):
+    broken = {"_id": f"broken-{customer.id}", "state": "held", "due_at": now() - timedelta(days=1), "version": 1}
+    await store.Booking.collection().insert_one(broken)
+    try:
+        await customer.has_ordered()
+        await comes_due(customer)
+        await pass_deadlines()
+        await bus.heard(PaymentCancelRequested, customer.mine)
+    finally:
+        await store.Booking.collection().delete_one({"_id": broken["_id"]})
+
+
+async def test_replicas_that_start_together_sign_with_one_key(client):
+    await store.TicketKey.get_pymongo_collection().delete_one({"_id": "own"})
+    signers = await asyncio.gather(*(load_signer(Settings(ticket_signing_key="")) for _ in range(8)))
+    assert len({signer.kid for signer in signers}) == 1
+    assert signers[0].jwk in await public_keys()
+
+
+async def test_a_key_from_the_settings_is_used_and_the_old_one_stays_readable(client):
+    old = await load_signer(Settings(ticket_signing_key=""))
+    pem = new_pem()
+    new = await load_signer(Settings(ticket_signing_key=pem))
+    assert new.jwk == TicketSigner(pem).jwk
+    keys = await public_keys()
+    assert old.jwk in keys
+    assert new.jwk in keys
+    stored = await store.TicketKey.get_pymongo_collection().find_one({"_id": new.kid})
+    assert stored is not None
+    assert stored["pem"] is None, "a key from outside is not kept"
