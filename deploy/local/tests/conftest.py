@@ -25,9 +25,16 @@ def echo_server() -> EchoServer:
 
 
 @pytest.fixture(scope="session")
-def gateway() -> Iterator[Platform]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """In front of all seven stand-ins, with a small web client and without limits."""
+    web = tmp_path_factory.mktemp("web")
+    for name, text in {"index.html": "<h1>Usher</h1>", "client.js": "start();", ".hidden": "hush"}.items():
+        (web / name).write_text(text)
     ports = free_ports()
-    with Platform(ports=ports, only={"gateway"}, environment=NO_LIMITS) as platform, ExitStack() as servers:
+    with (
+        Platform(ports=ports, only={"gateway"}, environment={**NO_LIMITS, "GATEWAY_WEB": str(web)}) as platform,
+        ExitStack() as servers,
+    ):
         for service in SERVICES:
             servers.enter_context(_echo_server(service, ports[f"{service.upper()}_PORT"]))
         yield platform

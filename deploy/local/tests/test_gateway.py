@@ -83,9 +83,22 @@ def test_an_address_of_nobody_is_a_problem(client: httpx.Client, address: str):
     assert answer.headers.items() >= SECURITY_HEADERS.items()
 
 
-@pytest.mark.parametrize("address", ["/metrics", "/readyz", "/api/metrics", "/api/bookings/../../metrics", "/.env"])
+@pytest.mark.parametrize("address", ["/metrics", "/readyz", "/api/metrics", "/api/bookings/../../metrics"])
 def test_what_is_meant_for_operators_stays_inside(client: httpx.Client, address: str):
     assert '"service"' not in client.get(address).text
+
+
+@pytest.mark.parametrize("address", ["/", "/index.html", "/movies/m1", "/bookings/b1/tickets"])
+def test_an_address_that_is_no_file_is_a_page_of_the_web_client(client: httpx.Client, address: str):
+    answer = client.get(address)
+    assert (answer.status_code, answer.text) == (200, "<h1>Usher</h1>")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+
+def test_files_have_their_media_type_and_hidden_ones_are_not_served(client: httpx.Client):
+    assert client.get("/client.js").headers["content-type"] == "text/javascript; charset=utf-8"
+    assert client.get("/.hidden").status_code == 404
 
 
 def test_encoded_addresses_are_passed_on_as_they_came(client: httpx.Client):
