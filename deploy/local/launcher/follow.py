@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import itertools
+import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -18,32 +18,30 @@ PAUSE_SECONDS = 0.1
 
 @contextmanager
 def followed(logs: Iterable[Path]) -> Iterator[None]:
-    """Prints the lines that the files gain, until the block is left."""
+    """Prints the lines that the files gain from now on, until the block is left."""
     over = threading.Event()
-    thread = threading.Thread(target=_follow, args=(list(logs), over), name="follow")
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    with ExitStack() as stack:
+        files = {log.stem: stack.enter_context(log.open("rb")) for log in logs}
+        for file in files.values():
+            file.seek(0, os.SEEK_END)
+        thread = threading.Thread(target=_follow, args=(files, over), name="follow")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
-def _follow(logs: list[Path], over: threading.Event) -> None:
-    printer = Printer(width=max(len(log.stem) for log in logs))
-    colours = dict(zip((log.stem for log in logs), itertools.cycle(get_colours()), strict=False))
-    files: dict[Path, IO[bytes]] = {}
-    rest = dict.fromkeys(logs, b"")
+def _follow(files: dict[str, IO[bytes]], over: threading.Event) -> None:
+    printer = Printer(width=max(map(len, files)))
+    colours = dict(zip(files, get_colours(), strict=False))
+    rest = dict.fromkeys(files, b"")
     last_round = False
     while not last_round:
         last_round = over.wait(PAUSE_SECONDS)
-        for log in logs:
-            if log not in files and log.exists():
-                files[log] = log.open("rb")
-            if log in files:
-                *lines, rest[log] = (rest[log] + files[log].read()).split(b"\n")
-                for line in lines:
-                    now = datetime.datetime.now().astimezone()
-                    printer.write(Message("line", line, now, log.stem, colours[log.stem]))
-    for file in files.values():
-        file.close()
+        for name, file in files.items():
+            *lines, rest[name] = (rest[name] + file.read()).split(b"\n")
+            for line in lines:
+                now = datetime.datetime.now().astimezone()
+                printer.write(Message("line", line, now, name, colours[name]))
