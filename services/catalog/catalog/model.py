@@ -14,11 +14,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from contracts.catalog import PlacedSeat, Price
 from contracts.errors import Problem
+from contracts.types import Shape
+from pydantic import StringConstraints
 
 
 class CatalogProblem(Problem):
@@ -219,6 +221,8 @@ def _next_quarter(moment: datetime) -> datetime:
     return datetime.fromtimestamp(math.ceil(moment.timestamp() / QUARTER_S) * QUARTER_S, UTC)
 
 
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
+Face = Literal["sans", "serif", "condensed", "mono"]
 PriceList = Mapping[str, Mapping[str, int]]
 """Category to ticket type to amount: minor units, taxes and fees included."""
 
@@ -234,9 +238,19 @@ def price_table(prices: PriceList, categories: Iterable[str]) -> list[Price]:
     return table
 
 
-def price_from(table: Iterable[Price]) -> int:
-    """The lowest price that an adult pays, in minor units: what "from" means without a right to a concession."""
-    return min(price.amount for price in table if price.ticket_type == "adult")
+def price_from(table: Sequence[Price]) -> int:
+    """The lowest price of a ticket that anyone can buy, in minor units: an adult's, on a seat not kept for someone."""
+    adult = [price for price in table if price.ticket_type == "adult"]
+    for_anyone = [price for price in adult if price.category not in {"wheelchair", "companion"}]
+    return min(price.amount for price in for_anyone or adult)
+
+
+class Art(Shape):
+    """How a film's poster is drawn: a motif of `motifs.py`, the lettering, and ground, text, main colour, accent."""
+
+    motif: str
+    palette: tuple[Colour, Colour, Colour, Colour]
+    face: Face
 
 
 def words_of(*texts: str) -> list[str]:

@@ -1,0 +1,7 @@
+"""Catalog, put together."""
+
+from chassis.app import create_service
+
+from catalog import api, settings, store
+
+app = create_service(settings.get(), routers=[api.router], documents=store.DOCUMENTS)
