@@ -41,6 +41,9 @@ def main() -> int:
     except SetupError as problem:
         progress.say(f"\nUsher cannot be set up on this machine: {problem}\n{HOW_ELSE}")
         return 1
+    except KeyboardInterrupt:
+        progress.say("\nStopped. The next start goes on from here.")
+        return 130
     return 0
 
 

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from types import FrameType
 
 from launcher.follow import followed
@@ -31,8 +30,6 @@ class Stopped(BaseException):
 def run() -> int:
     """Starts the platform and keeps it running until somebody stops it or a process falls. Answers the exit status."""
     began = time.monotonic()
-    signal.signal(signal.SIGINT, _raise_stopped)
-    signal.signal(signal.SIGTERM, _raise_stopped)
     try:
         given = given_settings()
         platform = Platform(
@@ -42,43 +39,38 @@ def run() -> int:
             demo=True,
             on_ready=lambda name, seconds: print(f"  {name} is ready ({seconds:.1f} s)", flush=True),
         )
+        _stop_on_signals(platform)
         print("Starting Usher …", flush=True)
-        with ExitStack() as stack:
-            stack.callback(print, "Everything has stopped.", flush=True)
-            stack.enter_context(platform)
-            stack.callback(_stopping)
+        with platform:
             print(summary(platform, time.monotonic() - began), flush=True)
-            stack.enter_context(followed(platform.log(name) for name in platform.names if name not in QUIET))
-            return _watch(platform)
+            with followed(platform.log(name) for name in platform.names if name not in QUIET):
+                _wait_for_a_fall(platform)
+        status = 1
     except Stopped:
-        return 0
+        status = 0
     except (PlatformError, PortError, NotReadyError) as problem:
         print(f"\nUsher could not start: {problem}", file=sys.stderr)
         return 1
+    print("Everything has stopped.", flush=True)
+    return status
 
 
-def _watch(platform: Platform) -> int:
+def _wait_for_a_fall(platform: Platform) -> None:
     pause = threading.Event()
     while not (fallen := platform.fallen()):
         pause.wait(0.5)
     for name in fallen:
-        print(f"{name} has ended; its log: {platform.log(name)}", file=sys.stderr)
-    return 1
+        print(f"\n{name} has ended, so everything stops. Its log: {platform.log(name)}", file=sys.stderr, flush=True)
 
 
-def _raise_stopped(_signal: int, _frame: FrameType | None) -> None:
-    _ignore_signals()
-    raise Stopped
+def _stop_on_signals(platform: Platform) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if not platform.is_closing:  # a second Ctrl-C must not break off the clearing up
+            print("\nStopping …", flush=True)
+            raise Stopped
 
-
-def _ignore_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _stopping() -> None:
-    _ignore_signals()
-    print("\nStopping …", flush=True)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
 
 
 def summary(platform: Platform, seconds: float) -> str:

@@ -70,6 +70,7 @@ class Platform:
         self._demo = demo
         self._on_ready = on_ready or (lambda _name, _seconds: None)
         self._lock: IO[str] | None = None
+        self.is_closing = False
 
     @property
     def names(self) -> list[str]:
@@ -184,6 +185,7 @@ class Platform:
         end_marked(self.data_dir)
 
     def _close(self) -> None:
+        self.is_closing = True
         if self._keeps_data:
             self._processes.stop_all(first=set(self.names) - SERVERS)
         else:
