@@ -4,18 +4,24 @@ The same key with the same body gives the same answer again, with another body 4
 409. Keys are remembered for a day, per caller, method and path. (IETF draft "The Idempotency-Key HTTP Header Field";
 Stripe's API.)
 
+The key itself is never stored, and what is stored can be read only with it: a body may hold a password, an answer a
+token or a guest's secret.
+
 Problem (contracts.errors)
 ├── KeyInvalid       422
 ├── KeyReused        422
 └── StillRunning     409
 """
 
+import base64
 import hashlib
+import hmac
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from contracts.errors import Problem
+from cryptography.fernet import Fernet
 from pymongo import IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
@@ -70,9 +76,9 @@ class Idempotency:
         keys: AsyncCollection[dict[str, Any]] = scope["app"].state.idempotency_keys
         body = await _read(receive)
         identity = f"{await _caller(scope)} {scope['method']} {scope['path']} {key}"
-        record_id, fingerprint = hash_secret(identity), hashlib.sha256(body).hexdigest()
+        record_id, fingerprint = hash_secret(identity), hmac.digest(key.encode(), body, "sha256")
         if answer := await _claim(keys, record_id, fingerprint):
-            await _replay(answer, send)
+            await _replay(answer, _cipher(key), send)
             return
         answered: list[Message] = []
 
@@ -83,7 +89,11 @@ class Idempotency:
         try:
             await self.app(scope, _given(body, receive), send_and_keep)
         finally:
-            await _remember(keys, record_id, answered)
+            await _remember(keys, record_id, answered, _cipher(key))
+
+
+def _cipher(key: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"answer " + key.encode()).digest()))
 
 
 async def _read(receive: Receive) -> bytes:
@@ -120,7 +130,7 @@ async def _caller(scope: Scope) -> str:
     return f"guest {hash_secret(headers.get('x-hold-secret', ''))}"
 
 
-async def _claim(keys: AsyncCollection[dict[str, Any]], record_id: str, fingerprint: str) -> Mapping[str, Any] | None:
+async def _claim(keys: AsyncCollection[dict[str, Any]], record_id: str, fingerprint: bytes) -> Mapping[str, Any] | None:
     """Enter the key as running; returns the earlier answer when there is one. Raises KeyReused and StillRunning."""
     moment = now()
     running = {"fingerprint": fingerprint, "locked_until": moment + LOCK, "expires_at": moment + REMEMBERED}
@@ -141,7 +151,9 @@ async def _claim(keys: AsyncCollection[dict[str, Any]], record_id: str, fingerpr
     return None
 
 
-async def _remember(keys: AsyncCollection[dict[str, Any]], record_id: str, answered: list[Message]) -> None:
+async def _remember(
+    keys: AsyncCollection[dict[str, Any]], record_id: str, answered: list[Message], cipher: Fernet
+) -> None:
     """Keep the answer. A failure of ours is forgotten instead, so that the client can try again."""
     if not answered or answered[0]["status"] >= 500:
         await keys.delete_one({"_id": record_id})
@@ -149,11 +161,12 @@ async def _remember(keys: AsyncCollection[dict[str, Any]], record_id: str, answe
     body = b"".join(message.get("body", b"") for message in answered[1:])
     headers = [(name, value) for name, value in answered[0]["headers"] if name != b"x-correlation-id"]
     await keys.update_one(
-        {"_id": record_id}, {"$set": {"status": answered[0]["status"], "headers": headers, "body": body}}
+        {"_id": record_id},
+        {"$set": {"status": answered[0]["status"], "headers": headers, "body": cipher.encrypt(body)}},
     )
 
 
-async def _replay(answer: Mapping[str, Any], send: Send) -> None:
+async def _replay(answer: Mapping[str, Any], cipher: Fernet, send: Send) -> None:
     start: Message = {
         "type": "http.response.start",
         "status": answer["status"],
@@ -161,4 +174,4 @@ async def _replay(answer: Mapping[str, Any], send: Send) -> None:
     }
     MutableHeaders(scope=start)["Idempotent-Replayed"] = "true"
     await send(start)
-    await send({"type": "http.response.body", "body": bytes(answer["body"])})
+    await send({"type": "http.response.body", "body": cipher.decrypt(answer["body"])})

@@ -74,6 +74,14 @@ async def test_a_repeated_key_is_carried_out_once(client):
     assert (short.status_code, short.json()["code"]) == (422, "idempotency_key_invalid")
 
 
+async def test_what_is_remembered_can_be_read_only_with_the_key(client, app):
+    key = new_id()
+    answer = await new_ping(client, "a secret word", **{"Idempotency-Key": key})
+    records = str([record async for record in app.state.idempotency_keys.find()])
+    for secret in (key, "a secret word", answer.json()["ping_id"]):
+        assert secret not in records
+
+
 async def test_a_key_of_a_running_request_is_refused(client):
     headers = {"Idempotency-Key": new_id()}
     answers = await asyncio.gather(*(new_ping(client, "slow", **headers) for _ in range(3)))

@@ -102,16 +102,21 @@ def _local_rabbitmq() -> Iterator[int]:
         (folder / "enabled_plugins").write_text("[].\n")
         environment = {
             "HOME": str(folder),
-            "RABBITMQ_NODENAME": f"usher-test-{port}@localhost",
+            "RABBITMQ_NODENAME": "usher@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_DIST_PORT": str(distribution),
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(folder),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-            "RABBITMQ_PID_FILE": str(folder / "pid"),
-            # The name server daemon would outlive the broker; one node alone finds itself without it.
-            "ERL_EPMD_PORT": str(free_port()),
+            # The start script becomes the server, so a signal reaches the server itself.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            # A node that knows its own port needs no epmd, a daemon that would outlive the tests.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                f"-sname usher@localhost -start_epmd false -erl_epmd_port {distribution}"
+                " -kernel inet_dist_use_interface {127,0,0,1}"
+                f" -kernel inet_dist_listen_min {distribution} -kernel inet_dist_listen_max {distribution}"
+            ),
         }
         with _process([_rabbitmq_server()], folder / "rabbitmq.log", environment):
             yield port
