@@ -44,10 +44,12 @@ async def open_intent(payment: Payment) -> stripe.Offer:
         await store.change(payment.id, model.spend_intent_key)
         raise
     attached = await store.change(payment.id, lambda account: model.attach_intent(account, offer.intent.id, now()))
-    if attached is None or attached.intent_id != offer.intent.id:
+    if attached is None:
+        raise model.PaymentUnknown
+    if attached.intent_id != offer.intent.id:
         # Cancelled, or another intent came first, while Stripe was asked. Nobody has this one's secret.
         await stripe.cancel_intent(offer.intent.id)
-        return await open_intent(attached or payment)
+        return await open_intent(attached)
     model.check_payable(attached, now())
     return offer
 
