@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 
 from launcher.follow import followed
@@ -17,7 +18,7 @@ from launcher.platform import Platform, PlatformError
 from launcher.ports import PortError, configured_ports
 from launcher.settings import RUNTIME, given_settings
 
-DATA = RUNTIME / "data"
+DATA = Path(os.environ.get("USHER_DATA_DIR") or RUNTIME / "data").resolve()
 # They say much that only somebody who looks for a fault wants to read; it is in their log files.
 QUIET = frozenset({"mongo", "rabbitmq"})
 DEMO_PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - it is printed for whoever runs the demo
@@ -66,6 +67,7 @@ def _wait_for_a_fall(platform: Platform) -> None:
 def _stop_on_signals(platform: Platform) -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if not platform.is_closing:  # a second Ctrl-C must not break off the clearing up
+            platform.is_closing = True
             print("\nStopping …", flush=True)
             raise Stopped
 
