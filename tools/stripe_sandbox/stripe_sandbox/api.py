@@ -135,7 +135,8 @@ async def _once(box: Sandbox, route: Route, call: Call, path: str, fault: Fault 
     finally:
         if not executed:
             box.answers.abandon(key)
-    box.answers.finish(key, outcome.status, outcome.body) if executed else None
+    if executed:
+        box.answers.finish(key, outcome.status, outcome.body)
     outcome.headers = known | {"original-request": request_id}
     return outcome
 
