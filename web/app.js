@@ -1,6 +1,6 @@
 // The first page: which address shows what, and who is signed in.
 
-import { session, signIn, signOut } from "./api.js";
+import { session, signIn, signOut } from "./http.js";
 import { h, notice } from "./dom.js";
 import { filmPage, filmsPage } from "./films.js";
 import { showtimePage } from "./showtime.js";
@@ -15,7 +15,7 @@ const page = document.getElementById("page");
 let leave = () => {};
 let visit = 0;
 
-/** Show the page of the present address. A page gives its title, its content and what to do when it is left. */
+/** Show the page of the present address. A page gives its title, its content, and what to do when it is `shown` and when it is left. */
 async function show() {
   const mine = ++visit;
   leave();
@@ -27,6 +27,7 @@ async function show() {
   document.title = shown.title ? `${shown.title} · Usher` : "Usher";
   page.removeAttribute("aria-busy");
   page.replaceChildren(...shown.content);
+  shown.shown?.();
 }
 
 function content() {

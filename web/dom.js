@@ -40,8 +40,13 @@ export const clock = (moment, timeZone) =>
 export const day = (moment, timeZone) =>
   new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone }).format(new Date(moment));
 
+const languages = new Intl.DisplayNames("en", { type: "language" });
+
+/** `de` as `German`. */
+export const languageName = (code) => languages.of(code);
+
 /** `love_seat` as `love seat`. */
-export const words = (code) => code.replaceAll(/[_-]/g, " ");
+export const words = (code) => (code === "vip" ? "VIP" : code.replaceAll(/[_-]/g, " "));
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -1,10 +1,10 @@
 // The films, and one film with its showtimes by day and theater.
 
-import { all, call } from "./api.js";
-import { clock, day, h, link, money, notice, words } from "./dom.js";
+import { all, call } from "./http.js";
+import { clock, day, h, languageName, link, money, notice, words } from "./dom.js";
 
 export async function filmsPage() {
-  const films = await all("/api/movies?limit=100");
+  const films = await all("/api/movies?now_showing=true&limit=100");
   return {
     title: "",
     content: [
@@ -15,11 +15,11 @@ export async function filmsPage() {
 }
 
 const card = (film) =>
-  h("li", {}, link(`/movies/${film.movie_id}`, {},
+  h("li", {}, link(`/movies/${film.id}`, {},
     poster(film), h("strong", {}, film.title), h("span", { class: "quiet" }, facts(film))));
 
 const poster = (film) =>
-  h("img", { class: "poster", src: `/api/movies/${film.movie_id}/poster.svg`, alt: "", width: 200, height: 300, loading: "lazy" });
+  h("img", { class: "poster", src: film.poster_url, alt: "", width: 200, height: 300, loading: "lazy" });
 
 const facts = (film) => [film.year, film.certificate, `${film.runtime_minutes} min`].filter(Boolean).join(" · ");
 
@@ -45,10 +45,9 @@ export async function filmPage(movieId) {
 
 /** Showtimes by the theater's own day, then by theater, as nested sections. */
 function days(showtimes) {
-  const sorted = showtimes.toSorted((one, other) => Date.parse(one.starts_at) - Date.parse(other.starts_at));
-  return [...grouped(sorted, (showtime) => day(showtime.starts_at, showtime.time_zone))].map(([date, ofDay]) =>
+  return [...grouped(showtimes, (showtime) => day(showtime.starts_at, showtime.time_zone))].map(([date, ofDay]) =>
     h("section", { class: "day" }, h("h3", {}, date),
-      [...grouped(ofDay, (showtime) => showtime.theater_name)].map(([theater, here]) =>
+      [...grouped(ofDay, ({ theater_name, city }) => `${theater_name}, ${city}`)].map(([theater, here]) =>
         h("div", { class: "theater" }, h("h4", {}, theater), h("ul", { class: "times" }, here.map(chip))))));
 }
 
@@ -59,13 +58,13 @@ function grouped(items, keyOf) {
 }
 
 function chip(showtime) {
-  const time = clock(showtime.starts_at, showtime.time_zone);
-  const more = [showtime.auditorium_name, showtime.format, showtime.language].filter(Boolean).join(" · ");
-  const price = showtime.price_from === undefined ? null : `from ${money(showtime.price_from, showtime.currency)}`;
-  const inside = [h("b", {}, time), h("span", {}, more), price && h("span", {}, price)];
-  const isOver = Date.parse(showtime.sales_close_at ?? showtime.starts_at) < Date.now();
-  if (isOver || showtime.cancelled) {
-    return h("li", { class: "closed" }, ...inside, h("span", {}, showtime.cancelled ? "cancelled" : "sales are over"));
-  }
-  return h("li", {}, link(`/showtimes/${showtime.showtime_id}`, {}, ...inside));
+  const { starts_at, time_zone, price_from, subtitles } = showtime;
+  const language = `${languageName(showtime.language)}${subtitles ? `, ${languageName(subtitles)} subtitles` : ""}`;
+  const inside = [
+    h("b", {}, clock(starts_at, time_zone)),
+    h("span", {}, [showtime.auditorium_name, showtime.format].join(" · ")),
+    h("span", {}, language),
+  ];
+  if (Date.parse(showtime.sales_close_at) < Date.now()) return h("li", { class: "closed" }, inside, h("span", {}, "sales are over"));
+  return h("li", {}, link(`/showtimes/${showtime.id}`, {}, inside, h("span", {}, `from ${money(price_from.amount, price_from.currency)}`)));
 }

@@ -1,6 +1,6 @@
 // The WebSocket: follows one showtime and the customer's own booking, and comes back by itself when it is cut.
 
-import { accessToken } from "./api.js";
+import { accessToken } from "./http.js";
 
 const PING_EVERY_MS = 20_000;
 const SILENT_FOR_MS = 45_000;

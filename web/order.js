@@ -1,6 +1,6 @@
 // The order beside the seat map: choose → hold → tickets and e-mail → card → confirmed. Each step draws the panel anew.
 
-import { Problem, call, session } from "./api.js";
+import { Problem, call, session } from "./http.js";
 import { announce, capital, clock, count, h, money, notice, words } from "./dom.js";
 import { Countdown } from "./countdown.js";
 import { cardForm } from "./stripe.js";
@@ -35,7 +35,7 @@ export class Order {
   async start(closed) {
     this.closed = closed;
     const known = kept.get();
-    if (known?.showtime_id !== this.showtime.showtime_id) return this.#choosing();
+    if (known?.showtime_id !== this.showtime.id) return this.#choosing();
     this.hold = known;
     this.followed(known.secret);
     await this.refresh();
@@ -63,6 +63,7 @@ export class Order {
   }
 
   #show(title, ...content) {
+    this.element.classList.toggle("idle", !this.hold && !this.map.chosen.size);
     this.element.replaceChildren(h("h2", {}, title), ...content.flat().filter(Boolean));
   }
 
@@ -89,7 +90,7 @@ export class Order {
     this.map.keep(seats);
     this.hold = {};
     try {
-      const made = await call("POST", `/api/showtimes/${this.showtime.showtime_id}/holds`, { body: { seats } });
+      const made = await call("POST", `/api/showtimes/${this.showtime.id}/holds`, { body: { seats } });
       this.hold = { hold_id: made.hold_id, showtime_id: made.showtime_id, secret: made.secret };
       kept.set(this.hold);
       this.followed(made.secret);

@@ -34,6 +34,11 @@ export class SeatMap {
     this.#update(taken);
   }
 
+  /** Where the hall is wider than the screen, begin in its middle. To be called once the map is on the page. */
+  center() {
+    this.element.scrollLeft = (this.element.scrollWidth - this.element.clientWidth) / 2;
+  }
+
   /** These seats are the customer's own now, whatever the state says. */
   keep(seats) {
     this.own = new Set(seats);
@@ -157,7 +162,7 @@ export function legend(layout, prices) {
     return h("li", {}, sample(category, "free"), capital(words(category)),
       price && h("span", { class: "quiet" }, money(price.amount, price.currency)));
   });
-  const states = [["chosen", "Your choice"], ["held", "Just taken by others"], ["sold", "Not available"]];
+  const states = [["chosen", "Your choice"], ["held", "Held by others"], ["sold", "Not available"]];
   return h("ul", { class: "legend", "aria-label": "Legend" },
     ...kinds, ...states.map(([state, text]) => h("li", {}, sample("standard", state), text)));
 }

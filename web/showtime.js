@@ -1,7 +1,7 @@
 // A showtime: its live seat map on one side, the order on the other.
 
-import { call } from "./api.js";
-import { announce, clock, count, day, h, link } from "./dom.js";
+import { call } from "./http.js";
+import { announce, clock, count, day, h, languageName, link } from "./dom.js";
 import { Live } from "./live.js";
 import { Order } from "./order.js";
 import { SeatMap, legend } from "./seatmap.js";
@@ -54,13 +54,14 @@ export async function showtimePage(showtimeId) {
         h("p", {}, link(`/movies/${showtime.movie_id}`, {}, "← All showtimes")),
         h("h1", {}, showtime.movie_title),
         h("p", {}, `${day(showtime.starts_at, showtime.time_zone)}, ${clock(showtime.starts_at, showtime.time_zone)} · `,
-          `${showtime.theater_name}, ${showtime.auditorium_name}`),
-        h("p", { class: "quiet" }, [showtime.format, showtime.language, showtime.certificate].filter(Boolean).join(" · "))),
+          `${showtime.theater_name}, ${showtime.city}, ${showtime.auditorium_name}`),
+        h("p", { class: "quiet" }, [showtime.format, languageName(showtime.language), showtime.certificate].join(" · "))),
       h("div", { class: "selling" },
         h("section", { class: "choice", "aria-label": "Seat map" },
           h("div", { class: "state" }, free, status), map.element, legend(seating.layout, prices)),
         order.element),
     ],
+    shown: () => map.center(),
     leave() {
       document.removeEventListener("usher:session", signedInOrOut);
       live.close();

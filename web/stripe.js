@@ -1,6 +1,6 @@
 // The page's one way to Stripe: its own script, or the sandbox's, at the address that payment's config names.
 
-import { call } from "./api.js";
+import { call } from "./http.js";
 
 let loading = null;
 
