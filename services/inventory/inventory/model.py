@@ -210,12 +210,8 @@ class Seating(BaseModel):
             return SeatsTaken(f"Already taken: {', '.join(lost)}.", seats=lost)
         return None
 
-    def why_not_held(
-        self, seats: Iterable[str], holder: Holder, now: datetime, limits: Limits
-    ) -> InventoryProblem | None:
-        """Why a hold was refused; None when nothing is in its way any more."""
-        if problem := self.why_not_on_sale(now) or self.why_not_free(seats, now):
-            return problem
+    def why_no_room(self, holder: Holder, now: datetime, limits: Limits) -> TooManyHolds | None:
+        """The reason that this holder can have no more holds now."""
         if sum(hold.holder == holder and hold.is_live(now) for hold in self.holds) >= limits.holds_per_holder:
             return TooManyHolds(limit=limits.holds_per_holder)
         return None

@@ -81,6 +81,19 @@ async def test_a_checkout_can_still_pin_seats_that_lapsed_but_nobody_took(
     await until(is_pinned)
 
 
+async def test_a_hold_that_was_renewed_in_the_meantime_stays(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    from inventory import jobs, store  # noqa: PLC0415 - its settings come from service_env
+
+    held = await box.held("A1")
+
+    async def seen_before_it_was_renewed(_: datetime) -> list[tuple[str, str]]:
+        return [(box.showtime_id, held.id)]
+
+    monkeypatch.setattr(store, "lapsed_holds", seen_before_it_was_renewed)
+    await jobs.announce_lapsed_holds()
+    assert await box.taken() == {"A1": "held"}
+
+
 async def test_several_replicas_announce_it_once(box: Box, bus: Bus, short_holds: None):
     from inventory import jobs  # noqa: PLC0415 - its settings come from service_env
 

@@ -74,12 +74,15 @@ class TestFree:
         assert set(seating(a_hold(*theirs)).lost(mine, NOW)) == mine & theirs
 
 
-class TestWhyNotHeld:
+class TestWhyNot:
     def test_nothing_is_in_the_way(self):
-        assert seating().why_not_held(["A1"], ANNA, NOW, LIMITS) is None
+        showtime = seating()
+        assert showtime.why_not_on_sale(NOW) is None
+        assert showtime.why_not_free(["A1"], NOW) is None
+        assert showtime.why_no_room(ANNA, NOW, LIMITS) is None
 
     def test_names_just_the_lost_seats_in_order(self):
-        problem = seating(a_hold("B10", "B2", "C1")).why_not_held(["B10", "A1", "B2"], BEN, NOW, LIMITS)
+        problem = seating(a_hold("B10", "B2", "C1")).why_not_free(["B10", "A1", "B2"], NOW)
         assert isinstance(problem, SeatsTaken)
         assert problem.members == {"seats": ["B2", "B10"]}
 
@@ -91,17 +94,17 @@ class TestWhyNotHeld:
             ({"sales_close_at": NOW}, "closed"),
         ],
     )
-    def test_says_why_nothing_is_sold(self, fields, reason):
-        problem = seating(**fields).why_not_held(["A1"], ANNA, NOW, LIMITS)
+    def test_says_why_nothing_is_sold(self, fields: dict[str, Any], reason: str):
+        problem = seating(**fields).why_not_on_sale(NOW)
         assert isinstance(problem, SalesClosed)
         assert problem.members == {"reason": reason}
 
     def test_counts_only_the_holders_own_live_holds(self):
         live, lapsed = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
         others = a_hold("A3", hold_id="h3", holder=BEN)
-        assert seating(live, lapsed, others).why_not_held(["B1"], ANNA, NOW, LIMITS) is None
+        assert seating(live, lapsed, others).why_no_room(ANNA, NOW, LIMITS) is None
         second = a_hold("A4", hold_id="h4", pinned=True)
-        problem = seating(live, lapsed, others, second).why_not_held(["B1"], ANNA, NOW, LIMITS)
+        problem = seating(live, lapsed, others, second).why_no_room(ANNA, NOW, LIMITS)
         assert isinstance(problem, TooManyHolds)
 
 

@@ -129,12 +129,10 @@ async def read(showtime_id: str) -> Showtime:
     return Showtime.parse(await _find({"_id": showtime_id}, {"outbox": 0}))
 
 
-async def seating_of(showtime_id: str, seats: Iterable[str], *, with_holds: bool = False) -> Seating:
-    """The part of the showtime that decides about these seats. Raises ShowtimeUnknown."""
+async def seating_of(showtime_id: str, seats: Iterable[str]) -> Seating:
+    """The part of the showtime that decides about these seats, without holds. Raises ShowtimeUnknown."""
     wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
-    return Seating.model_validate(
-        await _find({"_id": showtime_id}, dict.fromkeys([*wanted, "holds"] if with_holds else wanted, 1))
-    )
+    return Seating.model_validate(await _find({"_id": showtime_id}, dict.fromkeys(wanted, 1)))
 
 
 async def seat_map_of(showtime_id: str) -> dict[str, Any]:

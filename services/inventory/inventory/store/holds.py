@@ -61,10 +61,18 @@ async def hold(
             projection={"_id": 1},
         ):
             return taken
-        seating = await seating_of(showtime_id, asked, with_holds=not is_new_holder)
-        if problem := seating.why_not_held(asked, holder, now(), limits):
+        await _say_why_not(showtime_id, asked)
+        problem = None if is_new_holder else (await read(showtime_id)).why_no_room(holder, now(), limits)
+        if problem:
             raise problem
     raise ShowtimeBusy(retry_after=1)
+
+
+async def _say_why_not(showtime_id: str, seats: Sequence[str]) -> None:
+    """Raises SalesClosed or SeatsTaken, unless what was in the way is gone again."""
+    seating, moment = await seating_of(showtime_id, seats), now()
+    if problem := seating.why_not_on_sale(moment) or seating.why_not_free(seats, moment):
+        raise problem
 
 
 async def own_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
@@ -107,9 +115,7 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
         ):
             return showtime_id, after
         if wanted.added:
-            seating = await seating_of(showtime_id, wanted.added)
-            if problem := seating.why_not_on_sale(now()) or seating.why_not_free(wanted.added, now()):
-                raise problem
+            await _say_why_not(showtime_id, wanted.added)
     raise ShowtimeBusy(retry_after=1)
 
 
@@ -130,7 +136,7 @@ async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
             }
         )
         if await Showtime.commit(
-            {"_id": showtime_id, "cancelled": False, **guards.hold_is_unchanged(before)},
+            {"_id": showtime_id, **guards.hold_is_unchanged(before)},
             {"$set": _entry(after) | _taken_by(after, after.seats)},
             events=[await changed_hold(showtime_id, after)],
             projection={"_id": 1},
