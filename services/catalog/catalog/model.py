@@ -253,7 +253,17 @@ class Art(Shape):
     face: Face
 
 
+def folded(text: str) -> str:
+    """A text as searching and sorting compare it: lower case, without accents."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(character for character in plain if not unicodedata.combining(character))
+
+
 def words_of(*texts: str) -> list[str]:
-    """The words of some texts as a search compares them: lower case, without accents, each once, sorted."""
-    plain = unicodedata.normalize("NFKD", " ".join(texts)).casefold()
-    return sorted(set(re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c)))))
+    """The words of some texts, folded, each once, sorted."""
+    return sorted(set(re.findall(r"\w+", folded(" ".join(texts)))))
+
+
+def sort_title(title: str) -> str:
+    """Where a title stands in a list: without its English article, as libraries file it."""
+    return re.sub(r"^(the|an?) (?=\w)", "", " ".join(re.findall(r"[\w:]+", folded(title))))

@@ -269,19 +269,14 @@ def spiral(c: Canvas) -> str:
 
 def cascade(c: Canvas) -> str:
     """Columns of signs that fall."""
-    parts: list[str] = []
-    for x in range(-792, 793, 24):
+    parts = [_rect(-900, -460, 1800, 920, c.accent, opacity=0.35)]
+    for x in range(-int(c.half_width), int(c.half_width), 24):
         head, length = c.chance.randrange(-380, 520), c.chance.randrange(9, 26)
         for n in range(length):
-            y, bright = head - n * 27, 1 - n / length
-            fill = "#eafff0" if n == 0 else c.main
-            parts += _sign(c, x, y, fill, bright)
-    return _rect(-900, -460, 1800, 920, c.accent, opacity=0.35) + "".join(parts)
-
-
-def _sign(c: Canvas, x: float, y: float, fill: str, bright: float) -> list[str]:
-    cells = [(column, row) for column in range(2) for row in range(3) if c.chance.random() < 0.6]
-    return [_rect(x + column * 7, y + row * 7, 6, 6, fill, opacity=bright) for column, row in cells]
+            cells = [(column, row) for column in (0, 7) for row in (0, 7, 14) if c.chance.random() < 0.6]
+            sign = "".join(f"M{x + column} {head - n * 27 + row}h6v6h-6z" for column, row in cells)
+            parts.append(f'<path d="{sign}" fill="{c.main if n else "#eafff0"}"{_also({"opacity": 1 - n / length})}/>')
+    return "".join(parts)
 
 
 def waves(c: Canvas) -> str:

@@ -12,7 +12,7 @@ from contracts.types import Amount, Code, Currency, Moment, Shape
 from pydantic import Field
 from pymongo import IndexModel
 
-from catalog.model import SALES_OPEN_BEFORE, Art, Layout, format_layout, price_from, price_table, words_of
+from catalog.model import SALES_OPEN_BEFORE, Art, Layout, format_layout, price_from, price_table, sort_title, words_of
 
 Document = dict[str, Any]
 
@@ -152,13 +152,16 @@ class Showtime(Aggregate):
 
     @classmethod
     def of(
-        cls, showtime_id: str, movie: Movie, theater: Theater, auditorium: Auditorium, times: tuple[datetime, datetime]
+        cls,
+        showtime_id: str,
+        *,
+        movie: Movie,
+        theater: Theater,
+        auditorium: Auditorium,
+        starts_at: datetime,
+        ends_at: datetime,
     ) -> "Showtime":
-        """A showtime from `times` (printed start, end) at the theater's prices, in the film's own language.
-
-        Raises PriceMissing.
-        """
-        starts_at, ends_at = times
+        """A showtime at the theater's prices, in the film's own language. Raises PriceMissing."""
         prices = price_table(theater.prices, auditorium.categories)
         return cls(
             id=showtime_id,
@@ -191,7 +194,7 @@ DOCUMENTS = [Movie, Theater, SeatLayout, Auditorium, Showtime]
 
 async def publish_movie(movie: Movie) -> bool:
     """Enter a film and say so; False when its id is taken."""
-    movie.sort_title = " ".join(words_of(movie.title, ordered=True))
+    movie.sort_title = sort_title(movie.title)
     movie.words = words_of(movie.title, movie.original_title, *movie.directors, *movie.cast)
     event = MoviePublished(
         movie_id=movie.id, title=movie.title, runtime_minutes=movie.runtime_minutes, certificate=movie.certificate

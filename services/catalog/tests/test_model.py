@@ -18,6 +18,7 @@ from catalog.model import (
     plan_day,
     price_from,
     price_table,
+    sort_title,
     words_of,
 )
 from hypothesis import given
@@ -192,3 +193,10 @@ def test_the_price_from_is_what_an_adult_pays_at_least():
 
 def test_words_are_compared_without_case_and_accents():
     assert words_of("Le Fabuleux Destin d’Amélie", "AMÉLIE") == ["amelie", "d", "destin", "fabuleux", "le"]
+
+
+def test_titles_are_filed_without_their_article():
+    titles = ["Amélie", "The Matrix", "A Space Odyssey", "2001: A Space Odyssey", "Them", "WALL·E"]
+    assert [sort_title(title) for title in titles] == [
+        "amelie", "matrix", "space odyssey", "2001: a space odyssey", "them", "wall e",
+    ]  # fmt: skip

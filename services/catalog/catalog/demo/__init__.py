@@ -1,0 +1,138 @@
+"""The demo's films, theaters and showtimes of the next days: `python -m catalog.demo`.
+
+Running it again adds only what is missing: every id follows from the data, and a day's plan from its date.
+"""
+
+import asyncio
+import tomllib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import structlog
+from chassis.outbox import Aggregate
+
+from catalog import store
+from catalog.model import parse_layout, plan_day
+from catalog.store import Auditorium, Movie, SeatLayout, Showtime, Theater
+
+log = structlog.get_logger()
+FOLDER = Path(__file__).parent
+DAYS = 7
+LEAD = timedelta(hours=2)
+"""A showtime that is added begins no sooner than this, so that there is time to choose seats."""
+WRITES_AT_ONCE = 16
+
+A = TypeVar("A", bound=Aggregate)
+
+
+@dataclass(frozen=True)
+class Room:
+    """An auditorium with its seats and its programme: opening, last start (local), films by day and by evening."""
+
+    auditorium: Auditorium
+    layout: SeatLayout
+    theater: Theater
+    opens: time
+    last: time
+    daytime: list[Movie]
+    evening: list[Movie]
+
+
+def read_movies() -> list[Movie]:
+    """The films of movies.toml."""
+    return [Movie.model_validate(entry) for entry in _read("movies.toml")["movie"]]
+
+
+def read_rooms(movies: Iterable[Movie]) -> list[Room]:
+    """The auditoriums of theaters.toml, each with the seats of its file in layouts/."""
+    films = {movie.id: movie for movie in movies}
+    return [
+        _room(room, Theater.model_validate(house), films)
+        for house in _read("theaters.toml")["theater"]
+        for room in house["auditorium"]
+    ]
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / name).read_text())
+
+
+def _room(entry: dict[str, Any], theater: Theater, films: dict[str, Movie]) -> Room:
+    text = (FOLDER / "layouts" / f"{entry['id']}.txt").read_text()
+    seats = parse_layout(text)
+    # Other seats are another layout: a version never changes.
+    layout = SeatLayout.of(f"{entry['id']}-{sha256(text.encode()).hexdigest()[:8]}", entry["id"], seats)
+    auditorium = Auditorium(
+        id=entry["id"],
+        theater_id=theater.id,
+        name=entry["name"],
+        features=entry["features"],
+        layout_id=layout.id,
+        capacity=len(seats.seats),
+        categories=seats.categories,
+    )
+    daytime, evening = ([films[movie_id] for movie_id in entry[part]] for part in ("daytime", "evening"))
+    return Room(auditorium, layout, theater, entry["opens"], entry["last"], daytime, evening)
+
+
+def plan(room: Room, now: datetime) -> list[Showtime]:
+    """The room's showtimes of the days from today on, at its theater, that still lie far enough ahead."""
+    zone = ZoneInfo(room.theater.time_zone)
+    today = now.astimezone(zone).date()
+    slots = [
+        slot
+        for n in range(DAYS)
+        for slot in plan_day(
+            today + timedelta(days=n),
+            zone,
+            opens=room.opens,
+            last=room.last,
+            daytime=room.daytime,
+            evening=room.evening,
+        )
+    ]
+    return [
+        Showtime.of(
+            f"{room.auditorium.id}-{slot.starts_at:%Y%m%dT%H%MZ}",
+            movie=slot.film,
+            theater=room.theater,
+            auditorium=room.auditorium,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+        )
+        for slot in slots
+        if slot.starts_at >= now + LEAD
+    ]
+
+
+async def load(now: datetime) -> dict[str, int]:
+    """Enter what is missing and say so by events; how many documents of each kind were added."""
+    movies = read_movies()
+    rooms = read_rooms(movies)
+    theaters = list({room.theater.id: room.theater for room in rooms}.values())
+    steps: list[tuple[type[Aggregate], Sequence[Any], Callable[[Any], Awaitable[bool]]]] = [
+        (Movie, movies, store.publish_movie),
+        (Theater, theaters, Theater.add),
+        (SeatLayout, [room.layout for room in rooms], store.publish_layout),
+        (Auditorium, [room.auditorium for room in rooms], Auditorium.add),
+        (Showtime, [showtime for room in rooms for showtime in plan(room, now)], store.schedule),
+    ]
+    added = {kind.__name__.lower(): await _add_missing(kind, wanted, write) for kind, wanted, write in steps}
+    log.info("demo_loaded", **added)
+    return added
+
+
+async def _add_missing(kind: type[A], wanted: Sequence[A], write: Callable[[A], Awaitable[bool]]) -> int:
+    present = await store.ids_of(kind, [each.id for each in wanted])
+    turn = asyncio.Semaphore(WRITES_AT_ONCE)
+
+    async def add(each: A) -> bool:
+        async with turn:
+            return await write(each)
+
+    return sum(await asyncio.gather(*(add(each) for each in wanted if each.id not in present)))

@@ -1,0 +1,25 @@
+"""Load the demo into the database that the settings name, and publish what it causes."""
+
+import asyncio
+
+from chassis import broker, mongo, telemetry
+from chassis.clock import now
+from chassis.outbox import Relay
+
+from catalog import demo, settings, store
+
+
+async def main() -> None:
+    """Load the demo. What the broker has not confirmed in the end is left to the running service's sweeper."""
+    chosen = settings.get()
+    telemetry.configure_logging(chosen.service, chosen.log_level)
+    async with (
+        mongo.connected(chosen, store.DOCUMENTS),
+        broker.connected(chosen) as rabbit,
+        Relay(rabbit.publish, store.DOCUMENTS),
+    ):
+        await demo.load(now())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

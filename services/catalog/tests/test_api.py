@@ -1,0 +1,263 @@
+"""The endpoints on real servers."""
+
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
+
+import pytest
+from catalog import store
+from catalog.store import Movie
+from chassis.clock import now
+from chassis.paging import encode_cursor
+
+pytestmark = pytest.mark.usefixtures("loaded")
+GODFATHER = "/api/movies/the-godfather-1972"
+SHAPES = {
+    "svg", "title", "g", "rect", "circle", "ellipse", "polygon", "path", "text", "clipPath", "linearGradient", "stop",
+}  # fmt: skip
+
+
+async def walk(client, path, **params):
+    items, cursor = [], None
+    while True:
+        answer = await client.get(path, params=params | ({"cursor": cursor} if cursor else {}))
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        items += page["items"]
+        if not (cursor := page["next_cursor"]):
+            return items
+        assert len(page["items"]) == params["limit"]
+
+
+@pytest.mark.parametrize(
+    ("path", "limit", "key"),
+    [
+        ("/api/movies", 5, lambda movie: movie["id"]),
+        ("/api/movies", 24, lambda movie: movie["id"]),
+        ("/api/theaters", 1, lambda theater: theater["name"]),
+        ("/api/showtimes", 17, lambda showtime: (showtime["starts_at"], showtime["id"])),
+    ],
+)
+async def test_paging_walks_over_everything_once(client, path, limit, key):
+    kind = {"/api/movies": Movie, "/api/theaters": store.Theater, "/api/showtimes": store.Showtime}[path]
+    items = await walk(client, path, limit=limit)
+    ids = [item["id"] for item in items]
+    assert len(ids) == len(set(ids)) == await kind.find_all().count()
+    if path != "/api/movies":
+        assert [key(item) for item in items] == sorted(key(item) for item in items)
+
+
+async def test_movies_are_listed_by_title_and_found_by_words_genre_and_showing(client):
+    async def ids(**params):
+        return [
+            movie["id"] for movie in (await client.get("/api/movies", params={"limit": 100} | params)).json()["items"]
+        ]
+
+    assert (await ids())[:3] == ["2001-a-space-odyssey-1968", "alien-1979", "amelie-2001"]
+    assert await ids(q="godf") == ["the-godfather-1972"]
+    assert await ids(q="AMÉL") == ["amelie-2001"], "accents and case do not matter"
+    assert await ids(q="wachow keanu") == ["the-matrix-1999"], "people are found, every word counts"
+    assert await ids(q="千と千尋の") == ["spirited-away-2001"]
+    assert await ids(q=".*") == await ids(), "what has no letters asks for nothing"
+    assert await ids(q="zither") == []
+    assert await ids(genre="film-noir") == ["the-third-man-1949"]
+    assert len(await ids(now_showing=True)) == 24
+    await store.publish_movie(Movie.model_validate(await an_old_film()))
+    try:
+        assert "old" in await ids()
+        assert "old" not in await ids(now_showing=True)
+    finally:
+        await Movie.collection().delete_one({"_id": "old"})
+
+
+async def an_old_film():
+    return {
+        **(await store.get(Movie, "alien-1979") or {}),
+        "_id": "old",
+        "title": "<Old> & “odd”",
+        "showing_until": None,
+        "art": None,
+    }
+
+
+async def test_a_movie_has_its_own_page(client):
+    movie = (await client.get(GODFATHER)).json()
+    assert (movie["title"], movie["year"], movie["directors"]) == ("The Godfather", 1972, ["Francis Ford Coppola"])
+    assert "Al Pacino" in movie["cast"]
+    assert datetime.fromisoformat(movie["showing_until"]) > now()
+    assert not {"version", "outbox", "words", "sort_title"} & set(movie)
+
+
+async def test_pictures_are_svg_and_harmless(client):
+    await store.publish_movie(Movie.model_validate(await an_old_film()))
+    try:
+        for movie in [*(await client.get("/api/movies?limit=100")).json()["items"]]:
+            for url in (movie["poster_url"], movie["backdrop_url"]):
+                picture = await client.get(url)
+                assert picture.headers["content-type"].startswith("image/svg+xml")
+                assert "max-age=86400" in picture.headers["cache-control"]
+                root = ElementTree.fromstring(picture.text)  # noqa: S314 - what we have drawn ourselves
+                assert {element.tag.rpartition("}")[2] for element in root.iter()} <= SHAPES
+                assert movie["title"] in (root.findtext("{http://www.w3.org/2000/svg}title") or "")
+                assert len(picture.content) < 200_000
+            assert picture.content == (await client.get(url)).content, "the same film, the same picture"
+    finally:
+        await Movie.collection().delete_one({"_id": "old"})
+
+
+async def test_answers_can_be_kept_and_asked_for_again(client):
+    first = await client.get(GODFATHER)
+    assert first.headers["cache-control"] == "public, max-age=10"
+    etag = first.headers["etag"]
+    again = await client.get(GODFATHER, headers={"If-None-Match": f'"other", {etag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert (await client.get(GODFATHER, headers={"If-None-Match": '"other"'})).status_code == 200
+    missing = await client.get("/api/movies/none")
+    assert "etag" not in missing.headers
+
+
+async def test_genres_are_listed(client):
+    genres = (await client.get("/api/genres")).json()
+    assert {"code": "science-fiction", "name": "Science fiction"} in genres
+    assert genres == sorted(genres, key=lambda genre: genre["code"])
+
+
+async def test_a_theater_shows_its_rooms_and_a_room_its_seats(client):
+    theaters = (await client.get("/api/theaters")).json()["items"]
+    assert {theater["address"]["city"]: len(theater["auditoriums"]) for theater in theaters} == {
+        "Berlin": 3, "Wien": 2, "London": 2,
+    }  # fmt: skip
+    for theater in theaters:
+        assert theater == (await client.get(f"/api/theaters/{theater['id']}")).json()
+    room = (await client.get("/api/auditoriums/berlin-1")).json()
+    assert room["capacity"] == len(room["layout"]["seats"]) == 430
+    assert room["layout"]["seats"][0] == {
+        "seat_id": "A1", "row": "A", "number": 1, "category": "standard", "x": 8.0, "y": 0.0,
+    }  # fmt: skip
+
+
+async def test_showtimes_are_filtered_by_film_theater_and_time(client):
+    everything = await walk(client, "/api/showtimes", limit=100)
+    midnight = now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=3)
+    chosen = {
+        "movie_id": "wall-e-2008",
+        "theater_id": "kanal-berlin",
+        "from": midnight.isoformat(),
+        "to": (midnight + timedelta(days=2)).isoformat(),
+    }
+    found = await walk(client, "/api/showtimes", limit=2, **chosen)
+    expected = [
+        showtime
+        for showtime in everything
+        if (showtime["movie_id"], showtime["theater_id"]) == ("wall-e-2008", "kanal-berlin")
+        and midnight <= datetime.fromisoformat(showtime["starts_at"]) < midnight + timedelta(days=2)
+    ]
+    assert found == expected != []
+
+
+async def test_a_films_showtimes_of_a_day_are_those_of_the_theaters_own_day(client):
+    day = (now() + timedelta(days=2)).date().isoformat()
+    path = "/api/movies/amelie-2001/showtimes"
+    found = await walk(client, path, limit=50, date=day)
+    assert found
+    for showtime in found:
+        local = datetime.fromisoformat(showtime["starts_at"]).astimezone(ZoneInfo(showtime["time_zone"]))
+        assert local.date().isoformat() == day == showtime["local_date"]
+    in_london = await walk(client, path, limit=50, date=day, theater_id="lantern-london")
+    assert in_london == [showtime for showtime in found if showtime["theater_id"] == "lantern-london"]
+    assert {showtime["movie_id"] for showtime in await walk(client, path, limit=9)} == {"amelie-2001"}
+
+
+async def test_a_showtime_tells_all_its_prices(client):
+    card = (await client.get("/api/showtimes?theater_id=riesenrad-vienna&limit=1")).json()["items"][0]
+    assert "prices" not in card
+    showtime = (await client.get(f"/api/showtimes/{card['id']}")).json()
+    assert {name: showtime[name] for name in card} == card
+    adult = [price["amount"] for price in showtime["prices"] if price["ticket_type"] == "adult"]
+    assert showtime["price_from"]["amount"] in adult
+    assert showtime["price_from"]["currency"] == showtime["currency"] == "EUR"
+
+
+BAD = [
+    ("/api/movies?cursor=!!!", 422, "cursor_invalid"),
+    ("/api/movies?cursor=%ff%00", 422, "cursor_invalid"),
+    ("/api/movies?cursor=" + encode_cursor("title"), 422, "cursor_invalid"),
+    ("/api/movies?cursor=" + encode_cursor("title", 7), 422, "cursor_invalid"),
+    ("/api/movies?cursor=" + encode_cursor("title", "not an id"), 422, "cursor_invalid"),
+    ("/api/movies?cursor=" + encode_cursor("\ud800", "id"), 422, "cursor_invalid"),
+    ("/api/showtimes?cursor=" + encode_cursor("yesterday", "id"), 422, "cursor_invalid"),
+    ("/api/showtimes?cursor=" + encode_cursor("2026-11-21T10:00:00", "id"), 422, "cursor_invalid"),
+    ("/api/showtimes?cursor=" + encode_cursor("9999-12-31T23:59:59-14:00", "id"), 422, "cursor_invalid"),
+    ("/api/movies?cursor=" + "A" * 501, 422, "invalid_request"),
+    ("/api/movies?limit=0", 422, "invalid_request"),
+    ("/api/movies?limit=101", 422, "invalid_request"),
+    ("/api/movies?limit=many", 422, "invalid_request"),
+    ("/api/movies?q=" + "x" * 101, 422, "invalid_request"),
+    ("/api/movies?genre=Film%20Noir", 422, "invalid_request"),
+    ("/api/movies?now_showing=perhaps", 422, "invalid_request"),
+    ("/api/movies/none", 404, "not_found"),
+    ("/api/movies/none/poster.svg", 404, "not_found"),
+    ("/api/movies/none/backdrop.svg", 404, "not_found"),
+    ("/api/movies/none/showtimes", 404, "not_found"),
+    ("/api/movies/%24where", 422, "invalid_request"),
+    ("/api/movies/" + "x" * 65, 422, "invalid_request"),
+    ("/api/movies/alien-1979/showtimes?date=2026-02-30", 422, "invalid_request"),
+    ("/api/movies/alien-1979/showtimes?date=9999-12-31", 422, "invalid_request"),
+    ("/api/movies/alien-1979/showtimes?theater_id=a.b", 422, "invalid_request"),
+    ("/api/theaters/none", 404, "not_found"),
+    ("/api/auditoriums/none", 404, "not_found"),
+    ("/api/showtimes/none", 404, "not_found"),
+    ("/api/showtimes?from=2026-11-21T10:00:00", 422, "invalid_request"),
+    ("/api/showtimes?to=9999-12-31T23:59:59-14:00", 422, "invalid_request"),
+    ("/api/showtimes?movie_id=%00", 422, "invalid_request"),
+    ("/api/nothing", 404, "not_found"),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "code"), BAD)
+async def test_bad_input_gets_a_problem(client, path, status, code):
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_every_question_is_answered_by_an_index_and_with_few_of_them(client):
+    """MongoDB's profiler tells how it found what the endpoints asked for."""
+    database = Movie.collection().database
+    showtime = await store.Showtime.find_all().first_or_none()
+    assert showtime is not None
+    day = (datetime.now(UTC) + timedelta(days=1)).date()
+    after = encode_cursor("b", "b")
+    paths = {
+        "/api/movies": 1,
+        f"/api/movies?cursor={after}&genre=drama&now_showing=true": 1,
+        "/api/movies?q=al&genre=drama": 1,
+        GODFATHER: 1,
+        f"{GODFATHER}/poster.svg": 1,
+        f"{GODFATHER}/showtimes": 2,
+        f"{GODFATHER}/showtimes?date={day}&theater_id=riesenrad-vienna": 2,
+        "/api/genres": 1,
+        "/api/theaters": 2,
+        "/api/theaters/lantern-london": 2,
+        "/api/auditoriums/berlin-1": 2,
+        "/api/showtimes": 1,
+        f"/api/showtimes?theater_id=lantern-london&cursor={encode_cursor(showtime.starts_at.isoformat(), 'x')}": 1,
+        f"/api/showtimes/{showtime.id}": 1,
+    }
+    for path, questions in paths.items():
+        await database.command("profile", 2)
+        answer = await client.get(path)
+        await database.command("profile", 0)
+        asked = [
+            entry
+            async for entry in database["system.profile"].find({"op": {"$in": ["query", "command"]}})
+            if entry["ns"].rpartition(".")[2] in {"movies", "theaters", "auditoriums", "seat_layouts", "showtimes"}
+        ]
+        await database["system.profile"].drop()
+        assert answer.status_code == 200
+        assert len(asked) == questions, path
+        for entry in asked:
+            assert "COLLSCAN" not in entry["planSummary"], (path, entry["planSummary"])
+            assert entry["planSummary"].startswith(("IXSCAN", "IDHACK", "DISTINCT_SCAN", "EXPRESS")), path
+            if "showtimes" in entry["ns"]:
+                assert entry["docsExamined"] <= 21, "no more than the page and one row"

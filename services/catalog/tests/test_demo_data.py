@@ -1,0 +1,154 @@
+"""The demo's films, rooms and week, and that loading them repeats nothing."""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from catalog import demo, store
+from catalog.model import CLEANING, parse_layout
+from chassis.clock import now
+from chassis.testing import until
+from contracts.catalog import MoviePublished, SeatLayoutPublished, ShowtimeScheduled
+
+pytestmark = pytest.mark.usefixtures("client")
+
+
+def rooms():
+    return demo.read_rooms(demo.read_movies())
+
+
+def test_there_are_24_films_of_many_decades_and_genres():
+    movies = demo.read_movies()
+    assert len(movies) == len({movie.id for movie in movies}) == len({movie.title for movie in movies}) == 24
+    assert len({movie.year // 10 for movie in movies}) >= 9
+    assert len({genre for movie in movies for genre in movie.genres}) >= 12
+    assert len({movie.original_language for movie in movies}) >= 6
+    for movie in movies:
+        assert movie.id.endswith(str(movie.year))
+        assert len(movie.cast) >= 5
+        assert len(set(movie.cast)) == len(movie.cast)
+        assert 150 < len(movie.synopsis) < 600
+        assert movie.certificate in {"U", "PG", "12A", "15", "18"}
+    assert len({movie.art and movie.art.motif for movie in movies}) == 24, "no two posters look alike"
+
+
+def test_there_are_three_theaters_with_seven_rooms_from_60_to_430_seats():
+    assert len({room.theater.id for room in rooms()}) == 3
+    assert len({room.theater.address.city for room in rooms()}) == 3
+    assert sorted(room.auditorium.capacity for room in rooms()) == [60, 88, 124, 180, 246, 329, 430]
+    assert {category for room in rooms() for category in room.auditorium.categories} == {
+        "standard", "vip", "recliner", "love_seat", "wheelchair", "companion",
+    }  # fmt: skip
+
+
+def test_each_layout_is_valid_and_nobody_in_a_wheelchair_sits_alone():
+    for room in rooms():
+        seats = {(seat.x, seat.y): seat for seat in parse_layout(room.layout.text).seats}
+        assert len(seats) == room.auditorium.capacity == len({seat.seat_id for seat in room.layout.seats})
+        places = [at for at, seat in seats.items() if seat.category == "wheelchair"]
+        assert places
+        for x, y in places:
+            beside = [seats.get((x - 1, y)), seats.get((x + 1, y))]
+            assert any(seat and seat.category == "companion" for seat in beside), room.auditorium.id
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+def test_whenever_it_is_loaded_seats_can_be_bought_for_a_week_to_come(hour):
+    moment = datetime(2026, 10, 21, hour, 40, tzinfo=UTC)  # a week in which the clocks change
+    week = [showtime for room in rooms() for showtime in demo.plan(room, moment)]
+    assert 180 <= len(week) <= 250
+    assert all(showtime.sales_open_at <= moment < moment + demo.LEAD <= showtime.starts_at for showtime in week)
+    soon = [showtime for showtime in week if showtime.starts_at < moment + timedelta(hours=16)]
+    assert len(soon) >= 7
+    days = {(showtime.auditorium_id, showtime.local_date) for showtime in week}
+    assert len(days) >= 6 * 7
+    assert {showtime.price_from > 0 for showtime in week} == {True}
+
+
+def test_a_week_shows_every_film_without_overlaps_four_or_five_a_day():
+    week = {room.auditorium.id: demo.plan(room, datetime(2026, 11, 22, 3, tzinfo=UTC)) for room in rooms()}
+    assert len({showtime.movie_id for showtimes in week.values() for showtime in showtimes}) == 24
+    for showtimes in week.values():
+        assert set(Counter(showtime.local_date for showtime in showtimes).values()) <= {4, 5, 6}
+        for one, after in pairwise(showtimes):
+            assert one.ends_at + CLEANING <= after.starts_at
+            assert (one.movie_id, one.local_date) != (after.movie_id, after.local_date)
+        for showtime in showtimes:
+            assert showtime.starts_at.astimezone(ZoneInfo(showtime.time_zone)).minute % 15 == 0
+
+
+def test_a_companion_goes_free_and_everybody_else_pays():
+    for room in rooms():
+        prices = demo.plan(room, datetime(2026, 11, 22, 3, tzinfo=UTC))[0].prices
+        free = {(price.category, price.ticket_type) for price in prices if price.amount == 0}
+        assert free == {("companion", "companion")}
+        assert {price.category for price in prices} == set(room.auditorium.categories)
+
+
+async def nothing_waits() -> bool:
+    kinds = [kind.collection().count_documents({"outbox.0": {"$exists": True}}) for kind in store.DOCUMENTS]
+    return sum(await asyncio.gather(*kinds)) == 0
+
+
+async def test_loading_again_adds_nothing_and_each_event_is_said_once(loaded, bus):
+    assert (loaded["movie"], loaded["theater"], loaded["seatlayout"], loaded["auditorium"]) == (24, 3, 7, 7)
+    first = await store.Showtime.find_all().sort("starts_at").first_or_none()
+    assert first is not None
+    moment = first.starts_at - demo.LEAD
+    await demo.load(moment)
+    assert set((await demo.load(moment)).values()) == {0}
+    await until(nothing_waits)
+    layouts, films = {room.layout.id for room in rooms()}, {movie.id for movie in demo.read_movies()}
+    showtimes = {showtime.id for showtime in await store.Showtime.find_all().to_list()}
+    for event, ids in [(MoviePublished, films), (SeatLayoutPublished, layouts), (ShowtimeScheduled, showtimes)]:
+        said = Counter(each.subject for each in bus.envelopes(event) if each.subject in ids)
+        assert said == dict.fromkeys(ids, 1), event.type
+
+
+async def test_an_event_carries_what_selling_takes(loaded, bus):
+    event = await bus.heard(ShowtimeScheduled, lambda e: e.auditorium_id == "london-1")
+    showtime = await store.Showtime.get(event.showtime_id)
+    assert showtime is not None
+    assert event.prices == showtime.prices
+    assert (event.currency, event.time_zone, event.layout_id) == ("GBP", "Europe/London", showtime.layout_id)
+    layout = await bus.heard(SeatLayoutPublished, lambda e: e.layout_id == event.layout_id)
+    assert len(layout.seats) == 329
+    assert {seat.category for seat in layout.seats} == {price.category for price in event.prices}
+
+
+async def test_a_film_is_showing_until_its_last_start(loaded):
+    for movie in await store.Movie.find_all().to_list():
+        last = await store.Showtime.find(store.Showtime.movie_id == movie.id).sort("-starts_at").first_or_none()
+        assert last is not None
+        assert movie.showing_until == last.starts_at
+
+
+async def test_a_taken_slot_is_refused(loaded):
+    showtime = await store.Showtime.find_all().first_or_none()
+    assert showtime is not None
+    assert not await store.schedule(showtime.model_copy(update={"id": "another"}))
+
+
+async def test_the_command_publishes_everything_before_it_ends(service_env, bus):
+    environment = os.environ | {"MONGO_DATABASE": "usher_catalog_command"}
+    before = len(bus.envelopes(ShowtimeScheduled))
+    for run in range(2):
+        began = now()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "catalog.demo", env=environment)
+        assert await process.wait() == 0
+        assert (now() - began).total_seconds() < 20
+        if run == 0:
+            await until(lambda: said_more_than(bus, before))
+    database = store.Movie.collection().database.client["usher_catalog_command"]
+    count = await database.showtimes.count_documents({})
+    assert await database.showtimes.count_documents({"outbox.0": {"$exists": True}}) == 0
+    assert len(bus.envelopes(ShowtimeScheduled)) - before == count
+
+
+async def said_more_than(bus, count) -> bool:
+    return len(bus.envelopes(ShowtimeScheduled)) >= count + 180
