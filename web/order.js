@@ -64,7 +64,9 @@ export class Order {
 
   #show(title, ...content) {
     this.element.classList.toggle("idle", !this.hold && !this.map.chosen.size);
+    this.element.classList.toggle("choosing", !this.hold && this.map.chosen.size > 0);
     this.element.replaceChildren(h("h2", {}, title), ...content.flat().filter(Boolean));
+    if (this.hold) this.element.scrollIntoView({ block: "nearest" });
   }
 
   // ------------------------------------------------------------------ choosing
@@ -111,10 +113,14 @@ export class Order {
     this.map.keep(hold.seats.map((seat) => seat.seat_id));
     const total = h("b", {});
     const rows = hold.seats.map((seat) => this.#ticketRow(seat, () => update()));
-    const update = () => (total.textContent = money(rows.reduce((sum, row) => sum + row.amount(), 0), this.showtime.currency));
-    const button = h("button", { class: "main" }, "To the payment");
+    const button = h("button", { class: "main" });
+    const update = () => {
+      const amount = rows.reduce((sum, row) => sum + row.amount(), 0);
+      total.textContent = money(amount, this.showtime.currency);
+      button.textContent = amount ? "Continue to payment" : "Get the tickets";
+    };
     const form = h("form", { onsubmit: (event) => this.#checkOut(event, rows, button, fault) },
-      h("fieldset", {}, h("legend", {}, "Tickets"), rows.map((row) => row.element)),
+      h("fieldset", {}, h("legend", { class: "unseen" }, "Ticket types"), rows.map((row) => row.element)),
       h("label", {}, "E-mail for the tickets",
         h("input", { name: "email", type: "email", autocomplete: "email", required: true, maxlength: 254, value: session.user?.email })),
       h("p", { class: "total" }, "Total ", total, h("span", { class: "quiet" }, " taxes and fees included")),
@@ -124,7 +130,7 @@ export class Order {
     form.lastElementChild.before(fault);
     update();
     this.countdown.run(hold.expires_at, hold.renewable_until ? () => this.#renew() : null);
-    this.#show("Tickets", this.countdown.element, form);
+    this.#show("Your tickets", this.countdown.element, form);
   }
 
   #ticketRow(seat, onchange) {

@@ -42,7 +42,10 @@ export async function showtimePage(showtimeId) {
     },
   });
   order.followed = (secret) => live.authenticate(secret);
-  const signedInOrOut = () => live.authenticate();
+  const signedInOrOut = () => {
+    live.authenticate();
+    order.refresh();
+  };
   document.addEventListener("usher:session", signedInOrOut);
   const closed = whyClosed(seating);
   await order.start(closed);

@@ -5,10 +5,10 @@ import { qrCode } from "./qr.js";
 
 /** One card per ticket with the code that the door reads. */
 export function ticketCards(tickets, currency) {
-  return h("ul", { class: "tickets" }, tickets.map((ticket) =>
+  return h("ul", { class: "tickets" }, tickets.map(({ seat, ticket_type, amount, qr }) =>
     h("li", {},
-      qrCode(ticket.qr, `QR code of the ticket for seat ${ticket.seat.seat_id}`),
       h("div", {},
-        h("b", {}, `Row ${ticket.seat.row}, seat ${ticket.seat.number}`),
-        h("span", {}, `${capital(words(ticket.ticket_type))}, ${money(ticket.amount, currency)}`)))));
+        h("b", {}, `Row ${seat.row}, seat ${seat.number}`),
+        h("span", {}, `${capital(words(ticket_type))}, ${money(amount, currency)}`)),
+      qrCode(qr, `QR code of the ticket for seat ${seat.seat_id}`))));
 }
