@@ -35,14 +35,15 @@ class House:
         return person
 
     async def seats(self, count: int) -> tuple[str, list[str]]:
-        """A showtime that no other test was given, and some of its free seats of the standard category."""
+        """A showtime that no other test was given, and some of its free seats that anybody may buy."""
         if not self.showtimes:
             page = await self.guest().call("GET", "/api/showtimes", params={"limit": 100})
             self.showtimes = page["items"]
-        showtime_id = self.showtimes[next(self._turn)]["showtime_id"]
+        showtime_id = self.showtimes[next(self._turn)]["id"]
         seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
-        standard = [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["category"] == "standard"]
-        return showtime_id, [seat for seat in standard if seat not in seat_map["taken"]][:count]
+        reserved = {"wheelchair", "companion"}
+        seats = [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["category"] not in reserved]
+        return showtime_id, [seat for seat in seats if seat not in seat_map["taken"]][:count]
 
     async def taken(self, showtime_id: str) -> Json:
         """Seats that are not free, with their state."""

@@ -80,7 +80,7 @@ async def find_showtime(customer: Customer) -> tuple[Json, list[str]]:
     while True:
         page = await customer.call("GET", "/api/showtimes", params={"cursor": cursor} if cursor else {})
         for showtime in page["items"]:
-            free = await customer.free_seats(showtime["showtime_id"])
+            free = await customer.free_seats(showtime["id"])
             if len(free) >= 3:
                 return showtime, free
         if (cursor := page["next_cursor"]) is None:
@@ -117,7 +117,7 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
         notes.append((await customer.log_in(EMAIL, PASSWORD))["user"]["email"])
     with step("find a showtime") as notes:
         showtime, free = await find_showtime(customer)
-        showtime_id = showtime["showtime_id"]
+        showtime_id = showtime["id"]
         notes.append(f"{showtime['movie_title']}, {showtime['starts_at']}, {len(free)} seats free")
 
     trace = Trace()

@@ -18,7 +18,7 @@ async def test_a_customer_buys_two_tickets(house):
     payment = await customer.call("GET", f"/api/payments/{hold['hold_id']}")
     assert (payment["captured"], payment["refunded"]) == (booking["amount"], 0)
     listed = await customer.call("GET", "/api/bookings")
-    assert hold["hold_id"] in [each["booking_id"] for each in listed["items"]]
+    assert hold["hold_id"] in [each["id"] for each in listed["items"]]
     await mailed(house, booking["reference"])
 
 
@@ -39,7 +39,7 @@ async def test_a_guest_buys_with_the_holds_secret_and_nobody_else_sees_it(house)
         for path in (f"/api/bookings/{hold['hold_id']}", f"/api/payments/{hold['hold_id']}"):
             with pytest.raises(Refused) as refused:
                 await someone.call("GET", path)
-            assert refused.value.status == 404
+            assert refused.value.status in {401, 404}
     assert (await staff.call("GET", f"/api/bookings/{hold['hold_id']}"))["state"] == "confirmed"
 
 
@@ -149,7 +149,7 @@ async def test_checking_out_twice_is_one_booking_and_one_charge(house):
     showtime_id, seats = await house.seats(1)
     hold = await guest.hold(showtime_id, seats)
     first, second = await asyncio.gather(*(guest.check_out(hold, "guest@usher.example") for _ in range(2)))
-    assert first["booking_id"] == second["booking_id"]
+    assert first["id"] == second["id"]
     one, two = await asyncio.gather(*(guest.create_intent(hold) for _ in range(2)))
     assert one["client_secret"] == two["client_secret"]
     await asyncio.gather(*(guest.pay(one) for _ in range(2)), return_exceptions=True)

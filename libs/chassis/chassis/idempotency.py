@@ -82,14 +82,16 @@ class Idempotency:
             return
         answered: list[Message] = []
 
-        async def send_and_keep(message: Message) -> None:
+        async def keep(message: Message) -> None:
             answered.append(message)
-            await send(message)
 
         try:
-            await self.app(scope, _given(body, receive), send_and_keep)
+            await self.app(scope, _given(body, receive), keep)
         finally:
+            # Before it is sent: a client that repeats at once gets the answer, not "still running".
             await _remember(keys, record_id, answered, _cipher(key))
+        for message in answered:
+            await send(message)
 
 
 def _cipher(key: str) -> Fernet:

@@ -19,12 +19,12 @@ async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
     """Begin a showtime. Its layout may come later: it is needed only when somebody asks for seats."""
-    await store.schedule(event, current_envelope().version)
+    await store.schedule(event, current_envelope().time)
 
 
 async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
     """Move a showtime."""
-    await _once_known(store.reschedule(event, current_envelope().version))
+    await _once_known(store.reschedule(event, current_envelope().time))
 
 
 async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:

@@ -298,17 +298,19 @@ class TestProgram:
         assert "names a seat twice" in dead.reason
 
     async def test_only_newer_times_count(self, box: Box, bus: Bus, settled: Any):
-        async def moved(hours: int, version: int) -> None:
-            start = now() + timedelta(hours=hours)
+        said_at = now()
+
+        async def moved(hours: int, seconds: int) -> None:
+            start = said_at + timedelta(hours=hours)
             times = {"starts_at": start, "ends_at": start, "sales_close_at": start, "sales_open_at": start}
             event = ShowtimeRescheduled.model_validate({"showtime_id": box.showtime_id} | times)
-            await bus.say(event, version=version)
+            await bus.say(event, time=said_at + timedelta(seconds=seconds))
             await settled()
 
-        await moved(hours=5, version=3)
-        await moved(hours=-1, version=2)
+        await moved(hours=5, seconds=3)
+        await moved(hours=-1, seconds=2)
         assert (await box.hold("A1")).json()["reason"] == "not_open"
-        await moved(hours=-1, version=4)
+        await moved(hours=-1, seconds=4)
         assert (await box.hold("A1")).json()["reason"] == "closed"
 
     async def test_a_cancelled_showtime_lets_all_but_checkouts_go(self, box: Box, bus: Bus, settled: Any):

@@ -39,7 +39,8 @@ WITHOUT_MINOR_UNIT = ("jpy",)
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
-CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing")
+# Stripe lets a payment in `processing` be cancelled "in rare cases"; here in none, so that money can come late.
+CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 CANCELLATION_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
 DESCRIPTIVE_PARAMS = ("description", "receipt_email", "statement_descriptor_suffix", "transfer_group")

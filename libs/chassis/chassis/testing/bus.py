@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import aio_pika
@@ -43,14 +44,19 @@ class Bus:
             self._envelopes.append(to_envelope(message))
             self._arrived.notify_all()
 
-    async def say(self, event: Event, *, version: int = 0, event_id: str | None = None) -> Envelope:
-        """Publish an event as the service would that owns it; the same `event_id` again makes it a repetition."""
+    async def say(
+        self, event: Event, *, version: int = 0, event_id: str | None = None, time: datetime | None = None
+    ) -> Envelope:
+        """Publish an event as the service would that owns it; the same `event_id` again makes it a repetition.
+
+        `time`: when it was recorded, by default now.
+        """
         envelope = Envelope(
             id=event_id or new_id(),
             source=event.source(),
             type=event.type,
             subject=event.subject,
-            time=now(),
+            time=time or now(),
             version=version,
             body=event.model_dump_json(exclude_none=True),
         )

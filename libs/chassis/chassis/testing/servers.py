@@ -16,6 +16,7 @@ import docker
 import pymongo
 from docker.errors import DockerException
 from pymongo.errors import PyMongoError
+from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 START_S = 90.0
@@ -73,6 +74,8 @@ def _has_image(image: str) -> bool:
 
 @contextmanager
 def _container(image: str, port: int, command: str = "") -> Iterator[tuple[str, int]]:
+    # Its reaper is one more image to fetch; these containers are stopped right here.
+    testcontainers_config.ryuk_disabled = True
     container = DockerContainer(image).with_exposed_ports(port)
     if command:
         container = container.with_command(command)

@@ -44,14 +44,14 @@ class SeatLayout(Document):
 class Showtime(Aggregate, Seating):
     """The seats of a showtime that are not free, and what selling them depends on.
 
-    `schedule_version` is catalog's version of the showtime that the times come from: an older one is not news.
+    `timed_at` is when catalog set the times: an older word is not news.
     """
 
     layout_id: str
     auditorium_id: str
     theater_id: str
     starts_at: datetime
-    schedule_version: int = 0
+    timed_at: datetime
 
     class Settings:
         name = "showtimes"

@@ -1,5 +1,7 @@
 """What catalog's events do: layouts, and showtimes that come, move and end."""
 
+from datetime import datetime
+
 from contracts.catalog import SeatLayoutPublished, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import RejectedEvent
 from pymongo.errors import DuplicateKeyError
@@ -20,18 +22,18 @@ async def publish_layout(event: SeatLayoutPublished) -> None:
         return
 
 
-async def schedule(event: ShowtimeScheduled, version: int) -> None:
+async def schedule(event: ShowtimeScheduled, told_at: datetime) -> None:
     """Put a showtime's seats on sale. One that is known already stays as it is."""
     fields = event.model_dump(include=set(Showtime.model_fields))
-    await Showtime.create(Showtime(id=event.showtime_id, schedule_version=version, **fields))
+    await Showtime.add(Showtime(id=event.showtime_id, timed_at=told_at, **fields))
 
 
-async def reschedule(event: ShowtimeRescheduled, version: int) -> None:
+async def reschedule(event: ShowtimeRescheduled, told_at: datetime) -> None:
     """Take over new times, unless they are older than those we have. Raises ShowtimeUnknown."""
     times = event.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
     if not await Showtime.commit(
-        {"_id": event.showtime_id, "schedule_version": {"$lte": version}},
-        {"$set": {**times, "schedule_version": version}},
+        {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
+        {"$set": {**times, "timed_at": told_at}},
         projection={"_id": 1},
     ):
         await read(event.showtime_id)
