@@ -97,11 +97,14 @@ async def nothing_waits() -> bool:
 
 async def test_loading_again_adds_nothing_and_each_event_is_said_once(loaded, bus):
     assert (loaded["movie"], loaded["theater"], loaded["seatlayout"], loaded["auditorium"]) == (24, 3, 7, 7)
-    first = await store.Showtime.find_all().sort("starts_at").first_or_none()
-    assert first is not None
-    moment = first.starts_at - demo.LEAD
-    await demo.load(moment)
-    assert set((await demo.load(moment)).values()) == {0}
+    night = datetime(2027, 3, 25, 1, tzinfo=UTC)  # before a week in which the clocks change
+    assert (await demo.load(night))["showtime"] >= 180
+    for hours in (0, 5, 20):
+        assert set((await demo.load(night + timedelta(hours=hours))).values()) == {0}, "the day's plan is the same"
+    known = {showtime.id for showtime in await store.Showtime.find_all().to_list()}
+    assert 28 <= (await demo.load(night + timedelta(days=1)))["showtime"] <= 42
+    new = [showtime for showtime in await store.Showtime.find_all().to_list() if showtime.id not in known]
+    assert {showtime.local_date for showtime in new} == {"2027-04-01"}, "only the day that has come into sight"
     await until(nothing_waits)
     layouts, films = {room.layout.id for room in rooms()}, {movie.id for movie in demo.read_movies()}
     showtimes = {showtime.id for showtime in await store.Showtime.find_all().to_list()}
