@@ -34,7 +34,9 @@ def decode_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
     if not cursor:
         return None
     try:
-        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        position = json.loads(text)
+        json.dumps(position, ensure_ascii=False).encode()  # JSON can spell lone surrogates that no database takes
     except ValueError as error:
         raise CursorInvalid from error
     if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
