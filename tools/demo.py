@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -49,16 +50,20 @@ class Trace:
         except TimeoutError:
             raise Failure(f"no {kind} {fields} within {SECONDS:.0f} s") from None
 
-    def show(self) -> None:
-        """Print the live messages, one a line."""
+    def show(self, booking: Json) -> None:
+        """Print what the WebSocket told, one message a line, leaving out the hold that only ran the race."""
         for milliseconds, message in self.messages:
-            what = message.get("state") or message.get("seats") or ""
-            print(f"  {DIM}{milliseconds:7.1f} ms{PLAIN}  {message['type']:16} {_brief(what)}")
+            if message.get("booking_id", booking["id"]) == booking["id"] and message["type"] != "authenticated":
+                what = message.get("seats") or [message.get("state", f"version {message.get('version')}")]
+                print(f"  {DIM}{milliseconds:7.1f} ms{PLAIN}  {message['type']:16} {', '.join(what)}")
 
 
-def _brief(what: Any) -> str:
-    text = ", ".join(what) if isinstance(what, list | dict) else str(what)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def show_saga(booking: Json) -> None:
+    """Print the saga as booking went through it: the event, and the state that it led to."""
+    began = datetime.fromisoformat(booking["history"][0]["at"])
+    for passage in booking["history"]:
+        milliseconds = (datetime.fromisoformat(passage["at"]) - began).total_seconds() * 1000
+        print(f"  {DIM}{milliseconds:7.1f} ms{PLAIN}  {passage['event']:28} → {passage['state']}")
 
 
 @contextmanager
@@ -146,8 +151,10 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
             mail = await find_mail(customer.http, mailbox, booking["reference"])
             notes.append(f"“{mail['subject']}”")
 
-    print(f"\n{BOLD}The saga as the client saw it{PLAIN}")
-    trace.show()
+    print(f"\n{BOLD}The saga's events, as booking took them{PLAIN}")
+    show_saga(booking)
+    print(f"\n{BOLD}What the WebSocket told meanwhile{PLAIN}")
+    trace.show(booking)
     for ticket in booking["tickets"]:
         seat = ticket["seat"]
         print(f"\n{BOLD}Row {seat['row']}, seat {seat['number']}{PLAIN}  {ticket['ticket_type']}")
