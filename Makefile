@@ -21,8 +21,13 @@ stop: ## stop a platform that runs from this checkout
 reset: ## empty the local platform's data
 	@$(LAUNCHER) reset
 
-test: setup ## run every test, on servers of its own
-	@$(PYTHON) -m pytest $(ARGS)
+# A run of pytest for each suite: two services in one process would answer each other's events.
+SUITES := libs deploy/local tools $(wildcard services/*) tests
+
+test: setup ## run every test, on servers of its own (one suite: make test SUITES=services/booking)
+	@failed=; for suite in $(SUITES); do \
+	  printf '\n== %s\n' $$suite; $(PYTHON) -m pytest $$suite $(ARGS) || failed="$$failed $$suite"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 check: setup ## lint, formatting, types, who may import what
 	@ruff check .

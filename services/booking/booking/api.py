@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Annotated
 
+from chassis import telemetry
 from chassis.auth import Caller, caller
 from chassis.clock import now
 from chassis.paging import Page, decode_cursor, encode_cursor
@@ -179,6 +180,7 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
         raise model.refuse_checkout(booking)
 
     booking = await store.drive(body.hold_id, choose)
+    telemetry.about(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
     return shown(booking)
 

@@ -1,6 +1,7 @@
 """Time in: deadlines, and partners that stay silent."""
 
 import structlog
+from chassis import telemetry
 from chassis.clock import now
 from chassis.jobs import Job
 from prometheus_client import Counter
@@ -19,7 +20,8 @@ async def pass_deadlines() -> None:
     """Tell each booking whose time has come. One that fails does not keep the others waiting."""
     async for booking_id, state in store.due(now(), BATCH):
         try:
-            after = await store.drive(booking_id, DeadlinePassed())
+            with telemetry.span("deadline", subject=booking_id):
+                after = await store.drive(booking_id, DeadlinePassed())
         except Exception:
             _failures.inc()
             log.exception("deadline_failed", booking_id=booking_id)

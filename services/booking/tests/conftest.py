@@ -20,7 +20,7 @@ from . import examples
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(service_env):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "ARRIVAL_SECONDS", "0.6")

@@ -8,7 +8,7 @@ from chassis.clock import now
 from chassis.testing import Bus, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(service_env) -> AsyncIterator[httpx.AsyncClient]:
     from catalog.main import app  # noqa: PLC0415 - reads the environment that the fixture sets
 
@@ -16,7 +16,7 @@ async def client(service_env) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def loaded(client: httpx.AsyncClient, bus: Bus) -> dict[str, int]:
     """How many documents the loader has added."""
     from catalog import demo  # noqa: PLC0415

@@ -7,7 +7,7 @@ PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(service_env):
     from identity.main import app  # noqa: PLC0415 - the settings read the environment of `service_env`
 

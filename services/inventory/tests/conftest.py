@@ -18,7 +18,7 @@ ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(service_env: None) -> AsyncIterator[httpx.AsyncClient]:
     from inventory.main import app  # noqa: PLC0415 - its settings come from service_env
 
@@ -133,7 +133,7 @@ class Held:
 NewShowtime = Callable[..., Awaitable[Box]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
     """Makes showtimes by the events that catalog would send."""
     layout_id = new_id()

@@ -58,7 +58,7 @@ class Postbox:
         return (await until(found))[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def postbox_server():
     postbox = Postbox()
     await postbox.open()
@@ -75,7 +75,7 @@ async def postbox(postbox_server):
     return postbox_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(service_env, postbox_server):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SMTP_PORT", str(postbox_server.port))

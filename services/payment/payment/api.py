@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import structlog
+from chassis import telemetry
 from chassis.auth import Caller, Principal, caller, require
 from chassis.clock import now
 from chassis.ids import new_id
@@ -118,6 +119,7 @@ async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
 
     Waits up to two seconds for a checkout that is on its way here.
     """
+    telemetry.about(asked.booking_id)
     payment = await eventually(lambda: _identified(asked.booking_id))
     if payment is None or not _owns(who, payment):
         raise PaymentUnknown

@@ -5,6 +5,7 @@ happens sooner or later; then Stripe is asked; then what Stripe says is written 
 """
 
 import structlog
+from chassis import telemetry
 from chassis.clock import now
 from prometheus_client import Counter, Histogram
 
@@ -126,7 +127,8 @@ async def _settle_refund(payment: Payment, refund_id: str) -> None:
 async def work_off(event: WebhookEvent) -> None:
     """Give a stored webhook event its effect. What goes wrong is noted, and the event comes up again."""
     try:
-        outcome = await _effect(event)
+        with telemetry.span(f"work off {event.type}"):
+            outcome = await _effect(event)
     except Exception as error:
         provider_is_away = isinstance(error, ProviderUnavailable)
         park = event.tries >= PARK_AFTER_TRIES and not provider_is_away
@@ -150,11 +152,13 @@ async def _effect(event: WebhookEvent) -> str:
     if seen is None:
         return "ignored"
     if isinstance(seen, IntentSeen):
+        telemetry.about(seen.booking_id or "")
         await learn(seen.booking_id or "", seen)
         return "applied"
     payment = await store.by_intent(seen.intent_id)
     if payment is None:
         return "foreign"
+    telemetry.about(payment.id)
     if not payment.captured:
         # A refund's event overtook that of the payment itself.
         await learn(payment.id, (await stripe.retrieve_intent(seen.intent_id)).intent)

@@ -65,7 +65,7 @@ def sandbox_url(webhook_port: int) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """The sandbox as an HTTP client sees it, with the secret key."""
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -81,7 +81,7 @@ async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(
     service_env: None, sandbox_url: str, at_stripe: httpx.AsyncClient, webhook_port: int
 ) -> AsyncIterator[httpx.AsyncClient]:

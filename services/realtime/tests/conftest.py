@@ -40,7 +40,7 @@ async def instance(**environment: str) -> AsyncIterator[str]:
         await process.wait()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def server(service_env) -> AsyncIterator[str]:
     async with instance(REFRESH_SECONDS="0.5") as address:
         yield address
