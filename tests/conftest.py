@@ -1,73 +1,14 @@
 """A whole platform of its own for the tests that need more than one service."""
 
-import itertools
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from customer import Customer, Json
+from house import House
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
 
-PASSWORD = "popcorn-and-a-movie"
 HASTY = {"HOLD_SECONDS": "4", "PAYMENT_SECONDS": "4", "PIN_GRACE_SECONDS": "2"}
-
-
-@dataclass
-class House:
-    """A running platform as a test sees it: people at its gateway, its sandbox's faults, its mailbox."""
-
-    platform: Platform
-    http: httpx.AsyncClient
-    showtimes: list[Json] = field(default_factory=list)
-    _turn: Iterator[int] = field(default_factory=itertools.count)
-
-    def guest(self) -> Customer:
-        """Somebody without an account."""
-        return Customer(self.platform.url, self.http)
-
-    async def person(self, name: str = "customer") -> Customer:
-        """One of the demo's people, signed in: customer, staff, admin."""
-        person = self.guest()
-        await person.log_in(f"{name}@usher.example", PASSWORD)
-        return person
-
-    async def seats(self, count: int) -> tuple[str, list[str]]:
-        """A showtime that no other test was given, and some of its free seats that anybody may buy."""
-        if not self.showtimes:
-            page = await self.guest().call("GET", "/api/showtimes", params={"limit": 100})
-            self.showtimes = page["items"]
-        showtime_id = self.showtimes[next(self._turn)]["id"]
-        seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
-        reserved = {"wheelchair", "companion"}
-        seats = [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["category"] not in reserved]
-        return showtime_id, [seat for seat in seats if seat not in seat_map["taken"]][:count]
-
-    async def taken(self, showtime_id: str) -> Json:
-        """Seats that are not free, with their state."""
-        return (await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats"))["taken"]
-
-    async def stripe(self, method: str, path: str, **request: Any) -> Any:
-        """A call to the sandbox's control API or, with its secret key, to its Stripe API."""
-        sandbox, key = self.platform.env["STRIPE_SANDBOX_URL"], self.platform.env["STRIPE_SECRET_KEY"]
-        answer = await self.http.request(
-            method, f"{sandbox}{path}", headers={"Authorization": f"Bearer {key}"}, **request
-        )
-        answer.raise_for_status()
-        return answer.json()
-
-    async def fault(self, kind: str, booking_id: str, **fields: Any) -> None:
-        """Let something go wrong at Stripe for one booking."""
-        await self.stripe(
-            "POST", "/_sandbox/faults", json={"kind": kind, "metadata": {"booking_id": booking_id}} | fields
-        )
-
-    async def mails(self, reference: str) -> list[Json]:
-        """The mails that tell of a booking."""
-        mails = (await self.http.get(f"{self.platform.env['MAILBOX_URL']}/email")).json()
-        return [mail for mail in mails if reference in mail["subject"] + mail.get("text", "")]
 
 
 @pytest.fixture(scope="session")

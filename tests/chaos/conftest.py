@@ -1,0 +1,34 @@
+"""A platform for each module that breaks things, and what every such test ends with."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from facts import Facts
+from house import House
+from invariants import at_rest, violations
+from launcher.platform import Platform
+from launcher.settings import NO_LIMITS
+
+from .crowd import Crowd
+
+# Deadlines that pass within a test; SMTP_SECONDS also bounds how long a killed sender's mail waits for another one.
+IMPATIENT = {"HOLD_SECONDS": "8", "PAYMENT_SECONDS": "8", "PIN_GRACE_SECONDS": "4", "SMTP_SECONDS": "1"}
+
+
+@pytest.fixture(scope="module")
+async def arena() -> AsyncIterator[House]:
+    """A platform with demo data that a module may break."""
+    async with (
+        Platform(demo=True, environment=NO_LIMITS | IMPATIENT) as platform,
+        httpx.AsyncClient(timeout=30) as http,
+    ):
+        yield House(platform, http)
+
+
+async def stands(arena: House, crowd: Crowd, seconds: float = 60) -> Facts:
+    """The platform comes to rest, all invariants hold and everybody got what they were told."""
+    now = await at_rest(arena.platform.env, seconds)
+    assert violations(now) == []
+    assert crowd.broken_promises(now) == []
+    return now

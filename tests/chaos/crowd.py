@@ -1,0 +1,130 @@
+"""A crowd that keeps buying tickets whatever happens, and remembers what it was told."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+from customer import Customer, Json, Refused
+from facts import Facts
+from house import House
+
+FINAL = {409, 410, 402, 422}
+"""Answers that a customer takes for an answer; everything else is asked again."""
+PAUSE_S, PATIENCE_S = 0.2, 20.0
+PURSE = 4
+
+
+class GaveUp(Exception):
+    """Nobody answered for too long."""
+
+
+@dataclass
+class Purchase:
+    """One try, from the hold on. `told` are the steps that were answered 2xx, `paid` what Stripe said."""
+
+    hold: Json
+    told: list[str] = field(default_factory=list)
+    paid: bool = False
+
+    def broken_promise(self, now: Facts) -> str | None:
+        """What the customer was told and did not get."""
+        booking = now.bookings.get(self.hold["hold_id"])
+        if booking is None:
+            return f"hold {self.hold['hold_id']} was answered and led to no booking"
+        state = booking["state"]
+        if self.paid and state not in {"confirmed", "refunded"}:
+            return f"booking {booking['_id']} was paid and ended {state}"
+        if not self.paid and state not in {"expired", "cancelled"}:
+            return f"booking {booking['_id']} was not paid and ended {state}"
+        if "checked_out" in self.told and not booking["reference"]:
+            return f"booking {booking['_id']} was checked out and forgot it"
+        return None
+
+
+class Crowd:
+    """`clients` people who buy one or two random seats, one after another; some change their mind on the way.
+
+    Within the block they are at it; leaving it, each finishes what it has begun.
+    """
+
+    def __init__(self, house: House, *, clients: int = 4, showtimes: int = 3, seed: int = 7) -> None:
+        self.house, self.purchases = house, list[Purchase]()
+        self.failures: Counter[str] = Counter()
+        self._clients, self._showtimes = clients, showtimes
+        self._dice = random.Random(seed)  # noqa: S311 - a dice, not a secret
+        self._halls: list[tuple[str, list[str]]] = []
+        self._leaving = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._halls = [await self.house.seats(200) for _ in range(self._showtimes)]
+        self._people = [asyncio.create_task(self._come_and_go()) for _ in range(self._clients)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leaving.set()
+        await asyncio.gather(*self._people)
+
+    @property
+    def paid(self) -> list[Purchase]:
+        """The purchases that Stripe has told their customers were paid."""
+        return [purchase for purchase in self.purchases if purchase.paid]
+
+    async def grows(self, count: int, seconds: float = 30) -> None:
+        """Wait until `count` more purchases were paid. Raises TimeoutError."""
+        wanted = len(self.paid) + count
+        async with asyncio.timeout(seconds):
+            while len(self.paid) < wanted:
+                await asyncio.sleep(0.05)
+
+    def broken_promises(self, now: Facts) -> list[str]:
+        """Everything that somebody was told and did not get."""
+        return [broken for purchase in self.purchases if (broken := purchase.broken_promise(now))]
+
+    async def _come_and_go(self) -> None:
+        while not self._leaving.is_set():
+            with suppress(Refused, GaveUp):
+                await self._buy(self.house.guest())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._dice.uniform(0, PAUSE_S)):
+                    await self._leaving.wait()
+
+    async def _buy(self, guest: Customer) -> None:
+        showtime_id, seats = self._dice.choice(self._halls)
+        wanted = self._dice.sample(seats, self._dice.randint(1, 2))
+        # A hold whose answer was lost lapses unseen, so this one is not asked for again under the same key.
+        purchase = Purchase(await guest.hold(showtime_id, wanted))
+        self.purchases.append(purchase)
+        mind = self._dice.random()
+        if mind < 0.1:
+            return
+        await self._insist(lambda: guest.check_out(purchase.hold, "crowd@usher.example"))
+        purchase.told.append("checked_out")
+        if mind < 0.2:
+            await self._insist(lambda: guest.cancel(purchase.hold))
+            return
+        intent = await self._insist(lambda: guest.create_intent(purchase.hold))
+        if mind < 0.3:
+            with suppress(Refused):
+                await guest.pay(intent, "pm_card_chargeDeclined")
+        purchase.paid = (await self._insist(lambda: guest.pay(intent)))["status"] == "succeeded"
+
+    async def _insist(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask until there is an answer. Raises Refused for one that is final, GaveUp."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_S
+        while loop.time() < deadline:
+            try:
+                return await ask()
+            except Refused as refused:
+                if refused.status in FINAL:
+                    raise
+                self.failures[f"{refused.status} {refused.problem.get('code')}"] += 1
+            except httpx.TransportError as error:
+                self.failures[type(error).__name__] += 1
+            await asyncio.sleep(PAUSE_S)
+        raise GaveUp

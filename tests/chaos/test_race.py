@@ -1,0 +1,81 @@
+"""Two hundred people want the same forty seats: with inventory's guards, and then without them."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from customer import Json, Refused
+from house import House
+from invariants import at_rest, violations
+
+CLIENTS, SEATS = 200, 40
+
+
+async def race(house: House) -> tuple[list[Json], list[Refused], list[str]]:
+    """Everybody tries for one seat at the same time; whoever holds one pays. The holds, the refusals, the seats."""
+    showtime_id, seats = await house.seats(SEATS)
+    dice = random.Random(7)  # noqa: S311 - a dice, not a secret
+    wanted = [*seats, *(dice.choice(seats) for _ in range(CLIENTS - SEATS))]
+    dice.shuffle(wanted)
+    begin = asyncio.Event()
+
+    async def one(seat: str) -> Json | Refused:
+        guest = house.guest()
+        await begin.wait()
+        try:
+            hold = await guest.hold(showtime_id, [seat])
+        except Refused as refused:
+            return refused
+        await guest.check_out(hold, "racer@usher.example")
+        await guest.pay(await guest.create_intent(hold))
+        await guest.settled(hold, "confirmed", "refunded", seconds=60)
+        return hold
+
+    running = [asyncio.create_task(one(seat)) for seat in wanted]
+    begin.set()
+    answers = await asyncio.gather(*running)
+    holds = [answer for answer in answers if not isinstance(answer, Refused)]
+    return holds, [answer for answer in answers if isinstance(answer, Refused)], seats
+
+
+async def test_two_hundred_people_and_forty_seats(arena):
+    holds, refusals, seats = await race(arena)
+    sold = Counter(seat["seat_id"] for hold in holds for seat in hold["seats"])
+    assert sold == dict.fromkeys(seats, 1)
+    assert len(refusals) == CLIENTS - SEATS
+    for refusal in refusals:
+        assert (refusal.status, refusal.problem["code"]) == (409, "seats_taken")
+        assert set(refusal.problem["seats"]) <= set(seats)
+    now = await at_rest(arena.platform.env)
+    assert violations(now) == []
+    assert all(now.bookings[hold["hold_id"]]["state"] == "confirmed" for hold in holds)
+
+
+@asynccontextmanager
+async def without_guards(house: House) -> AsyncIterator[None]:
+    """Another inventory in the place of the platform's own."""
+    env = house.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = ("uvicorn", "unguarded:app", "--port", env["INVENTORY_PORT"])
+    house.platform.kill("inventory")
+    with house.platform.log("unguarded").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
+    try:
+        await asyncio.to_thread(house.platform.wait_ready, "inventory")
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+        await asyncio.to_thread(house.platform.start, "inventory")
+
+
+async def test_without_the_guards_the_same_race_sells_seats_twice(arena):
+    async with without_guards(arena):
+        holds, _, _ = await race(arena)
+        now = await at_rest(arena.platform.env)
+    assert len(holds) > SEATS
+    found = violations(now)
+    assert any(violation.rule == "seats" and "was sold" in violation.text for violation in found), found
+    print(len(holds), "holds;", found[0], "and", len(found) - 1, "more")

@@ -1,0 +1,259 @@
+"""What must hold on a platform at rest, whatever crashed, repeated, reordered or came late.
+
+`python tests/invariants.py` looks at the platform that `make run` has started and prints each violation; it may be
+busy, so what is merely under way counts for nothing. Tests wait until theirs is at rest: then nothing is under way.
+"""
+
+import asyncio
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from itertools import chain
+from typing import NamedTuple
+
+import facts
+import httpx
+from aio_pika.exceptions import AMQPException
+from contracts import topology
+from facts import Document, Facts
+from launcher.ports import configured_ports
+from launcher.settings import RUNTIME, given_settings, platform_environment
+from pymongo.errors import PyMongoError
+
+UNSETTLED = {"held", "awaiting_payment", "closing", "confirming", "refunding"}
+OVERDUE = timedelta(seconds=20)
+"""How late a timer, an outbox or a webhook may be before that is a fault: longer than a job's lease."""
+DEAD = {topology.dead_letter_queue_name(service) for service in topology.HEARS}
+
+
+class Violation(NamedTuple):
+    """`rule` is the row of the table: seats, money, no loss, once, progress."""
+
+    rule: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text}"
+
+
+def violations(now: Facts) -> list[Violation]:
+    """Everything that is wrong, in the order of the table. What is under way and not overdue is not wrong."""
+    rules = {"seats": _seats, "money": _money, "no loss": _no_loss, "once": _once, "progress": _progress}
+    return [Violation(rule, text) for rule, check in rules.items() for text in check(now)]
+
+
+def unrest(now: Facts) -> list[str]:
+    """What is still under way."""
+    return [
+        *(f"booking {each['_id']} is {each['state']}" for each in now.bookings.values() if each["state"] in UNSETTLED),
+        *(f"hold {hold['id']} is live" for each in now.showtimes.values() for hold in each["holds"]),
+        *(f"outbox of {place}: {len(entries)}" for place, entries in now.unsent.items()),
+        *(f"{name}: {count} messages" for name, count in now.queues.items() if count and name not in DEAD),
+        *(f"webhook {each['_id']}" for each in now.webhooks.values() if each["next_try_at"]),
+        *(f"payment {each['_id']} is refunding" for each in now.payments.values() if each["refunding"]),
+        *(f"mail {each['key']} is {each['state']}" for each in now.messages.values() if each.get("due_at")),
+        *([f"{now.in_hand} events in hand"] if now.in_hand else []),
+    ]
+
+
+async def at_rest(env: Mapping[str, str], seconds: float = 60) -> Facts:
+    """The facts once nothing has been under way for a moment. Raises AssertionError that says what still is."""
+    deadline, was_quiet, moving = asyncio.get_running_loop().time() + seconds, False, ["nothing could be read"]
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            now = await facts.read(env)
+        except (PyMongoError, AMQPException, OSError, httpx.HTTPError) as error:  # it may be starting again
+            was_quiet, moving = False, [repr(error)]
+        else:
+            moving = unrest(now)
+            if was_quiet and not moving:
+                return now
+            was_quiet = not moving
+        await asyncio.sleep(0.3)
+    raise AssertionError("not at rest:\n" + "\n".join(moving))
+
+
+# ---- seats
+
+
+def _entitled(now: Facts) -> list[Document]:
+    """Bookings whose tickets let somebody in."""
+    return [booking for booking in now.bookings.values() if booking["state"] == "confirmed"]
+
+
+def _seats(now: Facts) -> Iterator[str]:
+    for showtime in now.showtimes.values():
+        yield from _holds_and_seats(now, showtime)
+        yield from _sales(now, showtime)
+        yield from _live_map(now, showtime)
+    owners: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for booking in _entitled(now):
+        seats = [ticket["seat"]["seat_id"] for ticket in booking["tickets"]]
+        if sorted(seats) != sorted(seat["seat_id"] for seat in booking["seats"]):
+            yield f"booking {booking['_id']} has tickets for {seats}, not for its seats"
+        for seat in seats:
+            owners[booking["showtime_id"], seat].append(booking["_id"])
+            taken = now.showtimes[booking["showtime_id"]]["taken"].get(seat, {})
+            if (taken.get("by"), taken.get("state")) != (booking["_id"], "sold"):
+                yield f"booking {booking['_id']} has a ticket for {seat}, which inventory has not sold to it"
+    for (showtime_id, seat), sold_to in owners.items():
+        if len(sold_to) > 1:
+            yield f"showtime {showtime_id}: {seat} was sold {len(sold_to)} times, to {', '.join(sold_to)}"
+
+
+def _holds_and_seats(now: Facts, showtime: Document) -> Iterator[str]:
+    """A hold has all of its seats or none; a held seat has one hold."""
+    taken, held = showtime["taken"], Counter(seat for hold in showtime["holds"] for seat in hold["seats"])
+    for hold in showtime["holds"]:
+        own = [seat for seat in hold["seats"] if taken.get(seat, {}).get("by") == hold["id"]]
+        if hold["expires_at"] > now.at and own != hold["seats"]:
+            yield f"hold {hold['id']} of {hold['seats']} has only {own}"
+    for seat, entry in taken.items():
+        if entry["state"] == "held" and entry["until"] > now.at and held[seat] != 1:
+            yield f"showtime {showtime['_id']}: {seat} is held by {entry['by']} and stands in {held[seat]} holds"
+        owners = {block["id"] for block in showtime["blocks"] if seat in block["seats"]}
+        if entry["state"] == "blocked" and owners != {entry["by"]}:
+            yield f"showtime {showtime['_id']}: {seat} is blocked without its block"
+
+
+def _sales(now: Facts, showtime: Document) -> Iterator[str]:
+    """What inventory has sold, booking has confirmed or is about to."""
+    may_have_seats = {"confirmed", "confirming", "refunding"}
+    for seat, entry in showtime["taken"].items():
+        booking = now.bookings.get(entry["by"], {})
+        if entry["state"] == "sold" and booking.get("state") not in may_have_seats:
+            yield f"showtime {showtime['_id']}: {seat} is sold to {entry['by']}, which is {booking.get('state')}"
+        if entry["state"] == "held" and booking.get("state") == "confirmed":
+            yield f"showtime {showtime['_id']}: {seat} is only held for the confirmed booking {entry['by']}"
+
+
+def _live_map(now: Facts, showtime: Document) -> Iterator[str]:
+    """The live seat map shows what inventory has sold, once it has heard everything."""
+    if unrest(now):
+        return
+    claims = now.shown.get(showtime["_id"], {}).get("claims", {})
+    shown = {
+        seat
+        for claim in claims.values()
+        if "sold" in claim and claim.get("released", [0, 0]) <= [1, claim["sold"][0]]
+        for seat in claim["sold"][1]
+    }
+    sold = {seat for seat, entry in showtime["taken"].items() if entry["state"] == "sold"}
+    if shown != sold:
+        yield f"showtime {showtime['_id']}: the live map errs in {sorted(shown ^ sold)}"
+
+
+# ---- money
+
+
+def _money(now: Facts) -> Iterator[str]:
+    for booking_id, booking in now.bookings.items():
+        payment = now.payments.get(booking_id)
+        kept = payment["captured"] - payment["refunded"] if payment else 0
+        if booking["state"] not in UNSETTLED and kept != (price := _price(booking, payment)):
+            yield f"booking {booking_id} ({booking['state']}): {kept} was kept, its tickets cost {price}"
+    for payment in now.payments.values():
+        yield from _account(now, payment)
+    for intent in now.intents.values():
+        payment = now.payments.get(intent["metadata"].get("booking_id", ""))
+        if intent["amount_received"] and (payment is None or payment["intent_id"] != intent["id"]):
+            yield f"Stripe took {intent['amount_received']} with {intent['id']}, which no payment knows"
+
+
+def _price(booking: Document, payment: Document | None) -> int:
+    """What the booking's tickets cost, less what staff or Stripe gave back by hand for tickets that still let in."""
+    if booking["state"] != "confirmed":
+        return 0
+    gifts = [r for r in payment["refunds"].values() if r["asked_by"] != "booking"] if payment else []
+    given = sum(refund["amount"] for refund in gifts if refund["state"] == "succeeded")
+    return sum(ticket["amount"] for ticket in booking["tickets"]) - given
+
+
+def _account(now: Facts, payment: Document) -> Iterator[str]:
+    """The account agrees with its ledger and with Stripe."""
+    sums = Counter[str]()
+    for line in payment["ledger"]:
+        sums[line["kind"]] += line["amount"]
+    ours = payment["captured"], payment["refunded"]
+    if ours != (sums["captured"], sums["refunded"] - sums["refund_failed"]):
+        yield f"payment {payment['_id']}: captured and refunded are {ours}, its ledger says {dict(sums)}"
+    if payment["refunded"] + payment["refunding"] > payment["captured"]:
+        yield f"payment {payment['_id']}: more goes back than came in"
+    if payment["refunding"]:
+        return
+    intent = now.intents.get(payment["intent_id"] or "", {"amount_received": 0})
+    refunds = [each for each in now.refunds.values() if each["payment_intent"] == payment["intent_id"]]
+    at_stripe = intent["amount_received"], sum(each["amount"] for each in refunds if each["status"] == "succeeded")
+    if ours != at_stripe and not (payment["state"] == "intent_created" and payment["next_check_at"]):
+        yield f"payment {payment['_id']}: captured and refunded are {ours}, at Stripe {at_stripe}"
+
+
+# ---- no loss, once, progress
+
+
+def _no_loss(now: Facts) -> Iterator[str]:
+    for place, entries in now.unsent.items():
+        late = [entry["type"] for entry in entries if entry["time"] < now.at - OVERDUE]
+        if late:
+            yield f"outbox of {place}: {', '.join(late)} not sent"
+    for webhook in now.webhooks.values():
+        if webhook["outcome"] is None and webhook["received_at"] < now.at - OVERDUE:
+            yield f"webhook {webhook['_id']} ({webhook['type']}) not worked off: {webhook['last_error']}"
+    for name, count in now.queues.items():
+        if count and name in DEAD:
+            yield f"{name}: {count} dead letters"
+
+
+def _once(now: Facts) -> Iterator[str]:
+    lines = chain.from_iterable(payment["ledger"] for payment in now.payments.values())
+    for entry_id, count in Counter(line["entry_id"] for line in lines).items():
+        if count > 1:
+            yield f"ledger entry {entry_id} was written {count} times"
+    charged = Counter(i["metadata"].get("booking_id") for i in now.intents.values() if i["amount_received"])
+    for booking_id, count in charged.items():
+        if count > 1:
+            yield f"booking {booking_id} was charged {count} times"
+    written = Counter(message["event_booking"] for message in _confirmations(now))
+    for booking in _entitled(now):
+        mails, letters = written[booking["_id"]], now.mails.get(booking["reference"], set())
+        pending = any(message["due_at"] for message in _confirmations(now, booking["_id"]))
+        if mails != 1 or (len(letters) != 1 and not pending):
+            yield f"booking {booking['_id']} is confirmed by {mails} messages and {len(letters)} mails"
+
+
+def _confirmations(now: Facts, booking_id: str | None = None) -> Iterator[Document]:
+    for message in now.messages.values():
+        subject = message["key"].removeprefix("confirmation.")
+        if message["kind"] == "confirmation" and booking_id in (None, subject):
+            yield {"event_booking": subject, "due_at": message.get("due_at")}
+
+
+def _progress(now: Facts) -> Iterator[str]:
+    for booking in now.bookings.values():
+        due_at = booking["due_at"]
+        if booking["state"] in UNSETTLED and (due_at is None or due_at < now.at - OVERDUE):
+            yield f"booking {booking['_id']} is stuck in {booking['state']}"
+    for showtime in now.showtimes.values():
+        for hold in showtime["holds"]:
+            if hold["expires_at"] < now.at - OVERDUE:
+                yield f"hold {hold['id']} lapsed at {hold['expires_at']:%X} and was not let go"
+    for message in now.messages.values():
+        if message["state"] == "failed":
+            yield f"mail {message['key']} failed: {message['reason']}"
+
+
+def main() -> int:
+    """Look at the platform of `make run`; returns the exit status."""
+    given = given_settings()
+    env = platform_environment(configured_ports(given), RUNTIME / "data", given)
+    now = asyncio.run(facts.read(env))
+    found = violations(now)
+    print(*found, sep="\n" if found else "")
+    totals = f"{len(now.bookings)} bookings, {len(now.payments)} payments, {len(now.intents)} intents at Stripe"
+    print(f"{len(found)} violations; {totals}; {len(unrest(now))} things under way", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
