@@ -14,6 +14,8 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 
 PAUSE_SECONDS = 0.1
+SPAN = b'{"name": "'
+"""How a span begins that OTEL_TRACES_EXPORTER=console writes among the log lines: for `make trace`, not to read."""
 
 
 @contextmanager
@@ -43,5 +45,7 @@ def _follow(files: dict[str, IO[bytes]], over: threading.Event) -> None:
         for name, file in files.items():
             *lines, rest[name] = (rest[name] + file.read()).split(b"\n")
             for line in lines:
+                if line.startswith(SPAN):
+                    continue
                 now = datetime.datetime.now().astimezone()
                 printer.write(Message("line", line, now, name, colours[name]))

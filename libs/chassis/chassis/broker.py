@@ -15,7 +15,10 @@ import structlog
 from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel, AbstractRobustConnection
 from contracts import topology
 from contracts.envelope import Envelope
+from opentelemetry.trace import SpanKind
 
+from chassis import telemetry
+from chassis.context import traceparent
 from chassis.settings import ServiceSettings
 from chassis.wire import to_message
 
@@ -39,8 +42,13 @@ class Broker:
 
         An event that somebody hears is `mandatory`: raises PublishError when no queue took it.
         """
-        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-            await self.exchange.publish(to_message(envelope), envelope.type, mandatory=topology.is_heard(envelope.type))
+        kind, parent = envelope.type, envelope.traceparent
+        with telemetry.span(f"publish {kind}", SpanKind.PRODUCER, subject=envelope.subject, parent=parent):
+            message = to_message(envelope)
+            if here := traceparent():
+                message.headers["traceparent"] = here
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                await self.exchange.publish(message, kind, mandatory=topology.is_heard(kind))
 
     async def retry_later(self, message: AbstractMessage, queue: str, tier: int) -> None:
         """Put a message into a retry tier, from where it comes back to `queue`."""

@@ -10,10 +10,10 @@ from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis import telemetry
 from chassis.context import correlation_id
 from chassis.ids import new_id
 from chassis.problems import InternalError, TooLarge, response
-from chassis.telemetry import tracer
 
 log = structlog.get_logger()
 HEADER = "X-Correlation-Id"
@@ -61,7 +61,7 @@ class Edge:
                 MutableHeaders(scope=message)[HEADER] = current
             await send(message)
 
-        with tracer.start_as_current_span(scope["method"], kind=SpanKind.SERVER) as span:
+        with telemetry.span(scope["method"], SpanKind.SERVER) as span:
             try:
                 if self._declared_length(headers) > self.max_body_bytes:
                     await response(TooLarge())(scope, receive, send_with_id)

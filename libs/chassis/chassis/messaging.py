@@ -19,10 +19,10 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
 
+from chassis import telemetry
 from chassis.broker import RETRY_TIERS_S, Broker
 from chassis.context import correlation_id
 from chassis.ids import new_id
-from chassis.telemetry import tracer
 from chassis.wire import ATTEMPT, REASON, again, to_envelope
 
 log = structlog.get_logger()
@@ -69,16 +69,17 @@ async def react(envelope: Envelope, event: Event, reactions: Reactions) -> None:
     """Run the reaction with the event's correlation id and trace around it."""
     correlation_id.set(envelope.correlation_id)
     _envelope.set(envelope)
-    trace = context.attach(propagate.extract({"traceparent": envelope.traceparent}))
+    parent = envelope.traceparent
+    trace = context.attach(propagate.extract({"traceparent": parent})) if parent else None
     try:
-        attributes = {"messaging.message.id": envelope.id, "usher.subject": envelope.subject}
         with (
             _seconds.labels(envelope.type).time(),
-            tracer.start_as_current_span(envelope.type, kind=SpanKind.CONSUMER, attributes=attributes),
+            telemetry.span(envelope.type, SpanKind.CONSUMER, subject=envelope.subject),
         ):
             await reactions[type(event)](event)
     finally:
-        context.detach(trace)
+        if trace is not None:
+            context.detach(trace)
 
 
 class Consumer:

@@ -11,6 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
+from chassis import telemetry
 from chassis.outbox import OUTBOX_INDEX, Aggregate
 from chassis.settings import ServiceSettings
 
@@ -31,6 +32,7 @@ async def connected(settings: ServiceSettings, documents: Sequence[type[Document
         serverSelectionTimeoutMS=5000,
         w="majority",
         journal=True,
+        event_listeners=telemetry.database_listeners(),
     )
     try:
         await _wait_until_writable(client)

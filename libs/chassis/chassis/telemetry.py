@@ -3,17 +3,31 @@
 import logging
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+)
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from chassis.context import correlation_id
 
-tracer = trace.get_tracer("usher")
+SUBJECT = "usher.subject"
+"""The span attribute with the id of the thing that a span is about."""
+CLIENT = SpanKind.CLIENT
+"""The kind of a span around a call to somebody else's server."""
+_tracer = trace.get_tracer("usher")
+_no_span: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
+_is_tracing = False
 
 
 def configure_logging(service: str, level: str) -> None:
@@ -78,7 +92,66 @@ def configure_tracing(service: str) -> TracerProvider | None:
     exporter = _exporter()
     if exporter is None:
         return None
+    # Somebody watches the console: each span is written as it ends.
+    processor = SimpleSpanProcessor if isinstance(exporter, ConsoleSpanExporter) else BatchSpanProcessor
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"usher-{service}"}))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(processor(exporter))
     trace.set_tracer_provider(provider)
+    global _is_tracing  # noqa: PLW0603 - the SDK's provider, too, is set once for the whole process
+    _is_tracing = True
     return provider
+
+
+def span(
+    name: str, kind: SpanKind = SpanKind.INTERNAL, *, subject: str = "", parent: str = ""
+) -> AbstractContextManager[Span]:
+    """A span around a block while tracing is on, nothing while it is off.
+
+    `subject`: the id of what it is about. `parent`: the W3C traceparent that it continues, else the current span.
+    """
+    if not _is_tracing:
+        return _no_span
+    context = propagate.extract({"traceparent": parent}) if parent else None
+    return _tracer.start_as_current_span(name, context, kind, {SUBJECT: subject} if subject else None)
+
+
+def about(subject: str, **facts: str | None) -> None:
+    """Say on the current span what it is about, with further facts (`usher.<name>`)."""
+    current = trace.get_current_span()
+    if current.is_recording():
+        known = {f"usher.{name}": value for name, value in facts.items() if value}
+        current.set_attributes({SUBJECT: subject, **known})
+
+
+class DatabaseSpans(CommandListener):
+    """A span for each command to MongoDB that is part of something traced; not for what jobs look for by themselves."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Span] = {}
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Open the span, as a child of the span whose code sent the command."""
+        if trace.get_current_span().is_recording():
+            collection = event.command.get(event.command_name, "")
+            self._open[event.request_id] = _tracer.start_span(
+                f"mongo {event.command_name} {collection}", kind=CLIENT
+            )
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Close it."""
+        self._close(event.request_id)
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Close it with the kind of the failure."""
+        self._close(event.request_id, str(event.failure.get("codeName", "failed")))
+
+    def _close(self, request_id: int, failure: str = "") -> None:
+        if opened := self._open.pop(request_id, None):
+            if failure:
+                opened.set_status(StatusCode.ERROR, failure)
+            opened.end()
+
+
+def database_listeners() -> list[CommandListener]:
+    """What a MongoDB client is to be given: nothing while tracing is off."""
+    return [DatabaseSpans()] if _is_tracing else []

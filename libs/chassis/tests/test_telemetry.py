@@ -16,7 +16,7 @@ provider = telemetry.configure_tracing("toy")
 correlation_id.set("corr-12345678")
 structlog.get_logger().info("ours", seats=2)
 logging.getLogger("uvicorn.error").warning("theirs")
-with telemetry.tracer.start_as_current_span("step"):
+with telemetry.span("step"):
     pass
 if provider: provider.shutdown()
 """

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import structlog
 from chassis import telemetry
 from chassis.clock import now
-from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from notifier import confirmation, mail, settings, smtp
@@ -63,7 +62,7 @@ async def _deliver_due(stopping: asyncio.Event, chosen: Settings) -> None:
 async def deliver(message: Message) -> None:
     """Try a claimed message once and record what came of it."""
     try:
-        with telemetry.span(f"mail {message.kind}", SpanKind.CLIENT, subject=message.key.partition(".")[2]):
+        with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
             letter = await asyncio.to_thread(LETTERS[message.kind], message.event)
             await smtp.hand_over(mail.compose(letter, message.key, message.queued_at), letter.to.addr_spec)
     except Refused as error:

@@ -11,7 +11,6 @@ from typing import Any
 import stripe
 import structlog
 from chassis import telemetry
-from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 
 from payment import settings
@@ -79,7 +78,7 @@ def _client() -> stripe.StripeClient:
 def _asking(call: str) -> Iterator[None]:
     """Time the call and turn the SDK's errors into ours."""
     try:
-        with telemetry.span(f"stripe {call}", SpanKind.CLIENT), _seconds.labels(call).time():
+        with telemetry.span(f"stripe {call}", telemetry.CLIENT), _seconds.labels(call).time():
             yield
     except stripe.StripeError as error:
         _errors.labels(call, type(error).__name__).inc()
