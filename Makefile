@@ -42,11 +42,13 @@ fmt: setup ## format the code and mend what the linter can mend
 demo: ## sell a ticket on the running platform, as a client would, and show each step
 	@$(PYTHON) tools/demo.py
 
-lock: setup ## resolve requirements.lock anew
-	@uv pip compile --universal --python-version 3.11 -q --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock" \
-	  --group dev libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox/pyproject.toml --all-extras \
-	  -o requirements.lock
+LOCK := uv pip compile --universal --python-version 3.11 -q --generate-hashes --no-emit-index-url --no-annotate \
+  --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock"
+PROJECTS := libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox/pyproject.toml
+
+lock: setup ## resolve requirements.lock anew, and the part of it that goes into the images
+	@$(LOCK) --group dev --all-extras $(PROJECTS) -o requirements.lock
+	@$(LOCK) -c requirements.lock $(PROJECTS) -o deploy/docker/requirements.lock
 
 asyncapi: setup ## render docs/asyncapi.yaml from the events
 	@$(PYTHON) -m contracts.asyncapi docs/asyncapi.yaml
