@@ -10,7 +10,7 @@ from beanie import Document
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pymongo.errors import PyMongoError
 
 from chassis import broker, idempotency, mongo, problems, telemetry
@@ -22,6 +22,7 @@ from chassis.outbox import Aggregate, Relay
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
+_ready = Gauge("usher_ready", "Whether what the service needs is there, as /readyz says it", ["check"])
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
@@ -59,7 +60,7 @@ def create_service(
             app.state.broker = rabbit = await stack.enter_async_context(broker.connected(settings))
             aggregates = [document for document in documents if issubclass(document, Aggregate)]
             relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
-            sweep = [Job("sweep_outbox", every=1.0, run=relay.sweep)] if aggregates else []
+            sweep = [Job("sweep_outbox", every=1.0, run=relay.sweep, rest=relay.rest)] if aggregates else []
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
             if watchers:
                 await stack.enter_async_context(Watcher(rabbit, settings.service, watchers))
@@ -71,7 +72,14 @@ def create_service(
             yield
             log.info("service_stopping")
 
-    app = FastAPI(title=f"Usher {settings.service}", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=f"Usher {settings.service}",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Edge` has its own
+    )
     for router in routers:
         app.include_router(router)
     app.include_router(_operations)
@@ -103,11 +111,15 @@ async def healthz() -> dict[str, str]:
 @_operations.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
     """200 when MongoDB answers, RabbitMQ is connected and the consumer is fed; else 503 and what is missing."""
-    state = request.app.state
+    checks = await _checks(request.app.state)
+    return JSONResponse(checks, 200 if all(checks.values()) else 503)
+
+
+async def _checks(state: Any) -> dict[str, bool]:
     checks = {"mongodb": await _answers(state.database), "rabbitmq": state.broker.is_connected}
     if state.consumer is not None:
         checks["consumer"] = await state.consumer.is_consuming()
-    return JSONResponse(checks, 200 if all(checks.values()) else 503)
+    return checks
 
 
 async def _answers(database: mongo.Database) -> bool:
@@ -120,6 +132,8 @@ async def _answers(database: mongo.Database) -> bool:
 
 
 @_operations.get("/metrics")
-async def metrics() -> Response:
-    """Prometheus text format."""
+async def metrics(request: Request) -> Response:
+    """Prometheus text format, with what /readyz says."""
+    for check, is_fine in (await _checks(request.app.state)).items():
+        _ready.labels(check).set(is_fine)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -7,16 +7,18 @@ import structlog
 from opentelemetry import context, propagate
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
+from pymongo.errors import ConnectionFailure
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import telemetry
 from chassis.context import correlation_id
 from chassis.ids import new_id
-from chassis.problems import InternalError, TooLarge, response
+from chassis.problems import InternalError, TooLarge, Unavailable, response
 
 log = structlog.get_logger()
 HEADER = "X-Correlation-Id"
+RETRY_AFTER_S = 2
 _SANE = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _seconds = Histogram(
     "usher_http_request_seconds",
@@ -67,12 +69,14 @@ class Edge:
                     await response(TooLarge())(scope, receive, send_with_id)
                 else:
                     await self.app(scope, self._bounded(receive), send_with_id)
-            except Exception:
+            except Exception as error:
                 # Caught here rather than by the framework, whose last resort lies outside the correlation id.
                 log.exception("request_failed", method=scope["method"], path=scope["path"])
                 if status:
                     raise
-                await response(InternalError())(scope, receive, send_with_id)
+                is_outage = isinstance(error, ConnectionFailure)
+                problem = Unavailable(retry_after=RETRY_AFTER_S) if is_outage else InternalError()
+                await response(problem)(scope, receive, send_with_id)
             finally:
                 route = getattr(scope.get("route"), "path", "-")
                 _seconds.labels(scope["method"], route, status).observe(time.perf_counter() - started)

@@ -19,17 +19,22 @@ from chassis.clock import now
 from chassis.ids import new_id
 
 log = structlog.get_logger()
-LEASE_S = 10.0
+LEASE_S = 4.0
+"""A job stands still for at most one and a half leases when the replica that ran it is killed."""
 _failures = Counter("usher_job_failures_total", "Job runs that ended with an error", ["job"])
 
 
 @dataclass(frozen=True)
 class Job:
-    """`run` is called about every `every` seconds, by one replica at a time."""
+    """`run` is called about every `every` seconds, by one replica at a time; `rest` in those that do not have the turn.
+
+    So a gauge that `run` sets can be taken back by the replica that measures no longer.
+    """
 
     name: str
     every: float
     run: Callable[[], Awaitable[None]]
+    rest: Callable[[], None] = lambda: None
 
 
 class Scheduler:
@@ -58,6 +63,8 @@ class Scheduler:
                     leased_until = clock() + LEASE_S if await self._lease(job) else 0.0
                 if leased_until:
                     await job.run()
+                else:
+                    job.rest()
             except Exception:
                 _failures.labels(job.name).inc()
                 log.exception("job_failed", job=job.name)

@@ -1,7 +1,7 @@
 """Events in: a bounded number at a time, acknowledged once their effect is durable.
 
 An event that cannot be handled now waits in the retry tiers; one that never can be, or that has used them up, goes
-to the dead letters with its reason.
+to the dead letters with its reason. While the database cannot be reached, events wait and are not counted.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from opentelemetry import context, propagate
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
+from pymongo.errors import ConnectionFailure
 
 from chassis import telemetry
 from chassis.broker import RETRY_TIERS_S, Broker
@@ -143,23 +144,31 @@ class Consumer:
     async def _retry(self, message: AbstractIncomingMessage, error: Exception) -> None:
         attempt = int(str(message.headers.get(ATTEMPT, 0)))
         reason = f"{type(error).__name__}: {error}"
-        if attempt >= len(RETRY_TIERS_S):
+        if isinstance(error, ConnectionFailure):
+            # Without the database no event can be handled; that uses up nobody's attempts, however long it takes.
+            await self._put_off(message, error, reason, tier=0, attempt=attempt)
+        elif attempt < len(RETRY_TIERS_S):
+            await self._put_off(message, error, reason, tier=attempt, attempt=attempt + 1)
+        else:
             log.error("event_retries_spent", type=message.type, event_id=message.message_id, exc_info=error)
             await self._bury(message, "spent", reason)
-            return
-        expected = isinstance(error, NotYet)
+
+    async def _put_off(
+        self, message: AbstractIncomingMessage, error: Exception, reason: str, *, tier: int, attempt: int
+    ) -> None:
+        expected = isinstance(error, NotYet | ConnectionFailure)
         log.log(
             20 if expected else 30,
             "event_retried",
             type=message.type,
             event_id=message.message_id,
-            tier_s=RETRY_TIERS_S[attempt],
+            tier_s=RETRY_TIERS_S[tier],
             reason=reason,
             exc_info=None if expected else error,
         )
-        _retried.labels(message.type, RETRY_TIERS_S[attempt]).inc()
-        late = again(message, **{ATTEMPT: attempt + 1, REASON: reason[:500]})
-        await self._broker.retry_later(late, self._queue_name, attempt)
+        _retried.labels(message.type, RETRY_TIERS_S[tier]).inc()
+        late = again(message, **{ATTEMPT: attempt, REASON: reason[:500]})
+        await self._broker.retry_later(late, self._queue_name, tier)
 
     async def _bury(self, message: AbstractIncomingMessage, code: str, reason: str) -> None:
         log.error("event_dead", type=message.type, event_id=message.message_id, code=code, reason=reason[:500])

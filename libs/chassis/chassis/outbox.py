@@ -236,6 +236,10 @@ class Relay:
             oldest = max(oldest, await self._sweep(aggregate))
         _age.set(oldest)
 
+    def rest(self) -> None:
+        """Another replica sweeps and knows the age."""
+        _age.set(0)
+
     async def _sweep(self, aggregate: type[Aggregate]) -> float:
         collection, moment, oldest = aggregate.collection(), now(), 0.0
         waiting_since = moment - timedelta(seconds=self.SWEEP_AFTER_S)

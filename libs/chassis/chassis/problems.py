@@ -5,6 +5,7 @@ Problem (contracts.errors)
 ├── Forbidden              403
 ├── TooLarge               413
 ├── InternalError          500
+├── Unavailable            503
 └── ... one tree per service
 """
 
@@ -37,6 +38,10 @@ class TooLarge(Problem):
 class InternalError(Problem):
     code, status = "internal_error", 500
     title = "Something went wrong on our side. Nothing was lost; please try again."
+
+
+class Unavailable(Problem):
+    code, status, title = "unavailable", 503, "This cannot be answered just now. Please try again in a moment."
 
 
 class ProblemDocument(BaseModel):

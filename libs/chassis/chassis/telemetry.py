@@ -133,9 +133,7 @@ class DatabaseSpans(CommandListener):
         """Open the span, as a child of the span whose code sent the command."""
         if trace.get_current_span().is_recording():
             collection = event.command.get(event.command_name, "")
-            self._open[event.request_id] = _tracer.start_span(
-                f"mongo {event.command_name} {collection}", kind=CLIENT
-            )
+            self._open[event.request_id] = _tracer.start_span(f"mongo {event.command_name} {collection}", kind=CLIENT)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         """Close it."""

@@ -18,6 +18,7 @@ from contracts.envelope import Event
 from contracts.errors import Problem
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
+from pymongo.errors import ServerSelectionTimeoutError
 
 
 class Pinged(Event, type="toy.pinged.v1", subject="ping_id"):
@@ -60,6 +61,8 @@ async def ping(new: NewPing) -> dict[str, str]:
         await asyncio.sleep(0.5)
     if new.text == "bug":
         raise ZeroDivisionError("secret detail")
+    if new.text == "outage":
+        raise ServerSelectionTimeoutError("secret address")
     return {"ping_id": aggregate.id}
 
 

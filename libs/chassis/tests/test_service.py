@@ -4,11 +4,12 @@ import asyncio
 
 import httpx
 import pytest
-from chassis import outbox
+from chassis import messaging, outbox
 from chassis.ids import new_id
 from chassis.jobs import Job, Scheduler
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
+from pymongo.errors import AutoReconnect
 
 
 async def new_ping(client: httpx.AsyncClient, text: str = "hi", **headers: str) -> httpx.Response:
@@ -113,6 +114,13 @@ async def test_bad_bodies_get_a_problem(client, body, status, code):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_without_its_database_a_service_asks_to_come_back_soon(client):
+    answer = await new_ping(client, "outage")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["Retry-After"] == "2"
+    assert "address" not in answer.text
+
+
 async def test_unknown_addresses_and_methods_get_a_problem(client):
     assert (await client.get("/api/nothing")).json()["code"] == "not_found"
     assert (await client.put("/api/pings", json={})).json()["code"] == "method_not_allowed"
@@ -124,6 +132,16 @@ async def test_a_transient_failure_is_tried_again(client, bus: Bus, toy):
     await toy.Ping.add(toy.Ping(id=ping_id))
     await bus.say(toy.Pinged(ping_id=ping_id))
     await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    assert toy.failures[ping_id] == []
+
+
+async def test_an_outage_of_the_database_uses_up_no_attempts(client, bus: Bus, toy, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(messaging, "RETRY_TIERS_S", messaging.RETRY_TIERS_S[:1])
+    ping_id = new_id()
+    toy.failures[ping_id] = [AutoReconnect("away"), AutoReconnect("still away"), NotYet("too early")]
+    await toy.Ping.add(toy.Ping(id=ping_id))
+    await bus.say(toy.Pinged(ping_id=ping_id))
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id, seconds=10)
     assert toy.failures[ping_id] == []
 
 
@@ -159,12 +177,14 @@ async def test_a_job_goes_on_after_a_bad_run(client, toy):
 
 async def test_one_replica_at_a_time_runs_a_job_and_another_takes_over(client, app):
     runs: dict[str, int] = {"first": 0, "second": 0}
+    rested: list[str] = []
 
     def scheduler(name: str) -> Scheduler:
         async def run() -> None:
             runs[name] += 1
 
-        return Scheduler([Job("shared", every=0.02, run=run)], app.state.database.job_leases)
+        job = Job("shared", every=0.02, run=run, rest=lambda: rested.append(name))
+        return Scheduler([job], app.state.database.job_leases)
 
     async def second_ran() -> bool:
         return runs["second"] > 0
@@ -175,6 +195,7 @@ async def test_one_replica_at_a_time_runs_a_job_and_another_takes_over(client, a
             await asyncio.sleep(0.3)
     assert runs["first"] > 3
     assert runs["second"] == 0
+    assert set(rested) == {"second"}, "what it measured before is another's to measure now"
     async with scheduler("second"):
         await until(second_ran)
 
@@ -189,12 +210,14 @@ async def test_health_readiness_and_metrics(client):
     assert (ready.status_code, ready.json()) == (200, {"mongodb": True, "rabbitmq": True, "consumer": True})
     text = (await client.get("/metrics")).text
     assert 'usher_http_request_seconds_count{method="POST",route="/api/pings",status="201"}' in text
+    assert 'usher_ready{check="consumer"} 1.0' in text
 
 
 async def test_a_lost_consumer_is_noticed(client, app):
     consumer = app.state.consumer
     await consumer._queue.cancel(consumer._tag)
     assert (await client.get("/readyz")).status_code == 503
+    assert 'usher_ready{check="consumer"} 0.0' in (await client.get("/metrics")).text
     consumer._tag = await consumer._queue.consume(consumer._receive)
     assert (await client.get("/readyz")).status_code == 200
 
