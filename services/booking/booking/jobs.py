@@ -4,7 +4,7 @@ import structlog
 from chassis import telemetry
 from chassis.clock import now
 from chassis.jobs import Job
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from booking import store
 from booking.model import DeadlinePassed, State
@@ -13,6 +13,8 @@ log = structlog.get_logger()
 BATCH = 500
 WAITING_FOR_A_PARTNER = (State.CLOSING, State.CONFIRMING, State.REFUNDING)
 _reminders = Counter("usher_booking_reminders_total", "Requests said again to a silent service", ["state"])
+_open = Gauge("usher_booking_open_sagas", "Bookings that something is outstanding for", ["state"])
+_oldest = Gauge("usher_booking_oldest_saga_seconds", "How long the first of them has been in its state", ["state"])
 _failures = Counter("usher_booking_deadline_failures_total", "Deadlines that could not be handled")
 
 
@@ -31,4 +33,23 @@ async def pass_deadlines() -> None:
             log.warning("partner_silent", booking_id=booking_id, state=state)
 
 
-JOBS = [Job("pass_deadlines", every=1.0, run=pass_deadlines)]
+async def measure() -> None:
+    """Count what is under way."""
+    moment = now()
+    found = {state: (count, since) async for state, count, since in store.open_sagas()}
+    for state in (State.HELD, State.AWAITING_PAYMENT, *WAITING_FOR_A_PARTNER):
+        count, since = found.get(state, (0, moment))
+        _open.labels(state).set(count)
+        _oldest.labels(state).set((moment - since).total_seconds())
+
+
+def measure_nothing() -> None:
+    """Another replica measures."""
+    _open.clear()
+    _oldest.clear()
+
+
+JOBS = [
+    Job("pass_deadlines", every=1.0, run=pass_deadlines),
+    Job("measure", every=15.0, run=measure, rest=measure_nothing),
+]

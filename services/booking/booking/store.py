@@ -15,7 +15,7 @@ from contracts.catalog import Price, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet
 from contracts.inventory import SeatsHeld
 from contracts.types import Moment
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
@@ -30,7 +30,10 @@ log = structlog.get_logger()
 ATTEMPTS = 20
 REFERENCE_LETTERS = "CDFGHJKMNPQRTVWXY34679"
 """None that is taken for another one when read aloud or by hand, and no vowels that spell a word."""
+MINUTES_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600, 1800, 86_400)
 _steps = Counter("usher_booking_steps_total", "Steps of the saga", ["event", "state"])
+_in_state = Histogram("usher_booking_state_seconds", "How long bookings were in a state", ["state"], buckets=MINUTES_S)
+_to_confirmed = Histogram("usher_booking_confirmed_seconds", "From the hold to the tickets", buckets=MINUTES_S)
 
 
 class Booking(Aggregate, model.Booking):
@@ -161,6 +164,11 @@ async def drive(booking_id: str, trigger: Trigger | Choose, issue: Issue = no_ti
 def _took(event: Trigger, outcome: Outcome) -> None:
     booking = outcome.booking
     _steps.labels(name_of(event), booking.state).inc()
+    if "history" in outcome.changed and len(booking.history) > 1:
+        left, entered = booking.history[-2:]
+        _in_state.labels(left.state).observe((entered.at - left.at).total_seconds())
+        if entered.state is State.CONFIRMED:
+            _to_confirmed.observe((entered.at - booking.opened_at).total_seconds())
     log.info("booking_advanced", booking_id=booking.id, state=booking.state, by=name_of(event))
 
 
@@ -194,6 +202,17 @@ async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, State]]:
     where = {"due_at": {"$lte": moment}}
     async for document in Booking.collection().find(where, {"state": 1}, sort=[("due_at", ASCENDING)], limit=limit):
         yield document["_id"], State(document["state"])
+
+
+async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
+    """Of each state that something is outstanding in: how many bookings are in it, and since when the first of them."""
+    groups = [
+        {"$match": {"due_at": {"$type": "date"}}},
+        {"$project": {"state": 1, "since": {"$last": "$history.at"}}},
+        {"$group": {"_id": "$state", "count": {"$sum": 1}, "since": {"$min": "$since"}}},
+    ]
+    async for group in await Booking.collection().aggregate(groups, hint="due"):
+        yield State(group["_id"]), group["count"], group["since"]
 
 
 async def page(where: dict[str, Any], before: str | None, limit: int) -> list[model.Booking]:

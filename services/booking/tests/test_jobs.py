@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from booking import store
-from booking.jobs import pass_deadlines
+from booking.jobs import measure, measure_nothing, pass_deadlines
 from booking.settings import Settings
 from booking.tickets import TicketSigner, load_signer, new_pem, public_keys
 from chassis.clock import now
 from contracts.booking import BookingExpired, BookingPaid, PaymentCancelRequested, RefundRequested
 from contracts.inventory import SaleRejected
 from contracts.payment import PaymentCancelled, PaymentSucceeded
+from prometheus_client import REGISTRY
 
 
 async def comes_due(customer: Any) -> None:
@@ -91,3 +92,26 @@ async def test_a_key_from_the_settings_is_used_and_the_old_one_stays_readable(cl
     stored = await store.TicketKey.get_pymongo_collection().find_one({"_id": new.kid})
     assert stored is not None
     assert stored["pem"] is None, "a key from outside is not kept"
+
+
+async def test_what_is_under_way_is_measured_by_state_and_age(customer):
+    await measure()
+    before = REGISTRY.get_sample_value("usher_booking_open_sagas", {"state": "awaiting_payment"})
+    await customer.has_ordered()
+    an_hour_ago = {"$set": {"history.$[].at": now() - timedelta(hours=1)}}
+    await store.Booking.collection().update_one({"_id": customer.id}, an_hour_ago)
+    await measure()
+    assert REGISTRY.get_sample_value("usher_booking_open_sagas", {"state": "awaiting_payment"}) == (before or 0) + 1
+    age = REGISTRY.get_sample_value("usher_booking_oldest_saga_seconds", {"state": "awaiting_payment"})
+    assert age and 3600 <= age < 3700
+    measure_nothing()
+    assert REGISTRY.get_sample_value("usher_booking_open_sagas", {"state": "awaiting_payment"}) is None
+
+
+async def test_the_time_in_each_state_is_measured_when_it_is_left(customer):
+    def count(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"usher_booking_{name}_seconds_count", labels) or 0
+
+    before = count("state", state="awaiting_payment")
+    await customer.has_paid()
+    assert count("state", state="awaiting_payment") == before + 1

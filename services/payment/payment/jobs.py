@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 from chassis.clock import now
 from chassis.jobs import Job
+from prometheus_client import Counter, Gauge
 
 from payment import settlement, store
 from payment.model import ProviderRefused, ProviderUnavailable
@@ -15,6 +16,9 @@ from payment.store import Payment, WebhookEvent
 log = structlog.get_logger()
 # A run under way is finished before the service stops: with Stripe away this one takes 40 s at most.
 BATCH, AT_ONCE = 64, 16
+_failures = Counter("usher_payment_job_item_failures_total", "Payments and webhooks that a job failed at", ["job"])
+_waiting = Gauge("usher_payment_webhooks_waiting", "Webhook events without their effect yet")
+_oldest = Gauge("usher_payment_webhook_oldest_seconds", "Age of the first of them")
 T = TypeVar("T")
 
 
@@ -51,12 +55,27 @@ async def _each(items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None
             try:
                 await run(item)
             except Exception:
+                _failures.labels(run.__name__.strip("_")).inc()
                 log.exception("job_item_failed", job=run.__name__)
 
     await asyncio.gather(*(one(item) for item in items))
 
 
+async def measure() -> None:
+    """Count the webhook events that wait."""
+    count, since = await store.waiting_events()
+    _waiting.set(count)
+    _oldest.set((now() - since).total_seconds() if since else 0)
+
+
+def measure_nothing() -> None:
+    """Another replica measures."""
+    _waiting.set(0)
+    _oldest.set(0)
+
+
 JOBS = [
+    Job("measure", every=15.0, run=measure, rest=measure_nothing),
     Job("reconcile_payments", every=2.0, run=reconcile),
     Job("work_off_webhooks", every=2.0, run=work_off_webhooks),
 ]

@@ -139,6 +139,8 @@ async def work_off(event: WebhookEvent) -> None:
             type=event.type,
             exc_info=None if isinstance(error, UnknownBooking) else error,
         )
+        if park:
+            _worked_off.labels(event.type, "parked").inc()
         await store.note_failure(event.id, repr(error)[:500], park=park)
         return
     moment = now()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from beanie import Document
 from chassis.outbox import Aggregate
+from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
@@ -14,6 +15,7 @@ from payment.model import Account, Change, check, check_after
 from payment.news import News
 
 KEPT = timedelta(days=90)
+_moved = Counter("usher_payment_moved_total", "Money in minor units, by what the ledger calls it", ["kind", "currency"])
 
 
 class Payment(Account, Aggregate):
@@ -86,7 +88,11 @@ async def write(payment: Payment, decided: Change) -> Payment | None:
     if "refunded" in decided.fields:
         where["captured"] = {"$gte": decided.fields["refunded"] + decided.fields["refunding"]}
     document = await Payment.commit(where, update, events=decided.events)
-    return Payment.parse(document) if document else None
+    if document is None:
+        return None
+    for line in decided.lines:
+        _moved.labels(line.kind, payment.currency).inc(line.amount)
+    return Payment.parse(document)
 
 
 def _plain(value: Any) -> Any:
@@ -126,6 +132,17 @@ async def keep(event: WebhookEvent) -> bool:
 async def due_events(now: datetime, limit: int) -> list[WebhookEvent]:
     """Stored events that nobody has worked off in time, the longest waiting first."""
     return await WebhookEvent.find({"next_try_at": {"$lte": now}}).sort("next_try_at").limit(limit).to_list()
+
+
+async def waiting_events() -> tuple[int, datetime | None]:
+    """How many stored events have not been worked off, parked ones left out, and when the first of them came."""
+    groups = [
+        {"$match": {"next_try_at": {"$type": "date"}}},
+        {"$group": {"_id": None, "count": {"$sum": 1}, "since": {"$min": "$received_at"}}},
+    ]
+    async for group in await WebhookEvent.get_pymongo_collection().aggregate(groups):
+        return group["count"], group["since"]
+    return 0, None
 
 
 async def claim_event(event: WebhookEvent, now: datetime) -> bool:
