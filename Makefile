@@ -1,6 +1,6 @@
 # Usher's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop reset test check fmt demo lock asyncapi snapshots
+.PHONY: help setup run stop reset test check fmt demo bench lock asyncapi snapshots
 
 PYTHON := .venv/bin/python
 LAUNCHER := PYTHONPATH=deploy/local $(PYTHON) -m launcher
@@ -45,6 +45,9 @@ demo: ## sell a ticket on the running platform, as a client would, and show each
 LOCK := uv pip compile --universal --python-version 3.11 -q --generate-hashes --no-emit-index-url --no-annotate \
   --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock"
 PROJECTS := libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox/pyproject.toml
+
+bench: setup ## measure a platform of its own beside a floor, some ten minutes (ARGS=--quick: two)
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench $(ARGS)
 
 lock: setup ## resolve requirements.lock anew, and the part of it that goes into the images
 	@$(LOCK) --group dev --all-extras $(PROJECTS) -o requirements.lock

@@ -1,0 +1,1 @@
+"""Measures the platform under load, beside a floor: `make bench` (`ARGS=--quick` for a look of two minutes)."""

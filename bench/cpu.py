@@ -1,0 +1,36 @@
+"""CPU time of the platform's processes, from /proc: user and system together."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.platform import Platform
+
+TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+NOT_COUNTED = frozenset({"stripe", "mailbox"})
+"""They stand for others' computers."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """CPU milliseconds of each process since its start, and the time of the reading in seconds."""
+
+    at: float
+    spent: dict[str, float]
+
+    def until(self, later: "Reading") -> tuple[float, dict[str, float]]:
+        """Seconds, and CPU milliseconds of each process, between two readings."""
+        return later.at - self.at, {name: later.spent[name] - spent for name, spent in self.spent.items()}
+
+
+def read(platform: Platform) -> Reading:
+    """All processes of the platform that count and run now, with what each has started."""
+    running = [name for name in platform.names if name not in NOT_COUNTED]
+    return Reading(time.perf_counter(), {name: sum(map(_spent, platform.pids(name))) for name in running})
+
+
+def _spent(pid: int) -> float:
+    # After the name in parentheses, user time is the 12th field and system time the 13th (proc(5)).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_MS

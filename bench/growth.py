@@ -1,0 +1,68 @@
+"""Does a booking cost more when there are more showtimes and more bookings? The same load, beside a growing stock."""
+
+import statistics
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from chassis.ids import new_id
+
+from bench import load
+from bench.stage import Stage
+
+CLIENTS, SELLING, BATCH = 8, 10, 2000
+OF_A_SHOWTIME = (("inventory", "showtimes"), ("booking", "showtimes"), ("realtime", "showtimes"))
+OF_A_BOOKING = (
+    *(("booking", "bookings"), ("payment", "payments")),
+    *(("payment", "webhook_events"), ("notifier", "messages")),
+)
+
+
+async def measure(stage: Stage, *, quick: bool) -> dict[str, Any]:
+    """CPU milliseconds of one booking for each size of the stock, the median of some runs."""
+    showtimes, bookings = ((10, 1000), (1000, 10_000)) if quick else ((10, 1000, 10_000), (1000, 100_000, 1_000_000))
+    seconds, runs = (3.0, 1) if quick else (5.0, 3)
+    rows = {"showtimes": showtimes, "bookings": bookings}
+    kept = {"showtimes": OF_A_SHOWTIME, "bookings": OF_A_BOOKING}
+    result: dict[str, Any] = {}
+    for kind, sizes in rows.items():
+        result[kind] = []
+        for size in sizes:
+            for service, collection in kept[kind]:
+                await _grow(stage, service, collection, size)
+            await stage.mongo.admin.command("fsync")
+            costs = [await _cost(stage, seconds) for _ in range(runs)]
+            result[kind].append({"stock": size, "cpu_ms": statistics.median(costs), "runs": costs})
+    return result
+
+
+async def _cost(stage: Stage, seconds: float) -> float:
+    return (await load.sagas(stage, await stage.pairs(SELLING), CLIENTS, seconds))["cpu_ms"]
+
+
+async def _grow(stage: Stage, service: str, name: str, size: int) -> None:
+    """Copies of a document that the services wrote themselves, under new ids, until there are `size` of them."""
+    collection = stage.mongo[f"usher_{service}"][name]
+    present = await collection.estimated_document_count()
+    pattern = await collection.find_one(sort={"_id": -1})
+    assert pattern is not None  # noqa: S101 - sagas ran before
+    copies = _copies(pattern, size - present)
+    while batch := list(islice(copies, BATCH)):
+        await collection.insert_many(batch, ordered=False)
+
+
+def _copies(pattern: dict[str, Any], count: int) -> Iterator[RawBSONDocument]:
+    """The same bytes but for the unique texts, which keep their lengths: encoding each copy would take longer."""
+    unique = [str(pattern[name]) for name in ("_id", "key", "reference", "intent_id") if pattern.get(name)]
+    text = bson.encode(pattern)
+    for _ in range(max(count, 0)):
+        copy = text
+        for each in unique:
+            copy = copy.replace(each.encode(), _another(len(each)).encode())
+        yield RawBSONDocument(copy)
+
+
+def _another(length: int) -> str:
+    return (new_id() * (length // 32 + 1))[-length:] if length < 32 else new_id().ljust(length, "x")
