@@ -1,6 +1,5 @@
 """The mail with the tickets."""
 
-import io
 from datetime import datetime
 from decimal import Decimal
 from email.headerregistry import Address
@@ -11,13 +10,12 @@ from tomllib import loads
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import segno
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, get_currency_precision
 from contracts.booking import BookingConfirmed, Ticket
 
-from notifier import settings
+from notifier import qr, settings
 from notifier.mail import Letter, Picture, render
 from notifier.model import Unmailable, checked_address, one_line
 
@@ -63,7 +61,7 @@ def letter(event: str) -> Letter:
     """The letter for the JSON of a `BookingConfirmed`. Raises Unmailable."""
     told = facts(BookingConfirmed.model_validate_json(event))
     text, html = render("confirmation", told)
-    pictures = [Picture(each.cid, f"ticket-{each.seat_id}.png", _qr_png(each.qr)) for each in told.admissions]
+    pictures = [Picture(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in told.admissions]
     subject = told.words["subject"].format(movie=told.movie, date=told.date, begins=told.begins)
     return Letter(told.to, subject, text, html, pictures)
 
@@ -141,13 +139,3 @@ def _words_file(language: str) -> Traversable:
 @cache
 def _words(language: str) -> dict[str, Any]:
     return loads(_words_file(language).read_text("utf-8"))["confirmation"]
-
-
-def _qr_png(text: str) -> bytes:
-    """Black on white with a quiet zone of four modules (ISO/IEC 18004), also in a dark mail program.
-
-    More pixels than are shown, so that modules stay even on every screen.
-    """
-    png = io.BytesIO()
-    segno.make(text, error="m", micro=False, boost_error=False).save(png, kind="png", scale=8, border=4)
-    return png.getvalue()
