@@ -1,6 +1,6 @@
 # Usher's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop reset test check fmt demo bench lock asyncapi snapshots
+.PHONY: help setup run stop reset test check fmt demo trace bench lock asyncapi snapshots
 
 PYTHON := .venv/bin/python
 LAUNCHER := PYTHONPATH=deploy/local $(PYTHON) -m launcher
@@ -41,6 +41,9 @@ fmt: setup ## format the code and mend what the linter can mend
 
 demo: ## sell a ticket on the running platform, as a client would, and show each step
 	@$(PYTHON) tools/demo.py
+
+trace: setup ## one booking's way through all services: make trace BOOKING=<id or reference>
+	@$(PYTHON) tools/trace.py $(BOOKING)
 
 LOCK := uv pip compile --universal --python-version 3.11 -q --generate-hashes --no-emit-index-url --no-annotate \
   --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock"

@@ -119,8 +119,10 @@ def _end(span: Span) -> datetime:
     return max([span.ended_at, *map(_end, span.children)])
 
 
-def _count(roots: list[Span]) -> int:
-    return sum(1 + _count(root.children) for root in roots)
+def _all(roots: list[Span]) -> Iterator[Span]:
+    for root in roots:
+        yield root
+        yield from _all(root.children)
 
 
 def _log_lines(logs: Path) -> Iterator[str]:
@@ -144,8 +146,9 @@ def main() -> int:
     if not roots:
         print(f"No span is about {arguments.booking}; {len(spans)} are about others.")
         return 1
-    services = sorted({span.service for span in spans})
-    print(f"Booking {subject}: {len(roots)} traces, {_count(roots)} spans, among {', '.join(services)}")
+    shown = list(_all(roots))
+    services = sorted({span.service for span in shown})
+    print(f"Booking {subject}: {len(roots)} traces, {len(shown)} spans of {', '.join(services)}")
     print(f"{DIM}{'began':>11}{'took':>11}{PLAIN}")
     for line in drawn(roots):
         print(line)

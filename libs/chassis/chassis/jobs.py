@@ -21,7 +21,7 @@ from chassis.ids import new_id
 log = structlog.get_logger()
 LEASE_S = 4.0
 """A job stands still for at most one and a half leases when the replica that ran it is killed."""
-_failures = Counter("usher_job_failures_total", "Job runs that ended with an error", ["job"])
+_failures = Counter("usher_job_failures_total", "Job runs that ended with an error", ["name"])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from payment.store import Payment, WebhookEvent
 log = structlog.get_logger()
 PARK_AFTER_TRIES = 12
 _worked_off = Counter("usher_payment_webhooks_total", "Webhook events worked off", ["type", "outcome"])
+_parked = Counter("usher_payment_webhooks_parked_total", "Webhook events that are not tried again by themselves")
+_returned = Counter("usher_payment_refunds_failed_total", "Refunds that came back")
 _lag = Histogram(
     "usher_payment_webhook_lag_seconds",
     "From the event at Stripe (whole seconds) to its effect here",
@@ -63,6 +65,7 @@ async def learn(booking_id: str, seen: News) -> Payment:
         case RefundSeen():
             payment = await store.change(booking_id, lambda account: model.on_refund(account, seen, now()))
             if seen.state == "failed":
+                _returned.inc()
                 log.error("refund_failed", booking_id=booking_id, refund=seen.id, amount=seen.amount)
         case ChargeSeen():
             payment = await Payment.get(booking_id)
@@ -140,7 +143,7 @@ async def work_off(event: WebhookEvent) -> None:
             exc_info=None if isinstance(error, UnknownBooking) else error,
         )
         if park:
-            _worked_off.labels(event.type, "parked").inc()
+            _parked.inc()
         await store.note_failure(event.id, repr(error)[:500], park=park)
         return
     moment = now()

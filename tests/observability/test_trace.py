@@ -1,0 +1,72 @@
+"""`make trace`: a booking's way as a tree, from the spans of a platform that is traced."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from house import House
+from launcher.platform import Platform
+from launcher.settings import NO_LIMITS
+
+TOOL = Path(__file__).parents[2] / "tools/trace.py"
+
+
+@pytest.fixture(scope="module")
+async def traced_house() -> AsyncIterator[House]:
+    environment = NO_LIMITS | {"OTEL_TRACES_EXPORTER": "console"}
+    async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=30) as http:
+        yield House(platform, http)
+
+
+def trace(house: House, booking: str) -> tuple[int, str]:
+    command = [sys.executable, str(TOOL), booking, "--logs", str(house.platform.logs_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House):
+    guest = traced_house.guest()
+    showtime_id, seats = await traced_house.seats(2)
+    other = await guest.hold(showtime_id, seats[1:])
+    hold = await guest.buy(showtime_id, seats[:1], "traced@example.org")
+    booking = await guest.settled(hold, "confirmed")
+    steps = (
+        "inventory └─ publish inventory.seats_held.v1",
+        "POST /api/bookings 201",
+        "publish booking.payment_requested.v1",
+        "POST /api/payments/create-intent 200",
+        "stripe create_intent",
+        "POST /api/payments/webhook 200",
+        "work off payment_intent.succeeded",
+        "publish payment.succeeded.v1",
+        "publish booking.paid.v1",
+        "publish inventory.seats_sold.v1",
+        "publish booking.confirmed.v1",
+        "mail confirmation",
+    )
+    async with asyncio.timeout(10):
+        while "mail confirmation" not in (shown := trace(traced_house, booking["reference"])[1]):
+            await asyncio.sleep(0.2)
+    head, *lines = shown.splitlines()
+    assert head.startswith(f"Booking {booking['id']}: 5 traces")
+    assert all(service in head for service in ("inventory", "booking", "payment", "notifier", "realtime"))
+    places = [next(i for i, line in enumerate(lines) if step in " ".join(line.split())) for step in steps]
+    assert places == sorted(places)
+    assert other["hold_id"] not in shown
+    assert trace(traced_house, booking["id"]) == (0, shown)
+
+
+async def test_a_failed_hold_of_somebody_else_is_not_shown(traced_house: House):
+    status, shown = trace(traced_house, "no-such-booking")
+    assert status == 1
+    assert "No span is about no-such-booking" in shown
+
+
+async def test_without_tracing_the_tool_says_how_to_turn_it_on(house: House):
+    status, shown = trace(house, "whatever")
+    assert status == 1
+    assert "OTEL_TRACES_EXPORTER=console make run" in shown
