@@ -46,8 +46,17 @@ async def _keys() -> list[SigningKey]:
 
 def _only_key(pem: str) -> SigningKey:
     """The first key signs from the beginning of time: a replica whose clock is behind has no other."""
+    return _key(pem, 1, datetime.fromtimestamp(0, UTC))
+
+
+def new_key(generation: int, not_before: datetime) -> SigningKey:
+    """A fresh key that is to sign from a time on."""
+    return _key(_new_pem(), generation, not_before)
+
+
+def _key(pem: str, generation: int, not_before: datetime) -> SigningKey:
     kid = _public_jwk(_private(pem))["kid"]
-    return SigningKey(id=kid, generation=1, private_pem=pem, not_before=datetime.fromtimestamp(0, UTC))
+    return SigningKey(id=kid, generation=generation, private_pem=pem, not_before=not_before)
 
 
 def _new_pem() -> str:

@@ -4,13 +4,16 @@ import asyncio
 import base64
 import json
 import time
+from datetime import timedelta
 
 import jwt
 import pytest
 from chassis.auth import TokenInvalid, Verifier, published_at
+from chassis.clock import now
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from identity import keys, settings, store
+from identity.rotate import rotate
 from pydantic import SecretStr
 
 
@@ -134,3 +137,23 @@ async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch
     assert jwt.decode(token, key.public_key(), algorithms=["EdDSA"], audience="usher")["sub"] == claims["sub"]
     assert jwt.get_unverified_header(token)["kid"] == published["kid"]
     assert published["kid"] not in [kept.id for kept in await store.signing_keys()]
+
+
+async def test_rotation_publishes_first_signs_later_and_then_drops_the_old_key(client, claims):
+    (first,) = await store.signing_keys()
+    second, kept = await rotate(at_once=False)
+    assert kept.id == first.id
+    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == first.id, "nobody may know the new one yet"
+    long_ago = now() - timedelta(days=1)
+    await second.set({"not_before": long_ago})
+    third, kept = await rotate(at_once=False)
+    assert (third.generation, kept.id) == (3, second.id), "the first key's last token has run out"
+    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == second.id
+    await third.delete()
+
+
+async def test_a_leaked_key_goes_at_once(client, verifier, claims):
+    leaked = await keys.sign(claims)
+    (only,) = await rotate(at_once=True)
+    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == only.id
+    await refused(client, verifier, leaked)
