@@ -1,4 +1,4 @@
-"""A platform for each module that breaks things, and what every such test ends with."""
+"""A platform that tests may break, and what every such test ends with."""
 
 from collections.abc import AsyncIterator
 
@@ -16,13 +16,18 @@ from .crowd import Crowd
 IMPATIENT = {"HOLD_SECONDS": "8", "PAYMENT_SECONDS": "8", "PIN_GRACE_SECONDS": "4", "SMTP_SECONDS": "1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def arena() -> AsyncIterator[House]:
-    """A platform with demo data that a module may break."""
-    async with (
-        Platform(demo=True, environment=NO_LIMITS | IMPATIENT) as platform,
-        httpx.AsyncClient(timeout=30) as http,
-    ):
+    """A platform with demo data and deadlines of seconds."""
+    environment = NO_LIMITS | IMPATIENT
+    async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=30) as http:
+        yield House(platform, http)
+
+
+@pytest.fixture(scope="module")
+async def race_track() -> AsyncIterator[House]:
+    """One with the usual deadlines."""
+    async with Platform(demo=True, environment=NO_LIMITS) as platform, httpx.AsyncClient(timeout=60) as http:
         yield House(platform, http)
 
 

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
@@ -13,10 +13,10 @@ from customer import Customer, Json, Refused
 from facts import Facts
 from house import House
 
-FINAL = {409, 410, 402, 422}
+FINAL = {400, 402, 409, 410, 422}
 """Answers that a customer takes for an answer; everything else is asked again."""
+ENDED = {"confirmed", "refunded", "expired", "cancelled"}
 PAUSE_S, PATIENCE_S = 0.2, 20.0
-PURSE = 4
 
 
 class GaveUp(Exception):
@@ -25,11 +25,11 @@ class GaveUp(Exception):
 
 @dataclass
 class Purchase:
-    """One try, from the hold on. `told` are the steps that were answered 2xx, `paid` what Stripe said."""
+    """One try, from the hold on. `paid` is what Stripe said; None when its answer was lost."""
 
     hold: Json
-    told: list[str] = field(default_factory=list)
-    paid: bool = False
+    is_checked_out: bool = False
+    paid: bool | None = False
 
     def broken_promise(self, now: Facts) -> str | None:
         """What the customer was told and did not get."""
@@ -37,11 +37,13 @@ class Purchase:
         if booking is None:
             return f"hold {self.hold['hold_id']} was answered and led to no booking"
         state = booking["state"]
+        if state not in ENDED:
+            return f"booking {booking['_id']} is still {state}"
         if self.paid and state not in {"confirmed", "refunded"}:
             return f"booking {booking['_id']} was paid and ended {state}"
-        if not self.paid and state not in {"expired", "cancelled"}:
+        if self.paid is False and state not in {"expired", "cancelled"}:
             return f"booking {booking['_id']} was not paid and ended {state}"
-        if "checked_out" in self.told and not booking["reference"]:
+        if self.is_checked_out and not booking["reference"]:
             return f"booking {booking['_id']} was checked out and forgot it"
         return None
 
@@ -103,7 +105,7 @@ class Crowd:
         if mind < 0.1:
             return
         await self._insist(lambda: guest.check_out(purchase.hold, "crowd@usher.example"))
-        purchase.told.append("checked_out")
+        purchase.is_checked_out = True
         if mind < 0.2:
             await self._insist(lambda: guest.cancel(purchase.hold))
             return
@@ -111,6 +113,7 @@ class Crowd:
         if mind < 0.3:
             with suppress(Refused):
                 await guest.pay(intent, "pm_card_chargeDeclined")
+        purchase.paid = None
         purchase.paid = (await self._insist(lambda: guest.pay(intent)))["status"] == "succeeded"
 
     async def _insist(self, ask: Callable[[], Awaitable[Any]]) -> Any:

@@ -36,7 +36,8 @@ async def letters(uri: str, service: str) -> AsyncIterator[tuple[Any, list[Abstr
 def summary(message: AbstractIncomingMessage) -> str:
     """One line: id, type, when, why."""
     when = message.timestamp.isoformat() if message.timestamp else "-"
-    return f"{message.message_id}  {message.type}  {when}  {message.headers.get(REASON, '-')}"
+    reason = " ".join(str(message.headers.get(REASON, "-")).split())
+    return f"{message.message_id}  {message.type}  {when}  {reason}"
 
 
 def details(message: AbstractIncomingMessage) -> str:
