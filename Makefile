@@ -1,13 +1,13 @@
 # Usher's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop reset test check fmt demo trace bench lock asyncapi snapshots
+.PHONY: $(shell awk -F: '/^[a-z-]+:.*## / {print $$1}' $(firstword $(MAKEFILE_LIST)))
 
 PYTHON := .venv/bin/python
 LAUNCHER := PYTHONPATH=deploy/local $(PYTHON) -m launcher
 export PATH := $(CURDIR)/.runtime/bin:$(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## get everything that Usher needs (run and test do it by themselves)
 	@python3 deploy/local/bootstrap.py
@@ -44,6 +44,12 @@ demo: ## sell a ticket on the running platform, as a client would, and show each
 
 trace: setup ## one booking's way through all services: make trace BOOKING=<id or reference>
 	@$(PYTHON) tools/trace.py $(BOOKING)
+
+compose-up: ## start the whole platform in Docker, with demo data
+	@docker compose up --build --detach --wait
+
+compose-down: ## stop it and throw its data away
+	@docker compose down --volumes
 
 LOCK := uv pip compile --universal --python-version 3.11 -q --generate-hashes --no-emit-index-url --no-annotate \
   --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock"

@@ -33,6 +33,8 @@ NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name
 # What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
 SETTINGS = (
     *("LOG_LEVEL", "PUBLIC_URL", "CORS_ORIGINS", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "RABBITMQ_PASSWORD", "MAIL_FROM"),
+    *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
+    *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURITY"),
     *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_JS_URL"),
     *GATEWAY_LIMITS,
 )

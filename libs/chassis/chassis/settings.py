@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServiceSettings(BaseSettings):
     """Subclass with the service's name and its own fields. Each field is the environment variable of its name."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     service: str
     mongo_uri: str = "mongodb://127.0.0.1:27117/?directConnection=true"
