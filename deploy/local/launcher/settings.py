@@ -19,6 +19,12 @@ STRIPE_API = "https://api.stripe.com"
 STRIPE_JS = "https://js.stripe.com/v3/"
 STRIPE_PAGES = "https://js.stripe.com https://api.stripe.com https://hooks.stripe.com"
 
+# What payment acts on; an endpoint at Stripe asks for the same.
+WEBHOOK_EVENTS = (
+    *("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled"),
+    *("refund.created", "refund.updated", "refund.failed", "charge.refunded", "charge.dispute.closed"),
+)
+
 GATEWAY_LIMITS = {
     "GATEWAY_API_RATE": "100r/s",
     "GATEWAY_API_BURST": "300",
@@ -88,6 +94,7 @@ def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str
     return {
         "STRIPE_SANDBOX_URL": sandbox,
         "SANDBOX_WEBHOOK_URL": f"http://{LOOPBACK}:{ports['GATEWAY_PORT']}/api/payments/webhook",
+        "SANDBOX_WEBHOOK_EVENTS": ",".join(WEBHOOK_EVENTS),
         "STRIPE_API_BASE": STRIPE_API if real else sandbox,
         "STRIPE_JS_URL": STRIPE_JS if real else f"{sandbox}/v3/",
         "STRIPE_SECRET_KEY": "sk_test_usher",
@@ -104,6 +111,8 @@ def _uvicorn() -> dict[str, str]:
         "UVICORN_HTTP": "httptools",
         "UVICORN_ACCESS_LOG": "false",
         "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "5",
+        # Longer than the gateway keeps an idle connection: otherwise it would send requests into closed ones.
+        "UVICORN_TIMEOUT_KEEP_ALIVE": "75",
     }
 
 
@@ -124,6 +133,8 @@ def _rabbitmq(ports: Mapping[str, int], data: Path) -> dict[str, str]:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
             f"-sname usher@localhost -start_epmd false -erl_epmd_port {distribution}"
             f" -kernel inet_dist_use_interface {{127,0,0,1}}"
+            # Its threads sleep when there is nothing to do, instead of spinning for a while on cores that others need.
+            " +sbwt none +sbwtdcpu none +sbwtdio none"
             f" -kernel inet_dist_listen_min {distribution} -kernel inet_dist_listen_max {distribution}"
         ),
     }
