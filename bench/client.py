@@ -33,7 +33,6 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
-        await self._writer.wait_closed()
 
     async def post(self, path: str, body: Json, headers: dict[str, str] | None = None, *, form: bool = False) -> Json:
         """The answer's JSON. Raises Refused, and ValueError for an answer without a length."""
