@@ -21,7 +21,7 @@ from pymongo import AsyncMongoClient, UpdateOne
 from bench import cpu
 from bench.stage import SEATS
 
-PULL_EVERY_S = 0.025
+PULL_AFTER_S = 0.2
 SHOWTIMES = 100
 EVENTS = {
     "seats_held": ("booking", "realtime"),
@@ -82,8 +82,7 @@ class Floor:
         tickets = {"state": "confirmed", "tickets": ["t" * 450] * 2}
         await self._change(self.bookings, booking, {"version": 3}, {"$set": tickets}, "confirmed")
         await self._show(showtime, booking, "sold", moment)
-        await self.mails.insert_one({"_id": booking, "due_at": moment, "event": BODY["confirmed"]})
-        await self.mails.find_one_and_update({"_id": booking}, {"$set": {"state": "sending", "due_at": until}})
+        await self.mails.insert_one({"_id": booking, "due_at": until, "event": BODY["confirmed"]})
         await self.mails.update_one({"_id": booking}, {"$set": {"state": "sent"}, "$unset": {"due_at": ""}})
 
     async def _change(
@@ -116,7 +115,7 @@ class Floor:
     async def pull_forever(self) -> None:
         """As the relay does."""
         while True:
-            await asyncio.sleep(PULL_EVERY_S)
+            await asyncio.sleep(PULL_AFTER_S)
             await self.pull()
 
 

@@ -1,4 +1,6 @@
-"""The sender: delivers what is due, at once when woken and else every few seconds, beside other replicas."""
+"""The sender: delivers a new message at once if it has a hand free, and what is due when woken or every few seconds,
+beside other replicas.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +19,7 @@ from notifier.store import Message
 log = structlog.get_logger()
 _outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a message", ["kind", "outcome"])
 _woken = asyncio.Event()
+_at_hand: set[asyncio.Task[None]] = set()
 
 LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {"confirmation": confirmation.letter}
 """What makes a letter of a kind from the JSON of its event."""
@@ -25,6 +28,32 @@ LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {"confirmation": confirmatio
 def wake() -> None:
     """Something became due."""
     _woken.set()
+
+
+async def queue(message: Message) -> bool:
+    """Keep a new message for sending, and begin with it if a sender is free; False when its key is there already.
+
+    Such a message is stored as if its sender had claimed it: should this process die, its lease runs out as any other.
+    """
+    begin = len(_at_hand) < settings.get().mail_senders
+    if begin:
+        message.state, message.attempts, message.due_at = "sending", 1, now() + settings.get().lease
+    if not await message.queue():
+        return False
+    if begin:
+        task = asyncio.create_task(_begin(message))
+        _at_hand.add(task)
+        task.add_done_callback(_at_hand.discard)
+    else:
+        wake()
+    return True
+
+
+async def _begin(message: Message) -> None:
+    try:
+        await deliver(message)
+    except Exception:
+        log.exception("sender_failed", key=message.key)
 
 
 @asynccontextmanager
@@ -37,7 +66,7 @@ async def sending(chosen: Settings) -> AsyncIterator[None]:
     finally:
         stopping.set()
         wake()
-        await task
+        await asyncio.gather(task, *_at_hand)
 
 
 async def _send_until(stopping: asyncio.Event, chosen: Settings) -> None:

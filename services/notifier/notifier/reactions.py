@@ -25,9 +25,8 @@ async def on_booking_confirmed(event: BookingConfirmed) -> None:
         queued_at=moment,
         due_at=moment,
     )
-    if await message.queue():
+    if await delivery.queue(message):
         log.info("message_queued", key=message.key)
-        delivery.wake()
 
 
 REACTIONS: Reactions = {BookingConfirmed: on_booking_confirmed}
