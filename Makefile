@@ -29,6 +29,12 @@ test: setup ## run every test, on servers of its own (one suite: make test SUITE
 	  printf '\n== %s\n' $$suite; $(PYTHON) -m pytest $$suite $(ARGS) || failed="$$failed $$suite"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
+chaos: setup ## the tests that crash, cut off, repeat and garble (they are in `make test` too)
+	@$(PYTHON) -m pytest tests/chaos -s $(ARGS)
+
+invariants: setup ## look at the running platform and print what does not hold
+	@PYTHONPATH=deploy/local $(PYTHON) tests/invariants.py
+
 check: setup ## lint, formatting, types, who may import what
 	@ruff check .
 	@ruff format --check .
