@@ -99,7 +99,7 @@ def drawn(roots: list[Span]) -> Iterator[str]:
 
 def _lines(span: Span, parent: Span | None, began: datetime, head: str, rest: str) -> Iterator[str]:
     waited = span.began_at - parent.ended_at if parent else timedelta()
-    notes = f"  {DIM}after {_ms(waited)} waiting{PLAIN}" if waited > NOTABLE_GAP else ""
+    notes = f"  {DIM}waited {_ms(waited)}{PLAIN}" if waited > NOTABLE_GAP else ""
     if span.failure:
         notes += f"  {RED}{span.failure}{PLAIN}"
     when, took = _ms(span.began_at - began), _ms(span.ended_at - span.began_at)

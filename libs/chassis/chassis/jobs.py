@@ -55,12 +55,13 @@ class Scheduler:
         await self._leases.delete_many({"owner": self._owner})
 
     async def _repeat(self, job: Job) -> None:
+        lease_s = max(LEASE_S, 2.5 * job.every)  # so that it never runs out between two runs
         leased_until = 0.0
         clock = asyncio.get_running_loop().time
         while not self._stopping.is_set():
             try:
-                if leased_until - clock() < LEASE_S / 2:
-                    leased_until = clock() + LEASE_S if await self._lease(job) else 0.0
+                if leased_until - clock() < lease_s / 2:
+                    leased_until = clock() + lease_s if await self._lease(job, lease_s) else 0.0
                 if leased_until:
                     await job.run()
                 else:
@@ -78,13 +79,13 @@ class Scheduler:
         except TimeoutError:
             return
 
-    async def _lease(self, job: Job) -> bool:
+    async def _lease(self, job: Job, seconds: float) -> bool:
         """Take or extend the lease; False when another replica has it."""
         moment = now()
         try:
             await self._leases.update_one(
                 {"_id": job.name, "$or": [{"owner": self._owner}, {"until": {"$lte": moment}}]},
-                {"$set": {"owner": self._owner, "until": moment + timedelta(seconds=LEASE_S)}},
+                {"$set": {"owner": self._owner, "until": moment + timedelta(seconds=seconds)}},
                 upsert=True,
             )
         except DuplicateKeyError:

@@ -28,6 +28,7 @@ Choose = Callable[[model.Booking], Awaitable[Trigger | None]]
 
 log = structlog.get_logger()
 ATTEMPTS = 20
+OPEN_COUNTED = 10_000
 REFERENCE_LETTERS = "CDFGHJKMNPQRTVWXY34679"
 """None that is taken for another one when read aloud or by hand, and no vowels that spell a word."""
 MINUTES_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600, 1800, 86_400)
@@ -205,9 +206,14 @@ async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, State]]:
 
 
 async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
-    """Of each state that something is outstanding in: how many bookings are in it, and since when the first of them."""
+    """Of each state that something is outstanding in: how many bookings are in it, and since when the first of them.
+
+    Looks at the OPEN_COUNTED bookings whose timers run out first.
+    """
     groups = [
         {"$match": {"due_at": {"$type": "date"}}},
+        {"$sort": {"due_at": 1}},
+        {"$limit": OPEN_COUNTED},
         {"$project": {"state": 1, "since": {"$last": "$history.at"}}},
         {"$group": {"_id": "$state", "count": {"$sum": 1}, "since": {"$min": "$since"}}},
     ]
