@@ -15,5 +15,5 @@ async def eventually(ask: Callable[[], Awaitable[T | None]], *, seconds: float =
         if asyncio.get_running_loop().time() + pause > deadline:
             return None
         await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 0.2)
+        pause = min(pause * 2, 0.2)
     return answer

@@ -26,7 +26,7 @@ def png(text: str) -> bytes:
     same_again = (b"\x02" + bytes(size)) * (SCALE - 1)
     lines = b"".join(b"\x00" + modules[at : at + size] + same_again for at in range(0, len(modules), size))
     header = struct.pack(">IIBBBBB", size * SCALE, size * SCALE, 1, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
