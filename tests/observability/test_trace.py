@@ -36,6 +36,7 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
     booking = await guest.settled(hold, "confirmed")
     steps = (
         "inventory └─ publish inventory.seats_held.v1",
+        "booking └─ mongo insert bookings",
         "POST /api/bookings 201",
         "publish booking.payment_requested.v1",
         "POST /api/payments/create-intent 200",
