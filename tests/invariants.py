@@ -1,6 +1,6 @@
 """What must hold on a platform at rest, whatever crashed, repeated, reordered or came late.
 
-`python tests/invariants.py` looks at the platform that `make run` has started and prints each violation; it may be
+`make invariants` looks at the platform that `make run` has started and prints each violation; it may be
 busy, so what is merely under way counts for nothing. Tests wait until theirs is at rest: then nothing is under way.
 """
 
