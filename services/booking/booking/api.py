@@ -170,7 +170,7 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
     held = await visible(who, body.hold_id)
     if not who.owns(held.holder):
         raise BookingUnknown
-    await _seats_arrived(held, order)
+    held = await _seats_arrived(held, order)
 
     async def choose(booking: model.Booking) -> Checkout | None:
         if booking.state is State.HELD:
@@ -179,21 +179,25 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
             return None
         raise model.refuse_checkout(booking)
 
-    booking = await store.drive(body.hold_id, choose)
+    booking = await store.drive(body.hold_id, choose, known=held)
     telemetry.about(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
     return shown(booking)
 
 
-async def _seats_arrived(held: model.Booking, order: Order) -> None:
-    """Wait for a change of the hold that may be on its way when the order names other seats than the booking has."""
+async def _seats_arrived(held: model.Booking, order: Order) -> model.Booking:
+    """The booking, waited for when the order names other seats than it has: a change of the hold may be on its way."""
 
-    async def matches() -> bool:
+    def fits(booking: model.Booking) -> bool:
+        return booking.state is not State.HELD or set(booking.seat_ids) == set(order.ticket_types)
+
+    async def changed() -> model.Booking | None:
         booking = await store.find(held.id)
-        return booking is None or booking.state is not State.HELD or set(booking.seat_ids) == set(order.ticket_types)
+        return booking if booking and fits(booking) else None
 
-    if held.state is State.HELD and set(held.seat_ids) != set(order.ticket_types):
-        await eventually(matches, seconds=settings.get().arrival_seconds)
+    if fits(held):
+        return held
+    return await eventually(changed, seconds=settings.get().arrival_seconds) or held
 
 
 async def _checkout_of(booking: model.Booking, order: Order) -> Checkout:

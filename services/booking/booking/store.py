@@ -137,15 +137,18 @@ async def open_booking(event: SeatsHeld) -> None:
         _took(event, outcome)
 
 
-async def drive(booking_id: str, trigger: Trigger | Choose, issue: Issue = no_tickets) -> model.Booking:
+async def drive(
+    booking_id: str, trigger: Trigger | Choose, issue: Issue = no_tickets, known: model.Booking | None = None
+) -> model.Booking:
     """Take one step of the saga; returns the booking after it, or as it is when nothing changes.
 
     `trigger` is what happened, or chooses a command by the present booking (None: do nothing). When somebody else
     changed the booking meanwhile, everything is decided again. Raises what `advance` and the choice raise, BookingBusy
-    when every attempt loses its race, BookingUnknown when there is no booking to choose by.
+    when every attempt loses its race, BookingUnknown when there is no booking to choose by. `known` spares the first
+    read: the booking as it was read a moment ago.
     """
     for _ in range(ATTEMPTS):
-        booking = await find(booking_id)
+        booking, known = known or await find(booking_id), None
         if isinstance(trigger, Trigger):
             event = trigger
         elif booking is None:

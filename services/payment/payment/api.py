@@ -135,7 +135,7 @@ async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
 
 
 async def _identified(booking_id: str) -> Payment | None:
-    payment = await Payment.get(booking_id)
+    payment = await store.find(booking_id)
     return payment if payment and payment.holder else None
 
 
@@ -177,7 +177,7 @@ def _read(raw: dict[str, Any]) -> WebhookEvent:
 @router.get("/{booking_id}", responses=documented(PaymentUnknown), response_model_exclude_none=True)
 async def get_payment(booking_id: Id, who: Who) -> PaymentView:
     """How a booking's money stands; for its owner, and with the ledger for staff (`payments:read`)."""
-    payment = await Payment.get(booking_id)
+    payment = await store.find(booking_id)
     is_staff = who.may("payments:read")
     if payment is None or not (is_staff or _owns(who, payment)):
         raise PaymentUnknown
@@ -214,7 +214,7 @@ async def refund(
         raise PaymentUnknown
     log.info("refund_asked", booking_id=booking_id, refund_id=refund_id, by=who.user_id)
     await settlement.settle_soon(payment)
-    settled = await Payment.get(booking_id) or payment
+    settled = await store.find(booking_id) or payment
     return _refund_view(refund_id, settled.refunds[refund_id])
 
 

@@ -46,7 +46,9 @@ async def open_intent(payment: Payment) -> stripe.Offer:
     except ProviderFailed:
         await store.change(payment.id, model.spend_intent_key)
         raise
-    attached = await store.change(payment.id, lambda account: model.attach_intent(account, offer.intent.id, now()))
+    attached = await store.change(
+        payment.id, lambda account: model.attach_intent(account, offer.intent.id, now()), payment
+    )
     if attached is None:
         raise model.PaymentUnknown
     if attached.intent_id != offer.intent.id:
@@ -68,7 +70,7 @@ async def learn(booking_id: str, seen: News) -> Payment:
                 _returned.inc()
                 log.error("refund_failed", booking_id=booking_id, refund=seen.id, amount=seen.amount)
         case ChargeSeen():
-            payment = await Payment.get(booking_id)
+            payment = await store.find(booking_id)
             if payment and seen.amount_refunded > model.sent_back(payment):
                 await _learn_refunds(payment)
     if payment is None:
@@ -106,7 +108,7 @@ async def _settle_refund(payment: Payment, refund_id: str) -> None:
     refund = payment.refunds[refund_id]
     if refund.state == "pending" or refund.attempt:
         await _learn_refunds(payment)
-        payment = await Payment.get(payment.id) or payment
+        payment = await store.find(payment.id) or payment
         refund = payment.refunds[refund_id]
     if refund.state != "asked":
         return
@@ -118,7 +120,7 @@ async def _settle_refund(payment: Payment, refund_id: str) -> None:
     except ProviderRefused:
         # Most likely money left by hand meanwhile: then less of it, or nothing, is still to be sent.
         await _learn_refunds(payment)
-        known = await Payment.get(payment.id)
+        known = await store.find(payment.id)
         if known is None or known.refunds[refund_id] == refund:
             raise
         await _settle_refund(known, refund_id)

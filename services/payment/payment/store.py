@@ -61,12 +61,20 @@ DOCUMENTS = [Payment, WebhookEvent]
 Decide = Callable[[Payment], Change | None]
 
 
-async def change(booking_id: str, decide: Decide) -> Payment | None:
+async def find(booking_id: str) -> Payment | None:
+    """The payment, or None."""
+    document = await Payment.collection().find_one({"_id": booking_id}, {"outbox": 0})
+    return Payment.parse(document) if document else None
+
+
+async def change(booking_id: str, decide: Decide, known: Payment | None = None) -> Payment | None:
     """Read, decide, write; again when another write came between. None when there is no such payment.
 
-    Raises what `decide` raises. `decide` answers None when there is nothing to change.
+    `known` spares the first read: the payment as it was read a moment ago. Raises what `decide` raises. `decide`
+    answers None when there is nothing to change.
     """
-    while (payment := await Payment.get(booking_id)) is not None:
+    while (payment := known or await find(booking_id)) is not None:
+        known = None
         decided = decide(payment)
         if decided is None:
             return payment
