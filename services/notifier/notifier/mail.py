@@ -1,7 +1,7 @@
 """Letters, and the MIME form in which they travel."""
 
 from datetime import datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import cache
@@ -10,6 +10,17 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from notifier import settings
+
+
+# The library makes a new class for every header of every part; one for each name halves the work of a mail.
+_kind_of_header = cache(HeaderRegistry().__getitem__)
+
+
+def _header(name: str, value: Any) -> Any:
+    return _kind_of_header(name)(name, value)
+
+
+POLICY = SMTP.clone(header_factory=_header)
 
 
 class Picture(NamedTuple):
@@ -52,7 +63,7 @@ def render(name: str, facts: Any) -> tuple[str, str]:
 def compose(letter: Letter, key: str, written_at: datetime) -> EmailMessage:
     """The mail. Every attempt for a key has the same `Message-ID`, so that a repetition is seen to be one."""
     sender = settings.get().sender
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=POLICY)
     mail["From"] = sender
     mail["To"] = letter.to
     mail["Subject"] = letter.subject
