@@ -12,15 +12,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from notifier import settings
 
 
-# The library makes a new class for every header of every part; one for each name halves the work of a mail.
-_kind_of_header = cache(HeaderRegistry().__getitem__)
+class _Headers(HeaderRegistry):
+    """The library makes a new class for every header of every part; one for each name halves the work of a mail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[str, type] = {}
+
+    def __getitem__(self, name: str) -> type:
+        if name not in self._kinds:
+            self._kinds[name] = super().__getitem__(name)
+        return self._kinds[name]
 
 
-def _header(name: str, value: Any) -> Any:
-    return _kind_of_header(name)(name, value)
-
-
-POLICY = SMTP.clone(header_factory=_header)
+POLICY = SMTP.clone(header_factory=_Headers())
 
 
 class Picture(NamedTuple):
