@@ -7,13 +7,13 @@ import structlog
 from opentelemetry import context, propagate
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
-from pymongo.errors import ConnectionFailure
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import telemetry
 from chassis.context import correlation_id
 from chassis.ids import new_id
+from chassis.mongo import is_outage
 from chassis.problems import InternalError, TooLarge, Unavailable, response
 
 log = structlog.get_logger()
@@ -74,8 +74,7 @@ class Edge:
                 log.exception("request_failed", method=scope["method"], path=scope["path"])
                 if status:
                     raise
-                is_outage = isinstance(error, ConnectionFailure)
-                problem = Unavailable(retry_after=RETRY_AFTER_S) if is_outage else InternalError()
+                problem = Unavailable(retry_after=RETRY_AFTER_S) if is_outage(error) else InternalError()
                 await response(problem)(scope, receive, send_with_id)
             finally:
                 route = getattr(scope.get("route"), "path", "-")

@@ -18,12 +18,12 @@ from opentelemetry import context, propagate
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
-from pymongo.errors import ConnectionFailure
 
 from chassis import telemetry
 from chassis.broker import RETRY_TIERS_S, Broker
 from chassis.context import correlation_id
 from chassis.ids import new_id
+from chassis.mongo import is_outage
 from chassis.wire import ATTEMPT, REASON, again, to_envelope
 
 log = structlog.get_logger()
@@ -144,7 +144,7 @@ class Consumer:
     async def _retry(self, message: AbstractIncomingMessage, error: Exception) -> None:
         attempt = int(str(message.headers.get(ATTEMPT, 0)))
         reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, ConnectionFailure):
+        if is_outage(error):
             # Without the database no event can be handled; that uses up nobody's attempts, however long it takes.
             await self._put_off(message, error, reason, tier=0, attempt=attempt)
         elif attempt < len(RETRY_TIERS_S):
@@ -156,7 +156,7 @@ class Consumer:
     async def _put_off(
         self, message: AbstractIncomingMessage, error: Exception, reason: str, *, tier: int, attempt: int
     ) -> None:
-        expected = isinstance(error, NotYet | ConnectionFailure)
+        expected = isinstance(error, NotYet) or is_outage(error)
         log.log(
             20 if expected else 30,
             "event_retried",

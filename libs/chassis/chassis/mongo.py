@@ -9,7 +9,7 @@ import structlog
 from beanie import Document, init_beanie
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 from chassis import telemetry
 from chassis.outbox import OUTBOX_INDEX, Aggregate
@@ -17,6 +17,16 @@ from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 Database = AsyncDatabase[dict[str, Any]]
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether MongoDB could not be reached or was just stopping: the same again may succeed soon.
+
+    A stopping server answers a write that it can no longer confirm with an error that bears MongoDB's own label.
+    """
+    if isinstance(error, ConnectionFailure):
+        return True
+    return isinstance(error, PyMongoError) and error.has_error_label("RetryableWriteError")
 
 
 @asynccontextmanager

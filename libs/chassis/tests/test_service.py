@@ -9,7 +9,7 @@ from chassis.ids import new_id
 from chassis.jobs import Job, Scheduler
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, WriteConcernError
 
 
 async def new_ping(client: httpx.AsyncClient, text: str = "hi", **headers: str) -> httpx.Response:
@@ -138,7 +138,8 @@ async def test_a_transient_failure_is_tried_again(client, bus: Bus, toy):
 async def test_an_outage_of_the_database_uses_up_no_attempts(client, bus: Bus, toy, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(messaging, "RETRY_TIERS_S", messaging.RETRY_TIERS_S[:1])
     ping_id = new_id()
-    toy.failures[ping_id] = [AutoReconnect("away"), AutoReconnect("still away"), NotYet("too early")]
+    stopping = WriteConcernError("stopping", 91, {"errorLabels": ["RetryableWriteError"]})
+    toy.failures[ping_id] = [stopping, AutoReconnect("away"), NotYet("too early")]
     await toy.Ping.add(toy.Ping(id=ping_id))
     await bus.say(toy.Pinged(ping_id=ping_id))
     await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id, seconds=10)
