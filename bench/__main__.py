@@ -4,17 +4,18 @@ import sys
 from typing import Any
 
 import uvloop
+from launcher.platform import Platform
 
 from bench import floor, growth, load, report
-from bench.stage import Stage, set_up
+from bench.stage import ENVIRONMENT, Stage, set_up
 
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime", "gateway")
 
 
-async def measure(*, quick: bool) -> dict[str, Any]:
+async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
     """Everything, on one platform; the floor last, when its services have ended and only the servers run."""
     seconds, races = (4.0, 2) if quick else (12.0, 5)
-    async with set_up() as stage:
+    async with set_up(platform) as stage:
         await _warm_up(stage)
         pairs = await stage.pairs(60 if quick else 120)
         idle = await load.idle(stage, seconds)
@@ -38,7 +39,8 @@ def main() -> None:
     """The command."""
     quick = "--quick" in sys.argv[1:]
     began = report.Circumstances.now()
-    result = uvloop.run(measure(quick=quick))
+    with Platform(environment=ENVIRONMENT) as platform:
+        result = uvloop.run(measure(platform, quick=quick))
     report.keep(report.finished(began, result, quick=quick))
 
 

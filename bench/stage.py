@@ -94,18 +94,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up() -> AsyncIterator[Stage]:
-    """A platform of its own, from nothing to ready, gone afterwards."""
-    async with Platform(environment=ENVIRONMENT) as platform:
-        mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(platform.env["MONGO_URI"], tz_aware=True)
-        async with mongo, await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
-            channel = await connection.channel()
-            stage = Stage(platform, mongo, connection, await channel.get_exchange(topology.EXCHANGE))
-            await _listen(stage, channel)
-            await stage.say(_layout())
-            while not await mongo.usher_inventory.seat_layouts.find_one({"_id": LAYOUT}):
-                await asyncio.sleep(0.05)
-            yield stage
+async def set_up(platform: Platform) -> AsyncIterator[Stage]:
+    """The stage on a platform that is ready."""
+    mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(platform.env["MONGO_URI"], tz_aware=True)
+    async with mongo, await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
+        channel = await connection.channel()
+        stage = Stage(platform, mongo, connection, await channel.get_exchange(topology.EXCHANGE))
+        await _listen(stage, channel)
+        await stage.say(_layout())
+        while not await mongo.usher_inventory.seat_layouts.find_one({"_id": LAYOUT}):
+            await asyncio.sleep(0.05)
+        yield stage
 
 
 async def _listen(stage: Stage, channel: Any) -> None:
