@@ -49,7 +49,7 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
         "publish booking.confirmed.v1",
         "mail confirmation",
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         while "mail confirmation" not in (shown := trace(traced_house, booking["reference"])[1]):
             await asyncio.sleep(0.2)
     head, *lines = shown.splitlines()
