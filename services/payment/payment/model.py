@@ -383,7 +383,8 @@ class _Books:
             if refund.amount:
                 self._enter(stripe_id, "refunded", refund, stripe_id)
         if refund.state == "failed" and before and before.state == "succeeded":
-            self._enter(f"{stripe_id}-failed", "refund_failed", refund, stripe_id)
+            taken_back = before.model_copy(update={"at": refund.at})
+            self._enter(f"{stripe_id}-failed", "refund_failed", taken_back, stripe_id)
 
     def _enter(self, entry_id: str, kind: Literal["refunded", "refund_failed"], refund: Refund, stripe_id: str) -> None:
         self.lines.append(Line(entry_id=entry_id, kind=kind, amount=refund.amount, stripe_id=stripe_id, at=refund.at))
