@@ -7,7 +7,7 @@ import uvloop
 from launcher.platform import Platform
 
 from bench import floor, growth, load, report
-from bench.stage import ENVIRONMENT, Stage, set_up
+from bench.stage import ENVIRONMENT, set_up
 
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime", "gateway")
 
@@ -16,7 +16,7 @@ async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
     """Everything, on one platform; the floor last, when its services have ended and only the servers run."""
     seconds, races = (4.0, 2) if quick else (12.0, 5)
     async with set_up(platform) as stage:
-        await _warm_up(stage)
+        await load.sagas(stage, await stage.pairs(10), 8, 3)  # to warm up
         pairs = await stage.pairs(60 if quick else 120)
         idle = await load.idle(stage, seconds)
         result: dict[str, Any] = {"idle": idle}
@@ -29,10 +29,6 @@ async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
             stage.platform.stop(name)
         result["floor"] = await floor.measure(stage.platform, 32, seconds)
     return result
-
-
-async def _warm_up(stage: Stage) -> None:
-    await load.sagas(stage, await stage.pairs(10), 8, 3)
 
 
 def main() -> None:

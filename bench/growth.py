@@ -48,21 +48,22 @@ async def _grow(stage: Stage, service: str, name: str, size: int) -> None:
     present = await collection.estimated_document_count()
     pattern = await collection.find_one(sort={"_id": -1})
     assert pattern is not None  # noqa: S101 - sagas ran before
-    copies = _copies(pattern, size - present)
+    copies = _copies(pattern, present, size)
     while batch := list(islice(copies, BATCH)):
         await collection.insert_many(batch, ordered=False)
 
 
-def _copies(pattern: dict[str, Any], count: int) -> Iterator[RawBSONDocument]:
+def _copies(pattern: dict[str, Any], present: int, size: int) -> Iterator[RawBSONDocument]:
     """The same bytes but for the unique texts, which keep their lengths: encoding each copy would take longer."""
     unique = [str(pattern[name]) for name in ("_id", "key", "reference", "intent_id") if pattern.get(name)]
     text = bson.encode(pattern)
-    for _ in range(max(count, 0)):
+    for number in range(present, size):
         copy = text
         for each in unique:
-            copy = copy.replace(each.encode(), _another(len(each)).encode())
+            copy = copy.replace(each.encode(), _another(number, len(each)).encode())
         yield RawBSONDocument(copy)
 
 
-def _another(length: int) -> str:
-    return (new_id() * (length // 32 + 1))[-length:] if length < 32 else new_id().ljust(length, "x")
+def _another(number: int, length: int) -> str:
+    """A text that no document has: digits where an id does not fit."""
+    return f"{number:0{length}}" if length < 32 else new_id().ljust(length, "x")
