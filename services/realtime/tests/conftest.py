@@ -55,7 +55,7 @@ class Client:
     async def say(self, type_: str, **fields: Any) -> None:
         await self.connection.send(json.dumps({"type": type_, **fields}))
 
-    async def hear(self, seconds: float = 5) -> dict[str, Any]:
+    async def hear(self, seconds: float = 20) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
             return json.loads(await self.connection.recv())
 
