@@ -15,9 +15,9 @@ from .crowd import Crowd
 # Deadlines that pass within a test. SMTP_SECONDS also bounds how long a killed sender's mail waits for another one,
 # ARRIVAL_SECONDS how long a request waits for an event that is on its way.
 IMPATIENT = {
-    "HOLD_SECONDS": "8",
-    "PAYMENT_SECONDS": "8",
-    "PIN_GRACE_SECONDS": "4",
+    "HOLD_SECONDS": "6",
+    "PAYMENT_SECONDS": "6",
+    "PIN_GRACE_SECONDS": "3",
     "SMTP_SECONDS": "1",
     "ARRIVAL_SECONDS": "0.5",
 }
