@@ -80,6 +80,8 @@ class Connection:
             if message["type"] == "websocket.disconnect":
                 return
             await handle(message.get("text") or message.get("bytes") or "")
+            # A client whose messages never run out would keep the loop from everybody else.
+            await asyncio.sleep(0)
 
     async def _write(self) -> None:
         while True:

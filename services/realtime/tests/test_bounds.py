@@ -8,6 +8,7 @@ import httpx
 import pytest
 from chassis.ids import new_id
 from chassis.testing import Bus, until
+from contracts.inventory import SeatsBlocked
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from .conftest import client, instance
@@ -111,13 +112,16 @@ async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(bus: Bus,
     narrow.setblocking(False)
     async with client(server) as brisk, client(server, sock=narrow, compression=None) as slow:
         await subscribed(brisk, showtime)
+        many = [f"{row}{number}" for row in "BCDEFGHIJK" for number in range(1, 100)]
+        await bus.say(SeatsBlocked(showtime_id=showtime, block_id=new_id(), seats=many, reason="makes snapshots large"))
+        await brisk.hear()
         slow.connection.transport.pause_reading()
         flooding = asyncio.create_task(flood(slow, showtime))
         try:
             for version in range(1, 11):
                 await bus.say(held(showtime, new_id(), f"A{version}"), version=version)
                 assert (await brisk.hear())["seats"] == [f"A{version}"]
-            await until(lambda: has_dropped_one(server), seconds=20)
+            await until(lambda: has_dropped_one(server), seconds=30)
         finally:
             flooding.cancel()
             slow.connection.transport.abort()
