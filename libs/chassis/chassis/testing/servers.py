@@ -1,10 +1,12 @@
 """Real servers for tests: from containers where a Docker engine answers, else local binaries, else the environment."""
 
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -142,7 +144,12 @@ def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iter
     """Run a server in a process group of its own and end the whole group."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=os.environ | environment, start_new_session=True
+            command,
+            stdout=output,
+            stderr=output,
+            env=os.environ | environment,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread of a test run has started by now that holds a lock
         )
     try:
         yield
@@ -153,6 +160,12 @@ def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iter
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed leaves no server behind (Linux only: prctl's PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _initiate(uri: str) -> None:
