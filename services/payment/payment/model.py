@@ -333,7 +333,8 @@ def spend_refund_key(account: Account, refund_id: str) -> Change | None:
 def on_refund(account: Account, seen: RefundSeen, now: datetime) -> Change | None:
     """What a refund's state at Stripe changes, ours or one made there by hand (a lost dispute counts as one)."""
     ours = seen.refund_id if seen.refund_id in account.refunds else None
-    refund_id = ours or seen.id
+    entered = next((known_id for known_id, refund in account.refunds.items() if refund.stripe_id == seen.id), None)
+    refund_id = entered or ours or seen.id
     known = account.refunds.get(refund_id)
     if known and _FORWARD[seen.state] <= _FORWARD[known.state]:
         return None
