@@ -58,6 +58,7 @@ class WebhookEvent(Document):
 
 
 DOCUMENTS = [Payment, WebhookEvent]
+# MongoDB uses a partial index only for a query that says the index's own condition again, here the `$type`.
 Decide = Callable[[Payment], Change | None]
 
 
@@ -114,7 +115,7 @@ async def open_account(account: Account, *events: Any) -> bool:
 
 async def by_intent(intent_id: str) -> Payment | None:
     """The payment that the intent was made for."""
-    return await Payment.find_one({"intent_id": intent_id})
+    return await Payment.find_one({"intent_id": {"$eq": intent_id, "$type": "string"}})
 
 
 async def claim_due(payment: Payment, now: datetime) -> bool:
@@ -125,7 +126,12 @@ async def claim_due(payment: Payment, now: datetime) -> bool:
 
 async def due_payments(now: datetime, limit: int) -> list[Payment]:
     """Payments to be checked at Stripe, the longest waiting first."""
-    return await Payment.find({"next_check_at": {"$lte": now}}).sort("next_check_at").limit(limit).to_list()
+    return (
+        await Payment.find({"next_check_at": {"$lte": now, "$type": "date"}})
+        .sort("next_check_at")
+        .limit(limit)
+        .to_list()
+    )
 
 
 async def keep(event: WebhookEvent) -> bool:
@@ -139,7 +145,12 @@ async def keep(event: WebhookEvent) -> bool:
 
 async def due_events(now: datetime, limit: int) -> list[WebhookEvent]:
     """Stored events that nobody has worked off in time, the longest waiting first."""
-    return await WebhookEvent.find({"next_try_at": {"$lte": now}}).sort("next_try_at").limit(limit).to_list()
+    return (
+        await WebhookEvent.find({"next_try_at": {"$lte": now, "$type": "date"}})
+        .sort("next_try_at")
+        .limit(limit)
+        .to_list()
+    )
 
 
 async def waiting_events() -> tuple[int, datetime | None]:
