@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -18,13 +19,14 @@ from beanie.odm.utils.dump import get_dict
 from contracts.envelope import Envelope, Event
 from prometheus_client import Counter, Gauge
 from pydantic import Field
-from pymongo import ASCENDING, IndexModel, ReturnDocument, UpdateOne
-from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.errors import PyMongoError
 
+from chassis import writes
 from chassis.clock import now
 from chassis.context import correlation_id, traceparent
 from chassis.ids import new_id
+from chassis.writes import Collection
 
 log = structlog.get_logger()
 OUTBOX_INDEX = IndexModel(
@@ -44,7 +46,7 @@ class Aggregate(Document):
     relay: ClassVar["Relay | None"] = None
 
     @classmethod
-    def collection(cls) -> AsyncCollection[dict[str, Any]]:
+    def collection(cls) -> Collection:
         """The raw collection."""
         return cls.get_pymongo_collection()
 
@@ -54,54 +56,32 @@ class Aggregate(Document):
         return cls.model_validate(document)
 
     @classmethod
-    async def commit(
-        cls,
-        where: Mapping[str, Any],
-        update: Mapping[str, Any],
-        *,
-        events: Sequence[Event] = (),
-        upsert: bool = False,
-        projection: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any] | None:
-        """Change the one document that `where` matches and record the events, in one write.
+    async def commit(cls, where: Mapping[str, Any], update: Mapping[str, Any], *, events: Sequence[Event] = ()) -> bool:
+        """Change the document with `where`'s `_id` and record the events, in one write; False when `where` misses.
 
-        Returns the raw document after the change, without its outbox; None when nothing matched, and for an upsert
-        also when the document exists but does not match.
+        Raises DuplicateKeyError when the change takes another document's unique key.
         """
         entries = [_entry(event) for event in events]
         change = {**update, "$inc": {**update.get("$inc", {}), "version": 1}}
         if entries:
             change["$push"] = {**update.get("$push", {}), "outbox": {"$each": entries}}
-        try:
-            document = await cls.collection().find_one_and_update(
-                where,
-                change,
-                projection={**projection, "version": 1} if projection else {"outbox": 0},
-                upsert=upsert,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError as error:
-            if upsert and "_id" in (error.details or {}).get("keyPattern", {}):
-                return None
-            raise
-        if document is not None:
-            cls._offer(document["_id"], document["version"], entries)
-        return document
+        if not await writes.update(cls.collection(), where, change):
+            return False
+        cls._offer(where["_id"], where["version"] + 1 if "version" in where else None, entries)
+        return True
 
     @classmethod
     async def add(cls, aggregate: Self, *, events: Sequence[Event] = ()) -> bool:
         """Insert a new document with its events; False when its id or another unique key is taken."""
         entries = [_entry(event) for event in events]
         document = get_dict(aggregate, to_db=True) | {"version": 1, "outbox": entries}
-        try:
-            await cls.collection().insert_one(document)
-        except DuplicateKeyError:
+        if not await writes.insert(cls.collection(), document):
             return False
         cls._offer(document["_id"], 1, entries)
         return True
 
     @classmethod
-    def _offer(cls, document_id: str, version: int, entries: Sequence[dict[str, Any]]) -> None:
+    def _offer(cls, document_id: str, version: int | None, entries: Sequence[dict[str, Any]]) -> None:
         if cls.relay is not None and entries:
             cls.relay.offer(cls.collection(), document_id, version, entries)
 
@@ -138,7 +118,16 @@ def envelope(entry: Mapping[str, Any], version: int) -> Envelope:
 
 
 Publish = Callable[[Envelope], Awaitable[None]]
-_Pending = tuple[AsyncCollection[dict[str, Any]], str, Envelope]
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """An entry that is to be sent. `version` is unknown after a write that was not guarded by it."""
+
+    collection: Collection
+    document_id: str
+    version: int | None
+    entry: Mapping[str, Any]
 
 
 class Relay:
@@ -177,15 +166,15 @@ class Relay:
 
     def offer(
         self,
-        collection: AsyncCollection[dict[str, Any]],
+        collection: Collection,
         document_id: str,
-        version: int,
+        version: int | None,
         entries: Sequence[Mapping[str, Any]],
     ) -> None:
         """Take committed entries for sending. What does not fit stays in the outbox for the sweeper."""
         for entry in entries:
             with suppress(asyncio.QueueFull):
-                self._pending.put_nowait((collection, document_id, envelope(entry, version)))
+                self._pending.put_nowait(_Pending(collection, document_id, version, entry))
 
     async def _publish_forever(self) -> None:
         while True:
@@ -199,13 +188,20 @@ class Relay:
                     self._pending.task_done()
 
     async def _send(self, batch: Sequence[_Pending]) -> None:
-        results = await asyncio.gather(*(self._publish(entry[2]) for entry in batch), return_exceptions=True)
+        try:
+            present = await _present_versions(batch)
+        except PyMongoError as error:
+            log.warning("versions_not_read", reason=repr(error))
+            return
+        envelopes = [envelope(each.entry, each.version or present.get(each.document_id, 0)) for each in batch]
+        results = await asyncio.gather(*map(self._publish, envelopes), return_exceptions=True)
         for pending, result in zip(batch, results, strict=True):
             if result is None:
                 self._confirmed.append(pending)
                 self._to_pull.set()
             elif isinstance(result, Exception):
-                log.warning("event_not_confirmed", type=pending[2].type, event_id=pending[2].id, reason=repr(result))
+                entry = pending.entry
+                log.warning("event_not_confirmed", type=entry["type"], event_id=entry["id"], reason=repr(result))
 
     async def _pull_forever(self) -> None:
         while True:
@@ -220,11 +216,9 @@ class Relay:
     async def _pull(self) -> None:
         """Take confirmed entries out of their documents. What fails here is only sent once more by the sweeper."""
         confirmed, self._confirmed = self._confirmed, []
-        by_document: dict[AsyncCollection[dict[str, Any]], dict[str, list[str]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        for collection, document_id, sent in confirmed:
-            by_document[collection][document_id].append(sent.id)
+        by_document: dict[Collection, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for sent in confirmed:
+            by_document[sent.collection][sent.document_id].append(sent.entry["id"])
         for collection, documents in by_document.items():
             await collection.bulk_write(
                 [
@@ -255,8 +249,21 @@ class Relay:
             entries = [entry for entry in document["outbox"] if entry["time"] <= waiting_since]
             oldest = max(oldest, *(_seconds_between(entry["time"], moment) for entry in entries))
             _leftovers.inc(len(entries))
-            await self._send([(collection, document["_id"], envelope(e, document["version"])) for e in entries])
+            await self._send([_Pending(collection, document["_id"], document["version"], entry) for entry in entries])
         return oldest
+
+
+async def _present_versions(batch: Sequence[_Pending]) -> dict[str, int]:
+    """By document, the versions that are not known from the write. A later write may have come: a hint only."""
+    unknown: dict[Collection, set[str]] = defaultdict(set)
+    for pending in batch:
+        if pending.version is None:
+            unknown[pending.collection].add(pending.document_id)
+    return {
+        document["_id"]: document["version"]
+        for collection, ids in unknown.items()
+        async for document in collection.find({"_id": {"$in": list(ids)}}, {"version": 1})
+    }
 
 
 def _seconds_between(earlier: datetime, later: datetime) -> float:

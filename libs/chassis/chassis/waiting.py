@@ -7,13 +7,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(ask: Callable[[], Awaitable[T | None]], *, seconds: float = 2.0) -> T | None:
-    """Ask again, at first every 10 ms and then less often, until there is an answer; None when time is up."""
+Pause = Callable[[float], Awaitable[None]]
+
+
+async def eventually(
+    ask: Callable[[], Awaitable[T | None]], *, seconds: float = 2.0, pausing: Pause = asyncio.sleep
+) -> T | None:
+    """Ask again, at first after 20 ms and then less often, until there is an answer; None when time is up.
+
+    `pausing` may return before the given seconds are over, when there is reason to ask at once.
+    """
     deadline = asyncio.get_running_loop().time() + seconds
-    pause = 0.01
+    pause = 0.02
     while not (answer := await ask()):
         if asyncio.get_running_loop().time() + pause > deadline:
             return None
-        await asyncio.sleep(pause)
+        await pausing(pause)
         pause = min(pause * 2, 0.2)
     return answer

@@ -68,9 +68,9 @@ async def ping(new: NewPing) -> dict[str, str]:
 
 @router.post("/{ping_id}/close")
 async def close(ping_id: str) -> dict[str, int]:
-    document = await Ping.commit({"_id": ping_id, "open": True}, {"$set": {"open": False}})
-    if document is None:
+    if not await Ping.commit({"_id": ping_id, "open": True}, {"$set": {"open": False}}):
         raise PingClosed(ping_id=ping_id)
+    document = await Ping.collection().find_one({"_id": ping_id}) or {}
     return {"version": document["version"]}
 
 

@@ -4,7 +4,9 @@ Someone else's booking is a 404 for everybody but staff with the permission.
 """
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 from chassis import telemetry
@@ -42,6 +44,7 @@ bookings = APIRouter(prefix="/api/bookings", tags=["bookings"])
 tickets = APIRouter(prefix="/api/tickets", tags=["tickets"])
 
 Who = Annotated[Caller, Depends(caller)]
+Find = Callable[[str], Awaitable[model.Booking | None]]
 BookingId = Annotated[Id, Path(description="The id of the hold that the booking began with.")]
 Email = Annotated[EmailStr, StringConstraints(max_length=254), AfterValidator(str.lower)]
 Name = Annotated[
@@ -142,12 +145,14 @@ def may_see(who: Caller, booking: model.Booking) -> bool:
     return who.owns(booking.holder) or who.may("bookings:read")
 
 
-async def visible(who: Caller, booking_id: str) -> model.Booking:
+async def visible(who: Caller, booking_id: str, find: Find = store.find) -> model.Booking:
     """The booking, waited for if it was just made. Raises Unauthenticated or BookingUnknown."""
     if who.principal is None and who.secret is None:
         raise Unauthenticated
     seconds = settings.get().arrival_seconds
-    booking = await eventually(lambda: store.find(booking_id), seconds=seconds)
+    booking = await eventually(
+        lambda: find(booking_id), seconds=seconds, pausing=partial(store.recent.kept, booking_id)
+    )
     if booking is None or not may_see(who, booking):
         raise BookingUnknown
     return booking
@@ -167,7 +172,7 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
     The same order again gives the same answer. Owner only: the account or the guest secret that holds the seats.
     """
     order = body.order()
-    held = await visible(who, body.hold_id)
+    held = await visible(who, body.hold_id, store.find_held)
     if not who.owns(held.holder):
         raise BookingUnknown
     held = await _seats_arrived(held, order)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ from beanie import Document
 from beanie.odm.utils.dump import get_dict
 from chassis.clock import now
 from chassis.outbox import Aggregate
+from chassis.recent import Recent
 from contracts.booking import Screening, Ticket
 from contracts.catalog import Price, ShowtimeRescheduled, ShowtimeScheduled
-from contracts.errors import NotYet
+from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SeatsHeld
 from contracts.types import Moment
 from prometheus_client import Counter, Histogram
@@ -112,6 +114,8 @@ DOCUMENTS = [Booking, Showtime, TicketKey]
 
 # ---- bookings
 
+recent: Recent[model.Booking] = Recent()
+
 
 async def find(booking_id: str) -> model.Booking | None:
     """The booking, or None."""
@@ -129,12 +133,18 @@ def no_tickets(booking: model.Booking) -> list[Ticket]:
     raise RuntimeError(f"booking {booking.id} was to be confirmed by somebody who cannot sign tickets")
 
 
+async def find_held(booking_id: str) -> model.Booking | None:
+    """The booking for its checkout, whose write is guarded: as this replica opened it, else as it is stored."""
+    opened = recent.get(booking_id)
+    return opened if opened and opened.state is State.HELD else await find(booking_id)
+
+
 async def open_booking(event: SeatsHeld) -> None:
     """Begin the booking of a hold. Nothing happens when it is there already, in whatever state."""
     outcome = advance(None, event, now(), no_tickets)
     assert outcome is not None  # noqa: S101 - the saga's way in
     if await Booking.add(Booking(**dict(outcome.booking)), events=outcome.events):
-        _took(event, outcome)
+        _took(event, outcome, version=1)
 
 
 async def drive(
@@ -148,25 +158,39 @@ async def drive(
     read: the booking as it was read a moment ago.
     """
     for _ in range(ATTEMPTS):
-        booking, known = known or await find(booking_id), None
         if isinstance(trigger, Trigger):
             event = trigger
-        elif booking is None:
-            raise BookingUnknown
-        elif (event := await trigger(booking)) is None:
-            return booking
-        outcome = advance(booking, event, now(), issue)
-        assert booking is not None  # noqa: S101 - `advance` raises for a booking that is not there
+            booking, outcome = await _decide(booking_id, event, issue)
+        else:
+            booking, known = known or await find(booking_id), None
+            if booking is None:
+                raise BookingUnknown
+            if (event := await trigger(booking)) is None:
+                return booking
+            outcome = advance(booking, event, now(), issue)
         if outcome is None:
             return booking
         if await _change(booking, outcome):
-            _took(event, outcome)
-            return outcome.booking
+            return _took(event, outcome, version=booking.version + 1)
+        recent.forget(booking_id)
     raise BookingBusy(retry_after=1)
 
 
-def _took(event: Trigger, outcome: Outcome) -> None:
-    booking = outcome.booking
+async def _decide(booking_id: str, event: Trigger, issue: Issue) -> tuple[model.Booking, Outcome | None]:
+    """The step from the booking as this replica wrote it last, or if there is none, from the stored one."""
+    if booking := recent.get(booking_id):
+        with suppress(NotYet, RejectedEvent):
+            if outcome := advance(booking, event, now(), issue):
+                return booking, outcome
+    booking = await find(booking_id)
+    outcome = advance(booking, event, now(), issue)
+    assert booking is not None  # noqa: S101 - `advance` raises for a booking that is not there
+    return booking, outcome
+
+
+def _took(event: Trigger, outcome: Outcome, version: int) -> model.Booking:
+    booking = outcome.booking.model_copy(update={"version": version})
+    recent.keep(booking.id, booking)
     _steps.labels(name_of(event), booking.state).inc()
     if "history" in outcome.changed and len(booking.history) > 1:
         left, entered = booking.history[-2:]
@@ -174,21 +198,20 @@ def _took(event: Trigger, outcome: Outcome) -> None:
         if entered.state is State.CONFIRMED:
             _to_confirmed.observe((entered.at - booking.opened_at).total_seconds())
     log.info("booking_advanced", booking_id=booking.id, state=booking.state, by=name_of(event))
+    return booking
 
 
 async def _change(before: model.Booking, outcome: Outcome) -> bool:
     """Write a step if the booking is still the one that it was decided on and its new reference is nobody else's."""
     try:
-        after = await Booking.commit(
+        return await Booking.commit(
             {"_id": before.id, "version": before.version},
             {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
             events=outcome.events,
-            projection={"_id": 1},
         )
     except DuplicateKeyError:
         log.info("reference_taken", booking_id=before.id)
         return False
-    return after is not None
 
 
 async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:

@@ -220,7 +220,7 @@ async def schedule(showtime: Showtime) -> bool:
     The film's `showing_until` moves first: should the showtime then not be written, the film is merely listed.
     """
     later = {"_id": showtime.movie_id, "showing_until": {"$not": {"$gte": showtime.starts_at}}}
-    await Movie.commit(later, {"$set": {"showing_until": showtime.starts_at}}, projection={"_id": 1})
+    await Movie.commit(later, {"$set": {"showing_until": showtime.starts_at}})
     fields = showtime.model_dump(include=set(ShowtimeScheduled.model_fields))
     return await Showtime.add(showtime, events=[ShowtimeScheduled(showtime_id=showtime.id, **fields)])
 

@@ -1,7 +1,5 @@
 """Handing a mail to the mail server."""
 
-from email.message import EmailMessage
-
 import aiosmtplib
 
 from notifier import settings
@@ -10,7 +8,7 @@ from notifier.model import Refused, TryLater
 PERMANENT = 500
 
 
-async def hand_over(mail: EmailMessage, recipient: str) -> None:
+async def hand_over(mail: bytes, recipient: str) -> None:
     """Return once the server has taken the mail.
 
     Raises Refused when it will never take this recipient or this text (5xx), TryLater for everything else: also for
@@ -22,6 +20,7 @@ async def hand_over(mail: EmailMessage, recipient: str) -> None:
             mail,
             sender=chosen.sender.addr_spec,
             recipients=[recipient],
+            mail_options=[] if recipient.isascii() else ["SMTPUTF8"],
             hostname=chosen.smtp_host,
             port=chosen.smtp_port,
             username=chosen.smtp_user or None,

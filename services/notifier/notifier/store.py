@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from beanie import Document
+from beanie.odm.utils.dump import get_dict
+from chassis import writes
 from chassis.ids import new_id
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
 from notifier.model import Kind, State
 
@@ -41,11 +42,7 @@ class Message(Document):
 
     async def queue(self) -> bool:
         """Keep the message for sending; False when its key is there already."""
-        try:
-            await self.insert()
-        except DuplicateKeyError:
-            return False
-        return True
+        return await writes.insert(self.get_pymongo_collection(), get_dict(self, to_db=True))
 
     @classmethod
     async def claim(cls, now: datetime, lease: timedelta) -> Self | None:
@@ -79,7 +76,7 @@ class Message(Document):
             "$set": {name: value for name, value in fields.items() if value is not None},
             "$unset": {name: "" for name, value in fields.items() if value is None},
         }
-        await self.get_pymongo_collection().update_one(where, {name: part for name, part in update.items() if part})
+        await writes.update(self.get_pymongo_collection(), where, {name: part for name, part in update.items() if part})
 
     @classmethod
     async def newest(cls, state: State | None, after_id: str | None, limit: int) -> list[Self]:

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from html.parser import HTMLParser
 
 import pytest
@@ -16,7 +17,8 @@ from .conftest import confirmed, ticket
 
 def mailed(event):
     letter = confirmation.letter(event.model_dump_json(exclude_none=True))
-    return mail.compose(letter, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
+    sent = mail.compose(letter, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
+    return message_from_bytes(sent.replace(b"\r\n", b"\n"), policy=policy.default)
 
 
 def bodies(sent):

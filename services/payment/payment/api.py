@@ -1,6 +1,7 @@
 """HTTP in: paying, looking, giving back, and Stripe's webhook."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -120,7 +121,9 @@ async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
     Waits up to two seconds for a checkout that is on its way here.
     """
     telemetry.about(asked.booking_id)
-    payment = await eventually(lambda: _identified(asked.booking_id))
+    payment = await eventually(
+        lambda: _identified(asked.booking_id), pausing=partial(store.recent.kept, asked.booking_id)
+    )
     if payment is None or not _owns(who, payment):
         raise PaymentUnknown
     offer = await settlement.open_intent(payment)
@@ -135,7 +138,7 @@ async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
 
 
 async def _identified(booking_id: str) -> Payment | None:
-    payment = await store.find(booking_id)
+    payment = await store.find_requested(booking_id)
     return payment if payment and payment.holder else None
 
 

@@ -327,7 +327,8 @@ def spend_refund_key(account: Account, refund_id: str) -> Change | None:
     refund = account.refunds[refund_id]
     if refund.state != "asked":
         return None
-    return Change({f"refunds.{refund_id}": refund.model_copy(update={"attempt": refund.attempt + 1})})
+    tried = refund.model_copy(update={"attempt": refund.attempt + 1})
+    return Change({"refunds": account.refunds | {refund_id: tried}})
 
 
 def on_refund(account: Account, seen: RefundSeen, now: datetime) -> Change | None:
@@ -369,7 +370,6 @@ class _Books:
 
     def __init__(self, account: Account) -> None:
         self.account, self.refunds = account, dict(account.refunds)
-        self.moved: dict[str, Refund] = {}
         self.lines: list[Line] = []
         self.done: list[str] = []
 
@@ -377,7 +377,7 @@ class _Books:
         before = self.refunds.get(refund_id)
         if refund.state == "asked" and refund.amount == 0:
             refund = refund.model_copy(update={"state": "succeeded"})
-        self.refunds[refund_id] = self.moved[refund_id] = refund
+        self.refunds[refund_id] = refund
         stripe_id = refund.stripe_id or refund_id
         if refund.state == "succeeded":
             self.done.append(refund_id)
@@ -404,8 +404,7 @@ class _Books:
 
     def change(self, **fields: Any) -> Change:
         refunded = self._total("succeeded")
-        fields |= {"refunding": self._total("asked", "pending"), "refunded": refunded}
-        fields |= {f"refunds.{refund_id}": refund for refund_id, refund in self.moved.items()}
+        fields |= {"refunding": self._total("asked", "pending"), "refunded": refunded, "refunds": self.refunds}
         return Change(fields, self.lines, [self._said(refund_id, refunded) for refund_id in self.done])
 
     def _said(self, refund_id: str, refunded: int) -> PaymentRefunded:

@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from beanie import Document
+from beanie.odm.utils.dump import get_dict
+from chassis import writes
 from chassis.outbox import Aggregate
+from chassis.recent import Recent
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
 
-from payment.model import Account, Change, check, check_after
+from payment.model import Account, Change, State, check, check_after
 from payment.news import News
 
 KEPT = timedelta(days=90)
@@ -60,6 +62,7 @@ class WebhookEvent(Document):
 DOCUMENTS = [Payment, WebhookEvent]
 # MongoDB uses a partial index only for a query that says the index's own condition again, here the `$type`.
 Decide = Callable[[Payment], Change | None]
+recent: Recent[Payment] = Recent()
 
 
 async def find(booking_id: str) -> Payment | None:
@@ -68,12 +71,21 @@ async def find(booking_id: str) -> Payment | None:
     return Payment.parse(document) if document else None
 
 
+async def find_requested(booking_id: str) -> Payment | None:
+    """The payment for its intent, whose write is guarded: as this replica opened it, else as it is stored."""
+    opened = recent.get(booking_id)
+    return opened if opened and opened.state is State.REQUESTED else await find(booking_id)
+
+
 async def change(booking_id: str, decide: Decide, known: Payment | None = None) -> Payment | None:
     """Read, decide, write; again when another write came between. None when there is no such payment.
 
     `known` spares the first read: the payment as it was read a moment ago. Raises what `decide` raises. `decide`
     answers None when there is nothing to change.
     """
+    last = None if known else recent.get(booking_id)
+    if last and (decided := _decided(decide, last)) and (written := await write(last, decided)):
+        return written
     while (payment := known or await find(booking_id)) is not None:
         known = None
         decided = decide(payment)
@@ -82,6 +94,14 @@ async def change(booking_id: str, decide: Decide, known: Payment | None = None) 
         if written := await write(payment, decided):
             return written
     return None
+
+
+def _decided(decide: Decide, last: Payment) -> Change | None:
+    """What to change in the payment as this replica wrote it last. What speaks against it, the stored one decides."""
+    try:
+        return decide(last)
+    except Exception:
+        return None
 
 
 async def write(payment: Payment, decided: Change) -> Payment | None:
@@ -96,21 +116,30 @@ async def write(payment: Payment, decided: Change) -> Payment | None:
         update["$push"] = {"ledger": {"$each": [_plain(line) for line in decided.lines]}}
     if "refunded" in decided.fields:
         where["captured"] = {"$gte": decided.fields["refunded"] + decided.fields["refunding"]}
-    document = await Payment.commit(where, update, events=decided.events)
-    if document is None:
+    if not await Payment.commit(where, update, events=decided.events):
+        recent.forget(payment.id)
         return None
     for line in decided.lines:
         _moved.labels(line.kind, payment.currency).inc(line.amount)
-    return Payment.parse(document)
+    fields = decided.fields | {"ledger": [*payment.ledger, *decided.lines], "version": payment.version + 1}
+    after = payment.model_copy(update=fields)
+    recent.keep(after.id, after)
+    return after
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 async def open_account(account: Account, *events: Any) -> bool:
     """Store a new account; False when the booking has one."""
-    return await Payment.add(Payment(**account.model_dump()), events=events)
+    payment = Payment(**account.model_dump())
+    if not await Payment.add(payment, events=events):
+        return False
+    recent.keep(payment.id, payment.model_copy(update={"version": 1}))
+    return True
 
 
 async def by_intent(intent_id: str) -> Payment | None:
@@ -136,11 +165,7 @@ async def due_payments(now: datetime, limit: int) -> list[Payment]:
 
 async def keep(event: WebhookEvent) -> bool:
     """Store an event; False when it is stored already."""
-    try:
-        await event.insert()
-    except DuplicateKeyError:
-        return False
-    return True
+    return await writes.insert(WebhookEvent.get_pymongo_collection(), get_dict(event, to_db=True))
 
 
 async def due_events(now: datetime, limit: int) -> list[WebhookEvent]:
@@ -176,7 +201,7 @@ async def claim_event(event: WebhookEvent, now: datetime) -> bool:
 async def close_event(event_id: str, outcome: str, now: datetime) -> None:
     """The event's effect is durable."""
     done = {"outcome": outcome, "processed_at": now, "next_try_at": None}
-    await WebhookEvent.get_pymongo_collection().update_one({"_id": event_id}, {"$set": done})
+    await writes.update(WebhookEvent.get_pymongo_collection(), {"_id": event_id}, {"$set": done})
 
 
 async def note_failure(event_id: str, reason: str, *, park: bool) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from beanie import Document
+from chassis import writes
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from realtime.model import Claims, News, SeatMap, UnknownShowtime
@@ -53,7 +54,7 @@ async def learn(news: News, *, changed_at: datetime) -> None:
         for register, value in claim.items()
     }
     facts = {"version": news.version, "cancelled": news.cancelled, "changed_at": changed_at, **registers}
-    await Showtime.get_pymongo_collection().update_one({"_id": news.showtime_id}, {"$max": facts}, upsert=True)
+    await writes.merge(Showtime.get_pymongo_collection(), news.showtime_id, {"$max": facts})
 
 
 async def schedule(showtime_id: str, *, layout_id: str, keep_until: datetime, changed_at: datetime) -> None:

@@ -25,7 +25,6 @@ async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by:
             {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
             {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
             events=[SeatsBlocked(showtime_id=showtime_id, block_id=made.id, seats=asked, reason=reason)],
-            projection={"_id": 1},
         ):
             return made
         if problem := (await seating_of(showtime_id, asked)).why_not_free(asked, now()):
@@ -43,6 +42,5 @@ async def unblock(showtime_id: str, block_id: str) -> None:
         {"_id": showtime_id, "blocks.id": block_id},
         {"$unset": {f"taken.{seat}": "" for seat in found.seats}, "$pull": {"blocks": {"id": block_id}}},
         events=[SeatsUnblocked(showtime_id=showtime_id, block_id=block_id, seats=found.seats)],
-        projection={"_id": 1},
     ):
         raise BlockUnknown

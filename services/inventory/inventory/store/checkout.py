@@ -34,7 +34,7 @@ async def pin(showtime_id: str, booking_id: str, seats: list[str], until: dateti
 
 async def _pin(showtime_id: str, booking_id: str, seats: list[str], until: datetime) -> bool:
     would_change = [{"pinned": False}, {"expires_at": {"$lt": until}}]
-    document = await Showtime.commit(
+    return await Showtime.commit(
         {
             "_id": showtime_id,
             "holds": {"$elemMatch": {"id": booking_id, "seats": seats, "$or": would_change}},
@@ -45,9 +45,7 @@ async def _pin(showtime_id: str, booking_id: str, seats: list[str], until: datet
             | {f"taken.{seat}.until": until for seat in seats},
             "$inc": {"holds.$.revision": 1},
         },
-        projection={"_id": 1},
     )
-    return document is not None
 
 
 async def sell(showtime_id: str, booking_id: str, seats: list[str]) -> None:
@@ -75,7 +73,7 @@ async def sell(showtime_id: str, booking_id: str, seats: list[str]) -> None:
 
 async def _sell_hold(showtime_id: str, booking_id: str, seats: list[str]) -> bool:
     """Turn a hold with exactly these seats into a sale."""
-    document = await Showtime.commit(
+    return await Showtime.commit(
         {
             "_id": showtime_id,
             "cancelled": False,
@@ -84,9 +82,7 @@ async def _sell_hold(showtime_id: str, booking_id: str, seats: list[str]) -> boo
         },
         {"$set": _sold_to(booking_id, seats), "$pull": {"holds": {"id": booking_id}}},
         events=[SeatsSold(hold_id=booking_id, showtime_id=showtime_id, seats=seats)],
-        projection={"_id": 1},
     )
-    return document is not None
 
 
 async def _sell(showtime: Showtime, booking_id: str, seats: list[str], sale: Sale, moment: datetime) -> bool:
@@ -95,7 +91,7 @@ async def _sell(showtime: Showtime, booking_id: str, seats: list[str], sale: Sal
         checked_seats(seats, (await layout_of(showtime.id)).seats)
     except SeatsUnknown as error:
         raise RejectedEvent(error.detail) from error
-    document = await Showtime.commit(
+    return await Showtime.commit(
         {
             "_id": showtime.id,
             "cancelled": False,
@@ -112,9 +108,7 @@ async def _sell(showtime: Showtime, booking_id: str, seats: list[str], sale: Sal
             *await _adapted(showtime, showtime.hold(booking_id), seats, sale.spare),
             SeatsSold(hold_id=booking_id, showtime_id=showtime.id, seats=seats),
         ],
-        projection={"_id": 1},
     )
-    return document is not None
 
 
 async def _adapted(showtime: Showtime, hold: Hold | None, seats: Sequence[str], spare: Sequence[str]) -> list[Event]:

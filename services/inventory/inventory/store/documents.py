@@ -1,11 +1,9 @@
 """The documents, and reading them. What never changes is read once per process."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from beanie import Document
 from chassis.outbox import Aggregate
@@ -18,10 +16,6 @@ from inventory.model import Seating, SeatMapMissing, ShowtimeUnknown
 
 ATTEMPTS = 10
 """How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
-WRITERS = 4
-"""Writes to one showtime that a replica has under way at once. More of them cost MongoDB more in write conflicts than
-they gain (measured with 32: twice the CPU for each hold, and fewer holds a second).
-"""
 LAYOUTS_KEPT = 256
 PLACES_KEPT = 10_000
 
@@ -60,14 +54,6 @@ class Showtime(Aggregate, Seating):
             IndexModel([("holds.expires_at", ASCENDING)], name="lapse"),
         ]
 
-    @classmethod
-    async def commit(cls, where: Mapping[str, Any], update: Mapping[str, Any], **options: Any) -> dict[str, Any] | None:
-        """As for every aggregate, but only a few at once for each showtime."""
-        async with _gates.setdefault(where["_id"], asyncio.Semaphore(WRITERS)):
-            return await super().commit(where, update, **options)
-
-
-_gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
 DOCUMENTS = [Showtime, SeatLayout]
 

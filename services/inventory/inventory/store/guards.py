@@ -40,12 +40,10 @@ def is_on_sale(moment: datetime) -> Filter:
     return {"cancelled": False, "sales_open_at": {"$lte": moment}, "sales_close_at": {"$gt": moment}}
 
 
-def holder_has_room(holder: Holder, moment: datetime, most: int) -> Filter:
-    """The holder has fewer than `most` live holds here."""
-    whose = {"$eq": ["$$hold.holder", {"$literal": holder.model_dump(exclude_none=True)}]}
-    is_live = {"$gt": ["$$hold.expires_at", moment]}
-    theirs = {"$filter": {"input": "$holds", "as": "hold", "cond": {"$and": [whose, is_live]}}}
-    return {"$expr": {"$lt": [{"$size": theirs}, most]}}
+def holder_has_only(holder: Holder, counted: Iterable[str]) -> Filter:
+    """The holder has no other holds here than those that were counted."""
+    theirs = {"holder": holder.model_dump(exclude_none=True), "id": {"$nin": list(counted)}}
+    return {"holds": {"$not": {"$elemMatch": theirs}}}
 
 
 def hold_is_unchanged(hold: Hold) -> Filter:

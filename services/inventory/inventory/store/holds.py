@@ -41,12 +41,13 @@ async def hold(
     """
     layout = await layout_of(showtime_id)
     asked = checked_seats(seats, layout.seats)
+    counted: list[str] = []
     for _ in range(ATTEMPTS):
         moment = now()
         taken = Hold(
             id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap
         )
-        room = {} if is_new_holder else guards.holder_has_room(holder, moment, limits.holds_per_holder)
+        room = {} if is_new_holder else guards.holder_has_only(holder, counted)
         held = SeatsHeld(
             hold_id=taken.id,
             showtime_id=showtime_id,
@@ -58,13 +59,11 @@ async def hold(
             {"_id": showtime_id, **guards.is_on_sale(moment), **guards.seats_are_free(asked, moment), **room},
             {"$set": _taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
             events=[held],
-            projection={"_id": 1},
         ):
             return taken
         await _say_why_not(showtime_id, asked)
-        problem = None if is_new_holder else (await read(showtime_id)).why_no_room(holder, now(), limits)
-        if problem:
-            raise problem
+        if not is_new_holder:
+            counted = await _holds_of(showtime_id, holder, limits)
     raise ShowtimeBusy(retry_after=1)
 
 
@@ -73,6 +72,14 @@ async def _say_why_not(showtime_id: str, seats: Sequence[str]) -> None:
     seating, moment = await seating_of(showtime_id, seats), now()
     if problem := seating.why_not_on_sale(moment) or seating.why_not_free(seats, moment):
         raise problem
+
+
+async def _holds_of(showtime_id: str, holder: Holder, limits: Limits) -> list[str]:
+    """The ids of the holder's holds, live or not. Raises TooManyHolds when there is no room for one more."""
+    showtime = await read(showtime_id)
+    if problem := showtime.why_no_room(holder, now(), limits):
+        raise problem
+    return [hold.id for hold in showtime.holds if hold.holder == holder]
 
 
 async def own_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
@@ -111,7 +118,6 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
                 "$unset": {f"taken.{seat}": "" for seat in wanted.dropped},
             },
             events=[await changed_hold(showtime_id, after, wanted.added, wanted.dropped)],
-            projection={"_id": 1},
         ):
             return showtime_id, after
         if wanted.added:
@@ -139,7 +145,6 @@ async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
             {"_id": showtime_id, **guards.hold_is_unchanged(before)},
             {"$set": _entry(after) | _taken_by(after, after.seats)},
             events=[await changed_hold(showtime_id, after)],
-            projection={"_id": 1},
         ):
             return showtime_id, after
     raise ShowtimeBusy(retry_after=1)
@@ -208,7 +213,7 @@ async def give_back(
     is_final = for_good or any(showtime.taken[seat].state == "sold" for seat in own)
     released = SeatsReleased(hold_id=owner_id, showtime_id=showtime.id, seats=own, reason=reason)
     remember = {"ended": {"$each": [owner_id], "$slice": -ENDED_KEPT}} if is_final else {}
-    document = await Showtime.commit(
+    return await Showtime.commit(
         {"_id": showtime.id, "ended": {"$ne": owner_id}, **guards.owner_stands_as_read(showtime, owner_id, instead_of)},
         {
             "$unset": {f"taken.{seat}": "" for seat in own},
@@ -216,9 +221,7 @@ async def give_back(
             **({"$push": remember} if remember else {}),
         },
         events=[*after, released] if own or not after else after,
-        projection={"_id": 1},
     )
-    return document is not None
 
 
 async def changed_hold(

@@ -34,7 +34,6 @@ async def reschedule(event: ShowtimeRescheduled, told_at: datetime) -> None:
     if not await Showtime.commit(
         {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
         {"$set": {**times, "timed_at": told_at}},
-        projection={"_id": 1},
     ):
         await read(event.showtime_id)
 
@@ -44,8 +43,6 @@ async def cancel_showtime(showtime_id: str) -> None:
 
     Holds that began before the first write are in the read that follows it; none can begin after it.
     """
-    await Showtime.commit(
-        {"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}}, projection={"_id": 1}
-    )
+    await Showtime.commit({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
     for hold in (await read(showtime_id)).holds:
         await let_go(showtime_id, hold.id, lambda hold, _: "cancelled" if hold and not hold.pinned else None)
