@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustQueue
+from aiormq.abc import AbstractChannel
 from contracts import registry, topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
@@ -20,6 +21,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
 
 from chassis import telemetry
+from chassis.acks import Acknowledgements
 from chassis.broker import RETRY_TIERS_S, Broker
 from chassis.context import correlation_id
 from chassis.ids import new_id
@@ -29,6 +31,8 @@ from chassis.wire import ATTEMPT, REASON, again, to_envelope
 log = structlog.get_logger()
 MAX_EVENT_BYTES = 1_048_576
 DRAIN_S = 10.0
+PREFETCH = 4
+"""Messages at hand for each that is being handled: handled ones wait a moment to be acknowledged together."""
 Reaction = Callable[[Any], Awaitable[None]]
 Reactions = Mapping[type[Event], Reaction]
 
@@ -97,10 +101,12 @@ class Consumer:
         self._channel: AbstractRobustChannel | None = None
         self._queue: AbstractRobustQueue | None = None
         self._tag = ""
+        self._gate = asyncio.Semaphore(concurrency)
+        self._acks: dict[AbstractChannel, Acknowledgements] = {}
 
     async def __aenter__(self) -> Self:
         channel = await self._broker.connection.channel(publisher_confirms=False)
-        await channel.set_qos(prefetch_count=self._concurrency)
+        await channel.set_qos(prefetch_count=PREFETCH * self._concurrency)
         queue = await channel.get_queue(self._queue_name)
         self._tag = await queue.consume(self._receive)
         self._channel, self._queue = channel, queue  # pyright: ignore[reportAttributeAccessIssue]
@@ -111,6 +117,8 @@ class Consumer:
             await self._queue.cancel(self._tag)
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_S)
+        for acks in self._acks.values():
+            await acks.tell()
         if self._channel is not None:
             await self._channel.close()
 
@@ -126,8 +134,17 @@ class Consumer:
         assert task is not None  # noqa: S101 - a callback runs in a task
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        with _in_hand.track_inprogress():
-            await self._handle(message)
+        acks = self._acks_on(message.channel)
+        async with self._gate:
+            with _in_hand.track_inprogress():
+                await self._handle(message)
+        acks.handled(message.delivery_tag or 0)
+
+    def _acks_on(self, channel: AbstractChannel) -> Acknowledgements:
+        if channel not in self._acks:
+            # After a reconnect the tags begin anew, and what the old channel delivered comes again.
+            self._acks = {channel: Acknowledgements(channel)}
+        return self._acks[channel]
 
     async def _handle(self, message: AbstractIncomingMessage) -> None:
         try:
@@ -139,7 +156,6 @@ class Consumer:
             await self._bury(message, "rejected", f"{type(error).__name__}: {error}")
         except Exception as error:
             await self._retry(message, error)
-        await message.ack()
 
     async def _retry(self, message: AbstractIncomingMessage, error: Exception) -> None:
         attempt = int(str(message.headers.get(ATTEMPT, 0)))

@@ -135,8 +135,8 @@ class Relay:
 
     BATCH = 256
     CAPACITY = 10_000
-    PULL_AFTER_S = 0.2
-    """Long enough for the next event of the same document to be pulled along, which saves every other pull."""
+    PULL_AFTER_S = 1.0
+    """Long enough for the next events of the same document to be pulled along; well within SWEEP_AFTER_S."""
     SWEEP_AFTER_S = 5.0
     SWEEP_DOCUMENTS = 200
 

@@ -13,12 +13,12 @@ Pause = Callable[[float], Awaitable[None]]
 async def eventually(
     ask: Callable[[], Awaitable[T | None]], *, seconds: float = 2.0, pausing: Pause = asyncio.sleep
 ) -> T | None:
-    """Ask again, at first after 20 ms and then less often, until there is an answer; None when time is up.
+    """Ask again, at first after 50 ms and then less often, until there is an answer; None when time is up.
 
     `pausing` may return before the given seconds are over, when there is reason to ask at once.
     """
     deadline = asyncio.get_running_loop().time() + seconds
-    pause = 0.02
+    pause = 0.05
     while not (answer := await ask()):
         if asyncio.get_running_loop().time() + pause > deadline:
             return None

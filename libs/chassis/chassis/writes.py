@@ -50,16 +50,16 @@ async def update(collection: Collection, where: Mapping[str, Any], change: Mappi
     return True
 
 
-async def merge(collection: Collection, document_id: str, change: Mapping[str, Any]) -> None:
-    """Change the document, which is made when it is not there."""
-    await _group(collection).write(UpdateOne({"_id": document_id}, change, upsert=True))
+async def merge(collection: Collection, document_id: str, change: Mapping[str, Any], *, linger: float = 0) -> None:
+    """Change the document, which is made when it is not there; `linger` for so many seconds, so that others join."""
+    await _group(collection, linger).write(UpdateOne({"_id": document_id}, change, upsert=True))
 
 
 class _Group:
     """The writes that wait for one collection. It is there as long as one is on its way."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, collection: Collection, linger: float) -> None:
+        self._collection, self._linger = collection, linger
         self._waiting: list[tuple[Operation, asyncio.Future[None]]] = []
         self._running = asyncio.create_task(self._drain())
 
@@ -72,6 +72,7 @@ class _Group:
 
     async def _drain(self) -> None:
         while self._waiting:
+            await asyncio.sleep(self._linger)
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             failures = await self._commit([operation for operation, _ in batch])
             for index, (_, done) in enumerate(batch):
@@ -107,7 +108,7 @@ def _error(failure: Mapping[str, Any]) -> OperationFailure:
 _groups: dict[Collection, _Group] = {}
 
 
-def _group(collection: Collection) -> _Group:
+def _group(collection: Collection, linger: float = 0) -> _Group:
     if (group := _groups.get(collection)) is None:
-        group = _groups[collection] = _Group(collection)
+        group = _groups[collection] = _Group(collection, linger)
     return group

@@ -150,9 +150,9 @@ def _owns(who: Caller, payment: Payment) -> bool:
 async def webhook(
     request: Request, background: BackgroundTasks, stripe_signature: Annotated[str | None, Header()] = None
 ) -> Received:
-    """Stripe's events: checked, stored once, answered, then worked off. An event that we do not act on is kept too."""
+    """Stripe's events: checked, stored once and answered. An event that we do not act on is kept too."""
     event = _read(stripe.verified(await request.body(), stripe_signature))
-    if await store.keep(event) and event.next_try_at:
+    if await settlement.take_in(event):
         background.add_task(settlement.work_off, event)
     return Received()
 

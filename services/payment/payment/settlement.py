@@ -4,6 +4,8 @@ The API, the reactions, the webhook and the jobs all end here. What they want is
 happens sooner or later; then Stripe is asked; then what Stripe says is written down by the rules of `model`.
 """
 
+import logging
+
 import structlog
 from chassis import telemetry
 from chassis.clock import now
@@ -129,29 +131,46 @@ async def _settle_refund(payment: Payment, refund_id: str) -> None:
         await learn(payment.id, seen)
 
 
+async def take_in(event: WebhookEvent) -> bool:
+    """Store a new event; returns whether it is still to be worked off.
+
+    What an intent's event says takes one write of ours, so it is done first and stored as done: should this process
+    die in between, Stripe has no answer and sends it again. The others may have to ask Stripe.
+    """
+    if isinstance(event.news, IntentSeen):
+        try:
+            event = _done(event, await _effect(event))
+        except Exception as error:
+            _log_failure(event, error, "webhook_postponed")
+    return await store.keep(event) and event.next_try_at is not None
+
+
 async def work_off(event: WebhookEvent) -> None:
     """Give a stored webhook event its effect. What goes wrong is noted, and the event comes up again."""
     try:
         with telemetry.span(f"work off {event.type}"):
-            outcome = await _effect(event)
+            done = _done(event, await _effect(event))
     except Exception as error:
-        provider_is_away = isinstance(error, ProviderUnavailable)
-        park = event.tries >= PARK_AFTER_TRIES and not provider_is_away
-        log.log(
-            40 if park or not provider_is_away else 30,
-            "webhook_parked" if park else "webhook_postponed",
-            event_id=event.id,
-            type=event.type,
-            exc_info=None if isinstance(error, UnknownBooking) else error,
-        )
+        park = event.tries >= PARK_AFTER_TRIES and not isinstance(error, ProviderUnavailable)
+        _log_failure(event, error, "webhook_parked" if park else "webhook_postponed")
         if park:
             _parked.inc()
         await store.note_failure(event.id, repr(error)[:500], park=park)
         return
+    await store.close_event(done)
+
+
+def _done(event: WebhookEvent, outcome: str) -> WebhookEvent:
     moment = now()
-    await store.close_event(event.id, outcome, moment)
     _worked_off.labels(event.type, outcome).inc()
     _lag.observe(max(0.0, (moment - event.created_at).total_seconds()))
+    return event.model_copy(update={"outcome": outcome, "processed_at": moment, "next_try_at": None})
+
+
+def _log_failure(event: WebhookEvent, error: Exception, what: str) -> None:
+    level = logging.WARNING if isinstance(error, ProviderUnavailable) and what == "webhook_postponed" else logging.ERROR
+    trace = None if isinstance(error, UnknownBooking) else error
+    log.log(level, what, event_id=event.id, type=event.type, exc_info=trace)
 
 
 async def _effect(event: WebhookEvent) -> str:

@@ -198,10 +198,10 @@ async def claim_event(event: WebhookEvent, now: datetime) -> bool:
     return claimed.matched_count == 1
 
 
-async def close_event(event_id: str, outcome: str, now: datetime) -> None:
+async def close_event(event: WebhookEvent) -> None:
     """The event's effect is durable."""
-    done = {"outcome": outcome, "processed_at": now, "next_try_at": None}
-    await writes.update(WebhookEvent.get_pymongo_collection(), {"_id": event_id}, {"$set": done})
+    done = event.model_dump(include={"outcome", "processed_at", "next_try_at"})
+    await writes.update(WebhookEvent.get_pymongo_collection(), {"_id": event.id}, {"$set": done})
 
 
 async def note_failure(event_id: str, reason: str, *, park: bool) -> None:

@@ -59,9 +59,9 @@ async def connected(config: settings.Settings) -> AsyncIterator[None]:
 
 
 @cache
-def _connection() -> tuple[stripe.HTTPXClient, stripe.StripeClient]:
+def _connection() -> tuple[stripe.AIOHTTPClient, stripe.StripeClient]:
     config = settings.get()
-    http = stripe.HTTPXClient(timeout=config.stripe_timeout_seconds)
+    http = stripe.AIOHTTPClient(timeout=config.stripe_timeout_seconds)
     return http, stripe.StripeClient(
         config.stripe_secret_key,
         http_client=http,

@@ -151,21 +151,42 @@ async def work_off_due(event_id: str) -> None:
     await jobs.work_off_webhooks()
 
 
-async def test_an_event_that_a_crash_left_behind_is_worked_off(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
-    """Stored and answered; the process died before the effect."""
+async def test_an_event_that_could_not_be_worked_off_at_once_is_later(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+):
     from payment import settlement  # noqa: PLC0415 - its settings come from the environment
 
-    async def die(_: Any) -> None:
-        """The process is gone."""
+    async def fail(_: Any) -> str:
+        raise ConnectionError("the database is gone for a moment")
 
     await checkout.offered()
     left = event("payment_intent.succeeded", intent_of(checkout))
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "work_off", die)
+        patch.setattr(settlement, "_effect", fail)
         assert (await checkout.client.post(WEBHOOK, **signed(left))).status_code == 200
     assert (await checkout.view())["state"] == "intent_created"
     await asyncio.gather(*(work_off_due(left["id"]) for _ in range(3)))
     await checkout.comes_to(state="succeeded", captured=PRICE)
+    assert len(await checkout.hears(PaymentSucceeded)) == 1
+
+
+async def test_a_crash_between_the_effect_and_the_answer_changes_nothing(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+):
+    """The event is not stored, Stripe has no answer and sends it again."""
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
+
+    async def fail(_: Any) -> bool:
+        raise ConnectionError("the process is gone")
+
+    await checkout.offered()
+    sent = event("payment_intent.succeeded", intent_of(checkout))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "keep", fail)
+        assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 500
+    await checkout.comes_to(state="succeeded", captured=PRICE)
+    assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+    assert (await stored(sent["id"])).outcome == "applied"
     assert len(await checkout.hears(PaymentSucceeded)) == 1
 
 

@@ -10,6 +10,8 @@ class Settings(ServiceSettings):
     """Bounds hold per process unless they say otherwise."""
 
     service: str = "realtime"
+    consumer_concurrency: int = 64
+    """Many, since each waits a little so that their writes go together."""
     max_connections: int = Field(default=5000, ge=1)
     max_subscriptions: int = Field(default=8, ge=1)
     """Showtimes that one connection may follow."""

@@ -13,6 +13,9 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from realtime.model import Claims, News, SeatMap, UnknownShowtime
 
+LINGER_S = 0.05
+"""Nobody waits for the projection: what is newer than it, an instance has heard itself."""
+
 
 class Showtime(Document):
     """What is known of a showtime's seats; see model.py for the claims. Deleted by MongoDB at `keep_until`."""
@@ -54,7 +57,8 @@ async def learn(news: News, *, changed_at: datetime) -> None:
         for register, value in claim.items()
     }
     facts = {"version": news.version, "cancelled": news.cancelled, "changed_at": changed_at, **registers}
-    await writes.merge(Showtime.get_pymongo_collection(), news.showtime_id, {"$max": facts})
+    collection = Showtime.get_pymongo_collection()
+    await writes.merge(collection, news.showtime_id, {"$max": facts}, linger=LINGER_S)
 
 
 async def schedule(showtime_id: str, *, layout_id: str, keep_until: datetime, changed_at: datetime) -> None:
