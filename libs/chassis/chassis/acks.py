@@ -34,15 +34,17 @@ class Acknowledgements:
 
         A channel that has closed needs no telling: its messages come again.
         """
-        before = self._upto
+        last = 0
         while self._upto + 1 in self._handled:
             self._upto += 1
+            if self._upto not in self._told:
+                last = self._upto  # a tag that was told already would close the channel
             self._handled.discard(self._upto)
             self._told.discard(self._upto)
         beyond = self._handled - self._told
         self._told |= beyond
         with suppress(AMQPError):
-            if self._upto > before:
-                await self._channel.basic_ack(self._upto, multiple=True)
+            if last:
+                await self._channel.basic_ack(last, multiple=True)
             for tag in sorted(beyond):
                 await self._channel.basic_ack(tag)
