@@ -21,7 +21,7 @@ from pymongo import AsyncMongoClient, UpdateOne
 from bench import cpu
 from bench.stage import SEATS
 
-PULL_AFTER_S = 0.2
+PULL_AFTER_S = 1.0
 SHOWTIMES = 100
 EVENTS = {
     "seats_held": ("booking", "realtime"),
@@ -70,10 +70,9 @@ class Floor:
         await self._change(self.seats, showtime, own | of_hold, {"$set": pinned})
         await self.payments.insert_one({"_id": booking, "version": 1, "outbox": [], "text": "p" * 300})
         await self._change(self.payments, booking, {"version": 1}, {"$set": {"intent_id": f"pi_{booking}"}})
-        await self.webhooks.insert_one({"_id": f"evt_{booking}", "next_try_at": until, "text": "w" * 300})
         captured = {"captured": 2500, "state": "succeeded", "ledger": ["c" * 100]}
         await self._change(self.payments, booking, {"version": 2}, {"$set": captured}, "succeeded")
-        await self.webhooks.update_one({"_id": f"evt_{booking}"}, {"$set": {"next_try_at": None}})
+        await self.webhooks.insert_one({"_id": f"evt_{booking}", "text": "w" * 300})
         await self._change(self.bookings, booking, {"version": 2}, {"$set": {"state": "confirming"}}, "paid")
         sold = {f"taken.{seat}": {"by": booking, "state": "sold"} for seat in seats}
         await self._change(

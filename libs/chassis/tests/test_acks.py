@@ -27,7 +27,7 @@ async def test_messages_done_in_any_order_are_all_acknowledged_once(rabbitmq_uri
         await queue.consume(handle)
 
         async def is_empty() -> bool:
-            return acks._upto == COUNT  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            return acks._upto == COUNT  # pyright: ignore[reportPrivateUsage]
 
         await until(is_empty)
         await acks.tell()

@@ -1,6 +1,7 @@
 """Handing a mail to the mail server."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -60,6 +61,7 @@ async def _connected() -> aiosmtplib.SMTP:
         use_tls=chosen.smtp_security == "tls",
         start_tls=chosen.smtp_security == "starttls",
         timeout=chosen.smtp_seconds,
+        local_hostname=socket.gethostname(),  # the library would ask the name server, and everybody would wait
     )
     await server.connect()
     return server
