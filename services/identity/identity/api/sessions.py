@@ -1,59 +1,31 @@
-"""HTTP in: accounts, sessions and the public keys."""
+"""Log-in, refresh and log-out."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import structlog
-from chassis.auth import Principal, signed_in
 from chassis.clock import now
 from chassis.problems import documented
-from fastapi import APIRouter, Depends, Response, status
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from fastapi import status
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from identity import keys, passwords, settings, store
+from identity.api.routing import Body, router
 from identity.model import (
     MAX_PASSWORD,
-    MIN_PASSWORD,
     Account,
     Email,
-    EmailTaken,
-    Name,
     RefreshToken,
     SessionOver,
-    UserGone,
     WrongCredentials,
-    acceptable_password,
     access_claims,
     normal_password,
 )
 
 log = structlog.get_logger()
+auth = router("/api/auth", "auth")
 
 
-def _not_kept(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-auth = APIRouter(prefix="/api/auth", tags=["auth"], dependencies=[Depends(_not_kept)])
-users = APIRouter(prefix="/api/users", tags=["users"], dependencies=[Depends(_not_kept)])
-well_known = APIRouter(prefix="/.well-known", tags=["keys"])
-ROUTERS = [auth, users, well_known]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Registration(_Body):
-    """A person who wants an account."""
-
-    email: Email
-    password: Annotated[
-        str, StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD), AfterValidator(acceptable_password)
-    ] = Field(repr=False)
-    name: Name
-
-
-class Credentials(_Body):
+class Credentials(Body):
     """A person who says who they are."""
 
     email: Email
@@ -62,7 +34,7 @@ class Credentials(_Body):
     ] = Field(repr=False)
 
 
-class Refresh(_Body):
+class Refresh(Body):
     """A session that goes on, or ends."""
 
     refresh_token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$")] = Field(
@@ -78,16 +50,6 @@ class SignedIn(BaseModel):
     expires_in: int = Field(description="seconds until the access token runs out")
     refresh_token: str
     user: Account
-
-
-@auth.post("/register", status_code=status.HTTP_201_CREATED, responses=documented(EmailTaken))
-async def register(body: Registration) -> Account:
-    """Open a customer's account."""
-    password_hash = await passwords.hash_password(body.password)
-    user = store.User(email=body.email, name=body.name, password_hash=password_hash, registered_at=now())
-    await store.add_user(user)
-    log.info("user_registered", user_id=user.id)
-    return user.account()
 
 
 @auth.post("/login", responses=documented(WrongCredentials))
@@ -118,22 +80,6 @@ async def refresh(body: Refresh) -> SignedIn:
 async def logout(body: Refresh) -> None:
     """End the session, also with a refresh token that was used before. Access tokens run out within minutes."""
     await store.end_session(RefreshToken.parse(body.refresh_token))
-
-
-@users.get("/me", responses=documented(UserGone))
-async def me(who: Annotated[Principal, Depends(signed_in)]) -> Account:
-    """The signed-in person as of now, not as of the token."""
-    user = await store.active_user(who.user_id)
-    if user is None:
-        raise UserGone
-    return user.account()
-
-
-@well_known.get("/jwks.json")
-async def jwks(response: Response) -> dict[str, Any]:
-    """The public keys that verify access tokens (RFC 7517)."""
-    response.headers["Cache-Control"] = "public, max-age=300"
-    return await keys.published()
 
 
 async def _signed_in(account: Account, session_id: str, token: RefreshToken) -> SignedIn:
