@@ -4,4 +4,4 @@ from chassis.app import create_service
 
 from catalog import api, settings, store
 
-app = create_service(settings.get(), routers=[api.router], documents=store.DOCUMENTS)
+app = create_service(settings.get(), routers=api.ROUTERS, documents=store.DOCUMENTS)

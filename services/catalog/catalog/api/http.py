@@ -1,0 +1,88 @@
+"""What all addresses share: cached answers, pages, the types of their parameters."""
+
+import re
+from collections.abc import Callable, Coroutine
+from datetime import UTC, date, datetime
+from hashlib import blake2b
+from typing import Annotated, Any, TypeVar
+
+from chassis.outbox import Aggregate
+from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
+from chassis.problems import documented
+from contracts.types import Amount, Currency, Id, Moment
+from fastapi import Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
+
+from catalog import store
+from catalog.model import NotFound
+
+JSON_SECONDS = 10
+
+
+class CachedRoute(APIRoute):
+    """A route whose answers carry an ETag and may be kept for a while by anyone (RFC 9110, 8.8.3 and 13.1.2)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_cached(request: Request) -> Response:
+            response = await handle(request)
+            digest = blake2b(bytes(response.body), digest_size=12).hexdigest()
+            response.headers["ETag"] = f'W/"{digest}"'
+            response.headers.setdefault("Cache-Control", f"public, max-age={JSON_SECONDS}")
+            if digest not in re.findall(r'"([^"]*)"', request.headers.get("if-none-match", "")):
+                return response
+            kept = {name: response.headers[name] for name in ("etag", "cache-control")}
+            return Response(status_code=304, headers=kept)
+
+        return handle_cached
+
+
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+# Bounds keep the arithmetic on dates and what MongoDB can store far from their limits.
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
+Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
+Text = Annotated[str, StringConstraints(max_length=300)]
+NOT_FOUND = documented(NotFound)
+SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
+
+
+class Stored(BaseModel):
+    id: Id = Field(validation_alias="_id")
+
+
+class Money(BaseModel):
+    amount: Amount
+    currency: Currency
+
+
+S = TypeVar("S", bound=Stored)
+BY_TEXT, BY_TIME = TypeAdapter(tuple[Text, Id]), TypeAdapter(tuple[Instant, Id])
+
+
+async def document_of(kind: type[Aggregate], document_id: str) -> store.Document:
+    """One raw document. Raises NotFound."""
+    if document := await store.get(kind, document_id):
+        return document
+    raise NotFound(f"There is no {kind.__name__.lower()} {document_id}.")
+
+
+def position(cursor: str | None, kind: TypeAdapter[tuple[Any, str]]) -> tuple[Any, str] | None:
+    """Where a page begins. Raises CursorInvalid."""
+    if (parts := decode_cursor(cursor, str, str)) is None:
+        return None
+    try:
+        return kind.validate_python(parts)
+    except ValidationError as error:
+        raise CursorInvalid from error
+
+
+def page_of(
+    found: list[store.Document], limit: int, key: Callable[[store.Document], str], shape: Callable[[store.Document], S]
+) -> Page[S]:
+    """A page of `found`, which holds one row more than the page when there is a next one."""
+    rows = found[:limit]
+    more = encode_cursor(key(rows[-1]), rows[-1]["_id"]) if len(found) > limit else None
+    return Page[S](items=[shape(row) for row in rows], next_cursor=more)

@@ -1,0 +1,71 @@
+"""Theaters and their auditoriums with seats. Nobody needs to sign in."""
+
+from chassis.paging import Page
+from contracts.catalog import PlacedSeat
+from contracts.types import Code, Currency, Id
+from fastapi import APIRouter
+
+from catalog import store
+from catalog.api.http import BY_TEXT, NOT_FOUND, CachedRoute, Cursor, Limit, Stored, document_of, page_of, position
+from catalog.store import Address, Auditorium, Position, SeatLayout, Theater
+
+router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
+
+
+class AuditoriumCard(Stored):
+    name: str
+    features: list[str]
+    capacity: int
+
+
+class TheaterDetail(Stored):
+    """A theater with its auditoriums."""
+
+    name: str
+    address: Address
+    position: Position
+    time_zone: str
+    currency: Currency
+    features: list[str]
+    auditoriums: list[AuditoriumCard]
+
+
+class Layout(Stored):
+    """Seats on a grid: `x`, `y` is a seat's left front corner; x to the right, y away from the screen."""
+
+    columns: float
+    rows: float
+    text: str
+    seats: list[PlacedSeat]
+
+
+class AuditoriumDetail(AuditoriumCard):
+    theater_id: Id
+    categories: list[Code]
+    layout: Layout
+
+
+@router.get("/theaters")
+async def list_theaters(cursor: Cursor = None, limit: Limit = 20) -> Page[TheaterDetail]:
+    """Theaters by name, with their auditoriums."""
+    found = await store.page(Theater, {}, by="name", after=position(cursor, BY_TEXT), limit=limit + 1)
+    rooms = await store.auditoriums_of([theater["_id"] for theater in found[:limit]])
+    return page_of(found, limit, lambda last: last["name"], lambda theater: _theater(theater, rooms))
+
+
+@router.get("/theaters/{theater_id}", responses=NOT_FOUND)
+async def get_theater(theater_id: Id) -> TheaterDetail:
+    """A theater with its auditoriums."""
+    return _theater(await document_of(Theater, theater_id), await store.auditoriums_of([theater_id]))
+
+
+@router.get("/auditoriums/{auditorium_id}", responses=NOT_FOUND)
+async def get_auditorium(auditorium_id: Id) -> AuditoriumDetail:
+    """An auditorium with its seats."""
+    room = await document_of(Auditorium, auditorium_id)
+    return AuditoriumDetail.model_validate(room | {"layout": await document_of(SeatLayout, room["layout_id"])})
+
+
+def _theater(theater: store.Document, rooms: list[store.Document]) -> TheaterDetail:
+    own = [room for room in rooms if room["theater_id"] == theater["_id"]]
+    return TheaterDetail.model_validate(theater | {"auditoriums": own})

@@ -1,0 +1,100 @@
+"""Theaters, auditoriums and seat layouts: their documents and the writes that change them."""
+
+from collections.abc import Sequence
+
+from chassis.outbox import Aggregate
+from contracts.catalog import PlacedSeat, SeatLayoutPublished
+from contracts.types import Amount, Code, Currency, Shape
+from pydantic import Field
+
+from catalog.model import Layout, format_layout
+from catalog.store.reading import Document, index
+
+
+class Address(Shape):
+    street: str
+    postal_code: str
+    city: str
+    country: str
+
+
+class Position(Shape):
+    """WGS 84, degrees."""
+
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+
+
+class Theater(Aggregate):
+    """A house. `language` is what its visitors read, `prices` category × ticket type in minor units, all-in."""
+
+    name: str
+    address: Address
+    position: Position
+    time_zone: str
+    currency: Currency
+    language: str
+    features: list[str] = []
+    prices: dict[Code, dict[Code, Amount]]
+
+    class Settings:
+        name = "theaters"
+        indexes = [index("name", "_id")]
+
+
+class SeatLayout(Aggregate):
+    """One version of an auditorium's seats, as clients need them and as a person types them. It never changes."""
+
+    auditorium_id: str
+    text: str
+    columns: float
+    rows: float
+    seats: list[PlacedSeat]
+
+    class Settings:
+        name = "seat_layouts"
+
+    @classmethod
+    def of(cls, layout_id: str, auditorium_id: str, layout: Layout) -> "SeatLayout":
+        """The document of a layout that was read from text."""
+        return cls(
+            id=layout_id,
+            auditorium_id=auditorium_id,
+            text=format_layout(layout),
+            columns=layout.columns,
+            rows=layout.rows,
+            seats=list(layout.seats),
+        )
+
+
+class Auditorium(Aggregate):
+    """A room of a theater with the layout that new showtimes get."""
+
+    theater_id: str
+    name: str
+    features: list[str] = []
+    layout_id: str
+    capacity: int
+    categories: list[Code]
+
+    class Settings:
+        name = "auditoriums"
+        indexes = [index("theater_id", "name")]
+
+
+async def publish_layout(layout: SeatLayout) -> bool:
+    """Enter a seat layout and say so; False when its id is taken."""
+    event = SeatLayoutPublished(
+        layout_id=layout.id,
+        auditorium_id=layout.auditorium_id,
+        columns=layout.columns,
+        rows=layout.rows,
+        seats=layout.seats,
+    )
+    return await SeatLayout.add(layout, events=[event])
+
+
+async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:
+    """The auditoriums of some theaters by name."""
+    found = Auditorium.collection().find({"theater_id": {"$in": list(theater_ids)}}, {"outbox": 0})
+    return await found.sort([("theater_id", 1), ("name", 1)]).to_list()
