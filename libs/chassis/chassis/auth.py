@@ -3,6 +3,7 @@
 Unauthenticated (chassis.problems)
 └── TokenInvalid    401
 Forbidden (chassis.problems)
+└── EmailUnverified 403
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from chassis.problems import Forbidden, Unauthenticated
 from chassis.secrets import hash_secret
 from chassis.settings import ServiceSettings
 
+_PERSONAL = ("email", "email_verified", "name", "roles", "permissions", "theaters")
 KeySource = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -30,15 +32,23 @@ class TokenInvalid(Unauthenticated):
     code, title = "token_invalid", "The access token is not valid any more. Please sign in again."
 
 
+class EmailUnverified(Forbidden):
+    code, title = "email_unverified", "Please confirm your e-mail address first: we have sent you a link."
+
+
 class KeysUnavailable(Problem):
     code, status, title = "keys_unavailable", 503, "Signing in cannot be checked right now. Please try again."
 
 
 class Principal(BaseModel):
-    """The signed-in person as the token describes them; `expires_at` is Unix time."""
+    """The signed-in person as the token describes them; `expires_at` is Unix time.
+
+    Whose address is not verified may do what a guest may and no more.
+    """
 
     user_id: str
     email: str = ""
+    email_verified: bool = False
     name: str = ""
     roles: list[str] = []
     permissions: list[str] = []
@@ -114,7 +124,7 @@ class Verifier:
             user_id=claims["sub"],
             session_id=claims.get("sid", ""),
             expires_at=claims["exp"],
-            **{name: claims[name] for name in ("email", "name", "roles", "permissions", "theaters") if name in claims},
+            **{name: claims[name] for name in _PERSONAL if name in claims},
         )
         if len(self._checked) >= self.MAX_TOKENS:
             self._checked.clear()
@@ -163,6 +173,13 @@ async def signed_in(who: Annotated[Caller, Depends(caller)]) -> Principal:
     if who.principal is None:
         raise Unauthenticated
     return who.principal
+
+
+async def verified(who: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Dependency: a signed-in person with a verified address. Raises Unauthenticated or EmailUnverified."""
+    if not who.email_verified:
+        raise EmailUnverified
+    return who
 
 
 def require(permission: str) -> Callable[..., Awaitable[Principal]]:

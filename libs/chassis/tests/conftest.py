@@ -8,7 +8,7 @@ from typing import Annotated
 import httpx
 import pytest
 from chassis.app import create_service
-from chassis.auth import Caller, Principal, caller, require, signed_in
+from chassis.auth import Caller, Principal, caller, require, signed_in, verified
 from chassis.jobs import Job
 from chassis.outbox import Aggregate
 from chassis.settings import ServiceSettings
@@ -72,6 +72,11 @@ async def close(ping_id: str) -> dict[str, int]:
     if document is None:
         raise PingClosed(ping_id=ping_id)
     return {"version": document["version"]}
+
+
+@router.get("/verified")
+async def verified_me(who: Annotated[Principal, Depends(verified)]) -> dict[str, str]:
+    return {"user_id": who.user_id}
 
 
 @router.get("/me")
