@@ -133,6 +133,7 @@ async def test_a_theater_shows_its_rooms_and_a_room_its_seats(client):
     assert room["capacity"] == len(room["layout"]["seats"]) == 430
     assert room["layout"]["seats"][0] == {
         "seat_id": "A1", "row": "A", "number": 1, "category": "standard", "x": 8.0, "y": 0.0,
+        "area": None,
     }  # fmt: skip
 
 

@@ -1,12 +1,12 @@
 """Theaters and their auditoriums with seats. Nobody needs to sign in."""
 
 from chassis.paging import Page
-from contracts.catalog import PlacedSeat
 from contracts.types import Code, Currency, Id
 from fastapi import APIRouter
 
 from catalog import store
 from catalog.api.http import BY_TEXT, NOT_FOUND, CachedRoute, Cursor, Limit, Stored, document_of, page_of, position
+from catalog.model import Layout
 from catalog.store import Address, Auditorium, Position, SeatLayout, Theater
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
@@ -30,19 +30,16 @@ class TheaterDetail(Stored):
     auditoriums: list[AuditoriumCard]
 
 
-class Layout(Stored):
-    """Seats on a grid: `x`, `y` is a seat's left front corner; x to the right, y away from the screen."""
+class LayoutView(Stored, Layout):
+    """One version of an auditorium's seats, drawn and as it was typed."""
 
-    columns: float
-    rows: float
     text: str
-    seats: list[PlacedSeat]
 
 
 class AuditoriumDetail(AuditoriumCard):
     theater_id: Id
     categories: list[Code]
-    layout: Layout
+    layout: LayoutView
 
 
 @router.get("/theaters")

@@ -1,6 +1,6 @@
 """The rules of the catalog. No I/O and no clock."""
 
-from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, format_layout, parse_layout
+from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, check_layout, format_layout, parse_layout
 from catalog.model.movies import Art, Face, folded, sort_title, words_of
 from catalog.model.prices import PriceList, price_from, price_table
 from catalog.model.problems import CatalogProblem, LayoutInvalid, LocalTimeInvalid, NotFound, PriceMissing
@@ -23,6 +23,7 @@ __all__ = [
     "PriceList",
     "PriceMissing",
     "Slot",
+    "check_layout",
     "folded",
     "format_layout",
     "local_moment",

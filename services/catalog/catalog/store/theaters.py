@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chassis.outbox import Aggregate
-from contracts.catalog import PlacedSeat, SeatLayoutPublished
+from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide, SeatLayoutPublished
 from contracts.types import Amount, Code, Currency, Shape
 from pydantic import Field
 
@@ -50,6 +50,9 @@ class SeatLayout(Aggregate):
     columns: float
     rows: float
     seats: list[PlacedSeat]
+    screen: ScreenSide = "top"
+    focal_point: Point
+    aisles: list[Aisle] = []
 
     class Settings:
         name = "seat_layouts"
@@ -57,14 +60,7 @@ class SeatLayout(Aggregate):
     @classmethod
     def of(cls, layout_id: str, auditorium_id: str, layout: Layout) -> "SeatLayout":
         """The document of a layout that was read from text."""
-        return cls(
-            id=layout_id,
-            auditorium_id=auditorium_id,
-            text=format_layout(layout),
-            columns=layout.columns,
-            rows=layout.rows,
-            seats=list(layout.seats),
-        )
+        return cls(id=layout_id, auditorium_id=auditorium_id, text=format_layout(layout), **dict(layout))
 
 
 class Auditorium(Aggregate):
@@ -84,14 +80,8 @@ class Auditorium(Aggregate):
 
 async def publish_layout(layout: SeatLayout) -> bool:
     """Enter a seat layout and say so; False when its id is taken."""
-    event = SeatLayoutPublished(
-        layout_id=layout.id,
-        auditorium_id=layout.auditorium_id,
-        columns=layout.columns,
-        rows=layout.rows,
-        seats=layout.seats,
-    )
-    return await SeatLayout.add(layout, events=[event])
+    fields = layout.model_dump(include=set(SeatLayoutPublished.model_fields))
+    return await SeatLayout.add(layout, events=[SeatLayoutPublished(layout_id=layout.id, **fields)])
 
 
 async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:
