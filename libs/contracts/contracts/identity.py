@@ -53,18 +53,23 @@ class OneTimeLink(Event):
 
     link_id: Id
     email: str
-    name: str
     locale: str
     sealed_token: SealedToken
     expires_at: Moment
 
 
 class VerificationRequested(OneTimeLink, type="identity.verification_requested.v1", subject="link_id"):
-    """Somebody signed up with an address: the link makes it an account."""
+    """Somebody signed up with an address: the link makes it an account.
+
+    Their name is not told: a stranger chose it, and the mail would carry it to whomever they like.
+    """
 
 
 class RegistrationRepeated(Event, type="identity.registration_repeated.v1", subject="registration_id"):
-    """Somebody signed up, or changed to, an address that has an account: its owner is told, and nobody else."""
+    """Somebody signed up with, or wants to change to, an address that has an account: its owner is told, nobody else.
+
+    `registration_id` tells one such attempt from the next; name and locale are the owner's.
+    """
 
     registration_id: Id
     email: str
@@ -75,11 +80,11 @@ class RegistrationRepeated(Event, type="identity.registration_repeated.v1", subj
 class PasswordResetRequested(OneTimeLink, type="identity.password_reset_requested.v1", subject="link_id"):
     """Somebody forgot the password: the link lets them choose another one."""
 
+    name: str
+
 
 class EmailChangeRequested(OneTimeLink, type="identity.email_change_requested.v1", subject="link_id"):
-    """A person wants another address: the link goes to the new one, `email`; the old one is told."""
-
-    old_email: str
+    """A person wants this address instead of the one they have: the link makes it theirs."""
 
 
 class SecurityNoticed(Event, type="identity.security_noticed.v1", subject="user_id"):
