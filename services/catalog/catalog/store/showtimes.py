@@ -8,9 +8,14 @@ from contracts.catalog import Price, ShowtimeScheduled
 from contracts.types import Amount, Currency, Moment
 
 from catalog.model import SALES_OPEN_BEFORE, price_from, price_table
+from catalog.model.browse import Daypart, daypart_of
 from catalog.store.movies import Movie
 from catalog.store.reading import index
 from catalog.store.theaters import Auditorium, Theater
+
+
+_FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
+"""Which films are on is answered from the index alone."""
 
 
 class Showtime(Aggregate):
@@ -25,8 +30,10 @@ class Showtime(Aggregate):
     auditorium_id: str
     auditorium_name: str
     layout_id: str
+    capacity: int
     time_zone: str
     local_date: str
+    daypart: Daypart
     starts_at: Moment
     ends_at: Moment
     sales_open_at: Moment
@@ -46,6 +53,9 @@ class Showtime(Aggregate):
             index("theater_id", "starts_at", "_id"),
             index("movie_id", "theater_id", "starts_at", "_id"),
             index("auditorium_id", "starts_at", unique=True),
+            index("city", "local_date", *_FILTERS),
+            index("theater_id", "local_date", *_FILTERS),
+            index("local_date", *_FILTERS),
         ]
 
     @classmethod
@@ -61,6 +71,7 @@ class Showtime(Aggregate):
     ) -> "Showtime":
         """A showtime at the theater's prices, in the film's own language. Raises PriceMissing."""
         prices = price_table(theater.prices, auditorium.categories)
+        local = starts_at.astimezone(ZoneInfo(theater.time_zone))
         return cls(
             id=showtime_id,
             movie_id=movie.id,
@@ -72,8 +83,10 @@ class Showtime(Aggregate):
             auditorium_id=auditorium.id,
             auditorium_name=auditorium.name,
             layout_id=auditorium.layout_id,
+            capacity=auditorium.capacity,
             time_zone=theater.time_zone,
-            local_date=starts_at.astimezone(ZoneInfo(theater.time_zone)).date().isoformat(),
+            local_date=local.date().isoformat(),
+            daypart=daypart_of(local.time()),
             starts_at=starts_at,
             ends_at=ends_at,
             sales_open_at=starts_at - SALES_OPEN_BEFORE,
