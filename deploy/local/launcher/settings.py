@@ -79,7 +79,6 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         "MAIL_FROM": "Usher <tickets@usher.example>",
         "MAILBOX_URL": f"http://{port['MAILBOX_PORT']}",
         **_stripe(ports, given),
-        **_uvicorn(),
         **_rabbitmq(ports, data),
         **_gateway(ports, data, given),
     }
@@ -101,18 +100,6 @@ def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str
         "STRIPE_PUBLISHABLE_KEY": "pk_test_usher",
         "STRIPE_WEBHOOK_SECRET": "whsec_usher_local",
         "GATEWAY_STRIPE_ORIGINS": STRIPE_PAGES if real else sandbox,
-    }
-
-
-def _uvicorn() -> dict[str, str]:
-    return {
-        "UVICORN_HOST": LOOPBACK,
-        "UVICORN_LOOP": "uvloop",
-        "UVICORN_HTTP": "httptools",
-        "UVICORN_ACCESS_LOG": "false",
-        "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "5",
-        # Longer than the gateway keeps an idle connection: otherwise it would send requests into closed ones.
-        "UVICORN_TIMEOUT_KEEP_ALIVE": "75",
     }
 
 
@@ -142,12 +129,13 @@ def _rabbitmq(ports: Mapping[str, int], data: Path) -> dict[str, str]:
 
 def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
     copies = replicas(given)
-    upstreams = {
-        f"{service.upper()}_UPSTREAM": " ".join(
-            f"server {LOOPBACK}:{ports[replica_variable(service, number)]};" for number in range(1, copies[service] + 1)
-        )
-        for service in SERVICES
-    }
+    # The gateway avoids a replica that has just failed, but never all of them: deploy/gateway/README.md.
+    uses = ("fail_timeout=3s", "backup max_fails=0")
+    upstreams: dict[str, str] = {}
+    for service in SERVICES:
+        variables = [replica_variable(service, number) for number in range(1, copies[service] + 1)]
+        servers = [f"server {LOOPBACK}:{ports[variable]} {use};" for use in uses for variable in variables]
+        upstreams[f"{service.upper()}_UPSTREAM"] = " ".join(servers)
     return {
         **upstreams,
         **GATEWAY_LIMITS,

@@ -6,7 +6,11 @@ sending a request into one of them just then, and a POST it may not send a secon
 
 import argparse
 import asyncio
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import uvicorn
 
@@ -32,16 +36,38 @@ class Server(uvicorn.Server):
 
         Each ends with its next answer, which says so, or when the gateway has had no use for it for a while.
         """
-        for server in self.servers:
-            server.close()
         self.server_state.default_headers.append((b"connection", b"close"))
+        await self._refuse_new_connections()
         deadline = asyncio.get_running_loop().time() + DRAIN_S
         while self._has_http_connections() and asyncio.get_running_loop().time() < deadline and not self.force_exit:
             await asyncio.sleep(0.05)
 
+    async def _refuse_new_connections(self) -> None:
+        """Stop listening. Who waits to be let in at that moment is let in, or a request in it would be lost."""
+        waiting: list[socket.socket] = []
+        for server in self.servers:
+            for listener in server.sockets:
+                waiting += _accepted(listener.fileno())
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What uvicorn makes for each connection."""
+        make: Any = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
     def _has_http_connections(self) -> bool:
         """WebSockets do not end by themselves; uvicorn tells them that the service is restarting."""
         return any(isinstance(each, self.config.http_protocol_class) for each in self.server_state.connections)
+
+
+def _accepted(listener: int) -> Iterator[socket.socket]:
+    """The connections that wait at a listening socket."""
+    with socket.socket(fileno=os.dup(listener)) as listening, suppress(BlockingIOError):
+        listening.setblocking(False)
+        while True:
+            yield listening.accept()[0]
 
 
 def main() -> None:
@@ -63,7 +89,8 @@ def main() -> None:
         ws_max_size=WEBSOCKET_MAX_BYTES,
         ws_per_message_deflate=False,
     )
-    Server(config).run()
+    with suppress(KeyboardInterrupt):
+        Server(config).run()
 
 
 if __name__ == "__main__":
