@@ -16,6 +16,7 @@ from chassis.testing import running
 from contracts import topology
 from contracts.envelope import Event
 from contracts.errors import Problem
+from contracts.identity import AccessRevoked
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import ServerSelectionTimeoutError
@@ -124,9 +125,9 @@ def make_app(**settings: object) -> FastAPI:
 
 @pytest.fixture(scope="module")
 def toy_topology() -> Iterator[None]:
-    topology.HEARS["toy"] = (Pinged,)
+    topology.HEARS["toy"], topology.WATCHES["toy"] = (Pinged,), (AccessRevoked,)
     yield
-    del topology.HEARS["toy"]
+    del topology.HEARS["toy"], topology.WATCHES["toy"]
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,13 @@ class UserDeleted(Event, type="identity.user_deleted.v1", subject="user_id"):
     user_id: Id
 
 
+class AccessRevoked(Event, type="identity.access_revoked.v1", subject="user_id"):
+    """Access tokens of this person with an earlier epoch are void from now on, however long they were to last."""
+
+    user_id: Id
+    epoch: Annotated[int, Field(ge=1)]
+
+
 SealedToken = Annotated[
     str,
     Field(description="the link's secret, encrypted with LINK_KEY: only identity and notifier can read it", repr=False),
