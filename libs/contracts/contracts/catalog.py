@@ -60,6 +60,28 @@ class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id
     certificate: str
 
 
+class MovieChanged(Event, type="catalog.movie_changed.v1", subject="movie_id"):
+    """What a film is called, how long it runs or who may see it is put right."""
+
+    movie_id: Id
+    title: str
+    runtime_minutes: int
+    certificate: str
+
+
+class MovieDeleted(Event, type="catalog.movie_deleted.v1", subject="movie_id"):
+    """A film is gone; showtimes of it that lay ahead are being cancelled."""
+
+    movie_id: Id
+
+
+class ReviewChanged(Event, type="catalog.review_changed.v1", subject="review_id"):
+    """A review was written, edited, hidden, shown again or taken back: the film's rating follows."""
+
+    review_id: Id
+    movie_id: Id
+
+
 class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subject="layout_id"):
     """A version of an auditorium's seats. It never changes; a refit is a new layout.
 

@@ -179,6 +179,7 @@ async def test_a_showtime_tells_all_its_prices(client):
     assert showtime["price_from"]["currency"] == showtime["currency"] == "EUR"
 
 
+CONTENT = {"movies", "genres", "theaters", "auditoriums", "seat_layouts", "showtimes"}
 BAD = [
     ("/api/movies?cursor=!!!", 422, "cursor_invalid"),
     ("/api/movies?cursor=%ff%00", 422, "cursor_invalid"),
@@ -252,7 +253,7 @@ async def test_every_question_is_answered_by_an_index_and_with_few_of_them(clien
         asked = [
             entry
             async for entry in database["system.profile"].find({"op": {"$in": ["query", "command"]}})
-            if entry["ns"].rpartition(".")[2] in {"movies", "theaters", "auditoriums", "seat_layouts", "showtimes"}
+            if entry["ns"].rpartition(".")[2] in CONTENT
             and "outbox.0" not in entry["command"].get("filter", {})  # the sweeper's
         ]
         await database["system.profile"].drop()

@@ -1,5 +1,8 @@
 """HTTP in. What visitors read needs no signing in; what staff change needs its permission."""
 
-from catalog.api import browse, movies, showtimes, theaters
+from catalog.api import browse, genres, movies, pictures, showtimes, theaters
 
-ROUTERS = [browse.router, movies.router, theaters.router, showtimes.router]
+ROUTERS = [
+    *(browse.router, movies.router, pictures.router, genres.router, theaters.router, showtimes.router),
+    *(movies.managed, pictures.managed, genres.managed),
+]

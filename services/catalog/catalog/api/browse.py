@@ -8,21 +8,15 @@ from chassis.clock import now
 from chassis.paging import Page
 from contracts.types import Code, Id
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from catalog import store
 from catalog.api.http import BY_TEXT, NOT_FOUND, CachedRoute, Cursor, Day, Limit, document_of, page_of, position
-from catalog.api.movies import MovieCard
+from catalog.api.movies import MovieCard, shown
 from catalog.api.showtimes import ShowtimeCard, showtimes_page
 from catalog.model import words_of
 from catalog.store import Movie
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
-
-
-class Genre(BaseModel):
-    code: Code
-    name: str
 
 
 @router.get("/movies")
@@ -42,7 +36,7 @@ async def list_movies(
     where = {"$and": conditions} if conditions else {}
     after = position(cursor, BY_TEXT)
     found = await store.page(Movie, where, by="sort_title", after=after, limit=limit + 1)
-    return page_of(found, limit, lambda last: last["sort_title"], MovieCard.model_validate)
+    return page_of(found, limit, lambda last: last["sort_title"], lambda movie: MovieCard.model_validate(shown(movie)))
 
 
 @router.get("/movies/{movie_id}/showtimes", responses=NOT_FOUND)
@@ -64,9 +58,3 @@ async def list_movie_showtimes(
     else:
         where["starts_at"] = {"$gte": now()}
     return await showtimes_page(where, cursor, limit)
-
-
-@router.get("/genres")
-async def list_genres() -> list[Genre]:
-    """Every genre that a film has."""
-    return [Genre(code=code, name=code.replace("-", " ").capitalize()) for code in await store.genres()]

@@ -4,18 +4,20 @@ import re
 from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime
 from hashlib import blake2b
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from chassis.outbox import Aggregate
 from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
 from chassis.problems import documented
 from contracts.types import Amount, Currency, Id, Moment
 from fastapi import Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from catalog import store
 from catalog.model import NotFound
+from catalog.store import Position
 
 JSON_SECONDS = 10
 
@@ -45,6 +47,11 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
 Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 Text = Annotated[str, StringConstraints(max_length=300)]
+Near = Annotated[
+    str | None,
+    Query(pattern=r"^-?\d{1,2}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$", description="Latitude,longitude (WGS 84)"),
+]
+WithinKm = Annotated[float, Query(gt=0, le=1000)]
 NOT_FOUND = documented(NotFound)
 SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 
@@ -59,7 +66,19 @@ class Money(BaseModel):
 
 
 S = TypeVar("S", bound=Stored)
-BY_TEXT, BY_TIME = TypeAdapter(tuple[Text, Id]), TypeAdapter(tuple[Instant, Id])
+
+
+class Order(NamedTuple):
+    """What a list is sorted by: how a cursor spells it, and what it must be."""
+
+    spelled: type
+    position: TypeAdapter[tuple[Any, str]]
+
+
+BY_TEXT = Order(str, TypeAdapter(tuple[Text, Id]))
+BY_TIME = Order(str, TypeAdapter(tuple[Instant, Id]))
+BY_COUNT = Order(int, TypeAdapter(tuple[Annotated[int, Field(ge=0, le=10**9)], Id]))
+BY_MEASURE = Order(float, TypeAdapter(tuple[Annotated[float, Field(ge=0, le=3e7, allow_inf_nan=False)], Id]))
 
 
 async def document_of(kind: type[Aggregate], document_id: str) -> store.Document:
@@ -69,18 +88,30 @@ async def document_of(kind: type[Aggregate], document_id: str) -> store.Document
     raise NotFound(f"There is no {kind.__name__.lower()} {document_id}.")
 
 
-def position(cursor: str | None, kind: TypeAdapter[tuple[Any, str]]) -> tuple[Any, str] | None:
+def place_of(near: str) -> Position:
+    """A place from its text. Raises a validation error, as FastAPI does, for one that is not on the globe."""
+    latitude, _, longitude = near.partition(",")
+    try:
+        return Position(latitude=float(latitude), longitude=float(longitude))
+    except ValidationError as error:
+        raise RequestValidationError([{"loc": ("query", "near"), "msg": "this place is not on the globe"}]) from error
+
+
+def position(cursor: str | None, order: Order) -> tuple[Any, str] | None:
     """Where a page begins. Raises CursorInvalid."""
-    if (parts := decode_cursor(cursor, str, str)) is None:
+    if (parts := decode_cursor(cursor, order.spelled, str)) is None:
         return None
     try:
-        return kind.validate_python(parts)
+        return order.position.validate_python(parts)
     except ValidationError as error:
         raise CursorInvalid from error
 
 
 def page_of(
-    found: list[store.Document], limit: int, key: Callable[[store.Document], str], shape: Callable[[store.Document], S]
+    found: list[store.Document],
+    limit: int,
+    key: Callable[[store.Document], str | float],
+    shape: Callable[[store.Document], S],
 ) -> Page[S]:
     """A page of `found`, which holds one row more than the page when there is a next one."""
     rows = found[:limit]

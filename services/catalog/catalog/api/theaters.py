@@ -3,9 +3,24 @@
 from chassis.paging import Page
 from contracts.types import Code, Currency, Id
 from fastapi import APIRouter
+from pydantic import Field
 
 from catalog import store
-from catalog.api.http import BY_TEXT, NOT_FOUND, CachedRoute, Cursor, Limit, Stored, document_of, page_of, position
+from catalog.api.http import (
+    BY_MEASURE,
+    BY_TEXT,
+    NOT_FOUND,
+    CachedRoute,
+    Cursor,
+    Limit,
+    Near,
+    Stored,
+    WithinKm,
+    document_of,
+    page_of,
+    place_of,
+    position,
+)
 from catalog.model import Layout
 from catalog.store import Address, Auditorium, Position, SeatLayout, Theater
 
@@ -28,6 +43,7 @@ class TheaterDetail(Stored):
     currency: Currency
     features: list[str]
     auditoriums: list[AuditoriumCard]
+    distance_m: float | None = Field(None, description="From the place that was asked for")
 
 
 class LayoutView(Stored, Layout):
@@ -43,11 +59,17 @@ class AuditoriumDetail(AuditoriumCard):
 
 
 @router.get("/theaters")
-async def list_theaters(cursor: Cursor = None, limit: Limit = 20) -> Page[TheaterDetail]:
-    """Theaters by name, with their auditoriums."""
-    found = await store.page(Theater, {}, by="name", after=position(cursor, BY_TEXT), limit=limit + 1)
+async def list_theaters(
+    near: Near = None, within_km: WithinKm = 50, cursor: Cursor = None, limit: Limit = 20
+) -> Page[TheaterDetail]:
+    """Theaters with their auditoriums, by name, or by how far they are from a place."""
+    if near:
+        found = await store.theaters_near(place_of(near), within_km, position(cursor, BY_MEASURE), limit + 1)
+    else:
+        found = await store.page(Theater, {}, by="name", after=position(cursor, BY_TEXT), limit=limit + 1)
     rooms = await store.auditoriums_of([theater["_id"] for theater in found[:limit]])
-    return page_of(found, limit, lambda last: last["name"], lambda theater: _theater(theater, rooms))
+    key = "distance_m" if near else "name"
+    return page_of(found, limit, lambda last: last[key], lambda theater: _theater(theater, rooms))
 
 
 @router.get("/theaters/{theater_id}", responses=NOT_FOUND)

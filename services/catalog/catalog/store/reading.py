@@ -33,11 +33,13 @@ async def page(
     after: tuple[Any, str] | None,
     limit: int,
     without: Sequence[str] = (),
+    descending: bool = False,
 ) -> list[Document]:
     """Up to `limit` documents in the order of `by` and id, beginning after that position; some fields left out."""
+    direction, beyond = (-1, "$lt") if descending else (1, "$gt")
     conditions: list[Mapping[str, Any]] = [where] if where else []
     if after:
         # The first condition gives the index its bound, the second one drops the rows that share the value.
-        conditions += [{by: {"$gte": after[0]}}, {"$or": [{by: {"$gt": after[0]}}, {"_id": {"$gt": after[1]}}]}]
+        conditions += [{by: {f"{beyond}e": after[0]}}, {"$or": [{by: {beyond: after[0]}}, {"_id": {beyond: after[1]}}]}]
     found = kind.collection().find({"$and": conditions} if conditions else {}, dict.fromkeys(("outbox", *without), 0))
-    return await found.sort([(by, 1), ("_id", 1)]).limit(limit).to_list()
+    return await found.sort([(by, direction), ("_id", direction)]).limit(limit).to_list()

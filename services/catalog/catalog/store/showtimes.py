@@ -13,7 +13,6 @@ from catalog.store.movies import Movie
 from catalog.store.reading import index
 from catalog.store.theaters import Auditorium, Theater
 
-
 _FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
 """Which films are on is answered from the index alone."""
 

@@ -1,11 +1,13 @@
 """Theaters, auditoriums and seat layouts: their documents and the writes that change them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from chassis.outbox import Aggregate
 from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide, SeatLayoutPublished
 from contracts.types import Amount, Code, Currency, Shape
 from pydantic import Field
+from pymongo import IndexModel
 
 from catalog.model import Layout, format_layout
 from catalog.store.reading import Document, index
@@ -19,10 +21,10 @@ class Address(Shape):
 
 
 class Position(Shape):
-    """WGS 84, degrees."""
+    """WGS 84, degrees. Longitude comes first: that is how MongoDB reads a place."""
 
-    latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
+    latitude: float = Field(ge=-90, le=90)
 
 
 class Theater(Aggregate):
@@ -39,7 +41,7 @@ class Theater(Aggregate):
 
     class Settings:
         name = "theaters"
-        indexes = [index("name", "_id")]
+        indexes = [index("name", "_id"), IndexModel([("position", "2dsphere")])]
 
 
 class SeatLayout(Aggregate):
@@ -88,3 +90,22 @@ async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:
     """The auditoriums of some theaters by name."""
     found = Auditorium.collection().find({"theater_id": {"$in": list(theater_ids)}}, {"outbox": 0})
     return await found.sort([("theater_id", 1), ("name", 1)]).to_list()
+
+
+async def theaters_near(
+    place: Position, within_km: float, after: tuple[float, str] | None, limit: int
+) -> list[Document]:
+    """Up to `limit` theaters by their distance in metres, `distance_m`, beginning after that distance and id."""
+    search: dict[str, Any] = {
+        "near": {"type": "Point", "coordinates": [place.longitude, place.latitude]},
+        "key": "position",
+        "distanceField": "distance_m",
+        "maxDistance": within_km * 1000,
+    }
+    beyond: list[Document] = []
+    if after:
+        search["minDistance"] = after[0]
+        beyond = [{"$match": {"$or": [{"distance_m": {"$gt": after[0]}}, {"_id": {"$gt": after[1]}}]}}]
+    order = {"$sort": {"distance_m": 1, "_id": 1}}
+    stages = [{"$geoNear": search}, *beyond, order, {"$limit": limit}, {"$project": {"outbox": 0}}]
+    return await (await Theater.collection().aggregate(stages)).to_list()

@@ -8,7 +8,16 @@ _DOOR = frozenset({"tickets:check_in", "bookings:read"})
 _BOX_OFFICE = frozenset({"bookings:read", "bookings:write", "seats:block"})
 _MANAGER = _BOX_OFFICE | {"theaters:write", "prices:write", "showtimes:write", "bookings:refund", "reports:read"}
 _ADMIN = frozenset(
-    {"catalog:write", "users:read", "users:write", "payments:read", "payments:refund", "notifications:read"}
+    {
+        "catalog:write",
+        "movies:write",
+        "reviews:moderate",
+        "users:read",
+        "users:write",
+        "payments:read",
+        "payments:refund",
+        "notifications:read",
+    }
 )
 
 PERMISSIONS: dict[Role, frozenset[str]] = {
