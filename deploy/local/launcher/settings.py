@@ -35,11 +35,14 @@ GATEWAY_LIMITS = {
 }
 # For tests and load, where all clients share one address.
 NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
+NO_LIMITS["ADDRESS_ATTEMPTS"] = "1000000"
 
 # What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
 SETTINGS = (
     *("LOG_LEVEL", "PUBLIC_URL", "CORS_ORIGINS", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "RABBITMQ_PASSWORD", "MAIL_FROM"),
     *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
+    *("LINK_KEY", "TOTP_KEY", "KEY_ROTATION_DAYS"),
+    *("MIN_PASSWORD_LENGTH", "SECOND_FACTOR_FOR_ADMINS", "ADDRESS_ATTEMPTS"),
     *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURITY"),
     *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_JS_URL"),
     *GATEWAY_LIMITS,
@@ -75,6 +78,8 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         "JWKS_URL": f"http://{port['IDENTITY_PORT']}/.well-known/jwks.json",
         "TOKEN_ISSUER": "https://usher.example",
         "TOKEN_AUDIENCE": "usher",
+        "LINK_KEY": "usher-local-link-key",
+        "TOTP_KEY": "usher-local-totp-key",
         "SMTP_HOST": LOOPBACK,
         "MAIL_FROM": "Usher <tickets@usher.example>",
         "MAILBOX_URL": f"http://{port['MAILBOX_PORT']}",

@@ -1,21 +1,108 @@
 """Identity's documents and the writes that keep its rules true."""
 
-from identity.store.sessions import Session, end_session, open_session, turn_session
+from identity.store.links import Link, drop_link, find_link, keep_link, new_link
+from identity.store.passkeys import (
+    MAX_PASSKEYS,
+    Challenge,
+    add_challenge,
+    add_passkey,
+    drop_passkey,
+    take_challenge,
+    use_passkey,
+    user_with_passkey,
+)
+from identity.store.registrations import KEPT, Registration, add_registration, registration, renew_token, verify
+from identity.store.second_factors import (
+    drop_totp,
+    offer_totp,
+    replace_recovery_codes,
+    take_totp,
+    use_code,
+    use_recovery_code,
+)
+from identity.store.sessions import (
+    GRACE,
+    Session,
+    end_session,
+    end_session_of,
+    end_sessions_of,
+    open_session,
+    open_session_of,
+    sessions_of,
+    strengthen,
+    turn_session,
+)
 from identity.store.signing import SigningKey, add_signing_key, signing_keys
-from identity.store.users import User, active_user, add_user
+from identity.store.throttles import Throttle, charge, forgive, refund
+from identity.store.users import (
+    Passkey,
+    Totp,
+    User,
+    active_user,
+    add_user,
+    change_email,
+    change_password,
+    rehash,
+    reset_password,
+    update_profile,
+    user_with_email,
+)
 
-DOCUMENTS = [User, Session, SigningKey]
+DOCUMENTS = [User, Registration, Link, Session, Challenge, Throttle, SigningKey]
 
 __all__ = [
     "DOCUMENTS",
+    "GRACE",
+    "KEPT",
+    "MAX_PASSKEYS",
+    "Challenge",
+    "Link",
+    "Passkey",
+    "Registration",
     "Session",
     "SigningKey",
+    "Throttle",
+    "Totp",
     "User",
     "active_user",
+    "add_challenge",
+    "add_passkey",
+    "add_registration",
     "add_signing_key",
     "add_user",
+    "change_email",
+    "change_password",
+    "charge",
+    "drop_link",
+    "drop_passkey",
+    "drop_totp",
     "end_session",
+    "end_session_of",
+    "end_sessions_of",
+    "find_link",
+    "forgive",
+    "keep_link",
+    "new_link",
+    "offer_totp",
     "open_session",
+    "open_session_of",
+    "refund",
+    "registration",
+    "rehash",
+    "renew_token",
+    "replace_recovery_codes",
+    "reset_password",
+    "sessions_of",
     "signing_keys",
+    "strengthen",
+    "take_challenge",
+    "take_totp",
     "turn_session",
+    "update_profile",
+    "use_code",
+    "use_passkey",
+    "use_recovery_code",
+    "user_with_email",
+    "user_with_passkey",
+    "verify",
 ]

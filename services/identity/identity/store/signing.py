@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from beanie import Document
+from chassis.clock import now
+from pydantic import Field
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
@@ -17,6 +19,7 @@ class SigningKey(Document):
     generation: int
     private_pem: str
     not_before: datetime
+    made_at: datetime = Field(default_factory=now)
 
     class Settings:
         name = "signing_keys"
