@@ -11,9 +11,16 @@ from contracts.booking import (
     PaymentRequested,
     RefundRequested,
 )
-from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import (
+    MovieChanged,
+    ReviewChanged,
+    SeatLayoutPublished,
+    ShowtimeCancelled,
+    ShowtimeRescheduled,
+    ShowtimeScheduled,
+)
 from contracts.envelope import Event
-from contracts.identity import AccessRevoked
+from contracts.identity import AccessRevoked, UserDeleted
 from contracts.inventory import (
     HoldChanged,
     SaleRejected,
@@ -40,6 +47,16 @@ BOOKING_STATES = (
 )
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
+    "catalog": (
+        MovieChanged,
+        ReviewChanged,
+        *SEAT_EVENTS,
+        BookingConfirmed,
+        BookingCancelled,
+        BookingExchanged,
+        BookingRefunded,
+        UserDeleted,
+    ),
     "inventory": (
         SeatLayoutPublished,
         ShowtimeScheduled,

@@ -10,7 +10,7 @@ from chassis.outbox import Aggregate
 from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
 from chassis.problems import documented
 from contracts.types import Amount, Currency, Id, Moment
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
@@ -40,6 +40,13 @@ class CachedRoute(APIRoute):
 
         return handle_cached
 
+
+async def _unkept(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+UNKEPT = Depends(_unkept)
+"""For answers that are one person's own."""
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]

@@ -93,7 +93,8 @@ class NewMovie(Film, extra="forbid"):
 
 
 _optional: dict[str, Any] = {
-    name: (Annotated[(field.annotation, None, *field.metadata)] | None, None) for name, field in Film.model_fields.items()
+    name: (Annotated[(field.annotation, None, *field.metadata)] | None, None)
+    for name, field in Film.model_fields.items()
 }
 MovieChanges = create_model(
     "MovieChanges", __config__=ConfigDict(extra="forbid"), __doc__="Those parts that are to change.", **_optional

@@ -5,6 +5,7 @@ from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove
 from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, mark_deleted, publish_movie, set_picture
 from catalog.store.occupancy import Occupancy, mark_seats, occupancy_of
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
+from catalog.store.programme import rename_showtimes
 from catalog.store.ratings import count_review
 from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
@@ -15,6 +16,7 @@ from catalog.store.reviews import (
     judge_review,
     live_review,
     report_review,
+    review_of,
     write_review,
 )
 from catalog.store.showtimes import Showtime, schedule
@@ -79,7 +81,9 @@ __all__ = [
     "publish_layout",
     "publish_movie",
     "remove_genre",
+    "rename_showtimes",
     "report_review",
+    "review_of",
     "schedule",
     "set_picture",
     "store_picture",

@@ -109,6 +109,11 @@ async def delete_review(review_id: str, user_id: str | None) -> None:
         raise NotFound(f"There is no review {review_id} of yours.")
 
 
+async def review_of(movie_id: str, user_id: str) -> Document | None:
+    """A person's review of a film, shown or hidden."""
+    return await Review.collection().find_one({"movie_id": movie_id, "user_id": user_id, **_OPEN}, {"outbox": 0})
+
+
 async def live_review(review_id: str) -> Document:
     """A review, shown or hidden. Raises NotFound."""
     if review := await Review.collection().find_one({"_id": review_id, **_OPEN}, {"outbox": 0}):
