@@ -35,6 +35,8 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
     hold = await guest.buy(showtime_id, seats[:1], "traced@example.org")
     booking = await guest.settled(hold, "confirmed")
     steps = (
+        "POST /api/showtimes/{showtime_id}/holds 201",
+        "inventory ├─ mongo findAndModify showtimes",
         "inventory └─ publish inventory.seats_held.v1",
         "booking └─ mongo insert bookings",
         "POST /api/bookings 201",
@@ -60,6 +62,24 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
     assert places == sorted(places)
     assert shown.count("/holds 201") == 1, "the other hold is not of this booking"
     assert trace(traced_house, booking["id"]) == (0, shown)
+
+
+async def test_a_change_of_mind_is_shown_with_what_it_wrote(traced_house: House):
+    guest = traced_house.guest()
+    showtime_id, seats = await traced_house.seats(2)
+    hold = await guest.hold(showtime_id, seats[:1])
+    place, secret = f"/api/holds/{hold['hold_id']}", hold["secret"]
+    await guest.call("PATCH", place, json={"add": seats[1:]}, secret=secret)
+    await guest.call("POST", f"{place}/renew", secret=secret)
+    await guest.call("DELETE", place, secret=secret)
+    await guest.settled(hold, "expired")
+    steps = ("PATCH /api/holds/{hold_id} 200", "POST /api/holds/{hold_id}/renew 200", "DELETE /api/holds/{hold_id} 204")
+    async with asyncio.timeout(40):
+        while "booking.expired.v1" not in (shown := trace(traced_house, hold["hold_id"])[1]):
+            await asyncio.sleep(0.2)
+    for step in steps:
+        tree = shown.partition(step)[2].partition("\ntrace ")[0]
+        assert "mongo findAndModify showtimes" in tree, shown
 
 
 async def test_what_nobody_booked_is_not_shown(traced_house: House):

@@ -35,11 +35,14 @@ GATEWAY_LIMITS = {
 }
 # For tests and load, where all clients share one address.
 NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
+NO_LIMITS["ADDRESS_ATTEMPTS"] = "1000000"
 
 # What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
 SETTINGS = (
     *("LOG_LEVEL", "PUBLIC_URL", "CORS_ORIGINS", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "RABBITMQ_PASSWORD", "MAIL_FROM"),
     *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
+    *("LINK_KEY", "TOTP_KEY", "KEY_ROTATION_DAYS"),
+    *("MIN_PASSWORD_LENGTH", "SECOND_FACTOR_FOR_ADMINS", "ADDRESS_ATTEMPTS"),
     *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURITY"),
     *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_JS_URL"),
     *GATEWAY_LIMITS,
@@ -75,11 +78,12 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         "JWKS_URL": f"http://{port['IDENTITY_PORT']}/.well-known/jwks.json",
         "TOKEN_ISSUER": "https://usher.example",
         "TOKEN_AUDIENCE": "usher",
+        "LINK_KEY": "usher-local-link-key",
+        "TOTP_KEY": "usher-local-totp-key",
         "SMTP_HOST": LOOPBACK,
         "MAIL_FROM": "Usher <tickets@usher.example>",
         "MAILBOX_URL": f"http://{port['MAILBOX_PORT']}",
         **_stripe(ports, given),
-        **_uvicorn(),
         **_rabbitmq(ports, data),
         **_gateway(ports, data, given),
     }
@@ -101,18 +105,6 @@ def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str
         "STRIPE_PUBLISHABLE_KEY": "pk_test_usher",
         "STRIPE_WEBHOOK_SECRET": "whsec_usher_local",
         "GATEWAY_STRIPE_ORIGINS": STRIPE_PAGES if real else sandbox,
-    }
-
-
-def _uvicorn() -> dict[str, str]:
-    return {
-        "UVICORN_HOST": LOOPBACK,
-        "UVICORN_LOOP": "uvloop",
-        "UVICORN_HTTP": "httptools",
-        "UVICORN_ACCESS_LOG": "false",
-        "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "5",
-        # Longer than the gateway keeps an idle connection: otherwise it would send requests into closed ones.
-        "UVICORN_TIMEOUT_KEEP_ALIVE": "75",
     }
 
 
@@ -142,12 +134,13 @@ def _rabbitmq(ports: Mapping[str, int], data: Path) -> dict[str, str]:
 
 def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
     copies = replicas(given)
-    upstreams = {
-        f"{service.upper()}_UPSTREAM": " ".join(
-            f"server {LOOPBACK}:{ports[replica_variable(service, number)]};" for number in range(1, copies[service] + 1)
-        )
-        for service in SERVICES
-    }
+    # The gateway avoids a replica that has just failed, but never all of them: deploy/gateway/README.md.
+    uses = ("fail_timeout=3s", "backup max_fails=0")
+    upstreams: dict[str, str] = {}
+    for service in SERVICES:
+        variables = [replica_variable(service, number) for number in range(1, copies[service] + 1)]
+        servers = [f"server {LOOPBACK}:{ports[variable]} {use};" for use in uses for variable in variables]
+        upstreams[f"{service.upper()}_UPSTREAM"] = " ".join(servers)
     return {
         **upstreams,
         **GATEWAY_LIMITS,

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import structlog
 from beanie import Document
+from contracts.identity import AccessRevoked
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
@@ -19,6 +20,7 @@ from chassis.edge import Edge
 from chassis.jobs import Job, Scheduler
 from chassis.messaging import Consumer, Reactions, Watcher
 from chassis.outbox import Aggregate, Relay
+from chassis.revocations import Revocations
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -36,11 +38,14 @@ def create_service(
     jobs: Sequence[Job] = (),
     lifespans: Sequence[Lifespan] = (),
     keys: KeySource | None = None,
+    revoked: KeySource | None = None,
+    on_revoked: Callable[[str], None] = lambda _: None,
 ) -> FastAPI:
     """A FastAPI app that runs one service.
 
     `lifespans` are opened with the settings, after MongoDB and before the first event and request, and closed last.
-    `keys` gives the JWKS document; without it the settings' `jwks_url` is asked.
+    `keys` gives the JWKS document, `revoked` the void tokens' (chassis.revocations); without them the settings'
+    `jwks_url` and its neighbour `revocations.json` are asked. `on_revoked` is told whose tokens have just become void.
     """
     telemetry.configure_logging(settings.service, settings.log_level)
 
@@ -50,7 +55,8 @@ def create_service(
             if tracing := telemetry.configure_tracing(settings.service):
                 stack.callback(tracing.shutdown)
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
-            app.state.verifier = Verifier(settings, keys or published_at(settings.jwks_url, client))
+            void = Revocations(revoked or published_at(settings.revocations_url, client), on_revoked)
+            app.state.verifier = Verifier(settings, keys or published_at(settings.jwks_url, client), void)
             database = await stack.enter_async_context(mongo.connected(settings, documents))
             app.state.database = database
             app.state.idempotency_keys = database.idempotency_keys
@@ -62,8 +68,9 @@ def create_service(
             relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
             sweep = [Job("sweep_outbox", every=1.0, run=relay.sweep, rest=relay.rest)] if aggregates else []
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
-            if watchers:
-                await stack.enter_async_context(Watcher(rabbit, settings.service, watchers))
+            watched = {AccessRevoked: void.on_access_revoked, **(watchers or {})}
+            await stack.enter_async_context(Watcher(rabbit, settings.service, watched))
+            await stack.enter_async_context(void)
             app.state.consumer = None
             if reactions:
                 consumer = Consumer(rabbit, settings.service, reactions, settings.consumer_concurrency)

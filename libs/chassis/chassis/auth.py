@@ -3,6 +3,7 @@
 Unauthenticated (chassis.problems)
 └── TokenInvalid    401
 Forbidden (chassis.problems)
+└── EmailUnverified 403
 """
 
 import asyncio
@@ -20,9 +21,11 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from pydantic import BaseModel
 
 from chassis.problems import Forbidden, Unauthenticated
+from chassis.revocations import Revocations
 from chassis.secrets import hash_secret
 from chassis.settings import ServiceSettings
 
+_PERSONAL = ("email", "email_verified", "name", "roles", "permissions", "theaters", "epoch")
 KeySource = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -30,20 +33,29 @@ class TokenInvalid(Unauthenticated):
     code, title = "token_invalid", "The access token is not valid any more. Please sign in again."
 
 
+class EmailUnverified(Forbidden):
+    code, title = "email_unverified", "Please confirm your e-mail address first: we have sent you a link."
+
+
 class KeysUnavailable(Problem):
     code, status, title = "keys_unavailable", 503, "Signing in cannot be checked right now. Please try again."
 
 
 class Principal(BaseModel):
-    """The signed-in person as the token describes them; `expires_at` is Unix time."""
+    """The signed-in person as the token describes them; `expires_at` is Unix time, `epoch` see chassis.revocations.
+
+    Whose address is not verified may do what a guest may and no more.
+    """
 
     user_id: str
     email: str = ""
+    email_verified: bool = False
     name: str = ""
     roles: list[str] = []
     permissions: list[str] = []
     theaters: list[str] = []
     session_id: str = ""
+    epoch: int = 0
     expires_at: float
 
 
@@ -67,7 +79,7 @@ class Caller(BaseModel):
 
 
 def published_at(url: str, client: httpx.AsyncClient) -> KeySource:
-    """A key source that reads a JWKS document over HTTP."""
+    """A source that reads a JSON document over HTTP."""
 
     async def fetch() -> dict[str, Any]:
         answer = await client.get(url)
@@ -78,14 +90,18 @@ def published_at(url: str, client: httpx.AsyncClient) -> KeySource:
 
 
 class Verifier:
-    """Checks access tokens. Keys and checked tokens are kept; an unknown `kid` asks for the keys again."""
+    """Checks access tokens. Keys and checked tokens are kept; an unknown `kid` asks for the keys again.
+
+    Without `revocations` every token counts until it runs out.
+    """
 
     MAX_KEY_AGE_S = 300.0
     MIN_REFRESH_S = 2.0
     MAX_TOKENS = 4096
 
-    def __init__(self, settings: ServiceSettings, keys: KeySource) -> None:
+    def __init__(self, settings: ServiceSettings, keys: KeySource, revocations: Revocations | None = None) -> None:
         self._issuer, self._audience, self._fetch = settings.token_issuer, settings.token_audience, keys
+        self._revocations = revocations
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -93,6 +109,17 @@ class Verifier:
 
     async def verify(self, token: str) -> Principal:
         """The token's principal. Raises TokenInvalid, and KeysUnavailable when identity cannot be asked."""
+        principal = await self._signed(token)
+        if self._revocations is not None:
+            try:
+                is_void = await self._revocations.is_void(principal.user_id, principal.epoch)
+            except httpx.HTTPError as error:
+                raise KeysUnavailable(retry_after=2) from error
+            if is_void:
+                raise TokenInvalid
+        return principal
+
+    async def _signed(self, token: str) -> Principal:
         known = self._checked.get(token)
         if known and known.expires_at > time.time() and time.monotonic() - self._fetched_at < self.MAX_KEY_AGE_S:
             return known
@@ -114,7 +141,7 @@ class Verifier:
             user_id=claims["sub"],
             session_id=claims.get("sid", ""),
             expires_at=claims["exp"],
-            **{name: claims[name] for name in ("email", "name", "roles", "permissions", "theaters") if name in claims},
+            **{name: claims[name] for name in _PERSONAL if name in claims},
         )
         if len(self._checked) >= self.MAX_TOKENS:
             self._checked.clear()
@@ -163,6 +190,13 @@ async def signed_in(who: Annotated[Caller, Depends(caller)]) -> Principal:
     if who.principal is None:
         raise Unauthenticated
     return who.principal
+
+
+async def verified(who: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """Dependency: a signed-in person with a verified address. Raises Unauthenticated or EmailUnverified."""
+    if not who.email_verified:
+        raise EmailUnverified
+    return who
 
 
 def require(permission: str) -> Callable[..., Awaitable[Principal]]:

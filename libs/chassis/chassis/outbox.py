@@ -19,8 +19,8 @@ from beanie.odm.utils.dump import get_dict
 from contracts.envelope import Envelope, Event
 from prometheus_client import Counter, Gauge
 from pydantic import Field
-from pymongo import ASCENDING, IndexModel, UpdateOne
-from pymongo.errors import PyMongoError
+from pymongo import ASCENDING, IndexModel, ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from chassis import writes
 from chassis.clock import now
@@ -37,7 +37,7 @@ _age = Gauge("usher_outbox_oldest_seconds", "Age of the oldest event that is not
 
 
 class Aggregate(Document):
-    """A document that causes events. Change it with `commit` only; `version` counts its changes."""
+    """A document that causes events. Change it with `commit` or `write` only; `version` counts its changes."""
 
     id: str = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
     version: int = 0
@@ -56,16 +56,46 @@ class Aggregate(Document):
         return cls.model_validate(document)
 
     @classmethod
-    async def commit(cls, where: Mapping[str, Any], update: Mapping[str, Any], *, events: Sequence[Event] = ()) -> bool:
-        """Change the document with `where`'s `_id` and record the events, in one write; False when `where` misses.
+    async def commit(
+        cls,
+        where: Mapping[str, Any],
+        update: Mapping[str, Any],
+        *,
+        events: Sequence[Event] = (),
+        upsert: bool = False,
+        projection: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any] | None:
+        """Change the one document that `where` matches and record the events, in one write.
 
-        Raises DuplicateKeyError when the change takes another document's unique key.
+        Returns the raw document after the change, without its outbox; None when nothing matched, and for an upsert
+        also when the document exists but does not match.
         """
         entries = [_entry(event) for event in events]
-        change = {**update, "$inc": {**update.get("$inc", {}), "version": 1}}
-        if entries:
-            change["$push"] = {**update.get("$push", {}), "outbox": {"$each": entries}}
-        if not await writes.update(cls.collection(), where, change):
+        try:
+            document = await cls.collection().find_one_and_update(
+                where,
+                _change(update, entries),
+                projection={**projection, "version": 1} if projection else {"outbox": 0},
+                upsert=upsert,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError as error:
+            if upsert and "_id" in (error.details or {}).get("keyPattern", {}):
+                return None
+            raise
+        if document is not None:
+            cls._offer(document["_id"], document["version"], entries)
+        return document
+
+    @classmethod
+    async def write(cls, where: Mapping[str, Any], update: Mapping[str, Any], *, events: Sequence[Event] = ()) -> bool:
+        """The same for where many write: together with others' writes, and answering only whether `where` matched.
+
+        `where` names the document's `_id` and says no `$expr`. Raises DuplicateKeyError when the change takes another
+        document's unique key.
+        """
+        entries = [_entry(event) for event in events]
+        if not await writes.update(cls.collection(), where, _change(update, entries)):
             return False
         cls._offer(where["_id"], where["version"] + 1 if "version" in where else None, entries)
         return True
@@ -84,6 +114,13 @@ class Aggregate(Document):
     def _offer(cls, document_id: str, version: int | None, entries: Sequence[dict[str, Any]]) -> None:
         if cls.relay is not None and entries:
             cls.relay.offer(cls.collection(), document_id, version, entries)
+
+
+def _change(update: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    change = {**update, "$inc": {**update.get("$inc", {}), "version": 1}}
+    if entries:
+        change["$push"] = {**update.get("$push", {}), "outbox": {"$each": entries}}
+    return change
 
 
 def _entry(event: Event) -> dict[str, Any]:

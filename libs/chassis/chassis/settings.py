@@ -1,5 +1,7 @@
 """Settings that every service has, typed, from the environment."""
 
+from urllib.parse import urljoin
+
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +22,11 @@ class ServiceSettings(BaseSettings):
     cors_origins: list[str] = []
     log_level: str = "INFO"
     max_body_bytes: int = 1_048_576
+
+    @property
+    def revocations_url(self) -> str:
+        """Where identity says whose access tokens are void: beside its keys."""
+        return urljoin(self.jwks_url, "revocations.json")
 
     @property
     def database(self) -> str:

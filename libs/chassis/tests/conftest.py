@@ -8,7 +8,7 @@ from typing import Annotated
 import httpx
 import pytest
 from chassis.app import create_service
-from chassis.auth import Caller, Principal, caller, require, signed_in
+from chassis.auth import Caller, Principal, caller, require, signed_in, verified
 from chassis.jobs import Job
 from chassis.outbox import Aggregate
 from chassis.settings import ServiceSettings
@@ -16,6 +16,7 @@ from chassis.testing import running
 from contracts import topology
 from contracts.envelope import Event
 from contracts.errors import Problem
+from contracts.identity import AccessRevoked
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import ServerSelectionTimeoutError
@@ -68,10 +69,15 @@ async def ping(new: NewPing) -> dict[str, str]:
 
 @router.post("/{ping_id}/close")
 async def close(ping_id: str) -> dict[str, int]:
-    if not await Ping.commit({"_id": ping_id, "open": True}, {"$set": {"open": False}}):
+    document = await Ping.commit({"_id": ping_id, "open": True}, {"$set": {"open": False}})
+    if document is None:
         raise PingClosed(ping_id=ping_id)
-    document = await Ping.collection().find_one({"_id": ping_id}) or {}
     return {"version": document["version"]}
+
+
+@router.get("/verified")
+async def verified_me(who: Annotated[Principal, Depends(verified)]) -> dict[str, str]:
+    return {"user_id": who.user_id}
 
 
 @router.get("/me")
@@ -119,9 +125,9 @@ def make_app(**settings: object) -> FastAPI:
 
 @pytest.fixture(scope="module")
 def toy_topology() -> Iterator[None]:
-    topology.HEARS["toy"] = (Pinged,)
+    topology.HEARS["toy"], topology.WATCHES["toy"] = (Pinged,), (AccessRevoked,)
     yield
-    del topology.HEARS["toy"]
+    del topology.HEARS["toy"], topology.WATCHES["toy"]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,13 @@ async def test_permissions_decide(client, signer):
     assert (anonymous.status_code, anonymous.json()["code"]) == (401, "unauthenticated")
 
 
+async def test_an_unverified_address_may_what_a_guest_may(client, signer):
+    assert (await client.get("/api/pings/verified", headers=signer.headers())).status_code == 200
+    answer = await client.get("/api/pings/verified", headers=signer.headers(email_verified=False))
+    assert (answer.status_code, answer.json()["code"]) == (403, "email_unverified")
+    assert (await client.get("/api/pings/verified")).status_code == 401
+
+
 def forged(claims: dict, key, algorithm: str, kid: str = "test-key") -> str:
     standard = {"iss": "https://usher.example", "aud": "usher", "sub": "u", "iat": time.time(), "exp": time.time() + 60}
     return jwt.encode(standard | claims, key, algorithm=algorithm, headers={"kid": kid})

@@ -1,14 +1,19 @@
 """The toy service end to end: request, outbox, event, reaction, retry, dead letter, job."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 from chassis import messaging, outbox
+from chassis.clock import now
 from chassis.ids import new_id
-from chassis.jobs import Job, Scheduler
+from chassis.jobs import LEASE_S, Job, Scheduler
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import AutoReconnect, WriteConcernError
 
 
@@ -176,29 +181,70 @@ async def test_a_job_goes_on_after_a_bad_run(client, toy):
     await until(lambda: ticked(toy, 4))
 
 
-async def test_one_replica_at_a_time_runs_a_job_and_another_takes_over(client, app):
-    runs: dict[str, int] = {"first": 0, "second": 0}
-    rested: list[str] = []
+@dataclass
+class Replica:
+    """One of several with the same job. `every`: seconds."""
 
-    def scheduler(name: str) -> Scheduler:
-        async def run() -> None:
-            runs[name] += 1
+    leases: AsyncCollection[dict[str, Any]]
+    every: float = 0.02
+    runs: int = 0
+    rests: int = 0
 
-        job = Job("shared", every=0.02, run=run, rest=lambda: rested.append(name))
-        return Scheduler([job], app.state.database.job_leases)
+    async def run(self) -> None:
+        self.runs += 1
 
-    async def second_ran() -> bool:
-        return runs["second"] > 0
+    def rest(self) -> None:
+        self.rests += 1
 
-    async with scheduler("first"):
-        await asyncio.sleep(0.1)
-        async with scheduler("second"):
-            await asyncio.sleep(0.3)
-    assert runs["first"] > 3
-    assert runs["second"] == 0
-    assert set(rested) == {"second"}, "what it measured before is another's to measure now"
-    async with scheduler("second"):
-        await until(second_ran)
+    def scheduler(self) -> Scheduler:
+        return Scheduler([Job("shared", every=self.every, run=self.run, rest=self.rest)], self.leases)
+
+    async def has_run(self) -> bool:
+        return self.runs > 0
+
+
+@pytest.fixture
+def leases(client, app) -> AsyncCollection[dict[str, Any]]:
+    """Others than the toy's own, which it has."""
+    return app.state.database.other_leases
+
+
+async def test_one_replica_at_a_time_runs_a_job_and_another_takes_over(leases):
+    first, second = Replica(leases), Replica(leases)
+    async with first.scheduler():
+        await until(first.has_run)
+        rests = first.rests
+        async with second.scheduler():
+            await asyncio.sleep(2 * LEASE_S)
+        assert (second.runs, first.rests) == (0, rests)
+        assert second.rests > 0, "what it measured before is another's to measure now"
+    async with second.scheduler():
+        await until(second.has_run)
+
+
+async def test_a_job_of_a_killed_replica_is_taken_over_at_once_however_seldom_it_runs(leases):
+    first, second = Replica(leases, every=3600), Replica(leases, every=3600)
+    killed = first.scheduler()
+    await killed.__aenter__()
+    await until(first.has_run)
+    async with second.scheduler():
+        for task in killed._tasks:
+            task.cancel()
+        await until(second.has_run)
+
+
+async def test_a_replica_that_lost_its_lease_rests(leases):
+    slow = Replica(leases)
+    async with slow.scheduler():
+        await until(slow.has_run)
+        await leases.update_one({}, {"$set": {"owner": "another", "until": now() + timedelta(hours=1)}})
+        rests = slow.rests
+
+        async def rests_again() -> bool:
+            return slow.rests > rests
+
+        await until(rests_again)
+    await leases.drop()
 
 
 async def ticked(toy, times: int) -> bool:

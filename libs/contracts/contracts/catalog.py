@@ -9,18 +9,46 @@ from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
 
 
 class PlacedSeat(Seat):
-    """A seat on the grid: `x` grows to the right, `y` away from the screen; half steps are allowed."""
+    """A seat on the grid: `x` grows to the right, `y` downwards in the drawing; half steps are allowed.
+
+    `area` is the part of the auditorium that it is in, for example `Circle`.
+    """
+
+    x: float
+    y: float
+    area: str | None = None
+
+
+class Point(Shape):
+    """A place on the grid of a seat layout; the middle of a seat is half a step right of and below its `x`, `y`."""
 
     x: float
     y: float
 
 
+class Aisle(Shape):
+    """A place to walk: `x`, `y` is its left upper corner on the grid."""
+
+    x: float
+    y: float
+    width: float
+    depth: float
+
+
 class Price(Shape):
-    """What one ticket type costs in one seat category, taxes and fees included."""
+    """What one ticket type costs in one seat category, taxes and fees included.
+
+    `fee` is the booking fee and `tax` the tax that are in the amount.
+    """
 
     category: Code
     ticket_type: Code
     amount: Amount
+    fee: Amount | None = None
+    tax: Amount | None = None
+
+
+ScreenSide = Literal["top", "bottom", "left", "right"]
 
 
 class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id"):
@@ -32,14 +60,42 @@ class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id
     certificate: str
 
 
+class MovieChanged(Event, type="catalog.movie_changed.v1", subject="movie_id"):
+    """What a film is called, how long it runs or who may see it is put right."""
+
+    movie_id: Id
+    title: str
+    runtime_minutes: int
+    certificate: str
+
+
+class MovieDeleted(Event, type="catalog.movie_deleted.v1", subject="movie_id"):
+    """A film is gone; showtimes of it that lay ahead are being cancelled."""
+
+    movie_id: Id
+
+
+class ReviewChanged(Event, type="catalog.review_changed.v1", subject="review_id"):
+    """A review was written, edited, hidden, shown again or taken back: the film's rating follows."""
+
+    review_id: Id
+    movie_id: Id
+
+
 class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subject="layout_id"):
-    """A version of an auditorium's seats. It never changes; a refit is a new layout."""
+    """A version of an auditorium's seats. It never changes; a refit is a new layout.
+
+    `screen` is the side of the drawing that the screen is on; from `focal_point` the film is seen best.
+    """
 
     layout_id: Id
     auditorium_id: Id
     columns: float
     rows: float
     seats: Annotated[list[PlacedSeat], Field(min_length=1, max_length=2000)]
+    screen: ScreenSide = "top"
+    focal_point: Point | None = None
+    aisles: list[Aisle] = []
 
 
 class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="showtime_id"):
@@ -60,6 +116,7 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
     sales_close_at: Moment
     format: str
     language: str
+    subtitles: str | None = None
     certificate: str
     currency: Currency
     prices: Annotated[list[Price], Field(min_length=1)]

@@ -1,7 +1,11 @@
 """What identity says."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from contracts.envelope import Event
-from contracts.types import Id
+from contracts.types import Code, Id, Moment
 
 
 class UserRegistered(Event, type="identity.user_registered.v1", subject="user_id"):
@@ -36,3 +40,68 @@ class UserDeleted(Event, type="identity.user_deleted.v1", subject="user_id"):
     """A person is gone: whatever is personal about them must be erased or made anonymous."""
 
     user_id: Id
+
+
+class AccessRevoked(Event, type="identity.access_revoked.v1", subject="user_id"):
+    """Access tokens of this person with an earlier epoch are void from now on, however long they were to last."""
+
+    user_id: Id
+    epoch: Annotated[int, Field(ge=1)]
+
+
+SealedToken = Annotated[
+    str,
+    Field(description="the link's secret, encrypted with LINK_KEY: only identity and notifier can read it", repr=False),
+]
+
+
+class OneTimeLink(Event):
+    """What every mail with a one-time link is made from; the link is void after `expires_at`."""
+
+    link_id: Id
+    email: str
+    locale: str
+    sealed_token: SealedToken
+    expires_at: Moment
+
+
+class VerificationRequested(OneTimeLink, type="identity.verification_requested.v1", subject="link_id"):
+    """Somebody signed up with an address: the link makes it an account.
+
+    Their name is not told: a stranger chose it, and the mail would carry it to whomever they like.
+    """
+
+
+class RegistrationRepeated(Event, type="identity.registration_repeated.v1", subject="registration_id"):
+    """Somebody signed up with, or wants to change to, an address that has an account: its owner is told, nobody else.
+
+    `registration_id` tells one such attempt from the next; name and locale are the owner's.
+    """
+
+    registration_id: Id
+    email: str
+    name: str
+    locale: str
+
+
+class PasswordResetRequested(OneTimeLink, type="identity.password_reset_requested.v1", subject="link_id"):
+    """Somebody forgot the password: the link lets them choose another one."""
+
+    name: str
+
+
+class EmailChangeRequested(OneTimeLink, type="identity.email_change_requested.v1", subject="link_id"):
+    """A person wants this address instead of the one they have: the link makes it theirs."""
+
+
+class SecurityNoticed(Event, type="identity.security_noticed.v1", subject="user_id"):
+    """Something happened to an account that its owner should know of: `what`, told to `email`."""
+
+    notice_id: Id
+    user_id: Id
+    what: Code
+    email: str
+    name: str
+    locale: str
+    noticed_at: Moment
+    device: str = Field(default="", description="the browser or app that did it, as it names itself")

@@ -11,8 +11,16 @@ from contracts.booking import (
     PaymentRequested,
     RefundRequested,
 )
-from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import (
+    MovieChanged,
+    ReviewChanged,
+    SeatLayoutPublished,
+    ShowtimeCancelled,
+    ShowtimeRescheduled,
+    ShowtimeScheduled,
+)
 from contracts.envelope import Event
+from contracts.identity import AccessRevoked, UserDeleted
 from contracts.inventory import (
     HoldChanged,
     SaleRejected,
@@ -23,6 +31,7 @@ from contracts.inventory import (
     SeatsUnblocked,
 )
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
 
@@ -38,6 +47,16 @@ BOOKING_STATES = (
 )
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
+    "catalog": (
+        MovieChanged,
+        ReviewChanged,
+        *SEAT_EVENTS,
+        BookingConfirmed,
+        BookingCancelled,
+        BookingExchanged,
+        BookingRefunded,
+        UserDeleted,
+    ),
     "inventory": (
         SeatLayoutPublished,
         ShowtimeScheduled,
@@ -70,10 +89,11 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
 }
 """A durable queue per service: each event reaches one of its replicas."""
 
+SHOWN: dict[str, tuple[type[Event], ...]] = {"realtime": (*SEAT_EVENTS, ShowtimeCancelled, *BOOKING_STATES)}
 WATCHES: dict[str, tuple[type[Event], ...]] = {
-    "realtime": (*SEAT_EVENTS, ShowtimeCancelled, *BOOKING_STATES),
+    service: (AccessRevoked, *SHOWN.get(service, ())) for service in SERVICES
 }
-"""A queue of its own for each replica, gone with it: live display only, nothing may depend on it."""
+"""A queue of its own for each replica, gone with it: what it would miss must be shown, or asked for, again."""
 
 
 def queue_name(service: str) -> str:

@@ -248,6 +248,7 @@ async def cancel_booking(booking_id: BookingId, who: Who) -> BookingOut:
 
     Its owner, a holder of its guest secret, or staff with `bookings:write`. Again changes nothing.
     """
+    telemetry.about(booking_id)
     held = await visible(who, booking_id)
     if not who.owns(held.holder) and not who.may("bookings:write"):
         raise Forbidden("Cancelling somebody's booking takes the permission bookings:write.")

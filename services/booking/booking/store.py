@@ -204,7 +204,7 @@ def _took(event: Trigger, outcome: Outcome, version: int) -> model.Booking:
 async def _change(before: model.Booking, outcome: Outcome) -> bool:
     """Write a step if the booking is still the one that it was decided on and its new reference is nobody else's."""
     try:
-        return await Booking.commit(
+        return await Booking.write(
             {"_id": before.id, "version": before.version},
             {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
             events=outcome.events,

@@ -2,6 +2,6 @@
 
 from chassis.app import create_service
 
-from catalog import api, settings, store
+from catalog import api, reactions, settings, store
 
-app = create_service(settings.get(), routers=[api.router], documents=store.DOCUMENTS)
+app = create_service(settings.get(), routers=api.ROUTERS, documents=store.DOCUMENTS, reactions=reactions.REACTIONS)

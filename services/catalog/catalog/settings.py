@@ -6,9 +6,11 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """What every service has is enough so far."""
+    """What this service needs beside what every one has."""
 
     service: str = "catalog"
+    max_body_bytes: int = 8_388_608
+    """A picture or a file of films; the gateway lets only those addresses send more than 1 MiB."""
 
 
 @cache

@@ -7,14 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from catalog.model import (
-    CATEGORIES,
     CLEANING,
-    LayoutInvalid,
     LocalTimeInvalid,
     PriceMissing,
-    format_layout,
     local_moment,
-    parse_layout,
     plan_day,
     price_from,
     price_table,
@@ -25,83 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 BERLIN, VIENNA, LONDON = (ZoneInfo(f"Europe/{city}") for city in ("Berlin", "Vienna", "London"))
-ROOM = """\
-# The front row is short, the last one is for couples.
-A  ..ssss
-B  'sssss
-
-C  wcss.llll
-"""
-
-
-def test_a_layout_is_read_row_by_row():
-    layout = parse_layout(ROOM)
-    assert (len(layout.seats), layout.columns, layout.rows) == (17, 9, 4)
-    placed = {seat.seat_id: (seat.category, seat.x, seat.y) for seat in layout.seats}
-    assert placed["A1"] == ("standard", 2, 0)
-    assert placed["B5"] == ("standard", 4.5, 1)
-    assert placed["C1"] == ("wheelchair", 0, 3), "the empty line is an aisle"
-    assert placed["C5"] == ("love_seat", 5, 3), "gaps do not count in the numbers"
-    assert layout.categories == ["standard", "love_seat", "wheelchair", "companion"]
-
-
-gaps = st.sampled_from(["", "'", ".", ".'", "..", "..."])
-groups = st.sampled_from([*"svrc", "ss", "ll", "llll", "wc", "cw", "wcw", "cwwc", "svr"])
-rows = st.lists(st.tuples(gaps, groups), min_size=1, max_size=8).map(
-    lambda parts: "".join(gap + group for gap, group in parts)
-)
-labels = st.lists(st.from_regex(r"[A-Z]{1,2}", fullmatch=True), min_size=1, max_size=12, unique=True)
-
-
-@st.composite
-def layouts(draw):
-    lines = []
-    for label in draw(labels):
-        lines += [""] * draw(st.integers(0, 2))
-        lines.append(f"{label} {draw(rows)}")
-    return "\n".join(lines)
-
-
-@given(layouts())
-def test_a_layout_round_trips_through_its_text(text):
-    layout = parse_layout(text)
-    assert parse_layout(format_layout(layout)) == layout
-    assert len({(seat.x, seat.y) for seat in layout.seats}) == len(layout.seats)
-    assert sum(map(text.count, CATEGORIES)) == len(layout.seats)
-
-
-@given(st.text(alphabet="ABIs vrlwc.'#\n\tx1ß", max_size=60))
-def test_any_text_is_a_layout_or_a_fault_in_words(text):
-    try:
-        layout = parse_layout(text)
-    except LayoutInvalid as fault:
-        assert fault.detail.endswith(".")
-    else:
-        assert layout.seats
-
-
-@pytest.mark.parametrize(
-    ("text", "detail", "members"),
-    [
-        ("A ss\nB sxs", "Row B, column 2: 'x' is neither", {"row": "B", "column": 2}),
-        ("A ss.lll", "Row A, column 6: a love seat has no", {"row": "A", "column": 6}),
-        ("A ssw.c", "Row A, column 3: a wheelchair place has no", {"row": "A", "column": 3}),
-        ("A ...", "Row A, column 1: a row has at least one seat", {"row": "A", "column": 1}),
-        ("A ss\nA ss", "Row A occurs twice", {"row": "A"}),
-        ("A ss ss", "Line 'A ss ss': a row is", {"line": "A ss ss"}),
-        ("1 ss", "Line '1 ss': a row is", {"line": "1 ss"}),
-        ("AAA ss", "Line 'AAA ss': a row is", {"line": "AAA ss"}),
-        ("A " + "s" * 1000, "Row A, column 1000: a row has at most 999 seats", {"row": "A", "column": 1000}),
-        ("\n".join(f"{chr(65 + n)} {'s' * 900}" for n in range(3)), "this one has 2700", {}),
-        ("# only a remark", "this one has 0", {}),
-        ("#" * 20_001, "longer than", {}),
-    ],
-)
-def test_a_fault_in_a_layout_is_named_with_its_place(text, detail, members):
-    with pytest.raises(LayoutInvalid) as fault:
-        parse_layout(text)
-    assert detail in fault.value.detail
-    assert fault.value.members == members
 
 
 class Film(NamedTuple):

@@ -2,6 +2,8 @@
 
 from chassis.app import create_service
 
-from identity import api, keys, settings, store
+from identity import api, jobs, keys, settings, store
 
-app = create_service(settings.get(), routers=api.ROUTERS, documents=store.DOCUMENTS, keys=keys.published)
+app = create_service(
+    settings.get(), routers=api.ROUTERS, documents=store.DOCUMENTS, jobs=jobs.JOBS, keys=keys.published
+)

@@ -1,8 +1,8 @@
 """The next signing key: `python -m identity.rotate` (docs/runbooks/rotate-a-key.md).
 
 It is published at once and signs after NOTICE, when every service has asked for the keys again. Keys whose last token
-has run out go. With `--at-once`, for a key that leaked, the new one signs now and all others go: who is signed in gets
-a new access token with the refresh token.
+has run out go. The service does the same by itself every KEY_ROTATION_DAYS. With `--at-once`, for a key that leaked,
+the new one signs now and all others go: who is signed in gets a new access token with the refresh token.
 """
 
 import argparse
@@ -10,28 +10,58 @@ import asyncio
 import sys
 from datetime import datetime, timedelta
 
+import structlog
 from chassis import mongo
 from chassis.clock import now
 
 from identity import keys, settings, store
 from identity.store import SigningKey
 
+log = structlog.get_logger()
 NOTICE = timedelta(minutes=10)
 """Twice as long as a service keeps the keys (chassis.auth)."""
 
 
 async def rotate(*, at_once: bool) -> list[SigningKey]:
-    """Add the next key and drop those that nothing needs; returns what is left, the newest first."""
+    """Add the next key and drop those that nothing needs; returns what is left, the newest first.
+
+    Raises RuntimeError when somebody else makes the same generation.
+    """
     moment = now()
     kept = await store.signing_keys()
-    fresh = keys.new_key(
-        generation=kept[0].generation + 1 if kept else 1, not_before=moment if at_once else moment + NOTICE
-    )
-    if not await store.add_signing_key(fresh):
+    if not await _add_next(kept, moment if at_once else moment + NOTICE):
         raise RuntimeError("somebody else is rotating, too; look before you try again")
-    for old, successor in zip(kept, [fresh, *kept], strict=False):
-        if at_once or successor.not_before + settings.get().access_token_lifetime < moment:
+    if at_once:
+        for leaked in kept:
+            await leaked.delete()
+    return await _without_ended(moment)
+
+
+async def rotate_when_due() -> None:
+    """The same on a schedule: the next key when the newest is old enough, and those go whose last token has run out.
+
+    When two replicas find it due at once, the generation's unique index lets one of them make the key.
+    """
+    chosen, moment = settings.get(), now()
+    kept = await store.signing_keys()
+    is_due = kept and kept[0].made_at + chosen.key_rotation <= moment
+    if is_due and chosen.signing_key_pem is None and await _add_next(kept, moment + NOTICE):
+        log.info("signing_key_added", generation=kept[0].generation + 1)
+    await _without_ended(moment)
+
+
+async def _add_next(kept: list[SigningKey], not_before: datetime) -> bool:
+    fresh = keys.new_key(generation=kept[0].generation + 1 if kept else 1, not_before=not_before)
+    return await store.add_signing_key(fresh)
+
+
+async def _without_ended(moment: datetime) -> list[SigningKey]:
+    """What is left, the newest first, once those are gone whose successor has signed for longer than a token lasts."""
+    kept = await store.signing_keys()
+    for old, successor in zip(kept[1:], kept, strict=False):
+        if successor.not_before + settings.get().access_token_lifetime < moment:
             await old.delete()
+            log.info("signing_key_dropped", generation=old.generation)
     return await store.signing_keys()
 
 

@@ -2,22 +2,41 @@
 
 from datetime import timedelta
 from functools import cache
+from urllib.parse import urlsplit
 
 from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr
 
+from identity.model import MIN_PASSWORD
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 class Settings(ServiceSettings):
-    """`signing_key_pem` (PKCS#8, Ed25519) wins over the key that identity makes and keeps in its own database."""
+    """`signing_key_pem` (PKCS#8, Ed25519) wins over the keys that identity makes and keeps in its own database.
+
+    `link_key` seals the secrets of mailed links on their way to the notifier, which has the same; `totp_key` those of
+    authenticator apps in the database. Both are random texts, several with commas while one is changed.
+    """
 
     service: str = "identity"
+    link_key: SecretStr = Field(min_length=16)
+    totp_key: SecretStr = Field(min_length=16)
     access_token_seconds: int = Field(default=900, ge=60, le=3600)
     session_days: int = Field(default=30, ge=1, le=365)
     signing_key_pem: SecretStr | None = None
+    key_rotation_days: int = Field(default=90, ge=1)
+    verification_hours: int = Field(default=24, ge=1, le=168)
+    reset_minutes: int = Field(default=60, ge=5, le=1440)
+    # NIST SP 800-63B-4, 3.1.1.2: 8 beside a second factor, 15 for a password that stands alone.
+    min_password_length: int = Field(default=MIN_PASSWORD, ge=MIN_PASSWORD, le=64)
+    second_factor_for_admins: bool = False
+    address_attempts: int = Field(default=100, ge=1, description="sign-ins that fail from one client address at once")
     # OWASP's Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
     argon2_memory_kib: int = Field(default=19_456, ge=19_456)
     argon2_passes: int = Field(default=2, ge=2)
     password_workers: int = Field(default=2, ge=1, le=32)
+    password_queue: int = Field(default=200, ge=1, description="sign-ins that may wait for a worker")
 
     @property
     def access_token_lifetime(self) -> timedelta:
@@ -29,8 +48,42 @@ class Settings(ServiceSettings):
         """How long one log-in lasts, however often it is refreshed."""
         return timedelta(days=self.session_days)
 
+    @property
+    def key_rotation(self) -> timedelta:
+        """How old the newest signing key may become before the next one is made."""
+        return timedelta(days=self.key_rotation_days)
+
+    @property
+    def verification_lifetime(self) -> timedelta:
+        """How long a link to an address that is to be verified is good for."""
+        return timedelta(hours=self.verification_hours)
+
+    @property
+    def reset_lifetime(self) -> timedelta:
+        """How long a link to a new password is good for."""
+        return timedelta(minutes=self.reset_minutes)
+
+    @property
+    def site_host(self) -> str:
+        """The name of the site, which passkeys are bound to. Browsers allow no IP address there."""
+        host = urlsplit(self.public_url).hostname or ""
+        return "localhost" if host in _LOOPBACK else host
+
+    @property
+    def site_origins(self) -> list[str]:
+        """The origins of the site's own pages."""
+        url = urlsplit(self.public_url)
+        port = f":{url.port}" if url.port else ""
+        hosts = ("localhost", "127.0.0.1") if url.hostname in _LOOPBACK else (url.hostname,)
+        return [f"{url.scheme}://{host}{port}" for host in hosts]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the site runs on this machine, where browsers take cookies for secure without https."""
+        return urlsplit(self.public_url).hostname in _LOOPBACK
+
 
 @cache
 def get() -> Settings:
     """The settings, read once."""
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default

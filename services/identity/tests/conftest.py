@@ -1,32 +1,109 @@
+import asyncio
 import itertools
+import sys
 
+import httpx
 import pytest
-from chassis.testing import running
+from chassis.secrets import Seal
+from chassis.testing import running, until
+from chassis.testing.servers import free_port
+from contracts.identity import SecurityNoticed, VerificationRequested
 
 PASSWORD = "correct horse battery"
+ENVIRONMENT = {
+    "LINK_KEY": "a link key for the tests",
+    "TOTP_KEY": "a totp key for the tests",
+    "ADDRESS_ATTEMPTS": "100000",
+}
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-async def client(service_env):
-    from identity.main import app  # noqa: PLC0415 - the settings read the environment of `service_env`
+def identity_env(service_env):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+async def client(identity_env):
+    from identity.main import app  # noqa: PLC0415 - the settings read the environment of `identity_env`
 
     async with running(app) as client:
         yield client
 
 
 @pytest.fixture
-async def account(client):
-    """A new customer, as `register` answered."""
-    body = {"email": f"person{next(_numbers)}@usher.example", "password": PASSWORD, "name": "Ada"}
-    answer = await client.post("/api/auth/register", json=body)
+def email():
+    """An address that no other test has."""
+    return f"person{next(_numbers)}@usher.example"
+
+
+async def registered(client, email, **fields):
+    """The answer of signing up."""
+    body = {"email": email, "password": PASSWORD, "name": "Ada"} | fields
+    return await client.post("/api/auth/register", json=body)
+
+
+async def mailed_token(bus, event_type, email):
+    """The secret in the newest link that was mailed to the address."""
+    await bus.heard(event_type, lambda event: event.email == email)
+    told = bus.events(event_type, lambda event: event.email == email)[-1]
+    return Seal(ENVIRONMENT["LINK_KEY"]).open(told.sealed_token)
+
+
+async def noticed(bus, what, email):
+    """That the owner of the address was told."""
+    return await bus.heard(SecurityNoticed, lambda event: (event.what, event.email) == (what, email))
+
+
+async def logged_in(client, email, password=PASSWORD, **fields):
+    """The answer of a log-in."""
+    return await client.post("/api/auth/login", json={"email": email, "password": password} | fields)
+
+
+def bearer(answer):
+    """The headers of the person who signed in with this answer."""
+    return {"Authorization": f"Bearer {answer['access_token']}"}
+
+
+@pytest.fixture
+async def account(client, bus, email):
+    """A person who has signed up and verified the address, as `me` shows them."""
+    answer = await registered(client, email)
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    token = await mailed_token(bus, VerificationRequested, email)
+    verified = await client.post("/api/auth/verify-email", json={"token": token})
+    assert verified.json() == {"email": email}
+    return (await client.get("/api/users/me", headers=bearer(answer.json()))).json()
 
 
 @pytest.fixture
 async def signed_in(client, account):
     """The answer of a log-in."""
-    answer = await client.post("/api/auth/login", json={"email": account["email"], "password": PASSWORD})
+    answer = await logged_in(client, account["email"])
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+@pytest.fixture
+async def replica(identity_env):
+    """A client of a second replica, in a process of its own."""
+    port = free_port()
+    uvicorn = ["-m", "uvicorn", "identity.main:app", "--port", str(port), "--log-level", "warning"]
+    process = await asyncio.create_subprocess_exec(sys.executable, *uvicorn, stdout=asyncio.subprocess.DEVNULL)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+        async def ready():
+            try:
+                return (await client.get("/readyz")).is_success
+            except httpx.TransportError:
+                return False
+
+        try:
+            await until(ready, seconds=30)
+            yield client
+        finally:
+            process.terminate()
+            await process.wait()

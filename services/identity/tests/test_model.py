@@ -2,15 +2,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from identity.model import (
+    ACCOUNT,
+    MAILS,
     PERMISSIONS,
     Account,
+    Allowance,
     RefreshToken,
     acceptable_password,
     access_claims,
+    as_allowed,
+    device_of,
+    is_outdated,
+    is_personal,
+    network_of,
     normal_email,
     one_line,
     permissions_of,
 )
+
+NONE: frozenset[str] = frozenset()
 
 
 def test_permissions_of_several_roles_add_up():
@@ -48,14 +58,27 @@ def test_what_is_not_an_address_is_refused(typed):
 
 
 def test_a_password_is_the_same_on_every_keyboard():
-    assert acceptable_password("Cafe\u0301-und-Kuchen") == acceptable_password("Café-und-Kuchen")
-    assert acceptable_password("ﬁlmabend") == "filmabend"
+    typed = ("Cafe\u0301-und-Kuchen", "Café-und-Kuchen")
+    assert len({acceptable_password(password, 8, NONE) for password in typed}) == 1
+    assert acceptable_password("ﬁlmabend", 8, NONE) == "filmabend"
 
 
 @pytest.mark.parametrize("password", ["", "1234567", "a\u0301" * 7, "x" * 129, "\ufdfa" * 10])
 def test_a_password_is_measured_after_normalisation(password):
     with pytest.raises(ValueError, match="8 to 128"):
-        acceptable_password(password)
+        acceptable_password(password, 8, NONE)
+
+
+@pytest.mark.parametrize("password", ["iloveyou", "ILoveYou", "ｉｌｏｖｅｙｏｕ", "aaaaaaaaaa", "ababababab"])
+def test_what_everybody_chooses_is_refused(password):
+    with pytest.raises(ValueError, match="too many people"):
+        acceptable_password(password, 8, frozenset({"iloveyou"}))
+
+
+@pytest.mark.parametrize("password", ["ada@usher.example", "AdaLovelace", "lovelace1815", "ada.", "Usher2026!"])
+def test_a_password_should_not_say_who_one_is(password):
+    assert is_personal(password, "ada@usher.example", "Ada Lovelace")
+    assert not is_personal(f"{password} and the popcorn", "ada@usher.example", "Ada Lovelace")
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x00b", "a\u2028b", "\x1b[31m"])
@@ -68,16 +91,24 @@ def test_claims_say_who_where_and_how_long():
     account = Account(user_id="u1", email="a@usher.example", name="Ada", roles=["door_staff"], theaters=["t1"])
     moment = datetime(2026, 11, 21, 12, 0, 0, 900_000, tzinfo=UTC)
     claims = access_claims(
-        account, session_id="s1", issuer="iss", audience="aud", now=moment, lifetime=timedelta(minutes=15)
+        account,
+        session_id="s1",
+        methods=["pwd", "otp"],
+        issuer="iss",
+        audience="aud",
+        now=moment,
+        lifetime=timedelta(minutes=15),
     )
     assert claims == {
         "iss": "iss",
         "aud": "aud",
         "sub": "u1",
         "sid": "s1",
+        "amr": ["pwd", "otp"],
         "iat": 1795262400,
         "exp": 1795262400 + 900,
         "email": "a@usher.example",
+        "email_verified": True,
         "name": "Ada",
         "roles": ["door_staff"],
         "permissions": ["bookings:read", "tickets:check_in"],
@@ -88,3 +119,68 @@ def test_claims_say_who_where_and_how_long():
 def test_a_refresh_token_keeps_its_parts():
     assert RefreshToken.parse(str(RefreshToken("family", "turn"))) == RefreshToken("family", "turn")
     assert RefreshToken.parse("no dot") == RefreshToken("no dot", "")
+
+
+@pytest.mark.parametrize(
+    ("methods", "required", "roles"),
+    [(["pwd"], False, ["admin"]), (["pwd"], True, ["customer"]), (["pwd", "otp"], True, ["admin"]),
+     (["pop"], True, ["admin"])],
+)  # fmt: skip
+def test_an_admin_without_the_second_factor_is_nobody_special_where_it_is_required(methods, required, roles):
+    admin = Account(user_id="u1", email="a@usher.example", name="Ada", roles=["admin"])
+    assert as_allowed(admin, methods, second_factor_for_admins=required).roles == roles
+    box_office = admin.model_copy(update={"roles": ["box_office"]})
+    assert as_allowed(box_office, methods, second_factor_for_admins=required) == box_office
+
+
+def test_a_changed_password_outdates_the_sessions_from_before():
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    assert not is_outdated(moment, None)
+    assert not is_outdated(moment, moment)
+    assert is_outdated(moment, moment + timedelta(milliseconds=1))
+
+
+def test_waits_grow_and_end_somewhere():
+    allowance = Allowance(2, timedelta(seconds=1), timedelta(seconds=5), timedelta(hours=1))
+    assert allowance.waits() == [0, 0, 1000, 2000, 4000, 5000]
+    for each in (ACCOUNT, MAILS):
+        assert each.waits() == sorted(each.waits())
+        tries = len(each.waits()) + (each.window - timedelta(milliseconds=sum(each.waits()))) / each.longest
+        assert tries < 130
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_one_customer_is_one_address(host, network):
+    assert network_of(host) == network
+
+
+CHROME = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 (KHTML, like Gecko) Safari/604.1"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device"),
+    [
+        (CHROME, "Chrome on Android"),
+        (SAFARI, "Safari on iPhone"),
+        (CHROME + " Edg/130.0", "Edge on Android"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
+        ("UsherApp/2.1 (build 7)", "UsherApp"),
+        ("python-httpx/0.28", "python-httpx"),
+        ("\x00\r\nSet-Cookie: a", ""),
+        ("x" * 900, "x" * 60),
+        ("", ""),
+    ],
+)
+def test_a_device_is_a_few_words(user_agent, device):
+    assert device_of(user_agent) == device

@@ -1,89 +1,114 @@
 import asyncio
-import sys
 from datetime import timedelta
 
-import httpx
 import jwt
 import pytest
 from chassis.clock import now
-from chassis.testing import until
-from chassis.testing.servers import free_port
-from identity import store
+from contracts.identity import SecurityNoticed
+from identity import settings, store
 from identity.model import RefreshToken, SessionOver
 
-
-@pytest.fixture
-async def replica(service_env):
-    """A client of a second replica, in a process of its own."""
-    port = free_port()
-    uvicorn = ["-m", "uvicorn", "identity.main:app", "--port", str(port), "--log-level", "warning"]
-    process = await asyncio.create_subprocess_exec(sys.executable, *uvicorn, stdout=asyncio.subprocess.DEVNULL)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-
-        async def ready():
-            try:
-                return (await client.get("/readyz")).is_success
-            except httpx.TransportError:
-                return False
-
-        try:
-            await until(ready, seconds=30)
-            yield client
-        finally:
-            process.terminate()
-            await process.wait()
+from .conftest import PASSWORD, bearer, logged_in, noticed
 
 
-async def refreshed(client, token):
-    return await client.post("/api/auth/refresh", json={"refresh_token": token})
+async def refreshed(client, token, **headers):
+    return await client.post("/api/auth/refresh", json={"refresh_token": token}, headers=headers)
 
 
 def session_id(answer):
     return jwt.decode(answer["access_token"], options={"verify_signature": False})["sid"]
 
 
+async def let_grace_pass(answer):
+    """As if the last refresh was long ago."""
+    changed = await store.Session.commit(
+        {"_id": session_id(answer)}, {"$set": {"replaced.until": now() - timedelta(milliseconds=1)}}
+    )
+    assert changed
+
+
 async def test_a_refresh_token_is_exchanged_for_new_tokens(client, account, signed_in):
     answer = await refreshed(client, signed_in["refresh_token"])
     assert answer.status_code == 200
     assert answer.json()["refresh_token"] != signed_in["refresh_token"]
-    assert answer.json()["user"] == account
+    assert answer.json()["user"] == signed_in["user"]
     assert session_id(answer.json()) == session_id(signed_in)
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_only_hashes_are_kept(account, signed_in):
-    family, turn = RefreshToken.parse(signed_in["refresh_token"])
-    kept = str(await store.Session.get_pymongo_collection().find_one({"user_id": account["user_id"]}))
+async def test_only_hashes_are_kept(account, client, signed_in):
+    second = (await refreshed(client, signed_in["refresh_token"])).json()["refresh_token"]
+    kept = str(await store.Session.collection().find_one({"_id": session_id(signed_in)}))
     assert "family_hash" in kept
-    assert family not in kept
-    assert turn not in kept
+    for token in (signed_in["refresh_token"], second):
+        assert not [part for part in RefreshToken.parse(token) if part in kept]
 
 
-async def test_a_used_refresh_token_ends_the_whole_family(client, signed_in):
+async def test_a_used_refresh_token_ends_the_whole_family_and_warns_its_owner_once(client, bus, account, signed_in):
     first = signed_in["refresh_token"]
     second = (await refreshed(client, first)).json()["refresh_token"]
     third = (await refreshed(client, second)).json()["refresh_token"]
-    reused = await refreshed(client, first)
-    assert (reused.status_code, reused.json()["code"]) == (401, "session_over")
-    assert "session_id" not in reused.json()
+    thief = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/130.0"}
+    for _ in range(3):
+        reused = await refreshed(client, first, **thief)
+        assert (reused.status_code, reused.json()["code"]) == (401, "session_over")
     assert (await refreshed(client, third)).status_code == 401
+    warning = await noticed(bus, "refresh_token_reused", account["email"])
+    assert (warning.user_id, warning.device) == (account["user_id"], "Firefox on Windows")
+    assert len(bus.events(SecurityNoticed, lambda event: event.notice_id != warning.notice_id
+                          and event.email == account["email"])) == 0  # fmt: skip
+    access = await client.get("/api/auth/sessions", headers=bearer(signed_in))
+    assert (access.status_code, access.json()["code"]) == (401, "session_over")
 
 
 async def test_reuse_leaves_the_persons_other_sessions_alone(client, account, signed_in):
-    other = await client.post("/api/auth/login", json={"email": account["email"], "password": "correct horse battery"})
+    other = await logged_in(client, account["email"])
     await refreshed(client, signed_in["refresh_token"])
-    await refreshed(client, signed_in["refresh_token"])
+    await let_grace_pass(signed_in)
+    assert (await refreshed(client, signed_in["refresh_token"])).status_code == 401
     assert (await refreshed(client, other.json()["refresh_token"])).status_code == 200
 
 
-async def test_of_many_refreshes_at_once_from_two_replicas_one_wins_and_the_family_ends(client, replica, signed_in):
+async def test_two_tabs_that_refresh_at_once_get_one_successor_from_two_replicas(client, replica, signed_in):
     tries = [refreshed(each, signed_in["refresh_token"]) for each in (client, replica) * 5]
     answers = await asyncio.gather(*tries)
-    won = [answer for answer in answers if answer.status_code == 200]
-    assert len(won) == 1
-    assert {answer.status_code for answer in answers if answer not in won} == {401}
-    # Nobody can tell which of them was the thief: the winner's token is worth nothing either.
-    assert (await refreshed(client, won[0].json()["refresh_token"])).status_code == 401
+    assert {answer.status_code for answer in answers} == {200}
+    (successor,) = {answer.json()["refresh_token"] for answer in answers}
+    assert successor != signed_in["refresh_token"]
+    assert (await refreshed(replica, successor)).status_code == 200
+
+
+async def test_a_token_used_again_on_two_replicas_at_once_ends_the_family_with_one_warning(
+    client, replica, bus, account, signed_in
+):
+    second = (await refreshed(replica, signed_in["refresh_token"])).json()["refresh_token"]
+    await let_grace_pass(signed_in)
+    answers = await asyncio.gather(*(refreshed(each, signed_in["refresh_token"]) for each in (client, replica) * 5))
+    assert {answer.status_code for answer in answers} == {401}
+    for each in (client, replica):
+        assert (await refreshed(each, second)).status_code == 401
+    await noticed(bus, "refresh_token_reused", account["email"])
+    await logged_in(client, account["email"])
+    assert len(bus.events(SecurityNoticed, lambda event: event.email == account["email"])) == 1
+
+
+async def test_the_grace_leads_one_turn_back_and_no_further(client, signed_in):
+    first = signed_in["refresh_token"]
+    second = (await refreshed(client, first)).json()["refresh_token"]
+    assert (await refreshed(client, first)).json()["refresh_token"] == second
+    third = (await refreshed(client, second)).json()["refresh_token"]
+    assert (await refreshed(client, second)).json()["refresh_token"] == third
+    assert (await refreshed(client, first)).status_code == 401
+    assert (await refreshed(client, third)).status_code == 401
+
+
+async def test_the_grace_ends_after_ten_seconds(client, account):
+    start = now()
+    _, token = await store.open_session(account["user_id"], start, timedelta(days=1), methods=["pwd"])
+    _, successor = await store.turn_session(token, start)
+    assert (await store.turn_session(token, start + store.GRACE - timedelta(milliseconds=1)))[1] == successor
+    with pytest.raises(SessionOver):
+        await store.turn_session(token, start + store.GRACE)
 
 
 async def test_logging_out_ends_the_session_and_may_be_repeated(client, signed_in):
@@ -91,6 +116,7 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(client, signed_i
     assert (await client.post("/api/auth/logout", json=token)).status_code == 204
     assert (await client.post("/api/auth/logout", json=token)).status_code == 204
     assert (await refreshed(client, signed_in["refresh_token"])).status_code == 401
+    assert (await client.get("/api/users/me", headers=bearer(signed_in))).status_code == 401
 
 
 async def test_a_strangers_token_ends_nothing(client, signed_in):
@@ -101,7 +127,7 @@ async def test_a_strangers_token_ends_nothing(client, signed_in):
 
 async def test_a_session_lasts_its_time_however_often_it_is_refreshed(client, account):
     start = now()
-    _, token = await store.open_session(account["user_id"], start, timedelta(days=30))
+    _, token = await store.open_session(account["user_id"], start, timedelta(days=30), methods=["pwd"])
     session, token = await store.turn_session(token, start + timedelta(days=29))
     assert session.last_used_at == start + timedelta(days=29)
     with pytest.raises(SessionOver):
@@ -109,5 +135,76 @@ async def test_a_session_lasts_its_time_however_often_it_is_refreshed(client, ac
 
 
 async def test_mongodb_forgets_sessions_that_are_over(client):
-    indexes = await store.Session.get_pymongo_collection().index_information()
+    indexes = await store.Session.collection().index_information()
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
+
+
+async def test_ones_sessions_are_listed_with_device_and_time_and_no_place(client, account, signed_in):
+    phone = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/604.1"}
+    credentials = {"email": account["email"], "password": PASSWORD}
+    await client.post("/api/auth/login", json=credentials, headers=phone)
+    answer = (await client.get("/api/auth/sessions", headers=bearer(signed_in))).json()
+    newest, here, first = answer["items"]
+    assert (newest["device"], newest["is_current"], newest["methods"]) == ("Safari on iPhone", False, ["pwd"])
+    assert (here["session_id"], here["is_current"]) == (session_id(signed_in), True)
+    assert first["created_at"] < here["created_at"] <= here["last_seen_at"]
+    assert newest.keys() == {"session_id", "device", "methods", "created_at", "last_seen_at", "is_current"}
+    assert answer["next_cursor"] is None
+
+
+async def test_sessions_page_by_cursor(client, account, signed_in):
+    for _ in range(3):
+        await logged_in(client, account["email"])
+    seen, cursor = [], None
+    while True:
+        page = await client.get(
+            "/api/auth/sessions",
+            headers=bearer(signed_in),
+            params={"limit": 2} | ({"cursor": cursor} if cursor else {}),
+        )
+        seen += [session["session_id"] for session in page.json()["items"]]
+        if (cursor := page.json()["next_cursor"]) is None:
+            break
+    assert len(seen) == len(set(seen)) == 5
+    assert seen == sorted(seen, reverse=True)
+    for wrong in ("x", "bnVsbA", "WzFd"):
+        answer = await client.get("/api/auth/sessions", headers=bearer(signed_in), params={"cursor": wrong})
+        assert (answer.status_code, answer.json()["code"]) == (422, "cursor_invalid")
+
+
+async def test_one_session_is_ended_from_another(client, account, signed_in):
+    lost = (await logged_in(client, account["email"])).json()
+    path = f"/api/auth/sessions/{session_id(lost)}"
+    assert (await client.delete(path, headers=bearer(signed_in))).status_code == 204
+    assert (await refreshed(client, lost["refresh_token"])).status_code == 401
+    assert (await refreshed(client, signed_in["refresh_token"])).status_code == 200
+    again = await client.delete(path, headers=bearer(signed_in))
+    assert (again.status_code, again.json()["code"]) == (404, "session_unknown")
+
+
+async def test_nobody_ends_another_persons_session(client, account, signed_in):
+    stranger = await store.open_session("somebody else", now(), timedelta(days=1), methods=["pwd"])
+    answer = await client.delete(f"/api/auth/sessions/{stranger[0].id}", headers=bearer(signed_in))
+    assert (answer.status_code, answer.json()["code"]) == (404, "session_unknown")
+    assert await store.open_session_of("somebody else", stranger[0].id, now())
+
+
+@pytest.mark.parametrize("keep_current", [False, True])
+async def test_logging_out_everywhere(client, account, signed_in, keep_current):
+    others = [(await logged_in(client, account["email"])).json() for _ in range(2)]
+    answer = await client.delete("/api/auth/sessions", headers=bearer(signed_in), params={"keep_current": keep_current})
+    assert answer.status_code == 204
+    for other in others:
+        assert (await refreshed(client, other["refresh_token"])).status_code == 401
+    assert (await refreshed(client, signed_in["refresh_token"])).is_success is keep_current
+
+
+async def test_sessions_are_found_by_index(client):
+    await store.sessions_of("u1", now(), None, 20)
+    for where in ({"user_id": "u1", "is_open": True}, {"family_hash": "x", "is_open": True}):
+        plan = await store.Session.collection().find(where).sort("_id", -1).explain()
+        assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])
+
+
+def test_the_grace_is_short_beside_the_life_of_a_token(identity_env):
+    assert settings.get().access_token_lifetime > store.GRACE * 5

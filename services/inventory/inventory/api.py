@@ -7,6 +7,7 @@ exist.
 from datetime import datetime
 from typing import Annotated, Any, Self
 
+from chassis import telemetry
 from chassis.auth import Caller, Principal, caller, require
 from chassis.clock import now
 from chassis.problems import Forbidden, documented
@@ -197,6 +198,7 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Ne
         _holds.labels(problem.code).inc()
         raise
     _holds.labels("held").inc()
+    telemetry.about(made.id)
     return NewHold(**await _shown(showtime_id, made), secret=secret)
 
 
@@ -229,6 +231,7 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> HoldView:
 )
 async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> HoldView:
     """Add and drop seats at once, all or nothing. What is added or dropped already is no error."""
+    telemetry.about(hold_id)
     return HoldView(**await _shown(*await store.change(hold_id, who.owns, body.add, body.drop)))
 
 
@@ -238,12 +241,14 @@ async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> H
 )
 async def renew_hold(hold_id: HoldId, who: AnyCaller) -> HoldView:
     """Keep the seats longer, once."""
+    telemetry.about(hold_id)
     return HoldView(**await _shown(*await store.renew(hold_id, who.owns, settings.get().limits)))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
 async def release_hold(hold_id: HoldId, who: AnyCaller) -> None:
     """Let the seats go."""
+    telemetry.about(hold_id)
     await store.release(hold_id, who.owns)
 
 

@@ -11,7 +11,7 @@ from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import running, until
 from chassis.testing.bus import Bus
-from contracts.catalog import PlacedSeat, Price, SeatLayoutPublished, ShowtimeScheduled
+from contracts.catalog import Aisle, PlacedSeat, Point, Price, SeatLayoutPublished, ShowtimeScheduled
 from contracts.types import Holder
 
 ROWS, NUMBERS = "ABCDE", 10
@@ -27,14 +27,29 @@ async def client(service_env: None) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def layout(layout_id: str) -> SeatLayoutPublished:
-    """Five rows of ten; row E is VIP."""
+    """Five rows of ten in the stalls; row E is VIP."""
     seats = [
-        PlacedSeat(seat_id=f"{row}{n}", row=row, number=n, category="vip" if row == "E" else "standard", x=n, y=y)
+        PlacedSeat(
+            seat_id=f"{row}{n}",
+            row=row,
+            number=n,
+            category="vip" if row == "E" else "standard",
+            x=n,
+            y=y,
+            area="Stalls",
+        )
         for y, row in enumerate(ROWS)
         for n in range(1, NUMBERS + 1)
     ]
     return SeatLayoutPublished(
-        layout_id=layout_id, auditorium_id="hall-1", columns=NUMBERS, rows=len(ROWS), seats=seats
+        layout_id=layout_id,
+        auditorium_id="hall-1",
+        columns=NUMBERS,
+        rows=len(ROWS),
+        seats=seats,
+        screen="left",
+        focal_point=Point(x=5.5, y=3.5),
+        aisles=[Aisle(x=0, y=0, width=1, depth=5)],
     )
 
 

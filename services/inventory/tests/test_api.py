@@ -35,8 +35,11 @@ class TestSeatMap:
         body = (await box.client.get(f"/api/showtimes/{box.showtime_id}/seats")).json()
         assert body["taken"] == {"A1": "held", "A2": "held"}
         assert len(body["layout"]["seats"]) == 50
-        seat = {"seat_id": "E10", "row": "E", "number": 10, "category": "vip", "x": 10.0, "y": 4.0}
+        seat = {"seat_id": "E10", "row": "E", "number": 10, "category": "vip", "x": 10.0, "y": 4.0, "area": "Stalls"}
         assert body["layout"]["seats"][-1] == seat
+        assert body["layout"]["screen"] == "left"
+        assert body["layout"]["focal_point"] == {"x": 5.5, "y": 3.5}
+        assert body["layout"]["aisles"] == [{"x": 0.0, "y": 0.0, "width": 1.0, "depth": 5.0}]
         assert abs(moment(body["server_time"]) - now()) < timedelta(seconds=5)
         assert body["cancelled"] is False
 

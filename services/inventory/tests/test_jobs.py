@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from chassis.clock import now
+from chassis.jobs import LEASE_S, LOOK_S
 from chassis.testing import until
 from chassis.testing.bus import Bus
 from contracts.booking import PaymentRequested
@@ -33,6 +34,13 @@ async def test_a_lapse_is_announced_within_two_seconds(box: Box, bus: Bus, short
     assert (released.seats, released.reason) == (["A1", "A2"], "lapsed")
     assert await box.taken() == {}
     assert (await held.get()).status_code == 404
+
+
+def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is_killed(service_env: None):
+    from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from service_env
+
+    (announce,) = JOBS
+    assert LEASE_S + (LOOK_S + announce.every) * 1.1 < 2, "pauses are up to a tenth longer"
 
 
 async def test_a_seat_that_was_taken_again_is_not_released(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):

@@ -116,7 +116,7 @@ async def write(payment: Payment, decided: Change) -> Payment | None:
         update["$push"] = {"ledger": {"$each": [_plain(line) for line in decided.lines]}}
     if "refunded" in decided.fields:
         where["captured"] = {"$gte": decided.fields["refunded"] + decided.fields["refunding"]}
-    if not await Payment.commit(where, update, events=decided.events):
+    if not await Payment.write(where, update, events=decided.events):
         recent.forget(payment.id)
         return None
     for line in decided.lines:

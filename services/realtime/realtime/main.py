@@ -14,5 +14,6 @@ app = create_service(
     watchers=reactions.watchers(hub),
     jobs=jobs.JOBS,
     lifespans=[hub.running],
+    on_revoked=hub.expel,
 )
 app.state.hub = hub

@@ -200,6 +200,13 @@ class Hub:
             connection.send(encode(message))
         _sent.labels(message["type"]).inc(len(owners))
 
+    def expel(self, user_id: str) -> None:
+        """Send a person's booking updates nowhere until they authenticate again: their tokens have become void."""
+        key = owner_key(Holder(user_id=user_id))
+        for connection in list(self._owners.get(key, ())):
+            self._forget_owner(connection, {key})
+            connection.send(error("token_revoked", "The access token is void. Authenticate again for your bookings."))
+
     def _expire(self, connection: Connection) -> None:
         self._forget_owner(connection, {key for key in connection.keys if key.startswith("user:")})
         connection.send(error("token_expired", "The access token has expired. Authenticate again for your bookings."))

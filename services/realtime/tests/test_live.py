@@ -10,6 +10,7 @@ from chassis.secrets import hash_secret
 from chassis.testing import Bus, until
 from contracts.booking import BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import ShowtimeCancelled
+from contracts.identity import AccessRevoked
 from contracts.inventory import SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
 from contracts.types import Holder, Seat
 from pymongo import AsyncMongoClient
@@ -193,6 +194,25 @@ async def test_the_private_stream_ends_with_the_token(server, bus: Bus, signer, 
         await cleo.hear()
         await bus.say(BookingExpired(booking_id="second", **about))
         assert (await cleo.hear())["booking_id"] == "second"
+
+
+async def test_the_private_stream_ends_when_access_is_revoked(server, bus: Bus, signer, showtime):
+    about = {"showtime_id": showtime, "seats": ["A1"], "holder": Holder(user_id="dora")}
+    async with client(server) as dora, client(server) as twice, client(server) as eve:
+        for person, name in ((dora, "dora"), (twice, "dora"), (eve, "eve")):
+            await person.say("authenticate", token=signer.token(name))
+            await person.hear()
+        await bus.say(AccessRevoked(user_id="dora", epoch=1))
+        assert [(await each.hear())["code"] for each in (dora, twice)] == ["token_revoked"] * 2
+        await bus.say(BookingExpired(booking_id="first", **about))
+        for each in (dora, twice, eve):
+            assert await each.is_silent()
+        await dora.say("authenticate", token=signer.token("dora"))
+        assert (await dora.hear())["code"] == "token_invalid"
+        await dora.say("authenticate", token=signer.token("dora", epoch=1))
+        assert (await dora.hear())["type"] == "authenticated"
+        await bus.say(BookingExpired(booking_id="second", **about))
+        assert (await dora.hear())["booking_id"] == "second"
 
 
 async def test_unusable_events_become_dead_letters_and_nothing_stops(server, bus: Bus, showtime):

@@ -184,7 +184,7 @@ def test_holds_long_over_are_forgotten_and_sales_are_not():
 
 def test_every_watched_event_becomes_a_message():
     about_seats = {*topology.SEAT_EVENTS, topology.ShowtimeCancelled}
-    assert set(topology.WATCHES["realtime"]) == about_seats | set(topology.BOOKING_STATES)
+    assert set(topology.SHOWN["realtime"]) == about_seats | set(topology.BOOKING_STATES)
     paid = BookingPaid(booking_id="b1", showtime_id="s1", seats=["A1"], holder=Holder(secret_hash="ab"))
     assert booking_update(paid, version=4) == (
         "guest:ab",

@@ -18,7 +18,7 @@ from chassis.outbox import Aggregate
 
 from catalog import store
 from catalog.model import parse_layout, plan_day
-from catalog.store import Auditorium, Movie, SeatLayout, Showtime, Theater
+from catalog.store import Auditorium, Genre, Movie, SeatLayout, Showtime, Theater
 
 log = structlog.get_logger()
 FOLDER = Path(__file__).parent
@@ -46,6 +46,12 @@ class Room:
 def read_movies() -> list[Movie]:
     """The films of movies.toml."""
     return [Movie.model_validate(entry) for entry in _read("movies.toml")["movie"]]
+
+
+def genres_of(movies: Iterable[Movie]) -> list[Genre]:
+    """The genres that these films have."""
+    codes = sorted({code for movie in movies for code in movie.genres})
+    return [Genre.model_validate({"_id": code, "name": code.replace("-", " ").capitalize()}) for code in codes]
 
 
 def read_rooms(movies: Iterable[Movie]) -> list[Room]:
@@ -116,6 +122,7 @@ async def load(now: datetime) -> dict[str, int]:
     rooms = read_rooms(movies)
     theaters = list({room.theater.id: room.theater for room in rooms}.values())
     steps: list[tuple[type[Aggregate], Sequence[Any], Callable[[Any], Awaitable[bool]]]] = [
+        (Genre, genres_of(movies), Genre.add),
         (Movie, movies, store.publish_movie),
         (Theater, theaters, Theater.add),
         (SeatLayout, [room.layout for room in rooms], store.publish_layout),

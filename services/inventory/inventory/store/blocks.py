@@ -21,7 +21,7 @@ async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by:
         moment = now()
         made = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
         entry = {"by": made.id, "state": "blocked"}
-        if await Showtime.commit(
+        if await Showtime.write(
             {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
             {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
             events=[SeatsBlocked(showtime_id=showtime_id, block_id=made.id, seats=asked, reason=reason)],
@@ -38,7 +38,7 @@ async def unblock(showtime_id: str, block_id: str) -> None:
     Raises ShowtimeUnknown and BlockUnknown.
     """
     found = next((each for each in (await read(showtime_id)).blocks if each.id == block_id), None)
-    if found is None or not await Showtime.commit(
+    if found is None or not await Showtime.write(
         {"_id": showtime_id, "blocks.id": block_id},
         {"$unset": {f"taken.{seat}": "" for seat in found.seats}, "$pull": {"blocks": {"id": block_id}}},
         events=[SeatsUnblocked(showtime_id=showtime_id, block_id=block_id, seats=found.seats)],

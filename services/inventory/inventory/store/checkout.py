@@ -34,7 +34,7 @@ async def pin(showtime_id: str, booking_id: str, seats: list[str], until: dateti
 
 async def _pin(showtime_id: str, booking_id: str, seats: list[str], until: datetime) -> bool:
     would_change = [{"pinned": False}, {"expires_at": {"$lt": until}}]
-    return await Showtime.commit(
+    return await Showtime.write(
         {
             "_id": showtime_id,
             "holds": {"$elemMatch": {"id": booking_id, "seats": seats, "$or": would_change}},
@@ -73,7 +73,7 @@ async def sell(showtime_id: str, booking_id: str, seats: list[str]) -> None:
 
 async def _sell_hold(showtime_id: str, booking_id: str, seats: list[str]) -> bool:
     """Turn a hold with exactly these seats into a sale."""
-    return await Showtime.commit(
+    return await Showtime.write(
         {
             "_id": showtime_id,
             "cancelled": False,
@@ -91,7 +91,7 @@ async def _sell(showtime: Showtime, booking_id: str, seats: list[str], sale: Sal
         checked_seats(seats, (await layout_of(showtime.id)).seats)
     except SeatsUnknown as error:
         raise RejectedEvent(error.detail) from error
-    return await Showtime.commit(
+    return await Showtime.write(
         {
             "_id": showtime.id,
             "cancelled": False,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from beanie import Document
 from chassis.outbox import Aggregate
-from contracts.catalog import PlacedSeat
+from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide
 from contracts.types import Seat
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
@@ -30,6 +30,9 @@ class SeatLayout(Document):
     columns: float
     rows: float
     seats: list[PlacedSeat]
+    screen: ScreenSide = "top"
+    focal_point: Point | None = None
+    aisles: list[Aisle] = []
 
     class Settings:
         name = "seat_layouts"
@@ -59,13 +62,16 @@ DOCUMENTS = [Showtime, SeatLayout]
 
 
 class LayoutView(BaseModel):
-    """An auditorium's seats on a grid of `columns` by `rows`."""
+    """An auditorium's seats on a grid of `columns` by `rows`, with the screen on that side of it."""
 
     layout_id: str
     auditorium_id: str
     columns: float
     rows: float
     seats: list[PlacedSeat]
+    screen: ScreenSide = "top"
+    focal_point: Point | None = None
+    aisles: list[Aisle] = []
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ async def hold(
             holder=holder,
             expires_at=taken.expires_at,
         )
-        if await Showtime.commit(
+        if await Showtime.write(
             {"_id": showtime_id, **guards.is_on_sale(moment), **guards.seats_are_free(asked, moment), **room},
             {"$set": _taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
             events=[held],
@@ -106,7 +106,7 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
             return showtime_id, before
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
-        if await Showtime.commit(
+        if await Showtime.write(
             {
                 "_id": showtime_id,
                 **guards.hold_is_unchanged(before),
@@ -141,7 +141,7 @@ async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
                 "revision": before.revision + 1,
             }
         )
-        if await Showtime.commit(
+        if await Showtime.write(
             {"_id": showtime_id, **guards.hold_is_unchanged(before)},
             {"$set": _entry(after) | _taken_by(after, after.seats)},
             events=[await changed_hold(showtime_id, after)],
@@ -213,7 +213,7 @@ async def give_back(
     is_final = for_good or any(showtime.taken[seat].state == "sold" for seat in own)
     released = SeatsReleased(hold_id=owner_id, showtime_id=showtime.id, seats=own, reason=reason)
     remember = {"ended": {"$each": [owner_id], "$slice": -ENDED_KEPT}} if is_final else {}
-    return await Showtime.commit(
+    return await Showtime.write(
         {"_id": showtime.id, "ended": {"$ne": owner_id}, **guards.owner_stands_as_read(showtime, owner_id, instead_of)},
         {
             "$unset": {f"taken.{seat}": "" for seat in own},

@@ -31,7 +31,7 @@ async def schedule(event: ShowtimeScheduled, told_at: datetime) -> None:
 async def reschedule(event: ShowtimeRescheduled, told_at: datetime) -> None:
     """Take over new times, unless they are older than those we have. Raises ShowtimeUnknown."""
     times = event.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
-    if not await Showtime.commit(
+    if not await Showtime.write(
         {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
         {"$set": {**times, "timed_at": told_at}},
     ):
@@ -43,6 +43,6 @@ async def cancel_showtime(showtime_id: str) -> None:
 
     Holds that began before the first write are in the read that follows it; none can begin after it.
     """
-    await Showtime.commit({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
+    await Showtime.write({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
     for hold in (await read(showtime_id)).holds:
         await let_go(showtime_id, hold.id, lambda hold, _: "cancelled" if hold and not hold.pinned else None)

@@ -1,0 +1,97 @@
+"""Runs a service's app: `python -m chassis.serve inventory --port 8103`.
+
+SIGTERM is a drain that costs nobody an answer. uvicorn alone would close idle connections at once; a gateway may be
+sending a request into one of them just then, and a POST it may not send a second time.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+DRAIN_S = 3.0
+"""Longer than the gateway keeps an idle connection (`keepalive_timeout` in its configuration)."""
+KEEP_ALIVE_S = 75
+"""Longer than the gateway, too, so that it is always the gateway who closes an idle connection."""
+ANSWER_S = 5
+"""How long a request may still take once the drain is over."""
+WEBSOCKET_MAX_BYTES = 4096
+
+
+class Server(uvicorn.Server):
+    """Ends in the order that a gateway can follow."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then what uvicorn does."""
+        await self._drain()
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        """Refuse new connections, which the gateway then makes elsewhere, and serve the open ones until they end.
+
+        Each ends with its next answer, which says so, or when the gateway has had no use for it for a while.
+        """
+        self.server_state.default_headers.append((b"connection", b"close"))
+        await self._refuse_new_connections()
+        deadline = asyncio.get_running_loop().time() + DRAIN_S
+        while self._has_http_connections() and asyncio.get_running_loop().time() < deadline and not self.force_exit:
+            await asyncio.sleep(0.05)
+
+    async def _refuse_new_connections(self) -> None:
+        """Stop listening. Who waits to be let in at that moment is let in, or a request in it would be lost."""
+        waiting: list[socket.socket] = []
+        for server in self.servers:
+            for listener in server.sockets:
+                waiting += _accepted(listener.fileno())
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What uvicorn makes for each connection."""
+        make: Any = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    def _has_http_connections(self) -> bool:
+        """WebSockets do not end by themselves; uvicorn tells them that the service is restarting."""
+        return any(isinstance(each, self.config.http_protocol_class) for each in self.server_state.connections)
+
+
+def _accepted(listener: int) -> Iterator[socket.socket]:
+    """The connections that wait at a listening socket."""
+    with socket.socket(fileno=os.dup(listener)) as listening, suppress(BlockingIOError):
+        listening.setblocking(False)
+        while True:
+            yield listening.accept()[0]
+
+
+def main() -> None:
+    """Parse the command line and serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m chassis.serve")
+    parser.add_argument("service", help="the package whose main.py has the app")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    config = uvicorn.Config(
+        f"{arguments.service}.main:app",
+        host=arguments.host,
+        port=arguments.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=ANSWER_S,
+        ws_max_size=WEBSOCKET_MAX_BYTES,
+        ws_per_message_deflate=False,
+    )
+    with suppress(KeyboardInterrupt):
+        Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

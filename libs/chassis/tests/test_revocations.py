@@ -1,0 +1,111 @@
+"""Tokens that are void before they run out, in a service that checks them."""
+
+import httpx
+import pytest
+from chassis import revocations
+from chassis.auth import KeysUnavailable, TokenInvalid, Verifier, published_at
+from chassis.ids import new_id
+from chassis.revocations import Revocations
+from chassis.testing import running, until
+from contracts.identity import AccessRevoked
+
+
+async def status(client, signer, user_id: str, epoch: int, path: str = "/api/pings/me") -> int:
+    return (await client.get(path, headers=signer.headers(user_id, ["pings:read"], epoch=epoch))).status_code
+
+
+async def test_a_revocation_ends_older_tokens_everywhere_and_no_newer_ones(client, bus, signer):
+    user_id = new_id()
+    assert await status(client, signer, user_id, 0) == 200
+    await bus.say(AccessRevoked(user_id=user_id, epoch=2))
+
+    async def refused():
+        return await status(client, signer, user_id, 1) == 401
+
+    await until(refused)
+    for path in ("/api/pings/me", "/api/pings/anyone", "/api/pings/secret"):
+        assert [await status(client, signer, user_id, epoch, path) for epoch in (0, 1, 2, 3)] == [401, 401, 200, 200]
+    assert await status(client, signer, "somebody-else", 0) == 200
+
+
+async def test_an_older_word_that_comes_late_changes_nothing(client, bus, signer):
+    user_id = new_id()
+    for epoch in (3, 1, 3):
+        await bus.say(AccessRevoked(user_id=user_id, epoch=epoch))
+
+    async def refused():
+        return await status(client, signer, user_id, 2) == 401
+
+    await until(refused)
+    assert await status(client, signer, user_id, 3) == 200
+
+
+async def test_malformed_words_are_not_believed(client, bus, signer):
+    user_id = new_id()
+    for body in (b"", b"null", b'{"user_id": "%s"}' % user_id.encode(), b'{"user_id": "a b", "epoch": 9}', b"x" * 9999):
+        await bus.say_raw(AccessRevoked.type, body)
+    await bus.say(AccessRevoked(user_id=new_id(), epoch=1))
+    assert await status(client, signer, user_id, 0) == 200
+
+
+async def test_a_service_that_starts_knows_what_it_did_not_hear(service_env, toy_topology, toy, signer):
+    user_id = new_id()
+    signer.revoked[user_id] = 1
+    async with running(toy.make_app()) as client:
+        assert [await status(client, signer, user_id, epoch) for epoch in (0, 1)] == [401, 200]
+    del signer.revoked[user_id]
+
+
+@pytest.fixture
+async def asked(signer):
+    """What a service knows without a broker, and who was told of it."""
+    told: list[str] = []
+    async with httpx.AsyncClient() as http:
+        url = signer.url.replace("jwks", "revocations")
+        yield Revocations(published_at(url, http), told.append), told
+
+
+async def test_what_was_not_heard_is_learned_by_asking_again(asked, signer):
+    known, told = asked
+    user_id = new_id()
+    assert not await known.is_void(user_id, 0)
+    signer.revoked[user_id] = 4
+    assert not await known.is_void(user_id, 3)
+    await known.reload()
+    await known.reload()
+    assert await known.is_void(user_id, 3)
+    assert told == [user_id]
+    del signer.revoked[user_id]
+
+
+async def test_what_was_just_heard_outlives_an_answer_that_does_not_know_it_yet(asked):
+    known, _ = asked
+    await known.on_access_revoked(AccessRevoked(user_id="u1", epoch=1))
+    await known.reload()
+    assert await known.is_void("u1", 0)
+
+
+async def test_what_no_token_can_outlast_is_forgotten(asked, monkeypatch):
+    known, _ = asked
+    await known.on_access_revoked(AccessRevoked(user_id="u1", epoch=1))
+    monkeypatch.setattr(revocations, "KEPT_S", -1.0)
+    await known.reload()
+    assert not await known.is_void("u1", 0)
+
+
+async def test_nobody_is_believed_before_identity_was_asked_and_everybody_as_before_when_it_goes_away(
+    service_env, toy, signer, monkeypatch
+):
+    """A verifier with keys at hand, whose other question cannot be asked."""
+    async with httpx.AsyncClient() as http:
+        known = Revocations(published_at("http://127.0.0.1:9/", http))
+        verifier = Verifier(toy.Settings(), published_at(signer.url, http), known)
+        with pytest.raises(KeysUnavailable):
+            await verifier.verify(signer.token())
+        monkeypatch.setattr(known, "_ask", published_at(signer.url.replace("jwks", "revocations"), http))
+        assert (await verifier.verify(signer.token())).user_id == "user-1"
+        monkeypatch.setattr(known, "_ask", published_at("http://127.0.0.1:9/", http))
+        assert (await verifier.verify(signer.token())).user_id == "user-1"
+        await known.on_access_revoked(AccessRevoked(user_id="user-1", epoch=1))
+        with pytest.raises(TokenInvalid):
+            await verifier.verify(signer.token())

@@ -1,0 +1,66 @@
+"""A service that is told to stop refuses new connections and answers whoever has one."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+import uvicorn
+from chassis import serve
+
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+async def hello(scope, receive, send) -> None:
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[SimpleNamespace]:
+    """A server that listens, and its address."""
+    config = uvicorn.Config(hello, port=0, lifespan="off", log_config=None)
+    config.load()
+    server = serve.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    yield SimpleNamespace(server=server, address=server.servers[0].sockets[0].getsockname())
+    await server.shutdown()
+
+
+async def ask(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+    """The answer's head, in lower case."""
+    reader, writer = connection
+    writer.write(GET)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert await reader.readexactly(5) == b"hello"
+    return head.lower()
+
+
+async def test_an_open_connection_is_served_once_more_and_told_that_it_ends(served):
+    connection = await asyncio.open_connection(*served.address)
+    assert b"connection: close" not in await ask(connection)
+    stopping = asyncio.create_task(served.server.shutdown())
+    await asyncio.sleep(0.1)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(*served.address)
+    assert not stopping.done()
+    assert b"connection: close" in await ask(connection)
+    assert await connection[0].read() == b""
+    await stopping
+
+
+async def test_who_was_let_in_by_the_kernel_alone_is_answered(served):
+    with socket.create_connection(served.address) as waiting:
+        waiting.sendall(GET)
+        await served.server.shutdown()  # begins before the loop has seen the connection
+        assert waiting.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_an_idle_connection_is_not_waited_for_longer_than_the_gateway_keeps_one(served, monkeypatch):
+    monkeypatch.setattr(serve, "DRAIN_S", 0.2)
+    reader, _ = await asyncio.open_connection(*served.address)
+    await served.server.shutdown()
+    assert await reader.read() == b""

@@ -1,0 +1,42 @@
+"""The genres that films may have."""
+
+from chassis.auth import require
+from chassis.problems import documented
+from contracts.types import Code
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from catalog import store
+from catalog.api.http import NOT_FOUND, CachedRoute
+from catalog.model.movies import Line
+from catalog.model.problems import GenreInUse
+
+router = APIRouter(prefix="/api", tags=["genres"], route_class=CachedRoute)
+managed = APIRouter(prefix="/api", tags=["genres"], dependencies=[Depends(require("movies:write"))])
+
+
+class GenreName(BaseModel):
+    name: Line
+
+
+class Genre(GenreName):
+    code: Code = Field(validation_alias="_id")
+
+
+@router.get("/genres")
+async def list_genres() -> list[Genre]:
+    """Every genre by its code."""
+    return [Genre.model_validate(genre) for genre in await store.genres()]
+
+
+@managed.put("/genres/{code}")
+async def put_genre(code: Code, genre: GenreName) -> Genre:
+    """Enter a genre, or call it something else."""
+    await store.name_genre(code, genre.name)
+    return Genre(_id=code, name=genre.name)
+
+
+@managed.delete("/genres/{code}", status_code=204, responses=NOT_FOUND | documented(GenreInUse))
+async def delete_genre(code: Code) -> None:
+    """Remove a genre that no film has."""
+    await store.remove_genre(code)

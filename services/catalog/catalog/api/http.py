@@ -1,0 +1,126 @@
+"""What all addresses share: cached answers, pages, the types of their parameters."""
+
+import re
+from collections.abc import Callable, Coroutine
+from datetime import UTC, date, datetime
+from hashlib import blake2b
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from chassis.outbox import Aggregate
+from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
+from chassis.problems import documented
+from contracts.types import Amount, Currency, Id, Moment
+from fastapi import Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
+
+from catalog import store
+from catalog.model import NotFound
+from catalog.store import Position
+
+JSON_SECONDS = 10
+
+
+class CachedRoute(APIRoute):
+    """A route whose answers carry an ETag and may be kept for a while by anyone (RFC 9110, 8.8.3 and 13.1.2)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_cached(request: Request) -> Response:
+            response = await handle(request)
+            digest = blake2b(bytes(response.body), digest_size=12).hexdigest()
+            response.headers["ETag"] = f'W/"{digest}"'
+            response.headers.setdefault("Cache-Control", f"public, max-age={JSON_SECONDS}")
+            if digest not in re.findall(r'"([^"]*)"', request.headers.get("if-none-match", "")):
+                return response
+            kept = {name: response.headers[name] for name in ("etag", "cache-control")}
+            return Response(status_code=304, headers=kept)
+
+        return handle_cached
+
+
+async def _unkept(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+UNKEPT = Depends(_unkept)
+"""For answers that are one person's own."""
+
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+# Bounds keep the arithmetic on dates and what MongoDB can store far from their limits.
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
+Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
+Text = Annotated[str, StringConstraints(max_length=300)]
+Near = Annotated[
+    str | None,
+    Query(pattern=r"^-?\d{1,2}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$", description="Latitude,longitude (WGS 84)"),
+]
+WithinKm = Annotated[float, Query(gt=0, le=1000)]
+NOT_FOUND = documented(NotFound)
+SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
+
+
+class Stored(BaseModel):
+    id: Id = Field(validation_alias="_id")
+
+
+class Money(BaseModel):
+    amount: Amount
+    currency: Currency
+
+
+S = TypeVar("S", bound=Stored)
+
+
+class Order(NamedTuple):
+    """What a list is sorted by: how a cursor spells it, and what it must be."""
+
+    spelled: type
+    position: TypeAdapter[tuple[Any, str]]
+
+
+BY_TEXT = Order(str, TypeAdapter(tuple[Text, Id]))
+BY_TIME = Order(str, TypeAdapter(tuple[Instant, Id]))
+BY_COUNT = Order(int, TypeAdapter(tuple[Annotated[int, Field(ge=0, le=10**9)], Id]))
+BY_MEASURE = Order(float, TypeAdapter(tuple[Annotated[float, Field(ge=0, le=3e7, allow_inf_nan=False)], Id]))
+
+
+async def document_of(kind: type[Aggregate], document_id: str) -> store.Document:
+    """One raw document. Raises NotFound."""
+    if document := await store.get(kind, document_id):
+        return document
+    raise NotFound(f"There is no {kind.__name__.lower()} {document_id}.")
+
+
+def place_of(near: str) -> Position:
+    """A place from its text. Raises a validation error, as FastAPI does, for one that is not on the globe."""
+    latitude, _, longitude = near.partition(",")
+    try:
+        return Position(latitude=float(latitude), longitude=float(longitude))
+    except ValidationError as error:
+        raise RequestValidationError([{"loc": ("query", "near"), "msg": "this place is not on the globe"}]) from error
+
+
+def position(cursor: str | None, order: Order) -> tuple[Any, str] | None:
+    """Where a page begins. Raises CursorInvalid."""
+    if (parts := decode_cursor(cursor, order.spelled, str)) is None:
+        return None
+    try:
+        return order.position.validate_python(parts)
+    except ValidationError as error:
+        raise CursorInvalid from error
+
+
+def page_of(
+    found: list[store.Document],
+    limit: int,
+    key: Callable[[store.Document], str | float],
+    shape: Callable[[store.Document], S],
+) -> Page[S]:
+    """A page of `found`, which holds one row more than the page when there is a next one."""
+    rows = found[:limit]
+    more = encode_cursor(key(rows[-1]), rows[-1]["_id"]) if len(found) > limit else None
+    return Page[S](items=[shape(row) for row in rows], next_cursor=more)

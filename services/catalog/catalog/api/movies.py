@@ -1,0 +1,144 @@
+"""A film's own page, and what staff do with films."""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+
+from chassis.auth import require
+from chassis.clock import now
+from chassis.problems import documented
+from contracts.types import Code, Id, Moment
+from fastapi import APIRouter, Body, Depends, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, create_model
+from pymongo.errors import DuplicateKeyError
+
+from catalog import store
+from catalog.api.http import NOT_FOUND, CachedRoute, Stored
+from catalog.model.movies import Credit, ExternalIds, Film, Status, slug, status_of
+from catalog.model.problems import GenreUnknown, MovieExists
+from catalog.store import Movie
+
+router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute)
+managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(require("movies:write"))])
+
+
+class Stars(BaseModel):
+    """What the reviews come to; `average` is null for none."""
+
+    average: float | None
+    count: int
+
+
+class AllStars(Stars):
+    """`stars` is how many gave one star, two, … five."""
+
+    stars: list[int]
+
+
+class MovieCard(Stored):
+    """A film as a list shows it."""
+
+    title: str
+    original_title: str
+    year: int
+    release_date: str | None = None
+    directors: list[str]
+    runtime_minutes: int
+    genres: list[Code]
+    certificate: str
+    original_language: str
+    archived: bool = Field(False, exclude=True)
+    showing_until: Moment | None = Field(description="Start of its last showtime that is planned")
+    rating: Stars
+    poster: dict[str, Any] | None = Field(None, exclude=True)
+    backdrop: dict[str, Any] | None = Field(None, exclude=True)
+    as_of: datetime = Field(default_factory=now, exclude=True)
+
+    @computed_field
+    @property
+    def status(self) -> Status:
+        return status_of(
+            release_date=self.release_date, showing_until=self.showing_until, archived=self.archived, now=self.as_of
+        )
+
+    @computed_field
+    @property
+    def poster_url(self) -> str:
+        return _picture_url(self.poster) or f"/api/movies/{self.id}/poster.svg"
+
+    @computed_field
+    @property
+    def backdrop_url(self) -> str:
+        return _picture_url(self.backdrop) or f"/api/movies/{self.id}/backdrop.svg"
+
+
+class MovieDetail(MovieCard):
+    """A film's own page."""
+
+    rating: AllStars
+    cast: list[str]
+    crew: list[Credit] = []
+    languages: list[str] = []
+    subtitles: list[str] = []
+    synopsis: str
+    trailer_url: str | None = None
+    external_ids: ExternalIds = {}
+
+
+class NewMovie(Film, extra="forbid"):
+    """A film to be entered; without an `id` it gets one that can be read."""
+
+    id: Id | None = None
+
+
+_optional: dict[str, Any] = {
+    name: (Annotated[(field.annotation, None, *field.metadata)] | None, None)
+    for name, field in Film.model_fields.items()
+}
+MovieChanges = create_model(
+    "MovieChanges", __config__=ConfigDict(extra="forbid"), __doc__="Those parts that are to change.", **_optional
+)
+
+
+def _picture_url(picture: dict[str, Any] | None) -> str | None:
+    return f"/api/movies/pictures/{picture['picture_id']}.webp" if picture else None
+
+
+def shown(movie: store.Document) -> store.Document:
+    """A film's document as its cards read it."""
+    rating = movie["rating"]
+    return movie | {"rating": rating | {"average": round(rating["average"], 2) if rating["count"] else None}}
+
+
+@router.get("/movies/{movie_id}", responses=NOT_FOUND)
+async def get_movie(movie_id: Id) -> MovieDetail:
+    """A film."""
+    return MovieDetail.model_validate(shown(await store.live_movie(movie_id)))
+
+
+@managed.post("/movies", status_code=201, responses=documented(MovieExists, GenreUnknown))
+async def post_movie(new: NewMovie, response: Response) -> MovieDetail:
+    """Enter a film."""
+    await store.claim_genres(new.genres)
+    readable = new.id or slug(new.title, new.year)
+    for movie_id in [readable] if new.id else [readable, f"{readable}-{secrets.token_hex(3)}"]:
+        movie = Movie.model_validate(new.model_dump() | {"_id": movie_id})
+        if await store.publish_movie(movie):
+            response.headers["Location"] = f"/api/movies/{movie_id}"
+            return MovieDetail.model_validate(shown(await store.live_movie(movie_id)))
+    raise MovieExists(f"There is a film {readable} already, or one with one of its ids in another catalog.")
+
+
+@managed.patch("/movies/{movie_id}", responses=NOT_FOUND | documented(MovieExists, GenreUnknown))
+async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) -> MovieDetail:  # pyright: ignore[reportInvalidTypeForm]
+    """Change some of a film. What is left out stays as it is."""
+    wanted = changes.model_dump(exclude_unset=True, mode="json")
+    await store.claim_genres(wanted.get("genres") or [])
+    try:
+        changed = await store.change_movie(movie_id, wanted)
+    except ValidationError as error:
+        raise RequestValidationError([fault | {"loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
+    except DuplicateKeyError as error:
+        raise MovieExists("Another film has this id in another catalog.") from error
+    return MovieDetail.model_validate(shown(changed))

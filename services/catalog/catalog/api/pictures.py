@@ -1,0 +1,77 @@
+"""Posters and backdrops: drawn from the film's data, or uploaded."""
+
+from typing import Annotated, Any
+
+from chassis.auth import require
+from chassis.problems import documented
+from contracts.types import Id
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from catalog import pictures, posters, store
+from catalog.api.http import NOT_FOUND, CachedRoute
+from catalog.model.movies import Art
+from catalog.model.problems import NotFound, PictureInvalid
+from catalog.pictures import FORMATS, Kind
+
+router = APIRouter(prefix="/api", tags=["pictures"], route_class=CachedRoute)
+managed = APIRouter(prefix="/api", tags=["pictures"], dependencies=[Depends(require("movies:write"))])
+DRAWN, UPLOADED = "public, max-age=86400", "public, max-age=31536000, immutable"
+
+SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
+WEBP: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            f"image/{name.lower()}": {"schema": {"type": "string", "contentMediaType": f"image/{name.lower()}"}}
+            for name in FORMATS
+        },
+    }
+}
+PictureId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+@router.get("/movies/{movie_id}/poster.svg", responses=NOT_FOUND | SVG, response_class=Response)
+async def get_poster(movie_id: Id) -> Response:
+    """A poster drawn from the film's data, 600 × 900."""
+    movie = await store.live_movie(movie_id)
+    return _svg(posters.poster(movie_id, movie["title"], movie["year"], movie["directors"], _art(movie)))
+
+
+@router.get("/movies/{movie_id}/backdrop.svg", responses=NOT_FOUND | SVG, response_class=Response)
+async def get_backdrop(movie_id: Id) -> Response:
+    """A wide picture without words, 1600 × 900."""
+    movie = await store.live_movie(movie_id)
+    return _svg(posters.backdrop(movie_id, movie["title"], _art(movie)))
+
+
+@router.get("/movies/pictures/{picture_id}.webp", responses=NOT_FOUND | WEBP, response_class=Response)
+async def get_picture(picture_id: PictureId) -> Response:
+    """An uploaded picture. What this address shows never changes."""
+    if (data := await store.picture(picture_id)) is None:
+        raise NotFound(f"There is no picture {picture_id}.")
+    return Response(data, media_type="image/webp", headers={"Cache-Control": UPLOADED})
+
+
+@managed.put(
+    "/movies/{movie_id}/{kind}", status_code=204, openapi_extra=UPLOAD, responses=NOT_FOUND | documented(PictureInvalid)
+)
+async def put_picture(movie_id: Id, kind: Kind, request: Request) -> None:
+    """Give a film its poster or backdrop: the body is a JPEG, PNG or WebP file of at most 8 MB."""
+    await store.live_movie(movie_id)
+    drawn = await pictures.draw(await request.body(), kind)
+    await store.set_picture(movie_id, kind, await store.store_picture(*drawn))
+
+
+@managed.delete("/movies/{movie_id}/{kind}", status_code=204, responses=NOT_FOUND)
+async def delete_picture(movie_id: Id, kind: Kind) -> None:
+    """Take a film's uploaded picture away; it has its drawn one again."""
+    await store.set_picture(movie_id, kind, None)
+
+
+def _art(movie: store.Document) -> Art | None:
+    return Art.model_validate(movie["art"]) if movie.get("art") else None
+
+
+def _svg(picture: str) -> Response:
+    return Response(picture, media_type="image/svg+xml", headers={"Cache-Control": DRAWN})

@@ -1,0 +1,90 @@
+"""Theaters and their auditoriums with seats. Nobody needs to sign in."""
+
+from chassis.paging import Page
+from contracts.types import Code, Currency, Id
+from fastapi import APIRouter
+from pydantic import Field
+
+from catalog import store
+from catalog.api.http import (
+    BY_MEASURE,
+    BY_TEXT,
+    NOT_FOUND,
+    CachedRoute,
+    Cursor,
+    Limit,
+    Near,
+    Stored,
+    WithinKm,
+    document_of,
+    page_of,
+    place_of,
+    position,
+)
+from catalog.model import Layout
+from catalog.store import Address, Auditorium, Position, SeatLayout, Theater
+
+router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
+
+
+class AuditoriumCard(Stored):
+    name: str
+    features: list[str]
+    capacity: int
+
+
+class TheaterDetail(Stored):
+    """A theater with its auditoriums."""
+
+    name: str
+    address: Address
+    position: Position
+    time_zone: str
+    currency: Currency
+    features: list[str]
+    auditoriums: list[AuditoriumCard]
+    distance_m: float | None = Field(None, description="From the place that was asked for")
+
+
+class LayoutView(Stored, Layout):
+    """One version of an auditorium's seats, drawn and as it was typed."""
+
+    text: str
+
+
+class AuditoriumDetail(AuditoriumCard):
+    theater_id: Id
+    categories: list[Code]
+    layout: LayoutView
+
+
+@router.get("/theaters")
+async def list_theaters(
+    near: Near = None, within_km: WithinKm = 50, cursor: Cursor = None, limit: Limit = 20
+) -> Page[TheaterDetail]:
+    """Theaters with their auditoriums, by name, or by how far they are from a place."""
+    if near:
+        found = await store.theaters_near(place_of(near), within_km, position(cursor, BY_MEASURE), limit + 1)
+    else:
+        found = await store.page(Theater, {}, by="name", after=position(cursor, BY_TEXT), limit=limit + 1)
+    rooms = await store.auditoriums_of([theater["_id"] for theater in found[:limit]])
+    key = "distance_m" if near else "name"
+    return page_of(found, limit, lambda last: last[key], lambda theater: _theater(theater, rooms))
+
+
+@router.get("/theaters/{theater_id}", responses=NOT_FOUND)
+async def get_theater(theater_id: Id) -> TheaterDetail:
+    """A theater with its auditoriums."""
+    return _theater(await document_of(Theater, theater_id), await store.auditoriums_of([theater_id]))
+
+
+@router.get("/auditoriums/{auditorium_id}", responses=NOT_FOUND)
+async def get_auditorium(auditorium_id: Id) -> AuditoriumDetail:
+    """An auditorium with its seats."""
+    room = await document_of(Auditorium, auditorium_id)
+    return AuditoriumDetail.model_validate(room | {"layout": await document_of(SeatLayout, room["layout_id"])})
+
+
+def _theater(theater: store.Document, rooms: list[store.Document]) -> TheaterDetail:
+    own = [room for room in rooms if room["theater_id"] == theater["_id"]]
+    return TheaterDetail.model_validate(theater | {"auditoriums": own})

@@ -1,0 +1,36 @@
+"""The rules of the catalog. No I/O and no clock."""
+
+from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, check_layout, format_layout, parse_layout
+from catalog.model.movies import Art, Face, folded, sort_title, words_of
+from catalog.model.prices import PriceList, price_from, price_table
+from catalog.model.problems import CatalogProblem, LayoutInvalid, LocalTimeInvalid, NotFound, PriceMissing
+from catalog.model.schedule import ADVERTS, CLEANING, SALES_OPEN_BEFORE, Slot, local_moment, plan_day
+
+__all__ = [
+    "ADVERTS",
+    "CATEGORIES",
+    "CLEANING",
+    "MAX_SEATS",
+    "MAX_TEXT",
+    "SALES_OPEN_BEFORE",
+    "Art",
+    "CatalogProblem",
+    "Face",
+    "Layout",
+    "LayoutInvalid",
+    "LocalTimeInvalid",
+    "NotFound",
+    "PriceList",
+    "PriceMissing",
+    "Slot",
+    "check_layout",
+    "folded",
+    "format_layout",
+    "local_moment",
+    "parse_layout",
+    "plan_day",
+    "price_from",
+    "price_table",
+    "sort_title",
+    "words_of",
+]

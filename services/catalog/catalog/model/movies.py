@@ -1,0 +1,141 @@
+"""Films: what one consists of, when it is on, and how texts are compared by searching and sorting."""
+
+import re
+import unicodedata
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from contracts.types import Code, Shape
+from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, TypeAdapter, model_validator
+
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
+Face = Literal["sans", "serif", "condensed", "mono"]
+Status = Literal["coming_soon", "now_showing", "archived"]
+
+
+def printable(text: str) -> str:
+    """The text itself. Raises ValueError for control characters; a text of several lines may break them."""
+    if any(unicodedata.category(character) == "Cc" and character != "\n" for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def iso_date(text: str) -> str:
+    """The date itself, `YYYY-MM-DD`. Raises ValueError for one that is not on the calendar, or before film."""
+    if not 1888 <= date.fromisoformat(text).year <= 2200:
+        raise ValueError("a film is from 1888 or later")
+    return text
+
+
+def https_url(text: str) -> str:
+    """The address itself. Raises ValueError for one that is no web address, or is not encrypted."""
+    if TypeAdapter(HttpUrl).validate_python(text).scheme != "https":
+        raise ValueError("the address begins with https://")
+    return text
+
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\n]*$"),
+    AfterValidator(printable),
+]  # fmt: skip
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), AfterValidator(printable)]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
+"""A BCP 47 tag, for example `de` or `pt-BR`."""
+Day = Annotated[
+    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(iso_date),
+    Field(json_schema_extra={"format": "date"}),
+]  # fmt: skip
+WebAddress = Annotated[str, StringConstraints(max_length=500), AfterValidator(https_url)]
+People = Annotated[list[Line], Field(max_length=100)]
+Languages = Annotated[list[Language], Field(max_length=40)]
+ExternalIds = dict[Literal["tmdb", "imdb"], Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20}$")]]
+
+
+class Art(Shape):
+    """How a film's poster is drawn: a motif of `motifs.py`, the lettering, and ground, text, main colour, accent."""
+
+    motif: str
+    palette: tuple[Colour, Colour, Colour, Colour]
+    face: Face
+
+
+class Credit(Shape):
+    """Who did what behind the camera."""
+
+    name: Line
+    job: Line
+
+
+class Film(BaseModel):
+    """A film as people and other catalogs enter it.
+
+    `archived` takes it off the programme whatever is planned. `external_ids` are its names elsewhere.
+    """
+
+    title: Line
+    original_title: Line
+    release_date: Day | None = None
+    year: Annotated[int, Field(ge=1888, le=2200)]
+    runtime_minutes: Annotated[int, Field(gt=0, lt=1000)]
+    certificate: Annotated[Line, StringConstraints(max_length=20)]
+    genres: Annotated[list[Code], Field(max_length=10)] = []
+    original_language: Language
+    languages: Languages = []
+    subtitles: Languages = []
+    directors: People = []
+    cast: People = []
+    crew: Annotated[list[Credit], Field(max_length=100)] = []
+    synopsis: Prose = ""
+    trailer_url: WebAddress | None = None
+    external_ids: ExternalIds = {}
+    archived: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        """A film that is not translated has one title, and its year is that of its release."""
+        if not isinstance(given, dict):
+            return given
+        known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        filled = {"original_title": known.get("title")}
+        if isinstance(released := known.get("release_date"), str) and released[:4].isdigit():
+            filled["year"] = int(released[:4])
+        return filled | known
+
+
+CONTENT = frozenset(Film.model_fields)
+
+
+def status_of(*, release_date: str | None, showing_until: datetime | None, archived: bool, now: datetime) -> Status:
+    """Where a film stands: what is not out yet is coming soon, though it may be on sale already; what has showtimes
+    ahead is showing; a film that never had one nor a day of release has only been announced; the rest is over.
+    """
+    if archived:
+        return "archived"
+    if release_date and release_date > now.date().isoformat():
+        return "coming_soon"
+    if showing_until and showing_until > now:
+        return "now_showing"
+    return "coming_soon" if not (release_date or showing_until) else "archived"
+
+
+def folded(text: str) -> str:
+    """A text as searching and sorting compare it: lower case, without accents."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(character for character in plain if not unicodedata.combining(character))
+
+
+def words_of(*texts: str) -> list[str]:
+    """The words of some texts, folded, each once, sorted."""
+    return sorted(set(re.findall(r"\w+", folded(" ".join(texts)))))
+
+
+def sort_title(title: str) -> str:
+    """Where a title stands in a list: without its English article, as libraries file it."""
+    return re.sub(r"^(the|an?) (?=\w)", "", " ".join(re.findall(r"[\w:]+", folded(title))))
+
+
+def slug(title: str, year: int) -> str:
+    """An id that a person can read, `the-godfather-1972`; a title in another script leaves `film-2001`."""
+    words = "-".join(re.findall(r"[a-z0-9]+", folded(title)))[:50].strip("-")
+    return f"{words or 'film'}-{year}"

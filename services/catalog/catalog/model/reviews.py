@@ -1,0 +1,26 @@
+"""What a review consists of."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from catalog.model.movies import Line, Prose
+from catalog.model.ratings import MAX_STARS
+
+Complaint = Literal["spam", "abuse", "spoiler", "off_topic", "other"]
+MAX_REPORTS = 50
+"""So many say enough; a document is not for keeping more."""
+
+
+class ReviewText(BaseModel):
+    """Stars, 1 to 5, and, for whoever likes to say more, a headline and a text."""
+
+    stars: Annotated[int, Field(ge=1, le=MAX_STARS)]
+    headline: Line | None = None
+    text: Prose = ""
+
+
+def byline(name: str) -> str:
+    """How a reviewer is called in public, `Ada L.`: the whole name is nobody's business."""
+    first, *rest = name.split() or ["Anonymous"]
+    return f"{first} {rest[-1][0]}." if rest else first

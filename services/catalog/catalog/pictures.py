@@ -1,0 +1,57 @@
+"""Uploaded pictures: checked, and drawn anew, so that nothing of the file but its picture comes into the house."""
+
+import asyncio
+from io import BytesIO
+from typing import Literal, NamedTuple
+
+from PIL import Image, ImageOps
+
+from catalog.model.problems import PictureInvalid
+
+Kind = Literal["poster", "backdrop"]
+FORMATS = ("JPEG", "PNG", "WEBP")
+SIZES: dict[Kind, tuple[int, int]] = {"poster": (600, 900), "backdrop": (1600, 900)}
+"""What is shown, in pixels; a picture is cut to this shape and must not be less than half as wide and high."""
+MAX_BYTES, MAX_PIXELS = 8_000_000, 40_000_000
+QUALITY = 82
+AT_ONCE = 2
+"""A picture of the largest size takes some 200 MB while it is drawn anew."""
+
+_turn = asyncio.Semaphore(AT_ONCE)
+
+
+class Drawn(NamedTuple):
+    """A picture as WebP."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+async def draw(data: bytes, kind: Kind) -> Drawn:
+    """An uploaded file as a poster or backdrop, off the event loop. Raises PictureInvalid."""
+    if not 0 < len(data) <= MAX_BYTES:
+        raise PictureInvalid(f"A picture has at most {MAX_BYTES // 1_000_000} MB, and more than none.")
+    async with _turn:
+        return await asyncio.to_thread(_draw, data, SIZES[kind])
+
+
+def _draw(data: bytes, size: tuple[int, int]) -> Drawn:
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            _check_size(image.size, size)
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PictureInvalid(f"The file is no whole {', '.join(FORMATS)} picture.") from error
+    drawn = BytesIO()
+    ImageOps.fit(upright, size, Image.Resampling.LANCZOS).save(drawn, "WEBP", quality=QUALITY, method=4)
+    return Drawn(drawn.getvalue(), *size)
+
+
+def _check_size(given: tuple[int, int], wanted: tuple[int, int]) -> None:
+    """The header tells the size, before anything of the picture is unpacked."""
+    width, height = given
+    if width * height > MAX_PIXELS:
+        raise PictureInvalid(f"{width} × {height} pixels are more than {MAX_PIXELS // 1_000_000} million.")
+    if width * 2 < wanted[0] or height * 2 < wanted[1]:
+        raise PictureInvalid(f"{width} × {height} pixels are too few: {wanted[0] // 2} × {wanted[1] // 2} at least.")

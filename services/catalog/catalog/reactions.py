@@ -1,0 +1,53 @@
+"""Events in: how full a showtime is, who has been there, and where one document of the catalog follows another."""
+
+from chassis.messaging import current_envelope
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingExchanged, BookingRefunded
+from contracts.catalog import MovieChanged, ReviewChanged
+from contracts.identity import UserDeleted
+from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
+
+from catalog import store
+from catalog.model.occupancy import SeatEvent, claim_of
+
+
+async def on_seats(event: SeatEvent) -> None:
+    """Keep how full the showtime is. When it was said decides, not when it comes."""
+    said_at = current_envelope().time
+    await store.mark_seats(event.showtime_id, *claim_of(event, said_at), said_at)
+
+
+async def on_booking_confirmed(event: BookingConfirmed) -> None:
+    """Whoever has a ticket and an account may review the film when it is over."""
+    if event.holder.user_id:
+        await store.note_booking(event.booking_id, event.holder.user_id, event.screening.showtime_id)
+
+
+async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
+    """The booking stands no more."""
+    await store.end_booking(event.booking_id)
+
+
+async def on_review_changed(event: ReviewChanged) -> None:
+    """The film's rating follows its reviews."""
+    await store.count_review(event.review_id)
+
+
+async def on_movie_changed(event: MovieChanged) -> None:
+    """Showtimes ahead print the film as it is now."""
+    await store.rename_showtimes(event.movie_id)
+
+
+async def on_user_deleted(event: UserDeleted) -> None:
+    """What is personal goes with the person."""
+    await store.forget_reviewer(event.user_id)
+    await store.forget_attendances(event.user_id)
+
+
+REACTIONS = {
+    **dict.fromkeys((SeatsHeld, HoldChanged, SeatsReleased, SeatsSold, SeatsBlocked, SeatsUnblocked), on_seats),
+    BookingConfirmed: on_booking_confirmed,
+    **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
+    ReviewChanged: on_review_changed,
+    MovieChanged: on_movie_changed,
+    UserDeleted: on_user_deleted,
+}

@@ -1,0 +1,140 @@
+"""Films: their documents and the writes that change them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.clock import now
+from chassis.outbox import Aggregate
+from contracts.catalog import MovieChanged, MovieDeleted, MoviePublished
+from contracts.types import Moment, Shape
+from pymongo import IndexModel
+
+from catalog.model.movies import CONTENT, Art, Film, sort_title, words_of
+from catalog.model.problems import NotFound
+from catalog.model.ratings import Rating
+from catalog.store.reading import Document, index
+from catalog.store.vocabulary import learn
+
+KINDS = ("poster", "backdrop")
+SAID = frozenset({"title", "runtime_minutes", "certificate"})
+"""What other services know of a film."""
+
+
+def _where_set(place: str, **options: Any) -> IndexModel:
+    return index(place, partialFilterExpression={place: {"$gt": ""}}, **options)
+
+
+class PictureRef(Shape):
+    """An uploaded picture: the id under which `pictures` keeps it."""
+
+    picture_id: str
+    width: int
+    height: int
+
+
+class Counting(Shape):
+    """A review that `rating` has already counted, while the review itself does not say so yet."""
+
+    review_id: str
+    stars: int | None
+
+
+class Figures(Rating):
+    """A film's rating. `revision` counts its changes; see `store.ratings`."""
+
+    revision: int = 0
+    counting: Counting | None = None
+
+
+class Movie(Aggregate, Film):
+    """A film. `words` is what a search looks at, `showing_until` the last start of its showtimes.
+
+    `imported` is what a provider last said, so that the next import changes only what has changed there.
+    """
+
+    art: Art | None = None
+    poster: PictureRef | None = None
+    backdrop: PictureRef | None = None
+    showing_until: Moment | None = None
+    rating: Figures = Figures()
+    imported: dict[str, Any] = {}
+    deleted: bool = False
+    sort_title: str = ""
+    released: str = ""
+    words: list[str] = []
+
+    class Settings:
+        name = "movies"
+        indexes = [
+            index("sort_title", "_id"),
+            index("genres", "sort_title", "_id"),
+            index("certificate", "sort_title", "_id"),
+            index("showing_until"),
+            index("words"),
+            IndexModel([("released", -1), ("_id", -1)]),
+            IndexModel([("rating.average", -1), ("_id", -1)]),
+            *(_where_set(f"{kind}.picture_id") for kind in KINDS),
+            *(_where_set(f"external_ids.{catalog}", unique=True) for catalog in ("tmdb", "imdb")),
+        ]
+
+
+def _derived(film: Film) -> dict[str, Any]:
+    """What follows from a film's content: where it stands in lists, and what it is found by."""
+    people = [*film.directors, *film.cast, *(credit.name for credit in film.crew)]
+    return {
+        "sort_title": sort_title(film.title),
+        "released": film.release_date or str(film.year),
+        "words": words_of(film.title, film.original_title, *people, *film.genres),
+    }
+
+
+async def publish_movie(movie: Movie) -> bool:
+    """Enter a film and say so; False when its id, or its id in another catalog, is taken."""
+    for name, value in _derived(movie).items():
+        setattr(movie, name, value)
+    await learn(movie.words)
+    event = MoviePublished(movie_id=movie.id, **movie.model_dump(include=set(SAID)))
+    return await Movie.add(movie, events=[event])
+
+
+async def live_movie(movie_id: str) -> Document:
+    """A film that is not deleted. Raises NotFound."""
+    if movie := await Movie.collection().find_one({"_id": movie_id, "deleted": False}, {"outbox": 0, "words": 0}):
+        return movie
+    raise NotFound(f"There is no movie {movie_id}.")
+
+
+async def change_movie(movie_id: str, changes: Mapping[str, Any], **beside: Any) -> Document:
+    """Change some of a film's content, and say so when it is something that others know; the film as it is then.
+
+    `beside` are fields of the document that are not content. Raises NotFound, pydantic's ValidationError when the
+    whole does not make a film, and DuplicateKeyError when its id in another catalog is taken.
+    """
+    while True:
+        movie = await live_movie(movie_id)
+        film = Film.model_validate({name: movie.get(name) for name in CONTENT} | dict(changes))
+        content = film.model_dump(mode="json")
+        fields = {name: value for name, value in (content | beside).items() if movie.get(name) != value}
+        if not fields:
+            return movie
+        derived = _derived(film)
+        await learn(derived["words"])
+        said = [MovieChanged(movie_id=movie_id, **film.model_dump(include=set(SAID)))] if SAID & fields.keys() else []
+        same = {"_id": movie_id, "version": movie["version"], "deleted": False}
+        if changed := await Movie.commit(same, {"$set": fields | derived}, events=said):
+            return changed
+
+
+async def set_picture(movie_id: str, kind: str, picture: PictureRef | None) -> None:
+    """Give a film its poster or backdrop, or take it away. Raises NotFound."""
+    shown = picture.model_dump() if picture else None
+    if not await Movie.commit({"_id": movie_id, "deleted": False}, {"$set": {kind: shown}}, projection={"_id": 1}):
+        raise NotFound(f"There is no movie {movie_id}.")
+
+
+async def mark_deleted(movie_id: str) -> None:
+    """Take a film out for good and say so. Raises NotFound."""
+    gone = {"$set": {"deleted": True, "deleted_at": now()}, "$unset": {"external_ids": ""}}
+    live = {"_id": movie_id, "deleted": False}
+    if not await Movie.commit(live, gone, events=[MovieDeleted(movie_id=movie_id)], projection={"_id": 1}):
+        raise NotFound(f"There is no movie {movie_id}.")

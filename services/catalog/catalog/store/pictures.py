@@ -1,0 +1,63 @@
+"""Uploaded pictures, each a document of its own under the digest of what it shows.
+
+Drawn anew they are far smaller than a document may be, so one read gives the whole; GridFS would take three. What an id
+stands for never changes, so anybody may keep it for ever.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from beanie import Document as Stored
+from chassis.clock import now
+from contracts.types import Moment
+
+from catalog.store.movies import KINDS, Movie, PictureRef
+from catalog.store.reading import index
+
+UNUSED_KEPT = timedelta(days=1)
+"""Pages that were made before a picture was replaced may still ask for it."""
+LOOKED_UP_AT_ONCE = 500
+
+
+class Picture(Stored):
+    """A picture as WebP."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    data: bytes
+    stored_at: Moment
+
+    class Settings:
+        name = "pictures"
+        indexes = [index("stored_at")]
+
+
+async def store_picture(data: bytes, width: int, height: int) -> PictureRef:
+    """Keep a picture, for a day at least: until then the film must have it."""
+    picture_id = blake2b(data, digest_size=16).hexdigest()
+    change = {"$set": {"stored_at": now()}, "$setOnInsert": {"data": data}}
+    await Picture.get_pymongo_collection().update_one({"_id": picture_id}, change, upsert=True)
+    return PictureRef(picture_id=picture_id, width=width, height=height)
+
+
+async def picture(picture_id: str) -> bytes | None:
+    """A picture's bytes."""
+    found = await Picture.get_pymongo_collection().find_one({"_id": picture_id}, {"data": 1})
+    return found["data"] if found else None
+
+
+async def drop_unused_pictures(moment: datetime) -> int:
+    """Drop pictures that no film has and that nobody stored of late; how many."""
+    pictures, old = Picture.get_pymongo_collection(), {"stored_at": {"$lt": moment - UNUSED_KEPT}}
+    dropped, batch = 0, [each["_id"] async for each in pictures.find(old, {"_id": 1})]
+    for at in range(0, len(batch), LOOKED_UP_AT_ONCE):
+        ids = batch[at : at + LOOKED_UP_AT_ONCE]
+        used = {each for kind in KINDS for each in await _used_as(kind, ids)}
+        # The age stands in the deletion too: one that is stored again meanwhile is about to be a film's.
+        unused = {"_id": {"$in": [each for each in ids if each not in used]}, **old}
+        dropped += (await pictures.delete_many(unused)).deleted_count
+    return dropped
+
+
+async def _used_as(kind: str, ids: list[str]) -> list[str]:
+    place = f"{kind}.picture_id"
+    return await Movie.collection().distinct(place, {place: {"$in": ids}})

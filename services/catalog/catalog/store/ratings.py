@@ -1,0 +1,68 @@
+"""A film's rating: running figures that are exact, though reviews and films are different documents.
+
+A review knows what of it the film has counted (`counted`: stars, and the film's `rating.revision` by which). Counting
+takes three writes of one document each:
+
+1. the film: new figures and, in the same write, `counting`: which review they have just taken in,
+2. the review: `counted` says so,
+3. the film: `counting` is taken away.
+
+Whoever finds a film with `counting` set finishes steps 2 and 3 first, so a crash in between delays and loses nothing.
+Step 1 is guarded by the revision that was read *before* the review was: had anybody counted the review since, the
+revision would have moved on. So each change of a review is counted once, in whatever order and however often the event
+about it comes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from catalog.store.movies import Counting, Figures, Movie
+from catalog.store.reviews import Review
+
+
+async def count_review(review_id: str) -> None:
+    """Bring the film's figures up to what the review says now. Nothing to do when they are."""
+    review = await Review.collection().find_one({"_id": review_id}, {"movie_id": 1})
+    if review is None:
+        return
+    while not await _is_counted(review_id, review["movie_id"]):
+        pass
+
+
+async def _is_counted(review_id: str, movie_id: str) -> bool:
+    """One step. True once there is nothing left to do for the review."""
+    movie = await Movie.collection().find_one({"_id": movie_id}, {"rating": 1})
+    if movie is None:
+        return True
+    figures = Figures.model_validate(movie["rating"])
+    if figures.counting:
+        await _finish(movie_id, figures, figures.counting)
+        return False
+    review = await Review.collection().find_one({"_id": review_id}, {"stars": 1, "shown": 1, "counted": 1})
+    if review is None or (stars := _worth(review)) == review["counted"]["stars"]:
+        return True
+    after = Figures(
+        **figures.after(review["counted"]["stars"], stars).model_dump(),
+        revision=figures.revision + 1,
+        counting=Counting(review_id=review_id, stars=stars),
+    )
+    # Not a `commit`: a rating causes no event, and must not stand in the way of an editor's write.
+    await Movie.collection().update_one(
+        {"_id": movie_id, "rating.revision": figures.revision, "rating.counting": None},
+        {"$set": {"rating": after.model_dump()}},
+    )
+    return False
+
+
+async def _finish(movie_id: str, figures: Figures, counting: Counting) -> None:
+    counted = {"stars": counting.stars, "revision": figures.revision}
+    await Review.collection().update_one(
+        {"_id": counting.review_id, "counted.revision": {"$lt": figures.revision}}, {"$set": {"counted": counted}}
+    )
+    await Movie.collection().update_one(
+        {"_id": movie_id, "rating.revision": figures.revision}, {"$set": {"rating.counting": None}}
+    )
+
+
+def _worth(review: Mapping[str, Any]) -> int | None:
+    return review["stars"] if review["shown"] else None

@@ -1,0 +1,45 @@
+"""What every collection is read with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pymongo
+from chassis.outbox import Aggregate
+from pymongo import IndexModel
+
+Document = dict[str, Any]
+
+
+def index(*keys: str, **options: Any) -> IndexModel:
+    """An ascending index."""
+    return IndexModel([(key, pymongo.ASCENDING) for key in keys], **options)
+
+
+async def ids_of(kind: type[Aggregate], ids: Sequence[str]) -> set[str]:
+    """Which of these ids exist."""
+    return {document["_id"] async for document in kind.collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+
+
+async def get(kind: type[Aggregate], document_id: str) -> Document | None:
+    """One raw document without its outbox."""
+    return await kind.collection().find_one({"_id": document_id}, {"outbox": 0})
+
+
+async def page(
+    kind: type[Aggregate],
+    where: Mapping[str, Any],
+    *,
+    by: str,
+    after: tuple[Any, str] | None,
+    limit: int,
+    without: Sequence[str] = (),
+    descending: bool = False,
+) -> list[Document]:
+    """Up to `limit` documents in the order of `by` and id, beginning after that position; some fields left out."""
+    direction, beyond = (-1, "$lt") if descending else (1, "$gt")
+    conditions: list[Mapping[str, Any]] = [where] if where else []
+    if after:
+        # The first condition gives the index its bound, the second one drops the rows that share the value.
+        conditions += [{by: {f"{beyond}e": after[0]}}, {"$or": [{by: {beyond: after[0]}}, {"_id": {beyond: after[1]}}]}]
+    found = kind.collection().find({"$and": conditions} if conditions else {}, dict.fromkeys(("outbox", *without), 0))
+    return await found.sort([(by, direction), ("_id", direction)]).limit(limit).to_list()

@@ -1,0 +1,162 @@
+"""Reviews: one per person and film, and the writes that change them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.outbox import Aggregate
+from contracts.catalog import ReviewChanged
+from contracts.types import Moment, Shape
+from pymongo import IndexModel
+
+from catalog.model.problems import NotFound, ReviewExists
+from catalog.model.reviews import MAX_REPORTS, Complaint, ReviewText
+from catalog.store.reading import Document
+
+NOBODY = "deleted-person"
+"""Who wrote or reported what a person left behind that is not there any more."""
+
+
+class Counted(Shape):
+    """What the film's rating has of the review (`store.ratings`)."""
+
+    stars: int | None = None
+    revision: int = -1
+
+
+class Report(Shape):
+    """Somebody thinks that a review should not be there."""
+
+    user_id: str
+    complaint: Complaint
+    note: str
+    at: Moment
+
+
+class Verdict(Shape):
+    """What a moderator decided last, and why."""
+
+    hidden: bool
+    reason: str
+    by: str
+    at: Moment
+
+
+class Review(Aggregate, ReviewText):
+    """A review. `shown` is `not (hidden or deleted)`, one field for the indexes. A deleted one has lost its words but
+    stays hidden when it was, so that writing it again is no way around a moderator.
+    """
+
+    movie_id: str
+    user_id: str
+    byline: str
+    written_at: Moment
+    edited_at: Moment | None = None
+    shown: bool = True
+    hidden: bool = False
+    deleted: bool = False
+    counted: Counted = Counted()
+    reports: list[Report] = []
+    open_reports: int = 0
+    verdict: Verdict | None = None
+
+    class Settings:
+        name = "reviews"
+        indexes = [
+            IndexModel([("movie_id", 1), ("user_id", 1)], unique=True),
+            IndexModel([("movie_id", 1), ("shown", 1), ("written_at", -1), ("_id", -1)]),
+            IndexModel([("movie_id", 1), ("shown", 1), ("stars", -1), ("_id", -1)]),
+            IndexModel([("user_id", 1), ("written_at", -1), ("_id", -1)]),
+            IndexModel(
+                [("open_reports", -1), ("_id", -1)],
+                partialFilterExpression={"open_reports": {"$gt": 0}},
+            ),
+            IndexModel("reports.user_id", sparse=True),
+        ]
+
+
+_OPEN, _ENDED = {"deleted": False}, {"deleted": True, "shown": False, "headline": None, "text": "", "byline": ""}
+
+
+async def write_review(movie_id: str, user_id: str, byline: str, text: ReviewText) -> Document:
+    """A person's first review of a film, or one in place of that which they deleted. Raises ReviewExists."""
+    fresh = text.model_dump() | {"byline": byline, "written_at": now(), "edited_at": None, "deleted": False}
+    review = Review(_id=new_id(), movie_id=movie_id, user_id=user_id, **fresh)  # pyright: ignore[reportCallIssue]
+    if await Review.add(review, events=[_changed(review.id, movie_id)]):
+        return review.model_dump(by_alias=True)
+    own = {"movie_id": movie_id, "user_id": user_id}
+    gone = await Review.collection().find_one(own, {"hidden": 1})
+    if gone and (again := await _change(gone, {"deleted": True}, fresh | {"shown": not gone["hidden"]}, movie_id)):
+        return again
+    raise ReviewExists
+
+
+async def edit_review(review_id: str, user_id: str, text: ReviewText) -> Document:
+    """Other stars or words for one's own review. Raises NotFound."""
+    review = await live_review(review_id)
+    own = _OPEN | {"user_id": user_id}
+    if edited := await _change(review, own, text.model_dump() | {"edited_at": now()}, review["movie_id"]):
+        return edited
+    raise NotFound(f"There is no review {review_id} of yours.")
+
+
+async def delete_review(review_id: str, user_id: str | None) -> None:
+    """Take a review back; without a person, whoever's it is. Raises NotFound."""
+    review = await live_review(review_id)
+    own = _OPEN | ({"user_id": user_id} if user_id else {})
+    if not await _change(review, own, _ENDED | {"open_reports": 0}, review["movie_id"]):
+        raise NotFound(f"There is no review {review_id} of yours.")
+
+
+async def review_of(movie_id: str, user_id: str) -> Document | None:
+    """A person's review of a film, shown or hidden."""
+    return await Review.collection().find_one({"movie_id": movie_id, "user_id": user_id, **_OPEN}, {"outbox": 0})
+
+
+async def live_review(review_id: str) -> Document:
+    """A review, shown or hidden. Raises NotFound."""
+    if review := await Review.collection().find_one({"_id": review_id, **_OPEN}, {"outbox": 0}):
+        return review
+    raise NotFound(f"There is no review {review_id}.")
+
+
+async def report_review(review_id: str, user_id: str, complaint: Complaint, note: str) -> None:
+    """Note that a person complains; a second time changes nothing. Raises NotFound."""
+    entry = Report(user_id=user_id, complaint=complaint, note=note, at=now()).model_dump()
+    new = {"reports.user_id": {"$ne": user_id}, f"reports.{MAX_REPORTS - 1}": {"$exists": False}}
+    change = {"$push": {"reports": entry}, "$inc": {"open_reports": 1}}
+    if not await Review.commit({"_id": review_id, "shown": True, **new}, change, projection={"_id": 1}):
+        await live_review(review_id)
+
+
+async def judge_review(review_id: str, *, hidden: bool, reason: str, by: str) -> Document:
+    """Hide a review or show it again; its reports are dealt with. Raises NotFound."""
+    review = await live_review(review_id)
+    verdict = Verdict(hidden=hidden, reason=reason, by=by, at=now()).model_dump()
+    fields = {"hidden": hidden, "shown": not hidden, "verdict": verdict, "open_reports": 0}
+    if judged := await _change(review, _OPEN, fields, review["movie_id"]):
+        return judged
+    raise NotFound(f"There is no review {review_id}.")
+
+
+async def forget_reviewer(user_id: str) -> None:
+    """A person is gone: so are their reviews, and nothing tells who complained."""
+    async for review in Review.collection().find({"user_id": user_id}, {"movie_id": 1}):
+        await _change(review, {}, _ENDED | {"user_id": f"{NOBODY}-{review['_id']}"}, review["movie_id"])
+    await Review.collection().update_many(
+        {"reports.user_id": user_id},
+        {"$set": {"reports.$[own].user_id": NOBODY}},
+        array_filters=[{"own.user_id": user_id}],
+    )
+
+
+def _changed(review_id: str, movie_id: str) -> ReviewChanged:
+    return ReviewChanged(review_id=review_id, movie_id=movie_id)
+
+
+async def _change(
+    review: Document, guard: Mapping[str, Any], fields: Mapping[str, Any], movie_id: str
+) -> Document | None:
+    event = _changed(review["_id"], movie_id)
+    return await Review.commit({"_id": review["_id"], **guard}, {"$set": dict(fields)}, events=[event])

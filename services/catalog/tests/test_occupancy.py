@@ -1,0 +1,119 @@
+"""How full a showtime is, from inventory's events in whatever order they come."""
+
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from catalog import store
+from catalog.model.occupancy import FORGET_ENDED_HOLD_AFTER, availability, claim_of
+from chassis.clock import now
+from chassis.testing import until
+from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
+from contracts.types import Holder, Seat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.usefixtures("client")
+NAMES = [f"F{number}" for number in range(1, 11)]
+START = now()
+numbers = count(1)
+
+
+def seats(many):
+    return [Seat(seat_id=f"F{number}", row="F", number=number, category="standard") for number in range(1, many + 1)]
+
+
+def held(showtime, many, hold="h"):
+    return SeatsHeld(
+        hold_id=hold, showtime_id=showtime, seats=seats(many), holder=Holder(user_id="u"), expires_at=START
+    )
+
+
+def changed(showtime, many, revision, hold="h"):
+    return HoldChanged(
+        hold_id=hold, showtime_id=showtime, revision=revision, seats=seats(many), added=[], dropped=[], expires_at=START
+    )
+
+
+def sold(showtime, many, hold="h"):
+    return SeatsSold(hold_id=hold, showtime_id=showtime, seats=NAMES[:many])
+
+
+def released(showtime, reason, hold="h"):
+    return SeatsReleased(hold_id=hold, showtime_id=showtime, seats=NAMES[:1], reason=reason)
+
+
+ANY = "any"
+LIVES = {
+    "held": ([held(ANY, 3)], (3, 0)),
+    "changed": ([held(ANY, 3), changed(ANY, 2, 1), changed(ANY, 4, 2)], (4, 0)),
+    "lapsed": ([held(ANY, 3), released(ANY, "lapsed")], (0, 0)),
+    "sold": ([held(ANY, 3), sold(ANY, 3)], (3, 3)),
+    "refunded": ([held(ANY, 3), sold(ANY, 3), released(ANY, "cancelled")], (0, 0)),
+    "paid late": ([held(ANY, 3), released(ANY, "lapsed"), sold(ANY, 3)], (3, 3)),
+    "paid late and refunded": (
+        [held(ANY, 2), released(ANY, "lapsed"), sold(ANY, 2), released(ANY, "cancelled")],
+        (0, 0),
+    ),
+    "blocked": ([SeatsBlocked(showtime_id=ANY, block_id="b", seats=NAMES * 5, reason="lamp")], (50, 0)),
+    "unblocked": (
+        [
+            SeatsBlocked(showtime_id=ANY, block_id="b", seats=NAMES, reason="lamp"),
+            SeatsUnblocked(showtime_id=ANY, block_id="b", seats=NAMES),
+        ],
+        (0, 0),
+    ),
+}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(sorted(LIVES)), data=st.data())
+async def test_events_in_any_order_and_repeated_come_to_the_same(name, data):
+    events, expected = LIVES[name]
+    said = [(event, START + timedelta(seconds=second)) for second, event in enumerate(events)]
+    repeated = data.draw(st.permutations(said + data.draw(st.lists(st.sampled_from(said), max_size=3))))
+    showtime = f"show-{next(numbers)}"
+    for event, said_at in repeated:
+        await store.mark_seats(showtime, *claim_of(event, said_at), said_at)
+    assert await store.occupancy_of([showtime]) == {showtime: expected}
+
+
+async def test_the_events_of_many_holds_add_up_on_the_way_through_the_broker(bus):
+    showtime = f"show-{next(numbers)}"
+    for number in range(30):
+        hold = f"hold-{number}"
+        await bus.say(held(showtime, 2, hold))
+        if number % 3 == 0:
+            await bus.say(sold(showtime, 2, hold), time=now() + timedelta(seconds=1))
+        if number % 3 == 1:
+            await bus.say(released(showtime, "released", hold), time=now() + timedelta(seconds=1))
+
+    async def all_counted():
+        return await store.occupancy_of([showtime]) == {showtime: (40, 20)}
+
+    await until(all_counted)
+
+
+async def test_what_is_long_over_is_let_go_but_sales_are_not():
+    showtime, long_ago = f"show-{next(numbers)}", START - FORGET_ENDED_HOLD_AFTER - timedelta(minutes=1)
+
+    async def mark(event, said_at):
+        await store.mark_seats(showtime, *claim_of(event, said_at), said_at)
+
+    await mark(held(showtime, 2, "lapsed"), long_ago)
+    await mark(released(showtime, "lapsed", "lapsed"), long_ago)
+    await mark(sold(showtime, 2, "refunded"), long_ago)
+    await mark(released(showtime, "cancelled", "refunded"), long_ago + timedelta(seconds=1))
+    await mark(held(showtime, 1, "fresh"), START)
+    kept = await store.Occupancy.get_pymongo_collection().find_one({"_id": showtime})
+    assert kept and set(kept["claims"]) == {"refunded", "fresh"}
+    await mark(sold(showtime, 2, "refunded"), long_ago)
+    assert await store.occupancy_of([showtime, "unknown"]) == {showtime: (1, 0)}
+
+
+def test_bands():
+    bands = {taken: availability(taken, 100) for taken in (0, 49, 50, 89, 90, 99, 100, 101)}
+    assert bands == {
+        0: "plenty", 49: "plenty", 50: "filling", 89: "filling", 90: "few_left", 99: "few_left", 100: "sold_out",
+        101: "sold_out",
+    }  # fmt: skip

@@ -1,0 +1,111 @@
+"""What identity's routers share: bodies, who asks and from where."""
+
+from typing import Annotated, NamedTuple
+
+from chassis.auth import Principal, signed_in, verified
+from chassis.clock import now
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from identity import passwords, store
+from identity.model import (
+    MAX_PASSWORD,
+    MIN_PASSWORD,
+    SessionOver,
+    UserGone,
+    device_of,
+    is_outdated,
+    network_of,
+    normal_password,
+)
+
+
+def router(prefix: str, tag: str) -> APIRouter:
+    """A router whose answers no cache keeps."""
+    return APIRouter(prefix=prefix, tags=[tag], dependencies=[Depends(_not_kept)])
+
+
+def _not_kept(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+class Body(BaseModel):
+    """A request's body: fields that nobody asked for are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+NewPassword = Annotated[
+    str,
+    StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD),
+    AfterValidator(passwords.acceptable),
+    Field(repr=False, examples=["two tickets for the late show"]),
+]
+GivenPassword = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_PASSWORD),
+    AfterValidator(normal_password),
+    Field(repr=False, examples=["two tickets for the late show"]),
+]
+Token = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$"),
+    Field(repr=False, description="what follows `#token=` in the mailed link", examples=["A" * 43]),
+]
+
+
+class PasswordOnly(Body):
+    """The password once more, before something that a stolen session must not do."""
+
+    password: GivenPassword
+
+
+class Accepted(BaseModel):
+    """The same for every address, with or without an account."""
+
+    detail: str = "If there is something to tell, a mail is on its way."
+
+
+class Client(NamedTuple):
+    """From where a request comes: a few words for the browser, the address as far as it is counted."""
+
+    device: str
+    network: str
+
+
+def _client(request: Request) -> Client:
+    network = network_of(request.client.host) if request.client else ""
+    return Client(device_of(request.headers.get("user-agent", "")), network)
+
+
+FromClient = Annotated[Client, Depends(_client)]
+
+
+class Visit(NamedTuple):
+    """A person with a verified address, and the session in which they ask."""
+
+    user: store.User
+    session: store.Session
+
+
+async def _visit(who: Annotated[Principal, Depends(verified)]) -> Visit:
+    """Raises Unauthenticated, EmailUnverified, SessionOver and UserGone."""
+    session = await open_session(who)
+    user = await store.active_user(who.user_id)
+    if user is None:
+        raise UserGone
+    if is_outdated(session.created_at, user.password_changed_at):
+        raise SessionOver
+    return Visit(user, session)
+
+
+async def open_session(who: Annotated[Principal, Depends(signed_in)]) -> store.Session:
+    """Dependency: the caller's session, which may have ended before its access token. Raises SessionOver."""
+    if session := await store.open_session_of(who.user_id, who.session_id, now()):
+        return session
+    raise SessionOver
+
+
+CurrentSession = Annotated[store.Session, Depends(open_session)]
+CurrentVisit = Annotated[Visit, Depends(_visit)]
+VISIT_PROBLEMS = (SessionOver, UserGone)

@@ -1,0 +1,209 @@
+"""Log-in, refresh, log-out, and the sessions that a person has."""
+
+from datetime import datetime
+from typing import Annotated
+
+import structlog
+from chassis.clock import now
+from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
+from chassis.problems import documented
+from chassis.problems import response as problem_response
+from contracts.types import Id
+from fastapi import Path, Query, status
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from identity import passwords, store, totp
+from identity.api import attempts
+from identity.api.cookies import Cookies, Jar, Mode
+from identity.api.routing import Body, CurrentSession, FromClient, GivenPassword, router
+from identity.api.signing_in import ModeField, SignedIn, open_for, tokens_for
+from identity.model import (
+    Account,
+    Busy,
+    CrossSite,
+    Email,
+    Method,
+    RefreshToken,
+    SecondFactorNeeded,
+    SessionOver,
+    SessionUnknown,
+    TooManyAttempts,
+    WrongCode,
+    WrongCredentials,
+    is_outdated,
+)
+
+log = structlog.get_logger()
+auth = router("/api/auth", "sessions")
+REFRESH_TOKEN = r"^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$"  # noqa: S105 - a pattern, not a secret
+
+Code = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=6, max_length=40),
+    AfterValidator(lambda typed: typed.replace(" ", "")),
+    Field(description="six digits of the authenticator app, or a recovery code", examples=["492039"]),
+]
+
+
+class Credentials(Body):
+    """A person who says who they are; with `code` if they have a second factor."""
+
+    email: Email
+    password: GivenPassword
+    code: Code | None = Field(default=None, repr=False)
+    mode: ModeField = "body"
+
+
+class Refresh(Body):
+    """A session that goes on, or ends. Without a token in the body, the cookie's counts."""
+
+    refresh_token: Annotated[str, StringConstraints(pattern=REFRESH_TOKEN)] | None = Field(default=None, repr=False)
+
+
+class SessionView(BaseModel):
+    """One log-in. No place is kept."""
+
+    session_id: str
+    device: str = Field(examples=["Firefox on Linux"])
+    methods: list[Method] = Field(description="how they signed in: password, one-time code, passkey")
+    created_at: datetime
+    last_seen_at: datetime = Field(description="when it was last refreshed")
+    is_current: bool
+
+
+@auth.post(
+    "/login",
+    responses=documented(WrongCredentials, SecondFactorNeeded, WrongCode, CrossSite, TooManyAttempts, Busy),
+)
+async def login(body: Credentials, client: FromClient, jar: Cookies) -> SignedIn:
+    """Sign in. An unknown address and a wrong password get the same answer after the same work."""
+    jar.allow(body.mode)
+    async with attempts.attempt(body.email, client.network):
+        user = await store.user_with_email(body.email)
+        checked = await passwords.check_password(body.password, user.password_hash if user else None)
+        if user is None or not checked.fits or not user.is_active:
+            log.info("login_refused", user_id=user.id if user else None)
+            raise WrongCredentials
+        methods = await _methods(user, body.code, client.device)
+    if checked.rehashed:
+        await store.rehash(user, checked.rehashed)
+    log.info("logged_in", user_id=user.id, methods=methods)
+    return await open_for(user, methods, body.mode, client.device, jar)
+
+
+async def _methods(user: store.User, code: str | None, device: str) -> list[Method]:
+    """What the sign-in has shown. Raises SecondFactorNeeded and WrongCode."""
+    if user.totp is None:
+        return ["pwd"]
+    if code is None:
+        raise SecondFactorNeeded
+    await use_code(user, user.totp, code, device)
+    return ["pwd", "otp"]
+
+
+async def use_code(user: store.User, app: store.Totp, code: str, device: str) -> None:
+    """Take a code of the app, or a recovery code, once. Raises WrongCode."""
+    if not (code.isascii() and code.isdigit()):
+        await store.use_recovery_code(user, totp.normal_recovery_code(code), device)
+        return
+    step = totp.step_of(app.sealed_secret, code, now())
+    if step is None:
+        raise WrongCode
+    await store.use_code(user, step)
+
+
+@auth.post("/refresh", responses=documented(SessionOver, CrossSite))
+async def refresh(body: Refresh, client: FromClient, jar: Cookies) -> SignedIn:
+    """Exchange a refresh token for new tokens; for ten seconds the old one leads to the same new one.
+
+    A token shown later than that ends its session for everybody who has it, and its owner is warned by mail.
+    """
+    mode, text = _given(body, jar)
+    try:
+        session, successor = await store.turn_session(RefreshToken.parse(text), now(), client.device)
+        account = await _account_in(session)
+        if account is None:
+            await store.end_session(successor)
+            raise SessionOver
+    except SessionOver as problem:
+        if mode == "body":
+            raise
+        refused = problem_response(problem)
+        jar.forget(refused)
+        return refused  # pyright: ignore[reportReturnType] - FastAPI sends a response as it is
+    return await tokens_for(account, session, successor, mode, jar)
+
+
+def _given(body: Refresh, jar: Jar) -> tuple[Mode, str]:
+    """How the refresh token came, and the token. Raises CrossSite, and SessionOver when there is none."""
+    if body.refresh_token:
+        return "body", body.refresh_token
+    if text := jar.read():
+        return "cookie", text
+    raise SessionOver
+
+
+async def _account_in(session: store.Session) -> Account | None:
+    """Who the session belongs to, unless that ended it."""
+    if user := await store.active_user(session.user_id):
+        return None if is_outdated(session.created_at, user.password_changed_at) else user.account()
+    pending = await store.registration(session.user_id, now())
+    return pending.account() if pending else None
+
+
+@auth.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=documented(CrossSite))
+async def logout(body: Refresh, jar: Cookies) -> None:
+    """End the session, also with a refresh token that was used before. Access tokens run out within minutes."""
+    text = body.refresh_token or jar.read()
+    if text:
+        await store.end_session(RefreshToken.parse(text))
+    if body.refresh_token is None:
+        jar.forget()
+
+
+@auth.get("/sessions", responses=documented(SessionOver, CursorInvalid))
+async def sessions(
+    current: CurrentSession,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Page[SessionView]:
+    """One's own sessions, the newest first."""
+    position = decode_cursor(cursor, str)
+    found = await store.sessions_of(current.user_id, now(), position[0] if position else None, limit + 1)
+    page = found[:limit]
+    return Page(
+        items=[_shown(session, current.id) for session in page],
+        next_cursor=encode_cursor(page[-1].id) if len(found) > limit else None,
+    )
+
+
+def _shown(session: store.Session, current_id: str) -> SessionView:
+    return SessionView(
+        session_id=session.id,
+        device=session.device,
+        methods=session.methods,
+        created_at=session.created_at,
+        last_seen_at=session.last_used_at,
+        is_current=session.id == current_id,
+    )
+
+
+@auth.delete(
+    "/sessions/{session_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=documented(SessionOver, SessionUnknown),
+)
+async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession) -> None:
+    """End one of one's own sessions: its refresh token is void at once, its access token runs out within minutes."""
+    await store.end_session_of(current.user_id, session_id)
+    log.info("session_ended", user_id=current.user_id, session_id=session_id)
+
+
+@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(SessionOver))
+async def end_sessions(
+    current: CurrentSession,
+    keep_current: Annotated[bool, Query(description="end all the others only")] = False,
+) -> None:
+    """Log out everywhere."""
+    await store.end_sessions_of(current.user_id, but=current.id if keep_current else None)
+    log.info("sessions_ended", user_id=current.user_id, kept_current=keep_current)

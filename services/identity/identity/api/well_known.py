@@ -1,0 +1,24 @@
+"""What every service checks access tokens with: the public keys, and whose tokens are void."""
+
+from typing import Any
+
+from chassis.clock import now
+from fastapi import APIRouter, Response
+
+from identity import keys
+from identity.store.revocations import revoked
+
+well_known = APIRouter(prefix="/.well-known", tags=["keys"])
+
+
+@well_known.get("/jwks.json")
+async def jwks(response: Response) -> dict[str, Any]:
+    """The public keys that verify access tokens (RFC 7517)."""
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return await keys.published()
+
+
+@well_known.get("/revocations.json", include_in_schema=False)
+async def revocations() -> dict[str, dict[str, int]]:
+    """Void access tokens, for the services: the gateway leads nobody here (chassis.revocations)."""
+    return {"revoked": await revoked(now())}

@@ -1,0 +1,51 @@
+"""The events that have one-time links mailed: their secrets travel sealed."""
+
+from datetime import datetime
+
+from chassis.ids import new_id
+from chassis.secrets import Seal
+from contracts.identity import (
+    EmailChangeRequested,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    VerificationRequested,
+)
+
+from identity import settings
+from identity.store import Link, User
+
+
+def sealed(token: str) -> str:
+    """A link's secret as only the notifier can read it."""
+    return Seal(settings.get().link_key.get_secret_value()).close(token)
+
+
+def verification(email: str, locale: str, token: str, expires_at: datetime) -> VerificationRequested:
+    """The mail to somebody who signed up."""
+    return VerificationRequested(
+        link_id=new_id(), email=email, locale=locale, sealed_token=sealed(token), expires_at=expires_at
+    )
+
+
+def registration_repeated(user: User) -> RegistrationRepeated:
+    """The mail to the owner of an address that somebody signed up with once more."""
+    return RegistrationRepeated(registration_id=new_id(), email=user.email, name=user.name, locale=user.locale)
+
+
+def password_reset(user: User, link: Link, token: str) -> PasswordResetRequested:
+    """The mail to somebody who forgot the password."""
+    return PasswordResetRequested(
+        link_id=link.id,
+        email=user.email,
+        name=user.name,
+        locale=user.locale,
+        sealed_token=sealed(token),
+        expires_at=link.expires_at,
+    )
+
+
+def email_change(user: User, link: Link, token: str) -> EmailChangeRequested:
+    """The mail to a person's new address."""
+    return EmailChangeRequested(
+        link_id=link.id, email=link.email, locale=user.locale, sealed_token=sealed(token), expires_at=link.expires_at
+    )

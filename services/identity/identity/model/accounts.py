@@ -1,0 +1,93 @@
+"""Accounts as plain data: what an address, a password and a person consist of."""
+
+import re
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, computed_field, validate_email
+
+from identity.model.roles import Role, permissions_of
+
+MIN_PASSWORD, MAX_PASSWORD = 8, 128
+LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"
+
+
+def normal_email(address: str) -> str:
+    """The one spelling under which an address is known. Raises ValueError for what is not an address."""
+    return validate_email(address)[1].lower()
+
+
+def normal_password(password: str) -> str:
+    """NFKC, so that every keyboard types the same password (NIST SP 800-63B, 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def acceptable_password(password: str, least: int, commonest: frozenset[str]) -> str:
+    """A new password, normalised. Raises ValueError when it is too short, too long or one of the commonest.
+
+    `commonest` are in lower case. No rule asks for digits or signs: they make people choose worse ones (NIST SP
+    800-63B, 3.1.1.2).
+    """
+    normal = normal_password(password)
+    if not least <= len(normal) <= MAX_PASSWORD:
+        raise ValueError(f"a password has {least} to {MAX_PASSWORD} characters")
+    if normal.lower() in commonest or len(set(normal)) < 3:
+        raise ValueError("too many people use this password: whoever guesses tries it first")
+    return normal
+
+
+def is_personal(password: str, email: str, name: str) -> bool:
+    """Whether the password is just the person's own address or name, or this site's."""
+    told = {email, email.partition("@")[0], name, name.replace(" ", ""), *name.split(), "usher"}
+    stem = password.lower().strip("0123456789!?.-_ ")
+    return stem in {each.lower() for each in told}
+
+
+def one_line(text: str) -> str:
+    """The text itself. Raises ValueError when it holds control characters or breaks the line."""
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise ValueError("control characters and line breaks are not allowed")
+    return text
+
+
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(normal_email),
+    Field(json_schema_extra={"format": "email"}, examples=["ada@usher.example"]),
+]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(one_line),
+    Field(examples=["Ada Lovelace"]),
+]
+Locale = Annotated[
+    str,
+    StringConstraints(pattern=LOCALE),
+    Field(description="the language of mails, a BCP 47 tag", examples=["en", "de-AT"]),
+]
+
+
+def language_of(accept_language: str) -> str:
+    """The language that an Accept-Language header names first, else English."""
+    first = accept_language.partition(",")[0].partition(";")[0].strip()
+    return first if re.fullmatch(LOCALE, first) else "en"
+
+
+class Account(BaseModel):
+    """A person as they and the services see them."""
+
+    user_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
+    email: str = Field(examples=["ada@usher.example"])
+    email_verified: bool = Field(default=True, description="Who is not verified may do what a guest may, and no more.")
+    name: str = Field(examples=["Ada Lovelace"])
+    locale: str = Field(default="en", examples=["de-AT"])
+    roles: list[Role]
+    theaters: list[str] = Field(default=[], description="The theaters that a staff role is bound to; empty for all.")
+
+    @computed_field
+    @property
+    def permissions(self) -> list[str]:
+        """What the roles allow."""
+        return permissions_of(self.roles)

@@ -1,0 +1,109 @@
+"""What identity tells its callers when something cannot be.
+
+IdentityProblem (contracts.errors.Problem)
+├── WrongCredentials        401
+├── SecondFactorNeeded      401
+├── SessionOver             401
+├── WrongCode               403
+├── PasskeyRefused          403
+├── WrongPassword           403
+├── CrossSite               403
+├── UserGone                404
+├── SessionUnknown          404
+├── PasskeyUnknown          404
+├── EmailTaken              409
+├── SecondFactorOn          409
+├── SecondFactorOff         409
+├── TooManyPasskeys         409
+├── LinkVoid                410
+├── PasswordRefused         422
+├── TooManyAttempts         429
+└── Busy                    503
+"""
+
+from typing import Any
+
+from contracts.errors import Problem
+
+
+class IdentityProblem(Problem):
+    """Base of what identity tells its callers."""
+
+
+class WrongCredentials(IdentityProblem):
+    code, status = "wrong_credentials", 401
+    title = "The e-mail address or the password is wrong, or the address is not confirmed yet."
+
+
+class SecondFactorNeeded(IdentityProblem):
+    code, status, title = "second_factor_needed", 401, "Please give the code of your authenticator app as well."
+
+
+class WrongCode(IdentityProblem):
+    code, status, title = "wrong_code", 403, "This code is wrong, or it was used before."
+
+
+class PasskeyRefused(IdentityProblem):
+    code, status, title = "passkey_refused", 403, "This passkey does not open an account here."
+
+
+class SessionOver(IdentityProblem):
+    code, status, title = "session_over", 401, "This session is over. Please sign in again."
+
+
+class WrongPassword(IdentityProblem):
+    code, status, title = "wrong_password", 403, "The password is wrong."
+
+
+class CrossSite(IdentityProblem):
+    code, status, title = "cross_site", 403, "Another site may not use the session of this one."
+
+
+class UserGone(IdentityProblem):
+    code, status, title = "user_gone", 404, "This account does not exist any more."
+
+
+class SessionUnknown(IdentityProblem):
+    code, status, title = "session_unknown", 404, "You have no such session."
+
+
+class PasskeyUnknown(IdentityProblem):
+    code, status, title = "passkey_unknown", 404, "You have no such passkey."
+
+
+class EmailTaken(IdentityProblem):
+    code, status, title = "email_taken", 409, "There is an account with this e-mail address already."
+
+
+class SecondFactorOn(IdentityProblem):
+    code, status, title = "second_factor_on", 409, "An authenticator app is set up already. Take it away first."
+
+
+class SecondFactorOff(IdentityProblem):
+    code, status, title = "second_factor_off", 409, "No authenticator app is set up, or its set-up was not begun."
+
+
+class TooManyPasskeys(IdentityProblem):
+    code, status, title = "too_many_passkeys", 409, "You have as many passkeys as one account can."
+
+
+class LinkVoid(IdentityProblem):
+    code, status, title = "link_void", 410, "This link was used before or is too old. Please ask for another one."
+
+
+class PasswordRefused(IdentityProblem):
+    """Rendered as other bad input is: with the place of the fault."""
+
+    code, status, title = "password_refused", 422, "A password that says who you are is the first to be guessed."
+
+    def __init__(self, detail: str = "", **members: Any) -> None:
+        super().__init__(detail, **members)
+        self.members.setdefault("errors", [{"loc": ["body", "password"], "msg": self.detail}])
+
+
+class TooManyAttempts(IdentityProblem):
+    code, status, title = "too_many_attempts", 429, "Too many attempts. Please wait before you try again."
+
+
+class Busy(IdentityProblem):
+    code, status, title = "busy", 503, "Too many people are signing in right now. Please try again in a moment."

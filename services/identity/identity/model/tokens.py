@@ -1,0 +1,72 @@
+"""What the tokens consist of."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from identity.model.accounts import Account
+
+Method = Literal["pwd", "otp", "pop"]
+"""How somebody proved who they are (RFC 8176): password, one-time code, possession of a passkey's key."""
+_STRONG = frozenset({"otp", "pop"})
+
+
+def is_strong(methods: Iterable[Method]) -> bool:
+    """Whether more than a password was asked for. A passkey counts alone: it asks its owner for a finger or a PIN."""
+    return not _STRONG.isdisjoint(methods)
+
+
+def as_allowed(account: Account, methods: Iterable[Method], *, second_factor_for_admins: bool) -> Account:
+    """The account with the roles that a session may use: an admin without the second factor is nobody special."""
+    if second_factor_for_admins and "admin" in account.roles and not is_strong(methods):
+        return account.model_copy(update={"roles": ["customer"], "theaters": []})
+    return account
+
+
+def is_outdated(session_created_at: datetime, password_changed_at: datetime | None) -> bool:
+    """Whether the password was changed since: that ends all sessions."""
+    return password_changed_at is not None and session_created_at < password_changed_at
+
+
+def access_claims(
+    account: Account,
+    *,
+    session_id: str,
+    methods: list[Method],
+    issuer: str,
+    audience: str,
+    now: datetime,
+    lifetime: timedelta,
+) -> dict[str, Any]:
+    """The claims of an access token (RFC 7519); `iat` and `exp` in Unix seconds."""
+    person = account.model_dump(exclude={"user_id", "locale"})
+    issued = int(now.timestamp())
+    return person | {
+        "iss": issuer,
+        "aud": audience,
+        "sub": account.user_id,
+        "sid": session_id,
+        "amr": methods,
+        "iat": issued,
+        "exp": issued + int(lifetime.total_seconds()),
+    }
+
+
+class RefreshToken(NamedTuple):
+    """Two secrets: `family` stays through a session's life, `turn` is good for one use.
+
+    Whoever shows a family with a turn that is not its present one has had a token of that session before: it was used
+    twice, so somebody copied it (RFC 9700, 4.14.2).
+    """
+
+    family: str
+    turn: str
+
+    @classmethod
+    def parse(cls, text: str) -> "RefreshToken":
+        """The token from its text form `family.turn`, whatever the parts are."""
+        family, _, turn = text.partition(".")
+        return cls(family, turn)
+
+    def __str__(self) -> str:
+        return f"{self.family}.{self.turn}"

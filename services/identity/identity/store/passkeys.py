@@ -1,0 +1,85 @@
+"""Passkeys and the challenges that they answer."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from beanie import Document
+from chassis.secrets import hash_secret
+from pymongo import IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from identity.model import PasskeyRefused, PasskeyUnknown, TooManyPasskeys
+from identity.store.users import Passkey, User
+
+MAX_PASSKEYS = 20
+
+
+class Challenge(Document):
+    """Random bytes that a passkey is to sign, once: for a person's new passkey, or for a sign-in (no `user_id`)."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    user_id: str | None = None
+    expires_at: datetime
+
+    class Settings:
+        name = "challenges"
+        indexes = [IndexModel("expires_at", expireAfterSeconds=0)]
+
+
+async def add_challenge(challenge: str, user_id: str | None, now: datetime, lifetime: timedelta) -> None:
+    """Keep a challenge, as a hash, until it is answered."""
+    await Challenge(id=hash_secret(challenge), user_id=user_id, expires_at=now + lifetime).insert()
+
+
+async def take_challenge(challenge: str, user_id: str | None, now: datetime) -> None:
+    """Strike a challenge out. Raises PasskeyRefused for one that is not open, or was made for somebody else."""
+    where: dict[str, Any] = {"_id": hash_secret(challenge), "user_id": user_id, "expires_at": {"$gt": now}}
+    if not await Challenge.get_pymongo_collection().find_one_and_delete(where):
+        raise PasskeyRefused
+
+
+async def add_passkey(user: User, passkey: Passkey, device: str) -> None:
+    """Add a passkey. Raises TooManyPasskeys, and PasskeyRefused when an account has it already."""
+    try:
+        changed = await User.commit(
+            {
+                "_id": user.id,
+                "passkeys.credential_id": {"$ne": passkey.credential_id},
+                f"passkeys.{MAX_PASSKEYS - 1}": {"$exists": False},
+            },
+            {"$push": {"passkeys": passkey.model_dump()}},
+            events=[user.noticed("passkey_added", device)],
+        )
+    except DuplicateKeyError as error:
+        raise PasskeyRefused from error
+    if changed is None:
+        raise TooManyPasskeys if len(user.passkeys) >= MAX_PASSKEYS else PasskeyRefused
+
+
+async def user_with_passkey(credential_id: str) -> User | None:
+    """The open account that the passkey belongs to."""
+    return await User.find_one({"passkeys.credential_id": credential_id, "is_active": True})
+
+
+async def use_passkey(user: User, passkey: Passkey, sign_count: int, now: datetime) -> None:
+    """Enter a use. Raises PasskeyRefused when it was used in between: then two devices have the same key."""
+    used = await User.commit(
+        {
+            "_id": user.id,
+            "passkeys": {"$elemMatch": {"passkey_id": passkey.passkey_id, "sign_count": passkey.sign_count}},
+        },
+        {"$set": {"passkeys.$.sign_count": sign_count, "passkeys.$.last_used_at": now}},
+    )
+    if used is None:
+        raise PasskeyRefused
+
+
+async def drop_passkey(user: User, passkey_id: str, device: str) -> None:
+    """Take a passkey away. Raises PasskeyUnknown."""
+    changed = await User.commit(
+        {"_id": user.id, "passkeys.passkey_id": passkey_id},
+        {"$pull": {"passkeys": {"passkey_id": passkey_id}}},
+        events=[user.noticed("passkey_removed", device)],
+    )
+    if changed is None:
+        raise PasskeyUnknown

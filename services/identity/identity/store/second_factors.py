@@ -1,0 +1,68 @@
+"""The authenticator app beside the password, and the codes for the day when it is lost."""
+
+from chassis.secrets import hash_secret
+
+from identity.model import SecondFactorOff, SecondFactorOn, WrongCode
+from identity.store.users import User
+
+
+async def offer_totp(user: User, sealed_secret: str) -> None:
+    """Remember the secret that the app was shown; it counts once a code of it was typed. Raises SecondFactorOn."""
+    if not await User.commit({"_id": user.id, "totp": None}, {"$set": {"totp_offer": sealed_secret}}):
+        raise SecondFactorOn
+
+
+async def take_totp(user: User, step: int, recovery_codes: list[str], device: str) -> None:
+    """Make the offered app count, with these recovery codes. Raises SecondFactorOff when the offer is gone."""
+    changed = await User.commit(
+        {"_id": user.id, "totp": None, "totp_offer": user.totp_offer},
+        {
+            "$set": {
+                "totp": {"sealed_secret": user.totp_offer, "last_step": step},
+                "recovery_hashes": [hash_secret(code) for code in recovery_codes],
+            },
+            "$unset": {"totp_offer": ""},
+        },
+        events=[user.noticed("totp_added", device)],
+    )
+    if changed is None:
+        raise SecondFactorOff
+
+
+async def drop_totp(user: User, device: str) -> None:
+    """Take the app and its recovery codes away. Raises SecondFactorOff."""
+    changed = await User.commit(
+        {"_id": user.id, "totp": {"$ne": None}},
+        {"$set": {"totp": None, "recovery_hashes": []}},
+        events=[user.noticed("totp_removed", device)],
+    )
+    if changed is None:
+        raise SecondFactorOff
+
+
+async def use_code(user: User, step: int) -> None:
+    """Count the code of a step as used. Raises WrongCode when it, or a later one, was used before (RFC 6238, 5.2)."""
+    if not await User.commit({"_id": user.id, "totp.last_step": {"$lt": step}}, {"$set": {"totp.last_step": step}}):
+        raise WrongCode
+
+
+async def use_recovery_code(user: User, code: str, device: str) -> None:
+    """Cross a recovery code off. Raises WrongCode."""
+    used = hash_secret(code)
+    if not await User.commit(
+        {"_id": user.id, "recovery_hashes": used},
+        {"$pull": {"recovery_hashes": used}},
+        events=[user.noticed("recovery_code_used", device)],
+    ):
+        raise WrongCode
+
+
+async def replace_recovery_codes(user: User, codes: list[str], device: str) -> None:
+    """New recovery codes; the old ones are void. Raises SecondFactorOff."""
+    changed = await User.commit(
+        {"_id": user.id, "totp": {"$ne": None}},
+        {"$set": {"recovery_hashes": [hash_secret(code) for code in codes]}},
+        events=[user.noticed("recovery_codes_replaced", device)],
+    )
+    if changed is None:
+        raise SecondFactorOff

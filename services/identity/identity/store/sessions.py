@@ -1,0 +1,159 @@
+"""Sessions and the refresh tokens that turn (docs/adr/0008-refresh-tokens-turn.md)."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from chassis.outbox import Aggregate
+from chassis.secrets import Seal, hash_secret, new_secret
+from pydantic import BaseModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+
+from identity.model import Method, RefreshToken, SessionOver, SessionUnknown
+from identity.store.users import User
+
+log = structlog.get_logger()
+GRACE = timedelta(seconds=10)
+"""How long the token that was just replaced leads to its successor: two tabs refresh at once, an answer is lost."""
+
+
+class Replaced(BaseModel):
+    """The turn before the present one; the present one sealed with it, so that only whoever has the one can read it."""
+
+    turn_hash: str
+    until: datetime
+    sealed_successor: str
+
+
+class Session(Aggregate):
+    """One log-in and the tokens that descend from it, of which only hashes are kept.
+
+    A session that a reused token ended stays for a while, closed, until the warning about it is on its way.
+    """
+
+    user_id: str
+    family_hash: str
+    turn_hash: str
+    replaced: Replaced | None = None
+    methods: list[Method] = ["pwd"]
+    device: str = ""
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    is_open: bool = True
+
+    class Settings:
+        name = "sessions"
+        indexes = [
+            IndexModel("family_hash", unique=True),
+            IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel("expires_at", expireAfterSeconds=0),
+        ]
+
+
+async def open_session(
+    user_id: str, now: datetime, lifetime: timedelta, *, methods: list[Method], device: str = ""
+) -> tuple[Session, RefreshToken]:
+    """A new session and its first refresh token."""
+    token = RefreshToken(new_secret(), new_secret())
+    session = Session(
+        user_id=user_id,
+        family_hash=hash_secret(token.family),
+        turn_hash=hash_secret(token.turn),
+        methods=methods,
+        device=device,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + lifetime,
+    )
+    await Session.add(session)
+    return session, token
+
+
+async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> tuple[Session, RefreshToken]:
+    """Exchange a refresh token for its successor: of several who try with one token at once, all get the same one.
+
+    Raises SessionOver for a token that is unknown, expired, or was replaced longer ago than GRACE; the last ends its
+    session and warns its owner.
+    """
+    successor, turn_hash = token._replace(turn=new_secret()), hash_secret(token.turn)
+    is_present: dict[str, Any] = {"$eq": ["$turn_hash", turn_hash]}
+    replaced = {
+        "turn_hash": turn_hash,
+        "until": now + GRACE,
+        "sealed_successor": Seal(token.turn).close(successor.turn),
+    }
+    document = await Session.collection().find_one_and_update(
+        {
+            "family_hash": hash_secret(token.family),
+            "is_open": True,
+            "expires_at": {"$gt": now},
+            "$or": [{"turn_hash": turn_hash}, {"replaced.turn_hash": turn_hash, "replaced.until": {"$gt": now}}],
+        },
+        [
+            {
+                "$set": {
+                    # A pipeline's expressions all see the document as it was before the stage.
+                    "replaced": {"$cond": [is_present, replaced, "$replaced"]},
+                    "turn_hash": {"$cond": [is_present, hash_secret(successor.turn), "$turn_hash"]},
+                    "last_used_at": now,
+                    "version": {"$add": ["$version", 1]},
+                }
+            }
+        ],
+        return_document=ReturnDocument.AFTER,
+    )
+    if document is None:
+        await _end_as_copied(token, device)
+        raise SessionOver
+    session = Session.parse(document)
+    if session.replaced is None or session.replaced.turn_hash != turn_hash:
+        raise SessionOver  # cannot be: the write above has just seen to it
+    return session, token._replace(turn=Seal(token.turn).open(session.replaced.sealed_successor))
+
+
+async def _end_as_copied(token: RefreshToken, device: str) -> None:
+    """End the session of a token that was used before, and warn its owner once."""
+    session = await Session.find_one({"family_hash": hash_secret(token.family), "is_open": True})
+    if session is None:
+        log.info("refresh_refused")
+        return
+    user = await User.find_one({"_id": session.user_id})
+    warning = [user.noticed("refresh_token_reused", device)] if user else []
+    if await Session.commit({"_id": session.id, "is_open": True}, {"$set": {"is_open": False}}, events=warning):
+        log.warning("refresh_token_reused", user_id=session.user_id, session_id=session.id)
+
+
+async def end_session(token: RefreshToken) -> None:
+    """End the session that the token, new or used, belongs to."""
+    await Session.collection().delete_one({"family_hash": hash_secret(token.family), "is_open": True})
+
+
+async def open_session_of(user_id: str, session_id: str, now: datetime) -> Session | None:
+    """The person's session while it lasts."""
+    return await Session.find_one({"_id": session_id, "user_id": user_id, "is_open": True, "expires_at": {"$gt": now}})
+
+
+async def sessions_of(user_id: str, now: datetime, after_id: str | None, limit: int) -> list[Session]:
+    """A page of the person's sessions, the newest first, from the one after `after_id` on."""
+    where: dict[str, Any] = {"user_id": user_id, "is_open": True, "expires_at": {"$gt": now}}
+    if after_id is not None:
+        where["_id"] = {"$lt": after_id}
+    return await Session.find(where).sort("-_id").limit(limit).to_list()
+
+
+async def end_session_of(user_id: str, session_id: str) -> None:
+    """End one of the person's sessions. Raises SessionUnknown."""
+    ended = await Session.collection().delete_one({"_id": session_id, "user_id": user_id, "is_open": True})
+    if not ended.deleted_count:
+        raise SessionUnknown
+
+
+async def end_sessions_of(user_id: str, *, but: str | None = None) -> None:
+    """End all of the person's sessions, or all but one."""
+    await Session.collection().delete_many({"user_id": user_id, "is_open": True, "_id": {"$ne": but}})
+
+
+async def strengthen(session_id: str, method: Method) -> None:
+    """Enter another way in which the session's owner has shown who they are."""
+    await Session.commit({"_id": session_id}, {"$addToSet": {"methods": method}})

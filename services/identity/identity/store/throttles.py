@@ -1,0 +1,70 @@
+"""How often somebody has tried, counted where every replica and every restart finds it.
+
+An attempt is charged before it is made, so that a thousand at once do not all see a clean slate; whoever succeeds is
+forgiven.
+"""
+
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+from beanie import Document
+from pymongo import IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from identity.model import Allowance, TooManyAttempts
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+class Throttle(Document):
+    """What was tried under a key (an account, an address; hashed) within the window that ends at `expires_at`."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    attempts: int
+    blocked_until: datetime
+    expires_at: datetime
+
+    class Settings:
+        name = "throttles"
+        indexes = [IndexModel("expires_at", expireAfterSeconds=0)]
+
+
+async def charge(key: str, allowance: Allowance, now: datetime) -> None:
+    """Count an attempt. Raises TooManyAttempts, with the seconds to wait, while the last one's wait has not passed."""
+    while not await _counted(key, allowance, now):
+        if (found := await Throttle.find_one({"_id": key})) and min(found.blocked_until, found.expires_at) > now:
+            raise TooManyAttempts(retry_after=ceil((found.blocked_until - now).total_seconds()))
+        # Somebody else has just made the entry, or it has just gone.
+
+
+async def _counted(key: str, allowance: Allowance, now: datetime) -> bool:
+    """Whether the attempt was counted; False when the key is blocked, or another attempt makes its entry right now."""
+    waits = allowance.waits()
+    is_over: dict[str, Any] = {"$lte": [{"$ifNull": ["$expires_at", now]}, now]}
+    count = {
+        "attempts": {"$cond": [is_over, 1, {"$add": ["$attempts", 1]}]},
+        "expires_at": {"$cond": [is_over, now + allowance.window, "$expires_at"]},
+    }
+    wait = {"$arrayElemAt": [waits, {"$min": [{"$subtract": ["$attempts", 1]}, len(waits) - 1]}]}
+    # Without a wait it stays in the past, or attempts at once would block each other by a millisecond.
+    blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
+    try:
+        await Throttle.get_pymongo_collection().update_one(
+            {"_id": key, "$or": [{"blocked_until": {"$lte": now}}, {"expires_at": {"$lte": now}}]},
+            [{"$set": count}, {"$set": {"blocked_until": blocked_until}}],
+            upsert=True,
+        )
+    except DuplicateKeyError:
+        return False
+    return True
+
+
+async def forgive(key: str) -> None:
+    """Forget what was tried under the key."""
+    await Throttle.get_pymongo_collection().delete_one({"_id": key})
+
+
+async def refund(key: str) -> None:
+    """Take back one attempt."""
+    await Throttle.get_pymongo_collection().update_one({"_id": key, "attempts": {"$gt": 0}}, {"$inc": {"attempts": -1}})

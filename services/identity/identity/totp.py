@@ -1,0 +1,52 @@
+"""Codes of authenticator apps (RFC 6238) and the recovery codes beside them."""
+
+import hmac
+from datetime import datetime
+
+from chassis.secrets import Seal
+from pyotp import random_base32
+from pyotp.totp import TOTP
+
+from identity import settings
+
+ISSUER = "Usher"
+DRIFT = (-1, 0, 1)
+"""Half minutes by which a phone's clock may be off, either way."""
+RECOVERY_CODES = 10
+
+
+def new_secret() -> str:
+    """A secret for an app: 160 random bits in base32."""
+    return random_base32()
+
+
+def app_uri(secret: str, email: str) -> str:
+    """What the QR code says that an app reads."""
+    return TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
+
+
+def sealed(secret: str) -> str:
+    """The secret as the database keeps it."""
+    return Seal(settings.get().totp_key.get_secret_value()).close(secret)
+
+
+def step_of(sealed_secret: str, code: str, now: datetime) -> int | None:
+    """The half minute, counted from 1970, whose code this is; None for a wrong one."""
+    clock = TOTP(Seal(settings.get().totp_key.get_secret_value()).open(sealed_secret))
+    present = clock.timecode(now)
+    fitting = [step for drift in DRIFT if hmac.compare_digest(clock.generate_otp(step := present + drift), code)]
+    return fitting[0] if fitting else None
+
+
+def new_recovery_codes() -> list[str]:
+    """Codes of 80 random bits, so that a plain hash keeps them secret: `abcd-efgh-ijkl-mnop`."""
+    return [_grouped(random_base32(32)[:16].lower()) for _ in range(RECOVERY_CODES)]
+
+
+def _grouped(code: str) -> str:
+    return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
+
+
+def normal_recovery_code(typed: str) -> str:
+    """A recovery code as it was given, however it was typed."""
+    return _grouped("".join(typed.lower().replace("-", "").split()))

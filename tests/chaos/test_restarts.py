@@ -1,0 +1,121 @@
+"""Replicas and the gateway are restarted in order while people go on, and nobody is turned away for it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import pytest
+from chassis.ids import new_id
+from customer import Json, Refused
+from house import House
+from launcher.platform import Platform
+from launcher.settings import NO_LIMITS
+
+ONLY = {"mongo", "rabbitmq", "identity", "catalog", "inventory", "gateway"}
+PEOPLE, SPARE = 16, 100
+PAUSE_S, PATIENCE_S = 0.05, 20.0
+
+
+@pytest.fixture(scope="module")
+async def pair() -> AsyncIterator[House]:
+    """A platform with two replicas of inventory, and as much of the rest as they need."""
+    environment = NO_LIMITS | {"INVENTORY_REPLICAS": "2"}
+    async with (
+        Platform(demo=True, environment=environment, only=ONLY) as platform,
+        httpx.AsyncClient(timeout=30) as http,
+    ):
+        yield House(platform, http)
+
+
+@dataclass
+class Regulars:
+    """People who hold a seat, look at their hold and let go of it, over and over while the block lasts.
+
+    `insists`: they repeat, under the same key, what was cut off or is still running. `rounds` counts what went well,
+    `failures` has what they were told instead.
+    """
+
+    house: House
+    insists: bool = False
+    rounds: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        self._showtime_id, self._seats = await self.house.seats(PEOPLE + SPARE)
+        self._leaving = asyncio.Event()
+        self._people = [asyncio.create_task(self._come_again()) for _ in range(PEOPLE)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leaving.set()
+        await asyncio.gather(*self._people)
+
+    async def go_on(self, rounds: int = 80) -> None:
+        """Wait until so many more rounds went well. Raises TimeoutError."""
+        wanted = self.rounds + rounds
+        async with asyncio.timeout(PATIENCE_S):
+            while self.rounds < wanted:
+                await asyncio.sleep(0.01)
+
+    async def _come_again(self) -> None:
+        seat = self._seats.pop()
+        while not self._leaving.is_set():
+            try:
+                hold = await self._ask("POST", f"/api/showtimes/{self._showtime_id}/holds", json={"seats": [seat]})
+                place, secret = f"/api/holds/{hold['hold_id']}", hold["secret"]
+                assert (await self._ask("GET", place, secret=secret))["seats"] == hold["seats"]
+                await self._ask("DELETE", place, secret=secret)
+                self.rounds += 1
+            except (Refused, httpx.TransportError) as failure:
+                self.failures.append(repr(failure))
+                seat = self._seats.pop()  # nobody knows what became of the other one
+
+    async def _ask(self, method: str, path: str, **request: Any) -> Json:
+        if not self.insists:
+            return await self.house.guest().call(method, path, **request)
+        request["headers"] = {"Idempotency-Key": new_id()}
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    return await self.house.guest().call(method, path, **request)
+                except httpx.TransportError:
+                    pass
+                except Refused as refused:
+                    if refused.problem["code"] != "idempotency_key_running":
+                        raise
+                await asyncio.sleep(PAUSE_S)
+
+
+async def test_a_rolling_restart_of_two_replicas_loses_no_request(pair: House):
+    async with Regulars(pair) as people:
+        for name in ("inventory", "inventory.2", "inventory"):
+            await people.go_on()
+            await asyncio.to_thread(pair.platform.stop, name)
+            await people.go_on()
+            await asyncio.to_thread(pair.platform.start, name)
+        await people.go_on()
+    assert people.failures == []
+    assert pair.platform.fallen() == []
+
+
+async def test_who_repeats_under_a_key_loses_nothing_when_the_gateway_reads_its_configuration_again(pair: House):
+    """nginx cuts idle connections then, so a request may be cut off on its way in; those under way are answered."""
+    async with Regulars(pair, insists=True) as people:
+        for _ in range(5):
+            await people.go_on()
+            os.kill(pair.platform.pid("gateway"), signal.SIGHUP)
+        await people.go_on()
+    assert people.failures == []
+
+
+async def test_nor_when_the_gateway_is_stopped_and_started(pair: House):
+    async with Regulars(pair, insists=True) as people:
+        await people.go_on()
+        await asyncio.to_thread(pair.platform.stop, "gateway")
+        await asyncio.to_thread(pair.platform.start, "gateway")
+        await people.go_on()
+    assert people.failures == []
