@@ -14,12 +14,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pymongo.errors import PyMongoError
 
-from chassis import broker, idempotency, mongo, problems, telemetry
+from chassis import broker, idempotency, mongo, privacy, problems, telemetry
 from chassis.auth import KeySource, Verifier, published_at
 from chassis.edge import Edge
 from chassis.jobs import Job, Scheduler
 from chassis.messaging import Consumer, Reactions, Watcher
 from chassis.outbox import Aggregate, Relay
+from chassis.privacy import Privacy
 from chassis.revocations import Revocations
 from chassis.settings import ServiceSettings
 
@@ -36,6 +37,7 @@ def create_service(
     reactions: Reactions | None = None,
     watchers: Reactions | None = None,
     jobs: Sequence[Job] = (),
+    personal: Privacy | None = None,
     lifespans: Sequence[Lifespan] = (),
     keys: KeySource | None = None,
     revoked: KeySource | None = None,
@@ -43,11 +45,16 @@ def create_service(
 ) -> FastAPI:
     """A FastAPI app that runs one service.
 
+    `personal` says how it erases and hands out what it keeps about people, if it keeps anything.
     `lifespans` are opened with the settings, after MongoDB and before the first event and request, and closed last.
     `keys` gives the JWKS document, `revoked` the void tokens' (chassis.revocations); without them the settings'
     `jwks_url` and its neighbour `revocations.json` are asked. `on_revoked` is told whose tokens have just become void.
     """
     telemetry.configure_logging(settings.service, settings.log_level)
+    if personal is not None:
+        documents = [*documents, *privacy.DOCUMENTS]
+        reactions = {**(reactions or {}), **personal.reactions}
+        jobs = [*jobs, personal.job]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

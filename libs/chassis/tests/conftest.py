@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -11,12 +12,14 @@ from chassis.app import create_service
 from chassis.auth import Caller, Principal, caller, require, signed_in, verified
 from chassis.jobs import Job
 from chassis.outbox import Aggregate
+from chassis.privacy import Privacy
 from chassis.settings import ServiceSettings
 from chassis.testing import running
 from contracts import topology
 from contracts.envelope import Event
 from contracts.errors import Problem
 from contracts.identity import AccessRevoked
+from contracts.personal import PersonalData
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import ServerSelectionTimeoutError
@@ -29,6 +32,10 @@ class Pinged(Event, type="toy.pinged.v1", subject="ping_id"):
 
 class Ponged(Event, type="toy.ponged.v1", subject="ping_id"):
     ping_id: str
+
+
+class ToyData(PersonalData, type="toy.personal_data_exported.v1", subject="export_id"):
+    pass
 
 
 class Ping(Aggregate):
@@ -108,6 +115,26 @@ async def tick() -> None:
         raise RuntimeError("one bad run")
 
 
+people: dict[str, list[str]] = {}
+erasures: list[str] = []
+erasing_fails: list[Exception] = []
+
+
+async def erase(user_id: str) -> None:
+    erasures.append(user_id)
+    if erasing_fails:
+        raise erasing_fails.pop(0)
+    people.pop(user_id, None)
+
+
+async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
+    for text in people.get(user_id, []):
+        yield {"text": text, "at": datetime(2026, 11, 21, tzinfo=UTC)}
+
+
+personal = Privacy(erase=erase, gather=gather, says=ToyData)
+
+
 class ToySettings(ServiceSettings):
     service: str = "toy"
     cors_origins: list[str] = ["https://shop.example"]
@@ -120,12 +147,13 @@ def make_app(**settings: object) -> FastAPI:
         documents=[Ping],
         reactions={Pinged: on_pinged},
         jobs=[Job("tick", every=0.1, run=tick)],
+        personal=personal,
     )
 
 
 @pytest.fixture(scope="module")
 def toy_topology() -> Iterator[None]:
-    topology.HEARS["toy"], topology.WATCHES["toy"] = (Pinged,), (AccessRevoked,)
+    topology.HEARS["toy"], topology.WATCHES["toy"] = (Pinged, *topology.PEOPLE), (AccessRevoked,)
     yield
     del topology.HEARS["toy"], topology.WATCHES["toy"]
 
@@ -144,5 +172,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def toy() -> SimpleNamespace:
     return SimpleNamespace(
-        Ping=Ping, Pinged=Pinged, Ponged=Ponged, failures=failures, ticks=ticks, make_app=make_app, Settings=ToySettings
-    )
+        Ping=Ping, Pinged=Pinged, Ponged=Ponged, failures=failures, ticks=ticks, make_app=make_app,
+        Settings=ToySettings, ToyData=ToyData, people=people, erasures=erasures, erasing_fails=erasing_fails,
+        personal=personal,
+    )  # fmt: skip

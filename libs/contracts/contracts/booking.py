@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.envelope import Event
+from contracts.personal import PersonalData
 from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat, Seats, Shape
 
 
@@ -128,3 +129,7 @@ class BookingRefunded(Event, type="booking.refunded.v1", subject="booking_id"):
     reference: str
     amount: Amount
     currency: Currency
+
+
+class BookingDataExported(PersonalData, type="booking.personal_data_exported.v1", subject="export_id"):
+    """A person's bookings."""

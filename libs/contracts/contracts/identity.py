@@ -42,6 +42,13 @@ class UserDeleted(Event, type="identity.user_deleted.v1", subject="user_id"):
     user_id: Id
 
 
+class ExportRequested(Event, type="identity.export_requested.v1", subject="export_id"):
+    """A person wants all that is kept about them: every service that keeps anything answers with its own event."""
+
+    export_id: Id
+    user_id: Id
+
+
 class AccessRevoked(Event, type="identity.access_revoked.v1", subject="user_id"):
     """Access tokens of this person with an earlier epoch are void from now on, however long they were to last."""
 

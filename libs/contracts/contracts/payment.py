@@ -1,6 +1,7 @@
 """What payment says. The subject is the booking that the money is for."""
 
 from contracts.envelope import Event
+from contracts.personal import PersonalData
 from contracts.types import Amount, Currency, Id
 
 
@@ -35,3 +36,7 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     captured: Amount
     currency: Currency
     requested: bool
+
+
+class PaymentDataExported(PersonalData, type="payment.personal_data_exported.v1", subject="export_id"):
+    """A person's payments."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contracts.envelope import Event
 
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
-SPEAKERS = ("identity", "catalog", "inventory", "booking", "payment")
+SPEAKERS = ("identity", "catalog", "inventory", "booking", "payment", "notifier")
 
 _events: dict[str, type[Event]] = {}
 

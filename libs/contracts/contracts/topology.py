@@ -20,7 +20,7 @@ from contracts.catalog import (
     ShowtimeScheduled,
 )
 from contracts.envelope import Event
-from contracts.identity import AccessRevoked, UserDeleted
+from contracts.identity import AccessRevoked, ExportRequested, UserDeleted
 from contracts.inventory import (
     HoldChanged,
     SaleRejected,
@@ -45,6 +45,9 @@ BOOKING_STATES = (
     BookingExchanged,
     BookingRefunded,
 )
+
+PEOPLE = (UserDeleted, ExportRequested)
+"""For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
     "catalog": (
@@ -82,8 +85,9 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         PaymentCancelled,
         PaymentRefunded,
         BookingConfirmed,
+        *PEOPLE,
     ),
-    "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested),
+    "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
     "notifier": (BookingConfirmed,),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }

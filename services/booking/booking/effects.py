@@ -49,6 +49,10 @@ def is_free(_: Booking, checkout: Checkout, __: datetime) -> bool:
     return checkout.amount == 0
 
 
+def is_forgotten(booking: Booking, _: object, __: datetime) -> bool:
+    return booking.email is None
+
+
 def is_due(booking: Booking, _: object, now: datetime) -> bool:
     return booking.due_at is not None and now >= booking.due_at
 

@@ -34,6 +34,7 @@ from booking.effects import (
     completes_refund,
     costs_less,
     is_due,
+    is_forgotten,
     is_free,
     is_given_up,
     is_news,
@@ -85,6 +86,7 @@ STEPS = (
     Step(CLOSING,    DeadlinePassed,      CLOSING,    (PaymentCancelRequested,), when=is_due),  # asked once more
     Step(CLOSING,    ShowtimeCancelled,   CLOSING,    (), "showtime_cancelled"),
     Step(CLOSING,    ShowtimeRescheduled, CLOSING),
+    Step(EXPIRED,    PaymentSucceeded,    REFUNDING,  (RefundRequested,), when=is_forgotten),  # nobody is left to tell
     Step(EXPIRED,    PaymentSucceeded,    CONFIRMING, (BookingPaid,)),  # late: sold if the seats are still free
     Step(EXPIRED,    ShowtimeCancelled,   CANCELLED,  (), "showtime_cancelled"),  # a late payment goes back
     Step(EXPIRED,    ShowtimeRescheduled, EXPIRED),

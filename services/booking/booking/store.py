@@ -214,6 +214,37 @@ async def _change(before: model.Booking, outcome: Outcome) -> bool:
         return False
 
 
+MAIL_TO_COME = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
+"""The tickets of what is being paid still have to reach somebody."""
+
+
+def _owned_by(user_id: str) -> dict[str, Any]:
+    return {"holder.user_id": {"$eq": user_id, "$type": "string"}}  # the type: see `page`
+
+
+async def owned_by(user_id: str) -> AsyncIterator[model.Booking]:
+    """A person's bookings, the oldest first."""
+    where = _owned_by(user_id)
+    async for document in Booking.collection().find(where, {"outbox": 0}, sort=[("_id", ASCENDING)]):
+        yield _plain(document)
+
+
+async def forget_owner(user_id: str) -> None:
+    """Take out of a person's bookings who they were, except where the tickets' mail is still to come.
+
+    The tickets stay valid: nothing in them names their holder. What somebody else is just changing is decided again.
+    """
+    nobody = {
+        "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
+        "email": None,
+        "name": None,
+        "locale": "en",
+        "version": {"$add": ["$version", 1]},
+    }
+    where = _owned_by(user_id) | {"state": {"$nin": list(MAIL_TO_COME)}}
+    await Booking.collection().update_many(where, [{"$set": nobody}])
+
+
 async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
     """The ids of the showtime's bookings that a change of it concerns: all that have not ended, and those that were to
     be paid but expired, since their money may still come.

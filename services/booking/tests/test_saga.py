@@ -22,7 +22,7 @@ from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeSc
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
-from contracts.topology import HEARS
+from contracts.topology import HEARS, PEOPLE
 
 from . import examples as given
 from .examples import NOW, TOTAL, held, in_state
@@ -102,7 +102,8 @@ def test_every_pair_is_classified_once_and_behaves_so(state: State | None, event
 
 
 def test_every_event_that_booking_hears_stands_in_the_table() -> None:
-    assert set(HEARS["booking"]) - {ShowtimeScheduled} == {event for event in TRIGGERS if hasattr(event, "subject")}
+    others = {ShowtimeScheduled, *PEOPLE}
+    assert set(HEARS["booking"]) - others == {event for event in TRIGGERS if hasattr(event, "subject")}
 
 
 def test_a_row_after_an_unconditional_one_could_never_be_reached() -> None:
@@ -182,6 +183,23 @@ def test_other_money_than_the_price_is_never_taken_silently(state: State, other:
 def test_money_for_a_booking_that_was_never_checked_out_is_rejected(state: State) -> None:
     with pytest.raises(RejectedEvent):
         advance(held(state=state), given.PAYMENT_SUCCEEDED, NOW, given.issue)
+
+
+def test_late_money_of_somebody_who_is_gone_goes_back() -> None:
+    """There is nobody left whom the tickets could be sent to."""
+    late = step(in_state(S.EXPIRED, email=None, name=None), given.PAYMENT_SUCCEEDED)
+    [request] = late.events
+    assert isinstance(request, RefundRequested)
+    assert (late.booking.state, request.amount) == (S.REFUNDING, TOTAL)
+    [told] = step(late.booking, given.PAYMENT_REFUNDED).events
+    assert isinstance(told, BookingRefunded)
+    assert told.email is None
+
+
+@pytest.mark.parametrize("event", [given.SHOWTIME_CANCELLED, Cancel("by_staff")])
+def test_a_booking_of_somebody_who_is_gone_ends_like_any_other(event: Trigger) -> None:
+    ended = step(in_state(S.CONFIRMED, email=None, name=None), event)
+    assert said(ended) == ["BookingCancelled", "RefundRequested"]
 
 
 def test_a_declined_card_may_be_tried_again() -> None:

@@ -2,7 +2,7 @@
 
 from chassis.app import create_service
 
-from payment import api, jobs, reactions, settings, store, stripe
+from payment import api, jobs, privacy, reactions, settings, store, stripe
 
 app = create_service(
     settings.get(),
@@ -10,5 +10,6 @@ app = create_service(
     documents=store.DOCUMENTS,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
+    personal=privacy.PRIVACY,
     lifespans=[stripe.connected],
 )

@@ -1,6 +1,6 @@
 """Payment's documents. Every change of an account is one write under the version that it was decided on."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -29,6 +29,11 @@ class Payment(Account, Aggregate):
         name = "payments"
         indexes = [
             IndexModel([("next_check_at", ASCENDING)], partialFilterExpression={"next_check_at": {"$type": "date"}}),
+            IndexModel(
+                [("holder.user_id", ASCENDING), ("_id", ASCENDING)],
+                name="owner",
+                partialFilterExpression={"holder.user_id": {"$type": "string"}},
+            ),
             IndexModel([("intent_id", ASCENDING)], partialFilterExpression={"intent_id": {"$type": "string"}}),
         ]
 
@@ -161,6 +166,26 @@ async def due_payments(now: datetime, limit: int) -> list[Payment]:
         .limit(limit)
         .to_list()
     )
+
+
+def _owned_by(user_id: str) -> dict[str, Any]:
+    return {"holder.user_id": {"$eq": user_id, "$type": "string"}}
+
+
+async def owned_by(user_id: str) -> AsyncIterator[Payment]:
+    """A person's payments, the oldest first."""
+    async for document in Payment.collection().find(_owned_by(user_id), {"outbox": 0}, sort=[("_id", ASCENDING)]):
+        yield Payment.parse(document)
+
+
+async def forget_owner(user_id: str) -> None:
+    """Take out of a person's payments who they were; the ledger stays. What is just being changed is decided again."""
+    nobody = {
+        "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
+        "email": "",
+        "version": {"$add": ["$version", 1]},
+    }
+    await Payment.collection().update_many(_owned_by(user_id), [{"$set": nobody}])
 
 
 async def keep(event: WebhookEvent) -> bool:

@@ -1,0 +1,111 @@
+"""Personal data: erased once a person is gone, handed out when they ask. A service says how, this says when.
+
+What a service has of somebody may still be on its way when they are deleted, or be needed for a moment longer (a ticket
+that is being paid). So each deletion is carried out again, less and less often, for ERASED_AGAIN_FOR; `erase` does
+nothing where there is nothing left to do. (docs/adr/0009-erasure-and-export.md)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from beanie import Document
+from contracts.identity import ExportRequested, UserDeleted
+from contracts.personal import PersonalData
+from pydantic import Field
+from pydantic_core import to_jsonable_python
+from pymongo import IndexModel
+
+from chassis.clock import now
+from chassis.jobs import Job
+from chassis.messaging import Reactions
+from chassis.outbox import Aggregate
+
+log = structlog.get_logger()
+ERASED_AGAIN_FOR = timedelta(days=30)
+FIRST_AGAIN = timedelta(seconds=5)
+BATCH = 100
+PART_ITEMS = 20
+"""So few that a part stays far below what an event may weigh; counted, so that parts said again are the same ones."""
+ANSWERS_KEPT = timedelta(days=7)
+
+
+class Erasure(Document):
+    """A person, by id, who was deleted at `asked_at` and whose data are to be erased again at `due_at`."""
+
+    id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    asked_at: datetime
+    due_at: datetime
+
+    class Settings:
+        name = "erasures"
+        indexes = [
+            IndexModel("due_at"),
+            IndexModel("asked_at", expireAfterSeconds=int(ERASED_AGAIN_FOR.total_seconds())),
+        ]
+
+
+class Answer(Aggregate):
+    """A part of an export, for as long as its event may wait to be sent. Its id makes a second request harmless."""
+
+    answered_at: datetime
+
+    class Settings:
+        name = "export_answers"
+        indexes = [IndexModel("answered_at", expireAfterSeconds=int(ANSWERS_KEPT.total_seconds()))]
+
+
+DOCUMENTS: list[type[Document]] = [Erasure, Answer]
+
+
+class Privacy:
+    """What a service does about the personal data that it keeps.
+
+    `erase(user_id)` takes out who a person was; `gather(user_id)` gives what is kept about them, an item each and the
+    oldest first; `says` is the event that carries it.
+    """
+
+    def __init__(
+        self,
+        *,
+        erase: Callable[[str], Awaitable[None]],
+        gather: Callable[[str], AsyncIterator[dict[str, Any]]],
+        says: type[PersonalData],
+    ) -> None:
+        self._erase, self._gather, self._says = erase, gather, says
+        self.reactions: Reactions = {UserDeleted: self.on_user_deleted, ExportRequested: self.on_export_requested}
+        self.job = Job("erase_again", every=5.0, run=self.erase_again)
+
+    async def on_user_deleted(self, event: UserDeleted) -> None:
+        """Erase, and remember to do so again."""
+        moment = now()
+        first = {"asked_at": moment, "due_at": moment + FIRST_AGAIN}
+        await Erasure.get_pymongo_collection().update_one({"_id": event.user_id}, {"$setOnInsert": first}, upsert=True)
+        await self._erase(event.user_id)
+        log.info("person_erased", user_id=event.user_id)
+
+    async def erase_again(self) -> None:
+        """Erase what has come since, each time after a pause twice as long. One that fails keeps none waiting."""
+        moment = now()
+        for erasure in await Erasure.find({"due_at": {"$lte": moment}}).sort("due_at").limit(BATCH).to_list():
+            pause = max(FIRST_AGAIN, moment - erasure.asked_at)
+            await Erasure.get_pymongo_collection().update_one({"_id": erasure.id}, {"$set": {"due_at": moment + pause}})
+            try:
+                await self._erase(erasure.id)
+            except Exception:
+                log.exception("erasure_failed", user_id=erasure.id)
+
+    async def on_export_requested(self, event: ExportRequested) -> None:
+        """Say what is kept, in parts."""
+        part, items = 0, list[dict[str, Any]]()
+        async for item in self._gather(event.user_id):
+            if len(items) == PART_ITEMS:
+                await self._answer(event.export_id, part, items, is_last=False)
+                part, items = part + 1, []
+            items.append(to_jsonable_python(item))
+        await self._answer(event.export_id, part, items, is_last=True)
+
+    async def _answer(self, export_id: str, part: int, items: list[dict[str, Any]], *, is_last: bool) -> None:
+        said = self._says(export_id=export_id, part=part, is_last=is_last, items=items)
+        await Answer.add(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[said])

@@ -1,0 +1,92 @@
+"""A person who is gone, and one who wants to see what is kept about them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts.identity import ExportRequested, UserDeleted
+from contracts.payment import PaymentDataExported, PaymentRefunded
+from contracts.types import Holder
+
+from .conftest import PRICE, Checkout
+
+pytestmark = pytest.mark.usefixtures("client")
+
+
+@pytest.fixture
+def user_id() -> str:
+    return new_id()
+
+
+@pytest.fixture
+async def own(new_checkout: Callable[[], Checkout], signer, user_id: str) -> Checkout:
+    """A paid booking of somebody with an account."""
+    made = new_checkout()
+    await made.bus.say(made.request(holder=Holder(user_id=user_id), email="ada@example.org"))
+    await made.comes_to(state="requested")
+    answer = await made.ask_intent(signer.headers(user_id))
+    assert answer.is_success
+    await made.confirm()
+    await made.comes_to(state="succeeded", captured=PRICE)
+    return made
+
+
+async def kept(checkout: Checkout) -> dict[str, Any]:
+    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
+
+    document = await Payment.collection().find_one({"_id": checkout.id})
+    assert document
+    return document
+
+
+async def forgotten(checkout: Checkout, user_id: str) -> None:
+    async def nothing_personal() -> bool:
+        document = str(await kept(checkout))
+        return user_id not in document and "ada@" not in document
+
+    await until(nothing_personal, seconds=30)
+
+
+async def test_the_person_goes_and_the_ledger_stays(own: Checkout, user_id: str, signer):
+    before = await own.view()
+    for _ in range(2):
+        await own.bus.say(UserDeleted(user_id=user_id))
+    await forgotten(own, user_id)
+    assert await own.view() == before | {"email": ""}
+    assert before["ledger"]
+    gone = await own.client.get(f"/api/payments/{own.id}", headers=signer.headers(user_id))
+    assert gone.status_code == 404
+
+
+async def test_the_money_of_somebody_who_is_gone_can_still_go_back(own: Checkout, user_id: str):
+    await own.bus.say(UserDeleted(user_id=user_id))
+    await forgotten(own, user_id)
+    await own.give_back(PRICE, f"{own.id}-refund")
+    await own.hears(PaymentRefunded)
+    await own.comes_to(refunded=PRICE)
+
+
+async def test_a_request_that_was_still_on_its_way_is_found_later(new_checkout: Callable[[], Checkout], user_id: str):
+    late = new_checkout()
+    await late.bus.say(UserDeleted(user_id=user_id))
+    await late.bus.say(late.request(holder=Holder(user_id=user_id), email="ada@example.org"))
+    await late.comes_to(state="requested")
+    await forgotten(late, user_id)
+
+
+async def test_nobody_elses_payments_are_touched(own: Checkout, checkout: Checkout, user_id: str):
+    await own.bus.say(UserDeleted(user_id=user_id))
+    await forgotten(own, user_id)
+    assert (await kept(checkout))["email"] == "guest@usher.example"
+
+
+async def test_an_export_tells_what_was_paid(own: Checkout, user_id: str):
+    export_id = new_id()
+    await own.bus.say(ExportRequested(export_id=export_id, user_id=user_id))
+    told = await own.bus.heard(PaymentDataExported, lambda event: event.export_id == export_id)
+    [payment] = told.items
+    assert told.is_last
+    assert (payment["id"], payment["email"], payment["captured"]) == (own.id, "ada@example.org", PRICE)
+    assert [line["kind"] for line in payment["ledger"]] == ["captured"]
