@@ -49,6 +49,7 @@ class Price(Shape):
 
 
 ScreenSide = Literal["top", "bottom", "left", "right"]
+CancelReason = Literal["technical", "low_demand", "distributor", "other"]
 
 
 class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id"):
@@ -136,4 +137,4 @@ class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="sh
     """A showtime will not take place: every ticket is refunded, fee included."""
 
     showtime_id: Id
-    reason: Literal["technical", "low_demand", "distributor", "other"]
+    reason: CancelReason

@@ -2,6 +2,12 @@
 
 from chassis.app import create_service
 
-from catalog import api, reactions, settings, store
+from catalog import api, jobs, reactions, settings, store
 
-app = create_service(settings.get(), routers=api.ROUTERS, documents=store.DOCUMENTS, reactions=reactions.REACTIONS)
+app = create_service(
+    settings.get(),
+    routers=api.ROUTERS,
+    documents=store.DOCUMENTS,
+    reactions=reactions.REACTIONS,
+    jobs=jobs.JOBS,
+)

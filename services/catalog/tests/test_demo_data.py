@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from catalog import demo, store
 from catalog.model import CLEANING, parse_layout
+from catalog.model.problems import ShowtimesClash
 from chassis.clock import now
 from chassis.outbox import Aggregate
 from chassis.testing import until
@@ -112,8 +113,9 @@ async def test_loading_again_adds_nothing_and_each_event_is_said_once(loaded, bu
     layouts, films = {room.layout.id for room in rooms()}, {movie.id for movie in demo.read_movies()}
     showtimes = {showtime.id for showtime in await store.Showtime.find_all().to_list()}
     for event, ids in [(MoviePublished, films), (SeatLayoutPublished, layouts), (ShowtimeScheduled, showtimes)]:
-        said = Counter(each.subject for each in bus.envelopes(event) if each.subject in ids)
-        assert said == dict.fromkeys(ids, 1), event.type
+        # The sweeper may send an event again when the machine is busy; it has its id by which that is seen.
+        said = {(each.id, each.subject) for each in bus.envelopes(event) if each.subject in ids}
+        assert Counter(subject for _, subject in said) == dict.fromkeys(ids, 1), event.type
 
 
 async def test_an_event_carries_what_selling_takes(loaded, bus):
@@ -137,7 +139,8 @@ async def test_a_film_is_showing_until_its_last_start(loaded):
 async def test_a_taken_slot_is_refused(loaded):
     showtime = await store.Showtime.find_all().first_or_none()
     assert showtime is not None
-    assert not await store.schedule(showtime.model_copy(update={"id": "another"}))
+    with pytest.raises(ShowtimesClash):
+        await store.schedule(showtime.model_copy(update={"id": "another"}))
 
 
 async def test_the_command_publishes_everything_before_it_ends(service_env, bus):

@@ -5,15 +5,9 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import pytest
 from catalog.model import (
     CLEANING,
-    LocalTimeInvalid,
-    PriceMissing,
-    local_moment,
     plan_day,
-    price_from,
-    price_table,
     sort_title,
     words_of,
 )
@@ -78,36 +72,6 @@ def test_a_day_on_which_the_clocks_change_keeps_its_local_opening():
     night = plan_day(date(2026, 10, 25), BERLIN, opens=time(1, 30), last=time(3, 30), daytime=[SHORT], evening=[SHORT])
     assert [slot.starts_at.isoformat() for slot in night] == ["2026-10-24T23:30:00+00:00", "2026-10-25T01:30:00+00:00"]
     assert [f"{slot.starts_at.astimezone(BERLIN):%H:%M}" for slot in night] == ["01:30", "02:30"], "two hours apart"
-
-
-def test_a_local_time_that_the_clocks_skip_is_refused_and_one_shown_twice_is_the_first():
-    with pytest.raises(LocalTimeInvalid, match=r"no 02:30 on 2027-03-28 in Europe/Berlin"):
-        local_moment(date(2027, 3, 28), time(2, 30), BERLIN)
-    assert local_moment(date(2026, 10, 25), time(2, 30), BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert local_moment(date(2026, 10, 25), time(1, 30), LONDON) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-
-
-PRICES = {
-    "standard": {"adult": 1290, "child": 850},
-    "vip": {"adult": 1690},
-    "companion": {"adult": 1290, "companion": 0},
-}
-
-
-def test_prices_are_resolved_for_the_categories_of_a_room():
-    table = price_table(PRICES, ["standard", "companion"])
-    assert [(price.category, price.ticket_type, price.amount) for price in table] == [
-        ("standard", "adult", 1290),
-        ("standard", "child", 850),
-        ("companion", "adult", 1290),
-        ("companion", "companion", 0),
-    ]
-    with pytest.raises(PriceMissing, match="no adult price for recliner"):
-        price_table(PRICES, ["standard", "recliner"])
-
-
-def test_the_price_from_is_what_an_adult_pays_at_least():
-    assert price_from(price_table(PRICES, ["standard", "vip"])) == 1290
 
 
 def test_words_are_compared_without_case_and_accents():

@@ -1,15 +1,19 @@
-"""Showtimes and what they cost. Nobody needs to sign in."""
+"""Showtimes and what they cost: for everybody to see, for staff to plan, move and cancel."""
 
-from datetime import date
-from typing import Annotated, Any
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from chassis.clock import now
 from chassis.paging import Page
-from contracts.catalog import Price
+from chassis.problems import documented
+from contracts.catalog import CancelReason, Price
 from contracts.types import Currency, Id, Moment
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from catalog import store
+from catalog.api.access import REFUSALS, Body, ShowtimeWriter, own_auditorium, own_showtime, own_theater
 from catalog.api.http import (
     BY_TIME,
     NOT_FOUND,
@@ -19,13 +23,24 @@ from catalog.api.http import (
     Limit,
     Money,
     Stored,
-    document_of,
     page_of,
     position,
 )
+from catalog.model.problems import (
+    AuditoriumClosed,
+    ChangedMeanwhile,
+    LocalTimeAmbiguous,
+    LocalTimeInvalid,
+    PriceMissing,
+    SalesTimesInvalid,
+    ShowtimeOver,
+    ShowtimesClash,
+)
+from catalog.model.schedule import LocalStart, Occurrence, Placed, check_sales, local_moment
 from catalog.store import Showtime
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
+managed = APIRouter(prefix="/api", tags=["catalog: showtimes"])
 
 
 class ShowtimeCard(Stored):
@@ -49,6 +64,7 @@ class ShowtimeCard(Stored):
     language: str
     subtitles: str | None
     price_from: Money
+    state: Literal["scheduled", "cancelled"]
 
 
 class ShowtimeDetail(ShowtimeCard):
@@ -57,6 +73,26 @@ class ShowtimeDetail(ShowtimeCard):
     layout_id: Id
     currency: Currency
     prices: list[Price]
+
+
+class NewShowtime(Placed):
+    """A film in an auditorium. `local_start` is what the theater's clocks show."""
+
+    local_start: LocalStart
+    occurrence: Occurrence | None = None
+
+
+class Reschedule(Body):
+    """When it is to be, and to be sold. Without a word about its end, selling ends as long before the start as now."""
+
+    local_start: LocalStart | None = None
+    occurrence: Occurrence | None = None
+    sales_open_at: Instant | None = None
+    sales_close_minutes: Annotated[int, Field(ge=-10_080, le=600)] | None = None
+
+
+class Cancellation(Body):
+    reason: CancelReason
 
 
 @router.get("/showtimes")
@@ -78,14 +114,86 @@ async def list_showtimes(
 
 @router.get("/showtimes/{showtime_id}", responses=NOT_FOUND)
 async def get_showtime(showtime_id: Id) -> ShowtimeDetail:
-    """A showtime with its prices."""
-    return ShowtimeDetail.model_validate(_with_money(await document_of(Showtime, showtime_id)))
+    """A showtime with its prices, also one that was cancelled."""
+    return showtime_shown(await store.published(showtime_id))
+
+
+@managed.post(
+    "/showtimes",
+    status_code=201,
+    responses=REFUSALS
+    | documented(
+        LocalTimeInvalid,
+        LocalTimeAmbiguous,
+        ShowtimeOver,
+        AuditoriumClosed,
+        ShowtimesClash,
+        PriceMissing,
+        SalesTimesInvalid,
+    ),
+)
+async def schedule_showtime(body: NewShowtime, staff: ShowtimeWriter) -> ShowtimeDetail:
+    """Put a film on, at the theater's prices of that day. It is on sale as soon as its sales open."""
+    room = await own_auditorium(staff, body.auditorium_id)
+    house = await store.house_of(await own_theater(staff, room.theater_id), [body])
+    showtime = house.showtime(body, body.local_start, body.occurrence)
+    await store.schedule(showtime)
+    return showtime_shown(showtime)
+
+
+@managed.patch(
+    "/showtimes/{showtime_id}",
+    responses=REFUSALS
+    | documented(
+        LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver, ShowtimesClash, SalesTimesInvalid, ChangedMeanwhile
+    ),
+)
+async def reschedule_showtime(showtime_id: Id, body: Reschedule, staff: ShowtimeWriter) -> ShowtimeDetail:
+    """Move a showtime, or the time of its sales. Seats and prices stay; tickets move along."""
+    before = await own_showtime(staff, showtime_id)
+    changes = _moved(before, body)
+    if all(getattr(before, name) == value for name, value in changes.items()):
+        return showtime_shown(before)
+    return showtime_shown(await store.reschedule(before, changes))
+
+
+@managed.post("/showtimes/{showtime_id}/cancel", responses=REFUSALS | documented(ShowtimeOver))
+async def cancel_showtime(showtime_id: Id, body: Cancellation, staff: ShowtimeWriter) -> ShowtimeDetail:
+    """Call a showtime off: its sales end and every ticket is refunded, fee included. Repeating it changes nothing."""
+    await own_showtime(staff, showtime_id)
+    return showtime_shown(await store.cancel(showtime_id, body.reason))
+
+
+def _moved(before: Showtime, body: Reschedule) -> dict[str, Any]:
+    """The fields that say when the showtime is, and when it is sold, as they are to be.
+
+    Raises LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver and SalesTimesInvalid.
+    """
+    starts_at = before.starts_at
+    if body.local_start:
+        starts_at = local_moment(body.local_start, ZoneInfo(before.time_zone), body.occurrence)
+    shift = starts_at - before.starts_at
+    if shift and starts_at <= now():
+        raise ShowtimeOver("This start has passed.")
+    close_at = before.sales_close_at + shift
+    if body.sales_close_minutes is not None:
+        close_at = starts_at + timedelta(minutes=body.sales_close_minutes)
+    open_at, ends_at = body.sales_open_at or before.sales_open_at, before.ends_at + shift
+    check_sales(open_at, close_at, ends_at)
+    when = store.times(starts_at, ends_at, before.free_at + shift, before.time_zone)
+    return when | {"sales_open_at": open_at, "sales_close_at": close_at}
+
+
+def showtime_shown(showtime: Showtime) -> ShowtimeDetail:
+    """A showtime as visitors see it."""
+    return ShowtimeDetail.model_validate(_with_money(showtime.model_dump() | {"_id": showtime.id}))
 
 
 async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) -> Page[ShowtimeCard]:
     """A page of showtimes by start."""
     after = position(cursor, BY_TIME)
-    found = await store.page(Showtime, where, by="starts_at", after=after, limit=limit + 1, without=["prices"])
+    where = where | store.SCHEDULED
+    found = await store.page(Showtime, where, by="starts_at", after=after, limit=limit + 1, without=["prices", "slots"])
     return page_of(
         found,
         limit,

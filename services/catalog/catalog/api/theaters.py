@@ -31,6 +31,7 @@ class AuditoriumCard(Stored):
     name: str
     features: list[str]
     capacity: int
+    closed: bool = Field(False, description="Nothing new is scheduled there")
 
 
 class TheaterDetail(Stored):
@@ -49,11 +50,13 @@ class TheaterDetail(Stored):
 class LayoutView(Stored, Layout):
     """One version of an auditorium's seats, drawn and as it was typed."""
 
+    version: int = Field(1, validation_alias="number")
     text: str
 
 
 class AuditoriumDetail(AuditoriumCard):
     theater_id: Id
+    cleaning_minutes: int = 20
     categories: list[Code]
     layout: LayoutView
 
@@ -75,12 +78,22 @@ async def list_theaters(
 @router.get("/theaters/{theater_id}", responses=NOT_FOUND)
 async def get_theater(theater_id: Id) -> TheaterDetail:
     """A theater with its auditoriums."""
-    return _theater(await document_of(Theater, theater_id), await store.auditoriums_of([theater_id]))
+    return await theater_shown(theater_id)
 
 
 @router.get("/auditoriums/{auditorium_id}", responses=NOT_FOUND)
 async def get_auditorium(auditorium_id: Id) -> AuditoriumDetail:
     """An auditorium with its seats."""
+    return await auditorium_shown(auditorium_id)
+
+
+async def theater_shown(theater_id: str) -> TheaterDetail:
+    """A theater as visitors see it. Raises NotFound."""
+    return _theater(await document_of(Theater, theater_id), await store.auditoriums_of([theater_id]))
+
+
+async def auditorium_shown(auditorium_id: str) -> AuditoriumDetail:
+    """An auditorium as visitors see it. Raises NotFound."""
     room = await document_of(Auditorium, auditorium_id)
     return AuditoriumDetail.model_validate(room | {"layout": await document_of(SeatLayout, room["layout_id"])})
 

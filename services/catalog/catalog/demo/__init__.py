@@ -17,8 +17,9 @@ import structlog
 from chassis.outbox import Aggregate
 
 from catalog import store
-from catalog.model import parse_layout, plan_day
-from catalog.store import Auditorium, Genre, Movie, SeatLayout, Showtime, Theater
+from catalog.model import Terms, parse_layout, plan_day
+from catalog.model.problems import ShowtimesClash
+from catalog.store import Auditorium, Genre, Movie, PriceList, SeatLayout, Showtime, Theater
 
 log = structlog.get_logger()
 FOLDER = Path(__file__).parent
@@ -37,6 +38,8 @@ class Room:
     auditorium: Auditorium
     layout: SeatLayout
     theater: Theater
+    price_list: PriceList
+    format: str
     opens: time
     last: time
     daytime: list[Movie]
@@ -58,7 +61,7 @@ def read_rooms(movies: Iterable[Movie]) -> list[Room]:
     """The auditoriums of theaters.toml, each with the seats of its file in layouts/."""
     films = {movie.id: movie for movie in movies}
     return [
-        _room(room, Theater.model_validate(house), films)
+        _room(room, Theater.model_validate(house), _price_list(house), films)
         for house in _read("theaters.toml")["theater"]
         for room in house["auditorium"]
     ]
@@ -68,11 +71,16 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / name).read_text())
 
 
-def _room(entry: dict[str, Any], theater: Theater, films: dict[str, Movie]) -> Room:
+def _price_list(house: dict[str, Any]) -> PriceList:
+    """A theater's price list, under the theater's own id."""
+    return PriceList(id=house["id"], theater_id=house["id"], **house["price_list"])
+
+
+def _room(entry: dict[str, Any], theater: Theater, price_list: PriceList, films: dict[str, Movie]) -> Room:
     text = (FOLDER / "layouts" / f"{entry['id']}.txt").read_text()
     seats = parse_layout(text)
     # Other seats are another layout: a version never changes.
-    layout = SeatLayout.of(f"{entry['id']}-{sha256(text.encode()).hexdigest()[:8]}", entry["id"], seats)
+    layout = SeatLayout.of(f"{entry['id']}-{sha256(text.encode()).hexdigest()[:8]}", entry["id"], seats, text)
     auditorium = Auditorium(
         id=entry["id"],
         theater_id=theater.id,
@@ -83,7 +91,17 @@ def _room(entry: dict[str, Any], theater: Theater, films: dict[str, Movie]) -> R
         categories=seats.categories,
     )
     daytime, evening = ([films[movie_id] for movie_id in entry[part]] for part in ("daytime", "evening"))
-    return Room(auditorium, layout, theater, entry["opens"], entry["last"], daytime, evening)
+    return Room(
+        auditorium,
+        layout,
+        theater,
+        price_list,
+        entry.get("format", "2D"),
+        entry["opens"],
+        entry["last"],
+        daytime,
+        evening,
+    )
 
 
 def plan(room: Room, now: datetime) -> list[Showtime]:
@@ -108,12 +126,19 @@ def plan(room: Room, now: datetime) -> list[Showtime]:
             movie=slot.film,
             theater=room.theater,
             auditorium=room.auditorium,
+            tariffs=[room.price_list],
             starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
+            terms=_terms(room, slot.film),
         )
         for slot in slots
         if slot.starts_at >= now + LEAD
     ]
+
+
+def _terms(room: Room, film: Movie) -> Terms:
+    """A film is shown in its own language, with subtitles where its visitors read another one."""
+    is_foreign = film.original_language != room.theater.language
+    return Terms(format=room.format, subtitles=room.theater.language if is_foreign else None)
 
 
 async def load(now: datetime) -> dict[str, int]:
@@ -121,17 +146,29 @@ async def load(now: datetime) -> dict[str, int]:
     movies = read_movies()
     rooms = read_rooms(movies)
     theaters = list({room.theater.id: room.theater for room in rooms}.values())
+    price_lists = list({room.price_list.id: room.price_list for room in rooms}.values())
     steps: list[tuple[type[Aggregate], Sequence[Any], Callable[[Any], Awaitable[bool]]]] = [
         (Genre, genres_of(movies), Genre.add),
         (Movie, movies, store.publish_movie),
         (Theater, theaters, Theater.add),
+        (PriceList, price_lists, PriceList.add),
         (SeatLayout, [room.layout for room in rooms], store.publish_layout),
         (Auditorium, [room.auditorium for room in rooms], Auditorium.add),
-        (Showtime, [showtime for room in rooms for showtime in plan(room, now)], store.schedule),
+        (Showtime, [showtime for room in rooms for showtime in plan(room, now)], _schedule),
     ]
     added = {kind.__name__.lower(): await _add_missing(kind, wanted, write) for kind, wanted, write in steps}
     log.info("demo_loaded", **added)
     return added
+
+
+async def _schedule(showtime: Showtime) -> bool:
+    """Enter a showtime unless somebody else has already taken its place."""
+    try:
+        await store.schedule(showtime)
+    except ShowtimesClash as clash:
+        log.info("demo_showtime_left_out", showtime_id=showtime.id, reason=clash.detail)
+        return False
+    return True
 
 
 async def _add_missing(kind: type[A], wanted: Sequence[A], write: Callable[[A], Awaitable[bool]]) -> int:

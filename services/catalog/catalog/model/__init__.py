@@ -2,9 +2,9 @@
 
 from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, check_layout, format_layout, parse_layout
 from catalog.model.movies import Art, Face, folded, sort_title, words_of
-from catalog.model.prices import PriceList, price_from, price_table
+from catalog.model.prices import Tariff, price_from
 from catalog.model.problems import CatalogProblem, LayoutInvalid, LocalTimeInvalid, NotFound, PriceMissing
-from catalog.model.schedule import ADVERTS, CLEANING, SALES_OPEN_BEFORE, Slot, local_moment, plan_day
+from catalog.model.schedule import ADVERTS, CLEANING, SALES_OPEN_BEFORE, Slot, Terms, local_moment, plan_day
 
 __all__ = [
     "ADVERTS",
@@ -20,9 +20,10 @@ __all__ = [
     "LayoutInvalid",
     "LocalTimeInvalid",
     "NotFound",
-    "PriceList",
     "PriceMissing",
     "Slot",
+    "Tariff",
+    "Terms",
     "check_layout",
     "folded",
     "format_layout",
@@ -30,7 +31,6 @@ __all__ = [
     "parse_layout",
     "plan_day",
     "price_from",
-    "price_table",
     "sort_title",
     "words_of",
 ]

@@ -1,28 +1,131 @@
-"""What seats cost."""
+"""What seats cost: price lists, and the table that a showtime is sold at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
+from typing import Annotated, Literal, Self, TypeVar
 
 from contracts.catalog import Price
+from contracts.types import Shape
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from catalog.model.problems import PriceMissing
 
-PriceList = Mapping[str, Mapping[str, int]]
-"""Category to ticket type to amount: minor units, taxes and fees included."""
+Category = Literal["standard", "vip", "recliner", "love_seat", "wheelchair", "companion"]
+TicketType = Literal["adult", "child", "senior", "student", "companion"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+RESERVED = {"wheelchair", "companion"}
+"""Categories that are kept for some: their prices say nothing about what anyone pays."""
 
 
-def price_table(prices: PriceList, categories: Iterable[str]) -> list[Price]:
-    """What the seats of an auditorium cost. Raises PriceMissing for a category without a price for adults."""
-    table: list[Price] = []
-    for category in categories:
-        amounts = prices.get(category, {})
-        if "adult" not in amounts:
-            raise PriceMissing(f"The price list has no adult price for {category}.", category=category)
-        table += [Price(category=category, ticket_type=kind, amount=amount) for kind, amount in amounts.items()]
-    return table
+def _on_the_calendar(text: str) -> str:
+    if not 2000 <= date.fromisoformat(text).year <= 2200:
+        raise ValueError("a day is from 2000 to 2200")
+    return text
+
+
+def _on_the_clock(text: str) -> str:
+    time.fromisoformat(text)
+    return text
+
+
+# Days and times of the day stand in documents as text, which sorts as they do: MongoDB knows moments only.
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_on_the_calendar)]
+Clock = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$"), AfterValidator(_on_the_clock)]
+Format = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z](?:[0-9A-Za-z +.-]{0,28}[0-9A-Za-z+])?$")]
+"""How a film is shown: `2D`, `3D`, `IMAX 3D`, `70 mm`."""
+Label = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f]*$")
+]
+
+
+BasePrice = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class Surcharge(Shape):
+    """Minor units on top of each price, or with a minus off it, for showtimes to which all that is named applies.
+
+    `starts_from` and `starts_before` are the theater's local time; a band may cross midnight.
+    """
+
+    name: Label
+    amount: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+    formats: Annotated[list[Format], Field(max_length=20)] = []
+    weekdays: Annotated[list[Weekday], Field(max_length=7)] = []
+    starts_from: Clock | None = None
+    starts_before: Clock | None = None
+
+    def applies(self, screening_format: str, local_start: datetime) -> bool:
+        """Whether it is due for a showtime in this format that begins then, on the theater's clocks."""
+        if self.formats and screening_format not in self.formats:
+            return False
+        if self.weekdays and WEEKDAYS[local_start.weekday()] not in self.weekdays:
+            return False
+        clock, start, end = f"{local_start:%H:%M}", self.starts_from or "00:00", self.starts_before or "24:00"
+        return start <= clock < end if start < end else clock >= start or clock < end
+
+
+class Tariff(BaseModel):
+    """A price list without its name and theater: what each ticket type costs in each category, from day to day.
+
+    Prices are minor units, tax included; the booking fee comes on top of each ticket that is not free. Of the lists
+    that are valid on a day, the one that began last counts: one for the summer goes before one for the year.
+    `tax_basis_points`: 700 is 7 %.
+    """
+
+    prices: dict[Category, dict[TicketType, BasePrice]]
+    surcharges: Annotated[list[Surcharge], Field(max_length=50)] = []
+    booking_fee: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    tax_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 0
+    valid_from: Day
+    valid_until: Day | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if not any("adult" in amounts for amounts in self.prices.values()):
+            raise ValueError("a price list has a price for adults")
+        if self.valid_until and self.valid_until < self.valid_from:
+            raise ValueError("a price list ends no earlier than it begins")
+        return self
+
+    def table(self, categories: Iterable[str], screening_format: str, local_start: datetime) -> list[Price]:
+        """All-in prices of a showtime. Raises PriceMissing for a category without a price for adults."""
+        due = sum(each.amount for each in self.surcharges if each.applies(screening_format, local_start))
+        table: list[Price] = []
+        for category in categories:
+            amounts = next((amounts for name, amounts in self.prices.items() if name == category), {})
+            if "adult" not in amounts:
+                raise PriceMissing(f"The price list has no adult price for {category}.", category=category)
+            table += [self._price(category, kind, amount, due) for kind, amount in amounts.items()]
+        return table
+
+    def _price(self, category: str, kind: str, amount: int, due: int) -> Price:
+        """What is free in the list stays free: neither a surcharge nor the fee is put on it."""
+        price = max(amount + due, 0) if amount else 0
+        fee = self.booking_fee if price else 0
+        all_in = price + fee
+        return Price(category=category, ticket_type=kind, amount=all_in, fee=fee, tax=self._tax_in(all_in))
+
+    def _tax_in(self, amount: int) -> int:
+        """The tax that an amount includes, half a minor unit rounded up."""
+        whole = 10_000 + self.tax_basis_points
+        return (2 * amount * self.tax_basis_points + whole) // (2 * whole)
+
+
+T = TypeVar("T", bound=Tariff)
+
+
+def valid_on(day: date, tariffs: Iterable[T]) -> T:
+    """The price list that counts on a local day. Raises PriceMissing when none is valid then."""
+    today = day.isoformat()
+    valid = [each for each in tariffs if each.valid_from <= today <= (each.valid_until or today)]
+    if not valid:
+        raise PriceMissing(f"No price list is valid on {today}.", day=today)
+    return max(valid, key=lambda each: each.valid_from)
 
 
 def price_from(table: Sequence[Price]) -> int:
     """The lowest price of a ticket that anyone can buy, in minor units: an adult's, on a seat not kept for someone."""
     adult = [price for price in table if price.ticket_type == "adult"]
-    for_anyone = [price for price in adult if price.category not in {"wheelchair", "companion"}]
+    for_anyone = [price for price in adult if price.category not in RESERVED]
     return min(price.amount for price in for_anyone or adult)

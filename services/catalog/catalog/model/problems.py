@@ -16,9 +16,11 @@ Problem (contracts.errors)
     ├── LocalTimeInvalid     422  the clocks skip this local time
     ├── LocalTimeAmbiguous   422  the clocks show this local time twice; names both moments
     ├── SalesTimesInvalid    422  sales would end before they begin, or after the film
+    ├── AuditoriumExists     409  the theater has an auditorium of that name
     ├── AuditoriumClosed     409  nothing new is scheduled there
     ├── ShowtimesClash       409  the auditorium is taken; names the showtimes that are in the way
     ├── ShowtimeOver         409  it has begun, or is cancelled: it cannot be moved
+    ├── ScheduleFaulty       409  some of a schedule's showtimes cannot be; names them
     ├── ScheduleChanged      409  what would be published is not what was previewed
     ├── PriceListExists      409  the theater has a list that begins on that day
     ├── ChangedMeanwhile     409  somebody else has changed it since it was read
@@ -60,6 +62,10 @@ class SalesTimesInvalid(CatalogProblem):
     )
 
 
+class AuditoriumExists(CatalogProblem):
+    code, status, title = "auditorium_exists", 409, "The theater has an auditorium of that name."
+
+
 class AuditoriumClosed(CatalogProblem):
     code, status, title = "auditorium_closed", 409, "Nothing new is scheduled in this auditorium."
 
@@ -70,6 +76,14 @@ class ShowtimesClash(CatalogProblem):
 
 class ShowtimeOver(CatalogProblem):
     code, status, title = "showtime_over", 409, "This showtime has begun or was cancelled."
+
+
+class ScheduleFaulty(CatalogProblem):
+    code, status, title = (
+        "schedule_faulty",
+        409,
+        "Some of these showtimes cannot be. Leave them out, or plan them anew.",
+    )
 
 
 class ScheduleChanged(CatalogProblem):

@@ -1,12 +1,16 @@
-"""Days of showtimes, in the theater's own time."""
+"""Showtimes on the clock and in the auditorium, in the theater's own time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from catalog.model.problems import LocalTimeInvalid
+from contracts.types import Id, Moment
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, StringConstraints, model_validator
+
+from catalog.model.prices import WEEKDAYS, Clock, Day, Format, Weekday
+from catalog.model.problems import LocalTimeAmbiguous, LocalTimeInvalid, SalesTimesInvalid
 
 ADVERTS = timedelta(minutes=15)
 """Between the printed start and the film."""
@@ -15,6 +19,33 @@ CLEANING = timedelta(minutes=20)
 SALES_OPEN_BEFORE = timedelta(days=14)
 EVENING = time(17)
 QUARTER_S = 15 * 60
+SLOT_S = 5 * 60
+"""Showtimes begin on a five-minute mark of the clock, so that an auditorium's time comes in slots of this length.
+Every offset of today's time zones is a multiple of a quarter of an hour: local marks are UTC's.
+"""
+MAX_DAYS, MAX_SHOWINGS, MAX_ITEMS = 92, 50, 500
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=20)]
+Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
+
+
+def _to_the_minute(local: datetime) -> datetime:
+    if local.second or local.microsecond or not 2000 <= local.year <= 2200:
+        raise ValueError("a local time is given to the minute, from 2000 to 2200")
+    return local
+
+
+def _on_a_mark(local: datetime) -> datetime:
+    if local.minute % 5:
+        raise ValueError("showtimes begin on a five-minute mark")
+    return local
+
+
+LocalTime = Annotated[NaiveDatetime, AfterValidator(_to_the_minute)]
+"""What the clocks on the wall of the theater show, without an offset: `2027-03-28T20:15`."""
+LocalStart = Annotated[LocalTime, AfterValidator(_on_a_mark)]
+Occurrence = Literal["first", "second"]
+"""Which of the two, when the clocks show a time twice because they were put back."""
 
 
 class Film(Protocol):
@@ -35,15 +66,93 @@ class Slot(NamedTuple, Generic[F]):
     ends_at: datetime
 
 
-def local_moment(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """A local date and time as a moment in UTC; of a time that the clocks show twice, the first.
+def local_moment(local: datetime, zone: ZoneInfo, occurrence: Occurrence | None = None) -> datetime:
+    """A time on the clocks of a zone as a moment in UTC.
 
-    Raises LocalTimeInvalid for a time that they skip (a moment that does not come back as what was asked; PEP 495).
+    Raises LocalTimeInvalid for a time that they skip (a moment that does not come back as what was asked; PEP 495),
+    and LocalTimeAmbiguous with `moments` for one that they show twice, unless `occurrence` says which is meant.
     """
-    moment = datetime.combine(day, clock, zone).astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) != datetime.combine(day, clock):
-        raise LocalTimeInvalid(f"There is no {clock:%H:%M} on {day} in {zone.key}: the clocks are put forward.")
-    return moment
+    clock = local.replace(fold=0)
+    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first.astimezone(zone).replace(tzinfo=None, fold=0) != clock:
+        raise LocalTimeInvalid(f"There is no {clock:%H:%M} on {clock:%Y-%m-%d} in {zone.key}: the clocks go forward.")
+    if first != second and occurrence is None:
+        raise LocalTimeAmbiguous(
+            f"The clocks of {zone.key} show {clock:%H:%M} twice on {clock:%Y-%m-%d}: "
+            f"say whether the first or the second is meant.",
+            moments=[first.isoformat(), second.isoformat()],
+        )
+    return second if occurrence == "second" else first
+
+
+def slots_of(starts_at: datetime, free_at: datetime) -> list[int]:
+    """The auditorium's slots that a showtime needs: their numbers since 1970."""
+    return list(range(int(starts_at.timestamp()) // SLOT_S, math.ceil(free_at.timestamp() / SLOT_S)))
+
+
+def check_sales(sales_open_at: datetime, sales_close_at: datetime, ends_at: datetime) -> None:
+    """Raises SalesTimesInvalid when nobody could ever buy a ticket, or could when the film is over."""
+    if not sales_open_at < sales_close_at <= ends_at:
+        raise SalesTimesInvalid
+
+
+class Terms(BaseModel):
+    """How a film is shown and sold. Without a word about it: in its own language, on sale for two weeks until it
+    starts. `sales_close_minutes` count from the start.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Format = "2D"
+    language: Language | None = None
+    subtitles: Language | None = None
+    adverts_minutes: Annotated[int, Field(ge=0, le=120)] = int(ADVERTS.total_seconds() // 60)
+    cleaning_minutes: Annotated[int, Field(ge=0, le=240)] | None = None
+    sales_open_at: Instant | None = None
+    sales_close_minutes: Annotated[int, Field(ge=-10_080, le=600)] = 0
+
+
+class Placed(Terms):
+    """A film in an auditorium."""
+
+    auditorium_id: Id
+    movie_id: Id
+
+
+class Showing(Placed):
+    """A film in an auditorium at a time of the day."""
+
+    starts: Annotated[Clock, StringConstraints(pattern=r"[05]$")]
+
+
+class Pattern(BaseModel):
+    """What is repeated on which days; without `weekdays` on all. `occurrence` is for the night of the clocks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first_day: Day
+    last_day: Day
+    weekdays: Annotated[list[Weekday], Field(max_length=7)] = []
+    except_days: Annotated[list[Day], Field(max_length=MAX_DAYS)] = []
+    showings: Annotated[list[Showing], Field(min_length=1, max_length=MAX_SHOWINGS)]
+    occurrence: Occurrence | None = None
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        days = (date.fromisoformat(self.last_day) - date.fromisoformat(self.first_day)).days + 1
+        if not 1 <= days <= MAX_DAYS:
+            raise ValueError(f"a schedule has 1 to {MAX_DAYS} days")
+        if not 1 <= sum(1 for _ in self.days()) * len(self.showings) <= MAX_ITEMS:
+            raise ValueError(f"a schedule has 1 to {MAX_ITEMS} showtimes")
+        return self
+
+    def days(self) -> Iterator[date]:
+        """The local days on which it is shown."""
+        day, last = date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
+        while day <= last:
+            if day.isoformat() not in self.except_days and WEEKDAYS[day.weekday()] in (self.weekdays or WEEKDAYS):
+                yield day
+            day += timedelta(days=1)
 
 
 def plan_day(
@@ -55,7 +164,7 @@ def plan_day(
     again gives the same; films of `daytime` and `evening` (from 17:00) take turns from day to day.
     """
     slots: list[Slot[F]] = []
-    starts_at, end_of_day = local_moment(day, opens, zone), local_moment(day, last, zone)
+    starts_at, end_of_day = (local_moment(datetime.combine(day, clock), zone, "first") for clock in (opens, last))
     while starts_at <= end_of_day:
         films = evening if starts_at.astimezone(zone).time() >= EVENING else daytime
         film = films[(day.toordinal() + len(slots)) % len(films)]
@@ -65,5 +174,4 @@ def plan_day(
 
 
 def _next_quarter(moment: datetime) -> datetime:
-    """Every offset of today's time zones is a multiple of a quarter of an hour, so local quarters are UTC's."""
     return datetime.fromtimestamp(math.ceil(moment.timestamp() / QUARTER_S) * QUARTER_S, UTC)

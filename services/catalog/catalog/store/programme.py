@@ -15,4 +15,5 @@ async def rename_showtimes(movie_id: str) -> None:
     while film := await Movie.collection().find_one({"_id": movie_id}, {"title": 1, "certificate": 1}):
         if printed == (printed := {"movie_title": film["title"], "certificate": film["certificate"]}):
             return
-        await Showtime.collection().update_many({"movie_id": movie_id, "starts_at": {"$gt": now()}}, {"$set": printed})
+        ahead = {"state": {"$in": ["draft", "scheduled"]}, "movie_id": movie_id, "starts_at": {"$gt": now()}}
+        await Showtime.collection().update_many(ahead, {"$set": printed})

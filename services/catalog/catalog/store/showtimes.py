@@ -1,25 +1,41 @@
 """Showtimes: their documents and the writes that change them."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from chassis.clock import now
 from chassis.outbox import Aggregate
-from contracts.catalog import Price, ShowtimeScheduled
+from contracts.catalog import CancelReason, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.types import Amount, Currency, Moment
+from pymongo.errors import DuplicateKeyError
 
-from catalog.model import SALES_OPEN_BEFORE, price_from, price_table
 from catalog.model.browse import Daypart, daypart_of
+from catalog.model.prices import Tariff, price_from, valid_on
+from catalog.model.problems import ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
+from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, slots_of
 from catalog.store.movies import Movie
-from catalog.store.reading import index
+from catalog.store.reading import Document, index
 from catalog.store.theaters import Auditorium, Theater
 
+State = Literal["draft", "scheduled", "cancelled"]
+SCHEDULED = {"state": "scheduled"}
+"""What a query for showtimes says that visitors are to see: the indexes begin with it."""
 _FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
 """Which films are on is answered from the index alone."""
 
 
 class Showtime(Aggregate):
-    """A film in an auditorium at a time, with what a list of showtimes prints and what selling it takes."""
+    """A film in an auditorium at a time, with what a list of showtimes prints and what selling it takes.
 
+    `slots` are the auditorium's five-minute slots from its start to the end of the cleaning (`model.schedule`). The
+    unique index on them is what keeps two showtimes apart, so only one that is cancelled has none. A draft belongs
+    to a schedule that is being published.
+    """
+
+    state: State = "scheduled"
+    schedule_id: str | None = None
     movie_id: str
     movie_title: str
     certificate: str
@@ -35,6 +51,8 @@ class Showtime(Aggregate):
     daypart: Daypart
     starts_at: Moment
     ends_at: Moment
+    free_at: Moment
+    slots: list[int] | None = None
     sales_open_at: Moment
     sales_close_at: Moment
     format: str
@@ -43,18 +61,21 @@ class Showtime(Aggregate):
     currency: Currency
     prices: list[Price]
     price_from: Amount
+    cancelled_because: CancelReason | None = None
 
     class Settings:
         name = "showtimes"
         indexes = [
-            index("starts_at", "_id"),
-            index("movie_id", "starts_at", "_id"),
-            index("theater_id", "starts_at", "_id"),
-            index("movie_id", "theater_id", "starts_at", "_id"),
-            index("auditorium_id", "starts_at", unique=True),
-            index("city", "local_date", *_FILTERS),
-            index("theater_id", "local_date", *_FILTERS),
-            index("local_date", *_FILTERS),
+            index("state", "starts_at", "_id"),
+            index("state", "movie_id", "starts_at", "_id"),
+            index("state", "theater_id", "starts_at", "_id"),
+            index("state", "movie_id", "theater_id", "starts_at", "_id"),
+            index("state", "city", "local_date", *_FILTERS),
+            index("state", "theater_id", "local_date", *_FILTERS),
+            index("state", "local_date", *_FILTERS),
+            index("auditorium_id", "starts_at"),
+            index("schedule_id", "state", partialFilterExpression={"state": "draft"}),
+            index("auditorium_id", "slots", unique=True, partialFilterExpression={"slots": {"$type": "int"}}),
         ]
 
     @classmethod
@@ -65,12 +86,18 @@ class Showtime(Aggregate):
         movie: Movie,
         theater: Theater,
         auditorium: Auditorium,
+        tariffs: Sequence[Tariff],
         starts_at: datetime,
-        ends_at: datetime,
+        terms: Terms,
     ) -> "Showtime":
-        """A showtime at the theater's prices, in the film's own language. Raises PriceMissing."""
-        prices = price_table(theater.prices, auditorium.categories)
+        """A showtime at the theater's prices. Raises PriceMissing and SalesTimesInvalid."""
         local = starts_at.astimezone(ZoneInfo(theater.time_zone))
+        prices = valid_on(local.date(), tariffs).table(auditorium.categories, terms.format, local)
+        ends_at = starts_at + timedelta(minutes=terms.adverts_minutes + movie.runtime_minutes)
+        cleaning = auditorium.cleaning_minutes if terms.cleaning_minutes is None else terms.cleaning_minutes
+        sales_open_at = terms.sales_open_at or starts_at - SALES_OPEN_BEFORE
+        sales_close_at = starts_at + timedelta(minutes=terms.sales_close_minutes)
+        check_sales(sales_open_at, sales_close_at, ends_at)
         return cls(
             id=showtime_id,
             movie_id=movie.id,
@@ -84,27 +111,130 @@ class Showtime(Aggregate):
             layout_id=auditorium.layout_id,
             capacity=auditorium.capacity,
             time_zone=theater.time_zone,
-            local_date=local.date().isoformat(),
-            daypart=daypart_of(local.time()),
-            starts_at=starts_at,
-            ends_at=ends_at,
-            sales_open_at=starts_at - SALES_OPEN_BEFORE,
-            sales_close_at=starts_at,
-            format="2D",
-            language=movie.original_language,
-            subtitles=None if movie.original_language == theater.language else theater.language,
+            **times(starts_at, ends_at, ends_at + timedelta(minutes=cleaning), theater.time_zone),
+            sales_open_at=sales_open_at,
+            sales_close_at=sales_close_at,
+            format=terms.format,
+            language=terms.language or movie.original_language,
+            subtitles=terms.subtitles,
             currency=theater.currency,
             prices=prices,
             price_from=price_from(prices),
         )
 
 
-async def schedule(showtime: Showtime) -> bool:
-    """Enter a showtime and say so; False when its id, or its auditorium at that minute, is taken.
+def times(starts_at: datetime, ends_at: datetime, free_at: datetime, time_zone: str) -> dict[str, Any]:
+    """The fields of a showtime that say when it is, for visitors and for its auditorium."""
+    local = starts_at.astimezone(ZoneInfo(time_zone))
+    return {
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "free_at": free_at,
+        "slots": slots_of(starts_at, free_at),
+        "local_date": local.date().isoformat(),
+        "daypart": daypart_of(local.time()),
+    }
 
-    The film's `showing_until` moves first: should the showtime then not be written, the film is merely listed.
+
+async def schedule(showtime: Showtime) -> None:
+    """Enter a showtime and say so. Raises ShowtimesClash.
+
+    Nobody looks before the write: of two that are entered for the same slots at once, the unique index lets in one.
     """
-    later = {"_id": showtime.movie_id, "showing_until": {"$not": {"$gte": showtime.starts_at}}}
-    await Movie.commit(later, {"$set": {"showing_until": showtime.starts_at}}, projection={"_id": 1})
+    await show_until(showtime.movie_id, showtime.starts_at)
+    if not await Showtime.add(showtime, events=[announced(showtime)]):
+        raise clash(await in_the_way(showtime.auditorium_id, showtime.slots or []))
+
+
+def announced(showtime: Showtime) -> ShowtimeScheduled:
+    """The event that puts a showtime on sale."""
     fields = showtime.model_dump(include=set(ShowtimeScheduled.model_fields))
-    return await Showtime.add(showtime, events=[ShowtimeScheduled(showtime_id=showtime.id, **fields)])
+    return ShowtimeScheduled(showtime_id=showtime.id, **fields)
+
+
+async def in_the_way(auditorium_id: str, slots: Sequence[int], but: str = "") -> list[Document]:
+    """The showtimes that have some of the auditorium's slots."""
+    taken = {"auditorium_id": auditorium_id, "slots": {"$in": list(slots), "$type": "int"}, "_id": {"$ne": but}}
+    return await Showtime.collection().find(taken, {"prices": 0, "outbox": 0}).sort("starts_at", 1).to_list()
+
+
+def clash(found: Sequence[Document]) -> ShowtimesClash:
+    """What stands in the way, in words and as data."""
+    if not found:
+        return ShowtimesClash("Somebody else has just scheduled something there.", clashes=[])
+    sentences: list[str] = []
+    for each in found[:5]:
+        zone = ZoneInfo(each["time_zone"])
+        start, end = each["starts_at"].astimezone(zone), each["free_at"].astimezone(zone)
+        sentences.append(
+            f"{each['auditorium_name']} is taken by {each['movie_title']} from {start:%Y-%m-%d %H:%M} until "
+            f"{end:%H:%M}, with the cleaning."
+        )
+    names = ("_id", "movie_title", "starts_at", "ends_at", "free_at")
+    clashes = [{name: _as_json(each[name]) for name in names} for each in found]
+    return ShowtimesClash(" ".join(sentences), clashes=[{"showtime_id": each.pop("_id"), **each} for each in clashes])
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+async def published(showtime_id: str) -> Showtime:
+    """A showtime that is on or cancelled. Raises NotFound, also for a draft."""
+    document = await Showtime.collection().find_one({"_id": showtime_id, "state": {"$ne": "draft"}}, {"outbox": 0})
+    if document is None:
+        raise NotFound(f"There is no showtime {showtime_id}.")
+    return Showtime.parse(document)
+
+
+async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
+    """Move a showtime, or its sales, unless it is not as it was read any more; `changes` are all fields that differ.
+
+    Raises ShowtimesClash, ShowtimeOver and ChangedMeanwhile.
+    """
+    after = before.model_copy(update=changes)
+    moment = now()
+    as_read = before.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
+    begun = {"starts_at": {"$eq": before.starts_at, "$gt": moment}} if after.starts_at != before.starts_at else {}
+    event = ShowtimeRescheduled(
+        showtime_id=before.id, **after.model_dump(include=set(ShowtimeRescheduled.model_fields))
+    )
+    await show_until(before.movie_id, after.starts_at)
+    try:
+        document = await Showtime.commit(
+            {"_id": before.id, **SCHEDULED, "ends_at": {"$gt": moment}, **as_read, **begun},
+            {"$set": changes},
+            events=[event],
+        )
+    except DuplicateKeyError as error:
+        raise clash(await in_the_way(before.auditorium_id, after.slots or [], before.id)) from error
+    if document is not None:
+        return Showtime.parse(document)
+    present = await published(before.id)
+    if present.state == "cancelled" or present.ends_at <= moment or (begun and present.starts_at <= moment):
+        raise ShowtimeOver
+    raise ChangedMeanwhile
+
+
+async def cancel(showtime_id: str, reason: CancelReason) -> Showtime:
+    """Take a showtime off the programme and say so; one that is cancelled already stays as it is.
+
+    Raises NotFound and ShowtimeOver.
+    """
+    document = await Showtime.commit(
+        {"_id": showtime_id, **SCHEDULED, "ends_at": {"$gt": now()}},
+        {"$set": {"state": "cancelled", "cancelled_because": reason}, "$unset": {"slots": ""}},
+        events=[ShowtimeCancelled(showtime_id=showtime_id, reason=reason)],
+    )
+    found = Showtime.parse(document) if document else await published(showtime_id)
+    if found.state != "cancelled":
+        raise ShowtimeOver
+    return found
+
+
+async def show_until(movie_id: str, starts_at: datetime) -> None:
+    """Let a film be on until this start at least. Said before the showtime is written: should this process end between
+    the two, the film is merely listed.
+    """
+    later = {"_id": movie_id, "showing_until": {"$not": {"$gte": starts_at}}}
+    await Movie.commit(later, {"$set": {"showing_until": starts_at}}, projection={"_id": 1})

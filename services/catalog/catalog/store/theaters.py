@@ -1,15 +1,15 @@
-"""Theaters, auditoriums and seat layouts: their documents and the writes that change them."""
+"""Theaters and their auditoriums: their documents and the writes that change them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chassis.outbox import Aggregate
-from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide, SeatLayoutPublished
-from contracts.types import Amount, Code, Currency, Shape
+from contracts.types import Code, Currency, Shape
 from pydantic import Field
 from pymongo import IndexModel
+from pymongo.errors import DuplicateKeyError
 
-from catalog.model import Layout, format_layout
+from catalog.model.problems import AuditoriumExists, NotFound
 from catalog.store.reading import Document, index
 
 
@@ -28,7 +28,7 @@ class Position(Shape):
 
 
 class Theater(Aggregate):
-    """A house. `language` is what its visitors read, `prices` category × ticket type in minor units, all-in."""
+    """A house. `language` is what its visitors read. Its time zone and currency stay: showtimes are sold in them."""
 
     name: str
     address: Address
@@ -37,53 +37,56 @@ class Theater(Aggregate):
     currency: Currency
     language: str
     features: list[str] = []
-    prices: dict[Code, dict[Code, Amount]]
 
     class Settings:
         name = "theaters"
         indexes = [index("name", "_id"), IndexModel([("position", "2dsphere")])]
 
 
-class SeatLayout(Aggregate):
-    """One version of an auditorium's seats, as clients need them and as a person types them. It never changes."""
-
-    auditorium_id: str
-    text: str
-    columns: float
-    rows: float
-    seats: list[PlacedSeat]
-    screen: ScreenSide = "top"
-    focal_point: Point
-    aisles: list[Aisle] = []
-
-    class Settings:
-        name = "seat_layouts"
-
-    @classmethod
-    def of(cls, layout_id: str, auditorium_id: str, layout: Layout) -> "SeatLayout":
-        """The document of a layout that was read from text."""
-        return cls(id=layout_id, auditorium_id=auditorium_id, text=format_layout(layout), **dict(layout))
-
-
 class Auditorium(Aggregate):
-    """A room of a theater with the layout that new showtimes get."""
+    """A room of a theater with the layout that new showtimes get, its version `layout_number`.
+
+    Nothing new is scheduled in one that is closed.
+    """
 
     theater_id: str
     name: str
     features: list[str] = []
+    cleaning_minutes: int = 20
+    closed: bool = False
     layout_id: str
+    layout_number: int = 1
     capacity: int
     categories: list[Code]
 
     class Settings:
         name = "auditoriums"
-        indexes = [index("theater_id", "name")]
+        indexes = [index("theater_id", "name", unique=True)]
 
 
-async def publish_layout(layout: SeatLayout) -> bool:
-    """Enter a seat layout and say so; False when its id is taken."""
-    fields = layout.model_dump(include=set(SeatLayoutPublished.model_fields))
-    return await SeatLayout.add(layout, events=[SeatLayoutPublished(layout_id=layout.id, **fields)])
+async def change_theater(theater_id: str, changes: Mapping[str, Any]) -> Theater:
+    """Change what is printed about a theater. Raises NotFound."""
+    document = await Theater.commit({"_id": theater_id}, {"$set": dict(changes)})
+    if document is None:
+        raise NotFound(f"There is no theater {theater_id}.")
+    return Theater.parse(document)
+
+
+async def add_auditorium(auditorium: Auditorium) -> None:
+    """Enter an auditorium. Raises AuditoriumExists."""
+    if not await Auditorium.add(auditorium):
+        raise AuditoriumExists
+
+
+async def change_auditorium(auditorium_id: str, changes: Mapping[str, Any]) -> Auditorium:
+    """Change an auditorium, but not its seats. Raises NotFound and AuditoriumExists."""
+    try:
+        document = await Auditorium.commit({"_id": auditorium_id}, {"$set": dict(changes)})
+    except DuplicateKeyError as error:
+        raise AuditoriumExists from error
+    if document is None:
+        raise NotFound(f"There is no auditorium {auditorium_id}.")
+    return Auditorium.parse(document)
 
 
 async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:

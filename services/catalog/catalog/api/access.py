@@ -1,0 +1,51 @@
+"""Who may change what. Staff who are bound to theaters act there only; nobody else is told what is elsewhere."""
+
+from typing import Annotated
+
+from chassis.auth import Principal, require
+from chassis.problems import Forbidden, Unauthenticated, documented
+from contracts.types import Id
+from fastapi import Depends
+from pydantic import BaseModel, ConfigDict
+
+from catalog import store
+from catalog.api.http import document_of
+from catalog.model.problems import NotFound
+
+TheaterWriter = Annotated[Principal, Depends(require("theaters:write"))]
+PriceWriter = Annotated[Principal, Depends(require("prices:write"))]
+ShowtimeWriter = Annotated[Principal, Depends(require("showtimes:write"))]
+CatalogWriter = Annotated[Principal, Depends(require("catalog:write"))]
+REFUSALS = documented(Unauthenticated, Forbidden, NotFound)
+
+
+class Body(BaseModel):
+    """What is sent; a member that there is not is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def check_theater(staff: Principal, theater_id: str) -> None:
+    """Raises Forbidden for a theater that is not among the person's own, if they are bound to some."""
+    if staff.theaters and theater_id not in staff.theaters:
+        raise Forbidden("This is a theater that is not yours.")
+
+
+async def own_theater(staff: Principal, theater_id: Id) -> store.Theater:
+    """The theater. Raises Forbidden and NotFound."""
+    check_theater(staff, theater_id)
+    return store.Theater.parse(await document_of(store.Theater, theater_id))
+
+
+async def own_auditorium(staff: Principal, auditorium_id: Id) -> store.Auditorium:
+    """The auditorium. Raises Forbidden and NotFound."""
+    auditorium = store.Auditorium.parse(await document_of(store.Auditorium, auditorium_id))
+    check_theater(staff, auditorium.theater_id)
+    return auditorium
+
+
+async def own_showtime(staff: Principal, showtime_id: Id) -> store.Showtime:
+    """The showtime. Raises Forbidden and NotFound."""
+    showtime = await store.published(showtime_id)
+    check_theater(staff, showtime.theater_id)
+    return showtime

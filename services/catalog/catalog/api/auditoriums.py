@@ -1,0 +1,226 @@
+"""Staff's side of theaters: houses, auditoriums, and seat layouts version after version."""
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
+
+from chassis.ids import new_id
+from chassis.problems import documented
+from contracts.catalog import PlacedSeat
+from contracts.types import Currency, Id, SeatId
+from fastapi import APIRouter, Path
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+
+from catalog import store
+from catalog.api.access import (
+    REFUSALS,
+    Body,
+    CatalogWriter,
+    TheaterWriter,
+    check_theater,
+    own_auditorium,
+    own_theater,
+)
+from catalog.api.http import Stored
+from catalog.api.theaters import AuditoriumDetail, LayoutView, TheaterDetail, auditorium_shown, theater_shown
+from catalog.model.layout import MAX_TEXT, Layout, check_layout, format_layout, parse_layout
+from catalog.model.prices import Label
+from catalog.model.problems import AuditoriumExists, ChangedMeanwhile, LayoutInvalid
+from catalog.model.schedule import Language
+
+managed = APIRouter(prefix="/api", tags=["catalog: theaters"])
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("there is no such time zone") from error
+    return name
+
+
+Features = Annotated[list[Label], Field(max_length=30)]
+Version = Annotated[int, Path(ge=1, le=1_000_000)]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,60}$"), AfterValidator(_known_zone)]
+
+
+class NewAddress(Body):
+    street: Label
+    postal_code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20)]
+    city: Label
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166-1 alpha-2")
+
+
+class NewTheater(Body):
+    """A house. Time zone and currency stay as they are entered."""
+
+    name: Label
+    address: NewAddress
+    position: store.Position
+    time_zone: TimeZone
+    currency: Currency
+    language: Language
+    features: Features = []
+
+
+class TheaterChange(Body):
+    """What is to be otherwise."""
+
+    name: Label | None = None
+    address: NewAddress | None = None
+    position: store.Position | None = None
+    language: Language | None = None
+    features: Features | None = None
+
+
+class LayoutBody(Body):
+    """A seat layout, as text (docs/seat-layouts.md) or as JSON."""
+
+    text: Annotated[str, StringConstraints(max_length=MAX_TEXT)] | None = None
+    layout: Layout | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.text is None) == (self.layout is None):
+            raise ValueError("give either the text or the layout")
+        return self
+
+    def read(self) -> tuple[Layout, str]:
+        """The layout and its text. Raises LayoutInvalid."""
+        if self.text is not None:
+            return parse_layout(self.text), self.text
+        layout = check_layout(self.layout or Layout.model_construct())
+        return layout, format_layout(layout)
+
+
+class NewAuditorium(LayoutBody):
+    """A room with its seats."""
+
+    name: Label
+    features: Features = []
+    cleaning_minutes: Annotated[int, Field(ge=0, le=240)] = 20
+
+
+class AuditoriumChange(Body):
+    """What is to be otherwise. Nothing new is scheduled in an auditorium that is closed."""
+
+    name: Label | None = None
+    features: Features | None = None
+    cleaning_minutes: Annotated[int, Field(ge=0, le=240)] | None = None
+    closed: bool | None = None
+
+
+class LayoutPreview(Layout):
+    """A layout as it would be drawn, beside the one that the auditorium has now."""
+
+    text: str
+    added: list[SeatId]
+    dropped: list[SeatId]
+
+
+class LayoutCard(Stored):
+    """One version of an auditorium's seats, without the seats."""
+
+    version: int = Field(validation_alias="number")
+    text: str
+
+
+class LayoutVersions(BaseModel):
+    """The newest first."""
+
+    items: list[LayoutCard]
+
+
+@managed.post("/theaters", status_code=201, responses=REFUSALS)
+async def add_theater(body: NewTheater, staff: CatalogWriter) -> TheaterDetail:
+    """Enter a theater. For staff who are not bound to some."""
+    check_theater(staff, theater_id := new_id())
+    theater = store.Theater(id=theater_id, **body.model_dump())
+    await store.Theater.add(theater)
+    return await theater_shown(theater_id)
+
+
+@managed.patch("/theaters/{theater_id}", responses=REFUSALS)
+async def change_theater(theater_id: Id, body: TheaterChange, staff: TheaterWriter) -> TheaterDetail:
+    """Change what is printed about a theater. Showtimes that are published keep the name they have."""
+    check_theater(staff, theater_id)
+    await store.change_theater(theater_id, body.model_dump(exclude_none=True))
+    return await theater_shown(theater_id)
+
+
+@managed.post(
+    "/theaters/{theater_id}/auditoriums",
+    status_code=201,
+    responses=REFUSALS | documented(LayoutInvalid, AuditoriumExists),
+)
+async def add_auditorium(theater_id: Id, body: NewAuditorium, staff: TheaterWriter) -> AuditoriumDetail:
+    """Enter an auditorium with the first version of its seats."""
+    await own_theater(staff, theater_id)
+    layout, text = body.read()
+    seats = store.SeatLayout.of(new_id(), auditorium_id := new_id(), layout, text)
+    room = store.Auditorium(
+        id=auditorium_id,
+        theater_id=theater_id,
+        **body.model_dump(include={"name", "features", "cleaning_minutes"}),
+        layout_id=seats.id,
+        capacity=len(layout.seats),
+        categories=layout.categories,
+    )
+    await store.publish_layout(seats)
+    await store.add_auditorium(room)
+    return await auditorium_shown(auditorium_id)
+
+
+@managed.patch("/auditoriums/{auditorium_id}", responses=REFUSALS | documented(AuditoriumExists))
+async def change_auditorium(auditorium_id: Id, body: AuditoriumChange, staff: TheaterWriter) -> AuditoriumDetail:
+    """Change an auditorium, but not its seats."""
+    await own_auditorium(staff, auditorium_id)
+    await store.change_auditorium(auditorium_id, body.model_dump(exclude_none=True))
+    return await auditorium_shown(auditorium_id)
+
+
+@managed.post("/auditoriums/{auditorium_id}/layouts/preview", responses=REFUSALS | documented(LayoutInvalid))
+async def preview_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWriter) -> LayoutPreview:
+    """Draw a layout without publishing it, and say what would change."""
+    await own_auditorium(staff, auditorium_id)
+    layout, text = body.read()
+    newest = store.SeatLayout.parse(await store.newest_layout(auditorium_id))
+    before, after = _names(newest.seats), _names(layout.seats)
+    return LayoutPreview(
+        **dict(layout),
+        text=text,
+        added=[name for name in after if name not in before],
+        dropped=[name for name in before if name not in after],
+    )
+
+
+def _names(seats: Sequence[PlacedSeat]) -> dict[str, None]:
+    return dict.fromkeys(seat.seat_id for seat in seats)
+
+
+@managed.post(
+    "/auditoriums/{auditorium_id}/layouts",
+    status_code=201,
+    responses=REFUSALS | documented(LayoutInvalid, ChangedMeanwhile),
+)
+async def publish_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWriter) -> LayoutView:
+    """Give an auditorium other seats from now on. Showtimes that are scheduled already keep the version they have."""
+    await own_auditorium(staff, auditorium_id)
+    layout, text = body.read()
+    made = await store.publish_version(auditorium_id, layout, text)
+    return LayoutView.model_validate(made.model_dump() | {"_id": made.id})
+
+
+@managed.get("/auditoriums/{auditorium_id}/layouts", responses=REFUSALS)
+async def list_layouts(auditorium_id: Id, staff: TheaterWriter) -> LayoutVersions:
+    """All versions of an auditorium's seats."""
+    await own_auditorium(staff, auditorium_id)
+    found = await store.layout_versions(auditorium_id)
+    return LayoutVersions(items=[LayoutCard.model_validate(each) for each in found])
+
+
+@managed.get("/auditoriums/{auditorium_id}/layouts/{version}", responses=REFUSALS)
+async def get_layout(auditorium_id: Id, version: Version, staff: TheaterWriter) -> LayoutView:
+    """One version of an auditorium's seats."""
+    await own_auditorium(staff, auditorium_id)
+    return LayoutView.model_validate(await store.layout_version(auditorium_id, version))

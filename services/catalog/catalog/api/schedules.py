@@ -1,0 +1,144 @@
+"""The schedule builder: look at what a pattern would become, then publish it at once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from chassis.problems import documented
+from contracts.errors import Problem
+from contracts.types import Id, Moment
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from catalog import store
+from catalog.api.access import REFUSALS, Body, ShowtimeWriter, own_theater
+from catalog.api.http import Money, Stored
+from catalog.model.problems import ChangedMeanwhile, ScheduleChanged, ScheduleFaulty, ShowtimesClash
+from catalog.model.schedule import MAX_ITEMS, Pattern
+from catalog.store import Item
+
+managed = APIRouter(prefix="/api", tags=["catalog: showtimes"])
+
+
+class Fault(BaseModel):
+    """Why a showtime cannot be, as the problem that scheduling it alone would give."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    detail: str
+
+
+class PlannedShowtime(BaseModel):
+    """One showtime of a pattern: as it would be, or its fault. `number` counts them from 1."""
+
+    number: int
+    auditorium_id: Id
+    movie_id: Id
+    local_start: datetime
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    free_at: Moment | None = Field(None, description="When the auditorium is clean again")
+    sales_open_at: Moment | None = None
+    sales_close_at: Moment | None = None
+    price_from: Money | None = None
+    fault: Fault | None = None
+
+
+PLANNED = {"starts_at", "ends_at", "free_at", "sales_open_at", "sales_close_at"}
+
+
+class SchedulePreview(BaseModel):
+    """What a pattern would become. `fingerprint` stands for all that would be published if nothing is left out."""
+
+    items: list[PlannedShowtime]
+    faulty: list[int]
+    fingerprint: str
+
+
+class PublishRequest(Body):
+    """The pattern that was looked at, and the numbers of those showtimes that are not to be."""
+
+    pattern: Pattern
+    fingerprint: str
+    leave_out: Annotated[list[int], Field(max_length=MAX_ITEMS)] = []
+
+
+class ScheduleView(Stored):
+    """A schedule that was published, or could not be."""
+
+    theater_id: Id
+    state: Literal["reserving", "publishing", "published", "given_up"]
+    size: int = Field(description="How many showtimes")
+    begun_at: Moment
+
+
+class PublishedSchedule(ScheduleView):
+    showtime_ids: list[Id]
+
+
+@managed.post("/theaters/{theater_id}/schedules/preview", responses=REFUSALS)
+async def preview_schedule(theater_id: Id, body: Pattern, staff: ShowtimeWriter) -> SchedulePreview:
+    """What the pattern would become, with every clash and every time that the clocks do not have."""
+    theater = await own_theater(staff, theater_id)
+    items = await store.preview(theater, body)
+    return SchedulePreview(
+        items=[_shown(item) for item in items],
+        faulty=[item.number for item in items if item.fault],
+        fingerprint=_fingerprint(items),
+    )
+
+
+@managed.post(
+    "/theaters/{theater_id}/schedules",
+    status_code=201,
+    responses=REFUSALS | documented(ScheduleFaulty, ScheduleChanged, ShowtimesClash, ChangedMeanwhile),
+)
+async def publish_schedule(theater_id: Id, body: PublishRequest, staff: ShowtimeWriter) -> PublishedSchedule:
+    """Publish what was looked at: all of it or nothing. What cannot be must be left out by its number."""
+    theater = await own_theater(staff, theater_id)
+    items = await store.preview(theater, body.pattern)
+    wanted = [item for item in items if item.number not in body.leave_out]
+    if faulty := [item for item in wanted if item.fault]:
+        raise ScheduleFaulty(
+            "; ".join(f"{item.local_start:%Y-%m-%d %H:%M}: {item.fault}" for item in faulty[:5]),
+            faulty=[item.number for item in faulty],
+        )
+    if _fingerprint(items) != body.fingerprint:
+        raise ScheduleChanged
+    showtimes = [item.showtime for item in wanted if item.showtime]
+    made = await store.publish(theater_id, showtimes, staff.user_id)
+    ids = [showtime.id for showtime in showtimes]
+    return PublishedSchedule.model_validate(made.model_dump() | {"_id": made.id, "showtime_ids": ids})
+
+
+@managed.get("/theaters/{theater_id}/schedules/{schedule_id}", responses=REFUSALS)
+async def get_schedule(theater_id: Id, schedule_id: Id, staff: ShowtimeWriter) -> ScheduleView:
+    """What became of a schedule."""
+    await own_theater(staff, theater_id)
+    return ScheduleView.model_validate(await store.schedule_of(theater_id, schedule_id))
+
+
+def _shown(item: Item) -> PlannedShowtime:
+    names = {"auditorium_id": item.showing.auditorium_id, "movie_id": item.showing.movie_id}
+    planned: dict[str, Any] = {"number": item.number, "local_start": item.local_start, **names}
+    if item.fault:
+        planned["fault"] = _fault(item.fault)
+    if item.showtime:
+        planned |= item.showtime.model_dump(include=PLANNED)
+        planned["price_from"] = Money(amount=item.showtime.price_from, currency=item.showtime.currency)
+    return PlannedShowtime(**planned)
+
+
+def _fault(problem: Problem) -> Fault:
+    return Fault(code=problem.code, detail=problem.detail, **problem.members)
+
+
+def _fingerprint(items: Sequence[Item]) -> str:
+    """A short text that differs when anything that would be published does."""
+    digest = sha256()
+    for item in items:
+        written = item.showtime.model_dump_json(exclude={"id"}) if item.showtime else str(item.fault)
+        digest.update(written.encode())
+    return digest.hexdigest()

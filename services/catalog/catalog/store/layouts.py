@@ -1,0 +1,90 @@
+"""Seat layouts, version after version."""
+
+from chassis.ids import new_id
+from chassis.outbox import Aggregate
+from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide, SeatLayoutPublished
+
+from catalog.model.layout import Layout, format_layout
+from catalog.model.problems import ChangedMeanwhile, NotFound
+from catalog.store.reading import Document, index
+from catalog.store.theaters import Auditorium
+
+
+class SeatLayout(Aggregate):
+    """One version of an auditorium's seats, as clients need them and as a person types them. It never changes.
+
+    `number` counts the auditorium's versions from 1.
+    """
+
+    auditorium_id: str
+    number: int = 1
+    text: str
+    columns: float
+    rows: float
+    seats: list[PlacedSeat]
+    screen: ScreenSide = "top"
+    focal_point: Point
+    aisles: list[Aisle] = []
+
+    class Settings:
+        name = "seat_layouts"
+        indexes = [index("auditorium_id", "number", unique=True)]
+
+    @classmethod
+    def of(cls, layout_id: str, auditorium_id: str, layout: Layout, text: str = "", number: int = 1) -> "SeatLayout":
+        """The document of a layout, with the text as it was typed or as it would be."""
+        written = text or format_layout(layout)
+        return cls(id=layout_id, auditorium_id=auditorium_id, number=number, text=written, **dict(layout))
+
+
+async def publish_layout(layout: SeatLayout) -> bool:
+    """Enter a seat layout and say so; False when its id, or its number in the auditorium, is taken."""
+    fields = layout.model_dump(include=set(SeatLayoutPublished.model_fields))
+    return await SeatLayout.add(layout, events=[SeatLayoutPublished(layout_id=layout.id, **fields)])
+
+
+async def publish_version(auditorium_id: str, layout: Layout, text: str) -> SeatLayout:
+    """Give an auditorium its next layout, which showtimes that are scheduled from now on get.
+
+    The same text as the newest version's is that version, so that repeating a request that was cut off between its
+    two writes completes it. Raises NotFound, and ChangedMeanwhile when somebody else publishes at the same time.
+    """
+    made = SeatLayout.parse(await newest_layout(auditorium_id))
+    if made.text != text:
+        made = SeatLayout.of(new_id(), auditorium_id, layout, text, made.number + 1)
+        if not await publish_layout(made):
+            raise ChangedMeanwhile
+    await Auditorium.commit(
+        {"_id": auditorium_id, "layout_number": {"$lt": made.number}},
+        {
+            "$set": {
+                "layout_id": made.id,
+                "layout_number": made.number,
+                "capacity": len(layout.seats),
+                "categories": layout.categories,
+            }
+        },
+    )
+    return made
+
+
+async def newest_layout(auditorium_id: str) -> Document:
+    """The auditorium's layout with the highest number. Raises NotFound."""
+    found = SeatLayout.collection().find({"auditorium_id": auditorium_id}, {"outbox": 0}).sort("number", -1).limit(1)
+    for document in await found.to_list():
+        return document
+    raise NotFound(f"There is no auditorium {auditorium_id}.")
+
+
+async def layout_version(auditorium_id: str, number: int) -> Document:
+    """One version of the auditorium's layout. Raises NotFound."""
+    where = {"auditorium_id": auditorium_id, "number": number}
+    if document := await SeatLayout.collection().find_one(where, {"outbox": 0}):
+        return document
+    raise NotFound(f"The auditorium has no layout {number}.")
+
+
+async def layout_versions(auditorium_id: str) -> list[Document]:
+    """All versions, the newest first, without their seats."""
+    found = SeatLayout.collection().find({"auditorium_id": auditorium_id}, {"outbox": 0, "seats": 0, "aisles": 0})
+    return await found.sort("number", -1).to_list()

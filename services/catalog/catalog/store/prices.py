@@ -1,0 +1,57 @@
+"""Price lists: their documents and the writes that change them."""
+
+from collections.abc import Sequence
+
+from chassis.outbox import Aggregate
+from pymongo.errors import DuplicateKeyError
+
+from catalog.model.prices import Label, Tariff
+from catalog.model.problems import ChangedMeanwhile, NotFound, PriceListExists
+from catalog.store.reading import index
+
+
+class PriceList(Aggregate, Tariff):
+    """What a theater charges from a day on. Showtimes keep the prices that they were published with."""
+
+    theater_id: str
+    name: Label
+
+    class Settings:
+        name = "price_lists"
+        indexes = [index("theater_id", "valid_from", unique=True)]
+
+
+async def price_lists_of(theater_id: str) -> Sequence[PriceList]:
+    """A theater's price lists by the day on which they begin."""
+    found = PriceList.collection().find({"theater_id": theater_id}, {"outbox": 0}).sort("valid_from", 1)
+    return [PriceList.parse(document) async for document in found]
+
+
+async def add_price_list(price_list: PriceList) -> None:
+    """Enter a price list. Raises PriceListExists."""
+    if not await PriceList.add(price_list):
+        raise PriceListExists(valid_from=price_list.valid_from)
+
+
+async def change_price_list(price_list_id: str, theater_id: str, name: str, tariff: Tariff, version: int) -> PriceList:
+    """Put another content in the place of the one that was read as `version`.
+
+    Raises NotFound, ChangedMeanwhile and PriceListExists.
+    """
+    content = tariff.model_dump() | {"name": name}
+    where = {"_id": price_list_id, "theater_id": theater_id}
+    try:
+        changed = await PriceList.commit(where | {"version": version}, {"$set": content})
+    except DuplicateKeyError as error:
+        raise PriceListExists(valid_from=tariff.valid_from) from error
+    if changed is not None:
+        return PriceList.parse(changed)
+    if await PriceList.collection().find_one(where, {"_id": 1}):
+        raise ChangedMeanwhile
+    raise NotFound(f"There is no price list {price_list_id}.")
+
+
+async def remove_price_list(price_list_id: str, theater_id: str) -> None:
+    """Take a price list out of use. Raises NotFound."""
+    if not (await PriceList.collection().delete_one({"_id": price_list_id, "theater_id": theater_id})).deleted_count:
+        raise NotFound(f"There is no price list {price_list_id}.")

@@ -1,0 +1,211 @@
+"""Theaters, auditoriums and their layouts through the endpoints."""
+
+import asyncio
+
+import pytest
+from catalog import store
+from contracts.catalog import SeatLayoutPublished, ShowtimeScheduled
+
+ADDRESS = {"street": "Ring 1", "postal_code": "10115", "city": "Berlin", "country": "DE"}
+THEATER = {
+    "name": "Odeon",
+    "address": ADDRESS,
+    "position": {"latitude": 52.5, "longitude": 13.4},
+    "time_zone": "Europe/Berlin",
+    "currency": "EUR",
+    "language": "de",
+    "features": ["bar"],
+}
+PATTERN = {
+    "first_day": "2027-01-01",
+    "last_day": "2027-01-02",
+    "showings": [{"auditorium_id": "x", "movie_id": "y", "starts": "20:00"}],
+}
+PRICE_LIST = {"name": "x", "prices": {"standard": {"adult": 1}}, "valid_from": "2026-02-01"}
+SHOWTIME = {"auditorium_id": "{room}", "movie_id": "golem-1920", "local_start": "2027-01-02T20:00"}
+WRITES = [
+    ("POST", "/theaters", THEATER, "catalog:write"),
+    ("PATCH", "/theaters/{theater}", {"name": "Lux"}, "theaters:write"),
+    ("POST", "/theaters/{theater}/auditoriums", {"name": "Saal 2", "text": "A ss"}, "theaters:write"),
+    ("PATCH", "/auditoriums/{room}", {"name": "Saal 3"}, "theaters:write"),
+    ("POST", "/auditoriums/{room}/layouts", {"text": "A ss"}, "theaters:write"),
+    ("POST", "/auditoriums/{room}/layouts/preview", {"text": "A ss"}, "theaters:write"),
+    ("GET", "/auditoriums/{room}/layouts", None, "theaters:write"),
+    ("GET", "/auditoriums/{room}/layouts/1", None, "theaters:write"),
+    ("GET", "/theaters/{theater}/price-lists", None, "prices:write"),
+    ("POST", "/theaters/{theater}/price-lists", PRICE_LIST, "prices:write"),
+    ("PUT", "/theaters/{theater}/price-lists/{list}", PRICE_LIST | {"version": 1}, "prices:write"),
+    ("DELETE", "/theaters/{theater}/price-lists/{list}", None, "prices:write"),
+    ("POST", "/showtimes", SHOWTIME, "showtimes:write"),
+    ("PATCH", "/showtimes/{showtime}", {"sales_close_minutes": 5}, "showtimes:write"),
+    ("POST", "/showtimes/{showtime}/cancel", {"reason": "other"}, "showtimes:write"),
+    ("POST", "/theaters/{theater}/schedules/preview", PATTERN, "showtimes:write"),
+    ("POST", "/theaters/{theater}/schedules", {"pattern": PATTERN, "fingerprint": "x"}, "showtimes:write"),
+    ("GET", "/theaters/{theater}/schedules/none", None, "showtimes:write"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", WRITES, ids=[f"{method} {path}" for method, path, *_ in WRITES])
+async def test_staff_need_the_permission_and_act_in_their_own_theaters(house, signer, write):
+    method, path, body, permission = write
+    lists = (await house.call("GET", f"/theaters/{house.theater_id}/price-lists")).json()["items"]
+    showtime = await house.showtime()
+    names = {"theater": house.theater_id, "room": house.room["id"], "list": lists[0]["id"], "showtime": showtime["id"]}
+    address = "/api" + path.format(**names)
+    if body and body.get("auditorium_id") == "{room}":
+        body = body | {"auditorium_id": house.room["id"]}
+    everything = ["catalog:write", "theaters:write", "prices:write", "showtimes:write"]
+
+    async def status(headers):
+        answer = await house.client.request(method, address, json=body, headers=headers)
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+        return answer.status_code
+
+    assert await status({}) == 401
+    assert await status({"Authorization": "Bearer nonsense"}) == 401
+    assert await status(signer.headers("a", [each for each in everything if each != permission])) == 403
+    assert await status(signer.headers("b", [permission], theaters=["elsewhere"])) == 403
+    if path != "/theaters":
+        mine = await status(signer.headers("c", [permission], theaters=["elsewhere", house.theater_id]))
+        assert mine not in {401, 403}
+    assert await status(signer.headers("d", [permission])) not in {401, 403}, "bound to no theater: all of them"
+
+
+async def test_a_theater_is_entered_and_changed(client, signer):
+    admin = signer.headers("admin-1", ["catalog:write", "theaters:write"])
+    made = (await client.post("/api/theaters", json=THEATER, headers=admin)).json()
+    assert made == (await client.get(f"/api/theaters/{made['id']}")).json()
+    assert {name: made[name] for name in ("name", "time_zone", "currency", "features")} == {
+        "name": "Odeon", "time_zone": "Europe/Berlin", "currency": "EUR", "features": ["bar"],
+    }  # fmt: skip
+    changed = await client.patch(f"/api/theaters/{made['id']}", json={"name": "Lux", "features": []}, headers=admin)
+    assert changed.json() == made | {"name": "Lux", "features": []}
+    assert (await client.patch("/api/theaters/none", json={}, headers=admin)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time_zone": "Europe/Atlantis"},
+        {"time_zone": "../../etc/passwd"},
+        {"currency": "Euro"},
+        {"position": {"latitude": 91, "longitude": 0}},
+        {"address": ADDRESS | {"country": "Germany"}},
+        {"name": " "},
+        {"name": "x" * 61},
+        {"features": ["x"] * 31},
+        {"id": "mine"},
+    ],
+)
+async def test_a_theater_that_makes_no_sense_is_refused(client, signer, changes):
+    admin = signer.headers("admin-1", ["catalog:write"])
+    answer = await client.post("/api/theaters", json=THEATER | changes, headers=admin)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"]
+
+
+async def test_time_zone_and_currency_stay(house):
+    for change in ({"time_zone": "Europe/London"}, {"currency": "GBP"}):
+        assert (await house.call("PATCH", f"/theaters/{house.theater_id}", change)).status_code == 422
+
+
+async def test_an_auditorium_shows_its_seats(house, bus):
+    assert (house.room["capacity"], house.room["layout"]["version"]) == (12, 1)
+    assert house.room["categories"] == ["standard", "vip", "wheelchair", "companion"]
+    assert house.room["layout"]["focal_point"] == {"x": 2.0, "y": 2.0}
+    event = await bus.heard(SeatLayoutPublished, lambda e: e.auditorium_id == house.room["id"])
+    assert [seat.seat_id for seat in event.seats] == [seat["seat_id"] for seat in house.room["layout"]["seats"]]
+    assert event.focal_point is not None
+
+
+async def test_a_layout_comes_as_text_or_as_json(house):
+    path = f"/theaters/{house.theater_id}/auditoriums"
+    drawn = {name: house.room["layout"][name] for name in ("columns", "rows", "focal_point", "aisles", "seats")}
+    again = await house.call("POST", path, {"name": "Saal 2", "layout": drawn})
+    assert again.status_code == 201, again.text
+    assert again.json()["layout"] | {"id": "", "text": ""} == house.room["layout"] | {"id": "", "text": ""}
+    for both in ({}, {"text": "A ss", "layout": drawn}):
+        assert (await house.call("POST", path, {"name": "Saal 3"} | both)).status_code == 422
+
+
+async def test_a_fault_in_a_layout_is_told_with_its_place(house):
+    for path in ("layouts", "layouts/preview"):
+        answer = await house.call("POST", f"/auditoriums/{house.room['id']}/{path}", {"text": "A  ss\nB  s?s"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "layout_invalid")
+        assert (answer.json()["line"], answer.json()["column"], answer.json()["row"]) == (2, 5, "B")
+    huge = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"text": "#" * 20_001})
+    assert huge.status_code == 422
+    drawn = {"columns": 1, "rows": 1, "focal_point": {"x": 0.5, "y": 0.5}, "seats": []}
+    empty = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"layout": drawn})
+    assert (empty.status_code, empty.json()["code"]) == (422, "layout_invalid")
+
+
+async def test_no_two_auditoriums_of_a_theater_have_one_name(house):
+    path, body = f"/theaters/{house.theater_id}/auditoriums", {"name": "Saal 2", "text": "A ss"}
+    answers = await asyncio.gather(*(house.call("POST", path, body) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    taken = await house.call("PATCH", f"/auditoriums/{house.room['id']}", {"name": "Saal 2"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "auditorium_exists")
+
+
+async def test_a_new_layout_is_for_new_showtimes(house, bus):
+    before = await house.showtime(house.evening(7))
+    preview = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts/preview", {"text": "A  sssss\nD  ss"})
+    assert preview.json()["added"] == ["A5", "D1", "D2"]
+    assert preview.json()["dropped"] == ["B1", "B2", "B3", "B4", "C1", "C2", "C3", "C4"]
+    made = (await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"text": "A  sssss\n"})).json()
+    assert made["version"] == 2
+    after = await house.showtime(house.evening(8))
+    assert (after["layout_id"], before["layout_id"]) == (made["id"], house.room["layout"]["id"])
+    assert (await house.client.get(f"/api/showtimes/{before['id']}")).json()["layout_id"] == before["layout_id"]
+    assert {price["category"] for price in after["prices"]} == {"standard"}
+    event = await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == after["id"])
+    assert event.layout_id == made["id"]
+    versions = (await house.call("GET", f"/auditoriums/{house.room['id']}/layouts")).json()["items"]
+    assert [version["version"] for version in versions] == [2, 1]
+    first = (await house.call("GET", f"/auditoriums/{house.room['id']}/layouts/1")).json()
+    assert first == house.room["layout"]
+
+
+async def test_the_same_text_again_is_the_same_version(house):
+    path, body = f"/auditoriums/{house.room['id']}/layouts", {"text": "# remark\nA  sss\n"}
+    first, second = (await house.call("POST", path, body)).json(), (await house.call("POST", path, body)).json()
+    assert first == second
+    assert first["text"] == body["text"], "as it was typed"
+
+
+async def test_a_version_whose_publishing_was_cut_off_is_completed_by_repeating_it(house):
+    """Both writes, with the process gone between them."""
+    layout, text = store.SeatLayout.parse(await store.newest_layout(house.room["id"])), "A  sss\n"
+    seats = [seat for seat in layout.seats if seat.seat_id in {"A1", "A2", "A3"}]
+    cut_off = layout.model_copy(update={"id": "cut-off", "number": 2, "text": text, "seats": seats})
+    await store.publish_layout(cut_off)
+    assert (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()["layout"]["version"] == 1
+    again = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"text": text})
+    assert again.json()["id"] == "cut-off"
+    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
+    assert (room["layout"]["version"], room["capacity"], room["categories"]) == (2, 3, ["standard"])
+
+
+async def test_two_who_publish_at_once_get_versions_of_their_own_or_try_again(house):
+    path = f"/auditoriums/{house.room['id']}/layouts"
+    answers = await asyncio.gather(*(house.call("POST", path, {"text": f"A {'s' * n}"}) for n in range(1, 9)))
+    made = [answer.json()["version"] for answer in answers if answer.status_code == 201]
+    assert {answer.json()["code"] for answer in answers if answer.status_code != 201} <= {"changed_meanwhile"}
+    assert sorted(made) == list(range(2, 2 + len(made))) != []
+    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
+    newest = await store.newest_layout(house.room["id"])
+    assert (room["layout"]["id"], room["layout"]["version"]) == (newest["_id"], max(made))
+    assert room["capacity"] == len(newest["seats"])
+
+
+async def test_nothing_new_is_scheduled_in_a_closed_auditorium(house):
+    kept = await house.showtime(house.evening(7))
+    await house.call("PATCH", f"/auditoriums/{house.room['id']}", {"closed": True})
+    refused = await house.try_showtime(house.evening(8))
+    assert (refused.status_code, refused.json()["code"]) == (409, "auditorium_closed")
+    assert (await house.client.get(f"/api/showtimes/{kept['id']}")).json()["state"] == "scheduled"
+    assert (await house.client.get(f"/api/theaters/{house.theater_id}")).json()["auditoriums"][0]["closed"] is True
+    await house.call("PATCH", f"/auditoriums/{house.room['id']}", {"closed": False})
+    await house.showtime(house.evening(8))
