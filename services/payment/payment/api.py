@@ -28,7 +28,7 @@ from payment.model import (
     RefundTooLarge,
     State,
 )
-from payment.news import read_event
+from payment.news import IntentSeen, read_event
 from payment.store import Payment, WebhookEvent
 
 log = structlog.get_logger()
@@ -149,6 +149,8 @@ async def webhook(
 ) -> Received:
     """Stripe's events: checked, stored once, answered, then worked off. An event that we do not act on is kept too."""
     event = _read(stripe.verified(await request.body(), stripe_signature))
+    if isinstance(event.news, IntentSeen):
+        telemetry.about(event.news.booking_id or "")
     if await store.keep(event) and event.next_try_at:
         background.add_task(settlement.work_off, event)
     return Received()
