@@ -1,4 +1,4 @@
-"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx and the mailbox.
+"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx, Prometheus and the mailbox.
 
 Runs on the standard library of Python 3.11 or newer. Everything ends up in `.venv` and `.runtime`; the programs are
 in `.runtime/bin`. What is done already is not done again.
@@ -27,6 +27,7 @@ PROGRAMS = RUNTIME / "bin"
 UNPACKED = RUNTIME / "debian"
 LOCK = ROOT / "requirements.lock"
 MAILDEV = ROOT / "deploy/local/maildev"
+MONITORING = ("prometheus", "promtool")
 OLDEST, NEWEST = (3, 11), (3, 13)
 HOW_ELSE = "With Docker it runs anywhere: docker compose up"
 
@@ -76,14 +77,17 @@ def make_venv(progress: Progress) -> None:
 
 
 def servers(progress: Progress) -> None:
-    """Puts mongod, rabbitmq-server and nginx into `.runtime/bin`: those of this machine, else Debian's packages."""
-    if all((PROGRAMS / name).exists() for name in ("mongod", "rabbitmq-server", "nginx")):
+    """Puts the servers into `.runtime/bin`: those of this machine, else Debian's packages.
+
+    Prometheus is not part of the platform; it is what the alert rules and the dashboard are tested with.
+    """
+    if all((PROGRAMS / name).exists() for name in ("mongod", "rabbitmq-server", "nginx", *MONITORING)):
         return
-    progress.say("Setting up MongoDB, RabbitMQ and nginx")
+    progress.say("Setting up MongoDB, RabbitMQ, nginx and Prometheus")
     mongod = debian.find("mongod") or wheel_file("fiftyone/db/bin/mongod")
     if mongod is None:
         raise SetupError("there is no MongoDB server for it: none on the PATH, and none to install but on x86-64 Linux")
-    missing = [name for name in ("rabbitmq-server", "nginx") if debian.find(name) is None]
+    missing = [name for name in ("rabbitmq-server", "nginx", "prometheus") if debian.find(name) is None]
     if debian.lacks_libraries(mongod):
         missing.append("libcurl4")
     if missing:
@@ -92,9 +96,11 @@ def servers(progress: Progress) -> None:
     wrap("mongod", [str(mongod)])
     wrap("rabbitmq-server", [str(rabbitmq_script())])
     wrap("nginx", [str(debian.find("nginx") or UNPACKED / "usr/sbin/nginx")])
+    for name in MONITORING:
+        wrap(name, [str(debian.find(name) or UNPACKED / "usr/bin" / name)])
     if "BINDIR" in environment():
         wrap("erl", [f"{environment()['BINDIR']}/erlexec"])
-    progress.say(f"  mongod, rabbitmq-server and nginx are in {PROGRAMS.relative_to(ROOT)}")
+    progress.say(f"  they are in {PROGRAMS.relative_to(ROOT)}")
 
 
 def rabbitmq_script() -> Path:
