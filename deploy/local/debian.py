@@ -16,8 +16,13 @@ SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def find(program: str) -> Path | None:
-    """The program on the PATH or in the folders for servers, which Debian leaves out of an ordinary user's PATH."""
-    found = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}")
+    """The program on the PATH or in the folders for servers, which Debian leaves out of an ordinary user's PATH.
+
+    A checkout's own wrapper on the PATH is not the program: a wrapper around itself would never end.
+    """
+    folders = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}".split(os.pathsep)
+    others = os.pathsep.join(folder for folder in folders if not folder.endswith(".runtime/bin"))
+    found = shutil.which(program, path=others)
     return Path(found) if found else None
 
 

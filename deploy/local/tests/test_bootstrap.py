@@ -41,6 +41,16 @@ def test_without_apt_it_says_what_is_missing(progress: Progress, tmp_path: Path,
         debian.get(progress, ["rabbitmq-server", "nginx"], tmp_path / "debian")
 
 
+def test_a_wrapper_on_the_path_is_not_taken_for_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    wrapper, program = tmp_path / ".runtime/bin/mongod", tmp_path / "elsewhere/mongod"
+    for file in (wrapper, program):
+        file.parent.mkdir(parents=True)
+        file.write_text("#!/bin/sh\n")
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{program.parent}")
+    assert debian.find("mongod") == program
+
+
 def test_a_changed_input_makes_a_step_due_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bootstrap, "RUNTIME", tmp_path)
     lock = tmp_path / "lock"
