@@ -17,8 +17,8 @@ class Allowance(NamedTuple):
     window: timedelta
 
     def waits(self) -> list[int]:
-        """Milliseconds to wait after the first attempt, the second, …; the last one stands for all further ones."""
-        waits, wait = [0] * self.free, self.first
+        """Milliseconds to wait after the first attempt that is not free, the second, …; the last stands for all further."""
+        waits, wait = [], self.first
         while wait < self.longest:
             waits.append(_milliseconds(wait))
             wait *= 2

@@ -46,7 +46,8 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> bool:
         "attempts": {"$cond": [is_over, 1, {"$add": ["$attempts", 1]}]},
         "expires_at": {"$cond": [is_over, now + allowance.window, "$expires_at"]},
     }
-    wait = {"$arrayElemAt": [waits, {"$min": [{"$subtract": ["$attempts", 1]}, len(waits) - 1]}]}
+    charged = {"$min": [{"$subtract": ["$attempts", allowance.free + 1]}, len(waits) - 1]}
+    wait = {"$cond": [{"$lt": [charged, 0]}, 0, {"$arrayElemAt": [waits, charged]}]}
     # Without a wait it stays in the past, or attempts at once would block each other by a millisecond.
     blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
     try:
