@@ -29,7 +29,17 @@ from catalog.store.reviews import (
     write_review,
 )
 from catalog.store.schedules import House, Item, Schedule, house_of, preview, publish, resume, schedule_of
-from catalog.store.showtimes import SCHEDULED, Showtime, cancel, clash, published, reschedule, schedule, times
+from catalog.store.showtimes import (
+    SCHEDULED,
+    Showtime,
+    ahead_with_other_seats,
+    cancel,
+    clash,
+    published,
+    reschedule,
+    schedule,
+    times,
+)
 from catalog.store.theaters import (
     Address,
     Auditorium,
@@ -71,6 +81,7 @@ __all__ = [
     "Word",
     "add_auditorium",
     "add_price_list",
+    "ahead_with_other_seats",
     "auditoriums_of",
     "cancel",
     "change_auditorium",

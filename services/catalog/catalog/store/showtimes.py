@@ -179,6 +179,13 @@ def _as_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
+async def ahead_with_other_seats(auditorium_id: str, layout_id: str) -> list[Document]:
+    """The auditorium's showtimes ahead that keep another layout than this one, by start."""
+    where = {"auditorium_id": auditorium_id, "starts_at": {"$gt": now()}, "layout_id": {"$ne": layout_id}}
+    printed = dict.fromkeys(("movie_title", "starts_at", "layout_id"), 1)
+    return await Showtime.collection().find(where | SCHEDULED, printed).sort("starts_at", 1).to_list()
+
+
 async def published(showtime_id: str) -> Showtime:
     """A showtime that is on or cancelled. Raises NotFound, also for a draft."""
     document = await Showtime.collection().find_one({"_id": showtime_id, "state": {"$ne": "draft"}}, {"outbox": 0})
