@@ -20,7 +20,16 @@ from contracts.catalog import (
     ShowtimeScheduled,
 )
 from contracts.envelope import Event
-from contracts.identity import AccessRevoked, ExportRequested, UserDeleted
+from contracts.identity import (
+    AccessRevoked,
+    EmailChangeRequested,
+    ExportRequested,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    SecurityNoticed,
+    UserDeleted,
+    VerificationRequested,
+)
 from contracts.inventory import (
     HoldChanged,
     SaleRejected,
@@ -46,6 +55,13 @@ BOOKING_STATES = (
     BookingRefunded,
 )
 
+ACCOUNT_MAILS = (
+    VerificationRequested,
+    RegistrationRepeated,
+    PasswordResetRequested,
+    EmailChangeRequested,
+    SecurityNoticed,
+)
 PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
@@ -88,7 +104,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed,),
+    "notifier": (BookingConfirmed, *ACCOUNT_MAILS),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""
