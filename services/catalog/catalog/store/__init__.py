@@ -19,6 +19,7 @@ from catalog.store.ratings import count_review
 from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
     Review,
+    add_review,
     delete_review,
     edit_review,
     forget_reviewer,
@@ -81,6 +82,7 @@ __all__ = [
     "Word",
     "add_auditorium",
     "add_price_list",
+    "add_review",
     "ahead_with_other_seats",
     "auditoriums_of",
     "cancel",
