@@ -76,7 +76,14 @@ class TheaterChange(Body):
 class LayoutBody(Body):
     """A seat layout, as text (docs/seat-layouts.md) or as JSON."""
 
-    text: Annotated[str, StringConstraints(max_length=MAX_TEXT)] | None = None
+    text: (
+        Annotated[
+            str,
+            StringConstraints(max_length=MAX_TEXT),
+            Field(examples=["A  .._ssssssss\nD  wc_ssssssss\n\nG  ll_llllllll"]),
+        ]
+        | None
+    ) = None
     layout: Layout | None = None
 
     @model_validator(mode="after")
