@@ -3,6 +3,7 @@
 from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
+    BookingDataExported,
     BookingExchanged,
     BookingExpired,
     BookingPaid,
@@ -22,6 +23,7 @@ from contracts.catalog import (
 from contracts.envelope import Event
 from contracts.identity import (
     AccessRevoked,
+    ActRecorded,
     EmailChangeRequested,
     ExportRequested,
     PasswordResetRequested,
@@ -39,7 +41,7 @@ from contracts.inventory import (
     SeatsSold,
     SeatsUnblocked,
 )
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
@@ -66,6 +68,7 @@ PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
+    "identity": (ActRecorded, BookingDataExported, PaymentDataExported),
     "catalog": (
         MovieChanged,
         ReviewChanged,
