@@ -1,6 +1,7 @@
 """The catalog's documents, and the writes that change them."""
 
 from catalog.store.attendance import Attendance, end_booking, forget_attendances, has_attended, note_booking
+from catalog.store.browse import Showing, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
 from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove_genre
 from catalog.store.layouts import (
     SeatLayout,
@@ -52,7 +53,7 @@ from catalog.store.theaters import (
     change_theater,
     theaters_near,
 )
-from catalog.store.vocabulary import Word, meant_by
+from catalog.store.vocabulary import Word
 
 DOCUMENTS = [
     *(Movie, Genre, Picture, Word, Review, Attendance, Occupancy),
@@ -77,6 +78,7 @@ __all__ = [
     "Review",
     "Schedule",
     "SeatLayout",
+    "Showing",
     "Showtime",
     "Theater",
     "Word",
@@ -104,6 +106,7 @@ __all__ = [
     "has_attended",
     "house_of",
     "ids_of",
+    "in_status",
     "judge_review",
     "layout_version",
     "layout_versions",
@@ -111,7 +114,8 @@ __all__ = [
     "live_review",
     "mark_deleted",
     "mark_seats",
-    "meant_by",
+    "movies_page",
+    "movies_showing",
     "name_genre",
     "newest_layout",
     "note_booking",
@@ -135,8 +139,10 @@ __all__ = [
     "schedule",
     "schedule_of",
     "set_picture",
+    "showtimes_at",
     "store_picture",
     "theaters_near",
+    "theaters_showing",
     "times",
     "write_review",
 ]

@@ -24,6 +24,10 @@ SCHEDULED = {"state": "scheduled"}
 """What a query for showtimes says that visitors are to see: the indexes begin with it."""
 _FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
 """Which films are on is answered from the index alone."""
+_OF_MOVIE = (
+    *("state", "movie_id", "theater_id", "starts_at", "_id"),
+    *("local_date", "daypart", "format", "language", "city"),
+)
 
 
 class Showtime(Aggregate):
@@ -69,7 +73,7 @@ class Showtime(Aggregate):
             index("state", "starts_at", "_id"),
             index("state", "movie_id", "starts_at", "_id"),
             index("state", "theater_id", "starts_at", "_id"),
-            index("state", "movie_id", "theater_id", "starts_at", "_id"),
+            index(*_OF_MOVIE, name="of_movie"),
             index("state", "city", "local_date", *_FILTERS),
             index("state", "theater_id", "local_date", *_FILTERS),
             index("state", "local_date", *_FILTERS),
