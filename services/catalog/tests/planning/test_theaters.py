@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from catalog import store
 from catalog.model.occupancy import millis
+from catalog.store import layouts
 from chassis.clock import now
 from contracts.catalog import SeatLayoutPublished, ShowtimeScheduled
 
@@ -225,6 +226,16 @@ async def test_two_who_publish_at_once_get_versions_of_their_own_or_try_again(ho
     newest = await store.newest_layout(house.room["id"])
     assert (room["layout"]["id"], room["layout"]["version"]) == (newest["_id"], max(made))
     assert room["capacity"] == len(newest["seats"])
+
+
+async def test_who_comes_late_with_an_older_version_does_not_bring_it_back(house):
+    path = f"/auditoriums/{house.room['id']}/layouts"
+    for text in ("A  ss", "A  sss"):
+        await house.call("POST", path, {"text": text})
+    older = store.SeatLayout.parse(await store.layout_version(house.room["id"], 2))
+    await layouts.use_version(older, ["standard"])
+    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
+    assert (room["layout"]["version"], room["capacity"]) == (3, 3)
 
 
 async def test_nothing_new_is_scheduled_in_a_closed_auditorium(house):
