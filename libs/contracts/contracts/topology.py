@@ -3,6 +3,7 @@
 from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
+    BookingDataExported,
     BookingExchanged,
     BookingExpired,
     BookingPaid,
@@ -20,7 +21,17 @@ from contracts.catalog import (
     ShowtimeScheduled,
 )
 from contracts.envelope import Event
-from contracts.identity import AccessRevoked, ExportRequested, UserDeleted
+from contracts.identity import (
+    AccessRevoked,
+    ActRecorded,
+    EmailChangeRequested,
+    ExportRequested,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    SecurityNoticed,
+    UserDeleted,
+    VerificationRequested,
+)
 from contracts.inventory import (
     HoldChanged,
     SaleRejected,
@@ -30,7 +41,7 @@ from contracts.inventory import (
     SeatsSold,
     SeatsUnblocked,
 )
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
@@ -46,10 +57,18 @@ BOOKING_STATES = (
     BookingRefunded,
 )
 
+ACCOUNT_MAILS = (
+    VerificationRequested,
+    RegistrationRepeated,
+    PasswordResetRequested,
+    EmailChangeRequested,
+    SecurityNoticed,
+)
 PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
+    "identity": (ActRecorded, BookingDataExported, PaymentDataExported),
     "catalog": (
         MovieChanged,
         ReviewChanged,
@@ -88,7 +107,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed,),
+    "notifier": (BookingConfirmed, *ACCOUNT_MAILS),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""

@@ -16,6 +16,8 @@ from identity import keys, settings, store
 from identity.rotate import rotate
 from pydantic import SecretStr
 
+from .conftest import bearer
+
 
 @pytest.fixture
 def verifier(client):
@@ -152,9 +154,13 @@ async def test_rotation_publishes_first_signs_later_and_then_drops_the_old_key(c
     await third.delete()
 
 
-async def test_a_leaked_key_goes_at_once(verifier, claims):
-    leaked = await keys.sign(claims)
-    (only,) = await rotate(at_once=True)
-    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == only.id
-    with pytest.raises(TokenInvalid):
-        await verifier.verify(leaked)
+async def test_a_leaked_key_goes_at_once_and_nobody_has_to_sign_in_again(client, verifier, signed_in, claims):
+    answer = signed_in
+    for _ in range(2):
+        leaked = await keys.sign(claims)
+        (only,) = await rotate(at_once=True)
+        answer = (await client.post("/api/auth/refresh", json={"refresh_token": answer["refresh_token"]})).json()
+        assert jwt.get_unverified_header(answer["access_token"])["kid"] == only.id
+        assert (await verifier.verify(answer["access_token"])).user_id == claims["sub"]
+        assert (await client.get("/api/users/me", headers=bearer(answer))).status_code == 200
+        await refused(client, verifier, leaked)

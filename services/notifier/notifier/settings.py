@@ -13,9 +13,13 @@ from notifier.model import checked_address
 
 
 class Settings(ServiceSettings):
-    """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one."""
+    """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one.
+
+    `link_key` opens the secrets of one-time links that identity has sealed with the same.
+    """
 
     service: str = "notifier"
+    link_key: SecretStr = Field(min_length=16)
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1125
     smtp_security: Literal["none", "starttls", "tls"] = "none"
@@ -60,4 +64,4 @@ class Settings(ServiceSettings):
 @cache
 def get() -> Settings:
     """The settings, read once."""
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default

@@ -48,7 +48,7 @@ async def _unkept(response: Response) -> None:
 UNKEPT = Depends(_unkept)
 """For answers that are one person's own."""
 
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 # Bounds keep the arithmetic on dates and what MongoDB can store far from their limits.
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
@@ -59,8 +59,8 @@ Near = Annotated[
     Query(pattern=r"^-?\d{1,2}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$", description="Latitude,longitude (WGS 84)"),
 ]
 WithinKm = Annotated[float, Query(gt=0, le=1000)]
+City = Annotated[str, Query(min_length=1, max_length=100, description="As the theater's address has it")]
 NOT_FOUND = documented(NotFound)
-SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 
 
 class Stored(BaseModel):

@@ -12,7 +12,6 @@ Problem (contracts.errors)
     ├── ReviewExists         409  one person, one film, one review
     ├── ImportInvalid        422  a file of films cannot be read; names the place
     ├── LayoutInvalid        422  a seat layout's text has a fault; names row and column
-    ├── LayoutUnfit          409  seats that are sold, held or blocked are not in the layout; names them
     ├── LocalTimeInvalid     422  the clocks skip this local time
     ├── LocalTimeAmbiguous   422  the clocks show this local time twice; names both moments
     ├── SalesTimesInvalid    422  sales would end before they begin, or after the film
@@ -44,10 +43,6 @@ class LayoutInvalid(CatalogProblem):
 
 class LocalTimeInvalid(CatalogProblem):
     code, status, title = "local_time_invalid", 422, "The clocks skip this local time."
-
-
-class LayoutUnfit(CatalogProblem):
-    code, status, title = "layout_unfit", 409, "Some seats of this showtime are not in the layout."
 
 
 class LocalTimeAmbiguous(CatalogProblem):

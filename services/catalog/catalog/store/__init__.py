@@ -1,6 +1,7 @@
 """The catalog's documents, and the writes that change them."""
 
 from catalog.store.attendance import Attendance, end_booking, forget_attendances, has_attended, note_booking
+from catalog.store.browse import Showing, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
 from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove_genre
 from catalog.store.layouts import (
     SeatLayout,
@@ -19,6 +20,7 @@ from catalog.store.ratings import count_review
 from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
     Review,
+    add_review,
     delete_review,
     edit_review,
     forget_reviewer,
@@ -29,7 +31,17 @@ from catalog.store.reviews import (
     write_review,
 )
 from catalog.store.schedules import House, Item, Schedule, house_of, preview, publish, resume, schedule_of
-from catalog.store.showtimes import SCHEDULED, Showtime, cancel, clash, published, reschedule, schedule, times
+from catalog.store.showtimes import (
+    SCHEDULED,
+    Showtime,
+    ahead_with_other_seats,
+    cancel,
+    clash,
+    published,
+    reschedule,
+    schedule,
+    times,
+)
 from catalog.store.theaters import (
     Address,
     Auditorium,
@@ -41,7 +53,7 @@ from catalog.store.theaters import (
     change_theater,
     theaters_near,
 )
-from catalog.store.vocabulary import Word, meant_by
+from catalog.store.vocabulary import Word
 
 DOCUMENTS = [
     *(Movie, Genre, Picture, Word, Review, Attendance, Occupancy),
@@ -66,11 +78,14 @@ __all__ = [
     "Review",
     "Schedule",
     "SeatLayout",
+    "Showing",
     "Showtime",
     "Theater",
     "Word",
     "add_auditorium",
     "add_price_list",
+    "add_review",
+    "ahead_with_other_seats",
     "auditoriums_of",
     "cancel",
     "change_auditorium",
@@ -91,6 +106,7 @@ __all__ = [
     "has_attended",
     "house_of",
     "ids_of",
+    "in_status",
     "judge_review",
     "layout_version",
     "layout_versions",
@@ -98,7 +114,8 @@ __all__ = [
     "live_review",
     "mark_deleted",
     "mark_seats",
-    "meant_by",
+    "movies_page",
+    "movies_showing",
     "name_genre",
     "newest_layout",
     "note_booking",
@@ -122,8 +139,10 @@ __all__ = [
     "schedule",
     "schedule_of",
     "set_picture",
+    "showtimes_at",
     "store_picture",
     "theaters_near",
+    "theaters_showing",
     "times",
     "write_review",
 ]

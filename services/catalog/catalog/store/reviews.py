@@ -83,13 +83,18 @@ async def write_review(movie_id: str, user_id: str, byline: str, text: ReviewTex
     """A person's first review of a film, or one in place of that which they deleted. Raises ReviewExists."""
     fresh = text.model_dump() | {"byline": byline, "written_at": now(), "edited_at": None, "deleted": False}
     review = Review(_id=new_id(), movie_id=movie_id, user_id=user_id, **fresh)  # pyright: ignore[reportCallIssue]
-    if await Review.add(review, events=[_changed(review.id, movie_id)]):
+    if await add_review(review):
         return review.model_dump(by_alias=True)
     own = {"movie_id": movie_id, "user_id": user_id}
     gone = await Review.collection().find_one(own, {"hidden": 1})
     if gone and (again := await _change(gone, {"deleted": True}, fresh | {"shown": not gone["hidden"]}, movie_id)):
         return again
     raise ReviewExists
+
+
+async def add_review(review: Review) -> bool:
+    """Enter a review that was written elsewhere and say so; False when it is there already."""
+    return await Review.add(review, events=[_changed(review.id, review.movie_id)])
 
 
 async def edit_review(review_id: str, user_id: str, text: ReviewText) -> Document:

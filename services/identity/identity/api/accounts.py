@@ -97,7 +97,7 @@ async def _mail(
 ) -> VerificationRequested | RegistrationRepeated:
     """What the address is told. Both are made, so that both take as long."""
     owner = await store.user_with_email(registration.email)
-    verification = mails.verification(registration.email, registration.locale, token, expires_at)
+    verification = mails.verification(registration, token, expires_at)
     return mails.registration_repeated(owner) if owner else verification
 
 

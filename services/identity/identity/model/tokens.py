@@ -47,6 +47,7 @@ def access_claims(
         "sub": account.user_id,
         "sid": session_id,
         "amr": methods,
+        "epoch": account.epoch,
         "iat": issued,
         "exp": issued + int(lifetime.total_seconds()),
     }
