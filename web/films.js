@@ -4,7 +4,7 @@ import { all, call } from "./http.js";
 import { clock, day, h, languageName, link, money, notice, words } from "./dom.js";
 
 export async function filmsPage() {
-  const films = await all("/api/movies?now_showing=true&limit=100");
+  const films = await all("/api/movies?status=now_showing&limit=100");
   return {
     title: "",
     content: [
@@ -25,7 +25,7 @@ const facts = (film) => [film.year, film.certificate, `${film.runtime_minutes} m
 
 export async function filmPage(movieId) {
   const id = encodeURIComponent(movieId);
-  const [film, showtimes] = await Promise.all([call("GET", `/api/movies/${id}`), all(`/api/movies/${id}/showtimes?limit=100`)]);
+  const [film, theaters] = await Promise.all([call("GET", `/api/movies/${id}`), all(`/api/movies/${id}/showtimes`)]);
   return {
     title: film.title,
     content: [
@@ -38,17 +38,20 @@ export async function filmPage(movieId) {
           film.directors?.length && h("p", {}, h("b", {}, "Directed by "), film.directors.join(", ")),
           film.cast?.length && h("p", {}, h("b", {}, "With "), film.cast.join(", ")))),
       h("h2", {}, "Showtimes"),
-      ...(showtimes.length ? days(showtimes) : [notice("There is no showtime in the next days.")]),
+      ...(theaters.length ? days(theaters) : [notice("There is no showtime in the next days.")]),
     ],
   };
 }
 
 /** Showtimes by the theater's own day, then by theater, as nested sections. */
-function days(showtimes) {
-  return [...grouped(showtimes, (showtime) => day(showtime.starts_at, showtime.time_zone))].map(([date, ofDay]) =>
-    h("section", { class: "day" }, h("h3", {}, date),
-      [...grouped(ofDay, ({ theater_name, city }) => `${theater_name}, ${city}`)].map(([theater, here]) =>
-        h("div", { class: "theater" }, h("h4", {}, theater), h("ul", { class: "times" }, here.map(chip))))));
+function days(theaters) {
+  const dated = theaters.flatMap(({ days, ...theater }) => days.map((each) => ({ ...each, theater })));
+  const byDate = [...grouped(dated, ({ local_date }) => local_date)].sort(([a], [b]) => a.localeCompare(b));
+  return byDate.map(([, ofDay]) =>
+    h("section", { class: "day" }, h("h3", {}, day(ofDay[0].showtimes[0].starts_at, ofDay[0].theater.time_zone)),
+      ofDay.map(({ theater, showtimes }) =>
+        h("div", { class: "theater" }, h("h4", {}, `${theater.name}, ${theater.address.city}`),
+          h("ul", { class: "times" }, showtimes.map((showtime) => chip({ ...showtime, time_zone: theater.time_zone })))))));
 }
 
 function grouped(items, keyOf) {

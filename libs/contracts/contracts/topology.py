@@ -14,6 +14,7 @@ from contracts.booking import (
 )
 from contracts.catalog import (
     MovieChanged,
+    MovieDeleted,
     ReviewChanged,
     SeatLayoutPublished,
     ShowtimeCancelled,
@@ -71,6 +72,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
     "identity": (ActRecorded, BookingDataExported, PaymentDataExported),
     "catalog": (
         MovieChanged,
+        MovieDeleted,
         ReviewChanged,
         *SEAT_EVENTS,
         BookingConfirmed,

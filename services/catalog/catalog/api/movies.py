@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from catalog import store
 from catalog.api.http import NOT_FOUND, CachedRoute, Stored
 from catalog.model.movies import Credit, ExternalIds, Film, Status, slug, status_of
-from catalog.model.problems import GenreUnknown, MovieExists
+from catalog.model.problems import GenreUnknown, MovieExists, MovieOnSale
 from catalog.store import Movie
 
 router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute)
@@ -145,3 +145,9 @@ async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) ->
     except DuplicateKeyError as error:
         raise MovieExists("Another film has this id in another catalog.") from error
     return MovieDetail.model_validate(shown(changed))
+
+
+@managed.delete("/movies/{movie_id}", status_code=204, responses=NOT_FOUND | documented(MovieOnSale))
+async def delete_movie(movie_id: Id) -> None:
+    """Take a film out for good. Its showtimes ahead are cancelled; while seats of one are sold, it stays."""
+    await store.delete_movie(movie_id)

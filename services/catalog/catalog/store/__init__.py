@@ -11,11 +11,11 @@ from catalog.store.layouts import (
     publish_layout,
     publish_version,
 )
-from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, mark_deleted, publish_movie, set_picture
+from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, publish_movie, set_picture
 from catalog.store.occupancy import Occupancy, mark_seats, occupancy_of
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
 from catalog.store.prices import PriceList, add_price_list, change_price_list, price_lists_of, remove_price_list
-from catalog.store.programme import rename_showtimes
+from catalog.store.programme import cancel_ahead, cancel_late_comers, delete_movie, rename_showtimes
 from catalog.store.ratings import count_review
 from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
@@ -88,6 +88,8 @@ __all__ = [
     "ahead_with_other_seats",
     "auditoriums_of",
     "cancel",
+    "cancel_ahead",
+    "cancel_late_comers",
     "change_auditorium",
     "change_movie",
     "change_price_list",
@@ -95,6 +97,7 @@ __all__ = [
     "claim_genres",
     "clash",
     "count_review",
+    "delete_movie",
     "delete_review",
     "drop_unused_pictures",
     "edit_review",
@@ -112,7 +115,6 @@ __all__ = [
     "layout_versions",
     "live_movie",
     "live_review",
-    "mark_deleted",
     "mark_seats",
     "movies_page",
     "movies_showing",

@@ -95,40 +95,52 @@ async def movies_page(
     """
     fits: Document = {"deleted": False, **where}
     terms = await _terms(words[:MAX_WORDS], fits)
+    if terms:
+        fits = {"$and": [fits, *(term.condition for term in terms)]}
     if sort == "relevance":
-        return await _ranked(words, {"$and": [fits, *terms]}, after, limit)
+        return await _ranked([term.pattern for term in terms], fits, after, limit)
     by, descending, walk = ORDERS[sort]
     # Words are rare: their index finds few films, which are then sorted. Everything else walks along the order.
     hint = None if terms else "by_genre" if "genres" in where and sort == "title" else walk
-    fits = {"$and": [fits, *terms]} if terms else fits
     return await page(Movie, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
 
 
-async def _terms(words: Sequence[str], fits: Document) -> list[Document]:
+class _Term(NamedTuple):
+    """What a film must have for a word that was typed, and how that looks in a title, as a regular expression."""
+
+    condition: Document
+    pattern: str
+
+
+async def _terms(words: Sequence[str], fits: Document) -> list[_Term]:
     if len("".join(words)) == 1:
-        return [{"sort_title": {"$regex": f"^{re.escape(words[0])}"}}]
-    spelled = [_beginning(word) for word in words]
-    if not words or await Movie.collection().find_one({"$and": [fits, *spelled]}, {"_id": 1}):
+        letter = re.escape(words[0])
+        return [_Term({"sort_title": {"$regex": f"^{letter}"}}, letter)]
+    spelled = [_spelled(word) for word in words]
+    wanted = {"$and": [fits, *(term.condition for term in spelled)]}
+    if not words or await Movie.collection().find_one(wanted, {"_id": 1}):
         return spelled
-    return [await _meant(word) for word in words]
+    return [await _meant(term, word) for term, word in zip(spelled, words, strict=True)]
 
 
-def _beginning(word: str) -> Document:
-    return {"words": {"$regex": f"^{re.escape(word)}"}}
+def _spelled(word: str) -> _Term:
+    return _Term({"words": {"$regex": f"^{re.escape(word)}"}}, "" if word in ARTICLES else re.escape(word))
 
 
-async def _meant(word: str) -> Document:
-    known = await Movie.collection().find_one(_beginning(word) | {"deleted": False}, {"_id": 1})
-    return _beginning(word) if known else {"words": {"$in": await meant_by(word)}}
+async def _meant(spelled: _Term, word: str) -> _Term:
+    if await Movie.collection().find_one(spelled.condition | {"deleted": False}, {"_id": 1}):
+        return spelled
+    meant = await meant_by(word)
+    return _Term({"words": {"$in": meant}}, "|".join(map(re.escape, meant)))
 
 
-async def _ranked(words: Sequence[str], fits: Document, after: tuple[Any, str] | None, limit: int) -> list[Document]:
+async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str] | None, limit: int) -> list[Document]:
     """By `place`: 0 where the title begins with what is sought, 1 where it has it all, 2 where people or genres do;
     then the title.
     """
-    sought = [re.escape(word) for word in words if word not in ARTICLES] or [""]
-    in_title = [{"$regexMatch": {"input": "$sort_title", "regex": f"(^|[ :]){word}"}} for word in sought]
-    begins = {"$or": [{"$regexMatch": {"input": "$sort_title", "regex": f"^{word}"}} for word in sought]}
+    sought = [pattern for pattern in patterns if pattern] or [""]
+    in_title = [{"$regexMatch": {"input": "$sort_title", "regex": f"(^|[ :])({pattern})"}} for pattern in sought]
+    begins = {"$regexMatch": {"input": "$sort_title", "regex": f"^({'|'.join(sought)})"}}
     rank = {"$cond": [{"$and": in_title}, {"$cond": [begins, "0", "1"]}, "2"]}
     beyond = [{"$match": {"$expr": {"$gt": [["$place", "$_id"], list(after)]}}}] if after else []
     stages: list[Document] = [
