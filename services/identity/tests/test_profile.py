@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from contracts.identity import EmailChangeRequested, RegistrationRepeated, SecurityNoticed, VerificationRequested
-from identity import store
 
 from .conftest import PASSWORD, bearer, logged_in, mailed_token, noticed
 
@@ -147,7 +146,7 @@ async def test_an_address_that_somebody_took_meanwhile_stays_theirs(client, bus,
     assert (await verified(client, await _verification(bus, wanted))).status_code == 200
     late = await verified(client, token)
     assert (late.status_code, late.json()["code"]) == (409, "email_taken")
-    assert (await store.active_user(account["user_id"])).email == account["email"]
+    assert (await client.get("/api/users/me", headers=bearer(signed_in))).json()["email"] == account["email"]
 
 
 async def test_a_changed_password_voids_the_link_to_a_new_address(client, bus, account, signed_in):

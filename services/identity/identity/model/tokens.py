@@ -63,6 +63,8 @@ class RefreshToken(NamedTuple):
     family: str
     turn: str
 
+    PATTERN = r"^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$"
+
     @classmethod
     def parse(cls, text: str) -> "RefreshToken":
         """The token from its text form `family.turn`, whatever the parts are."""

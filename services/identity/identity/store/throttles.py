@@ -43,7 +43,7 @@ async def charge(key: str, allowance: Allowance, now: datetime) -> datetime:
 
 
 async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | None:
-    """The wait that the attempt leaves behind; None when the key is blocked, or another one makes its entry right now."""
+    """The wait that the attempt leaves; None when the key is blocked, or another one makes its entry right now."""
     waits = allowance.waits()
     is_over: dict[str, Any] = {"$lte": [{"$ifNull": ["$expires_at", now]}, now]}
     count = {
@@ -55,7 +55,7 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | 
     # Without a wait it stays in the past, or attempts at once would block each other by a millisecond.
     blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
     try:
-        entry = await Throttle.get_pymongo_collection().find_one_and_update(
+        entry: dict[str, Any] = await Throttle.get_pymongo_collection().find_one_and_update(
             {"_id": key, "$or": [{"blocked_until": {"$lte": now}}, {"expires_at": {"$lte": now}}]},
             [{"$set": count}, {"$set": {"blocked_until": blocked_until}}],
             upsert=True,
