@@ -1,9 +1,10 @@
 """Identity's documents and the writes that keep its rules true."""
 
 from identity.store.admins import Admins, enter_missing
-from identity.store.audit import AuditEntry, audit_page, enter
+from identity.store.audit import AuditEntry, audit_page, enter, record_look
 from identity.store.deletions import deleted_people, drop_account, forget_traces
 from identity.store.exports import (
+    ASKED,
     Export,
     ExportPart,
     begin_export,
@@ -23,6 +24,7 @@ from identity.store.invitations import (
     renew_invitation,
     withdraw_invitation,
 )
+from identity.store.kept import kept_about
 from identity.store.links import Link, drop_link, find_link, keep_link, new_link
 from identity.store.passkeys import (
     MAX_PASSKEYS,
@@ -43,6 +45,7 @@ from identity.store.people import (
     delete_account,
     find_person,
     names_of,
+    people_filter,
     people_page,
     reactivate,
     reset_second_factor,
@@ -102,6 +105,7 @@ DOCUMENTS = [
 ]
 
 __all__ = [
+    "ASKED",
     "DOCUMENTS",
     "GRACE",
     "KEPT",
@@ -160,14 +164,17 @@ __all__ = [
     "invited_with",
     "items_of",
     "keep_link",
+    "kept_about",
     "names_of",
     "new_link",
     "offer_totp",
     "open_session",
     "open_session_of",
     "overdue_exports",
+    "people_filter",
     "people_page",
     "reactivate",
+    "record_look",
     "refund",
     "registration",
     "rehash",

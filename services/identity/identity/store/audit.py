@@ -1,4 +1,4 @@
-"""The audit log: what was done to people's rights and ways in. It is only ever added to.
+"""The audit log: what was done to people's rights and ways in, and who looked. It is only ever added to.
 
 An act is recorded as an event in the very write that does it; identity hears its own event and enters it here. So no
 act goes without its line, and one that is heard twice has one.
@@ -25,7 +25,7 @@ class AuditEntry(Document):
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
     action: str
     actor_id: str | None
-    user_id: str
+    user_id: str | None
     before: contracts.Grant | None
     after: contracts.Grant | None
     acted_at: datetime
@@ -52,6 +52,12 @@ def act(
 
 def _told(grant: Grant | None) -> contracts.Grant | None:
     return contracts.Grant(roles=list(grant.roles), theaters=grant.theaters) if grant else None
+
+
+async def record_look(action: str, actor_id: str, user_id: str | None = None) -> None:
+    """Enter that an admin looked at a person, or through a list: an act that changes nothing."""
+    entry = {"id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id, "acted_at": now()}
+    await AuditEntry(**entry, before=None, after=None).insert()
 
 
 async def enter(event: ActRecorded) -> None:

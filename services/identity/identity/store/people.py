@@ -1,6 +1,5 @@
 """What is done to people: each act is one write to the person, with its events and its line of the audit log."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -207,6 +206,11 @@ class Wanted:
 
 async def people_page(wanted: Wanted, after_id: str | None, limit: int) -> list[User]:
     """People, the newest first, from the one after `after_id` on."""
+    return await User.find(people_filter(wanted, after_id)).sort("-_id").limit(limit).to_list()
+
+
+def people_filter(wanted: Wanted, after_id: str | None) -> dict[str, Any]:
+    """What whom an admin looks for must fit."""
     where: dict[str, Any] = {"deleted_at": None}
     if wanted.words:
         where["$and"] = [_begins(word) for word in wanted.words]
@@ -218,12 +222,17 @@ async def people_page(wanted: Wanted, after_id: str | None, limit: int) -> list[
         where["is_active"] = wanted.standing == "active"
     if after_id is not None:
         where["_id"] = {"$lt": after_id}
-    return await User.find(where).sort("-_id").limit(limit).to_list()
+    return where
 
 
 def _begins(word: str) -> dict[str, Any]:
-    names = [{"name_words": {"$regex": f"^{re.escape(each)}"}} for each in search_words(word)]
-    return {"$or": [{"email": {"$regex": f"^{re.escape(word.lower())}"}}, *names]}
+    names = [{"name_words": {"$elemMatch": _from(each)}} for each in search_words(word)]
+    return {"$or": [{"email": _from(word.lower())}, *names]}
+
+
+def _from(beginning: str) -> dict[str, str]:
+    """Texts that begin so, as a range of the index."""
+    return {"$gte": beginning, "$lt": f"{beginning}\U0010ffff"}
 
 
 async def names_of(user_ids: set[str]) -> dict[str, str]:
