@@ -69,8 +69,7 @@ def bearer(answer):
     return {"Authorization": f"Bearer {answer['access_token']}"}
 
 
-@pytest.fixture
-async def account(client, bus, email):
+async def verified_account(client, bus, email):
     """A person who has signed up and verified the address, as `me` shows them."""
     answer = await registered(client, email)
     assert answer.status_code == 201, answer.text
@@ -78,6 +77,12 @@ async def account(client, bus, email):
     verified = await client.post("/api/auth/verify-email", json={"token": token})
     assert verified.json() == {"email": email}
     return (await client.get("/api/users/me", headers=bearer(answer.json()))).json()
+
+
+@pytest.fixture
+async def account(client, bus, email):
+    """A verified person, as `me` shows them."""
+    return await verified_account(client, bus, email)
 
 
 @pytest.fixture

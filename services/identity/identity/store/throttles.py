@@ -55,7 +55,7 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | 
     # Without a wait it stays in the past, or attempts at once would block each other by a millisecond.
     blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
     try:
-        entry: dict[str, Any] = await Throttle.get_pymongo_collection().find_one_and_update(
+        entry = await Throttle.get_pymongo_collection().find_one_and_update(
             {"_id": key, "$or": [{"blocked_until": {"$lte": now}}, {"expires_at": {"$lte": now}}]},
             [{"$set": count}, {"$set": {"blocked_until": blocked_until}}],
             upsert=True,
@@ -63,7 +63,7 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | 
         )
     except DuplicateKeyError:
         return None
-    return entry["blocked_until"]
+    return entry["blocked_until"] if entry else None
 
 
 async def forgive(key: str) -> None:
