@@ -64,12 +64,16 @@ PROJECTS := libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox
 bench: setup ## measure a platform of its own beside a floor, some ten minutes (ARGS=--quick: two)
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench $(ARGS)
 
+bench-live: setup ## what the push costs with thousands watching one showtime, beside a plain loop, some three minutes
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench.live
+
 lock: setup ## resolve requirements.lock anew, and the part of it that goes into the images
 	@$(LOCK) --group dev --all-extras $(PROJECTS) -o requirements.lock
 	@$(LOCK) -c requirements.lock $(PROJECTS) -o deploy/docker/requirements.lock
 
-asyncapi: setup ## render docs/asyncapi.yaml from the events
+asyncapi: setup ## render docs/asyncapi.yaml from the events, docs/asyncapi-live.yaml from the WebSocket's messages
 	@$(PYTHON) -m contracts.asyncapi docs/asyncapi.yaml
+	@$(PYTHON) -m realtime.asyncapi docs/asyncapi-live.yaml
 
 snapshots: setup ## record the events' schemas after a change that is meant
 	@$(PYTHON) -m contracts.snapshots

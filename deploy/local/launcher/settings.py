@@ -35,7 +35,7 @@ GATEWAY_LIMITS = {
 }
 # For tests and load, where all clients share one address.
 NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
-NO_LIMITS["ADDRESS_ATTEMPTS"] = "1000000"
+NO_LIMITS |= {"ADDRESS_ATTEMPTS": "1000000", "MAX_CONNECTIONS_PER_ADDRESS": "1000000"}
 
 # What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
 SETTINGS = (
@@ -43,6 +43,7 @@ SETTINGS = (
     *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
     *("LINK_KEY", "TOTP_KEY", "KEY_ROTATION_DAYS"),
     *("MIN_PASSWORD_LENGTH", "SECOND_FACTOR_FOR_ADMINS", "ADDRESS_ATTEMPTS"),
+    "MAX_CONNECTIONS_PER_ADDRESS",
     *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURITY"),
     *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_JS_URL"),
     *GATEWAY_LIMITS,
