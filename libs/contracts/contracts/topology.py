@@ -13,6 +13,7 @@ from contracts.booking import (
     RefundRequested,
 )
 from contracts.catalog import (
+    CatalogDataExported,
     MovieChanged,
     MovieDeleted,
     ReviewChanged,
@@ -27,6 +28,7 @@ from contracts.identity import (
     ActRecorded,
     EmailChangeRequested,
     ExportRequested,
+    InvitationRequested,
     PasswordResetRequested,
     RegistrationRepeated,
     SecurityNoticed,
@@ -63,13 +65,14 @@ ACCOUNT_MAILS = (
     RegistrationRepeated,
     PasswordResetRequested,
     EmailChangeRequested,
+    InvitationRequested,
     SecurityNoticed,
 )
 PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
-    "identity": (ActRecorded, BookingDataExported, PaymentDataExported),
+    "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported),
     "catalog": (
         MovieChanged,
         MovieDeleted,
@@ -79,7 +82,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         BookingCancelled,
         BookingExchanged,
         BookingRefunded,
-        UserDeleted,
+        *PEOPLE,
     ),
     "inventory": (
         SeatLayoutPublished,

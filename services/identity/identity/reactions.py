@@ -3,6 +3,7 @@
 from chassis.clock import now
 from chassis.messaging import Reactions
 from contracts.booking import BookingDataExported
+from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
 from contracts.payment import PaymentDataExported
 from contracts.personal import PersonalData
@@ -22,5 +23,5 @@ async def on_personal_data(event: PersonalData) -> None:
 
 REACTIONS: Reactions = {
     ActRecorded: on_act_recorded,
-    **dict.fromkeys((BookingDataExported, PaymentDataExported), on_personal_data),
+    **dict.fromkeys((CatalogDataExported, BookingDataExported, PaymentDataExported), on_personal_data),
 }
