@@ -7,6 +7,7 @@ from contracts.booking import BookingConfirmed
 from contracts.envelope import Event
 from contracts.identity import (
     EmailChangeRequested,
+    InvitationRequested,
     PasswordResetRequested,
     RegistrationRepeated,
     SecurityNoticed,
@@ -44,6 +45,12 @@ async def on_email_change_requested(event: EmailChangeRequested) -> None:
     await _queue("email_change", event.link_id, event.email, event)
 
 
+async def on_invitation_requested(event: InvitationRequested) -> None:
+    """Queue the mail to somebody whom an admin invited. Raises Unmailable."""
+    accounts.check_link(event)
+    await _queue("invitation", event.link_id, event.email, event)
+
+
 async def on_registration_repeated(event: RegistrationRepeated) -> None:
     """Queue the mail to an address that has an account already. Raises Unmailable."""
     accounts.known_already(event)
@@ -76,6 +83,7 @@ REACTIONS: Reactions = {
     VerificationRequested: on_verification_requested,
     PasswordResetRequested: on_password_reset_requested,
     EmailChangeRequested: on_email_change_requested,
+    InvitationRequested: on_invitation_requested,
     RegistrationRepeated: on_registration_repeated,
     SecurityNoticed: on_security_noticed,
 }
