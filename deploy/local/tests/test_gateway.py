@@ -226,6 +226,24 @@ class TestLimits:
         assert answers[2].headers.items() >= SECURITY_HEADERS.items()
         assert "retry-after" not in answers[0].headers
 
+    @pytest.mark.parametrize(
+        "request_line",
+        [
+            *(f"POST /api/auth/{path}" for path in ("login", "register", "forgot-password", "reset-password")),
+            *(f"POST /api/auth/{path}" for path in ("verify-email", "verify-email/resend", "accept-invitation")),
+            *(f"POST /api/auth/{path}" for path in ("mfa/totp", "passkeys/login", "passkeys/options")),
+            *("PUT /api/users/me/password", "POST /api/users/me/email"),
+        ],
+    )
+    def test_whatever_tries_a_password_or_has_a_mail_sent_counts_together(
+        self, strict: httpx.Client, request_line: str
+    ):
+        for _ in range(3):
+            strict.post("/api/auth/login")
+        assert strict.request(*request_line.split()).status_code == 429
+        assert strict.post("/api/auth/refresh").status_code == 200
+        assert strict.get("/api/users/me").status_code == 200
+
     def test_reading_is_not_limited_with_them(self, strict: httpx.Client):
         assert [strict.get("/api/showtimes/s1/holds").status_code for _ in range(5)] == [200] * 5
 
