@@ -44,6 +44,7 @@ from contracts.inventory import (
     SeatsSold,
     SeatsUnblocked,
 )
+from contracts.notifier import NotifierDataExported
 from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.registry import SERVICES
 
@@ -72,7 +73,7 @@ PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
-    "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported),
+    "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
     "catalog": (
         MovieChanged,
         MovieDeleted,
@@ -112,7 +113,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed, *ACCOUNT_MAILS),
+    "notifier": (BookingConfirmed, *ACCOUNT_MAILS, *PEOPLE),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""
