@@ -51,6 +51,9 @@ demo: ## sell a ticket on the running platform, as a client would, and show each
 admin: setup ## make an admin: make admin EMAIL=you@theater.example (asks for a password; LINK=1: prints a link)
 	@$(LAUNCHER) env $(PYTHON) -m identity.admin "$(EMAIL)" $(if $(NAME),--name "$(NAME)") $(if $(LINK),--link)
 
+import: setup ## take in films: make import ARGS="file films.csv --dry-run" (docs/runbooks/import-films.md)
+	@$(LAUNCHER) env $(PYTHON) -m catalog.importing $(ARGS)
+
 trace: setup ## one booking's way through all services: make trace BOOKING=<id or reference>
 	@$(PYTHON) tools/trace.py $(BOOKING)
 
