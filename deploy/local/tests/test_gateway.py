@@ -38,6 +38,7 @@ MAP = [
     ("/api/showtimes/s1", "catalog"),
     ("/api/showtimes/seats", "catalog"),
     ("/api/reviews/r1", "catalog"),
+    ("/api/imports/tmdb", "catalog"),
     ("/api/showtimes/s1/seats", "inventory"),
     ("/api/showtimes/s1/holds", "inventory"),
     ("/api/showtimes/s1/blocks", "inventory"),
@@ -189,7 +190,17 @@ class TestToTheClient:
         assert client.post("/api/reviews", content=b"x" * 1_048_576).json()["length"] == 1_048_576
         answer = client.post("/api/reviews", content=b"x" * 1_048_577)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert answer.json()["detail"] == "A request may be at most 1 MiB."
         assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+    @pytest.mark.parametrize(
+        "address", ["/api/movies/m1/poster", "/api/movies/m1/backdrop", "/api/imports/files?dry_run=true"]
+    )
+    def test_pictures_and_files_of_films_may_have_eight(self, client: httpx.Client, address: str):
+        told = client.post(address, content=b"x" * 8_388_608).json()
+        assert (told["service"], told["path"], told["length"]) == ("catalog", address, 8_388_608)
+        answer = client.post(address, content=b"x" * 8_388_609)
+        assert (answer.status_code, answer.json()["detail"]) == (413, "A request may be at most 8 MiB.")
 
     def test_the_log_has_the_correlation_id_and_no_query(self, gateway: Platform, client: httpx.Client):
         client.get("/api/movies?secret=hush", headers={"X-Correlation-Id": "look-for-me"})
