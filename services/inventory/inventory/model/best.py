@@ -7,7 +7,8 @@ seat of the hall is sold or blocked (after the ADA's rules for ticket sales, 28 
 
 import heapq
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from math import ceil
 
 from contracts.catalog import PlacedSeat
@@ -98,30 +99,26 @@ def best_available(hall: Hall, states: Mapping[str, SeatState], party: Party, *,
 
 @dataclass
 class _Row:
-    """A run as the party finds it: which seats are free, which of these are for the party, and what it counts if a
-    window begins or ends at each.
+    """A run as the party finds it: which seats are free, which of these are for the party, what it counts if a window
+    begins or ends at each, and how many for the party are side by side at most.
     """
 
     run: Run
     free: list[bool]
     open: list[bool]
-    before: list[int]
-    after: list[int]
+    before: list[int] = field(default_factory=list[int])
+    after: list[int] = field(default_factory=list[int])
+    longest: int = 0
+
+    def __post_init__(self) -> None:
+        self.count()
 
     def count(self) -> None:
-        """Count anew what is left alone."""
+        """Count anew, after seats were taken."""
         places = range(len(self.free))
         self.before = [self.run.left_alone(at, -1, self.free) for at in places]
         self.after = [self.run.left_alone(at, 1, self.free) for at in places]
-
-    @property
-    def longest(self) -> int:
-        """How many seats for the party are side by side."""
-        best = length = 0
-        for is_open in self.open:
-            length = length + 1 if is_open else 0
-            best = max(best, length)
-        return best
+        self.longest = max((sum(1 for _ in group) for is_open, group in groupby(self.open) if is_open), default=0)
 
 
 class _Search:
@@ -141,9 +138,7 @@ class _Search:
                 for is_free, seat in zip(free, run.seats, strict=True)
             ]
             if any(is_open):
-                row = _Row(run, free, is_open, [], [])
-                row.count()
-                self.rows.append(row)
+                self.rows.append(_Row(run, free, is_open))
 
     def place(self, size: int, wheelchairs: int, nth: int = 0) -> list[str] | None:
         """The nth best place for so many side by side."""
@@ -192,6 +187,8 @@ class _Search:
     def _windows(self, size: int, wheelchairs: int) -> Iterator[Cost]:
         x, y = self.near
         for number, row in enumerate(self.rows):
+            if row.longest < size:
+                continue
             run, length = row.run, 0
             constant = size * (x * x + y * y) - 2 * y * run.y * size
             for last, is_open in enumerate(row.open):
