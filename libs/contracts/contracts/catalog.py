@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.envelope import Event
+from contracts.personal import PersonalData
 from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
 
 
@@ -49,6 +50,8 @@ class Price(Shape):
 
 
 ScreenSide = Literal["top", "bottom", "left", "right"]
+OrphanRule = Literal["strict", "lenient", "off"]
+"""Whether a choice of seats may leave a single seat alone: never, only at the end of a row, always."""
 CancelReason = Literal["technical", "low_demand", "distributor", "other"]
 
 
@@ -121,6 +124,7 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
     certificate: str
     currency: Currency
     prices: Annotated[list[Price], Field(min_length=1)]
+    orphan_rule: OrphanRule = "off"
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):
@@ -138,3 +142,7 @@ class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="sh
 
     showtime_id: Id
     reason: CancelReason
+
+
+class CatalogDataExported(PersonalData, type="catalog.personal_data_exported.v1", subject="export_id"):
+    """A person's reviews and showtimes."""

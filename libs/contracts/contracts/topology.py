@@ -13,6 +13,7 @@ from contracts.booking import (
     RefundRequested,
 )
 from contracts.catalog import (
+    CatalogDataExported,
     MovieChanged,
     MovieDeleted,
     ReviewChanged,
@@ -27,6 +28,7 @@ from contracts.identity import (
     ActRecorded,
     EmailChangeRequested,
     ExportRequested,
+    InvitationRequested,
     PasswordResetRequested,
     RegistrationRepeated,
     SecurityNoticed,
@@ -42,6 +44,7 @@ from contracts.inventory import (
     SeatsSold,
     SeatsUnblocked,
 )
+from contracts.notifier import NotifierDataExported
 from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.realtime import SeatsLookedAt
 from contracts.registry import SERVICES
@@ -64,13 +67,14 @@ ACCOUNT_MAILS = (
     RegistrationRepeated,
     PasswordResetRequested,
     EmailChangeRequested,
+    InvitationRequested,
     SecurityNoticed,
 )
 PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
-    "identity": (ActRecorded, BookingDataExported, PaymentDataExported),
+    "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
     "catalog": (
         MovieChanged,
         MovieDeleted,
@@ -80,7 +84,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         BookingCancelled,
         BookingExchanged,
         BookingRefunded,
-        UserDeleted,
+        *PEOPLE,
     ),
     "inventory": (
         SeatLayoutPublished,
@@ -110,7 +114,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed, *ACCOUNT_MAILS),
+    "notifier": (BookingConfirmed, *ACCOUNT_MAILS, *PEOPLE),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""

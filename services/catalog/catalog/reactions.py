@@ -3,7 +3,6 @@
 from chassis.messaging import current_envelope
 from contracts.booking import BookingCancelled, BookingConfirmed, BookingExchanged, BookingRefunded
 from contracts.catalog import MovieChanged, MovieDeleted, ReviewChanged
-from contracts.identity import UserDeleted
 from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
 
 from catalog import store
@@ -42,12 +41,6 @@ async def on_movie_deleted(event: MovieDeleted) -> None:
     await store.cancel_ahead(event.movie_id)
 
 
-async def on_user_deleted(event: UserDeleted) -> None:
-    """What is personal goes with the person."""
-    await store.forget_reviewer(event.user_id)
-    await store.forget_attendances(event.user_id)
-
-
 REACTIONS = {
     **dict.fromkeys((SeatsHeld, HoldChanged, SeatsReleased, SeatsSold, SeatsBlocked, SeatsUnblocked), on_seats),
     BookingConfirmed: on_booking_confirmed,
@@ -55,5 +48,4 @@ REACTIONS = {
     ReviewChanged: on_review_changed,
     MovieChanged: on_movie_changed,
     MovieDeleted: on_movie_deleted,
-    UserDeleted: on_user_deleted,
 }

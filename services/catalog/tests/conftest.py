@@ -1,15 +1,44 @@
 """The service on real servers, with the demo loaded once."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import pymongo.monitoring
 import pytest
 from chassis.clock import now
 from chassis.testing import Bus, running
 
+from .queries import Recorder
+from .tmdb_server import TOKEN, TmdbServer, serving
+
+_recorder = Recorder()
+pymongo.monitoring.register(_recorder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at all queries of a run comes last."""
+    items.sort(key=lambda item: "recorder" in getattr(item, "fixturenames", ()))
+
 
 @pytest.fixture(scope="session")
-async def client(service_env) -> AsyncIterator[httpx.AsyncClient]:
+def recorder() -> Recorder:
+    """Every query that the service has asked so far."""
+    return _recorder
+
+
+@pytest.fixture(scope="session")
+def tmdb_server() -> Iterator[TmdbServer]:
+    """A TMDB of our own, where the service's settings find it."""
+    with serving() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "TMDB_URL", server.url)
+        patch.setitem(os.environ, "TMDB_TOKEN", TOKEN)
+        patch.setitem(os.environ, "TMDB_REQUESTS_PER_SECOND", "50")
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def client(service_env, tmdb_server) -> AsyncIterator[httpx.AsyncClient]:
     from catalog.main import app  # noqa: PLC0415 - reads the environment that the fixture sets
 
     async with running(app) as client:

@@ -83,7 +83,7 @@ async def test_pictures_are_svg_and_harmless(client):
 
 async def test_answers_can_be_kept_and_asked_for_again(client):
     first = await client.get(GODFATHER)
-    assert first.headers["cache-control"] == "public, max-age=10"
+    assert first.headers["cache-control"] == "public, max-age=5, stale-while-revalidate=10"
     etag = first.headers["etag"]
     again = await client.get(GODFATHER, headers={"If-None-Match": f'"other", {etag}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)

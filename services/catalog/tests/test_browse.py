@@ -199,7 +199,6 @@ async def test_the_list_of_a_status_has_the_films_that_say_so_themselves(client,
 
 
 KEYS = {
-    "title": lambda each: each["place"],
     "newest": lambda each: each["release_date"] or str(each["year"]),
     "rating": lambda each: each["rating"]["average"] or 0,
 }
@@ -228,7 +227,7 @@ class TestShowtimesOfAFilm:
 
     async def test_are_grouped_by_theater_and_its_own_days(self, client):
         found = await self.programme(client, days=14)
-        everything = [each for each in await walk(client, "/api/showtimes", limit=100, movie_id="amelie-2001")]
+        everything = await walk(client, "/api/showtimes", limit=100, movie_id="amelie-2001")
         expected = defaultdict(lambda: defaultdict(list))
         for showtime in everything:
             expected[showtime["theater_id"]][showtime["local_date"]].append(showtime["id"])

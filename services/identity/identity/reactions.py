@@ -3,7 +3,9 @@
 from chassis.clock import now
 from chassis.messaging import Reactions
 from contracts.booking import BookingDataExported
+from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
+from contracts.notifier import NotifierDataExported
 from contracts.payment import PaymentDataExported
 from contracts.personal import PersonalData
 
@@ -22,5 +24,7 @@ async def on_personal_data(event: PersonalData) -> None:
 
 REACTIONS: Reactions = {
     ActRecorded: on_act_recorded,
-    **dict.fromkeys((BookingDataExported, PaymentDataExported), on_personal_data),
+    **dict.fromkeys(
+        (CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported), on_personal_data
+    ),
 }

@@ -14,6 +14,13 @@ FREE = ACCOUNT.free + 1
 """Nine without a wait, and the one after which the first wait begins."""
 
 
+@pytest.fixture(autouse=True)
+async def clean_slate(client):
+    """All tests come from one address: none of them pays for what another one tried."""
+    yield
+    await store.Throttle.get_pymongo_collection().delete_many({})
+
+
 async def guess(client, email, times=1):
     """The answers of wrong passwords, one after the other."""
     return [await logged_in(client, email, "not the password") for _ in range(times)]
@@ -94,8 +101,8 @@ async def test_what_was_counted_outlives_the_process_that_counted_it(client, acc
 
 
 async def test_one_address_that_tries_many_accounts_is_slowed_down(client, account, email, monkeypatch):
-    monkeypatch.setattr(settings.get(), "address_attempts", 5)
     await store.Throttle.get_pymongo_collection().delete_many({})
+    monkeypatch.setattr(settings.get(), "address_attempts", 5)
     codes = [(await guess(client, f"{n}-{email}"))[0].status_code for n in range(7)]
     assert codes == [401] * 6 + [429]
     assert (await logged_in(client, account["email"])).status_code == 429

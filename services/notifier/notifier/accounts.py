@@ -10,6 +10,7 @@ from chassis.clock import now
 from chassis.secrets import Seal, Unsealable
 from contracts.identity import (
     EmailChangeRequested,
+    InvitationRequested,
     OneTimeLink,
     PasswordResetRequested,
     RegistrationRepeated,
@@ -22,9 +23,12 @@ from notifier.languages import locale_of, words_of
 from notifier.mail import Letter, render
 from notifier.model import Kind, Refused, Unmailable, checked_address, one_line
 
+CLOSED = frozenset({"account_deleted", "account_deactivated"})
+"""Happenings after which nobody can choose another password."""
+
 
 class Facts(NamedTuple):
-    """Everything that the templates print. `details` are label and text."""
+    """Everything that the templates print. `details` are label and text; without a `button` there is none."""
 
     to: Address
     language: str
@@ -54,6 +58,12 @@ def email_change(event: str) -> Letter:
     """The link to a new address. Raises Unmailable, and Refused when the link is too old."""
     told = EmailChangeRequested.model_validate_json(event)
     return _letter(link("email_change", told, "", "verify-email"))
+
+
+def invitation(event: str) -> Letter:
+    """The link to a place among the staff. Raises Unmailable, and Refused when the link is too old."""
+    told = InvitationRequested.model_validate_json(event)
+    return _letter(link("invitation", told, told.name, "accept-invitation"))
 
 
 def registration_repeated(event: str) -> Letter:
@@ -99,7 +109,8 @@ def notice(event: SecurityNoticed) -> Facts:
     details = [("when", _moment(event.noticed_at, locale)), ("device", one_line(event.device))]
     facts = _facts("security", locale, _to(event.email, event.name), details, "forgot-password")
     happenings = facts.words["security"]["happenings"]
-    return facts._replace(intro=happenings.get(event.what, happenings["other"]))
+    button = "" if event.what in CLOSED else facts.button
+    return facts._replace(intro=happenings.get(event.what, happenings["other"]), button=button)
 
 
 def _to(email: str, name: str) -> Address:

@@ -27,6 +27,7 @@ LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {
     "registration_repeated": accounts.registration_repeated,
     "password_reset": accounts.password_reset,
     "email_change": accounts.email_change,
+    "invitation": accounts.invitation,
     "security": accounts.security,
 }
 """What makes a letter of a kind from the JSON of its event."""

@@ -30,6 +30,7 @@ class Settings(ServiceSettings):
     mail_senders: int = Field(default=4, ge=1, le=64)
     retry_seconds: float = Field(default=5.0, gt=0)
     sweep_seconds: float = Field(default=2.0, gt=0)
+    message_days: int = Field(default=30, ge=3, description="how long messages are kept; they are tried for two days")
 
     @field_validator("mail_from")
     @classmethod
@@ -49,6 +50,11 @@ class Settings(ServiceSettings):
         name, address = parseaddr(self.mail_from)
         local, domain = checked_address(address)
         return Address(name, local, domain)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long a message is kept."""
+        return timedelta(days=self.message_days)
 
     @property
     def retry_pause(self) -> timedelta:

@@ -11,6 +11,7 @@ from chassis.secrets import Seal
 from chassis.testing import until
 from contracts.identity import (
     EmailChangeRequested,
+    InvitationRequested,
     PasswordResetRequested,
     RegistrationRepeated,
     SecurityNoticed,
@@ -63,7 +64,9 @@ LINKS = {
     "verification": (VerificationRequested, "verify-email"),
     "password_reset": (PasswordResetRequested, "reset-password"),
     "email_change": (EmailChangeRequested, "verify-email"),
+    "invitation": (InvitationRequested, "accept-invitation"),
 }
+STRANGERS_CHOSE_THE_NAME = {"verification", "email_change"}
 
 
 @pytest.mark.parametrize("kind", LINKS)
@@ -75,7 +78,7 @@ def test_a_link_stands_in_both_forms_after_a_hash_sign(kind):
         assert "works once, until" in form
         assert "UTC" in form
     assert letter.to.addr_spec == "ada@usher.example"
-    assert ("Ada Lovelace" in letter.text) is (kind == "password_reset"), "strangers may have chosen the others' names"
+    assert ("Ada Lovelace" in letter.text) is (kind not in STRANGERS_CHOSE_THE_NAME)
 
 
 def test_word_to_whoever_has_an_account_already():
@@ -99,6 +102,13 @@ def test_each_happening_has_its_sentence_in_each_language(what):
         assert "2026" in letter.html
 
 
+@pytest.mark.parametrize("what", HAPPENINGS)
+def test_whoever_has_an_account_still_is_led_to_another_password(what):
+    letter = accounts.security(notice(what=what).model_dump_json())
+    for form in (letter.text, letter.html):
+        assert ("/forgot-password" in form) is (what not in accounts.CLOSED)
+
+
 def test_a_happening_of_a_later_release_is_told_in_general_words():
     letter = accounts.security(notice(what="moon_landed_on", device="").model_dump_json())
     assert HAPPENINGS["other"] in letter.text
@@ -106,11 +116,12 @@ def test_a_happening_of_a_later_release_is_told_in_general_words():
 
 
 @pytest.mark.parametrize(
-    "section", ["verification", "registration_repeated", "password_reset", "email_change", "security"]
+    "section", ["verification", "registration_repeated", "password_reset", "email_change", "invitation", "security"]
 )
 def test_the_languages_say_the_same_things(section):
     english, german = (languages.words_of(language, "account")[section] for language in ("en", "de"))
     assert english.keys() == german.keys()
+    assert english.get("happenings", {}).keys() == german.get("happenings", {}).keys()
 
 
 def test_a_link_that_is_too_old_is_not_mailed():

@@ -11,6 +11,7 @@ Problem (contracts.errors)
     ├── NotAttended          403  a review is for those who have seen the film here
     ├── ReviewExists         409  one person, one film, one review
     ├── ImportInvalid        422  a file of films cannot be read; names the place
+    ├── ImportNotSetUp       409  the provider's key is missing
     ├── LayoutInvalid        422  a seat layout's text has a fault; names row and column
     ├── LocalTimeInvalid     422  the clocks skip this local time
     ├── LocalTimeAmbiguous   422  the clocks show this local time twice; names both moments
@@ -128,3 +129,7 @@ class ReviewExists(CatalogProblem):
 
 class ImportInvalid(CatalogProblem):
     code, status, title = "import_invalid", 422, "The file of films cannot be read."
+
+
+class ImportNotSetUp(CatalogProblem):
+    code, status, title = "import_not_set_up", 409, "Films cannot be imported from there: its key is not set."

@@ -3,6 +3,21 @@
 from catalog.store.attendance import Attendance, end_booking, forget_attendances, has_attended, note_booking
 from catalog.store.browse import Showing, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
 from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove_genre
+from catalog.store.imports import (
+    Import,
+    ImportItem,
+    begin_import,
+    claim_import,
+    counts_of,
+    end_import,
+    enter_items,
+    import_of,
+    imports_page,
+    items_page,
+    note_results,
+    postpone_import,
+    waiting_items,
+)
 from catalog.store.layouts import (
     SeatLayout,
     layout_version,
@@ -13,6 +28,7 @@ from catalog.store.layouts import (
 )
 from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, publish_movie, set_picture
 from catalog.store.occupancy import Occupancy, mark_seats, occupancy_of
+from catalog.store.offers import take_in
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
 from catalog.store.prices import PriceList, add_price_list, change_price_list, price_lists_of, remove_price_list
 from catalog.store.programme import cancel_ahead, cancel_late_comers, delete_movie, rename_showtimes
@@ -56,7 +72,7 @@ from catalog.store.theaters import (
 from catalog.store.vocabulary import Word
 
 DOCUMENTS = [
-    *(Movie, Genre, Picture, Word, Review, Attendance, Occupancy),
+    *(Movie, Genre, Picture, Word, Import, ImportItem, Review, Attendance, Occupancy),
     *(Theater, PriceList, SeatLayout, Auditorium, Showtime, Schedule),
 ]
 __all__ = [
@@ -68,6 +84,8 @@ __all__ = [
     "Document",
     "Genre",
     "House",
+    "Import",
+    "ImportItem",
     "Item",
     "Movie",
     "Occupancy",
@@ -87,6 +105,7 @@ __all__ = [
     "add_review",
     "ahead_with_other_seats",
     "auditoriums_of",
+    "begin_import",
     "cancel",
     "cancel_ahead",
     "cancel_late_comers",
@@ -95,13 +114,17 @@ __all__ = [
     "change_price_list",
     "change_theater",
     "claim_genres",
+    "claim_import",
     "clash",
     "count_review",
+    "counts_of",
     "delete_movie",
     "delete_review",
     "drop_unused_pictures",
     "edit_review",
     "end_booking",
+    "end_import",
+    "enter_items",
     "forget_attendances",
     "forget_reviewer",
     "genres",
@@ -109,7 +132,10 @@ __all__ = [
     "has_attended",
     "house_of",
     "ids_of",
+    "import_of",
+    "imports_page",
     "in_status",
+    "items_page",
     "judge_review",
     "layout_version",
     "layout_versions",
@@ -121,9 +147,11 @@ __all__ = [
     "name_genre",
     "newest_layout",
     "note_booking",
+    "note_results",
     "occupancy_of",
     "page",
     "picture",
+    "postpone_import",
     "preview",
     "price_lists_of",
     "publish",
@@ -143,8 +171,10 @@ __all__ = [
     "set_picture",
     "showtimes_at",
     "store_picture",
+    "take_in",
     "theaters_near",
     "theaters_showing",
     "times",
+    "waiting_items",
     "write_review",
 ]

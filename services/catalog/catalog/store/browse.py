@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from bson import MinKey
+
 from catalog.model.browse import Daypart, Sort
 from catalog.model.movies import Status
 from catalog.store.movies import Movie
@@ -102,6 +104,9 @@ async def movies_page(
     by, descending, walk = ORDERS[sort]
     # Words are rare: their index finds few films, which are then sorted. Everything else walks along the order.
     hint = None if terms else "by_genre" if "genres" in where and sort == "title" else walk
+    if hint == walk:
+        # MongoDB looks into the rest of an index only when its first field is asked for.
+        fits = {by: {"$gte": MinKey()}, **fits}
     return await page(Movie, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
 
 

@@ -1,6 +1,6 @@
 """Reviews: one per person and film, and the writes that change them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from chassis.clock import now
@@ -154,6 +154,26 @@ async def forget_reviewer(user_id: str) -> None:
         {"$set": {"reports.$[own].user_id": NOBODY}},
         array_filters=[{"own.user_id": user_id}],
     )
+
+
+_HANDED_OUT = ("movie_id", "stars", "headline", "text", "byline", "written_at", "edited_at", "hidden", "verdict")
+
+
+async def reviews_by(user_id: str) -> AsyncIterator[Document]:
+    """The person's reviews. Who judged one is nobody else's business."""
+    async for review in Review.collection().find({"user_id": user_id, **_OPEN}, sort=[("written_at", 1), ("_id", 1)]):
+        shown = {name: review.get(name) for name in _HANDED_OUT}
+        if verdict := review.get("verdict"):
+            shown["verdict"] = {name: verdict[name] for name in ("hidden", "reason", "at")}
+        yield {"review_id": review["_id"]} | shown
+
+
+async def complaints_by(user_id: str) -> AsyncIterator[Document]:
+    """What the person said about others' reviews."""
+    async for review in Review.collection().find({"reports.user_id": user_id}, {"reports": 1}, sort=[("_id", 1)]):
+        for report in review["reports"]:
+            if report["user_id"] == user_id:
+                yield {"review_id": review["_id"]} | report
 
 
 def _changed(review_id: str, movie_id: str) -> ReviewChanged:

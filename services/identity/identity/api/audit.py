@@ -20,7 +20,7 @@ audit = router("/api/admin/audit", "audit log")
 class Act(BaseModel):
     """One act. Who is gone has an id and no name."""
 
-    act_id: str
+    act_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     action: str = Field(examples=["roles_changed"])
     actor_id: Id | None = Field(description="null for a command on the machine itself")
     user_id: Id | None = Field(description="whom it was done to; null for looking through a list")

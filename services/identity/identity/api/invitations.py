@@ -49,10 +49,10 @@ class NewInvitation(Body):
 class InvitationView(BaseModel):
     """An invitation that nobody has followed yet. Its id becomes the user's."""
 
-    invitation_id: str
+    invitation_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     email: str = Field(examples=["grace@usher.example"])
     name: str = Field(examples=["Grace Hopper"])
-    locale: str
+    locale: str = Field(examples=["de-AT"])
     grant: Grant
     invited_by: Id | None
     invited_at: datetime

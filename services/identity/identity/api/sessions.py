@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from identity import passwords, store, totp
 from identity.api import attempts
 from identity.api.cookies import Cookies, Mode
-from identity.api.routing import Body, CurrentSession, FromClient, GivenPassword, router
+from identity.api.routing import SESSION_PROBLEMS, Body, CurrentSession, FromClient, GivenPassword, router
 from identity.api.signing_in import ModeField, SignedIn, open_for, tokens_for
 from identity.model import (
     Account,
@@ -64,7 +64,7 @@ class Refresh(Body):
 class SessionView(BaseModel):
     """One log-in. No place is kept."""
 
-    session_id: str
+    session_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     device: str = Field(examples=["Firefox on Linux"])
     methods: list[Method] = Field(description="how they signed in: password, one-time code, passkey")
     created_at: datetime
@@ -156,7 +156,7 @@ async def logout(body: Refresh, jar: Cookies) -> None:
         jar.forget()
 
 
-@auth.get("/sessions", responses=documented(SessionOver, CursorInvalid))
+@auth.get("/sessions", responses=documented(*SESSION_PROBLEMS, CursorInvalid))
 async def sessions(
     current: CurrentSession,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
@@ -187,7 +187,7 @@ def shown(session: store.Session, current_id: str) -> SessionView:
 @auth.delete(
     "/sessions/{session_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=documented(SessionOver, SessionUnknown),
+    responses=documented(*SESSION_PROBLEMS, SessionUnknown),
 )
 async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession) -> None:
     """End one of one's own sessions: its refresh token is void at once, its access token runs out within minutes."""
@@ -195,7 +195,7 @@ async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession
     log.info("session_ended", user_id=current.user_id, session_id=session_id)
 
 
-@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(SessionOver))
+@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*SESSION_PROBLEMS))
 async def end_sessions(
     current: CurrentSession,
     keep_current: Annotated[bool, Query(description="end all the others only")] = False,

@@ -87,7 +87,7 @@ class Account(BaseModel):
     theaters: list[str] = Field(default=[], description="The theaters that a staff role is bound to; empty for all.")
     epoch: int = Field(default=0, exclude=True)
 
-    @computed_field
+    @computed_field(examples=[["bookings:read", "tickets:check_in"]])
     @property
     def permissions(self) -> list[str]:
         """What the roles allow."""
