@@ -185,6 +185,17 @@ async def test_a_counter_that_goes_back_betrays_a_copy(client, phone):
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
 
 
+async def test_of_a_passkey_and_its_copy_at_once_one_gets_in(client, replica, phone):
+    credentials = []
+    for _ in range(6):
+        phone.used = 4
+        credentials.append(phone.get(await asked(client)))
+    answers = await asyncio.gather(
+        *(signs_in(each, credential) for each, credential in zip((client, replica) * 3, credentials, strict=True))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
+
+
 @pytest.mark.parametrize("field", ["signature", "authenticatorData"])
 async def test_what_was_tampered_with_is_refused(client, phone, field):
     assert refusal(await signs_in(client, tampered(phone.get(await asked(client)), field))) == REFUSED
