@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chassis.clock import now
 from chassis.outbox import Aggregate
-from contracts.catalog import CancelReason, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import CancelReason, OrphanRule, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.types import Amount, Currency, Moment
 from pymongo.errors import DuplicateKeyError
 
@@ -62,6 +62,7 @@ class Showtime(Aggregate):
     format: str
     language: str
     subtitles: str | None = None
+    orphan_rule: OrphanRule = "off"
     currency: Currency
     prices: list[Price]
     price_from: Amount
@@ -121,6 +122,7 @@ class Showtime(Aggregate):
             format=terms.format,
             language=terms.language or movie.original_language,
             subtitles=terms.subtitles,
+            orphan_rule=terms.orphan_rule,
             currency=theater.currency,
             prices=prices,
             price_from=price_from(prices),
