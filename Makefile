@@ -73,6 +73,12 @@ bench: setup ## measure a platform of its own beside a floor, some ten minutes (
 bench-live: setup ## what the push costs with thousands watching one showtime, beside a plain loop, some three minutes
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench.live
 
+bench-browse: setup ## what browsing costs, cached and not, with 100,000 showtimes, some three minutes
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench.browse $(ARGS)
+
+bench-best: setup ## what picking the best available seats costs, a second
+	@$(PYTHON) -m bench.best
+
 bench-identity: setup ## what a log-in costs, whom it delays, and whether time tells who has an account, some three minutes
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench.identity $(ARGS)
 

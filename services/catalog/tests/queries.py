@@ -44,8 +44,8 @@ class Recorder(monitoring.CommandListener):
 
 
 def _caller() -> str | None:
-    """Who of the service asks; None when it is a test."""
-    frame, caller = sys._getframe(2), "chassis"
+    """Who of the service asks; None when it is a test, or nobody can tell."""
+    frame, caller = sys._getframe(2), None
     while frame := frame.f_back:
         path = frame.f_code.co_filename
         if "/catalog/tests/" in path:

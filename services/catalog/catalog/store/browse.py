@@ -83,8 +83,17 @@ def in_status(status: Status, now: datetime) -> Document:
 
 async def movies_showing(showing: Showing, now: datetime) -> list[str]:
     """Ids of the films that have such a showtime; answered from an index alone."""
-    stages = [{"$match": showing.condition(now)}, {"$group": {"_id": "$movie_id"}}]
-    return [movie["_id"] async for movie in await Showtime.collection().aggregate(stages)]
+    where, hint = showing.condition(now), "on_by_day"
+    if showing == Showing(city=showing.city):
+        # MongoDB looks at one entry of each film, however many days are planned.
+        del where["local_date"]
+        hint = "of_city"
+    elif showing.theater_id is not None:
+        hint = "on_at_theater"
+    elif showing.city is not None:
+        hint = "on_in_city"
+    stages = [{"$match": where}, {"$group": {"_id": "$movie_id"}}]
+    return [movie["_id"] async for movie in await Showtime.collection().aggregate(stages, hint=hint)]
 
 
 async def movies_page(

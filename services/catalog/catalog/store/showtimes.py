@@ -22,7 +22,7 @@ from catalog.store.theaters import Auditorium, Theater
 State = Literal["draft", "scheduled", "cancelled"]
 SCHEDULED = {"state": "scheduled"}
 """What a query for showtimes says that visitors are to see: the indexes begin with it."""
-_FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
+_FILTERS = ("starts_at", "daypart", "format", "language")
 """Which films are on is answered from the index alone."""
 _OF_MOVIE = (
     *("state", "movie_id", "theater_id", "starts_at", "_id"),
@@ -75,9 +75,10 @@ class Showtime(Aggregate):
             index("state", "movie_id", "starts_at", "_id"),
             index("state", "theater_id", "starts_at", "_id"),
             index(*_OF_MOVIE, name="of_movie"),
-            index("state", "city", "local_date", *_FILTERS),
-            index("state", "theater_id", "local_date", *_FILTERS),
-            index("state", "local_date", *_FILTERS),
+            index("state", "city", "movie_id", "starts_at", name="of_city"),
+            index("state", "city", "local_date", *_FILTERS, "movie_id", name="on_in_city"),
+            index("state", "theater_id", "local_date", *_FILTERS, "city", "movie_id", name="on_at_theater"),
+            index("state", "local_date", *_FILTERS, "movie_id", name="on_by_day"),
             index("auditorium_id", "starts_at"),
             index("schedule_id", "state", partialFilterExpression={"state": "draft"}),
             index("auditorium_id", "slots", unique=True, partialFilterExpression={"slots": {"$type": "int"}}),
