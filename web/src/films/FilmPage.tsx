@@ -1,0 +1,111 @@
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "react-router";
+import { t } from "../i18n";
+import { date, duration, languageName, list, words } from "../lib/format";
+import { Icon } from "../ui/Icon";
+import { Failure } from "../ui/Notice";
+import { usePageTitle } from "../ui/usePageTitle";
+import { type Movie, movieQuery, movieShowtimesQuery } from "./queries";
+import { Rating } from "./Rating";
+import { Reviews } from "./Reviews";
+import { Showtimes } from "./Showtimes";
+
+export default function FilmPage() {
+  const { movieId = "" } = useParams();
+  const film = useQuery(movieQuery(movieId));
+  const showtimes = useQuery(movieShowtimesQuery(movieId));
+  usePageTitle(film.data?.title);
+
+  if (film.isError) {
+    return (
+      <div className="page py-8">
+        <h1>{t("film.missing")}</h1>
+        <Failure error={film.error} retry={() => void film.refetch()} />
+      </div>
+    );
+  }
+  return (
+    <>
+      {film.data ? <Head film={film.data} /> : <HeadSkeleton />}
+      <div className="page">
+        <section aria-labelledby="showtimes" className="py-6">
+          <h2 id="showtimes" className="mb-4">
+            {t("film.showtimes")}
+          </h2>
+          <Showtimes query={showtimes} by="theater" />
+        </section>
+        {film.data && <Reviews film={film.data} />}
+      </div>
+    </>
+  );
+}
+
+function Head({ film }: { film: Movie }) {
+  const facts = [film.year, film.certificate, duration(film.runtime_minutes), film.genres.map(words).join(", ")];
+  return (
+    <div className="relative isolate overflow-hidden border-b border-line">
+      <img src={film.backdrop_url} alt="" className="absolute inset-0 -z-20 size-full object-cover opacity-50" />
+      <div className="absolute inset-0 -z-10 bg-linear-to-t from-ground from-15% via-ground/92 to-ground/75" />
+      <div className="page grid gap-6 py-8 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:gap-10 sm:py-12">
+        <img
+          src={film.poster_url}
+          alt=""
+          width={300}
+          height={450}
+          className="aspect-[2/3] w-36 rounded-(--radius-card) bg-raised object-cover shadow-xl sm:w-full"
+        />
+        <div className="max-w-[65ch]">
+          <h1>{film.title}</h1>
+          {film.original_title !== film.title && <p className="text-quiet italic">{film.original_title}</p>}
+          <p className="mt-1 text-ink/85">{facts.filter(Boolean).join(" · ")}</p>
+          <p className="mt-1">
+            <Rating rating={film.rating} />
+          </p>
+          {film.synopsis && <p className="mt-4 leading-relaxed">{film.synopsis}</p>}
+          <dl className="mt-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 [&_dt]:text-quiet">
+            <Fact name={t("film.directors")} value={list(film.directors)} />
+            <Fact name={t("film.cast")} value={film.cast.join(", ")} />
+            <Fact name={t("film.language")} value={languageName(film.original_language)} />
+            {film.status === "coming_soon" && film.release_date && (
+              <Fact name={t("film.release")} value={date(film.release_date)} />
+            )}
+          </dl>
+          {film.trailer_url && (
+            <a
+              href={film.trailer_url}
+              target="_blank"
+              rel="noreferrer"
+              className="link mt-4 inline-flex min-h-11 items-center gap-2"
+            >
+              <Icon name="play" className="size-4" filled />
+              {t("film.trailer")}
+            </a>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: string }) {
+  if (!value) return null;
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </>
+  );
+}
+
+function HeadSkeleton() {
+  return (
+    <div aria-hidden="true" className="page grid gap-6 py-8 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:gap-10">
+      <div className="skeleton aspect-[2/3] w-36 sm:w-full" />
+      <div className="grid content-start gap-3">
+        <div className="skeleton h-10 w-2/3" />
+        <div className="skeleton h-5 w-1/2" />
+        <div className="skeleton h-28" />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+import { t, tn } from "../i18n";
+import { Button } from "../ui/Button";
+import { MOST_SEATS } from "./party";
+
+interface ToolbarProps {
+  party: number;
+  setParty: (count: number) => void;
+  hasWheelchair: boolean;
+  dims: boolean;
+  setDims: (dims: boolean) => void;
+  isList: boolean;
+  setList: (is: boolean) => void;
+  isOpen: boolean;
+  onBest: () => void;
+}
+
+/** How many people, the best seats for them, wheelchair places, and the list in place of the map. */
+export function Toolbar({
+  party,
+  setParty,
+  hasWheelchair,
+  dims,
+  setDims,
+  isList,
+  setList,
+  isOpen,
+  onBest,
+}: ToolbarProps) {
+  return (
+    <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
+      <label className="flex items-center gap-2 font-semibold">
+        {t("party.label")}
+        <select
+          className="field w-auto min-w-20 rounded-full font-semibold"
+          value={party}
+          disabled={!isOpen}
+          onChange={(event) => setParty(Number(event.target.value))}
+        >
+          {Array.from({ length: MOST_SEATS }, (_, index) => index + 1).map((count) => (
+            <option key={count} value={count}>
+              {count}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Button look="plain" disabled={!isOpen} onClick={onBest}>
+        {tn("party.best", party)}
+      </Button>
+      <span className="grow" />
+      {hasWheelchair && (
+        <Button look="quiet" aria-pressed={dims} onClick={() => setDims(!dims)} className="aria-pressed:bg-accent-soft">
+          {t("party.wheelchair")}
+        </Button>
+      )}
+      <Button look="quiet" aria-expanded={isList} onClick={() => setList(!isList)}>
+        {t(isList ? "list.close" : "list.open")}
+      </Button>
+    </div>
+  );
+}
