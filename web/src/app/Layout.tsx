@@ -43,7 +43,7 @@ const NAV =
 function Header() {
   const session = useSession();
   return (
-    <header className="sticky top-0 z-30 border-b border-line bg-ground/95 backdrop-blur">
+    <header className="sticky top-0 z-30 border-b border-line bg-ground text-ink [color-scheme:dark]">
       <div className="page flex min-h-14 items-center gap-1 sm:gap-3">
         <Link to="/" className="mr-auto flex min-h-11 items-center gap-2 text-xl font-extrabold tracking-tight">
           <img src="/icon.svg" alt="" width={28} height={28} />

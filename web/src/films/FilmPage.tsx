@@ -43,25 +43,28 @@ export default function FilmPage() {
 function Head({ film }: { film: Movie }) {
   const facts = [film.year, film.certificate, duration(film.runtime_minutes), film.genres.map(words).join(", ")];
   return (
-    <div className="relative isolate overflow-hidden border-b border-line">
-      <img src={film.backdrop_url} alt="" className="absolute inset-0 -z-20 size-full object-cover opacity-50" />
-      <div className="absolute inset-0 -z-10 bg-linear-to-t from-ground from-15% via-ground/92 to-ground/75" />
-      <div className="page grid gap-6 py-8 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:gap-10 sm:py-12">
+    // The lights are down here in either theme.
+    <div className="relative isolate overflow-hidden border-b border-line bg-ground text-ink [color-scheme:dark]">
+      <img src={film.backdrop_url} alt="" className="absolute inset-0 -z-20 size-full object-cover opacity-45" />
+      <div className="absolute inset-0 -z-10 bg-linear-to-t from-ground from-5% via-ground/85 to-ground/60" />
+      <div className="page grid grid-cols-[7rem_1fr] gap-x-5 gap-y-6 py-8 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:gap-x-10 sm:py-12">
         <img
           src={film.poster_url}
           alt=""
           width={300}
           height={450}
-          className="aspect-[2/3] w-36 rounded-(--radius-card) bg-raised object-cover shadow-xl sm:w-full"
+          className="aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-xl ring-1 ring-white/15 sm:row-span-2"
         />
         <div className="max-w-[65ch]">
           <h1>{film.title}</h1>
           {film.original_title !== film.title && <p className="text-quiet italic">{film.original_title}</p>}
-          <p className="mt-1 text-ink/85">{facts.filter(Boolean).join(" · ")}</p>
+          <p className="mt-1.5">{facts.filter(Boolean).join(" · ")}</p>
           <p className="mt-1">
             <Rating rating={film.rating} />
           </p>
-          {film.synopsis && <p className="mt-4 leading-relaxed">{film.synopsis}</p>}
+        </div>
+        <div className="max-w-[65ch] max-sm:col-span-2">
+          {film.synopsis && <p className="leading-relaxed">{film.synopsis}</p>}
           <dl className="mt-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 [&_dt]:text-quiet">
             <Fact name={t("film.directors")} value={list(film.directors)} />
             <Fact name={t("film.cast")} value={film.cast.join(", ")} />

@@ -117,15 +117,11 @@ function Filters({ q, setQ, genre, setGenre }: FiltersProps) {
       </label>
       <label className="min-w-0 flex-[1_1_10rem] sm:max-w-56">
         <span className="sr-only">{t("films.genre")}</span>
-        <select
-          className="field rounded-full capitalize"
-          value={genre}
-          onChange={(event) => setGenre(event.target.value)}
-        >
+        <select className="field rounded-full" value={genre} onChange={(event) => setGenre(event.target.value)}>
           <option value="">{t("films.allGenres")}</option>
           {genres.data?.map(({ code, name }) => (
             <option key={code} value={code}>
-              {name}
+              {name.charAt(0).toUpperCase() + name.slice(1)}
             </option>
           ))}
         </select>

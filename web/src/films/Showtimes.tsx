@@ -32,7 +32,7 @@ export function Showtimes({ query, by }: ShowtimesProps) {
       <div
         role="group"
         aria-label={t("showtimes.days")}
-        className="scroll-row -mx-4 mb-6 gap-2 px-4 pb-2 sm:mx-0 sm:px-0"
+        className="scroll-row -mx-4 scroll-px-4 mb-6 gap-2 px-4 pb-2 sm:mx-0 sm:px-0"
       >
         {[...days].map(([date, [first]]) => (
           <button

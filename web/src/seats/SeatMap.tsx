@@ -71,6 +71,11 @@ export function SeatMap({ store, prices, isOpen, dims, onPick }: SeatMapProps) {
   return (
     <div className="relative">
       <Shapes />
+      <div role="group" aria-label={t("map.zoom")} className="absolute -top-13 right-0 flex gap-1.5">
+        <Control label={t("map.out")} icon="minus" onClick={view.zoomOut} isOff={!view.isZoomed} />
+        <Control label={t("map.in")} icon="plus" onClick={view.zoomIn} />
+        <Control label={t("map.all")} icon="fit" onClick={view.showAll} isOff={!view.isZoomed} />
+      </div>
       <svg
         ref={svg}
         role="group"
@@ -88,11 +93,6 @@ export function SeatMap({ store, prices, isOpen, dims, onPick }: SeatMapProps) {
         <Hall layout={store.layout} box={box} />
       </svg>
       {pointed && <Tooltip seat={pointed} store={store} prices={prices} at={toScreen(view.view(), centre(pointed))} />}
-      <div className="absolute right-2 bottom-2 flex flex-col gap-1.5">
-        <Control label={t("map.in")} icon="plus" onClick={view.zoomIn} />
-        <Control label={t("map.out")} icon="minus" onClick={view.zoomOut} isOff={!view.isZoomed} />
-        <Control label={t("map.all")} icon="fit" onClick={view.showAll} isOff={!view.isZoomed} />
-      </div>
       <Minimap ref={minimap} layout={store.layout} box={box} isShown={view.isZoomed} onLook={view.look} />
     </div>
   );
@@ -276,7 +276,7 @@ function Control({ label, icon, onClick, isOff = false }: ControlProps) {
       title={label}
       disabled={isOff}
       onClick={onClick}
-      className="grid size-11 place-items-center rounded-full border border-line bg-paper/95 text-ink shadow-sm hover:bg-raised disabled:opacity-40"
+      className="grid size-11 place-items-center rounded-full border border-line bg-paper text-ink hover:bg-raised disabled:text-edge"
     >
       <Icon name={icon} />
     </button>

@@ -114,10 +114,6 @@ export function Selling({ showtime, seating }: SellingProps) {
       />
       <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_20rem]">
         <div className="grid min-w-0 gap-4">
-          <div className="flex flex-wrap justify-between gap-x-4 text-sm text-quiet">
-            <span>{tn("map.free", overview.free)}</span>
-            <Status connection={connection} />
-          </div>
           {remark && (
             <RemarkBox
               remark={remark}
@@ -131,6 +127,10 @@ export function Selling({ showtime, seating }: SellingProps) {
             />
           )}
           {problem !== null && <Notice kind="bad">{sentence(problem)}</Notice>}
+          <div className={`flex min-h-11 flex-col justify-center text-sm text-quiet ${isList ? "" : "pr-40"}`}>
+            <span>{tn("map.free", overview.free)}</span>
+            <Status connection={connection} />
+          </div>
           {isList ? (
             <SeatList {...{ store, prices, isOpen }} onPick={pick} />
           ) : (

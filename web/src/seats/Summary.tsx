@@ -46,7 +46,7 @@ export function Summary({
       aria-labelledby="summary"
       className="z-20 border-line bg-paper max-lg:sticky max-lg:bottom-0 max-lg:-mx-4 max-lg:rounded-t-2xl max-lg:border-t max-lg:px-4 max-lg:pt-3 max-lg:pb-[max(0.75rem,env(safe-area-inset-bottom))] max-lg:shadow-[0_-8px_24px_rgb(0_0_0/0.15)] lg:sticky lg:top-20 lg:rounded-(--radius-card) lg:border lg:p-5"
     >
-      <div className="mb-2 flex min-h-9 items-center justify-between gap-3">
+      <div className={`mb-2 flex min-h-9 items-center justify-between gap-3 ${seats.length ? "" : "max-lg:sr-only"}`}>
         <h2 id="summary" className="text-lg sm:text-lg">
           {seats.length ? tn("summary.seats", seats.length) : t("summary.title")}
         </h2>

@@ -27,11 +27,19 @@ export function Toolbar({
   onBest,
 }: ToolbarProps) {
   return (
-    <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
+    <div className="mb-3 flex flex-wrap items-center gap-x-2 gap-y-1 sm:gap-x-3">
+      <Button
+        look="quiet"
+        aria-expanded={isList}
+        onClick={() => setList(!isList)}
+        className="order-last max-sm:text-sm"
+      >
+        {t(isList ? "list.close" : "list.open")}
+      </Button>
       <label className="flex items-center gap-2 font-semibold">
         {t("party.label")}
         <select
-          className="field w-auto min-w-20 rounded-full font-semibold"
+          className="field w-auto min-w-18 rounded-full font-semibold"
           value={party}
           disabled={!isOpen}
           onChange={(event) => setParty(Number(event.target.value))}
@@ -46,15 +54,17 @@ export function Toolbar({
       <Button look="plain" disabled={!isOpen} onClick={onBest}>
         {tn("party.best", party)}
       </Button>
-      <span className="grow" />
+      <span className="grow max-sm:hidden" />
       {hasWheelchair && (
-        <Button look="quiet" aria-pressed={dims} onClick={() => setDims(!dims)} className="aria-pressed:bg-accent-soft">
+        <Button
+          look="quiet"
+          aria-pressed={dims}
+          onClick={() => setDims(!dims)}
+          className="aria-pressed:bg-accent-soft max-sm:text-sm"
+        >
           {t("party.wheelchair")}
         </Button>
       )}
-      <Button look="quiet" aria-expanded={isList} onClick={() => setList(!isList)}>
-        {t(isList ? "list.close" : "list.open")}
-      </Button>
     </div>
   );
 }

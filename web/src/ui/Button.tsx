@@ -4,12 +4,12 @@ import { Link, type LinkProps } from "react-router";
 type Look = "main" | "plain" | "quiet" | "danger";
 
 const SHAPE =
-  "inline-flex items-center justify-center gap-2 min-h-11 rounded-full px-5 py-2 font-semibold no-underline transition-colors text-center";
+  "inline-flex items-center justify-center gap-2 min-h-11 rounded-full py-2 font-semibold no-underline transition-colors text-center";
 const LOOKS: Record<Look, string> = {
-  main: "bg-accent text-on-accent hover:bg-accent-strong disabled:bg-line disabled:text-quiet",
-  plain: "border border-edge bg-paper text-ink hover:bg-raised disabled:text-quiet disabled:border-line",
+  main: "px-5 bg-accent text-on-accent hover:bg-accent-strong disabled:bg-line disabled:text-quiet",
+  plain: "px-5 border border-edge bg-paper text-ink hover:bg-raised disabled:text-quiet disabled:border-line",
   quiet: "text-accent-ink hover:bg-accent-soft px-3 disabled:text-quiet",
-  danger: "border border-bad text-bad hover:bg-bad-soft",
+  danger: "px-5 border border-bad text-bad hover:bg-bad-soft",
 };
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
