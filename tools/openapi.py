@@ -1,23 +1,30 @@
-"""The HTTP API of all services in one OpenAPI document on standard output, for the web client's types: `make api`.
+"""The web client's types, made from the HTTP API of all services: `make api`. --check: are they up to date?
 
 Two services may give the same name to different shapes, so each shape carries its service's: `CatalogMovieCard`.
 """
 
+import argparse
 import importlib
 import json
 import os
 import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
+WEB = Path(__file__).parents[1] / "web"
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
 SCHEMAS = "#/components/schemas/"
-# What a service must be told before it can be imported; none of it is used, nothing is connected to.
-UNUSED = {
-    **{name: "http://unused" for name in ("JWKS_URL", "PUBLIC_URL", "STRIPE_JS_URL")},
-    **{name: "unused-unused-unused-unused-unused" for name in ("LINK_KEY", "TOTP_KEY")},
-    **{"MONGO_URI": "mongodb://unused", "RABBITMQ_URI": "amqp://unused", "SMTP_HOST": "unused", "MAIL_FROM": "a@b.example"},
-    **{"STRIPE_SECRET_KEY": "sk_test_unused", "STRIPE_PUBLISHABLE_KEY": "pk_test_unused", "STRIPE_WEBHOOK_SECRET": "unused"},
-}
+# What a service must be told before it can be imported; nothing is connected to.
+UNUSED = dict.fromkeys(
+    (
+        *("MONGO_URI", "RABBITMQ_URI", "JWKS_URL", "PUBLIC_URL", "LINK_KEY", "TOTP_KEY", "SMTP_HOST", "STRIPE_JS_URL"),
+        *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
+    ),
+    "http://unused.example/unused-unused-unused-unused",
+) | {"MAIL_FROM": "unused@unused.example"}
 
 
 def service_document(service: str) -> dict[str, Any]:
@@ -50,6 +57,31 @@ def all_in_one() -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
+def types() -> str:
+    """The TypeScript of the document."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder, "openapi.json"), Path(folder, "schema.d.ts")
+        source.write_text(json.dumps(all_in_one()))
+        command = ["node", "node_modules/openapi-typescript/bin/cli.js", str(source), "--output", str(made)]
+        subprocess.run(command, cwd=WEB, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return made.read_text()
+
+
+def main() -> int:
+    """Write the file, or say whether it is as it would be written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
+    parser.add_argument("file", type=Path)
+    given = parser.parse_args()
     os.environ.update(UNUSED)
-    print(json.dumps(all_in_one(), indent=1))
+    text = types()
+    if not given.check:
+        given.file.write_text(text)
+    elif given.file.read_text() != text:
+        print(f"{given.file} is out of date: make api", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

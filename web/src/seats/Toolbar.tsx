@@ -36,9 +36,10 @@ export function Toolbar({
       >
         {t(isList ? "list.close" : "list.open")}
       </Button>
-      <label className="flex items-center gap-2 font-semibold">
-        {t("party.label")}
+      <div className="flex items-center gap-2 font-semibold">
+        <label htmlFor="party">{t("party.label")}</label>
         <select
+          id="party"
           className="field w-auto min-w-18 rounded-full font-semibold"
           value={party}
           disabled={!isOpen}
@@ -50,7 +51,7 @@ export function Toolbar({
             </option>
           ))}
         </select>
-      </label>
+      </div>
       <Button look="plain" disabled={!isOpen} onClick={onBest}>
         {tn("party.best", party)}
       </Button>
