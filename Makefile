@@ -7,7 +7,7 @@ LAUNCHER := PYTHONPATH=deploy/local $(PYTHON) -m launcher
 export PATH := $(CURDIR)/.runtime/bin:$(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## get everything that Usher needs (run and test do it by themselves)
 	@python3 deploy/local/bootstrap.py
@@ -52,6 +52,12 @@ fmt: setup ## format the code and mend what the linter can mend
 demo: ## sell a ticket on the running platform, as a client would, and show each step
 	@$(PYTHON) tools/demo.py
 
+admin: setup ## make an admin: make admin EMAIL=you@theater.example (asks for a password; LINK=1: prints a link)
+	@$(LAUNCHER) env $(PYTHON) -m identity.admin "$(EMAIL)" $(if $(NAME),--name "$(NAME)") $(if $(LINK),--link)
+
+import: setup ## take in films: make import ARGS="file films.csv --dry-run" (docs/runbooks/import-films.md)
+	@$(LAUNCHER) env $(PYTHON) -m catalog.importing $(ARGS)
+
 trace: setup ## one booking's way through all services: make trace BOOKING=<id or reference>
 	@$(PYTHON) tools/trace.py $(BOOKING)
 
@@ -67,6 +73,9 @@ PROJECTS := libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox
 
 bench: setup ## measure a platform of its own beside a floor, some ten minutes (ARGS=--quick: two)
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench $(ARGS)
+
+bench-identity: setup ## what a log-in costs, whom it delays, and whether time tells who has an account, some three minutes
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench.identity $(ARGS)
 
 lock: setup ## resolve requirements.lock anew, and the part of it that goes into the images
 	@$(LOCK) --group dev --all-extras $(PROJECTS) -o requirements.lock

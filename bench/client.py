@@ -34,16 +34,22 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
 
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Json:
+        """The answer's JSON. Raises Refused, and ValueError for an answer without a length."""
+        return await self._ask(f"GET {path}", b"", headers or {})
+
     async def post(self, path: str, body: Json, headers: dict[str, str] | None = None, *, form: bool = False) -> Json:
         """The answer's JSON. Raises Refused, and ValueError for an answer without a length."""
         payload = urlencode(body).encode() if form else json.dumps(body).encode()
-        kind = "application/x-www-form-urlencoded" if form else "application/json"
+        kind = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json"}
+        return await self._ask(f"POST {path}", payload, kind | (headers or {}))
+
+    async def _ask(self, request: str, payload: bytes, headers: dict[str, str]) -> Json:
         lines = [
-            f"POST {path} HTTP/1.1",
+            f"{request} HTTP/1.1",
             f"Host: {self._host}",
-            f"Content-Type: {kind}",
             f"Content-Length: {len(payload)}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+            *(f"{name}: {value}" for name, value in headers.items()),
         ]
         self._writer.write("\r\n".join([*lines, "\r\n"]).encode() + payload)
         head = await self._reader.readuntil(b"\r\n\r\n")

@@ -92,7 +92,7 @@ def _main(result: dict[str, Any]) -> str:
         f" a second, ratio {AIMS['ratio']}; a hold {AIMS['hold']} CPU-ms, p99 {AIMS['hold_p99']} ms; a race"
         f" {AIMS['race']} answers a second; hold→confirmed p99 {AIMS['confirmed_p99']} ms."
     )
-    return f"{_table(head, rows)}\n\n{aims}"
+    return f"{table(head, rows)}\n\n{aims}"
 
 
 def _three(latencies: dict[str, float]) -> str:
@@ -105,14 +105,15 @@ def _processes(result: dict[str, Any]) -> str:
     columns |= {"hold": result["holds"]["cpu"], "race": result["races"][-1]["cpu"], "floor": result["floor"]["cpu"]}
     names = list(dict.fromkeys(name for each in columns.values() for name in each))
     rows = [[name, *(f"{each[name]:.2f}" if name in each else "" for each in columns.values())] for name in names]
-    return _table(["CPU-ms of", *columns], rows)
+    return table(["CPU-ms of", *columns], rows)
 
 
 def _growth(growth: dict[str, Any]) -> str:
     rows = [[kind, f"{row['stock']:,}", row["cpu_ms"]] for kind, sizes in growth.items() for row in sizes]
-    return _table(["stock", "", "CPU-ms a booking"], rows)
+    return table(["stock", "", "CPU-ms a booking"], rows)
 
 
-def _table(head: list[str], rows: list[list[Any]]) -> str:
+def table(head: list[str], rows: list[list[Any]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,10 +119,8 @@ def test_the_scrape_configuration_knows_the_default_ports():
     "command", ["check config prometheus.yml", "check config prometheus.local.yml", "test rules rules.test.yml"]
 )
 def test_promtool_agrees(command: str):
-    """With Debian's package `prometheus`; without it the tests above still hold."""
-    if promtool := shutil.which("promtool"):
-        done = subprocess.run([promtool, *command.split()], cwd=FOLDER, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(["promtool", *command.split()], cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def test_a_dead_letter_is_told_and_the_runbook_clears_it(house: House):

@@ -1,4 +1,7 @@
-"""python -m launcher run | stop | reset: what `make run`, `make stop` and `make reset` do."""
+"""python -m launcher run | stop | reset: what `make run`, `make stop` and `make reset` do.
+
+python -m launcher env COMMAND …: any command with the local platform's environment.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from launcher.follow import followed
 from launcher.health import NotReadyError
 from launcher.platform import Platform, PlatformError
 from launcher.ports import PortError, configured_ports
-from launcher.settings import RUNTIME, given_settings
+from launcher.settings import RUNTIME, given_settings, platform_environment
 
 DATA = Path(os.environ.get("USHER_DATA_DIR") or RUNTIME / "data").resolve()
 # They say much that only somebody who looks for a fault wants to read; it is in their log files.
@@ -117,6 +120,12 @@ def reset() -> int:
     return 0
 
 
+def env(*command: str) -> int:
+    """Becomes the command, in the environment of the local platform's processes."""
+    given = given_settings()
+    os.execvpe(command[0], command, platform_environment(configured_ports(given), DATA, given))  # noqa: S606 - no shell
+
+
 def _running_launcher() -> int | None:
     """The process id of the launcher that holds the data, if there is one."""
     path = DATA / "launcher.pid"
@@ -132,6 +141,8 @@ def _running_launcher() -> int | None:
 
 if __name__ == "__main__":
     commands = {"run": run, "stop": stop, "reset": reset}
+    if sys.argv[1:2] == ["env"] and len(sys.argv) > 2:
+        sys.exit(env(*sys.argv[2:]))
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit(f"usage: python -m launcher {' | '.join(commands)}")
+        sys.exit(f"usage: python -m launcher {' | '.join(commands)} | env COMMAND …")
     sys.exit(commands[sys.argv[1]]())

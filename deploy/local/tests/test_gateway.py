@@ -22,6 +22,10 @@ MAP = [
     ("/api/users/me", "identity"),
     ("/api/admin/users", "identity"),
     ("/api/admin/users/u1/roles", "identity"),
+    ("/api/admin/roles", "identity"),
+    ("/api/admin/invitations/u1/renew", "identity"),
+    ("/api/admin/audit?action=deactivated", "identity"),
+    ("/api/users/me/export/data", "identity"),
     ("/.well-known/jwks.json", "identity"),
     ("/api/movies", "catalog"),
     ("/api/movies?limit=5", "catalog"),
@@ -34,6 +38,7 @@ MAP = [
     ("/api/showtimes/s1", "catalog"),
     ("/api/showtimes/seats", "catalog"),
     ("/api/reviews/r1", "catalog"),
+    ("/api/imports/tmdb", "catalog"),
     ("/api/showtimes/s1/seats", "inventory"),
     ("/api/showtimes/s1/holds", "inventory"),
     ("/api/showtimes/s1/blocks", "inventory"),
@@ -193,7 +198,17 @@ class TestToTheClient:
         assert client.post("/api/reviews", content=b"x" * 1_048_576).json()["length"] == 1_048_576
         answer = client.post("/api/reviews", content=b"x" * 1_048_577)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert answer.json()["detail"] == "A request may be at most 1 MiB."
         assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+    @pytest.mark.parametrize(
+        "address", ["/api/movies/m1/poster", "/api/movies/m1/backdrop", "/api/imports/files?dry_run=true"]
+    )
+    def test_pictures_and_files_of_films_may_have_eight(self, client: httpx.Client, address: str):
+        told = client.post(address, content=b"x" * 8_388_608).json()
+        assert (told["service"], told["path"], told["length"]) == ("catalog", address, 8_388_608)
+        answer = client.post(address, content=b"x" * 8_388_609)
+        assert (answer.status_code, answer.json()["detail"]) == (413, "A request may be at most 8 MiB.")
 
     def test_the_log_has_the_correlation_id_and_no_query(self, gateway: Platform, client: httpx.Client):
         client.get("/api/movies?secret=hush", headers={"X-Correlation-Id": "look-for-me"})
@@ -229,6 +244,24 @@ class TestLimits:
         assert answers[2].headers["retry-after"] == "1"
         assert answers[2].headers.items() >= SECURITY_HEADERS.items()
         assert "retry-after" not in answers[0].headers
+
+    @pytest.mark.parametrize(
+        "request_line",
+        [
+            *(f"POST /api/auth/{path}" for path in ("login", "register", "forgot-password", "reset-password")),
+            *(f"POST /api/auth/{path}" for path in ("verify-email", "verify-email/resend", "accept-invitation")),
+            *(f"POST /api/auth/{path}" for path in ("mfa/totp", "passkeys/login", "passkeys/options")),
+            *("PUT /api/users/me/password", "POST /api/users/me/email"),
+        ],
+    )
+    def test_whatever_tries_a_password_or_has_a_mail_sent_counts_together(
+        self, strict: httpx.Client, request_line: str
+    ):
+        for _ in range(3):
+            strict.post("/api/auth/login")
+        assert strict.request(*request_line.split()).status_code == 429
+        assert strict.post("/api/auth/refresh").status_code == 200
+        assert strict.get("/api/users/me").status_code == 200
 
     def test_reading_is_not_limited_with_them(self, strict: httpx.Client):
         assert [strict.get("/api/showtimes/s1/holds").status_code for _ in range(5)] == [200] * 5

@@ -95,15 +95,15 @@ class Verifier:
     Without `revocations` every token counts until it runs out.
     """
 
-    MAX_KEY_AGE_S = 300.0
-    MIN_REFRESH_S = 2.0
+    MAX_KEY_AGE_S = 60.0
+    MIN_REFRESH_S = 1.0
     MAX_TOKENS = 4096
 
     def __init__(self, settings: ServiceSettings, keys: KeySource, revocations: Revocations | None = None) -> None:
         self._issuer, self._audience, self._fetch = settings.token_issuer, settings.token_audience, keys
         self._revocations = revocations
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = float("-inf")
+        self._asked_at = self._fetched_at = float("-inf")
         self._lock = asyncio.Lock()
         self._checked: dict[str, Principal] = {}
 
@@ -149,26 +149,34 @@ class Verifier:
         return principal
 
     async def _key(self, kid: str) -> jwt.PyJWK:
-        age = time.monotonic() - self._fetched_at
-        if age > self.MAX_KEY_AGE_S or (kid not in self._keys and age > self.MIN_REFRESH_S):
-            await self._refresh()
+        came_at = time.monotonic()
+        is_old = came_at - self._fetched_at > self.MAX_KEY_AGE_S and came_at - self._asked_at > self.MIN_REFRESH_S
+        if is_old or kid not in self._keys:
+            try:
+                await self._renew(kid, came_at)
+            except httpx.HTTPError as error:
+                if kid not in self._keys:
+                    raise KeysUnavailable(retry_after=2) from error
         if kid not in self._keys:
             raise TokenInvalid
         return self._keys[kid]
 
-    async def _refresh(self) -> None:
+    async def _renew(self, kid: str, came_at: float) -> None:
+        """Ask for the keys, unless somebody else has since `came_at`. Raises httpx.HTTPError.
+
+        Identity is asked every MIN_REFRESH_S at most, also by a crowd with invented keys. Who shows an unknown key
+        waits for that: it may be the newest one, and a refusal would sign its owner out.
+        """
         async with self._lock:
-            if time.monotonic() - self._fetched_at < self.MIN_REFRESH_S:
+            if (self._asked_at if kid in self._keys else self._fetched_at) > came_at:
                 return
-            try:
-                document = await self._fetch()
-            except httpx.HTTPError as error:
-                if self._keys:
-                    return
-                raise KeysUnavailable(retry_after=2) from error
+            if (pause := self._asked_at + self.MIN_REFRESH_S - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            asked_at = self._asked_at = time.monotonic()
+            document = await self._fetch()
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
             self._checked.clear()
-            self._fetched_at = time.monotonic()
+            self._fetched_at = asked_at
 
 
 _bearer = HTTPBearer(auto_error=False, description="Access token from /api/auth/login")

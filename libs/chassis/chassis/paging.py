@@ -5,7 +5,7 @@ import json
 from typing import Any, Generic, TypeVar
 
 from contracts.errors import Problem
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class Page(BaseModel, Generic[T]):
     """One page; `next_cursor` is null on the last one."""
 
     items: list[T]
-    next_cursor: str | None = None
+    next_cursor: str | None = Field(default=None, examples=["WyIwMTlhYTNjMiJd"])
 
 
 def encode_cursor(*position: Any) -> str:

@@ -2,7 +2,7 @@
 
 What a service has of somebody may still be on its way when they are deleted, or be needed for a moment longer (a ticket
 that is being paid). So each deletion is carried out again, less and less often, for ERASED_AGAIN_FOR; `erase` does
-nothing where there is nothing left to do. (docs/adr/0009-erasure-and-export.md)
+nothing where there is nothing left to do. (docs/adr/0010-erasure-and-export.md)
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -5,7 +5,7 @@ comes alone waits for nobody. Each caller learns what became of its own write.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import InsertOne, UpdateOne
@@ -15,6 +15,8 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, Ope
 from chassis import telemetry
 
 Collection = AsyncCollection[dict[str, Any]]
+Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""Operators, or the stages of a pipeline."""
 Operation = InsertOne[dict[str, Any]] | UpdateOne
 MOST = 500
 _DUPLICATE = 11000
@@ -50,7 +52,7 @@ async def update(collection: Collection, where: Mapping[str, Any], change: Mappi
     return True
 
 
-async def merge(collection: Collection, document_id: str, change: Mapping[str, Any], *, linger: float = 0) -> None:
+async def merge(collection: Collection, document_id: str, change: Change, *, linger: float = 0) -> None:
     """Change the document, which is made when it is not there; `linger` for so many seconds, so that others join."""
     await _group(collection, linger).write(UpdateOne({"_id": document_id}, change, upsert=True))
 

@@ -1,13 +1,18 @@
 """Access tokens: what is accepted and what is not."""
 
+import asyncio
+import json
 import time
 
+import httpx
 import jwt
 import pytest
-from chassis.auth import Caller
+from chassis.auth import Caller, KeysUnavailable, TokenInvalid, Verifier
 from chassis.secrets import hash_secret, new_secret
+from chassis.settings import ServiceSettings
 from contracts.types import Holder
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
 
 
 async def test_a_good_token_names_the_person(client, signer):
@@ -61,6 +66,81 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(client, signer, 
     for path in ("/api/pings/me", "/api/pings/anyone"):
         answer = await client.get(path, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+class Issuer:
+    """Publishes the keys that it has by now, counts who asks, and may be away."""
+
+    def __init__(self):
+        self.keys, self.asked, self.is_away = {}, 0, False
+
+    def add(self, kid):
+        self.keys[kid] = Ed25519PrivateKey.generate()
+        return forged({}, self.keys[kid], "EdDSA", kid)
+
+    async def published(self):
+        self.asked += 1
+        if self.is_away:
+            raise httpx.ConnectError("away")
+        public = {kid: json.loads(OKPAlgorithm.to_jwk(key.public_key())) for kid, key in self.keys.items()}
+        return {"keys": [key | {"kid": kid, "alg": "EdDSA", "use": "sig"} for kid, key in public.items()]}
+
+
+@pytest.fixture
+def issuer():
+    return Issuer()
+
+
+@pytest.fixture
+def verifier(issuer, service_env):
+    return Verifier(ServiceSettings(service="toys", token_issuer="https://usher.example"), issuer.published)
+
+
+async def test_a_token_of_a_key_made_this_moment_is_believed(issuer, verifier):
+    await verifier.verify(issuer.add("first"))
+    newest = issuer.add("second")
+    assert [who.user_id for who in await asyncio.gather(*(verifier.verify(newest) for _ in range(20)))] == ["u"] * 20
+    assert issuer.asked == 2
+
+
+async def test_invented_keys_do_not_flood_the_issuer_nor_delay_others(issuer, verifier):
+    good = issuer.add("first")
+    await verifier.verify(good)
+    crowd = [
+        asyncio.create_task(verifier.verify(forged({}, Ed25519PrivateKey.generate(), "EdDSA", f"invented{n}")))
+        for n in range(50)
+    ]
+    await asyncio.sleep(0)
+    assert (await verifier.verify(good)).user_id == "u"
+    assert not any(task.done() for task in crowd)
+    answers = await asyncio.gather(*crowd, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {TokenInvalid}
+    assert issuer.asked == 2
+
+
+async def test_a_key_that_was_taken_back_is_believed_for_a_minute_at_most(issuer, verifier, monkeypatch):
+    leaked = issuer.add("leaked")
+    await verifier.verify(leaked)
+    issuer.keys.clear()
+    issuer.add("next")
+    assert verifier.MAX_KEY_AGE_S <= 60
+    monkeypatch.setattr(verifier, "_fetched_at", time.monotonic() - verifier.MAX_KEY_AGE_S)
+    monkeypatch.setattr(verifier, "_asked_at", verifier._fetched_at)
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(leaked)
+
+
+async def test_while_identity_is_away_known_keys_count_and_others_are_asked_to_come_back(issuer, verifier, monkeypatch):
+    good = issuer.add("first")
+    await verifier.verify(good)
+    issuer.is_away = True
+    monkeypatch.setattr(verifier, "_fetched_at", float("-inf"))
+    monkeypatch.setattr(verifier, "_asked_at", float("-inf"))
+    for _ in range(5):
+        assert (await verifier.verify(good)).user_id == "u"
+    assert issuer.asked == 2, "one try for all five"
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(issuer.add("second"))
 
 
 def test_a_guest_owns_what_its_secret_opens():

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.envelope import Event
+from contracts.personal import PersonalData
 from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
 
 
@@ -138,3 +139,7 @@ class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="sh
 
     showtime_id: Id
     reason: CancelReason
+
+
+class CatalogDataExported(PersonalData, type="catalog.personal_data_exported.v1", subject="export_id"):
+    """A person's reviews and showtimes."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from contracts.envelope import Event
-from contracts.types import Code, Id, Moment
+from contracts.types import Code, Id, Moment, Shape
 
 
 class UserRegistered(Event, type="identity.user_registered.v1", subject="user_id"):
@@ -49,6 +49,28 @@ class ExportRequested(Event, type="identity.export_requested.v1", subject="expor
     user_id: Id
 
 
+class Grant(Shape):
+    """Roles, and the theaters that they are bound to; none means all."""
+
+    roles: list[str]
+    theaters: list[str] = []
+
+
+class ActRecorded(Event, type="identity.act_recorded.v1", subject="user_id"):
+    """Somebody changed what a person may do or how they get in: a line of identity's audit log.
+
+    `actor_id` is missing for a command on the machine itself; `before` and `after` are there when rights changed.
+    """
+
+    act_id: Id
+    action: Code
+    actor_id: Id | None = None
+    user_id: Id
+    before: Grant | None = None
+    after: Grant | None = None
+    acted_at: Moment
+
+
 class AccessRevoked(Event, type="identity.access_revoked.v1", subject="user_id"):
     """Access tokens of this person with an earlier epoch are void from now on, however long they were to last."""
 
@@ -63,9 +85,13 @@ SealedToken = Annotated[
 
 
 class OneTimeLink(Event):
-    """What every mail with a one-time link is made from; the link is void after `expires_at`."""
+    """What every mail with a one-time link is made from; the link is void after `expires_at`.
+
+    `user_id` is whose mail it is, for erasing and handing out what is kept of it.
+    """
 
     link_id: Id
+    user_id: Id | None = None
     email: str
     locale: str
     sealed_token: SealedToken
@@ -82,10 +108,11 @@ class VerificationRequested(OneTimeLink, type="identity.verification_requested.v
 class RegistrationRepeated(Event, type="identity.registration_repeated.v1", subject="registration_id"):
     """Somebody signed up with, or wants to change to, an address that has an account: its owner is told, nobody else.
 
-    `registration_id` tells one such attempt from the next; name and locale are the owner's.
+    `registration_id` tells one such attempt from the next; user, name and locale are the owner's.
     """
 
     registration_id: Id
+    user_id: Id | None = None
     email: str
     name: str
     locale: str
@@ -99,6 +126,12 @@ class PasswordResetRequested(OneTimeLink, type="identity.password_reset_requeste
 
 class EmailChangeRequested(OneTimeLink, type="identity.email_change_requested.v1", subject="link_id"):
     """A person wants this address instead of the one they have: the link makes it theirs."""
+
+
+class InvitationRequested(OneTimeLink, type="identity.invitation_requested.v1", subject="link_id"):
+    """An admin invited somebody to the staff: the link lets them choose a password, which makes it an account."""
+
+    name: str
 
 
 class SecurityNoticed(Event, type="identity.security_noticed.v1", subject="user_id"):

@@ -3,6 +3,7 @@
 from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
+    BookingDataExported,
     BookingExchanged,
     BookingExpired,
     BookingPaid,
@@ -12,7 +13,9 @@ from contracts.booking import (
     RefundRequested,
 )
 from contracts.catalog import (
+    CatalogDataExported,
     MovieChanged,
+    MovieDeleted,
     ReviewChanged,
     SeatLayoutPublished,
     ShowtimeCancelled,
@@ -20,7 +23,18 @@ from contracts.catalog import (
     ShowtimeScheduled,
 )
 from contracts.envelope import Event
-from contracts.identity import AccessRevoked, ExportRequested, UserDeleted
+from contracts.identity import (
+    AccessRevoked,
+    ActRecorded,
+    EmailChangeRequested,
+    ExportRequested,
+    InvitationRequested,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    SecurityNoticed,
+    UserDeleted,
+    VerificationRequested,
+)
 from contracts.inventory import (
     HoldChanged,
     SaleRejected,
@@ -30,7 +44,8 @@ from contracts.inventory import (
     SeatsSold,
     SeatsUnblocked,
 )
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.notifier import NotifierDataExported
+from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
@@ -46,19 +61,29 @@ BOOKING_STATES = (
     BookingRefunded,
 )
 
+ACCOUNT_MAILS = (
+    VerificationRequested,
+    RegistrationRepeated,
+    PasswordResetRequested,
+    EmailChangeRequested,
+    InvitationRequested,
+    SecurityNoticed,
+)
 PEOPLE = (UserDeleted, ExportRequested)
 """For services that keep personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
+    "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
     "catalog": (
         MovieChanged,
+        MovieDeleted,
         ReviewChanged,
         *SEAT_EVENTS,
         BookingConfirmed,
         BookingCancelled,
         BookingExchanged,
         BookingRefunded,
-        UserDeleted,
+        *PEOPLE,
     ),
     "inventory": (
         SeatLayoutPublished,
@@ -88,7 +113,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed,),
+    "notifier": (BookingConfirmed, *ACCOUNT_MAILS, *PEOPLE),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""

@@ -1,10 +1,10 @@
-"""HTTP in: checkout, lists, one booking, cancel; tickets and the keys that they are checked with.
+"""HTTP in: quote, checkout, lists, one booking, cancel; tickets and the keys that they are checked with.
 
 Someone else's booking is a 404 for everybody but staff with the permission.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated
@@ -30,6 +30,7 @@ from booking.model import (
     HoldExpired,
     Line,
     NotCancellable,
+    Offer,
     Order,
     Passage,
     PriceUnknown,
@@ -63,6 +64,12 @@ class TicketChoice(BaseModel):
     ticket_type: Code
 
 
+def check_once(seat_ids: Iterable[str]) -> None:
+    """Raises TicketsDoNotMatch when a seat has two tickets."""
+    if twice := sorted(seat_id for seat_id, count in Counter(seat_ids).items() if count > 1):
+        raise TicketsDoNotMatch(f"There is more than one ticket for {', '.join(twice)}.", seats=twice)
+
+
 class CheckoutBody(BaseModel):
     """An order for a hold: one ticket for each of its seats."""
 
@@ -76,10 +83,47 @@ class CheckoutBody(BaseModel):
 
     def order(self) -> Order:
         """The order as the rules see it. Raises TicketsDoNotMatch when a seat has two tickets."""
-        times = Counter(ticket.seat_id for ticket in self.tickets)
-        if twice := sorted(seat_id for seat_id, count in times.items() if count > 1):
-            raise TicketsDoNotMatch(f"There is more than one ticket for {', '.join(twice)}.", seats=twice)
+        check_once(ticket.seat_id for ticket in self.tickets)
         return Order({t.seat_id: t.ticket_type for t in self.tickets}, self.email, self.name, self.locale)
+
+
+class QuoteChoice(BaseModel):
+    """A held seat, and the ticket type that is thought of for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seat_id: SeatId
+    ticket_type: Code | None = None
+
+
+class QuoteBody(BaseModel):
+    """A hold that may be checked out. `tickets` are for all of its seats or for none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hold_id: Id
+    tickets: Annotated[list[QuoteChoice], Field(max_length=10)] = []
+
+    def choices(self) -> dict[str, str | None]:
+        """Seat to ticket type. Raises TicketsDoNotMatch when a seat has two tickets."""
+        check_once(ticket.seat_id for ticket in self.tickets)
+        return {ticket.seat_id: ticket.ticket_type for ticket in self.tickets}
+
+
+class QuoteOut(BaseModel):
+    """All-in prices in minor units. `fee` and `tax` are in `amount`, null where catalog did not say. Final only in the
+    checkout.
+    """
+
+    hold_id: Id
+    showtime_id: Id
+    currency: Currency
+    seats: list[model.QuotedSeat]
+    amount: Amount
+    fee: Amount | None
+    tax: Amount | None
+    expires_at: datetime
+    server_time: datetime
 
 
 class Search(BaseModel):
@@ -159,6 +203,38 @@ async def visible(who: Caller, booking_id: str, find: Find = store.find) -> mode
 
 
 @bookings.post(
+    "/quote",
+    responses=documented(
+        Unauthenticated, BookingUnknown, HoldExpired, AlreadyCheckedOut, ShowtimeClosed, ShowtimeNotReady,
+        TicketsDoNotMatch, PriceUnknown,
+    ),
+)  # fmt: skip
+async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
+    """What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only."""
+    response.headers["Cache-Control"] = "no-store"
+    choices = body.choices()
+    held = await visible(who, body.hold_id, store.find_held)
+    if not who.owns(held.holder):
+        raise BookingUnknown
+    held = await _seats_arrived(held, choices or held.seat_ids)
+    if held.state is not State.HELD:
+        raise model.refuse_checkout(held)
+    offer, moment = await _offer_of(held), now()
+    seats = model.quote(held, offer, choices, moment)
+    return QuoteOut(
+        hold_id=held.id,
+        showtime_id=held.showtime_id,
+        currency=offer.currency,
+        seats=seats,
+        amount=sum(seat.chosen.amount for seat in seats),
+        fee=model.total_of(seat.chosen.fee for seat in seats),
+        tax=model.total_of(seat.chosen.tax for seat in seats),
+        expires_at=held.expires_at,
+        server_time=moment,
+    )
+
+
+@bookings.post(
     "",
     status_code=201,
     responses=documented(
@@ -175,7 +251,7 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
     held = await visible(who, body.hold_id, store.find_held)
     if not who.owns(held.holder):
         raise BookingUnknown
-    held = await _seats_arrived(held, order)
+    held = await _seats_arrived(held, order.ticket_types)
 
     async def choose(booking: model.Booking) -> Checkout | None:
         if booking.state is State.HELD:
@@ -190,11 +266,11 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
     return shown(booking)
 
 
-async def _seats_arrived(held: model.Booking, order: Order) -> model.Booking:
-    """The booking, waited for when the order names other seats than it has: a change of the hold may be on its way."""
+async def _seats_arrived(held: model.Booking, seats: Collection[str]) -> model.Booking:
+    """The booking, waited for when other seats are named than it has: a change of the hold may be on its way."""
 
     def fits(booking: model.Booking) -> bool:
-        return booking.state is not State.HELD or set(booking.seat_ids) == set(order.ticket_types)
+        return booking.state is not State.HELD or set(booking.seat_ids) == set(seats)
 
     async def changed() -> model.Booking | None:
         booking = await store.find(held.id)
@@ -206,18 +282,23 @@ async def _seats_arrived(held: model.Booking, order: Order) -> model.Booking:
 
 
 async def _checkout_of(booking: model.Booking, order: Order) -> Checkout:
-    chosen = settings.get()
-    showtime = await eventually(lambda: store.Showtime.get(booking.showtime_id), seconds=chosen.arrival_seconds)
-    if showtime is None:
-        raise ShowtimeNotReady(retry_after=2)
     return model.check_out(
         booking,
-        showtime.offer,
+        await _offer_of(booking),
         order,
         reference=store.new_reference(),
-        payment_window=timedelta(seconds=chosen.payment_seconds),
+        payment_window=timedelta(seconds=settings.get().payment_seconds),
         now=now(),
     )
+
+
+async def _offer_of(booking: model.Booking) -> Offer:
+    """What the showtime is sold at. Raises ShowtimeNotReady."""
+    seconds = settings.get().arrival_seconds
+    showtime = await eventually(lambda: store.Showtime.get(booking.showtime_id), seconds=seconds)
+    if showtime is None:
+        raise ShowtimeNotReady(retry_after=2)
+    return showtime.offer
 
 
 @bookings.get("", responses=documented(Unauthenticated, Forbidden))

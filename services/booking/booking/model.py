@@ -13,7 +13,7 @@ BookingProblem
 └── BookingBusy          503  lost too many races in a row
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -106,6 +106,23 @@ class Line(BaseModel):
     seat: Seat
     ticket_type: str
     amount: int
+
+
+class Option(BaseModel):
+    """A ticket type that is sold for a seat, in minor units; `fee` and `tax` are in the amount, if catalog said so."""
+
+    ticket_type: str
+    amount: int
+    fee: int | None = None
+    tax: int | None = None
+
+
+class QuotedSeat(BaseModel):
+    """What a seat would cost: the ticket type that was chosen, or else the usual one, among all that there are."""
+
+    seat: Seat
+    chosen: Option
+    options: list[Option]
 
 
 class Passage(BaseModel):
@@ -225,6 +242,32 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
     ]
 
 
+def quote(booking: Booking, offer: Offer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
+    """What the held seats would cost if they were checked out now with these ticket types.
+
+    Without `choices`, or with None for a seat, it is an adult's ticket, or the first that is sold for its category.
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch and PriceUnknown.
+    """
+    _check_sold(booking, offer, now)
+    if choices and (odd := sorted(set(booking.seat_ids) ^ choices.keys())):
+        raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(odd)}.", seats=odd)
+    return [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in booking.seats]
+
+
+def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> QuotedSeat:
+    options = [Option(**price.model_dump(exclude={"category"})) for price in prices if price.category == seat.category]
+    wanted = [ticket_type] if ticket_type else ["adult", *(option.ticket_type for option in options[:1])]
+    for chosen in (option for kind in wanted for option in options if option.ticket_type == kind):
+        return QuotedSeat(seat=seat, chosen=chosen, options=options)
+    raise PriceUnknown(f"The ticket type chosen for {seat.seat_id} is not sold there.", seats=[seat.seat_id])
+
+
+def total_of(parts: Iterable[int | None]) -> int | None:
+    """The sum, if all of it is known."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
+
+
 def check_out(
     booking: Booking, offer: Offer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
 ) -> Checkout:
@@ -232,12 +275,7 @@ def check_out(
 
     Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch or PriceUnknown.
     """
-    if offer.is_cancelled:
-        raise ShowtimeClosed("This showtime was cancelled.")
-    if now >= offer.screening.ends_at:
-        raise ShowtimeClosed("This showtime is over.")
-    if now >= booking.expires_at:
-        raise HoldExpired
+    _check_sold(booking, offer, now)
     return Checkout(
         order=order,
         lines=price(booking.seats, order.ticket_types, offer.prices),
@@ -246,6 +284,16 @@ def check_out(
         reference=reference,
         payment_deadline_at=min(now + payment_window, offer.screening.ends_at),
     )
+
+
+def _check_sold(booking: Booking, offer: Offer, now: datetime) -> None:
+    """Raises ShowtimeClosed or HoldExpired when nothing can be bought for the hold any more."""
+    if offer.is_cancelled:
+        raise ShowtimeClosed("This showtime was cancelled.")
+    if now >= offer.screening.ends_at:
+        raise ShowtimeClosed("This showtime is over.")
+    if now >= booking.expires_at:
+        raise HoldExpired
 
 
 def is_same_order(booking: Booking, order: Order) -> bool:

@@ -60,6 +60,11 @@ class Customer:
     async def checks_out(self, **changes: Any) -> httpx.Response:
         return await self.client.post("/api/bookings", json=self.order(**changes), headers=self.headers)
 
+    async def asks(self, **changes: Any) -> httpx.Response:
+        """A quote."""
+        body = {"hold_id": self.id} | changes
+        return await self.client.post("/api/bookings/quote", json=body, headers=self.headers)
+
     async def has_ordered(self) -> dict[str, Any]:
         await self.finds_showtime()
         await self.holds()

@@ -23,6 +23,79 @@ def problem(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+# ---- quote
+
+
+async def test_a_quote_is_all_in_and_changes_nothing(customer, bus):
+    await customer.finds_showtime()
+    await customer.holds()
+    answer = await customer.asks()
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    body = answer.json()
+    assert (body["hold_id"], body["amount"], body["currency"]) == (customer.id, TOTAL, "EUR")
+    assert (body["fee"], body["tax"]) == (None, None), "catalog did not say"
+    assert [option["ticket_type"] for option in body["seats"][0]["options"]] == ["adult", "companion"]
+    chosen = [{"seat_id": "F7", "ticket_type": "companion"}, {"seat_id": "F8"}]
+    assert (await customer.asks(tickets=chosen)).json()["amount"] == 1800
+    assert (await customer.looks())["state"] == "held"
+    assert bus.events(PaymentRequested, customer.mine) == []
+
+
+async def test_a_quote_waits_for_what_is_on_its_way(guest, bus):
+    await guest.finds_showtime()
+    quote = asyncio.create_task(guest.asks())
+    await asyncio.sleep(0.2)
+    await guest.holds(F7)
+    assert (await quote).json()["amount"] == 1250
+    tickets = [{"seat_id": "F7"}, {"seat_id": "F8"}]
+    quote = asyncio.create_task(guest.asks(tickets=tickets))
+    await asyncio.sleep(0.2)
+    change = {
+        "revision": 1,
+        "seats": [F7, F8],
+        "added": ["F8"],
+        "dropped": [],
+        "expires_at": now() + timedelta(hours=1),
+    }
+    await bus.say(HoldChanged(hold_id=guest.id, showtime_id=guest.showtime_id, **change))
+    assert (await quote).json()["amount"] == TOTAL
+
+
+async def test_a_quote_that_cannot_be_given(customer, guest, client, signer, staff):
+    assert problem(await customer.asks()) == (404, "booking_unknown")
+    await customer.holds()
+    assert problem(await customer.asks()) == (503, "showtime_not_ready")
+    await customer.finds_showtime()
+    for headers, expected in [
+        ({}, (401, "unauthenticated")),
+        (guest.headers, (404, "booking_unknown")),
+        (signer.headers("eve"), (404, "booking_unknown")),
+        (staff("bookings:read"), (404, "booking_unknown")),
+    ]:
+        answer = await client.post("/api/bookings/quote", json={"hold_id": customer.id}, headers=headers)
+        assert problem(answer) == expected
+    one, two = {"seat_id": "F7", "ticket_type": "adult"}, {"seat_id": "F8", "ticket_type": "senior"}
+    for tickets, expected in [
+        ([one], (422, "tickets_do_not_match")),
+        ([one, one], (422, "tickets_do_not_match")),
+        ([one, {"seat_id": "F9"}], (422, "tickets_do_not_match")),
+        ([one, two], (422, "price_unknown")),
+        ([one, {"seat_id": "f8"}], (422, "invalid_request")),
+        ([one | {"amount": 1}], (422, "invalid_request")),
+        ([one] * 11, (422, "invalid_request")),
+        ("all", (422, "invalid_request")),
+    ]:
+        assert problem(await customer.asks(tickets=tickets)) == expected
+    assert (await customer.checks_out()).status_code == 201
+    assert problem(await customer.asks()) == (409, "already_checked_out")
+
+
+async def test_a_quote_for_a_hold_that_is_over(customer):
+    await customer.finds_showtime()
+    await customer.holds(seconds=0)
+    assert problem(await customer.asks()) == (409, "hold_expired")
+
+
 # ---- checkout
 
 

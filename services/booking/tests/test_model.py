@@ -1,6 +1,7 @@
 """Prices, checkout and tickets without I/O."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from booking.model import (
@@ -17,10 +18,14 @@ from booking.model import (
     is_same_order,
     issue_tickets,
     price,
+    quote,
     refuse_cancel,
     refuse_checkout,
+    total_of,
 )
 from booking.saga import IGNORED, STEPS
+from contracts.catalog import Price
+from contracts.types import Seat
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
@@ -62,6 +67,50 @@ def test_the_total_is_the_sum_of_the_lines(chosen: dict[str, str]) -> None:
     command = given.checkout(Order(chosen, "ada@example.org"))
     assert command.amount == sum(line.amount for line in command.lines)
     assert {line.seat.seat_id: line.ticket_type for line in command.lines} == chosen
+
+
+def test_a_quote_shows_every_ticket_type_of_each_seat() -> None:
+    quoted = quote(held(), OFFER, {}, NOW)
+    assert [(each.seat, each.chosen.ticket_type, each.chosen.amount) for each in quoted] == [
+        (given.F7, "adult", 1250),
+        (given.F8, "adult", 1800),
+    ]
+    assert [(option.ticket_type, option.amount) for option in quoted[1].options] == [("adult", 1800), ("companion", 0)]
+    child = [Price(category="standard", ticket_type="child", amount=800, fee=100, tax=52)]
+    only = Offer(given.screening(), "EUR", [*child, *(price for price in PRICES if price.category == "vip")])
+    (first, _) = quote(held(), only, {"F7": None, "F8": "companion"}, NOW)
+    assert first.chosen.model_dump() == {"ticket_type": "child", "amount": 800, "fee": 100, "tax": 52}
+
+
+@forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "companion"]), min_size=2))
+def test_a_quote_says_what_the_checkout_will_charge(chosen: dict[str, str]) -> None:
+    quoted = quote(held(), OFFER, dict(chosen), NOW)
+    lines = given.checkout(Order(chosen, "ada@example.org")).lines
+    assert [(each.seat, each.chosen.ticket_type, each.chosen.amount) for each in quoted] == [
+        (line.seat, line.ticket_type, line.amount) for line in lines
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choices", "changes", "moment", "problem"),
+    [
+        ({"F7": "adult"}, {}, NOW, TicketsDoNotMatch),
+        ({"F7": "adult", "F9": None}, {}, NOW, TicketsDoNotMatch),
+        ({"F7": "adult", "F8": "senior"}, {}, NOW, PriceUnknown),
+        ({}, {"seats": [Seat(seat_id="A1", row="A", number=1, category="recliner")]}, NOW, PriceUnknown),
+        ({}, {"expires_at": NOW}, NOW, HoldExpired),
+        ({}, {}, OFFER.screening.ends_at, ShowtimeClosed),
+    ],
+)
+def test_what_cannot_be_quoted(choices: Any, changes: Any, moment: datetime, problem: type[Exception]) -> None:
+    with pytest.raises(problem):
+        quote(held(**changes), OFFER, choices, moment)
+
+
+def test_a_total_is_known_when_all_of_it_is() -> None:
+    assert total_of([1, 2]) == 3
+    assert total_of([]) == 0
+    assert total_of([1, None]) is None
 
 
 def test_the_time_to_pay_ends_with_the_showtime() -> None:

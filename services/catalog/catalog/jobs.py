@@ -1,7 +1,28 @@
 """Time in."""
 
+import structlog
+from chassis.clock import now
 from chassis.jobs import Job
 
-from catalog import store
+from catalog import importing, settings, store
 
-JOBS = [Job("resume_schedules", every=15.0, run=store.resume)]
+log = structlog.get_logger()
+
+
+async def drop_unused_pictures() -> None:
+    """Pictures that were replaced, or never became a film's."""
+    if dropped := await store.drop_unused_pictures(now()):
+        log.info("pictures_dropped", count=dropped)
+
+
+async def work_on_imports() -> None:
+    """Films from elsewhere."""
+    await importing.work(settings.get())
+
+
+JOBS = [
+    Job("work_on_imports", every=2.0, run=work_on_imports),
+    Job("resume_schedules", every=15.0, run=store.resume),
+    Job("cancel_late_comers", every=60.0, run=store.cancel_late_comers),
+    Job("drop_unused_pictures", every=3600.0, run=drop_unused_pictures),
+]

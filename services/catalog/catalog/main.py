@@ -2,7 +2,7 @@
 
 from chassis.app import create_service
 
-from catalog import api, jobs, reactions, settings, store
+from catalog import api, jobs, privacy, reactions, settings, store
 
 app = create_service(
     settings.get(),
@@ -10,4 +10,5 @@ app = create_service(
     documents=store.DOCUMENTS,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
+    personal=privacy.PRIVACY,
 )

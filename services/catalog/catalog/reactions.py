@@ -2,8 +2,7 @@
 
 from chassis.messaging import current_envelope
 from contracts.booking import BookingCancelled, BookingConfirmed, BookingExchanged, BookingRefunded
-from contracts.catalog import MovieChanged, ReviewChanged
-from contracts.identity import UserDeleted
+from contracts.catalog import MovieChanged, MovieDeleted, ReviewChanged
 from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
 
 from catalog import store
@@ -37,10 +36,9 @@ async def on_movie_changed(event: MovieChanged) -> None:
     await store.rename_showtimes(event.movie_id)
 
 
-async def on_user_deleted(event: UserDeleted) -> None:
-    """What is personal goes with the person."""
-    await store.forget_reviewer(event.user_id)
-    await store.forget_attendances(event.user_id)
+async def on_movie_deleted(event: MovieDeleted) -> None:
+    """A film that is gone is not shown any more; no seats were sold when it was deleted."""
+    await store.cancel_ahead(event.movie_id)
 
 
 REACTIONS = {
@@ -49,5 +47,5 @@ REACTIONS = {
     **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
     ReviewChanged: on_review_changed,
     MovieChanged: on_movie_changed,
-    UserDeleted: on_user_deleted,
+    MovieDeleted: on_movie_deleted,
 }

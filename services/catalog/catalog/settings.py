@@ -3,14 +3,25 @@
 from functools import cache
 
 from chassis.settings import ServiceSettings
+from pydantic import Field, SecretStr
 
 
 class Settings(ServiceSettings):
     """What this service needs beside what every one has."""
 
     service: str = "catalog"
+    consumer_concurrency: int = 512
+    """Many, since those that tell of seats wait a second so that one write does for all of them."""
     max_body_bytes: int = 8_388_608
     """A picture or a file of films; the gateway lets only those addresses send more than 1 MiB."""
+    tmdb_token: SecretStr = SecretStr("")
+    """TMDB's "API read access token"; without it nothing can be imported from there."""
+    tmdb_url: str = "https://api.themoviedb.org/3"
+    tmdb_requests_per_second: float = Field(default=20, gt=0, le=50)
+    tmdb_language: str = "en-US"
+    """What titles and synopses are in."""
+    tmdb_region: str = "GB"
+    """Whose certificates count."""
 
 
 @cache

@@ -1,15 +1,28 @@
 """The service on real servers, with the demo loaded once."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 from chassis.clock import now
 from chassis.testing import Bus, running
 
+from .tmdb_server import TOKEN, TmdbServer, serving
+
 
 @pytest.fixture(scope="session")
-async def client(service_env) -> AsyncIterator[httpx.AsyncClient]:
+def tmdb_server() -> Iterator[TmdbServer]:
+    """A TMDB of our own, where the service's settings find it."""
+    with serving() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "TMDB_URL", server.url)
+        patch.setitem(os.environ, "TMDB_TOKEN", TOKEN)
+        patch.setitem(os.environ, "TMDB_REQUESTS_PER_SECOND", "50")
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def client(service_env, tmdb_server) -> AsyncIterator[httpx.AsyncClient]:
     from catalog.main import app  # noqa: PLC0415 - reads the environment that the fixture sets
 
     async with running(app) as client:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ import pytest
 from catalog import demo, store
 from catalog.model import CLEANING, parse_layout
 from catalog.model.problems import ShowtimesClash
+from catalog.model.reviews import byline
 from chassis.clock import now
 from chassis.outbox import Aggregate
 from chassis.testing import until
@@ -58,6 +59,17 @@ def test_each_layout_is_valid_and_nobody_in_a_wheelchair_sits_alone():
         for x, y in places:
             beside = [seats.get((x - 1, y)), seats.get((x + 1, y))]
             assert any(seat and seat.category == "companion" for seat in beside), room.auditorium.id
+
+
+def test_people_have_reviewed_most_films_once_each():
+    reviews = demo.read_reviews()
+    assert len({(review.movie_id, review.user_id) for review in reviews}) == len(reviews) >= 35
+    films = {movie.id for movie in demo.read_movies()}
+    assert {review.movie_id for review in reviews} < films
+    assert len({review.movie_id for review in reviews}) >= 20
+    for review in reviews:
+        assert review.byline == byline(review.byline), "shortened, as everybody's"
+        assert review.written_at < datetime(2026, 11, 21, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 3))
@@ -127,6 +139,21 @@ async def test_an_event_carries_what_selling_takes(loaded, bus):
     layout = await bus.heard(SeatLayoutPublished, lambda e: e.layout_id == event.layout_id)
     assert len(layout.seats) == 329
     assert {seat.category for seat in layout.seats} == {price.category for price in event.prices}
+
+
+async def test_films_carry_the_stars_of_their_reviews(loaded, client):
+    stars = defaultdict[str, list[int]](list)
+    for review in demo.read_reviews():
+        stars[review.movie_id].append(review.stars)
+    assert loaded["review"] == sum(map(len, stars.values()))
+
+    async def are_counted() -> bool:
+        rated = await store.Movie.find({"rating.count": {"$gt": 0}}).to_list()
+        return {movie.id: movie.rating.total for movie in rated} == {each: sum(given) for each, given in stars.items()}
+
+    await until(are_counted)
+    shown = (await client.get("/api/movies/psycho-1960/reviews")).json()["items"]
+    assert [review["byline"] for review in shown] == ["Jonas W.", "Tom B."], "the newest first"
 
 
 async def test_a_film_is_showing_until_its_last_start(loaded):

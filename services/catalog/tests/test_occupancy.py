@@ -1,17 +1,20 @@
 """How full a showtime is, from inventory's events in whatever order they come."""
 
+import asyncio
 from datetime import timedelta
 from itertools import count
 
 import pytest
 from catalog import store
 from catalog.model.occupancy import FORGET_ENDED_HOLD_AFTER, availability, claim_of
+from catalog.store import occupancy
 from chassis.clock import now
 from chassis.testing import until
 from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
 from contracts.types import Holder, Seat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymongo.errors import WriteError
 
 pytestmark = pytest.mark.usefixtures("client")
 NAMES = [f"F{number}" for number in range(1, 11)]
@@ -66,6 +69,15 @@ LIVES = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _at_once():
+    """What takes a second in the service takes less here; that it goes together stays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(occupancy, "LINGER_S", 0.05)
+        patch.setattr(occupancy, "GATHER_S", 0)
+        yield
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(LIVES)), data=st.data())
 async def test_events_in_any_order_and_repeated_come_to_the_same(name, data):
@@ -73,8 +85,9 @@ async def test_events_in_any_order_and_repeated_come_to_the_same(name, data):
     said = [(event, START + timedelta(seconds=second)) for second, event in enumerate(events)]
     repeated = data.draw(st.permutations(said + data.draw(st.lists(st.sampled_from(said), max_size=3))))
     showtime = f"show-{next(numbers)}"
-    for event, said_at in repeated:
-        await store.mark_seats(showtime, *claim_of(event, said_at), said_at)
+    written = data.draw(st.integers(0, len(repeated)), label="how many are written before the others come")
+    for part in (repeated[:written], repeated[written:]):
+        await asyncio.gather(*(store.mark_seats(showtime, *claim_of(event, at), at) for event, at in part))
     assert await store.occupancy_of([showtime]) == {showtime: expected}
 
 
@@ -92,6 +105,41 @@ async def test_the_events_of_many_holds_add_up_on_the_way_through_the_broker(bus
         return await store.occupancy_of([showtime]) == {showtime: (40, 20)}
 
     await until(all_counted)
+
+
+async def test_what_is_said_of_a_showtime_within_a_moment_is_one_write_and_acknowledged_after_it(bus):
+    showtime, database = f"show-{next(numbers)}", store.Occupancy.get_pymongo_collection().database
+    await database.command("profile", 2)
+    marks = [
+        asyncio.create_task(store.mark_seats(showtime, *claim_of(held(showtime, 2, f"h{number}"), START), START))
+        for number in range(50)
+    ]
+    await asyncio.sleep(0)
+    assert await store.occupancy_of([showtime]) == {}
+    assert not any(mark.done() for mark in marks)
+    await asyncio.gather(*marks)
+    await database.command("profile", 0)
+    assert await store.occupancy_of([showtime]) == {showtime: (100, 0)}
+    wrote = await database["system.profile"].count_documents({"op": "update", "command.q._id": showtime})
+    await database["system.profile"].drop()
+    assert wrote == 1
+
+
+async def test_a_write_that_fails_fails_for_all_who_wait_for_it_and_can_be_repeated():
+    showtime, broken = f"show-{next(numbers)}", f"show-{next(numbers)}"
+    occupancies = store.Occupancy.get_pymongo_collection()
+    await occupancies.insert_one({"_id": broken, "claims": {"x": {"held": "no list"}}})
+    marks = [
+        store.mark_seats(each, *claim_of(held(each, 2, hold), START), START)
+        for each, hold in ((broken, "a"), (broken, "b"), (showtime, "c"))
+    ]
+    first, second, other = await asyncio.gather(*marks, return_exceptions=True)
+    assert isinstance(first, WriteError)
+    assert isinstance(second, WriteError)
+    assert other is None, "another showtime's write is not harmed"
+    await occupancies.delete_one({"_id": broken})
+    await store.mark_seats(broken, *claim_of(held(broken, 2, "a"), START), START)
+    assert await store.occupancy_of([broken, showtime]) == {broken: (2, 0), showtime: (2, 0)}
 
 
 async def test_what_is_long_over_is_let_go_but_sales_are_not():

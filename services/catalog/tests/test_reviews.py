@@ -194,6 +194,13 @@ async def test_what_is_no_review_is_refused(client, guest, bad, place):
     assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", place])
 
 
+async def test_nobody_reviews_before_their_address_is_verified(client, signer):
+    unverified = signer.headers("u1", email_verified=False)
+    for method, path in (("POST", REVIEWS), ("GET", "/api/reviews/mine"), ("DELETE", "/api/reviews/r1")):
+        answer = await client.request(method, path, json=TEXT, headers=unverified)
+        assert (answer.status_code, answer.json()["code"]) == (403, "email_unverified")
+
+
 async def test_a_review_is_edited_and_taken_back_by_its_writer_only(client, guest):
     ada, bob = await guest(), await guest("Bob")
     review = (await client.post(REVIEWS, json=TEXT, headers=ada)).json()

@@ -29,6 +29,7 @@ async def load() -> None:
             log.info("demo_user_kept", name=name)
         else:
             log.info("demo_user_added", name=name, roles=roles)
+    await store.enter_missing()
 
 
 async def main() -> None:

@@ -6,13 +6,14 @@ from chassis.ids import new_id
 from chassis.secrets import Seal
 from contracts.identity import (
     EmailChangeRequested,
+    InvitationRequested,
     PasswordResetRequested,
     RegistrationRepeated,
     VerificationRequested,
 )
 
 from identity import settings
-from identity.store import Link, User
+from identity.store import Invitation, Link, Registration, User
 
 
 def sealed(token: str) -> str:
@@ -20,22 +21,30 @@ def sealed(token: str) -> str:
     return Seal(settings.get().link_key.get_secret_value()).close(token)
 
 
-def verification(email: str, locale: str, token: str, expires_at: datetime) -> VerificationRequested:
+def verification(registration: Registration, token: str, expires_at: datetime) -> VerificationRequested:
     """The mail to somebody who signed up."""
     return VerificationRequested(
-        link_id=new_id(), email=email, locale=locale, sealed_token=sealed(token), expires_at=expires_at
+        link_id=new_id(),
+        user_id=registration.id,
+        email=registration.email,
+        locale=registration.locale,
+        sealed_token=sealed(token),
+        expires_at=expires_at,
     )
 
 
 def registration_repeated(user: User) -> RegistrationRepeated:
     """The mail to the owner of an address that somebody signed up with once more."""
-    return RegistrationRepeated(registration_id=new_id(), email=user.email, name=user.name, locale=user.locale)
+    return RegistrationRepeated(
+        registration_id=new_id(), user_id=user.id, email=user.email, name=user.name, locale=user.locale
+    )
 
 
 def password_reset(user: User, link: Link, token: str) -> PasswordResetRequested:
     """The mail to somebody who forgot the password."""
     return PasswordResetRequested(
         link_id=link.id,
+        user_id=user.id,
         email=user.email,
         name=user.name,
         locale=user.locale,
@@ -47,5 +56,23 @@ def password_reset(user: User, link: Link, token: str) -> PasswordResetRequested
 def email_change(user: User, link: Link, token: str) -> EmailChangeRequested:
     """The mail to a person's new address."""
     return EmailChangeRequested(
-        link_id=link.id, email=link.email, locale=user.locale, sealed_token=sealed(token), expires_at=link.expires_at
+        link_id=link.id,
+        user_id=user.id,
+        email=link.email,
+        locale=user.locale,
+        sealed_token=sealed(token),
+        expires_at=link.expires_at,
+    )
+
+
+def invitation(invited: Invitation, token: str, expires_at: datetime) -> InvitationRequested:
+    """The mail to somebody whom an admin invited."""
+    return InvitationRequested(
+        link_id=new_id(),
+        user_id=invited.id,
+        email=invited.email,
+        name=invited.name,
+        locale=invited.locale,
+        sealed_token=sealed(token),
+        expires_at=expires_at,
     )

@@ -19,7 +19,7 @@ from identity.store import SigningKey
 
 log = structlog.get_logger()
 NOTICE = timedelta(minutes=10)
-"""Twice as long as a service keeps the keys (chassis.auth)."""
+"""Twice as long as anybody may keep the published keys (api.well_known); the services keep them for a minute."""
 
 
 async def rotate(*, at_once: bool) -> list[SigningKey]:

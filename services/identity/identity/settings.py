@@ -31,6 +31,8 @@ class Settings(ServiceSettings):
     # NIST SP 800-63B-4, 3.1.1.2: 8 beside a second factor, 15 for a password that stands alone.
     min_password_length: int = Field(default=MIN_PASSWORD, ge=MIN_PASSWORD, le=64)
     second_factor_for_admins: bool = False
+    invitation_hours: int = Field(default=72, ge=1, le=336)
+    export_patience_seconds: int = Field(default=300, ge=1, description="how long an export waits for a silent service")
     address_attempts: int = Field(default=100, ge=1, description="sign-ins that fail from one client address at once")
     # OWASP's Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
     argon2_memory_kib: int = Field(default=19_456, ge=19_456)
@@ -62,6 +64,16 @@ class Settings(ServiceSettings):
     def reset_lifetime(self) -> timedelta:
         """How long a link to a new password is good for."""
         return timedelta(minutes=self.reset_minutes)
+
+    @property
+    def invitation_lifetime(self) -> timedelta:
+        """How long an invitation to the staff is good for."""
+        return timedelta(hours=self.invitation_hours)
+
+    @property
+    def export_patience(self) -> timedelta:
+        """How long an export waits for a silent service."""
+        return timedelta(seconds=self.export_patience_seconds)
 
     @property
     def site_host(self) -> str:

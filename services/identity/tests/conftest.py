@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import sys
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -68,8 +69,7 @@ def bearer(answer):
     return {"Authorization": f"Bearer {answer['access_token']}"}
 
 
-@pytest.fixture
-async def account(client, bus, email):
+async def verified_account(client, bus, email):
     """A person who has signed up and verified the address, as `me` shows them."""
     answer = await registered(client, email)
     assert answer.status_code == 201, answer.text
@@ -80,6 +80,12 @@ async def account(client, bus, email):
 
 
 @pytest.fixture
+async def account(client, bus, email):
+    """A verified person, as `me` shows them."""
+    return await verified_account(client, bus, email)
+
+
+@pytest.fixture
 async def signed_in(client, account):
     """The answer of a log-in."""
     answer = await logged_in(client, account["email"])
@@ -87,13 +93,13 @@ async def signed_in(client, account):
     return answer.json()
 
 
-@pytest.fixture
-async def replica(identity_env):
-    """A client of a second replica, in a process of its own."""
+@asynccontextmanager
+async def another_process():
+    """A client of one more replica, in a process of its own."""
     port = free_port()
     uvicorn = ["-m", "uvicorn", "identity.main:app", "--port", str(port), "--log-level", "warning"]
     process = await asyncio.create_subprocess_exec(sys.executable, *uvicorn, stdout=asyncio.subprocess.DEVNULL)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         async def ready():
             try:
@@ -102,8 +108,15 @@ async def replica(identity_env):
                 return False
 
         try:
-            await until(ready, seconds=30)
+            await until(ready, seconds=60)
             yield client
         finally:
             process.terminate()
             await process.wait()
+
+
+@pytest.fixture(scope="session")
+async def replica(client):
+    """A second replica beside the one of `client`."""
+    async with another_process() as replica:
+        yield replica

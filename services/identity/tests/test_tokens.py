@@ -13,8 +13,10 @@ from chassis.clock import now
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from identity import keys, settings, store
-from identity.rotate import rotate
+from identity.rotate import rotate, rotate_when_due
 from pydantic import SecretStr
+
+from .conftest import bearer
 
 
 @pytest.fixture
@@ -152,9 +154,57 @@ async def test_rotation_publishes_first_signs_later_and_then_drops_the_old_key(c
     await third.delete()
 
 
-async def test_a_leaked_key_goes_at_once(verifier, claims):
-    leaked = await keys.sign(claims)
-    (only,) = await rotate(at_once=True)
-    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == only.id
-    with pytest.raises(TokenInvalid):
-        await verifier.verify(leaked)
+@pytest.fixture
+async def present(client):
+    """The key that signs now, the only one."""
+    await store.SigningKey.delete_all()
+    await keys.published()
+    (present,) = await store.signing_keys()
+    return present
+
+
+async def test_the_next_key_is_made_when_the_newest_is_old_enough_and_by_one_replica_alone(present, monkeypatch):
+    await rotate_when_due()
+    assert await store.SigningKey.count() == 1
+    await present.set({"made_at": now() - settings.get().key_rotation})
+    await asyncio.gather(*(rotate_when_due() for _ in range(8)))
+    second, first = await store.signing_keys()
+    assert (second.generation, first.id) == (2, present.id)
+    assert second.not_before > now() + timedelta(minutes=9), "nobody may know it yet"
+    await rotate_when_due()
+    assert await store.SigningKey.count() == 2
+    monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr("a house with a key of its own"))
+    await second.set({"made_at": now() - settings.get().key_rotation})
+    await rotate_when_due()
+    assert await store.SigningKey.count() == 2
+
+
+async def test_tokens_that_are_out_outlive_the_change_of_keys(present, client, verifier, signed_in):
+    old = signed_in["access_token"]
+    await present.set({"made_at": now() - settings.get().key_rotation})
+    await rotate_when_due()
+    second, _ = await store.signing_keys()
+    await second.set({"not_before": now()})
+    new = (await client.post("/api/auth/refresh", json={"refresh_token": signed_in["refresh_token"]})).json()
+    assert jwt.get_unverified_header(new["access_token"])["kid"] == second.id
+    for token in (old, new["access_token"]):
+        assert (await verifier.verify(token)).user_id == signed_in["user"]["user_id"]
+        assert (await client.get("/api/users/me", headers=bearer({"access_token": token}))).status_code == 200
+    await second.set({"not_before": now() - settings.get().access_token_lifetime + timedelta(seconds=10)})
+    await rotate_when_due()
+    assert await store.SigningKey.count() == 2, "a token may be out for ten seconds more"
+    await second.set({"not_before": now() - settings.get().access_token_lifetime - timedelta(seconds=1)})
+    await rotate_when_due()
+    assert [key.id for key in await store.signing_keys()] == [second.id]
+
+
+async def test_a_leaked_key_goes_at_once_and_nobody_has_to_sign_in_again(client, verifier, signed_in, claims):
+    answer = signed_in
+    for _ in range(2):
+        leaked = await keys.sign(claims)
+        (only,) = await rotate(at_once=True)
+        answer = (await client.post("/api/auth/refresh", json={"refresh_token": answer["refresh_token"]})).json()
+        assert jwt.get_unverified_header(answer["access_token"])["kid"] == only.id
+        assert (await verifier.verify(answer["access_token"])).user_id == claims["sub"]
+        assert (await client.get("/api/users/me", headers=bearer(answer))).status_code == 200
+        await refused(client, verifier, leaked)

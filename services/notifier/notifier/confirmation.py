@@ -3,25 +3,21 @@
 from datetime import datetime
 from decimal import Decimal
 from email.headerregistry import Address
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from tomllib import loads
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, get_currency_precision
 from contracts.booking import BookingConfirmed, Ticket
 
 from notifier import qr, settings
+from notifier.languages import locale_of, words_of
 from notifier.mail import Letter, Picture, render
 from notifier.model import Unmailable, checked_address, one_line
 
 # More would make a code that a door's camera reads badly.
 MAX_QR_BYTES = 1000
-FALLBACK = "en"
 
 
 class Admission(NamedTuple):
@@ -68,8 +64,8 @@ def letter(event: str) -> Letter:
 
 def facts(event: BookingConfirmed) -> Facts:
     """What the letter prints. Raises Unmailable for what cannot be printed or addressed."""
-    locale = _locale(event.locale)
-    words = _words(locale.language)
+    locale = locale_of(event.locale)
+    words = words_of(locale.language, "confirmation")
     screening = event.screening
     begins, ends = (_local(moment, screening.time_zone) for moment in (screening.starts_at, screening.ends_at))
     name = one_line(event.name or "")[:100]
@@ -121,21 +117,3 @@ def _local(moment: datetime, time_zone: str) -> datetime:
         return moment.astimezone(ZoneInfo(time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError) as error:
         raise Unmailable(f"no such time zone: {time_zone[:64]!r}") from error
-
-
-def _locale(tag: str) -> Locale:
-    """The reader's locale if we speak its language, else English."""
-    try:
-        locale = Locale.parse(tag.replace("-", "_"))
-    except (UnknownLocaleError, ValueError, TypeError):
-        return Locale(FALLBACK)
-    return locale if _words_file(locale.language).is_file() else Locale(FALLBACK)
-
-
-def _words_file(language: str) -> Traversable:
-    return files("notifier") / "texts" / f"{language}.toml"
-
-
-@cache
-def _words(language: str) -> dict[str, Any]:
-    return loads(_words_file(language).read_text("utf-8"))["confirmation"]

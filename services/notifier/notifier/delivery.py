@@ -11,7 +11,7 @@ from chassis import telemetry
 from chassis.clock import now
 from prometheus_client import Counter
 
-from notifier import confirmation, mail, settings, smtp
+from notifier import accounts, confirmation, mail, settings, smtp
 from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
 from notifier.settings import Settings
 from notifier.store import Message
@@ -21,7 +21,15 @@ _outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a me
 _woken = asyncio.Event()
 _at_hand: set[asyncio.Task[None]] = set()
 
-LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {"confirmation": confirmation.letter}
+LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {
+    "confirmation": confirmation.letter,
+    "verification": accounts.verification,
+    "registration_repeated": accounts.registration_repeated,
+    "password_reset": accounts.password_reset,
+    "email_change": accounts.email_change,
+    "invitation": accounts.invitation,
+    "security": accounts.security,
+}
 """What makes a letter of a kind from the JSON of its event."""
 
 

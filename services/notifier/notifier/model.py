@@ -18,7 +18,15 @@ from typing import Literal
 
 from contracts.errors import RejectedEvent
 
-Kind = Literal["confirmation"]
+Kind = Literal[
+    "confirmation",
+    "verification",
+    "registration_repeated",
+    "password_reset",
+    "email_change",
+    "invitation",
+    "security",
+]
 State = Literal["queued", "sending", "sent", "failed"]
 
 LONGEST_PAUSE = timedelta(minutes=15)

@@ -1,32 +1,93 @@
-"""Events in: each becomes a message, once."""
+"""Events in: each becomes a message, once. One that no mail can be made from is a dead letter."""
 
 import structlog
 from chassis.clock import now
 from chassis.messaging import Reactions
 from contracts.booking import BookingConfirmed
+from contracts.identity import (
+    EmailChangeRequested,
+    InvitationRequested,
+    OneTimeLink,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    SecurityNoticed,
+    VerificationRequested,
+)
 
-from notifier import confirmation, delivery
-from notifier.model import message_key
+from notifier import accounts, confirmation, delivery, settings
+from notifier.model import Kind, message_key
 from notifier.store import Message
 
 log = structlog.get_logger()
+Mail = BookingConfirmed | OneTimeLink | RegistrationRepeated | SecurityNoticed
 
 
 async def on_booking_confirmed(event: BookingConfirmed) -> None:
-    """Queue the mail with the tickets. Raises Unmailable for an event that no mail can be made from."""
+    """Queue the mail with the tickets. Raises Unmailable."""
     confirmation.facts(event)
+    await _queue("confirmation", event.booking_id, event, user_id=event.holder.user_id, reference=event.reference)
+
+
+async def on_verification_requested(event: VerificationRequested) -> None:
+    """Queue the mail to somebody who signed up. Raises Unmailable."""
+    accounts.check_link(event)
+    await _queue("verification", event.link_id, event, user_id=event.user_id)
+
+
+async def on_password_reset_requested(event: PasswordResetRequested) -> None:
+    """Queue the mail to somebody who forgot the password. Raises Unmailable."""
+    accounts.check_link(event)
+    await _queue("password_reset", event.link_id, event, user_id=event.user_id)
+
+
+async def on_email_change_requested(event: EmailChangeRequested) -> None:
+    """Queue the mail to a person's new address. Raises Unmailable."""
+    accounts.check_link(event)
+    await _queue("email_change", event.link_id, event, user_id=event.user_id)
+
+
+async def on_invitation_requested(event: InvitationRequested) -> None:
+    """Queue the mail to somebody whom an admin invited. Raises Unmailable."""
+    accounts.check_link(event)
+    await _queue("invitation", event.link_id, event, user_id=event.user_id)
+
+
+async def on_registration_repeated(event: RegistrationRepeated) -> None:
+    """Queue the mail to an address that has an account already. Raises Unmailable."""
+    accounts.known_already(event)
+    await _queue("registration_repeated", event.registration_id, event, user_id=event.user_id)
+
+
+async def on_security_noticed(event: SecurityNoticed) -> None:
+    """Queue the mail about what happened to an account. Raises Unmailable."""
+    accounts.notice(event)
+    await _queue("security", event.notice_id, event, user_id=event.user_id)
+
+
+async def _queue(kind: Kind, subject: str, event: Mail, *, user_id: str | None, reference: str = "") -> None:
+    """Keep the message for sending. `user_id` is whose data it is, if somebody with an account's."""
     moment = now()
     message = Message(
-        key=message_key("confirmation", event.booking_id),
-        kind="confirmation",
+        key=message_key(kind, subject),
+        kind=kind,
+        user_id=user_id,
         address=event.email,
-        reference=event.reference,
+        reference=reference,
         event=event.model_dump_json(exclude_none=True),
         queued_at=moment,
         due_at=moment,
+        expires_at=moment + settings.get().retention,
     )
     if await delivery.queue(message):
         log.info("message_queued", key=message.key)
 
 
-REACTIONS: Reactions = {BookingConfirmed: on_booking_confirmed}
+REACTIONS: Reactions = {
+    BookingConfirmed: on_booking_confirmed,
+    VerificationRequested: on_verification_requested,
+    PasswordResetRequested: on_password_reset_requested,
+    EmailChangeRequested: on_email_change_requested,
+    InvitationRequested: on_invitation_requested,
+    RegistrationRepeated: on_registration_repeated,
+    SecurityNoticed: on_security_noticed,
+}

@@ -13,9 +13,13 @@ from notifier.model import checked_address
 
 
 class Settings(ServiceSettings):
-    """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one."""
+    """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one.
+
+    `link_key` opens the secrets of one-time links that identity has sealed with the same.
+    """
 
     service: str = "notifier"
+    link_key: SecretStr = Field(min_length=16)
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1125
     smtp_security: Literal["none", "starttls", "tls"] = "none"
@@ -26,6 +30,7 @@ class Settings(ServiceSettings):
     mail_senders: int = Field(default=4, ge=1, le=64)
     retry_seconds: float = Field(default=5.0, gt=0)
     sweep_seconds: float = Field(default=2.0, gt=0)
+    message_days: int = Field(default=30, ge=3, description="how long messages are kept; they are tried for two days")
 
     @field_validator("mail_from")
     @classmethod
@@ -47,6 +52,11 @@ class Settings(ServiceSettings):
         return Address(name, local, domain)
 
     @property
+    def retention(self) -> timedelta:
+        """How long a message is kept."""
+        return timedelta(days=self.message_days)
+
+    @property
     def retry_pause(self) -> timedelta:
         """The pause after the first failed attempt."""
         return timedelta(seconds=self.retry_seconds)
@@ -60,4 +70,4 @@ class Settings(ServiceSettings):
 @cache
 def get() -> Settings:
     """The settings, read once."""
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default

@@ -1,5 +1,6 @@
 """The messages, and the writes by which replicas share them out."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -16,12 +17,15 @@ from notifier.model import Kind, State
 class Message(Document):
     """One mail: `event` is the JSON of what it tells. `due_at` is there as long as something is to be done.
 
-    While a replica is sending, `due_at` is the end of its lease: whoever finds it passed may try.
+    While a replica is sending, `due_at` is the end of its lease: whoever finds it passed may try. MongoDB deletes the
+    message at `expires_at`; until then its key keeps a repeated event from becoming a second mail, also when what is
+    personal was erased.
     """
 
     id: str = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
     key: str
     kind: Kind
+    user_id: str | None = None
     address: str
     reference: str
     event: str
@@ -31,6 +35,7 @@ class Message(Document):
     due_at: datetime | None = None
     sent_at: datetime | None = None
     reason: str | None = None
+    expires_at: datetime | None = None
 
     class Settings:
         name = "messages"
@@ -38,6 +43,8 @@ class Message(Document):
             IndexModel("key", unique=True),
             IndexModel("due_at", partialFilterExpression={"due_at": {"$exists": True}}),
             IndexModel([("state", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel("user_id", partialFilterExpression={"user_id": {"$type": "string"}}),
+            IndexModel("expires_at", expireAfterSeconds=0),
         ]
 
     async def queue(self) -> bool:
@@ -79,12 +86,30 @@ class Message(Document):
         await writes.update(self.get_pymongo_collection(), where, {name: part for name, part in update.items() if part})
 
     @classmethod
+    def of_person(cls, user_id: str) -> AsyncIterator[Self]:
+        """A person's messages, the oldest first."""
+        return aiter(cls.find(_theirs(user_id)).sort("+_id"))
+
+    @classmethod
+    async def erase_person(cls, user_id: str) -> None:
+        """Take out of a person's messages what they say and to whom, once nobody is to send them any more."""
+        where = _theirs(user_id) | {"state": {"$in": ["sent", "failed"]}}
+        nothing = {"address": "", "reference": "", "event": "{}"}
+        await cls.get_pymongo_collection().update_many(
+            where, {"$set": nothing, "$unset": {"user_id": "", "reason": ""}}
+        )
+
+    @classmethod
     async def newest(cls, state: State | None, after_id: str | None, limit: int) -> list[Self]:
         """A page of messages, the newest first, from the one after `after_id` on."""
         where: dict[str, Any] = {"state": state} if state else {}
         if after_id is not None:
             where["_id"] = {"$lt": after_id}
         return await cls.find(where).sort("-_id").limit(limit).to_list()
+
+
+def _theirs(user_id: str) -> dict[str, Any]:
+    return {"user_id": {"$eq": user_id, "$type": "string"}}  # the type: else the partial index is not used
 
 
 DOCUMENTS = [Message]

@@ -9,6 +9,9 @@ from chassis.testing import running, until
 from chassis.testing.servers import free_port
 from contracts.booking import BookingConfirmed, Screening, Ticket
 from contracts.types import Holder, Seat
+from notifier import settings
+
+LINK_KEY = "a link key for the tests"
 
 
 class Postbox:
@@ -45,17 +48,31 @@ class Postbox:
 
     def about(self, event):
         """The mails for a booking."""
-        return [
-            mail for _, mail in self.mails if mail["Message-ID"] == f"<confirmation.{event.booking_id}@usher.example>"
-        ]
+        return self.keyed(f"confirmation.{event.booking_id}")
+
+    def keyed(self, key):
+        """The mails of a message."""
+        return [mail for _, mail in self.mails if mail["Message-ID"] == f"<{key}@usher.example>"]
 
     async def has(self, event):
         """The one mail for a booking, waiting for it."""
+        return await self.has_keyed(f"confirmation.{event.booking_id}")
+
+    async def has_keyed(self, key):
+        """The one mail of a message, waiting for it."""
 
         async def found():
-            return self.about(event)
+            return self.keyed(key)
 
         return (await until(found))[0]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def link_key():
+    """The setting that has no default."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINK_KEY", LINK_KEY)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +98,7 @@ async def client(service_env, postbox_server):
         patch.setenv("SMTP_PORT", str(postbox_server.port))
         patch.setenv("RETRY_SECONDS", "0.05")
         patch.setenv("SWEEP_SECONDS", "0.05")
+        settings.get.cache_clear()  # a test without a server may have read them before there were any
         from notifier.main import app  # noqa: PLC0415 - the settings read the environment
 
         async with running(app) as client:

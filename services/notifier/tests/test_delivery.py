@@ -1,12 +1,14 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import BookingConfirmed
 from notifier import delivery, settings
+from notifier.model import Kind
 from notifier.store import Message
 from structlog.testing import capture_logs
 
@@ -193,9 +195,10 @@ def test_a_lease_outlasts_a_delivery():
 
 def test_a_password_is_not_sent_in_the_clear(monkeypatch):
     monkeypatch.setenv("SMTP_USER", "usher")
+    settings.get.cache_clear()
     with pytest.raises(ValueError, match="SMTP_SECURITY"):
-        settings.Settings()
+        settings.get()
 
 
 def test_every_kind_has_a_letter():
-    assert set(delivery.LETTERS) == {"confirmation"}
+    assert set(delivery.LETTERS) == set(get_args(Kind))

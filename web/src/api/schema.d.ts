@@ -45,6 +45,602 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Acts
+         * @description What was done to people's rights and ways in, and who looked at whom, the newest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string | null;
+                    limit?: number;
+                    /** @description done to this person */
+                    user_id?: string | null;
+                    /** @description done by this person */
+                    actor_id?: string | null;
+                    action?: string | null;
+                    /** @description not earlier than */
+                    since?: string | null;
+                    /** @description earlier than */
+                    before?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPage_Act_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Open Invitations
+         * @description Invitations that are open, the newest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPage_InvitationView_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Invite
+         * @description Mail somebody a link with which they choose a password; that makes it an account with these roles.
+         *
+         *     Who has an account already gets other roles instead: PUT /api/admin/users/{user_id}/roles.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["IdentityNewInvitation"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityInvitationView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/invitations/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw
+         * @description Take an invitation back: its link is void.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/invitations/{user_id}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew
+         * @description Mail a new link; the one before is void.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityInvitationView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All Roles
+         * @description Every role with its permissions.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityRoles"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search
+         * @description People, the newest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string | null;
+                    limit?: number;
+                    /** @description beginnings of words of the name, or of the address */
+                    search?: string;
+                    role?: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin") | null;
+                    /** @description bound to this theater */
+                    theater?: string | null;
+                    standing?: ("active" | "deactivated") | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPage_Person_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Person
+         * @description One person's details.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPerson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Delete
+         * @description Delete the account of a person who asks for it and cannot do it by themselves. There is no way back.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deactivate
+         * @description Shut a person out, everywhere within a minute. They are told by mail. The last active admin stays.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPerson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reactivate
+         * @description Let a person in again, with the roles that they had. They sign in anew.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPerson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/reset-second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reset Second Factor
+         * @description Take away authenticator app, recovery codes and passkeys of a person who has lost them, and sign them out.
+         *
+         *     Make sure first that it is they who ask.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPerson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Roles
+         * @description Give a person these roles and theaters, and no others. Access tokens that tell the old ones are void.
+         *
+         *     The last active admin stays one.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["IdentityGrant-Input"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPerson"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sessions
+         * @description A person's open sessions, the newest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityPage_SessionView_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * End Sessions
+         * @description Sign a person out everywhere, at once: access tokens that are out are void as well.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auditoriums/{auditorium_id}": {
         parameters: {
             query?: never;
@@ -151,7 +747,8 @@ export interface paths {
         put?: never;
         /**
          * Publish Layout
-         * @description Give an auditorium other seats from now on. Showtimes that are scheduled already keep the version they have.
+         * @description Give an auditorium other seats from now on. Showtimes that are scheduled already keep theirs; the answer names
+         *     them, with the seats that are sold.
          */
         post: {
             parameters: {
@@ -174,7 +771,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogLayoutView"];
+                        "application/json": components["schemas"]["CatalogPublishedLayout"];
                     };
                 };
             };
@@ -266,6 +863,49 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/accept-invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept
+         * @description Follow an invitation: choose a password, which makes it an account and signs in. It counts once.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["IdentityAcceptance"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentitySignedIn"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1233,6 +1873,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Quote
+         * @description What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingQuoteBody"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingQuoteOut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/{booking_id}": {
         parameters: {
             query?: never;
@@ -1560,6 +2243,233 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Imports
+         * @description All imports, the latest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CatalogPage_ImportView_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import From File
+         * @description Take in the films of a JSON or CSV file. Repeating it changes only what the file has changed.
+         */
+        post: {
+            parameters: {
+                query?: {
+                    dry_run?: boolean;
+                    /** @description What to call it in the list of imports */
+                    name?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description A list of films, UTF-8, at most 8 MB and 5,000 films: docs/runbooks/import-films.md */
+            requestBody: {
+                content: {
+                    /** @example [{"title": "Nosferatu", "release_date": "1922-03-04", "runtime_minutes": 94, "certificate": "PG", …}] */
+                    "application/json": Record<string, never>[];
+                    /**
+                     * @example title,release_date,runtime_minutes,genres
+                     *     …
+                     */
+                    "text/csv": string;
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CatalogImportView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/tmdb": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import From Tmdb
+         * @description Take in films from TMDB. Repeating it changes only what TMDB has changed.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CatalogTmdbImport"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CatalogImportView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Import
+         * @description How far an import is.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    import_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CatalogImportView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Imported Films
+         * @description What became of each film, in the order of the list or file.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    outcome?: ("added" | "changed" | "unchanged" | "left_out" | "failed") | null;
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    import_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CatalogPage_ImportedFilm_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/movies": {
         parameters: {
             query?: never;
@@ -1569,18 +2479,34 @@ export interface paths {
         };
         /**
          * List Movies
-         * @description Films by title.
+         * @description Films, also only those that are shown in a city, on a day, near a place … from now on.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description Words, or their beginnings, of title or people */
+                    /** @description Words of title, people or genres, or their beginnings; typos are guessed */
                     q?: string;
+                    status?: ("coming_soon" | "now_showing" | "archived") | null;
                     genre?: string | null;
-                    now_showing?: boolean;
+                    certificate?: string | null;
+                    /** @description Latitude,longitude (WGS 84) */
+                    near?: string | null;
+                    within_km?: number;
+                    /** @description Without it by relevance to `q`, or by title */
+                    sort?: ("title" | "newest" | "rating" | "relevance") | null;
                     /** @description `next_cursor` of the page before */
                     cursor?: string | null;
                     limit?: number;
+                    city?: string | null;
+                    theater_id?: string | null;
+                    /** @description A day at the theater */
+                    date?: string | null;
+                    /** @description When it begins: until 12, 17, 21 o'clock, or 5 */
+                    daypart?: ("morning" | "afternoon" | "evening" | "night") | null;
+                    /** @description For example 3D */
+                    format?: string | null;
+                    /** @description Spoken, a BCP 47 tag */
+                    language?: string | null;
                 };
                 header?: never;
                 path?: never;
@@ -1710,7 +2636,30 @@ export interface paths {
         };
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Movie
+         * @description Take a film out for good. Its showtimes ahead are cancelled; while seats of one are sold, it stays.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    movie_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         options?: never;
         head?: never;
         /**
@@ -1952,17 +2901,30 @@ export interface paths {
         };
         /**
          * List Movie Showtimes
-         * @description A film's showtimes by start.
+         * @description A film's showtimes from now on by theater and day; the theaters by name, or by how far they are from a place.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description A day at the theater; without it, all from now on */
-                    date?: string | null;
-                    theater_id?: string | null;
+                    /** @description Latitude,longitude (WGS 84) */
+                    near?: string | null;
+                    within_km?: number;
+                    /** @description Without a date: how many days from today */
+                    days?: number;
                     /** @description `next_cursor` of the page before */
                     cursor?: string | null;
+                    /** @description So many theaters */
                     limit?: number;
+                    city?: string | null;
+                    theater_id?: string | null;
+                    /** @description A day at the theater */
+                    date?: string | null;
+                    /** @description When it begins: until 12, 17, 21 o'clock, or 5 */
+                    daypart?: ("morning" | "afternoon" | "evening" | "night") | null;
+                    /** @description For example 3D */
+                    format?: string | null;
+                    /** @description Spoken, a BCP 47 tag */
+                    language?: string | null;
                 };
                 header?: never;
                 path: {
@@ -1978,7 +2940,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_ShowtimeCard_"];
+                        "application/json": components["schemas"]["CatalogPage_TheaterProgramme_"];
                     };
                 };
             };
@@ -2960,6 +3922,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
+                    city?: string | null;
                     /** @description Latitude,longitude (WGS 84) */
                     near?: string | null;
                     within_km?: number;
@@ -3597,6 +4560,49 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/users/me/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete
+         * @description Delete one's account for good. Every service erases what is personal; what was paid stays in the books.
+         *
+         *     Tickets stay valid, and what is not paid yet is given up.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["IdentityPasswordOnly"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users/me/email": {
         parameters: {
             query?: never;
@@ -3636,6 +4642,113 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export
+         * @description How far one's export is.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityExportView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Begin Export
+         * @description Have everything gathered that Usher keeps about one. A mail tells when it can be downloaded, for three days.
+         *
+         *     Asking again within ten minutes leads to the same export.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["IdentityPasswordOnly"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IdentityExportView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/me/export/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download
+         * @description Everything as one JSON document: `exported_at`, `missing`, and a list for each service.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description One JSON document: a list for each service. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3785,11 +4898,28 @@ export interface components {
             /** Amount */
             amount: number;
         };
+        /**
+         * Option
+         * @description A ticket type that is sold for a seat, in minor units; `fee` and `tax` are in the amount, if catalog said so.
+         */
+        BookingOption: {
+            /** Ticket Type */
+            ticket_type: string;
+            /** Amount */
+            amount: number;
+            /** Fee */
+            fee?: number | null;
+            /** Tax */
+            tax?: number | null;
+        };
         /** Page[BookingOut] */
         BookingPage_BookingOut_: {
             /** Items */
             items: components["schemas"]["BookingBookingOut"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /**
@@ -3825,6 +4955,73 @@ export interface components {
             correlation_id: string;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * QuoteBody
+         * @description A hold that may be checked out. `tickets` are for all of its seats or for none.
+         */
+        BookingQuoteBody: {
+            /** Hold Id */
+            hold_id: string;
+            /**
+             * Tickets
+             * @default []
+             */
+            tickets: components["schemas"]["BookingQuoteChoice"][];
+        };
+        /**
+         * QuoteChoice
+         * @description A held seat, and the ticket type that is thought of for it.
+         */
+        BookingQuoteChoice: {
+            /** Seat Id */
+            seat_id: string;
+            /** Ticket Type */
+            ticket_type?: string | null;
+        };
+        /**
+         * QuoteOut
+         * @description All-in prices in minor units. `fee` and `tax` are in `amount`, null where catalog did not say. Final only in the
+         *     checkout.
+         */
+        BookingQuoteOut: {
+            /** Hold Id */
+            hold_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            /** Currency */
+            currency: string;
+            /** Seats */
+            seats: components["schemas"]["BookingQuotedSeat"][];
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /** Fee */
+            fee: number | null;
+            /** Tax */
+            tax: number | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+        };
+        /**
+         * QuotedSeat
+         * @description What a seat would cost: the ticket type that was chosen, or else the usual one, among all that there are.
+         */
+        BookingQuotedSeat: {
+            seat: components["schemas"]["BookingSeat"];
+            chosen: components["schemas"]["BookingOption"];
+            /** Options */
+            options: components["schemas"]["BookingOption"][];
         };
         /**
          * Screening
@@ -4100,6 +5297,95 @@ export interface components {
             name: string;
         };
         /**
+         * ImportView
+         * @description An import. `fault` is what it failed of, or what it waits for to be over. A dry run changes nothing.
+         */
+        CatalogImportView: {
+            /** Id */
+            id: string;
+            /**
+             * Provider
+             * @enum {string}
+             */
+            provider: "tmdb" | "file";
+            /** Source */
+            source: {
+                [key: string]: unknown;
+            };
+            /** Dry Run */
+            dry_run: boolean;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "receiving" | "listing" | "working" | "done" | "failed";
+            /** Requested By */
+            requested_by: string;
+            /**
+             * Begun At
+             * Format: date-time
+             */
+            begun_at: string;
+            /** Done At */
+            done_at?: string | null;
+            /** Fault */
+            fault?: string | null;
+            progress: components["schemas"]["CatalogProgress"];
+            /**
+             * Items Url
+             * @description The report, film by film.
+             */
+            readonly items_url: string;
+        };
+        /**
+         * ImportedFilm
+         * @description What became of a film; `outcome` is null while it waits. `changes` are values before and after, by field.
+         */
+        CatalogImportedFilm: {
+            /** Number */
+            number: number;
+            /** Ref */
+            ref: string;
+            /** Outcome */
+            outcome?: ("added" | "changed" | "unchanged" | "left_out" | "failed") | null;
+            /** Movie Id */
+            movie_id?: string | null;
+            /**
+             * Changes
+             * @default {}
+             */
+            changes: {
+                [key: string]: [
+                    unknown,
+                    unknown
+                ];
+            };
+            /** Reason */
+            reason?: string | null;
+        };
+        /**
+         * KeepingShowtime
+         * @description A showtime ahead that keeps the seats of an earlier version. `sold` and `taken` (sold, held or blocked) count
+         *     its seats.
+         */
+        CatalogKeepingShowtime: {
+            /** Showtime Id */
+            showtime_id: string;
+            /** Movie Title */
+            movie_title: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /** Layout Id */
+            layout_id: string;
+            /** Sold */
+            sold: number;
+            /** Taken */
+            taken: number;
+        };
+        /**
          * Layout
          * @description An auditorium's seats on a grid whose unit is one standard seat: the JSON form for clients.
          *
@@ -4172,6 +5458,11 @@ export interface components {
             seats: components["schemas"]["CatalogPlacedSeat"][];
             /** Text */
             text: string;
+            /**
+             * Keeping
+             * @description Showtimes ahead that keep their seats: move or cancel them if the room is refitted earlier
+             */
+            keeping: components["schemas"]["CatalogKeepingShowtime"][];
             /** Added */
             added: string[];
             /** Dropped */
@@ -4530,6 +5821,7 @@ export interface components {
             /**
              * Local Start
              * Format: date-time
+             * @example 2027-03-28T20:15
              */
             local_start: string;
             /** Occurrence */
@@ -4586,46 +5878,94 @@ export interface components {
             /** Hidden */
             hidden: boolean;
         };
+        /** Page[ImportView] */
+        CatalogPage_ImportView_: {
+            /** Items */
+            items: components["schemas"]["CatalogImportView"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[ImportedFilm] */
+        CatalogPage_ImportedFilm_: {
+            /** Items */
+            items: components["schemas"]["CatalogImportedFilm"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
         /** Page[MovieCard] */
         CatalogPage_MovieCard_: {
             /** Items */
             items: components["schemas"]["CatalogMovieCard"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /** Page[OwnReview] */
         CatalogPage_OwnReview_: {
             /** Items */
             items: components["schemas"]["CatalogOwnReview"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /** Page[PublicReview] */
         CatalogPage_PublicReview_: {
             /** Items */
             items: components["schemas"]["CatalogPublicReview"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /** Page[ReportedReview] */
         CatalogPage_ReportedReview_: {
             /** Items */
             items: components["schemas"]["CatalogReportedReview"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /** Page[ShowtimeCard] */
         CatalogPage_ShowtimeCard_: {
             /** Items */
             items: components["schemas"]["CatalogShowtimeCard"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /** Page[TheaterDetail] */
         CatalogPage_TheaterDetail_: {
             /** Items */
             items: components["schemas"]["CatalogTheaterDetail"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[TheaterProgramme] */
+        CatalogPage_TheaterProgramme_: {
+            /** Items */
+            items: components["schemas"]["CatalogTheaterProgramme"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /**
@@ -4752,7 +6092,19 @@ export interface components {
          * @description A price list as staff write it.
          */
         CatalogPriceListBody: {
-            /** Prices */
+            /**
+             * Prices
+             * @example {
+             *       "companion": {
+             *         "adult": 1190,
+             *         "companion": 0
+             *       },
+             *       "standard": {
+             *         "adult": 1190,
+             *         "child": 750
+             *       }
+             *     }
+             */
             prices: {
                 [key: string]: {
                     [key: string]: number;
@@ -4785,7 +6137,19 @@ export interface components {
          * @description The new content, and the version of the list that it was made from.
          */
         CatalogPriceListChange: {
-            /** Prices */
+            /**
+             * Prices
+             * @example {
+             *       "companion": {
+             *         "adult": 1190,
+             *         "companion": 0
+             *       },
+             *       "standard": {
+             *         "adult": 1190,
+             *         "child": 750
+             *       }
+             *     }
+             */
             prices: {
                 [key: string]: {
                     [key: string]: number;
@@ -4820,7 +6184,19 @@ export interface components {
          * @description A price list. `version` is to be given back with a change.
          */
         CatalogPriceListView: {
-            /** Prices */
+            /**
+             * Prices
+             * @example {
+             *       "companion": {
+             *         "adult": 1190,
+             *         "companion": 0
+             *       },
+             *       "standard": {
+             *         "adult": 1190,
+             *         "child": 750
+             *       }
+             *     }
+             */
             prices: {
                 [key: string]: {
                     [key: string]: number;
@@ -4904,6 +6280,26 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * Progress
+         * @description How many films there are to do, and what became of those that are done.
+         */
+        CatalogProgress: {
+            /** Total */
+            total: number;
+            /** Waiting */
+            waiting: number;
+            /** Added */
+            added: number;
+            /** Changed */
+            changed: number;
+            /** Unchanged */
+            unchanged: number;
+            /** Left Out */
+            left_out: number;
+            /** Failed */
+            failed: number;
+        };
+        /**
          * PublicReview
          * @description A review as everybody reads it; the name is shortened.
          */
@@ -4944,6 +6340,44 @@ export interface components {
              * @default []
              */
             leave_out: number[];
+        };
+        /**
+         * PublishedLayout
+         * @description A version that new showtimes get from now on.
+         */
+        CatalogPublishedLayout: {
+            /**
+             * Screen
+             * @default top
+             * @enum {string}
+             */
+            screen: "top" | "bottom" | "left" | "right";
+            /** Columns */
+            columns: number;
+            /** Rows */
+            rows: number;
+            focal_point: components["schemas"]["CatalogPoint"];
+            /**
+             * Aisles
+             * @default []
+             */
+            aisles: components["schemas"]["CatalogAisle"][];
+            /** Seats */
+            seats: components["schemas"]["CatalogPlacedSeat"][];
+            /** Id */
+            id: string;
+            /**
+             * Version
+             * @default 1
+             */
+            version: number;
+            /** Text */
+            text: string;
+            /**
+             * Keeping
+             * @description Showtimes ahead that keep their seats: move or cancel them if the room is refitted earlier
+             */
+            keeping: components["schemas"]["CatalogKeepingShowtime"][];
         };
         /** PublishedSchedule */
         CatalogPublishedSchedule: {
@@ -5089,6 +6523,68 @@ export interface components {
             begun_at: string;
         };
         /**
+         * Screening
+         * @description A showtime of a film in a theater. `availability` tells how full it is, some seconds ago.
+         */
+        CatalogScreening: {
+            /** Id */
+            id: string;
+            /** Auditorium Id */
+            auditorium_id: string;
+            /** Auditorium Name */
+            auditorium_name: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Sales Open At
+             * Format: date-time
+             */
+            sales_open_at: string;
+            /**
+             * Sales Close At
+             * Format: date-time
+             */
+            sales_close_at: string;
+            /** Format */
+            format: string;
+            /** Language */
+            language: string;
+            /** Subtitles */
+            subtitles: string | null;
+            /**
+             * Daypart
+             * @enum {string}
+             */
+            daypart: "morning" | "afternoon" | "evening" | "night";
+            price_from: components["schemas"]["CatalogMoney"];
+            /**
+             * Availability
+             * @enum {string}
+             */
+            availability: "plenty" | "filling" | "few_left" | "sold_out";
+        };
+        /**
+         * ScreeningDay
+         * @description A day on the theater's own calendar.
+         */
+        CatalogScreeningDay: {
+            /**
+             * Local Date
+             * Format: date
+             */
+            local_date: string;
+            /** Showtimes */
+            showtimes: components["schemas"]["CatalogScreening"][];
+        };
+        /**
          * Showing
          * @description A film in an auditorium at a time of the day.
          */
@@ -5120,7 +6616,10 @@ export interface components {
             auditorium_id: string;
             /** Movie Id */
             movie_id: string;
-            /** Starts */
+            /**
+             * Starts
+             * @example 20:15
+             */
             starts: string;
         };
         /**
@@ -5180,6 +6679,12 @@ export interface components {
             /** Subtitles */
             subtitles: string | null;
             price_from: components["schemas"]["CatalogMoney"];
+            /**
+             * Availability
+             * @description How full it is, some seconds ago
+             * @enum {string}
+             */
+            availability: "plenty" | "filling" | "few_left" | "sold_out";
             /**
              * State
              * @enum {string}
@@ -5243,6 +6748,12 @@ export interface components {
             /** Subtitles */
             subtitles: string | null;
             price_from: components["schemas"]["CatalogMoney"];
+            /**
+             * Availability
+             * @description How full it is, some seconds ago
+             * @enum {string}
+             */
+            availability: "plenty" | "filling" | "few_left" | "sold_out";
             /**
              * State
              * @enum {string}
@@ -5331,6 +6842,85 @@ export interface components {
             distance_m?: number | null;
         };
         /**
+         * TheaterProgramme
+         * @description A theater's showtimes of one film, day by day.
+         */
+        CatalogTheaterProgramme: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            address: components["schemas"]["CatalogAddress"];
+            position: components["schemas"]["CatalogPosition"];
+            /** Time Zone */
+            time_zone: string;
+            /**
+             * Distance M
+             * @description From the place that was asked for
+             */
+            distance_m?: number | null;
+            /** Days */
+            days: components["schemas"]["CatalogScreeningDay"][];
+        };
+        /**
+         * TmdbImport
+         * @description Which films to take from TMDB: by their ids there, or the first pages of a list, 20 films each.
+         * @example {
+         *       "dry_run": true,
+         *       "list": "now_playing",
+         *       "pages": 2
+         *     }
+         * @example {
+         *       "ids": [
+         *         238,
+         *         240
+         *       ]
+         *     }
+         */
+        CatalogTmdbImport: {
+            /** List */
+            list?: ("now_playing" | "upcoming" | "popular" | "top_rated") | null;
+            /**
+             * Pages
+             * @default 1
+             */
+            pages: number;
+            /**
+             * Ids
+             * @default []
+             */
+            ids: number[];
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /**
+         * Acceptance
+         * @description The mailed link's token, and the password that the invited person chooses.
+         */
+        IdentityAcceptance: {
+            /**
+             * Token
+             * @description what follows `#token=` in the mailed link
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            token: string;
+            /**
+             * Password
+             * @example two tickets for the late show
+             */
+            password: string;
+            /**
+             * Mode
+             * @description `cookie` for pages in a browser: the refresh token goes into an HttpOnly cookie and not into the answer, and the request must come from a page of the site itself. `body` for apps.
+             * @default body
+             * @enum {string}
+             */
+            mode: "body" | "cookie";
+        };
+        /**
          * Accepted
          * @description The same for every address, with or without an account.
          */
@@ -5343,7 +6933,7 @@ export interface components {
         };
         /**
          * Account
-         * @description A person as they and the services see them.
+         * @description A person as they and the services see them. `epoch` is for tokens only (chassis.revocations).
          */
         IdentityAccount: {
             /**
@@ -5384,8 +6974,55 @@ export interface components {
             /**
              * Permissions
              * @description What the roles allow.
+             * @example [
+             *       "bookings:read",
+             *       "tickets:check_in"
+             *     ]
              */
             readonly permissions: string[];
+        };
+        /**
+         * Act
+         * @description One act. Who is gone has an id and no name.
+         */
+        IdentityAct: {
+            /**
+             * Act Id
+             * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
+             */
+            act_id: string;
+            /**
+             * Action
+             * @example roles_changed
+             */
+            action: string;
+            /**
+             * Actor Id
+             * @description null for a command on the machine itself
+             */
+            actor_id: string | null;
+            /**
+             * User Id
+             * @description whom it was done to; null for looking through a list
+             */
+            user_id: string | null;
+            before: components["schemas"]["Identitycontracts__identity__Grant"] | null;
+            after: components["schemas"]["Identitycontracts__identity__Grant"] | null;
+            /**
+             * Acted At
+             * Format: date-time
+             */
+            acted_at: string;
+            /**
+             * Actor Name
+             * @example Ada Admin
+             */
+            actor_name: string | null;
+            /**
+             * User Name
+             * @example Grace Hopper
+             */
+            user_name: string | null;
         };
         /**
          * Assertion
@@ -5471,6 +7108,40 @@ export interface components {
             password: string;
         };
         /**
+         * ExportView
+         * @description An export of all that is kept about a person. `missing` are services that have not answered yet, or in time.
+         */
+        IdentityExportView: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "gathering" | "ready";
+            /**
+             * Requested At
+             * Format: date-time
+             */
+            requested_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Missing
+             * @example [
+             *       "payment"
+             *     ]
+             */
+            missing: string[];
+            /**
+             * Data
+             * @description where it is downloaded once it is ready
+             * @default /api/users/me/export/data
+             */
+            data: string;
+        };
+        /**
          * Forgotten
          * @description Whose password was forgotten.
          */
@@ -5481,6 +7152,68 @@ export interface components {
              * @example ada@usher.example
              */
             email: string;
+        };
+        /**
+         * Grant
+         * @description What a person may do, and where.
+         */
+        "IdentityGrant-Input": {
+            /**
+             * Roles
+             * @example [
+             *       "box_office",
+             *       "door_staff"
+             *     ]
+             */
+            roles: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin")[];
+            /**
+             * Theaters
+             * @description The theaters that the roles are bound to; empty for all. A theater manager has at least one.
+             * @default []
+             * @example [
+             *       "kino-international"
+             *     ]
+             */
+            theaters: string[];
+        };
+        /**
+         * InvitationView
+         * @description An invitation that nobody has followed yet. Its id becomes the user's.
+         */
+        IdentityInvitationView: {
+            /**
+             * Invitation Id
+             * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
+             */
+            invitation_id: string;
+            /**
+             * Email
+             * @example grace@usher.example
+             */
+            email: string;
+            /**
+             * Name
+             * @example Grace Hopper
+             */
+            name: string;
+            /**
+             * Locale
+             * @example de-AT
+             */
+            locale: string;
+            grant: components["schemas"]["Identityidentity__model__roles__Grant"];
+            /** Invited By */
+            invited_by: string | null;
+            /**
+             * Invited At
+             * Format: date-time
+             */
+            invited_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
         };
         /**
          * LinkToken
@@ -5527,6 +7260,42 @@ export interface components {
              * @enum {string}
              */
             mode: "body" | "cookie";
+        };
+        /**
+         * NewInvitation
+         * @description Whom to invite, and what they will be.
+         */
+        IdentityNewInvitation: {
+            /**
+             * Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            email: string;
+            /**
+             * Name
+             * @example Ada Lovelace
+             */
+            name: string;
+            /**
+             * Locale
+             * @description the language of mails, a BCP 47 tag
+             * @default en
+             * @example en
+             * @example de-AT
+             */
+            locale: string;
+            /**
+             * @example {
+             *       "roles": [
+             *         "theater_manager"
+             *       ],
+             *       "theaters": [
+             *         "kino-international"
+             *       ]
+             *     }
+             */
+            grant: components["schemas"]["IdentityGrant-Input"];
         };
         /**
          * NewPasskey
@@ -5604,11 +7373,44 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** Page[Act] */
+        IdentityPage_Act_: {
+            /** Items */
+            items: components["schemas"]["IdentityAct"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[InvitationView] */
+        IdentityPage_InvitationView_: {
+            /** Items */
+            items: components["schemas"]["IdentityInvitationView"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[Person] */
+        IdentityPage_Person_: {
+            /** Items */
+            items: components["schemas"]["IdentityPerson"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
         /** Page[SessionView] */
         IdentityPage_SessionView_: {
             /** Items */
             items: components["schemas"]["IdentitySessionView"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /**
@@ -5616,7 +7418,10 @@ export interface components {
          * @description One passkey.
          */
         IdentityPasskeyView: {
-            /** Passkey Id */
+            /**
+             * Passkey Id
+             * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
+             */
             passkey_id: string;
             /**
              * Name
@@ -5689,6 +7494,70 @@ export interface components {
              * @example two tickets for the late show
              */
             password: string;
+        };
+        /**
+         * Person
+         * @description A person as admins see them.
+         */
+        IdentityPerson: {
+            /**
+             * User Id
+             * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
+             */
+            user_id: string;
+            /**
+             * Email
+             * @example ada@usher.example
+             */
+            email: string;
+            /**
+             * Email Verified
+             * @description Who is not verified may do what a guest may, and no more.
+             * @default true
+             */
+            email_verified: boolean;
+            /**
+             * Name
+             * @example Ada Lovelace
+             */
+            name: string;
+            /**
+             * Locale
+             * @default en
+             * @example de-AT
+             */
+            locale: string;
+            /** Roles */
+            roles: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin")[];
+            /**
+             * Theaters
+             * @description The theaters that a staff role is bound to; empty for all.
+             * @default []
+             */
+            theaters: string[];
+            /** Is Active */
+            is_active: boolean;
+            /**
+             * Registered At
+             * Format: date-time
+             */
+            registered_at: string;
+            /**
+             * Second Factor
+             * @description an authenticator app is set up
+             */
+            second_factor: boolean;
+            /** Passkeys */
+            passkeys: number;
+            /**
+             * Permissions
+             * @description What the roles allow.
+             * @example [
+             *       "bookings:read",
+             *       "tickets:check_in"
+             *     ]
+             */
+            readonly permissions: string[];
         };
         /**
          * ProblemDocument
@@ -5770,6 +7639,10 @@ export interface components {
             /**
              * Permissions
              * @description What the roles allow.
+             * @example [
+             *       "bookings:read",
+             *       "tickets:check_in"
+             *     ]
              */
             readonly permissions: string[];
         };
@@ -5801,8 +7674,38 @@ export interface components {
          * @description A session that goes on, or ends. Without a token in the body, the cookie's counts.
          */
         IdentityRefresh: {
-            /** Refresh Token */
+            /**
+             * Refresh Token
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
+             */
             refresh_token?: string | null;
+        };
+        /**
+         * RoleView
+         * @description A role and what it allows.
+         */
+        IdentityRoleView: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "customer" | "door_staff" | "box_office" | "theater_manager" | "admin";
+            /**
+             * Permissions
+             * @example [
+             *       "bookings:read",
+             *       "tickets:check_in"
+             *     ]
+             */
+            permissions: string[];
+        };
+        /**
+         * Roles
+         * @description All roles.
+         */
+        IdentityRoles: {
+            /** Items */
+            items: components["schemas"]["IdentityRoleView"][];
         };
         /**
          * SecondFactor
@@ -5824,7 +7727,10 @@ export interface components {
          * @description One log-in. No place is kept.
          */
         IdentitySessionView: {
-            /** Session Id */
+            /**
+             * Session Id
+             * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
+             */
             session_id: string;
             /**
              * Device
@@ -5896,6 +7802,42 @@ export interface components {
              * @example ada@usher.example
              */
             email: string;
+        };
+        /**
+         * Grant
+         * @description Roles, and the theaters that they are bound to; none means all.
+         */
+        Identitycontracts__identity__Grant: {
+            /** Roles */
+            roles: string[];
+            /**
+             * Theaters
+             * @default []
+             */
+            theaters: string[];
+        };
+        /**
+         * Grant
+         * @description What a person may do, and where.
+         */
+        Identityidentity__model__roles__Grant: {
+            /**
+             * Roles
+             * @example [
+             *       "box_office",
+             *       "door_staff"
+             *     ]
+             */
+            roles: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin")[];
+            /**
+             * Theaters
+             * @description The theaters that the roles are bound to; empty for all. A theater manager has at least one.
+             * @default []
+             * @example [
+             *       "kino-international"
+             *     ]
+             */
+            theaters: string[];
         };
         /**
          * Aisle
@@ -6172,9 +8114,9 @@ export interface components {
             key: string;
             /**
              * Kind
-             * @constant
+             * @enum {string}
              */
-            kind: "confirmation";
+            kind: "confirmation" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**
@@ -6211,7 +8153,10 @@ export interface components {
         NotifierPage_Notification_: {
             /** Items */
             items: components["schemas"]["NotifierNotification"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
             next_cursor?: string | null;
         };
         /**

@@ -1,10 +1,22 @@
 """HTTP in. What visitors read needs no signing in; what staff change needs its permission."""
 
-from catalog.api import auditoriums, browse, genres, movies, pictures, prices, reviews, schedules, showtimes, theaters
+from catalog.api import (
+    auditoriums,
+    browse,
+    genres,
+    imports,
+    movies,
+    pictures,
+    prices,
+    reviews,
+    schedules,
+    showtimes,
+    theaters,
+)
 
 ROUTERS = [
     *(browse.router, movies.router, pictures.router, genres.router, reviews.router),
     *(theaters.router, prices.router, showtimes.router),
-    *(movies.managed, pictures.managed, genres.managed, reviews.own),
+    *(movies.managed, pictures.managed, genres.managed, imports.managed, reviews.own),
     *(auditoriums.managed, prices.managed, showtimes.managed, schedules.managed),
 ]

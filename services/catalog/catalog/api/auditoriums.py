@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from chassis.ids import new_id
 from chassis.problems import documented
 from contracts.catalog import PlacedSeat
-from contracts.types import Currency, Id, SeatId
+from contracts.types import Currency, Id, Moment, SeatId
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -76,7 +76,14 @@ class TheaterChange(Body):
 class LayoutBody(Body):
     """A seat layout, as text (docs/seat-layouts.md) or as JSON."""
 
-    text: Annotated[str, StringConstraints(max_length=MAX_TEXT)] | None = None
+    text: (
+        Annotated[
+            str,
+            StringConstraints(max_length=MAX_TEXT),
+            Field(examples=["A  .._ssssssss\nD  wc_ssssssss\n\nG  ll_llllllll"]),
+        ]
+        | None
+    ) = None
     layout: Layout | None = None
 
     @model_validator(mode="after")
@@ -110,12 +117,38 @@ class AuditoriumChange(Body):
     closed: bool | None = None
 
 
+class KeepingShowtime(BaseModel):
+    """A showtime ahead that keeps the seats of an earlier version. `sold` and `taken` (sold, held or blocked) count
+    its seats.
+    """
+
+    showtime_id: Id
+    movie_title: str
+    starts_at: Moment
+    layout_id: Id
+    sold: int
+    taken: int
+
+
+Keeping = Annotated[
+    list[KeepingShowtime],
+    Field(description="Showtimes ahead that keep their seats: move or cancel them if the room is refitted earlier"),
+]
+
+
 class LayoutPreview(Layout):
     """A layout as it would be drawn, beside the one that the auditorium has now."""
 
     text: str
+    keeping: Keeping
     added: list[SeatId]
     dropped: list[SeatId]
+
+
+class PublishedLayout(LayoutView):
+    """A version that new showtimes get from now on."""
+
+    keeping: Keeping
 
 
 class LayoutCard(Stored):
@@ -189,9 +222,21 @@ async def preview_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWrit
     return LayoutPreview(
         **dict(layout),
         text=text,
+        keeping=await _keeping(auditorium_id, newest.id if newest.text == text else ""),
         added=[name for name in after if name not in before],
         dropped=[name for name in before if name not in after],
     )
+
+
+async def _keeping(auditorium_id: str, layout_id: str) -> list[KeepingShowtime]:
+    """The showtimes ahead that have other seats than this layout's."""
+    found = await store.ahead_with_other_seats(auditorium_id, layout_id)
+    counted = await store.occupancy_of([each["_id"] for each in found])
+    return [_kept(each, *counted.get(each["_id"], (0, 0))) for each in found]
+
+
+def _kept(showtime: store.Document, taken: int, sold: int) -> KeepingShowtime:
+    return KeepingShowtime(showtime_id=showtime["_id"], taken=taken, sold=sold, **showtime)
 
 
 def _names(seats: Sequence[PlacedSeat]) -> dict[str, None]:
@@ -203,12 +248,15 @@ def _names(seats: Sequence[PlacedSeat]) -> dict[str, None]:
     status_code=201,
     responses=REFUSALS | documented(LayoutInvalid, ChangedMeanwhile),
 )
-async def publish_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWriter) -> LayoutView:
-    """Give an auditorium other seats from now on. Showtimes that are scheduled already keep the version they have."""
+async def publish_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWriter) -> PublishedLayout:
+    """Give an auditorium other seats from now on. Showtimes that are scheduled already keep theirs; the answer names
+    them, with the seats that are sold.
+    """
     await own_auditorium(staff, auditorium_id)
     layout, text = body.read()
     made = await store.publish_version(auditorium_id, layout, text)
-    return LayoutView.model_validate(made.model_dump() | {"_id": made.id})
+    keeping = await _keeping(auditorium_id, made.id)
+    return PublishedLayout.model_validate(made.model_dump() | {"_id": made.id, "keeping": keeping})
 
 
 @managed.get("/auditoriums/{auditorium_id}/layouts", responses=REFUSALS)

@@ -1,60 +1,175 @@
-"""What visitors look for: films, their showtimes, genres. Nobody needs to sign in."""
+"""What visitors look for: films by words and by what is on where and when, and a film's showtimes."""
 
-import re
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from itertools import groupby
 from typing import Annotated, Any
 
 from chassis.clock import now
 from chassis.paging import Page
-from contracts.types import Code, Id
-from fastapi import APIRouter, Query
+from contracts.types import Code, Id, Moment
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field, StringConstraints
 
 from catalog import store
-from catalog.api.http import BY_TEXT, NOT_FOUND, CachedRoute, Cursor, Day, Limit, document_of, page_of, position
+from catalog.api.http import (
+    BY_MEASURE,
+    BY_TEXT,
+    NOT_FOUND,
+    CachedRoute,
+    City,
+    Cursor,
+    Day,
+    Limit,
+    Money,
+    Near,
+    Stored,
+    WithinKm,
+    page_of,
+    place_of,
+    position,
+)
 from catalog.api.movies import MovieCard, shown
-from catalog.api.showtimes import ShowtimeCard, showtimes_page
+from catalog.api.showtimes import listed_showtime
+from catalog.api.theaters import theaters_page
 from catalog.model import words_of
-from catalog.store import Movie
+from catalog.model.browse import Daypart, Sort
+from catalog.model.movies import Language, Status
+from catalog.model.occupancy import Availability
+from catalog.model.prices import Format
+from catalog.store import Address, Position, Showing
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
+THEATERS_NEAR = 100
+Words = Annotated[
+    str, Query(max_length=100, description="Words of title, people or genres, or their beginnings; typos are guessed")
+]
+Certificate = Annotated[str, StringConstraints(min_length=1, max_length=20)]
+Key = Callable[[store.Document], str | float]
+KEYS: dict[Sort, Key] = {
+    "relevance": lambda movie: movie["place"],
+    "title": lambda movie: movie["sort_title"],
+    "newest": lambda movie: movie["released"],
+    "rating": lambda movie: movie["rating"]["average"],
+}
+
+
+class Screening(Stored):
+    """A showtime of a film in a theater. `availability` tells how full it is, some seconds ago."""
+
+    auditorium_id: Id
+    auditorium_name: str
+    starts_at: Moment
+    ends_at: Moment
+    sales_open_at: Moment
+    sales_close_at: Moment
+    format: str
+    language: str
+    subtitles: str | None
+    daypart: Daypart
+    price_from: Money
+    availability: Availability
+
+
+class ScreeningDay(BaseModel):
+    """A day on the theater's own calendar."""
+
+    local_date: date
+    showtimes: list[Screening]
+
+
+class TheaterProgramme(Stored):
+    """A theater's showtimes of one film, day by day."""
+
+    name: str
+    address: Address
+    position: Position
+    time_zone: str
+    distance_m: float | None = Field(None, description="From the place that was asked for")
+    days: list[ScreeningDay]
+
+
+def showing_asked(
+    *,
+    city: City | None = None,
+    theater_id: Id | None = None,
+    date: Annotated[Day | None, Query(description="A day at the theater")] = None,
+    daypart: Annotated[Daypart | None, Query(description="When it begins: until 12, 17, 21 o'clock, or 5")] = None,
+    format: Annotated[Format | None, Query(description="For example 3D")] = None,  # noqa: A002 - the parameter's name
+    language: Annotated[Language | None, Query(description="Spoken, a BCP 47 tag")] = None,
+) -> Showing:
+    """Which showtimes somebody asks for."""
+    local_date = date.isoformat() if date else None
+    return Showing(city, theater_id, local_date, daypart, format, language)
+
+
+ShowingAsked = Annotated[Showing, Depends(showing_asked)]
 
 
 @router.get("/movies")
 async def list_movies(
-    q: Annotated[str, Query(max_length=100, description="Words, or their beginnings, of title or people")] = "",
+    showing: ShowingAsked,
+    *,
+    q: Words = "",
+    status: Status | None = None,
     genre: Code | None = None,
-    now_showing: bool = False,
+    certificate: Certificate | None = None,
+    near: Near = None,
+    within_km: WithinKm = 50,
+    sort: Annotated[Sort | None, Query(description="Without it by relevance to `q`, or by title")] = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[MovieCard]:
-    """Films by title."""
-    conditions: list[dict[str, Any]] = [{"words": {"$regex": f"^{re.escape(word)}"}} for word in words_of(q)[:8]]
-    if genre:
-        conditions.append({"genres": genre})
-    if now_showing:
-        conditions.append({"showing_until": {"$gt": now()}})
-    where = {"$and": conditions} if conditions else {}
-    after = position(cursor, BY_TEXT)
-    found = await store.page(Movie, where, by="sort_title", after=after, limit=limit + 1)
-    return page_of(found, limit, lambda last: last["sort_title"], lambda movie: MovieCard.model_validate(shown(movie)))
+    """Films, also only those that are shown in a city, on a day, near a place … from now on."""
+    asked: dict[str, Any] = {"genres": genre, "certificate": certificate}
+    where = {name: value for name, value in asked.items() if value is not None}
+    if status:
+        where |= store.in_status(status, now())
+    if near and not showing.theater_id:
+        around = await store.theaters_near(place_of(near), within_km, None, THEATERS_NEAR)
+        showing = replace(showing, theater_id=tuple(theater["_id"] for theater in around))
+    if showing.matters:
+        where["_id"] = {"$in": await store.movies_showing(showing, now())}
+    words = words_of(q)
+    by: Sort = sort if sort and (words or sort != "relevance") else "relevance" if words else "title"
+    after = position(cursor, BY_MEASURE if by == "rating" else BY_TEXT)
+    found = await store.movies_page(where, by, after, limit + 1, words)
+    return page_of(found, limit, KEYS[by], lambda movie: MovieCard.model_validate(shown(movie)))
 
 
 @router.get("/movies/{movie_id}/showtimes", responses=NOT_FOUND)
 async def list_movie_showtimes(
     movie_id: Id,
-    date: Annotated[Day | None, Query(description="A day at the theater; without it, all from now on")] = None,
-    theater_id: Id | None = None,
+    showing: ShowingAsked,
+    *,
+    near: Near = None,
+    within_km: WithinKm = 50,
+    days: Annotated[int, Query(ge=1, le=14, description="Without a date: how many days from today")] = 7,
     cursor: Cursor = None,
-    limit: Limit = 20,
-) -> Page[ShowtimeCard]:
-    """A film's showtimes by start."""
-    await document_of(Movie, movie_id)
-    where: dict[str, Any] = {"movie_id": movie_id, **({"theater_id": theater_id} if theater_id else {})}
-    if date:
-        # A local day lies within these bounds in every time zone (UTC+14 to UTC-12); they make use of the index.
-        midnight = datetime.combine(date, time(), UTC)
-        within = {"$gte": midnight - timedelta(hours=14), "$lt": midnight + timedelta(hours=36)}
-        where |= {"local_date": date.isoformat(), "starts_at": within}
-    else:
-        where["starts_at"] = {"$gte": now()}
-    return await showtimes_page(where, cursor, limit)
+    limit: Annotated[int, Query(ge=1, le=20, description="So many theaters")] = 10,
+) -> Page[TheaterProgramme]:
+    """A film's showtimes from now on by theater and day; the theaters by name, or by how far they are from a place."""
+    moment = now()
+    showing_it = await store.theaters_showing(movie_id, showing, moment, days)
+    if not showing_it:
+        await store.live_movie(movie_id)
+    theaters = await theaters_page({"_id": {"$in": showing_it}}, near, within_km, cursor, limit)
+    ids = [theater["_id"] for theater in theaters[:limit]]
+    showtimes = await store.showtimes_at(movie_id, ids, showing, moment, days)
+    seats = await store.occupancy_of([showtime["_id"] for showtime in showtimes])
+    listed = [listed_showtime(showtime, seats) for showtime in showtimes]
+    return page_of(
+        theaters,
+        limit,
+        lambda last: last["distance_m" if near else "name"],
+        lambda theater: _programme(theater, [each for each in listed if each["theater_id"] == theater["_id"]]),
+    )
+
+
+def _programme(theater: store.Document, showtimes: list[store.Document]) -> TheaterProgramme:
+    days = [
+        ScreeningDay(local_date=date.fromisoformat(day), showtimes=[Screening.model_validate(each) for each in of_day])
+        for day, of_day in groupby(showtimes, key=lambda showtime: showtime["local_date"])
+    ]
+    return TheaterProgramme.model_validate(theater | {"days": days})

@@ -33,7 +33,7 @@ async def list_genres() -> list[Genre]:
 async def put_genre(code: Code, genre: GenreName) -> Genre:
     """Enter a genre, or call it something else."""
     await store.name_genre(code, genre.name)
-    return Genre(_id=code, name=genre.name)
+    return Genre.model_validate({"_id": code, "name": genre.name})
 
 
 @managed.delete("/genres/{code}", status_code=204, responses=NOT_FOUND | documented(GenreInUse))

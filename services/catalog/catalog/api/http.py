@@ -19,7 +19,8 @@ from catalog import store
 from catalog.model import NotFound
 from catalog.store import Position
 
-JSON_SECONDS = 10
+FRESH = "public, max-age=5, stale-while-revalidate=10"
+"""What visitors share, for as long as one looks at a page; while it is fetched anew the gateway hands out the old one."""
 
 
 class CachedRoute(APIRoute):
@@ -32,7 +33,7 @@ class CachedRoute(APIRoute):
             response = await handle(request)
             digest = blake2b(bytes(response.body), digest_size=12).hexdigest()
             response.headers["ETag"] = f'W/"{digest}"'
-            response.headers.setdefault("Cache-Control", f"public, max-age={JSON_SECONDS}")
+            response.headers.setdefault("Cache-Control", FRESH)
             if digest not in re.findall(r'"([^"]*)"', request.headers.get("if-none-match", "")):
                 return response
             kept = {name: response.headers[name] for name in ("etag", "cache-control")}
@@ -48,7 +49,7 @@ async def _unkept(response: Response) -> None:
 UNKEPT = Depends(_unkept)
 """For answers that are one person's own."""
 
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
+Cursor = Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 # Bounds keep the arithmetic on dates and what MongoDB can store far from their limits.
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
@@ -59,8 +60,8 @@ Near = Annotated[
     Query(pattern=r"^-?\d{1,2}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$", description="Latitude,longitude (WGS 84)"),
 ]
 WithinKm = Annotated[float, Query(gt=0, le=1000)]
+City = Annotated[str, Query(min_length=1, max_length=100, description="As the theater's address has it")]
 NOT_FOUND = documented(NotFound)
-SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 
 
 class Stored(BaseModel):

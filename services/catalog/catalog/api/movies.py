@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 from chassis.auth import require
 from chassis.clock import now
@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from catalog import store
 from catalog.api.http import NOT_FOUND, CachedRoute, Stored
 from catalog.model.movies import Credit, ExternalIds, Film, Status, slug, status_of
-from catalog.model.problems import GenreUnknown, MovieExists
+from catalog.model.problems import GenreUnknown, MovieExists, MovieOnSale
 from catalog.store import Movie
 
 router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute)
@@ -36,9 +36,7 @@ class AllStars(Stars):
     stars: list[int]
 
 
-class MovieCard(Stored):
-    """A film as a list shows it."""
-
+class _Movie(Stored):
     title: str
     original_title: str
     year: int
@@ -50,7 +48,6 @@ class MovieCard(Stored):
     original_language: str
     archived: bool = Field(False, exclude=True)
     showing_until: Moment | None = Field(description="Start of its last showtime that is planned")
-    rating: Stars
     poster: dict[str, Any] | None = Field(None, exclude=True)
     backdrop: dict[str, Any] | None = Field(None, exclude=True)
     as_of: datetime = Field(default_factory=now, exclude=True)
@@ -73,7 +70,13 @@ class MovieCard(Stored):
         return _picture_url(self.backdrop) or f"/api/movies/{self.id}/backdrop.svg"
 
 
-class MovieDetail(MovieCard):
+class MovieCard(_Movie):
+    """A film as a list shows it."""
+
+    rating: Stars
+
+
+class MovieDetail(_Movie):
     """A film's own page."""
 
     rating: AllStars
@@ -93,7 +96,7 @@ class NewMovie(Film, extra="forbid"):
 
 
 _optional: dict[str, Any] = {
-    name: (Annotated[(field.annotation, None, *field.metadata)] | None, None)
+    name: (Optional[Annotated[(field.annotation, None, *field.metadata)]], None)  # noqa: UP045 - Annotated has no `|`
     for name, field in Film.model_fields.items()
 }
 MovieChanges = create_model(
@@ -142,3 +145,9 @@ async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) ->
     except DuplicateKeyError as error:
         raise MovieExists("Another film has this id in another catalog.") from error
     return MovieDetail.model_validate(shown(changed))
+
+
+@managed.delete("/movies/{movie_id}", status_code=204, responses=NOT_FOUND | documented(MovieOnSale))
+async def delete_movie(movie_id: Id) -> None:
+    """Take a film out for good. Its showtimes ahead are cancelled; while seats of one are sold, it stays."""
+    await store.delete_movie(movie_id)

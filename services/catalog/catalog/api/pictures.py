@@ -15,7 +15,7 @@ from catalog.pictures import FORMATS, Kind
 
 router = APIRouter(prefix="/api", tags=["pictures"], route_class=CachedRoute)
 managed = APIRouter(prefix="/api", tags=["pictures"], dependencies=[Depends(require("movies:write"))])
-DRAWN, UPLOADED = "public, max-age=86400", "public, max-age=31536000, immutable"
+DRAWN, UPLOADED = "public, max-age=86400, s-maxage=60", "public, max-age=31536000, immutable"
 
 SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 WEBP: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}}}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from chassis.auth import Principal, require, signed_in
+from chassis.auth import Principal, require, verified
 from chassis.clock import now
 from chassis.paging import Page
 from chassis.problems import documented
@@ -30,7 +30,7 @@ from catalog.store import Review
 
 router = APIRouter(prefix="/api", tags=["reviews"], route_class=CachedRoute)
 own = APIRouter(prefix="/api", tags=["reviews"], dependencies=[UNKEPT])
-Person = Annotated[Principal, Depends(signed_in)]
+Person = Annotated[Principal, Depends(verified)]
 Moderator = Annotated[Principal, Depends(require("reviews:moderate"))]
 ORDERS = {"newest": ("written_at", True), "highest": ("stars", True), "lowest": ("stars", False)}
 

@@ -1,5 +1,6 @@
 """Showtimes and what they cost: for everybody to see, for staff to plan, move and cancel."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ from catalog.api.http import (
     page_of,
     position,
 )
+from catalog.model.occupancy import Availability, availability
 from catalog.model.problems import (
     AuditoriumClosed,
     ChangedMeanwhile,
@@ -64,6 +66,7 @@ class ShowtimeCard(Stored):
     language: str
     subtitles: str | None
     price_from: Money
+    availability: Annotated[Availability, Field(description="How full it is, some seconds ago")]
     state: Literal["scheduled", "cancelled"]
 
 
@@ -115,7 +118,7 @@ async def list_showtimes(
 @router.get("/showtimes/{showtime_id}", responses=NOT_FOUND)
 async def get_showtime(showtime_id: Id) -> ShowtimeDetail:
     """A showtime with its prices, also one that was cancelled."""
-    return showtime_shown(await store.published(showtime_id))
+    return await showtime_shown(await store.published(showtime_id))
 
 
 @managed.post(
@@ -138,7 +141,7 @@ async def schedule_showtime(body: NewShowtime, staff: ShowtimeWriter) -> Showtim
     house = await store.house_of(await own_theater(staff, room.theater_id), [body])
     showtime = house.showtime(body, body.local_start, body.occurrence)
     await store.schedule(showtime)
-    return showtime_shown(showtime)
+    return await showtime_shown(showtime)
 
 
 @managed.patch(
@@ -153,15 +156,15 @@ async def reschedule_showtime(showtime_id: Id, body: Reschedule, staff: Showtime
     before = await own_showtime(staff, showtime_id)
     changes = _moved(before, body)
     if all(getattr(before, name) == value for name, value in changes.items()):
-        return showtime_shown(before)
-    return showtime_shown(await store.reschedule(before, changes))
+        return await showtime_shown(before)
+    return await showtime_shown(await store.reschedule(before, changes))
 
 
 @managed.post("/showtimes/{showtime_id}/cancel", responses=REFUSALS | documented(ShowtimeOver))
 async def cancel_showtime(showtime_id: Id, body: Cancellation, staff: ShowtimeWriter) -> ShowtimeDetail:
     """Call a showtime off: its sales end and every ticket is refunded, fee included. Repeating it changes nothing."""
     await own_showtime(staff, showtime_id)
-    return showtime_shown(await store.cancel(showtime_id, body.reason))
+    return await showtime_shown(await store.cancel(showtime_id, body.reason))
 
 
 def _moved(before: Showtime, body: Reschedule) -> dict[str, Any]:
@@ -184,9 +187,10 @@ def _moved(before: Showtime, body: Reschedule) -> dict[str, Any]:
     return when | {"sales_open_at": open_at, "sales_close_at": close_at}
 
 
-def showtime_shown(showtime: Showtime) -> ShowtimeDetail:
+async def showtime_shown(showtime: Showtime) -> ShowtimeDetail:
     """A showtime as visitors see it."""
-    return ShowtimeDetail.model_validate(_with_money(showtime.model_dump() | {"_id": showtime.id}))
+    seats = await store.occupancy_of([showtime.id])
+    return ShowtimeDetail.model_validate(listed_showtime(showtime.model_dump() | {"_id": showtime.id}, seats))
 
 
 async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) -> Page[ShowtimeCard]:
@@ -194,13 +198,19 @@ async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) 
     after = position(cursor, BY_TIME)
     where = where | store.SCHEDULED
     found = await store.page(Showtime, where, by="starts_at", after=after, limit=limit + 1, without=["prices", "slots"])
+    seats = await store.occupancy_of([showtime["_id"] for showtime in found])
     return page_of(
         found,
         limit,
         lambda last: last["starts_at"].isoformat(),
-        lambda showtime: ShowtimeCard.model_validate(_with_money(showtime)),
+        lambda showtime: ShowtimeCard.model_validate(listed_showtime(showtime, seats)),
     )
 
 
-def _with_money(showtime: store.Document) -> store.Document:
-    return showtime | {"price_from": {"amount": showtime["price_from"], "currency": showtime["currency"]}}
+def listed_showtime(showtime: store.Document, seats: Mapping[str, tuple[int, int]]) -> store.Document:
+    """A showtime's document as its cards read it; `seats` are taken and sold ones by showtime."""
+    taken, _ = seats.get(showtime["_id"], (0, 0))
+    return showtime | {
+        "price_from": {"amount": showtime["price_from"], "currency": showtime["currency"]},
+        "availability": availability(taken, showtime["capacity"]),
+    }

@@ -11,6 +11,7 @@ from catalog.api.http import (
     BY_TEXT,
     NOT_FOUND,
     CachedRoute,
+    City,
     Cursor,
     Limit,
     Near,
@@ -63,13 +64,15 @@ class AuditoriumDetail(AuditoriumCard):
 
 @router.get("/theaters")
 async def list_theaters(
-    near: Near = None, within_km: WithinKm = 50, cursor: Cursor = None, limit: Limit = 20
+    *,
+    city: City | None = None,
+    near: Near = None,
+    within_km: WithinKm = 50,
+    cursor: Cursor = None,
+    limit: Limit = 20,
 ) -> Page[TheaterDetail]:
     """Theaters with their auditoriums, by name, or by how far they are from a place."""
-    if near:
-        found = await store.theaters_near(place_of(near), within_km, position(cursor, BY_MEASURE), limit + 1)
-    else:
-        found = await store.page(Theater, {}, by="name", after=position(cursor, BY_TEXT), limit=limit + 1)
+    found = await theaters_page({"address.city": city} if city else {}, near, within_km, cursor, limit)
     rooms = await store.auditoriums_of([theater["_id"] for theater in found[:limit]])
     key = "distance_m" if near else "name"
     return page_of(found, limit, lambda last: last[key], lambda theater: _theater(theater, rooms))
@@ -85,6 +88,16 @@ async def get_theater(theater_id: Id) -> TheaterDetail:
 async def get_auditorium(auditorium_id: Id) -> AuditoriumDetail:
     """An auditorium with its seats."""
     return await auditorium_shown(auditorium_id)
+
+
+async def theaters_page(
+    where: store.Document, near: str | None, within_km: float, cursor: str | None, limit: int
+) -> list[store.Document]:
+    """Up to `limit` theaters and one more, by name, or by how far they are from a place."""
+    if near:
+        return await store.theaters_near(place_of(near), within_km, position(cursor, BY_MEASURE), limit + 1, where)
+    hint = "by_name" if "_id" in where else None
+    return await store.page(Theater, where, by="name", after=position(cursor, BY_TEXT), limit=limit + 1, hint=hint)
 
 
 async def theater_shown(theater_id: str) -> TheaterDetail:

@@ -1,4 +1,4 @@
-"""The demo's films, theaters and showtimes of the next days: `python -m catalog.demo`.
+"""The demo's films, their reviews, theaters and showtimes of the next days: `python -m catalog.demo`.
 
 Running it again adds only what is missing: every id follows from the data, and a day's plan from its date.
 """
@@ -7,7 +7,7 @@ import asyncio
 import tomllib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from chassis.outbox import Aggregate
 from catalog import store
 from catalog.model import Terms, parse_layout, plan_day
 from catalog.model.problems import ShowtimesClash
-from catalog.store import Auditorium, Genre, Movie, PriceList, SeatLayout, Showtime, Theater
+from catalog.store import Auditorium, Genre, Movie, PriceList, Review, SeatLayout, Showtime, Theater
 
 log = structlog.get_logger()
 FOLDER = Path(__file__).parent
@@ -55,6 +55,23 @@ def genres_of(movies: Iterable[Movie]) -> list[Genre]:
     """The genres that these films have."""
     codes = sorted({code for movie in movies for code in movie.genres})
     return [Genre.model_validate({"_id": code, "name": code.replace("-", " ").capitalize()}) for code in codes]
+
+
+def read_reviews() -> list[Review]:
+    """The reviews of reviews.toml. Their ids follow from film and writer."""
+    return [
+        _review(movie_id, byline, entry)
+        for movie_id, reviews in _read("reviews.toml").items()
+        for byline, entry in reviews.items()
+    ]
+
+
+def _review(movie_id: str, byline: str, entry: dict[str, Any]) -> Review:
+    writer = "demo-" + byline.lower().replace(" ", "-").rstrip(".")
+    written_at = datetime.combine(entry.pop("written"), time(19), UTC)
+    return Review(
+        id=f"{movie_id}-{writer}", movie_id=movie_id, user_id=writer, byline=byline, written_at=written_at, **entry
+    )
 
 
 def read_rooms(movies: Iterable[Movie]) -> list[Room]:
@@ -150,6 +167,7 @@ async def load(now: datetime) -> dict[str, int]:
     steps: list[tuple[type[Aggregate], Sequence[Any], Callable[[Any], Awaitable[bool]]]] = [
         (Genre, genres_of(movies), Genre.add),
         (Movie, movies, store.publish_movie),
+        (Review, read_reviews(), store.add_review),
         (Theater, theaters, Theater.add),
         (PriceList, price_lists, PriceList.add),
         (SeatLayout, [room.layout for room in rooms], store.publish_layout),

@@ -73,7 +73,9 @@ class Tariff(BaseModel):
     `tax_basis_points`: 700 is 7 %.
     """
 
-    prices: dict[Category, dict[TicketType, BasePrice]]
+    prices: dict[Category, dict[TicketType, BasePrice]] = Field(
+        examples=[{"standard": {"adult": 1190, "child": 750}, "companion": {"adult": 1190, "companion": 0}}]
+    )
     surcharges: Annotated[list[Surcharge], Field(max_length=50)] = []
     booking_fee: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     tax_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 0

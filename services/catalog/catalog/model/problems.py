@@ -11,8 +11,8 @@ Problem (contracts.errors)
     ├── NotAttended          403  a review is for those who have seen the film here
     ├── ReviewExists         409  one person, one film, one review
     ├── ImportInvalid        422  a file of films cannot be read; names the place
+    ├── ImportNotSetUp       409  the provider's key is missing
     ├── LayoutInvalid        422  a seat layout's text has a fault; names row and column
-    ├── LayoutUnfit          409  seats that are sold, held or blocked are not in the layout; names them
     ├── LocalTimeInvalid     422  the clocks skip this local time
     ├── LocalTimeAmbiguous   422  the clocks show this local time twice; names both moments
     ├── SalesTimesInvalid    422  sales would end before they begin, or after the film
@@ -44,10 +44,6 @@ class LayoutInvalid(CatalogProblem):
 
 class LocalTimeInvalid(CatalogProblem):
     code, status, title = "local_time_invalid", 422, "The clocks skip this local time."
-
-
-class LayoutUnfit(CatalogProblem):
-    code, status, title = "layout_unfit", 409, "Some seats of this showtime are not in the layout."
 
 
 class LocalTimeAmbiguous(CatalogProblem):
@@ -133,3 +129,7 @@ class ReviewExists(CatalogProblem):
 
 class ImportInvalid(CatalogProblem):
     code, status, title = "import_invalid", 422, "The file of films cannot be read."
+
+
+class ImportNotSetUp(CatalogProblem):
+    code, status, title = "import_not_set_up", 409, "Films cannot be imported from there: its key is not set."

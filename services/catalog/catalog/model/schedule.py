@@ -41,7 +41,7 @@ def _on_a_mark(local: datetime) -> datetime:
     return local
 
 
-LocalTime = Annotated[NaiveDatetime, AfterValidator(_to_the_minute)]
+LocalTime = Annotated[NaiveDatetime, AfterValidator(_to_the_minute), Field(examples=["2027-03-28T20:15"])]
 """What the clocks on the wall of the theater show, without an offset: `2027-03-28T20:15`."""
 LocalStart = Annotated[LocalTime, AfterValidator(_on_a_mark)]
 Occurrence = Literal["first", "second"]
@@ -122,7 +122,7 @@ class Placed(Terms):
 class Showing(Placed):
     """A film in an auditorium at a time of the day."""
 
-    starts: Annotated[Clock, StringConstraints(pattern=r"[05]$")]
+    starts: Annotated[Clock, StringConstraints(pattern=r"[05]$"), Field(examples=["20:15"])]
 
 
 class Pattern(BaseModel):

@@ -1,7 +1,23 @@
 """The catalog's documents, and the writes that change them."""
 
 from catalog.store.attendance import Attendance, end_booking, forget_attendances, has_attended, note_booking
+from catalog.store.browse import Showing, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
 from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove_genre
+from catalog.store.imports import (
+    Import,
+    ImportItem,
+    begin_import,
+    claim_import,
+    counts_of,
+    end_import,
+    enter_items,
+    import_of,
+    imports_page,
+    items_page,
+    note_results,
+    postpone_import,
+    waiting_items,
+)
 from catalog.store.layouts import (
     SeatLayout,
     layout_version,
@@ -10,15 +26,17 @@ from catalog.store.layouts import (
     publish_layout,
     publish_version,
 )
-from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, mark_deleted, publish_movie, set_picture
+from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, publish_movie, set_picture
 from catalog.store.occupancy import Occupancy, mark_seats, occupancy_of
+from catalog.store.offers import take_in
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
 from catalog.store.prices import PriceList, add_price_list, change_price_list, price_lists_of, remove_price_list
-from catalog.store.programme import rename_showtimes
+from catalog.store.programme import cancel_ahead, cancel_late_comers, delete_movie, rename_showtimes
 from catalog.store.ratings import count_review
 from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
     Review,
+    add_review,
     delete_review,
     edit_review,
     forget_reviewer,
@@ -29,7 +47,17 @@ from catalog.store.reviews import (
     write_review,
 )
 from catalog.store.schedules import House, Item, Schedule, house_of, preview, publish, resume, schedule_of
-from catalog.store.showtimes import SCHEDULED, Showtime, cancel, clash, published, reschedule, schedule, times
+from catalog.store.showtimes import (
+    SCHEDULED,
+    Showtime,
+    ahead_with_other_seats,
+    cancel,
+    clash,
+    published,
+    reschedule,
+    schedule,
+    times,
+)
 from catalog.store.theaters import (
     Address,
     Auditorium,
@@ -41,10 +69,10 @@ from catalog.store.theaters import (
     change_theater,
     theaters_near,
 )
-from catalog.store.vocabulary import Word, meant_by
+from catalog.store.vocabulary import Word
 
 DOCUMENTS = [
-    *(Movie, Genre, Picture, Word, Review, Attendance, Occupancy),
+    *(Movie, Genre, Picture, Word, Import, ImportItem, Review, Attendance, Occupancy),
     *(Theater, PriceList, SeatLayout, Auditorium, Showtime, Schedule),
 ]
 __all__ = [
@@ -56,6 +84,8 @@ __all__ = [
     "Document",
     "Genre",
     "House",
+    "Import",
+    "ImportItem",
     "Item",
     "Movie",
     "Occupancy",
@@ -66,24 +96,35 @@ __all__ = [
     "Review",
     "Schedule",
     "SeatLayout",
+    "Showing",
     "Showtime",
     "Theater",
     "Word",
     "add_auditorium",
     "add_price_list",
+    "add_review",
+    "ahead_with_other_seats",
     "auditoriums_of",
+    "begin_import",
     "cancel",
+    "cancel_ahead",
+    "cancel_late_comers",
     "change_auditorium",
     "change_movie",
     "change_price_list",
     "change_theater",
     "claim_genres",
+    "claim_import",
     "clash",
     "count_review",
+    "counts_of",
+    "delete_movie",
     "delete_review",
     "drop_unused_pictures",
     "edit_review",
     "end_booking",
+    "end_import",
+    "enter_items",
     "forget_attendances",
     "forget_reviewer",
     "genres",
@@ -91,20 +132,26 @@ __all__ = [
     "has_attended",
     "house_of",
     "ids_of",
+    "import_of",
+    "imports_page",
+    "in_status",
+    "items_page",
     "judge_review",
     "layout_version",
     "layout_versions",
     "live_movie",
     "live_review",
-    "mark_deleted",
     "mark_seats",
-    "meant_by",
+    "movies_page",
+    "movies_showing",
     "name_genre",
     "newest_layout",
     "note_booking",
+    "note_results",
     "occupancy_of",
     "page",
     "picture",
+    "postpone_import",
     "preview",
     "price_lists_of",
     "publish",
@@ -122,8 +169,12 @@ __all__ = [
     "schedule",
     "schedule_of",
     "set_picture",
+    "showtimes_at",
     "store_picture",
+    "take_in",
     "theaters_near",
+    "theaters_showing",
     "times",
+    "waiting_items",
     "write_review",
 ]

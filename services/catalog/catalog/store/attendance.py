@@ -1,12 +1,13 @@
 """Who has been to what: people with a confirmed booking, as booking's events tell."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from beanie import Document as Stored
 from chassis.clock import now
 from contracts.types import Moment
 
-from catalog.store.reading import index
+from catalog.store.reading import Document, index
 from catalog.store.showtimes import Showtime
 
 OVER_KEPT_S = 60 * 86_400
@@ -53,6 +54,14 @@ async def has_attended(user_id: str, movie_id: str, moment: datetime) -> bool:
     ids = await Attendance.get_pymongo_collection().distinct("showtime_id", booked)
     seen = {"_id": {"$in": ids}, "ends_at": {"$lte": moment}}
     return await Showtime.collection().find_one(seen, {"_id": 1}) is not None
+
+
+async def attendances_of(user_id: str) -> AsyncIterator[Document]:
+    """Where the person has been, by their bookings."""
+    found = Attendance.get_pymongo_collection().find({"user_id": user_id}, sort=[("_id", 1)])
+    async for document in found:
+        booking_id = document.pop("_id")
+        yield {"booking_id": booking_id} | document
 
 
 async def forget_attendances(user_id: str) -> None:

@@ -40,8 +40,14 @@ async def claim_genres(codes: Collection[str]) -> None:
     wanted = {"_id": {"$in": list(codes)}, "retired": False}
     claimed = await Genre.collection().update_many(wanted, {"$set": {"named_at": now()}})
     if claimed.matched_count < len(set(codes)):
-        unknown = sorted(set(codes) - {genre["_id"] async for genre in Genre.collection().find(wanted, {"_id": 1})})
+        unknown = sorted(await missing_genres(codes))
         raise GenreUnknown(f"There is no genre {', '.join(unknown)}.", genres=unknown)
+
+
+async def missing_genres(codes: Collection[str]) -> set[str]:
+    """Which of these genres there are not."""
+    wanted = {"_id": {"$in": list(codes)}, "retired": False}
+    return set(codes) - {genre["_id"] async for genre in Genre.collection().find(wanted, {"_id": 1})}
 
 
 async def name_genre(code: str, name: str) -> None:

@@ -54,18 +54,15 @@ async def publish_version(auditorium_id: str, layout: Layout, text: str) -> Seat
         made = SeatLayout.of(new_id(), auditorium_id, layout, text, made.number + 1)
         if not await publish_layout(made):
             raise ChangedMeanwhile
-    await Auditorium.commit(
-        {"_id": auditorium_id, "layout_number": {"$lt": made.number}},
-        {
-            "$set": {
-                "layout_id": made.id,
-                "layout_number": made.number,
-                "capacity": len(layout.seats),
-                "categories": layout.categories,
-            }
-        },
-    )
+    await use_version(made, layout.categories)
     return made
+
+
+async def use_version(made: SeatLayout, categories: list[str]) -> None:
+    """Let new showtimes of the auditorium get this version, unless they get a newer one already."""
+    now_used = {"layout_id": made.id, "layout_number": made.number, "capacity": len(made.seats)}
+    older = {"_id": made.auditorium_id, "layout_number": {"$lt": made.number}}
+    await Auditorium.commit(older, {"$set": now_used | {"categories": categories}})
 
 
 async def newest_layout(auditorium_id: str) -> Document:

@@ -18,6 +18,8 @@ from catalog.store.vocabulary import learn
 KINDS = ("poster", "backdrop")
 SAID = frozenset({"title", "runtime_minutes", "certificate"})
 """What other services know of a film."""
+_FILTERS = ("deleted", "archived", "release_date", "showing_until", "certificate")
+"""Whoever walks along an order sees from its index alone which films to leave out."""
 
 
 def _where_set(place: str, **options: Any) -> IndexModel:
@@ -59,6 +61,7 @@ class Movie(Aggregate, Film):
     rating: Figures = Figures()
     imported: dict[str, Any] = {}
     deleted: bool = False
+    deleted_at: Moment | None = None
     sort_title: str = ""
     released: str = ""
     words: list[str] = []
@@ -66,13 +69,12 @@ class Movie(Aggregate, Film):
     class Settings:
         name = "movies"
         indexes = [
-            index("sort_title", "_id"),
-            index("genres", "sort_title", "_id"),
-            index("certificate", "sort_title", "_id"),
-            index("showing_until"),
             index("words"),
-            IndexModel([("released", -1), ("_id", -1)]),
-            IndexModel([("rating.average", -1), ("_id", -1)]),
+            index("sort_title", "_id", *_FILTERS, name="by_title"),
+            index("genres", "sort_title", "_id", *_FILTERS, name="by_genre"),
+            index("released", "_id", *_FILTERS, name="by_release"),
+            index("rating.average", "_id", *_FILTERS, name="by_rating"),
+            index("deleted_at", partialFilterExpression={"deleted_at": {"$type": "date"}}),
             *(_where_set(f"{kind}.picture_id") for kind in KINDS),
             *(_where_set(f"external_ids.{catalog}", unique=True) for catalog in ("tmdb", "imdb")),
         ]

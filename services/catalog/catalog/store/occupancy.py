@@ -1,10 +1,13 @@
 """How full each showtime is, as inventory's events tell."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from contextvars import Context
+from datetime import UTC, datetime
 from typing import Any
 
 from beanie import Document as Stored
+from chassis import writes
 from contracts.types import Moment
 
 from catalog.model.occupancy import FORGET_ENDED_HOLD_AFTER, Register, millis
@@ -12,6 +15,10 @@ from catalog.store.reading import index
 
 KEPT_S = 400 * 86_400
 """Longer than any showtime is on sale."""
+LINGER_S = 1.0
+"""A band that is a second old is as good: whoever wants seats sees the seat map."""
+GATHER_S = 0.05
+"""For the writes of several showtimes to go together."""
 
 
 class Occupancy(Stored):
@@ -28,18 +35,51 @@ class Occupancy(Stored):
         indexes = [index("_id", "taken", "sold"), index("changed_at", expireAfterSeconds=KEPT_S)]
 
 
+class _News:
+    """What is said of one showtime within LINGER_S: it goes into one write, and all who said it wait for that."""
+
+    def __init__(self, showtime_id: str) -> None:
+        self._showtime_id = showtime_id
+        self._registers: dict[str, list[int]] = {}
+        self._moment = datetime.min.replace(tzinfo=UTC)
+        # Not a part of the first event's trace: the others would be missing in theirs.
+        self.written = asyncio.get_running_loop().create_task(self._write(), context=Context())
+
+    def add(self, claim_id: str, register: Register, value: list[int], moment: datetime) -> None:
+        """Let a register grow."""
+        place = f"claims.{claim_id}.{register}"
+        self._registers[place] = max(self._registers.get(place, value), value)
+        self._moment = max(self._moment, moment)
+
+    async def _write(self) -> None:
+        await asyncio.sleep(LINGER_S)
+        del _unwritten[self._showtime_id]
+        grown = {place: {"$max": [f"${place}", {"$literal": value}]} for place, value in self._registers.items()}
+        await writes.merge(
+            Occupancy.get_pymongo_collection(),
+            self._showtime_id,
+            [
+                {"$set": grown | {"changed_at": {"$max": ["$changed_at", self._moment]}}},
+                {"$set": {"claims": _but_long_ended(self._moment)}},
+                {"$set": {"taken": _sum_of(_STANDING), "sold": _sum_of(_SOLD)}},
+            ],
+            linger=GATHER_S,
+        )
+
+
+_unwritten: dict[str, _News] = {}
+
+
 async def mark_seats(showtime_id: str, claim_id: str, register: Register, value: list[int], moment: datetime) -> None:
-    """Let a claim's register grow and add everything up anew, in one write; an older value changes nothing."""
-    place = f"claims.{claim_id}.{register}"
-    await Occupancy.get_pymongo_collection().update_one(
-        {"_id": showtime_id},
-        [
-            {"$set": {place: {"$max": [f"${place}", {"$literal": value}]}, "changed_at": moment}},
-            {"$set": {"claims": _but_long_ended(moment)}},
-            {"$set": {"taken": _sum_of(_STANDING), "sold": _sum_of(_SOLD)}},
-        ],
-        upsert=True,
-    )
+    """Let a claim's register grow and everything be added up anew; an older value changes nothing.
+
+    Returns when it is durable, which takes LINGER_S: what else is said of the showtime meanwhile goes along, and one
+    write adds up for all of it.
+    """
+    if (news := _unwritten.get(showtime_id)) is None:
+        news = _unwritten[showtime_id] = _News(showtime_id)
+    news.add(claim_id, register, value, moment)
+    await asyncio.shield(news.written)
 
 
 async def occupancy_of(showtime_ids: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -1,9 +1,65 @@
 """Films and their showtimes together."""
 
+from contextlib import suppress
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 from chassis.clock import now
 
-from catalog.store.movies import Movie
-from catalog.store.showtimes import Showtime
+from catalog.model.problems import MovieOnSale, ShowtimeOver
+from catalog.store.movies import Movie, live_movie, mark_deleted
+from catalog.store.occupancy import occupancy_of
+from catalog.store.reading import Document
+from catalog.store.showtimes import SCHEDULED, Showtime, cancel
+
+NAMED = 5
+"""So many showtimes are named in the sentence; the problem's members have them all."""
+LATE = timedelta(hours=1)
+"""Whoever began to schedule a film before it was deleted has long ended by then."""
+
+
+async def delete_movie(movie_id: str) -> None:
+    """Take a film out for good. Raises NotFound, and MovieOnSale which names the showtimes ahead with sold seats.
+
+    What is sold between the look and the write is refunded like every ticket of a cancelled showtime: what lies ahead
+    is cancelled when the deletion is heard.
+    """
+    movie, ahead = await live_movie(movie_id), await _ahead(movie_id)
+    seats = await occupancy_of([showtime["_id"] for showtime in ahead])
+    sold = [showtime | {"sold": count} for showtime in ahead if (count := seats.get(showtime["_id"], (0, 0))[1])]
+    if sold:
+        named = "; ".join(map(_named, sold[:NAMED]))
+        more = f" and {len(sold) - NAMED} more" if len(sold) > NAMED else ""
+        raise MovieOnSale(
+            f"{movie['title']} cannot be deleted, seats are sold for {named}{more}.",
+            showtimes=[{"showtime_id": showtime["_id"], "sold": showtime["sold"]} for showtime in sold],
+        )
+    await mark_deleted(movie_id)
+
+
+async def cancel_ahead(movie_id: str) -> None:
+    """A film is gone: its showtimes ahead are cancelled."""
+    for showtime in await _ahead(movie_id):
+        with suppress(ShowtimeOver):
+            await cancel(showtime["_id"], "other")
+
+
+async def cancel_late_comers() -> None:
+    """Showtimes that were just being scheduled when their film was deleted are cancelled too."""
+    found = Movie.collection().find({"deleted_at": {"$gt": now() - LATE}}, {"_id": 1})
+    for movie in await found.to_list():
+        await cancel_ahead(movie["_id"])
+
+
+async def _ahead(movie_id: str) -> list[Document]:
+    wanted = {**SCHEDULED, "movie_id": movie_id, "starts_at": {"$gt": now()}}
+    fields = {"theater_name": 1, "auditorium_name": 1, "starts_at": 1, "time_zone": 1}
+    return await Showtime.collection().find(wanted, fields).sort([("starts_at", 1), ("_id", 1)]).to_list()
+
+
+def _named(showtime: Document) -> str:
+    local = showtime["starts_at"].astimezone(ZoneInfo(showtime["time_zone"]))
+    return f"{showtime['theater_name']}, {showtime['auditorium_name']}, {local:%Y-%m-%d %H:%M} ({showtime['sold']})"
 
 
 async def rename_showtimes(movie_id: str) -> None:

@@ -34,12 +34,18 @@ async def page(
     limit: int,
     without: Sequence[str] = (),
     descending: bool = False,
+    hint: str | None = None,
 ) -> list[Document]:
-    """Up to `limit` documents in the order of `by` and id, beginning after that position; some fields left out."""
+    """Up to `limit` documents in the order of `by` and id, beginning after that position; some fields left out.
+
+    `hint` names the index to use.
+    """
     direction, beyond = (-1, "$lt") if descending else (1, "$gt")
     conditions: list[Mapping[str, Any]] = [where] if where else []
     if after:
         # The first condition gives the index its bound, the second one drops the rows that share the value.
         conditions += [{by: {f"{beyond}e": after[0]}}, {"$or": [{by: {beyond: after[0]}}, {"_id": {beyond: after[1]}}]}]
     found = kind.collection().find({"$and": conditions} if conditions else {}, dict.fromkeys(("outbox", *without), 0))
+    if hint:
+        found = found.hint(hint)
     return await found.sort([(by, direction), ("_id", direction)]).limit(limit).to_list()

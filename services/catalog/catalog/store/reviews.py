@@ -1,6 +1,6 @@
 """Reviews: one per person and film, and the writes that change them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from chassis.clock import now
@@ -83,13 +83,18 @@ async def write_review(movie_id: str, user_id: str, byline: str, text: ReviewTex
     """A person's first review of a film, or one in place of that which they deleted. Raises ReviewExists."""
     fresh = text.model_dump() | {"byline": byline, "written_at": now(), "edited_at": None, "deleted": False}
     review = Review(_id=new_id(), movie_id=movie_id, user_id=user_id, **fresh)  # pyright: ignore[reportCallIssue]
-    if await Review.add(review, events=[_changed(review.id, movie_id)]):
+    if await add_review(review):
         return review.model_dump(by_alias=True)
     own = {"movie_id": movie_id, "user_id": user_id}
     gone = await Review.collection().find_one(own, {"hidden": 1})
     if gone and (again := await _change(gone, {"deleted": True}, fresh | {"shown": not gone["hidden"]}, movie_id)):
         return again
     raise ReviewExists
+
+
+async def add_review(review: Review) -> bool:
+    """Enter a review that was written elsewhere and say so; False when it is there already."""
+    return await Review.add(review, events=[_changed(review.id, review.movie_id)])
 
 
 async def edit_review(review_id: str, user_id: str, text: ReviewText) -> Document:
@@ -149,6 +154,26 @@ async def forget_reviewer(user_id: str) -> None:
         {"$set": {"reports.$[own].user_id": NOBODY}},
         array_filters=[{"own.user_id": user_id}],
     )
+
+
+_HANDED_OUT = ("movie_id", "stars", "headline", "text", "byline", "written_at", "edited_at", "hidden", "verdict")
+
+
+async def reviews_by(user_id: str) -> AsyncIterator[Document]:
+    """The person's reviews. Who judged one is nobody else's business."""
+    async for review in Review.collection().find({"user_id": user_id, **_OPEN}, sort=[("written_at", 1), ("_id", 1)]):
+        shown = {name: review.get(name) for name in _HANDED_OUT}
+        if verdict := review.get("verdict"):
+            shown["verdict"] = {name: verdict[name] for name in ("hidden", "reason", "at")}
+        yield {"review_id": review["_id"]} | shown
+
+
+async def complaints_by(user_id: str) -> AsyncIterator[Document]:
+    """What the person said about others' reviews."""
+    async for review in Review.collection().find({"reports.user_id": user_id}, {"reports": 1}, sort=[("_id", 1)]):
+        for report in review["reports"]:
+            if report["user_id"] == user_id:
+                yield {"review_id": review["_id"]} | report
 
 
 def _changed(review_id: str, movie_id: str) -> ReviewChanged:

@@ -24,6 +24,10 @@ SCHEDULED = {"state": "scheduled"}
 """What a query for showtimes says that visitors are to see: the indexes begin with it."""
 _FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
 """Which films are on is answered from the index alone."""
+_OF_MOVIE = (
+    *("state", "movie_id", "theater_id", "starts_at", "_id"),
+    *("local_date", "daypart", "format", "language", "city"),
+)
 
 
 class Showtime(Aggregate):
@@ -69,7 +73,7 @@ class Showtime(Aggregate):
             index("state", "starts_at", "_id"),
             index("state", "movie_id", "starts_at", "_id"),
             index("state", "theater_id", "starts_at", "_id"),
-            index("state", "movie_id", "theater_id", "starts_at", "_id"),
+            index(*_OF_MOVIE, name="of_movie"),
             index("state", "city", "local_date", *_FILTERS),
             index("state", "theater_id", "local_date", *_FILTERS),
             index("state", "local_date", *_FILTERS),
@@ -177,6 +181,13 @@ def clash(found: Sequence[Document]) -> ShowtimesClash:
 
 def _as_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+async def ahead_with_other_seats(auditorium_id: str, layout_id: str) -> list[Document]:
+    """The auditorium's showtimes ahead that keep another layout than this one, by start."""
+    where = {"auditorium_id": auditorium_id, "starts_at": {"$gt": now()}, "layout_id": {"$ne": layout_id}}
+    printed = dict.fromkeys(("movie_title", "starts_at", "layout_id"), 1)
+    return await Showtime.collection().find(where | SCHEDULED, printed).sort("starts_at", 1).to_list()
 
 
 async def published(showtime_id: str) -> Showtime:

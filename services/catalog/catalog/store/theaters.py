@@ -40,7 +40,11 @@ class Theater(Aggregate):
 
     class Settings:
         name = "theaters"
-        indexes = [index("name", "_id"), IndexModel([("position", "2dsphere")])]
+        indexes = [
+            index("name", "_id", name="by_name"),
+            index("address.city", "name", "_id"),
+            IndexModel([("position", "2dsphere")]),
+        ]
 
 
 class Auditorium(Aggregate):
@@ -96,7 +100,11 @@ async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:
 
 
 async def theaters_near(
-    place: Position, within_km: float, after: tuple[float, str] | None, limit: int
+    place: Position,
+    within_km: float,
+    after: tuple[float, str] | None,
+    limit: int,
+    where: Mapping[str, Any] | None = None,
 ) -> list[Document]:
     """Up to `limit` theaters by their distance in metres, `distance_m`, beginning after that distance and id."""
     search: dict[str, Any] = {
@@ -104,6 +112,7 @@ async def theaters_near(
         "key": "position",
         "distanceField": "distance_m",
         "maxDistance": within_km * 1000,
+        "query": where or {},
     }
     beyond: list[Document] = []
     if after:

@@ -53,6 +53,18 @@ async def test_a_pattern_is_looked_at_and_then_published_at_once(house, bus):
     assert (again.status_code, again.json()["code"]) == (409, "schedule_faulty"), "they are in their own way now"
 
 
+async def test_publishing_again_with_the_same_key_gives_the_same_answer(house):
+    pattern = house.pattern(days=2)
+    fingerprint = (await previewed(house, pattern))["fingerprint"]
+    body = {"pattern": pattern, "fingerprint": fingerprint}
+    headers = house.headers | {"Idempotency-Key": f"week-of-{house.theater_id}"}
+    path = f"/api/theaters/{house.theater_id}/schedules"
+    answers = [await house.client.post(path, json=body, headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201] * 3
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+    assert len(await house.room_taken()) == 2
+
+
 async def test_every_fault_is_shown_at_its_place(house):
     await house.showtime(house.evening(8, "20:00"))
     pattern = house.pattern("20:15", "21:00", "23:00", days=2)

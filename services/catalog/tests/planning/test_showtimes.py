@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from catalog import store
+from catalog.model.problems import ChangedMeanwhile
 from catalog.store import Showtime
 from chassis.clock import now
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
@@ -239,6 +240,16 @@ async def test_of_two_who_move_it_at_once_one_wins_and_the_other_is_told(house, 
     shown = (await house.client.get(f"/api/showtimes/{showtime['id']}")).json()
     assert shown in [answer.json() for answer in answers if answer.status_code == 200]
     assert (await house.room_taken())[0]["version"] == 1 + codes.count(None)
+
+
+async def test_a_move_of_what_was_read_before_another_move_is_refused(house):
+    showtime = await house.showtime()
+    before = await store.published(showtime["id"])
+    moved = (await house.call("PATCH", f"/showtimes/{showtime['id']}", {"sales_close_minutes": 10})).json()
+    for changes in ({"sales_open_at": before.sales_open_at + timedelta(days=1)}, {"local_date": "2027-01-01"}):
+        with pytest.raises(ChangedMeanwhile):
+            await store.reschedule(before, changes)
+    assert (await house.client.get(f"/api/showtimes/{showtime['id']}")).json() == moved
 
 
 async def begun(showtime):

@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 from catalog import store
+from catalog.model.occupancy import millis
+from catalog.store import layouts
+from chassis.clock import now
 from contracts.catalog import SeatLayoutPublished, ShowtimeScheduled
 
 ADDRESS = {"street": "Ring 1", "postal_code": "10115", "city": "Berlin", "country": "DE"}
@@ -168,6 +171,31 @@ async def test_a_new_layout_is_for_new_showtimes(house, bus):
     assert first == house.room["layout"]
 
 
+async def test_a_new_layout_never_drops_sold_seats_silently(house):
+    """The seats stay in their showtimes, and whoever refits the room is told which showtimes these are."""
+    showtimes = [await house.showtime(house.evening(day)) for day in (8, 7, 9)]
+    sold, free, cancelled = (showtime["id"] for showtime in showtimes)
+    at = millis(now())
+    await store.mark_seats(sold, "booking", "sold", [at, 2], now())
+    await store.mark_seats(sold, "hold", "held", [0, 3], now())
+    await house.call("POST", f"/showtimes/{cancelled}/cancel", {"reason": "other"})
+    path, body = f"/auditoriums/{house.room['id']}/layouts", {"text": "A  ssss\n"}
+    preview = (await house.call("POST", f"{path}/preview", body)).json()
+    assert preview["dropped"][0] == "B1"
+    made = (await house.call("POST", path, body)).json()
+    assert made["keeping"] == preview["keeping"]
+    kept = {each["showtime_id"]: (each["sold"], each["taken"], each["layout_id"]) for each in made["keeping"]}
+    assert list(kept.items()) == [
+        (free, (0, 0, house.room["layout"]["id"])), (sold, (2, 5, house.room["layout"]["id"])),
+    ], "by start; what is cancelled keeps nothing"  # fmt: skip
+    again = (await house.call("POST", f"{path}/preview", body)).json()
+    assert [each["showtime_id"] for each in again["keeping"]] == [free, sold], "also when nothing would change"
+    assert (await house.client.get(f"/api/showtimes/{sold}")).json()["layout_id"] == house.room["layout"]["id"]
+    after = await house.showtime(house.evening(10))
+    assert after["layout_id"] == made["id"]
+    assert len((await house.call("POST", f"{path}/preview", body)).json()["keeping"]) == 2, "new ones have the seats"
+
+
 async def test_the_same_text_again_is_the_same_version(house):
     path, body = f"/auditoriums/{house.room['id']}/layouts", {"text": "# remark\nA  sss\n"}
     first, second = (await house.call("POST", path, body)).json(), (await house.call("POST", path, body)).json()
@@ -198,6 +226,16 @@ async def test_two_who_publish_at_once_get_versions_of_their_own_or_try_again(ho
     newest = await store.newest_layout(house.room["id"])
     assert (room["layout"]["id"], room["layout"]["version"]) == (newest["_id"], max(made))
     assert room["capacity"] == len(newest["seats"])
+
+
+async def test_who_comes_late_with_an_older_version_does_not_bring_it_back(house):
+    path = f"/auditoriums/{house.room['id']}/layouts"
+    for text in ("A  ss", "A  sss"):
+        await house.call("POST", path, {"text": text})
+    older = store.SeatLayout.parse(await store.layout_version(house.room["id"], 2))
+    await layouts.use_version(older, ["standard"])
+    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
+    assert (room["layout"]["version"], room["capacity"]) == (3, 3)
 
 
 async def test_nothing_new_is_scheduled_in_a_closed_auditorium(house):

@@ -1,6 +1,18 @@
-"""HTTP in: accounts, sessions, second factors, passkeys and the public keys."""
+"""HTTP in: accounts, sessions, second factors, passkeys, privacy, what admins do, and the public keys."""
 
-from identity.api import accounts, mfa, passkeys, profile, recovery, sessions, well_known
+from identity.api import (
+    accounts,
+    audit,
+    invitations,
+    mfa,
+    passkeys,
+    people,
+    privacy,
+    profile,
+    recovery,
+    sessions,
+    well_known,
+)
 
 ROUTERS = [
     accounts.auth,
@@ -8,7 +20,13 @@ ROUTERS = [
     sessions.auth,
     mfa.auth,
     passkeys.auth,
+    invitations.auth,
     profile.users,
+    privacy.users,
+    people.people,
+    people.roles,
+    invitations.invitations,
+    audit.audit,
     well_known.well_known,
 ]
 

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated
 
 import structlog
-from chassis.auth import Principal, signed_in
+from chassis.auth import Principal, TokenInvalid, signed_in
 from chassis.clock import now
-from chassis.problems import documented
+from chassis.problems import Unauthenticated, documented
 from chassis.secrets import hash_secret, new_secret
 from contracts.identity import RegistrationRepeated, VerificationRequested
 from fastapi import Depends, Header, status
@@ -97,12 +97,14 @@ async def _mail(
 ) -> VerificationRequested | RegistrationRepeated:
     """What the address is told. Both are made, so that both take as long."""
     owner = await store.user_with_email(registration.email)
-    verification = mails.verification(registration.email, registration.locale, token, expires_at)
+    verification = mails.verification(registration, token, expires_at)
     return mails.registration_repeated(owner) if owner else verification
 
 
 @auth.post(
-    "/verify-email/resend", status_code=status.HTTP_202_ACCEPTED, responses=documented(UserGone, TooManyAttempts)
+    "/verify-email/resend",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=documented(Unauthenticated, TokenInvalid, UserGone, TooManyAttempts),
 )
 async def resend(who: Annotated[Principal, Depends(signed_in)], client: FromClient) -> Accepted:
     """Mail the link once more; the earlier one is void. Needs the session that signing up opened."""

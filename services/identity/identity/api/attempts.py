@@ -27,14 +27,14 @@ async def attempt(email: str, network: str) -> AsyncIterator[None]:
     tried elsewhere.
     """
     moment = now()
-    await store.charge(_address(network), for_address(settings.get().address_attempts), moment)
-    await store.charge(_account(email), ACCOUNT, moment)
+    elsewhere = await store.charge(_address(network), for_address(settings.get().address_attempts), moment)
+    here = await store.charge(_account(email), ACCOUNT, moment)
     try:
         yield
     except Busy:
-        await asyncio.gather(store.refund(_account(email)), store.refund(_address(network)))
+        await asyncio.gather(store.refund(_account(email), here), store.refund(_address(network), elsewhere))
         raise
-    await asyncio.gather(forget(email), store.refund(_address(network)))
+    await asyncio.gather(forget(email), store.refund(_address(network), elsewhere))
 
 
 async def forget(email: str) -> None:

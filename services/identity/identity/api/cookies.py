@@ -5,6 +5,7 @@ SameSite keeps other sites out, this check also those that share the site's doma
 Authorization header, which no other site can set.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from chassis.clock import now
 from fastapi import Depends, Request, Response
 
 from identity import settings
-from identity.model import CrossSite
+from identity.model import CrossSite, RefreshToken
 
 Mode = Literal["body", "cookie"]
 NAME, SECURE_NAME = "usher_session", "__Secure-usher_session"
@@ -37,9 +38,10 @@ class Jar:
             raise CrossSite
 
     def read(self) -> str | None:
-        """The refresh token that the browser keeps. Raises CrossSite."""
+        """The refresh token that the browser keeps; None for anything else under its name. Raises CrossSite."""
         self.allow("cookie")
-        return self._request.cookies.get(self._name)
+        kept = self._request.cookies.get(self._name, "")
+        return kept if re.fullmatch(RefreshToken.PATTERN, kept) else None
 
     def keep(self, token: str, expires_at: datetime) -> None:
         """Have the browser keep the refresh token as long as its session lasts."""

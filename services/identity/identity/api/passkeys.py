@@ -61,7 +61,7 @@ class Assertion(Body):
 class PasskeyView(BaseModel):
     """One passkey."""
 
-    passkey_id: str
+    passkey_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     name: str = Field(examples=["Ada's phone"])
     created_at: datetime
     last_used_at: datetime | None

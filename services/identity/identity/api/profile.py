@@ -13,6 +13,7 @@ from identity import mails, passwords, settings, store
 from identity.api import attempts
 from identity.api.cookies import Cookies
 from identity.api.routing import (
+    SESSION_PROBLEMS,
     VISIT_PROBLEMS,
     Accepted,
     Body,
@@ -32,7 +33,6 @@ from identity.model import (
     Locale,
     Name,
     PasswordRefused,
-    SessionOver,
     TooManyAttempts,
     UserGone,
     WrongPassword,
@@ -72,7 +72,7 @@ class EmailChange(Body):
     password: GivenPassword
 
 
-@users.get("/me", responses=documented(SessionOver, UserGone))
+@users.get("/me", responses=documented(*SESSION_PROBLEMS, UserGone))
 async def me(who: Annotated[Principal, Depends(signed_in)], current: CurrentSession) -> Profile:
     """The signed-in person as of now, not as of the token."""
     if user := await store.active_user(current.user_id):

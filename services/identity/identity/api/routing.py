@@ -2,8 +2,9 @@
 
 from typing import Annotated, NamedTuple
 
-from chassis.auth import Principal, signed_in, verified
+from chassis.auth import EmailUnverified, Principal, TokenInvalid, signed_in, verified
 from chassis.clock import now
+from chassis.problems import Unauthenticated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -108,4 +109,5 @@ async def open_session(who: Annotated[Principal, Depends(signed_in)]) -> store.S
 
 CurrentSession = Annotated[store.Session, Depends(open_session)]
 CurrentVisit = Annotated[Visit, Depends(_visit)]
-VISIT_PROBLEMS = (SessionOver, UserGone)
+SESSION_PROBLEMS = (Unauthenticated, TokenInvalid, SessionOver)
+VISIT_PROBLEMS = (*SESSION_PROBLEMS, EmailUnverified, UserGone)

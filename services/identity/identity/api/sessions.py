@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from identity import passwords, store, totp
 from identity.api import attempts
-from identity.api.cookies import Cookies, Jar, Mode
-from identity.api.routing import Body, CurrentSession, FromClient, GivenPassword, router
+from identity.api.cookies import Cookies, Mode
+from identity.api.routing import SESSION_PROBLEMS, Body, CurrentSession, FromClient, GivenPassword, router
 from identity.api.signing_in import ModeField, SignedIn, open_for, tokens_for
 from identity.model import (
     Account,
@@ -35,7 +35,6 @@ from identity.model import (
 
 log = structlog.get_logger()
 auth = router("/api/auth", "sessions")
-REFRESH_TOKEN = r"^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$"  # noqa: S105 - a pattern, not a secret
 
 Code = Annotated[
     str,
@@ -57,13 +56,15 @@ class Credentials(Body):
 class Refresh(Body):
     """A session that goes on, or ends. Without a token in the body, the cookie's counts."""
 
-    refresh_token: Annotated[str, StringConstraints(pattern=REFRESH_TOKEN)] | None = Field(default=None, repr=False)
+    refresh_token: Annotated[str, StringConstraints(pattern=RefreshToken.PATTERN)] | None = Field(
+        default=None, repr=False, examples=["A" * 43 + "." + "B" * 43]
+    )
 
 
 class SessionView(BaseModel):
     """One log-in. No place is kept."""
 
-    session_id: str
+    session_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     device: str = Field(examples=["Firefox on Linux"])
     methods: list[Method] = Field(description="how they signed in: password, one-time code, passkey")
     created_at: datetime
@@ -118,8 +119,11 @@ async def refresh(body: Refresh, client: FromClient, jar: Cookies) -> SignedIn:
 
     A token shown later than that ends its session for everybody who has it, and its owner is warned by mail.
     """
-    mode, text = _given(body, jar)
+    mode: Mode = "body" if body.refresh_token else "cookie"
+    text = body.refresh_token or jar.read()
     try:
+        if text is None:
+            raise SessionOver
         session, successor = await store.turn_session(RefreshToken.parse(text), now(), client.device)
         account = await _account_in(session)
         if account is None:
@@ -134,15 +138,6 @@ async def refresh(body: Refresh, client: FromClient, jar: Cookies) -> SignedIn:
     return await tokens_for(account, session, successor, mode, jar)
 
 
-def _given(body: Refresh, jar: Jar) -> tuple[Mode, str]:
-    """How the refresh token came, and the token. Raises CrossSite, and SessionOver when there is none."""
-    if body.refresh_token:
-        return "body", body.refresh_token
-    if text := jar.read():
-        return "cookie", text
-    raise SessionOver
-
-
 async def _account_in(session: store.Session) -> Account | None:
     """Who the session belongs to, unless that ended it."""
     if user := await store.active_user(session.user_id):
@@ -155,13 +150,13 @@ async def _account_in(session: store.Session) -> Account | None:
 async def logout(body: Refresh, jar: Cookies) -> None:
     """End the session, also with a refresh token that was used before. Access tokens run out within minutes."""
     text = body.refresh_token or jar.read()
-    if text:
+    if text is not None:
         await store.end_session(RefreshToken.parse(text))
     if body.refresh_token is None:
         jar.forget()
 
 
-@auth.get("/sessions", responses=documented(SessionOver, CursorInvalid))
+@auth.get("/sessions", responses=documented(*SESSION_PROBLEMS, CursorInvalid))
 async def sessions(
     current: CurrentSession,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
@@ -172,12 +167,13 @@ async def sessions(
     found = await store.sessions_of(current.user_id, now(), position[0] if position else None, limit + 1)
     page = found[:limit]
     return Page(
-        items=[_shown(session, current.id) for session in page],
+        items=[shown(session, current.id) for session in page],
         next_cursor=encode_cursor(page[-1].id) if len(found) > limit else None,
     )
 
 
-def _shown(session: store.Session, current_id: str) -> SessionView:
+def shown(session: store.Session, current_id: str) -> SessionView:
+    """A session as its owner and admins see it."""
     return SessionView(
         session_id=session.id,
         device=session.device,
@@ -191,7 +187,7 @@ def _shown(session: store.Session, current_id: str) -> SessionView:
 @auth.delete(
     "/sessions/{session_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=documented(SessionOver, SessionUnknown),
+    responses=documented(*SESSION_PROBLEMS, SessionUnknown),
 )
 async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession) -> None:
     """End one of one's own sessions: its refresh token is void at once, its access token runs out within minutes."""
@@ -199,7 +195,7 @@ async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession
     log.info("session_ended", user_id=current.user_id, session_id=session_id)
 
 
-@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(SessionOver))
+@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*SESSION_PROBLEMS))
 async def end_sessions(
     current: CurrentSession,
     keep_current: Annotated[bool, Query(description="end all the others only")] = False,

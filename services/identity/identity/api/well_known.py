@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from chassis.clock import now
 from fastapi import APIRouter, Response
 
-from identity import keys
-from identity.store.revocations import revoked
+from identity import keys, store
 
 well_known = APIRouter(prefix="/.well-known", tags=["keys"])
 
@@ -21,4 +19,4 @@ async def jwks(response: Response) -> dict[str, Any]:
 @well_known.get("/revocations.json", include_in_schema=False)
 async def revocations() -> dict[str, dict[str, int]]:
     """Void access tokens, for the services: the gateway leads nobody here (chassis.revocations)."""
-    return {"revoked": await revoked(now())}
+    return await store.revocations()

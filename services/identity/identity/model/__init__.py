@@ -15,11 +15,17 @@ from identity.model.accounts import (
     one_line,
 )
 from identity.model.devices import device_of
+from identity.model.exports import EXPORT_PAUSE, missing_answers
+from identity.model.people import search_words
 from identity.model.problems import (
     Busy,
     CrossSite,
     EmailTaken,
+    ExportGathering,
+    ExportUnknown,
     IdentityProblem,
+    InvitationUnknown,
+    LastAdmin,
     LinkVoid,
     PasskeyRefused,
     PasskeyUnknown,
@@ -32,16 +38,18 @@ from identity.model.problems import (
     TooManyAttempts,
     TooManyPasskeys,
     UserGone,
+    UserUnknown,
     WrongCode,
     WrongCredentials,
     WrongPassword,
 )
-from identity.model.roles import PERMISSIONS, Role, permissions_of
+from identity.model.roles import PERMISSIONS, Grant, Role, permissions_of
 from identity.model.throttling import ACCOUNT, MAILS, Allowance, for_address, network_of
 from identity.model.tokens import Method, RefreshToken, access_claims, as_allowed, is_outdated, is_strong
 
 __all__ = [
     "ACCOUNT",
+    "EXPORT_PAUSE",
     "MAILS",
     "MAX_PASSWORD",
     "MIN_PASSWORD",
@@ -52,7 +60,12 @@ __all__ = [
     "CrossSite",
     "Email",
     "EmailTaken",
+    "ExportGathering",
+    "ExportUnknown",
+    "Grant",
     "IdentityProblem",
+    "InvitationUnknown",
+    "LastAdmin",
     "LinkVoid",
     "Locale",
     "Method",
@@ -70,6 +83,7 @@ __all__ = [
     "TooManyAttempts",
     "TooManyPasskeys",
     "UserGone",
+    "UserUnknown",
     "WrongCode",
     "WrongCredentials",
     "WrongPassword",
@@ -82,9 +96,11 @@ __all__ = [
     "is_personal",
     "is_strong",
     "language_of",
+    "missing_answers",
     "network_of",
     "normal_email",
     "normal_password",
     "one_line",
     "permissions_of",
+    "search_words",
 ]

@@ -76,7 +76,7 @@ def language_of(accept_language: str) -> str:
 
 
 class Account(BaseModel):
-    """A person as they and the services see them."""
+    """A person as they and the services see them. `epoch` is for tokens only (chassis.revocations)."""
 
     user_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     email: str = Field(examples=["ada@usher.example"])
@@ -85,8 +85,9 @@ class Account(BaseModel):
     locale: str = Field(default="en", examples=["de-AT"])
     roles: list[Role]
     theaters: list[str] = Field(default=[], description="The theaters that a staff role is bound to; empty for all.")
+    epoch: int = Field(default=0, exclude=True)
 
-    @computed_field
+    @computed_field(examples=[["bookings:read", "tickets:check_in"]])
     @property
     def permissions(self) -> list[str]:
         """What the roles allow."""

@@ -9,9 +9,14 @@ IdentityProblem (contracts.errors.Problem)
 ├── WrongPassword           403
 ├── CrossSite               403
 ├── UserGone                404
+├── UserUnknown             404
+├── InvitationUnknown       404
+├── ExportUnknown           404
 ├── SessionUnknown          404
 ├── PasskeyUnknown          404
 ├── EmailTaken              409
+├── LastAdmin               409
+├── ExportGathering         409
 ├── SecondFactorOn          409
 ├── SecondFactorOff         409
 ├── TooManyPasskeys         409
@@ -63,6 +68,18 @@ class UserGone(IdentityProblem):
     code, status, title = "user_gone", 404, "This account does not exist any more."
 
 
+class UserUnknown(IdentityProblem):
+    code, status, title = "user_unknown", 404, "There is no such account."
+
+
+class InvitationUnknown(IdentityProblem):
+    code, status, title = "invitation_unknown", 404, "There is no such invitation that is still open."
+
+
+class ExportUnknown(IdentityProblem):
+    code, status, title = "export_unknown", 404, "You have no export. Please ask for one."
+
+
 class SessionUnknown(IdentityProblem):
     code, status, title = "session_unknown", 404, "You have no such session."
 
@@ -73,6 +90,14 @@ class PasskeyUnknown(IdentityProblem):
 
 class EmailTaken(IdentityProblem):
     code, status, title = "email_taken", 409, "There is an account with this e-mail address already."
+
+
+class LastAdmin(IdentityProblem):
+    code, status, title = "last_admin", 409, "This is the last active admin. Make somebody else one first."
+
+
+class ExportGathering(IdentityProblem):
+    code, status, title = "export_gathering", 409, "Your data are still being gathered. We tell you by mail."
 
 
 class SecondFactorOn(IdentityProblem):

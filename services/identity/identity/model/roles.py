@@ -1,6 +1,10 @@
-"""Who may do what."""
+"""Who may do what: roles, the permissions that each stands for, and which roles go together."""
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, get_args
+
+from contracts.types import Id
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Role = Literal["customer", "door_staff", "box_office", "theater_manager", "admin"]
 
@@ -14,6 +18,7 @@ _ADMIN = frozenset(
         "reviews:moderate",
         "users:read",
         "users:write",
+        "audit:read",
         "payments:read",
         "payments:refund",
         "notifications:read",
@@ -29,6 +34,35 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
 }
 
 
-def permissions_of(roles: list[Role]) -> list[str]:
+def permissions_of(roles: Iterable[Role]) -> list[str]:
     """Everything that the roles allow together, in alphabetical order."""
     return sorted(frozenset().union(*(PERMISSIONS[role] for role in roles)))
+
+
+def _each_once(roles: list[Role]) -> list[Role]:
+    return [role for role in get_args(Role) if role in roles]
+
+
+class Grant(BaseModel):
+    """What a person may do, and where."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    roles: Annotated[list[Role], Field(min_length=1, max_length=10), AfterValidator(_each_once)] = Field(
+        examples=[["box_office", "door_staff"]]
+    )
+    theaters: Annotated[list[Id], Field(max_length=100), AfterValidator(lambda ids: sorted(set(ids)))] = Field(
+        default=[],
+        description="The theaters that the roles are bound to; empty for all. A theater manager has at least one.",
+        examples=[["kino-international"]],
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Grant":
+        if "theater_manager" in self.roles and not self.theaters:
+            raise ValueError("a theater manager is bound to at least one theater")
+        if "admin" in self.roles and self.theaters:
+            raise ValueError("an admin is bound to no theater")
+        if self.roles == ["customer"] and self.theaters:
+            raise ValueError("a customer is bound to no theater")
+        return self

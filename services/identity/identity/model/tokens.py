@@ -47,6 +47,7 @@ def access_claims(
         "sub": account.user_id,
         "sid": session_id,
         "amr": methods,
+        "epoch": account.epoch,
         "iat": issued,
         "exp": issued + int(lifetime.total_seconds()),
     }
@@ -61,6 +62,8 @@ class RefreshToken(NamedTuple):
 
     family: str
     turn: str
+
+    PATTERN = r"^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$"
 
     @classmethod
     def parse(cls, text: str) -> "RefreshToken":

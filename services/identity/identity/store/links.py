@@ -31,7 +31,11 @@ class Link(Aggregate):
 
     class Settings:
         name = "links"
-        indexes = [IndexModel("token_hash", unique=True), IndexModel("expires_at", expireAfterSeconds=0)]
+        indexes = [
+            IndexModel("token_hash", unique=True),
+            IndexModel("user_id", partialFilterExpression={"user_id": {"$type": "string"}}),
+            IndexModel("expires_at", expireAfterSeconds=0),
+        ]
 
 
 def new_link(kind: LinkKind, email: str, now: datetime, lifetime: timedelta) -> tuple[Link, str]:

@@ -1,7 +1,7 @@
 """People who signed up and have not yet shown that the address is theirs.
 
 They are not among the users: any number of people can claim one address, and nobody who signs up learns whether it has
-an account already (docs/adr/0007-sign-up-tells-nobody.md).
+an account already (docs/adr/0020-sign-up-tells-nobody.md).
 """
 
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Sessions and the refresh tokens that turn (docs/adr/0008-refresh-tokens-turn.md)."""
+"""Sessions and the refresh tokens that turn (docs/adr/0021-refresh-tokens-turn.md)."""
 
 from datetime import datetime, timedelta
 from typing import Any

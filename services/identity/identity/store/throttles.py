@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from beanie import Document
-from pymongo import IndexModel
+from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from identity.model import Allowance, TooManyAttempts
@@ -30,16 +30,20 @@ class Throttle(Document):
         indexes = [IndexModel("expires_at", expireAfterSeconds=0)]
 
 
-async def charge(key: str, allowance: Allowance, now: datetime) -> None:
-    """Count an attempt. Raises TooManyAttempts, with the seconds to wait, while the last one's wait has not passed."""
-    while not await _counted(key, allowance, now):
+async def charge(key: str, allowance: Allowance, now: datetime) -> datetime:
+    """Count an attempt; returns until when the next one has to wait.
+
+    Raises TooManyAttempts, with the seconds to wait, while the last one's wait has not passed.
+    """
+    while (blocked_until := await _counted(key, allowance, now)) is None:
         if (found := await Throttle.find_one({"_id": key})) and min(found.blocked_until, found.expires_at) > now:
             raise TooManyAttempts(retry_after=ceil((found.blocked_until - now).total_seconds()))
         # Somebody else has just made the entry, or it has just gone.
+    return blocked_until
 
 
-async def _counted(key: str, allowance: Allowance, now: datetime) -> bool:
-    """Whether the attempt was counted; False when the key is blocked, or another attempt makes its entry right now."""
+async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | None:
+    """The wait that the attempt leaves; None when the key is blocked, or another one makes its entry right now."""
     waits = allowance.waits()
     is_over: dict[str, Any] = {"$lte": [{"$ifNull": ["$expires_at", now]}, now]}
     count = {
@@ -51,14 +55,15 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> bool:
     # Without a wait it stays in the past, or attempts at once would block each other by a millisecond.
     blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
     try:
-        await Throttle.get_pymongo_collection().update_one(
+        entry = await Throttle.get_pymongo_collection().find_one_and_update(
             {"_id": key, "$or": [{"blocked_until": {"$lte": now}}, {"expires_at": {"$lte": now}}]},
             [{"$set": count}, {"$set": {"blocked_until": blocked_until}}],
             upsert=True,
+            return_document=ReturnDocument.AFTER,
         )
     except DuplicateKeyError:
-        return False
-    return True
+        return None
+    return entry["blocked_until"] if entry else None
 
 
 async def forgive(key: str) -> None:
@@ -66,6 +71,10 @@ async def forgive(key: str) -> None:
     await Throttle.get_pymongo_collection().delete_one({"_id": key})
 
 
-async def refund(key: str) -> None:
-    """Take back one attempt."""
-    await Throttle.get_pymongo_collection().update_one({"_id": key, "attempts": {"$gt": 0}}, {"$inc": {"attempts": -1}})
+async def refund(key: str, blocked_until: datetime) -> None:
+    """Take back one attempt and the wait that it left behind, unless another one has left a later wait since."""
+    wait = {"$cond": [{"$eq": ["$blocked_until", blocked_until]}, LONG_AGO, "$blocked_until"]}
+    await Throttle.get_pymongo_collection().update_one(
+        {"_id": key, "attempts": {"$gt": 0}},
+        [{"$set": {"attempts": {"$subtract": ["$attempts", 1]}, "blocked_until": wait}}],
+    )

@@ -6,12 +6,13 @@ from typing import Any
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.outbox import Aggregate
+from contracts.envelope import Event
 from contracts.identity import SecurityNoticed, UserRegistered
-from pydantic import BaseModel
-from pymongo import IndexModel
+from pydantic import BaseModel, model_validator
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from identity.model import Account, EmailTaken, LinkVoid, Role
+from identity.model import Account, EmailTaken, Grant, LinkVoid, Role, search_words
 from identity.store.links import Link
 
 
@@ -38,7 +39,9 @@ class User(Aggregate):
     """A person whose address is verified.
 
     `email` is in its normal spelling, which makes the unique index the rule that one address is one account. Sessions
-    from before `password_changed_at`, and links that were made for another value of it, are void.
+    from before `password_changed_at`, and links that were made for another value of it, are void. `epoch` counts how
+    often the person's access tokens were made void, the last time at `revoked_at`. Of somebody who was deleted
+    nothing personal is left, and soon not even this document.
     """
 
     email: str
@@ -46,9 +49,13 @@ class User(Aggregate):
     locale: str = "en"
     password_hash: str
     password_changed_at: datetime | None = None
+    name_words: list[str] = []
     roles: list[Role] = ["customer"]
     theaters: list[str] = []
     is_active: bool = True
+    epoch: int = 0
+    revoked_at: datetime | None = None
+    deleted_at: datetime | None = None
     registered_at: datetime
     totp: Totp | None = None
     totp_offer: str | None = None
@@ -59,12 +66,23 @@ class User(Aggregate):
         name = "users"
         indexes = [
             IndexModel("email", unique=True),
+            IndexModel("name_words"),
+            IndexModel([("roles", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("theaters", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("is_active", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel("revoked_at", partialFilterExpression={"revoked_at": {"$type": "date"}}),
+            IndexModel("deleted_at", partialFilterExpression={"deleted_at": {"$type": "date"}}),
             IndexModel(
                 "passkeys.credential_id",
                 unique=True,
                 partialFilterExpression={"passkeys.credential_id": {"$exists": True}},
             ),
         ]
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> "User":
+        self.name_words = search_words(self.name)
+        return self
 
     def account(self) -> Account:
         """The person without what is secret."""
@@ -75,7 +93,17 @@ class User(Aggregate):
             locale=self.locale,
             roles=self.roles,
             theaters=self.theaters,
+            epoch=self.epoch,
         )
+
+    def grant(self) -> Grant:
+        """What the person may do, and where."""
+        return Grant.model_construct(roles=self.roles, theaters=self.theaters)
+
+    @property
+    def is_acting_admin(self) -> bool:
+        """Whether they count for the rule that there is always one."""
+        return self.is_active and "admin" in self.roles
 
     def noticed(self, what: str, device: str = "") -> SecurityNoticed:
         """The event that tells the person what happened to their account, at the address that it has now."""
@@ -91,10 +119,10 @@ class User(Aggregate):
         )
 
 
-async def add_user(user: User) -> None:
-    """Enter a new account and say so. Raises EmailTaken."""
+async def add_user(user: User, *events: Event) -> None:
+    """Enter a new account and say so, and what else its making means. Raises EmailTaken."""
     registered = UserRegistered(user_id=user.id, email=user.email, name=user.name, roles=list(user.roles))
-    if not await User.add(user, events=[registered]):
+    if not await User.add(user, events=[registered, *events]):
         raise EmailTaken
 
 
@@ -110,6 +138,8 @@ async def user_with_email(email: str) -> User | None:
 
 async def update_profile(user_id: str, fields: dict[str, Any]) -> User | None:
     """Set the fields; None when the account is gone or closed."""
+    if name := fields.get("name"):
+        fields = fields | {"name_words": search_words(name)}
     return _parsed(await User.commit({"_id": user_id, "is_active": True}, {"$set": fields}))
 
 

@@ -1,0 +1,217 @@
+"""What the gateway keeps of the catalog's answers, for whom, and for how long: a real nginx in front of a counter."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+
+import httpx
+import pytest
+from launcher.platform import Platform
+from launcher.ports import free_ports
+from launcher.settings import NO_LIMITS
+
+SHARED = "public, max-age=60, stale-while-revalidate=10"
+addresses = (f"/api/movies/m{number}" for number in count())
+
+
+class Origin:
+    """Counts what it is asked for, and answers with how often that was. `headers` and `status` are of its answers."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.seen: list[str] = []
+        self.go = threading.Event()
+        self.reset()
+
+    def reset(self) -> None:
+        """Shared answers, at once."""
+        self.headers, self.status = {"Cache-Control": SHARED}, 200
+        self.go.set()
+
+    def times(self, path: str) -> int:
+        """How often it was asked."""
+        return self.seen.count(path)
+
+    def ask(self, path: str) -> str:
+        """Count it; the answer's body."""
+        with self.lock:
+            self.seen.append(path)
+            body = f"answer {self.times(path)}"
+        self.go.wait()
+        return body
+
+
+@contextmanager
+def serving(origin: Origin, port: int) -> Iterator[None]:
+    """Listens until the block is left."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = origin.ask(self.path)
+            self.send_response(origin.status)
+            for name, value in {"ETag": f'W/"{body}"', **origin.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the name is the base class's
+            """Says nothing."""
+
+    for method in ("GET", "POST"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[tuple[Platform, Origin]]:
+    """A gateway in front of one origin that is catalog and inventory both."""
+    ports, origin = free_ports(), Origin()
+    with Platform(ports=ports, only={"gateway"}, environment=NO_LIMITS) as platform, ExitStack() as servers:
+        for name in ("CATALOG_PORT", "INVENTORY_PORT"):
+            servers.enter_context(serving(origin, ports[name]))
+        yield platform, origin
+
+
+@pytest.fixture
+def origin(house: tuple[Platform, Origin]) -> Iterator[Origin]:
+    yield house[1]
+    house[1].reset()
+
+
+@pytest.fixture
+def client(house: tuple[Platform, Origin]) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=house[0].url, trust_env=False) as client:
+        yield client
+
+
+def until(ask: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not ask():
+        assert time.monotonic() < deadline, "it does not happen"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/movies?q=kept",
+        "/api/movies/kept/showtimes",
+        "/api/theaters?near=1",
+        "/api/genres",
+        "/api/showtimes/kept",
+    ],
+)
+def test_visitors_share_the_catalogs_answers(client: httpx.Client, origin: Origin, address: str):
+    first, second = client.get(address), client.get(address)
+    assert (first.text, second.text) == ("answer 1", "answer 1")
+    assert (first.headers["x-cache"], second.headers["x-cache"]) == ("MISS", "HIT")
+    assert second.headers["cache-control"] == SHARED
+    assert second.headers["x-content-type-options"] == "nosniff"
+    assert second.headers["x-correlation-id"] != first.headers["x-correlation-id"]
+    again = client.get(address, headers={"If-None-Match": second.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.head(address).status_code == 200
+    assert origin.times(address) == 1
+    assert client.get(f"{address}{'&' if '?' in address else '?'}other=1").text == "answer 1", "another question"
+    assert len([path for path in origin.seen if path.startswith(address)]) == 2
+
+
+@pytest.mark.parametrize("header", ["Authorization", "Cookie", "X-Hold-Secret"])
+def test_whoever_says_who_they_are_neither_gets_nor_leaves_a_shared_answer(
+    client: httpx.Client, origin: Origin, header: str
+):
+    address, person = next(addresses), {header: "somebody"}
+    assert client.get(address, headers=person).text == "answer 1"
+    assert client.get(address).text == "answer 2", "the person's answer is not kept for others"
+    assert client.get(address, headers=person).text == "answer 3", "and others' not given to the person"
+    assert client.get(address).text == "answer 2"
+    assert client.get(address, headers=person | {"If-None-Match": 'W/"answer 4"'}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Cache-Control": "no-store"}, 200),
+        ({"Cache-Control": "private, max-age=60"}, 200),
+        ({}, 200),
+        ({}, 404),
+        ({"Cache-Control": SHARED, "Set-Cookie": "a=b"}, 200),
+        ({"Cache-Control": SHARED, "Vary": "*"}, 200),
+    ],
+    ids=str,
+)
+def test_what_is_not_for_all_is_not_kept(client: httpx.Client, origin: Origin, headers: dict[str, str], status: int):
+    address = next(addresses)
+    origin.headers, origin.status = headers, status
+    assert [client.get(address).text for _ in range(3)] == ["answer 1", "answer 2", "answer 3"]
+
+
+def test_only_the_catalogs_answers_are_kept_and_only_to_questions(client: httpx.Client):
+    for address in ("/api/showtimes/s1/seats", "/api/holds/h1"):
+        assert [client.get(address).text for _ in range(2)] == ["answer 1", "answer 2"]
+        assert "x-cache" not in client.get(address).headers
+    address = next(addresses)
+    assert [client.post(address).text for _ in range(2)] == ["answer 1", "answer 2"]
+
+
+def test_when_many_ask_at_once_one_asks_the_catalog(client: httpx.Client, origin: Origin):
+    address = next(addresses)
+    origin.go.clear()
+    with ThreadPoolExecutor(16) as people:
+        asked = [people.submit(client.get, address) for _ in range(16)]
+        until(lambda: origin.times(address) == 1)
+        origin.go.set()
+        assert {each.result().text for each in asked} == {"answer 1"}
+    assert origin.times(address) == 1
+
+
+def test_while_it_is_fetched_anew_the_old_answer_is_handed_out(client: httpx.Client, origin: Origin):
+    address = next(addresses)
+    origin.headers = {"Cache-Control": "public, max-age=1, stale-while-revalidate=60"}
+    assert client.get(address).text == "answer 1"
+    until(lambda: client.get(address).headers["x-cache"] in {"STALE", "UPDATING"} or origin.times(address) > 1)
+    until(lambda: client.get(address).text != "answer 1")
+
+
+def test_an_answer_that_is_too_old_is_not_handed_out_while_there_is_a_new_one(client: httpx.Client, origin: Origin):
+    address = next(addresses)
+    origin.headers = {"Cache-Control": "public, max-age=1"}
+    states: set[str] = set()
+
+    def is_new() -> bool:
+        answer = client.get(address)
+        states.add(answer.headers["x-cache"])
+        return answer.text == "answer 2"
+
+    until(is_new)
+    assert states <= {"MISS", "HIT", "EXPIRED"}
+
+
+def test_while_the_catalog_is_away_visitors_get_what_there_is(client: httpx.Client, origin: Origin):
+    address = next(addresses)
+    origin.headers = {"Cache-Control": "public, max-age=1"}
+    assert client.get(address).text == "answer 1"
+    origin.status = 503
+    until(lambda: origin.times(address) > 1 or client.get(address).headers["x-cache"] == "STALE")
+    answer = client.get(address)
+    assert (answer.status_code, answer.text) == (200, "answer 1")
+    assert client.get(next(addresses)).status_code == 503, "where there is nothing, it is said"
+    assert client.get(address, headers={"Cookie": "a=b"}).status_code == 503

@@ -1,0 +1,155 @@
+"""Films from elsewhere, as staff bring them in: begun here, done in the background, reported film by film."""
+
+from typing import Annotated, Any, Literal, Self
+
+from chassis.auth import Principal, require
+from chassis.paging import Page, decode_cursor, encode_cursor
+from chassis.problems import documented
+from contracts.types import Id, Moment
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+
+from catalog import importing, settings, store
+from catalog.api.http import BY_TIME, NOT_FOUND, UNKEPT, Cursor, Limit, Stored, page_of, position
+from catalog.model.imports import Outcome, ProviderName
+from catalog.model.problems import ImportInvalid, ImportNotSetUp
+
+managed = APIRouter(prefix="/api", tags=["imports"], dependencies=[UNKEPT])
+Staff = Annotated[Principal, Depends(require("movies:write"))]
+TmdbId = Annotated[int, Field(gt=0, lt=10**9)]
+EXAMPLE = '[{"title": "Nosferatu", "release_date": "1922-03-04", "runtime_minutes": 94, "certificate": "PG", …}]'
+FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A list of films, UTF-8, at most 8 MB and 5,000 films: docs/runbooks/import-films.md",
+        "content": {
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": EXAMPLE},
+            "text/csv": {"schema": {"type": "string"}, "example": "title,release_date,runtime_minutes,genres\n…"},
+        },
+    }
+}
+
+
+class TmdbImport(BaseModel):
+    """Which films to take from TMDB: by their ids there, or the first pages of a list, 20 films each."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"list": "now_playing", "pages": 2, "dry_run": True}, {"ids": [238, 240]}]},
+    )
+
+    list: Literal["now_playing", "upcoming", "popular", "top_rated"] | None = None
+    pages: Annotated[int, Field(ge=1, le=100)] = 1
+    ids: Annotated[tuple[TmdbId, ...], Field(max_length=1000)] = ()
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if not (self.list or self.ids):
+            raise ValueError("say a list or ids")
+        return self
+
+
+class Progress(BaseModel):
+    """How many films there are to do, and what became of those that are done."""
+
+    total: int
+    waiting: int
+    added: int
+    changed: int
+    unchanged: int
+    left_out: int
+    failed: int
+
+
+class ImportView(Stored):
+    """An import. `fault` is what it failed of, or what it waits for to be over. A dry run changes nothing."""
+
+    provider: ProviderName
+    source: dict[str, Any]
+    dry_run: bool
+    state: Literal["receiving", "listing", "working", "done", "failed"]
+    requested_by: str
+    begun_at: Moment
+    done_at: Moment | None = None
+    fault: str | None = None
+    progress: Progress
+
+    @computed_field
+    @property
+    def items_url(self) -> str:
+        """The report, film by film."""
+        return f"/api/imports/{self.id}/items"
+
+
+class ImportedFilm(BaseModel):
+    """What became of a film; `outcome` is null while it waits. `changes` are values before and after, by field."""
+
+    number: int
+    ref: str
+    outcome: Outcome | None = None
+    movie_id: Id | None = None
+    changes: dict[str, tuple[Any, Any]] = {}
+    reason: str | None = None
+
+
+@managed.post("/imports/tmdb", status_code=202, responses=documented(ImportNotSetUp))
+async def import_from_tmdb(body: TmdbImport, staff: Staff, response: Response) -> ImportView:
+    """Take in films from TMDB. Repeating it changes only what TMDB has changed."""
+    if not settings.get().tmdb_token.get_secret_value():
+        raise ImportNotSetUp("TMDB_TOKEN is not set.")
+    source = body.model_dump(mode="json", exclude={"dry_run"})
+    return await _begun(await importing.import_tmdb(source, dry_run=body.dry_run, requested_by=staff.user_id), response)
+
+
+@managed.post("/imports/files", status_code=202, openapi_extra=FILE, responses=documented(ImportInvalid))
+async def import_from_file(
+    request: Request,
+    staff: Staff,
+    response: Response,
+    *,
+    dry_run: bool = False,
+    name: Annotated[str, Query(max_length=200, description="What to call it in the list of imports")] = "",
+) -> ImportView:
+    """Take in the films of a JSON or CSV file. Repeating it changes only what the file has changed."""
+    data = await request.body()
+    return await _begun(await importing.import_file(data, name, dry_run=dry_run, requested_by=staff.user_id), response)
+
+
+@managed.get("/imports")
+async def list_imports(_: Staff, cursor: Cursor = None, limit: Limit = 20) -> Page[ImportView]:
+    """All imports, the latest first."""
+    found = await store.imports_page(position(cursor, BY_TIME), limit + 1)
+    counts = await store.counts_of([each["_id"] for each in found])
+    return page_of(found, limit, lambda last: last["begun_at"].isoformat(), lambda each: _shown(each, counts))
+
+
+@managed.get("/imports/{import_id}", responses=NOT_FOUND)
+async def get_import(import_id: Id, _: Staff) -> ImportView:
+    """How far an import is."""
+    return _shown(await store.import_of(import_id), await store.counts_of([import_id]))
+
+
+@managed.get("/imports/{import_id}/items", responses=NOT_FOUND)
+async def list_imported_films(
+    import_id: Id, _: Staff, *, outcome: Outcome | None = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[ImportedFilm]:
+    """What became of each film, in the order of the list or file."""
+    await store.import_of(import_id)
+    after = decode_cursor(cursor, int)
+    found = await store.items_page(import_id, outcome, after[0] if after else None, limit + 1)
+    rows = found[:limit]
+    more = encode_cursor(rows[-1]["number"]) if len(found) > limit else None
+    return Page(items=[ImportedFilm.model_validate(row) for row in rows], next_cursor=more)
+
+
+async def _begun(import_id: str, response: Response) -> ImportView:
+    response.headers["Location"] = f"/api/imports/{import_id}"
+    return _shown(await store.import_of(import_id), await store.counts_of([import_id]))
+
+
+def _shown(found: store.Document, counts: dict[str, dict[str | None, int]]) -> ImportView:
+    own = counts[found["_id"]]
+    outcomes = {name: own.get(name, 0) for name in ("added", "changed", "unchanged", "left_out", "failed")}
+    progress = Progress(total=sum(own.values()), waiting=own.get(None, 0), **outcomes)
+    return ImportView.model_validate(found | {"progress": progress})

@@ -1,0 +1,169 @@
+"""What visitors look for: films by words and by what is on where and when; a film's showtimes at the theaters."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from catalog.model.browse import Daypart, Sort
+from catalog.model.movies import Status
+from catalog.store.movies import Movie
+from catalog.store.reading import Document, page
+from catalog.store.showtimes import SCHEDULED, Showtime
+from catalog.store.vocabulary import meant_by
+
+MAX_WORDS = 8
+ARTICLES = frozenset({"the", "a", "an"})
+UNSEEN = ("words", "imported", "synopsis", "cast", "crew", "subtitles")
+"""Fields that a list does not show."""
+
+
+class Order(NamedTuple):
+    """What a list is sorted by, whether the highest comes first, and the index to walk along."""
+
+    by: str
+    descending: bool
+    walk: str
+
+
+ORDERS: Mapping[Sort, Order] = {
+    "title": Order("sort_title", False, "by_title"),
+    "newest": Order("released", True, "by_release"),
+    "rating": Order("rating.average", True, "by_rating"),
+}
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Which showtimes are meant; what is None does not matter."""
+
+    city: str | None = None
+    theater_id: str | Sequence[str] | None = None
+    local_date: str | None = None
+    daypart: Daypart | None = None
+    format: str | None = None
+    language: str | None = None
+
+    @property
+    def matters(self) -> bool:
+        """Whether anything is asked for."""
+        return any(value is not None for value in vars(self).values())
+
+    def condition(self, now: datetime, days: int | None = None) -> Document:
+        """Showtimes from now on that fit, without a date those of so many days."""
+        asked: Document = {name: value for name, value in vars(self).items() if value is not None}
+        if not isinstance(self.theater_id, str | None):
+            asked["theater_id"] = {"$in": list(self.theater_id)}
+        # Yesterday is still today somewhere, and tomorrow already; the start decides.
+        within = {"$gte": _day(now, -1)} | ({"$lte": _day(now, days)} if days else {})
+        return SCHEDULED | {"local_date": within} | asked | {"starts_at": {"$gte": now}}
+
+
+def _day(moment: datetime, days: int) -> str:
+    return (moment + timedelta(days=days)).date().isoformat()
+
+
+def in_status(status: Status, now: datetime) -> Document:
+    """`model.status_of` as a condition. What is null is less than any text and any time."""
+    unreleased, ahead = {"$gt": now.date().isoformat()}, {"$gt": now}
+    dated, planned = {"$gt": ""}, {"$gt": datetime.min}  # noqa: DTZ901 - a bound, not a moment
+    announced = {"release_date": {"$not": dated}, "showing_until": {"$not": planned}}
+    match status:
+        case "coming_soon":
+            return {"archived": False, "$or": [{"release_date": unreleased}, announced]}
+        case "now_showing":
+            return {"archived": False, "release_date": {"$not": unreleased}, "showing_until": ahead}
+        case "archived":
+            over = {"release_date": {"$not": unreleased}, "showing_until": {"$not": ahead}, "$nor": [announced]}
+            return {"$or": [{"archived": True}, over]}
+
+
+async def movies_showing(showing: Showing, now: datetime) -> list[str]:
+    """Ids of the films that have such a showtime; answered from an index alone."""
+    stages = [{"$match": showing.condition(now)}, {"$group": {"_id": "$movie_id"}}]
+    return [movie["_id"] async for movie in await Showtime.collection().aggregate(stages)]
+
+
+async def movies_page(
+    where: Mapping[str, Any], sort: Sort, after: tuple[Any, str] | None, limit: int, words: Sequence[str] = ()
+) -> list[Document]:
+    """Up to `limit` films that fit and have all the words, or their beginnings, from a position on.
+
+    With `relevance` each has its `place`: see `_ranked`. Where nothing has all the words, those that no film has are
+    taken for typos.
+    """
+    fits: Document = {"deleted": False, **where}
+    terms = await _terms(words[:MAX_WORDS], fits)
+    if terms:
+        fits = {"$and": [fits, *(term.condition for term in terms)]}
+    if sort == "relevance":
+        return await _ranked([term.pattern for term in terms], fits, after, limit)
+    by, descending, walk = ORDERS[sort]
+    # Words are rare: their index finds few films, which are then sorted. Everything else walks along the order.
+    hint = None if terms else "by_genre" if "genres" in where and sort == "title" else walk
+    return await page(Movie, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
+
+
+class _Term(NamedTuple):
+    """What a film must have for a word that was typed, and how that looks in a title, as a regular expression."""
+
+    condition: Document
+    pattern: str
+
+
+async def _terms(words: Sequence[str], fits: Document) -> list[_Term]:
+    if len("".join(words)) == 1:
+        letter = re.escape(words[0])
+        return [_Term({"sort_title": {"$regex": f"^{letter}"}}, letter)]
+    spelled = [_spelled(word) for word in words]
+    wanted = {"$and": [fits, *(term.condition for term in spelled)]}
+    if not words or await Movie.collection().find_one(wanted, {"_id": 1}):
+        return spelled
+    return [await _meant(term, word) for term, word in zip(spelled, words, strict=True)]
+
+
+def _spelled(word: str) -> _Term:
+    return _Term({"words": {"$regex": f"^{re.escape(word)}"}}, "" if word in ARTICLES else re.escape(word))
+
+
+async def _meant(spelled: _Term, word: str) -> _Term:
+    if await Movie.collection().find_one(spelled.condition | {"deleted": False}, {"_id": 1}):
+        return spelled
+    meant = await meant_by(word)
+    return _Term({"words": {"$in": meant}}, "|".join(map(re.escape, meant)))
+
+
+async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str] | None, limit: int) -> list[Document]:
+    """By `place`: 0 where the title begins with what is sought, 1 where it has it all, 2 where people or genres do;
+    then the title.
+    """
+    sought = [pattern for pattern in patterns if pattern] or [""]
+    in_title = [{"$regexMatch": {"input": "$sort_title", "regex": f"(^|[ :])({pattern})"}} for pattern in sought]
+    begins = {"$regexMatch": {"input": "$sort_title", "regex": f"^({'|'.join(sought)})"}}
+    rank = {"$cond": [{"$and": in_title}, {"$cond": [begins, "0", "1"]}, "2"]}
+    beyond = [{"$match": {"$expr": {"$gt": [["$place", "$_id"], list(after)]}}}] if after else []
+    stages: list[Document] = [
+        {"$match": fits},
+        {"$project": dict.fromkeys(("outbox", *UNSEEN), 0)},
+        {"$set": {"place": {"$concat": [rank, "$sort_title"]}}},
+        *beyond,
+        {"$sort": {"place": 1, "_id": 1}},
+        {"$limit": limit},
+    ]
+    return await (await Movie.collection().aggregate(stages)).to_list()
+
+
+async def theaters_showing(movie_id: str, showing: Showing, now: datetime, days: int) -> list[str]:
+    """Ids of the theaters that show the film; answered from an index alone."""
+    stages = [{"$match": showing.condition(now, days) | {"movie_id": movie_id}}, {"$group": {"_id": "$theater_id"}}]
+    return [theater["_id"] async for theater in await Showtime.collection().aggregate(stages, hint="of_movie")]
+
+
+async def showtimes_at(
+    movie_id: str, theater_ids: Sequence[str], showing: Showing, now: datetime, days: int
+) -> list[Document]:
+    """The film's showtimes at these theaters, each theater's by start."""
+    where = showing.condition(now, days) | {"movie_id": movie_id, "theater_id": {"$in": list(theater_ids)}}
+    found = Showtime.collection().find(where, {"outbox": 0, "prices": 0, "slots": 0}).hint("of_movie")
+    return await found.sort([("theater_id", 1), ("starts_at", 1), ("_id", 1)]).to_list()

@@ -1,0 +1,98 @@
+"""A film is taken out for good, unless seats of it are sold."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from catalog import store
+from catalog.store import Movie, Showtime
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts.catalog import MovieDeleted, ShowtimeCancelled
+from contracts.inventory import SeatsReleased, SeatsSold
+
+
+@pytest.fixture
+async def house(house, movie_id):
+    """The theater, with a film that may go."""
+    other = f"golem-{new_id()[-6:]}"
+    film = await store.get(Movie, movie_id) or {}
+    await store.publish_movie(Movie.model_validate(film | {"_id": other, "title": "Golem 2", "external_ids": {}}))
+    yield replace(house, movie_id=other)
+    await Movie.collection().delete_one({"_id": other})
+
+
+@pytest.fixture
+def staff(signer):
+    return signer.headers("editor", ["movies:write"])
+
+
+async def sell(bus, showtime, hold, *, back=False):
+    said_at = now()
+    await bus.say(SeatsSold(hold_id=hold, showtime_id=showtime["id"], seats=["A1", "A2"]), time=said_at)
+    if back:
+        returned = SeatsReleased(hold_id=hold, showtime_id=showtime["id"], seats=["A1", "A2"], reason="cancelled")
+        await bus.say(returned, time=said_at + timedelta(seconds=1))
+
+    async def known():
+        return (await store.occupancy_of([showtime["id"]])).get(showtime["id"]) == ((0, 0) if back else (2, 2))
+
+    await until(known)
+
+
+async def test_a_film_with_sold_seats_ahead_stays_and_the_sentence_says_where(client, house, staff, bus):
+    evenings = [await house.showtime(house.evening(days)) for days in (3, 4)]
+    await sell(bus, evenings[1], new_id())
+    refused = await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
+    assert (refused.status_code, refused.json()["code"]) == (409, "movie_on_sale")
+    when = house.evening(4).replace("T", " ")
+    assert refused.json()["detail"] == (
+        f"Golem 2 cannot be deleted, seats are sold for {house.theater['name']}, Saal 1, {when} (2)."
+    )
+    assert refused.json()["showtimes"] == [{"showtime_id": evenings[1]["id"], "sold": 2}]
+    assert (await client.get(f"/api/movies/{house.movie_id}")).status_code == 200
+    await house.call("POST", f"/showtimes/{evenings[1]['id']}/cancel", {"reason": "technical"})
+    assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
+
+
+async def test_a_film_that_goes_takes_its_showtimes_ahead_along(client, house, staff, bus):
+    ahead, over = await house.showtime(house.evening(3)), await house.showtime(house.evening(5))
+    await sell(bus, ahead, new_id(), back=True)
+    await sell(bus, over, new_id())
+    begun = {"starts_at": now() - timedelta(hours=1)}
+    await Showtime.collection().update_one({"_id": over["id"]}, {"$set": begun})
+    assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
+    await bus.heard(MovieDeleted, lambda event: event.movie_id == house.movie_id)
+    await bus.heard(ShowtimeCancelled, lambda event: event.showtime_id == ahead["id"])
+    assert (await client.get(f"/api/showtimes/{over['id']}")).json()["state"] == "scheduled", "it has begun"
+    for path in ("", "/showtimes", "/reviews", "/poster.svg"):
+        assert (await client.get(f"/api/movies/{house.movie_id}{path}")).status_code == 404
+    assert house.movie_id not in {each["id"] for each in (await client.get("/api/movies?q=golem")).json()["items"]}
+    assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 404
+    assert (await house.try_showtime(house.evening(6))).status_code == 404, "nobody can schedule it any more"
+
+
+async def test_a_showtime_that_was_just_being_scheduled_is_cancelled_too(client, house, staff, bus):
+    first = await house.showtime(house.evening(3))
+    await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
+    await bus.heard(ShowtimeCancelled, lambda event: event.showtime_id == first["id"])
+    document = await Showtime.collection().find_one({"_id": first["id"]}, {"outbox": 0}) or {}
+    late = document | {"_id": new_id(), "state": "scheduled", "slots": None}
+    await store.schedule(Showtime.parse(late))
+    await store.cancel_late_comers()
+    await bus.heard(ShowtimeCancelled, lambda event: event.showtime_id == late["_id"])
+
+
+async def test_of_many_who_delete_a_film_at_once_one_does(client, house, staff, bus):
+    answers = await asyncio.gather(*(client.delete(f"/api/movies/{house.movie_id}", headers=staff) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [404] * 5
+    await bus.heard(MovieDeleted, lambda event: event.movie_id == house.movie_id)
+    assert len(bus.events(MovieDeleted, lambda event: event.movie_id == house.movie_id)) == 1
+
+
+async def test_deleting_takes_the_permission(client, house):
+    assert (await client.delete(f"/api/movies/{house.movie_id}")).status_code == 401
+    assert (await house.call("DELETE", f"/movies/{house.movie_id}")).status_code == 403
+    assert (await client.get(f"/api/movies/{house.movie_id}")).status_code == 200

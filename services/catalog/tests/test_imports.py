@@ -1,0 +1,362 @@
+"""Imports on real servers: begun by an endpoint or a command, done in the background, reported film by film."""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import timedelta
+
+import pytest
+from catalog import importing, settings, store
+from catalog.importing import tmdb
+from catalog.store import Movie
+from chassis.clock import now
+from chassis.testing import until
+from contracts.catalog import MovieChanged, MoviePublished
+
+from .tmdb_server import film
+
+pytestmark = pytest.mark.usefixtures("loaded")
+FILE, TMDB = "/api/imports/files", "/api/imports/tmdb"
+
+
+@pytest.fixture
+def staff(signer):
+    return signer.headers("editor", ["movies:write"])
+
+
+@pytest.fixture
+def server(tmdb_server):
+    tmdb_server.reset()
+    tmdb_server.films = {number: film(number, f"Imported {number}") for number in range(101, 109)}
+    yield tmdb_server
+    tmdb_server.reset()
+
+
+@pytest.fixture(autouse=True)
+async def _tidy(client):
+    before = await Movie.collection().distinct("_id")
+    yield
+    await Movie.collection().delete_many({"_id": {"$nin": before}})
+    for kind in (store.Import, store.ImportItem):
+        await kind.get_pymongo_collection().delete_many({})
+
+
+def row(number, **fields):
+    facts = {"runtime_minutes": 94, "certificate": "PG", "original_language": "de", "release_date": "1922-03-04"}
+    return {"title": f"Film {number}", "genres": ["Drama", "Silent Film"], **facts, **fields}
+
+
+@pytest.fixture
+def take_in(client, staff):
+    """Import and wait for the end: the import, and its films by their place."""
+
+    async def run(path, *, dry_run=False, **request):
+        if path == TMDB:
+            request["json"] |= {"dry_run": dry_run}
+        else:
+            path = f"{path}?dry_run={dry_run}"
+        begun = await client.post(path, headers=staff, **request)
+        assert begun.status_code == 202, begun.text
+        return await ended(client, staff, begun.headers["location"], alone=False)
+
+    return run
+
+
+async def ended(client, staff, address, *, alone=True):
+    """The import when it has ended; with this test's help, unless the service is to do it `alone`."""
+
+    async def answer():
+        if not alone:
+            await importing.work(settings.get(), "this test")
+        found = (await client.get(address, headers=staff)).json()
+        return found if found["state"] in {"done", "failed"} else {}
+
+    found = await until(answer)
+    items = (await client.get(found["items_url"], headers=staff)).json()["items"]
+    return found, {item["ref"]: item for item in items}
+
+
+def counted(found):
+    return {name: count for name, count in found["progress"].items() if count}
+
+
+async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(client, take_in, bus):
+    rows = [row(1), row(2, id="film-two"), row(3, runtime_minutes=0), "no film"]
+    found, films = await take_in(FILE, content=json.dumps(rows))
+    assert (found["state"], found["provider"], counted(found)) == (
+        "done",
+        "file",
+        {"total": 4, "added": 2, "failed": 2},
+    )
+    assert films["Film 1"] | {"number": 1} == films["Film 1"]
+    assert (films["Film 1"]["outcome"], films["Film 1"]["movie_id"]) == ("added", "film-1-1922")
+    assert films["Film 3"]["reason"] == "Film 3: runtime_minutes: Input should be greater than 0"
+    shown = (await client.get("/api/movies/film-two")).json()
+    assert (shown["title"], shown["genres"]) == ("Film 2", ["drama", "silent-film"])
+    assert {"code": "silent-film", "name": "Silent Film"} in (await client.get("/api/genres")).json()
+    assert {"code": "drama", "name": "Drama"} in (await client.get("/api/genres")).json()
+    await bus.heard(MoviePublished, lambda event: event.movie_id == "film-two")
+
+
+async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client, take_in, staff, bus):
+    await take_in(FILE, content=json.dumps([row(1), row(2)]))
+    before = {each: (await store.get(Movie, each) or {})["version"] for each in ("film-1-1922", "film-2-1922")}
+    found, _ = await take_in(FILE, content=json.dumps([row(1), row(2)]))
+    assert counted(found) == {"total": 2, "unchanged": 2}
+    assert {each: (await store.get(Movie, each) or {})["version"] for each in before} == before
+    await client.patch("/api/movies/film-1-1922", json={"certificate": "15"}, headers=staff)
+    found, films = await take_in(FILE, content=json.dumps([row(1, runtime_minutes=95), row(2)]))
+    assert counted(found) == {"total": 2, "changed": 1, "unchanged": 1}
+    assert films["Film 1"]["changes"] == {"runtime_minutes": [94, 95]}
+    shown = (await client.get("/api/movies/film-1-1922")).json()
+    assert (shown["runtime_minutes"], shown["certificate"]) == (95, "15"), "what staff have changed stays"
+    await bus.heard(MovieChanged, lambda event: event.runtime_minutes == 95)
+
+
+async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, take_in):
+    await take_in(FILE, content=json.dumps([row(1)]))
+    rows = [row(1, certificate="18"), row(2, genres=["Never seen"]), row(3, title="")]
+    found, films = await take_in(FILE, dry_run=True, content=json.dumps(rows))
+    assert found["dry_run"]
+    assert counted(found) == {"total": 3, "added": 1, "changed": 1, "failed": 1}
+    assert films["Film 1"]["changes"] == {"certificate": ["PG", "18"]}
+    assert (await client.get("/api/movies/film-1-1922")).json()["certificate"] == "PG"
+    assert (await client.get("/api/movies/film-2-1922")).status_code == 404
+    assert "never-seen" not in {genre["code"] for genre in (await client.get("/api/genres")).json()}
+    again, _ = await take_in(FILE, content=json.dumps(rows))
+    assert counted(again) == counted(found), "it was right"
+
+
+async def test_csv_is_taken_in_too(take_in):
+    text = "title,release_date,runtime_minutes,certificate,original_language\nFilm 1,1922-03-04,94,PG,de\n,,,,\n"
+    found, films = await take_in(FILE, content=text)
+    assert counted(found) == {"total": 2, "added": 1, "failed": 1}
+    assert films["Line 3"]["reason"].startswith("Line 3: title: Field required")
+
+
+async def test_tmdbs_lists_are_taken_in(client, server, take_in):
+    found, films = await take_in(TMDB, json={"list": "now_playing", "pages": 2})
+    assert (found["state"], counted(found)) == ("done", {"total": 6, "added": 6})
+    shown = (await client.get("/api/movies/imported-101-2024")).json()
+    assert shown["external_ids"] == {"tmdb": "101", "imdb": "tt0000101"}
+    assert films["101"]["movie_id"] == "imported-101-2024"
+    server.films[101]["runtime"] = 180
+    again, films = await take_in(TMDB, json={"ids": [101, 102, 999]})
+    assert counted(again) == {"total": 3, "changed": 1, "unchanged": 1, "failed": 1}
+    assert films["101"]["changes"] == {"runtime_minutes": [175, 180]}
+    assert films["999"]["reason"] == "TMDB has nothing at /movie/999."
+
+
+async def test_a_film_that_is_here_already_is_known_by_its_title_and_year_and_only_filled_in(client, server, take_in):
+    alien = film(348, "Alien", release_date="1979-05-25", overview="Another synopsis.", imdb_id="tt0078748")
+    server.films = {348: alien, 349: film(349, "Alien", release_date="1979-11-01", imdb_id="tt0000349")}
+    before = (await client.get("/api/movies/alien-1979")).json()
+    _, films = await take_in(TMDB, json={"ids": [348]})
+    assert (films["348"]["outcome"], films["348"]["movie_id"]) == ("changed", "alien-1979")
+    after = (await client.get("/api/movies/alien-1979")).json()
+    assert (after["synopsis"], after["title"], after["cast"]) == (before["synopsis"], before["title"], before["cast"])
+    assert (after["external_ids"]["imdb"], after["trailer_url"] is not None) == ("tt0078748", True)
+    _, films = await take_in(TMDB, json={"ids": [349]})
+    assert films["349"]["outcome"] == "added"
+    assert films["349"]["movie_id"].startswith("alien-1979-"), "a namesake of the same year is another film"
+    again, _ = await take_in(TMDB, json={"ids": [348, 349]})
+    assert counted(again) == {"total": 2, "unchanged": 2}
+
+
+async def test_two_films_do_not_get_the_same_id_elsewhere(server, take_in):
+    await take_in(FILE, content=json.dumps([row(1, external_ids={"imdb": "tt0000101"})]))
+    _, films = await take_in(FILE, content=json.dumps([row(2, id="other", external_ids={"imdb": "tt0000101"})]))
+    assert films["Film 1"]["movie_id"] == "film-1-1922", "an id elsewhere says which film it is"
+    await take_in(FILE, content=json.dumps([row(3, id="third")]))
+    _, films = await take_in(FILE, content=json.dumps([row(3, id="third", external_ids={"imdb": "tt0000101"})]))
+    assert (films["Film 1"]["outcome"], films["Film 1"]["reason"]) == (
+        "failed", "One of its ids in another catalog belongs to another film.",
+    )  # fmt: skip
+
+
+async def test_a_film_that_staff_have_deleted_does_not_come_back(client, staff, take_in):
+    await take_in(FILE, content=json.dumps([row(1)]))
+    assert (await client.delete("/api/movies/film-1-1922", headers=staff)).status_code == 204
+    found, films = await take_in(FILE, content=json.dumps([row(1)]))
+    assert counted(found) == {"total": 1, "left_out": 1}
+    assert films["Film 1"]["reason"] == "The film was deleted here."
+    assert (await client.get("/api/movies/film-1-1922")).status_code == 404
+
+
+async def test_many_imports_of_the_same_at_once_enter_each_film_once(client, staff, server):
+    answers = [await client.post(TMDB, json={"list": "popular", "pages": 3}, headers=staff) for _ in range(4)]
+    addresses = [answer.headers["location"] for answer in answers]
+    owners = iter(range(100))
+
+    async def work():
+        while found := await store.claim_import(f"owner-{next(owners) % 4}"):
+            await importing.advance(found, settings.get())
+
+    await asyncio.gather(*(work() for _ in range(4)))
+    reports = [(await ended(client, staff, address))[0] for address in addresses]
+    assert sum(report["progress"]["added"] for report in reports) == 8
+    assert {report["progress"]["total"] for report in reports} == {8}
+    assert await Movie.collection().count_documents({"external_ids.tmdb": {"$in": [str(n) for n in server.films]}}) == 8
+
+
+async def test_while_tmdb_is_away_the_import_waits_and_then_goes_on(client, staff, server, monkeypatch):
+    monkeypatch.setattr(tmdb, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(importing, "AGAIN_AFTER", timedelta(seconds=1))
+    server.planned["/movie/102"] = [(503, {}, {})] * 4
+    begun = await client.post(TMDB, json={"ids": [101, 102, 103]}, headers=staff)
+
+    async def waits():
+        found = (await client.get(begun.headers["location"], headers=staff)).json()
+        is_waiting = found["fault"] and counted(found) == {"total": 3, "waiting": 1, "added": 2}
+        return found if is_waiting else {}
+
+    found = await until(waits)
+    assert (found["state"], found["fault"]) == ("working", "TMDB does not answer: status 503.")
+    found, _ = await ended(client, staff, begun.headers["location"])
+    assert (found["state"], found["fault"], counted(found)) == ("done", None, {"total": 3, "added": 3})
+
+
+async def test_what_does_not_get_on_for_an_hour_has_failed(client, staff, server, monkeypatch):
+    monkeypatch.setattr(tmdb, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(importing, "GIVEN_UP_AFTER", timedelta(0))
+    server.planned["/movie/101"] = [(503, {}, {})] * 4
+    found, films = await ended(
+        client, staff, (await client.post(TMDB, json={"ids": [101]}, headers=staff)).headers["location"]
+    )
+    assert (found["state"], found["fault"]) == ("failed", "TMDB does not answer: status 503.")
+    assert films["101"]["outcome"] is None
+
+
+async def test_a_refused_key_fails_the_import_at_once(client, staff, server):
+    server.planned["/movie/popular"] = [(401, {}, {"status_code": 7})]
+    begun = await client.post(TMDB, json={"list": "popular"}, headers=staff)
+    found, _ = await ended(client, staff, begun.headers["location"])
+    assert (found["state"], found["progress"]["total"]) == ("failed", 0)
+    assert "refuses the key" in found["fault"]
+
+
+async def command(*arguments):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "catalog.importing", *arguments),
+        env=os.environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_the_command_does_the_same_and_says_how_far_it_is(tmp_path):
+    file = tmp_path / "films.json"
+    file.write_text(json.dumps([row(1), row(2), {}]))
+    process = await command("file", str(file), "--dry-run")
+    said, _ = await process.communicate()
+    assert process.returncode == 1, "a film has failed"
+    assert b"done: added=2 failed=1\n" in said
+    assert b"added film-1-1922" in said
+    assert b"failed Film 3 Film 3: title: Field required" in said
+    file.write_text("[")
+    process = await command("file", str(file))
+    _, complained = await process.communicate()
+    assert (process.returncode, complained) == (2, b"Line 1, column 2: Expecting value.\n")
+    process = await command("file", str(tmp_path / "none"))
+    assert b"No such file" in (await process.communicate())[1]
+
+
+async def test_what_a_killed_command_leaves_is_finished_by_the_service(client, staff, server):
+    first = await command("tmdb", "--list", "popular", "--pages", "9")
+    assert first.stdout
+    import_id = (await first.stdout.readline()).split()[1].decode()
+    server.held.clear()
+
+    async def in_the_middle():
+        return server.times_asked("/movie/108")
+
+    # The films before this one are done or on their way, and no answer comes.
+    await until(in_the_middle)
+    first.kill()
+    await first.wait()
+    server.held.set()
+    imports = store.Import.get_pymongo_collection()
+    left = await imports.find_one({"_id": import_id}) or {}
+    assert left["state"] == "working"
+    assert left["claimed_until"] > now(), "nobody else takes it while its owner may be alive"
+    await imports.update_one({"_id": import_id}, {"$set": {"claimed_until": now()}})
+    found, films = await ended(client, staff, f"/api/imports/{import_id}")
+    assert (found["state"], found["progress"]["total"], len(films)) == ("done", 8, 8)
+    assert found["progress"]["added"] + found["progress"]["unchanged"] == 8
+    process = await command("resume", import_id)
+    assert b"done: " in (await process.communicate())[0]
+
+
+BAD = [
+    (TMDB, {"json": {}}, 422, "invalid_request"),
+    (TMDB, {"json": {"list": "latest"}}, 422, "invalid_request"),
+    (TMDB, {"json": {"list": "popular", "pages": 0}}, 422, "invalid_request"),
+    (TMDB, {"json": {"list": "popular", "pages": 101}}, 422, "invalid_request"),
+    (TMDB, {"json": {"ids": [0]}}, 422, "invalid_request"),
+    (TMDB, {"json": {"ids": ["../account"]}}, 422, "invalid_request"),
+    (TMDB, {"json": {"ids": list(range(1, 1002))}}, 422, "invalid_request"),
+    (TMDB, {"json": {"ids": [1], "url": "http://elsewhere.example"}}, 422, "invalid_request"),
+    (FILE, {"content": b""}, 422, "import_invalid"),
+    (FILE, {"content": b"[{]"}, 422, "import_invalid"),
+    (FILE, {"content": b"x" * 8_400_000}, 413, "too_large"),
+    (FILE + "?dry_run=perhaps", {"content": b"[]"}, 422, "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status", "code"), BAD)
+async def test_bad_input_begins_nothing(*, client, staff, path, body, status, code):
+    answer = await client.post(path, headers=staff, **body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert (await client.get("/api/imports", headers=staff)).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", TMDB),
+        ("POST", FILE),
+        ("GET", "/api/imports"),
+        ("GET", "/api/imports/x"),
+        ("GET", "/api/imports/x/items"),
+    ],
+)
+async def test_imports_take_the_permission(client, signer, staff, method, path):
+    body = {"ids": [1]}
+    assert (await client.request(method, path, json=body)).status_code == 401
+    other = signer.headers("someone", ["theaters:write"])
+    assert (await client.request(method, path, json=body, headers=other)).status_code == 403
+    if path.startswith("/api/imports/x"):
+        assert (await client.request(method, path, headers=staff)).status_code == 404
+
+
+async def test_without_a_key_tmdb_is_not_asked(client, staff, monkeypatch):
+    chosen = settings.get().model_copy(update={"tmdb_token": type(settings.get().tmdb_token)("")})
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    answer = await client.post(TMDB, json={"ids": [1]}, headers=staff)
+    assert (answer.status_code, answer.json()["code"]) == (409, "import_not_set_up")
+
+
+async def test_the_list_and_the_report_page_by_cursor(client, staff, take_in):
+    for number in range(3):
+        await take_in(FILE, content=json.dumps([row(number * 3 + n) for n in range(3)] + [{}]))
+
+    async def walk(path, **params):
+        items, cursor = [], None
+        while True:
+            query = params | ({"cursor": cursor} if cursor else {})
+            page = (await client.get(path, params=query, headers=staff)).json()
+            items += page["items"]
+            if not (cursor := page["next_cursor"]):
+                return items
+
+    imports = await walk("/api/imports", limit=1)
+    assert [each["begun_at"] for each in imports] == sorted((each["begun_at"] for each in imports), reverse=True)
+    assert len({each["id"] for each in imports}) == len(imports) == 3
+    path = imports[0]["items_url"]
+    assert [item["number"] for item in await walk(path, limit=1)] == [1, 2, 3, 4]
+    assert [item["number"] for item in await walk(path, limit=2, outcome="added")] == [1, 2, 3]
+    assert (await client.get(f"{path}?cursor=!!!", headers=staff)).json()["code"] == "cursor_invalid"
+    assert (await client.get(f"{path}?outcome=lost", headers=staff)).status_code == 422
+    private = await client.get("/api/imports", headers=staff)
+    assert private.headers["cache-control"] == "no-store"

@@ -1,0 +1,76 @@
+"""What catalog keeps about a person is erased, also when it comes late, and handed out."""
+
+from catalog import store
+from catalog.model.reviews import ReviewText
+from catalog.store import Attendance, Review
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts.catalog import CatalogDataExported
+from contracts.identity import ExportRequested, UserDeleted
+
+FILM = "alien-1979"
+
+
+async def person_with_traces() -> str:
+    """Somebody who saw and reviewed a film, and complained about another's review."""
+    user_id, other = new_id(), new_id()
+    text = ReviewText(stars=4, headline="In space", text="nobody hears you.")
+    await store.write_review(FILM, user_id, "Ada L.", text)
+    theirs = await store.write_review(FILM, other, "Bob", text)
+    await store.report_review(theirs["_id"], user_id, "spoiler", "The cat lives.")
+    await visited(user_id)
+    return user_id
+
+
+async def visited(user_id: str) -> None:
+    known = {"user_id": user_id, "movie_id": FILM, "showtime_id": "yesterday"}
+    await Attendance.get_pymongo_collection().insert_one({"_id": new_id()} | known)
+
+
+async def traces(user_id: str) -> int:
+    reviews = await Review.find({"$or": [{"user_id": user_id}, {"reports.user_id": user_id}]}).count()
+    return reviews + await Attendance.find({"user_id": user_id}).count()
+
+
+async def exported(bus, user_id: str) -> CatalogDataExported:
+    export_id = new_id()
+    await bus.say(ExportRequested(export_id=export_id, user_id=user_id))
+    return await bus.heard(CatalogDataExported, lambda event: event.export_id == export_id)
+
+
+async def test_an_export_tells_reviews_complaints_and_visits(client, bus):
+    user_id = await person_with_traces()
+    told = await exported(bus, user_id)
+    review, complaint, visit = told.items
+    assert (review["kind"], review["text"], review["byline"]) == ("review", "nobody hears you.", "Ada L.")
+    assert (complaint["kind"], complaint["note"]) == ("complaint", "The cat lives.")
+    assert (visit["kind"], visit["showtime_id"]) == ("attendance", "yesterday")
+
+
+async def test_who_judged_a_review_is_not_told(client, bus):
+    user_id = await person_with_traces()
+    review = await store.review_of(FILM, user_id)
+    assert review
+    await store.judge_review(review["_id"], hidden=True, reason="Spoils it.", by="the-moderator")
+    told = await exported(bus, user_id)
+    assert told.items[0]["verdict"]["reason"] == "Spoils it."
+    assert "the-moderator" not in str(told.items)
+
+
+async def test_whoever_left_nothing_gets_an_empty_answer(client, bus):
+    told = await exported(bus, new_id())
+    assert (told.items, told.is_last) == ([], True)
+
+
+async def test_all_traces_go_also_those_that_come_late(client, bus):
+    user_id = await person_with_traces()
+    for _ in range(2):
+        await bus.say(UserDeleted(user_id=user_id))
+
+    async def gone():
+        return not await traces(user_id)
+
+    await until(gone)
+    await visited(user_id)  # a confirmed booking that was on its way
+    await until(gone, seconds=40)
+    assert (await exported(bus, user_id)).items == []

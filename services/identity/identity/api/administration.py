@@ -1,0 +1,58 @@
+"""What the routers for admins share: who may, and how long lists page."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, TypeVar
+
+from chassis.auth import Principal, require
+from chassis.paging import Page, decode_cursor, encode_cursor
+from chassis.problems import Forbidden, Unauthenticated
+from contracts.types import Id
+from fastapi import Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from identity.api.routing import VISIT_PROBLEMS, CurrentVisit
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+UserId = Annotated[Id, Path(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])]
+ADMIN_PROBLEMS = (Unauthenticated, Forbidden, *VISIT_PROBLEMS)
+
+
+def acting(permission: str) -> Callable[..., Awaitable[Principal]]:
+    """Dependency: a person with the permission, whose session has not ended. Raises ADMIN_PROBLEMS."""
+
+    async def check(principal: Annotated[Principal, Depends(require(permission))], visit: CurrentVisit) -> Principal:
+        del visit
+        return principal
+
+    return check
+
+
+Reader = Annotated[Principal, Depends(acting("users:read"))]
+Writer = Annotated[Principal, Depends(acting("users:write"))]
+Auditor = Annotated[Principal, Depends(acting("audit:read"))]
+
+
+class Listed(BaseModel):
+    """What every list is asked with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the page before")
+    limit: int = Field(default=20, ge=1, le=100)
+
+    @property
+    def position(self) -> str | None:
+        """The id of the last row of the page before. Raises CursorInvalid."""
+        position = decode_cursor(self.cursor, str)
+        return position[0] if position else None
+
+
+def paged(found: Sequence[T], limit: int, shown: Callable[[T], R], id_of: Callable[[T], str]) -> Page[R]:
+    """A page of what was found, of which there may be one more than is wanted."""
+    page = found[:limit]
+    return Page(
+        items=[shown(each) for each in page],
+        next_cursor=encode_cursor(id_of(page[-1])) if len(found) > limit else None,
+    )

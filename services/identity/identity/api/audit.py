@@ -1,0 +1,59 @@
+"""The audit log as admins read it. Nothing here or elsewhere changes a line."""
+
+from datetime import datetime
+from typing import Annotated
+
+from chassis.paging import CursorInvalid, Page
+from chassis.problems import documented
+from contracts.identity import Grant
+from contracts.types import Code, Id
+from fastapi import Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from identity import store
+from identity.api.administration import ADMIN_PROBLEMS, Auditor, Listed, paged
+from identity.api.routing import router
+
+audit = router("/api/admin/audit", "audit log")
+
+
+class Act(BaseModel):
+    """One act. Who is gone has an id and no name."""
+
+    act_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
+    action: str = Field(examples=["roles_changed"])
+    actor_id: Id | None = Field(description="null for a command on the machine itself")
+    user_id: Id | None = Field(description="whom it was done to; null for looking through a list")
+    before: Grant | None
+    after: Grant | None
+    acted_at: datetime
+    actor_name: str | None = Field(examples=["Ada Admin"])
+    user_name: str | None = Field(examples=["Grace Hopper"])
+
+
+class WantedActs(Listed):
+    """Which acts; all of what is given must fit."""
+
+    user_id: Id | None = Field(default=None, description="done to this person")
+    actor_id: Id | None = Field(default=None, description="done by this person")
+    action: Code | None = Field(default=None, examples=["deactivated"])
+    since: AwareDatetime | None = Field(default=None, description="not earlier than")
+    before: AwareDatetime | None = Field(default=None, description="earlier than")
+
+
+@audit.get("", responses=documented(*ADMIN_PROBLEMS, CursorInvalid))
+async def acts(_: Auditor, wanted: Annotated[WantedActs, Query()]) -> Page[Act]:
+    """What was done to people's rights and ways in, and who looked at whom, the newest first."""
+    where = wanted.model_dump(include={"user_id", "actor_id", "action"}, exclude_none=True)
+    found = await store.audit_page(where, wanted.since, wanted.before, wanted.position, wanted.limit + 1)
+    names = await store.names_of({each for entry in found for each in (entry.actor_id, entry.user_id) if each})
+
+    def shown(entry: store.AuditEntry) -> Act:
+        return Act(
+            act_id=entry.id,
+            actor_name=names.get(entry.actor_id or ""),
+            user_name=names.get(entry.user_id or ""),
+            **entry.model_dump(exclude={"id", "revision_id"}),
+        )
+
+    return paged(found, wanted.limit, shown, lambda entry: entry.id)

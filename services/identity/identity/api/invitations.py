@@ -1,0 +1,145 @@
+"""Invitations to the staff: by an admin, and followed by whom they are for."""
+
+from datetime import datetime
+from typing import Annotated
+
+import structlog
+from chassis.clock import now
+from chassis.paging import CursorInvalid, Page
+from chassis.problems import documented
+from chassis.secrets import hash_secret, new_secret
+from contracts.types import Id
+from fastapi import Query, status
+from pydantic import BaseModel, Field
+
+from identity import mails, passwords, settings, store
+from identity.api import attempts
+from identity.api.administration import ADMIN_PROBLEMS, Listed, Reader, UserId, Writer, paged
+from identity.api.cookies import Cookies
+from identity.api.routing import Body, FromClient, NewPassword, Token, router
+from identity.api.signing_in import ModeField, SignedIn, open_for
+from identity.model import (
+    Busy,
+    CrossSite,
+    Email,
+    EmailTaken,
+    Grant,
+    InvitationUnknown,
+    LinkVoid,
+    Locale,
+    Name,
+    PasswordRefused,
+    TooManyAttempts,
+)
+
+log = structlog.get_logger()
+invitations = router("/api/admin/invitations", "people")
+auth = router("/api/auth", "accounts")
+
+
+class NewInvitation(Body):
+    """Whom to invite, and what they will be."""
+
+    email: Email
+    name: Name
+    locale: Locale = "en"
+    grant: Grant = Field(examples=[{"roles": ["theater_manager"], "theaters": ["kino-international"]}])
+
+
+class InvitationView(BaseModel):
+    """An invitation that nobody has followed yet. Its id becomes the user's."""
+
+    invitation_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
+    email: str = Field(examples=["grace@usher.example"])
+    name: str = Field(examples=["Grace Hopper"])
+    locale: str = Field(examples=["de-AT"])
+    grant: Grant
+    invited_by: Id | None
+    invited_at: datetime
+    expires_at: datetime
+
+
+class Acceptance(Body):
+    """The mailed link's token, and the password that the invited person chooses."""
+
+    token: Token
+    password: NewPassword
+    mode: ModeField = "body"
+
+
+def _shown(invitation: store.Invitation) -> InvitationView:
+    return InvitationView(invitation_id=invitation.id, **invitation.model_dump(include=_KEPT))
+
+
+_KEPT = {"email", "name", "locale", "grant", "invited_by", "invited_at", "expires_at"}
+
+
+@invitations.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=documented(*ADMIN_PROBLEMS, EmailTaken, TooManyAttempts),
+)
+async def invite(body: NewInvitation, admin: Writer, client: FromClient) -> InvitationView:
+    """Mail somebody a link with which they choose a password; that makes it an account with these roles.
+
+    Who has an account already gets other roles instead: PUT /api/admin/users/{user_id}/roles.
+    """
+    if await store.user_with_email(body.email):
+        raise EmailTaken
+    await attempts.ask_for_mail(body.email, client.network)
+    moment, token = now(), new_secret()
+    invitation = store.Invitation(
+        **body.model_dump(exclude={"grant"}),
+        grant=body.grant,
+        invited_by=admin.user_id,
+        invited_at=moment,
+        token_hash=hash_secret(token),
+        expires_at=moment + settings.get().invitation_lifetime,
+    )
+    await store.add_invitation(invitation, mails.invitation(invitation, token, invitation.expires_at))
+    log.info("invited", invitation_id=invitation.id, roles=body.grant.roles, by=admin.user_id)
+    return _shown(invitation)
+
+
+@invitations.get("", responses=documented(*ADMIN_PROBLEMS, CursorInvalid))
+async def open_invitations(admin: Reader, wanted: Annotated[Listed, Query()]) -> Page[InvitationView]:
+    """Invitations that are open, the newest first."""
+    found = await store.invitations_page(now(), wanted.position, wanted.limit + 1)
+    await store.record_look("invitations_listed", admin.user_id)
+    return paged(found, wanted.limit, _shown, lambda invitation: invitation.id)
+
+
+@invitations.post("/{user_id}/renew", responses=documented(*ADMIN_PROBLEMS, InvitationUnknown, TooManyAttempts))
+async def renew(user_id: UserId, admin: Writer, client: FromClient) -> InvitationView:
+    """Mail a new link; the one before is void."""
+    moment, token = now(), new_secret()
+    invitation = await store.find_invitation(user_id, moment)
+    await attempts.ask_for_mail(invitation.email, client.network)
+    expires_at = moment + settings.get().invitation_lifetime
+    mail = mails.invitation(invitation, token, expires_at)
+    renewed = await store.renew_invitation(invitation, token, expires_at, mail, actor_id=admin.user_id, now=moment)
+    return _shown(renewed)
+
+
+@invitations.delete(
+    "/{user_id}", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*ADMIN_PROBLEMS, InvitationUnknown)
+)
+async def withdraw(user_id: UserId, admin: Writer) -> None:
+    """Take an invitation back: its link is void."""
+    await store.withdraw_invitation(user_id, admin.user_id, now())
+
+
+@auth.post(
+    "/accept-invitation",
+    status_code=status.HTTP_201_CREATED,
+    responses=documented(CrossSite, LinkVoid, EmailTaken, PasswordRefused, Busy),
+)
+async def accept(body: Acceptance, client: FromClient, jar: Cookies) -> SignedIn:
+    """Follow an invitation: choose a password, which makes it an account and signs in. It counts once."""
+    jar.allow(body.mode)
+    invited = await store.invited_with(body.token, now())
+    attempts.refuse_personal(body.password, invited.email, invited.name)
+    password_hash = await passwords.hash_password(body.password)
+    user = await store.accept_invitation(body.token, password_hash, now())
+    log.info("invitation_accepted", user_id=user.id, roles=user.roles)
+    return await open_for(user, ["pwd"], body.mode, client.device, jar)

@@ -1,0 +1,30 @@
+"""Events in: acts for the audit log, and what the services keep about somebody who asked."""
+
+from chassis.clock import now
+from chassis.messaging import Reactions
+from contracts.booking import BookingDataExported
+from contracts.catalog import CatalogDataExported
+from contracts.identity import ActRecorded
+from contracts.notifier import NotifierDataExported
+from contracts.payment import PaymentDataExported
+from contracts.personal import PersonalData
+
+from identity import store
+
+
+async def on_act_recorded(event: ActRecorded) -> None:
+    """Enter it in the audit log."""
+    await store.enter(event)
+
+
+async def on_personal_data(event: PersonalData) -> None:
+    """Keep a part of an export."""
+    await store.take_part(event, now())
+
+
+REACTIONS: Reactions = {
+    ActRecorded: on_act_recorded,
+    **dict.fromkeys(
+        (CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported), on_personal_data
+    ),
+}

@@ -1,0 +1,148 @@
+"""Exports of everything that is kept about a person: one at a time for each, gathered from the services' answers."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from beanie import Document
+from chassis.ids import new_id
+from chassis.outbox import Aggregate
+from contracts import topology
+from contracts.identity import ExportRequested
+from contracts.personal import PersonalData
+from pydantic import Field
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from identity.model import EXPORT_PAUSE, missing_answers
+from identity.store.users import User, active_user
+
+KEPT = timedelta(days=3)
+ASKED = [service for service, heard in topology.HEARS.items() if ExportRequested in heard]
+"""The services that keep anything about people."""
+
+
+class Export(Aggregate):
+    """A person's export; its id is the person's. `parts` and `last` by service: what came, and which is the last."""
+
+    export_id: str
+    state: Literal["gathering", "ready"] = "gathering"
+    asked: list[str]
+    parts: dict[str, list[int]] = {}
+    last: dict[str, int] = {}
+    requested_at: datetime
+    deadline_at: datetime
+    expires_at: datetime
+
+    class Settings:
+        name = "exports"
+        indexes = [
+            IndexModel("export_id", unique=True),
+            IndexModel("deadline_at", partialFilterExpression={"state": "gathering"}),
+            IndexModel("expires_at", expireAfterSeconds=0),
+        ]
+
+    @property
+    def missing(self) -> list[str]:
+        """The services whose answer is not all there."""
+        return missing_answers(self.asked, self.parts, self.last)
+
+
+class ExportPart(Document):
+    """A part of a service's answer: `items` is a JSON list."""
+
+    id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    user_id: str
+    export_id: str
+    service: str
+    part: int
+    items: str
+    expires_at: datetime
+
+    class Settings:
+        name = "export_parts"
+        indexes = [
+            IndexModel([("export_id", ASCENDING), ("service", ASCENDING), ("part", ASCENDING)]),
+            IndexModel("user_id"),
+            IndexModel("expires_at", expireAfterSeconds=0),
+        ]
+
+
+async def begin_export(user: User, now: datetime, patience: timedelta, device: str) -> Export:
+    """Ask all services for what they keep about the person, and wait so long for the slowest.
+
+    The export that was begun a little earlier, if one was.
+    """
+    export_id = new_id()
+    begun = await Export.commit(
+        {"_id": user.id, "requested_at": {"$lte": now - EXPORT_PAUSE}},
+        {
+            "$set": {
+                "export_id": export_id,
+                "state": "gathering",
+                "asked": ASKED,
+                "parts": {},
+                "last": {},
+                "requested_at": now,
+                "deadline_at": now + patience,
+                "expires_at": now + KEPT,
+            }
+        },
+        events=[ExportRequested(export_id=export_id, user_id=user.id), user.noticed("export_requested", device)],
+        upsert=True,
+    )
+    if begun is not None:
+        return Export.parse(begun)
+    return await Export.find_one({"_id": user.id}) or await begin_export(user, now, patience, device)
+
+
+async def find_export(user_id: str, now: datetime) -> Export | None:
+    """The person's export while it lasts."""
+    return await Export.find_one({"_id": user_id, "expires_at": {"$gt": now}})
+
+
+async def take_part(event: PersonalData, now: datetime) -> None:
+    """Keep a part of an answer; the last one that was missing makes the export ready. One for no export is dropped."""
+    export = await Export.find_one({"export_id": event.export_id})
+    if export is None:
+        return
+    service = event.source()
+    with suppress(DuplicateKeyError):
+        await ExportPart(
+            id=f"{event.export_id}.{service}.{event.part}",
+            user_id=export.id,
+            export_id=event.export_id,
+            service=service,
+            part=event.part,
+            items=json.dumps(event.items, ensure_ascii=False),
+            expires_at=export.expires_at,
+        ).insert()
+    change: dict[str, Any] = {"$addToSet": {f"parts.{service}": event.part}}
+    if event.is_last:
+        change["$set"] = {f"last.{service}": event.part}
+    document = await Export.commit({"_id": export.id, "export_id": event.export_id}, change)
+    if document and not (after := Export.parse(document)).missing:
+        await finish_export(after)
+
+
+async def finish_export(export: Export) -> None:
+    """Hand out what has come, and tell the person once."""
+    user = await active_user(export.id)
+    told = [user.noticed("export_incomplete" if export.missing else "export_ready")] if user else []
+    where = {"_id": export.id, "export_id": export.export_id, "state": "gathering"}
+    await Export.commit(where, {"$set": {"state": "ready"}}, events=told)
+
+
+async def overdue_exports(now: datetime) -> list[Export]:
+    """Exports that some service has kept waiting too long."""
+    return await Export.find({"state": "gathering", "deadline_at": {"$lte": now}}).limit(100).to_list()
+
+
+async def items_of(export: Export, service: str) -> AsyncIterator[Any]:
+    """What a service has answered, an item at a time."""
+    where = {"export_id": export.export_id, "service": service}
+    async for kept in ExportPart.find(where).sort("part"):
+        for item in json.loads(kept.items):
+            yield item

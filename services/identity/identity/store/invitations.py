@@ -1,0 +1,121 @@
+"""People whom an admin invited and who have not chosen a password yet: they are not among the users either."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.outbox import Aggregate
+from chassis.secrets import hash_secret
+from contracts.envelope import Event
+from pymongo import IndexModel
+
+from identity.model import EmailTaken, Grant, InvitationUnknown, LinkVoid
+from identity.store import admins
+from identity.store.audit import act
+from identity.store.users import User, add_user
+
+
+class Invitation(Aggregate):
+    """A place among the staff that is kept for the owner of an address. Its id becomes the user's."""
+
+    email: str
+    name: str
+    locale: str
+    grant: Grant
+    invited_by: str | None
+    invited_at: datetime
+    token_hash: str
+    accepted_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    expires_at: datetime
+
+    class Settings:
+        name = "invitations"
+        indexes = [IndexModel("token_hash", unique=True), IndexModel("expires_at", expireAfterSeconds=0)]
+
+
+def _open(now: datetime) -> dict[str, Any]:
+    return {"accepted_at": None, "withdrawn_at": None, "expires_at": {"$gt": now}}
+
+
+async def add_invitation(invitation: Invitation, *mails: Event) -> None:
+    """Keep an invitation and have it mailed; without a mail, whoever made it hands on the link."""
+    recorded = act("invited", invitation.invited_by, invitation.id, after=invitation.grant)
+    await Invitation.add(invitation, events=[*mails, recorded])
+
+
+async def find_invitation(invitation_id: str, now: datetime) -> Invitation:
+    """An invitation that is still open. Raises InvitationUnknown."""
+    if found := await Invitation.find_one({"_id": invitation_id, **_open(now)}):
+        return found
+    raise InvitationUnknown
+
+
+async def invited_with(token: str, now: datetime) -> Invitation:
+    """The invitation with this link's secret. Raises LinkVoid."""
+    where = {"token_hash": hash_secret(token), "withdrawn_at": None, "expires_at": {"$gt": now}}
+    if found := await Invitation.find_one(where):
+        return found
+    raise LinkVoid
+
+
+async def renew_invitation(
+    invitation: Invitation, token: str, expires_at: datetime, mail: Event, *, actor_id: str, now: datetime
+) -> Invitation:
+    """Replace the link and have it mailed; the old one is void. Raises InvitationUnknown."""
+    document = await Invitation.commit(
+        {"_id": invitation.id, **_open(now)},
+        {"$set": {"token_hash": hash_secret(token), "expires_at": expires_at}},
+        events=[mail, act("invitation_renewed", actor_id, invitation.id)],
+    )
+    if document is None:
+        raise InvitationUnknown
+    return Invitation.parse(document)
+
+
+async def withdraw_invitation(invitation_id: str, actor_id: str, now: datetime) -> None:
+    """Void an invitation. Raises InvitationUnknown."""
+    if not await Invitation.commit(
+        {"_id": invitation_id, **_open(now)},
+        {"$set": {"withdrawn_at": now}},
+        events=[act("invitation_withdrawn", actor_id, invitation_id)],
+    ):
+        raise InvitationUnknown
+
+
+async def accept_invitation(token: str, password_hash: str, now: datetime) -> User:
+    """Make the invited person a user. Raises LinkVoid and EmailTaken.
+
+    Accepting is written down first, so that no admin withdraws what has just become an account. The account's unique
+    id decides when the link is used twice; after a crash between the two it can be used again.
+    """
+    accepted = await Invitation.commit(
+        {"token_hash": hash_secret(token), "withdrawn_at": None, "expires_at": {"$gt": now}},
+        {"$set": {"accepted_at": now}},
+    )
+    if accepted is None:
+        raise LinkVoid
+    invitation = Invitation.parse(accepted)
+    user = User(
+        id=invitation.id,
+        email=invitation.email,
+        name=invitation.name,
+        locale=invitation.locale,
+        password_hash=password_hash,
+        registered_at=now,
+        **invitation.grant.model_dump(),
+    )
+    try:
+        await add_user(user, act("invitation_accepted", user.id, user.id, after=user.grant()))
+    except EmailTaken:
+        if await User.find_one({"_id": user.id}):
+            raise LinkVoid from None
+        raise
+    if user.is_acting_admin:
+        await admins.join(user)
+    return user
+
+
+async def invitations_page(now: datetime, after_id: str | None, limit: int) -> list[Invitation]:
+    """Open invitations, the newest first, from the one after `after_id` on."""
+    position = {"_id": {"$lt": after_id}} if after_id is not None else {}
+    return await Invitation.find(_open(now) | position).sort("-_id").limit(limit).to_list()

@@ -1,0 +1,241 @@
+"""What is done to people: each act is one write to the person, with its events and its line of the audit log."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from chassis.problems import Unavailable
+from contracts.envelope import Event
+from contracts.identity import (
+    AccessRevoked,
+    UserDeactivated,
+    UserDeleted,
+    UserReactivated,
+    UserRolesChanged,
+)
+
+from identity.model import Grant, UserUnknown, WrongPassword, search_words
+from identity.store import admins
+from identity.store.audit import act
+from identity.store.deletions import forget_traces
+from identity.store.sessions import end_sessions_of
+from identity.store.users import User, add_user
+
+ATTEMPTS = 10
+Standing = Literal["active", "deactivated"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Fields to set and what to say with them."""
+
+    fields: dict[str, Any]
+    events: list[Event]
+
+
+Decide = Callable[[User], Change | None]
+
+
+async def find_person(user_id: str) -> User:
+    """The account, also a closed one. Raises UserUnknown."""
+    user = await User.find_one({"_id": user_id, "deleted_at": None})
+    if user is None:
+        raise UserUnknown
+    return user
+
+
+async def _change(user_id: str, decide: Decide) -> User:
+    """Read, decide, write; again when another write came between. None decided: nothing is to be done.
+
+    Raises UserUnknown, LastAdmin, Unavailable and what `decide` raises.
+    """
+    for _ in range(ATTEMPTS):
+        before = await find_person(user_id)
+        change = decide(before)
+        if change is None:
+            return before
+        after = before.model_copy(update=change.fields)
+        if before.is_acting_admin and not after.is_acting_admin:
+            await admins.leave(before)
+        where = {"_id": user_id, "version": before.version}
+        if document := await User.commit(where, {"$set": change.fields}, events=change.events):
+            if after.is_acting_admin:
+                await admins.join(User.parse(document))
+            return User.parse(document)
+    raise Unavailable(retry_after=1)
+
+
+def _revoked(user: User, moment: datetime) -> tuple[dict[str, Any], AccessRevoked]:
+    """Void all access tokens that are out."""
+    epoch = user.epoch + 1
+    return {"epoch": epoch, "revoked_at": moment}, AccessRevoked(user_id=user.id, epoch=epoch)
+
+
+async def change_grant(user_id: str, grant: Grant, actor_id: str | None, moment: datetime) -> User:
+    """Give a person these roles and theaters instead of those they have; tokens that tell the old ones are void.
+
+    Raises UserUnknown, LastAdmin and Unavailable.
+    """
+
+    def decide(user: User) -> Change | None:
+        if user.grant() == grant:
+            return None
+        fields, revoked = _revoked(user, moment)
+        recorded = act("roles_changed", actor_id, user.id, before=user.grant(), after=grant)
+        changed = UserRolesChanged(user_id=user.id, roles=list(grant.roles))
+        return Change(fields | grant.model_dump(), [changed, revoked, recorded, user.noticed("roles_changed")])
+
+    return await _change(user_id, decide)
+
+
+async def deactivate(user_id: str, actor_id: str, moment: datetime) -> User:
+    """Shut a person out everywhere. Raises UserUnknown, LastAdmin and Unavailable."""
+
+    def decide(user: User) -> Change | None:
+        if not user.is_active:
+            return None
+        fields, revoked = _revoked(user, moment)
+        recorded = act("deactivated", actor_id, user.id)
+        said = [UserDeactivated(user_id=user.id), revoked, recorded, user.noticed("account_deactivated")]
+        return Change(fields | {"is_active": False}, said)
+
+    user = await _change(user_id, decide)
+    await end_sessions_of(user_id)
+    return user
+
+
+async def reactivate(user_id: str, actor_id: str) -> User:
+    """Let a person in again, with the roles that they had. Raises UserUnknown and Unavailable."""
+    await end_sessions_of(user_id)  # those that a crash left over when the person was shut out
+
+    def decide(user: User) -> Change | None:
+        if user.is_active:
+            return None
+        said = [UserReactivated(user_id=user.id), act("reactivated", actor_id, user.id)]
+        return Change({"is_active": True}, [*said, user.noticed("account_reactivated")])
+
+    return await _change(user_id, decide)
+
+
+async def sign_out(user_id: str, actor_id: str, moment: datetime) -> None:
+    """End a person's sessions, access tokens included. Raises UserUnknown and Unavailable."""
+
+    def decide(user: User) -> Change:
+        fields, revoked = _revoked(user, moment)
+        return Change(fields, [revoked, act("signed_out", actor_id, user.id)])
+
+    await _change(user_id, decide)
+    await end_sessions_of(user_id)
+
+
+async def reset_second_factor(user_id: str, actor_id: str | None, moment: datetime) -> User:
+    """Take away what a person has lost beside the password, and end the sessions that it may have opened.
+
+    Raises UserUnknown and Unavailable.
+    """
+
+    def decide(user: User) -> Change:
+        fields, revoked = _revoked(user, moment)
+        nothing = {"totp": None, "totp_offer": None, "recovery_hashes": [], "passkeys": []}
+        recorded = act("second_factor_reset", actor_id, user.id)
+        return Change(fields | nothing, [revoked, recorded, user.noticed("second_factor_reset")])
+
+    user = await _change(user_id, decide)
+    await end_sessions_of(user_id)
+    return user
+
+
+async def delete_account(user_id: str, actor_id: str, moment: datetime, password_hash: str | None = None) -> None:
+    """Take everything personal out of an account; if `password_hash` is given, only while it has that one.
+
+    What is left is an id that the other services and the relay still need; `deletions` sees to the rest. Raises
+    UserUnknown, LastAdmin and Unavailable, and WrongPassword when the password is another one by now.
+    """
+
+    def decide(user: User) -> Change:
+        if password_hash not in {None, user.password_hash}:
+            raise WrongPassword
+        fields, revoked = _revoked(user, moment)
+        said = [
+            UserDeleted(user_id=user.id),
+            revoked,
+            act("account_deleted", actor_id, user.id, before=user.grant()),
+            user.noticed("account_deleted"),
+        ]
+        return Change(fields | _nobody(user.id, moment), said)
+
+    await _change(user_id, decide)
+    await forget_traces(user_id)
+
+
+def _nobody(user_id: str, moment: datetime) -> dict[str, Any]:
+    return {
+        "is_active": False,
+        "deleted_at": moment,
+        "email": f"{user_id}@deleted.invalid",
+        "name": "",
+        "name_words": [],
+        "locale": "en",
+        "password_hash": "",
+        "password_changed_at": moment,
+        "roles": [],
+        "theaters": [],
+        "totp": None,
+        "totp_offer": None,
+        "recovery_hashes": [],
+        "passkeys": [],
+    }
+
+
+async def add_admin(user: User) -> None:
+    """Enter an admin whom nobody but the machine's operator made. Raises EmailTaken."""
+    await add_user(user, act("admin_created", None, user.id, after=user.grant()))
+    await admins.join(user)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whom an admin looks for: beginnings of words of the name or of the address, and what they must be."""
+
+    words: Sequence[str] = ()
+    role: str | None = None
+    theater: str | None = None
+    standing: Standing | None = None
+
+
+async def people_page(wanted: Wanted, after_id: str | None, limit: int) -> list[User]:
+    """People, the newest first, from the one after `after_id` on."""
+    return await User.find(people_filter(wanted, after_id)).sort("-_id").limit(limit).to_list()
+
+
+def people_filter(wanted: Wanted, after_id: str | None) -> dict[str, Any]:
+    """What whom an admin looks for must fit."""
+    where: dict[str, Any] = {"deleted_at": None}
+    if wanted.words:
+        where["$and"] = [_begins(word) for word in wanted.words]
+    if wanted.role:
+        where["roles"] = wanted.role
+    if wanted.theater:
+        where["theaters"] = wanted.theater
+    if wanted.standing:
+        where["is_active"] = wanted.standing == "active"
+    if after_id is not None:
+        where["_id"] = {"$lt": after_id}
+    return where
+
+
+def _begins(word: str) -> dict[str, Any]:
+    names = [{"name_words": {"$elemMatch": _from(each)}} for each in search_words(word)]
+    return {"$or": [{"email": _from(word.lower())}, *names]}
+
+
+def _from(beginning: str) -> dict[str, str]:
+    """Texts that begin so, as a range of the index."""
+    return {"$gte": beginning, "$lt": f"{beginning}\U0010ffff"}
+
+
+async def names_of(user_ids: set[str]) -> dict[str, str]:
+    """The names of those among these people who are still there."""
+    found = User.collection().find({"_id": {"$in": list(user_ids)}, "deleted_at": None}, {"name": 1})
+    return {document["_id"]: document["name"] async for document in found}

@@ -1,0 +1,186 @@
+"""The authenticator app and the recovery codes."""
+
+import asyncio
+from datetime import timedelta
+
+import jwt
+import pytest
+from chassis.clock import now
+from identity import settings, store
+from pyotp import parse_uri
+from pyotp.totp import TOTP
+
+from .conftest import PASSWORD, bearer, logged_in, noticed
+
+
+def claims_of(answer):
+    return jwt.decode(answer["access_token"], options={"verify_signature": False})
+
+
+class App:
+    """An authenticator app and the codes on paper beside it. It never shows one code twice."""
+
+    def __init__(self, secret):
+        self._totp, self._half_minute, self.recovery_codes = TOTP(secret), -1, []
+
+    def code(self):
+        """The next code that identity still takes: a minute's drift is allowed, so there are three."""
+        self._half_minute += 1
+        assert self._half_minute < 3, "a test uses three codes at most"
+        return self.at(self._half_minute - 1)
+
+    def at(self, half_minutes):
+        return self._totp.at(now() + timedelta(seconds=30 * half_minutes))
+
+
+async def ask(client, answer, path, **body):
+    return await client.post(f"/api/auth/mfa/{path}", json=body, headers=bearer(answer))
+
+
+async def state(client, answer):
+    return (await client.get("/api/auth/mfa", headers=bearer(answer))).json()
+
+
+@pytest.fixture
+async def app(client, signed_in):
+    """The app of the person who is signed in, set up."""
+    offered = (await ask(client, signed_in, "totp", password=PASSWORD)).json()
+    app = App(offered["secret"])
+    confirmed = await ask(client, signed_in, "totp/confirm", code=app.code())
+    assert confirmed.status_code == 201, confirmed.text
+    app.recovery_codes = confirmed.json()["recovery_codes"]
+    return app
+
+
+async def test_an_app_counts_once_it_has_shown_a_code(client, bus, account, signed_in):
+    offered = await ask(client, signed_in, "totp", password=PASSWORD)
+    assert parse_uri(offered.json()["uri"]).secret == offered.json()["secret"]
+    assert await state(client, signed_in) == {"totp": False, "recovery_codes_left": 0, "passkeys": 0}
+    assert (await logged_in(client, account["email"])).status_code == 200, "not yet"
+    app = App(offered.json()["secret"])
+    wrong = await ask(client, signed_in, "totp/confirm", code="000000")
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_code")
+    confirmed = await ask(client, signed_in, "totp/confirm", code=app.code())
+    assert len(set(confirmed.json()["recovery_codes"])) == 10
+    assert await state(client, signed_in) == {"totp": True, "recovery_codes_left": 10, "passkeys": 0}
+    await noticed(bus, "totp_added", account["email"])
+    again = await ask(client, signed_in, "totp", password=PASSWORD)
+    assert (again.status_code, again.json()["code"]) == (409, "second_factor_on")
+    without = await ask(client, signed_in, "totp/confirm", code=app.code())
+    assert (without.status_code, without.json()["code"]) == (409, "second_factor_off")
+
+
+async def test_setting_one_up_takes_the_password(client, signed_in):
+    wrong = await ask(client, signed_in, "totp", password="not the password")
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_password")
+    assert (await client.post("/api/auth/mfa/totp", json={"password": PASSWORD})).status_code == 401
+
+
+async def test_signing_in_takes_the_password_and_a_code(client, account, app):
+    asked = await logged_in(client, account["email"])
+    assert (asked.status_code, asked.json()["code"]) == (401, "second_factor_needed")
+    unknowing = await logged_in(client, account["email"], "not the password", code=app.at(0))
+    assert unknowing.json()["code"] == "wrong_credentials", "who does not know the password learns nothing of the app"
+    assert (await logged_in(client, account["email"], code="000000")).json()["code"] == "wrong_code"
+    answer = await logged_in(client, account["email"], code=app.code())
+    assert answer.status_code == 200
+    assert claims_of(answer.json())["amr"] == ["pwd", "otp"]
+
+
+async def test_no_code_counts_twice_also_not_at_once(client, replica, account, app):
+    code = app.code()
+    answers = await asyncio.gather(*(logged_in(each, account["email"], code=code) for each in (client, replica) * 3))
+    assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
+    assert (await logged_in(client, account["email"], code=app.at(-1))).status_code == 403, "nor an earlier one"
+    assert (await logged_in(client, account["email"], code=app.code())).status_code == 200
+
+
+async def test_a_phones_clock_may_be_half_a_minute_off_and_no_more(client, account, app):
+    for half_minutes in (-3, 3, 40):
+        assert (await logged_in(client, account["email"], code=app.at(half_minutes))).status_code == 403
+    assert (await logged_in(client, account["email"], code=app.at(1))).status_code == 200
+
+
+async def test_each_recovery_code_counts_once_however_it_is_typed(client, replica, account, signed_in, app):
+    first, second, third, *_ = app.recovery_codes
+    answers = await asyncio.gather(*(logged_in(each, account["email"], code=first) for each in (client, replica) * 3))
+    assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
+    assert (await logged_in(client, account["email"], code=second.upper())).status_code == 200
+    assert (await logged_in(client, account["email"], code=third.replace("-", " "))).status_code == 200
+    assert (await state(client, signed_in))["recovery_codes_left"] == 7
+
+
+async def test_the_owner_is_told_that_a_recovery_code_was_used(client, bus, account, app):
+    assert (await logged_in(client, account["email"], code=app.recovery_codes[0])).status_code == 200
+    await noticed(bus, "recovery_code_used", account["email"])
+
+
+async def test_new_recovery_codes_void_the_old_ones(client, bus, account, signed_in, app):
+    renewed = await ask(client, signed_in, "recovery-codes", password=PASSWORD, code=app.code())
+    fresh = renewed.json()["recovery_codes"]
+    assert not set(fresh) & set(app.recovery_codes)
+    assert (await logged_in(client, account["email"], code=app.recovery_codes[0])).status_code == 403
+    assert (await logged_in(client, account["email"], code=fresh[0])).status_code == 200
+    await noticed(bus, "recovery_codes_replaced", account["email"])
+
+
+async def test_taking_the_app_away_takes_the_password_and_a_code(client, bus, account, signed_in, app):
+    wrong = await ask(client, signed_in, "totp/remove", password="not the password", code=app.at(0))
+    assert wrong.json()["code"] == "wrong_password"
+    assert (await ask(client, signed_in, "totp/remove", password=PASSWORD, code="000000")).json()[
+        "code"
+    ] == "wrong_code"
+    assert (await state(client, signed_in))["totp"] is True
+    removed = await ask(client, signed_in, "totp/remove", password=PASSWORD, code=app.recovery_codes[0])
+    assert removed.status_code == 204
+    assert await state(client, signed_in) == {"totp": False, "recovery_codes_left": 0, "passkeys": 0}
+    assert (await logged_in(client, account["email"])).status_code == 200
+    await noticed(bus, "totp_removed", account["email"])
+    for path in ("totp/remove", "recovery-codes"):
+        nothing = await ask(client, signed_in, path, password=PASSWORD, code="000000")
+        assert (nothing.status_code, nothing.json()["code"]) == (409, "second_factor_off")
+
+
+async def test_codes_are_not_guessed(client, account, app):
+    codes = [(await logged_in(client, account["email"], code=f"{n:06}")).status_code for n in range(12)]
+    assert codes == [403] * 10 + [429] * 2
+    assert (await logged_in(client, account["email"], code=app.code())).status_code == 429
+
+
+async def test_secrets_are_kept_sealed_and_hashed(client, account, app):
+    kept = str(await store.User.collection().find_one({"_id": account["user_id"]}, {"outbox": 0}))
+    assert "sealed_secret" in kept
+    assert app._totp.secret not in kept
+    assert not [code for code in app.recovery_codes if code in kept]
+
+
+@pytest.fixture
+async def admin(client, account, monkeypatch):
+    """`account` as an admin of a house that asks admins for a second factor."""
+    monkeypatch.setattr(settings.get(), "second_factor_for_admins", True)
+    await store.User.commit({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
+    return account
+
+
+async def test_an_admin_has_no_admins_rights_without_a_second_factor(client, admin):
+    answer = (await logged_in(client, admin["email"])).json()
+    assert answer["second_factor_required"] is True
+    assert answer["user"]["roles"] == ["customer"]
+    assert claims_of(answer)["permissions"] == []
+
+
+async def test_an_admin_who_sets_one_up_has_them_from_the_next_refresh_on(client, admin):
+    answer = (await logged_in(client, admin["email"])).json()
+    app = App((await ask(client, answer, "totp", password=PASSWORD)).json()["secret"])
+    await ask(client, answer, "totp/confirm", code=app.code())
+    refreshed = await client.post("/api/auth/refresh", json={"refresh_token": answer["refresh_token"]})
+    assert refreshed.json()["second_factor_required"] is False
+    assert "users:write" in claims_of(refreshed.json())["permissions"]
+    again = (await logged_in(client, admin["email"], code=app.code())).json()
+    assert (again["second_factor_required"], again["user"]["roles"]) == (False, ["admin"])
+
+
+async def test_where_it_is_not_asked_for_an_admin_is_one_with_the_password(client, admin, monkeypatch):
+    monkeypatch.setattr(settings.get(), "second_factor_for_admins", False)
+    answer = (await logged_in(client, admin["email"])).json()
+    assert (answer["second_factor_required"], answer["user"]["roles"]) == (False, ["admin"])

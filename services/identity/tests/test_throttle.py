@@ -1,0 +1,133 @@
+"""Guessing gets slower and slower: for an account and for an address, on all replicas together and after a restart."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from chassis.clock import now
+from identity import passwords, settings, store
+from identity.model import ACCOUNT, Allowance, TooManyAttempts
+
+from .conftest import another_process, logged_in
+
+FREE = ACCOUNT.free + 1
+"""Nine without a wait, and the one after which the first wait begins."""
+
+
+@pytest.fixture(autouse=True)
+async def clean_slate(client):
+    """All tests come from one address: none of them pays for what another one tried."""
+    yield
+    await store.Throttle.get_pymongo_collection().delete_many({})
+
+
+async def guess(client, email, times=1):
+    """The answers of wrong passwords, one after the other."""
+    return [await logged_in(client, email, "not the password") for _ in range(times)]
+
+
+async def let_waits_pass(seconds):
+    """As if all this had happened so many seconds earlier."""
+    earlier = {"$subtract": ["$blocked_until", int(seconds * 1000)]}
+    await store.Throttle.get_pymongo_collection().update_many({}, [{"$set": {"blocked_until": earlier}}])
+
+
+async def test_guessing_has_to_wait_longer_and_longer(client, account):
+    assert {answer.status_code for answer in await guess(client, account["email"], FREE)} == {401}
+    waits = []
+    for _ in range(5):
+        (blocked,) = await guess(client, account["email"])
+        assert (blocked.status_code, blocked.json()["code"]) == (429, "too_many_attempts")
+        assert blocked.headers["content-type"] == "application/problem+json"
+        waits.append(int(blocked.headers["retry-after"]))
+        await let_waits_pass(waits[-1])
+        (tried,) = await guess(client, account["email"])
+        assert tried.status_code == 401
+    assert waits == [1, 2, 4, 8, 16]
+
+
+async def test_the_right_password_has_to_wait_too_and_is_not_even_looked_at(client, account, monkeypatch):
+    await guess(client, account["email"], FREE)
+
+    async def never(*_):
+        raise AssertionError("a password was checked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "check_password", never)
+        assert (await logged_in(client, account["email"])).status_code == 429
+    await let_waits_pass(1)
+    assert (await logged_in(client, account["email"])).status_code == 200
+
+
+async def test_whoever_succeeds_begins_anew(client, account):
+    await guess(client, account["email"], FREE - 1)
+    assert (await logged_in(client, account["email"])).status_code == 200
+    assert {answer.status_code for answer in await guess(client, account["email"], FREE)} == {401}
+
+
+async def test_a_day_later_all_is_forgotten(client, account):
+    await guess(client, account["email"], FREE + 1)
+    await store.Throttle.get_pymongo_collection().update_many({}, {"$set": {"expires_at": now()}})
+    assert (await logged_in(client, account["email"])).status_code == 200
+
+
+async def test_an_unknown_address_is_throttled_as_a_known_one(client, account, email):
+    for address in (account["email"], f"unknown-{email}"):
+        answers = await guess(client, address, FREE + 1)
+        assert [answer.status_code for answer in answers] == [401] * FREE + [429]
+        assert answers[-1].headers["retry-after"] == "1"
+
+
+async def test_replicas_count_together(client, replica, account):
+    codes = [(await guess(each, account["email"]))[0].status_code for each in (client, replica) * 6]
+    assert codes == [401] * FREE + [429] * (12 - FREE)
+
+
+async def test_a_thousand_at_once_do_not_all_see_a_clean_slate(client, replica, account):
+    tries = (logged_in(each, account["email"], "not the password") for each in (client, replica) * 20)
+    codes = [answer.status_code for answer in await asyncio.gather(*tries)]
+    assert (codes.count(401), codes.count(429)) == (FREE, 40 - FREE)
+
+
+async def test_what_was_counted_outlives_the_process_that_counted_it(client, account):
+    async with another_process() as gone:
+        await guess(gone, account["email"], FREE)
+        for _ in range(7):
+            await let_waits_pass(3600)
+            await guess(gone, account["email"])
+    blocked = await logged_in(client, account["email"])
+    assert blocked.status_code == 429
+    assert 60 < int(blocked.headers["retry-after"]) <= 128
+
+
+async def test_one_address_that_tries_many_accounts_is_slowed_down(client, account, email, monkeypatch):
+    await store.Throttle.get_pymongo_collection().delete_many({})
+    monkeypatch.setattr(settings.get(), "address_attempts", 5)
+    codes = [(await guess(client, f"{n}-{email}"))[0].status_code for n in range(7)]
+    assert codes == [401] * 6 + [429]
+    assert (await logged_in(client, account["email"])).status_code == 429
+    await let_waits_pass(1)
+    assert (await logged_in(client, account["email"])).status_code == 200
+    (blocked,) = await guess(client, f"again-{email}")
+    assert blocked.status_code == 401, "a success takes its own attempt back and forgives none of the others"
+
+
+async def test_what_is_kept_names_nobody(client, email):
+    await guess(client, email)
+    kept = str(await store.Throttle.find_all().to_list())
+    assert email not in kept
+    assert "127.0.0.1" not in kept
+    indexes = await store.Throttle.get_pymongo_collection().index_information()
+    assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
+
+
+async def test_waits_stop_growing_somewhere(client):
+    allowance, moment = Allowance(0, timedelta(seconds=1), timedelta(seconds=4), timedelta(days=1)), now()
+    waits = []
+    for _ in range(5):
+        await store.charge("some key", allowance, moment)
+        with pytest.raises(TooManyAttempts) as blocked:
+            await store.charge("some key", allowance, moment)
+        waits.append(int(blocked.value.members["retry_after"]))
+        moment += timedelta(seconds=waits[-1])
+    assert waits == [1, 2, 4, 4, 4]

@@ -1,0 +1,191 @@
+"""Accounts through the gateway, with the mails that really arrive."""
+
+import asyncio
+import itertools
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from customer import Customer, Refused
+
+PASSWORD, OTHER = "correct horse battery", "a train to anywhere"
+_numbers = itertools.count(int(time.time()))
+
+
+class Newcomer:
+    """Somebody without an account, and their mailbox."""
+
+    def __init__(self, house):
+        self.house, self.guest = house, house.guest()
+        self.email = f"ada{next(_numbers)}@usher.example"
+
+    async def auth(self, path, **body):
+        return await self.guest.call("POST", f"/api/auth/{path}", json=body)
+
+    async def mail(self, subject):
+        """The one mail under this subject, waiting for it."""
+        mails = []
+        async with asyncio.timeout(20):
+            while not mails:
+                await asyncio.sleep(0.1)
+                mails = [mail for mail in await self.inbox() if mail["subject"] == subject]
+        (mail,) = mails
+        return mail
+
+    async def inbox(self):
+        everybodys = (await self.house.http.get(f"{self.house.platform.env['MAILBOX_URL']}/email")).json()
+        return [mail for mail in everybodys if self.email in [to["address"] for to in mail["to"]]]
+
+    async def link(self, subject):
+        """Page and token of the link in that mail, the same in both its forms."""
+        mail = await self.mail(subject)
+        found = {re.search(rf"{self.guest.url}/([a-z-]+)#token=([\w-]{{43}})", mail[form]) for form in ("text", "html")}
+        pages = {match.groups() for match in found if match}
+        (page,) = pages
+        return page
+
+    async def sign_up(self, **fields):
+        """Register and follow the link."""
+        answer = await self.auth("register", email=self.email, password=PASSWORD, name="Ada", **fields)
+        page, token = await self.link("Please confirm your e-mail address")
+        assert page == "verify-email"
+        await self.auth("verify-email", token=token)
+        return answer
+
+    def acting(self, answer):
+        """A customer with the access token of this answer."""
+        customer = Customer(self.guest.url, self.guest.http)
+        customer.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        return customer
+
+
+async def refusal(call):
+    with pytest.raises(Refused) as refused:
+        await call
+    return refused.value.status, refused.value.problem["code"]
+
+
+@pytest.fixture
+def newcomer(house):
+    return Newcomer(house)
+
+
+async def test_sign_up_mail_verify_and_log_in(newcomer):
+    session = await newcomer.auth("register", email=newcomer.email, password=PASSWORD, name="Ada")
+    log_in = {"email": newcomer.email, "password": PASSWORD}
+    assert await refusal(newcomer.auth("login", **log_in)) == (401, "wrong_credentials")
+    _, token = await newcomer.link("Please confirm your e-mail address")
+    assert await newcomer.auth("verify-email", token=token) == {"email": newcomer.email}
+    assert await refusal(newcomer.auth("verify-email", token=token)) == (410, "link_void")
+    signed_in = await newcomer.auth("login", **log_in)
+    assert signed_in["user"]["user_id"] == session["user"]["user_id"]
+    me = await newcomer.acting(signed_in).call("GET", "/api/users/me")
+    assert (me["email"], me["email_verified"], me["roles"]) == (newcomer.email, True, ["customer"])
+
+
+async def test_somebody_who_is_not_verified_books_as_a_guest_and_may_no_more(house, newcomer):
+    session = await newcomer.auth("register", email=newcomer.email, password=PASSWORD, name="Ada")
+    unverified = newcomer.acting(session)
+    showtime_id, seats = await house.seats(1)
+    hold = await unverified.buy(showtime_id, seats, newcomer.email)
+    await unverified.settled(hold, "confirmed")
+    for method, path in (
+        ("PATCH", "/api/users/me"),
+        ("GET", "/api/auth/mfa"),
+        ("POST", "/api/auth/passkeys/options"),
+        ("GET", "/api/reviews/mine"),
+    ):
+        assert await refusal(unverified.call(method, path, json={"password": PASSWORD})) == (403, "email_unverified"), (
+            path
+        )
+    assert (await refusal(unverified.call("GET", "/api/admin/users")))[0] in {403, 404}
+    _, token = await newcomer.link("Please confirm your e-mail address")
+    await newcomer.auth("verify-email", token=token)
+    signed_in = newcomer.acting(await newcomer.auth("login", email=newcomer.email, password=PASSWORD))
+    listed = await signed_in.call("GET", "/api/bookings")
+    assert [each["id"] for each in listed["items"]] == [hold["hold_id"]], "what was booked meanwhile stays theirs"
+
+
+async def test_an_address_with_an_account_is_told_so_by_mail_alone(newcomer):
+    await newcomer.sign_up()
+    again = await newcomer.auth("register", email=newcomer.email, password=OTHER, name="Mallory")
+    assert again["user"]["email_verified"] is False
+    mail = await newcomer.mail("You have an account already")
+    assert "Mallory" not in mail["text"] + mail["html"]
+
+
+async def test_a_forgotten_password_in_german(newcomer):
+    session = await newcomer.auth(
+        "register", email=newcomer.email, password=PASSWORD, name="Ada Lovelace", locale="de-AT"
+    )
+    _, token = await newcomer.link("Bitte bestätigen Sie Ihre E-Mail-Adresse")
+    await newcomer.auth("verify-email", token=token)
+    await newcomer.auth("forgot-password", email=newcomer.email)
+    page, token = await newcomer.link("Wählen Sie ein neues Passwort")
+    assert page == "reset-password"
+    await newcomer.auth("reset-password", token=token, password=OTHER)
+    assert await refusal(newcomer.auth("reset-password", token=token, password=PASSWORD)) == (410, "link_void")
+    assert await refusal(newcomer.auth("refresh", refresh_token=session["refresh_token"])) == (401, "session_over")
+    assert await refusal(newcomer.auth("login", email=newcomer.email, password=PASSWORD)) == (401, "wrong_credentials")
+    await newcomer.auth("login", email=newcomer.email, password=OTHER)
+    told = await newcomer.mail("In Ihrem Konto hat sich etwas geändert")
+    assert "mit einem gemailten Link ersetzt" in told["text"]
+
+
+async def test_a_copied_refresh_token_ends_the_session_and_its_owner_reads_why(newcomer):
+    first = (await newcomer.sign_up())["refresh_token"]
+    second = (await newcomer.auth("refresh", refresh_token=first))["refresh_token"]
+    third = (await newcomer.auth("refresh", refresh_token=second))["refresh_token"]
+    assert await refusal(newcomer.auth("refresh", refresh_token=first)) == (401, "session_over")
+    assert await refusal(newcomer.auth("refresh", refresh_token=third)) == (401, "session_over")
+    assert "from two places" in (await newcomer.mail("Something changed in your account"))["text"]
+
+
+async def test_a_page_keeps_its_session_in_a_cookie(newcomer):
+    await newcomer.sign_up()
+    url, http = newcomer.guest.url, newcomer.guest.http
+    own = {"Origin": url}
+    answer = await http.post(
+        f"{url}/api/auth/login",
+        json={"email": newcomer.email, "password": PASSWORD, "mode": "cookie"},
+        headers=own,
+    )
+    cookie = answer.headers["set-cookie"]
+    http.cookies.clear()
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    kept = cookie.partition(";")[0]
+    stolen = await http.post(
+        f"{url}/api/auth/refresh", json={}, headers={"Cookie": kept, "Origin": "https://evil.example"}
+    )
+    assert (stolen.status_code, stolen.json()["code"]) == (403, "cross_site")
+    refreshed = await http.post(f"{url}/api/auth/refresh", json={}, headers={"Cookie": kept} | own)
+    http.cookies.clear()
+    assert (refreshed.status_code, refreshed.json()["refresh_token"]) == (200, None)
+
+
+def rotated(house, *options):
+    """The runbook's command, as an operator types it."""
+    command = [sys.executable, "-m", "identity.rotate", *options]
+    done = subprocess.run(command, env=house.platform.env, capture_output=True, text=True, check=True)
+    return [line.split()[0] for line in done.stdout.splitlines() if "generation" in line]
+
+
+async def test_keys_rotate_while_tokens_are_out(house):
+    customer = house.guest()
+    session = await customer.log_in("customer@usher.example", "popcorn-and-a-movie")
+    old_headers = dict(customer.headers)
+    kids = await asyncio.to_thread(rotated, house)
+    published = await customer.call("GET", "/.well-known/jwks.json")
+    assert [key["kid"] for key in published["keys"]] == kids
+    await customer.call("GET", "/api/bookings")
+
+    (only,) = await asyncio.to_thread(rotated, house, "--at-once")
+    assert only not in kids
+    session = await customer.call("POST", "/api/auth/refresh", json={"refresh_token": session["refresh_token"]})
+    customer.headers["Authorization"] = f"Bearer {session['access_token']}"
+    for path in ("/api/users/me", "/api/bookings", "/api/reviews/mine"):
+        await customer.call("GET", path)
+        assert await refusal(customer.call("GET", path, headers=old_headers)) == (401, "token_invalid")

@@ -1,0 +1,184 @@
+"""A person who has bookings sees all that is kept about them, goes, and is forgotten in every service's database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from chassis.testing import until
+from contracts.registry import SERVICES
+from customer import Customer, Refused
+from house import House
+from launcher.platform import Platform
+from launcher.settings import NO_LIMITS
+from pymongo import AsyncMongoClient
+
+from .test_accounts import PASSWORD, Newcomer, refusal
+
+COPIES = {"IDENTITY_REPLICAS": "2", "BOOKING_REPLICAS": "2"}
+KEPT_BY_ID = {
+    "usher_identity.users": "an empty document, for a day: it voids the tokens that are out",
+    "usher_identity.audit": "ids alone, so that nobody wipes out what they did",
+    **{f"usher_{service}.erasures": "so that what comes late is erased too, for 30 days" for service in SERVICES},
+}
+
+
+@pytest.fixture(scope="module")
+async def large_house() -> AsyncIterator[House]:
+    """A platform of its own with two copies of some services."""
+    async with Platform(demo=True, environment=NO_LIMITS | COPIES) as platform, httpx.AsyncClient(timeout=30) as http:
+        yield House(platform, http)
+
+
+@pytest.fixture
+async def newcomer(large_house) -> Newcomer:
+    newcomer = Newcomer(large_house)
+    await newcomer.sign_up()
+    await (await signed_in(newcomer)).call("PATCH", "/api/users/me", json={"name": name_of(newcomer)})
+    return newcomer
+
+
+def name_of(newcomer: Newcomer) -> str:
+    """A name that nobody else has."""
+    return f"Zerlina {newcomer.email.partition('@')[0].title()}"
+
+
+async def signed_in(newcomer: Newcomer) -> Customer:
+    return newcomer.acting(await newcomer.auth("login", email=newcomer.email, password=PASSWORD))
+
+
+def copies(house: House) -> list[str]:
+    """The addresses of all services, each copy by itself, that answer something to whoever is signed in."""
+    asked = {"IDENTITY": "/api/users/me", "BOOKING": "/api/bookings", "CATALOG": "/api/reviews/mine"}
+    asked |= {"PAYMENT": "/api/payments/nothing", "INVENTORY": "/api/holds/nothing", "NOTIFIER": "/api/notifications"}
+    found = []
+    for name, port in house.platform.ports.items():
+        service = name.removesuffix("_PORT").removesuffix("_2")
+        if service in asked:
+            found.append(f"http://127.0.0.1:{port}{asked[service]}")
+    return found
+
+
+async def statuses(house: House, person: Customer) -> list[int]:
+    answers = [await house.http.get(address, headers=person.headers) for address in copies(house)]
+    return [answer.status_code for answer in answers]
+
+
+async def everywhere(house: House, *words: str) -> set[str]:
+    """`database.collection` of every document in which one of the words stands."""
+    found = set()
+    client: AsyncMongoClient[dict] = AsyncMongoClient(house.platform.env["MONGO_URI"])
+    async with client:
+        for database in (client[f"usher_{service}"] for service in SERVICES):
+            for name in await database.list_collection_names():
+                texts = [str(document) async for document in database[name].find()]
+                if any(word in text for word in words for text in texts):
+                    found.add(f"{database.name}.{name}")
+    return found
+
+
+async def test_a_deactivated_persons_access_ends_in_every_copy_of_every_service(large_house, newcomer):
+    person, admin = await signed_in(newcomer), await large_house.person("admin")
+    assert len(copies(large_house)) == 8
+    assert 401 not in await statuses(large_house, person)
+    (found,) = (await admin.call("GET", "/api/admin/users", params={"search": newcomer.email}))["items"]
+    await admin.call("POST", f"/api/admin/users/{found['user_id']}/deactivate")
+
+    async def refused_by_all():
+        return set(await statuses(large_house, person)) == {401}
+
+    await until(refused_by_all, seconds=60)
+    assert await refusal(newcomer.auth("login", email=newcomer.email, password=PASSWORD)) == (401, "wrong_credentials")
+    assert "closed" in (await newcomer.mail("Something changed in your account"))["text"]
+    await admin.call("POST", f"/api/admin/users/{found['user_id']}/reactivate")
+    assert set(await statuses(large_house, person)) == {401}, "the old token stays void"
+    again = await signed_in(newcomer)
+    assert 401 not in await statuses(large_house, again)
+
+
+async def test_everything_is_handed_out_and_then_forgotten(large_house, newcomer):
+    house, person, name = large_house, await signed_in(newcomer), name_of(newcomer)
+    showtime_id, seats = await house.seats(2)
+    paid = await person.buy(showtime_id, seats, newcomer.email)
+    booking = await person.settled(paid, "confirmed")
+    other_showtime, other_seats = await house.seats(1)
+    unpaid = await person.hold(other_showtime, other_seats)
+    await person.check_out(unpaid, newcomer.email, name=name)
+    await newcomer.mail(next(m["subject"] for m in await mails(newcomer) if booking["reference"] in m["text"]))
+
+    # ---- all that is kept, from every service
+    await person.call("POST", "/api/users/me/export", json={"password": PASSWORD})
+
+    async def ready():
+        return (await person.call("GET", "/api/users/me/export"))["state"] == "ready"
+
+    await until(ready, seconds=60)
+    document = await person.call("GET", "/api/users/me/export/data")
+    assert document["missing"] == []
+    assert {kept["id"] for kept in document["booking"]} == {paid["hold_id"], unpaid["hold_id"]}
+    assert paid["hold_id"] in {kept["id"] for kept in document["payment"]}
+    assert [kept["booking_id"] for kept in document["catalog"] if kept["kind"] == "attendance"] == [paid["hold_id"]]
+    assert {"verification", "confirmation"} <= {kept["kind"] for kept in document["notifier"]}
+    account = document["identity"][0]
+    assert (account["email"], account["name"]) == (newcomer.email, name)
+
+    # ---- and gone
+    assert await refusal(person.call("POST", "/api/users/me/delete", json={"password": "wrong"})) == (
+        403,
+        "wrong_password",
+    )
+    await person.call("POST", "/api/users/me/delete", json={"password": PASSWORD})
+    user_id = account["id"]
+
+    async def forgotten():
+        named = await everywhere(house, newcomer.email, name)
+        return not named and await everywhere(house, user_id) <= KEPT_BY_ID.keys()
+
+    try:
+        await until(forgotten, seconds=90)
+    except AssertionError:
+        named, by_id = await everywhere(house, newcomer.email, name), await everywhere(house, user_id)
+        raise AssertionError(f"still named in {named}, known by id in {by_id - KEPT_BY_ID.keys()}") from None
+
+    async def refused_by_all():
+        return set(await statuses(house, person)) == {401}
+
+    await until(refused_by_all, seconds=60)
+    staff = await house.person("admin")
+    seen = await staff.call("GET", f"/api/bookings/{paid['hold_id']}")
+    assert (seen["state"], seen["email"], seen["reference"]) == ("confirmed", None, booking["reference"])
+    ledger = await staff.call("GET", f"/api/payments/{paid['hold_id']}")
+    assert (ledger["captured"], ledger["refunded"]) == (booking["amount"], 0)
+    assert (await staff.call("GET", f"/api/bookings/{unpaid['hold_id']}"))["state"] == "cancelled"
+    assert not await house.taken(other_showtime)
+    lines = await staff.call("GET", "/api/admin/audit", params={"user_id": user_id, "action": "account_deleted"})
+    assert [(line["actor_id"], line["user_name"]) for line in lines["items"]] == [(user_id, None)]
+    again = await newcomer.auth("register", email=newcomer.email, password=PASSWORD, name=name)
+    assert again["user"]["user_id"] != user_id
+
+
+async def mails(newcomer: Newcomer) -> list[dict]:
+    async with asyncio.timeout(20):
+        while len(found := await newcomer.inbox()) < 2:
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def test_an_admin_invites_a_manager_who_plans_their_own_theater_alone(large_house):
+    house, admin = large_house, await large_house.person("admin")
+    theaters = (await admin.call("GET", "/api/theaters"))["items"]
+    own, others = theaters[0]["id"], theaters[1]["id"]
+    invited = Newcomer(house)
+    grant = {"roles": ["theater_manager"], "theaters": [own]}
+    body = {"email": invited.email, "name": name_of(invited), "grant": grant}
+    await admin.call("POST", "/api/admin/invitations", json=body)
+    page, token = await invited.link("You are invited to work with Usher")
+    assert page == "accept-invitation"
+    manager = invited.acting(await invited.auth("accept-invitation", token=token, password=PASSWORD))
+    assert (await manager.call("GET", "/api/users/me"))["theaters"] == [own]
+    lists = [f"/api/theaters/{theater}/price-lists" for theater in (own, others)]
+    await manager.call("GET", lists[0])
+    with pytest.raises(Refused) as refused:
+        await manager.call("GET", lists[1])
+    assert refused.value.status == 403
+    assert await refusal(manager.call("GET", "/api/admin/users")) == (403, "forbidden")

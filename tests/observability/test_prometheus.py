@@ -1,0 +1,135 @@
+"""A real Prometheus with the repository's rules watches a real platform: each panel shows something, alerts fire."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aio_pika
+import httpx
+import pytest
+from chassis.testing import until
+from customer import Refused
+from house import House
+from launcher.platform import Platform
+from launcher.settings import NO_LIMITS
+
+from .prometheus import Prometheus, watching
+from .test_metrics import PANELS
+
+SDK_TRIES = 2
+"""STRIPE_RETRIES and the first: only when all of them failed has the call."""
+PANEL_QUERIES = {
+    f"{panel['title']}: {target['refId']}": target["expr"] for panel in PANELS for target in panel.get("targets", [])
+}
+NEVER_IN_GOOD_HEALTH = {
+    "Sent by the sweeper, job runs that failed: B",
+    "Messages pushed a second: B",
+}
+"""Failed jobs and dropped messages; that the metrics are named so is tested with the platform's own pages."""
+
+
+@pytest.fixture(scope="module")
+async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[House, Prometheus]]:
+    """A platform that may be broken, and the Prometheus that watches it."""
+    async with (
+        Platform(demo=True, environment=NO_LIMITS) as platform,
+        httpx.AsyncClient(timeout=30) as http,
+        watching(platform, tmp_path_factory.mktemp("prometheus")) as prometheus,
+    ):
+        yield House(platform, http), prometheus
+
+
+async def publish(house: House, kind: str, body: bytes, queue: str) -> None:
+    async with await aio_pika.connect(house.platform.env["RABBITMQ_URI"]) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(body, type=kind, message_id=kind), queue)
+
+
+def fires(prometheus: Prometheus, **wanted: dict[str, str]) -> Callable[[], Awaitable[bool]]:
+    """Whether each of these alerts fires with at least these labels."""
+
+    async def ask() -> bool:
+        firing = await prometheus.firing()
+        return all(
+            any(labels.items() <= each.items() for each in firing.get(name, ())) for name, labels in wanted.items()
+        )
+
+    return ask
+
+
+async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(watched: tuple[House, Prometheus]):
+    house, prometheus = watched
+    await publish(house, "inventory.seats_held.v1", b"{", "realtime.events")
+    await until(fires(prometheus, DeadLetters={"queue": "realtime.events.dead"}), seconds=30)
+
+    await asyncio.to_thread(house.platform.stop, "notifier")
+    await asyncio.to_thread(house.platform.stop, "rabbitmq")
+    showtime_id, seats = await house.seats(1)
+    await house.guest().hold(showtime_id, seats)
+    await until(
+        fires(
+            prometheus,
+            ServiceDown={"service": "notifier"},
+            OutboxStuck={"service": "inventory"},
+            ServiceNotReady={"service": "booking"},
+        ),
+        seconds=120,
+    )
+
+    await asyncio.to_thread(house.platform.start, "rabbitmq")
+    await asyncio.to_thread(house.platform.start, "notifier")
+
+    async def only_the_letter() -> bool:
+        return set(await prometheus.firing()) == {"DeadLetters"}
+
+    await until(only_the_letter, seconds=60)
+
+
+@pytest.fixture(scope="module")
+async def busy(watched: tuple[House, Prometheus]) -> AsyncIterator[Prometheus]:
+    """While people buy, lose races and meet a Stripe that fails now and then, and events overtake each other."""
+    house, prometheus = watched
+    over = asyncio.Event()
+
+    async def sell() -> None:
+        showtime_id, seats = await house.seats(100)
+        async with (await house.person()).watching(showtime_id, lambda _: None):
+            while not over.is_set():
+                guest, seat = house.guest(), seats.pop()
+                hold = await guest.hold(showtime_id, [seat])
+                with pytest.raises(Refused):
+                    await guest.hold(showtime_id, [seat])
+                await house.fault(
+                    "api_error", hold["hold_id"], method="POST", path="/v1/payment_intents", count=SDK_TRIES
+                )
+                await guest.check_out(hold, "busy@usher.example")
+                await until(lambda hold=hold, guest=guest: intent(guest, hold))
+                await guest.pay(await guest.create_intent(hold))
+                await guest.settled(hold, "confirmed")
+                early = f'{{"booking_id": "{hold["hold_id"]}-early", "amount": 1, "currency": "EUR"}}'
+                await publish(house, "payment.succeeded.v1", early.encode(), "booking.events")
+
+    async def intent(guest, hold) -> bool:
+        try:
+            return bool(await guest.create_intent(hold))
+        except Refused as refused:
+            assert refused.status == 503, refused
+            return False
+
+    selling = asyncio.create_task(sell())
+    yield prometheus
+    over.set()
+    await selling
+
+
+@pytest.mark.parametrize("title", PANEL_QUERIES)
+async def test_a_panel_shows_something(busy: Prometheus, title: str):
+    expression = PANEL_QUERIES[title].replace("$__rate_interval", "20s")
+
+    async def shown() -> bool:
+        return any(not math.isnan(value) for _, value in await busy.query(expression))
+
+    if title in NEVER_IN_GOOD_HEALTH:
+        assert await busy.query(expression) == []
+    else:
+        await until(shown, seconds=40)
