@@ -6,7 +6,9 @@ import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
+import { Delete } from "./Delete";
 import { Email } from "./Email";
+import { Export } from "./Export";
 import { PasskeyList } from "./PasskeyList";
 import { Password } from "./Password";
 import { Profile } from "./Profile";
@@ -62,6 +64,16 @@ function Account() {
       <Part title={t("sessions.title")}>
         <Sessions />
       </Part>
+      {data.email_verified !== false && (
+        <>
+          <Part title={t("export.title")}>
+            <Export />
+          </Part>
+          <Part title={t("delete.title")}>
+            <Delete />
+          </Part>
+        </>
+      )}
       <div>
         <Button look="plain" busy={signOut.isPending} onClick={() => signOut.mutate()}>
           {t("signOut")}

@@ -30,6 +30,7 @@ export const router = createBrowserRouter([
           { path: "/forgot-password", ...page(() => import("../account/ForgotPage")) },
           { path: "/reset-password", ...page(() => import("../account/ResetPage")) },
           { path: "/verify-email", ...page(() => import("../account/VerifyPage")) },
+          { path: "/accept-invitation", ...page(() => import("../account/InvitationPage")) },
           { path: "/account", ...page(() => import("../account/AccountPage")) },
           { path: "*", Component: NotFound },
         ],

@@ -1,5 +1,6 @@
 import { named, t, tn } from "../i18n";
 import { clock, list, longDay, money } from "../lib/format";
+import { saveFile } from "../lib/save";
 import { place } from "../seats/labels";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
@@ -64,10 +65,5 @@ function saveCalendar(booking: Booking, seats: string): void {
   const description = `${t("pay.booking")} ${booking.reference}\n${seats}\n${location.href}`;
   const text = calendar(booking, booking.screening?.movie_title ?? "", description, new Date());
   if (!text) return;
-  const address = URL.createObjectURL(new Blob([text], { type: "text/calendar" }));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = `usher-${booking.reference}.ics`;
-  link.click();
-  URL.revokeObjectURL(address);
+  saveFile(`usher-${booking.reference}.ics`, "text/calendar", text);
 }

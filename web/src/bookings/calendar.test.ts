@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { calendar } from "./calendar";
-import type { Booking } from "./queries";
 import { drawn } from "./qr";
+import type { Booking } from "./queries";
 
 const booking = {
   id: "b1",

@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { api, type Schemas, told } from "../api/client";
@@ -14,11 +14,11 @@ import { dropHold, keepTickets, keptTickets } from "../seats/memory";
 import { Button } from "../ui/Button";
 import { Countdown } from "../ui/Countdown";
 import { Field } from "../ui/Field";
-import { Notice } from "../ui/Notice";
+import { Failure, Notice } from "../ui/Notice";
 import { Extension } from "./Extension";
 
 type Showtime = Schemas["CatalogShowtimeDetail"];
-type HeldSeat = Booking["seats"][number];
+type Quoted = Schemas["BookingQuotedSeat"];
 
 interface OrderFormProps {
   booking: Booking;
@@ -38,8 +38,14 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
     queries.setQueryData(bookingQuery(booking.id).queryKey, { ...booking, state: "expired" });
   };
   const seconds = useCountdown(expiresAt, over);
-  const typeOf = (seat: HeldSeat) => chosenType(showtime, seat, kept[seat.seat_id]);
-  const total = booking.seats.reduce((sum, seat) => sum + (priceOf(showtime, seat, typeOf(seat)) ?? 0), 0);
+  const chosen = booking.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
+  const quote = useQuery({
+    queryKey: ["mine", "quote", booking.id, chosen],
+    queryFn: () => told(api.POST("/api/bookings/quote", { body: { hold_id: booking.id, tickets: chosen } })),
+    placeholderData: keepPreviousData,
+  });
+  const quoted = quote.data?.seats ?? [];
+  const total = quote.data?.amount ?? 0;
 
   const order = useMutation({
     mutationFn: (contact: { email: string; name: string | null }) =>
@@ -47,7 +53,7 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
         api.POST("/api/bookings", {
           body: {
             hold_id: booking.id,
-            tickets: booking.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: typeOf(seat) })),
+            tickets: quoted.map(({ seat, chosen: { ticket_type } }) => ({ seat_id: seat.seat_id, ticket_type })),
             ...contact,
             locale: currentLanguage(),
           },
@@ -71,7 +77,7 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
     const given = new FormData(event.currentTarget);
     order.mutate({ email: String(given.get("email")), name: String(given.get("name")).trim() || null });
   };
-  const change = (seat: HeldSeat, type: string) => {
+  const change = ({ seat }: Quoted, type: string) => {
     const next = { ...kept, [seat.seat_id]: type };
     keepTickets(showtime.id, next);
     setKept(next);
@@ -87,22 +93,18 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
           {seconds !== null && <Countdown seconds={seconds} />}
         </div>
         <ul className="divide-y divide-line">
-          {booking.seats.map((seat) => (
+          {quoted.map((each) => (
             <TicketRow
-              key={seat.seat_id}
-              seat={seat}
-              showtime={showtime}
-              type={typeOf(seat)}
-              onChange={(type) => change(seat, type)}
+              key={each.seat.seat_id}
+              quoted={each}
+              currency={showtime.currency}
+              onChange={(type) => change(each, type)}
             />
           ))}
         </ul>
-        <p className="mt-3 flex items-baseline justify-between border-t border-line pt-3">
-          <span>
-            <b>{t("checkout.total")}</b> <span className="text-sm text-quiet">{t("checkout.allIn")}</span>
-          </span>
-          <b className="text-2xl tabular-nums">{money(total, showtime.currency)}</b>
-        </p>
+        {quote.isPending && <div aria-hidden="true" className="skeleton h-24" />}
+        {quote.isError && <Failure error={quote.error} retry={() => void quote.refetch()} />}
+        {quote.data && <Total quote={quote.data} />}
       </section>
       <Contact />
       <section className="card p-5" aria-labelledby="terms">
@@ -114,7 +116,12 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
       {order.isError && <Notice kind="bad">{sentence(order.error)}</Notice>}
       {release.isError && <Notice kind="bad">{sentence(release.error)}</Notice>}
       <div className="flex flex-wrap gap-3">
-        <Button type="submit" busy={order.isPending} className="max-sm:w-full">
+        <Button
+          type="submit"
+          disabled={!quote.data}
+          busy={order.isPending || quote.isFetching}
+          className="max-sm:w-full"
+        >
           {total ? t("checkout.toPayment", { amount: money(total, showtime.currency) }) : t("checkout.free")}
         </Button>
         <Button look="plain" busy={release.isPending} onClick={() => release.mutate()} className="max-sm:w-full">
@@ -125,26 +132,31 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
   );
 }
 
-const priceOf = (showtime: Showtime, seat: HeldSeat, type: string) =>
-  showtime.prices.find((price) => price.category === seat.category && price.ticket_type === type)?.amount;
-
-/** The type that was chosen for the seat, if it is sold for it; else the usual one. */
-function chosenType(showtime: Showtime, seat: HeldSeat, kept: string | undefined): string {
-  const sold = showtime.prices.filter((price) => price.category === seat.category).map((price) => price.ticket_type);
-  if (kept && sold.includes(kept)) return kept;
-  if (seat.category === "companion" && sold.includes("companion")) return "companion";
-  return sold.includes("adult") ? "adult" : (sold[0] ?? "adult");
+function Total({ quote: { amount, fee, tax, currency } }: { quote: Schemas["BookingQuoteOut"] }) {
+  const parts = [
+    fee !== null && t("checkout.fee", { amount: money(fee, currency) }),
+    tax !== null && t("checkout.tax", { amount: money(tax, currency) }),
+  ].filter(Boolean);
+  return (
+    <div className="mt-3 border-t border-line pt-3">
+      <p className="flex items-baseline justify-between">
+        <span>
+          <b>{t("checkout.total")}</b> <span className="text-sm text-quiet">{t("checkout.allIn")}</span>
+        </span>
+        <b className="text-2xl tabular-nums">{money(amount, currency)}</b>
+      </p>
+      {parts.length > 0 && <p className="text-sm text-quiet">{parts.join(", ")}</p>}
+    </div>
+  );
 }
 
 interface TicketRowProps {
-  seat: HeldSeat;
-  showtime: Showtime;
-  type: string;
+  quoted: Quoted;
+  currency: string;
   onChange: (type: string) => void;
 }
 
-function TicketRow({ seat, showtime, type, onChange }: TicketRowProps) {
-  const prices = showtime.prices.filter((price) => price.category === seat.category);
+function TicketRow({ quoted: { seat, chosen, options }, currency, onChange }: TicketRowProps) {
   return (
     <li className="grid items-center gap-x-4 gap-y-1 py-3 sm:grid-cols-[1fr_1.2fr]">
       <span>
@@ -154,12 +166,12 @@ function TicketRow({ seat, showtime, type, onChange }: TicketRowProps) {
       <select
         className="field"
         aria-label={t("checkout.ticketFor", { seat: place(seat) })}
-        value={type}
+        value={chosen.ticket_type}
         onChange={(event) => onChange(event.target.value)}
       >
-        {prices.map((price) => (
-          <option key={price.ticket_type} value={price.ticket_type}>
-            {named("ticket", price.ticket_type)} – {money(price.amount, showtime.currency)}
+        {options.map(({ ticket_type, amount }) => (
+          <option key={ticket_type} value={ticket_type}>
+            {named("ticket", ticket_type)} – {money(amount, currency)}
           </option>
         ))}
       </select>

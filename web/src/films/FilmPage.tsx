@@ -5,6 +5,7 @@ import { date, duration, languageName, list, words } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
+import { underTheaters } from "./programme";
 import { type Movie, movieQuery, movieShowtimesQuery } from "./queries";
 import { Rating } from "./Rating";
 import { Reviews } from "./Reviews";
@@ -32,7 +33,11 @@ export default function FilmPage() {
           <h2 id="showtimes" className="mb-4">
             {t("film.showtimes")}
           </h2>
-          <Showtimes query={showtimes} by="theater" />
+          <Showtimes
+            listed={showtimes.data && underTheaters(showtimes.data)}
+            error={showtimes.error}
+            retry={() => void showtimes.refetch()}
+          />
         </section>
         {film.data && <Reviews film={film.data} />}
       </div>

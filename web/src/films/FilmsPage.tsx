@@ -2,21 +2,24 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { t, tn } from "../i18n";
-import { date, duration } from "../lib/format";
+import { date, duration, shortDay } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Empty, Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { genresQuery, type MovieCard, moviesQuery } from "./queries";
+import { genresQuery, type MovieCard, moviesQuery, theatersQuery } from "./queries";
 import { Rating } from "./Rating";
 
 /** Films now showing or coming soon; what is looked for stands in the address. */
 export function FilmsPage() {
   const [params, setParams] = useSearchParams();
   const isSoon = params.get("show") === "soon";
-  const genre = params.get("genre") ?? "";
+  const filters = { genre: params.get("genre") ?? "", city: params.get("city") ?? "", date: params.get("date") ?? "" };
   const [q, setQ] = useState(params.get("q") ?? "");
   const asked = useDeferredValue(q.trim());
-  const films = useQuery({ ...moviesQuery(asked, genre), placeholderData: keepPreviousData });
+  const films = useQuery({
+    ...moviesQuery({ status: isSoon ? "coming_soon" : "now_showing", q: asked, ...filters }),
+    placeholderData: keepPreviousData,
+  });
   usePageTitle("");
 
   const change = (name: string, value: string) =>
@@ -33,7 +36,12 @@ export function FilmsPage() {
     if (asked !== (params.get("q") ?? "")) change("q", asked);
   }, [asked]);
 
-  const shown = films.data?.filter((film) => film.status === (isSoon ? "coming_soon" : "now_showing"));
+  const shown = films.data;
+  const isFiltered = Boolean(asked || filters.genre || filters.city || filters.date);
+  const clear = () => {
+    setQ("");
+    setParams(isSoon ? { show: "soon" } : {}, { replace: true });
+  };
   return (
     <div className="page py-6 sm:py-10">
       <div className="mb-6 flex flex-wrap items-end justify-between gap-4">
@@ -43,7 +51,7 @@ export function FilmsPage() {
           <Choice isOn={isSoon} onClick={() => change("show", "soon")} label={t("films.soon")} />
         </div>
       </div>
-      <Filters q={q} setQ={setQ} genre={genre} setGenre={(code) => change("genre", code)} />
+      <Filters q={q} setQ={setQ} filters={filters} change={change} isSoon={isSoon} />
       <p role="status" className="sr-only">
         {shown && tn("films.count", shown.length)}
       </p>
@@ -51,15 +59,8 @@ export function FilmsPage() {
       {films.isError && <Failure error={films.error} retry={() => void films.refetch()} />}
       {shown?.length === 0 && (
         <Empty title={t("films.none")}>
-          {asked || genre ? (
-            <button
-              type="button"
-              className="link min-h-11"
-              onClick={() => {
-                setQ("");
-                change("genre", "");
-              }}
-            >
+          {isFiltered ? (
+            <button type="button" className="link min-h-11" onClick={clear}>
               {t("films.all")}
             </button>
           ) : (
@@ -92,15 +93,18 @@ function Choice({ isOn, onClick, label }: { isOn: boolean; onClick: () => void; 
 interface FiltersProps {
   q: string;
   setQ: (text: string) => void;
-  genre: string;
-  setGenre: (code: string) => void;
+  filters: { genre: string; city: string; date: string };
+  change: (name: string, value: string) => void;
+  isSoon: boolean;
 }
 
-function Filters({ q, setQ, genre, setGenre }: FiltersProps) {
+function Filters({ q, setQ, filters, change, isSoon }: FiltersProps) {
   const genres = useQuery(genresQuery);
+  const theaters = useQuery(theatersQuery);
+  const cities = [...new Set(theaters.data?.map((theater) => theater.address.city))].sort();
   return (
     <form role="search" className="mb-8 flex flex-wrap gap-3" onSubmit={(event) => event.preventDefault()}>
-      <label className="relative min-w-0 flex-[2_1_16rem]">
+      <label className="relative min-w-0 flex-[3_1_16rem]">
         <span className="sr-only">{t("films.search")}</span>
         <Icon
           name="search"
@@ -115,18 +119,71 @@ function Filters({ q, setQ, genre, setGenre }: FiltersProps) {
           onChange={(event) => setQ(event.target.value)}
         />
       </label>
-      <label className="min-w-0 flex-[1_1_10rem] sm:max-w-56">
-        <span className="sr-only">{t("films.genre")}</span>
-        <select className="field rounded-full" value={genre} onChange={(event) => setGenre(event.target.value)}>
-          <option value="">{t("films.allGenres")}</option>
-          {genres.data?.map(({ code, name }) => (
-            <option key={code} value={code}>
-              {name.charAt(0).toUpperCase() + name.slice(1)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choose
+        label={t("films.genre")}
+        all={t("films.allGenres")}
+        value={filters.genre}
+        onChange={(code) => change("genre", code)}
+      >
+        {genres.data?.map(({ code, name }) => [code, name.charAt(0).toUpperCase() + name.slice(1)])}
+      </Choose>
+      {!isSoon && (
+        <>
+          <Choose
+            label={t("films.city")}
+            all={t("films.allCities")}
+            value={filters.city}
+            onChange={(city) => change("city", city)}
+          >
+            {cities.map((city) => [city, city])}
+          </Choose>
+          <Choose
+            label={t("films.date")}
+            all={t("films.anyDay")}
+            value={filters.date}
+            onChange={(date) => change("date", date)}
+          >
+            {nextDays().map((date) => [date, shortDay(`${date}T12:00:00`)])}
+          </Choose>
+        </>
+      )}
     </form>
+  );
+}
+
+const DAYS = 7;
+
+/** Today and the days after it, as `2026-11-21`. */
+function nextDays(): string[] {
+  return Array.from({ length: DAYS }, (_, ahead) => {
+    const day = new Date();
+    day.setDate(day.getDate() + ahead);
+    return `${day.getFullYear()}-${String(day.getMonth() + 1).padStart(2, "0")}-${String(day.getDate()).padStart(2, "0")}`;
+  });
+}
+
+interface ChooseProps {
+  label: string;
+  all: string;
+  value: string;
+  onChange: (value: string) => void;
+  /** Values with what they are called. */
+  children: [value: string, name: string][] | undefined;
+}
+
+function Choose({ label, all, value, onChange, children }: ChooseProps) {
+  return (
+    <label className="min-w-0 flex-[1_1_8.5rem] sm:max-w-48">
+      <span className="sr-only">{label}</span>
+      <select className="field rounded-full" value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">{all}</option>
+        {children?.map(([each, name]) => (
+          <option key={each} value={each}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

@@ -1,77 +1,69 @@
-import type { UseQueryResult } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
 import { t } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { clock, languageName, longDay, money, shortDay } from "../lib/format";
-import { grouped } from "../lib/group";
 import { Empty, Failure } from "../ui/Notice";
-import type { Showtime } from "./queries";
+import { byDay, type Listed } from "./programme";
 
 interface ShowtimesProps {
-  query: UseQueryResult<Showtime[]>;
-  /** What a day's showtimes are grouped by: on a film's page by theater, on a theater's by film. */
-  by: "theater" | "film";
+  listed: Listed[] | undefined;
+  error: unknown;
+  retry: () => void;
 }
 
 /** A row of days to choose from, and that day's showtimes. */
-export function Showtimes({ query, by }: ShowtimesProps) {
+export function Showtimes({ listed, error, retry }: ShowtimesProps) {
   const [chosen, setChosen] = useState<string>();
-  if (query.isPending) return <div aria-hidden="true" className="skeleton h-48" />;
-  if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
-  const days = grouped(
-    query.data.filter((showtime) => showtime.state === "scheduled"),
-    (showtime) => showtime.local_date,
-  );
-  if (days.size === 0) return <Empty title={t("showtimes.none")}>{t("showtimes.noneYet")}</Empty>;
-  const day = chosen && days.has(chosen) ? chosen : (days.keys().next().value ?? "");
-  const ofDay = days.get(day) ?? [];
-  const groups = grouped(ofDay, (showtime) => (by === "theater" ? showtime.theater_id : showtime.movie_id));
+  if (error) return <Failure error={error} retry={retry} />;
+  if (!listed) return <div aria-hidden="true" className="skeleton h-48" />;
+  const days = byDay(listed);
+  const day = days.find(({ date }) => date === chosen) ?? days[0];
+  if (!day) return <Empty title={t("showtimes.none")}>{t("showtimes.noneYet")}</Empty>;
   return (
     <>
       <div
         role="group"
         aria-label={t("showtimes.days")}
-        className="scroll-row -mx-4 scroll-px-4 mb-6 gap-2 px-4 pb-2 sm:mx-0 sm:px-0"
+        className="scroll-row -mx-4 mb-6 scroll-px-4 gap-2 px-4 pb-2 sm:mx-0 sm:px-0"
       >
-        {[...days].map(([date, [first]]) => (
+        {days.map(({ date, groups }) => (
           <button
             key={date}
             type="button"
-            aria-pressed={date === day}
+            aria-pressed={date === day.date}
             onClick={() => setChosen(date)}
             className="min-h-12 shrink-0 snap-start rounded-xl border border-line bg-paper px-4 font-semibold whitespace-nowrap hover:border-edge aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent"
           >
-            {first && shortDay(first.starts_at, first.time_zone)}
+            {dayName(groups, shortDay)}
           </button>
         ))}
       </div>
-      <h3 className="sr-only">{ofDay[0] && longDay(ofDay[0].starts_at, ofDay[0].time_zone)}</h3>
+      <h3 className="sr-only">{dayName(day.groups, longDay)}</h3>
       <div className="grid gap-6">
-        {[...groups].map(([id, here]) => (
-          <Group key={id} showtimes={here} by={by} />
+        {day.groups.map((showtimes) => (
+          <Group key={showtimes[0]?.heading.id} showtimes={showtimes} />
         ))}
       </div>
     </>
   );
 }
 
-function Group({ showtimes, by }: { showtimes: Showtime[]; by: ShowtimesProps["by"] }) {
-  const [first] = showtimes;
-  if (!first) return null;
+/** The day as it is called where its first showtime is. */
+function dayName(groups: Listed[][], name: typeof shortDay): string {
+  const first = groups[0]?.[0];
+  return first ? name(first.starts_at, first.time_zone) : "";
+}
+
+function Group({ showtimes }: { showtimes: Listed[] }) {
+  const heading = showtimes[0]?.heading;
+  if (!heading) return null;
   return (
     <section>
       <h4 className="mb-2.5 text-base">
-        {by === "theater" ? (
-          <Link to={`/theaters/${first.theater_id}`} className="hover:underline">
-            {first.theater_name}
-            <span className="font-normal text-quiet">, {first.city}</span>
-          </Link>
-        ) : (
-          <Link to={`/movies/${first.movie_id}`} className="hover:underline">
-            {first.movie_title} <span className="font-normal text-quiet">{first.certificate}</span>
-          </Link>
-        )}
+        <Link to={heading.to} className="hover:underline">
+          {heading.title} <span className="font-normal text-quiet">· {heading.note}</span>
+        </Link>
       </h4>
       <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(10.5rem,44%),1fr))] gap-3">
         {showtimes.map((showtime) => (
@@ -86,8 +78,8 @@ function Group({ showtimes, by }: { showtimes: Showtime[]; by: ShowtimesProps["b
 
 const CHIP = "block h-full rounded-xl border px-3.5 py-2.5 text-sm";
 
-function Chip({ showtime }: { showtime: Showtime }) {
-  const { starts_at, time_zone, price_from, subtitles, sales_open_at, sales_close_at } = showtime;
+function Chip({ showtime }: { showtime: Listed }) {
+  const { starts_at, time_zone, price_from, subtitles, availability } = showtime;
   const language = languageName(showtime.language);
   const inside = (
     <>
@@ -100,7 +92,7 @@ function Chip({ showtime }: { showtime: Showtime }) {
       </span>
     </>
   );
-  const closed = whyClosed(sales_open_at, sales_close_at);
+  const closed = whyClosed(showtime);
   if (closed) {
     return (
       <div className={`${CHIP} border-dashed border-line text-quiet`}>
@@ -118,12 +110,34 @@ function Chip({ showtime }: { showtime: Showtime }) {
       <span className="mt-0.5 block font-semibold text-accent-ink">
         {t("showtimes.from", { price: money(price_from.amount, price_from.currency) })}
       </span>
+      <Availability level={availability} />
     </Link>
   );
 }
 
-function whyClosed(opens: string, closes: string): string | null {
+const LEVELS = {
+  plenty: ["showtimes.plenty", "w-1/4 bg-good"],
+  filling: ["showtimes.filling", "w-3/5 bg-warn"],
+  few_left: ["showtimes.fewLeft", "w-11/12 bg-bad"],
+  sold_out: ["showtimes.soldOut", "w-full bg-bad"],
+} as const;
+
+/** How full it is, as words and as a bar. */
+function Availability({ level }: { level: Listed["availability"] }) {
+  const [text, look] = LEVELS[level];
+  return (
+    <span className="mt-1.5 block text-xs text-quiet">
+      <span className="mb-1 block h-1 overflow-hidden rounded-full bg-line">
+        <span className={`block h-full rounded-full ${look}`} />
+      </span>
+      {t(text)}
+    </span>
+  );
+}
+
+function whyClosed({ sales_open_at, sales_close_at, availability }: Listed): string | null {
   const now = serverNow();
-  if (now < Date.parse(opens)) return t("showtimes.notYet");
-  return now >= Date.parse(closes) ? t("showtimes.over") : null;
+  if (now < Date.parse(sales_open_at)) return t("showtimes.notYet");
+  if (now >= Date.parse(sales_close_at)) return t("showtimes.over");
+  return availability === "sold_out" ? t("showtimes.soldOut") : null;
 }

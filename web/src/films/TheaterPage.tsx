@@ -4,6 +4,7 @@ import { named, t, tn } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
+import { underFilms } from "./programme";
 import { type Theater, theaterQuery, theaterShowtimesQuery } from "./queries";
 import { Showtimes } from "./Showtimes";
 
@@ -27,7 +28,11 @@ export default function TheaterPage() {
           <h2 id="showtimes" className="mb-4">
             {t("film.showtimes")}
           </h2>
-          <Showtimes query={showtimes} by="film" />
+          <Showtimes
+            listed={showtimes.data && underFilms(showtimes.data)}
+            error={showtimes.error}
+            retry={() => void showtimes.refetch()}
+          />
         </section>
       )}
     </div>

@@ -8,13 +8,35 @@ export type Theater = Schemas["CatalogTheaterDetail"];
 
 const PROGRAMME_MS = 5 * 60_000;
 
-export const moviesQuery = (q: string, genre: string) =>
+/** Which films somebody looks for; what is empty is not asked. */
+export interface Wanted {
+  status: "now_showing" | "coming_soon";
+  q: string;
+  genre: string;
+  city: string;
+  date: string;
+}
+
+export const moviesQuery = ({ status, q, genre, city, date }: Wanted) =>
   queryOptions({
-    queryKey: ["movies", q, genre],
+    queryKey: ["movies", status, q, genre, city, date],
     queryFn: ({ signal }) =>
       all((cursor) =>
         told(
-          api.GET("/api/movies", { params: { query: { q, genre: genre || undefined, limit: 100, cursor } }, signal }),
+          api.GET("/api/movies", {
+            params: {
+              query: {
+                status,
+                q,
+                genre: genre || undefined,
+                city: city || undefined,
+                date: date || undefined,
+                limit: 100,
+                cursor,
+              },
+            },
+            signal,
+          }),
         ),
       ),
     staleTime: PROGRAMME_MS,

@@ -4,12 +4,14 @@ import { runs } from "./layout";
 import { afterClick } from "./party";
 import { hallOf, idsOf } from "./testing";
 
-const layout = hallOf(`
+const layout = hallOf(
+  `
   ssssssss
   ssssssss
   wcssssss
   sssssss.
-`.trim());
+`.trim(),
+);
 const all = () => true;
 const except =
   (...taken: string[]) =>
@@ -23,7 +25,11 @@ const seat = (id: string) => {
 
 describe("seats side by side", () => {
   it("are those of one row without an aisle between them", () => {
-    expect(runs(hallOf("ss.sss\nss")).map(idsOf)).toEqual([["A1", "A2"], ["A3", "A4", "A5"], ["B1", "B2"]]);
+    expect(runs(hallOf("ss.sss\nss")).map(idsOf)).toEqual([
+      ["A1", "A2"],
+      ["A3", "A4", "A5"],
+      ["B1", "B2"],
+    ]);
   });
 });
 

@@ -1,13 +1,30 @@
 import { describe, expect, it } from "vitest";
-import { centre, clamp, closeUp, fitted, hall, neighbour, pan, seatAt, TARGET_PX, toDrawing, toScreen, UNIT, visible, zoom } from "./geometry";
+import {
+  centre,
+  clamp,
+  closeUp,
+  fitted,
+  hall,
+  neighbour,
+  pan,
+  seatAt,
+  TARGET_PX,
+  toDrawing,
+  toScreen,
+  UNIT,
+  visible,
+  zoom,
+} from "./geometry";
 import { hallOf } from "./testing";
 
-const layout = hallOf(`
+const layout = hallOf(
+  `
   sss.sss
   sss.sss
 
   .sssss.
-`.trim());
+`.trim(),
+);
 const box = hall(layout);
 const size = { width: 360, height: 300 };
 const seat = (id: string) => {
