@@ -30,11 +30,16 @@ class Visitor:
         await self.page.goto(f"/showtimes/{showtime_id}")
         await expect(self.page.locator('[data-connection="live"]')).to_be_visible()
 
-    async def take(self, *seat_ids: str, party: int = 1) -> None:
-        """Click these seats and wait until they are held. With more than one, each by itself."""
-        await self.page.get_by_label("Seats", exact=True).select_option(str(max(party, len(seat_ids))))
-        for seat_id in seat_ids:
+    async def party(self, count: int) -> None:
+        """Say for how many people."""
+        await self.page.get_by_label("Seats", exact=True).select_option(str(count))
+
+    async def take(self, *seat_ids: str) -> None:
+        """Click just these seats and wait until they are held."""
+        await self.party(1)
+        for count, seat_id in enumerate(seat_ids, start=1):
             await self.pick(seat_id)
+            await self.party(count + 1)
         await expect(self.page.get_by_role("timer")).to_be_visible()
         for seat_id in seat_ids:
             await expect(self.seat(seat_id)).to_have_attribute("data-state", "own")

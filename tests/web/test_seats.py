@@ -23,7 +23,7 @@ async def test_who_loses_a_seat_keeps_the_others_and_is_offered_the_nearest(visi
     await visitor.page.route_web_socket(re.compile("/ws$"), lambda socket: _deaf_to(socket, "seat:"))
     showtime_id, seats = await house.seats(3)
     await visitor.open_seats(showtime_id)
-    await visitor.take(seats[0], party=3)
+    await visitor.take(seats[0])
     await house.guest().hold(showtime_id, [seats[1]])
     await visitor.pick(seats[1])
     await expect(visitor.page.get_by_text(f"{seats[1]} was just taken by somebody else.").first).to_be_visible()
@@ -56,7 +56,7 @@ async def test_the_keyboard_alone_holds_a_seat_and_gives_it_up(visit, house):
     page = visitor.page
     showtime_id, _ = await house.seats(1)
     await visitor.open_seats(showtime_id)
-    await page.get_by_label("Seats", exact=True).select_option("1")
+    await visitor.party(1)
     await page.locator('[data-seat][tabindex="0"]').focus()
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("ArrowDown")
@@ -78,14 +78,11 @@ async def test_the_list_says_what_the_map_says(visit, house, device):
     await visitor.open_seats(showtime_id)
     await house.guest().hold(showtime_id, [seats[1]])
     await expect(visitor.seat(seats[1])).to_have_attribute("data-state", "held")
-    await page.get_by_label("Seats", exact=True).select_option("1")
+    await visitor.party(1)
     await visitor.button("Choose from a list").click()
-    row, number = re.fullmatch(r"([A-Z]+)(\d+)", seats[0]).groups()
-    listed = page.get_by_role("checkbox", name=re.compile(rf"^Row {row}, Seat {number}\b"))
-    await listed.check()
+    await page.get_by_role("checkbox", name=_listed(seats[0])).check()
     await expect(page.get_by_role("timer")).to_be_visible()
-    taken = re.fullmatch(r"([A-Z]+)(\d+)", seats[1]).groups()
-    await expect(page.get_by_role("checkbox", name=re.compile(rf"^Row {taken[0]}, Seat {taken[1]}\b"))).to_be_disabled()
+    await expect(page.get_by_role("checkbox", name=_listed(seats[1]))).to_be_disabled()
     await visitor.button("Back to the map").click()
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "own")
 
@@ -94,7 +91,7 @@ async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(vi
     visitor = await visit("phone")
     showtime_id, seats = await house.seats(1)
     await visitor.open_seats(showtime_id)
-    await visitor.page.get_by_label("Seats", exact=True).select_option("1")
+    await visitor.party(1)
     seat = visitor.seat(seats[0])
     await seat.tap()
     await expect(visitor.button("Zoom out")).to_be_enabled()
@@ -133,3 +130,9 @@ def _deaf_to(socket: WebSocketRoute, kind: str) -> None:
     """Let everything through but messages of a kind."""
     server = socket.connect_to_server()
     server.on_message(lambda message: None if f'"type":"{kind}' in str(message) else socket.send(message))
+
+
+def _listed(seat_id: str) -> re.Pattern[str]:
+    """How the list calls a seat."""
+    row = seat_id.rstrip("0123456789")
+    return re.compile(rf"^Row {row}, Seat {seat_id.removeprefix(row)}\b")
