@@ -74,6 +74,15 @@ PROJECTS := libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox
 bench: setup ## measure a platform of its own beside a floor, some ten minutes (ARGS=--quick: two)
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench $(ARGS)
 
+bench-live: setup ## what the push costs with thousands watching one showtime, beside a plain loop, some three minutes
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench.live
+
+bench-browse: setup ## what browsing costs, cached and not, with 100,000 showtimes, some three minutes
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench.browse $(ARGS)
+
+bench-best: setup ## what picking the best available seats costs, a second
+	@$(PYTHON) -m bench.best
+
 bench-identity: setup ## what a log-in costs, whom it delays, and whether time tells who has an account, some three minutes
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench.identity $(ARGS)
 
@@ -81,8 +90,9 @@ lock: setup ## resolve requirements.lock anew, and the part of it that goes into
 	@$(LOCK) --group dev --all-extras $(PROJECTS) -o requirements.lock
 	@$(LOCK) -c requirements.lock $(PROJECTS) -o deploy/docker/requirements.lock
 
-asyncapi: setup ## render docs/asyncapi.yaml from the events
+asyncapi: setup ## render docs/asyncapi.yaml from the events, docs/asyncapi-live.yaml from the WebSocket's messages
 	@$(PYTHON) -m contracts.asyncapi docs/asyncapi.yaml
+	@$(PYTHON) -m realtime.asyncapi docs/asyncapi-live.yaml
 
 api: setup ## make the web client's types from the services' HTTP API
 	@$(PYTHON) tools/openapi.py web/src/api/schema.d.ts

@@ -38,6 +38,13 @@ class Client:
         """The answer's JSON. Raises Refused, and ValueError for an answer without a length."""
         return await self._ask(f"GET {path}", b"", headers or {})
 
+    async def fetch(self, path: str, headers: dict[str, str] | None = None) -> bytes:
+        """The answer's body unread: reading JSON costs the machine as much as some answers do. Raises Refused."""
+        status, body = await self._exchange(f"GET {path}", b"", headers or {})
+        if status != 200:
+            raise Refused(status, json.loads(body))
+        return body
+
     async def post(self, path: str, body: Json, headers: dict[str, str] | None = None, *, form: bool = False) -> Json:
         """The answer's JSON. Raises Refused, and ValueError for an answer without a length."""
         payload = urlencode(body).encode() if form else json.dumps(body).encode()
@@ -45,6 +52,13 @@ class Client:
         return await self._ask(f"POST {path}", payload, kind | (headers or {}))
 
     async def _ask(self, request: str, payload: bytes, headers: dict[str, str]) -> Json:
+        status, body = await self._exchange(request, payload, headers)
+        answer = json.loads(body)
+        if not 200 <= status < 300:
+            raise Refused(status, answer)
+        return answer
+
+    async def _exchange(self, request: str, payload: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         lines = [
             f"{request} HTTP/1.1",
             f"Host: {self._host}",
@@ -53,11 +67,7 @@ class Client:
         ]
         self._writer.write("\r\n".join([*lines, "\r\n"]).encode() + payload)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        status = int(head[9:12])
-        answer = json.loads(await self._reader.readexactly(_length(head)))
-        if not 200 <= status < 300:
-            raise Refused(status, answer)
-        return answer
+        return int(head[9:12]), await self._reader.readexactly(_length(head))
 
 
 def _length(head: bytes) -> int:

@@ -27,10 +27,11 @@ class Reading:
 def read(platform: Platform) -> Reading:
     """All processes of the platform that count and run now, with what each has started."""
     running = [name for name in platform.names if name not in NOT_COUNTED]
-    return Reading(time.perf_counter(), {name: sum(map(_spent, platform.pids(name))) for name in running})
+    return Reading(time.perf_counter(), {name: sum(map(spent, platform.pids(name))) for name in running})
 
 
-def _spent(pid: int) -> float:
+def spent(pid: int) -> float:
+    """CPU milliseconds of a process since its start."""
     # After the name in parentheses, user time is the 12th field and system time the 13th (proc(5)).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * TICK_MS

@@ -52,9 +52,10 @@ class Customer:
         return session
 
     async def free_seats(self, showtime_id: str) -> list[str]:
-        """Seats that can be had now, in the order of the map."""
+        """Seats that anybody can have now, in the order of the map."""
         seat_map = await self.call("GET", f"/api/showtimes/{showtime_id}/seats")
-        return [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["seat_id"] not in seat_map["taken"]]
+        ordinary = (seat for seat in seat_map["layout"]["seats"] if seat["category"] not in {"wheelchair", "companion"})
+        return [seat["seat_id"] for seat in ordinary if seat["seat_id"] not in seat_map["taken"]]
 
     async def hold(self, showtime_id: str, seats: list[str]) -> Json:
         """Hold seats: all or none."""

@@ -14,6 +14,21 @@ from launcher.processes import marked_processes
 from launcher.settings import NO_LIMITS, ROOT
 
 
+def launched(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The launcher's command, carried out."""
+    command = [sys.executable, "-m", "launcher", *arguments]
+    known = {**os.environ, **environment, "PYTHONPATH": "deploy/local"}
+    return subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, check=False)
+
+
+def test_any_command_gets_the_local_platforms_environment():
+    shown = launched("env", "sh", "-c", "echo $MONGO_URI; exit 3", MONGO_PORT="27999")
+    assert (shown.returncode, shown.stdout) == (3, "mongodb://127.0.0.1:27999/?replicaSet=usher\n")
+    for nonsense in ((), ("env",), ("run", "fast"), ("walk",)):
+        refused = launched(*nonsense)
+        assert (refused.returncode, refused.stderr[:6]) == (1, "usage:")
+
+
 def test_run_prints_the_addresses_and_ctrl_c_leaves_nothing_behind(tmp_path: Path):
     ports = free_ports()
     given = {name: str(port) for name, port in ports.items()}

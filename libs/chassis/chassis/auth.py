@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import httpx
 import jwt
+import structlog
 from contracts.errors import Problem
 from contracts.types import Holder
 from fastapi import Depends, Request, Security
@@ -25,6 +26,7 @@ from chassis.revocations import Revocations
 from chassis.secrets import hash_secret
 from chassis.settings import ServiceSettings
 
+log = structlog.get_logger()
 _PERSONAL = ("email", "email_verified", "name", "roles", "permissions", "theaters", "epoch")
 KeySource = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -104,6 +106,7 @@ class Verifier:
         self._revocations = revocations
         self._keys: dict[str, jwt.PyJWK] = {}
         self._asked_at = self._fetched_at = float("-inf")
+        self._is_away = False
         self._lock = asyncio.Lock()
         self._checked: dict[str, Principal] = {}
 
@@ -152,31 +155,32 @@ class Verifier:
         came_at = time.monotonic()
         is_old = came_at - self._fetched_at > self.MAX_KEY_AGE_S and came_at - self._asked_at > self.MIN_REFRESH_S
         if is_old or kid not in self._keys:
-            try:
-                await self._renew(kid, came_at)
-            except httpx.HTTPError as error:
-                if kid not in self._keys:
-                    raise KeysUnavailable(retry_after=2) from error
+            await self._renew(came_at)
         if kid not in self._keys:
-            raise TokenInvalid
+            raise KeysUnavailable(retry_after=2) if self._is_away else TokenInvalid
         return self._keys[kid]
 
-    async def _renew(self, kid: str, came_at: float) -> None:
-        """Ask for the keys, unless somebody else has since `came_at`. Raises httpx.HTTPError.
+    async def _renew(self, came_at: float) -> None:
+        """Ask for the keys, unless somebody else has since `came_at`; without an answer the known ones stay.
 
         Identity is asked every MIN_REFRESH_S at most, also by a crowd with invented keys. Who shows an unknown key
         waits for that: it may be the newest one, and a refusal would sign its owner out.
         """
         async with self._lock:
-            if (self._asked_at if kid in self._keys else self._fetched_at) > came_at:
+            if self._asked_at > came_at:
                 return
             if (pause := self._asked_at + self.MIN_REFRESH_S - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
-            asked_at = self._asked_at = time.monotonic()
-            document = await self._fetch()
+            self._asked_at = time.monotonic()
+            try:
+                document = await self._fetch()
+            except httpx.HTTPError as error:
+                log.warning("keys_not_renewed", reason=repr(error))
+                self._is_away = True
+                return
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
             self._checked.clear()
-            self._fetched_at = asked_at
+            self._fetched_at, self._is_away = self._asked_at, False
 
 
 _bearer = HTTPBearer(auto_error=False, description="Access token from /api/auth/login")

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import uvicorn
@@ -77,8 +78,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    main = import_module(f"{arguments.service}.main")
     config = uvicorn.Config(
-        f"{arguments.service}.main:app",
+        main.app,
         host=arguments.host,
         port=arguments.port,
         loop="uvloop",
@@ -86,6 +88,7 @@ def main() -> None:
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=ANSWER_S,
+        ws=getattr(main, "WEBSOCKETS", "auto"),
         ws_max_size=WEBSOCKET_MAX_BYTES,
         ws_per_message_deflate=False,
     )

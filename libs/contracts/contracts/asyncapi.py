@@ -15,7 +15,7 @@ _HEADERS = {
     "properties": {
         "cloudEvents_specversion": {"const": "1.0"},
         "cloudEvents_id": {"type": "string", "description": "unique; the same id again is a repetition"},
-        "cloudEvents_source": {"enum": list(registry.SPEAKERS)},
+        "cloudEvents_source": {"enum": list(registry.SERVICES)},
         "cloudEvents_type": {"type": "string", "description": "the routing key"},
         "cloudEvents_subject": {"type": "string", "description": "the aggregate's id"},
         "cloudEvents_time": {"type": "string", "format": "date-time"},

@@ -50,6 +50,8 @@ class Price(Shape):
 
 
 ScreenSide = Literal["top", "bottom", "left", "right"]
+OrphanRule = Literal["strict", "lenient", "off"]
+"""Whether a choice of seats may leave a single seat alone: never, only at the end of a row, always."""
 CancelReason = Literal["technical", "low_demand", "distributor", "other"]
 
 
@@ -122,6 +124,7 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
     certificate: str
     currency: Currency
     prices: Annotated[list[Price], Field(min_length=1)]
+    orphan_rule: OrphanRule = "off"
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):

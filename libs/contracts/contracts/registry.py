@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from contracts.envelope import Event
 
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
-SPEAKERS = ("identity", "catalog", "inventory", "booking", "payment", "notifier")
 
 _events: dict[str, type[Event]] = {}
 
@@ -22,9 +21,9 @@ def register(event_type: str, model: type[Event]) -> None:
 
 def events() -> dict[str, type[Event]]:
     """All events of Usher's services by wire type, sorted."""
-    for speaker in SPEAKERS:
+    for speaker in SERVICES:
         import_module(f"contracts.{speaker}")
-    return {name: _events[name] for name in sorted(_events) if name.partition(".")[0] in SPEAKERS}
+    return {name: _events[name] for name in sorted(_events) if name.partition(".")[0] in SERVICES}
 
 
 def model_of(event_type: str) -> type[Event] | None:

@@ -46,6 +46,7 @@ from contracts.inventory import (
 )
 from contracts.notifier import NotifierDataExported
 from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.realtime import SeatsLookedAt
 from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
@@ -118,7 +119,9 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
 }
 """A durable queue per service: each event reaches one of its replicas."""
 
-SHOWN: dict[str, tuple[type[Event], ...]] = {"realtime": (*SEAT_EVENTS, ShowtimeCancelled, *BOOKING_STATES)}
+SHOWN: dict[str, tuple[type[Event], ...]] = {
+    "realtime": (*SEAT_EVENTS, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
+}
 WATCHES: dict[str, tuple[type[Event], ...]] = {
     service: (AccessRevoked, *SHOWN.get(service, ())) for service in SERVICES
 }

@@ -69,7 +69,7 @@ def test_a_change_deep_inside_is_named():
 def test_each_event_is_said_by_the_service_of_its_name_and_follows_the_pattern():
     for name, event in registry.events().items():
         service, past_tense, version = name.split(".")
-        assert service in registry.SPEAKERS
+        assert service in registry.SERVICES
         assert past_tense.replace("_", "").isalpha()
         assert version.startswith("v")
         assert event.subject_field in event.model_fields

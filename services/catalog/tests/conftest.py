@@ -4,11 +4,27 @@ import os
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import pymongo.monitoring
 import pytest
 from chassis.clock import now
 from chassis.testing import Bus, running
 
+from .queries import Recorder
 from .tmdb_server import TOKEN, TmdbServer, serving
+
+_recorder = Recorder()
+pymongo.monitoring.register(_recorder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at all queries of a run comes last."""
+    items.sort(key=lambda item: "recorder" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def recorder() -> Recorder:
+    """Every query that the service has asked so far."""
+    return _recorder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from catalog import demo, store
 from catalog.model import CLEANING, parse_layout
 from catalog.model.problems import ShowtimesClash
 from catalog.model.reviews import byline
-from chassis.clock import now
 from chassis.outbox import Aggregate
 from chassis.testing import until
 from contracts.catalog import MoviePublished, SeatLayoutPublished, ShowtimeScheduled
@@ -174,10 +173,8 @@ async def test_the_command_publishes_everything_before_it_ends(service_env, bus)
     environment = os.environ | {"MONGO_DATABASE": "usher_catalog_command"}
     before = len(bus.envelopes(ShowtimeScheduled))
     for run in range(2):
-        began = now()
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "catalog.demo", env=environment)
         assert await process.wait() == 0
-        assert (now() - began).total_seconds() < 20
         if run == 0:
             await until(lambda: said_more_than(bus, before))
     database = store.Movie.collection().database.client["usher_catalog_command"]

@@ -15,10 +15,13 @@ ORIGIN = "http://localhost:8080"
 
 
 class Authenticator:
-    """One passkey, on a page at `origin`. `flags` say what it asked its owner for; `used` is its signature counter."""
+    """One passkey, on a page at `origin`. `flags` say what it asked its owner for.
+
+    `used` is its signature counter; those that are shared by several devices do not count.
+    """
 
     def __init__(self, origin=ORIGIN, flags=PRESENT | VERIFIED):
-        self.origin, self.flags, self.used = origin, flags, 0
+        self.origin, self.flags, self.used, self.counts = origin, flags, 0, True
         self.id = secrets.token_bytes(32)
         self._key = ec.generate_private_key(ec.SECP256R1())
 
@@ -36,7 +39,7 @@ class Authenticator:
 
     def get(self, options):
         """What `navigator.credentials.get` answers, as JSON."""
-        self.used += 1
+        self.used += self.counts
         data, client_data = self._data(options["rpId"]), self._client_data("webauthn.get", options)
         signature = self._key.sign(data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
         return self._credential(clientDataJSON=client_data, authenticatorData=data, signature=signature)

@@ -9,6 +9,7 @@ from chassis.clock import now
 from chassis.ids import new_id
 from contracts.identity import InvitationRequested, UserRegistered
 from identity import store
+from identity.model import LinkVoid
 
 from .conftest import PASSWORD, bearer, logged_in, mailed_token
 from .staff import INVITATIONS, PEOPLE, Someone, audited, someone
@@ -101,6 +102,15 @@ async def test_withdrawing_and_accepting_at_once_ends_in_one_of_the_two(client, 
         accept(client, token), admin.ask("DELETE", f"{INVITATIONS}/{invitation['invitation_id']}")
     )
     assert (accepted.status_code, withdrawn.status_code) in {(201, 404), (410, 204)}
+
+
+async def test_an_invitation_that_goes_while_the_password_is_hashed_is_void(client, bus, admin, invitation, email):
+    token, where = await mailed_token(bus, InvitationRequested, email), {"_id": invitation["invitation_id"]}
+    for change in ({"withdrawn_at": now()}, {"withdrawn_at": None, "expires_at": now()}):
+        await store.Invitation.collection().update_one(where, {"$set": change})
+        with pytest.raises(LinkVoid):
+            await store.accept_invitation(token, "a hash", now())
+    assert await store.user_with_email(email) is None
 
 
 async def test_who_has_an_account_is_not_invited(client, bus, admin, invitation, email):

@@ -4,10 +4,11 @@ import sys
 
 import pytest
 from argon2 import PasswordHasher
-from contracts.identity import UserRegistered
+from contracts.identity import PasswordResetRequested, UserRegistered
 from identity import demo, passwords, settings, store
+from structlog.testing import capture_logs
 
-from .conftest import PASSWORD, bearer, logged_in
+from .conftest import PASSWORD, bearer, logged_in, mailed_token
 
 
 async def test_logging_in_gives_tokens_that_open_me(client, account, signed_in):
@@ -80,6 +81,23 @@ async def test_more_than_can_wait_are_told_to_come_back(client, account, monkeyp
     assert (busy.json()["code"], busy.headers["retry-after"]) == ("busy", "5")
     assert passwords._works().room == 2
     assert (await logged_in(client, account["email"])).status_code == 200
+
+
+async def test_no_line_of_the_log_has_a_secret_or_an_address(client, bus, account):
+    with capture_logs() as lines:
+        answer = (await logged_in(client, account["email"])).json()
+        await logged_in(client, account["email"], "not the password")
+        again = await client.post("/api/auth/refresh", json={"refresh_token": answer["refresh_token"]})
+        await client.post("/api/auth/forgot-password", json={"email": account["email"]})
+        token = await mailed_token(bus, PasswordResetRequested, account["email"])
+        await client.post("/api/auth/reset-password", json={"token": token, "password": "a train to anywhere"})
+        await client.post("/api/auth/reset-password", json={"token": token, "password": "a train to anywhere"})
+    told = str(lines)
+    assert "logged_in" in told
+    assert "password_reset" in told
+    secrets = [answer["access_token"], answer["refresh_token"], again.json()["refresh_token"], token]
+    for secret in (*secrets, PASSWORD, "not the password", "a train to anywhere", account["email"]):
+        assert secret not in told
 
 
 async def test_a_closed_account_can_neither_log_in_nor_refresh_nor_look(client, account, signed_in):

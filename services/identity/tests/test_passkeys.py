@@ -104,7 +104,9 @@ async def test_it_stands_in_for_the_second_factor(client, account, phone, monkey
     assert (await logged_in(client, account["email"])).json()["second_factor_required"] is True
 
 
-async def test_an_answer_counts_once_also_on_two_replicas_at_once(client, replica, phone):
+@pytest.mark.parametrize("counts", [True, False])
+async def test_an_answer_counts_once_also_on_two_replicas_at_once(client, replica, phone, counts):
+    phone.counts = counts
     credential = phone.get(await asked(client))
     answers = await asyncio.gather(*(signs_in(each, credential) for each in (client, replica) * 3))
     assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
@@ -181,6 +183,17 @@ async def test_a_counter_that_goes_back_betrays_a_copy(client, phone):
         assert (await signs_in(client, phone.get(await asked(client)))).status_code == 200
     phone.used = 0
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
+
+
+async def test_of_a_passkey_and_its_copy_at_once_one_gets_in(client, replica, phone):
+    credentials = []
+    for _ in range(6):
+        phone.used = 4
+        credentials.append(phone.get(await asked(client)))
+    answers = await asyncio.gather(
+        *(signs_in(each, credential) for each, credential in zip((client, replica) * 3, credentials, strict=True))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
 
 
 @pytest.mark.parametrize("field", ["signature", "authenticatorData"])

@@ -188,6 +188,31 @@ async def test_who_is_reactivated_signs_in_anew_with_the_same_roles(client, bus,
     await audited("reactivated", grace.user_id)
 
 
+async def test_a_session_that_a_crash_left_open_does_not_come_back(client, admin):
+    grace = await someone(client)
+    closed = {"$set": {"is_active": False}, "$inc": {"version": 1}}
+    await store.User.collection().update_one({"_id": grace.user_id}, closed)  # and there the process died
+    await admin.act("POST", f"{PEOPLE}/{grace.user_id}/reactivate")
+    refreshed = await client.post("/api/auth/refresh", json={"refresh_token": grace.answer["refresh_token"]})
+    assert refreshed.status_code == 401
+
+
+async def test_acts_at_once_are_done_one_after_the_other(client, admin):
+    grace = await someone(client)
+    grants = [Grant(roles=["box_office"], theaters=[f"t{number}"]) for number in range(5)]
+    await asyncio.gather(*(store.change_grant(grace.user_id, grant, admin.user_id, now()) for grant in grants))
+    assert (await store.find_person(grace.user_id)).epoch == len(grants), "each voided the tokens of the one before"
+
+    async def entered() -> list[store.AuditEntry]:
+        lines = await store.AuditEntry.find({"user_id": grace.user_id, "action": "roles_changed"}).to_list()
+        return lines if len(lines) == len(grants) else []
+
+    lines = await until(entered)
+    before = {tuple(line.before.theaters) for line in lines if line.before}
+    after = {tuple(line.after.theaters) for line in lines if line.after}
+    assert after - before == {tuple((await store.find_person(grace.user_id)).theaters)}, "a chain without a fork"
+
+
 async def test_a_deactivated_persons_access_ends_in_another_replica_too(client, replica, admin):
     grace = await someone(client)
     assert (await replica.get("/api/users/me", headers=grace.headers)).status_code == 200

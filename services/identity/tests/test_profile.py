@@ -149,6 +149,24 @@ async def test_an_address_that_somebody_took_meanwhile_stays_theirs(client, bus,
     assert (await client.get("/api/users/me", headers=bearer(signed_in))).json()["email"] == account["email"]
 
 
+async def test_of_two_new_addresses_the_one_that_is_verified_first_counts(client, bus, account, signed_in):
+    first, second = (f"{name}-{account['email']}" for name in ("first", "second"))
+    await change_email(client, signed_in, first)
+    await change_email(client, signed_in, second)
+    tokens = [await mailed_token(bus, EmailChangeRequested, address) for address in (first, second)]
+    assert [(await verified(client, token)).status_code for token in tokens] == [200, 410]
+    assert (await client.get("/api/users/me", headers=bearer(signed_in))).json()["email"] == first
+
+
+async def test_the_link_to_a_new_address_gives_no_other_password(client, bus, account, signed_in):
+    new = f"new-{account['email']}"
+    await change_email(client, signed_in, new)
+    token = await mailed_token(bus, EmailChangeRequested, new)
+    misused = await client.post("/api/auth/reset-password", json={"token": token, "password": NEW})
+    assert (misused.status_code, misused.json()["code"]) == (410, "link_void")
+    assert (await logged_in(client, account["email"])).status_code == 200
+
+
 async def test_a_changed_password_voids_the_link_to_a_new_address(client, bus, account, signed_in):
     new = f"new-{account['email']}"
     await change_email(client, signed_in, new)

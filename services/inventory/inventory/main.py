@@ -6,7 +6,7 @@ from inventory import api, jobs, reactions, settings, store
 
 app = create_service(
     settings.get(),
-    routers=[api.router],
+    routers=api.ROUTERS,
     documents=store.DOCUMENTS,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,

@@ -92,6 +92,12 @@ class Box:
         address = f"/api/showtimes/{self.showtime_id}/holds"
         return await self.client.post(address, json={"seats": seats}, headers=headers or self.headers)
 
+    async def best(self, party_size: int, headers: dict[str, str] | None = None, **wishes: Any) -> httpx.Response:
+        """Ask for the best seats."""
+        address = f"/api/showtimes/{self.showtime_id}/holds/best"
+        body = {"party_size": party_size, **wishes}
+        return await self.client.post(address, json=body, headers=headers or self.headers)
+
     async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "Held":
         """A hold that is sure to be given."""
         answer = await self.hold(*seats, headers=headers)
@@ -146,17 +152,33 @@ class Held:
 
 
 NewShowtime = Callable[..., Awaitable[Box]]
+LOUNGE = ["ssss", "ssss", "wcss", "llll"]
+"""One letter is one seat: standard, wheelchair, companion, love seat."""
+
+
+def lounge(layout_id: str) -> SeatLayoutPublished:
+    """Four rows of four, seen best from the middle."""
+    kinds = {"s": "standard", "w": "wheelchair", "c": "companion", "l": "love_seat"}
+    seats = [
+        PlacedSeat(seat_id=f"{row}{x + 1}", row=row, number=x + 1, category=kinds[cell], x=x, y=y)
+        for y, (row, cells) in enumerate(zip(ROWS, LOUNGE, strict=False))
+        for x, cell in enumerate(cells)
+    ]
+    return SeatLayoutPublished(
+        layout_id=layout_id, auditorium_id="hall-2", columns=4, rows=4, seats=seats, focal_point=Point(x=2, y=2)
+    )
 
 
 @pytest.fixture(scope="session")
 async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
     """Makes showtimes by the events that catalog would send."""
-    layout_id = new_id()
+    layout_id, lounge_id = new_id(), new_id()
     await bus.say(layout(layout_id))
+    await bus.say(lounge(lounge_id))
 
-    async def make(**changes: Any) -> Box:
+    async def make(*, in_the_lounge: bool = False, **changes: Any) -> Box:
         box = Box(client, new_id())
-        await bus.say(scheduled(box.showtime_id, layout_id, **changes), version=1)
+        await bus.say(scheduled(box.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1)
 
         async def is_there() -> bool:
             return (await client.get(f"/api/showtimes/{box.showtime_id}/seats")).status_code == 200

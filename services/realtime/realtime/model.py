@@ -15,7 +15,7 @@ UnknownShowtime 404    raised by the store
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -48,6 +48,14 @@ FORGET_SILENT_HOLD_AFTER = timedelta(hours=2)
 
 class UnknownShowtime(Problem):
     code, status, title = "showtime_not_found", 404, "There is no such showtime."
+
+
+class UnknownSeat(Problem):
+    code, status, title = "seat_not_found", 422, "There is no such seat in this auditorium."
+
+
+class NotSubscribed(Problem):
+    code, status, title = "not_subscribed", 409, "Subscribe to the showtime first."
 
 
 @dataclass(frozen=True)
@@ -129,31 +137,49 @@ def forgettable(claims: Claims, now: datetime) -> list[str]:
     return [claim_id for claim_id, claim in claims.items() if over(claim)]
 
 
+@dataclass(frozen=True)
+class Said:
+    """What clients were told of a showtime last."""
+
+    version: int = 0
+    seats: Mapping[str, State] = field(default_factory=dict)
+    cancelled: bool = False
+
+
 @dataclass
 class SeatMap:
-    """The state of one showtime's seats as an instance shows it. `capacity` is the number of seats, when known."""
+    """The state of one showtime's seats as an instance shows it. `seat_ids` are all seats, once they are known."""
 
     showtime_id: str
     version: int = 0
     cancelled: bool = False
-    capacity: int | None = None
+    seat_ids: Set[str] = frozenset()
     claims: Claims = field(default_factory=dict)
+    _said: Said = Said()
 
-    def learn(self, news: News) -> list[Message]:
-        """Take in news; returns the messages that bring a client up to date, none when nothing changed."""
-        before, was_cancelled = seats_of(self.claims), self.cancelled
+    def learn(self, news: News) -> None:
+        """Take in news."""
         for claim_id, registers in news.claims.items():
             claim = self.claims.setdefault(claim_id, {})
             for register, value in registers.items():
                 claim[register] = max(claim.get(register, value), value)
         self.version = max(self.version, news.version)
         self.cancelled |= news.cancelled
-        if self.cancelled != was_cancelled:
+
+    def unsaid(self) -> list[Message]:
+        """The messages that bring clients from where the last call left them up to now; none when nothing changed."""
+        before, self._said = self._said, Said(self.version, seats_of(self.claims), cancelled=self.cancelled)
+        if self.cancelled != before.cancelled:
             return [self.snapshot()]
-        return [
-            {"type": kind, "showtime_id": self.showtime_id, "version": self.version, **change}
-            for kind, change in changes(before, seats_of(self.claims))
-        ]
+        messages: list[Message] = []
+        for kind, change in changes(before.seats, self._said.seats):
+            since = self.version if messages else before.version
+            about = {"showtime_id": self.showtime_id, "version": self.version, "since": since}
+            messages.append({"type": kind, **about, **change})
+        if not messages:
+            # What is said next follows on what was said last, not on what changed nothing.
+            self._said = before
+        return messages
 
     def forget(self, now: datetime) -> None:
         """Let go of holds that are long over."""
@@ -167,7 +193,7 @@ class SeatMap:
             "showtime_id": self.showtime_id,
             "version": self.version,
             "cancelled": self.cancelled,
-            "capacity": self.capacity,
+            "capacity": len(self.seat_ids) or None,
             "seats": seats_of(self.claims),
         }
 

@@ -6,10 +6,11 @@ from chassis.messaging import Reactions, current_envelope
 from contracts import topology
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeScheduled
 from contracts.envelope import Event
+from contracts.realtime import SeatsLookedAt
 
 from realtime import settings, store
+from realtime.hub import Hub
 from realtime.model import booking_update, news_of
-from realtime.sockets import Hub
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
@@ -52,4 +53,11 @@ def watchers(hub: Hub) -> Reactions:
     async def tell(event: Event) -> None:
         hub.tell(*booking_update(event, version=current_envelope().version))
 
-    return {**dict.fromkeys(ABOUT_SEATS, show), **dict.fromkeys(topology.BOOKING_STATES, tell)}
+    async def look(event: SeatsLookedAt) -> None:
+        hub.learn_looks(event)
+
+    return {
+        **dict.fromkeys(ABOUT_SEATS, show),
+        **dict.fromkeys(topology.BOOKING_STATES, tell),
+        SeatsLookedAt: look,
+    }

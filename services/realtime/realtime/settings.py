@@ -15,10 +15,16 @@ class Settings(ServiceSettings):
     max_connections: int = Field(default=5000, ge=1)
     max_subscriptions: int = Field(default=8, ge=1)
     """Showtimes that one connection may follow."""
-    max_message_bytes: int = Field(default=4096, ge=256)
-    """The longest message that a client may send."""
-    outgoing_messages: int = Field(default=256, ge=1)
+    max_connections_per_address: int = Field(default=100, ge=1)
+    """A whole school may sit behind one address."""
+    max_messages_per_beat: int = Field(default=400, ge=1)
+    """How much a client may say between two heartbeats."""
+    max_unsent_bytes: int = Field(default=128 * 1024, ge=1024)
     """How far a client may lag behind before it is dropped."""
+    beat_seconds: float = Field(default=20, gt=0)
+    """How often clients are asked whether they are still there; who does not answer until the next time is dropped."""
+    burst_seconds: float = Field(default=0.025, ge=0)
+    """Changes that follow one another faster than this are told together."""
     recent_events: int = Field(default=4096, ge=1)
     """How many events an instance remembers, to bridge the time until they are in the database."""
     refresh_seconds: float = Field(default=15, gt=0)

@@ -78,7 +78,7 @@ async def seat_map(showtime_id: str) -> SeatMap:
     if document is None:
         raise UnknownShowtime
     layout = await Layout.get(document["layout_id"]) if document.get("layout_id") else None
-    seat_map = SeatMap(showtime_id, capacity=len(layout.seats) if layout else None)
+    seat_map = SeatMap(showtime_id, seat_ids=frozenset(layout.seats if layout else ()))
     seat_map.learn(_news(document))
     return seat_map
 

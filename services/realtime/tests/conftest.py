@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -14,6 +14,8 @@ from chassis.ids import new_id
 from chassis.testing import Bus, until
 from chassis.testing.servers import free_port
 from contracts.catalog import PlacedSeat, SeatLayoutPublished, ShowtimeScheduled
+from pydantic import Field, TypeAdapter
+from realtime.protocol import ServerMessage
 from websockets.asyncio.client import ClientConnection, connect
 
 
@@ -21,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 async def instance(**environment: str) -> AsyncIterator[str]:
     """One replica in a process of its own; yields host:port once it is ready."""
     address = f"127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "uvicorn", "realtime.main:app", "--port", str(port), "--no-access-log"]
+    command = [sys.executable, "-m", "chassis.serve", "realtime", "--port", str(port)]
     process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
 
     async def ready() -> bool:
@@ -33,7 +35,7 @@ async def instance(**environment: str) -> AsyncIterator[str]:
             return False
 
     try:
-        await until(ready, seconds=30)
+        await until(ready, seconds=60)
         yield address
     finally:
         process.terminate()
@@ -46,8 +48,11 @@ async def server(service_env) -> AsyncIterator[str]:
         yield address
 
 
+_told: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
+
+
 class Client:
-    """A WebSocket client that speaks JSON."""
+    """A WebSocket client that speaks JSON and takes only what the protocol knows."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -57,7 +62,7 @@ class Client:
 
     async def hear(self, seconds: float = 20) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
-            return json.loads(await self.connection.recv())
+            return _told.validate_json(await self.connection.recv()).model_dump(exclude_unset=True)
 
     async def hear_until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while not fits(message := await self.hear()):

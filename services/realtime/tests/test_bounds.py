@@ -9,6 +9,7 @@ import pytest
 from chassis.ids import new_id
 from chassis.testing import Bus, until
 from contracts.inventory import SeatsBlocked
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from .conftest import client, instance
@@ -30,6 +31,9 @@ from .test_live import held, subscribed
         ('{"type":"subscribe","showtime_id":"$where"}', "bad_message"),
         ('{"type":"subscribe","showtime_id":"s","and":"more"}', "bad_message"),
         ('{"type":"subscribe","showtime_id":"unheard-of"}', "showtime_not_found"),
+        ('{"type":"seat:select","showtime_id":"s","seats":["A1"]}', "not_subscribed"),
+        ('{"type":"seat:select","showtime_id":"s","seats":"A1"}', "bad_message"),
+        (json.dumps({"type": "seat:select", "showtime_id": "s", "seats": ["A1"] * 21}), "bad_message"),
         ('{"type":"authenticate"}', "bad_message"),
         ('{"type":"authenticate","token":"nonsense"}', "token_invalid"),
         (json.dumps({"type": "authenticate", "hold_secret": "x" * 129}), "bad_message"),
@@ -54,7 +58,6 @@ async def test_someone_elses_or_expired_tokens_are_refused(server, signer):
 async def test_a_huge_message_ends_the_connection_with_a_reason(server):
     async with client(server) as big:
         await big.connection.send("x" * 5000)
-        assert (await big.hear())["code"] == "message_too_big"
         with pytest.raises(ConnectionClosed):
             await big.hear()
         assert big.connection.close_code == 1009
@@ -106,7 +109,71 @@ async def test_pages_of_other_sites_may_not_connect(server, origin):
     assert refused.value.response.status_code == 403
 
 
-async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(bus: Bus, server, showtime):
+async def test_connections_from_one_address_are_limited(service_env):
+    async with instance(MAX_CONNECTIONS_PER_ADDRESS="2", FORWARDED_ALLOW_IPS="127.0.0.1") as limited:
+        here, there = ({"X-Forwarded-For": address} for address in ("192.0.2.1", "192.0.2.2"))
+        async with client(limited, additional_headers=here), client(limited, additional_headers=here):
+            with pytest.raises(InvalidStatus) as refused:
+                async with client(limited, additional_headers=here):
+                    pass
+            assert refused.value.response.status_code == 503
+            assert json.loads(refused.value.response.body)["code"] == "too_many_connections"
+            async with client(limited, additional_headers=there) as elsewhere:
+                assert await elsewhere.is_silent()
+
+
+async def test_a_client_that_says_too_much_is_dropped(service_env):
+    async with instance(MAX_MESSAGES_PER_BEAT="20") as limited, client(limited) as talker:
+        for _ in range(20):
+            assert await talker.is_silent()
+        await talker.say("ping")
+        with pytest.raises(ConnectionClosed):
+            await talker.hear()
+        assert (talker.connection.close_code, talker.connection.close_reason) == (1008, "too_many_messages")
+
+
+async def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_is_not(service_env):
+    async with instance(BEAT_SECONDS="0.3") as strict, client(strict, ping_interval=None) as alive:
+        reader, writer = await asyncio.open_connection(*strict.rsplit(":", 1))
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        async with asyncio.timeout(20):
+            heard = await reader.read()
+        assert heard.startswith(b"HTTP/1.1 101 ")
+        assert heard.endswith(b"\x03\xf3silent")
+        writer.close()
+        assert await alive.is_silent()
+
+
+async def test_a_message_may_come_in_pieces_with_pings_in_between(server):
+    async with client(server) as chatty:
+
+        async def pieces():
+            yield '{"type":'
+            await chatty.connection.ping()
+            yield '"ping"'
+            yield "}"
+
+        await chatty.connection.send(pieces())
+        assert (await chatty.hear())["type"] == "pong"
+
+
+async def test_a_service_that_ends_says_so(service_env):
+    async with instance() as ending:
+        last = await connect(f"ws://{ending}/ws", proxy=None)
+    with pytest.raises(ConnectionClosed):
+        await last.recv()
+    assert last.close_code == 1012
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(bus: Bus, service_env, server, showtime):
+    async with instance(MAX_MESSAGES_PER_BEAT="1000000") as patient:
+        await drop_a_slow_one(bus, patient, showtime)
+
+
+async def drop_a_slow_one(bus: Bus, server: str, showtime: str) -> None:
     narrow = socket.create_connection(server.rsplit(":", 1))
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     narrow.setblocking(False)

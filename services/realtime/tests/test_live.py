@@ -15,8 +15,9 @@ from contracts.inventory import SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSol
 from contracts.types import Holder, Seat
 from pymongo import AsyncMongoClient
 from realtime import jobs, settings, store
+from realtime.hub import Hub
+from realtime.main import publish
 from realtime.model import news_of
-from realtime.sockets import Hub
 
 from .conftest import Client, a_showtime, client, instance
 
@@ -35,7 +36,9 @@ def held(showtime_id: str, hold_id: str, *seats: str) -> SeatsHeld:
 
 async def subscribed(client: Client, showtime_id: str) -> dict[str, Any]:
     await client.say("subscribe", showtime_id=showtime_id)
-    return await client.hear()
+    if (snapshot := await client.hear())["type"] == "showtime:update":
+        assert (await client.hear())["type"] == "seat:select"
+    return snapshot
 
 
 async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
@@ -54,6 +57,7 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
         assert lock == {
             "type": "seat:lock",
             "showtime_id": showtime,
+            "since": 0,
             "version": 1,
             "seats": ["F7", "F8"],
             "state": "held",
@@ -68,6 +72,7 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
         assert await watching.hear() == {
             "type": "seat:release",
             "showtime_id": showtime,
+            "since": 3,
             "version": 4,
             "seats": ["F7", "F8"],
         }
@@ -116,7 +121,7 @@ async def test_a_repeated_or_overtaken_event_is_told_once_and_ends_the_same(serv
 async def test_what_was_heard_but_is_not_stored_yet_is_in_the_snapshot(service_env, mongo_uri):
     async with AsyncMongoClient(mongo_uri, tz_aware=True) as mongo:
         await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS))
-        showtime, hub = new_id(), Hub(settings.get())
+        showtime, hub = new_id(), Hub(settings.get(), publish)
         await store.schedule(showtime, layout_id="l", keep_until=LATER, changed_at=LATER)
         hub.show(news_of(held(showtime, new_id(), "F7"), version=3, said_at=LATER))
         hub.show(news_of(held("another", new_id(), "F8"), version=4, said_at=LATER))
@@ -143,6 +148,7 @@ async def test_what_an_instance_missed_it_learns_from_the_database(server, bus: 
         assert await watching.hear() == {
             "type": "seat:lock",
             "showtime_id": showtime,
+            "since": 0,
             "version": 9,
             "seats": ["E5"],
             "state": "held",
@@ -164,8 +170,7 @@ async def test_booking_updates_reach_their_owner_and_nobody_else(server, bus: Bu
         assert await guest.hear() == {"type": "authenticated", "user_id": None, "guest": True}
         await other.say("authenticate", token=signer.token("ben"), hold_secret="another")
         await other.hear()
-        await nobody.say("subscribe", showtime_id=showtime)
-        await nobody.hear()
+        await subscribed(nobody, showtime)
         await bus.say(asked, version=2)
         await bus.say(guests, version=3)
         assert await anna.hear() == {

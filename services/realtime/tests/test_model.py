@@ -7,6 +7,7 @@ from contracts import topology
 from contracts.booking import BookingPaid, RefundRequested
 from contracts.envelope import Event
 from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
+from contracts.realtime import SeatsLookedAt
 from contracts.types import Holder, Seat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,7 +120,8 @@ def test_a_client_that_follows_the_messages_ends_with_the_snapshot(lives, random
     random.shuffle(news)
     server, client = SeatMap("s1"), {}
     for one in news:
-        for message in server.learn(one):
+        server.learn(one)
+        for message in server.unsaid():
             state = {"seat:book": "sold", "seat:release": None}.get(message["type"], message.get("state"))
             for seat in message["seats"]:
                 client[seat] = state
@@ -134,31 +136,47 @@ def test_an_event_sent_again_by_the_sweeper_with_a_later_version_does_not_end_a_
     assert state_after([cancelled, sale, swept]) == {"A1": "sold"}
 
 
-def test_only_changes_are_told():
-    seat_map = SeatMap("s1", capacity=60)
+def after(seat_map: SeatMap, *news: News) -> list[dict]:
+    """What clients are told of news, one after the other within one burst."""
+    for one in news:
+        seat_map.learn(one)
+    return seat_map.unsaid()
+
+
+def test_only_changes_are_told_and_each_message_says_which_one_it_follows():
+    seat_map = SeatMap("s1", seat_ids={"A1", "A2", "A3"})
     (hold, change, sale) = told(held("h", "A1", "A2"), changed("h", 1, "A2", "A3"), sold("h", "A2", "A3"))
     base = {"showtime_id": "s1"}
-    assert seat_map.learn(hold) == [base | {"type": "seat:lock", "version": 1, "seats": ["A1", "A2"], "state": "held"}]
-    assert seat_map.learn(hold) == []
-    assert seat_map.learn(change) == [
-        base | {"type": "seat:release", "version": 2, "seats": ["A1"]},
-        base | {"type": "seat:lock", "version": 2, "seats": ["A3"], "state": "held"},
+    assert after(seat_map, hold) == [
+        base | {"type": "seat:lock", "since": 0, "version": 1, "seats": ["A1", "A2"], "state": "held"}
     ]
-    assert seat_map.learn(sale) == [base | {"type": "seat:book", "version": 3, "seats": ["A2", "A3"]}]
+    assert after(seat_map, hold) == []
+    assert after(seat_map, News("s1", version=2)) == []
+    assert after(seat_map, change) == [
+        base | {"type": "seat:release", "since": 1, "version": 2, "seats": ["A1"]},
+        base | {"type": "seat:lock", "since": 2, "version": 2, "seats": ["A3"], "state": "held"},
+    ]
+    assert after(seat_map, sale) == [base | {"type": "seat:book", "since": 2, "version": 3, "seats": ["A2", "A3"]}]
     assert seat_map.snapshot() == base | {
         "type": "showtime:update",
         "version": 3,
         "cancelled": False,
-        "capacity": 60,
+        "capacity": 3,
         "seats": {"A2": "sold", "A3": "sold"},
     }
 
 
+def test_of_a_burst_only_the_outcome_is_told():
+    (message,) = after(SeatMap("s1"), *told(held("h", "A1", "A2"), changed("h", 1, "A2"), sold("h", "A2")))
+    assert (message["type"], message["seats"], message["since"], message["version"]) == ("seat:book", ["A2"], 0, 3)
+    assert after(SeatMap("s1"), *told(held("h", "A1"), released("h", "released", "A1"))) == []
+
+
 def test_a_cancelled_showtime_is_told_once():
     seat_map = SeatMap("s1")
-    (message,) = seat_map.learn(News("s1", cancelled=True))
+    (message,) = after(seat_map, News("s1", cancelled=True))
     assert message["cancelled"]
-    assert seat_map.learn(News("s1", cancelled=True)) == []
+    assert after(seat_map, News("s1", cancelled=True)) == []
 
 
 def test_holds_long_over_are_forgotten_and_sales_are_not():
@@ -179,12 +197,13 @@ def test_holds_long_over_are_forgotten_and_sales_are_not():
     assert set(seat_map.claims) == {"gone", "silent", "bought", "b:A4"}
     seat_map.forget(NOW + timedelta(hours=2, minutes=9))
     assert set(seat_map.claims) == {"bought", "b:A4"}
-    assert seat_map.learn(told(sold("bought", "A3"))[0]) == []
+    seat_map.unsaid()
+    assert after(seat_map, told(sold("bought", "A3"))[0]) == []
 
 
 def test_every_watched_event_becomes_a_message():
     about_seats = {*topology.SEAT_EVENTS, topology.ShowtimeCancelled}
-    assert set(topology.SHOWN["realtime"]) == about_seats | set(topology.BOOKING_STATES)
+    assert set(topology.SHOWN["realtime"]) == about_seats | set(topology.BOOKING_STATES) | {SeatsLookedAt}
     paid = BookingPaid(booking_id="b1", showtime_id="s1", seats=["A1"], holder=Holder(secret_hash="ab"))
     assert booking_update(paid, version=4) == (
         "guest:ab",

@@ -20,7 +20,7 @@ from catalog.model import NotFound
 from catalog.store import Position
 
 FRESH = "public, max-age=5, stale-while-revalidate=10"
-"""What visitors share, for as long as one looks at a page; while it is fetched anew the gateway hands out the old one."""
+"""What visitors share for a glance at a page; while it is fetched anew, the gateway hands out the old one."""
 
 
 class CachedRoute(APIRoute):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from chassis.clock import now
 from chassis.paging import Page
 from chassis.problems import documented
-from contracts.catalog import CancelReason, Price
+from contracts.catalog import CancelReason, OrphanRule, Price
 from contracts.types import Currency, Id, Moment
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -74,6 +74,7 @@ class ShowtimeDetail(ShowtimeCard):
     """A showtime with its layout and every price, all-in."""
 
     layout_id: Id
+    orphan_rule: OrphanRule = Field("off", description="Whether a choice of seats may leave a single one alone")
     currency: Currency
     prices: list[Price]
 

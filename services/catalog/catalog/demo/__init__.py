@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.outbox import Aggregate
+from contracts.catalog import OrphanRule
 
 from catalog import store
 from catalog.model import Terms, parse_layout, plan_day
@@ -40,6 +41,7 @@ class Room:
     theater: Theater
     price_list: PriceList
     format: str
+    orphan_rule: OrphanRule
     opens: time
     last: time
     daytime: list[Movie]
@@ -114,6 +116,7 @@ def _room(entry: dict[str, Any], theater: Theater, price_list: PriceList, films:
         theater,
         price_list,
         entry.get("format", "2D"),
+        entry.get("orphan_rule", "off"),
         entry["opens"],
         entry["last"],
         daytime,
@@ -155,7 +158,8 @@ def plan(room: Room, now: datetime) -> list[Showtime]:
 def _terms(room: Room, film: Movie) -> Terms:
     """A film is shown in its own language, with subtitles where its visitors read another one."""
     is_foreign = film.original_language != room.theater.language
-    return Terms(format=room.format, subtitles=room.theater.language if is_foreign else None)
+    subtitles = room.theater.language if is_foreign else None
+    return Terms(format=room.format, subtitles=subtitles, orphan_rule=room.orphan_rule)
 
 
 async def load(now: datetime) -> dict[str, int]:

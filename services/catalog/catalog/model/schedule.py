@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
+from contracts.catalog import OrphanRule
 from contracts.types import Id, Moment
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, StringConstraints, model_validator
 
@@ -98,7 +99,8 @@ def check_sales(sales_open_at: datetime, sales_close_at: datetime, ends_at: date
 
 class Terms(BaseModel):
     """How a film is shown and sold. Without a word about it: in its own language, on sale for two weeks until it
-    starts. `sales_close_minutes` count from the start.
+    starts. `sales_close_minutes` count from the start. `orphan_rule` says whether a choice of seats may leave a single
+    one alone.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -110,6 +112,7 @@ class Terms(BaseModel):
     cleaning_minutes: Annotated[int, Field(ge=0, le=240)] | None = None
     sales_open_at: Instant | None = None
     sales_close_minutes: Annotated[int, Field(ge=-10_080, le=600)] = 0
+    orphan_rule: OrphanRule = "off"
 
 
 class Placed(Terms):

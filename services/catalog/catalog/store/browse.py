@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from bson import MinKey
+
 from catalog.model.browse import Daypart, Sort
 from catalog.model.movies import Status
 from catalog.store.movies import Movie
@@ -81,8 +83,17 @@ def in_status(status: Status, now: datetime) -> Document:
 
 async def movies_showing(showing: Showing, now: datetime) -> list[str]:
     """Ids of the films that have such a showtime; answered from an index alone."""
-    stages = [{"$match": showing.condition(now)}, {"$group": {"_id": "$movie_id"}}]
-    return [movie["_id"] async for movie in await Showtime.collection().aggregate(stages)]
+    where, hint = showing.condition(now), "on_by_day"
+    if showing == Showing(city=showing.city):
+        # MongoDB looks at one entry of each film, however many days are planned.
+        del where["local_date"]
+        hint = "of_city"
+    elif showing.theater_id is not None:
+        hint = "on_at_theater"
+    elif showing.city is not None:
+        hint = "on_in_city"
+    stages = [{"$match": where}, {"$group": {"_id": "$movie_id"}}]
+    return [movie["_id"] async for movie in await Showtime.collection().aggregate(stages, hint=hint)]
 
 
 async def movies_page(
@@ -102,6 +113,9 @@ async def movies_page(
     by, descending, walk = ORDERS[sort]
     # Words are rare: their index finds few films, which are then sorted. Everything else walks along the order.
     hint = None if terms else "by_genre" if "genres" in where and sort == "title" else walk
+    if hint == walk:
+        # MongoDB looks into the rest of an index only when its first field is asked for.
+        fits = {by: {"$gte": MinKey()}, **fits}
     return await page(Movie, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
 
 

@@ -74,7 +74,7 @@ class Movie(Aggregate, Film):
             index("genres", "sort_title", "_id", *_FILTERS, name="by_genre"),
             index("released", "_id", *_FILTERS, name="by_release"),
             index("rating.average", "_id", *_FILTERS, name="by_rating"),
-            index("deleted_at", partialFilterExpression={"deleted_at": {"$type": "date"}}),
+            index("deleted_at", partialFilterExpression={"deleted": True}),
             *(_where_set(f"{kind}.picture_id") for kind in KINDS),
             *(_where_set(f"external_ids.{catalog}", unique=True) for catalog in ("tmdb", "imdb")),
         ]

@@ -46,7 +46,7 @@ async def cancel_ahead(movie_id: str) -> None:
 
 async def cancel_late_comers() -> None:
     """Showtimes that were just being scheduled when their film was deleted are cancelled too."""
-    found = Movie.collection().find({"deleted_at": {"$gt": now() - LATE}}, {"_id": 1})
+    found = Movie.collection().find({"deleted": True, "deleted_at": {"$gt": now() - LATE}}, {"_id": 1})
     for movie in await found.to_list():
         await cancel_ahead(movie["_id"])
 

@@ -13,11 +13,15 @@ revision would have moved on. So each change of a review is counted once, in wha
 about it comes.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 from catalog.store.movies import Counting, Figures, Movie
 from catalog.store.reviews import Review
+
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
 async def count_review(review_id: str) -> None:
@@ -25,7 +29,14 @@ async def count_review(review_id: str) -> None:
     review = await Review.collection().find_one({"_id": review_id}, {"movie_id": 1})
     if review is None:
         return
-    while not await _is_counted(review_id, review["movie_id"]):
+    movie_id: str = review["movie_id"]
+    async with _turns.setdefault(movie_id, asyncio.Lock()):
+        await count_in(review_id, movie_id)
+
+
+async def count_in(review_id: str, movie_id: str) -> None:
+    """The same without waiting for others of this process: right too, but of many at once most try in vain."""
+    while not await _is_counted(review_id, movie_id):
         pass
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chassis.clock import now
 from chassis.outbox import Aggregate
-from contracts.catalog import CancelReason, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import CancelReason, OrphanRule, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.types import Amount, Currency, Moment
 from pymongo.errors import DuplicateKeyError
 
@@ -22,7 +22,7 @@ from catalog.store.theaters import Auditorium, Theater
 State = Literal["draft", "scheduled", "cancelled"]
 SCHEDULED = {"state": "scheduled"}
 """What a query for showtimes says that visitors are to see: the indexes begin with it."""
-_FILTERS = ("starts_at", "daypart", "format", "language", "theater_id", "movie_id")
+_FILTERS = ("starts_at", "daypart", "format", "language")
 """Which films are on is answered from the index alone."""
 _OF_MOVIE = (
     *("state", "movie_id", "theater_id", "starts_at", "_id"),
@@ -62,6 +62,7 @@ class Showtime(Aggregate):
     format: str
     language: str
     subtitles: str | None = None
+    orphan_rule: OrphanRule = "off"
     currency: Currency
     prices: list[Price]
     price_from: Amount
@@ -74,9 +75,10 @@ class Showtime(Aggregate):
             index("state", "movie_id", "starts_at", "_id"),
             index("state", "theater_id", "starts_at", "_id"),
             index(*_OF_MOVIE, name="of_movie"),
-            index("state", "city", "local_date", *_FILTERS),
-            index("state", "theater_id", "local_date", *_FILTERS),
-            index("state", "local_date", *_FILTERS),
+            index("state", "city", "movie_id", "starts_at", name="of_city"),
+            index("state", "city", "local_date", *_FILTERS, "movie_id", name="on_in_city"),
+            index("state", "theater_id", "local_date", *_FILTERS, "city", "movie_id", name="on_at_theater"),
+            index("state", "local_date", *_FILTERS, "movie_id", name="on_by_day"),
             index("auditorium_id", "starts_at"),
             index("schedule_id", "state", partialFilterExpression={"state": "draft"}),
             index("auditorium_id", "slots", unique=True, partialFilterExpression={"slots": {"$type": "int"}}),
@@ -121,6 +123,7 @@ class Showtime(Aggregate):
             format=terms.format,
             language=terms.language or movie.original_language,
             subtitles=terms.subtitles,
+            orphan_rule=terms.orphan_rule,
             currency=theater.currency,
             prices=prices,
             price_from=price_from(prices),

@@ -37,16 +37,22 @@ async def test_a_showtime_is_announced_with_all_that_selling_it_takes(house, bus
     }
 
 
-async def test_terms_can_be_chosen(house):
+async def test_terms_can_be_chosen(house, bus):
     opens = now().replace(microsecond=0) + timedelta(days=1)
     showtime = await house.showtime(
-        adverts_minutes=0, cleaning_minutes=5, sales_open_at=opens.isoformat(), sales_close_minutes=-30
+        adverts_minutes=0,
+        cleaning_minutes=5,
+        sales_open_at=opens.isoformat(),
+        sales_close_minutes=-30,
+        orphan_rule="strict",
     )
     starts_at = moment(showtime["starts_at"])
     assert moment(showtime["ends_at"]) - starts_at == timedelta(minutes=90)
     assert moment(showtime["sales_open_at"]) == opens
     assert moment(showtime["sales_close_at"]) == starts_at - timedelta(minutes=30)
     assert (showtime["language"], showtime["subtitles"], showtime["format"]) == ("de", None, "2D"), "the film's own"
+    event = await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
+    assert event.orphan_rule == showtime["orphan_rule"] == "strict"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +72,7 @@ async def test_terms_can_be_chosen(house):
         ({"format": "3D!"}, 422, "invalid_request"),
         ({"sales_close_minutes": 106}, 422, "sales_times_invalid"),
         ({"sales_open_at": "2100-01-01T00:00:00Z"}, 422, "sales_times_invalid"),
+        ({"orphan_rule": "severe"}, 422, "invalid_request"),
         ({"prices": []}, 422, "invalid_request"),
     ],
 )

@@ -17,7 +17,7 @@ class Allowance(NamedTuple):
     window: timedelta
 
     def waits(self) -> list[int]:
-        """Milliseconds to wait after the first attempt that is not free, the second, …; the last stands for all further."""
+        """Milliseconds to wait after the first attempt that is not free, the second, …; the last goes on."""
         waits, wait = [], self.first
         while wait < self.longest:
             waits.append(_milliseconds(wait))

@@ -1,5 +1,8 @@
 """The rules of a showtime's seats. No I/O and no clock."""
 
+from inventory.model.best import COMPANIONS, Choice, Party, best_available, is_released, seats_for
+from inventory.model.hall import COMPANION, RESERVED, WHEELCHAIR, Hall
+from inventory.model.orphans import why_kept, why_left_alone
 from inventory.model.problems import (
     MAX_SEATS,
     MIN_SECRET,
@@ -8,15 +11,20 @@ from inventory.model.problems import (
     HoldLapsed,
     HoldUnknown,
     InventoryProblem,
+    NoSuchSeats,
+    NotEnoughSeats,
     RenewalUsedUp,
     SalesClosed,
     SeatCountWrong,
     SeatMapMissing,
+    SeatsKept,
     SeatsTaken,
     SeatsUnknown,
     SecretTooShort,
     ShowtimeBusy,
     ShowtimeUnknown,
+    SingleSeatLeft,
+    TooManyCompanions,
     TooManyHolds,
 )
 from inventory.model.seating import (
@@ -37,17 +45,26 @@ from inventory.model.seating import (
 )
 
 __all__ = [
+    "COMPANION",
+    "COMPANIONS",
     "MAX_SEATS",
     "MIN_SECRET",
+    "RESERVED",
+    "WHEELCHAIR",
     "Block",
     "BlockUnknown",
     "Change",
+    "Choice",
+    "Hall",
     "Hold",
     "HoldInCheckout",
     "HoldLapsed",
     "HoldUnknown",
     "InventoryProblem",
     "Limits",
+    "NoSuchSeats",
+    "NotEnoughSeats",
+    "Party",
     "ReleaseReason",
     "RenewalUsedUp",
     "Sale",
@@ -56,16 +73,24 @@ __all__ = [
     "SeatMapMissing",
     "SeatState",
     "Seating",
+    "SeatsKept",
     "SeatsTaken",
     "SeatsUnknown",
     "SecretTooShort",
     "ShowtimeBusy",
     "ShowtimeUnknown",
+    "SingleSeatLeft",
     "Taken",
+    "TooManyCompanions",
     "TooManyHolds",
+    "best_available",
     "changed",
     "check_changeable",
     "checked_seats",
     "in_order",
+    "is_released",
     "renewed_until",
+    "seats_for",
+    "why_kept",
+    "why_left_alone",
 ]

@@ -7,12 +7,17 @@ Problem (contracts.errors)
     ├── BlockUnknown        404
     ├── SalesClosed         409   `reason`: not_open, closed or cancelled
     ├── SeatsTaken          409   `seats`
+    ├── SeatsKept           409   `seats`: for those who come with somebody in a wheelchair
+    ├── SingleSeatLeft      409   `seats` that would be left alone, `instead`: seats that would do
+    ├── NotEnoughSeats      409   `free`: how many this party could have
     ├── TooManyHolds        409   `limit`
     ├── HoldInCheckout      409
     ├── RenewalUsedUp       409
     ├── HoldLapsed          410   `seats`, to ask for again
     ├── SeatsUnknown        422   `seats`
     ├── SeatCountWrong      422
+    ├── NoSuchSeats         422   no seat of this auditorium has the category, or is in the area
+    ├── TooManyCompanions   422   `limit`
     ├── SecretTooShort      422
     ├── ShowtimeBusy        503
     └── SeatMapMissing      503
@@ -48,6 +53,19 @@ class SeatsTaken(InventoryProblem):
     code, status, title = "seats_taken", 409, "Some of these seats were just taken."
 
 
+class SeatsKept(InventoryProblem):
+    code, status = "seats_kept", 409
+    title = "Seats beside a place for a wheelchair are kept for those who come with somebody who needs it."
+
+
+class SingleSeatLeft(InventoryProblem):
+    code, status, title = "single_seat_left", 409, "A single seat would be left alone. Please move one further."
+
+
+class NotEnoughSeats(InventoryProblem):
+    code, status, title = "not_enough_seats", 409, "There are not so many seats left."
+
+
 class TooManyHolds(InventoryProblem):
     code, status, title = "too_many_holds", 409, "You already hold seats for this showtime. Release some first."
 
@@ -74,6 +92,14 @@ class SeatsUnknown(InventoryProblem):
 
 class SeatCountWrong(InventoryProblem):
     code, status, title = "seat_count_wrong", 422, f"A hold has 1 to {MAX_SEATS} seats."
+
+
+class NoSuchSeats(InventoryProblem):
+    code, status, title = "no_such_seats", 422, "This auditorium has no such seats."
+
+
+class TooManyCompanions(InventoryProblem):
+    code, status, title = "too_many_companions", 422, "Up to three people can sit beside each wheelchair."
 
 
 class SecretTooShort(InventoryProblem):

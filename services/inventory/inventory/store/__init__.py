@@ -5,6 +5,7 @@ own filter; one that misses is followed by a read that says why. The guards are 
 the document's version, so that people who want different seats do not get in each other's way.
 """
 
+from inventory.store.best import hold_best
 from inventory.store.blocks import block, unblock
 from inventory.store.checkout import cancel, expire, pin, sell
 from inventory.store.documents import (
@@ -14,6 +15,7 @@ from inventory.store.documents import (
     Showtime,
     layout,
     layout_of,
+    live_states,
     place_of,
     read,
     seat_map_of,
@@ -32,10 +34,12 @@ __all__ = [
     "change",
     "expire",
     "hold",
+    "hold_best",
     "lapse",
     "lapsed_holds",
     "layout",
     "layout_of",
+    "live_states",
     "own_hold",
     "pin",
     "place_of",

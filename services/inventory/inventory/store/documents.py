@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from beanie import Document
 from chassis.outbox import Aggregate
-from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide
+from contracts.catalog import Aisle, OrphanRule, PlacedSeat, Point, ScreenSide
 from contracts.types import Seat
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
-from inventory.model import Seating, SeatMapMissing, ShowtimeUnknown
+from inventory.model import Hall, Seating, SeatMapMissing, SeatState, ShowtimeUnknown
 
 ATTEMPTS = 10
 """How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
@@ -49,6 +49,7 @@ class Showtime(Aggregate, Seating):
     theater_id: str
     starts_at: datetime
     timed_at: datetime
+    orphan_rule: OrphanRule = "off"
 
     class Settings:
         name = "showtimes"
@@ -76,9 +77,10 @@ class LayoutView(BaseModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout as requests need it: seats by name, and its LayoutView as JSON text."""
+    """A layout as requests need it: seats by name, as neighbours, and its LayoutView as JSON text."""
 
     seats: Mapping[str, Seat]
+    hall: Hall
     json: bytes
 
     def named(self, seats: Iterable[str]) -> list[Seat]:
@@ -88,10 +90,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a showtime is."""
+    """Where a showtime is, and the rule for single seats there."""
 
     layout_id: str
     theater_id: str
+    orphan_rule: OrphanRule
 
 
 _layouts: dict[str, Layout] = {}
@@ -109,8 +112,9 @@ async def place_of(showtime_id: str) -> Place:
     """Where the showtime is. Raises ShowtimeUnknown."""
     if known := _places.get(showtime_id):
         return known
-    document = await _find({"_id": showtime_id}, {"layout_id": 1, "theater_id": 1})
-    return _keep(_places, showtime_id, Place(document["layout_id"], document["theater_id"]), PLACES_KEPT)
+    document = await _find({"_id": showtime_id}, {"layout_id": 1, "theater_id": 1, "orphan_rule": 1})
+    place = Place(document["layout_id"], document["theater_id"], document.get("orphan_rule", "off"))
+    return _keep(_places, showtime_id, place, PLACES_KEPT)
 
 
 async def layout_of(showtime_id: str) -> Layout:
@@ -127,7 +131,8 @@ async def layout(layout_id: str) -> Layout:
         raise SeatMapMissing(retry_after=1)
     view = LayoutView(layout_id=layout_id, **document.model_dump(exclude={"id"}))
     seats = {seat.seat_id: Seat.model_validate(seat.model_dump()) for seat in document.seats}
-    return _keep(_layouts, layout_id, Layout(seats, view.model_dump_json().encode()), LAYOUTS_KEPT)
+    hall = Hall.of(document.seats, document.focal_point)
+    return _keep(_layouts, layout_id, Layout(seats, hall, view.model_dump_json().encode()), LAYOUTS_KEPT)
 
 
 async def read(showtime_id: str) -> Showtime:
@@ -144,6 +149,12 @@ async def seating_of(showtime_id: str, seats: Iterable[str]) -> Seating:
 async def seat_map_of(showtime_id: str) -> dict[str, Any]:
     """The raw showtime without what is nobody's business. Raises ShowtimeUnknown."""
     return await _find({"_id": showtime_id}, {"outbox": 0, "holds": 0, "blocks": 0, "ended": 0})
+
+
+def live_states(showtime: Mapping[str, Any], moment: datetime) -> dict[str, SeatState]:
+    """The seats of a raw showtime that are not free, with what they are."""
+    taken = showtime["taken"].items()
+    return {seat: entry["state"] for seat, entry in taken if (until := entry.get("until")) is None or until > moment}
 
 
 async def _find(where: Mapping[str, Any], projection: Mapping[str, Any]) -> dict[str, Any]:

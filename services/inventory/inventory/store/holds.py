@@ -1,6 +1,6 @@
 """Holding seats: take, change, renew, let go."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,19 +11,34 @@ from contracts.inventory import HoldChanged, SeatsHeld, SeatsReleased
 from contracts.types import Holder
 
 from inventory.model import (
+    COMPANION,
     Hold,
     HoldInCheckout,
     HoldUnknown,
     Limits,
     ReleaseReason,
+    SeatState,
     ShowtimeBusy,
     changed,
     check_changeable,
     checked_seats,
+    in_order,
     renewed_until,
+    why_kept,
+    why_left_alone,
 )
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read, seating_of
+from inventory.store.documents import (
+    ATTEMPTS,
+    Layout,
+    Showtime,
+    layout_of,
+    live_states,
+    place_of,
+    read,
+    seat_map_of,
+    seating_of,
+)
 
 LAPSES_PER_RUN = 1000
 ENDED_KEPT = 1000
@@ -37,34 +52,72 @@ async def hold(
 ) -> Hold:
     """Take all the seats or none. A new holder has no other holds that would have to be counted.
 
-    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, TooManyHolds and ShowtimeBusy.
+    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, SingleSeatLeft, SeatsKept,
+    TooManyHolds and ShowtimeBusy.
     """
     layout = await layout_of(showtime_id)
     asked = checked_seats(seats, layout.seats)
-    counted: list[str] = []
+    counted: list[str] | None = None if is_new_holder else []
     for _ in range(ATTEMPTS):
-        moment = now()
-        taken = Hold(
-            id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap
-        )
-        room = {} if is_new_holder else guards.holder_has_only(holder, counted)
-        held = SeatsHeld(
-            hold_id=taken.id,
-            showtime_id=showtime_id,
-            seats=layout.named(asked),
-            holder=holder,
-            expires_at=taken.expires_at,
-        )
-        if await Showtime.write(
-            {"_id": showtime_id, **guards.is_on_sale(moment), **guards.seats_are_free(asked, moment), **room},
-            {"$set": _taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
-            events=[held],
-        ):
+        relies_on = await _check_choice(showtime_id, layout, asked)
+        if taken := await try_hold(showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted):
             return taken
         await _say_why_not(showtime_id, asked)
-        if not is_new_holder:
-            counted = await _holds_of(showtime_id, holder, limits)
+        if counted is not None:
+            counted = await holds_of(showtime_id, holder, limits)
     raise ShowtimeBusy(retry_after=1)
+
+
+async def try_hold(
+    showtime_id: str,
+    holder: Holder,
+    seats: Sequence[str],
+    limits: Limits,
+    *,
+    relies_on: Sequence[str],
+    counted: Sequence[str] | None,
+) -> Hold | None:
+    """Hold the seats if they, and those that must stay so, are free and the holder has no holds but those counted.
+
+    Without `counted` it may have any. None when something is in the way.
+    """
+    layout, moment = await layout_of(showtime_id), now()
+    asked = in_order(seats)
+    taken = Hold(id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap)
+    room = {} if counted is None else guards.holder_has_only(holder, counted)
+    free = guards.seats_are_free([*asked, *relies_on], moment)
+    held = SeatsHeld(
+        hold_id=taken.id,
+        showtime_id=showtime_id,
+        seats=layout.named(asked),
+        holder=holder,
+        expires_at=taken.expires_at,
+    )
+    is_held = await Showtime.write(
+        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
+        {"$set": _taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
+        events=[held],
+    )
+    return taken if is_held else None
+
+
+async def _check_choice(
+    showtime_id: str, layout: Layout, seats: Sequence[str], own: Collection[str] = ()
+) -> Sequence[str]:
+    """The free seats that must stay so for this choice to leave nobody alone; none where nobody minds.
+
+    Nothing is read for most choices. Raises SingleSeatLeft and SeatsKept.
+    """
+    rule = (await place_of(showtime_id)).orphan_rule
+    if rule == "off" and all(layout.seats[seat].category != COMPANION for seat in seats):
+        return []
+    taken = live_states(await seat_map_of(showtime_id), now())
+    states: Mapping[str, SeatState] = {seat: state for seat, state in taken.items() if seat not in own}
+    if not states.keys().isdisjoint(seats):
+        return []
+    if problem := why_kept(layout.hall, seats, states) or why_left_alone(layout.hall, rule, seats, states):
+        raise problem
+    return [] if rule == "off" else layout.hall.traces(seats, states).relies_on
 
 
 async def _say_why_not(showtime_id: str, seats: Sequence[str]) -> None:
@@ -74,7 +127,7 @@ async def _say_why_not(showtime_id: str, seats: Sequence[str]) -> None:
         raise problem
 
 
-async def _holds_of(showtime_id: str, holder: Holder, limits: Limits) -> list[str]:
+async def holds_of(showtime_id: str, holder: Holder, limits: Limits) -> list[str]:
     """The ids of the holder's holds, live or not. Raises TooManyHolds when there is no room for one more."""
     showtime = await read(showtime_id)
     if problem := showtime.why_no_room(holder, now(), limits):
@@ -94,7 +147,8 @@ async def own_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
 async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
     """Give a hold other seats in one write; returns the showtime's id and the hold as it is now.
 
-    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken, ShowtimeBusy.
+    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
+    SingleSeatLeft, SeatsKept and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime_id, before = await own_hold(hold_id, owns)
@@ -106,11 +160,12 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
             return showtime_id, before
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
+        relies_on = await _check_choice(showtime_id, layout, wanted.seats, before.seats)
         if await Showtime.write(
             {
                 "_id": showtime_id,
                 **guards.hold_is_unchanged(before),
-                **guards.seats_are_free(wanted.added, moment),
+                **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
                 **on_sale,
             },
             {

@@ -1,59 +1,53 @@
-"""HTTP in: the live seat map, holds, and blocks by staff.
+"""Holds: seats by name, or the best that are left.
 
 A hold belongs to a signed-in person, or to whoever knows its secret (`X-Hold-Secret`); to everybody else it does not
 exist.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 from chassis import telemetry
-from chassis.auth import Caller, Principal, caller, require
+from chassis.auth import Caller, caller
 from chassis.clock import now
-from chassis.problems import Forbidden, documented
+from chassis.problems import documented
 from chassis.secrets import hash_secret, new_secret
-from contracts.types import Holder, Id, Moment, Seat, SeatId
-from fastapi import APIRouter, Depends, Header, Path, Response
+from contracts.types import Code, Holder, Id, Moment, Seat, SeatId
+from fastapi import APIRouter, Depends, Path
 from prometheus_client import Counter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import to_json
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from inventory import settings, store
+from inventory.api.http import Body, ShowtimeId
 from inventory.model import (
     MAX_SEATS,
     MIN_SECRET,
-    Block,
-    BlockUnknown,
     Hold,
     HoldInCheckout,
     HoldLapsed,
     HoldUnknown,
+    NoSuchSeats,
+    NotEnoughSeats,
+    Party,
     RenewalUsedUp,
     SalesClosed,
     SeatCountWrong,
     SeatMapMissing,
+    SeatsKept,
     SeatsTaken,
-    SeatState,
     SeatsUnknown,
     SecretTooShort,
     ShowtimeBusy,
     ShowtimeUnknown,
+    SingleSeatLeft,
+    TooManyCompanions,
     TooManyHolds,
 )
 
 router = APIRouter(prefix="/api", tags=["inventory"])
 AnyCaller = Annotated[Caller, Depends(caller)]
-Blocker = Annotated[Principal, Depends(require("seats:block"))]
-ShowtimeId = Annotated[Id, Path()]
 HoldId = Annotated[Id, Path()]
 
 _holds = Counter("usher_inventory_holds_total", "Holds by what became of the request", ["outcome"])
-
-
-class Body(BaseModel):
-    """A request's body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class HoldRequest(Body):
@@ -66,6 +60,31 @@ class HoldRequest(Body):
         if len(set(self.seats)) < len(self.seats):
             raise ValueError("a seat is named twice")
         return self
+
+
+class BestRequest(Body):
+    """For whom seats are sought, `wheelchairs` of the party in wheelchairs. `near` is a seat to be close to instead of
+    the best view.
+    """
+
+    party_size: Annotated[int, Field(ge=1, le=MAX_SEATS)]
+    category: Code | None = None
+    area: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    wheelchairs: Annotated[int, Field(ge=0, le=MAX_SEATS)] = 0
+    near: SeatId | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.wheelchairs > self.party_size:
+            raise ValueError("there are more wheelchairs than people")
+        if self.wheelchairs and self.category:
+            raise ValueError("a place for a wheelchair is in a category of its own")
+        return self
+
+    def party(self) -> Party:
+        """The party as the rules see it."""
+        categories = frozenset({self.category} if self.category else ())
+        return Party(self.party_size, categories, self.area, self.wheelchairs, self.near)
 
 
 class ChangeRequest(Body):
@@ -81,13 +100,6 @@ class ChangeRequest(Body):
         if set(self.add) & set(self.drop):
             raise ValueError("a seat is both added and dropped")
         return self
-
-
-class BlockRequest(Body):
-    """Which seats to take out of sale, and why."""
-
-    seats: Annotated[list[SeatId], Field(min_length=1, max_length=2000)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class HoldView(BaseModel):
@@ -109,68 +121,13 @@ class NewHold(HoldView):
     secret: str | None = None
 
 
-class BlockView(BaseModel):
-    """Seats out of sale."""
+class BestHold(NewHold):
+    """The best seats that were left. They are `together` if there is one group, side by side; else the groups are as
+    large and as near to each other as can be.
+    """
 
-    block_id: Id
-    showtime_id: Id
-    seats: list[SeatId]
-    reason: str
-    blocked_at: Moment
-
-
-class BlockList(BaseModel):
-    """All blocks of a showtime."""
-
-    items: list[BlockView]
-
-
-class SeatMap(BaseModel):
-    """A showtime's seats. Those that are not in `taken` are free. `version` grows with every change."""
-
-    showtime_id: Id
-    version: int
-    server_time: Moment
-    starts_at: Moment
-    sales_open_at: Moment
-    sales_close_at: Moment
-    cancelled: bool
-    taken: dict[SeatId, SeatState]
-    layout: store.LayoutView
-
-
-@router.get(
-    "/showtimes/{showtime_id}/seats",
-    responses={200: {"model": SeatMap}, 304: {"description": "Nothing has changed."}}
-    | documented(ShowtimeUnknown, SeatMapMissing),
-)
-async def seat_map(showtime_id: ShowtimeId, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """The seat map with every seat's state. The same for everybody: it never says who holds a seat."""
-    moment = now()
-    showtime = await store.seat_map_of(showtime_id)
-    layout = await store.layout(showtime["layout_id"])
-    taken = {
-        seat: entry["state"] for seat, entry in showtime["taken"].items() if not _is_lapsed(entry.get("until"), moment)
-    }
-    # Between two versions time can only free seats, so their number tells the states of one version apart.
-    etag = f'W/"{showtime["version"]}-{len(taken)}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if if_none_match == etag:
-        return Response(status_code=304, headers=headers)
-    states = {
-        "showtime_id": showtime_id,
-        "version": showtime["version"],
-        "server_time": moment,
-        **{name: showtime[name] for name in ("starts_at", "sales_open_at", "sales_close_at", "cancelled")},
-        "taken": taken,
-    }
-    # The layout is the bulk of the answer and never changes: its text is made once per process.
-    body = to_json(states)[:-1] + b',"layout":' + layout.json + b"}"
-    return Response(body, media_type="application/json", headers=headers)
-
-
-def _is_lapsed(until: datetime | None, moment: datetime) -> bool:
-    return until is not None and until <= moment
+    together: bool
+    groups: list[list[SeatId]]
 
 
 @router.post(
@@ -180,6 +137,8 @@ def _is_lapsed(until: datetime | None, moment: datetime) -> bool:
         ShowtimeUnknown,
         SalesClosed,
         SeatsTaken,
+        SingleSeatLeft,
+        SeatsKept,
         TooManyHolds,
         SeatsUnknown,
         SecretTooShort,
@@ -194,12 +153,45 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Ne
         made = await store.hold(
             showtime_id, holder, body.seats, settings.get().limits, is_new_holder=secret is not None
         )
-    except (SeatsTaken, TooManyHolds, ShowtimeBusy) as problem:
+    except (SeatsTaken, SingleSeatLeft, SeatsKept, TooManyHolds, ShowtimeBusy) as problem:
         _holds.labels(problem.code).inc()
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
     return NewHold(**await _shown(showtime_id, made), secret=secret)
+
+
+@router.post(
+    "/showtimes/{showtime_id}/holds/best",
+    status_code=201,
+    responses=documented(
+        ShowtimeUnknown,
+        SalesClosed,
+        NotEnoughSeats,
+        TooManyHolds,
+        NoSuchSeats,
+        SeatsUnknown,
+        TooManyCompanions,
+        SecretTooShort,
+        SeatMapMissing,
+        ShowtimeBusy,
+    ),
+)
+async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) -> BestHold:
+    """Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone."""
+    holder, secret = _holder(who)
+    is_new = secret is not None
+    try:
+        made, choice = await store.hold_best(
+            showtime_id, holder, body.party(), settings.get().limits, is_new_holder=is_new
+        )
+    except (NotEnoughSeats, TooManyHolds, ShowtimeBusy) as problem:
+        _holds.labels(problem.code).inc()
+        raise
+    _holds.labels("held").inc()
+    telemetry.about(made.id)
+    shown = await _shown(showtime_id, made)
+    return BestHold(**shown, secret=secret, together=choice.is_together, groups=choice.groups)
 
 
 def _holder(who: Caller) -> tuple[Holder, str | None]:
@@ -226,7 +218,16 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> HoldView:
 @router.patch(
     "/holds/{hold_id}",
     responses=documented(
-        HoldUnknown, HoldInCheckout, HoldLapsed, SalesClosed, SeatsTaken, SeatsUnknown, SeatCountWrong, ShowtimeBusy
+        HoldUnknown,
+        HoldInCheckout,
+        HoldLapsed,
+        SalesClosed,
+        SeatsTaken,
+        SingleSeatLeft,
+        SeatsKept,
+        SeatsUnknown,
+        SeatCountWrong,
+        ShowtimeBusy,
     ),
 )
 async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> HoldView:
@@ -265,51 +266,3 @@ async def _shown(showtime_id: str, found: Hold) -> dict[str, Any]:
         "revision": found.revision,
         "server_time": now(),
     }
-
-
-@router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown))
-async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
-    """The seats that staff took out of sale, with the reasons."""
-    await _check_theater(showtime_id, staff)
-    blocks = (await store.read(showtime_id)).blocks
-    return BlockList(items=[_block_shown(showtime_id, each) for each in blocks])
-
-
-@router.post(
-    "/showtimes/{showtime_id}/blocks",
-    status_code=201,
-    responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
-)
-async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockView:
-    """Take free seats out of sale, all or none."""
-    await _check_theater(showtime_id, staff)
-    made = await store.block(showtime_id, body.seats, body.reason, staff.user_id)
-    return _block_shown(showtime_id, made)
-
-
-@router.delete(
-    "/showtimes/{showtime_id}/blocks/{block_id}",
-    status_code=204,
-    responses=documented(ShowtimeUnknown, BlockUnknown),
-)
-async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Blocker) -> None:
-    """Put a block's seats back on sale."""
-    await _check_theater(showtime_id, staff)
-    await store.unblock(showtime_id, block_id)
-
-
-async def _check_theater(showtime_id: str, staff: Principal) -> None:
-    """Staff who are bound to theaters act there only. Raises Forbidden and ShowtimeUnknown."""
-    theater_id = (await store.place_of(showtime_id)).theater_id
-    if staff.theaters and theater_id not in staff.theaters:
-        raise Forbidden("This showtime is in a theater that is not yours.")
-
-
-def _block_shown(showtime_id: str, made: Block) -> BlockView:
-    return BlockView(
-        block_id=made.id,
-        showtime_id=showtime_id,
-        seats=made.seats,
-        reason=made.reason,
-        blocked_at=made.blocked_at,
-    )

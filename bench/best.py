@@ -1,0 +1,74 @@
+"""python -m bench.best: what picking the best available seats costs, in the demo's hall of 430 seats."""
+
+import random
+import statistics
+import time
+from pathlib import Path
+
+from catalog import demo
+from catalog.model import parse_layout
+from inventory.model import Hall, Party, SeatState, best_available
+
+from bench.report import RESULTS, Circumstances
+
+TIMES, ROUNDS = 50, 9
+PARTIES = {
+    "2": Party(2),
+    "10": Party(10),
+    "4, vip": Party(4, frozenset({"vip"})),
+    "4, one in a wheelchair": Party(4, wheelchairs=1),
+}
+
+
+def milliseconds(hall: Hall, states: dict[str, SeatState], party: Party) -> tuple[float, str]:
+    """CPU of one pick, the median of some rounds, and how the party sits."""
+    rounds: list[float] = []
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        for _ in range(TIMES):
+            best_available(hall, states, party)
+        rounds.append((time.process_time() - began) / TIMES * 1000)
+    choice = best_available(hall, states, party)
+    groups = " + ".join(str(len(group)) for group in choice.groups) if choice else "–"
+    return statistics.median(rounds), groups
+
+
+def houses(hall: Hall) -> dict[str, dict[str, SeatState]]:
+    """From empty to the worst that can be: every other seat taken, so that ten people sit in ten places."""
+    dice = random.Random(7)  # noqa: S311 - a dice, not a secret
+    seats = [seat_id for run in hall.runs for seat_id in run.ids]
+    full: dict[str, dict[str, SeatState]] = {
+        f"{share} % sold": {seat: "sold" for seat in seats if dice.random() * 100 < share} for share in (0, 30, 60, 90)
+    }
+    every_other: dict[str, SeatState] = {seat_id: "sold" for run in hall.runs for seat_id in run.ids[::2]}
+    return full | {"every other seat": every_other}
+
+
+def main() -> None:
+    """The command."""
+    circumstances = Circumstances.now()
+    text = (Path(demo.__file__).parent / "layouts" / "berlin-1.txt").read_text()
+    layout = parse_layout(text)
+    hall = Hall.of(layout.seats, layout.focal_point)
+    lines = [
+        "# What picking the best seats costs",
+        "",
+        f"Commit {circumstances.commit}, {circumstances.at}, {circumstances.machine}; load of the machine before it "
+        f"began: {circumstances.load_before}.",
+        f"CPU milliseconds of one pick among {len(layout.seats)} seats, median of {ROUNDS} rounds; in brackets how the "
+        "party sits. Aim: 2 ms.",
+        "",
+        f"| party of | {' | '.join(houses(hall))} |",
+        "| --- |" + " --- |" * len(houses(hall)),
+    ]
+    for name, party in PARTIES.items():
+        cells = [milliseconds(hall, states, party) for states in houses(hall).values()]
+        lines.append(f"| {name} | " + " | ".join(f"{cost:.2f} ({groups})" for cost, groups in cells) + " |")
+    result = "\n".join(lines) + "\n"
+    print(result)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "best.md").write_text(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Every query that the service asks while its tests run, one of each kind, and how MongoDB would answer it."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pymongo import monitoring
+
+Json = dict[str, Any]
+PARTS = {"update": "updates", "delete": "deletes"}
+DECIDING = ("filter", "query", "q", "pipeline", "sort", "hint")
+KEPT = ("find", "aggregate", "distinct", "count", "update", "delete", "findAndModify")
+FIELDS = (
+    *("filter", "query", "pipeline", "sort", "hint", "limit", "key", "q", "u", "upsert", "collation", "projection"),
+    *("cursor", "multi", "let", "update", "new", "fields", "remove"),
+)
+
+
+class Recorder(monitoring.CommandListener):
+    """`asked` are commands by their kind: the collection, and the shape of what decides how it is answered."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[str, Json]] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """MongoDB is about to be asked something."""
+        if event.command_name not in KEPT or not event.database_name.startswith("usher_"):
+            return
+        collection = event.command[event.command_name]
+        if not isinstance(collection, str) or (caller := _caller()) is None:
+            return
+        for part in _parts(event.command_name, event.command):
+            deciding = {
+                name: part[name] for name in ("filter", "query", "q", "pipeline", "sort", "hint") if name in part
+            }
+            kind = f"{event.command_name} {collection} {_shape(deciding)} limit={'limit' in part}"
+            self.asked.setdefault(kind, (caller, {event.command_name: collection, **_command(event, part)}))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Not of interest."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Not of interest."""
+
+
+def _caller() -> str | None:
+    """Who of the service asks; None when it is a test, or nobody can tell."""
+    frame, caller = sys._getframe(2), None
+    while frame := frame.f_back:
+        path = frame.f_code.co_filename
+        if "/catalog/tests/" in path:
+            return None
+        if "/catalog/catalog/" in path:
+            return f"{path.rpartition('/catalog/')[2]}:{frame.f_code.co_name}"
+        if "/chassis/chassis/" in path and "/testing/" not in path:
+            caller = f"{path.rpartition('/')[2]}:{frame.f_code.co_name}"
+    return caller
+
+
+def _parts(name: str, command: Any) -> Iterator[Json]:
+    yield from command[PARTS[name]] if name in PARTS else [command]
+
+
+def _command(event: monitoring.CommandStartedEvent, part: Json) -> Json:
+    if event.command_name in PARTS:
+        return {PARTS[event.command_name]: [dict(part)]}
+    return {name: part[name] for name in FIELDS if name in part and name != event.command_name}
+
+
+def _shape(value: Any) -> Any:
+    """A value with only its names and operators; a list of plain values is any number of them."""
+    if isinstance(value, dict):
+        return {
+            name.split(".")[0] if name.startswith("claims.") else name: _shape(each) for name, each in value.items()
+        }
+    if isinstance(value, list):
+        shapes = [_shape(each) for each in value]
+        return shapes if any(isinstance(each, dict | list) for each in shapes) else "list"
+    return type(value).__name__ if value is not None else None
+
+
+def stages(plan: Any) -> Iterator[Json]:
+    """Every stage of an explained plan, whatever it is nested in."""
+    if isinstance(plan, dict):
+        if "stage" in plan or "$sort" in plan:
+            yield plan
+        for name, inner in plan.items():
+            if name not in {"rejectedPlans", "command", "allPlansExecution", "parsedQuery"}:
+                yield from stages(inner)
+    elif isinstance(plan, list):
+        for inner in plan:
+            yield from stages(inner)

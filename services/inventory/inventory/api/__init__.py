@@ -1,0 +1,5 @@
+"""HTTP in: the live seat map, holds, and blocks by staff."""
+
+from inventory.api import blocks, holds, seats
+
+ROUTERS = [seats.router, holds.router, blocks.router]

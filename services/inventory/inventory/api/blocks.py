@@ -1,0 +1,95 @@
+"""Seats that staff take out of sale."""
+
+from typing import Annotated
+
+from chassis.auth import Principal, require
+from chassis.problems import Forbidden, documented
+from contracts.types import Id, Moment, SeatId
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, Field, StringConstraints
+
+from inventory import store
+from inventory.api.http import Body, ShowtimeId
+from inventory.model import (
+    Block,
+    BlockUnknown,
+    SeatMapMissing,
+    SeatsTaken,
+    SeatsUnknown,
+    ShowtimeBusy,
+    ShowtimeUnknown,
+)
+
+router = APIRouter(prefix="/api", tags=["inventory"])
+Blocker = Annotated[Principal, Depends(require("seats:block"))]
+
+
+class BlockRequest(Body):
+    """Which seats to take out of sale, and why."""
+
+    seats: Annotated[list[SeatId], Field(min_length=1, max_length=2000)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class BlockView(BaseModel):
+    """Seats out of sale."""
+
+    block_id: Id
+    showtime_id: Id
+    seats: list[SeatId]
+    reason: str
+    blocked_at: Moment
+
+
+class BlockList(BaseModel):
+    """All blocks of a showtime."""
+
+    items: list[BlockView]
+
+
+@router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown))
+async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
+    """The seats that staff took out of sale, with the reasons."""
+    await _check_theater(showtime_id, staff)
+    blocks = (await store.read(showtime_id)).blocks
+    return BlockList(items=[_block_shown(showtime_id, each) for each in blocks])
+
+
+@router.post(
+    "/showtimes/{showtime_id}/blocks",
+    status_code=201,
+    responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
+)
+async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockView:
+    """Take free seats out of sale, all or none."""
+    await _check_theater(showtime_id, staff)
+    made = await store.block(showtime_id, body.seats, body.reason, staff.user_id)
+    return _block_shown(showtime_id, made)
+
+
+@router.delete(
+    "/showtimes/{showtime_id}/blocks/{block_id}",
+    status_code=204,
+    responses=documented(ShowtimeUnknown, BlockUnknown),
+)
+async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Blocker) -> None:
+    """Put a block's seats back on sale."""
+    await _check_theater(showtime_id, staff)
+    await store.unblock(showtime_id, block_id)
+
+
+async def _check_theater(showtime_id: str, staff: Principal) -> None:
+    """Staff who are bound to theaters act there only. Raises Forbidden and ShowtimeUnknown."""
+    theater_id = (await store.place_of(showtime_id)).theater_id
+    if staff.theaters and theater_id not in staff.theaters:
+        raise Forbidden("This showtime is in a theater that is not yours.")
+
+
+def _block_shown(showtime_id: str, made: Block) -> BlockView:
+    return BlockView(
+        block_id=made.id,
+        showtime_id=showtime_id,
+        seats=made.seats,
+        reason=made.reason,
+        blocked_at=made.blocked_at,
+    )

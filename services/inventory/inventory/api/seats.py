@@ -1,0 +1,65 @@
+"""The live seat map."""
+
+from typing import Annotated
+
+from chassis.clock import now
+from chassis.problems import documented
+from contracts.catalog import OrphanRule
+from contracts.types import Id, Moment, SeatId
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+
+from inventory import store
+from inventory.api.http import ShowtimeId
+from inventory.model import (
+    SeatMapMissing,
+    SeatState,
+    ShowtimeUnknown,
+)
+
+router = APIRouter(prefix="/api", tags=["inventory"])
+
+
+class SeatMap(BaseModel):
+    """A showtime's seats. Those that are not in `taken` are free. `version` grows with every change."""
+
+    showtime_id: Id
+    version: int
+    server_time: Moment
+    starts_at: Moment
+    sales_open_at: Moment
+    sales_close_at: Moment
+    cancelled: bool
+    orphan_rule: OrphanRule = Field(description="Whether a choice may leave a single seat alone")
+    taken: dict[SeatId, SeatState]
+    layout: store.LayoutView
+
+
+@router.get(
+    "/showtimes/{showtime_id}/seats",
+    responses={200: {"model": SeatMap}, 304: {"description": "Nothing has changed."}}
+    | documented(ShowtimeUnknown, SeatMapMissing),
+)
+async def seat_map(showtime_id: ShowtimeId, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The seat map with every seat's state. The same for everybody: it never says who holds a seat."""
+    moment = now()
+    showtime = await store.seat_map_of(showtime_id)
+    layout = await store.layout(showtime["layout_id"])
+    taken = store.live_states(showtime, moment)
+    # Between two versions time can only free seats, so their number tells the states of one version apart.
+    etag = f'W/"{showtime["version"]}-{len(taken)}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if if_none_match == etag:
+        return Response(status_code=304, headers=headers)
+    states = {
+        "showtime_id": showtime_id,
+        "version": showtime["version"],
+        "server_time": moment,
+        **{name: showtime[name] for name in ("starts_at", "sales_open_at", "sales_close_at", "cancelled")},
+        "orphan_rule": showtime.get("orphan_rule", "off"),
+        "taken": taken,
+    }
+    # The layout is the bulk of the answer and never changes: its text is made once per process.
+    body = to_json(states)[:-1] + b',"layout":' + layout.json + b"}"
+    return Response(body, media_type="application/json", headers=headers)

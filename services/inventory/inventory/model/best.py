@@ -1,0 +1,218 @@
+"""The best seats that are left for a party: in one row, side by side, near the place from which the film is seen best,
+and without leaving a single seat between others. Where that cannot be, in as few groups as possible.
+
+Places for wheelchairs, with up to three companions beside each, are kept for those who need them until every other
+seat of the hall is sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from math import ceil
+
+from contracts.catalog import PlacedSeat
+
+from inventory.model.hall import RESERVED, Hall, Run
+from inventory.model.seating import SeatState
+
+COMPANIONS = 3
+"""So many sit beside each wheelchair."""
+Cost = tuple[int, int, float, int, int]
+"""Single seats left alone, seats of another kind than wished, squared distance; then run and first seat."""
+
+
+@dataclass(frozen=True)
+class Party:
+    """Who wants to sit together, `wheelchairs` of them in wheelchairs.
+
+    No categories means any. `near` is a seat to be close to instead of the best view.
+    """
+
+    size: int
+    categories: frozenset[str] = frozenset()
+    area: str | None = None
+    wheelchairs: int = 0
+    near: str | None = None
+
+    def may_have(self, seat: PlacedSeat, *, released: bool) -> bool:
+        """Whether the seat is for this party."""
+        if self.area is not None and seat.area != self.area:
+            return False
+        if seat.category in RESERVED:
+            return released or self.wheelchairs > 0
+        return not self.categories or seat.category in self.categories
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Seats for a party. `groups` sit side by side; there is one if all do.
+
+    `relies_on` are free seats that must stay so, or others would be left alone; `worth` counts those that are anyway.
+    """
+
+    groups: list[list[str]]
+    relies_on: list[str]
+    worth: int
+
+    @property
+    def seats(self) -> list[str]:
+        """All of them."""
+        return [seat_id for group in self.groups for seat_id in group]
+
+    @property
+    def is_together(self) -> bool:
+        """Whether nobody sits apart."""
+        return len(self.groups) == 1
+
+
+def is_released(hall: Hall, states: Mapping[str, SeatState]) -> bool:
+    """Whether seats that are kept for some are for everybody: no other one can be sold any more, not even one that is
+    only held.
+    """
+    return all(states.get(seat_id, "held") != "held" for seat_id in hall.ordinary)
+
+
+def seats_for(hall: Hall, states: Mapping[str, SeatState], party: Party) -> list[str]:
+    """The free seats that this party may have."""
+    released = is_released(hall, states)
+    seats = (seat for run in hall.runs for seat in run.seats if seat.seat_id not in states)
+    return [seat.seat_id for seat in seats if party.may_have(seat, released=released)]
+
+
+def best_available(hall: Hall, states: Mapping[str, SeatState], party: Party, *, nth: int = 0) -> Choice | None:
+    """The best seats for a party, or None when there are not enough; `states` are the seats that are not free.
+
+    With `nth` the next best seats together after so many others that leave no more alone, beginning anew after the
+    last: people who ask at the same moment need not all go for the same ones.
+    """
+    search = _Search(hall, states, party)
+    place = search.place(party.size, party.wheelchairs, nth)
+    chosen = [place] if place else search.split_with_wheelchairs() if party.wheelchairs else search.split()
+    if not chosen:
+        return None
+    groups = hall.together(seat_id for ids in chosen for seat_id in ids)
+    seats = [seat_id for group in groups for seat_id in group]
+    traces = hall.traces(seats, states)
+    return Choice(groups, traces.relies_on, traces.worth)
+
+
+@dataclass
+class _Row:
+    """A run as the party finds it: which seats are free, which of these are for the party, what it counts if a window
+    begins or ends at each, and how many for the party are side by side at most.
+    """
+
+    run: Run
+    free: list[bool]
+    open: list[bool]
+    before: list[int] = field(default_factory=list[int])
+    after: list[int] = field(default_factory=list[int])
+    longest: int = 0
+
+    def __post_init__(self) -> None:
+        self.count()
+
+    def count(self) -> None:
+        """Count anew, after seats were taken."""
+        places = range(len(self.free))
+        self.before = [self.run.left_alone(at, -1, self.free) for at in places]
+        self.after = [self.run.left_alone(at, 1, self.free) for at in places]
+        self.longest = max((sum(1 for _ in group) for is_open, group in groupby(self.open) if is_open), default=0)
+
+
+class _Search:
+    """Places found one after the other; what was found is taken."""
+
+    def __init__(self, hall: Hall, states: Mapping[str, SeatState], party: Party) -> None:
+        self.hall, self.states, self.party, self.near = hall, states, party, hall.focus
+        if party.near:
+            seat = hall.seat(party.near)
+            self.near = seat.x + 0.5, seat.y + 0.5
+        released = is_released(hall, states)
+        self.rows: list[_Row] = []
+        for run in hall.runs:
+            free = [seat_id not in states for seat_id in run.ids]
+            is_open = [
+                is_free and party.may_have(seat, released=released)
+                for is_free, seat in zip(free, run.seats, strict=True)
+            ]
+            if any(is_open):
+                self.rows.append(_Row(run, free, is_open))
+
+    def place(self, size: int, wheelchairs: int, nth: int = 0) -> list[str] | None:
+        """The nth best place for so many side by side."""
+        found = heapq.nsmallest(nth + 1, self._windows(size, wheelchairs))
+        if not found:
+            return None
+        as_good = [cost for cost in found if cost[0] == found[0][0]]
+        *_, row, start = as_good[nth % len(as_good)]
+        return self._take(self.rows[row], start, start + size)
+
+    def split(self) -> list[list[str]] | None:
+        """Places for groups as large as possible, each near the one before, nobody alone if that can be helped."""
+        groups: list[list[str]] = []
+        left = self.party.size
+        while left:
+            longest = max((row.longest for row in self.rows), default=0)
+            size = min(longest, left)
+            if left - size == 1 and size > 2:
+                size -= 1
+            place = self.place(size, 0) if size else None
+            if place is None:
+                return None
+            groups.append(place)
+            left -= size
+        return groups
+
+    def split_with_wheelchairs(self) -> list[list[str]] | None:
+        """A place for each wheelchair with its share of the companions if that can be; the others sit near."""
+        groups: list[list[str]] = []
+        companions = self.party.size - self.party.wheelchairs
+        for others in range(self.party.wheelchairs, 0, -1):
+            for beside in _around(ceil(companions / others), min(COMPANIONS, companions)):
+                if place := self.place(1 + beside, 1):
+                    groups.append(place)
+                    companions -= beside
+                    break
+            else:
+                return None
+        if companions == 0:
+            return groups
+        taken: dict[str, SeatState] = {seat_id: "held" for group in groups for seat_id in group}
+        others = Party(companions, area=self.party.area, near=groups[-1][0])
+        rest = best_available(self.hall, {**self.states, **taken}, others)
+        return [*groups, *rest.groups] if rest else None
+
+    def _windows(self, size: int, wheelchairs: int) -> Iterator[Cost]:
+        x, y = self.near
+        for number, row in enumerate(self.rows):
+            if row.longest < size:
+                continue
+            run, length = row.run, 0
+            constant = size * (x * x + y * y) - 2 * y * run.y * size
+            for last, is_open in enumerate(row.open):
+                length = length + 1 if is_open else 0
+                start, end = last + 1 - size, last + 1
+                if length < size or (wheelchairs and run.wheelchairs[end] - run.wheelchairs[start] != wheelchairs):
+                    continue
+                unlike = (
+                    run.ordinary[end] - run.ordinary[start]
+                    if wheelchairs
+                    else int(run.changes[last] > run.changes[start])
+                )
+                squares = run.sum_squares[end] - run.sum_squares[start]
+                distance = squares - 2 * x * (run.sum_x[end] - run.sum_x[start]) + constant
+                yield row.before[start] + row.after[last], unlike, distance, number, start
+
+    def _take(self, row: _Row, start: int, end: int) -> list[str]:
+        for at in range(start, end):
+            row.free[at] = row.open[at] = False
+        row.count()
+        self.near = (row.run.sum_x[end] - row.run.sum_x[start]) / (end - start), row.run.y
+        return list(row.run.ids[start:end])
+
+
+def _around(wished: int, most: int) -> list[int]:
+    """The numbers up to `most`, the closest to what is wished first."""
+    return sorted(range(most + 1), key=lambda number: abs(number - wished))

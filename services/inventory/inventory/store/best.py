@@ -1,0 +1,69 @@
+"""The best seats that are left, picked and held in one write."""
+
+import secrets
+
+from chassis.clock import now
+from contracts.types import Holder
+
+from inventory.model import (
+    COMPANIONS,
+    Choice,
+    Hall,
+    Hold,
+    Limits,
+    NoSuchSeats,
+    NotEnoughSeats,
+    Party,
+    Seating,
+    ShowtimeBusy,
+    TooManyCompanions,
+    best_available,
+    checked_seats,
+    seats_for,
+)
+from inventory.store.documents import layout_of, live_states, seat_map_of
+from inventory.store.holds import holds_of, try_hold
+
+SPREAD, ATTEMPTS = 4, 20
+"""After each lost race so many times more of the best places come into question, since others retry as well. Each one
+that is lost means that somebody else has got seats; whoever loses so many stands in a large crowd.
+"""
+
+
+async def hold_best(
+    showtime_id: str, holder: Holder, party: Party, limits: Limits, *, is_new_holder: bool = False
+) -> tuple[Hold, Choice]:
+    """Hold the best seats for a party; the choice says whether they are together.
+
+    Raises ShowtimeUnknown, SeatMapMissing, NoSuchSeats, SeatsUnknown, TooManyCompanions, SalesClosed, NotEnoughSeats,
+    TooManyHolds and ShowtimeBusy.
+    """
+    layout = await layout_of(showtime_id)
+    _check_party(party, layout.hall)
+    counted: list[str] | None = None if is_new_holder else []
+    for attempt in range(ATTEMPTS):
+        showtime, moment = await seat_map_of(showtime_id), now()
+        if problem := Seating.model_validate(showtime | {"taken": {}}).why_not_on_sale(moment):
+            raise problem
+        states = live_states(showtime, moment)
+        choice = best_available(layout.hall, states, party, nth=secrets.randbelow(SPREAD**attempt))
+        if choice is None:
+            raise NotEnoughSeats(free=len(seats_for(layout.hall, states, party)))
+        if held := await try_hold(
+            showtime_id, holder, choice.seats, limits, relies_on=choice.relies_on, counted=counted
+        ):
+            return held, choice
+        if counted is not None:
+            counted = await holds_of(showtime_id, holder, limits)
+    raise ShowtimeBusy(retry_after=1)
+
+
+def _check_party(party: Party, hall: Hall) -> None:
+    """Raises NoSuchSeats, SeatsUnknown and TooManyCompanions for wishes that this hall can never fulfil."""
+    if party.wheelchairs and party.size - party.wheelchairs > (most := COMPANIONS * party.wheelchairs):
+        raise TooManyCompanions(limit=most)
+    if party.near:
+        checked_seats([party.near], hall.places)
+    seats = [seat for run in hall.runs for seat in run.seats]
+    if not any(party.may_have(seat, released=True) for seat in seats):
+        raise NoSuchSeats

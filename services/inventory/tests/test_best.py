@@ -1,0 +1,317 @@
+"""The best available seats and the seats that a choice leaves alone, checked against the slow and plain way."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from contracts.catalog import PlacedSeat, Point
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from inventory.model.best import COMPANIONS, Choice, Party, best_available, is_released
+from inventory.model.hall import BAD, RESERVED, WHEELCHAIR, WORSE, Hall
+from inventory.model.orphans import why_kept, why_left_alone
+
+KINDS = {"s": "standard", "v": "vip", "r": "recliner", "l": "love_seat", "w": "wheelchair", "c": "companion"}
+FOCUS = Point(x=5, y=3)
+
+
+def hall(*rows: str, focus: Point | None = FOCUS) -> Hall:
+    """Rows A, B, C as catalog draws them: letters of KINDS, `.` for a gap. Rows from D on are in the circle."""
+    seats: list[PlacedSeat] = []
+    for y, (row, cells) in enumerate(zip("ABCDEFGH", rows, strict=False)):
+        places = [(x, cell) for x, cell in enumerate(cells) if cell != "."]
+        for number, (x, cell) in enumerate(places, 1):
+            area = "circle" if row >= "D" else "stalls"
+            names = {"seat_id": f"{row}{number}", "row": row, "number": number, "category": KINDS[cell]}
+            seats.append(PlacedSeat.model_validate(names | {"x": x, "y": y, "area": area}))
+    return Hall.of(seats, focus)
+
+
+def taken(*seats: str, state: str = "sold") -> dict:
+    return dict.fromkeys(" ".join(seats).split(), state)
+
+
+def best(a_hall: Hall, states: dict, party: Party) -> Choice:
+    """A choice that is sure to be there."""
+    choice = best_available(a_hall, states, party)
+    assert choice is not None
+    return choice
+
+
+def ids(a_hall: Hall) -> list[str]:
+    return [seat_id for run in a_hall.runs for seat_id in run.ids]
+
+
+groups = st.sampled_from(["s", "ss", "sss", "ssss", "v", "vv", "ll", "llll", "wc", "cw", "wcc", "wcss", "cwwc", "."])
+rows = st.lists(groups, min_size=1, max_size=5).map("".join).filter(lambda row: row.strip("."))
+halls = st.lists(rows, min_size=1, max_size=5).map(lambda drawn: hall(*drawn))
+sizes = st.integers(1, 10)
+
+
+@st.composite
+def houses(draw: st.DrawFn) -> tuple[Hall, dict]:
+    """A hall and its seats that are not free: some, nearly all, or all that anybody may have."""
+    drawn = draw(halls)
+    states = draw(st.dictionaries(st.sampled_from(ids(drawn)), st.sampled_from(["held", "sold", "blocked"])))
+    if draw(st.booleans()):
+        states |= dict.fromkeys(drawn.ordinary, draw(st.sampled_from(["held", "sold"])))
+    return drawn, states
+
+
+def windows(a_hall: Hall, size: int) -> Iterator[Sequence[PlacedSeat]]:
+    for run in a_hall.runs:
+        for start in range(len(run.seats) - size + 1):
+            yield run.seats[start : start + size]
+
+
+def alone_after(a_hall: Hall, chosen: set[str], states: dict) -> set[str]:
+    """The plain way: who had a neighbour and has none any more. A couch and what is kept for some end a stretch."""
+    found = set()
+    for run in a_hall.runs:
+        stretch: list[str] = []
+        for at, seat_id in enumerate(run.ids):
+            if not run.joined[at]:
+                found |= lonely(stretch, chosen, states)
+                stretch = []
+            stretch.append(seat_id)
+        found |= lonely(stretch, chosen, states)
+    return found
+
+
+def lonely(stretch: list[str], chosen: set[str], states: dict) -> set[str]:
+    def beside(at: int, gone: set[str]) -> list[str]:
+        return [stretch[n] for n in (at - 1, at + 1) if 0 <= n < len(stretch) and stretch[n] not in gone]
+
+    return {
+        seat_id
+        for at, seat_id in enumerate(stretch)
+        if seat_id not in chosen
+        and seat_id not in states
+        and beside(at, set(states))
+        and not beside(at, {*chosen, *states})
+    }
+
+
+def distance(a_hall: Hall, seats: Sequence[PlacedSeat]) -> float:
+    x, y = a_hall.focus
+    return sum((seat.x + 0.5 - x) ** 2 + (seat.y + 0.5 - y) ** 2 for seat in seats)
+
+
+class TestBest:
+    @given(houses(), sizes)
+    def test_a_party_sits_together_near_the_best_view_and_leaves_nobody_alone_if_that_can_be(self, house, size):
+        a_hall, states = house
+        released = is_released(a_hall, states)
+        open_to_all = {
+            seat.seat_id
+            for run in a_hall.runs
+            for seat in run.seats
+            if seat.seat_id not in states and (released or seat.category not in RESERVED)
+        }
+        choice = best_available(a_hall, states, Party(size))
+        if choice is None:
+            assert len(open_to_all) < size
+            return
+        assert len(choice.seats) == len(set(choice.seats)) == size
+        assert set(choice.seats) <= open_to_all
+        possible = [seats for seats in windows(a_hall, size) if {seat.seat_id for seat in seats} <= open_to_all]
+        assert choice.is_together == bool(possible)
+        assert sorted(a_hall.together(choice.seats)) == sorted(choice.groups)
+
+        def cost(seats: Sequence[PlacedSeat]) -> tuple[int, bool, float]:
+            worth = a_hall.traces([seat.seat_id for seat in seats], states).worth
+            return worth, len({seat.category for seat in seats}) > 1, distance(a_hall, seats)
+
+        if possible:
+            best = min(map(cost, possible))
+            mine = cost([a_hall.seat(seat_id) for seat_id in choice.seats])
+            assert mine[:2] == best[:2]
+            assert mine[2] == pytest.approx(best[2])
+            assert choice.worth == best[0]
+
+    @given(houses(), st.integers(1, 3), st.integers(0, 3 * COMPANIONS))
+    def test_wheelchairs_get_places_with_companions_beside_them(self, house, wheelchairs, companions):
+        assume(companions <= COMPANIONS * wheelchairs)
+        a_hall, states = house
+        party = Party(wheelchairs + companions, wheelchairs=wheelchairs)
+        choice = best_available(a_hall, states, party)
+        free = [seat for run in a_hall.runs for seat in run.seats if seat.seat_id not in states]
+        places = [seat for seat in free if seat.category == WHEELCHAIR]
+        if choice is None:
+            assert len(places) < wheelchairs or companions
+            return
+        categories = [a_hall.seat(seat_id).category for seat_id in choice.seats]
+        assert not {*choice.seats} & states.keys()
+        assert len({*choice.seats}) == party.size
+        assert categories.count(WHEELCHAIR) == wheelchairs or is_released(a_hall, states)
+        possible = [
+            seats
+            for seats in windows(a_hall, party.size)
+            if not {seat.seat_id for seat in seats} & states.keys()
+            and [seat.category for seat in seats].count(WHEELCHAIR) == wheelchairs
+        ]
+        assert not possible or choice.is_together
+
+    @given(
+        houses(), sizes, st.sampled_from(["standard", "vip", "love_seat"]), st.sampled_from([None, "stalls", "circle"])
+    )
+    def test_a_wish_is_kept(self, house, size, category, area):
+        a_hall, states = house
+        choice = best_available(a_hall, states, Party(size, frozenset({category}), area))
+        fitting = [
+            seat
+            for run in a_hall.runs
+            for seat in run.seats
+            if seat.seat_id not in states and seat.category == category and area in (None, seat.area)
+        ]
+        if choice and not is_released(a_hall, states):
+            assert {*choice.seats} <= {seat.seat_id for seat in fitting}
+        elif choice is None:
+            assert len(fitting) < size
+
+    @given(houses(), sizes, st.integers(0, 30))
+    def test_the_next_best_sit_together_as_well(self, house, size, nth):
+        a_hall, states = house
+        first, other = (best_available(a_hall, states, Party(size), nth=n) for n in (0, nth))
+        assert (first is None) == (other is None)
+        if first and other:
+            assert first.is_together == other.is_together
+            assert first.worth == other.worth or not first.is_together
+
+    def test_the_middle_row_two_thirds_back_comes_first(self):
+        room = hall(*["ssssssssss"] * 4)
+        assert best(room, {}, Party(2)).seats == ["C5", "C6"]
+        assert best(room, {}, Party(4)).seats == ["C4", "C5", "C6", "C7"]
+        assert best(room, taken("C5 C6"), Party(2)).seats == ["D5", "D6"]
+        near = best(room, {}, Party(2, near="A1"))
+        assert near.seats == ["A1", "A2"]
+
+    def test_it_would_rather_sit_elsewhere_than_leave_one_alone(self):
+        room = hall("ssss", "ssss", focus=Point(x=2, y=2))
+        assert best(room, {}, Party(3)).worth == BAD, "nothing better"
+        assert best(room, taken("B1"), Party(3)).seats == ["B2", "B3", "B4"]
+
+    def test_a_couch_is_not_cut_in_two(self):
+        room = hall("llll", "ssss", focus=Point(x=2, y=0.5))
+        assert best(room, {}, Party(2)).seats in (["A1", "A2"], ["A3", "A4"])
+        assert best(room, {}, Party(1)).seats[0].startswith("B")
+
+    def test_it_says_when_it_must_split_and_keeps_groups_large_and_near(self):
+        room = hall("ssss..ss", "..ssss")
+        choice = best(room, taken("A1 B1"), Party(5))
+        assert not choice.is_together
+        assert sorted(map(len, choice.groups)) == [2, 3]
+        lonely_one = best(hall("sss.ss"), {}, Party(4))
+        assert sorted(map(len, lonely_one.groups)) == [2, 2], "better two and two than three and one"
+
+    def test_what_is_kept_comes_last(self):
+        room = hall("sswc")
+        assert best_available(room, {}, Party(3)) is None
+        assert best_available(room, taken("A1 A2", state="held"), Party(1)) is None, "the holds may lapse"
+        assert best(room, taken("A1 A2"), Party(2)).seats == ["A3", "A4"]
+        assert best(room, {}, Party(2, wheelchairs=1)).seats == ["A3", "A4"]
+        assert len(best(room, {}, Party(4, wheelchairs=1)).seats) == 4
+
+    def test_two_wheelchairs_that_cannot_be_together_have_a_companion_each(self):
+        choice = best(hall("wcs", "ss", "wcs"), {}, Party(4, wheelchairs=2))
+        assert choice.groups == [["A1", "A2"], ["C1", "C2"]]
+
+    def test_companions_for_whom_there_is_no_seat_beside_sit_near(self):
+        choice = best(hall("wc.ss", "ssss"), {}, Party(4, wheelchairs=1))
+        assert choice.groups[0] == ["A1", "A2"]
+        assert len(choice.seats) == 4
+
+
+class TestTraces:
+    @given(houses(), st.data())
+    def test_they_are_just_those_who_lose_their_last_neighbour(self, house, data):
+        a_hall, states = house
+        free = [seat_id for seat_id in ids(a_hall) if seat_id not in states]
+        assume(free)
+        chosen = set(data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=6)))
+        traces = a_hall.traces(chosen, states)
+        assert {*traces.between, *traces.at_end} == alone_after(a_hall, chosen, states)
+        assert len(traces.between) + len(traces.at_end) == len({*traces.between, *traces.at_end})
+        assert not {*traces.relies_on} & ({*states} | chosen)
+
+    @given(houses(), st.data())
+    def test_as_long_as_what_it_relies_on_stays_free_nobody_else_is_left_alone(self, house, data):
+        """The write carries `relies_on` in its filter; others may take any other seat between read and write."""
+        a_hall, states = house
+        free = [seat_id for seat_id in ids(a_hall) if seat_id not in states]
+        assume(free)
+        chosen = set(data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=4)))
+        before = a_hall.traces(chosen, states)
+        others = [seat_id for seat_id in free if seat_id not in chosen and seat_id not in before.relies_on]
+        took = data.draw(st.lists(st.sampled_from(others), max_size=4)) if others else []
+        meanwhile = states | dict.fromkeys(took, "held")
+        after = a_hall.traces(chosen, meanwhile)
+        assert {*after.between, *after.at_end} <= {*before.between, *before.at_end}
+
+    def test_where_they_are_counts(self):
+        room = hall("ssssss", "llss")
+        assert room.traces(["A2"], {}).worth == BAD
+        assert room.traces(["A3"], taken("A1")).worth == WORSE
+        assert room.traces(["A2", "A4"], {}).between == ["A3"]
+        assert room.traces(["B1"], {}).between == ["B2"], "nobody shares a couch with a stranger"
+        assert room.traces(["B2", "B1"], {}).worth == 0
+        assert room.traces(["A1"], {}).relies_on == ["A3"]
+
+
+class TestOrphanRule:
+    @given(houses(), st.data(), st.sampled_from(["strict", "lenient"]))
+    def test_whoever_is_refused_can_have_what_is_offered_instead(self, house, data, rule):
+        a_hall, states = house
+        free = [seat_id for seat_id in ids(a_hall) if seat_id not in states]
+        assume(free)
+        chosen = data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=4, unique=True))
+        problem = why_left_alone(a_hall, rule, chosen, states)
+        if problem is None:
+            return
+        instead = problem.members["instead"]
+        assert len(instead) == len(chosen)
+        assert not {*instead} & states.keys()
+        assert why_left_alone(a_hall, rule, instead, states) is None
+        assert {*problem.members["seats"]} <= alone_after(a_hall, set(chosen), states)
+
+    @given(houses(), sizes, st.sampled_from(["strict", "lenient", "off"]))
+    def test_the_best_seats_are_never_refused(self, house, size, rule):
+        a_hall, states = house
+        choice = best_available(a_hall, states, Party(size))
+        if choice and choice.is_together:
+            assert why_left_alone(a_hall, rule, choice.seats, states) is None
+            assert why_kept(a_hall, choice.seats, states) is None
+
+    @pytest.mark.parametrize(
+        ("rule", "seats", "refused"),
+        [
+            ("strict", ["A2", "A3"], ["A1"]),
+            ("strict", ["A1", "A2"], None),
+            ("strict", ["A2", "A4"], ["A3", "A1"]),
+            ("lenient", ["A2", "A3"], None),
+            ("lenient", ["A2", "A4"], ["A3"]),
+            ("off", ["A2", "A4"], None),
+        ],
+    )
+    def test_strict_minds_every_single_seat_lenient_those_between_others(self, rule, seats, refused):
+        problem = why_left_alone(hall("ssssss", "ssss"), rule, seats, {})
+        assert (problem and problem.members["seats"]) == refused
+
+    def test_who_cannot_avoid_it_is_let_through(self):
+        assert why_left_alone(hall("sss"), "strict", ["A1", "A2"], {}) is None
+        assert why_left_alone(hall("sss", "ss"), "strict", ["A1", "A2"], {}) is not None
+        assert why_left_alone(hall("sss", "vv"), "strict", ["A1", "A2"], {}) is None, "other seats cost something else"
+        assert why_left_alone(hall("sss", "ss"), "strict", ["A1", "A2"], taken("B1")) is None
+        assert why_left_alone(hall("wcsss", "ss"), "strict", ["A1", "A2", "A3", "A4"], {}) is None, "a wheelchair"
+        assert why_left_alone(hall("ssss"), "strict", [], {}) is None
+
+
+class TestKept:
+    def test_a_companion_comes_with_somebody(self):
+        room = hall("sswcc")
+        problem = why_kept(room, ["A4"], {})
+        assert problem is not None
+        assert problem.members == {"seats": ["A4"]}
+        assert why_kept(room, ["A3", "A4"], {}) is None
+        assert why_kept(room, ["A1", "A2"], {}) is None
+        assert why_kept(room, ["A4"], taken("A1 A2", state="held")) is not None
+        assert why_kept(room, ["A4"], taken("A1 A2")) is None, "nothing else is left"

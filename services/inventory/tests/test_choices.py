@@ -1,0 +1,206 @@
+"""The best available seats and the rules of choice through the endpoints, alone and in a crowd."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing.bus import Bus
+from chassis.testing.signer import Signer
+from contracts.booking import BookingPaid
+from contracts.inventory import SeatsHeld, SeatsSold
+
+from .conftest import GUEST, SECRET, Box, NewShowtime
+from .test_api import problem
+
+
+@pytest.fixture
+async def small(new_showtime: NewShowtime) -> Box:
+    """Four rows of four with a place for a wheelchair and couches."""
+    return await new_showtime(in_the_lounge=True)
+
+
+@pytest.fixture
+def both_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two who look at the seats go on together."""
+    from inventory.store import holds  # noqa: PLC0415 - its settings come from service_env
+
+    together, read, looks = asyncio.Barrier(2), holds.seat_map_of, count()
+
+    async def seat_map_of(showtime_id: str) -> dict[str, Any]:
+        found = await read(showtime_id)
+        if next(looks) < 2:
+            await together.wait()
+        return found
+
+    monkeypatch.setattr(holds, "seat_map_of", seat_map_of)
+
+
+def names(body: dict[str, Any]) -> list[str]:
+    return [seat["seat_id"] for seat in body["seats"]]
+
+
+class TestBest:
+    async def test_picks_and_holds_in_one_call(self, box: Box, bus: Bus):
+        answer = await box.best(2)
+        body = answer.json()
+        assert answer.status_code == 201
+        assert (names(body), body["groups"], body["together"]) == (["D4", "D5"], [["D4", "D5"]], True)
+        assert await box.taken() == dict.fromkeys(names(body), "held")
+        event = await bus.heard(SeatsHeld, lambda e: e.hold_id == body["hold_id"])
+        assert [seat.seat_id for seat in event.seats] == names(body)
+        mine = await box.client.get(f"/api/holds/{body['hold_id']}", headers={"X-Hold-Secret": body["secret"]})
+        assert names(mine.json()) == names(body)
+
+    async def test_wishes_are_kept(self, box: Box, small: Box):
+        vip = (await box.best(3, category="vip")).json()
+        assert {seat["category"] for seat in vip["seats"]} == {"vip"}
+        assert names((await box.best(2, near="A1")).json()) == ["A1", "A2"]
+        assert (await box.best(2, area="Stalls")).status_code == 201
+        with_friend = (await small.best(2, wheelchairs=1)).json()
+        assert names(with_friend) == ["C1", "C2"]
+
+    async def test_says_when_a_party_is_not_together(self, small: Box):
+        body = (await small.best(6)).json()
+        assert body["together"] is False
+        assert sorted(map(len, body["groups"])) == [2, 4]
+        assert sorted(seat for group in body["groups"] for seat in group) == sorted(names(body))
+
+    async def test_never_gives_what_is_taken_and_says_how_many_are_left(self, small: Box):
+        assert (await small.best(10)).status_code == 201
+        body = problem(await small.best(10), 409, "not_enough_seats")
+        assert body["free"] == 4
+        assert (await small.best(4)).status_code == 201
+        assert problem(await small.best(1), 409, "not_enough_seats")["free"] == 0, "a wheelchair's places are kept"
+        assert (await small.best(2, wheelchairs=1)).status_code == 201
+
+    async def test_what_is_kept_is_for_all_when_nothing_else_can_be_sold(self, small: Box, bus: Bus):
+        holds = [(await small.best(size)).json() for size in (7, 7)]
+        problem(await small.best(1), 409, "not_enough_seats")
+        for hold in holds:
+            seats = names(hold)
+            await bus.say(
+                BookingPaid(booking_id=hold["hold_id"], showtime_id=small.showtime_id, seats=seats, holder=GUEST)
+            )
+            await bus.heard(SeatsSold, lambda e, wanted=hold["hold_id"]: e.hold_id == wanted)
+        assert names((await small.best(2)).json()) == ["C1", "C2"]
+
+    @pytest.mark.parametrize(
+        "wishes, status, code",
+        [
+            ({"party_size": 0}, 422, "invalid_request"),
+            ({"party_size": 11}, 422, "invalid_request"),
+            ({"party_size": "two"}, 422, "invalid_request"),
+            ({"category": "$ne"}, 422, "invalid_request"),
+            ({"category": "balcony"}, 422, "no_such_seats"),
+            ({"area": "x" * 41}, 422, "invalid_request"),
+            ({"area": "Circle"}, 422, "no_such_seats"),
+            ({"near": "Z99"}, 422, "seats_unknown"),
+            ({"near": "row C"}, 422, "invalid_request"),
+            ({"wheelchairs": 3}, 422, "invalid_request"),
+            ({"wheelchairs": 1, "category": "vip"}, 422, "invalid_request"),
+            ({"wheelchairs": 1, "party_size": 5}, 422, "too_many_companions"),
+            ({"wheelchairs": 1}, 409, "not_enough_seats"),
+            ({"seats": ["A1"]}, 422, "invalid_request"),
+        ],
+    )
+    async def test_what_cannot_be(self, box: Box, wishes: dict[str, Any], status: int, code: str):
+        answer = await box.client.post(
+            f"/api/showtimes/{box.showtime_id}/holds/best", json={"party_size": 2, **wishes}, headers=box.headers
+        )
+        problem(answer, status, code)
+        assert await box.taken() == {}
+
+    async def test_no_showtime_no_sale_and_no_more_than_three_holds(self, box: Box, new_showtime: NewShowtime):
+        problem(await Box(box.client, new_id()).best(2), 404, "showtime_unknown")
+        later = await new_showtime(sales_open_at=now() + timedelta(hours=1))
+        assert problem(await later.best(2), 409, "sales_closed")["reason"] == "not_open"
+        guest = {"X-Hold-Secret": SECRET + new_id()}
+        assert [(await box.best(1, headers=guest)).status_code for _ in range(3)] == [201] * 3
+        problem(await box.best(1, headers=guest), 409, "too_many_holds")
+        problem(await box.best(1, headers={"X-Hold-Secret": "short"}), 422, "secret_too_short")
+
+    async def test_a_crowd_gets_all_seats_two_by_two_and_nobody_is_sent_away_too_early(self, box: Box):
+        answers = await asyncio.gather(*(box.best(2) for _ in range(40)))
+        codes = Counter(answer.status_code for answer in answers)
+        assert codes == {201: 25, 409: 15}
+        seats = [seat for answer in answers if answer.status_code == 201 for seat in names(answer.json())]
+        assert len(seats) == len(set(seats)) == 50
+        assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"not_enough_seats"}
+
+    async def test_without_the_guard_the_crowd_shares_seats(self, box: Box, monkeypatch: pytest.MonkeyPatch):
+        from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
+
+        monkeypatch.setattr(guards, "seats_are_free", lambda *_: {})
+        answers = await asyncio.gather(*(box.best(2) for _ in range(10)))
+        seats = [seat for answer in answers if answer.status_code == 201 for seat in names(answer.json())]
+        assert len(seats) > len(set(seats))
+
+
+class TestSingleSeats:
+    async def test_a_choice_that_leaves_one_alone_is_refused_with_one_that_would_do(self, new_showtime: NewShowtime):
+        strict = await new_showtime(orphan_rule="strict")
+        assert (await strict.client.get(f"/api/showtimes/{strict.showtime_id}/seats")).json()["orphan_rule"] == "strict"
+        body = problem(await strict.hold("A2", "A3"), 409, "single_seat_left")
+        assert body["seats"] == ["A1"]
+        assert (await strict.hold(*body["instead"])).status_code == 201
+        assert (await strict.hold("A1", "A2")).status_code == 201
+
+    async def test_lenient_minds_seats_between_others_and_off_minds_none(self, new_showtime: NewShowtime, box: Box):
+        lenient = await new_showtime(orphan_rule="lenient")
+        assert (await lenient.hold("A2", "A3")).status_code == 201
+        assert problem(await lenient.hold("A5"), 409, "single_seat_left")["seats"] == ["A4"]
+        assert (await box.hold("A2", "A4")).status_code == 201
+        assert (await box.client.get(f"/api/showtimes/{box.showtime_id}/seats")).json()["orphan_rule"] == "off"
+
+    async def test_a_changed_hold_counts_as_a_whole(self, new_showtime: NewShowtime):
+        strict = await new_showtime(orphan_rule="strict")
+        held = await strict.held("A1", "A2", "A3")
+        answer = await held.change(drop=["A2"])
+        assert problem(answer, 409, "single_seat_left")["seats"] == ["A2"]
+        assert problem(await held.change(add=["A5"]), 409, "single_seat_left")["seats"] == ["A4"]
+        assert (await held.change(add=["A4", "A5"], drop=["A1", "A2"])).status_code == 200
+        assert sorted(await strict.taken()) == ["A3", "A4", "A5"]
+        assert (await held.release()).status_code == 204
+
+    async def test_who_cannot_avoid_it_is_let_through(self, new_showtime: NewShowtime):
+        strict = await new_showtime(in_the_lounge=True, orphan_rule="strict")
+        assert (await strict.hold("A1", "A2")).status_code == 201
+        assert problem(await strict.hold("A3"), 409, "single_seat_left")["instead"] in (["B1"], ["B4"])
+        assert (await strict.hold("B1", "B2", "B3", "B4")).status_code == 201
+        assert (await strict.hold("A3")).status_code == 201, "in a row or on a couch, somebody would be left alone"
+
+    async def test_the_wheelchairs_companion_seat_is_kept(self, small: Box):
+        assert problem(await small.hold("C2", "C3"), 409, "seats_kept")["seats"] == ["C2"]
+        held = await small.held("C1", "C2")
+        assert problem(await held.change(drop=["C1"]), 409, "seats_kept")["seats"] == ["C2"]
+
+    async def test_two_who_choose_at_once_never_leave_one_alone_together(
+        self, new_showtime: NewShowtime, both_have_read: None
+    ):
+        """Each choice alone is fine: A1 and A2 leave A3 and more, A4 and A5 leave A1 to A3."""
+        strict = await new_showtime(orphan_rule="strict")
+        answers = await asyncio.gather(*(strict.hold(*seats) for seats in (["A1", "A2"], ["A4", "A5"])))
+        assert sorted(answer.status_code for answer in answers) == [201, 409]
+        lost = next(answer for answer in answers if answer.status_code == 409)
+        assert problem(lost, 409, "single_seat_left")["seats"] == ["A3"]
+
+    async def test_without_the_guard_they_do(
+        self, new_showtime: NewShowtime, both_have_read: None, monkeypatch: pytest.MonkeyPatch
+    ):
+        from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
+
+        guard = guards.seats_are_free
+        monkeypatch.setattr(guards, "seats_are_free", lambda seats, *rest: guard(seats[:2], *rest))
+        strict = await new_showtime(orphan_rule="strict")
+        answers = await asyncio.gather(*(strict.hold(*seats) for seats in (["A1", "A2"], ["A4", "A5"])))
+        assert [answer.status_code for answer in answers] == [201, 201]
+
+    async def test_a_person_and_a_guest_are_treated_alike(self, new_showtime: NewShowtime, signer: Signer):
+        strict = await new_showtime(orphan_rule="strict")
+        for headers in ({}, signer.headers("anna")):
+            problem(await strict.hold("A2", "A3", headers=headers), 409, "single_seat_left")
