@@ -72,5 +72,5 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
 async def _show(visitor: Visitor, address: str) -> None:
     await visitor.page.goto("about:blank")
     await visitor.page.goto(address)
-    await visitor.page.wait_for_load_state("networkidle")
+    await expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
     await expect(visitor.page.locator(".skeleton")).to_have_count(0)

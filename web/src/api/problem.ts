@@ -5,6 +5,7 @@ interface ProblemDocument {
   title?: string;
   code?: string;
   seats?: string[];
+  instead?: string[];
   errors?: { loc: string[]; msg: string }[];
   [member: string]: unknown;
 }
@@ -13,6 +14,8 @@ interface ProblemDocument {
 export class Problem extends Error {
   readonly code: string;
   readonly seats: string[];
+  /** Seats that would do in place of those that were asked for. */
+  readonly instead: string[];
   readonly errors: { loc: string[]; msg: string }[];
 
   constructor(
@@ -22,6 +25,7 @@ export class Problem extends Error {
     super(document.detail || document.title || "");
     this.code = document.code ?? "";
     this.seats = document.seats ?? [];
+    this.instead = document.instead ?? [];
     this.errors = document.errors ?? [];
   }
 }

@@ -3865,6 +3865,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/showtimes/{showtime_id}/holds/best": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hold Best
+         * @description Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    showtime_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["InventoryBestRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryBestHold"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/showtimes/{showtime_id}/seats": {
         parameters: {
             query?: never;
@@ -5814,6 +5859,12 @@ export interface components {
              * @default 0
              */
             sales_close_minutes: number;
+            /**
+             * Orphan Rule
+             * @default off
+             * @enum {string}
+             */
+            orphan_rule: "strict" | "lenient" | "off";
             /** Auditorium Id */
             auditorium_id: string;
             /** Movie Id */
@@ -6612,6 +6663,12 @@ export interface components {
              * @default 0
              */
             sales_close_minutes: number;
+            /**
+             * Orphan Rule
+             * @default off
+             * @enum {string}
+             */
+            orphan_rule: "strict" | "lenient" | "off";
             /** Auditorium Id */
             auditorium_id: string;
             /** Movie Id */
@@ -6761,6 +6818,13 @@ export interface components {
             state: "scheduled" | "cancelled";
             /** Layout Id */
             layout_id: string;
+            /**
+             * Orphan Rule
+             * @description Whether a choice of seats may leave a single one alone
+             * @default off
+             * @enum {string}
+             */
+            orphan_rule: "strict" | "lenient" | "off";
             /** Currency */
             currency: string;
             /** Prices */
@@ -7854,6 +7918,61 @@ export interface components {
             depth: number;
         };
         /**
+         * BestHold
+         * @description The best seats that were left. They are `together` if there is one group, side by side; else the groups are as
+         *     large and as near to each other as can be.
+         */
+        InventoryBestHold: {
+            /** Hold Id */
+            hold_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            /** Seats */
+            seats: components["schemas"]["InventorySeat"][];
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Renewable Until */
+            renewable_until: string | null;
+            /** In Checkout */
+            in_checkout: boolean;
+            /** Revision */
+            revision: number;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+            /** Secret */
+            secret?: string | null;
+            /** Together */
+            together: boolean;
+            /** Groups */
+            groups: string[][];
+        };
+        /**
+         * BestRequest
+         * @description For whom seats are sought, `wheelchairs` of the party in wheelchairs. `near` is a seat to be close to instead of
+         *     the best view.
+         */
+        InventoryBestRequest: {
+            /** Party Size */
+            party_size: number;
+            /** Category */
+            category?: string | null;
+            /** Area */
+            area?: string | null;
+            /**
+             * Wheelchairs
+             * @default 0
+             */
+            wheelchairs: number;
+            /** Near */
+            near?: string | null;
+        };
+        /**
          * BlockList
          * @description All blocks of a showtime.
          */
@@ -8097,6 +8216,12 @@ export interface components {
             sales_close_at: string;
             /** Cancelled */
             cancelled: boolean;
+            /**
+             * Orphan Rule
+             * @description Whether a choice may leave a single seat alone
+             * @enum {string}
+             */
+            orphan_rule: "strict" | "lenient" | "off";
             /** Taken */
             taken: {
                 [key: string]: "held" | "sold" | "blocked";

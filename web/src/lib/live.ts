@@ -18,10 +18,12 @@ export type Message =
   | {
       type: "seat:lock" | "seat:book" | "seat:release";
       showtime_id: string;
+      since: number;
       version: number;
       seats: string[];
       state?: "held" | "blocked";
     }
+  | { type: "seat:select"; showtime_id: string; seats: Record<string, number> }
   | { type: "booking:update"; booking_id: string; state: string; version: number }
   | { type: "authenticated" }
   | { type: "pong" }
@@ -60,6 +62,16 @@ export class Live {
     this.#socket?.close();
   }
 
+  /** Follow the showtime's seats; again, to get all of them anew after something was missed. */
+  subscribe(): void {
+    if (this.showtimeId) this.say({ type: "subscribe", showtime_id: this.showtimeId });
+  }
+
+  /** Say which seats this visitor looks at. */
+  look(seats: string[]): void {
+    if (this.showtimeId) this.say({ type: "seat:select", showtime_id: this.showtimeId, seats });
+  }
+
   /** Also follow the bookings of whoever is signed in and of this tab's guest. */
   authenticate = async (): Promise<void> => {
     const token = await accessToken().catch(() => "");
@@ -79,7 +91,7 @@ export class Live {
     this.#socket = socket;
     this.#heardAt = performance.now();
     socket.onopen = () => {
-      if (this.showtimeId) this.say({ type: "subscribe", showtime_id: this.showtimeId });
+      this.subscribe();
       void this.authenticate();
     };
     socket.onmessage = ({ data }) => this.#hear(JSON.parse(String(data)) as Message);

@@ -18,12 +18,14 @@ interface SeatMapProps {
   /** Show the wheelchair places and let the rest step back. */
   dims: boolean;
   onPick: (seat: Seat) => void;
+  /** The seat that is pointed at, or focused, or none. */
+  onLook: (seat: Seat | null) => void;
 }
 
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
 /** The hall as one drawing. React makes it once; after that only the seats that change are touched. */
-export function SeatMap({ store, prices, isOpen, dims, onPick }: SeatMapProps) {
+export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMapProps) {
   const svg = useRef<SVGSVGElement>(null);
   const minimap = useRef<MinimapHandle>(null);
   const box = useMemo(() => hall(store.layout), [store]);
@@ -33,6 +35,7 @@ export function SeatMap({ store, prices, isOpen, dims, onPick }: SeatMapProps) {
     keepLettersInSight(svg.current, box, visible(shown, size));
     setPointed(null);
   });
+  useEffect(() => onLook(pointed), [pointed, onLook]);
   usePainting(svg, store, prices, isOpen);
 
   const seatOf = (target: EventTarget): Seat | undefined =>
@@ -124,6 +127,7 @@ function paintSeat(node: SVGGElement, seat: Seat, store: SeatStore, prices: Pric
   const isMine = state === "wanted" || state === "own";
   const mark = markOf(state, seat.category);
   node.dataset.state = state;
+  node.dataset.looked = String(state === "free" && store.lookersAt(seat.seat_id) > 0);
   node.setAttribute("aria-label", fullLabel(seat, state, prices));
   node.setAttribute("aria-checked", String(isMine));
   node.setAttribute("aria-disabled", String(!isOpen || !(isMine || state === "free")));

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useNavigate } from "react-router";
 import type { Schemas } from "../api/client";
-import { sentence } from "../api/problem";
+import { Problem, sentence } from "../api/problem";
 import { t, tn } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { list } from "../lib/format";
@@ -9,7 +9,7 @@ import { useCountdown } from "../lib/useCountdown";
 import { announce } from "../ui/announce";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
-import { alternative, bestAvailable, companions, type Proposal } from "./choice";
+import { alternative, companions, type Proposal } from "./choice";
 import { ASK_AT_S, ExpiredDialog, KeepDialog } from "./HoldDialogs";
 import { Legend } from "./Legend";
 import { adultPrices, place } from "./labels";
@@ -37,7 +37,7 @@ const PARTY = "usher.party";
 const ids = (seats: readonly Seat[]) => seats.map((seat) => seat.seat_id);
 
 export function Selling({ showtime, seating }: SellingProps) {
-  const { store, keeper, keeping, overview, connection, isCancelled } = useSeats(seating);
+  const { store, keeper, keeping, overview, connection, isCancelled, look } = useSeats(seating);
   const navigate = useNavigate();
   const prices = useMemo(() => adultPrices(showtime), [showtime]);
   const [party, setParty] = useState(() => Number(sessionStorage.getItem(PARTY)) || 2);
@@ -84,11 +84,12 @@ export function Selling({ showtime, seating }: SellingProps) {
     [store, layout, keeper, party, choose],
   );
 
-  const best = () => {
-    const found = bestAvailable(layout, store.isFree, party);
-    if (!found) return setRemark({ text: tn("party.tooFew", party), kind: "warn" });
-    choose(ids(found.seats), t("seats.chosen", { seats: list(ids(found.seats)) }));
-    if (!found.isTogether) setRemark({ text: t("party.split", { n: party }), kind: "info" });
+  const best = async () => {
+    setRemark(null);
+    const isTogether = await keeper.best(party, dims ? 1 : 0);
+    if (isTogether === null) return;
+    announce(t("seats.chosen", { seats: list(keeper.chosen) }));
+    if (!isTogether) setRemark({ text: t("party.split", { n: party }), kind: "info" });
   };
 
   const changeParty = (count: number) => {
@@ -110,7 +111,8 @@ export function Selling({ showtime, seating }: SellingProps) {
         {...{ party, dims, setDims, isList, setList, isOpen }}
         setParty={changeParty}
         hasWheelchair={layout.seats.some((seat) => seat.category === "wheelchair")}
-        onBest={best}
+        isBusy={keeping.isBusy}
+        onBest={() => void best()}
       />
       <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_20rem]">
         <div className="grid min-w-0 gap-4">
@@ -126,7 +128,7 @@ export function Selling({ showtime, seating }: SellingProps) {
               onClose={() => setRemark(null)}
             />
           )}
-          {problem !== null && <Notice kind="bad">{sentence(problem)}</Notice>}
+          {problem !== null && <Refused problem={problem} onInstead={(instead) => choose(instead, list(instead))} />}
           <div className={`flex min-h-11 flex-col justify-center text-sm text-quiet ${isList ? "" : "pr-40"}`}>
             <span>{tn("map.free", overview.free)}</span>
             <Status connection={connection} />
@@ -134,7 +136,7 @@ export function Selling({ showtime, seating }: SellingProps) {
           {isList ? (
             <SeatList {...{ store, prices, isOpen }} onPick={pick} />
           ) : (
-            <SeatMap {...{ store, prices, isOpen, dims }} onPick={pick} />
+            <SeatMap {...{ store, prices, isOpen, dims }} onPick={pick} onLook={look} />
           )}
           {extra[0] && (
             <div className="flex flex-wrap items-center gap-3 rounded-xl bg-raised px-4 py-2">
@@ -171,6 +173,23 @@ export function Selling({ showtime, seating }: SellingProps) {
         />
       )}
     </>
+  );
+}
+
+/** Why the seats cannot be had like that, with those that would do. */
+function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds: string[]) => void }) {
+  const instead = problem instanceof Problem ? problem.instead : [];
+  return (
+    <Notice kind="bad">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <span className="grow">{sentence(problem)}</span>
+        {instead.length > 0 && (
+          <Button look="plain" onClick={() => onInstead(instead)}>
+            {t("seats.instead", { seats: list(instead) })}
+          </Button>
+        )}
+      </div>
+    </Notice>
   );
 }
 

@@ -11,6 +11,7 @@ interface ToolbarProps {
   isList: boolean;
   setList: (is: boolean) => void;
   isOpen: boolean;
+  isBusy: boolean;
   onBest: () => void;
 }
 
@@ -24,6 +25,7 @@ export function Toolbar({
   isList,
   setList,
   isOpen,
+  isBusy,
   onBest,
 }: ToolbarProps) {
   return (
@@ -52,7 +54,7 @@ export function Toolbar({
           ))}
         </select>
       </div>
-      <Button look="plain" disabled={!isOpen} onClick={onBest}>
+      <Button look="plain" disabled={!isOpen || isBusy} onClick={onBest}>
         {tn("party.best", party)}
       </Button>
       <span className="grow max-sm:hidden" />

@@ -72,6 +72,32 @@ export class Keeper {
     this.#timer = window.setTimeout(() => void this.#settle(), CLICKS_MS);
   }
 
+  /**
+   * Have the best seats for a party picked and held, `wheelchairs` of it in wheelchairs; what was held is let go first.
+   * Answers whether they are together; null when there are none, and `problem` says why.
+   */
+  async best(party_size: number, wheelchairs: number): Promise<boolean | null> {
+    this.choose([]);
+    await this.settled();
+    if (this.#state.hold || this.#state.isBusy) return null;
+    if (current().state === "guest") becomeGuest();
+    this.#set({ isBusy: true });
+    const params = { path: { showtime_id: this.showtimeId } };
+    try {
+      const found = await told(
+        api.POST("/api/showtimes/{showtime_id}/holds/best", { params, body: { party_size, wheelchairs } }),
+      );
+      this.#wanted = new Set(found.seats.map((seat) => seat.seat_id));
+      this.#take(found);
+      return found.together;
+    } catch (error) {
+      this.#set({ problem: error });
+      return null;
+    } finally {
+      this.#set({ isBusy: false });
+    }
+  }
+
   /** Ask for what is chosen at once; resolves when the hold is as chosen, or was refused. */
   async settled(): Promise<void> {
     clearTimeout(this.#timer);

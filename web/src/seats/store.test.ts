@@ -81,3 +81,21 @@ describe("what the visitor wants", () => {
     expect(store.isFree("A1")).toBe(false);
   });
 });
+
+describe("what others look at", () => {
+  it("is told apart from one's own look, and painted as it changes", () => {
+    store.looking = ["A3"];
+    store.look({ A3: 1, A4: 2 });
+    expect([store.lookersAt("A3"), store.lookersAt("A4"), store.lookersAt("B1")]).toEqual([0, 2, 0]);
+    store.look({});
+    expect(store.lookersAt("A4")).toBe(0);
+    expect(painted).toContain("A4");
+  });
+});
+
+describe("a gap", () => {
+  it("is a change that follows on a version that never came", () => {
+    expect(store.follows({ since: 5 })).toBe(true);
+    expect(store.follows({ since: 6 })).toBe(false);
+  });
+});

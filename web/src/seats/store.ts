@@ -40,6 +40,9 @@ export class SeatStore {
   #own = new Set<string>();
   #asked = new Set<string>();
   #version = -1;
+  #looked = new Map<string, number>();
+  /** What this visitor is looking at, which is counted like everybody's. */
+  looking: string[] = [];
   #watchers = new Set<() => void>();
   #overview: Overview;
 
@@ -65,6 +68,19 @@ export class SeatStore {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   };
+
+  /** How many others look at a seat. */
+  lookersAt = (seatId: string): number => (this.#looked.get(seatId) ?? 0) - (this.looking.includes(seatId) ? 1 : 0);
+
+  /** Take over who looks where. */
+  look(seats: Record<string, number>): void {
+    const changed = [...this.#looked.keys(), ...Object.keys(seats)];
+    this.#looked = new Map(Object.entries(seats));
+    for (const paint of this.painters) paint(changed);
+  }
+
+  /** Whether a change follows on what is known; else something was missed. */
+  follows = ({ since }: { since: number }): boolean => since <= this.#version;
 
   /** Take over the whole state, unless a newer one is known. Answers whether it told anything new. */
   replace({ version, seats }: Snapshot): boolean {

@@ -1,11 +1,12 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { Schemas } from "../api/client";
 import { subscribe as onSession } from "../api/session";
 import { t } from "../i18n";
 import { Live } from "../lib/live";
 import { announce } from "../ui/announce";
 import { Keeper, type Keeping } from "./keeper";
+import type { Seat } from "./layout";
 import { seatsQuery } from "./queries";
 import { type Overview, SeatStore, type Taken } from "./store";
 
@@ -17,6 +18,8 @@ export type Connection = "connecting" | "live" | "lost" | "healed";
 const COMPARE_MS = 30_000;
 const ON_ITS_WAY_MS = 2500;
 const HEALED_MS = 5000;
+/** Who only passes over a seat does not look at it. */
+const LOOKED_MS = 600;
 
 export interface Seats {
   store: SeatStore;
@@ -25,6 +28,8 @@ export interface Seats {
   overview: Overview;
   connection: Connection;
   isCancelled: boolean;
+  /** Tell the others which seat this visitor looks at. */
+  look: (seat: Seat | null) => void;
 }
 
 /** The seats of a showtime, live, and this visitor's hold on some of them. */
@@ -43,7 +48,7 @@ export function useSeats(seating: Seating): Seats {
   useEffect(() => {
     void keeper.resume();
   }, [keeper]);
-  useLive(showtimeId, store, setConnection, setCancelled);
+  const look = useLive(showtimeId, store, setConnection, setCancelled);
   useComparing(showtimeId, store, setConnection);
   useEffect(() => {
     if (connection !== "healed") return;
@@ -58,6 +63,7 @@ export function useSeats(seating: Seating): Seats {
     overview: useSyncExternalStore(store.subscribe, store.overview),
     connection,
     isCancelled,
+    look,
   };
 }
 
@@ -66,7 +72,9 @@ function useLive(
   store: SeatStore,
   setConnection: (next: Connection) => void,
   setCancelled: (is: boolean) => void,
-): void {
+): Seats["look"] {
+  const line = useRef<Live | null>(null);
+  const telling = useRef(0);
   useEffect(() => {
     let wasLost = false;
     const live = new Live(showtimeId, {
@@ -77,8 +85,12 @@ function useLive(
           setConnection(wasLost ? "healed" : "live");
           if (wasLost) announce(t("live.healed"));
           wasLost = false;
+        } else if (message.type === "seat:select") {
+          store.look(message.seats);
         } else if (message.type === "seat:lock" || message.type === "seat:book" || message.type === "seat:release") {
-          store.change(message);
+          if (store.follows(message)) return store.change(message);
+          wasLost = true;
+          live.subscribe();
         }
       },
       status: (status) => {
@@ -89,11 +101,25 @@ function useLive(
       },
     });
     const stop = onSession(() => void live.authenticate());
+    line.current = live;
     return () => {
       stop();
       live.close();
+      clearTimeout(telling.current);
     };
   }, [showtimeId, store, setConnection, setCancelled]);
+  return useCallback(
+    (seat) => {
+      clearTimeout(telling.current);
+      telling.current = window.setTimeout(() => {
+        const seats = seat ? [seat.seat_id] : [];
+        if (seats.join() === store.looking.join()) return;
+        store.looking = seats;
+        line.current?.look(seats);
+      }, LOOKED_MS);
+    },
+    [store],
+  );
 }
 
 /** Now and then compare with inventory: a message that never came is made up for. */
