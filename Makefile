@@ -22,11 +22,12 @@ reset: ## empty the local platform's data
 	@$(LAUNCHER) reset
 
 # A run of pytest for each suite: two services in one process would answer each other's events.
-SUITES := libs deploy/local tools $(wildcard services/*) tests
+SUITES := libs deploy/local tools web $(wildcard services/*) tests
 
 test: setup ## run every test, on servers of its own (one suite: make test SUITES=services/booking)
-	@failed=; for suite in $(SUITES); do \
-	  printf '\n== %s\n' $$suite; $(PYTHON) -m pytest $$suite $(ARGS) || failed="$$failed $$suite"; \
+	@failed=; for suite in $(SUITES); do printf '\n== %s\n' $$suite; \
+	  if [ $$suite = web ]; then (cd web && npm test --silent); else $(PYTHON) -m pytest $$suite $(ARGS); fi \
+	  || failed="$$failed $$suite"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 chaos: setup ## the tests that crash, cut off, repeat and garble (they are in `make test` too)
@@ -40,10 +41,13 @@ check: setup ## lint, formatting, types, who may import what
 	@ruff format --check .
 	@pyright
 	@lint-imports
+	@$(PYTHON) tools/openapi.py --check web/src/api/schema.d.ts
+	@cd web && npm run --silent check
 
 fmt: setup ## format the code and mend what the linter can mend
 	@ruff check --fix-only --quiet .
 	@ruff format .
+	@cd web && npm run --silent format
 
 demo: ## sell a ticket on the running platform, as a client would, and show each step
 	@$(PYTHON) tools/demo.py
@@ -89,6 +93,12 @@ lock: setup ## resolve requirements.lock anew, and the part of it that goes into
 asyncapi: setup ## render docs/asyncapi.yaml from the events, docs/asyncapi-live.yaml from the WebSocket's messages
 	@$(PYTHON) -m contracts.asyncapi docs/asyncapi.yaml
 	@$(PYTHON) -m realtime.asyncapi docs/asyncapi-live.yaml
+
+api: setup ## make the web client's types from the services' HTTP API
+	@$(PYTHON) tools/openapi.py web/src/api/schema.d.ts
+
+screenshots: setup ## show every page of the web client, at two sizes and in two themes, as pictures in .runtime/screenshots
+	@PYTHONPATH=deploy/local:tests:tools $(PYTHON) tools/screenshots.py $(ARGS)
 
 snapshots: setup ## record the events' schemas after a change that is meant
 	@$(PYTHON) -m contracts.snapshots

@@ -1,7 +1,7 @@
 // The films, and one film with its showtimes by day and theater.
 
-import { all, call } from "./http.js";
 import { clock, day, h, languageName, link, money, notice, words } from "./dom.js";
+import { all, call } from "./http.js";
 
 export async function filmsPage() {
   const films = await all("/api/movies?status=now_showing&limit=100");
@@ -15,8 +15,17 @@ export async function filmsPage() {
 }
 
 const card = (film) =>
-  h("li", {}, link(`/movies/${film.id}`, {},
-    poster(film), h("strong", {}, film.title), h("span", { class: "quiet" }, facts(film))));
+  h(
+    "li",
+    {},
+    link(
+      `/movies/${film.id}`,
+      {},
+      poster(film),
+      h("strong", {}, film.title),
+      h("span", { class: "quiet" }, facts(film)),
+    ),
+  );
 
 const poster = (film) =>
   h("img", { class: "poster", src: film.poster_url, alt: "", width: 200, height: 300, loading: "lazy" });
@@ -29,14 +38,20 @@ export async function filmPage(movieId) {
   return {
     title: film.title,
     content: [
-      h("article", { class: "film" },
+      h(
+        "article",
+        { class: "film" },
         poster(film),
-        h("div", {},
+        h(
+          "div",
+          {},
           h("h1", {}, film.title),
           h("p", { class: "quiet" }, facts(film), film.genres?.length ? ` · ${film.genres.map(words).join(", ")}` : ""),
           h("p", { class: "synopsis" }, film.synopsis),
           film.directors?.length && h("p", {}, h("b", {}, "Directed by "), film.directors.join(", ")),
-          film.cast?.length && h("p", {}, h("b", {}, "With "), film.cast.join(", ")))),
+          film.cast?.length && h("p", {}, h("b", {}, "With "), film.cast.join(", ")),
+        ),
+      ),
       h("h2", {}, "Showtimes"),
       ...(theaters.length ? days(theaters) : [notice("There is no showtime in the next days.")]),
     ],
@@ -48,10 +63,24 @@ function days(theaters) {
   const dated = theaters.flatMap(({ days, ...theater }) => days.map((each) => ({ ...each, theater })));
   const byDate = [...grouped(dated, ({ local_date }) => local_date)].sort(([a], [b]) => a.localeCompare(b));
   return byDate.map(([, ofDay]) =>
-    h("section", { class: "day" }, h("h3", {}, day(ofDay[0].showtimes[0].starts_at, ofDay[0].theater.time_zone)),
+    h(
+      "section",
+      { class: "day" },
+      h("h3", {}, day(ofDay[0].showtimes[0].starts_at, ofDay[0].theater.time_zone)),
       ofDay.map(({ theater, showtimes }) =>
-        h("div", { class: "theater" }, h("h4", {}, `${theater.name}, ${theater.address.city}`),
-          h("ul", { class: "times" }, showtimes.map((showtime) => chip({ ...showtime, time_zone: theater.time_zone })))))));
+        h(
+          "div",
+          { class: "theater" },
+          h("h4", {}, `${theater.name}, ${theater.address.city}`),
+          h(
+            "ul",
+            { class: "times" },
+            showtimes.map((showtime) => chip({ ...showtime, time_zone: theater.time_zone })),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function grouped(items, keyOf) {
@@ -68,6 +97,16 @@ function chip(showtime) {
     h("span", {}, [showtime.auditorium_name, showtime.format].join(" · ")),
     h("span", {}, language),
   ];
-  if (Date.parse(showtime.sales_close_at) < Date.now()) return h("li", { class: "closed" }, inside, h("span", {}, "sales are over"));
-  return h("li", {}, link(`/showtimes/${showtime.id}`, {}, inside, h("span", {}, `from ${money(price_from.amount, price_from.currency)}`)));
+  if (Date.parse(showtime.sales_close_at) < Date.now())
+    return h("li", { class: "closed" }, inside, h("span", {}, "sales are over"));
+  return h(
+    "li",
+    {},
+    link(
+      `/showtimes/${showtime.id}`,
+      {},
+      inside,
+      h("span", {}, `from ${money(price_from.amount, price_from.currency)}`),
+    ),
+  );
 }

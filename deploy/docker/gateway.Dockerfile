@@ -1,0 +1,11 @@
+# The gateway with the web client in it: docker build -f deploy/docker/gateway.Dockerfile .
+FROM node:24-slim AS web
+
+WORKDIR /web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci --ignore-scripts
+COPY web ./
+RUN npm run build
+
+FROM nginx:1.28-alpine
+COPY --from=web /web/dist /web

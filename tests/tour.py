@@ -1,0 +1,76 @@
+"""Every page of the web client, one after the other, as a guest and then as somebody signed in."""
+
+import re
+from collections.abc import AsyncIterator
+
+from playwright.async_api import expect
+from visitor import Visitor
+
+OPEN = {
+    "films": "/",
+    "films-none": "/?q=nothing+of+this+name",
+    "films-soon": "/?show=soon",
+    "film": "/movies/the-matrix-1999",
+    "theaters": "/theaters",
+    "theater": "/theaters/kanal-berlin",
+    "sign-in": "/sign-in",
+    "sign-up": "/sign-up",
+    "forgot": "/forgot-password",
+    "reset": "/reset-password#token=" + "A" * 43,
+    "link-void": "/verify-email",
+    "account-guest": "/account",
+    "order-gone": "/checkout/00000000-0000-7000-8000-000000000000",
+    "booking-missing": "/bookings/00000000-0000-7000-8000-000000000000",
+    "missing": "/no/such/page",
+}
+OWN = {"bookings": "/bookings", "account": "/account"}
+
+
+async def pages(visitor: Visitor) -> AsyncIterator[str]:
+    """Goes to each page and says its name once it is shown. Buys tickets on the way."""
+    for name, address in OPEN.items():
+        await _show(visitor, address)
+        yield name
+    async for name in _buying(visitor):
+        yield name
+    await visitor.sign_in()
+    for name, address in OWN.items():
+        await _show(visitor, address)
+        yield name
+
+
+async def _buying(visitor: Visitor) -> AsyncIterator[str]:
+    page = visitor.page
+    showtime_id, seats = await visitor.house.seats(12)
+    await visitor.house.guest().hold(showtime_id, seats[6:10])
+    await visitor.house.guest().buy(showtime_id, seats[:4], "somebody@usher.example")
+    await visitor.open_seats(showtime_id)
+    await visitor.button("Best 2 seats").click()
+    await expect(page.locator('[data-seat][data-state="own"]')).to_have_count(2)
+    yield "seats"
+    await visitor.button("Zoom in").click()
+    await visitor.button("Zoom in").click()
+    yield "seats-near"
+    await visitor.button("Choose from a list").click()
+    yield "seats-list"
+    await visitor.button("Continue").click()
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(2)
+    yield "checkout"
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.button(re.compile("Continue to payment")).click()
+    card = page.frame_locator('iframe[title="Secure payment input frame"]')
+    await expect(card.get_by_label("Card number")).to_be_visible()
+    yield "payment"
+    await visitor.pay("4000000000000002")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    yield "payment-declined"
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+    yield "booking"
+
+
+async def _show(visitor: Visitor, address: str) -> None:
+    await visitor.page.goto("about:blank")
+    await visitor.page.goto(address)
+    await expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
+    await expect(visitor.page.locator(".skeleton")).to_have_count(0)

@@ -1,0 +1,120 @@
+"""From the film to the ticket, in a real browser against the real platform."""
+
+import re
+
+from playwright.async_api import expect
+from visitor import ASKED, DECLINED
+
+
+async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    await visitor.sign_in()
+    await page.goto("/")
+    await page.get_by_role("searchbox").fill("alien")
+    await page.get_by_role("link", name=re.compile("Alien")).click()
+    await expect(page.get_by_role("heading", name="Alien", level=1)).to_be_visible()
+    await page.locator('a[href^="/showtimes/"]').first.click()
+    await expect(page.locator('[data-connection="live"]')).to_be_visible()
+    await visitor.button("Best 2 seats").click()
+    await expect(page.locator('[data-state="own"]')).to_have_count(2 + 1)  # and the legend's
+    await visitor.order()
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+    await page.get_by_role("link", name="My bookings").click()
+    await expect(page.get_by_text("Confirmed").first).to_be_visible()
+
+
+async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, device):
+    visitor = await visit(device)
+    showtime_id, seats = await house.seats(2)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+    await visitor.page.reload()
+    await visitor.sees_tickets(2)
+    taken = await house.taken(showtime_id)
+    assert {seat: taken[seat] for seat in seats} == dict.fromkeys(seats, "sold")
+
+
+async def test_a_declined_card_is_told_in_place_and_the_next_one_pays(visit, house, device):
+    visitor = await visit(device)
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.pay(DECLINED)
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("Your seats are still held.")
+    await visitor.pay()
+    await visitor.sees_tickets(1)
+
+
+async def test_the_bank_asks_and_is_refused_and_then_approved(visit, house, device):
+    visitor = await visit(device)
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.pay(ASKED)
+    await visitor.answer_bank("Fail authentication")
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("Your seats are still held.")
+    await visitor.button(re.compile("^Pay ")).click()
+    await visitor.answer_bank("Complete authentication")
+    await visitor.sees_tickets(1)
+
+
+async def test_a_reload_in_the_middle_goes_on_where_it_was(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, seats = await house.seats(2)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await page.reload()
+    await expect(page.get_by_role("timer")).to_be_visible()
+    for seat in seats:
+        await expect(visitor.seat(seat)).to_have_attribute("data-state", "own")
+    await visitor.button("Continue").click()
+    await page.wait_for_url("**/checkout/*")
+    await page.get_by_label(re.compile("^Ticket for")).first.select_option("child")
+    await page.reload()
+    await expect(page.get_by_label(re.compile("^Ticket for")).first).to_have_value("child")
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.button(re.compile("Continue to payment")).click()
+    await expect(page.get_by_role("heading", name="Payment")).to_be_visible()
+    await page.reload()
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+    await page.go_back()
+    await expect(page).not_to_have_url(re.compile("/checkout/"))
+
+
+async def test_a_double_click_makes_one_booking_and_one_charge(visit, house):
+    visitor = await visit()
+    page = visitor.page
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.button("Continue").dblclick()
+    await page.wait_for_url("**/checkout/*")
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.button(re.compile("Continue to payment")).dblclick()
+    booking_id = page.url.rsplit("/", 1)[1]
+    await visitor.pay()
+    await visitor.sees_tickets(1)
+    intents = await house.stripe("GET", "/v1/payment_intents", params={"limit": 100})
+    paid = [intent["status"] for intent in intents["data"] if intent["metadata"].get("booking_id") == booking_id]
+    assert paid == ["succeeded"]
+
+
+async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit, house):
+    visitor = await visit()
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.button("Cancel the booking").click()
+    await expect(visitor.page.get_by_role("heading", name="This booking was cancelled")).to_be_visible()
+    await visitor.open_seats(showtime_id)
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")

@@ -1,0 +1,48 @@
+// Without a network the client still opens: its page and files are kept; what the services say never is.
+const KEPT = "usher-1";
+const PAGE = "/index.html";
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll([PAGE, "/icon.svg"])));
+  self.skipWaiting();
+});
+
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener("fetch", (event) => {
+  const { pathname, origin } = new URL(event.request.url);
+  if (event.request.method !== "GET" || origin !== location.origin) return;
+  if (event.request.mode === "navigate" && !/^\/(api|docs|openapi)(\/|$)/.test(pathname))
+    event.respondWith(page(event.request));
+  else if (pathname.startsWith("/assets/")) event.respondWith(file(event.request));
+});
+
+/** The page as it is now; the kept one when there is no network. */
+async function page(request) {
+  try {
+    const answer = await fetch(request);
+    if (answer.ok) await renew(answer.clone());
+    return answer;
+  } catch {
+    return (await caches.match(PAGE)) ?? Response.error();
+  }
+}
+
+/** Keep the new page; files that another version of it needed go. */
+async function renew(answer) {
+  const cache = await caches.open(KEPT);
+  const old = await cache.match(PAGE);
+  const text = await answer.clone().text();
+  await cache.put(PAGE, answer);
+  if (!old || (await old.text()) === text) return;
+  for (const request of await cache.keys()) if (request.url.includes("/assets/")) await cache.delete(request);
+}
+
+/** Files carry a digest in their names and never change. */
+async function file(request) {
+  const kept = await caches.match(request);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  if (answer.ok) await (await caches.open(KEPT)).put(request, answer.clone());
+  return answer;
+}

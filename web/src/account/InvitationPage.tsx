@@ -1,0 +1,50 @@
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { Navigate } from "react-router";
+import { api, told } from "../api/client";
+import { isProblem } from "../api/problem";
+import { enter } from "../api/session";
+import { t } from "../i18n";
+import { Button } from "../ui/Button";
+import { Field } from "../ui/Field";
+import { Notice } from "../ui/Notice";
+import { usePageTitle } from "../ui/usePageTitle";
+import { faultOf, fieldsOf, linkToken, Narrow, Refusal } from "./parts";
+
+/** Where the link of an invitation by an admin leads. */
+export default function InvitationPage() {
+  const [token] = useState(linkToken);
+  usePageTitle(t("invitation.title"));
+  const accept = useMutation({
+    mutationFn: (password: string) =>
+      told(api.POST("/api/auth/accept-invitation", { body: { token, password, mode: "cookie" } })),
+    onSuccess: enter,
+  });
+  if (accept.isSuccess) return <Navigate replace to="/account" />;
+  return (
+    <Narrow title={t("invitation.title")}>
+      {!token || isProblem(accept.error, "link_void") ? (
+        <Notice kind="warn">{t("link.void")}</Notice>
+      ) : (
+        <form className="grid gap-4" onSubmit={(event) => accept.mutate(fieldsOf(event).password ?? "")}>
+          <p className="text-quiet">{t("invitation.text")}</p>
+          <Field
+            label={t("field.newPassword")}
+            hint={t("field.passwordHint")}
+            name="password"
+            type="password"
+            autoComplete="new-password"
+            required
+            minLength={8}
+            maxLength={128}
+            fault={faultOf(accept.error, "password")}
+          />
+          <Refusal error={accept.error} fields={["password"]} />
+          <Button type="submit" busy={accept.isPending}>
+            {t("invitation.save")}
+          </Button>
+        </form>
+      )}
+    </Narrow>
+  );
+}

@@ -1,0 +1,36 @@
+// Passkeys: what the browser's own dialog makes and signs (WebAuthn).
+
+import { api, told } from "../api/client";
+import { enter } from "../api/session";
+
+type Json = Record<string, unknown>;
+
+export const hasPasskeys = (): boolean =>
+  "PublicKeyCredential" in window && typeof PublicKeyCredential.parseRequestOptionsFromJSON === "function";
+
+/** Whether the person closed the browser's dialog. */
+export const wasDismissed = (error: unknown): boolean =>
+  error instanceof DOMException && (error.name === "NotAllowedError" || error.name === "AbortError");
+
+/** Sign in with a passkey of this site. Raises DOMException when the person does not want to. */
+export async function signInWithPasskey(): Promise<void> {
+  const { public_key } = await told(api.POST("/api/auth/passkeys/login/options"));
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
+    public_key as unknown as PublicKeyCredentialRequestOptionsJSON,
+  );
+  const credential = await navigator.credentials.get({ publicKey });
+  enter(await told(api.POST("/api/auth/passkeys/login", { body: { credential: plain(credential), mode: "cookie" } })));
+}
+
+/** Make a passkey for the signed-in person. */
+export async function addPasskey(password: string, name: string): Promise<void> {
+  const { public_key } = await told(api.POST("/api/auth/passkeys/options", { body: { password } }));
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
+    public_key as unknown as PublicKeyCredentialCreationOptionsJSON,
+  );
+  const credential = await navigator.credentials.create({ publicKey });
+  await told(api.POST("/api/auth/passkeys", { body: { credential: plain(credential), name } }));
+}
+
+const plain = (credential: Credential | null): Json =>
+  credential instanceof PublicKeyCredential ? (credential.toJSON() as Json) : {};

@@ -1,0 +1,36 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+import { RouterProvider } from "react-router";
+import { Problem } from "../api/problem";
+import * as session from "../api/session";
+import { currentLanguage, subscribe } from "../i18n";
+import { router } from "./routes";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 30_000,
+      // The transport has repeated what may be repeated; a refusal stays one.
+      retry: false,
+      refetchOnWindowFocus: (query) => query.state.error instanceof Problem || query.state.status === "success",
+    },
+  },
+});
+
+// What one person was told is not shown to the next.
+let owner = session.current().user?.user_id;
+session.subscribe(() => {
+  const next = session.current();
+  if (next.state === "unknown" || next.user?.user_id === owner) return;
+  owner = next.user?.user_id;
+  queries.removeQueries({ queryKey: ["mine"] });
+});
+
+export function App() {
+  const language = useSyncExternalStore(subscribe, currentLanguage);
+  return (
+    <QueryClientProvider client={queries}>
+      <RouterProvider key={language} router={router} />
+    </QueryClientProvider>
+  );
+}

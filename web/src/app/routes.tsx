@@ -1,0 +1,40 @@
+import type { ComponentType } from "react";
+import { createBrowserRouter } from "react-router";
+import { FilmsPage } from "../films/FilmsPage";
+import { Broken, NotFound } from "./Broken";
+import { Layout } from "./Layout";
+
+/** A page whose code comes when it is first visited. */
+const page = (load: () => Promise<{ default: ComponentType }>) => ({
+  lazy: async () => ({ Component: (await load()).default }),
+});
+
+export const router = createBrowserRouter([
+  {
+    Component: Layout,
+    HydrateFallback: () => null,
+    children: [
+      {
+        ErrorBoundary: Broken,
+        children: [
+          { path: "/", Component: FilmsPage },
+          { path: "/movies/:movieId", ...page(() => import("../films/FilmPage")) },
+          { path: "/theaters", ...page(() => import("../films/TheatersPage")) },
+          { path: "/theaters/:theaterId", ...page(() => import("../films/TheaterPage")) },
+          { path: "/showtimes/:showtimeId", ...page(() => import("../seats/SeatPage")) },
+          { path: "/checkout/:holdId", ...page(() => import("../checkout/CheckoutPage")) },
+          { path: "/bookings", ...page(() => import("../bookings/BookingsPage")) },
+          { path: "/bookings/:bookingId", ...page(() => import("../bookings/BookingPage")) },
+          { path: "/sign-in", ...page(() => import("../account/SignInPage")) },
+          { path: "/sign-up", ...page(() => import("../account/SignUpPage")) },
+          { path: "/forgot-password", ...page(() => import("../account/ForgotPage")) },
+          { path: "/reset-password", ...page(() => import("../account/ResetPage")) },
+          { path: "/verify-email", ...page(() => import("../account/VerifyPage")) },
+          { path: "/accept-invitation", ...page(() => import("../account/InvitationPage")) },
+          { path: "/account", ...page(() => import("../account/AccountPage")) },
+          { path: "*", Component: NotFound },
+        ],
+      },
+    ],
+  },
+]);

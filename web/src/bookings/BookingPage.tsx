@@ -1,0 +1,180 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { Link, useParams } from "react-router";
+import { api, told } from "../api/client";
+import { Problem, sentence } from "../api/problem";
+import { useSession } from "../api/useSession";
+import { t } from "../i18n";
+import { clock, longDay, money } from "../lib/format";
+import { announce } from "../ui/announce";
+import { Button, ButtonLink } from "../ui/Button";
+import { Failure, Notice } from "../ui/Notice";
+import { usePageTitle } from "../ui/usePageTitle";
+import { type Booking, MOVING, useBooking } from "./queries";
+
+const Tickets = lazy(() => import("./Tickets"));
+const LONG_MS = 20_000;
+
+/** One booking: what it waits for, its tickets, or how it ended. */
+export default function BookingPage() {
+  const { bookingId = "" } = useParams();
+  const booking = useBooking(bookingId);
+  usePageTitle(booking.data?.reference ? t("booking.title", { reference: booking.data.reference }) : t("booking.one"));
+  if (booking.isPending) return <div aria-hidden="true" className="page skeleton mt-8 h-96" />;
+  if (booking.isError && !booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
+  const { data } = booking;
+  return (
+    <div className="page max-w-4xl py-6 sm:py-10">
+      <Head booking={data} />
+      <Body booking={data} />
+    </div>
+  );
+}
+
+function Body({ booking }: { booking: Booking }) {
+  if (booking.state === "confirmed") {
+    return (
+      <Suspense fallback={<div aria-hidden="true" className="skeleton h-96" />}>
+        <Tickets booking={booking} />
+      </Suspense>
+    );
+  }
+  if (MOVING.includes(booking.state)) return <Moving booking={booking} />;
+  if (booking.state === "held" || booking.state === "awaiting_payment") return <Unpaid booking={booking} />;
+  return <Ended booking={booking} />;
+}
+
+const TITLES = {
+  held: "booking.unpaid",
+  awaiting_payment: "booking.unpaid",
+  closing: "booking.closing",
+  confirming: "booking.confirming",
+  confirmed: "booking.confirmed",
+  refunding: "booking.refunding",
+  refunded: "booking.refunded",
+  expired: "booking.expired",
+  cancelled: "booking.cancelled",
+  exchanged: "booking.exchanged",
+} as const;
+
+function Head({ booking }: { booking: Booking }) {
+  const { screening, reference, amount, currency, state } = booking;
+  const before = useRef(state);
+  const title = t(TITLES[state]);
+  useEffect(() => {
+    if (before.current !== state) announce(title);
+    before.current = state;
+  }, [state, title]);
+  return (
+    <div className="mb-6">
+      <h1>{title}</h1>
+      {screening && (
+        <p className="mt-2 text-lg">
+          <b>{screening.movie_title}</b>
+          <span className="block">
+            {longDay(screening.starts_at, screening.time_zone)}, {clock(screening.starts_at, screening.time_zone)}
+          </span>
+          <span className="block text-base text-quiet">
+            {screening.theater_name}, {screening.auditorium_name}
+          </span>
+        </p>
+      )}
+      {reference && (
+        <p className="mt-2">
+          {t("pay.booking")} <b className="font-mono tracking-wider">{reference}</b>
+          {amount !== null && currency && <> · {money(amount, currency)}</>}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** What happens by itself; the page follows it. */
+function Moving({ booking }: { booking: Booking }) {
+  const [isLong, setLong] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLong(true), LONG_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  const texts = {
+    closing: "booking.closingText",
+    refunding: "booking.refundingText",
+    confirming: "booking.confirmingText",
+  } as const;
+  return (
+    <div className="card grid gap-3 p-6" role="status">
+      <p className="flex items-center gap-3">
+        <span className="spinner text-accent-ink" aria-hidden="true" />
+        {t(texts[booking.state as keyof typeof texts])}
+      </p>
+      {isLong && <p className="text-quiet">{t("booking.long", { email: booking.email ?? "" })}</p>}
+    </div>
+  );
+}
+
+function Unpaid({ booking }: { booking: Booking }) {
+  const queries = useQueryClient();
+  const cancel = useMutation({
+    mutationFn: () =>
+      told(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["mine"] }),
+  });
+  return (
+    <div className="grid justify-items-start gap-4">
+      <p>{t("booking.unpaidText")}</p>
+      {cancel.isError && <Notice kind="bad">{sentence(cancel.error)}</Notice>}
+      <div className="flex flex-wrap gap-3">
+        <ButtonLink to={`/checkout/${booking.id}`}>{t("booking.goOn")}</ButtonLink>
+        <Button look="plain" busy={cancel.isPending} onClick={() => cancel.mutate()}>
+          {t("booking.cancel")}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+const ENDED = {
+  refunded: "booking.refundedText",
+  expired: "expired.noMoney",
+  cancelled: "booking.cancelledText",
+  exchanged: "booking.exchangedText",
+} as const;
+
+function Ended({ booking }: { booking: Booking }) {
+  const { refunded_amount, currency } = booking;
+  return (
+    <div className="grid justify-items-start gap-4">
+      <p>{t(ENDED[booking.state as keyof typeof ENDED])}</p>
+      {refunded_amount > 0 && currency && <p>{t("booking.back", { amount: money(refunded_amount, currency) })}</p>}
+      <div className="flex flex-wrap gap-3">
+        <ButtonLink to={`/showtimes/${booking.showtime_id}`}>{t("booking.seatsAgain")}</ButtonLink>
+        <ButtonLink look="plain" to="/">
+          {t("nav.films")}
+        </ButtonLink>
+      </div>
+    </div>
+  );
+}
+
+function Missing({ error, retry }: { error: unknown; retry: () => void }) {
+  const session = useSession();
+  const isHidden = error instanceof Problem && [401, 404].includes(error.status);
+  return (
+    <div className="page grid justify-items-start gap-4 py-10">
+      <h1>{t("booking.missing")}</h1>
+      {isHidden ? (
+        <p className="max-w-prose text-quiet">{t("booking.missingText")}</p>
+      ) : (
+        <Failure error={error} retry={retry} />
+      )}
+      {isHidden && session.state === "guest" && (
+        <Link
+          to={`/sign-in?next=${encodeURIComponent(location.pathname)}`}
+          className="link inline-flex min-h-11 items-center"
+        >
+          {t("nav.signIn")}
+        </Link>
+      )}
+    </div>
+  );
+}

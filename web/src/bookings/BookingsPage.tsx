@@ -1,0 +1,97 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
+import { RequireSignIn } from "../account/RequireSignIn";
+import { api, told } from "../api/client";
+import { t } from "../i18n";
+import { clock, list, longDay, money } from "../lib/format";
+import { Button, ButtonLink } from "../ui/Button";
+import { Empty, Failure } from "../ui/Notice";
+import { usePageTitle } from "../ui/usePageTitle";
+import type { Booking } from "./queries";
+
+export default function BookingsPage() {
+  usePageTitle(t("nav.bookings"));
+  return (
+    <div className="page max-w-4xl py-6 sm:py-10">
+      <h1 className="mb-6">{t("nav.bookings")}</h1>
+      <RequireSignIn>
+        <Bookings />
+      </RequireSignIn>
+    </div>
+  );
+}
+
+function Bookings() {
+  const bookings = useInfiniteQuery({
+    queryKey: ["mine", "bookings"],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam: cursor }) => told(api.GET("/api/bookings", { params: { query: { cursor, limit: 20 } } })),
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    staleTime: 0,
+  });
+  if (bookings.isPending) return <div aria-hidden="true" className="skeleton h-48" />;
+  if (bookings.isError) return <Failure error={bookings.error} retry={() => void bookings.refetch()} />;
+  // A hold that was never checked out is no booking to a person.
+  const shown = bookings.data.pages.flatMap((page) => page.items).filter((booking) => booking.reference);
+  return (
+    <>
+      {shown.length === 0 && (
+        <Empty title={t("bookings.none")}>
+          <ButtonLink to="/">{t("nav.films")}</ButtonLink>
+        </Empty>
+      )}
+      <ul className="grid gap-3">
+        {shown.map((booking) => (
+          <li key={booking.id}>
+            <BookingCard booking={booking} />
+          </li>
+        ))}
+      </ul>
+      {bookings.hasNextPage && (
+        <Button
+          look="plain"
+          className="mt-5"
+          busy={bookings.isFetchingNextPage}
+          onClick={() => void bookings.fetchNextPage()}
+        >
+          {t("more")}
+        </Button>
+      )}
+    </>
+  );
+}
+
+function BookingCard({ booking }: { booking: Booking }) {
+  const { screening, amount, currency, state } = booking;
+  const look =
+    state === "confirmed"
+      ? "bg-good-soft text-good"
+      : state === "awaiting_payment"
+        ? "bg-warn-soft text-warn"
+        : "bg-raised text-quiet";
+  return (
+    <Link
+      to={`/bookings/${booking.id}`}
+      className="card flex flex-wrap items-start justify-between gap-x-6 gap-y-2 p-5 transition-colors hover:border-accent-ink"
+    >
+      <span>
+        <b className="block text-lg">{screening?.movie_title}</b>
+        {screening && (
+          <span className="block">
+            {longDay(screening.starts_at, screening.time_zone)}, {clock(screening.starts_at, screening.time_zone)}
+          </span>
+        )}
+        <span className="block text-sm text-quiet">
+          {screening?.theater_name}, {screening?.auditorium_name} · {list(booking.seats.map((seat) => seat.seat_id))}
+        </span>
+      </span>
+      <span className="grid gap-1 sm:justify-items-end">
+        <span className={`w-max rounded-full px-3 py-1 text-sm font-semibold ${look}`}>{t(`state.${state}`)}</span>
+        <span className="text-sm">
+          <span className="font-mono tracking-wider">{booking.reference}</span>
+          {amount !== null && currency && <> · {money(amount, currency)}</>}
+        </span>
+      </span>
+    </Link>
+  );
+}

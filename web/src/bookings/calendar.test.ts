@@ -1,0 +1,32 @@
+import { expect, it } from "vitest";
+import { calendar } from "./calendar";
+import { drawn } from "./qr";
+import type { Booking } from "./queries";
+
+const booking = {
+  id: "b1",
+  screening: {
+    starts_at: "2026-11-21T19:15:00Z",
+    ends_at: "2026-11-21T21:30:00Z",
+    theater_name: "Kino am Ufer; Berlin",
+    auditorium_name: "Saal 1",
+  },
+} as Booking;
+
+it("is an event from start to end with its signs escaped and its lines folded", () => {
+  const text = calendar(booking, "Amélie", `Reihe A\n${"ü".repeat(60)}`, new Date("2026-11-20T08:00:00Z")) ?? "";
+  expect(text).toContain("DTSTART:20261121T191500Z\r\nDTEND:20261121T213000Z\r\n");
+  expect(text).toContain("LOCATION:Kino am Ufer\\; Berlin\\, Saal 1\r\n");
+  expect(text.replaceAll("\r\n ", "")).toContain(`DESCRIPTION:Reihe A\\n${"ü".repeat(60)}\r\n`);
+  for (const line of text.split("\r\n")) expect(new TextEncoder().encode(line).length).toBeLessThanOrEqual(75);
+});
+
+it("needs a screening", () => {
+  expect(calendar({ ...booking, screening: null }, "", "", new Date())).toBeNull();
+});
+
+it("goes with a code that holds a ticket's whole text and has a quiet zone", () => {
+  const { path, size } = drawn("e".repeat(400));
+  expect((size - 8 - 17) % 4).toBe(0);
+  expect(path.startsWith("M4 4h1v1h-1z")).toBe(true);
+});

@@ -1,0 +1,48 @@
+// A booking as an iCalendar file (RFC 5545).
+
+import type { Booking } from "./queries";
+
+const MOST_OCTETS = 75;
+
+/** The file's text; null for a booking without a screening. */
+export function calendar(booking: Booking, summary: string, description: string, now: Date): string | null {
+  const { screening } = booking;
+  if (!screening) return null;
+  const lines = [
+    "BEGIN:VCALENDAR",
+    "VERSION:2.0",
+    "PRODID:-//Usher//Tickets//EN",
+    "BEGIN:VEVENT",
+    `UID:${booking.id}@usher`,
+    `DTSTAMP:${stamp(now.toISOString())}`,
+    `DTSTART:${stamp(screening.starts_at)}`,
+    `DTEND:${stamp(screening.ends_at)}`,
+    `SUMMARY:${escaped(summary)}`,
+    `LOCATION:${escaped(`${screening.theater_name}, ${screening.auditorium_name}`)}`,
+    `DESCRIPTION:${escaped(description)}`,
+    "END:VEVENT",
+    "END:VCALENDAR",
+  ];
+  return lines.map((line) => `${folded(line)}\r\n`).join("");
+}
+
+const stamp = (moment: string) => new Date(moment).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+
+const escaped = (text: string) => text.replaceAll(/[\\;,]/g, (sign) => `\\${sign}`).replaceAll("\n", "\\n");
+
+/** Long lines go on in the next one after a space, cut between characters. */
+function folded(line: string): string {
+  const encoder = new TextEncoder();
+  let octets = 0;
+  let text = "";
+  for (const sign of line) {
+    const size = encoder.encode(sign).length;
+    if (octets + size > MOST_OCTETS) {
+      text += "\r\n ";
+      octets = 1;
+    }
+    text += sign;
+    octets += size;
+  }
+  return text;
+}

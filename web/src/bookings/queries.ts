@@ -1,0 +1,52 @@
+import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { api, type Schemas, told } from "../api/client";
+import { subscribe } from "../api/session";
+import { Live } from "../lib/live";
+
+export type Booking = Schemas["BookingBookingOut"];
+export type State = Schemas["BookingState"];
+
+/** Something is still going to happen by itself. */
+export const MOVING: State[] = ["closing", "confirming", "refunding"];
+const ASK_MOVING_MS = 2000;
+const ASK_WAITING_MS = 5000;
+
+export const bookingQuery = (booking_id: string) =>
+  queryOptions({
+    queryKey: ["mine", "booking", booking_id],
+    queryFn: () => told(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } })),
+    staleTime: 0,
+  });
+
+/** A booking as it goes on: over the WebSocket, and by asking again in case a message gets lost. */
+export function useBooking(bookingId: string) {
+  const queries = useQueryClient();
+  useEffect(() => {
+    const { queryKey } = bookingQuery(bookingId);
+    const ask = () => void queries.invalidateQueries({ queryKey });
+    const live = new Live(null, {
+      hear: (message) => {
+        if (message.type === "authenticated") ask();
+        if (message.type === "booking:update" && message.booking_id === bookingId) ask();
+      },
+    });
+    const stop = subscribe(() => {
+      void live.authenticate();
+      ask();
+    });
+    return () => {
+      stop();
+      live.close();
+    };
+  }, [bookingId, queries]);
+  return useQuery({
+    ...bookingQuery(bookingId),
+    refetchInterval: ({ state }) => {
+      const booking = state.data;
+      if (!booking) return false;
+      if (MOVING.includes(booking.state)) return ASK_MOVING_MS;
+      return booking.state === "awaiting_payment" ? ASK_WAITING_MS : false;
+    },
+  });
+}

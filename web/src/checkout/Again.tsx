@@ -1,0 +1,46 @@
+import { useMutation } from "@tanstack/react-query";
+import { useNavigate } from "react-router";
+import { api, told } from "../api/client";
+import { becomeGuest } from "../api/guest";
+import { sentence } from "../api/problem";
+import { current } from "../api/session";
+import type { Booking } from "../bookings/queries";
+import { t, tn } from "../i18n";
+import { list } from "../lib/format";
+import { Button, ButtonLink } from "../ui/Button";
+import { Notice } from "../ui/Notice";
+
+/** The time of a checkout is over: the same seats again, or others. The ticket types that were chosen are kept. */
+export function Again({ booking }: { booking: Booking }) {
+  const navigate = useNavigate();
+  const seats = booking.seats.map((seat) => seat.seat_id);
+  const again = useMutation({
+    mutationFn: () => {
+      if (current().state === "guest") becomeGuest();
+      const params = { path: { showtime_id: booking.showtime_id } };
+      return told(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
+    },
+    onSuccess: (hold) => navigate(`/checkout/${hold.hold_id}`, { replace: true }),
+  });
+  return (
+    <div className="page grid max-w-2xl justify-items-start gap-5 py-10">
+      <h1>{t("expired.title")}</h1>
+      <p>{t("expired.noMoney")}</p>
+      {again.isError ? (
+        <Notice kind="warn">{sentence(again.error)}</Notice>
+      ) : (
+        <p>{tn("expired.try", seats.length, { seats: list(seats) })}</p>
+      )}
+      <div className="flex flex-wrap gap-3">
+        {!again.isError && (
+          <Button busy={again.isPending} onClick={() => again.mutate()}>
+            {tn("expired.again", seats.length)}
+          </Button>
+        )}
+        <ButtonLink look={again.isError ? "main" : "plain"} to={`/showtimes/${booking.showtime_id}`}>
+          {t("expired.other")}
+        </ButtonLink>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,220 @@
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { Link, useNavigate } from "react-router";
+import { api, type Schemas, told } from "../api/client";
+import { isProblem, sentence } from "../api/problem";
+import { useSession } from "../api/useSession";
+import { type Booking, bookingQuery } from "../bookings/queries";
+import { currentLanguage, named, t } from "../i18n";
+import { money } from "../lib/format";
+import { useCountdown } from "../lib/useCountdown";
+import { place } from "../seats/labels";
+import type { Hold } from "../seats/layout";
+import { dropHold, keepTickets, keptTickets } from "../seats/memory";
+import { Button } from "../ui/Button";
+import { Countdown } from "../ui/Countdown";
+import { Field } from "../ui/Field";
+import { Failure, Notice } from "../ui/Notice";
+import { Extension } from "./Extension";
+
+type Showtime = Schemas["CatalogShowtimeDetail"];
+type Quoted = Schemas["BookingQuotedSeat"];
+
+interface OrderFormProps {
+  booking: Booking;
+  showtime: Showtime;
+  hold: Hold | null;
+}
+
+/** Ticket types, contact, terms; the last step before the card. */
+export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const [kept, setKept] = useState(() => keptTickets(showtime.id));
+  const [expiresAt, setExpiresAt] = useState(hold?.expires_at ?? booking.expires_at);
+  const ask = () => queries.invalidateQueries({ queryKey: ["mine", "booking", booking.id] });
+  const over = () => {
+    dropHold(showtime.id);
+    queries.setQueryData(bookingQuery(booking.id).queryKey, { ...booking, state: "expired" });
+  };
+  const seconds = useCountdown(expiresAt, over);
+  const chosen = booking.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
+  const quote = useQuery({
+    queryKey: ["mine", "quote", booking.id, chosen],
+    queryFn: () => told(api.POST("/api/bookings/quote", { body: { hold_id: booking.id, tickets: chosen } })),
+    placeholderData: keepPreviousData,
+  });
+  const quoted = quote.data?.seats ?? [];
+  const total = quote.data?.amount ?? 0;
+
+  const order = useMutation({
+    mutationFn: (contact: { email: string; name: string | null }) =>
+      told(
+        api.POST("/api/bookings", {
+          body: {
+            hold_id: booking.id,
+            tickets: quoted.map(({ seat, chosen: { ticket_type } }) => ({ seat_id: seat.seat_id, ticket_type })),
+            ...contact,
+            locale: currentLanguage(),
+          },
+        }),
+      ),
+    onSuccess: (ordered) => queries.setQueryData(bookingQuery(booking.id).queryKey, ordered),
+    onError: (error) => {
+      if (isProblem(error, "hold_expired")) over();
+      if (isProblem(error, "already_checked_out", "tickets_do_not_match")) void ask();
+    },
+  });
+  const release = useMutation({
+    mutationFn: () => told(api.DELETE("/api/holds/{hold_id}", { params: { path: { hold_id: booking.id } } })),
+    onSuccess: () => {
+      dropHold(showtime.id);
+      return navigate(`/showtimes/${showtime.id}`, { replace: true });
+    },
+  });
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const given = new FormData(event.currentTarget);
+    order.mutate({ email: String(given.get("email")), name: String(given.get("name")).trim() || null });
+  };
+  const change = ({ seat }: Quoted, type: string) => {
+    const next = { ...kept, [seat.seat_id]: type };
+    keepTickets(showtime.id, next);
+    setKept(next);
+  };
+  return (
+    <form onSubmit={submit} className="grid gap-5">
+      <Extension hold={hold} seconds={seconds} onExtended={setExpiresAt} onOver={over} />
+      <section className="card p-5" aria-labelledby="tickets">
+        <div className="mb-3 flex flex-wrap items-center justify-between gap-3">
+          <h2 id="tickets" className="text-lg">
+            {t("checkout.tickets")}
+          </h2>
+          {seconds !== null && <Countdown seconds={seconds} />}
+        </div>
+        <ul className="divide-y divide-line">
+          {quoted.map((each) => (
+            <TicketRow
+              key={each.seat.seat_id}
+              quoted={each}
+              currency={showtime.currency}
+              onChange={(type) => change(each, type)}
+            />
+          ))}
+        </ul>
+        {quote.isPending && <div aria-hidden="true" className="skeleton h-24" />}
+        {quote.isError && <Failure error={quote.error} retry={() => void quote.refetch()} />}
+        {quote.data && <Total quote={quote.data} />}
+      </section>
+      <Contact />
+      <section className="card p-5" aria-labelledby="terms">
+        <h2 id="terms" className="mb-1 text-lg">
+          {t("terms.title")}
+        </h2>
+        <p className="text-quiet">{t("terms.text")}</p>
+      </section>
+      {order.isError && <Notice kind="bad">{sentence(order.error)}</Notice>}
+      {release.isError && <Notice kind="bad">{sentence(release.error)}</Notice>}
+      <div className="flex flex-wrap gap-3">
+        <Button
+          type="submit"
+          disabled={!quote.data}
+          busy={order.isPending || quote.isFetching}
+          className="max-sm:w-full"
+        >
+          {total ? t("checkout.toPayment", { amount: money(total, showtime.currency) }) : t("checkout.free")}
+        </Button>
+        <Button look="plain" busy={release.isPending} onClick={() => release.mutate()} className="max-sm:w-full">
+          {t("checkout.release")}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function Total({ quote: { amount, fee, tax, currency } }: { quote: Schemas["BookingQuoteOut"] }) {
+  const parts = [
+    fee !== null && t("checkout.fee", { amount: money(fee, currency) }),
+    tax !== null && t("checkout.tax", { amount: money(tax, currency) }),
+  ].filter(Boolean);
+  return (
+    <div className="mt-3 border-t border-line pt-3">
+      <p className="flex items-baseline justify-between">
+        <span>
+          <b>{t("checkout.total")}</b> <span className="text-sm text-quiet">{t("checkout.allIn")}</span>
+        </span>
+        <b className="text-2xl tabular-nums">{money(amount, currency)}</b>
+      </p>
+      {parts.length > 0 && <p className="text-sm text-quiet">{parts.join(", ")}</p>}
+    </div>
+  );
+}
+
+interface TicketRowProps {
+  quoted: Quoted;
+  currency: string;
+  onChange: (type: string) => void;
+}
+
+function TicketRow({ quoted: { seat, chosen, options }, currency, onChange }: TicketRowProps) {
+  return (
+    <li className="grid items-center gap-x-4 gap-y-1 py-3 sm:grid-cols-[1fr_1.2fr]">
+      <span>
+        <b>{place(seat)}</b>
+        <span className="block text-sm text-quiet first-letter:uppercase">{named("category", seat.category)}</span>
+      </span>
+      <select
+        className="field"
+        aria-label={t("checkout.ticketFor", { seat: place(seat) })}
+        value={chosen.ticket_type}
+        onChange={(event) => onChange(event.target.value)}
+      >
+        {options.map(({ ticket_type, amount }) => (
+          <option key={ticket_type} value={ticket_type}>
+            {named("ticket", ticket_type)} – {money(amount, currency)}
+          </option>
+        ))}
+      </select>
+    </li>
+  );
+}
+
+function Contact() {
+  const session = useSession();
+  return (
+    <section className="card grid gap-4 p-5" aria-labelledby="contact">
+      <div>
+        <h2 id="contact" className="text-lg">
+          {t("checkout.contact")}
+        </h2>
+        {session.state === "guest" && (
+          <p className="text-sm text-quiet">
+            {t("checkout.guest")}{" "}
+            <Link to={`/sign-in?next=${encodeURIComponent(location.pathname)}`} className="link">
+              {t("nav.signIn")}
+            </Link>
+          </p>
+        )}
+      </div>
+      <Field
+        key={session.user?.email}
+        label={t("field.email")}
+        hint={t("checkout.emailHint")}
+        name="email"
+        type="email"
+        autoComplete="email"
+        required
+        maxLength={254}
+        defaultValue={session.user?.email}
+      />
+      <Field
+        key={`${session.user?.email} name`}
+        label={t("field.nameOptional")}
+        name="name"
+        autoComplete="name"
+        maxLength={100}
+        defaultValue={session.user?.name}
+      />
+    </section>
+  );
+}

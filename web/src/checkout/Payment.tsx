@@ -1,0 +1,122 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { useNavigate } from "react-router";
+import { api, told } from "../api/client";
+import { sentence } from "../api/problem";
+import { type Booking, bookingQuery } from "../bookings/queries";
+import { t } from "../i18n";
+import { list, money } from "../lib/format";
+import { useCountdown } from "../lib/useCountdown";
+import { Button } from "../ui/Button";
+import { Countdown } from "../ui/Countdown";
+import { Notice } from "../ui/Notice";
+import { type CardForm, cardForm } from "./stripe";
+
+/** The card. A refusal is told in place and the seats stay; 3-D Secure opens over the page. */
+export function Payment({ booking }: { booking: Booking }) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const { form, place, failure, retry } = useCardForm(booking.id);
+  const [refused, setRefused] = useState<string | null>(null);
+  const [isPaying, setPaying] = useState(false);
+  const { queryKey } = bookingQuery(booking.id);
+  const seconds = useCountdown(booking.payment_deadline_at, () => void queries.invalidateQueries({ queryKey }));
+  const amount = money(booking.amount ?? 0, booking.currency ?? "EUR");
+
+  const cancel = useMutation({
+    mutationFn: () =>
+      told(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
+    onSuccess: (cancelled) => queries.setQueryData(queryKey, cancelled),
+    onError: () => queries.invalidateQueries({ queryKey }),
+  });
+  const pay = async (card: CardForm) => {
+    setPaying(true);
+    setRefused(null);
+    const why = await card.pay().catch(sentence);
+    if (why === null) return navigate(`/bookings/${booking.id}`, { replace: true });
+    setRefused(why);
+    setPaying(false);
+  };
+  return (
+    <div className="grid max-w-2xl gap-5">
+      <div className="flex flex-wrap items-center justify-between gap-3">
+        <p>
+          {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> ·{" "}
+          {list(booking.seats.map((seat) => seat.seat_id))}
+        </p>
+        {seconds !== null && <Countdown seconds={seconds} />}
+      </div>
+      <section className="card p-5" aria-label={t("pay.card")}>
+        <div ref={place} className="min-h-44" />
+        {!form && !failure && <p className="text-quiet">{t("pay.loading")}</p>}
+        {failure !== null && (
+          <div className="grid justify-items-start gap-3">
+            <Notice kind="bad">{failure}</Notice>
+            <Button look="plain" onClick={retry}>
+              {t("again")}
+            </Button>
+          </div>
+        )}
+      </section>
+      {refused && (
+        <Notice kind="bad">
+          {refused} {t("pay.kept")}
+        </Notice>
+      )}
+      {cancel.isError && <Notice kind="bad">{sentence(cancel.error)}</Notice>}
+      <p className="text-sm text-quiet">{t("terms.text")}</p>
+      <div className="flex flex-wrap gap-3">
+        <Button className="max-sm:w-full" disabled={!form} busy={isPaying} onClick={() => form && void pay(form)}>
+          {t("pay.pay", { amount })}
+        </Button>
+        <Button
+          look="plain"
+          className="max-sm:w-full"
+          disabled={isPaying}
+          busy={cancel.isPending}
+          onClick={() => cancel.mutate()}
+        >
+          {t("booking.cancel")}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+/** Stripe's form in `place`, and why it could not be shown. */
+function useCardForm(bookingId: string) {
+  const place = useRef<HTMLDivElement>(null);
+  const [form, setForm] = useState<CardForm | null>(null);
+  const [failure, setFailure] = useState<string | null>(null);
+  const [tries, setTries] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each try loads it once more
+  useEffect(() => {
+    if (!place.current) return;
+    let isLeft = false;
+    let shown: CardForm | null = null;
+    // Stripe fills a place of its own, which React never touches.
+    const own = document.createElement("div");
+    place.current.replaceChildren(own);
+    cardForm(own, bookingId).then(
+      (made) => {
+        shown = made;
+        if (isLeft) made.close();
+        else setForm(made);
+      },
+      (error: unknown) => {
+        if (!isLeft)
+          setFailure(error instanceof Error && error.constructor === Error ? error.message : sentence(error));
+      },
+    );
+    return () => {
+      isLeft = true;
+      shown?.close();
+      setForm(null);
+    };
+  }, [bookingId, tries]);
+  const retry = useCallback(() => {
+    setFailure(null);
+    setTries((count) => count + 1);
+  }, []);
+  return { form, place, failure, retry };
+}

@@ -1,0 +1,88 @@
+// The page's one way to Stripe: its own script, or the sandbox's, at the address that payment's config names.
+
+import { api, told } from "../api/client";
+import { isDark } from "../app/theme";
+import { currentLanguage, t } from "../i18n";
+
+interface StripeElement {
+  on(event: "ready", handler: () => void): void;
+  mount(place: HTMLElement): void;
+  destroy(): void;
+}
+
+interface StripeElements {
+  create(kind: "payment"): StripeElement;
+  submit(): Promise<{ error?: { message: string } }>;
+}
+
+interface Stripe {
+  elements(options: {
+    clientSecret: string;
+    locale: string;
+    appearance: { theme: "night" | "stripe" };
+  }): StripeElements;
+  confirmPayment(order: {
+    elements: StripeElements;
+    confirmParams: { return_url: string };
+    redirect: "if_required";
+  }): Promise<{ error?: { message: string } }>;
+}
+
+declare global {
+  interface Window {
+    Stripe?: (publishableKey: string) => Stripe;
+  }
+}
+
+/** A card form that can be used. */
+export interface CardForm {
+  /** Pay: null when the money is on its way, a sentence when it is not; the form stays usable then. */
+  pay: () => Promise<string | null>;
+  close: () => void;
+}
+
+let loading: Promise<void> | null = null;
+
+function loaded(address: string): Promise<void> {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => resolve();
+    script.onerror = () => {
+      loading = null;
+      script.remove();
+      reject(new Error(t("pay.noForm")));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Show a card form for a booking in `place`; resolves once it can be used. Raises Problem, and Error without the script. */
+export async function cardForm(place: HTMLElement, bookingId: string): Promise<CardForm> {
+  const { script_url } = await told(api.GET("/api/payments/config"));
+  const [intent] = await Promise.all([
+    told(api.POST("/api/payments/create-intent", { body: { booking_id: bookingId } })),
+    loaded(script_url),
+  ]);
+  if (!window.Stripe) throw new Error(t("pay.noForm"));
+  const stripe = window.Stripe(intent.publishable_key);
+  const elements = stripe.elements({
+    clientSecret: intent.client_secret,
+    locale: currentLanguage(),
+    appearance: { theme: isDark() ? "night" : "stripe" },
+  });
+  const element = elements.create("payment");
+  await new Promise<void>((resolve) => {
+    element.on("ready", resolve);
+    element.mount(place);
+  });
+  const pay = async () => {
+    const checked = await elements.submit();
+    if (checked.error) return checked.error.message;
+    const confirmParams = { return_url: `${location.origin}/bookings/${bookingId}` };
+    const { error } = await stripe.confirmPayment({ elements, confirmParams, redirect: "if_required" });
+    return error ? error.message : null;
+  };
+  return { pay, close: () => element.destroy() };
+}

@@ -1,0 +1,20 @@
+import { locale, t, tn } from "../i18n";
+import { Icon } from "../ui/Icon";
+
+/** The average of the reviews; nothing where nobody has written one. */
+export function Rating({ rating }: { rating: { average: number | null; count: number } }) {
+  if (rating.average === null) return null;
+  const average = new Intl.NumberFormat(locale(), { maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(
+    rating.average,
+  );
+  return (
+    <span className="mt-0.5 inline-flex items-center gap-1 text-sm text-quiet">
+      <Icon name="star" filled className="size-4 text-accent-ink" />
+      <span className="sr-only">{t("rating.said", { average })}</span>
+      <span aria-hidden="true" className="font-semibold text-ink">
+        {average}
+      </span>
+      <span>{tn("rating.count", rating.count)}</span>
+    </span>
+  );
+}

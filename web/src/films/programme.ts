@@ -1,0 +1,51 @@
+// Showtimes as the pages list them: by day, then by the place or the film that they belong to.
+
+import type { Schemas } from "../api/client";
+import type { Showtime } from "./queries";
+
+/** A showtime in a list; `heading` is what it stands under there. */
+export interface Listed extends Omit<Schemas["CatalogScreening"], "daypart"> {
+  local_date: string;
+  time_zone: string;
+  heading: { id: string; to: string; title: string; note: string };
+}
+
+/** A film's showtimes, which catalog tells theater by theater. */
+export const underTheaters = (theaters: Schemas["CatalogTheaterProgramme"][]): Listed[] =>
+  theaters.flatMap(({ id, name, address, time_zone, days }) =>
+    days.flatMap(({ local_date, showtimes }) =>
+      showtimes.map((showtime) => ({
+        ...showtime,
+        local_date,
+        time_zone,
+        heading: { id, to: `/theaters/${id}`, title: name, note: address.city },
+      })),
+    ),
+  );
+
+/** A theater's showtimes under their films. */
+export const underFilms = (showtimes: Showtime[]): Listed[] =>
+  showtimes
+    .filter((showtime) => showtime.state === "scheduled")
+    .map((showtime) => ({
+      ...showtime,
+      heading: {
+        id: showtime.movie_id,
+        to: `/movies/${showtime.movie_id}`,
+        title: showtime.movie_title,
+        note: showtime.certificate,
+      },
+    }));
+
+/** Days in their order, each with its showtimes under their headings. */
+export function byDay(listed: Listed[]): { date: string; groups: Listed[][] }[] {
+  const days = new Map<string, Map<string, Listed[]>>();
+  for (const showtime of listed) {
+    const day = days.get(showtime.local_date) ?? new Map<string, Listed[]>();
+    days.set(showtime.local_date, day);
+    day.set(showtime.heading.id, [...(day.get(showtime.heading.id) ?? []), showtime]);
+  }
+  return [...days]
+    .sort(([one], [other]) => one.localeCompare(other))
+    .map(([date, groups]) => ({ date, groups: [...groups.values()] }));
+}

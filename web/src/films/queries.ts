@@ -1,0 +1,102 @@
+import { queryOptions } from "@tanstack/react-query";
+import { all, api, type Schemas, told } from "../api/client";
+
+export type MovieCard = Schemas["CatalogMovieCard"];
+export type Movie = Schemas["CatalogMovieDetail"];
+export type Showtime = Schemas["CatalogShowtimeCard"];
+export type Theater = Schemas["CatalogTheaterDetail"];
+
+const PROGRAMME_MS = 5 * 60_000;
+
+/** Which films somebody looks for; what is empty is not asked. */
+export interface Wanted {
+  status: "now_showing" | "coming_soon";
+  q: string;
+  genre: string;
+  city: string;
+  date: string;
+}
+
+export const moviesQuery = ({ status, q, genre, city, date }: Wanted) =>
+  queryOptions({
+    queryKey: ["movies", status, q, genre, city, date],
+    queryFn: ({ signal }) =>
+      all((cursor) =>
+        told(
+          api.GET("/api/movies", {
+            params: {
+              query: {
+                status,
+                q,
+                genre: genre || undefined,
+                city: city || undefined,
+                date: date || undefined,
+                limit: 100,
+                cursor,
+              },
+            },
+            signal,
+          }),
+        ),
+      ),
+    staleTime: PROGRAMME_MS,
+  });
+
+export const genresQuery = queryOptions({
+  queryKey: ["genres"],
+  queryFn: () => told(api.GET("/api/genres")),
+  staleTime: PROGRAMME_MS,
+});
+
+export const movieQuery = (movie_id: string) =>
+  queryOptions({
+    queryKey: ["movie", movie_id],
+    queryFn: () => told(api.GET("/api/movies/{movie_id}", { params: { path: { movie_id } } })),
+    staleTime: PROGRAMME_MS,
+  });
+
+export const movieShowtimesQuery = (movie_id: string) =>
+  queryOptions({
+    queryKey: ["movie", movie_id, "showtimes"],
+    queryFn: () =>
+      all((cursor) =>
+        told(
+          api.GET("/api/movies/{movie_id}/showtimes", {
+            params: { path: { movie_id }, query: { limit: 100, cursor } },
+          }),
+        ),
+      ),
+  });
+
+export const theatersQuery = queryOptions({
+  queryKey: ["theaters"],
+  queryFn: () => all((cursor) => told(api.GET("/api/theaters", { params: { query: { limit: 100, cursor } } }))),
+  staleTime: PROGRAMME_MS,
+});
+
+export const theaterQuery = (theater_id: string) =>
+  queryOptions({
+    queryKey: ["theater", theater_id],
+    queryFn: () => told(api.GET("/api/theaters/{theater_id}", { params: { path: { theater_id } } })),
+    staleTime: PROGRAMME_MS,
+  });
+
+export const theaterShowtimesQuery = (theater_id: string) =>
+  queryOptions({
+    queryKey: ["theater", theater_id, "showtimes"],
+    queryFn: () =>
+      all((cursor) =>
+        told(
+          api.GET("/api/showtimes", {
+            params: { query: { theater_id, from: new Date().toISOString(), limit: 100, cursor } },
+          }),
+        ),
+      ),
+  });
+
+export const showtimeQuery = (showtime_id: string) =>
+  queryOptions({
+    queryKey: ["showtime", showtime_id],
+    queryFn: () => told(api.GET("/api/showtimes/{showtime_id}", { params: { path: { showtime_id } } })),
+    staleTime: PROGRAMME_MS,
+  });

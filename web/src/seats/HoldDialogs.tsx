@@ -1,0 +1,57 @@
+import { useState } from "react";
+import { t, tn } from "../i18n";
+import { list } from "../lib/format";
+import { Button } from "../ui/Button";
+import { Dialog } from "../ui/Dialog";
+import type { Keeper } from "./keeper";
+import type { Seat } from "./layout";
+
+/** The hold is asked about when this many seconds are left (WCAG 2.2.1 asks for 20 at least). */
+export const ASK_AT_S = 45;
+
+/** Little time is left: keep the seats, once, by one click. */
+export function KeepDialog({ seconds, keeper, onClose }: { seconds: number; keeper: Keeper; onClose: () => void }) {
+  const [isBusy, setBusy] = useState(false);
+  const keep = async () => {
+    setBusy(true);
+    await keeper.renew();
+    onClose();
+  };
+  return (
+    <Dialog title={t("keep.title")} onClose={onClose}>
+      <p className="mb-5">{tn("keep.text", seconds)}</p>
+      <div className="flex flex-wrap gap-3">
+        <Button busy={isBusy} onClick={() => void keep()}>
+          {t("keep.yes")}
+        </Button>
+        <Button look="plain" onClick={onClose}>
+          {t("keep.no")}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+interface ExpiredDialogProps {
+  seats: Seat[];
+  /** Whether all of them can be had again. */
+  isFree: boolean;
+  onAgain: () => void;
+  onOther: () => void;
+}
+
+/** The time is over: friendly, with the same seats again if they are still free. */
+export function ExpiredDialog({ seats, isFree, onAgain, onOther }: ExpiredDialogProps) {
+  const names = list(seats.map((seat) => seat.seat_id));
+  return (
+    <Dialog title={t("expired.title")} onClose={onOther}>
+      <p className="mb-5">{isFree ? tn("expired.free", seats.length, { seats: names }) : t("expired.gone")}</p>
+      <div className="flex flex-wrap gap-3">
+        {isFree && <Button onClick={onAgain}>{tn("expired.again", seats.length)}</Button>}
+        <Button look={isFree ? "plain" : "main"} onClick={onOther}>
+          {t("expired.other")}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,288 @@
+import { memo, type RefObject, useEffect, useMemo, useRef, useState } from "react";
+import { t } from "../i18n";
+import { Icon } from "../ui/Icon";
+import { type Box, centre, type Direction, hall, neighbour, READABLE_PX, toScreen, UNIT, visible } from "./geometry";
+import { fullLabel, kind, type Prices, place } from "./labels";
+import { type Layout, rows, type Seat } from "./layout";
+import { Minimap, type MinimapHandle } from "./Minimap";
+import "./seats.css";
+import { bodyOf, markOf, Shapes } from "./shapes";
+import type { SeatStore } from "./store";
+import { useView } from "./useView";
+
+interface SeatMapProps {
+  store: SeatStore;
+  prices: Prices;
+  /** Whether seats can be chosen at present. */
+  isOpen: boolean;
+  /** Show the wheelchair places and let the rest step back. */
+  dims: boolean;
+  onPick: (seat: Seat) => void;
+  /** The seat that is pointed at, or focused, or none. */
+  onLook: (seat: Seat | null) => void;
+}
+
+const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
+
+/** The hall as one drawing. React makes it once; after that only the seats that change are touched. */
+export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMapProps) {
+  const svg = useRef<SVGSVGElement>(null);
+  const minimap = useRef<MinimapHandle>(null);
+  const box = useMemo(() => hall(store.layout), [store]);
+  const [pointed, setPointed] = useState<Seat | null>(null);
+  const view = useView(svg, box, (shown, size) => {
+    minimap.current?.show(visible(shown, size));
+    keepLettersInSight(svg.current, box, visible(shown, size));
+    setPointed(null);
+  });
+  useEffect(() => onLook(pointed), [pointed, onLook]);
+  usePainting(svg, store, prices, isOpen);
+
+  const seatOf = (target: EventTarget): Seat | undefined =>
+    store.seats.get((target as Element).closest<SVGGElement>("[data-seat]")?.dataset.seat ?? "");
+
+  const pick = (event: React.MouseEvent) => {
+    const seat = seatOf(event.target);
+    if (!seat || view.wasDragged()) return;
+    const isTouch = (event.nativeEvent as PointerEvent).pointerType === "touch";
+    if (isTouch && view.seatPx() < READABLE_PX) return view.look(centre(seat));
+    if (isOpen) onPick(seat);
+  };
+
+  const onKey = (event: React.KeyboardEvent) => {
+    const seat = seatOf(event.target);
+    const direction = ARROWS[event.key];
+    if (!seat) return;
+    if (direction) {
+      event.preventDefault();
+      const next = neighbour(store.layout, seat, direction);
+      if (next) focusSeat(svg.current, next);
+    } else if (event.key === " " || event.key === "Enter") {
+      event.preventDefault();
+      if (isOpen) onPick(seat);
+    }
+  };
+
+  const onFocus = (event: React.FocusEvent) => {
+    const seat = seatOf(event.target);
+    if (!seat) return;
+    makeReachable(svg.current, seat);
+    view.reveal(centre(seat));
+    if ((event.target as Element).matches(":focus-visible")) setPointed(seat);
+  };
+
+  return (
+    <div className="relative">
+      <Shapes />
+      <div role="group" aria-label={t("map.zoom")} className="absolute -top-13 right-0 flex gap-1.5">
+        <Control label={t("map.out")} icon="minus" onClick={view.zoomOut} isOff={!view.isZoomed} />
+        <Control label={t("map.in")} icon="plus" onClick={view.zoomIn} />
+        <Control label={t("map.all")} icon="fit" onClick={view.showAll} isOff={!view.isZoomed} />
+      </div>
+      <svg
+        ref={svg}
+        role="group"
+        aria-label={t("map.label")}
+        data-dims={dims}
+        className={`seats block w-full select-none ${view.isZoomed ? "touch-none cursor-grab" : "touch-pan-y"}`}
+        style={{ aspectRatio: `${box.width} / ${box.height}`, maxHeight: "min(74vh, 46rem)", minHeight: "16rem" }}
+        onClick={pick}
+        onKeyDown={onKey}
+        onFocus={onFocus}
+        onBlur={() => setPointed(null)}
+        onPointerOver={(event) => event.pointerType === "mouse" && setPointed(seatOf(event.target) ?? null)}
+        onPointerLeave={() => setPointed(null)}
+      >
+        <Hall layout={store.layout} box={box} />
+      </svg>
+      {pointed && <Tooltip seat={pointed} store={store} prices={prices} at={toScreen(view.view(), centre(pointed))} />}
+      <Minimap ref={minimap} layout={store.layout} box={box} isShown={view.isZoomed} onLook={view.look} />
+    </div>
+  );
+}
+
+/** Paint every seat now, and later those that the store names. */
+function usePainting(svg: RefObject<SVGSVGElement | null>, store: SeatStore, prices: Prices, isOpen: boolean): void {
+  useEffect(() => {
+    const nodes = new Map<string, SVGGElement>();
+    for (const node of svg.current?.querySelectorAll<SVGGElement>("[data-seat]") ?? [])
+      nodes.set(node.dataset.seat ?? "", node);
+    const paint = (seatIds: Iterable<string>) => {
+      for (const id of seatIds) {
+        const node = nodes.get(id);
+        const seat = store.seats.get(id);
+        if (node && seat) paintSeat(node, seat, store, prices, isOpen);
+      }
+    };
+    paint(store.seats.keys());
+    store.painters.add(paint);
+    return () => {
+      store.painters.delete(paint);
+    };
+  }, [svg, store, prices, isOpen]);
+}
+
+function paintSeat(node: SVGGElement, seat: Seat, store: SeatStore, prices: Prices, isOpen: boolean): void {
+  const state = store.stateOf(seat.seat_id);
+  const isMine = state === "wanted" || state === "own";
+  const mark = markOf(state, seat.category);
+  node.dataset.state = state;
+  node.dataset.looked = String(state === "free" && store.lookersAt(seat.seat_id) > 0);
+  node.setAttribute("aria-label", fullLabel(seat, state, prices));
+  node.setAttribute("aria-checked", String(isMine));
+  node.setAttribute("aria-disabled", String(!isOpen || !(isMine || state === "free")));
+  node.querySelector(".mark")?.setAttribute("href", mark ?? "");
+  node.querySelector(".number")?.setAttribute("visibility", mark ? "hidden" : "visible");
+}
+
+/** One seat at a time is in the tab order; the arrow keys go to the others. */
+function makeReachable(svg: SVGSVGElement | null, seat: Seat): void {
+  svg?.querySelector('[data-seat][tabindex="0"]')?.setAttribute("tabindex", "-1");
+  svg?.querySelector(`[data-seat="${CSS.escape(seat.seat_id)}"]`)?.setAttribute("tabindex", "0");
+}
+
+function focusSeat(svg: SVGSVGElement | null, seat: Seat): void {
+  svg?.querySelector<SVGGElement>(`[data-seat="${CSS.escape(seat.seat_id)}"]`)?.focus();
+}
+
+/** Row letters stay at the edges of what is shown. */
+function keepLettersInSight(svg: SVGSVGElement | null, box: Box, shown: Box): void {
+  const left = Math.max(0, shown.x - box.x);
+  const right = Math.min(0, shown.x + shown.width - box.x - box.width);
+  svg?.querySelector("[data-letters=left]")?.setAttribute("transform", `translate(${left} 0)`);
+  svg?.querySelector("[data-letters=right]")?.setAttribute("transform", `translate(${right} 0)`);
+}
+
+const Hall = memo(function Hall({ layout, box }: { layout: Layout; box: Box }) {
+  const lines = useMemo(() => rows(layout), [layout]);
+  const first = lines[0]?.seats[0];
+  return (
+    <>
+      <Screen layout={layout} box={box} />
+      {lines.map(({ row, seats }) => (
+        <g key={row}>
+          {seats.map((seat) => (
+            <SeatShape key={seat.seat_id} seat={seat} isFirst={seat === first} />
+          ))}
+        </g>
+      ))}
+      <Letters side="left" x={box.x + UNIT * 0.5} lines={lines} />
+      <Letters side="right" x={box.x + box.width - UNIT * 0.5} lines={lines} />
+    </>
+  );
+});
+
+function SeatShape({ seat, isFirst }: { seat: Seat; isFirst: boolean }) {
+  return (
+    <g
+      className="seat"
+      data-seat={seat.seat_id}
+      data-category={seat.category}
+      transform={`translate(${seat.x * UNIT} ${seat.y * UNIT})`}
+      role="checkbox"
+      aria-checked="false"
+      tabIndex={isFirst ? 0 : -1}
+    >
+      <use className="body" href={bodyOf(seat.category)} />
+      <rect className="hit" width={UNIT} height={UNIT} rx="7" />
+      <use className="mark" pointerEvents="none" />
+      <text className="number" x={UNIT / 2} y={UNIT / 2 + 5}>
+        {seat.number}
+      </text>
+    </g>
+  );
+}
+
+function Letters({ side, x, lines }: { side: "left" | "right"; x: number; lines: { row: string; seats: Seat[] }[] }) {
+  return (
+    <g data-letters={side} aria-hidden="true" pointerEvents="none">
+      {lines.map(({ row, seats: [seat] }) => {
+        const y = ((seat?.y ?? 0) + 0.5) * UNIT;
+        return (
+          <g key={row}>
+            <rect className="row-plate" x={x - 13} y={y - 13} width="26" height="26" rx="13" />
+            <text className="row-letter" x={x} y={y + 5}>
+              {row}
+            </text>
+          </g>
+        );
+      })}
+    </g>
+  );
+}
+
+/** The screen at its side of the hall, with its light falling on the seats. */
+function Screen({ layout, box }: { layout: Layout; box: Box }) {
+  const side = layout.screen ?? "top";
+  const isLevel = side === "top" || side === "bottom";
+  const length = (isLevel ? box.width : box.height) * 0.72;
+  const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const turn = { top: 0, right: 90, bottom: 180, left: 270 }[side];
+  const reach = (isLevel ? box.height : box.width) / 2;
+  return (
+    <g aria-hidden="true" transform={`translate(${middle.x} ${middle.y}) rotate(${turn}) translate(0 ${-reach})`}>
+      <defs>
+        <linearGradient id="screen-glow" x1="0" x2="0" y1="0" y2="1">
+          <stop offset="0" stopColor="var(--color-edge)" stopOpacity="0.28" />
+          <stop offset="1" stopColor="var(--color-edge)" stopOpacity="0" />
+        </linearGradient>
+      </defs>
+      <path
+        className="screen-glow"
+        d={`M${-length / 2} 18 Q0 6 ${length / 2} 18 L${length * 0.58} 74 H${-length * 0.58}z`}
+      />
+      <path className="screen-line" d={`M${-length / 2} 18 Q0 6 ${length / 2} 18`} />
+      <text className="screen-word" x="0" y="42" transform={side === "bottom" ? "rotate(180 0 37)" : undefined}>
+        {t("map.screen")}
+      </text>
+    </g>
+  );
+}
+
+interface TooltipProps {
+  seat: Seat;
+  store: SeatStore;
+  prices: Prices;
+  at: { x: number; y: number };
+}
+
+function Tooltip({ seat, store, prices, at }: TooltipProps) {
+  const state = store.stateOf(seat.seat_id);
+  const isBelow = at.y < 90;
+  return (
+    <div
+      aria-hidden="true"
+      className="pointer-events-none absolute z-10 w-max max-w-56 -translate-x-1/2 rounded-lg bg-ink px-3 py-2 text-sm text-ground shadow-lg"
+      style={{ left: `clamp(6rem, ${at.x}px, calc(100% - 6rem))`, top: isBelow ? at.y + 24 : at.y - 76 }}
+    >
+      <b className="block">{place(seat)}</b>
+      <span className="block first-letter:uppercase">{kind(seat, prices)}</span>
+      {state === "held" || state === "gone" ? <span className="block">{t("seat.gone")}</span> : null}
+      {seat.category in NOTES && <span className="block">{t(NOTES[seat.category as keyof typeof NOTES])}</span>}
+    </div>
+  );
+}
+
+const NOTES = { wheelchair: "seat.wheelchairNote", companion: "seat.companionNote" } as const;
+
+interface ControlProps {
+  label: string;
+  icon: "plus" | "minus" | "fit";
+  onClick: () => void;
+  isOff?: boolean;
+}
+
+function Control({ label, icon, onClick, isOff = false }: ControlProps) {
+  return (
+    <button
+      type="button"
+      aria-label={label}
+      title={label}
+      disabled={isOff}
+      onClick={onClick}
+      className="grid size-11 place-items-center rounded-full border border-line bg-paper text-ink hover:bg-raised disabled:text-edge"
+    >
+      <Icon name={icon} />
+    </button>
+  );
+}

@@ -1,0 +1,79 @@
+import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { Link, useParams } from "react-router";
+import type { Schemas } from "../api/client";
+import { showtimeQuery } from "../films/queries";
+import { t, tn } from "../i18n";
+import { clock, languageName, longDay } from "../lib/format";
+import { announce } from "../ui/announce";
+import { Icon } from "../ui/Icon";
+import { Failure } from "../ui/Notice";
+import { usePageTitle } from "../ui/usePageTitle";
+import { seatsQuery } from "./queries";
+import { Selling } from "./Selling";
+
+export default function SeatPage() {
+  const { showtimeId = "" } = useParams();
+  const showtime = useQuery(showtimeQuery(showtimeId));
+  const seating = useQuery(seatsQuery(showtimeId));
+  usePageTitle(showtime.data?.movie_title);
+  const failure = showtime.error ?? seating.error;
+  const free = seating.data && seating.data.layout.seats.length - Object.keys(seating.data.taken).length;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: said once, when the seats are there
+  useEffect(() => {
+    if (free !== undefined) announce(tn("map.free", free));
+  }, [seating.isSuccess]);
+
+  if (failure && !seating.data) {
+    return (
+      <div className="page py-8">
+        <h1>{t("seats.missing")}</h1>
+        <Failure
+          error={failure}
+          retry={() => {
+            void showtime.refetch();
+            void seating.refetch();
+          }}
+        />
+      </div>
+    );
+  }
+  return (
+    <div className="page py-4 sm:py-6">
+      {showtime.data ? <Head showtime={showtime.data} /> : <div aria-hidden="true" className="skeleton mb-4 h-20" />}
+      {showtime.data && seating.data ? (
+        <Selling key={showtimeId} showtime={showtime.data} seating={seating.data} />
+      ) : (
+        <div aria-hidden="true" className="skeleton h-96" />
+      )}
+    </div>
+  );
+}
+
+function Head({ showtime }: { showtime: Schemas["CatalogShowtimeDetail"] }) {
+  const { movie_id, movie_title, starts_at, time_zone, theater_id, theater_name, city, auditorium_name } = showtime;
+  return (
+    <div className="mb-4">
+      <Link
+        to={`/movies/${movie_id}`}
+        className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink"
+      >
+        <Icon name="back" className="size-4" />
+        {t("seats.back")}
+      </Link>
+      <h1 className="text-2xl sm:text-3xl">{movie_title}</h1>
+      <p className="mt-1 font-medium">
+        {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)}
+      </p>
+      <p className="text-sm text-quiet">
+        <Link to={`/theaters/${theater_id}`} className="hover:underline">
+          {theater_name}, {city}
+        </Link>
+        {" · "}
+        {[auditorium_name, showtime.format, languageName(showtime.language), showtime.certificate]
+          .filter(Boolean)
+          .join(" · ")}
+      </p>
+    </div>
+  );
+}

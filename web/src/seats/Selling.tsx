@@ -1,0 +1,246 @@
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useNavigate } from "react-router";
+import type { Schemas } from "../api/client";
+import { Problem, sentence } from "../api/problem";
+import { t, tn } from "../i18n";
+import { serverNow } from "../lib/clock";
+import { list } from "../lib/format";
+import { useCountdown } from "../lib/useCountdown";
+import { announce } from "../ui/announce";
+import { Button } from "../ui/Button";
+import { Notice } from "../ui/Notice";
+import { alternative, companions, type Proposal } from "./choice";
+import { ASK_AT_S, ExpiredDialog, KeepDialog } from "./HoldDialogs";
+import { Legend } from "./Legend";
+import { adultPrices, place } from "./labels";
+import type { Seat } from "./layout";
+import { afterClick } from "./party";
+import { SeatList } from "./SeatList";
+import { SeatMap } from "./SeatMap";
+import { Summary } from "./Summary";
+import { Toolbar } from "./Toolbar";
+import { type Connection, useSeats } from "./useSeats";
+
+interface SellingProps {
+  showtime: Schemas["CatalogShowtimeDetail"];
+  seating: Schemas["InventorySeatMap"];
+}
+
+/** What the visitor is told about the last thing that happened, maybe with seats to take instead. */
+interface Remark {
+  text: string;
+  kind: "info" | "warn";
+  offer?: Proposal;
+}
+
+const PARTY = "usher.party";
+const ids = (seats: readonly Seat[]) => seats.map((seat) => seat.seat_id);
+
+export function Selling({ showtime, seating }: SellingProps) {
+  const { store, keeper, keeping, overview, connection, isCancelled, look } = useSeats(seating);
+  const navigate = useNavigate();
+  const prices = useMemo(() => adultPrices(showtime), [showtime]);
+  const [party, setParty] = useState(() => Number(sessionStorage.getItem(PARTY)) || 2);
+  const [isList, setList] = useState(false);
+  const [dims, setDims] = useState(false);
+  const [remark, setRemark] = useState<Remark | null>(null);
+  const [isAsked, setAsked] = useState(false);
+  const { hold, expired, problem } = keeping;
+  const seats = [...overview.own, ...overview.wanted];
+  const closed = whyClosed(seating, isCancelled);
+  const isOpen = !closed && !hold?.in_checkout;
+  const seconds = useCountdown(hold?.expires_at, () => keeper.expire());
+  const { layout } = store;
+
+  useEffect(() => {
+    keeper.onLost = (lost) => {
+      const offer = alternative(layout, store.isFree, lost) ?? undefined;
+      const text = tn("seats.lost", lost.length, { seats: list(ids(lost)) });
+      announce(text);
+      setRemark({ text, kind: "warn", offer });
+    };
+  }, [keeper, layout, store]);
+
+  const choose = useCallback(
+    (chosen: string[], said: string) => {
+      setRemark(null);
+      announce(said);
+      keeper.choose(chosen);
+    },
+    [keeper],
+  );
+
+  const pick = useCallback(
+    (seat: Seat) => {
+      const state = store.stateOf(seat.seat_id);
+      if (state === "held" || state === "gone") return announce(`${place(seat)}, ${t("seat.gone")}`);
+      const after = afterClick(layout, store.isFree, keeper.chosen, seat, party);
+      choose(
+        after.chosen,
+        after.chosen.length ? t("seats.chosen", { seats: list(after.chosen) }) : t("seats.noneChosen"),
+      );
+      if (after.remark) setRemark({ text: tn("seats.notTogether", party), kind: "info" });
+    },
+    [store, layout, keeper, party, choose],
+  );
+
+  const best = async () => {
+    setRemark(null);
+    const isTogether = await keeper.best(party, dims ? 1 : 0);
+    if (isTogether === null) return;
+    announce(t("seats.chosen", { seats: list(keeper.chosen) }));
+    if (!isTogether) setRemark({ text: t("party.split", { n: party }), kind: "info" });
+  };
+
+  const changeParty = (count: number) => {
+    sessionStorage.setItem(PARTY, String(count));
+    setParty(count);
+  };
+
+  const goOn = async () => {
+    await keeper.settled();
+    const held = keeper.state().hold;
+    if (held) await navigate(`/checkout/${held.hold_id}`);
+  };
+
+  const extra = isOpen ? companions(layout, store.isFree, seats) : [];
+  const isAsking = seconds !== null && seconds <= ASK_AT_S && seconds > 0 && Boolean(hold?.renewable_until) && !isAsked;
+  return (
+    <>
+      <Toolbar
+        {...{ party, dims, setDims, isList, setList, isOpen }}
+        setParty={changeParty}
+        hasWheelchair={layout.seats.some((seat) => seat.category === "wheelchair")}
+        isBusy={keeping.isBusy}
+        onBest={() => void best()}
+      />
+      <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_20rem]">
+        <div className="grid min-w-0 gap-4">
+          {remark && (
+            <RemarkBox
+              remark={remark}
+              onTake={(offer) =>
+                choose(
+                  [...new Set([...keeper.chosen, ...ids(offer.seats)])],
+                  t("seats.chosen", { seats: list(ids(offer.seats)) }),
+                )
+              }
+              onClose={() => setRemark(null)}
+            />
+          )}
+          {problem !== null && <Refused problem={problem} onInstead={(instead) => choose(instead, list(instead))} />}
+          <div className={`flex min-h-11 flex-col justify-center text-sm text-quiet ${isList ? "" : "pr-40"}`}>
+            <span>{tn("map.free", overview.free)}</span>
+            <Status connection={connection} />
+          </div>
+          {isList ? (
+            <SeatList {...{ store, prices, isOpen }} onPick={pick} />
+          ) : (
+            <SeatMap {...{ store, prices, isOpen, dims }} onPick={pick} onLook={look} />
+          )}
+          {extra[0] && (
+            <div className="flex flex-wrap items-center gap-3 rounded-xl bg-raised px-4 py-2">
+              <span>{t("seats.companion", { seat: place(extra[0]) })}</span>
+              <Button
+                look="plain"
+                onClick={() => extra[0] && choose([...keeper.chosen, extra[0].seat_id], place(extra[0]))}
+              >
+                {t("seats.add")}
+              </Button>
+            </div>
+          )}
+          <Legend layout={layout} prices={prices} />
+        </div>
+        <Summary
+          {...{ seats, prices, party, seconds, closed }}
+          currency={showtime.currency}
+          isBusy={keeping.isBusy}
+          inCheckout={Boolean(hold?.in_checkout)}
+          onDrop={pick}
+          onContinue={goOn}
+        />
+      </div>
+      {isAsking && <KeepDialog seconds={seconds} keeper={keeper} onClose={() => setAsked(true)} />}
+      {expired.length > 0 && (
+        <ExpiredDialog
+          seats={expired}
+          isFree={!closed && expired.every((seat) => store.isFree(seat.seat_id))}
+          onAgain={() => {
+            setAsked(false);
+            keeper.choose(ids(expired));
+          }}
+          onOther={() => keeper.choose([])}
+        />
+      )}
+    </>
+  );
+}
+
+/** Why the seats cannot be had like that, with those that would do. */
+function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds: string[]) => void }) {
+  const instead = problem instanceof Problem ? problem.instead : [];
+  return (
+    <Notice kind="bad">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <span className="grow">{sentence(problem)}</span>
+        {instead.length > 0 && (
+          <Button look="plain" onClick={() => onInstead(instead)}>
+            {t("seats.instead", { seats: list(instead) })}
+          </Button>
+        )}
+      </div>
+    </Notice>
+  );
+}
+
+const STATUS = {
+  connecting: ["live.connecting", "bg-edge"],
+  live: ["live.live", "bg-good"],
+  healed: ["live.healed", "bg-good"],
+  lost: ["live.lost", "bg-bad"],
+} as const;
+
+function Status({ connection }: { connection: Connection }) {
+  const [text, colour] = STATUS[connection];
+  return (
+    <span
+      data-connection={connection}
+      className={`inline-flex items-center gap-2 ${connection === "lost" ? "text-bad" : ""}`}
+    >
+      <span className={`size-2.5 rounded-full ${colour}`} />
+      {t(text)}
+    </span>
+  );
+}
+
+interface RemarkBoxProps {
+  remark: Remark;
+  onTake: (offer: Proposal) => void;
+  onClose: () => void;
+}
+
+function RemarkBox({ remark, onTake, onClose }: RemarkBoxProps) {
+  return (
+    <Notice kind={remark.kind}>
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <span className="grow">{remark.text}</span>
+        {remark.offer && (
+          <Button look="plain" onClick={() => remark.offer && onTake(remark.offer)}>
+            {t("seats.instead", { seats: list(ids(remark.offer.seats)) })}
+          </Button>
+        )}
+        <Button look="quiet" onClick={onClose}>
+          {t("close")}
+        </Button>
+      </div>
+    </Notice>
+  );
+}
+
+/** Why nothing is sold now; empty when it is. */
+function whyClosed({ sales_open_at, sales_close_at }: SellingProps["seating"], isCancelled: boolean): string {
+  const now = serverNow();
+  if (isCancelled) return t("seats.cancelled");
+  if (now < Date.parse(sales_open_at)) return t("showtimes.notYet");
+  return now >= Date.parse(sales_close_at) ? t("seats.closed") : "";
+}

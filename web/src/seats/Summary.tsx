@@ -1,0 +1,117 @@
+import { useState } from "react";
+import { named, t, tn } from "../i18n";
+import { money } from "../lib/format";
+import { Button } from "../ui/Button";
+import { Countdown } from "../ui/Countdown";
+import type { Prices } from "./labels";
+import { place } from "./labels";
+import type { Seat } from "./layout";
+
+interface SummaryProps {
+  seats: Seat[];
+  prices: Prices;
+  currency: string;
+  party: number;
+  seconds: number | null;
+  isBusy: boolean;
+  inCheckout: boolean;
+  /** Why nothing can be chosen; empty when it can. */
+  closed: string;
+  onDrop: (seat: Seat) => void;
+  onContinue: () => Promise<void>;
+}
+
+/** The choice, its price, the time and one button; beside the map, or as a sheet at the bottom of a phone. */
+export function Summary({
+  seats,
+  prices,
+  currency,
+  party,
+  seconds,
+  isBusy,
+  inCheckout,
+  closed,
+  onDrop,
+  onContinue,
+}: SummaryProps) {
+  const [isGoing, setGoing] = useState(false);
+  const total = seats.reduce((sum, seat) => sum + (prices(seat.category)?.amount ?? 0), 0);
+  const missing = party - seats.length;
+  const go = async () => {
+    setGoing(true);
+    await onContinue().finally(() => setGoing(false));
+  };
+  return (
+    <section
+      aria-labelledby="summary"
+      className="z-20 border-line bg-paper max-lg:sticky max-lg:bottom-0 max-lg:-mx-4 max-lg:rounded-t-2xl max-lg:border-t max-lg:px-4 max-lg:pt-3 max-lg:pb-[max(0.75rem,env(safe-area-inset-bottom))] max-lg:shadow-[0_-8px_24px_rgb(0_0_0/0.15)] lg:sticky lg:top-20 lg:rounded-(--radius-card) lg:border lg:p-5"
+    >
+      <div className={`mb-2 flex min-h-9 items-center justify-between gap-3 ${seats.length ? "" : "max-lg:sr-only"}`}>
+        <h2 id="summary" className="text-lg sm:text-lg">
+          {seats.length ? tn("summary.seats", seats.length) : t("summary.title")}
+        </h2>
+        {seconds !== null && <Countdown seconds={seconds} />}
+      </div>
+      {seats.length > 0 && (
+        <ul className="mb-2 flex flex-wrap gap-2 lg:grid">
+          {seats.map((seat) => (
+            <SeatLine key={seat.seat_id} seat={seat} prices={prices} isFixed={inCheckout} onDrop={() => onDrop(seat)} />
+          ))}
+        </ul>
+      )}
+      {seats.length > 0 && (
+        <p className="mb-3 flex flex-wrap items-baseline justify-between gap-x-3">
+          <span className="text-sm text-quiet">{t("summary.allIn")}</span>
+          <b className="text-xl tabular-nums">{money(total, currency)}</b>
+        </p>
+      )}
+      <p id="summary-why" role="status" className="mb-2 text-sm text-quiet empty:hidden">
+        {closed || (seats.length === 0 ? t("summary.none") : missing > 0 ? tn("summary.missing", missing) : "")}
+      </p>
+      <Button
+        className="w-full"
+        disabled={Boolean(closed) || seats.length === 0}
+        busy={isGoing}
+        aria-describedby="summary-why"
+        onClick={() => void go()}
+      >
+        {t(isBusy && !isGoing ? "summary.holding" : inCheckout ? "summary.goOn" : "summary.continue")}
+      </Button>
+    </section>
+  );
+}
+
+interface SeatLineProps {
+  seat: Seat;
+  prices: Prices;
+  isFixed: boolean;
+  onDrop: () => void;
+}
+
+function SeatLine({ seat, prices, isFixed, onDrop }: SeatLineProps) {
+  const price = prices(seat.category);
+  return (
+    <li className="flex items-center justify-between gap-2 rounded-lg bg-raised py-0.5 pl-3 text-sm">
+      <span className="lg:hidden">
+        <b>{seat.seat_id}</b>
+      </span>
+      <span className="max-lg:sr-only">
+        <b>{place(seat)}</b>
+        <span className="block text-quiet first-letter:uppercase">{named("category", seat.category)}</span>
+      </span>
+      <span className="ml-auto tabular-nums max-lg:hidden">{price && money(price.amount, price.currency)}</span>
+      {isFixed ? (
+        <span className="h-11 w-3" />
+      ) : (
+        <button
+          type="button"
+          onClick={onDrop}
+          aria-label={t("summary.drop", { seat: place(seat) })}
+          className="grid size-11 place-items-center rounded-lg text-lg text-quiet hover:text-ink"
+        >
+          ×
+        </button>
+      )}
+    </li>
+  );
+}

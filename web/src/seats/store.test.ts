@@ -1,0 +1,101 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Seat } from "./layout";
+import { SeatStore } from "./store";
+import { hallOf, idsOf } from "./testing";
+
+let store: SeatStore;
+let painted: string[];
+let lost: Seat[];
+
+beforeEach(() => {
+  store = new SeatStore(hallOf("ssss\nssss"));
+  store.replace({ version: 5, seats: { A1: "sold", A2: "held", B4: "blocked" } });
+  painted = [];
+  lost = [];
+  store.painters.add((ids) => painted.push(...ids));
+  store.onLost = (seats) => lost.push(...seats);
+});
+
+const states = () => [...store.seats.keys()].map(store.stateOf).join(" ");
+
+describe("the seats' states", () => {
+  it("begin with the snapshot", () => {
+    expect(states()).toBe("gone held free free free free free gone");
+    expect(store.overview().free).toBe(5);
+  });
+
+  it("follow each change, and only what changes is painted", () => {
+    store.change({ type: "seat:lock", version: 6, seats: ["A3"], state: "held" });
+    store.change({ type: "seat:book", version: 7, seats: ["A2"] });
+    store.change({ type: "seat:release", version: 8, seats: ["B4"] });
+    expect(states()).toBe("gone gone held free free free free free");
+    expect(painted).toEqual(["A3", "A2", "B4"]);
+    expect(store.version).toBe(8);
+  });
+
+  it("do not go back: what is older than what is known is no news", () => {
+    store.change({ type: "seat:release", version: 4, seats: ["A1"] });
+    expect(store.replace({ version: 4, seats: {} })).toBe(false);
+    expect(states()).toBe("gone held free free free free free gone");
+  });
+
+  it("are made up for by a newer snapshot, which tells whether it was news", () => {
+    expect(store.replace({ version: 9, seats: { A4: "held" } })).toBe(true);
+    expect(states()).toBe("free free free held free free free free");
+    expect(painted.sort()).toEqual(["A1", "A2", "A4", "B4"]);
+    expect(store.replace({ version: 10, seats: { A4: "held" } })).toBe(false);
+  });
+});
+
+describe("what the visitor wants", () => {
+  it("is shown at once, and as held once it is", () => {
+    store.want(["A3", "A4"]);
+    expect(store.stateOf("A3")).toBe("wanted");
+    store.own(["A3", "A4"]);
+    store.want([]);
+    expect(idsOf(store.overview().own)).toEqual(["A3", "A4"]);
+    expect(idsOf(store.overview().wanted)).toEqual([]);
+  });
+
+  it("is lost to whoever was faster, and the other seats stay", () => {
+    store.want(["A3", "A4"]);
+    store.change({ type: "seat:lock", version: 6, seats: ["A3"], state: "held" });
+    expect(idsOf(lost)).toEqual(["A3"]);
+    expect(idsOf(store.overview().wanted)).toEqual(["A4"]);
+  });
+
+  it("is not lost to the visitor's own request whose message comes before its answer", () => {
+    store.want(["A3"]);
+    store.ask(["A3"]);
+    store.change({ type: "seat:lock", version: 6, seats: ["A3"], state: "held" });
+    store.own(["A3"]);
+    store.want([]);
+    store.ask([]);
+    expect(lost).toEqual([]);
+    expect(store.stateOf("A3")).toBe("own");
+  });
+
+  it("counts as free for the visitor when it is held for them", () => {
+    store.own(["A2"]);
+    expect(store.isFree("A2")).toBe(true);
+    expect(store.isFree("A1")).toBe(false);
+  });
+});
+
+describe("what others look at", () => {
+  it("is told apart from one's own look, and painted as it changes", () => {
+    store.looking = ["A3"];
+    store.look({ A3: 1, A4: 2 });
+    expect([store.lookersAt("A3"), store.lookersAt("A4"), store.lookersAt("B1")]).toEqual([0, 2, 0]);
+    store.look({});
+    expect(store.lookersAt("A4")).toBe(0);
+    expect(painted).toContain("A4");
+  });
+});
+
+describe("a gap", () => {
+  it("is a change that follows on a version that never came", () => {
+    expect(store.follows({ since: 5 })).toBe(true);
+    expect(store.follows({ since: 6 })).toBe(false);
+  });
+});

@@ -1,0 +1,146 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import type { Schemas } from "../api/client";
+import { subscribe as onSession } from "../api/session";
+import { t } from "../i18n";
+import { Live } from "../lib/live";
+import { announce } from "../ui/announce";
+import { Keeper, type Keeping } from "./keeper";
+import type { Seat } from "./layout";
+import { seatsQuery } from "./queries";
+import { type Overview, SeatStore, type Taken } from "./store";
+
+type Seating = Schemas["InventorySeatMap"];
+
+/** `connecting` once, then `live` or `lost`; `healed` for a moment after what was missed has been made up for. */
+export type Connection = "connecting" | "live" | "lost" | "healed";
+
+const COMPARE_MS = 30_000;
+const ON_ITS_WAY_MS = 2500;
+const HEALED_MS = 5000;
+/** Who only passes over a seat does not look at it. */
+const LOOKED_MS = 600;
+
+export interface Seats {
+  store: SeatStore;
+  keeper: Keeper;
+  keeping: Keeping;
+  overview: Overview;
+  connection: Connection;
+  isCancelled: boolean;
+  /** Tell the others which seat this visitor looks at. */
+  look: (seat: Seat | null) => void;
+}
+
+/** The seats of a showtime, live, and this visitor's hold on some of them. */
+export function useSeats(seating: Seating): Seats {
+  const showtimeId = seating.showtime_id;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a layout never changes; newer states come as messages
+  const store = useMemo(() => {
+    const made = new SeatStore(seating.layout);
+    made.replace({ version: seating.version, seats: seating.taken as Record<string, Taken> });
+    return made;
+  }, [showtimeId]);
+  const keeper = useMemo(() => new Keeper(showtimeId, store), [showtimeId, store]);
+  const [isCancelled, setCancelled] = useState(seating.cancelled);
+  const [connection, setConnection] = useState<Connection>("connecting");
+
+  useEffect(() => {
+    void keeper.resume();
+  }, [keeper]);
+  const look = useLive(showtimeId, store, setConnection, setCancelled);
+  useComparing(showtimeId, store, setConnection);
+  useEffect(() => {
+    if (connection !== "healed") return;
+    const timer = setTimeout(() => setConnection("live"), HEALED_MS);
+    return () => clearTimeout(timer);
+  }, [connection]);
+
+  return {
+    store,
+    keeper,
+    keeping: useSyncExternalStore(keeper.subscribe, keeper.state),
+    overview: useSyncExternalStore(store.subscribe, store.overview),
+    connection,
+    isCancelled,
+    look,
+  };
+}
+
+function useLive(
+  showtimeId: string,
+  store: SeatStore,
+  setConnection: (next: Connection) => void,
+  setCancelled: (is: boolean) => void,
+): Seats["look"] {
+  const line = useRef<Live | null>(null);
+  const telling = useRef(0);
+  useEffect(() => {
+    let wasLost = false;
+    const live = new Live(showtimeId, {
+      hear: (message) => {
+        if (message.type === "showtime:update") {
+          store.replace(message);
+          setCancelled(message.cancelled);
+          setConnection(wasLost ? "healed" : "live");
+          if (wasLost) announce(t("live.healed"));
+          wasLost = false;
+        } else if (message.type === "seat:select") {
+          store.look(message.seats);
+        } else if (message.type === "seat:lock" || message.type === "seat:book" || message.type === "seat:release") {
+          if (store.follows(message)) return store.change(message);
+          wasLost = true;
+          live.subscribe();
+        }
+      },
+      status: (status) => {
+        if (status !== "lost" || wasLost) return;
+        wasLost = true;
+        setConnection("lost");
+        announce(t("live.lost"));
+      },
+    });
+    const stop = onSession(() => void live.authenticate());
+    line.current = live;
+    return () => {
+      stop();
+      live.close();
+      clearTimeout(telling.current);
+    };
+  }, [showtimeId, store, setConnection, setCancelled]);
+  return useCallback(
+    (seat) => {
+      clearTimeout(telling.current);
+      telling.current = window.setTimeout(() => {
+        const seats = seat ? [seat.seat_id] : [];
+        if (seats.join() === store.looking.join()) return;
+        store.looking = seats;
+        line.current?.look(seats);
+      }, LOOKED_MS);
+    },
+    [store],
+  );
+}
+
+/** Now and then compare with inventory: a message that never came is made up for. */
+function useComparing(showtimeId: string, store: SeatStore, setConnection: (next: Connection) => void): void {
+  const queries = useQueryClient();
+  const waiting = useRef(0);
+  useEffect(() => {
+    const compare = async () => {
+      const seating = await queries.fetchQuery(seatsQuery(showtimeId)).catch(() => null);
+      if (!seating || seating.version <= store.version) return;
+      // The message may be on its way.
+      waiting.current = window.setTimeout(() => {
+        if (seating.version <= store.version) return;
+        store.replace({ version: seating.version, seats: seating.taken as Record<string, Taken> });
+        setConnection("healed");
+      }, ON_ITS_WAY_MS);
+    };
+    const timer = setInterval(() => document.visibilityState === "visible" && void compare(), COMPARE_MS);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(waiting.current);
+    };
+  }, [showtimeId, store, queries, setConnection]);
+}
