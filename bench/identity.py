@@ -159,8 +159,8 @@ Other requests meanwhile (`GET /api/users/me`; {delayed["log_ins"]["per_second"]
 
 {report.table(["ms", "p50", "p95", "p99"], looks)}
 
-Whether time tells who has an account: medians in ms of {found["tries"]} tries each, in an order that chance decided. The
-last column is what noise alone does: unknown addresses compared with others that are unknown.
+Whether time tells who has an account: medians in ms of {found["tries"]} tries each, in an order that chance decided.
+The last column is what noise alone does: unknown addresses compared with others that are unknown.
 
 {report.table(["", "known", "unknown", "others unknown", "known : unknown", "unknown : unknown"], times)}
 """
