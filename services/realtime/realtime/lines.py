@@ -2,7 +2,7 @@
 
 uvicorn and FastAPI do the handshake, with all that an endpoint can check and refuse. Then `Handshake.hand_over` gives
 the connection to a Line, which has no task, queue or timer of its own: a frame for thousands is made once and written
-straight to each. (docs/adr/0022-live-lines.md)
+straight to each. (docs/adr/0025-live-lines.md)
 """
 
 import asyncio
