@@ -27,6 +27,7 @@ from booking.model import (
     BookingUnknown,
     Cancel,
     Checkout,
+    CompanionWithoutWheelchair,
     HoldExpired,
     Line,
     NotCancellable,
@@ -206,11 +207,15 @@ async def visible(who: Caller, booking_id: str, find: Find = store.find) -> mode
     "/quote",
     responses=documented(
         Unauthenticated, BookingUnknown, HoldExpired, AlreadyCheckedOut, ShowtimeClosed, ShowtimeNotReady,
-        TicketsDoNotMatch, PriceUnknown,
+        TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
     ),
 )  # fmt: skip
 async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
-    """What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only."""
+    """What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only.
+
+    A seat's `options` are the ticket types that it can have beside the others' `chosen` ones: a companion's ticket goes
+    with a wheelchair place in the same hold, one with each.
+    """
     response.headers["Cache-Control"] = "no-store"
     choices = body.choices()
     held = await visible(who, body.hold_id, store.find_held)
@@ -239,7 +244,7 @@ async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
     status_code=201,
     responses=documented(
         Unauthenticated, BookingUnknown, HoldExpired, AlreadyCheckedOut, ShowtimeClosed, ShowtimeNotReady,
-        TicketsDoNotMatch, PriceUnknown,
+        TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
     ),
 )  # fmt: skip
 async def check_out(body: CheckoutBody, who: Who, response: Response) -> BookingOut:

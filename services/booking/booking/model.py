@@ -9,11 +9,12 @@ BookingProblem
 ├── ShowtimeClosed       409  cancelled or over
 ├── TicketsDoNotMatch    422  names the seats
 ├── PriceUnknown         422  names the seats
+├── CompanionWithoutWheelchair 422 names the seats
 ├── ShowtimeNotReady     503  its prices have not arrived yet
 └── BookingBusy          503  lost too many races in a row
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +25,9 @@ from contracts.catalog import Price
 from contracts.errors import Problem
 from contracts.types import Holder, Seat
 from pydantic import BaseModel
+
+COMPANION, WHEELCHAIR = "companion", "wheelchair"
+"""Catalog's ticket type of somebody who comes with a wheelchair user, and its category of the places for these."""
 
 TICKET_READABLE_FOR = timedelta(days=30)
 """How long after the showtime a ticket's signature holds: a showtime that moves keeps its tickets."""
@@ -77,6 +81,11 @@ class PriceUnknown(BookingProblem):
     code, status, title = "price_unknown", 422, "There is no such ticket type for this seat."
 
 
+class CompanionWithoutWheelchair(BookingProblem):
+    code, status = "companion_without_wheelchair", 422
+    title = "A companion's ticket goes with a wheelchair place in the same booking, one with each."
+
+
 class ShowtimeNotReady(BookingProblem):
     code, status, title = "showtime_not_ready", 503, "This showtime's prices are just arriving. Please try again."
 
@@ -118,7 +127,7 @@ class Option(BaseModel):
 
 
 class QuotedSeat(BaseModel):
-    """What a seat would cost: the ticket type that was chosen, or else the usual one, among all that there are."""
+    """What a seat would cost: the ticket type that was chosen, or else the usual one, among all that can be chosen."""
 
     seat: Seat
     chosen: Option
@@ -226,7 +235,7 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
     """What each seat costs with the ticket type chosen for it, from the showtime's price table.
 
     Raises TicketsDoNotMatch unless every seat has exactly one ticket type, PriceUnknown for a type that is not sold
-    for the seat's category.
+    for the seat's category, CompanionWithoutWheelchair.
     """
     by_id = {seat.seat_id: seat for seat in seats}
     if odd := sorted(by_id.keys() ^ ticket_types.keys()):
@@ -235,6 +244,7 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
     amounts = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
     if unpriced := sorted(seat_id for seat_id, amount in amounts.items() if amount is None):
         raise PriceUnknown(f"The ticket type chosen for {', '.join(unpriced)} is not sold there.", seats=unpriced)
+    _check_companions(by_id.values(), ticket_types)
     return [
         Line(seat=seat, ticket_type=ticket_types[seat_id], amount=amount)
         for seat_id, seat in by_id.items()
@@ -242,16 +252,42 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
     ]
 
 
+def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> list[str]:
+    """The seats, in their order, whose companion's ticket has no wheelchair place to go with.
+
+    Each wheelchair place that is booked with another ticket has one companion; it cannot itself be a companion's.
+    """
+    places = {seat.seat_id for seat in seats if seat.category == WHEELCHAIR}
+    companions = [seat.seat_id for seat in seats if ticket_types[seat.seat_id] == COMPANION]
+    beside = [seat_id for seat_id in companions if seat_id not in places][: len(places.difference(companions))]
+    return [seat_id for seat_id in companions if seat_id not in beside]
+
+
+def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> None:
+    if alone := unaccompanied(seats, ticket_types):
+        detail = f"Add a wheelchair place for each companion, or choose another ticket type for {', '.join(alone)}."
+        raise CompanionWithoutWheelchair(detail, seats=alone)
+
+
 def quote(booking: Booking, offer: Offer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
     """What the held seats would cost if they were checked out now with these ticket types.
 
     Without `choices`, or with None for a seat, it is an adult's ticket, or the first that is sold for its category.
-    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch and PriceUnknown.
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
     """
     _check_sold(booking, offer, now)
     if choices and (odd := sorted(set(booking.seat_ids) ^ choices.keys())):
         raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(odd)}.", seats=odd)
-    return [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in booking.seats]
+    quoted = [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in booking.seats]
+    chosen = {each.seat.seat_id: each.chosen.ticket_type for each in quoted}
+    _check_companions(booking.seats, chosen)
+    for each in quoted:
+        each.options = [
+            option
+            for option in each.options
+            if not unaccompanied(booking.seats, chosen | {each.seat.seat_id: option.ticket_type})
+        ]
+    return quoted
 
 
 def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> QuotedSeat:
@@ -273,7 +309,7 @@ def check_out(
 ) -> Checkout:
     """The command that checks this held booking out. The time to pay ends with the showtime at the latest.
 
-    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch or PriceUnknown.
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown or CompanionWithoutWheelchair.
     """
     _check_sold(booking, offer, now)
     return Checkout(

@@ -16,15 +16,21 @@ BOOKING, SHOWTIME, REFERENCE = "b1", "s1", "CDFGHJKM"
 HOLDER = Holder(user_id="u1")
 F7 = Seat(seat_id="F7", row="F", number=7, category="standard")
 F8 = Seat(seat_id="F8", row="F", number=8, category="vip")
+W1, W2 = (Seat(seat_id=f"W{n}", row="W", number=n, category="wheelchair") for n in (1, 2))
+C1, C2, C3 = (Seat(seat_id=f"C{n}", row="C", number=n, category="companion") for n in (1, 2, 3))
 PRICES = [
     Price(category="standard", ticket_type="adult", amount=1250),
-    Price(category="standard", ticket_type="companion", amount=0),
+    Price(category="standard", ticket_type="child", amount=0),
     Price(category="vip", ticket_type="adult", amount=1800),
-    Price(category="vip", ticket_type="companion", amount=0),
+    Price(category="vip", ticket_type="child", amount=0),
+    Price(category="wheelchair", ticket_type="adult", amount=1250),
+    Price(category="wheelchair", ticket_type="companion", amount=0),
+    Price(category="companion", ticket_type="adult", amount=1250),
+    Price(category="companion", ticket_type="companion", amount=0),
 ]
 TOTAL = 1250 + 1800
 ADULTS = Order({"F7": "adult", "F8": "adult"}, "ada@example.org", "Ada", "en")
-COMPANIONS = Order({"F7": "companion", "F8": "companion"}, "ada@example.org")
+CHILDREN = Order({"F7": "child", "F8": "child"}, "ada@example.org")
 WINDOW = timedelta(minutes=10)
 
 

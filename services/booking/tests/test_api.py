@@ -34,8 +34,8 @@ async def test_a_quote_is_all_in_and_changes_nothing(customer, bus):
     body = answer.json()
     assert (body["hold_id"], body["amount"], body["currency"]) == (customer.id, TOTAL, "EUR")
     assert (body["fee"], body["tax"]) == (None, None), "catalog did not say"
-    assert [option["ticket_type"] for option in body["seats"][0]["options"]] == ["adult", "companion"]
-    chosen = [{"seat_id": "F7", "ticket_type": "companion"}, {"seat_id": "F8"}]
+    assert [option["ticket_type"] for option in body["seats"][0]["options"]] == ["adult", "child"]
+    chosen = [{"seat_id": "F7", "ticket_type": "child"}, {"seat_id": "F8"}]
     assert (await customer.asks(tickets=chosen)).json()["amount"] == 1800
     assert (await customer.looks())["state"] == "held"
     assert bus.events(PaymentRequested, customer.mine) == []
@@ -123,7 +123,7 @@ async def test_a_checkout_fixes_the_price_and_asks_for_payment(customer, bus):
 async def test_a_free_booking_asks_for_no_payment(customer, bus):
     await customer.finds_showtime()
     await customer.holds()
-    free = [{"seat_id": seat, "ticket_type": "companion"} for seat in ("F7", "F8")]
+    free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
     assert (await customer.checks_out(tickets=free)).json()["state"] == "confirming"
     await bus.heard(BookingPaid, customer.mine)
     assert bus.events(PaymentRequested, customer.mine) == []

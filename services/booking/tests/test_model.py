@@ -34,10 +34,10 @@ from .examples import NOW, OFFER, PRICES, WINDOW, held, in_state
 
 
 def test_each_seat_costs_what_its_category_and_ticket_type_say() -> None:
-    lines = price([given.F7, given.F8], {"F8": "companion", "F7": "adult"}, PRICES)
+    lines = price([given.F7, given.F8], {"F8": "child", "F7": "adult"}, PRICES)
     assert [(line.seat.seat_id, line.ticket_type, line.amount) for line in lines] == [
         ("F7", "adult", 1250),
-        ("F8", "companion", 0),
+        ("F8", "child", 0),
     ]
 
 
@@ -62,7 +62,7 @@ def test_a_ticket_type_that_the_seat_has_no_price_for_is_named() -> None:
     assert caught.value.members == {"seats": ["F8"]}
 
 
-@forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "companion"]), min_size=2))
+@forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "child"]), min_size=2))
 def test_the_total_is_the_sum_of_the_lines(chosen: dict[str, str]) -> None:
     command = given.checkout(Order(chosen, "ada@example.org"))
     assert command.amount == sum(line.amount for line in command.lines)
@@ -75,14 +75,14 @@ def test_a_quote_shows_every_ticket_type_of_each_seat() -> None:
         (given.F7, "adult", 1250),
         (given.F8, "adult", 1800),
     ]
-    assert [(option.ticket_type, option.amount) for option in quoted[1].options] == [("adult", 1800), ("companion", 0)]
+    assert [(option.ticket_type, option.amount) for option in quoted[1].options] == [("adult", 1800), ("child", 0)]
     child = [Price(category="standard", ticket_type="child", amount=800, fee=100, tax=52)]
     only = Offer(given.screening(), "EUR", [*child, *(price for price in PRICES if price.category == "vip")])
-    (first, _) = quote(held(), only, {"F7": None, "F8": "companion"}, NOW)
+    (first, _) = quote(held(), only, {"F7": None, "F8": "child"}, NOW)
     assert first.chosen.model_dump() == {"ticket_type": "child", "amount": 800, "fee": 100, "tax": 52}
 
 
-@forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "companion"]), min_size=2))
+@forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "child"]), min_size=2))
 def test_a_quote_says_what_the_checkout_will_charge(chosen: dict[str, str]) -> None:
     quoted = quote(held(), OFFER, dict(chosen), NOW)
     lines = given.checkout(Order(chosen, "ada@example.org")).lines
@@ -137,7 +137,7 @@ def test_the_same_order_is_recognised() -> None:
     booking = in_state(State.AWAITING_PAYMENT)
     assert booking is not None
     assert is_same_order(booking, given.ADULTS)
-    assert not is_same_order(booking, given.COMPANIONS)
+    assert not is_same_order(booking, given.CHILDREN)
     assert not is_same_order(booking, Order(given.ADULTS.ticket_types, "eve@example.org", "Ada"))
     assert not is_same_order(held(), Order({}, ""))
 

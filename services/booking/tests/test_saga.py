@@ -153,7 +153,7 @@ def test_hold_checkout_pay_sell() -> None:
 
 
 def test_a_free_booking_skips_payment() -> None:
-    outcome = step(held(), given.checkout(given.COMPANIONS))
+    outcome = step(held(), given.checkout(given.CHILDREN))
     assert (outcome.booking.state, outcome.booking.amount, said(outcome)) == (S.CONFIRMING, 0, ["BookingPaid"])
 
 
@@ -161,7 +161,7 @@ def test_a_free_booking_skips_payment() -> None:
     ("event", "state"), [(given.SALE_REJECTED, S.CONFIRMING), (given.SHOWTIME_CANCELLED, S.CONFIRMED)]
 )
 def test_a_free_booking_has_nothing_to_give_back(event: Trigger, state: State) -> None:
-    free = step(held(), given.checkout(given.COMPANIONS)).booking.model_copy(update={"state": state})
+    free = step(held(), given.checkout(given.CHILDREN)).booking.model_copy(update={"state": state})
     outcome = step(free, event)
     assert outcome.booking.state is S.REFUNDED
     assert isinstance(outcome.events[-1], BookingRefunded)

@@ -1885,6 +1885,9 @@ export interface paths {
         /**
          * Quote
          * @description What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only.
+         *
+         *     A seat's `options` are the ticket types that it can have beside the others' `chosen` ones: a companion's ticket goes
+         *     with a wheelchair place in the same hold, one with each.
          */
         post: {
             parameters: {
@@ -5060,7 +5063,7 @@ export interface components {
         };
         /**
          * QuotedSeat
-         * @description What a seat would cost: the ticket type that was chosen, or else the usual one, among all that there are.
+         * @description What a seat would cost: the ticket type that was chosen, or else the usual one, among all that can be chosen.
          */
         BookingQuotedSeat: {
             seat: components["schemas"]["BookingSeat"];

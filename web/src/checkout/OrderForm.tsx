@@ -16,6 +16,7 @@ import { Countdown } from "../ui/Countdown";
 import { Field } from "../ui/Field";
 import { Failure, Notice } from "../ui/Notice";
 import { Extension } from "./Extension";
+import { fitting } from "./fitting";
 
 type Showtime = Schemas["CatalogShowtimeDetail"];
 type Quoted = Schemas["BookingQuotedSeat"];
@@ -41,7 +42,8 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
   const chosen = booking.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
   const quote = useQuery({
     queryKey: ["mine", "quote", booking.id, chosen],
-    queryFn: () => told(api.POST("/api/bookings/quote", { body: { hold_id: booking.id, tickets: chosen } })),
+    queryFn: () =>
+      fitting(chosen, (tickets) => told(api.POST("/api/bookings/quote", { body: { hold_id: booking.id, tickets } }))),
     placeholderData: keepPreviousData,
   });
   const quoted = quote.data?.seats ?? [];

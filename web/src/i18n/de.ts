@@ -376,6 +376,8 @@ const de: Messages = {
     "Begleitplätze sind für Menschen, die mit jemandem im Rollstuhl kommen. Wählen Sie zuerst den Platz daneben.",
   "problem.single_seat_left": "Ein einzelner Platz bliebe übrig. Bitte rücken Sie um einen weiter.",
   "problem.not_enough_seats": "So viele Plätze sind nicht mehr frei.",
+  "problem.companion_without_wheelchair":
+    "Eine Begleitung gehört zu einem Rollstuhlplatz derselben Buchung, je eine zu einem. Bitte wählen Sie eine andere Karte.",
   "problem.too_many_companions": "Neben jedem Rollstuhl können bis zu drei Menschen sitzen.",
   "problem.too_many_holds": "Für diese Vorstellung halten Sie schon Plätze. Geben Sie zuerst welche frei.",
   "problem.hold_in_checkout": "Diese Plätze werden gerade bezahlt. Stornieren Sie stattdessen die Buchung.",

@@ -370,6 +370,8 @@ const en = {
     "Companion seats are kept for those who come with somebody in a wheelchair. Choose the place beside first.",
   "problem.single_seat_left": "A single seat would be left alone. Please move one further.",
   "problem.not_enough_seats": "There are not so many seats left.",
+  "problem.companion_without_wheelchair":
+    "A companion’s ticket goes with a wheelchair place in the same booking, one with each. Please choose another ticket.",
   "problem.too_many_companions": "Up to three people can sit beside each wheelchair.",
   "problem.too_many_holds": "You already hold seats for this showtime. Release some first.",
   "problem.hold_in_checkout": "These seats are being paid for. Cancel the booking instead.",
