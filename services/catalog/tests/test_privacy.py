@@ -17,6 +17,7 @@ async def person_with_traces() -> str:
     text = ReviewText(stars=4, headline="In space", text="nobody hears you.")
     await store.write_review(FILM, user_id, "Ada L.", text)
     theirs = await store.write_review(FILM, other, "Bob", text)
+    await store.report_review(theirs["_id"], new_id(), "spam", "Somebody else's complaint.")
     await store.report_review(theirs["_id"], user_id, "spoiler", "The cat lives.")
     await visited(user_id)
     return user_id

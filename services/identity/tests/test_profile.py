@@ -60,9 +60,11 @@ async def test_changing_the_password_asks_for_the_old_one_and_ends_all_sessions(
     changed = await change_password(client, signed_in)
     assert changed.status_code == 200
     for old in (signed_in, other):
+        assert (await client.get("/api/users/me", headers=bearer(old))).status_code == 401
         refused = await client.post("/api/auth/refresh", json={"refresh_token": old["refresh_token"]})
         assert refused.status_code == 401
-        assert (await client.get("/api/users/me", headers=bearer(old))).status_code == 401
+    left = (await client.get("/api/auth/sessions", headers=bearer(changed.json()))).json()["items"]
+    assert [session["is_current"] for session in left] == [True]
     assert (await client.get("/api/users/me", headers=bearer(changed.json()))).json() == account
     assert (await logged_in(client, account["email"])).status_code == 401
     assert (await logged_in(client, account["email"], NEW)).status_code == 200

@@ -41,11 +41,11 @@ async def test_every_address_gets_the_same_answer_and_only_an_account_a_mail(cli
 
 async def test_the_link_gives_another_password_and_ends_every_session(client, bus, account, signed_in, token):
     assert (await reset(client, token)).status_code == 204
-    refused = await client.post("/api/auth/refresh", json={"refresh_token": signed_in["refresh_token"]})
-    assert (refused.status_code, refused.json()["code"]) == (401, "session_over")
     for path in ("/api/users/me", "/api/auth/sessions", "/api/auth/mfa"):
         answer = await client.get(path, headers=bearer(signed_in))
         assert (answer.status_code, answer.json()["code"]) == (401, "session_over"), path
+    refused = await client.post("/api/auth/refresh", json={"refresh_token": signed_in["refresh_token"]})
+    assert (refused.status_code, refused.json()["code"]) == (401, "session_over")
     assert (await logged_in(client, account["email"])).status_code == 401
     assert (await logged_in(client, account["email"], NEW)).status_code == 200
     await noticed(bus, "password_reset", account["email"])

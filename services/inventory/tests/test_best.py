@@ -301,7 +301,9 @@ class TestOrphanRule:
         assert why_left_alone(hall("sss", "ss"), "strict", ["A1", "A2"], {}) is not None
         assert why_left_alone(hall("sss", "vv"), "strict", ["A1", "A2"], {}) is None, "other seats cost something else"
         assert why_left_alone(hall("sss", "ss"), "strict", ["A1", "A2"], taken("B1")) is None
-        assert why_left_alone(hall("wcsss", "ss"), "strict", ["A1", "A2", "A3", "A4"], {}) is None, "a wheelchair"
+        beside_a_wheelchair = ["A1", "A2", "A3", "A4"]
+        assert why_left_alone(hall("wcsss", "ssss"), "strict", beside_a_wheelchair, {}) is None
+        assert why_left_alone(hall("sssss", "ssss"), "strict", beside_a_wheelchair, {}) is not None
         assert why_left_alone(hall("ssss"), "strict", [], {}) is None
 
 

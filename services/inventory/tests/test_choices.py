@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -25,9 +26,9 @@ async def small(new_showtime: NewShowtime) -> Box:
 
 
 @pytest.fixture
-def both_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first two who look at the seats go on together."""
-    from inventory.store import holds  # noqa: PLC0415 - its settings come from service_env
+def both_read_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Called, it lets the next two who look at the seats go on only when both have seen them."""
+    from inventory.store import best, holds  # noqa: PLC0415 - its settings come from service_env
 
     together, read, looks = asyncio.Barrier(2), holds.seat_map_of, count()
 
@@ -37,7 +38,11 @@ def both_have_read(monkeypatch: pytest.MonkeyPatch) -> None:
             await together.wait()
         return found
 
-    monkeypatch.setattr(holds, "seat_map_of", seat_map_of)
+    def arm() -> None:
+        monkeypatch.setattr(holds, "seat_map_of", seat_map_of)
+        monkeypatch.setattr(best, "seat_map_of", seat_map_of)
+
+    return arm
 
 
 def names(body: dict[str, Any]) -> list[str]:
@@ -180,23 +185,41 @@ class TestSingleSeats:
         assert problem(await held.change(drop=["C1"]), 409, "seats_kept")["seats"] == ["C2"]
 
     async def test_two_who_choose_at_once_never_leave_one_alone_together(
-        self, new_showtime: NewShowtime, both_have_read: None
+        self, new_showtime: NewShowtime, both_read_first: Callable[[], None]
     ):
         """Each choice alone is fine: A1 and A2 leave A3 and more, A4 and A5 leave A1 to A3."""
         strict = await new_showtime(orphan_rule="strict")
+        both_read_first()
         answers = await asyncio.gather(*(strict.hold(*seats) for seats in (["A1", "A2"], ["A4", "A5"])))
         assert sorted(answer.status_code for answer in answers) == [201, 409]
         lost = next(answer for answer in answers if answer.status_code == 409)
         assert problem(lost, 409, "single_seat_left")["seats"] == ["A3"]
 
+    async def test_nor_do_two_who_change_their_holds(
+        self, new_showtime: NewShowtime, both_read_first: Callable[[], None]
+    ):
+        strict = await new_showtime(orphan_rule="strict")
+        first, second = await strict.held("A1"), await strict.held("A5")
+        both_read_first()
+        answers = await asyncio.gather(first.change(add=["A2"]), second.change(add=["A4"]))
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+    async def test_nor_do_two_who_get_the_best_seats(self, box: Box, both_read_first: Callable[[], None]):
+        """Near A1 these are A1 and A2, near A5 A4 and A5: good seats both, until somebody has the others."""
+        both_read_first()
+        answers = await asyncio.gather(box.best(2, near="A1"), box.best(2, near="A5"))
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert not {"A1", "A2", "A4", "A5"} <= {*await box.taken()}
+
     async def test_without_the_guard_they_do(
-        self, new_showtime: NewShowtime, both_have_read: None, monkeypatch: pytest.MonkeyPatch
+        self, new_showtime: NewShowtime, both_read_first: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ):
         from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
 
         guard = guards.seats_are_free
         monkeypatch.setattr(guards, "seats_are_free", lambda seats, *rest: guard(seats[:2], *rest))
         strict = await new_showtime(orphan_rule="strict")
+        both_read_first()
         answers = await asyncio.gather(*(strict.hold(*seats) for seats in (["A1", "A2"], ["A4", "A5"])))
         assert [answer.status_code for answer in answers] == [201, 201]
 

@@ -173,7 +173,7 @@ class Handshake(WebSocketsSansIOProtocol):
         """The request has been read: the endpoint finds this object in its scope."""
         super().handle_connect(event)
         if self.response.status_code == 101:
-            cast(dict[str, Any], self.scope["extensions"])["usher.handshake"] = self
+            self.scope.setdefault("extensions", {})["usher.handshake"] = self  # pyright: ignore[reportArgumentType]
 
     def hand_over(self, line: Line, **callbacks: Any) -> None:
         """Give the accepted connection to the line. To be called before anything else is awaited."""

@@ -134,7 +134,8 @@ async def test_a_client_that_says_too_much_is_dropped(service_env):
 
 async def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_is_not(service_env):
     async with instance(BEAT_SECONDS="0.3") as strict, client(strict, ping_interval=None) as alive:
-        reader, writer = await asyncio.open_connection(*strict.rsplit(":", 1))
+        host, port = strict.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, port)
         writer.write(
             b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -174,7 +175,8 @@ async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(bus: Bus,
 
 
 async def drop_a_slow_one(bus: Bus, server: str, showtime: str) -> None:
-    narrow = socket.create_connection(server.rsplit(":", 1))
+    host, port = server.rsplit(":", 1)
+    narrow = socket.create_connection((host, int(port)))
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     narrow.setblocking(False)
     async with client(server) as brisk, client(server, sock=narrow, compression=None) as slow:

@@ -17,6 +17,7 @@ from catalog.api.http import (
     BY_MEASURE,
     BY_TEXT,
     NOT_FOUND,
+    UNCHANGED,
     CachedRoute,
     City,
     Cursor,
@@ -40,7 +41,7 @@ from catalog.model.occupancy import Availability
 from catalog.model.prices import Format
 from catalog.store import Address, Position, Showing
 
-router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
+router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute, responses=UNCHANGED)
 THEATERS_NEAR = 100
 Words = Annotated[
     str, Query(max_length=100, description="Words of title, people or genres, or their beginnings; typos are guessed")

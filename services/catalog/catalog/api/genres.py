@@ -1,5 +1,7 @@
 """The genres that films may have."""
 
+from typing import Annotated
+
 from chassis.auth import require
 from chassis.problems import documented
 from contracts.types import Code
@@ -7,16 +9,18 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from catalog import store
-from catalog.api.http import NOT_FOUND, CachedRoute
+from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute
 from catalog.model.movies import Line
 from catalog.model.problems import GenreInUse
 
-router = APIRouter(prefix="/api", tags=["genres"], route_class=CachedRoute)
-managed = APIRouter(prefix="/api", tags=["genres"], dependencies=[Depends(require("movies:write"))])
+router = APIRouter(prefix="/api", tags=["genres"], route_class=CachedRoute, responses=UNCHANGED)
+managed = APIRouter(prefix="/api", tags=["genres"], dependencies=[Depends(require("movies:write"))], responses=REFUSED)
 
 
 class GenreName(BaseModel):
-    name: Line
+    """What a genre is called."""
+
+    name: Annotated[Line, Field(examples=["Film noir"])]
 
 
 class Genre(GenreName):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from chassis.outbox import Aggregate
 from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
-from chassis.problems import documented
+from chassis.problems import Forbidden, Unauthenticated, documented
 from contracts.types import Amount, Currency, Id, Moment
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -62,6 +62,8 @@ Near = Annotated[
 WithinKm = Annotated[float, Query(gt=0, le=1000)]
 City = Annotated[str, Query(min_length=1, max_length=100, description="As the theater's address has it")]
 NOT_FOUND = documented(NotFound)
+REFUSED = documented(Unauthenticated, Forbidden)
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "What the caller has, by its ETag, is still right."}}
 
 
 class Stored(BaseModel):

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from catalog import importing, settings, store
-from catalog.api.http import BY_TIME, NOT_FOUND, UNKEPT, Cursor, Limit, Stored, page_of, position
+from catalog.api.http import BY_TIME, NOT_FOUND, REFUSED, UNKEPT, Cursor, Limit, Stored, page_of, position
 from catalog.model.imports import Outcome, ProviderName
 from catalog.model.problems import ImportInvalid, ImportNotSetUp
 
-managed = APIRouter(prefix="/api", tags=["imports"], dependencies=[UNKEPT])
+managed = APIRouter(prefix="/api", tags=["imports"], dependencies=[UNKEPT], responses=REFUSED)
 Staff = Annotated[Principal, Depends(require("movies:write"))]
 TmdbId = Annotated[int, Field(gt=0, lt=10**9)]
 EXAMPLE = '[{"title": "Nosferatu", "release_date": "1922-03-04", "runtime_minutes": 94, "certificate": "PG", …}]'

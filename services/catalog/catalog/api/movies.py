@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 from pymongo.errors import DuplicateKeyError
 
 from catalog import store
-from catalog.api.http import NOT_FOUND, CachedRoute, Stored
+from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute, Stored
 from catalog.model.movies import Credit, ExternalIds, Film, Status, slug, status_of
 from catalog.model.problems import GenreUnknown, MovieExists, MovieOnSale
 from catalog.store import Movie
 
-router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute)
-managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(require("movies:write"))])
+router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute, responses=UNCHANGED)
+managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(require("movies:write"))], responses=REFUSED)
 
 
 class Stars(BaseModel):
@@ -89,8 +89,27 @@ class MovieDetail(_Movie):
     external_ids: ExternalIds = {}
 
 
+EXAMPLE = {
+    "title": "Nosferatu",
+    "original_title": "Nosferatu, eine Symphonie des Grauens",
+    "release_date": "1922-03-04",
+    "runtime_minutes": 94,
+    "certificate": "PG",
+    "genres": ["horror"],
+    "original_language": "de",
+    "subtitles": ["en"],
+    "directors": ["F. W. Murnau"],
+    "cast": ["Max Schreck", "Greta Schröder"],
+    "crew": [{"name": "Albin Grau", "job": "Production design"}],
+    "synopsis": "A clerk travels to a count. The count travels back.",
+    "external_ids": {"tmdb": "653", "imdb": "tt0013442"},
+}
+
+
 class NewMovie(Film, extra="forbid"):
     """A film to be entered; without an `id` it gets one that can be read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: Id | None = None
 
@@ -99,9 +118,8 @@ _optional: dict[str, Any] = {
     name: (Optional[Annotated[(field.annotation, None, *field.metadata)]], None)  # noqa: UP045 - Annotated has no `|`
     for name, field in Film.model_fields.items()
 }
-MovieChanges = create_model(
-    "MovieChanges", __config__=ConfigDict(extra="forbid"), __doc__="Those parts that are to change.", **_optional
-)
+_change: Any = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"certificate": "12A"}]})
+MovieChanges = create_model("MovieChanges", __config__=_change, __doc__="Those parts that are to change.", **_optional)
 
 
 def _picture_url(picture: dict[str, Any] | None) -> str | None:

@@ -8,13 +8,15 @@ from contracts.types import Id
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from catalog import pictures, posters, store
-from catalog.api.http import NOT_FOUND, CachedRoute
+from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute
 from catalog.model.movies import Art
 from catalog.model.problems import NotFound, PictureInvalid
 from catalog.pictures import FORMATS, Kind
 
-router = APIRouter(prefix="/api", tags=["pictures"], route_class=CachedRoute)
-managed = APIRouter(prefix="/api", tags=["pictures"], dependencies=[Depends(require("movies:write"))])
+router = APIRouter(prefix="/api", tags=["pictures"], route_class=CachedRoute, responses=UNCHANGED)
+managed = APIRouter(
+    prefix="/api", tags=["pictures"], dependencies=[Depends(require("movies:write"))], responses=REFUSED
+)
 DRAWN, UPLOADED = "public, max-age=86400, s-maxage=60", "public, max-age=31536000, immutable"
 
 SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}

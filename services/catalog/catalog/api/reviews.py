@@ -8,13 +8,15 @@ from chassis.paging import Page
 from chassis.problems import documented
 from contracts.types import Id, Moment
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from catalog import store
 from catalog.api.http import (
     BY_COUNT,
     BY_TIME,
     NOT_FOUND,
+    REFUSED,
+    UNCHANGED,
     UNKEPT,
     CachedRoute,
     Cursor,
@@ -28,8 +30,8 @@ from catalog.model.problems import NotAttended, ReviewExists
 from catalog.model.reviews import Complaint, ReviewText, byline
 from catalog.store import Review
 
-router = APIRouter(prefix="/api", tags=["reviews"], route_class=CachedRoute)
-own = APIRouter(prefix="/api", tags=["reviews"], dependencies=[UNKEPT])
+router = APIRouter(prefix="/api", tags=["reviews"], route_class=CachedRoute, responses=UNCHANGED)
+own = APIRouter(prefix="/api", tags=["reviews"], dependencies=[UNKEPT], responses=REFUSED)
 Person = Annotated[Principal, Depends(verified)]
 Moderator = Annotated[Principal, Depends(require("reviews:moderate"))]
 ORDERS = {"newest": ("written_at", True), "highest": ("stars", True), "lowest": ("stars", False)}
@@ -60,6 +62,8 @@ class MyReview(BaseModel):
 class Report(BaseModel):
     """What is wrong with a review."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"complaint": "spoiler", "note": "Tells the end."}]})
+
     complaint: Complaint
     note: Annotated[Prose, StringConstraints(max_length=500)] = ""
 
@@ -71,6 +75,8 @@ class Complained(Report):
 
 class Decision(BaseModel):
     """What is to become of a review, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"hidden": True, "reason": "It tells the end."}]})
 
     hidden: bool
     reason: Line

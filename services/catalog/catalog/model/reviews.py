@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.model.movies import Line, Prose
 from catalog.model.ratings import MAX_STARS
@@ -14,6 +14,10 @@ MAX_REPORTS = 50
 
 class ReviewText(BaseModel):
     """Stars, 1 to 5, and, for whoever likes to say more, a headline and a text."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"stars": 5, "headline": "Again!", "text": "The best on a large screen."}]}
+    )
 
     stars: Annotated[int, Field(ge=1, le=MAX_STARS)]
     headline: Line | None = None

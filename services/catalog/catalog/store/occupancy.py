@@ -15,8 +15,10 @@ from catalog.store.reading import index
 
 KEPT_S = 400 * 86_400
 """Longer than any showtime is on sale."""
-LINGER_S = 1.0
-"""A band that is a second old is as good: whoever wants seats sees the seat map."""
+LINGER_S = 2.0
+"""So long that most holds are sold by then, in the same write. A band that is two seconds old is as good: whoever wants
+seats sees the seat map.
+"""
 GATHER_S = 0.05
 """For the writes of several showtimes to go together."""
 
