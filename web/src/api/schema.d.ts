@@ -5263,7 +5263,13 @@ export interface components {
              */
             reason: "technical" | "low_demand" | "distributor" | "other";
         };
-        /** Complained */
+        /**
+         * Complained
+         * @example {
+         *       "complaint": "spoiler",
+         *       "note": "Tells the end."
+         *     }
+         */
         CatalogComplained: {
             /**
              * Complaint
@@ -5293,7 +5299,13 @@ export interface components {
             /** Job */
             job: string;
         };
-        /** Decided */
+        /**
+         * Decided
+         * @example {
+         *       "hidden": true,
+         *       "reason": "It tells the end."
+         *     }
+         */
         CatalogDecided: {
             /** Hidden */
             hidden: boolean;
@@ -5310,6 +5322,10 @@ export interface components {
         /**
          * Decision
          * @description What is to become of a review, and why.
+         * @example {
+         *       "hidden": true,
+         *       "reason": "It tells the end."
+         *     }
          */
         CatalogDecision: {
             /** Hidden */
@@ -5331,14 +5347,23 @@ export interface components {
         };
         /** Genre */
         CatalogGenre: {
-            /** Name */
+            /**
+             * Name
+             * @example Film noir
+             */
             name: string;
             /** Code */
             code: string;
         };
-        /** GenreName */
+        /**
+         * GenreName
+         * @description What a genre is called.
+         */
         CatalogGenreName: {
-            /** Name */
+            /**
+             * Name
+             * @example Film noir
+             */
             name: string;
         };
         /**
@@ -5608,6 +5633,9 @@ export interface components {
         /**
          * MovieChanges
          * @description Those parts that are to change.
+         * @example {
+         *       "certificate": "12A"
+         *     }
          */
         CatalogMovieChanges: {
             /** Title */
@@ -5763,6 +5791,38 @@ export interface components {
         /**
          * NewMovie
          * @description A film to be entered; without an `id` it gets one that can be read.
+         * @example {
+         *       "cast": [
+         *         "Max Schreck",
+         *         "Greta Schröder"
+         *       ],
+         *       "certificate": "PG",
+         *       "crew": [
+         *         {
+         *           "job": "Production design",
+         *           "name": "Albin Grau"
+         *         }
+         *       ],
+         *       "directors": [
+         *         "F. W. Murnau"
+         *       ],
+         *       "external_ids": {
+         *         "imdb": "tt0013442",
+         *         "tmdb": "653"
+         *       },
+         *       "genres": [
+         *         "horror"
+         *       ],
+         *       "original_language": "de",
+         *       "original_title": "Nosferatu, eine Symphonie des Grauens",
+         *       "release_date": "1922-03-04",
+         *       "runtime_minutes": 94,
+         *       "subtitles": [
+         *         "en"
+         *       ],
+         *       "synopsis": "A clerk travels to a count. The count travels back.",
+         *       "title": "Nosferatu"
+         *     }
          */
         CatalogNewMovie: {
             /** Title */
@@ -5902,6 +5962,11 @@ export interface components {
         /**
          * OwnReview
          * @description A review as its writer sees it: a moderator may have hidden it.
+         * @example {
+         *       "headline": "Again!",
+         *       "stars": 5,
+         *       "text": "The best on a large screen."
+         *     }
          */
         CatalogOwnReview: {
             /** Stars */
@@ -6353,6 +6418,11 @@ export interface components {
         /**
          * PublicReview
          * @description A review as everybody reads it; the name is shortened.
+         * @example {
+         *       "headline": "Again!",
+         *       "stars": 5,
+         *       "text": "The best on a large screen."
+         *     }
          */
         CatalogPublicReview: {
             /** Stars */
@@ -6457,6 +6527,10 @@ export interface components {
         /**
          * Report
          * @description What is wrong with a review.
+         * @example {
+         *       "complaint": "spoiler",
+         *       "note": "Tells the end."
+         *     }
          */
         CatalogReport: {
             /**
@@ -6473,6 +6547,11 @@ export interface components {
         /**
          * ReportedReview
          * @description A review as moderators see it.
+         * @example {
+         *       "headline": "Again!",
+         *       "stars": 5,
+         *       "text": "The best on a large screen."
+         *     }
          */
         CatalogReportedReview: {
             /** Stars */
@@ -6524,6 +6603,11 @@ export interface components {
         /**
          * ReviewText
          * @description Stars, 1 to 5, and, for whoever likes to say more, a headline and a text.
+         * @example {
+         *       "headline": "Again!",
+         *       "stars": 5,
+         *       "text": "The best on a large screen."
+         *     }
          */
         CatalogReviewText: {
             /** Stars */
