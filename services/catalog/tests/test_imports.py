@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from catalog import importing, settings, store
 from catalog.importing import tmdb
+from catalog.model.imports import Result
 from catalog.store import Movie
 from chassis.clock import now
 from chassis.testing import until
@@ -198,6 +199,16 @@ async def test_many_imports_of_the_same_at_once_enter_each_film_once(client, sta
     assert sum(report["progress"]["added"] for report in reports) == 8
     assert {report["progress"]["total"] for report in reports} == {8}
     assert await Movie.collection().count_documents({"external_ids.tmdb": {"$in": [str(n) for n in server.films]}}) == 8
+
+
+async def test_of_two_who_do_the_same_film_the_first_outcome_counts(client, staff):
+    import_id = await importing.import_tmdb({"ids": []}, dry_run=True, requested_by="test")
+    await store.enter_items(import_id, [("101", None)])
+    [item] = await store.waiting_items(import_id, 10)
+    await store.note_results(import_id, [(item["_id"], Result("added", "film-1"))])
+    await store.note_results(import_id, [(item["_id"], Result("unchanged", "film-1"))])
+    found = (await client.get(f"/api/imports/{import_id}", headers=staff)).json()
+    assert counted(found) == {"total": 1, "added": 1}
 
 
 async def test_while_tmdb_is_away_the_import_waits_and_then_goes_on(client, staff, server, monkeypatch):
