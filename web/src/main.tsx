@@ -16,7 +16,5 @@ if (root) {
 }
 
 if (import.meta.env.PROD && "serviceWorker" in navigator) {
-  addEventListener("load", () => {
-    navigator.serviceWorker.register("/sw.js").catch(() => undefined);
-  });
+  navigator.serviceWorker.register("/sw.js").catch(() => undefined);
 }

@@ -38,7 +38,7 @@ export function Layout() {
 }
 
 const NAV =
-  "inline-flex min-h-11 items-center rounded-full px-2.5 sm:px-3 font-medium text-ink hover:bg-raised aria-[current=page]:text-accent-ink";
+  "inline-flex min-h-11 items-center rounded-full px-2 sm:px-3 font-medium whitespace-nowrap text-ink hover:bg-raised aria-[current=page]:text-accent-ink";
 
 function Header() {
   const session = useSession();

@@ -62,7 +62,7 @@ export const movieShowtimesQuery = (movie_id: string) =>
       all((cursor) =>
         told(
           api.GET("/api/movies/{movie_id}/showtimes", {
-            params: { path: { movie_id }, query: { limit: 100, cursor } },
+            params: { path: { movie_id }, query: { days: 14, limit: 20, cursor } },
           }),
         ),
       ),

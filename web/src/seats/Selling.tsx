@@ -54,7 +54,8 @@ export function Selling({ showtime, seating }: SellingProps) {
 
   useEffect(() => {
     keeper.onLost = (lost) => {
-      const offer = alternative(layout, store.isFree, lost) ?? undefined;
+      const others = (id: string) => store.isFree(id) && !keeper.chosen.includes(id);
+      const offer = alternative(layout, others, lost) ?? undefined;
       const text = tn("seats.lost", lost.length, { seats: list(ids(lost)) });
       announce(text);
       setRemark({ text, kind: "warn", offer });

@@ -49,6 +49,7 @@ export function Summary({
       <div className={`mb-2 flex min-h-9 items-center justify-between gap-3 ${seats.length ? "" : "max-lg:sr-only"}`}>
         <h2 id="summary" className="text-lg sm:text-lg">
           {seats.length ? tn("summary.seats", seats.length) : t("summary.title")}
+          {seats.length > 0 && <span className="tabular-nums lg:hidden"> · {money(total, currency)}</span>}
         </h2>
         {seconds !== null && <Countdown seconds={seconds} />}
       </div>
@@ -60,9 +61,9 @@ export function Summary({
         </ul>
       )}
       {seats.length > 0 && (
-        <p className="mb-3 flex flex-wrap items-baseline justify-between gap-x-3">
-          <span className="text-sm text-quiet">{t("summary.allIn")}</span>
-          <b className="text-xl tabular-nums">{money(total, currency)}</b>
+        <p className="mb-3 flex flex-wrap items-baseline justify-between gap-x-3 max-lg:mb-1">
+          <span className="text-sm text-quiet max-lg:text-xs">{t("summary.allIn")}</span>
+          <b className="text-xl tabular-nums max-lg:hidden">{money(total, currency)}</b>
         </p>
       )}
       <p id="summary-why" role="status" className="mb-2 text-sm text-quiet empty:hidden">

@@ -53,8 +53,9 @@ export class Keeper {
     const hold_id = keptHold(this.showtimeId);
     if (!hold_id || this.#state.hold) return;
     try {
-      this.#take(await told(api.GET("/api/holds/{hold_id}", { params: { path: { hold_id } } })));
-      this.#wanted = new Set(this.#held());
+      const hold = await told(api.GET("/api/holds/{hold_id}", { params: { path: { hold_id } } }));
+      this.#wanted = new Set(hold.seats.map((seat) => seat.seat_id));
+      this.#take(hold);
     } catch (error) {
       if (!(error instanceof Problem) || ![404, 410].includes(error.status)) return this.#set({ problem: error });
       dropHold(this.showtimeId);
@@ -171,8 +172,10 @@ export class Keeper {
   }
 
   #refused(error: unknown): void {
-    if (isProblem(error, "seats_taken") && error.seats.length) this.#lose(this.store.pick(error.seats));
-    else if (isProblem(error, ...OVER)) this.expire();
+    if (isProblem(error, "seats_taken") && error.seats.length) {
+      this.store.taken(error.seats);
+      this.#lose(this.store.pick(error.seats));
+    } else if (isProblem(error, ...OVER)) this.expire();
     else {
       this.#wanted = new Set(this.#held());
       this.#set({ problem: error });

@@ -99,3 +99,15 @@ describe("a gap", () => {
     expect(store.follows({ since: 6 })).toBe(false);
   });
 });
+
+describe("a refusal", () => {
+  it("turns the seats taken before any message has come", () => {
+    store.want(["A3", "A4"]);
+    store.ask(["A3", "A4"]);
+    store.taken(["A3"]);
+    expect(store.stateOf("A3")).toBe("wanted");
+    store.want(["A4"]);
+    expect(store.stateOf("A3")).toBe("held");
+    expect(store.isFree("A3")).toBe(false);
+  });
+});

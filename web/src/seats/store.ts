@@ -104,6 +104,12 @@ export class SeatStore {
     this.#changed(seats);
   }
 
+  /** These seats are somebody else's, as a refusal told before any message did; the next snapshot knows better. */
+  taken(seatIds: string[]): void {
+    for (const id of seatIds) if (!this.#taken.has(id)) this.#taken.set(id, "held");
+    this.#changed(seatIds);
+  }
+
   get version(): number {
     return this.#version;
   }

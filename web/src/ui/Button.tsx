@@ -8,7 +8,7 @@ const SHAPE =
 const LOOKS: Record<Look, string> = {
   main: "px-5 bg-accent text-on-accent hover:bg-accent-strong disabled:bg-line disabled:text-quiet",
   plain: "px-5 border border-edge bg-paper text-ink hover:bg-raised disabled:text-quiet disabled:border-line",
-  quiet: "text-accent-ink hover:bg-accent-soft px-3 disabled:text-quiet",
+  quiet: "text-accent-ink hover:bg-accent-soft px-1.5 sm:px-3 disabled:text-quiet",
   danger: "px-5 border border-bad text-bad hover:bg-bad-soft",
 };
 
