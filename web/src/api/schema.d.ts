@@ -6146,7 +6146,7 @@ export interface components {
             movie_id: string;
             /**
              * Local Start
-             * Format: date-time
+             * @example 2027-03-28T20:15:00
              */
             local_start: string;
             /** Starts At */
@@ -6370,7 +6370,7 @@ export interface components {
             currency: string;
             /**
              * Local Start
-             * Format: date-time
+             * @example 2027-03-28T20:15:00
              */
             local_start: string;
             /** Format */

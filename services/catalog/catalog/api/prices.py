@@ -1,7 +1,6 @@
 """What a theater charges: the table for everybody, the lists that it comes from for staff."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -18,7 +17,7 @@ from catalog.api.access import REFUSALS, Body, PriceWriter, own_theater
 from catalog.api.http import NOT_FOUND, CachedRoute, Stored, document_of
 from catalog.model.prices import Format, Label, Tariff, valid_on
 from catalog.model.problems import ChangedMeanwhile, PriceListExists, PriceMissing
-from catalog.model.schedule import LocalTime
+from catalog.model.schedule import LocalTime, WallTime
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
 managed = APIRouter(prefix="/api", tags=["catalog: prices"])
@@ -29,7 +28,7 @@ class PriceTable(BaseModel):
 
     theater_id: Id
     currency: Currency
-    local_start: datetime
+    local_start: WallTime
     format: str
     prices: list[Price]
 

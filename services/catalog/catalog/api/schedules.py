@@ -1,7 +1,6 @@
 """The schedule builder: look at what a pattern would become, then publish it at once."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ from catalog import store
 from catalog.api.access import REFUSALS, Body, ShowtimeWriter, own_theater
 from catalog.api.http import Money, Stored
 from catalog.model.problems import ChangedMeanwhile, ScheduleChanged, ScheduleFaulty, ShowtimesClash
-from catalog.model.schedule import MAX_ITEMS, Pattern
+from catalog.model.schedule import MAX_ITEMS, Pattern, WallTime
 from catalog.store import Item
 
 managed = APIRouter(prefix="/api", tags=["catalog: showtimes"])
@@ -36,7 +35,7 @@ class PlannedShowtime(BaseModel):
     number: int
     auditorium_id: Id
     movie_id: Id
-    local_start: datetime
+    local_start: WallTime
     starts_at: Moment | None = None
     ends_at: Moment | None = None
     free_at: Moment | None = Field(None, description="When the auditorium is clean again")

@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo
 
 from contracts.catalog import OrphanRule
 from contracts.types import Id, Moment
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NaiveDatetime,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from catalog.model.prices import WEEKDAYS, Clock, Day, Format, Weekday
 from catalog.model.problems import LocalTimeAmbiguous, LocalTimeInvalid, SalesTimesInvalid
@@ -42,8 +51,10 @@ def _on_a_mark(local: datetime) -> datetime:
     return local
 
 
+WallTime = Annotated[NaiveDatetime, WithJsonSchema({"type": "string", "examples": ["2027-03-28T20:15:00"]})]
+"""What the clocks on the wall of the theater show. JSON Schema's `date-time` would need an offset."""
 LocalTime = Annotated[NaiveDatetime, AfterValidator(_to_the_minute), Field(examples=["2027-03-28T20:15"])]
-"""What the clocks on the wall of the theater show, without an offset: `2027-03-28T20:15`."""
+"""The same as it is asked for: `2027-03-28T20:15`."""
 LocalStart = Annotated[LocalTime, AfterValidator(_on_a_mark)]
 Occurrence = Literal["first", "second"]
 """Which of the two, when the clocks show a time twice because they were put back."""
