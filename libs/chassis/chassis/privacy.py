@@ -59,6 +59,11 @@ class Answer(Aggregate):
 DOCUMENTS: list[type[Document]] = [Erasure, Answer]
 
 
+async def is_erased(user_id: str) -> bool:
+    """Whether this service has heard, in the last ERASED_AGAIN_FOR, that the person is gone."""
+    return await Erasure.get_pymongo_collection().find_one({"_id": user_id}, {"_id": 1}) is not None
+
+
 class Privacy:
     """What a service does about the personal data that it keeps.
 

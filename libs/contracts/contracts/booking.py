@@ -80,6 +80,24 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     replaces: Id | None = None
 
 
+class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_id"):
+    """The showtime of these tickets starts at another time than `previous_starts_at`; the tickets stay valid.
+
+    `moves` counts up: of two words about a booking, the one with more moves is the later. `email` is missing once the
+    person is gone.
+    """
+
+    booking_id: Id
+    reference: str
+    holder: Holder
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening
+    previous_starts_at: Moment
+    moves: int
+
+
 class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
     """No money came in time."""
 
@@ -90,7 +108,11 @@ class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
 
 
 class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id"):
-    """Given up before it was paid, or taken back after. Its seats can be sold again."""
+    """Given up before it was paid, or taken back after. Its seats can be sold again.
+
+    From `name` on: what a mail about it says, of a booking that was checked out. `refund_amount` is what is to go back;
+    without one, nothing was paid. `moves` is that of `booking.rescheduled`.
+    """
 
     booking_id: Id
     showtime_id: Id
@@ -98,6 +120,13 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     holder: Holder
     email: str | None = None
     reason: Literal["by_customer", "by_staff", "showtime_cancelled", "refunded_at_provider"]
+    name: str | None = None
+    locale: str = "en"
+    reference: str | None = None
+    screening: Screening | None = None
+    refund_amount: Amount | None = None
+    currency: Currency | None = None
+    moves: int = 0
 
 
 class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id"):

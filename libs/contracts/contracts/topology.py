@@ -8,6 +8,7 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingRescheduled,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -114,7 +115,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed, *ACCOUNT_MAILS, *PEOPLE),
+    "notifier": (BookingConfirmed, BookingRescheduled, BookingCancelled, *ACCOUNT_MAILS, *PEOPLE),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""

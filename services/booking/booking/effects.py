@@ -61,6 +61,10 @@ def is_news(booking: Booking, change: HoldChanged, _: datetime) -> bool:
     return change.revision > booking.revision
 
 
+def is_moved(booking: Booking, change: ShowtimeRescheduled, _: datetime) -> bool:
+    return booking.screening is not None and change.starts_at != booking.screening.starts_at
+
+
 def is_given_up(booking: Booking, _: object, __: datetime) -> bool:
     return booking.ending in REASONS_TO_CANCEL
 
@@ -111,7 +115,8 @@ def learn(booking: Booking, event: object, issue: Issue) -> Fields:
             fields = {"refunded_amount": max(booking.refunded_amount, event.refunded)}
         case ShowtimeRescheduled() if booking.screening:
             times = {"starts_at": event.starts_at, "ends_at": event.ends_at}
-            fields = {"screening": booking.screening.model_copy(update=times)}
+            moves = booking.moves + (event.starts_at != booking.screening.starts_at)
+            fields = {"screening": booking.screening.model_copy(update=times), "moves": moves}
         case SeatsSold():
             if set(event.seats) != set(booking.seat_ids):
                 raise UnexpectedEvent(f"booking {booking.id} is for {booking.seat_ids}, sold were {event.seats}")
@@ -150,11 +155,13 @@ def due_at(booking: Booking, now: datetime) -> datetime | None:
 # ---- what booking says, from the booking as it stands after the step
 
 
-def say(event_type: type[Event], booking: Booking, trigger: object) -> Event:
-    """The event of this type about the booking that `trigger` has just changed: it takes the facts that it has fields
-    for, by name.
+def say(event_type: type[Event], booking: Booking, trigger: object, before: Booking) -> Event:
+    """The event of this type about the booking that `trigger` has just changed from `before`: it takes the facts that
+    it has fields for, by name.
     """
     facts = dict(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
+    if before.screening:
+        facts["previous_starts_at"] = before.screening.starts_at
     return event_type.model_validate(facts | _own_facts(event_type, booking, trigger))
 
 

@@ -146,7 +146,8 @@ class Booking(BaseModel):
     """One booking, which begins as a hold and keeps the hold's id.
 
     `revision` counts the hold's own changes; `due_at` is when a timer must look at it next; `ending` says why it ended
-    or is to end. From `lines` down to `payment_deadline_at` is set by the checkout.
+    or is to end. From `lines` down to `payment_deadline_at` is set by the checkout; `moves` counts how often its
+    showtime got another start since.
     """
 
     id: str
@@ -168,6 +169,7 @@ class Booking(BaseModel):
     reference: str | None = None
     screening: Screening | None = None
     payment_deadline_at: datetime | None = None
+    moves: int = 0
     replaces: str | None = None
     payment_failure: str | None = None
     ending: Ending | None = None

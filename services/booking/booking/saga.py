@@ -17,6 +17,7 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingRescheduled,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -37,6 +38,7 @@ from booking.effects import (
     is_forgotten,
     is_free,
     is_given_up,
+    is_moved,
     is_news,
     is_whole_refund,
     showtime_is_cancelled,
@@ -98,7 +100,8 @@ STEPS = (
     Step(CONFIRMING, ShowtimeRescheduled, CONFIRMING),
     Step(CONFIRMED,  Cancel,              REFUNDING,  (BookingCancelled, RefundRequested)),
     Step(CONFIRMED,  ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
-    Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED),
+    Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  (BookingRescheduled,), when=is_moved),
+    Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED),  # the same start: a repeat, or only its end moved
     Step(CONFIRMED,  BookingConfirmed,    EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged", costs_less),
     Step(CONFIRMED,  BookingConfirmed,    EXCHANGED,  (BookingExchanged,), "exchanged"),  # its `replaces` is this one
     Step(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded), "refunded_at_provider",
@@ -222,7 +225,7 @@ def _take(row: Step, booking: Booking, event: Trigger, now: datetime, issue: Iss
     if to is not booking.state:
         fields["history"] = [*booking.history, _passage(after, event, now)][-HISTORY_LENGTH:]
     after = after.model_copy(update=fields)
-    return Outcome(after, frozenset(fields), [effects.say(said, after, event) for said in emits])
+    return Outcome(after, frozenset(fields), [effects.say(said, after, event, booking) for said in emits])
 
 
 def _ending(row: Step, booking: Booking, event: Trigger) -> Ending | None:

@@ -1,9 +1,11 @@
 """A person who is gone, and one who wants to see what is kept about them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from booking import store
+from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import until
 from contracts.booking import (
@@ -11,10 +13,11 @@ from contracts.booking import (
     BookingConfirmed,
     BookingDataExported,
     BookingRefunded,
+    BookingRescheduled,
     PaymentCancelRequested,
     RefundRequested,
 )
-from contracts.catalog import ShowtimeCancelled
+from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.identity import ExportRequested, UserDeleted
 from contracts.payment import PaymentCancelled, PaymentRefunded, PaymentSucceeded
 
@@ -102,6 +105,20 @@ async def test_a_hold_that_was_still_on_its_way_is_found_later(customer, bus):
     await customer.sees("held")
     await forgotten(customer)
     assert (await kept(customer))["state"] == "cancelled"
+
+
+async def test_who_is_gone_is_named_to_nobody_when_the_showtime_moves_or_is_cancelled(customer, bus):
+    await customer.has_tickets()
+    await is_gone(customer)
+    starts_at = now() + timedelta(days=2)
+    times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
+    await bus.say(ShowtimeRescheduled(showtime_id=customer.showtime_id, starts_at=starts_at, **times))
+    moved = await bus.heard(BookingRescheduled, customer.mine)
+    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    cancelled = await bus.heard(BookingCancelled, customer.mine)
+    for told in (moved, cancelled):
+        assert (told.email, told.name, told.holder.user_id) == (None, None, f"erased-{customer.id}")
+    assert (moved.moves, cancelled.moves) == (1, 1)
 
 
 async def test_the_money_goes_back_though_nobody_is_left(customer, bus):

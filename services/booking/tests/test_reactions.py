@@ -17,6 +17,7 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingRescheduled,
     PaymentCancelRequested,
     RefundRequested,
 )
@@ -287,12 +288,22 @@ async def test_a_rescheduled_showtime_moves_its_bookings_and_tickets_stay(custom
 
     await until(moved)
     assert (await customer.looks())["tickets"] == before["tickets"]
+    told = await bus.heard(BookingRescheduled, customer.mine)
+    assert told.previous_starts_at.isoformat().replace("+00:00", "Z") == before["screening"]["starts_at"]
+    assert (told.screening.starts_at, told.email) == (later, "ada@example.org")
+    await asyncio.gather(*(bus.say(move) for _ in range(5)))
 
     stale = move.model_copy(update={"starts_at": later + timedelta(days=9)})
     await store.move_showtime(stale, now() - timedelta(hours=1))
     showtime = await store.Showtime.get(customer.showtime_id)
     assert showtime is not None
     assert showtime.screening.starts_at == later, "an older word that comes later changes nothing"
+
+    back = move.model_copy(update={"starts_at": told.previous_starts_at})
+    await bus.say(back)
+    again = await bus.heard(BookingRescheduled, lambda event: customer.mine(event) and event.moves == 2)
+    assert (again.previous_starts_at, again.screening.starts_at) == (later, told.previous_starts_at)
+    assert len(bus.events(BookingRescheduled, customer.mine)) == 2
 
 
 async def test_a_showtime_is_known_once_and_a_change_may_overtake_it(customer, bus):

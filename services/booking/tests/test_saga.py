@@ -14,6 +14,7 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingRescheduled,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -25,7 +26,7 @@ from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, 
 from contracts.topology import HEARS, PEOPLE
 
 from . import examples as given
-from .examples import NOW, TOTAL, held, in_state
+from .examples import ADULTS, NOW, REFERENCE, TOTAL, held, in_state
 
 LATER = NOW + timedelta(hours=1)
 S = State
@@ -322,11 +323,42 @@ def test_money_that_comes_after_the_showtime_was_cancelled_goes_back(state: Stat
     assert outcome.events[-1].model_dump()["reason"] == "showtime_cancelled"
 
 
-def test_a_rescheduled_showtime_moves_the_screening_and_nothing_else() -> None:
-    outcome = step(in_state(S.CONFIRMED), given.SHOWTIME_RESCHEDULED)
-    assert outcome.booking.screening is not None
+def test_a_rescheduled_showtime_moves_the_screening_and_says_so_once() -> None:
+    tickets = in_state(S.CONFIRMED)
+    outcome = step(tickets, given.SHOWTIME_RESCHEDULED)
+    assert tickets and tickets.screening and outcome.booking.screening
     assert outcome.booking.screening.starts_at == given.SHOWTIME_RESCHEDULED.starts_at
-    assert (outcome.booking.state, outcome.events, outcome.booking.history) == (S.CONFIRMED, [], [])
+    assert (outcome.booking.state, outcome.booking.history) == (S.CONFIRMED, [])
+    [told] = outcome.events
+    assert isinstance(told, BookingRescheduled)
+    assert (told.previous_starts_at, told.screening) == (tickets.screening.starts_at, outcome.booking.screening)
+    assert (told.email, told.name, told.reference, told.moves) == (ADULTS.email, ADULTS.name, REFERENCE, 1)
+
+    longer = given.SHOWTIME_RESCHEDULED.model_copy(update={"ends_at": NOW + timedelta(days=1, hours=3)})
+    for same_start in (given.SHOWTIME_RESCHEDULED, longer):
+        assert said(step(outcome.booking, same_start)) == []
+
+    back = given.SHOWTIME_RESCHEDULED.model_copy(update={"starts_at": tickets.screening.starts_at})
+    [again] = step(outcome.booking, back).events
+    assert again.model_dump()["moves"] == 2
+
+
+@pytest.mark.parametrize("state", [S.AWAITING_PAYMENT, S.CONFIRMING])
+def test_without_tickets_a_move_is_told_by_the_confirmation(state: State) -> None:
+    moved = step(in_state(state), given.SHOWTIME_RESCHEDULED)
+    assert said(moved) == []
+    assert moved.booking.screening
+    assert moved.booking.screening.starts_at == given.SHOWTIME_RESCHEDULED.starts_at
+
+
+def test_who_loses_a_showtime_is_told_what_a_mail_needs() -> None:
+    told = step(in_state(S.CONFIRMED), given.SHOWTIME_CANCELLED).events[0]
+    assert isinstance(told, BookingCancelled)
+    assert (told.email, told.name, told.locale, told.reference) == (ADULTS.email, ADULTS.name, "en", REFERENCE)
+    assert (told.refund_amount, told.currency, told.screening) == (TOTAL, "EUR", given.OFFER.screening)
+    unpaid = step(held(), given.SHOWTIME_CANCELLED).events[0]
+    assert isinstance(unpaid, BookingCancelled)
+    assert (unpaid.email, unpaid.screening, unpaid.refund_amount) == (None, None, None)
 
 
 # ---- exchange (its API comes later)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from email.headerregistry import Address
-from typing import Any, NamedTuple
 
 from babel import Locale
 from babel.dates import format_datetime
@@ -18,62 +17,49 @@ from contracts.identity import (
     VerificationRequested,
 )
 
+from notifier import notice as mails
 from notifier import settings
 from notifier.languages import locale_of, words_of
-from notifier.mail import Letter, render
+from notifier.mail import Letter
 from notifier.model import Kind, Refused, Unmailable, checked_address, one_line
+from notifier.notice import Facts
 
 CLOSED = frozenset({"account_deleted", "account_deactivated"})
 """Happenings after which nobody can choose another password."""
 
 
-class Facts(NamedTuple):
-    """Everything that the templates print. `details` are label and text; without a `button` there is none."""
-
-    to: Address
-    language: str
-    words: dict[str, Any]
-    name: str
-    subject: str
-    intro: str
-    details: list[tuple[str, str]]
-    button: str
-    url: str
-    why: str
-
-
 def verification(event: str) -> Letter:
     """The link that shows whose address it is. Raises Unmailable, and Refused when the link is too old."""
     told = VerificationRequested.model_validate_json(event)
-    return _letter(link("verification", told, "", "verify-email"))
+    return mails.letter(link("verification", told, "", "verify-email"))
 
 
 def password_reset(event: str) -> Letter:
     """The link to another password. Raises Unmailable, and Refused when the link is too old."""
     told = PasswordResetRequested.model_validate_json(event)
-    return _letter(link("password_reset", told, told.name, "reset-password"))
+    return mails.letter(link("password_reset", told, told.name, "reset-password"))
 
 
 def email_change(event: str) -> Letter:
     """The link to a new address. Raises Unmailable, and Refused when the link is too old."""
     told = EmailChangeRequested.model_validate_json(event)
-    return _letter(link("email_change", told, "", "verify-email"))
+    return mails.letter(link("email_change", told, "", "verify-email"))
 
 
 def invitation(event: str) -> Letter:
     """The link to a place among the staff. Raises Unmailable, and Refused when the link is too old."""
     told = InvitationRequested.model_validate_json(event)
-    return _letter(link("invitation", told, told.name, "accept-invitation"))
+    return mails.letter(link("invitation", told, told.name, "accept-invitation"))
 
 
 def registration_repeated(event: str) -> Letter:
     """Word to whoever has an account already. Raises Unmailable."""
-    return _letter(known_already(RegistrationRepeated.model_validate_json(event)))
+    return mails.letter(known_already(RegistrationRepeated.model_validate_json(event)))
 
 
 def security(event: str) -> Letter:
     """Word about what happened to an account. Raises Unmailable."""
-    return _letter(notice(SecurityNoticed.model_validate_json(event)))
+    return mails.letter(notice(SecurityNoticed.model_validate_json(event)))
 
 
 def check_link(event: OneTimeLink) -> None:
@@ -129,7 +115,7 @@ def _facts(kind: Kind, locale: Locale, to: Address, details: list[tuple[str, str
         intro=said.get("intro", ""),
         details=[(words[label], text) for label, text in details if text],
         button=said["button"],
-        url=f"{settings.get().public_url.rstrip('/')}/{page}",
+        url=mails.page(page),
         why=said["why"],
     )
 
@@ -137,8 +123,3 @@ def _facts(kind: Kind, locale: Locale, to: Address, details: list[tuple[str, str
 def _moment(moment: datetime, locale: Locale) -> str:
     """Nobody has told us where the person is: the time zone is named."""
     return format_datetime(moment, "long", locale=locale)
-
-
-def _letter(facts: Facts) -> Letter:
-    text, html = render("account", facts)
-    return Letter(facts.to, facts.subject, text, html, [])

@@ -1,20 +1,17 @@
 """The mail with the tickets."""
 
-from datetime import datetime
-from decimal import Decimal
 from email.headerregistry import Address
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, get_currency_precision
 from contracts.booking import BookingConfirmed, Ticket
 
 from notifier import qr, settings
-from notifier.languages import locale_of, words_of
+from notifier.languages import local_time, locale_of, money, words_of
 from notifier.mail import Letter, Picture, render
 from notifier.model import Unmailable, checked_address, one_line
+from notifier.notice import page
 
 # More would make a code that a door's camera reads badly.
 MAX_QR_BYTES = 1000
@@ -67,7 +64,7 @@ def facts(event: BookingConfirmed) -> Facts:
     locale = locale_of(event.locale)
     words = words_of(locale.language, "confirmation")
     screening = event.screening
-    begins, ends = (_local(moment, screening.time_zone) for moment in (screening.starts_at, screening.ends_at))
+    begins, ends = (local_time(moment, screening.time_zone) for moment in (screening.starts_at, screening.ends_at))
     name = one_line(event.name or "")[:100]
     details = (screening.certificate, screening.format, screening.language)
     return Facts(
@@ -85,8 +82,8 @@ def facts(event: BookingConfirmed) -> Facts:
         auditorium=one_line(screening.auditorium_name),
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
         admissions=[_admission(ticket, event, words, locale) for ticket in event.tickets],
-        total=_money(event.amount, event.currency, locale),
-        url=f"{settings.get().public_url.rstrip('/')}/bookings/{event.booking_id}",
+        total=money(event.amount, event.currency, locale),
+        url=page(f"bookings/{event.booking_id}"),
     )
 
 
@@ -98,7 +95,7 @@ def _admission(ticket: Ticket, event: BookingConfirmed, words: dict[str, Any], l
         place=words["place"].format(row=one_line(ticket.seat.row), number=ticket.seat.number),
         category=_label(words["categories"], ticket.seat.category),
         ticket_type=_label(words["ticket_types"], ticket.ticket_type),
-        price=_money(ticket.amount, event.currency, locale),
+        price=money(ticket.amount, event.currency, locale),
         qr=ticket.qr,
         cid=f"{ticket.ticket_id}.{event.booking_id}@{settings.get().sender.domain}",
     )
@@ -106,14 +103,3 @@ def _admission(ticket: Ticket, event: BookingConfirmed, words: dict[str, Any], l
 
 def _label(known: dict[str, str], code: str) -> str:
     return known.get(code) or code.replace("_", " ").replace("-", " ").capitalize()
-
-
-def _money(amount: int, currency: str, locale: Locale) -> str:
-    return format_currency(Decimal(amount).scaleb(-get_currency_precision(currency)), currency, locale=locale)
-
-
-def _local(moment: datetime, time_zone: str) -> datetime:
-    try:
-        return moment.astimezone(ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError) as error:
-        raise Unmailable(f"no such time zone: {time_zone[:64]!r}") from error

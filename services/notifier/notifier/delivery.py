@@ -11,7 +11,7 @@ from chassis import telemetry
 from chassis.clock import now
 from prometheus_client import Counter
 
-from notifier import accounts, confirmation, mail, settings, smtp
+from notifier import accounts, changes, confirmation, mail, settings, smtp
 from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
 from notifier.settings import Settings
 from notifier.store import Message
@@ -23,6 +23,8 @@ _at_hand: set[asyncio.Task[None]] = set()
 
 LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {
     "confirmation": confirmation.letter,
+    "rescheduled": changes.rescheduled,
+    "showtime_cancelled": changes.cancelled,
     "verification": accounts.verification,
     "registration_repeated": accounts.registration_repeated,
     "password_reset": accounts.password_reset,
@@ -100,6 +102,8 @@ async def deliver(message: Message) -> None:
     """Try a claimed message once and record what came of it."""
     try:
         with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
+            if await message.is_overtaken():
+                raise Refused("a later word about it is there")
             letter = await asyncio.to_thread(LETTERS[message.kind], message.event)
             await smtp.hand_over(mail.compose(letter, message.key, message.queued_at), letter.to.addr_spec)
     except Refused as error:

@@ -1,12 +1,18 @@
-"""The languages that mails are written in: one file each in `texts/`."""
+"""The languages that mails are written in: one file each in `texts/`; times and money as their readers write them."""
 
+from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from tomllib import loads
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
+from babel.numbers import format_currency, get_currency_precision
+
+from notifier.model import Unmailable
 
 FALLBACK = "en"
 
@@ -24,6 +30,19 @@ def locale_of(tag: str) -> Locale:
 def words_of(language: str, section: str) -> dict[str, Any]:
     """What a kind of mail says in a language."""
     return loads(_file(language).read_text("utf-8"))[section]
+
+
+def money(amount: int, currency: str, locale: Locale) -> str:
+    """An amount in minor units with its currency's digits and sign."""
+    return format_currency(Decimal(amount).scaleb(-get_currency_precision(currency)), currency, locale=locale)
+
+
+def local_time(moment: datetime, time_zone: str) -> datetime:
+    """The moment on the theater's clock. Raises Unmailable when there is no such time zone."""
+    try:
+        return moment.astimezone(ZoneInfo(time_zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError) as error:
+        raise Unmailable(f"no such time zone: {time_zone[:64]!r}") from error
 
 
 def _file(language: str) -> Traversable:

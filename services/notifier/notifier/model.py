@@ -20,6 +20,8 @@ from contracts.errors import RejectedEvent
 
 Kind = Literal[
     "confirmation",
+    "rescheduled",
+    "showtime_cancelled",
     "verification",
     "registration_repeated",
     "password_reset",

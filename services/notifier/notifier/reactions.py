@@ -3,7 +3,8 @@
 import structlog
 from chassis.clock import now
 from chassis.messaging import Reactions
-from contracts.booking import BookingConfirmed
+from chassis.privacy import is_erased
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingRescheduled
 from contracts.identity import (
     EmailChangeRequested,
     InvitationRequested,
@@ -14,18 +15,38 @@ from contracts.identity import (
     VerificationRequested,
 )
 
-from notifier import accounts, confirmation, delivery, settings
+from notifier import accounts, changes, confirmation, delivery, settings
 from notifier.model import Kind, message_key
 from notifier.store import Message
 
 log = structlog.get_logger()
-Mail = BookingConfirmed | OneTimeLink | RegistrationRepeated | SecurityNoticed
+Mail = BookingConfirmed | changes.Change | OneTimeLink | RegistrationRepeated | SecurityNoticed
 
 
 async def on_booking_confirmed(event: BookingConfirmed) -> None:
     """Queue the mail with the tickets. Raises Unmailable."""
     confirmation.facts(event)
     await _queue("confirmation", event.booking_id, event, user_id=event.holder.user_id, reference=event.reference)
+
+
+async def on_booking_rescheduled(event: BookingRescheduled) -> None:
+    """Queue the mail about another start. Raises Unmailable."""
+    if await _is_somebody(event):
+        changes.moved(event)
+        await _queue_change("rescheduled", f"{event.booking_id}.{event.moves}", event, event.moves)
+
+
+async def on_booking_cancelled(event: BookingCancelled) -> None:
+    """Queue the mail about a cancelled showtime to whoever had paid for it. Raises Unmailable."""
+    if changes.takes_tickets(event) and await _is_somebody(event):
+        changes.called_off(event)
+        await _queue_change("showtime_cancelled", event.booking_id, event, event.moves + 1)
+
+
+async def _is_somebody(event: changes.Change) -> bool:
+    """Whether the person is still there."""
+    user_id = event.holder.user_id
+    return event.email is not None and not (user_id and await is_erased(user_id))
 
 
 async def on_verification_requested(event: VerificationRequested) -> None:
@@ -64,26 +85,42 @@ async def on_security_noticed(event: SecurityNoticed) -> None:
     await _queue("security", event.notice_id, event, user_id=event.user_id)
 
 
+async def _queue_change(kind: Kind, subject: str, event: changes.Change, turn: int) -> None:
+    """Keep a message that a later one about the same booking, with a higher `turn`, makes pointless."""
+    message = _message(kind, subject, event, event.holder.user_id, event.reference or "")
+    message.topic, message.turn = event.booking_id, turn
+    await _keep(message)
+
+
 async def _queue(kind: Kind, subject: str, event: Mail, *, user_id: str | None, reference: str = "") -> None:
     """Keep the message for sending. `user_id` is whose data it is, if somebody with an account's."""
+    await _keep(_message(kind, subject, event, user_id, reference))
+
+
+def _message(kind: Kind, subject: str, event: Mail, user_id: str | None, reference: str) -> Message:
     moment = now()
-    message = Message(
+    return Message(
         key=message_key(kind, subject),
         kind=kind,
         user_id=user_id,
-        address=event.email,
+        address=event.email or "",
         reference=reference,
         event=event.model_dump_json(exclude_none=True),
         queued_at=moment,
         due_at=moment,
         expires_at=moment + settings.get().retention,
     )
+
+
+async def _keep(message: Message) -> None:
     if await delivery.queue(message):
         log.info("message_queued", key=message.key)
 
 
 REACTIONS: Reactions = {
     BookingConfirmed: on_booking_confirmed,
+    BookingRescheduled: on_booking_rescheduled,
+    BookingCancelled: on_booking_cancelled,
     VerificationRequested: on_verification_requested,
     PasswordResetRequested: on_password_reset_requested,
     EmailChangeRequested: on_email_change_requested,

@@ -19,7 +19,7 @@ class Message(Document):
 
     While a replica is sending, `due_at` is the end of its lease: whoever finds it passed may try. MongoDB deletes the
     message at `expires_at`; until then its key keeps a repeated event from becoming a second mail, also when what is
-    personal was erased.
+    personal was erased. Of several messages with one `topic`, only that with the highest `turn` is still news.
     """
 
     id: str = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -28,6 +28,8 @@ class Message(Document):
     user_id: str | None = None
     address: str
     reference: str
+    topic: str | None = None
+    turn: int = 0
     event: str
     state: State = "queued"
     attempts: int = 0
@@ -43,6 +45,10 @@ class Message(Document):
             IndexModel("key", unique=True),
             IndexModel("due_at", partialFilterExpression={"due_at": {"$exists": True}}),
             IndexModel([("state", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel(
+                [("topic", ASCENDING), ("turn", ASCENDING)],
+                partialFilterExpression={"topic": {"$type": "string"}},
+            ),
             IndexModel("user_id", partialFilterExpression={"user_id": {"$type": "string"}}),
             IndexModel("expires_at", expireAfterSeconds=0),
         ]
@@ -61,6 +67,13 @@ class Message(Document):
             return_document=ReturnDocument.AFTER,
         )
         return cls.model_validate(claimed) if claimed else None
+
+    async def is_overtaken(self) -> bool:
+        """Whether there is a later message on its topic."""
+        if self.topic is None:
+            return False
+        later = {"topic": {"$eq": self.topic, "$type": "string"}, "turn": {"$gt": self.turn}}
+        return await self.get_pymongo_collection().find_one(later, {"_id": 1}) is not None
 
     async def record_sent(self, now: datetime) -> None:
         """It was accepted, whoever else may be trying by now."""

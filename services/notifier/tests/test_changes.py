@@ -1,0 +1,223 @@
+"""The mails about a showtime that is moved or cancelled: what they say, and that each is sent once or not at all."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts.booking import BookingCancelled, BookingRescheduled
+from contracts.identity import UserDeleted
+from contracts.types import Holder
+from notifier import changes
+from notifier.delivery import LETTERS
+from notifier.model import Unmailable
+from notifier.store import Message
+
+from .conftest import confirmed
+
+OLD, NEW = datetime(2026, 10, 24, 18, 15, tzinfo=UTC), datetime(2026, 10, 25, 18, 15, tzinfo=UTC)
+"""The clocks go back in between: 20:15 and 19:15 in Berlin."""
+TOLD = {"reference": "K7QF2M", "email": "ada@usher.example", "name": "Ada Lovelace", "locale": "en"}
+
+
+def screening(starts_at):
+    return confirmed(screening={"starts_at": starts_at, "ends_at": starts_at + timedelta(hours=2)}).screening
+
+
+def rescheduled(**fields):
+    told = TOLD | {"booking_id": new_id(), "holder": Holder(user_id=new_id()), "moves": 1}
+    told |= {"screening": screening(NEW), "previous_starts_at": OLD}
+    return BookingRescheduled.model_validate(told | fields)
+
+
+def cancelled(**fields):
+    told = TOLD | {"booking_id": new_id(), "holder": Holder(user_id=new_id()), "seats": ["F7"], "currency": "EUR"}
+    told |= {"showtime_id": "s1", "reason": "showtime_cancelled", "screening": screening(OLD), "refund_amount": 2100}
+    return BookingCancelled.model_validate(told | fields)
+
+
+def key_of(event):
+    is_move = isinstance(event, BookingRescheduled)
+    return f"rescheduled.{event.booking_id}.{event.moves}" if is_move else f"showtime_cancelled.{event.booking_id}"
+
+
+def forms(kind, event):
+    letter = LETTERS[kind](event.model_dump_json(exclude_none=True))
+    return letter, (letter.text, letter.html)
+
+
+ENGLISH = ("Sunday, October 25, 2026, 7:15\u202fPM", "Saturday, October 24, 2026, 8:15\u202fPM", "stay valid")
+GERMAN = ("Sonntag, 25. Oktober 2026, 19:15", "Samstag, 24. Oktober 2026, 20:15", "bleiben gültig")
+
+
+@pytest.mark.parametrize(("locale", "expected"), [("en", ENGLISH), ("de-DE", GERMAN), ("xx", ENGLISH)])
+def test_a_moved_showtime_both_times_on_the_theaters_clock(locale, expected):
+    event = rescheduled(locale=locale)
+    letter, both = forms("rescheduled", event)
+    assert expected[0] in letter.subject
+    assert expected[1] not in letter.subject
+    page = f"http://127.0.0.1:8080/bookings/{event.booking_id}"
+    for form in both:
+        assert form.index(expected[0]) < form.index(expected[1])
+        for text in (*expected, "Metropolis", "Usher Mitte, Auditorium 2", "K7QF2M", "Ada Lovelace", page):
+            assert text in form
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"),
+    [("en", (*ENGLISH[1:2], "void", "€21.00")), ("de", (*GERMAN[1:2], "ungültig", "21,00\xa0€"))],
+)
+def test_a_cancelled_showtime_and_the_money_that_goes_back(locale, expected):
+    letter, both = forms("showtime_cancelled", cancelled(locale=locale))
+    assert expected[0] in letter.subject
+    for form in both:
+        for text in (*expected, "Metropolis", "Usher Mitte, Auditorium 2", "K7QF2M", "Ada Lovelace"):
+            assert text in form
+
+
+def test_of_free_tickets_no_money_goes_back():
+    _, both = forms("showtime_cancelled", cancelled(refund_amount=0))
+    for form in both:
+        assert "€" not in form
+        assert "Goes back" not in form
+
+
+NASTY = "<script>alert(1)</script>\r\nBcc: eve@usher.example {name} \u202egnp"
+
+
+def test_nasty_names_are_only_text():
+    shown = screening(NEW).model_copy(update={"movie_title": NASTY, "theater_name": NASTY, "auditorium_name": NASTY})
+    for kind, event in (
+        ("rescheduled", rescheduled(screening=shown, name=NASTY, reference=NASTY)),
+        ("showtime_cancelled", cancelled(screening=shown, name=NASTY, reference=NASTY)),
+    ):
+        letter, (text, html) = forms(kind, event)
+        assert "\n" not in letter.subject + letter.to.display_name
+        assert "<script>" not in html
+        assert "\u202e" not in text + html
+        assert "<script>alert(1)</script> Bcc: eve@usher.example {name} gnp" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"email": "ada@usher.example\nBcc: eve"}, {"screening": screening(NEW).model_copy(update={"time_zone": "Mars"})}],
+)
+def test_what_cannot_become_a_mail_is_said_at_once(change):
+    with pytest.raises(Unmailable):
+        changes.moved(rescheduled(**change))
+    with pytest.raises(Unmailable):
+        changes.called_off(cancelled(**change))
+
+
+async def test_each_change_is_mailed_once_however_often_it_is_said(client, bus, postbox):
+    first = rescheduled()
+    again = first.model_copy(update={"moves": 2, "previous_starts_at": NEW, "screening": screening(OLD)})
+    end = cancelled(booking_id=first.booking_id, holder=first.holder, moves=2)
+    for event in (first, again, end):
+        for _ in range(3):
+            await bus.say(event)
+        mail = await postbox.has_keyed(key_of(event))
+        assert mail["To"] == "Ada Lovelace <ada@usher.example>"
+    await bus.say(end)
+    await passed(bus, postbox)
+    assert [len(postbox.keyed(key_of(event))) for event in (first, again, end)] == [1, 1, 1]
+
+
+async def passed(bus, postbox):
+    """What was said before has been heard and sent."""
+    last = confirmed()
+    await bus.say(last)
+    await postbox.has(last)
+
+    async def idle():
+        return await Message.find({"state": "sending"}).count() == 0
+
+    await until(idle)
+
+
+async def test_a_word_that_comes_after_a_later_one_is_not_sent(client, bus, postbox):
+    first = rescheduled()
+    second = first.model_copy(update={"moves": 2})
+    await bus.say(second)
+    await postbox.has_keyed(key_of(second))
+    await bus.say(first)
+    await overtaken(first)
+
+    third = first.model_copy(update={"moves": 2, "booking_id": new_id()})
+    end = cancelled(booking_id=third.booking_id, moves=2)
+    await bus.say(end)
+    await postbox.has_keyed(key_of(end))
+    await bus.say(third)
+    await overtaken(third)
+    assert [postbox.keyed(key_of(event)) for event in (first, third)] == [[], []]
+
+
+async def overtaken(event):
+    where = {"key": key_of(event), "state": "failed", "reason": "a later word about it is there"}
+    await until(lambda: Message.find_one(where))
+
+
+async def test_what_waits_for_the_server_is_dropped_when_a_later_word_comes(client, bus, postbox):
+    await postbox.close()
+    first = rescheduled()
+    second = first.model_copy(update={"moves": 2})
+    await bus.say(first)
+    await until(lambda: Message.find_one({"key": key_of(first), "state": "queued"}))
+    await bus.say(second)
+    await overtaken(first)
+    await postbox.open()
+    await postbox.has_keyed(key_of(second))
+    assert postbox.keyed(key_of(first)) == []
+
+
+NO_MAIL = [
+    rescheduled(email=None, name=None),
+    cancelled(email=None, name=None),
+    cancelled(reason="by_customer"),
+    cancelled(reason="by_staff"),
+    cancelled(reason="refunded_at_provider"),
+    cancelled(refund_amount=None),
+    cancelled(screening=None, refund_amount=None, reference=None, email=None),
+]
+
+
+async def test_whom_it_does_not_concern_gets_no_mail(client, bus, postbox):
+    for event in NO_MAIL:
+        await bus.say(event)
+    await passed(bus, postbox)
+    assert await Message.find({"topic": {"$in": [event.booking_id for event in NO_MAIL]}}).count() == 0
+    assert await bus.dead("notifier", seconds=0.1) == []
+
+
+async def test_a_person_who_is_gone_gets_none_of_what_was_on_its_way(client, bus, postbox):
+    holder = Holder(user_id=new_id())
+    moved = rescheduled(holder=holder)
+    await bus.say(moved)
+    await postbox.has_keyed(key_of(moved))
+    await bus.say(UserDeleted(user_id=holder.user_id or ""))
+
+    async def emptied():
+        kept = str(await Message.get_pymongo_collection().find_one({"key": key_of(moved)}))
+        return not any(word in kept for word in ("ada@", "Ada", "K7QF2M", str(holder.user_id)))
+
+    await until(emptied, seconds=40)
+    late = [moved, rescheduled(holder=holder), cancelled(holder=holder), cancelled(holder=holder)]
+    await asyncio.gather(*(bus.say(event) for event in late))
+    await passed(bus, postbox)
+    assert [len(postbox.keyed(key_of(event))) for event in late] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("make", [rescheduled, cancelled])
+@pytest.mark.parametrize("body", ["{", "{}", None])
+async def test_an_event_that_makes_no_mail_is_a_dead_letter(client, bus, make, body):
+    event = make(email="nobody")
+    await bus.say_raw(event.type, event.model_dump_json() if body is None else body)
+    (letter,) = await bus.dead("notifier")
+    assert letter.reason.startswith("rejected: Unmailable" if body is None else "malformed")
+
+
+async def test_later_words_are_found_by_an_index(client):
+    where = {"topic": {"$eq": "b1", "$type": "string"}, "turn": {"$gt": 1}}
+    plan = await Message.get_pymongo_collection().find(where).explain()
+    assert "topic_1_turn_1" in str(plan["queryPlanner"]["winningPlan"])
