@@ -102,7 +102,7 @@ async def test_a_hold_that_was_still_on_its_way_is_found_later(customer, bus):
     await bus.say(UserDeleted(user_id=customer.holder.user_id))
     await customer.finds_showtime()
     await customer.holds()
-    await customer.sees("held")
+    await until(lambda: store.Booking.collection().find_one({"_id": customer.id}))
     await forgotten(customer)
     assert (await kept(customer))["state"] == "cancelled"
 
