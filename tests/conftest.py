@@ -8,7 +8,7 @@ from house import House
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
 
-HASTY = {"HOLD_SECONDS": "4", "PAYMENT_SECONDS": "4", "PIN_GRACE_SECONDS": "2"}
+HASTY = {"HOLD_SECONDS": "8", "PAYMENT_SECONDS": "8", "PIN_GRACE_SECONDS": "2"}
 
 
 @pytest.fixture(scope="session")

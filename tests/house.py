@@ -31,13 +31,18 @@ class House:
         await person.log_in(f"{name}@usher.example", PASSWORD)
         return person
 
-    async def seats(self, count: int) -> tuple[str, list[str]]:
-        """A showtime that no other test was given, and some of its free seats that anybody may buy."""
+    async def seats(self, count: int, *, hall: int = 0) -> tuple[str, list[str]]:
+        """A showtime that no other test was given, in a hall with at least so many seats, and some of its free seats
+        that anybody may buy. Which hall's turn it is depends on the time of the day.
+        """
         if not self.showtimes:
             page = await self.guest().call("GET", "/api/showtimes", params={"limit": 100})
             self.showtimes = page["items"]
-        showtime_id = self.showtimes[next(self._turn)]["id"]
-        seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
+        while True:
+            showtime_id = self.showtimes[next(self._turn)]["id"]
+            seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
+            if len(seat_map["layout"]["seats"]) >= hall:
+                break
         reserved = {"wheelchair", "companion"}
         seats = [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["category"] not in reserved]
         return showtime_id, [seat for seat in seats if seat not in seat_map["taken"]][:count]

@@ -57,7 +57,7 @@ def unrest(now: Facts) -> list[str]:
     ]
 
 
-async def at_rest(env: Mapping[str, str], seconds: float = 60) -> Facts:
+async def at_rest(env: Mapping[str, str], seconds: float = 120) -> Facts:
     """The facts once nothing has been under way for a moment. Raises AssertionError that says what still is."""
     deadline, was_quiet, moving = asyncio.get_running_loop().time() + seconds, False, ["nothing could be read"]
     while asyncio.get_running_loop().time() < deadline:

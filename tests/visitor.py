@@ -7,7 +7,7 @@ from house import PASSWORD, House
 from playwright.async_api import Locator, Page, expect
 
 GOOD, DECLINED, ASKED = "4242424242424242", "4000000000000002", "4000002500003155"
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @dataclass

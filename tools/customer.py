@@ -95,7 +95,7 @@ class Customer:
             raise Refused(answer.status_code, body["error"])
         return body
 
-    async def settled(self, hold: Json, *states: str, seconds: float = 15) -> Json:
+    async def settled(self, hold: Json, *states: str, seconds: float = 60) -> Json:
         """The booking once it is in one of these states. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while (booking := await self.booking(hold))["state"] not in states:

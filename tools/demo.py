@@ -19,7 +19,7 @@ from customer import Customer, Json, Refused
 from dotenv import dotenv_values
 
 EMAIL, PASSWORD = "customer@usher.example", "popcorn-and-a-movie"
-SECONDS = 20.0
+SECONDS = 60.0
 GREEN, RED, DIM, BOLD, PLAIN = (f"\033[{code}m" if sys.stdout.isatty() else "" for code in (32, 31, 2, 1, 0))
 
 

@@ -38,7 +38,7 @@ async def race_track() -> AsyncIterator[House]:
         yield House(platform, http)
 
 
-async def stands(arena: House, crowd: Crowd, seconds: float = 60) -> Facts:
+async def stands(arena: House, crowd: Crowd, seconds: float = 120) -> Facts:
     """The platform comes to rest, all invariants hold and everybody got what they were told."""
     now = await at_rest(arena.platform.env, seconds)
     assert violations(now) == []

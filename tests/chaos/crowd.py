@@ -76,7 +76,7 @@ class Crowd:
         """The purchases that Stripe has told their customers were paid."""
         return [purchase for purchase in self.purchases if purchase.paid]
 
-    async def grows(self, count: int, seconds: float = 30) -> None:
+    async def grows(self, count: int, seconds: float = 120) -> None:
         """Wait until `count` more purchases were paid. Raises TimeoutError."""
         wanted = len(self.paid) + count
         async with asyncio.timeout(seconds):

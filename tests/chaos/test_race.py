@@ -32,7 +32,7 @@ async def race(house: House) -> tuple[list[Json], list[Refused], list[str]]:
             return refused
         await guest.check_out(hold, "racer@usher.example")
         await guest.pay(await guest.create_intent(hold))
-        await guest.settled(hold, "confirmed", "refunded", seconds=60)
+        await guest.settled(hold, "confirmed", "refunded")
         return hold
 
     running = [asyncio.create_task(one(seat)) for seat in wanted]

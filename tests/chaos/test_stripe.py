@@ -83,6 +83,6 @@ async def test_a_stripe_that_fails_for_a_while_takes_and_gives_back_each_sum_onc
             promised = await give_back_some(arena, crowd)
             await asyncio.sleep(4)
         await crowd.grows(8)
-    now = await stands(arena, crowd, seconds=90)
+    now = await stands(arena, crowd)
     print(trouble, len(crowd.paid), "paid,", len(promised), "refunds,", dict(crowd.failures))
     refunded_once(now, promised)

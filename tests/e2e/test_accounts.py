@@ -27,7 +27,7 @@ class Newcomer:
     async def mail(self, subject):
         """The one mail under this subject, waiting for it."""
         mails = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not mails:
                 await asyncio.sleep(0.1)
                 mails = [mail for mail in await self.inbox() if mail["subject"] == subject]

@@ -6,7 +6,7 @@ import pytest
 from customer import Refused
 
 
-async def free_again(house, showtime_id: str, seconds: float = 20) -> None:
+async def free_again(house, showtime_id: str, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while await house.taken(showtime_id):
             await asyncio.sleep(0.1)
@@ -56,18 +56,18 @@ async def paying_slowly(house, guest, seconds: float) -> tuple[str, list[str], d
 
 async def test_money_that_comes_late_buys_the_seats_if_they_are_still_free(hasty_house):
     guest = hasty_house.guest()
-    showtime_id, seats, hold = await paying_slowly(hasty_house, guest, seconds=12)
-    booking = await guest.settled(hold, "confirmed", seconds=40)
+    showtime_id, seats, hold = await paying_slowly(hasty_house, guest, seconds=25)
+    booking = await guest.settled(hold, "confirmed")
     assert await hasty_house.taken(showtime_id) == dict.fromkeys(seats, "sold")
     assert await money(guest, hold) == (booking["amount"], 0)
 
 
 async def test_money_that_comes_late_goes_back_once_if_the_seats_are_gone(hasty_house):
     guest, rival = hasty_house.guest(), hasty_house.guest()
-    showtime_id, seats, hold = await paying_slowly(hasty_house, guest, seconds=12)
+    showtime_id, seats, hold = await paying_slowly(hasty_house, guest, seconds=25)
     rivals = await rival.buy(showtime_id, seats[:1], "rival@usher.example")
     await rival.settled(rivals, "confirmed")
 
-    booking = await guest.settled(hold, "refunded", seconds=40)
+    booking = await guest.settled(hold, "refunded")
     assert await money(guest, hold) == (booking["amount"], booking["amount"])
     assert await hasty_house.taken(showtime_id) == {seats[0]: "sold"}

@@ -87,7 +87,7 @@ async def test_a_deactivated_persons_access_ends_in_every_copy_of_every_service(
     async def refused_by_all():
         return set(await statuses(large_house, person)) == {401}
 
-    await until(refused_by_all, seconds=60)
+    await until(refused_by_all)
     assert await refusal(newcomer.auth("login", email=newcomer.email, password=PASSWORD)) == (401, "wrong_credentials")
     assert "closed" in (await newcomer.mail("Something changed in your account"))["text"]
     await admin.call("POST", f"/api/admin/users/{found['user_id']}/reactivate")
@@ -112,7 +112,7 @@ async def test_everything_is_handed_out_and_then_forgotten(large_house, newcomer
     async def ready():
         return (await person.call("GET", "/api/users/me/export"))["state"] == "ready"
 
-    await until(ready, seconds=60)
+    await until(ready)
     document = await person.call("GET", "/api/users/me/export/data")
     assert document["missing"] == []
     assert {kept["id"] for kept in document["booking"]} == {paid["hold_id"], unpaid["hold_id"]}
@@ -143,7 +143,7 @@ async def test_everything_is_handed_out_and_then_forgotten(large_house, newcomer
     async def refused_by_all():
         return set(await statuses(house, person)) == {401}
 
-    await until(refused_by_all, seconds=60)
+    await until(refused_by_all)
     staff = await house.person("admin")
     seen = await staff.call("GET", f"/api/bookings/{paid['hold_id']}")
     assert (seen["state"], seen["email"], seen["reference"]) == ("confirmed", None, booking["reference"])
@@ -158,7 +158,7 @@ async def test_everything_is_handed_out_and_then_forgotten(large_house, newcomer
 
 
 async def mails(newcomer: Newcomer) -> list[dict]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found := await newcomer.inbox()) < 2:
             await asyncio.sleep(0.1)
     return found

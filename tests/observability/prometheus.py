@@ -57,7 +57,7 @@ async def watching(platform: Platform, data: Path) -> AsyncIterator[Prometheus]:
     try:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
             prometheus = Prometheus(f"http://{address}", http)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not await _sees_everything(prometheus):
                     await asyncio.sleep(0.2)
             yield prometheus

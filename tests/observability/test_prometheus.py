@@ -60,7 +60,7 @@ def fires(prometheus: Prometheus, **wanted: dict[str, str]) -> Callable[[], Awai
 async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(watched: tuple[House, Prometheus]):
     house, prometheus = watched
     await publish(house, "inventory.seats_held.v1", b"{", "realtime.events")
-    await until(fires(prometheus, DeadLetters={"queue": "realtime.events.dead"}), seconds=30)
+    await until(fires(prometheus, DeadLetters={"queue": "realtime.events.dead"}))
 
     await asyncio.to_thread(house.platform.stop, "notifier")
     await asyncio.to_thread(house.platform.stop, "rabbitmq")
@@ -82,7 +82,7 @@ async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(wat
     async def only_the_letter() -> bool:
         return set(await prometheus.firing()) == {"DeadLetters"}
 
-    await until(only_the_letter, seconds=60)
+    await until(only_the_letter)
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +132,4 @@ async def test_a_panel_shows_something(busy: Prometheus, title: str):
     if title in NEVER_IN_GOOD_HEALTH:
         assert await busy.query(expression) == []
     else:
-        await until(shown, seconds=40)
+        await until(shown)

@@ -58,7 +58,7 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
         "publish booking.confirmed.v1",
         "mail confirmation",
     )
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while not all(step in (shown := drawn(traced_house, booking["reference"])) for step in steps):
             await asyncio.sleep(0.2)
     head, *lines = shown.splitlines()
@@ -81,7 +81,7 @@ async def test_a_change_of_mind_is_shown_with_what_it_wrote(traced_house: House)
     await guest.call("DELETE", place, secret=secret)
     await guest.settled(hold, "expired")
     steps = ("PATCH /api/holds/{hold_id} 200", "POST /api/holds/{hold_id}/renew 200", "DELETE /api/holds/{hold_id} 204")
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while "booking.expired.v1" not in (shown := drawn(traced_house, hold["hold_id"])):
             await asyncio.sleep(0.2)
     for step in steps:

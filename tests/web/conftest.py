@@ -60,7 +60,7 @@ async def _visitors(chromium: Browser, house: House) -> AsyncIterator[Open]:
     async def visit(device: str = "desk", **options: object) -> Visitor:
         settings = {"locale": "en-GB", **DEVICES[device], **options}
         context = await chromium.new_context(base_url=house.platform.url, **settings)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = await context.new_page()
         watch(page)

@@ -89,7 +89,7 @@ async def test_the_list_says_what_the_map_says(visit, house, device):
 
 async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(visit, house):
     visitor = await visit("phone")
-    showtime_id, seats = await house.seats(1)
+    showtime_id, seats = await house.seats(1, hall=200)
     await visitor.open_seats(showtime_id)
     await visitor.party(1)
     seat = visitor.seat(seats[0])

@@ -214,8 +214,8 @@ async def _change(before: model.Booking, outcome: Outcome) -> bool:
         return False
 
 
-MAIL_TO_COME = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
-"""The tickets of what is being paid still have to reach somebody."""
+UNSETTLED = (State.HELD, State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
+"""What is held is to be given up by its owner first; the tickets of what is being paid have to reach somebody."""
 
 
 def _owned_by(user_id: str) -> dict[str, Any]:
@@ -230,7 +230,7 @@ async def owned_by(user_id: str) -> AsyncIterator[model.Booking]:
 
 
 async def forget_owner(user_id: str) -> None:
-    """Take out of a person's bookings who they were, except where the tickets' mail is still to come.
+    """Take out of a person's bookings who they were, except of the UNSETTLED ones.
 
     The tickets stay valid: nothing in them names their holder. What somebody else is just changing is decided again.
     """
@@ -241,7 +241,7 @@ async def forget_owner(user_id: str) -> None:
         "locale": "en",
         "version": {"$add": ["$version", 1]},
     }
-    where = _owned_by(user_id) | {"state": {"$nin": list(MAIL_TO_COME)}}
+    where = _owned_by(user_id) | {"state": {"$nin": list(UNSETTLED)}}
     await Booking.collection().update_many(where, [{"$set": nobody}])
 
 

@@ -96,7 +96,7 @@ class Customer:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def sees(self, state: str, seconds: float = 5) -> dict[str, Any]:
+    async def sees(self, state: str, seconds: float = 60) -> dict[str, Any]:
         async def there() -> dict[str, Any]:
             booking = await self.looks()
             return booking if booking["state"] == state else {}

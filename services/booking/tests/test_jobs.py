@@ -24,7 +24,7 @@ async def comes_due(customer: Any) -> None:
 async def test_a_hold_whose_end_nobody_announced_expires_by_itself(customer, bus):
     await customer.holds(seconds=-25)
     await customer.sees("held")
-    await bus.heard(BookingExpired, customer.mine, seconds=10)
+    await bus.heard(BookingExpired, customer.mine)
     await customer.sees("expired")
 
 

@@ -45,7 +45,7 @@ async def forgotten(customer: Any) -> None:
             word in document for word in (customer.holder.user_id, "ada@", "'Ada'")
         )
 
-    await until(nothing_personal, seconds=30)
+    await until(nothing_personal)
 
 
 async def test_a_ticket_outlives_its_persons_account(customer, staff):

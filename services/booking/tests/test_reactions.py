@@ -168,7 +168,7 @@ async def test_a_refund_that_overtakes_its_payment_waits_for_it(customer, bus):
     await bus.say(paid(customer))
     await bus.heard(BookingPaid, customer.mine)
     await bus.say(customer.sold())
-    await customer.sees("refunded", seconds=8)
+    await customer.sees("refunded")
 
 
 async def test_a_payment_for_a_booking_that_is_not_there_waits(customer, bus):

@@ -73,5 +73,5 @@ async def test_all_traces_go_also_those_that_come_late(client, bus):
 
     await until(gone)
     await visited(user_id)  # a confirmed booking that was on its way
-    await until(gone, seconds=40)
+    await until(gone)
     assert (await exported(bus, user_id)).items == []

@@ -108,7 +108,7 @@ async def another_process():
                 return False
 
         try:
-            await until(ready, seconds=60)
+            await until(ready)
             yield client
         finally:
             process.terminate()

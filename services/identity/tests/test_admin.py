@@ -93,7 +93,7 @@ async def test_who_has_an_account_becomes_an_admin_without_a_password(client, bu
     async def void():
         return (await grace.ask("GET", "/api/users/me")).status_code == 401
 
-    await until(void, seconds=60)
+    await until(void)
     await grace.signs_in()
     assert (await grace.ask("GET", PEOPLE)).status_code == 200
     status, _, complaints = await command(grace.email)

@@ -28,9 +28,9 @@ def checkout(box: Box, held: Held, seats: list[str], deadline: datetime) -> Paym
     )
 
 
-async def test_a_lapse_is_announced_within_two_seconds(box: Box, bus: Bus, short_holds: None):
+async def test_a_lapse_is_announced_and_frees_its_seats(box: Box, bus: Bus, short_holds: None):
     held = await box.held("A1", "A2")
-    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id, seconds=1 + 2)
+    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id)
     assert (released.seats, released.reason) == (["A1", "A2"], "lapsed")
     assert await box.taken() == {}
     assert (await held.get()).status_code == 404

@@ -39,7 +39,7 @@ async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]
                 except httpx.TransportError:
                     return False
 
-            await until(is_ready, seconds=30)
+            await until(is_ready)
             yield other
     finally:
         process.terminate()
@@ -65,7 +65,7 @@ async def everybody_buys(bus: Bus, boxes: list[Box]) -> Counter[str]:
         sold = bus.events(SeatsSold, lambda e: e.hold_id in ids)
         return ids == {e.hold_id for e in [*sold, *bus.events(SaleRejected, lambda e: e.hold_id in ids)]}
 
-    await until(are_settled, seconds=15)
+    await until(are_settled)
     return Counter(seat for sale in bus.events(SeatsSold, lambda e: e.hold_id in ids) for seat in sale.seats)
 
 

@@ -347,7 +347,7 @@ class TestProgram:
             answer = await early.client.get(f"/api/showtimes/{early.showtime_id}/seats")
             return answer.status_code == 200 and answer.json()["cancelled"]
 
-        await until(is_cancelled, seconds=8)
+        await until(is_cancelled)
 
 
 MALFORMED = [b"{", b"{}", b"[]", b'{"seats": "A1", "booking_id": 7}', b"\xff\xfe"]

@@ -201,7 +201,7 @@ async def test_a_person_who_is_gone_gets_none_of_what_was_on_its_way(client, bus
         kept = str(await Message.get_pymongo_collection().find_one({"key": key_of(moved)}))
         return not any(word in kept for word in ("ada@", "Ada", "K7QF2M", str(holder.user_id)))
 
-    await until(emptied, seconds=40)
+    await until(emptied)
     late = [moved, rescheduled(holder=holder), cancelled(holder=holder), cancelled(holder=holder)]
     await asyncio.gather(*(bus.say(event) for event in late))
     await passed(bus, postbox)

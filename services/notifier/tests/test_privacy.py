@@ -93,7 +93,7 @@ async def test_the_word_about_the_deletion_is_sent_and_then_emptied(client, bus,
     async def emptied():
         return not personal(await kept(f"security.{word.notice_id}"), user_id)
 
-    await until(emptied, seconds=40)
+    await until(emptied)
 
 
 async def test_mongodb_lets_go_of_messages_in_time(client, bus, postbox, user_id):

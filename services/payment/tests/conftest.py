@@ -77,7 +77,7 @@ async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
             except httpx.TransportError:
                 return False
 
-        await until(answers, seconds=20)
+        await until(answers)
         yield client
 
 
@@ -196,7 +196,7 @@ class Checkout:
             return all(view.get(name) == value for name, value in expected.items())
 
         try:
-            await until(fits, seconds=8)
+            await until(fits)
         except AssertionError:
             view = await self.view()
             assert {name: view.get(name) for name in expected} == expected
@@ -232,7 +232,7 @@ class Checkout:
         async def enough() -> bool:
             return len(self.heard(event)) >= count
 
-        await until(enough, seconds=8)
+        await until(enough)
         return self.heard(event)
 
 

@@ -46,7 +46,7 @@ async def forgotten(checkout: Checkout, user_id: str) -> None:
         document = str(await kept(checkout))
         return user_id not in document and "ada@" not in document
 
-    await until(nothing_personal, seconds=30)
+    await until(nothing_personal)
 
 
 async def test_the_person_goes_and_the_ledger_stays(own: Checkout, user_id: str, signer):

@@ -103,7 +103,7 @@ async def test_paying_and_cancelling_at_once_ends_in_exactly_one(new_checkout: N
             state = (await checkout.view())["state"]
             return state if state in {"succeeded", "cancelled"} else None
 
-        state = await until(decided, seconds=10)
+        state = await until(decided)
         status = (await checkout.at_stripe())["status"]
         assert (state, status) in {("succeeded", "succeeded"), ("cancelled", "canceled")}
         said = PaymentSucceeded if state == "succeeded" else PaymentCancelled

@@ -60,7 +60,7 @@ class Client:
     async def say(self, type_: str, **fields: Any) -> None:
         await self.connection.send(json.dumps({"type": type_, **fields}))
 
-    async def hear(self, seconds: float = 20) -> dict[str, Any]:
+    async def hear(self, seconds: float = 60) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
             return _told.validate_json(await self.connection.recv()).model_dump(exclude_unset=True)
 

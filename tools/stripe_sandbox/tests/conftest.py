@@ -62,7 +62,7 @@ class Shop:
     def types(self, intent_id: str | None = None) -> list[str]:
         return [event.type for event in self.heard if intent_id is None or intent_of(event) == intent_id]
 
-    async def until(self, is_so: Callable[[], object], seconds: float = 5) -> None:
+    async def until(self, is_so: Callable[[], object], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not is_so():
                 await asyncio.sleep(0.01)

@@ -117,7 +117,7 @@ async def test_it_starts_as_a_server_of_its_own():
     environment = os.environ | {"SANDBOX_WEBHOOK_URL": "http://127.0.0.1:9/"}
     server = await asyncio.create_subprocess_exec(*command, env=environment)
     try:
-        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(20):
+        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(60):
             while True:
                 try:
                     answer = await client.get(f"http://127.0.0.1:{port}/healthz")

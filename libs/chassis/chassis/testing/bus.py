@@ -82,7 +82,7 @@ class Bus:
                 found.append(event.model_validate_json(envelope.body))
         return [each for each in found if where(each)]
 
-    async def heard(self, event: type[E], where: Callable[[E], bool] = lambda _: True, *, seconds: float = 20) -> E:
+    async def heard(self, event: type[E], where: Callable[[E], bool] = lambda _: True, *, seconds: float = 60) -> E:
         """The first event of the type that fits, waiting for it. Raises AssertionError when none comes in time."""
         async with self._arrived:
             try:
@@ -92,7 +92,7 @@ class Bus:
                 raise AssertionError(f"no fitting {event.type} within {seconds} s") from None
             return self.events(event, where)[0]
 
-    async def dead(self, service: str, *, count: int = 1, seconds: float = 20) -> list[DeadLetter]:
+    async def dead(self, service: str, *, count: int = 1, seconds: float = 60) -> list[DeadLetter]:
         """Take a service's dead letters off their queue, waiting until there are `count`."""
         queue = await self._rabbit.channel.get_queue(topology.dead_letter_queue_name(service))
         letters: list[DeadLetter] = []

@@ -43,7 +43,7 @@ async def _purge(service: str) -> None:
             await (await channel.get_queue(name)).purge()
 
 
-async def until(ask: Callable[[], Awaitable[T]], *, seconds: float = 20) -> T:
+async def until(ask: Callable[[], Awaitable[T]], *, seconds: float = 60) -> T:
     """Ask again until the answer is truthy. Raises AssertionError with the last answer when time is up."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (answer := await ask()):
