@@ -9,11 +9,12 @@ from beanie.odm.utils.dump import get_dict
 from chassis import writes
 from chassis.outbox import Aggregate
 from chassis.recent import Recent
+from contracts.errors import NotYet, RejectedEvent
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
-from payment.model import Account, Change, State, check, check_after
+from payment.model import Account, Change, MoneyMismatch, PaymentProblem, State, check, check_after
 from payment.news import News
 
 KEPT = timedelta(days=90)
@@ -105,7 +106,7 @@ def _decided(decide: Decide, last: Payment) -> Change | None:
     """What to change in the payment as this replica wrote it last. What speaks against it, the stored one decides."""
     try:
         return decide(last)
-    except Exception:
+    except (PaymentProblem, RejectedEvent, NotYet, MoneyMismatch):
         return None
 
 

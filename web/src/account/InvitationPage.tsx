@@ -6,10 +6,9 @@ import { isProblem } from "../api/problem";
 import { enter } from "../api/session";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
-import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { faultOf, fieldsOf, linkToken, Narrow, Refusal } from "./parts";
+import { fieldsOf, linkToken, Narrow, NewPassword, Refusal } from "./parts";
 
 /** Where the link of an invitation by an admin leads. */
 export default function InvitationPage() {
@@ -28,17 +27,7 @@ export default function InvitationPage() {
       ) : (
         <form className="grid gap-4" onSubmit={(event) => accept.mutate(fieldsOf(event).password ?? "")}>
           <p className="text-quiet">{t("invitation.text")}</p>
-          <Field
-            label={t("field.newPassword")}
-            hint={t("field.passwordHint")}
-            name="password"
-            type="password"
-            autoComplete="new-password"
-            required
-            minLength={8}
-            maxLength={128}
-            fault={faultOf(accept.error, "password")}
-          />
+          <NewPassword label={t("field.newPassword")} error={accept.error} />
           <Refusal error={accept.error} fields={["password"]} />
           <Button type="submit" busy={accept.isPending}>
             {t("invitation.save")}

@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
-import { faultOf, fieldsOf, Refusal } from "./parts";
+import { fieldsOf, NewPassword, Refusal } from "./parts";
 
 export function Password() {
   const queries = useQueryClient();
@@ -23,17 +23,7 @@ export function Password() {
   return (
     <form key={round} className="grid max-w-md gap-4" onSubmit={(event) => change.mutate(fieldsOf(event))}>
       <Field label={t("password.old")} name="old_password" type="password" autoComplete="current-password" required />
-      <Field
-        label={t("field.newPassword")}
-        hint={t("field.passwordHint")}
-        name="password"
-        type="password"
-        autoComplete="new-password"
-        required
-        minLength={8}
-        maxLength={128}
-        fault={faultOf(change.error, "password")}
-      />
+      <NewPassword label={t("field.newPassword")} error={change.error} />
       <Refusal error={change.error} fields={["password"]} />
       {change.isSuccess && <Notice kind="good">{t("password.done")}</Notice>}
       <Button type="submit" look="plain" className="justify-self-start" busy={change.isPending}>

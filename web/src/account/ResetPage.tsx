@@ -6,10 +6,9 @@ import { isProblem } from "../api/problem";
 import { leave } from "../api/session";
 import { t } from "../i18n";
 import { Button, ButtonLink } from "../ui/Button";
-import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { faultOf, fieldsOf, linkToken, Narrow, Refusal } from "./parts";
+import { fieldsOf, linkToken, Narrow, NewPassword, Refusal } from "./parts";
 
 export default function ResetPage() {
   const [token] = useState(linkToken);
@@ -39,17 +38,7 @@ export default function ResetPage() {
         </div>
       ) : (
         <form className="grid gap-4" onSubmit={(event) => reset.mutate(fieldsOf(event).password ?? "")}>
-          <Field
-            label={t("field.newPassword")}
-            hint={t("field.passwordHint")}
-            name="password"
-            type="password"
-            autoComplete="new-password"
-            required
-            minLength={8}
-            maxLength={128}
-            fault={faultOf(reset.error, "password")}
-          />
+          <NewPassword label={t("field.newPassword")} error={reset.error} />
           <Refusal error={reset.error} fields={["password"]} />
           <Button type="submit" busy={reset.isPending}>
             {t("reset.save")}

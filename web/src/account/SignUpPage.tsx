@@ -8,7 +8,7 @@ import { Button, ButtonLink } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { faultOf, fieldsOf, Narrow, nextAddress, Refusal } from "./parts";
+import { faultOf, fieldsOf, Narrow, NewPassword, nextAddress, Refusal } from "./parts";
 
 export default function SignUpPage() {
   const [params] = useSearchParams();
@@ -52,17 +52,7 @@ export default function SignUpPage() {
           required
           fault={faultOf(signUp.error, "email")}
         />
-        <Field
-          label={t("field.password")}
-          hint={t("field.passwordHint")}
-          name="password"
-          type="password"
-          autoComplete="new-password"
-          required
-          minLength={8}
-          maxLength={128}
-          fault={faultOf(signUp.error, "password")}
-        />
+        <NewPassword label={t("field.password")} error={signUp.error} />
         <Refusal error={signUp.error} fields={["name", "email", "password"]} />
         <Button type="submit" busy={signUp.isPending}>
           {t("signUp.title")}

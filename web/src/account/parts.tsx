@@ -1,6 +1,7 @@
 import type { FormEvent, ReactNode } from "react";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { t } from "../i18n";
+import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 
 /** A narrow page with one form. */
@@ -39,6 +40,23 @@ export function Refusal({ error, fields = [] }: { error: unknown; fields?: strin
     <Notice kind="bad">
       {sentence(error)} {wait > 0 && t("signIn.wait", { n: wait })}
     </Notice>
+  );
+}
+
+/** A password that is to be remembered from now on, with what the form's answer says of it. */
+export function NewPassword({ label, error }: { label: string; error: unknown }) {
+  return (
+    <Field
+      label={label}
+      hint={t("field.passwordHint")}
+      name="password"
+      type="password"
+      autoComplete="new-password"
+      required
+      minLength={8}
+      maxLength={128}
+      fault={faultOf(error, "password")}
+    />
   );
 }
 
