@@ -79,7 +79,23 @@ class Visitor:
     async def sign_in(self, name: str = "customer") -> None:
         """As one of the demo's people."""
         await self.page.goto("/sign-in")
-        await self.page.get_by_label("E-mail").fill(f"{name}@usher.example")
-        await self.page.get_by_label("Password").fill(PASSWORD)
+        await self.enter(f"{name}@usher.example", PASSWORD)
+        await self.is_signed_in()
+
+    async def enter(self, email: str, password: str) -> None:
+        """Fill in the sign-in form and send it."""
+        await self.page.get_by_label("E-mail").fill(email)
+        await self.page.get_by_label("Password").fill(password)
         await self.button("Sign in").click()
+
+    async def is_signed_in(self) -> None:
+        """The page's head says so."""
         await expect(self.page.get_by_role("link", name="My bookings")).to_be_visible()
+
+    async def is_signed_out(self) -> None:
+        """The page's head says so."""
+        await expect(self.page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
+
+    def part(self, title: str) -> Locator:
+        """A section of a page, by its heading."""
+        return self.page.locator("section").filter(has=self.page.get_by_role("heading", name=title, exact=True))

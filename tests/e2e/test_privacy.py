@@ -11,9 +11,10 @@ from customer import Customer, Refused
 from house import House
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
+from newcomer import PASSWORD, Newcomer
 from pymongo import AsyncMongoClient
 
-from .test_accounts import PASSWORD, Newcomer, refusal
+from .test_accounts import refusal
 
 COPIES = {"IDENTITY_REPLICAS": "2", "BOOKING_REPLICAS": "2"}
 KEPT_BY_ID = {

@@ -1,0 +1,62 @@
+"""Somebody without an account yet, who reads their mails."""
+
+import asyncio
+import itertools
+import re
+import time
+from typing import Any
+
+from customer import Customer, Json
+from house import House
+
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(int(time.time()))
+
+
+class Newcomer:
+    """Somebody without an account, and their mailbox."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.guest = house, house.guest()
+        self.email = f"ada{next(_numbers)}@usher.example"
+
+    async def auth(self, path: str, **body: Any) -> Json:
+        """A call of `/api/auth`."""
+        return await self.guest.call("POST", f"/api/auth/{path}", json=body)
+
+    async def mail(self, subject: str) -> Json:
+        """The one mail under this subject, waiting for it."""
+        mails = []
+        async with asyncio.timeout(60):
+            while not mails:
+                await asyncio.sleep(0.1)
+                mails = [mail for mail in await self.inbox() if mail["subject"] == subject]
+        (mail,) = mails
+        return mail
+
+    async def inbox(self) -> list[Json]:
+        """All mails to them."""
+        everybodys = (await self.house.http.get(f"{self.house.platform.env['MAILBOX_URL']}/email")).json()
+        return [mail for mail in everybodys if self.email in [to["address"] for to in mail["to"]]]
+
+    async def link(self, subject: str) -> tuple[str, str]:
+        """Page and token of the link in that mail, the same in both its forms."""
+        mail = await self.mail(subject)
+        found = {re.search(rf"{self.guest.url}/([a-z-]+)#token=([\w-]{{43}})", mail[form]) for form in ("text", "html")}
+        pages = {(match[1], match[2]) for match in found if match}
+        (page,) = pages
+        return page
+
+    async def sign_up(self, **fields: Any) -> Json:
+        """Register and follow the link."""
+        answer = await self.auth("register", email=self.email, password=PASSWORD, name="Ada", **fields)
+        page, token = await self.link("Please confirm your e-mail address")
+        assert page == "verify-email"
+        await self.auth("verify-email", token=token)
+        return answer
+
+    def acting(self, answer: Json) -> Customer:
+        """A customer with the access token of this answer."""
+        customer = Customer(self.guest.url, self.guest.http)
+        customer.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        return customer
