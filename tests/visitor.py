@@ -82,6 +82,12 @@ class Visitor:
         await self.enter(f"{name}@usher.example", PASSWORD)
         await self.is_signed_in()
 
+    async def open_account(self, email: str, password: str) -> None:
+        """Sign in on the way to one's account."""
+        await self.page.goto("/sign-in?next=/account")
+        await self.enter(email, password)
+        await expect(self.button("Sign out")).to_be_visible()
+
     async def enter(self, email: str, password: str) -> None:
         """Fill in the sign-in form and send it."""
         await self.page.get_by_label("E-mail").fill(email)

@@ -58,8 +58,8 @@ async def _visitors(chromium: Browser, house: House) -> AsyncIterator[Open]:
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
 
     async def visit(device: str = "desk", **options: object) -> Visitor:
-        settings = {"locale": "en-GB", **DEVICES[device], **options}
-        context = await chromium.new_context(base_url=house.platform.url, **settings)
+        settings = {"base_url": house.platform.url, "locale": "en-GB", **DEVICES[device], **options}
+        context = await chromium.new_context(**settings)
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = await context.new_page()

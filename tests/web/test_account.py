@@ -25,11 +25,11 @@ async def follow(visitor: Visitor, newcomer: Newcomer, subject: str) -> None:
     await visitor.page.goto(f"/{page}#token={token}")
 
 
-async def account_of(visitor: Visitor, newcomer: Newcomer, password: str = PASSWORD) -> None:
-    """Sign in on the way to one's account."""
-    await visitor.page.goto("/sign-in?next=/account")
-    await visitor.enter(newcomer.email, password)
-    await expect(visitor.button("Sign out")).to_be_visible()
+def saved(file: Path) -> str:
+    """The text of a file that is JSON."""
+    text = file.read_text()
+    json.loads(text)
+    return text
 
 
 @pytest.mark.parametrize("address", ["/account", "/bookings"])
@@ -86,7 +86,7 @@ async def test_a_link_confirms_also_in_a_browser_where_nobody_is_signed_in(visit
 async def test_a_forgotten_password_is_replaced_by_the_mailed_link(visit, newcomer, device):
     await newcomer.sign_up()
     elsewhere, visitor = await visit(), await visit(device)
-    await account_of(elsewhere, newcomer)
+    await elsewhere.open_account(newcomer.email, PASSWORD)
     page = visitor.page
     await page.goto("/sign-in")
     await page.get_by_role("link", name="Forgot your password?").click()
@@ -108,7 +108,7 @@ async def test_a_forgotten_password_is_replaced_by_the_mailed_link(visit, newcom
 async def test_name_and_language_are_kept(visit, newcomer, device):
     await newcomer.sign_up()
     visitor = await visit(device)
-    await account_of(visitor, newcomer)
+    await visitor.open_account(newcomer.email, PASSWORD)
     profile = visitor.part("Profile")
     await profile.get_by_label("Name").fill("Ada Lovelace")
     await profile.get_by_label("Language of our mails").select_option("de")
@@ -123,7 +123,7 @@ async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(vis
     await newcomer.sign_up()
     moved = Newcomer(house)
     visitor = await visit()
-    await account_of(visitor, newcomer)
+    await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("E-mail address")
     await part.get_by_label("New address").fill(moved.email)
     await part.get_by_label("Password").fill("not the password")
@@ -135,14 +135,14 @@ async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(vis
     await expect(part.get_by_text(f"Your address is {newcomer.email}.")).to_be_visible()
     await follow(visitor, moved, CONFIRM_NEW)
     await expect(visitor.page.get_by_text(f"{moved.email} is confirmed")).to_be_visible()
-    await account_of(await visit(), moved)
+    await (await visit()).open_account(moved.email, PASSWORD)
 
 
 async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(visit, newcomer, device):
     await newcomer.sign_up()
     elsewhere, visitor = await visit(), await visit(device)
-    await account_of(elsewhere, newcomer)
-    await account_of(visitor, newcomer)
+    await elsewhere.open_account(newcomer.email, PASSWORD)
+    await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("Password")
     await part.get_by_label("Present password").fill("not the password")
     await part.get_by_label("New password").fill(OTHER)
@@ -156,14 +156,14 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(visit, 
     await expect(visitor.button("Sign out")).to_be_visible()
     await elsewhere.page.reload()
     await elsewhere.is_signed_out()
-    await account_of(elsewhere, newcomer, OTHER)
+    await elsewhere.open_account(newcomer.email, OTHER)
 
 
 async def test_another_session_is_seen_and_ended(visit, newcomer, device):
     await newcomer.sign_up()
     phone, visitor = await visit("phone"), await visit(device)
-    await account_of(phone, newcomer)
-    await account_of(visitor, newcomer)
+    await phone.open_account(newcomer.email, PASSWORD)
+    await visitor.open_account(newcomer.email, PASSWORD)
     rows = visitor.part("Where you are signed in").get_by_role("listitem")
     await expect(rows).to_have_count(3)  # signing up was the first
     await expect(rows.filter(has_text="This session")).to_have_count(1)
@@ -181,7 +181,7 @@ async def test_another_session_is_seen_and_ended(visit, newcomer, device):
 async def test_ones_data_are_gathered_and_saved_as_a_file(visit, newcomer, device):
     await newcomer.sign_up()
     visitor = await visit(device)
-    await account_of(visitor, newcomer)
+    await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("Your data")
     await part.get_by_label("Password").fill(PASSWORD)
     await part.get_by_role("button", name="Gather my data").click()
@@ -190,14 +190,14 @@ async def test_ones_data_are_gathered_and_saved_as_a_file(visit, newcomer, devic
         await part.get_by_role("button", name="Save the file").click()
     download = await saving.value
     assert download.suggested_filename == "usher-data.json"
-    assert newcomer.email in json.dumps(json.loads(Path(await download.path()).read_text()))
+    assert newcomer.email in saved(await download.path())
 
 
 async def test_an_account_is_deleted_after_a_second_thought_and_with_the_password(visit, newcomer, device):
     await newcomer.sign_up()
     visitor = await visit(device)
     page = visitor.page
-    await account_of(visitor, newcomer)
+    await visitor.open_account(newcomer.email, PASSWORD)
     ask = visitor.button("Delete my account…")
     await ask.click()
     await expect(page.get_by_role("dialog")).to_be_visible()

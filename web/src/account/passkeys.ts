@@ -5,8 +5,11 @@ import { enter } from "../api/session";
 
 type Json = Record<string, unknown>;
 
+/** Whether this browser can keep passkeys for this address; they are bound to a name, never to an IP address. */
 export const hasPasskeys = (): boolean =>
-  "PublicKeyCredential" in window && typeof PublicKeyCredential.parseRequestOptionsFromJSON === "function";
+  "PublicKeyCredential" in window &&
+  typeof PublicKeyCredential.parseRequestOptionsFromJSON === "function" &&
+  !/^[\d.]+$|:/.test(location.hostname);
 
 /** Whether the person closed the browser's dialog. */
 export const wasDismissed = (error: unknown): boolean =>

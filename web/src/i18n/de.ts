@@ -325,7 +325,7 @@ const de: Messages = {
   "passkeys.since": "seit {date}",
   "passkeys.remove": "Entfernen",
   "passkeys.removeOne": "{name} entfernen",
-  "passkeys.cannot": "Dieser Browser kennt keine Passkeys.",
+  "passkeys.cannot": "Dieser Browser kann für diese Adresse keine Passkeys behalten.",
   "export.title": "Ihre Daten",
   "export.text": "Sie bekommen alles, was Usher über Sie speichert, als eine Datei. Das Sammeln dauert einen Moment.",
   "export.ask": "Meine Daten sammeln",

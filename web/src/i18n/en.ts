@@ -321,7 +321,7 @@ const en = {
   "passkeys.since": "since {date}",
   "passkeys.remove": "Remove",
   "passkeys.removeOne": "Remove {name}",
-  "passkeys.cannot": "This browser has no passkeys.",
+  "passkeys.cannot": "This browser can keep no passkeys for this address.",
   "export.title": "Your data",
   "export.text": "Get everything that Usher keeps about you as one file. Gathering it takes a moment.",
   "export.ask": "Gather my data",
