@@ -60,11 +60,15 @@ class Visitor:
 
     async def pay(self, number: str = GOOD) -> None:
         """Type a card into Stripe's form and pay."""
+        await self.fill_card(number)
+        await self.button(re.compile("^Pay ")).click()
+
+    async def fill_card(self, number: str) -> None:
+        """Type a card into Stripe's form."""
         card = self.page.frame_locator('iframe[title="Secure payment input frame"]')
         await card.get_by_label("Card number").fill(number)
         await card.get_by_label("Expiry").fill("1234")
         await card.get_by_label("CVC").fill("123")
-        await self.button(re.compile("^Pay ")).click()
 
     async def answer_bank(self, name: str) -> None:
         """Answer the bank's question of 3-D Secure."""

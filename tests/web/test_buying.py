@@ -21,6 +21,8 @@ async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, 
     await visitor.order()
     await visitor.pay()
     await visitor.sees_tickets(2)
+    await page.reload()
+    await visitor.sees_tickets(2)
     await page.get_by_role("link", name="My bookings").click()
     await expect(page.get_by_text("Confirmed").first).to_be_visible()
 

@@ -17,13 +17,14 @@ const queries = new QueryClient({
   },
 });
 
-// What one person was told is not shown to the next.
-let owner = session.current().user?.user_id;
+// What one person was told is not shown to the next. As long as nobody is known, nobody was told anything.
+let last = session.current();
 session.subscribe(() => {
-  const next = session.current();
-  if (next.state === "unknown" || next.user?.user_id === owner) return;
-  owner = next.user?.user_id;
-  queries.removeQueries({ queryKey: ["mine"] });
+  const [before, next] = [last, session.current()];
+  if (next.state === "unknown") return;
+  last = next;
+  if (before.state === "unknown" || before.user?.user_id === next.user?.user_id) return;
+  void queries.resetQueries({ queryKey: ["mine"] });
 });
 
 export function App() {

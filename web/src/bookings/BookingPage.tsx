@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import { Link, useParams } from "react-router";
+import { Link, useLocation, useParams } from "react-router";
 import { api, told } from "../api/client";
 import { Problem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
@@ -18,11 +18,14 @@ const LONG_MS = 20_000;
 /** One booking: what it waits for, its tickets, or how it ended. */
 export default function BookingPage() {
   const { bookingId = "" } = useParams();
+  const { state: visit } = useLocation();
   const booking = useBooking(bookingId);
   usePageTitle(booking.data?.reference ? t("booking.title", { reference: booking.data.reference }) : t("booking.one"));
   if (booking.isPending) return <div aria-hidden="true" className="page skeleton mt-8 h-96" />;
   if (booking.isError && !booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
-  const { data } = booking;
+  // Stripe has the money and Usher hears of it in a moment; nobody is to pay twice meanwhile.
+  const isPaid = booking.data.state === "awaiting_payment" && Boolean(visit?.isPaid);
+  const data: Booking = isPaid ? { ...booking.data, state: "confirming" } : booking.data;
   return (
     <div className="page max-w-4xl py-6 sm:py-10">
       <Head booking={data} />

@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { api, told } from "../api/client";
-import { sentence } from "../api/problem";
+import { isProblem, sentence } from "../api/problem";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
 import { list, money } from "../lib/format";
@@ -16,7 +16,11 @@ import { type CardForm, cardForm } from "./stripe";
 export function Payment({ booking }: { booking: Booking }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const { form, place, failure, retry } = useCardForm(booking.id);
+  const paid = useCallback(
+    () => navigate(`/bookings/${booking.id}`, { replace: true, state: { isPaid: true } }),
+    [navigate, booking.id],
+  );
+  const { form, place, failure, retry } = useCardForm(booking.id, paid);
   const [refused, setRefused] = useState<string | null>(null);
   const [isPaying, setPaying] = useState(false);
   const { queryKey } = bookingQuery(booking.id);
@@ -33,7 +37,7 @@ export function Payment({ booking }: { booking: Booking }) {
     setPaying(true);
     setRefused(null);
     const why = await card.pay().catch(sentence);
-    if (why === null) return navigate(`/bookings/${booking.id}`, { replace: true });
+    if (why === null) return paid();
     setRefused(why);
     setPaying(false);
   };
@@ -83,8 +87,8 @@ export function Payment({ booking }: { booking: Booking }) {
   );
 }
 
-/** Stripe's form in `place`, and why it could not be shown. */
-function useCardForm(bookingId: string) {
+/** Stripe's form in `place`, and why it could not be shown; `onPaid` when there is nothing left to pay. */
+function useCardForm(bookingId: string, onPaid: () => void) {
   const place = useRef<HTMLDivElement>(null);
   const [form, setForm] = useState<CardForm | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
@@ -104,8 +108,9 @@ function useCardForm(bookingId: string) {
         else setForm(made);
       },
       (error: unknown) => {
-        if (!isLeft)
-          setFailure(error instanceof Error && error.constructor === Error ? error.message : sentence(error));
+        if (isLeft) return;
+        if (isProblem(error, "already_paid")) onPaid();
+        else setFailure(error instanceof Error && error.constructor === Error ? error.message : sentence(error));
       },
     );
     return () => {
@@ -113,7 +118,7 @@ function useCardForm(bookingId: string) {
       shown?.close();
       setForm(null);
     };
-  }, [bookingId, tries]);
+  }, [bookingId, onPaid, tries]);
   const retry = useCallback(() => {
     setFailure(null);
     setTries((count) => count + 1);

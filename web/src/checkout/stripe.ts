@@ -25,7 +25,7 @@ interface Stripe {
     elements: StripeElements;
     confirmParams: { return_url: string };
     redirect: "if_required";
-  }): Promise<{ error?: { message: string } }>;
+  }): Promise<{ error?: { message: string; payment_intent?: { status: string } } }>;
 }
 
 declare global {
@@ -40,6 +40,9 @@ export interface CardForm {
   pay: () => Promise<string | null>;
   close: () => void;
 }
+
+/** Another tab was faster with the same payment. */
+const PAID = ["succeeded", "processing"];
 
 let loading: Promise<void> | null = null;
 
@@ -82,7 +85,7 @@ export async function cardForm(place: HTMLElement, bookingId: string): Promise<C
     if (checked.error) return checked.error.message;
     const confirmParams = { return_url: `${location.origin}/bookings/${bookingId}` };
     const { error } = await stripe.confirmPayment({ elements, confirmParams, redirect: "if_required" });
-    return error ? error.message : null;
+    return !error || PAID.includes(error.payment_intent?.status ?? "") ? null : error.message;
   };
   return { pay, close: () => element.destroy() };
 }

@@ -1,0 +1,124 @@
+"""One booking and one charge, whatever the visitor does: two tabs, a double click, a reload, the way back."""
+
+import asyncio
+import re
+
+import pytest
+from house import House
+from playwright.async_api import expect
+from visitor import GOOD, Visitor
+
+CONFIRMING = "We are confirming your booking"
+
+
+async def charged(house: House, visitor: Visitor) -> list[str]:
+    """The states of all payments for the booking on the page."""
+    booking_id = re.split(r"[/?#]", visitor.page.url.partition("/bookings/")[2])[0]
+    intents = await house.stripe("GET", "/v1/payment_intents", params={"limit": 100})
+    return [each["status"] for each in intents["data"] if each["metadata"].get("booking_id") == booking_id]
+
+
+async def another_tab(visitor: Visitor) -> Visitor:
+    """The same page once more, as "duplicate tab" opens it: with what the tab has in its session storage."""
+    async with visitor.page.expect_popup() as opening:
+        await visitor.page.evaluate("() => void open(location.href)")
+    return Visitor(await opening.value, visitor.house)
+
+
+async def click_both(tabs: list[Visitor], name: str) -> None:
+    """The same button at the same time; a tab that the other one leads on meanwhile is none the worse."""
+    buttons = [tab.button(re.compile(name)) for tab in tabs]
+    for button in buttons:
+        await expect(button).to_be_enabled()
+    handles = [await button.element_handle() for button in buttons]
+    await asyncio.gather(*(handle.evaluate("button => button.click()") for handle in handles))
+
+
+@pytest.mark.parametrize("who", ["guest", "customer"])
+async def test_two_tabs_of_one_order_pay_it_once_and_both_end_on_the_tickets(visit, house, who):
+    one = await visit()
+    if who == "customer":
+        await one.sign_in()
+    showtime_id, seats = await house.seats(2)
+    await one.open_seats(showtime_id)
+    await one.take(*seats)
+    await one.button("Continue").click()
+    await one.page.wait_for_url("**/checkout/*")
+    other = await another_tab(one)
+    for tab in (one, other):
+        await tab.page.get_by_label("E-mail").fill("guest@usher.example")
+    await click_both([one, other], "Continue to payment")
+    for tab in (one, other):
+        await tab.fill_card(GOOD)
+    await click_both([one, other], "^Pay ")
+    for tab in (one, other):
+        await tab.sees_tickets(2)
+    assert await charged(house, one) == ["succeeded"]
+
+
+async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_paid(visit, house, device):
+    one = await visit(device)
+    showtime_id, seats = await house.seats(1)
+    await one.open_seats(showtime_id)
+    await one.take(*seats)
+    await one.order("guest@usher.example")
+    other = await another_tab(one)
+    await expect(other.button(re.compile("^Pay "))).to_be_enabled()
+    await one.pay()
+    await one.sees_tickets(1)
+    await other.sees_tickets(1)
+    assert await charged(house, one) == ["succeeded"]
+
+
+async def test_a_double_click_on_pay_charges_once(visit, house, device):
+    visitor = await visit(device)
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.fill_card(GOOD)
+    await visitor.button(re.compile("^Pay ")).dblclick()
+    await visitor.sees_tickets(1)
+    assert await charged(house, visitor) == ["succeeded"]
+
+
+async def test_while_stripe_is_slow_to_tell_a_reload_goes_on_confirming_until_the_tickets_are_there(
+    visit, house, device
+):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, seats = await house.seats(2)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await house.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
+    await visitor.pay()
+    await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
+    await expect(page.get_by_role("link", name="Go on")).to_have_count(0)
+    await house.stripe("POST", "/_sandbox/webhooks/release")
+    await visitor.sees_tickets(2)
+
+
+async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_to_the_card(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    checkout = page.url
+    # Stripe never tells: who comes back makes Usher ask.
+    await house.fault("webhook_drop", checkout.rsplit("/", 1)[1], count=None)
+    await visitor.pay()
+    await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
+    await page.go_back()
+    await expect(page).to_have_url(re.compile("/showtimes/"))
+    await visitor.button("Back to the payment").click()
+    await visitor.sees_tickets(1)
+    await expect(page).not_to_have_url(checkout)
+    await page.goto(checkout)
+    await visitor.sees_tickets(1)
+    await expect(visitor.button(re.compile("^Pay "))).to_have_count(0)
+    assert await charged(house, visitor) == ["succeeded"]
