@@ -34,6 +34,14 @@ class Screening(Shape):
     time_zone: str
 
 
+_sealed = Field(
+    description="the key of a link to the booking, encrypted with LINK_KEY: only booking and notifier can read it",
+    repr=False,
+)
+SealedLink = Annotated[str, _sealed]
+MaybeSealedLink = Annotated[str | None, _sealed]
+
+
 class PaymentRequested(Event, type="booking.payment_requested.v1", subject="booking_id"):
     """A checkout: the price is final, the seats must be kept until `payment_deadline_at`."""
 
@@ -65,7 +73,7 @@ class BookingPaid(Event, type="booking.paid.v1", subject="booking_id"):
 
 
 class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id"):
-    """Paid, sold, tickets issued."""
+    """Paid, sold, tickets issued. `sealed_link` lets a guest open it; who has an account signs in."""
 
     booking_id: Id
     reference: str
@@ -78,13 +86,32 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     amount: Amount
     currency: Currency
     replaces: Id | None = None
+    sealed_link: MaybeSealedLink = None
+
+
+class BookingLinkRequested(Event, type="booking.link_requested.v1", subject="booking_id"):
+    """Somebody asked by reference and address for a link to their booking, which opens it until `expires_at`.
+
+    `link_id` tells one such wish from the next.
+    """
+
+    link_id: Id
+    booking_id: Id
+    reference: str
+    holder: Holder
+    email: str
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening
+    sealed_link: SealedLink
+    expires_at: Moment
 
 
 class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_id"):
     """The showtime of these tickets starts at another time than `previous_starts_at`; the tickets stay valid.
 
     `moves` counts up: of two words about a booking, the one with more moves is the later. `email` is missing once the
-    person is gone.
+    person is gone, `sealed_link` whenever it is no guest's.
     """
 
     booking_id: Id
@@ -96,6 +123,7 @@ class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_
     screening: Screening
     previous_starts_at: Moment
     moves: int
+    sealed_link: MaybeSealedLink = None
 
 
 class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
@@ -111,7 +139,7 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     """Given up before it was paid, or taken back after. Its seats can be sold again.
 
     From `name` on: what a mail about it says, of a booking that was checked out. `refund_amount` is what is to go back;
-    without one, nothing was paid. `moves` is that of `booking.rescheduled`.
+    without one, nothing was paid. `moves` and `sealed_link` are those of `booking.rescheduled`.
     """
 
     booking_id: Id
@@ -127,6 +155,7 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     refund_amount: Amount | None = None
     currency: Currency | None = None
     moves: int = 0
+    sealed_link: MaybeSealedLink = None
 
 
 class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id"):

@@ -6,6 +6,7 @@ from contracts.booking import (
     BookingDataExported,
     BookingExchanged,
     BookingExpired,
+    BookingLinkRequested,
     BookingPaid,
     BookingRefunded,
     BookingRescheduled,
@@ -115,7 +116,14 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
-    "notifier": (BookingConfirmed, BookingRescheduled, BookingCancelled, *ACCOUNT_MAILS, *PEOPLE),
+    "notifier": (
+        BookingConfirmed,
+        BookingRescheduled,
+        BookingCancelled,
+        BookingLinkRequested,
+        *ACCOUNT_MAILS,
+        *PEOPLE,
+    ),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
 }
 """A durable queue per service: each event reaches one of its replicas."""

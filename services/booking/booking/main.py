@@ -6,7 +6,7 @@ from booking import api, jobs, privacy, reactions, settings, store, tickets
 
 app = create_service(
     settings.get(),
-    routers=[api.bookings, api.tickets],
+    routers=api.ROUTERS,
     documents=store.DOCUMENTS,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,

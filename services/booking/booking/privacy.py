@@ -7,9 +7,9 @@ from chassis.privacy import Privacy
 from contracts.booking import BookingDataExported
 
 from booking import store
-from booking.model import Booking, Cancel, State
+from booking.model import Booking, Cancel
+from booking.store import UNPAID
 
-UNPAID = (State.HELD, State.AWAITING_PAYMENT)
 HANDED_OUT = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
     "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "ending", "history",

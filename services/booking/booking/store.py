@@ -1,9 +1,9 @@
-"""Bookings, showtimes and ticket keys in MongoDB, and the one way in which a booking changes."""
+"""Bookings, lookups, showtimes and ticket keys in MongoDB, and the one way in which a booking changes."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -12,7 +12,8 @@ from beanie.odm.utils.dump import get_dict
 from chassis.clock import now
 from chassis.outbox import Aggregate
 from chassis.recent import Recent
-from contracts.booking import Screening, Ticket
+from chassis.secrets import hash_secret
+from contracts.booking import BookingLinkRequested, Screening, Ticket
 from contracts.catalog import Price, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SeatsHeld
@@ -21,7 +22,7 @@ from prometheus_client import Counter, Histogram
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from booking import model
+from booking import links, model
 from booking.effects import Issue
 from booking.model import BookingBusy, BookingUnknown, Offer, State
 from booking.saga import LIVE, Outcome, Trigger, advance, name_of
@@ -109,7 +110,17 @@ class TicketKey(Document):
         name = "ticket_keys"
 
 
-DOCUMENTS = [Booking, Showtime, TicketKey]
+class Lookup(Aggregate):
+    """That a link to a booking was asked for, whether there is one or not. The id is a hash of what was given."""
+
+    asked_at: datetime
+
+    class Settings:
+        name = "lookups"
+        indexes = [IndexModel("asked_at", expireAfterSeconds=24 * 3600)]
+
+
+DOCUMENTS = [Booking, Showtime, TicketKey, Lookup]
 
 
 # ---- bookings
@@ -207,14 +218,15 @@ async def _change(before: model.Booking, outcome: Outcome) -> bool:
         return await Booking.write(
             {"_id": before.id, "version": before.version},
             {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
-            events=outcome.events,
+            events=[links.enclosed(event, outcome.booking) for event in outcome.events],
         )
     except DuplicateKeyError:
         log.info("reference_taken", booking_id=before.id)
         return False
 
 
-UNSETTLED = (State.HELD, State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
+UNPAID = (State.HELD, State.AWAITING_PAYMENT)
+UNSETTLED = (*UNPAID, State.CLOSING, State.CONFIRMING)
 """What is held is to be given up by its owner first; the tickets of what is being paid have to reach somebody."""
 
 
@@ -296,6 +308,26 @@ async def page(wanted: dict[str, str], before: str | None, limit: int) -> list[m
 def new_reference() -> str:
     """Eight letters and digits that a person can read to somebody else; 5e10 of them."""
     return "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(8))
+
+
+# ---- lookups
+
+
+LOOKUP_PAUSE = timedelta(minutes=10)
+
+
+async def find_lost(reference: str, email: str) -> model.Booking | None:
+    """The booking with this reference that was ordered for this address, unless it is not paid yet."""
+    where = {"reference": {"$eq": reference, "$type": "string"}, "email": email, "state": {"$nin": list(UNPAID)}}
+    document = await Booking.collection().find_one(where, {"outbox": 0})
+    return _plain(document) if document else None
+
+
+async def record_lookup(reference: str, email: str, events: Sequence[BookingLinkRequested], moment: datetime) -> None:
+    """Say the events, unless the same was asked for less than LOOKUP_PAUSE ago."""
+    # A day in the collection is long enough for RabbitMQ to come back and take what is in the outbox.
+    where = {"_id": hash_secret(f"{reference} {email}"), "asked_at": {"$lte": moment - LOOKUP_PAUSE}}
+    await Lookup.commit(where, {"$set": {"asked_at": moment}}, events=events, upsert=True)
 
 
 # ---- showtimes

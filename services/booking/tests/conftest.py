@@ -17,6 +17,7 @@ from contracts.types import Holder
 
 from . import examples
 
+LINK_KEY = "a link key for the tests"
 _numbers = itertools.count(1)
 
 
@@ -24,6 +25,7 @@ _numbers = itertools.count(1)
 async def client(service_env):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "ARRIVAL_SECONDS", "0.6")
+        patch.setitem(os.environ, "LINK_KEY", LINK_KEY)
         from booking.main import app  # noqa: PLC0415 - the settings read the environment
 
         async with running(app) as client:

@@ -4,10 +4,11 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from booking import store
+from booking import settings, store
 from booking.jobs import measure, measure_nothing, pass_deadlines
 from booking.settings import Settings
-from booking.tickets import TicketSigner, load_signer, new_pem, public_keys
+from booking.signing import Signer, new_pem
+from booking.tickets import load_signer, public_keys
 from chassis.clock import now
 from contracts.booking import BookingExpired, BookingPaid, PaymentCancelRequested, RefundRequested
 from contracts.inventory import SaleRejected
@@ -74,18 +75,27 @@ async def test_one_broken_booking_does_not_keep_the_others_waiting(customer, bus
         await store.Booking.collection().delete_one({"_id": broken["_id"]})
 
 
+def signed_with(pem: str) -> Settings:
+    return settings.get().model_copy(update={"ticket_signing_key": pem})
+
+
 async def test_replicas_that_start_together_sign_with_one_key(client):
-    await store.TicketKey.get_pymongo_collection().delete_one({"_id": "own"})
-    signers = await asyncio.gather(*(load_signer(Settings(ticket_signing_key="")) for _ in range(8)))
-    assert len({signer.kid for signer in signers}) == 1
-    assert signers[0].jwk in await public_keys()
+    keys = store.TicketKey.get_pymongo_collection()
+    of_the_app = await keys.find_one_and_delete({"_id": "own"})
+    assert of_the_app
+    try:
+        signers = await asyncio.gather(*(load_signer(signed_with("")) for _ in range(8)))
+        assert len({signer.kid for signer in signers}) == 1
+        assert signers[0].jwk in await public_keys()
+    finally:
+        await keys.replace_one({"_id": "own"}, of_the_app)
 
 
 async def test_a_key_from_the_settings_is_used_and_the_old_one_stays_readable(client):
-    old = await load_signer(Settings(ticket_signing_key=""))
+    old = await load_signer(signed_with(""))
     pem = new_pem()
-    new = await load_signer(Settings(ticket_signing_key=pem))
-    assert new.jwk == TicketSigner(pem).jwk
+    new = await load_signer(signed_with(pem))
+    assert new.jwk == Signer(pem).jwk
     keys = await public_keys()
     assert old.jwk in keys
     assert new.jwk in keys

@@ -6,7 +6,6 @@ from email.headerregistry import Address
 from babel import Locale
 from babel.dates import format_datetime
 from chassis.clock import now
-from chassis.secrets import Seal, Unsealable
 from contracts.identity import (
     EmailChangeRequested,
     InvitationRequested,
@@ -18,10 +17,9 @@ from contracts.identity import (
 )
 
 from notifier import notice as mails
-from notifier import settings
 from notifier.languages import locale_of, words_of
 from notifier.mail import Letter
-from notifier.model import Kind, Refused, Unmailable, checked_address, one_line
+from notifier.model import Kind, Refused, checked_address, one_line
 from notifier.notice import Facts
 
 CLOSED = frozenset({"account_deleted", "account_deactivated"})
@@ -65,21 +63,14 @@ def security(event: str) -> Letter:
 def check_link(event: OneTimeLink) -> None:
     """Raises Unmailable for a link that no mail can be made from."""
     checked_address(event.email)
-    _token_of(event)
-
-
-def _token_of(event: OneTimeLink) -> str:
-    try:
-        return Seal(settings.get().link_key.get_secret_value()).open(event.sealed_token)
-    except Unsealable as error:
-        raise Unmailable("the link was sealed with a LINK_KEY that is not ours") from error
+    mails.unsealed(event.sealed_token)
 
 
 def link(kind: Kind, event: OneTimeLink, name: str, page: str) -> Facts:
     """What a mail with a link prints. The token follows a `#`, which no browser sends to any server or tells others."""
     if event.expires_at <= now():
         raise Refused("the link is too old")
-    token, locale = _token_of(event), locale_of(event.locale)
+    token, locale = mails.unsealed(event.sealed_token), locale_of(event.locale)
     details = [("until", _moment(event.expires_at, locale))]
     return _facts(kind, locale, _to(event.email, name), details, f"{page}#token={token}")
 

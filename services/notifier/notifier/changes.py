@@ -1,15 +1,12 @@
 """The mails to people with tickets whose showtime is moved or cancelled, in the theater's time."""
 
-from datetime import datetime
 from email.headerregistry import Address
 from typing import Literal
 
-from babel import Locale
-from babel.dates import format_date, format_time
 from contracts.booking import BookingCancelled, BookingRescheduled, Screening
 
 from notifier import notice
-from notifier.languages import local_time, locale_of, money, words_of
+from notifier.languages import date_and_time, locale_of, money, words_of
 from notifier.mail import Letter
 from notifier.model import Unmailable, checked_address, one_line
 from notifier.notice import Facts
@@ -36,7 +33,7 @@ def takes_tickets(event: BookingCancelled) -> bool:
 def moved(event: BookingRescheduled) -> Facts:
     """What the mail about another start prints: that first, then the one that counts no more."""
     words = words_of(locale_of(event.locale).language, "showtime")
-    before = _when(event.previous_starts_at, event.screening, locale_of(event.locale))
+    before = date_and_time(event.previous_starts_at, event.screening.time_zone, locale_of(event.locale))
     return _facts("rescheduled", event, event.screening, "now", [(words["before"], before)])
 
 
@@ -62,7 +59,7 @@ def _facts(
     locale = locale_of(event.locale)
     words = words_of(locale.language, "showtime")
     said, movie = words[kind], one_line(screening.movie_title)
-    when, name = _when(screening.starts_at, screening, locale), one_line(event.name or "")[:100]
+    when, name = date_and_time(screening.starts_at, screening.time_zone, locale), one_line(event.name or "")[:100]
     where = f"{one_line(screening.theater_name)}, {one_line(screening.auditorium_name)}"
     return Facts(
         to=Address(name, *checked_address(event.email or "")),
@@ -79,11 +76,6 @@ def _facts(
             (words["reference"], one_line(event.reference or "")),
         ],
         button=words["button"],
-        url=notice.page(f"bookings/{event.booking_id}"),
+        url=notice.booking_page(event.booking_id, event.sealed_link),
         why=words["why"],
     )
-
-
-def _when(moment: datetime, screening: Screening, locale: Locale) -> str:
-    local = local_time(moment, screening.time_zone)
-    return f"{format_date(local, 'full', locale)}, {format_time(local, 'short', locale=locale)}"

@@ -11,7 +11,7 @@ from notifier import qr, settings
 from notifier.languages import local_time, locale_of, money, words_of
 from notifier.mail import Letter, Picture, render
 from notifier.model import Unmailable, checked_address, one_line
-from notifier.notice import page
+from notifier.notice import booking_page
 
 # More would make a code that a door's camera reads badly.
 MAX_QR_BYTES = 1000
@@ -83,7 +83,7 @@ def facts(event: BookingConfirmed) -> Facts:
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
         admissions=[_admission(ticket, event, words, locale) for ticket in event.tickets],
         total=money(event.amount, event.currency, locale),
-        url=page(f"bookings/{event.booking_id}"),
+        url=booking_page(event.booking_id, event.sealed_link),
     )
 
 

@@ -11,7 +11,7 @@ from chassis import telemetry
 from chassis.clock import now
 from prometheus_client import Counter
 
-from notifier import accounts, changes, confirmation, mail, settings, smtp
+from notifier import accounts, changes, confirmation, lookup, mail, settings, smtp
 from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
 from notifier.settings import Settings
 from notifier.store import Message
@@ -25,6 +25,7 @@ LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {
     "confirmation": confirmation.letter,
     "rescheduled": changes.rescheduled,
     "showtime_cancelled": changes.cancelled,
+    "booking_link": lookup.letter,
     "verification": accounts.verification,
     "registration_repeated": accounts.registration_repeated,
     "password_reset": accounts.password_reset,

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
 from babel.numbers import format_currency, get_currency_precision
 
 from notifier.model import Unmailable
@@ -43,6 +44,12 @@ def local_time(moment: datetime, time_zone: str) -> datetime:
         return moment.astimezone(ZoneInfo(time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError) as error:
         raise Unmailable(f"no such time zone: {time_zone[:64]!r}") from error
+
+
+def date_and_time(moment: datetime, time_zone: str, locale: Locale) -> str:
+    """The moment on the theater's clock, written out. Raises Unmailable when there is no such time zone."""
+    local = local_time(moment, time_zone)
+    return f"{format_date(local, 'full', locale)}, {format_time(local, 'short', locale=locale)}"
 
 
 def _file(language: str) -> Traversable:

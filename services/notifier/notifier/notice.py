@@ -3,8 +3,11 @@
 from email.headerregistry import Address
 from typing import Any, NamedTuple
 
+from chassis.secrets import Seal, Unsealable
+
 from notifier import settings
 from notifier.mail import Letter, render
+from notifier.model import Unmailable
 
 
 class Facts(NamedTuple):
@@ -31,3 +34,20 @@ def letter(facts: Facts) -> Letter:
 def page(path: str) -> str:
     """The address of a page of ours."""
     return f"{settings.get().public_url.rstrip('/')}/{path}"
+
+
+def booking_page(booking_id: str, sealed_link: str | None) -> str:
+    """The address of a booking's page; with a link's key, it opens without signing in. Raises Unmailable.
+
+    The key follows a `#`, which no browser sends to any server or tells others.
+    """
+    key = f"#key={unsealed(sealed_link)}" if sealed_link else ""
+    return page(f"bookings/{booking_id}{key}")
+
+
+def unsealed(secret: str) -> str:
+    """What identity or booking has sealed for a mail. Raises Unmailable."""
+    try:
+        return Seal(settings.get().link_key.get_secret_value()).open(secret)
+    except Unsealable as error:
+        raise Unmailable("the link was sealed with a LINK_KEY that is not ours") from error

@@ -4,7 +4,7 @@ import structlog
 from chassis.clock import now
 from chassis.messaging import Reactions
 from chassis.privacy import is_erased
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingRescheduled
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingLinkRequested, BookingRescheduled
 from contracts.identity import (
     EmailChangeRequested,
     InvitationRequested,
@@ -15,12 +15,13 @@ from contracts.identity import (
     VerificationRequested,
 )
 
-from notifier import accounts, changes, confirmation, delivery, settings
+from notifier import accounts, changes, confirmation, delivery, lookup, settings
 from notifier.model import Kind, message_key
 from notifier.store import Message
 
 log = structlog.get_logger()
-Mail = BookingConfirmed | changes.Change | OneTimeLink | RegistrationRepeated | SecurityNoticed
+Told = changes.Change | BookingLinkRequested
+Mail = BookingConfirmed | Told | OneTimeLink | RegistrationRepeated | SecurityNoticed
 
 
 async def on_booking_confirmed(event: BookingConfirmed) -> None:
@@ -43,7 +44,15 @@ async def on_booking_cancelled(event: BookingCancelled) -> None:
         await _queue_change("showtime_cancelled", event.booking_id, event, event.moves + 1)
 
 
-async def _is_somebody(event: changes.Change) -> bool:
+async def on_booking_link_requested(event: BookingLinkRequested) -> None:
+    """Queue the mail to whoever asked for a link to their booking. Raises Unmailable."""
+    if await _is_somebody(event):
+        lookup.facts(event)
+        user_id = event.holder.user_id
+        await _queue("booking_link", event.link_id, event, user_id=user_id, reference=event.reference)
+
+
+async def _is_somebody(event: Told) -> bool:
     """Whether the person is still there."""
     user_id = event.holder.user_id
     return event.email is not None and not (user_id and await is_erased(user_id))
@@ -121,6 +130,7 @@ REACTIONS: Reactions = {
     BookingConfirmed: on_booking_confirmed,
     BookingRescheduled: on_booking_rescheduled,
     BookingCancelled: on_booking_cancelled,
+    BookingLinkRequested: on_booking_link_requested,
     VerificationRequested: on_verification_requested,
     PasswordResetRequested: on_password_reset_requested,
     EmailChangeRequested: on_email_change_requested,

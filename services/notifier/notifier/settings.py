@@ -15,7 +15,7 @@ from notifier.model import checked_address
 class Settings(ServiceSettings):
     """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one.
 
-    `link_key` opens the secrets of one-time links that identity has sealed with the same.
+    `link_key` opens the secrets of links that identity and booking have sealed with the same.
     """
 
     service: str = "notifier"

@@ -1873,6 +1873,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/lookup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look Up
+         * @description Mail a link to a booking to its own address. The same answer, and the same work, whether there is one or not.
+         *
+         *     One reference and address have a mail sent every ten minutes at most. What is not paid yet has no link.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingLookupBody"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingLookupAccepted"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/quote": {
         parameters: {
             query?: never;
@@ -1928,7 +1973,7 @@ export interface paths {
         };
         /**
          * Get Booking
-         * @description One booking: its owner, a holder of its guest secret, or staff with `bookings:read`.
+         * @description One booking: its owner, a holder of its guest secret or of a mailed link's key, or staff with `bookings:read`.
          */
         get: {
             parameters: {
@@ -4945,6 +4990,34 @@ export interface components {
             ticket_type: string;
             /** Amount */
             amount: number;
+        };
+        /**
+         * LookupAccepted
+         * @description The same for every reference and address.
+         */
+        BookingLookupAccepted: {
+            /**
+             * Detail
+             * @default If there is such a booking, a mail with a link to it is on its way.
+             */
+            detail: string;
+        };
+        /**
+         * LookupBody
+         * @description What stands in the mail with the tickets: the booking's reference and the address that it went to.
+         * @example {
+         *       "email": "ada@example.org",
+         *       "reference": "CDFGHJKM"
+         *     }
+         */
+        BookingLookupBody: {
+            /** Reference */
+            reference: string;
+            /**
+             * Email
+             * Format: email
+             */
+            email: string;
         };
         /**
          * Option
@@ -8328,7 +8401,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "booking_link" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**

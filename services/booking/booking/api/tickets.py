@@ -1,0 +1,53 @@
+"""Tickets, and the keys that they are checked with."""
+
+from typing import Annotated
+
+from chassis.problems import Unauthenticated, documented
+from contracts.booking import Screening, Ticket
+from contracts.types import Id
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel
+
+from booking import model, store
+from booking import tickets as ticket_keys
+from booking.api.access import Who, may_see
+from booking.model import State, TicketUnknown
+
+router = APIRouter(prefix="/api/tickets", tags=["tickets"])
+
+
+class TicketOut(BaseModel):
+    """One ticket with what is printed on it."""
+
+    booking_id: Id
+    reference: str
+    screening: Screening
+    ticket: Ticket
+
+
+class KeySet(BaseModel):
+    """Public keys as a JWK set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+@router.get("/keys")
+async def ticket_key_set(response: Response) -> KeySet:
+    """The public keys to check a ticket's QR text with, offline. Keys are added but never changed."""
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return KeySet(keys=await ticket_keys.public_keys())
+
+
+@router.get("/{ticket_id}", responses=documented(Unauthenticated, TicketUnknown))
+async def get_ticket(ticket_id: Annotated[Id, Path()], who: Who) -> TicketOut:
+    """One valid ticket, for those who may see its booking."""
+    if who.principal is None and who.secret is None:
+        raise Unauthenticated
+    booking = await store.find(model.booking_id_of(ticket_id))
+    if booking is None or not may_see(who, booking) or booking.state is not State.CONFIRMED:
+        raise TicketUnknown
+    ticket = next((ticket for ticket in booking.tickets if ticket.ticket_id == ticket_id), None)
+    if ticket is None:
+        raise TicketUnknown
+    facts = {"booking_id": booking.id, "reference": booking.reference, "screening": booking.screening}
+    return TicketOut.model_validate(facts | {"ticket": ticket})

@@ -1,0 +1,121 @@
+"""Keys of links to a booking, and what must not pass for one."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from booking import links
+from booking.model import State
+from booking.signing import Signer, new_pem, signing_with
+from chassis.clock import now
+from chassis.secrets import Seal
+
+from .conftest import LINK_KEY
+from .examples import BOOKING, NOW, in_state
+
+SIGNER, STRANGER = Signer(new_pem()), Signer(new_pem())
+KEYS = [STRANGER.jwk | {"kid": "older"}, SIGNER.jwk]
+
+
+@pytest.fixture(autouse=True)
+def signing() -> Iterator[None]:
+    with signing_with(SIGNER):
+        yield
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    good = {"aud": links.AUDIENCE, "sub": BOOKING, "exp": int((now() + timedelta(days=1)).timestamp())}
+    return {name: value for name, value in (good | changes).items() if value is not None}
+
+
+def unsigned(header: dict[str, Any], body: dict[str, Any], signature: str = "") -> str:
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, body))
+    return ".".join([*parts, signature])
+
+
+def tampered(key: str, booking_id: str) -> str:
+    header, _, signature = key.split(".")
+    return f"{header}.{unsigned({}, claims(sub=booking_id)).split('.')[1]}.{signature}"
+
+
+def test_a_key_opens_its_booking_until_its_end_and_no_other():
+    key = links.key_of(BOOKING, now() + timedelta(minutes=1))
+    assert links.fits(key, BOOKING, KEYS)
+    assert not links.fits(key, "b2", KEYS)
+    assert not links.fits(key, "", KEYS)
+    assert not links.fits(links.key_of(BOOKING, now() - timedelta(seconds=1)), BOOKING, KEYS)
+
+
+def test_a_key_stays_good_when_booking_signs_with_another_one():
+    key = links.key_of(BOOKING, now() + timedelta(minutes=1))
+    with signing_with(STRANGER):
+        assert links.fits(key, BOOKING, [SIGNER.jwk, STRANGER.jwk])
+        assert not links.fits(key, BOOKING, [STRANGER.jwk])
+
+
+KEY = SIGNER.sign(claims())
+HMAC = {"alg": "HS256", "kid": SIGNER.kid}
+WRONG = {
+    "nothing": "",
+    "rubbish": "rubbish",
+    "three parts of rubbish": "a.b.c",
+    "not even text": "\xff\xfe.\xff.\xff",
+    "huge": "x" * 60_000,
+    "a ticket": SIGNER.sign({"tid": f"{BOOKING}-F7", "sid": "s1", "seat": "F7", "exp": claims()["exp"]}),
+    "a ticket that names a booking": SIGNER.sign(claims(aud=None)),
+    "another audience": SIGNER.sign(claims(aud="usher")),
+    "an access token": SIGNER.sign(claims(aud="usher", iss="https://usher.example")),
+    "another booking": SIGNER.sign(claims(sub="b2")),
+    "no booking": SIGNER.sign(claims(sub=None)),
+    "no end": SIGNER.sign(claims(exp=None)),
+    "its end is over": SIGNER.sign(claims(exp=1)),
+    "tampered": tampered(SIGNER.sign(claims(sub="b2")), BOOKING),
+    "cut off": KEY[:-5],
+    "no signature": f"{KEY.rpartition('.')[0]}.",
+    "no algorithm": unsigned({"alg": "none", "kid": SIGNER.kid}, claims()),
+    "the public key as a secret": jwt.encode(claims(), SIGNER.jwk["x"], "HS256", HMAC),
+    "somebody else's signature": STRANGER.sign(claims()),
+    "somebody else's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": SIGNER.kid}),
+    "an unknown key": jwt.encode(claims(), SIGNER._key, "EdDSA", {"kid": "unknown"}),
+    "no key": jwt.encode(claims(), SIGNER._key, "EdDSA"),
+}
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
+def test_what_does_not_open_a_booking(text):
+    assert links.fits(KEY, BOOKING, KEYS), "the right one does"
+    assert not links.fits(text, BOOKING, KEYS)
+
+
+def test_a_key_is_no_ticket_to_whoever_checks_tickets():
+    """A door that only checks the signature refuses it already, since it is meant for somebody else."""
+    with pytest.raises(jwt.InvalidAudienceError):
+        jwt.decode(KEY, jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"])
+    body = jwt.decode(KEY, options={"verify_signature": False})
+    assert body.keys().isdisjoint({"tid", "sid", "seat"})
+    assert jwt.decode(WRONG["a ticket"], jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"])["tid"] == f"{BOOKING}-F7"
+
+
+def test_a_key_is_no_access_token():
+    for audience in ("usher", "https://usher.example"):
+        with pytest.raises(jwt.InvalidAudienceError):
+            jwt.decode(KEY, jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"], audience=audience)
+
+
+@pytest.mark.parametrize(
+    ("moment", "end"),
+    [
+        (NOW, NOW + timedelta(hours=5) + links.OPENS_FOR),
+        (NOW + timedelta(days=400), NOW + timedelta(days=401)),
+    ],
+    ids=["weeks after the showtime", "a day, for a booking of last year"],
+)
+async def test_how_long_a_link_opens(client: Any, moment: datetime, end: datetime):
+    link = links.new(in_state(State.CONFIRMED), moment)
+    assert (link.booking_id, link.expires_at) == (BOOKING, end)
+    body = jwt.decode(Seal(LINK_KEY).open(link.sealed_link), options={"verify_signature": False})
+    assert body == {"aud": links.AUDIENCE, "sub": BOOKING, "exp": int(end.timestamp())}
