@@ -58,13 +58,13 @@ export function FilmsPage() {
       {films.isPending && <Skeletons />}
       {films.isError && <Failure error={films.error} retry={() => void films.refetch()} />}
       {shown?.length === 0 && (
-        <Empty title={t("films.none")}>
+        <Empty title={t(isFiltered ? "films.none" : "films.noneYet")}>
           {isFiltered ? (
             <button type="button" className="link min-h-11" onClick={clear}>
               {t("films.all")}
             </button>
           ) : (
-            t("films.noneYet")
+            t("films.lookAgain")
           )}
         </Empty>
       )}

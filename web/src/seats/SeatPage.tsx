@@ -53,16 +53,18 @@ export default function SeatPage() {
 function Head({ showtime }: { showtime: Schemas["CatalogShowtimeDetail"] }) {
   const { movie_id, movie_title, starts_at, time_zone, theater_id, theater_name, city, auditorium_name } = showtime;
   return (
-    <div className="mb-4">
-      <Link
-        to={`/movies/${movie_id}`}
-        className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink"
-      >
-        <Icon name="back" className="size-4" />
-        {t("seats.back")}
-      </Link>
-      <h1 className="text-2xl sm:text-3xl">{movie_title}</h1>
-      <p className="mt-1 font-medium">
+    <div className="mb-3 sm:mb-4">
+      <div className="flex items-start sm:block">
+        <Link
+          to={`/movies/${movie_id}`}
+          className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink max-sm:-ml-3 max-sm:size-11 max-sm:justify-center"
+        >
+          <Icon name="back" className="size-4 max-sm:size-5" />
+          <span className="max-sm:sr-only">{t("seats.back")}</span>
+        </Link>
+        <h1 className="text-2xl max-sm:py-1.5 sm:text-3xl">{movie_title}</h1>
+      </div>
+      <p className="font-medium sm:mt-1">
         {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)}
       </p>
       <p className="text-sm text-quiet">

@@ -44,9 +44,11 @@ export function Summary({
   return (
     <section
       aria-labelledby="summary"
-      className="z-20 border-line bg-paper max-lg:sticky max-lg:bottom-0 max-lg:-mx-4 max-lg:rounded-t-2xl max-lg:border-t max-lg:px-4 max-lg:pt-3 max-lg:pb-[max(0.75rem,env(safe-area-inset-bottom))] max-lg:shadow-[0_-8px_24px_rgb(0_0_0/0.15)] lg:sticky lg:top-20 lg:rounded-(--radius-card) lg:border lg:p-5"
+      className="sheet z-20 border-line bg-paper lg:sticky lg:top-20 lg:rounded-(--radius-card) lg:border lg:p-5"
     >
-      <div className={`mb-2 flex min-h-9 items-center justify-between gap-3 ${seats.length ? "" : "max-lg:sr-only"}`}>
+      <div
+        className={`mb-2 flex min-h-9 items-center justify-between gap-3 max-lg:mb-0 ${seats.length ? "" : "max-lg:sr-only"}`}
+      >
         <h2 id="summary" className="text-lg sm:text-lg">
           {seats.length ? tn("summary.seats", seats.length) : t("summary.title")}
           {seats.length > 0 && <span className="tabular-nums lg:hidden"> · {money(total, currency)}</span>}
@@ -54,7 +56,7 @@ export function Summary({
         {seconds !== null && <Countdown seconds={seconds} />}
       </div>
       {seats.length > 0 && (
-        <ul className="mb-2 flex flex-wrap gap-2 lg:grid">
+        <ul className="flex gap-2 lg:mb-2 lg:grid">
           {seats.map((seat) => (
             <SeatLine key={seat.seat_id} seat={seat} prices={prices} isFixed={inCheckout} onDrop={() => onDrop(seat)} />
           ))}
