@@ -21,6 +21,8 @@ OPEN = {
     "account-guest": "/account",
     "order-gone": "/checkout/00000000-0000-7000-8000-000000000000",
     "booking-missing": "/bookings/00000000-0000-7000-8000-000000000000",
+    "find-booking": "/find-booking",
+    "booking-link-void": "/bookings/00000000-0000-7000-8000-000000000000#key=too.old.alas",
     "missing": "/no/such/page",
 }
 OWN = {"bookings": "/bookings", "account": "/account"}
@@ -74,3 +76,5 @@ async def _show(visitor: Visitor, address: str) -> None:
     await visitor.page.goto(address)
     await expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
     await expect(visitor.page.locator(".skeleton")).to_have_count(0)
+    for picture in await visitor.page.locator("img[loading=eager]").all():
+        await expect(picture).to_have_js_property("complete", True)
