@@ -1,7 +1,9 @@
 """The seat page: live, contested, cut off, by keyboard, in a list."""
 
+import asyncio
 import re
 
+from chassis.testing import until
 from playwright.async_api import WebSocketRoute, expect
 
 
@@ -49,6 +51,90 @@ async def test_a_socket_that_is_cut_heals_and_says_so(visit, house, device):
     await expect(visitor.page.locator('[data-connection="healed"]')).to_be_visible()
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "held")
     await expect(visitor.page.locator('[data-connection="live"]')).to_be_visible()
+
+
+async def test_a_change_that_never_came_is_made_up_for_by_the_next_one(visit, house, device):
+    visitor = await visit(device)
+    dropped: list[str] = []
+
+    def drop_first(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def hear(message: str | bytes) -> None:
+            if '"type":"seat:lock"' in str(message) and not dropped:
+                dropped.append(str(message))
+            else:
+                socket.send(message)
+
+        server.on_message(hear)
+
+    await visitor.page.route_web_socket(re.compile("/ws$"), drop_first)
+    showtime_id, seats = await house.seats(2)
+    await visitor.open_seats(showtime_id)
+    await house.guest().hold(showtime_id, seats[:1])
+    await until(lambda: ready(dropped))
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
+    await house.guest().hold(showtime_id, seats[1:])
+    await expect(visitor.page.locator('[data-connection="healed"]')).to_be_visible()
+    for seat in seats:
+        await expect(visitor.seat(seat)).to_have_attribute("data-state", "held")
+
+
+async def test_two_browsers_softly_see_each_other_looking(visit, house):
+    one, other = await visit(), await visit("phone")
+    showtime_id, seats = await house.seats(2)
+    await one.open_seats(showtime_id)
+    await other.open_seats(showtime_id)
+    await one.seat(seats[0]).hover()
+    await expect(other.seat(seats[0])).to_have_attribute("data-looked", "true")
+    await expect(one.seat(seats[0])).to_have_attribute("data-looked", "false")
+    await expect(other.seat(seats[0])).to_have_attribute("data-state", "free")
+    await one.seat(seats[1]).hover()
+    await expect(other.seat(seats[1])).to_have_attribute("data-looked", "true")
+    await expect(other.seat(seats[0])).to_have_attribute("data-looked", "false")
+    await one.page.get_by_role("heading", level=1).hover()
+    await expect(other.seat(seats[1])).to_have_attribute("data-looked", "false")
+
+
+async def test_who_looks_is_seen_looking_again_after_a_cut(visit, house):
+    one, other = await visit(), await visit()
+    sockets: list[WebSocketRoute] = []
+    again = asyncio.Event()
+
+    async def through(socket: WebSocketRoute) -> None:
+        if sockets:
+            await again.wait()
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    await one.page.route_web_socket(re.compile("/ws$"), through)
+    showtime_id, seats = await house.seats(1)
+    await one.open_seats(showtime_id)
+    await other.open_seats(showtime_id)
+    await one.seat(seats[0]).hover()
+    await expect(other.seat(seats[0])).to_have_attribute("data-looked", "true")
+    await sockets[0].close()
+    await expect(other.seat(seats[0])).to_have_attribute("data-looked", "false")
+    again.set()
+    await expect(other.seat(seats[0])).to_have_attribute("data-looked", "true")
+
+
+async def test_without_a_network_a_choice_is_refused_and_works_again_afterwards(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, seats = await house.seats(1)
+    await visitor.open_seats(showtime_id)
+    await visitor.party(1)
+    await page.context.set_offline(True)
+    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    await visitor.pick(seats[0])
+    await expect(page.get_by_role("alert")).to_contain_text("Usher cannot be reached just now.")
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
+    await page.context.set_offline(False)
+    await expect(page.get_by_text("You are offline.")).to_have_count(0)
+    await visitor.pick(seats[0])
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "own")
+    await expect(page.get_by_role("alert")).to_have_count(0)
 
 
 async def test_the_keyboard_alone_holds_a_seat_and_gives_it_up(visit, house):
@@ -124,6 +210,11 @@ async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kep
     await visitor.button("Take the same seats again").click()
     await expect(page).not_to_have_url(first)
     await expect(page.get_by_label(re.compile("^Ticket for")).first).to_have_value("child")
+
+
+async def ready(messages: list[str]) -> list[str]:
+    """What has come, for `until`."""
+    return messages
 
 
 def _deaf_to(socket: WebSocketRoute, kind: str) -> None:

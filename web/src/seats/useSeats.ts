@@ -83,7 +83,10 @@ function useLive(
           store.replace(message);
           setCancelled(message.cancelled);
           setConnection(wasLost ? "healed" : "live");
-          if (wasLost) announce(t("live.healed"));
+          if (wasLost) {
+            announce(t("live.healed"));
+            live.look(store.looking);
+          }
           wasLost = false;
         } else if (message.type === "seat:select") {
           store.look(message.seats);
