@@ -1,11 +1,13 @@
 """A platform as a test sees it."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from chassis.testing import until
 from customer import Customer, Json
 from launcher.platform import Platform
 
@@ -70,3 +72,14 @@ class House:
         """The mails that tell of a booking."""
         mails = (await self.http.get(f"{self.platform.env['MAILBOX_URL']}/email")).json()
         return [mail for mail in mails if reference in mail["subject"] + mail.get("text", "")]
+
+    async def mailed_link(self, reference: str, subject: str) -> str:
+        """The link to a booking in the one mail about it under such a subject, the same in both its forms."""
+
+        async def there() -> list[Json]:
+            return [mail for mail in await self.mails(reference) if mail["subject"].startswith(subject)]
+
+        (mail,) = await until(there)
+        pattern = rf"{re.escape(self.platform.url)}/bookings/[\w-]+(?:#key=[\w.-]+)?"
+        (link,) = {link for form in ("text", "html") for link in re.findall(pattern, mail[form])}
+        return link

@@ -251,7 +251,7 @@ class TestLimits:
             *(f"POST /api/auth/{path}" for path in ("login", "register", "forgot-password", "reset-password")),
             *(f"POST /api/auth/{path}" for path in ("verify-email", "verify-email/resend", "accept-invitation")),
             *(f"POST /api/auth/{path}" for path in ("mfa/totp", "passkeys/login", "passkeys/options")),
-            *("PUT /api/users/me/password", "POST /api/users/me/email"),
+            *("PUT /api/users/me/password", "POST /api/users/me/email", "POST /api/bookings/lookup"),
         ],
     )
     def test_whatever_tries_a_password_or_has_a_mail_sent_counts_together(

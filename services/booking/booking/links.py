@@ -5,7 +5,7 @@ it is for. Whoever reads tickets must refuse a text that is meant for another au
 one without. It travels sealed: the notifier alone opens it.
 
 BookingProblem (booking.model)
-└── LinkVoid    410
+└── LinkVoid    404
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ OPENS_AT_LEAST = timedelta(days=1)
 
 
 class LinkVoid(BookingProblem):
-    code, status = "booking_link_void", 410
+    code, status = "booking_link_void", 404  # browsers would keep a 410 for ever (RFC 9110, 15.5.11)
     title = "This link does not open the booking, or not any more. Please ask for another one."
 
 

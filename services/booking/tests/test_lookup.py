@@ -92,12 +92,12 @@ async def test_what_does_not_open_it_says_the_same_whether_there_is_a_booking(gu
     ]
     for key in wrong:
         void = await opens(guest, key)
-        assert problem(void) == (410, "booking_link_void")
+        assert problem(void) == (404, "booking_link_void")
         nothing = await client.get("/api/bookings/nothing", headers={"X-Booking-Key": key})
         assert nothing.json() | {"correlation_id": ""} == void.json() | {"correlation_id": ""}
     good_for_nothing = {"X-Booking-Key": links.key_of("nothing", later)}
-    assert problem(await client.get("/api/bookings/nothing", headers=good_for_nothing)) == (410, "booking_link_void")
-    assert problem(await opens(guest, "rubbish", **customer.headers)) == (410, "booking_link_void")
+    assert problem(await client.get("/api/bookings/nothing", headers=good_for_nothing)) == (404, "booking_link_void")
+    assert problem(await opens(guest, "rubbish", **customer.headers)) == (404, "booking_link_void")
 
 
 async def test_whoever_may_see_it_anyway_does_with_an_old_link_too(guest, staff):
@@ -122,7 +122,7 @@ async def test_who_is_gone_is_shown_to_nobody(customer, bus):
     await bus.say(UserDeleted(user_id=customer.holder.user_id))
 
     async def void() -> bool:
-        return (await opens(customer, key)).status_code == 410
+        return (await opens(customer, key)).status_code == 404
 
     await until(void)
     assert (await looks_up(customer.client, reference)).status_code == 202

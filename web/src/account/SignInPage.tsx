@@ -62,7 +62,12 @@ export default function SignInPage() {
           {t("signUp.title")}
         </Link>
       </p>
-      <p className="mt-2 text-sm text-quiet">{t("signIn.guest")}</p>
+      <p className="mt-2 flex flex-wrap items-center gap-x-6 text-sm text-quiet">
+        {t("signIn.guest")}
+        <Link to="/find-booking" className="link inline-flex min-h-11 items-center">
+          {t("lookup.asGuest")}
+        </Link>
+      </p>
     </Narrow>
   );
 }

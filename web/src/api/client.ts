@@ -1,7 +1,7 @@
 // The services' HTTP API, typed from their OpenAPI (schema.d.ts, made by `make api`).
 
 import createClient, { type Middleware } from "openapi-fetch";
-import { guestSecret } from "./guest";
+import { guestSecret, linkKey } from "./guest";
 import { Problem } from "./problem";
 import type { components, paths } from "./schema";
 import { accessToken, distrust } from "./session";
@@ -23,6 +23,9 @@ const identified: Middleware = {
     if (secret && /^\/api\/(showtimes|holds|bookings|tickets|payments)/.test(pathname)) {
       request.headers.set("X-Hold-Secret", secret);
     }
+    const booking = /^\/api\/bookings\/([^/]+)$/.exec(pathname)?.[1];
+    const key = booking && linkKey(booking);
+    if (key) request.headers.set("X-Booking-Key", key);
   },
   onResponse({ response }) {
     if (response.status === 401) distrust();

@@ -103,6 +103,9 @@ function Footer() {
     <footer className="no-print mt-16 border-t border-line py-6 text-sm text-quiet">
       <div className="page flex flex-wrap items-center gap-x-6 gap-y-3">
         <p className="mr-auto">{t("footer.text")}</p>
+        <Link to="/find-booking" className="inline-flex min-h-11 items-center hover:underline">
+          {t("lookup.title")}
+        </Link>
         <a href="/docs" className="inline-flex min-h-11 items-center hover:underline">
           {t("footer.docs")}
         </a>

@@ -1,8 +1,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import { Link, useLocation, useParams } from "react-router";
+import { Link, useLocation, useNavigate, useParams } from "react-router";
 import { api, told } from "../api/client";
-import { Problem, sentence } from "../api/problem";
+import { keepLinkKey, keyOf } from "../api/guest";
+import { isProblem, Problem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
 import { t } from "../i18n";
 import { clock, longDay, money } from "../lib/format";
@@ -15,9 +16,22 @@ import { type Booking, MOVING, useBooking } from "./queries";
 const Tickets = lazy(() => import("./Tickets"));
 const LONG_MS = 20_000;
 
-/** One booking: what it waits for, its tickets, or how it ended. */
+/** One booking. The key of a mailed link is put away first: it stays neither in the address nor in the history. */
 export default function BookingPage() {
   const { bookingId = "" } = useParams();
+  const { hash, pathname } = useLocation();
+  const navigate = useNavigate();
+  const key = keyOf(hash);
+  useEffect(() => {
+    if (key === null) return;
+    keepLinkKey(bookingId, key);
+    void navigate(pathname, { replace: true });
+  }, [bookingId, key, navigate, pathname]);
+  return key === null && <Shown bookingId={bookingId} />;
+}
+
+/** What it waits for, its tickets, or how it ended. */
+function Shown({ bookingId }: { bookingId: string }) {
   const { state: visit } = useLocation();
   const booking = useBooking(bookingId);
   usePageTitle(booking.data?.reference ? t("booking.title", { reference: booking.data.reference }) : t("booking.one"));
@@ -161,12 +175,16 @@ function Ended({ booking }: { booking: Booking }) {
 
 function Missing({ error, retry }: { error: unknown; retry: () => void }) {
   const session = useSession();
-  const isHidden = error instanceof Problem && [401, 404].includes(error.status);
+  const isVoid = isProblem(error, "booking_link_void");
+  const isHidden = isVoid || (error instanceof Problem && [401, 404].includes(error.status));
   return (
     <div className="page grid justify-items-start gap-4 py-10">
-      <h1>{t("booking.missing")}</h1>
+      <h1>{t(isVoid ? "booking.linkVoid" : "booking.missing")}</h1>
       {isHidden ? (
-        <p className="max-w-prose text-quiet">{t("booking.missingText")}</p>
+        <>
+          <p className="max-w-prose text-quiet">{t(isVoid ? "booking.linkVoidText" : "booking.missingText")}</p>
+          <ButtonLink to="/find-booking">{t("lookup.title")}</ButtonLink>
+        </>
       ) : (
         <Failure error={error} retry={retry} />
       )}

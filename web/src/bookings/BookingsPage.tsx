@@ -17,6 +17,9 @@ export default function BookingsPage() {
       <RequireSignIn>
         <Bookings />
       </RequireSignIn>
+      <Link to="/find-booking" className="link mt-5 inline-flex min-h-11 items-center">
+        {t("lookup.asGuest")}
+      </Link>
     </div>
   );
 }

@@ -238,7 +238,18 @@ const de: Messages = {
   "booking.seatsAgain": "Plätze wählen",
   "booking.missing": "Diese Buchung kann nicht gezeigt werden",
   "booking.missingText":
-    "Sie gehört jemand anderem, oder sie wurde als Gast in einem anderen Browser-Tab gemacht. Ihre Karten sind in der Mail, die wir Ihnen geschickt haben.",
+    "Sie gehört jemand anderem, oder sie wurde als Gast in einem anderen Browser-Tab gemacht. Der Link in der Mail mit Ihren Karten öffnet sie.",
+  "booking.linkVoid": "Dieser Link öffnet die Buchung nicht",
+  "booking.linkVoidText":
+    "Er ist zu alt, oder ein Teil von ihm ging verloren. Lassen Sie sich einen neuen schicken: er kommt an die Adresse, mit der die Karten gebucht wurden.",
+  "lookup.title": "Meine Buchung finden",
+  "lookup.asGuest": "Ohne Konto gebucht?",
+  "lookup.text":
+    "Sie haben ohne Konto gekauft oder sind an einem anderen Gerät? Wir schicken einen Link zu Ihrer Buchung an die Adresse, mit der sie gemacht wurde.",
+  "lookup.hint": "Acht Buchstaben und Ziffern. Sie steht in jeder Mail zu Ihren Karten und auf deren Seite.",
+  "lookup.send": "Link schicken",
+  "lookup.mailed":
+    "Wenn es diese Buchung gibt, ist eine Mail mit einem Link zu ihr unterwegs an {email}. Eine weitere geht in zehn Minuten.",
   "bookings.none": "Sie haben noch keine Buchungen",
   "state.held": "Gehalten",
   "state.awaiting_payment": "Noch nicht bezahlt",
@@ -261,6 +272,7 @@ const de: Messages = {
   "field.name": "Name",
   "field.nameOptional": "Name (freiwillig)",
   "field.email": "E-Mail",
+  "field.reference": "Buchungsnummer",
   "field.password": "Passwort",
   "field.newPassword": "Neues Passwort",
   "field.passwordHint": "8 Zeichen oder mehr. Ein paar Wörter hintereinander sind gut.",

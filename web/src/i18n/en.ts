@@ -234,7 +234,18 @@ const en = {
   "booking.seatsAgain": "Choose seats",
   "booking.missing": "This booking cannot be shown",
   "booking.missingText":
-    "It belongs to somebody else, or it was made as a guest in another browser tab. Your tickets are in the mail that we sent you.",
+    "It belongs to somebody else, or it was made as a guest in another browser tab. The link in the mail with your tickets opens it.",
+  "booking.linkVoid": "This link does not open the booking",
+  "booking.linkVoidText":
+    "It is too old, or a part of it got lost. Ask for a new one: it comes to the address that the tickets were booked with.",
+  "lookup.title": "Find my booking",
+  "lookup.asGuest": "Booked without an account?",
+  "lookup.text":
+    "You bought tickets without an account, or you are on another device? We send a link to your booking to the address that it was made with.",
+  "lookup.hint": "Eight letters and digits. It stands in every mail about your tickets and on their page.",
+  "lookup.send": "Send me the link",
+  "lookup.mailed":
+    "If there is such a booking, a mail with a link to it is on its way to {email}. Another one can be sent in ten minutes.",
   "bookings.none": "You have no bookings yet",
   "state.held": "Held",
   "state.awaiting_payment": "Not paid yet",
@@ -257,6 +268,7 @@ const en = {
   "field.name": "Name",
   "field.nameOptional": "Name (optional)",
   "field.email": "E-mail",
+  "field.reference": "Booking reference",
   "field.password": "Password",
   "field.newPassword": "New password",
   "field.passwordHint": "8 characters or more. A few words in a row are good.",

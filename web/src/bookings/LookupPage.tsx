@@ -1,0 +1,52 @@
+import { useMutation } from "@tanstack/react-query";
+import { faultOf, fieldsOf, Narrow, Refusal } from "../account/parts";
+import { api, told } from "../api/client";
+import { t } from "../i18n";
+import { Button } from "../ui/Button";
+import { Field } from "../ui/Field";
+import { Notice } from "../ui/Notice";
+import { usePageTitle } from "../ui/usePageTitle";
+
+/** For whoever cannot open their booking any more: a link to it is mailed. */
+export default function LookupPage() {
+  usePageTitle(t("lookup.title"));
+  const ask = useMutation({
+    mutationFn: ({ reference = "", email = "" }: Record<string, string>) =>
+      told(api.POST("/api/bookings/lookup", { body: { reference, email } })),
+  });
+  return (
+    <Narrow title={t("lookup.title")}>
+      {ask.isSuccess ? (
+        <Notice kind="good">{t("lookup.mailed", { email: ask.variables.email ?? "" })}</Notice>
+      ) : (
+        <form className="grid gap-4" onSubmit={(event) => ask.mutate(fieldsOf(event))}>
+          <p className="text-quiet">{t("lookup.text")}</p>
+          <Field
+            label={t("field.reference")}
+            hint={t("lookup.hint")}
+            name="reference"
+            autoComplete="off"
+            autoCapitalize="characters"
+            spellCheck={false}
+            maxLength={20}
+            pattern="\s*[A-Za-z0-9]{1,16}\s*"
+            required
+            fault={faultOf(ask.error, "reference")}
+          />
+          <Field
+            label={t("field.email")}
+            name="email"
+            type="email"
+            autoComplete="email"
+            required
+            fault={faultOf(ask.error, "email")}
+          />
+          <Refusal error={ask.error} fields={["reference", "email"]} />
+          <Button type="submit" busy={ask.isPending}>
+            {t("lookup.send")}
+          </Button>
+        </form>
+      )}
+    </Narrow>
+  );
+}
