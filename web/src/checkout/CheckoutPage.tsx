@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { Link, Navigate, useParams } from "react-router";
 import { api, told } from "../api/client";
 import { Problem } from "../api/problem";
@@ -42,7 +42,10 @@ export default function CheckoutPage() {
   );
 }
 
+/** One step. It begins at its title, also for who listens or has scrolled to the button of the step before. */
 function Checkout({ booking }: { booking: Booking }) {
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => title.current?.focus(), []);
   const showtime = useQuery(showtimeQuery(booking.showtime_id));
   const hold = useQuery({
     queryKey: ["mine", "hold", booking.id],
@@ -68,7 +71,9 @@ function Checkout({ booking }: { booking: Booking }) {
           {t("checkout.back")}
         </Link>
       )}
-      <h1 className="text-2xl sm:text-3xl">{t(isHeld ? "checkout.title" : "pay.title")}</h1>
+      <h1 ref={title} tabIndex={-1} className="text-2xl sm:text-3xl">
+        {t(isHeld ? "checkout.title" : "pay.title")}
+      </h1>
       <p className="mt-1 mb-5 text-quiet">
         <b className="text-ink">{movie_title}</b>, {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)} ·{" "}
         {theater_name}, {auditorium_name}

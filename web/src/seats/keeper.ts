@@ -120,6 +120,7 @@ export class Keeper {
   /** The deadline has passed. */
   expire(): void {
     const expired = this.store.pick(this.#held());
+    this.store.lapse();
     dropHold(this.showtimeId);
     this.#wanted.clear();
     this.#set({ hold: null, expired });

@@ -82,6 +82,18 @@ describe("what the visitor wants", () => {
   });
 });
 
+describe("a hold whose time is over", () => {
+  it("leaves its seats free at once, and a message that somebody has them counts", () => {
+    store.own(["A3", "A4"]);
+    store.change({ type: "seat:lock", version: 6, seats: ["A3", "A4"], state: "held" });
+    store.lapse();
+    expect([store.stateOf("A3"), store.isFree("A4"), store.stateOf("A2")]).toEqual(["free", true, "held"]);
+    expect(store.overview()).toMatchObject({ own: [], free: 5 });
+    store.change({ type: "seat:lock", version: 7, seats: ["A4"], state: "held" });
+    expect(store.isFree("A4")).toBe(false);
+  });
+});
+
 describe("what others look at", () => {
   it("is told apart from one's own look, and painted as it changes", () => {
     store.looking = ["A3"];

@@ -110,6 +110,14 @@ export class SeatStore {
     this.#changed(seatIds);
   }
 
+  /** The time of this visitor's hold is over: its seats are free again, before any message has said so. */
+  lapse(): void {
+    const lapsed = [...this.#own];
+    for (const id of lapsed) this.#taken.delete(id);
+    this.#own.clear();
+    this.#changed(lapsed);
+  }
+
   get version(): number {
     return this.#version;
   }
