@@ -7,11 +7,12 @@ import { usePageTitle } from "../ui/usePageTitle";
 export function Broken() {
   const error = useRouteError();
   usePageTitle(t("broken.title"));
-  const isOutdated = error instanceof TypeError && /import|module/i.test(error.message);
+  const isUnloaded = error instanceof TypeError && /import|module/i.test(error.message);
+  const why = isUnloaded ? (navigator.onLine ? "broken.outdated" : "problem.unreachable") : "broken.text";
   return (
     <div className="page grid justify-items-start gap-4 py-12">
       <h1>{t("broken.title")}</h1>
-      <p className="text-quiet">{t(isOutdated ? "broken.outdated" : "broken.text")}</p>
+      <p className="text-quiet">{t(why)}</p>
       <div className="flex flex-wrap gap-3">
         <Button onClick={() => location.reload()}>{t("broken.reload")}</Button>
         <ButtonLink look="plain" to="/">
