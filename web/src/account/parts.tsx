@@ -14,10 +14,14 @@ export function Narrow({ title, children }: { title: string; children: ReactNode
   );
 }
 
-/** The address to go on to, if it is one of this site's. */
+const HERE = "http://here";
+
+/** The address to go on to, as a browser would read it, if it is one of this site's. */
 export function nextAddress(params: URLSearchParams): string {
   const next = params.get("next") ?? "/";
-  return next.startsWith("/") && !next.startsWith("//") && !next.includes("\\") ? next : "/";
+  if (!URL.canParse(next, HERE)) return "/";
+  const { origin, pathname, search, hash } = new URL(next, HERE);
+  return origin === HERE && !pathname.startsWith("//") ? pathname + search + hash : "/";
 }
 
 /** A form's fields as texts, without sending it. */

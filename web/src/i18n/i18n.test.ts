@@ -1,6 +1,7 @@
-import { expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import de from "./de";
 import en from "./en";
+import { choose, currentLanguage, named, start, t, tn } from "./index";
 
 const gaps = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
@@ -16,4 +17,41 @@ it("leaves no text empty, and few the same", () => {
     new Set(["Live", "Genre", "bar", "VIP", "Name", "Code", "Passkeys"].filter((text) => same.includes(text))),
   );
   for (const text of [...Object.values(en), ...Object.values(de)]) expect(text.trim()).not.toBe("");
+});
+
+describe("a text", () => {
+  beforeAll(() => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal("localStorage", { getItem: (key: string) => kept.get(key) ?? null, setItem: kept.set.bind(kept) });
+    vi.stubGlobal("navigator", { languages: ["fr-FR", "de-AT", "en"] });
+    vi.stubGlobal("document", { documentElement: {} });
+  });
+
+  it("is in the first language of the browser's that there is", async () => {
+    await start();
+    expect([currentLanguage(), document.documentElement.lang, t("again")]).toEqual(["de", "de", de.again]);
+  });
+
+  it("is in the chosen language, also the next time", async () => {
+    await choose("en");
+    await start();
+    expect([currentLanguage(), t("again")]).toEqual(["en", en.again]);
+  });
+
+  it("has its gaps filled, in the number's form", () => {
+    expect(t("seat.place", { row: "F", number: 7 })).toBe("Row F, seat 7");
+    expect([tn("map.free", 1), tn("map.free", 0), tn("map.free", 12)]).toEqual([
+      "1 seat free",
+      "0 seats free",
+      "12 seats free",
+    ]);
+  });
+
+  it("for a code that no catalogue knows is the code in words", () => {
+    expect([named("category", "love_seat"), named("category", "bean_bag"), named("ticket", "adult")]).toEqual([
+      "love seat",
+      "bean bag",
+      "Adult",
+    ]);
+  });
 });
