@@ -215,3 +215,27 @@ async def test_an_account_is_deleted_after_a_second_thought_and_with_the_passwor
     await page.goto("/sign-in")
     await visitor.enter(newcomer.email, PASSWORD)
     await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or the password is wrong")
+
+
+async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(visit, house, newcomer, device):
+    await newcomer.sign_up()
+    customer = await house.person("customer")
+    showtime_id, seats = await house.seats(1)
+    hold = await customer.buy(showtime_id, seats, "customer@usher.example")
+    booking = await customer.settled(hold, "confirmed")
+    visitor = await visit(device)
+    page = visitor.page
+    await visitor.sign_in()
+    await page.get_by_role("link", name="My bookings").click()
+    await page.locator(f'a[href="/bookings/{booking["id"]}"]').click()
+    await visitor.sees_tickets(1)
+    await page.get_by_role("link", name="Account").click()
+    await visitor.button("Sign out").click()
+    await visitor.is_signed_out()
+    await page.get_by_role("navigation").get_by_role("link", name="Sign in").click()
+    await visitor.enter(newcomer.email, PASSWORD)
+    await visitor.is_signed_in()
+    await page.get_by_role("link", name="My bookings").click()
+    await expect(page.get_by_text("You have no bookings yet")).to_be_visible()
+    await page.goto(f"/bookings/{booking['id']}")
+    await expect(page.get_by_role("heading", name="This booking cannot be shown")).to_be_visible()

@@ -41,6 +41,31 @@ async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, d
     assert {seat: taken[seat] for seat in seats} == dict.fromkeys(seats, "sold")
 
 
+async def test_the_price_is_the_same_from_the_order_to_the_ticket(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, free = await house.seats(20)
+    guest = house.guest()
+    placed = (await guest.call("GET", f"/api/showtimes/{showtime_id}/seats"))["layout"]["seats"]
+    category = {seat["seat_id"]: seat["category"] for seat in placed}
+    seats = [seat for seat in free if category[seat] == category[free[0]]][:2]
+    prices = (await guest.call("GET", f"/api/showtimes/{showtime_id}"))["prices"]
+    amount = {each["ticket_type"]: each["amount"] for each in prices if each["category"] == category[free[0]]}
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.button("Continue").click()
+    await expect(visitor.button(re.compile(_euros(2 * amount["adult"])))).to_be_enabled()
+    await page.get_by_label(re.compile("^Ticket for")).first.select_option("child")
+    total = _euros(amount["child"] + amount["adult"])
+    await expect(visitor.part("Tickets")).to_contain_text(re.compile(f"Total.*{total}"))
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.button(re.compile(f"Continue to payment.*{total}$")).click()
+    await expect(visitor.button(re.compile(f"^Pay {total}$"))).to_be_enabled()
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+    await expect(page.get_by_role("main")).to_contain_text(re.compile(total))
+
+
 async def test_a_declined_card_is_told_in_place_and_the_next_one_pays(visit, house, device):
     visitor = await visit(device)
     showtime_id, seats = await house.seats(1)
@@ -120,3 +145,8 @@ async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit, house)
     await expect(visitor.page.get_by_role("heading", name="This booking was cancelled")).to_be_visible()
     await visitor.open_seats(showtime_id)
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
+
+
+def _euros(amount: int) -> str:
+    """How the page writes an amount, whatever the currency is, as a regular expression."""
+    return rf"\D{amount // 100}\.{amount % 100:02}"

@@ -2,10 +2,11 @@
 
 import asyncio
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from house import House
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from visitor import GOOD, Visitor
 
 CONFIRMING = "We are confirming your booking"
@@ -121,4 +122,30 @@ async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_
     await page.goto(checkout)
     await visitor.sees_tickets(1)
     await expect(visitor.button(re.compile("^Pay "))).to_have_count(0)
+    assert await charged(house, visitor) == ["succeeded"]
+
+
+async def test_answers_that_get_lost_on_the_way_make_nothing_twice(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    keys: dict[str, list[str]] = {}
+
+    async def lose_the_first(route: Route) -> None:
+        sent = keys.setdefault(urlsplit(route.request.url).path, [])
+        sent.append(route.request.headers["idempotency-key"])
+        if len(sent) > 1:
+            await route.fallback()
+        else:
+            await route.fetch()
+            await route.abort()
+
+    await page.route(re.compile(r"/api/(showtimes/[^/]+/holds|bookings|payments/create-intent)$"), lose_the_first)
+    showtime_id, seats = await house.seats(2)
+    await visitor.open_seats(showtime_id)
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+    assert len(keys) == 3
+    assert all(len(sent) == 2 and len(set(sent)) == 1 for sent in keys.values())
     assert await charged(house, visitor) == ["succeeded"]

@@ -80,6 +80,21 @@ async def test_a_change_that_never_came_is_made_up_for_by_the_next_one(visit, ho
         await expect(visitor.seat(seat)).to_have_attribute("data-state", "held")
 
 
+async def test_a_change_that_nothing_follows_is_found_by_comparing(visit, house):
+    visitor = await visit()
+    page = visitor.page
+    await page.clock.install()
+    await page.route_web_socket(re.compile("/ws$"), lambda socket: _deaf_to(socket, "seat:"))
+    showtime_id, seats = await house.seats(2)
+    await visitor.open_seats(showtime_id)
+    await house.guest().hold(showtime_id, seats[:1])
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
+    await page.clock.fast_forward(31_000)
+    await expect(page.locator('[data-connection="healed"]')).to_be_visible()
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "held")
+    await expect(visitor.seat(seats[1])).to_have_attribute("data-state", "free")
+
+
 async def test_two_browsers_softly_see_each_other_looking(visit, house):
     one, other = await visit(), await visit("phone")
     showtime_id, seats = await house.seats(2)
