@@ -1,9 +1,8 @@
 """A platform as a test sees it."""
 
-import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -20,8 +19,18 @@ class House:
 
     platform: Platform
     http: httpx.AsyncClient
-    showtimes: list[Json] = field(default_factory=list)
-    _turn: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self._showtimes = self._listed()
+
+    async def _listed(self) -> AsyncIterator[str]:
+        """The ids of the showtimes that can be booked, the next ones first."""
+        cursor: dict[str, str] | None = {}
+        while cursor is not None:
+            page = await self.guest().call("GET", "/api/showtimes", params={"limit": 100} | cursor)
+            for showtime in page["items"]:
+                yield showtime["id"]
+            cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
 
     def guest(self) -> Customer:
         """Somebody without an account."""
@@ -37,17 +46,13 @@ class House:
         """A showtime that no other test was given, in a hall with at least so many seats, and some of its free seats
         that anybody may buy. Which hall's turn it is depends on the time of the day.
         """
-        if not self.showtimes:
-            page = await self.guest().call("GET", "/api/showtimes", params={"limit": 100})
-            self.showtimes = page["items"]
-        while True:
-            showtime_id = self.showtimes[next(self._turn)]["id"]
+        async for showtime_id in self._showtimes:
             seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
             if len(seat_map["layout"]["seats"]) >= hall:
-                break
-        reserved = {"wheelchair", "companion"}
-        seats = [seat["seat_id"] for seat in seat_map["layout"]["seats"] if seat["category"] not in reserved]
-        return showtime_id, [seat for seat in seats if seat not in seat_map["taken"]][:count]
+                free = [seat for seat in seat_map["layout"]["seats"] if seat["seat_id"] not in seat_map["taken"]]
+                usual = [seat["seat_id"] for seat in free if seat["category"] not in {"wheelchair", "companion"}]
+                return showtime_id, usual[:count]
+        raise LookupError(f"no showtime is left in a hall of {hall} seats")
 
     async def taken(self, showtime_id: str) -> Json:
         """Seats that are not free, with their state."""

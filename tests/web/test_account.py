@@ -90,6 +90,7 @@ async def test_a_forgotten_password_is_replaced_by_the_mailed_link(visit, newcom
     page = visitor.page
     await page.goto("/sign-in")
     await page.get_by_role("link", name="Forgot your password?").click()
+    await expect(page.get_by_role("heading", name="Forgot your password")).to_be_visible()
     await page.get_by_label("E-mail").fill(newcomer.email)
     await visitor.button("Send the link").click()
     await expect(page.get_by_text("a mail with a link is on its way")).to_be_visible()
