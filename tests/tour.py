@@ -43,7 +43,7 @@ async def pages(visitor: Visitor) -> AsyncIterator[str]:
 
 async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     page = visitor.page
-    showtime_id, seats = await visitor.house.seats(12)
+    showtime_id, seats = await visitor.house.seats(12, hall=200)
     await visitor.house.guest().hold(showtime_id, seats[6:10])
     await visitor.house.guest().buy(showtime_id, seats[:4], "somebody@usher.example")
     await visitor.open_seats(showtime_id)

@@ -33,7 +33,12 @@ async def take(folder: Path, names: set[str]) -> None:
         for size, viewport in SIZES.items():
             for scheme in ("light", "dark"):
                 context = await browser.new_context(
-                    viewport=viewport, color_scheme=scheme, locale="en-GB", base_url=platform.url, device_scale_factor=1
+                    viewport=viewport,
+                    color_scheme=scheme,
+                    locale="en-GB",
+                    base_url=platform.url,
+                    device_scale_factor=1,
+                    reduced_motion="reduce",  # or buttons are seen halfway between two colours
                 )
                 page = await context.new_page()
                 async for name in pages(Visitor(page, house)):

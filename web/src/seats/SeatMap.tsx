@@ -166,8 +166,8 @@ const Hall = memo(function Hall({ layout, box }: { layout: Layout; box: Box }) {
           ))}
         </g>
       ))}
-      <Letters side="left" x={box.x + UNIT * 0.5} lines={lines} />
-      <Letters side="right" x={box.x + box.width - UNIT * 0.5} lines={lines} />
+      <Letters side="left" x={box.x} box={box} lines={lines} />
+      <Letters side="right" x={box.x + box.width - UNIT} box={box} lines={lines} />
     </>
   );
 });
@@ -193,18 +193,24 @@ function SeatShape({ seat, isFirst }: { seat: Seat; isFirst: boolean }) {
   );
 }
 
-function Letters({ side, x, lines }: { side: "left" | "right"; x: number; lines: { row: string; seats: Seat[] }[] }) {
+interface LettersProps {
+  side: "left" | "right";
+  x: number;
+  box: Box;
+  lines: { row: string; seats: Seat[] }[];
+}
+
+/** A column that seats pass under when the map is moved. */
+function Letters({ side, x, box, lines }: LettersProps) {
   return (
     <g data-letters={side} aria-hidden="true" pointerEvents="none">
+      <rect className="row-column" x={x} y={box.y} width={UNIT} height={box.height} />
       {lines.map(({ row, seats: [seat] }) => {
         const y = ((seat?.y ?? 0) + 0.5) * UNIT;
         return (
-          <g key={row}>
-            <rect className="row-plate" x={x - 13} y={y - 13} width="26" height="26" rx="13" />
-            <text className="row-letter" x={x} y={y + 5}>
-              {row}
-            </text>
-          </g>
+          <text key={row} className="row-letter" x={x + UNIT / 2} y={y + 5}>
+            {row}
+          </text>
         );
       })}
     </g>
