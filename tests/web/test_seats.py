@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+from typing import Any
 
 from chassis.testing import until
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
 
 async def test_two_browsers_see_each_others_seats_within_a_second(visit, house):
@@ -206,6 +207,42 @@ async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(vi
     await expect(visitor.button("Zoom out")).to_be_disabled()
 
 
+async def test_wheel_or_pinch_bring_the_seats_near_and_the_minimap_leads_elsewhere(visit, house, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, _ = await house.seats(1, hall=200)
+    await visitor.open_seats(showtime_id)
+    first = page.locator("[data-seat]").first
+    await first.scroll_into_view_if_needed()
+    small = await first.bounding_box()
+    assert small
+    at = {"x": small["x"] + small["width"] / 2, "y": small["y"] + small["height"] / 2}
+    if device == "desk":
+        await page.mouse.move(**at)
+        await page.keyboard.down("Control")
+        await page.mouse.wheel(0, -400)
+        await page.keyboard.up("Control")
+    else:
+        await _pinch(page, at)
+    await expect(visitor.button("Zoom out")).to_be_enabled()
+    await expect(first).to_be_visible()
+    large = await first.bounding_box()
+    assert large
+    assert large["width"] > 1.5 * small["width"]
+    assert large["x"] <= at["x"] <= large["x"] + large["width"], "what is under the fingers stays there"
+    is_shown = """() => {
+      const hall = document.querySelector("svg.seats[role]").getBoundingClientRect();
+      const last = [...document.querySelectorAll("[data-seat]")].at(-1).getBoundingClientRect();
+      return last.right <= hall.right + 1 && last.bottom <= hall.bottom + 1;
+    }"""
+    assert not await page.evaluate(is_shown)
+    minimap = page.locator("svg:has(> rect)")
+    area = await minimap.bounding_box()
+    assert area
+    await minimap.click(position={"x": area["width"] * 0.9, "y": area["height"] * 0.9})
+    await page.wait_for_function(is_shown)
+
+
 async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kept(visit_hasty, hasty_house, device):
     visitor = await visit_hasty(device)
     page = visitor.page
@@ -236,6 +273,14 @@ def _deaf_to(socket: WebSocketRoute, kind: str) -> None:
     """Let everything through but messages of a kind."""
     server = socket.connect_to_server()
     server.on_message(lambda message: None if f'"type":"{kind}' in str(message) else socket.send(message))
+
+
+async def _pinch(page: Page, at: Any) -> None:
+    """Two fingers go apart around a point."""
+    browser = await page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 70), ("touchEnd", 0)):
+        fingers = [{"id": side, "x": at["x"] + side * apart / 2, "y": at["y"]} for side in (-1, 1)]
+        await browser.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers if apart else []})
 
 
 def _listed(seat_id: str) -> re.Pattern[str]:
