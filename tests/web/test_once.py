@@ -78,8 +78,11 @@ async def test_a_double_click_on_pay_charges_once(visit, house, device):
     await visitor.take(*seats)
     await visitor.order("guest@usher.example")
     await visitor.fill_card(GOOD)
+    confirmed: list[str] = []
+    visitor.page.on("request", lambda sent: confirmed.append(sent.url) if sent.url.endswith("/confirm") else None)
     await visitor.button(re.compile("^Pay ")).dblclick()
     await visitor.sees_tickets(1)
+    assert len(confirmed) == 1
     assert await charged(house, visitor) == ["succeeded"]
 
 
