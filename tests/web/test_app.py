@@ -41,6 +41,7 @@ async def test_without_a_network_a_page_that_was_never_visited_says_so_and_goes_
     visitor = await visit(device)
     page = visitor.page
     await page.goto("/")
+    await page.evaluate("() => localStorage.setItem('usher.theme', 'dark')")
     await controlled(page)
     await page.reload()
     await expect(page.get_by_role("link", name=re.compile("Alien"))).to_be_visible()
@@ -48,6 +49,8 @@ async def test_without_a_network_a_page_that_was_never_visited_says_so_and_goes_
     await page.goto("/?show=soon")
     await expect(page.get_by_text("You are offline.")).to_be_visible()
     await expect(page.get_by_role("alert")).to_contain_text("Usher cannot be reached just now.")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert await page.locator('header img[src="/icon.svg"]').evaluate("image => image.naturalWidth > 0")
     await page.get_by_role("link", name="Theaters").click()
     await expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
     await expect(page.get_by_role("main")).to_contain_text("Usher cannot be reached just now.")
@@ -73,7 +76,7 @@ async def test_what_the_services_say_is_never_kept(visit, house):
         }"""
     )
     assert kept
-    assert {urlsplit(url).path.split("/")[1] for url in kept} <= {"assets", "index.html", "icon.svg"}
+    assert {urlsplit(url).path.split("/")[1] for url in kept} <= {"assets", "index.html", "icon.svg", "theme.js"}
 
 
 async def test_only_the_sites_own_code_runs(visit, house, chromium):

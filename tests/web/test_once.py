@@ -10,6 +10,13 @@ from playwright.async_api import Route, expect
 from visitor import GOOD, Visitor
 
 CONFIRMING = "We are confirming your booking"
+WATCH_ALERTS = """() => {
+  window.alerts = [];
+  const look = () => {
+    for (const { textContent } of document.querySelectorAll("[role=alert]")) window.alerts.push(textContent);
+  };
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
+}"""
 
 
 async def charged(house: House, visitor: Visitor) -> list[str]:
@@ -71,6 +78,26 @@ async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_pai
     assert await charged(house, one) == ["succeeded"]
 
 
+async def test_a_tab_that_pays_what_another_one_has_paid_is_not_told_of_a_failure(visit, house):
+    one = await visit()
+    showtime_id, seats = await house.seats(1)
+    await one.open_seats(showtime_id)
+    await one.take(*seats)
+    await one.order("guest@usher.example")
+    other = await another_tab(one)
+    await house.fault("webhook_hold", one.page.url.rsplit("/", 1)[1], count=None)
+    for tab in (one, other):
+        await tab.fill_card(GOOD)
+    for tab in (one, other):
+        await tab.button(re.compile("^Pay ")).click()
+        await expect(tab.page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
+        await expect(tab.page.get_by_role("alert")).to_have_count(0)
+    await house.stripe("POST", "/_sandbox/webhooks/release")
+    for tab in (one, other):
+        await tab.sees_tickets(1)
+    assert await charged(house, one) == ["succeeded"]
+
+
 async def test_a_double_click_on_pay_charges_once(visit, house, device):
     visitor = await visit(device)
     showtime_id, seats = await house.seats(1)
@@ -119,8 +146,10 @@ async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
     await page.go_back()
     await expect(page).to_have_url(re.compile("/showtimes/"))
+    await page.evaluate(WATCH_ALERTS)
     await visitor.button("Back to the payment").click()
     await visitor.sees_tickets(1)
+    assert await page.evaluate("() => window.alerts") == []
     await expect(page).not_to_have_url(checkout)
     await page.goto(checkout)
     await visitor.sees_tickets(1)

@@ -1,9 +1,10 @@
 // Without a network the client still opens: its page and files are kept; what the services say never is.
 const KEPT = "usher-1";
 const PAGE = "/index.html";
+const BESIDE = ["/icon.svg", "/theme.js"];
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll([PAGE, "/icon.svg"])));
+  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll([PAGE, ...BESIDE])));
   self.skipWaiting();
 });
 
@@ -15,6 +16,7 @@ self.addEventListener("fetch", (event) => {
   if (event.request.mode === "navigate" && !/^\/(api|docs|openapi)(\/|$)/.test(pathname))
     event.respondWith(page(event.request));
   else if (pathname.startsWith("/assets/")) event.respondWith(file(event.request));
+  else if (BESIDE.includes(pathname)) event.respondWith(fetch(event.request).catch(() => caches.match(pathname)));
 });
 
 /** The page as it is now; the kept one when there is no network. */
