@@ -1,12 +1,13 @@
 """One's account in a real browser: mailed links, name and password, sessions, one's data, and leaving for good."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
 
 import pytest
 from newcomer import PASSWORD, Newcomer
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from visitor import Visitor
 
 OTHER = "a train to anywhere"
@@ -236,7 +237,18 @@ async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(vi
     await page.get_by_role("navigation").get_by_role("link", name="Sign in").click()
     await visitor.enter(newcomer.email, PASSWORD)
     await visitor.is_signed_in()
+    # Before their own are there nothing is shown in their place.
+    answers = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await answers.wait()
+        await route.fallback()
+
+    await page.route(re.compile(r"/api/bookings\b"), wait)
     await page.get_by_role("link", name="My bookings").click()
+    await expect(page.locator(".skeleton").first).to_be_visible()
+    await expect(page.locator('a[href^="/bookings/"]')).to_have_count(0)
+    answers.set()
     await expect(page.get_by_text("You have no bookings yet")).to_be_visible()
     await page.goto(f"/bookings/{booking['id']}")
     await expect(page.get_by_role("heading", name="This booking cannot be shown")).to_be_visible()
