@@ -44,6 +44,13 @@ class Visitor:
         for seat_id in seat_ids:
             await expect(self.seat(seat_id)).to_have_attribute("data-state", "own")
 
+    async def hold(self, count: int) -> tuple[str, list[str]]:
+        """Hold seats of a showtime of one's own: which, and which they are."""
+        showtime_id, seats = await self.house.seats(count)
+        await self.open_seats(showtime_id)
+        await self.take(*seats)
+        return showtime_id, seats
+
     async def pick(self, seat_id: str) -> None:
         """Click a seat; on a phone the first tap may only bring the seats near."""
         seat = self.seat(seat_id)

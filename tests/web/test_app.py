@@ -107,13 +107,11 @@ async def test_only_the_sites_own_code_runs(visit, house, chromium):
     await page.context.close()
 
 
-async def test_no_secret_is_kept_after_signing_in_and_buying(visit, house, device):
+async def test_no_secret_is_kept_after_signing_in_and_buying(visit, device):
     visitor = await visit(device)
     page = visitor.page
     await visitor.sign_in()
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(1)
     await visitor.order()
     await visitor.pay()
     await visitor.sees_tickets(1)
@@ -127,11 +125,9 @@ async def test_no_secret_is_kept_after_signing_in_and_buying(visit, house, devic
     assert "usher.guest" not in session
 
 
-async def test_a_guests_secret_goes_with_the_tab(visit, house):
+async def test_a_guests_secret_goes_with_the_tab(visit):
     visitor = await visit()
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    showtime_id, seats = await visitor.hold(1)
     assert await visitor.page.evaluate("() => sessionStorage.getItem('usher.guest')")
     assert not SECRET.search(await visitor.page.evaluate("() => JSON.stringify(localStorage)"))
     other = await visitor.page.context.new_page()

@@ -29,9 +29,7 @@ async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, 
 
 async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, device):
     visitor = await visit(device)
-    showtime_id, seats = await house.seats(2)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    showtime_id, seats = await visitor.hold(2)
     await visitor.order("guest@usher.example")
     await visitor.pay()
     await visitor.sees_tickets(2)
@@ -66,11 +64,9 @@ async def test_the_price_is_the_same_from_the_order_to_the_ticket(visit, house, 
     await expect(page.get_by_role("main")).to_contain_text(re.compile(total))
 
 
-async def test_a_declined_card_is_told_in_place_and_the_next_one_pays(visit, house, device):
+async def test_a_declined_card_is_told_in_place_and_the_next_one_pays(visit, device):
     visitor = await visit(device)
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(1)
     await visitor.order("guest@usher.example")
     await visitor.pay(DECLINED)
     await expect(visitor.page.get_by_role("alert")).to_contain_text("Your seats are still held.")
@@ -78,11 +74,9 @@ async def test_a_declined_card_is_told_in_place_and_the_next_one_pays(visit, hou
     await visitor.sees_tickets(1)
 
 
-async def test_the_bank_asks_and_is_refused_and_then_approved(visit, house, device):
+async def test_the_bank_asks_and_is_refused_and_then_approved(visit, device):
     visitor = await visit(device)
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(1)
     await visitor.order("guest@usher.example")
     await visitor.pay(ASKED)
     await visitor.answer_bank("Fail authentication")
@@ -92,12 +86,10 @@ async def test_the_bank_asks_and_is_refused_and_then_approved(visit, house, devi
     await visitor.sees_tickets(1)
 
 
-async def test_a_reload_in_the_middle_goes_on_where_it_was(visit, house, device):
+async def test_a_reload_in_the_middle_goes_on_where_it_was(visit, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, seats = await house.seats(2)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    _, seats = await visitor.hold(2)
     await page.reload()
     await expect(page.get_by_role("timer")).to_be_visible()
     for seat in seats:
@@ -120,9 +112,7 @@ async def test_a_reload_in_the_middle_goes_on_where_it_was(visit, house, device)
 async def test_a_double_click_makes_one_booking_and_one_charge(visit, house):
     visitor = await visit()
     page = visitor.page
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(1)
     await visitor.button("Continue").dblclick()
     await page.wait_for_url("**/checkout/*")
     await page.get_by_label("E-mail").fill("guest@usher.example")
@@ -135,11 +125,9 @@ async def test_a_double_click_makes_one_booking_and_one_charge(visit, house):
     assert paid == ["succeeded"]
 
 
-async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit, house):
+async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit):
     visitor = await visit()
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    showtime_id, seats = await visitor.hold(1)
     await visitor.order("guest@usher.example")
     await visitor.button("Cancel the booking").click()
     await expect(visitor.page.get_by_role("heading", name="This booking was cancelled")).to_be_visible()

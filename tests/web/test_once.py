@@ -47,9 +47,7 @@ async def test_two_tabs_of_one_order_pay_it_once_and_both_end_on_the_tickets(vis
     one = await visit()
     if who == "customer":
         await one.sign_in()
-    showtime_id, seats = await house.seats(2)
-    await one.open_seats(showtime_id)
-    await one.take(*seats)
+    await one.hold(2)
     await one.button("Continue").click()
     await one.page.wait_for_url("**/checkout/*")
     other = await another_tab(one)
@@ -66,9 +64,7 @@ async def test_two_tabs_of_one_order_pay_it_once_and_both_end_on_the_tickets(vis
 
 async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_paid(visit, house, device):
     one = await visit(device)
-    showtime_id, seats = await house.seats(1)
-    await one.open_seats(showtime_id)
-    await one.take(*seats)
+    await one.hold(1)
     await one.order("guest@usher.example")
     other = await another_tab(one)
     await expect(other.button(re.compile("^Pay "))).to_be_enabled()
@@ -80,9 +76,7 @@ async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_pai
 
 async def test_a_tab_that_pays_what_another_one_has_paid_is_not_told_of_a_failure(visit, house):
     one = await visit()
-    showtime_id, seats = await house.seats(1)
-    await one.open_seats(showtime_id)
-    await one.take(*seats)
+    await one.hold(1)
     await one.order("guest@usher.example")
     other = await another_tab(one)
     await house.fault("webhook_hold", one.page.url.rsplit("/", 1)[1], count=None)
@@ -100,9 +94,7 @@ async def test_a_tab_that_pays_what_another_one_has_paid_is_not_told_of_a_failur
 
 async def test_a_double_click_on_pay_charges_once(visit, house, device):
     visitor = await visit(device)
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(1)
     await visitor.order("guest@usher.example")
     await visitor.fill_card(GOOD)
     confirmed: list[str] = []
@@ -118,9 +110,7 @@ async def test_while_stripe_is_slow_to_tell_a_reload_goes_on_confirming_until_th
 ):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, seats = await house.seats(2)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(2)
     await visitor.order("guest@usher.example")
     await house.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
     await visitor.pay()
@@ -135,9 +125,7 @@ async def test_while_stripe_is_slow_to_tell_a_reload_goes_on_confirming_until_th
 async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_to_the_card(visit, house, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, seats = await house.seats(1)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(1)
     await visitor.order("guest@usher.example")
     checkout = page.url
     # Stripe never tells: who comes back makes Usher ask.
@@ -172,9 +160,7 @@ async def test_answers_that_get_lost_on_the_way_make_nothing_twice(visit, house,
             await route.abort()
 
     await page.route(re.compile(r"/api/(showtimes/[^/]+/holds|bookings|payments/create-intent)$"), lose_the_first)
-    showtime_id, seats = await house.seats(2)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(2)
     await visitor.order("guest@usher.example")
     await visitor.pay()
     await visitor.sees_tickets(2)

@@ -243,12 +243,10 @@ async def test_wheel_or_pinch_bring_the_seats_near_and_the_minimap_leads_elsewhe
     await page.wait_for_function(is_shown)
 
 
-async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kept(visit_hasty, hasty_house, device):
+async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kept(visit_hasty, device):
     visitor = await visit_hasty(device)
     page = visitor.page
-    showtime_id, seats = await hasty_house.seats(2)
-    await visitor.open_seats(showtime_id)
-    await visitor.take(*seats)
+    await visitor.hold(2)
     await expect(page.get_by_role("heading", name="Keep your seats?")).to_be_visible()
     await visitor.button("No, thank you").click()
     await visitor.button("Take the same seats again").click()
