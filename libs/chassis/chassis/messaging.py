@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Self
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel, AbstractRobustQueue
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustChannel, AbstractRobustQueue
 from aiormq.abc import AbstractChannel
 from contracts import registry, topology
 from contracts.envelope import Envelope, Event
@@ -108,6 +108,7 @@ class Consumer:
         channel = await self._broker.connection.channel(publisher_confirms=False)
         await channel.set_qos(prefetch_count=PREFETCH * self._concurrency)
         queue = await channel.get_queue(self._queue_name)
+        await self._unbind_unheard(queue)
         self._tag = await queue.consume(self._receive)
         self._channel, self._queue = channel, queue  # pyright: ignore[reportAttributeAccessIssue]
         return self
@@ -121,6 +122,11 @@ class Consumer:
             await acks.tell()
         if self._channel is not None:
             await self._channel.close()
+
+    async def _unbind_unheard(self, queue: AbstractQueue) -> None:
+        """What an earlier release heard would go to the dead letters."""
+        unheard = [name for name, event in registry.events().items() if event not in self._reactions]
+        await asyncio.gather(*(queue.unbind(self._broker.exchange, name) for name in unheard))
 
     async def is_consuming(self) -> bool:
         """Whether the broker still feeds this consumer; false while a reconnect has not restored it."""

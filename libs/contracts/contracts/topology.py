@@ -112,7 +112,6 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         PaymentFailed,
         PaymentCancelled,
         PaymentRefunded,
-        BookingConfirmed,
         *PEOPLE,
     ),
     "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),

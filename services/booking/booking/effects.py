@@ -9,7 +9,6 @@ from typing import Any
 
 from contracts.booking import (
     BookingCancelled,
-    BookingConfirmed,
     BookingRefunded,
     PaymentCancelRequested,
     RefundRequested,
@@ -21,7 +20,7 @@ from contracts.errors import RejectedEvent
 from contracts.inventory import HoldChanged, SeatsHeld, SeatsSold
 from contracts.payment import PaymentFailed, PaymentRefunded
 
-from booking.model import Booking, Checkout, State
+from booking.model import Booking, Checkout, Replaced, State
 
 HOLD_GRACE = timedelta(seconds=30)
 """Inventory announces a lapsed hold itself; this much later the booking ends without having heard it."""
@@ -81,7 +80,7 @@ def completes_refund(booking: Booking, refund: PaymentRefunded, now: datetime) -
     return refund.refund_id == refund_id(booking) or is_whole_refund(booking, refund, now)
 
 
-def costs_less(booking: Booking, successor: BookingConfirmed, _: datetime) -> bool:
+def costs_less(booking: Booking, successor: Replaced, _: datetime) -> bool:
     return successor.amount < (booking.amount or 0)
 
 
@@ -176,8 +175,8 @@ def _own_facts(event_type: type[Event], booking: Booking, trigger: object) -> Fi
         return {"refund_id": refund_id(booking), "amount": booking.refund_amount, "reason": reason}
     if event_type is BookingRefunded:
         return {"amount": booking.refunded_amount}
-    if isinstance(trigger, BookingConfirmed):
-        return {"replaced_by": trigger.booking_id}
+    if isinstance(trigger, Replaced):
+        return {"replaced_by": trigger.by}
     return {}
 
 
@@ -188,6 +187,6 @@ def refund_id(booking: Booking) -> str:
 
 def to_refund(booking: Booking, trigger: object) -> int:
     """What is to go back, in minor units: for an exchange the difference, otherwise all that has not gone back yet."""
-    if isinstance(trigger, BookingConfirmed):
+    if isinstance(trigger, Replaced):
         return (booking.amount or 0) - trigger.amount
     return (booking.amount or 0) - booking.refunded_amount

@@ -229,6 +229,14 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """Command: the booking `by`, confirmed at the price of `amount` in minor units, takes this one's place."""
+
+    by: str
+    amount: int
+
+
+@dataclass(frozen=True)
 class DeadlinePassed:
     """Command of the timer: look whether the booking's `due_at` has come."""
 

@@ -1,14 +1,13 @@
 """Events in. What concerns one booking goes through the saga; a showtime's change goes to each of its bookings."""
 
 from chassis.messaging import current_envelope
-from contracts.booking import BookingConfirmed
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
 
 from booking import store, tickets
-from booking.model import Booking
+from booking.model import Booking, Replaced, State
 
 
 async def on_seats_held(event: SeatsHeld) -> None:
@@ -21,10 +20,11 @@ async def on_saga_event(event: Event) -> None:
     await store.drive(event.subject, event, tickets.issue)
 
 
-async def on_booking_confirmed(event: BookingConfirmed) -> None:
-    """An exchange is complete: the booking that it replaces ends."""
-    if event.replaces:
-        await store.drive(event.replaces, event)
+async def on_seats_sold(event: SeatsSold) -> None:
+    """Confirm the booking. That makes an exchange complete: the booking that it replaces ends."""
+    booking = await store.drive(event.hold_id, event, tickets.issue)
+    if booking.replaces and booking.state is State.CONFIRMED:
+        await store.drive(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
 
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
@@ -40,7 +40,7 @@ async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
     await store.move_showtime(event, current_envelope().time)
 
     async def present_times(_: Booking) -> ShowtimeRescheduled | None:
-        showtime = await store.Showtime.get(event.showtime_id)
+        showtime = await store.find_showtime(event.showtime_id)
         return showtime.times if showtime else None
 
     async for booking_id in store.touched_by_showtime(event.showtime_id):
@@ -61,11 +61,10 @@ REACTIONS = {
     SeatsHeld: on_seats_held,
     HoldChanged: on_saga_event,
     SeatsReleased: on_saga_event,
-    SeatsSold: on_saga_event,
+    SeatsSold: on_seats_sold,
     SaleRejected: on_saga_event,
     PaymentSucceeded: on_saga_event,
     PaymentFailed: on_saga_event,
     PaymentCancelled: on_saga_event,
     PaymentRefunded: on_saga_event,
-    BookingConfirmed: on_booking_confirmed,
 }

@@ -43,11 +43,11 @@ from booking.effects import (
     is_whole_refund,
     showtime_is_cancelled,
 )
-from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Ending, Passage, State
+from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Ending, Passage, Replaced, State
 
 HELD, AWAITING, CLOSING, CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
 NONE = None
-Trigger = Event | Checkout | Cancel | DeadlinePassed
+Trigger = Event | Checkout | Cancel | Replaced | DeadlinePassed
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ STEPS = (
     Step(CONFIRMED,  ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  (BookingRescheduled,), when=is_moved),
     Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED),  # the same start: a repeat, or only its end moved
-    Step(CONFIRMED,  BookingConfirmed,    EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged", costs_less),
-    Step(CONFIRMED,  BookingConfirmed,    EXCHANGED,  (BookingExchanged,), "exchanged"),  # its `replaces` is this one
+    Step(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged", costs_less),
+    Step(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged,), "exchanged"),
     Step(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded), "refunded_at_provider",
          is_whole_refund),
     Step(CONFIRMED,  PaymentRefunded,     CONFIRMED),  # a part, made at the provider
@@ -137,7 +137,7 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     PaymentRefunded: ((REFUNDED, EXCHANGED), "a repeat, or the difference of an exchange"),
     ShowtimeCancelled: (ENDED, "the booking has ended before"),
     ShowtimeRescheduled: (ENDED, "the booking has ended before"),
-    BookingConfirmed: ((EXCHANGED,), "a repeat"),
+    Replaced: ((EXCHANGED,), "a repeat"),
     Cancel: ((CLOSING, REFUNDING, REFUNDED, CANCELLED), "it is ending or has ended as asked"),
     DeadlinePassed: ((CONFIRMED, REFUNDED, EXPIRED, CANCELLED, EXCHANGED), "the booking moved on before its timer"),
 }

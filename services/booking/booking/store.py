@@ -10,6 +10,7 @@ import structlog
 from beanie import Document
 from beanie.odm.utils.dump import get_dict
 from chassis.clock import now
+from chassis.ids import is_older
 from chassis.outbox import Aggregate
 from chassis.recent import Recent
 from chassis.secrets import hash_secret
@@ -32,6 +33,8 @@ Choose = Callable[[model.Booking], Awaitable[Trigger | None]]
 log = structlog.get_logger()
 ATTEMPTS = 20
 OPEN_COUNTED = 10_000
+ON_ITS_WAY = timedelta(seconds=0.2)
+"""How long `inventory.seats_held` may take on a busy day."""
 REFERENCE_LETTERS = "CDFGHJKMNPQRTVWXY34679"
 """None that is taken for another one when read aloud or by hand, and no vowels that spell a word."""
 MINUTES_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600, 1800, 86_400)
@@ -145,7 +148,12 @@ def no_tickets(booking: model.Booking) -> list[Ticket]:
 
 
 async def find_held(booking_id: str) -> model.Booking | None:
-    """The booking for its checkout, whose write is guarded: as this replica opened it, else as it is stored."""
+    """The booking for its checkout, whose write is guarded: as this replica opened it, else as it is stored.
+
+    Of a hold that was made a moment ago this replica nearly always hears before another one could have stored it.
+    """
+    if recent.get(booking_id) is None and not is_older(booking_id, now() - ON_ITS_WAY):
+        await recent.kept(booking_id, ON_ITS_WAY.total_seconds())
     opened = recent.get(booking_id)
     return opened if opened and opened.state is State.HELD else await find(booking_id)
 
@@ -333,6 +341,12 @@ async def record_lookup(reference: str, email: str, events: Sequence[BookingLink
 # ---- showtimes
 
 
+async def find_showtime(showtime_id: str) -> Showtime | None:
+    """The showtime, or None. Read anew each time: a booking that opens late learns here where its showtime moved."""
+    document = await Showtime.get_pymongo_collection().find_one({"_id": showtime_id})
+    return Showtime.model_validate(document) if document else None
+
+
 async def add_showtime(event: ShowtimeScheduled, told_at: datetime) -> None:
     """Keep a showtime; the first word about it counts."""
     showtime = Showtime(
@@ -362,7 +376,7 @@ async def move_showtime(event: ShowtimeRescheduled, told_at: datetime) -> None:
             }
         },
     )
-    if not moved.matched_count and not await Showtime.get(event.showtime_id):
+    if not moved.matched_count and not await find_showtime(event.showtime_id):
         raise NotYet(f"showtime {event.showtime_id} is not known")
 
 

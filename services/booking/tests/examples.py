@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from booking.model import Booking, Checkout, Offer, Order, State, check_out, issue_tickets
+from booking.model import Booking, Checkout, Offer, Order, Replaced, State, check_out, issue_tickets
 from booking.saga import Issue
-from contracts.booking import BookingConfirmed, Screening
+from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
@@ -141,19 +141,7 @@ SHOWTIME_RESCHEDULED = ShowtimeRescheduled(
     sales_open_at=NOW,
     sales_close_at=NOW + timedelta(days=1),
 )
-SUCCESSOR_CONFIRMED = BookingConfirmed(
-    booking_id="b2",
-    reference="WXY34679",
-    holder=HOLDER,
-    email=ADULTS.email,
-    screening=screening(),
-    tickets=[
-        {"ticket_id": "b2-F7", "seat": F7, "ticket_type": "adult", "amount": 1250, "qr": "x"}  # pyright: ignore[reportArgumentType] - pydantic makes the ticket
-    ],
-    amount=1250,
-    currency="EUR",
-    replaces=BOOKING,
-)
+REPLACED = Replaced(by="b2", amount=1250)
 
 
 def scheduled(showtime_id: str, starts_at: datetime) -> ShowtimeScheduled:

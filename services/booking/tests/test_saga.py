@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from booking.model import Booking, Cancel, Checkout, DeadlinePassed, State
+from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Replaced, State
 from booking.saga import EARLY, IGNORED, STEPS, Outcome, Trigger, UnexpectedEvent, WrongAmount, advance
 from contracts.booking import (
     BookingCancelled,
@@ -43,9 +43,9 @@ TRIGGERS: dict[type, Any] = {
     PaymentRefunded: given.PAYMENT_REFUNDED,
     ShowtimeCancelled: given.SHOWTIME_CANCELLED,
     ShowtimeRescheduled: given.SHOWTIME_RESCHEDULED,
-    BookingConfirmed: given.SUCCESSOR_CONFIRMED,
     Checkout: given.checkout(),
     Cancel: Cancel("by_customer"),
+    Replaced: given.REPLACED,
     DeadlinePassed: DeadlinePassed(),
 }
 
@@ -58,7 +58,7 @@ IMPOSSIBLE: dict[type, Iterable[State | None]] = {
     PaymentRefunded: (S.HELD,),
     ShowtimeCancelled: (None,),
     ShowtimeRescheduled: (None,),
-    BookingConfirmed: (None, *(set(S) - {S.CONFIRMED, S.EXCHANGED})),
+    Replaced: (None, *(set(S) - {S.CONFIRMED, S.EXCHANGED})),
     Checkout: (None, *(set(S) - {S.HELD})),
     Cancel: (None, S.CONFIRMING, S.EXPIRED, S.EXCHANGED),
     DeadlinePassed: (None,),
@@ -365,13 +365,13 @@ def test_who_loses_a_showtime_is_told_what_a_mail_needs() -> None:
 
 
 def test_an_exchange_gives_a_positive_difference_back() -> None:
-    outcome = step(in_state(S.CONFIRMED), given.SUCCESSOR_CONFIRMED)
+    outcome = step(in_state(S.CONFIRMED), given.REPLACED)
     assert (outcome.booking.state, said(outcome)) == (S.EXCHANGED, ["BookingExchanged", "RefundRequested"])
     exchanged, refund = outcome.events
     assert isinstance(exchanged, BookingExchanged)
     assert isinstance(refund, RefundRequested)
     assert (exchanged.replaced_by, refund.amount, refund.reason) == ("b2", TOTAL - 1250, "exchange_difference")
-    dearer = given.SUCCESSOR_CONFIRMED.model_copy(update={"amount": TOTAL})
+    dearer = Replaced(by="b2", amount=TOTAL)
     assert said(step(in_state(S.CONFIRMED), dearer)) == ["BookingExchanged"]
 
 

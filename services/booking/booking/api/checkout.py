@@ -207,7 +207,7 @@ async def _checkout_of(booking: model.Booking, order: Order) -> Checkout:
 async def _offer_of(booking: model.Booking) -> Offer:
     """What the showtime is sold at. Raises ShowtimeNotReady."""
     seconds = settings.get().arrival_seconds
-    showtime = await eventually(lambda: store.Showtime.get(booking.showtime_id), seconds=seconds)
+    showtime = await eventually(lambda: store.find_showtime(booking.showtime_id), seconds=seconds)
     if showtime is None:
         raise ShowtimeNotReady(retry_after=2)
     return showtime.offer
