@@ -110,8 +110,8 @@ def an_event_not_sent(copy: Copy) -> None:
 
 
 def a_webhook_not_worked_off(copy: Copy) -> None:
-    webhook = next(iter(copy.now.webhooks.values()))
-    webhook.update(outcome=None, received_at=copy.now.at - LONG, last_error="KeyError")
+    failed = {"type": "refund.updated", "outcome": None, "next_try_at": None, "last_error": "KeyError"}
+    copy.now.webhooks["evt"] = {"_id": "evt", "received_at": copy.now.at - LONG} | failed
 
 
 def a_dead_letter(copy: Copy) -> None:

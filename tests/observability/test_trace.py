@@ -51,7 +51,6 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
         "POST /api/payments/create-intent 200",
         "stripe create_intent",
         "POST /api/payments/webhook 200",
-        "write webhook_events",
         "publish payment.succeeded.v1",
         "publish booking.paid.v1",
         "publish inventory.seats_sold.v1",

@@ -12,7 +12,7 @@ from chassis.clock import now
 from prometheus_client import Counter, Histogram
 
 from payment import model, store, stripe
-from payment.model import ProviderFailed, ProviderRefused, ProviderUnavailable, State
+from payment.model import ProviderFailed, ProviderRefused, ProviderUnavailable, State, StripeEvent
 from payment.news import ChargeSeen, IntentSeen, News, RefundSeen
 from payment.store import Payment, WebhookEvent
 
@@ -134,15 +134,30 @@ async def _settle_refund(payment: Payment, refund_id: str) -> None:
 async def take_in(event: WebhookEvent) -> bool:
     """Store a new event; returns whether it is still to be worked off.
 
-    What an intent's event says takes one write of ours, so it is done first and stored as done: should this process
-    die in between, Stripe has no answer and sends it again. The others may have to ask Stripe.
+    What an intent's event says takes one write of ours, which stores the event, too. By themselves are stored those
+    that change nothing, those that fail, and those for which Stripe may have to be asked.
     """
     if isinstance(event.news, IntentSeen):
         try:
-            event = _done(event, await _effect(event))
+            payment = await _hear(event, event.news)
+            event = _done(event, "applied")
         except Exception as error:
             _log_failure(event, error, "webhook_postponed")
+        else:
+            if payment.was_changed_by(event.id):
+                return False
     return await store.keep(event) and event.next_try_at is not None
+
+
+async def _hear(event: WebhookEvent, seen: IntentSeen) -> Payment:
+    """Write down what an intent's event changes. Raises UnknownBooking and MoneyMismatch."""
+    booking_id = seen.booking_id or ""
+    telemetry.about(booking_id)
+    cause = StripeEvent(id=event.id, type=event.type, created_at=event.created_at, processed_at=now())
+    payment = await store.change(booking_id, lambda account: model.on_webhook(account, seen, cause))
+    if payment is None:
+        raise UnknownBooking(booking_id)
+    return payment
 
 
 async def work_off(event: WebhookEvent) -> None:
@@ -178,8 +193,7 @@ async def _effect(event: WebhookEvent) -> str:
     if seen is None:
         return "ignored"
     if isinstance(seen, IntentSeen):
-        telemetry.about(seen.booking_id or "")
-        await learn(seen.booking_id or "", seen)
+        await _hear(event, seen)
         return "applied"
     payment = await store.by_intent(seen.intent_id)
     if payment is None:

@@ -18,6 +18,10 @@ from payment.model import Account, Change, MoneyMismatch, PaymentProblem, State,
 from payment.news import News
 
 KEPT = timedelta(days=90)
+ON_ITS_WAY_S = 0.2
+"""How long `booking.payment_requested` may take on a busy day."""
+KEPT_WITH_ACCOUNT = 50
+"""Each declined card is an event, and a customer may try many."""
 _moved = Counter("usher_payment_moved_total", "Money in minor units, by what the ledger calls it", ["kind", "currency"])
 
 
@@ -42,6 +46,7 @@ class Payment(Account, Aggregate):
 class WebhookEvent(Document):
     """An event as Stripe's webhook brought it. Its id is Stripe's, so it is stored once.
 
+    One that changed an account at once is kept there instead, by the write that it caused (`Account.stripe_events`).
     `outcome` is None until it has been worked off, and `next_try_at` says when that is tried (again); an event with
     neither is parked: a person must look.
     """
@@ -78,7 +83,12 @@ async def find(booking_id: str) -> Payment | None:
 
 
 async def find_requested(booking_id: str) -> Payment | None:
-    """The payment for its intent, whose write is guarded: as this replica opened it, else as it is stored."""
+    """The payment for its intent, whose write is guarded: as this replica opened it, else as it is stored.
+
+    A checkout that was made a moment ago mostly comes to this replica before another one could have stored it.
+    """
+    if recent.get(booking_id) is None:
+        await recent.kept(booking_id, ON_ITS_WAY_S)
     opened = recent.get(booking_id)
     return opened if opened and opened.state is State.REQUESTED else await find(booking_id)
 
@@ -113,29 +123,45 @@ def _decided(decide: Decide, last: Payment) -> Change | None:
 async def write(payment: Payment, decided: Change) -> Payment | None:
     """Make one change, if the account is still the one that it was decided on.
 
-    A line enters the ledger once, and no more goes back than came in: both stand in the write's own filter.
+    A line enters the ledger once, a webhook event changes the account once, and no more goes back than came in: that
+    stands in the write's own filter.
     """
     where: dict[str, Any] = {"_id": payment.id, "version": payment.version}
-    update: dict[str, Any] = {"$set": {name: _plain(value) for name, value in decided.fields.items()}}
+    pushed: dict[str, Any] = {}
     if decided.lines:
         where["ledger.entry_id"] = {"$nin": [line.entry_id for line in decided.lines]}
-        update["$push"] = {"ledger": {"$each": [_plain(line) for line in decided.lines]}}
+        pushed["ledger"] = {"$each": _plain(decided.lines)}
+    if decided.cause:
+        where["stripe_events.id"] = {"$ne": decided.cause.id}
+        pushed["stripe_events"] = {"$each": _plain([decided.cause]), "$slice": -KEPT_WITH_ACCOUNT}
     if "refunded" in decided.fields:
         where["captured"] = {"$gte": decided.fields["refunded"] + decided.fields["refunding"]}
+    update = {"$set": _plain(decided.fields), "$push": pushed}
     if not await Payment.write(where, update, events=decided.events):
         recent.forget(payment.id)
         return None
     for line in decided.lines:
         _moved.labels(line.kind, payment.currency).inc(line.amount)
-    fields = decided.fields | {"ledger": [*payment.ledger, *decided.lines], "version": payment.version + 1}
-    after = payment.model_copy(update=fields)
+    after = _changed(payment, decided)
     recent.keep(after.id, after)
     return after
+
+
+def _changed(payment: Payment, decided: Change) -> Payment:
+    """The payment as it stands after the write."""
+    fields: dict[str, Any] = decided.fields | {"version": payment.version + 1}
+    if decided.lines:
+        fields["ledger"] = [*payment.ledger, *decided.lines]
+    if decided.cause:
+        fields["stripe_events"] = [*payment.stripe_events, decided.cause][-KEPT_WITH_ACCOUNT:]
+    return payment.model_copy(update=fields)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 

@@ -55,6 +55,34 @@ async def test_an_intent_waits_for_the_checkout_on_its_way(new_checkout: Any):
     assert (await asking).status_code == 200
 
 
+async def test_what_is_about_to_come_here_is_not_looked_for(new_checkout: Any, monkeypatch: pytest.MonkeyPatch):
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
+
+    checkout, find = new_checkout(), store.find
+
+    async def find_others(booking_id: str) -> Any:
+        assert booking_id != checkout.id
+        return await find(booking_id)
+
+    monkeypatch.setattr(store, "ON_ITS_WAY_S", 30)
+    monkeypatch.setattr(store, "find", find_others)
+    asking = asyncio.create_task(checkout.ask_intent())
+    await asyncio.sleep(0.3)
+    await checkout.bus.say(checkout.request())
+    assert (await asking).status_code == 200
+
+
+async def test_what_came_to_another_replica_is_found(new_checkout: Any):
+    from payment import model  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import Payment  # noqa: PLC0415
+
+    checkout = new_checkout()
+    asking = asyncio.create_task(checkout.ask_intent())
+    await asyncio.sleep(0.3)
+    await Payment.add(Payment(**model.account_of(checkout.request()).model_dump()))
+    assert (await asking).status_code == 200
+
+
 async def test_unknown_and_foreign_bookings_look_the_same(checkout: Checkout, new_checkout: Any, signer: Signer):
     for headers in ({}, {"X-Hold-Secret": "wrong"}, {"X-Hold-Secret": "x" * 5000}, signer.headers("u2")):
         answers = [

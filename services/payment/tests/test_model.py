@@ -20,6 +20,7 @@ from payment.model import (
     PaymentClosed,
     RefundTooLarge,
     State,
+    StripeEvent,
     on_intent,
     on_refund,
 )
@@ -77,6 +78,7 @@ def after(account: Account, change: Change | None) -> Account:
         else:
             raw[place] = plain
     raw["ledger"] += [line.model_dump() for line in change.lines]
+    raw["stripe_events"] += [change.cause.model_dump()] if change.cause else []
     return Account.model_validate(raw)
 
 
@@ -164,6 +166,19 @@ def test_a_decline_is_said_once_and_the_next_one_too():
     assert account.state is State.INTENT_CREATED
     assert on_intent(account, declined, NOW) is None
     assert said(on_intent(account, declined.model_copy(update={"failure_id": "ch_00"}), NOW)) != []
+
+
+def test_a_webhook_event_changes_the_account_once_and_stays_with_it():
+    first, second = (
+        StripeEvent(id=id_, type="payment_intent.payment_failed", created_at=NOW, processed_at=NOW)
+        for id_ in ("evt_1", "evt_2")
+    )
+    decline, next_one = (seen("requires_payment_method", failure_id=id_) for id_ in ("ch_1", "ch_2"))
+    account = after(offered(), model.on_webhook(offered(), decline, first))
+    assert account.stripe_events == [first]
+    assert model.on_webhook(account, next_one, first) is None
+    assert said(model.on_webhook(account, next_one, second)) == [PaymentFailed(booking_id="b1", code="")]
+    assert model.on_webhook(account, decline, second) is None, "what changes nothing does not stay"
 
 
 def test_news_of_an_intent_that_is_not_ours_changes_nothing():

@@ -37,6 +37,14 @@ async def stored(event_id: str) -> Any:
     return await WebhookEvent.get(event_id)
 
 
+async def kept_with(checkout: Checkout) -> list[str]:
+    """The ids of the events that the account keeps beside what they changed."""
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
+
+    payment = await store.find(checkout.id)
+    return [each.id for each in payment.stripe_events] if payment else []
+
+
 async def events_at_stripe(checkout: Checkout) -> list[dict[str, Any]]:
     """The booking's events as Stripe keeps them, oldest first."""
     answer = await checkout.stripe.get("/v1/events", params={"limit": 100})
@@ -62,17 +70,18 @@ async def test_every_webhook_twice_changes_nothing(checkout: Checkout):
         assert {answer.status_code for answer in answers} == {200}
     view = await checkout.comes_to(captured=PRICE, refunded=400, refunding=0)
     assert len(view["ledger"]) == 2
-    assert len(checkout.heard(PaymentSucceeded)) == len(checkout.heard(PaymentRefunded)) == 1
+    assert len(await checkout.hears(PaymentSucceeded)) == len(await checkout.hears(PaymentRefunded)) == 1
 
 
 async def test_one_webhook_ten_times_at_once(checkout: Checkout):
     await checkout.offered()
-    same = signed(event("payment_intent.succeeded", intent_of(checkout)))
-    answers = await asyncio.gather(*(checkout.client.post(WEBHOOK, **same) for _ in range(10)))
+    same = event("payment_intent.succeeded", intent_of(checkout))
+    answers = await asyncio.gather(*(checkout.client.post(WEBHOOK, **signed(same)) for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
     view = await checkout.comes_to(state="succeeded", captured=PRICE)
     assert len(view["ledger"]) == 1
     assert len(await checkout.hears(PaymentSucceeded)) == 1
+    assert (await kept_with(checkout), await stored(same["id"])) == ([same["id"]], None)
 
 
 async def test_all_events_in_reverse(checkout: Checkout):
@@ -105,6 +114,35 @@ async def test_declined_then_paid(checkout: Checkout):
     assert len(checkout.heard(PaymentFailed)) == 1
 
 
+def declined(checkout: Checkout, charge: str) -> dict[str, Any]:
+    failure = {"code": "card_declined", "charge": charge}
+    return event(
+        "payment_intent.payment_failed", intent_of(checkout, "requires_payment_method", last_payment_error=failure)
+    )
+
+
+async def test_a_decline_that_is_repeated_after_the_next_one_is_not_said_again(checkout: Checkout):
+    await checkout.offered()
+    first, second = declined(checkout, "ch_1"), declined(checkout, "ch_2")
+    for each in (first, second, first):
+        assert (await checkout.client.post(WEBHOOK, **signed(each))).status_code == 200
+    assert (await kept_with(checkout), await stored(first["id"])) == ([first["id"], second["id"]], None)
+    await checkout.paid()
+    await checkout.hears(PaymentSucceeded)
+    assert len(checkout.heard(PaymentFailed)) == 2
+
+
+async def test_an_account_keeps_only_the_last_events(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
+
+    monkeypatch.setattr(store, "KEPT_WITH_ACCOUNT", 2)
+    await checkout.offered()
+    sent = [declined(checkout, f"ch_{number}") for number in range(3)]
+    for each in sent:
+        assert (await checkout.client.post(WEBHOOK, **signed(each))).status_code == 200
+    assert await kept_with(checkout) == [each["id"] for each in sent[1:]]
+
+
 async def test_a_late_failure_never_undoes_success(checkout: Checkout):
     await checkout.fault("webhook_hold", event_types=["payment_intent.payment_failed"], count=None)
     await checkout.offered()
@@ -118,6 +156,8 @@ async def test_a_late_failure_never_undoes_success(checkout: Checkout):
     view = await checkout.comes_to(state="succeeded")
     assert view["captured"] == PRICE
     assert checkout.heard(PaymentFailed) == checkout.heard(PaymentCancelled) == []
+    assert (await stored(late["id"])).outcome == "applied"
+    assert late["id"] not in await kept_with(checkout)
 
 
 async def test_money_that_comes_before_our_own_write(checkout: Checkout):
@@ -156,13 +196,13 @@ async def test_an_event_that_could_not_be_worked_off_at_once_is_later(
 ):
     from payment import settlement  # noqa: PLC0415 - its settings come from the environment
 
-    async def fail(_: Any) -> str:
+    async def fail(*_: Any) -> Any:
         raise ConnectionError("the database is gone for a moment")
 
     await checkout.offered()
     left = event("payment_intent.succeeded", intent_of(checkout))
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "_effect", fail)
+        patch.setattr(settlement, "_hear", fail)
         assert (await checkout.client.post(WEBHOOK, **signed(left))).status_code == 200
     assert (await checkout.view())["state"] == "intent_created"
     await asyncio.gather(*(work_off_due(left["id"]) for _ in range(3)))
@@ -170,23 +210,26 @@ async def test_an_event_that_could_not_be_worked_off_at_once_is_later(
     assert len(await checkout.hears(PaymentSucceeded)) == 1
 
 
-async def test_a_crash_between_the_effect_and_the_answer_changes_nothing(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-):
-    """The event is not stored, Stripe has no answer and sends it again."""
-    from payment import store  # noqa: PLC0415 - its settings come from the environment
-
-    async def fail(_: Any) -> bool:
-        raise ConnectionError("the process is gone")
+async def test_a_write_whose_answer_is_lost_is_not_repeated(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
+    """The event is in the account, and nobody here knows; it is stored once more, and Stripe sends it again."""
+    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
 
     await checkout.offered()
     sent = event("payment_intent.succeeded", intent_of(checkout))
+    write = Payment.write
+
+    async def lose_answer(*args: Any, **more: Any) -> bool:
+        patch.undo()
+        await write(*args, **more)
+        raise ConnectionError("the connection is gone")
+
     with monkeypatch.context() as patch:
-        patch.setattr(store, "keep", fail)
-        assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 500
-    await checkout.comes_to(state="succeeded", captured=PRICE)
-    assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+        patch.setattr(Payment, "write", lose_answer)
+        assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+    view = await checkout.comes_to(state="succeeded", captured=PRICE)
     assert (await stored(sent["id"])).outcome == "applied"
+    assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+    assert (len(view["ledger"]), await kept_with(checkout)) == (1, [sent["id"]])
     assert len(await checkout.hears(PaymentSucceeded)) == 1
 
 

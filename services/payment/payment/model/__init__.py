@@ -1,0 +1,86 @@
+"""The rules of money for one booking: what may be paid, what may go back, what Stripe's word changes.
+
+A rule takes the account and what happened and answers a `Change`, or None when there is nothing to change. States and
+refunds only move forward, so news may come in any order, twice and late. Errors: the tree in `problems`.
+"""
+
+from payment.model.account import (
+    Account,
+    Asker,
+    Change,
+    Line,
+    Refund,
+    RefundState,
+    State,
+    StripeEvent,
+    check,
+    check_after,
+)
+from payment.model.intents import (
+    account_of,
+    attach_intent,
+    cancel,
+    check_payable,
+    identify,
+    intent_key,
+    on_intent,
+    on_webhook,
+    spend_intent_key,
+    tombstone,
+)
+from payment.model.problems import (
+    AlreadyPaid,
+    BadPayload,
+    BadSignature,
+    DeadlinePassed,
+    MoneyMismatch,
+    PaymentClosed,
+    PaymentProblem,
+    PaymentUnknown,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderUnavailable,
+    RefundTooLarge,
+)
+from payment.model.refunds import ask_booking_refund, ask_refund, on_refund, refund_key, sent_back, spend_refund_key
+
+__all__ = [
+    "Account",
+    "AlreadyPaid",
+    "Asker",
+    "BadPayload",
+    "BadSignature",
+    "Change",
+    "DeadlinePassed",
+    "Line",
+    "MoneyMismatch",
+    "PaymentClosed",
+    "PaymentProblem",
+    "PaymentUnknown",
+    "ProviderFailed",
+    "ProviderRefused",
+    "ProviderUnavailable",
+    "Refund",
+    "RefundState",
+    "RefundTooLarge",
+    "State",
+    "StripeEvent",
+    "account_of",
+    "ask_booking_refund",
+    "ask_refund",
+    "attach_intent",
+    "cancel",
+    "check",
+    "check_after",
+    "check_payable",
+    "identify",
+    "intent_key",
+    "on_intent",
+    "on_refund",
+    "on_webhook",
+    "refund_key",
+    "sent_back",
+    "spend_intent_key",
+    "spend_refund_key",
+    "tombstone",
+]
