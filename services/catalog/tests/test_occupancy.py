@@ -74,7 +74,6 @@ def _at_once():
     """What takes a second in the service takes less here; that it goes together stays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(occupancy, "LINGER_S", 0.05)
-        patch.setattr(occupancy, "GATHER_S", 0)
         yield
 
 
@@ -123,6 +122,21 @@ async def test_what_is_said_of_a_showtime_within_a_moment_is_one_write_and_ackno
     wrote = await database["system.profile"].count_documents({"op": "update", "command.q._id": showtime})
     await database["system.profile"].drop()
     assert wrote == 1
+
+
+async def test_what_is_said_of_many_showtimes_within_a_moment_is_one_command():
+    showtimes = [f"show-{next(numbers)}" for _ in range(50)]
+    before = await update_commands()
+    await asyncio.gather(*(store.mark_seats(each, *claim_of(held(each, 2), START), START) for each in showtimes))
+    # Some room for what the service writes for itself meanwhile.
+    assert await update_commands() - before < len(showtimes) / 2
+    assert await store.occupancy_of(showtimes) == dict.fromkeys(showtimes, (2, 0))
+
+
+async def update_commands() -> int:
+    """How many of them the server has carried out so far."""
+    client = store.Occupancy.get_pymongo_collection().database.client
+    return (await client.admin.command("serverStatus"))["metrics"]["commands"]["update"]["total"]
 
 
 async def test_a_write_that_fails_fails_for_all_who_wait_for_it_and_can_be_repeated():

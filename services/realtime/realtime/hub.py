@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
-from aio_pika.exceptions import AMQPError
 from chassis.auth import Principal
 from chassis.clock import now
 from chassis.ids import new_id
@@ -17,15 +15,14 @@ from contracts.realtime import SeatsLookedAt
 from contracts.types import Holder
 from prometheus_client import Counter as Count
 from prometheus_client import Gauge
-from pymongo.errors import PyMongoError
 
 from realtime import store
 from realtime.lines import Line, frame
 from realtime.looks import Looks
 from realtime.model import Message, News, NotSubscribed, Recent, SeatMap, UnknownSeat, owner_key
 from realtime.settings import Settings
+from realtime.upkeep import kept_up
 
-log = structlog.get_logger()
 Publish = Callable[[SeatsLookedAt], Awaitable[None]]
 MAX_SECRETS = 10
 LOOKS_S, RETELL_LOOKS_S = 0.25, 5.0
@@ -183,6 +180,10 @@ class Hub:
         self._add_owner(line, key)
         return True
 
+    def has_owner(self, key: str) -> bool:
+        """Whether anybody is connected here whom a message with this key is for. Most events' owners are not."""
+        return key in self._owners
+
     def tell(self, key: str, message: Message) -> None:
         """Send a message to its owner's connections only."""
         owners = self._owners.get(key, set())
@@ -220,15 +221,9 @@ class Hub:
     async def running(self, _: Settings) -> AsyncIterator[None]:
         """Keep what is shown in step with the database, the other instances and the clients while the service runs."""
         chosen = self._settings
-        work = {self.refresh: chosen.refresh_seconds, self.beat: chosen.beat_seconds, self.tell_looks: LOOKS_S}
-        work[self.retell_looks] = RETELL_LOOKS_S
-        tasks = [asyncio.create_task(_repeat(each, seconds)) for each, seconds in work.items()]
-        try:
+        often = (self.tell_looks, LOOKS_S), (self.retell_looks, RETELL_LOOKS_S)
+        async with kept_up((self.refresh, chosen.refresh_seconds), (self.beat, chosen.beat_seconds), *often):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Show what the database knows and this instance has missed, e.g. while the broker was away."""
@@ -265,15 +260,6 @@ class Hub:
         await self._publish(
             SeatsLookedAt(instance_id=self._instance_id, showtime_id=room.map.showtime_id, seats=dict(seats))
         )
-
-
-async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await work()
-        except (PyMongoError, AMQPError, OSError, TimeoutError) as failure:
-            log.warning("upkeep_failed", work=getattr(work, "__name__", ""), reason=repr(failure))
 
 
 def encoded(message: Message) -> bytes:

@@ -33,8 +33,7 @@ app = create_service(
     documents=store.DOCUMENTS,
     reactions=reactions.REACTIONS,
     watchers=reactions.watchers(hub),
-    jobs=jobs.JOBS,
-    lifespans=[hub.running],
+    lifespans=[hub.running, jobs.running],
     on_revoked=hub.expel,
 )
 app.state.hub = hub

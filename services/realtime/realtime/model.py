@@ -36,6 +36,15 @@ from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsRelea
 from contracts.types import Holder
 
 State = Literal["held", "blocked", "sold"]
+BookingState = (
+    PaymentRequested
+    | BookingPaid
+    | BookingConfirmed
+    | BookingExpired
+    | BookingCancelled
+    | BookingExchanged
+    | BookingRefunded
+)
 Claim = dict[str, list[Any]]
 Claims = dict[str, Claim]
 Message = dict[str, Any]
@@ -229,8 +238,8 @@ def owner_key(holder: Holder) -> str:
     return f"user:{holder.user_id}" if holder.user_id is not None else f"guest:{holder.secret_hash}"
 
 
-def booking_update(event: Event, *, version: int) -> tuple[str, Message]:
-    """An event of booking as (owner's key, message). Raises TypeError for an event that has no owner to tell."""
+def booking_update(event: Event, *, version: int) -> Message:
+    """An event of booking as a message to its owner. Raises TypeError for an event that has no owner to tell."""
     match event:
         case PaymentRequested():
             state, more = "awaiting_payment", {"reference": event.reference}
@@ -248,5 +257,4 @@ def booking_update(event: Event, *, version: int) -> tuple[str, Message]:
             state, more = "refunded", {"amount": event.amount, "currency": event.currency}
         case _:
             raise TypeError(f"{event.type} is no news for a customer")
-    update = {"type": "booking:update", "booking_id": event.booking_id, "state": state, "version": version, **more}
-    return owner_key(event.holder), update
+    return {"type": "booking:update", "booking_id": event.booking_id, "state": state, "version": version, **more}

@@ -10,7 +10,7 @@ from contracts.realtime import SeatsLookedAt
 
 from realtime import settings, store
 from realtime.hub import Hub
-from realtime.model import booking_update, news_of
+from realtime.model import BookingState, booking_update, news_of, owner_key
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
@@ -50,8 +50,9 @@ def watchers(hub: Hub) -> Reactions:
         envelope = current_envelope()
         hub.show(news_of(event, version=envelope.version, said_at=envelope.time))
 
-    async def tell(event: Event) -> None:
-        hub.tell(*booking_update(event, version=current_envelope().version))
+    async def tell(event: BookingState) -> None:
+        if hub.has_owner(key := owner_key(event.holder)):
+            hub.tell(key, booking_update(event, version=current_envelope().version))
 
     async def look(event: SeatsLookedAt) -> None:
         hub.learn_looks(event)

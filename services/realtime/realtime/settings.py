@@ -10,7 +10,7 @@ class Settings(ServiceSettings):
     """Bounds hold per process unless they say otherwise."""
 
     service: str = "realtime"
-    consumer_concurrency: int = 64
+    consumer_concurrency: int = 1024
     """Many, since each waits a little so that their writes go together."""
     max_connections: int = Field(default=5000, ge=1)
     max_subscriptions: int = Field(default=8, ge=1)

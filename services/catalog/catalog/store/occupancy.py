@@ -16,11 +16,9 @@ from catalog.store.reading import index
 KEPT_S = 400 * 86_400
 """Longer than any showtime is on sale."""
 LINGER_S = 2.0
-"""So long that most holds are sold by then, in the same write. A band that is two seconds old is as good: whoever wants
-seats sees the seat map.
+"""So long that many a hold is sold by then, in the same write, and one command does for all showtimes. A band that is
+two seconds old is as good: whoever wants seats sees the seat map.
 """
-GATHER_S = 0.05
-"""For the writes of several showtimes to go together."""
 
 
 class Occupancy(Stored):
@@ -38,14 +36,12 @@ class Occupancy(Stored):
 
 
 class _News:
-    """What is said of one showtime within LINGER_S: it goes into one write, and all who said it wait for that."""
+    """What is said of one showtime within LINGER_S. `written` is what all who said it wait for."""
 
-    def __init__(self, showtime_id: str) -> None:
-        self._showtime_id = showtime_id
+    def __init__(self) -> None:
         self._registers: dict[str, list[int]] = {}
         self._moment = datetime.min.replace(tzinfo=UTC)
-        # Not a part of the first event's trace: the others would be missing in theirs.
-        self.written = asyncio.get_running_loop().create_task(self._write(), context=Context())
+        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def add(self, claim_id: str, register: Register, value: list[int], moment: datetime) -> None:
         """Let a register grow."""
@@ -53,35 +49,51 @@ class _News:
         self._registers[place] = max(self._registers.get(place, value), value)
         self._moment = max(self._moment, moment)
 
-    async def _write(self) -> None:
-        await asyncio.sleep(LINGER_S)
-        del _unwritten[self._showtime_id]
+    def change(self) -> list[dict[str, Any]]:
+        """The stages of the update that takes it all in."""
         grown = {place: {"$max": [f"${place}", {"$literal": value}]} for place, value in self._registers.items()}
-        await writes.merge(
-            Occupancy.get_pymongo_collection(),
-            self._showtime_id,
-            [
-                {"$set": grown | {"changed_at": {"$max": ["$changed_at", self._moment]}}},
-                {"$set": {"claims": _but_long_ended(self._moment)}},
-                {"$set": {"taken": _sum_of(_STANDING), "sold": _sum_of(_SOLD)}},
-            ],
-            linger=GATHER_S,
-        )
+        return [
+            {"$set": grown | {"changed_at": {"$max": ["$changed_at", self._moment]}}},
+            {"$set": {"claims": _but_long_ended(self._moment)}},
+            {"$set": {"taken": _sum_of(_STANDING), "sold": _sum_of(_SOLD)}},
+        ]
 
 
 _unwritten: dict[str, _News] = {}
+_writing: set[asyncio.Task[None]] = set()
 
 
 async def mark_seats(showtime_id: str, claim_id: str, register: Register, value: list[int], moment: datetime) -> None:
     """Let a claim's register grow and everything be added up anew; an older value changes nothing.
 
-    Returns when it is durable, which takes LINGER_S: what else is said of the showtime meanwhile goes along, and one
-    write adds up for all of it.
+    Returns when it is durable, which takes up to LINGER_S: what else is said meanwhile, of this showtime or another,
+    goes along.
     """
+    if not _unwritten:
+        # Not a part of the first event's trace: the others would be missing in theirs.
+        task = asyncio.get_running_loop().create_task(_write_soon(), context=Context())
+        _writing.add(task)
+        task.add_done_callback(_writing.discard)
     if (news := _unwritten.get(showtime_id)) is None:
-        news = _unwritten[showtime_id] = _News(showtime_id)
+        news = _unwritten[showtime_id] = _News()
     news.add(claim_id, register, value, moment)
-    await asyncio.shield(news.written)
+    await news.written
+
+
+async def _write_soon() -> None:
+    """One update for each showtime, all in one command. Who waits learns what became of the own one."""
+    await asyncio.sleep(LINGER_S)
+    gathered = dict(_unwritten)
+    _unwritten.clear()
+    collection = Occupancy.get_pymongo_collection()
+    updates = (writes.merge(collection, showtime_id, news.change()) for showtime_id, news in gathered.items())
+    for news, result in zip(gathered.values(), await asyncio.gather(*updates, return_exceptions=True), strict=True):
+        if news.written.done():  # somebody who waited was cancelled
+            continue
+        if isinstance(result, Exception):
+            news.written.set_exception(result)
+        else:
+            news.written.set_result(None)
 
 
 async def occupancy_of(showtime_ids: Sequence[str]) -> dict[str, tuple[int, int]]:

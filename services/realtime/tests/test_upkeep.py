@@ -1,0 +1,27 @@
+"""What an instance does again and again."""
+
+import asyncio
+
+from pymongo.errors import AutoReconnect
+from realtime.upkeep import kept_up
+
+
+async def test_work_is_done_soon_then_regularly_and_goes_on_after_a_failure():
+    done, third, runs = asyncio.Event(), asyncio.Event(), 0
+
+    async def rare() -> None:
+        done.set()
+
+    async def frequent() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            third.set()
+        raise AutoReconnect("MongoDB is away")
+
+    async with asyncio.timeout(60), kept_up((rare, 3600), (frequent, 0.01)):
+        await done.wait()
+        await third.wait()
+    runs_so_far = runs
+    await asyncio.sleep(0.05)
+    assert runs == runs_so_far, "nothing goes on afterwards"
