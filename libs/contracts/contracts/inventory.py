@@ -44,11 +44,12 @@ class SeatsReleased(Event, type="inventory.seats_released.v1", subject="hold_id"
 
 
 class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id"):
-    """The seats of a paid booking are its own."""
+    """The seats of a paid booking are its own. `user_id`: whose it is, unless it is a guest's."""
 
     hold_id: Id
     showtime_id: Id
     seats: Seats
+    user_id: Id | None = None
 
 
 class SaleRejected(Event, type="inventory.sale_rejected.v1", subject="hold_id"):

@@ -82,7 +82,6 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         MovieDeleted,
         ReviewChanged,
         *SEAT_EVENTS,
-        BookingConfirmed,
         BookingCancelled,
         BookingExchanged,
         BookingRefunded,

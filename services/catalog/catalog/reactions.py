@@ -1,7 +1,7 @@
 """Events in: how full a showtime is, who has been there, and where one document of the catalog follows another."""
 
 from chassis.messaging import current_envelope
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingExchanged, BookingRefunded
+from contracts.booking import BookingCancelled, BookingExchanged, BookingRefunded
 from contracts.catalog import MovieChanged, MovieDeleted, ReviewChanged
 from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
 
@@ -15,10 +15,11 @@ async def on_seats(event: SeatEvent) -> None:
     await store.mark_seats(event.showtime_id, *claim_of(event, said_at), said_at)
 
 
-async def on_booking_confirmed(event: BookingConfirmed) -> None:
-    """Whoever has a ticket and an account may review the film when it is over."""
-    if event.holder.user_id:
-        await store.note_booking(event.booking_id, event.holder.user_id, event.screening.showtime_id)
+async def on_seats_sold(event: SeatsSold) -> None:
+    """Whoever has seats and an account may review the film when it is over."""
+    if event.user_id:
+        await store.note_booking(event.hold_id, event.user_id, event.showtime_id)
+    await on_seats(event)
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
@@ -42,8 +43,8 @@ async def on_movie_deleted(event: MovieDeleted) -> None:
 
 
 REACTIONS = {
-    **dict.fromkeys((SeatsHeld, HoldChanged, SeatsReleased, SeatsSold, SeatsBlocked, SeatsUnblocked), on_seats),
-    BookingConfirmed: on_booking_confirmed,
+    **dict.fromkeys((SeatsHeld, HoldChanged, SeatsReleased, SeatsBlocked, SeatsUnblocked), on_seats),
+    SeatsSold: on_seats_sold,
     **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
     ReviewChanged: on_review_changed,
     MovieChanged: on_movie_changed,

@@ -12,17 +12,11 @@ from catalog.store.movies import Counting, Figures
 from catalog.store.ratings import count_in
 from chassis.clock import now
 from chassis.testing import until
-from contracts.booking import (
-    BookingCancelled,
-    BookingConfirmed,
-    BookingExchanged,
-    BookingRefunded,
-    Screening,
-    Ticket,
-)
+from contracts.booking import BookingCancelled, BookingExchanged, BookingRefunded
 from contracts.catalog import ReviewChanged
 from contracts.identity import UserDeleted
-from contracts.types import Holder, Seat
+from contracts.inventory import SeatsSold
+from contracts.types import Holder
 
 pytestmark = pytest.mark.usefixtures("loaded")
 FILM = "alien-1979"
@@ -49,18 +43,8 @@ async def shown():
     await Showtime.collection().delete_one({"_id": "yesterday"})
 
 
-def confirmed(booking_id, user_id, showtime_id):
-    moment = now()
-    screening = Screening(
-        showtime_id=showtime_id, movie_title="Alien", certificate="18", theater_name="Kanal", auditorium_name="1",
-        format="2D", language="en", starts_at=moment, ends_at=moment, time_zone="Europe/Berlin",
-    )  # fmt: skip
-    seat = Seat(seat_id="F7", row="F", number=7, category="standard")
-    return BookingConfirmed(
-        booking_id=booking_id, reference="ABC", holder=Holder(user_id=user_id), email="a@usher.example",
-        screening=screening, tickets=[Ticket(ticket_id="t", seat=seat, ticket_type="adult", amount=1, qr="q")],
-        amount=1, currency="EUR",
-    )  # fmt: skip
+def sold(booking_id, user_id, showtime_id):
+    return SeatsSold(hold_id=booking_id, showtime_id=showtime_id, seats=["F7"], user_id=user_id)
 
 
 def over(kind, booking_id):
@@ -80,7 +64,7 @@ def guest(client, signer, bus, shown):
     async def come(name="Ada King Lovelace"):
         number = next(numbers)
         user_id = f"person-{number}"
-        await bus.say(confirmed(f"booking-{number}", user_id, shown))
+        await bus.say(sold(f"booking-{number}", user_id, shown))
         headers = signer.headers(user_id, name=name)
 
         async def knows():
@@ -142,9 +126,9 @@ async def test_without_a_ticket_for_a_showtime_that_is_over_nothing_is_reviewed(
     ahead = await Showtime.collection().find_one({"movie_id": FILM, "ends_at": {"$gt": now()}})
     other = await Showtime.collection().find_one({"movie_id": "amelie-2001"})
     assert ahead and other
-    await bus.say(confirmed("b-ahead", "stranger", ahead["_id"]))
-    await bus.say(confirmed("b-other", "stranger", other["_id"]))
-    await bus.say(confirmed("b-nowhere", "stranger", "no-such-showtime"))
+    await bus.say(sold("b-ahead", "stranger", ahead["_id"]))
+    await bus.say(sold("b-other", "stranger", other["_id"]))
+    await bus.say(sold("b-nowhere", "stranger", "no-such-showtime"))
     attendances = store.Attendance.get_pymongo_collection()
 
     async def both():
@@ -162,7 +146,7 @@ ENDS = [BookingCancelled, BookingExchanged, BookingRefunded]
 @pytest.mark.parametrize(("kind", "order"), [(kind, order) for kind in ENDS for order in (1, -1)])
 async def test_a_booking_that_is_taken_back_gives_no_right(client, signer, bus, kind, order):
     number = next(numbers)
-    said = [confirmed(f"booking-{number}", f"person-{number}", "yesterday"), over(kind, f"booking-{number}")]
+    said = [sold(f"booking-{number}", f"person-{number}", "yesterday"), over(kind, f"booking-{number}")]
     for event in said[::order]:
         await bus.say(event)
     attendances = store.Attendance.get_pymongo_collection()

@@ -40,7 +40,7 @@ async def on_payment_requested(event: PaymentRequested) -> None:
 
 async def on_booking_paid(event: BookingPaid) -> None:
     """Sell, or reject the sale."""
-    await _once_known(store.sell(event.showtime_id, event.booking_id, _seats(event)))
+    await _once_known(store.sell(event.showtime_id, event.booking_id, _seats(event), event.holder.user_id))
 
 
 async def on_booking_expired(event: BookingExpired) -> None:

@@ -161,6 +161,16 @@ class TestSale:
         assert (await held.get()).status_code == 404
         assert (await box.hold("A2")).status_code == 409
 
+    async def test_says_whose_seats_they_are_unless_they_are_a_guests(self, box: Box, bus: Bus):
+        guests, persons, late = [booking(bus, box, await box.held(seat)) for seat in ("A1", "A2", "A3")]
+        await late.is_cancelled()
+        await late.released()
+        for paid in (persons, late):
+            paid.facts["holder"] = {"user_id": "ada"}
+        for paid in (guests, persons, late):
+            await paid.is_paid()
+        assert [(await paid.sold()).user_id for paid in (guests, persons, late)] == [None, "ada", "ada"]
+
     async def test_ten_times_at_once_sells_once(self, box: Box, bus: Bus, settled: Any):
         paid = booking(bus, box, await box.held("A1"))
         await asyncio.gather(*(paid.is_paid() for _ in range(10)))

@@ -1,10 +1,12 @@
-"""Who has been to what: people with a confirmed booking, as booking's events tell."""
+"""Who has been to what: people whose seats were sold, as inventory's and booking's events tell."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
 
 from beanie import Document as Stored
+from chassis import writes
 from chassis.clock import now
+from chassis.recent import Recent
 from contracts.types import Moment
 
 from catalog.store.reading import Document, index
@@ -12,6 +14,9 @@ from catalog.store.showtimes import Showtime
 
 OVER_KEPT_S = 60 * 86_400
 """An event of the booking may still come late."""
+
+_films: Recent[str] = Recent()
+"""Of showtimes: it stays the same."""
 
 
 class Attendance(Stored):
@@ -35,12 +40,14 @@ class Attendance(Stored):
 
 
 async def note_booking(booking_id: str, user_id: str, showtime_id: str) -> None:
-    """A booking is confirmed. Whether it is over already is left as it stands: events overtake each other."""
-    showtime = await Showtime.collection().find_one({"_id": showtime_id}, {"movie_id": 1})
-    if showtime is None:
-        return
-    known = {"user_id": user_id, "movie_id": showtime["movie_id"], "showtime_id": showtime_id}
-    await Attendance.get_pymongo_collection().update_one({"_id": booking_id}, {"$set": known}, upsert=True)
+    """A booking has its seats. Whether it is over already is left as it stands: events overtake each other."""
+    if (movie_id := _films.get(showtime_id)) is None:
+        showtime = await Showtime.collection().find_one({"_id": showtime_id}, {"movie_id": 1})
+        if showtime is None:
+            return
+        _films.keep(showtime_id, movie_id := showtime["movie_id"])
+    known = {"user_id": user_id, "movie_id": movie_id, "showtime_id": showtime_id}
+    await writes.merge(Attendance.get_pymongo_collection(), booking_id, {"$set": known})
 
 
 async def end_booking(booking_id: str) -> None:

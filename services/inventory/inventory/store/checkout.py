@@ -48,13 +48,14 @@ async def _pin(showtime_id: str, booking_id: str, seats: list[str], until: datet
     )
 
 
-async def sell(showtime_id: str, booking_id: str, seats: list[str]) -> None:
+async def sell(showtime_id: str, booking_id: str, seats: list[str], user_id: str | None) -> None:
     """Give a paid booking all of its seats for good, or reject the sale and free what it still holds.
 
     Nearly always its hold is as it should be, so nothing is read first. Raises RejectedEvent when a seat does not
     exist, ShowtimeUnknown and ShowtimeBusy.
     """
-    if await _sell_hold(showtime_id, booking_id, seats):
+    sold = SeatsSold(hold_id=booking_id, showtime_id=showtime_id, seats=seats, user_id=user_id)
+    if await _sell_hold(sold):
         return
     for _ in range(ATTEMPTS):
         moment = now()
@@ -66,27 +67,29 @@ async def sell(showtime_id: str, booking_id: str, seats: list[str]) -> None:
             rejected = SaleRejected(hold_id=booking_id, showtime_id=showtime_id, lost=sale.lost)
             if await give_back(showtime, booking_id, "cancelled", instead_of=seats, after=[rejected], for_good=True):
                 return
-        elif await _sell(showtime, booking_id, seats, sale, moment):
+        elif await _sell(showtime, sold, sale, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def _sell_hold(showtime_id: str, booking_id: str, seats: list[str]) -> bool:
+async def _sell_hold(sold: SeatsSold) -> bool:
     """Turn a hold with exactly these seats into a sale."""
+    booking_id, seats = sold.hold_id, sold.seats
     return await Showtime.write(
         {
-            "_id": showtime_id,
+            "_id": sold.showtime_id,
             "cancelled": False,
             "holds": {"$elemMatch": {"id": booking_id, "seats": seats}},
             **guards.seats_belong_to(seats, booking_id),
         },
         {"$set": _sold_to(booking_id, seats), "$pull": {"holds": {"id": booking_id}}},
-        events=[SeatsSold(hold_id=booking_id, showtime_id=showtime_id, seats=seats)],
+        events=[sold],
     )
 
 
-async def _sell(showtime: Showtime, booking_id: str, seats: list[str], sale: Sale, moment: datetime) -> bool:
+async def _sell(showtime: Showtime, sold: SeatsSold, sale: Sale, moment: datetime) -> bool:
     """Sell to a booking whose hold is gone or has other seats. False when something has changed since the read."""
+    booking_id, seats = sold.hold_id, sold.seats
     try:
         checked_seats(seats, (await layout_of(showtime.id)).seats)
     except SeatsUnknown as error:
@@ -104,10 +107,7 @@ async def _sell(showtime: Showtime, booking_id: str, seats: list[str], sale: Sal
             "$unset": {f"taken.{seat}": "" for seat in sale.spare},
             "$pull": {"holds": {"id": booking_id}},
         },
-        events=[
-            *await _adapted(showtime, showtime.hold(booking_id), seats, sale.spare),
-            SeatsSold(hold_id=booking_id, showtime_id=showtime.id, seats=seats),
-        ],
+        events=[*await _adapted(showtime, showtime.hold(booking_id), seats, sale.spare), sold],
     )
 
 
