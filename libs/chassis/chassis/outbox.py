@@ -172,7 +172,7 @@ class Relay:
 
     BATCH = 256
     CAPACITY = 10_000
-    PULL_AFTER_S = 1.0
+    PULL_AFTER_S = 2.0
     """Long enough for the next events of the same document to be pulled along; well within SWEEP_AFTER_S."""
     SWEEP_AFTER_S = 5.0
     SWEEP_DOCUMENTS = 200
