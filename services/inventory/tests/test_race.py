@@ -124,3 +124,12 @@ async def test_one_key_on_two_replicas_holds_once(box: Box, replica: httpx.Async
         return (await there.hold("A1", headers=key)).headers.get("Idempotent-Replayed") == "true"
 
     await until(is_replayed)
+
+
+async def test_each_loser_is_told_its_own_seats(box: Box):
+    assert (await box.hold("A1", "A2", "A3")).status_code == 201
+    wishes = [["A1"], ["A2", "A4"], ["A3", "A1"], ["A5"], ["A2"]]
+    answers = await asyncio.gather(*(box.hold(*seats) for seats in wishes))
+    assert [answer.json().get("seats") if answer.status_code == 409 else None for answer in answers] == [
+        ["A1"], ["A2"], ["A1", "A3"], None, ["A2"],
+    ]  # fmt: skip

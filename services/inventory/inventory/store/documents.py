@@ -1,6 +1,7 @@
 """The documents, and reading them. What never changes is read once per process."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -99,6 +100,8 @@ class Place:
 
 _layouts: dict[str, Layout] = {}
 _places: dict[str, Place] = {}
+_asking: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
+"""By showtime, the read of some seats that is about to be sent."""
 
 
 def _keep(cache: dict[str, T], key: str, value: T, most: int) -> T:
@@ -141,7 +144,20 @@ async def read(showtime_id: str) -> Showtime:
 
 
 async def seating_of(showtime_id: str, seats: Iterable[str]) -> Seating:
-    """The part of the showtime that decides about these seats, without holds. Raises ShowtimeUnknown."""
+    """The part of the showtime that decides about these seats, without holds. Raises ShowtimeUnknown.
+
+    Those whose writes missed in one command ask together.
+    """
+    if (asking := _asking.get(showtime_id)) is None:
+        wanted: set[str] = set()
+        asking = _asking[showtime_id] = wanted, asyncio.create_task(_read_seating(showtime_id, wanted))
+    asking[0].update(seats)
+    return await asyncio.shield(asking[1])
+
+
+async def _read_seating(showtime_id: str, seats: Set[str]) -> Seating:
+    await asyncio.sleep(0)
+    del _asking[showtime_id]
     wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
     return Seating.model_validate(await _find({"_id": showtime_id}, dict.fromkeys(wanted, 1)))
 
