@@ -6,7 +6,7 @@ from typing import Any
 import uvloop
 from launcher.platform import Platform
 
-from bench import floor, growth, load, report
+from bench import cpu, floor, growth, load, report
 from bench.stage import ENVIRONMENT, set_up
 
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime", "gateway")
@@ -19,7 +19,7 @@ async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
         await load.sagas(stage, await stage.pairs(10), 8, 3)  # to warm up
         pairs = await stage.pairs(60 if quick else 120)
         idle = await load.idle(stage, seconds)
-        result: dict[str, Any] = {"idle": idle}
+        result: dict[str, Any] = {"yardstick_ms": round(cpu.yardstick(), 2), "idle": idle}
         result["sagas"] = [await load.sagas(stage, pairs, clients, seconds) for clients in (1, 8, 32)]
         result["holds"] = await load.holds_alone(stage, pairs, 32, seconds / 2)
         result["races"] = [await load.race(stage, 32, 50) for _ in range(races)]

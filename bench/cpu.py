@@ -1,6 +1,8 @@
 """CPU time of the platform's processes, from /proc: user and system together."""
 
+import json
 import os
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,20 @@ def read(platform: Platform) -> Reading:
     """All processes of the platform that count and run now, with what each has started."""
     running = [name for name in platform.names if name not in NOT_COUNTED]
     return Reading(time.perf_counter(), {name: sum(map(spent, platform.pids(name))) for name in running})
+
+
+def yardstick() -> float:
+    """CPU milliseconds of a piece of work that is always the same: what the machine is worth at this moment.
+
+    Others on the same host make a millisecond worth more or less from minute to minute.
+    """
+    text = {str(number): [number, number / 7] for number in range(2000)}
+    tries: list[float] = []
+    for _ in range(20):
+        began = time.process_time()
+        json.loads(json.dumps(text, indent=1))
+        tries.append((time.process_time() - began) * 1000)
+    return statistics.median(tries)
 
 
 def spent(pid: int) -> float:

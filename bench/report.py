@@ -63,7 +63,7 @@ def markdown(result: dict[str, Any]) -> str:
 def _heading(result: dict[str, Any]) -> str:
     return (
         f"# What a booking costs\n\nCommit {result['commit']}, {result['at']}, {result['machine']};"
-        f" load of the machine before it began: {result['load_before']}.\n"
+        f" load of the machine before it began: {result['load_before']}, yardstick: {result['yardstick_ms']} ms.\n"
         "Two seats a booking, by guests. CPU milliseconds of all the platform's processes; the load generator, Stripe's"
         " sandbox and the mailbox are not counted. A booking counts until its mail is sent."
     )
@@ -109,8 +109,12 @@ def _processes(result: dict[str, Any]) -> str:
 
 
 def _growth(growth: dict[str, Any]) -> str:
-    rows = [[kind, f"{row['stock']:,}", row["cpu_ms"]] for kind, sizes in growth.items() for row in sizes]
-    return table(["stock", "", "CPU-ms a booking"], rows)
+    rows = [
+        [kind, f"{row['stock']:,}", row["cpu_ms"], f"{row['in_yardsticks'] / sizes[0]['in_yardsticks']:.2f}"]
+        for kind, sizes in growth.items()
+        for row in sizes
+    ]
+    return table(["stock", "", "CPU-ms a booking", "beside a fixed piece of work, the first = 1"], rows)
 
 
 def table(head: list[str], rows: list[list[Any]]) -> str:
