@@ -4,11 +4,10 @@ from email.headerregistry import Address
 from typing import Any, NamedTuple
 
 from babel import Locale
-from babel.dates import format_date, format_time
 from contracts.booking import BookingConfirmed, Ticket
 
 from notifier import qr, settings
-from notifier.languages import local_time, locale_of, money, words_of
+from notifier.languages import locale_of, money, on_the_clock, words_of
 from notifier.mail import Letter, Picture, render
 from notifier.model import Unmailable, checked_address, one_line
 from notifier.notice import booking_page
@@ -52,7 +51,11 @@ class Facts(NamedTuple):
 
 def letter(event: str) -> Letter:
     """The letter for the JSON of a `BookingConfirmed`. Raises Unmailable."""
-    told = facts(BookingConfirmed.model_validate_json(event))
+    return written(facts(BookingConfirmed.model_validate_json(event)))
+
+
+def written(told: Facts) -> Letter:
+    """The letter that prints these facts."""
     text, html = render("confirmation", told)
     pictures = [Picture(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in told.admissions]
     subject = told.words["subject"].format(movie=told.movie, date=told.date, begins=told.begins)
@@ -64,7 +67,7 @@ def facts(event: BookingConfirmed) -> Facts:
     locale = locale_of(event.locale)
     words = words_of(locale.language, "confirmation")
     screening = event.screening
-    begins, ends = (local_time(moment, screening.time_zone) for moment in (screening.starts_at, screening.ends_at))
+    date, begins = on_the_clock(screening.starts_at, screening.time_zone, locale)
     name = one_line(event.name or "")[:100]
     details = (screening.certificate, screening.format, screening.language)
     return Facts(
@@ -75,9 +78,9 @@ def facts(event: BookingConfirmed) -> Facts:
         reference=one_line(event.reference),
         movie=one_line(screening.movie_title),
         details=" · ".join(one_line(detail) for detail in details if detail),
-        date=format_date(begins, "full", locale),
-        begins=format_time(begins, "short", locale=locale),
-        ends=format_time(ends, "short", locale=locale),
+        date=date,
+        begins=begins,
+        ends=on_the_clock(screening.ends_at, screening.time_zone, locale)[1],
         theater=one_line(screening.theater_name),
         auditorium=one_line(screening.auditorium_name),
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),

@@ -83,8 +83,10 @@ def checked_address(address: str) -> tuple[str, str]:
 
 def one_line(text: str) -> str:
     """The text on one line, without control characters: fit for a header and for a line of plain text."""
-    visible = (c for c in " ".join(text.split()) if unicodedata.category(c) not in {"Cc", "Cs"} and c not in _BIDI)
-    return "".join(visible)
+    line = " ".join(text.split())
+    if line.isprintable():  # the usual case: nothing to take out
+        return line
+    return "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cs"} and c not in _BIDI)
 
 
 def masked(address: str) -> str:

@@ -3,7 +3,7 @@
 from email.headerregistry import Address
 from typing import Any, NamedTuple
 
-from chassis.secrets import Seal, Unsealable
+from chassis.secrets import Unsealable
 
 from notifier import settings
 from notifier.mail import Letter, render
@@ -48,6 +48,6 @@ def booking_page(booking_id: str, sealed_link: str | None) -> str:
 def unsealed(secret: str) -> str:
     """What identity or booking has sealed for a mail. Raises Unmailable."""
     try:
-        return Seal(settings.get().link_key.get_secret_value()).open(secret)
+        return settings.get().seal.open(secret)
     except Unsealable as error:
         raise Unmailable("the link was sealed with a LINK_KEY that is not ours") from error

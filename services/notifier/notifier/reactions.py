@@ -1,5 +1,7 @@
 """Events in: each becomes a message, once. One that no mail can be made from is a dead letter."""
 
+from functools import partial
+
 import structlog
 from chassis.clock import now
 from chassis.messaging import Reactions
@@ -26,8 +28,9 @@ Mail = BookingConfirmed | Told | OneTimeLink | RegistrationRepeated | SecurityNo
 
 async def on_booking_confirmed(event: BookingConfirmed) -> None:
     """Queue the mail with the tickets. Raises Unmailable."""
-    confirmation.facts(event)
-    await _queue("confirmation", event.booking_id, event, user_id=event.holder.user_id, reference=event.reference)
+    letter = partial(confirmation.written, confirmation.facts(event))
+    message = _message("confirmation", event.booking_id, event, event.holder.user_id, event.reference)
+    await _keep(message, letter)
 
 
 async def on_booking_rescheduled(event: BookingRescheduled) -> None:
@@ -121,8 +124,8 @@ def _message(kind: Kind, subject: str, event: Mail, user_id: str | None, referen
     )
 
 
-async def _keep(message: Message) -> None:
-    if await delivery.queue(message):
+async def _keep(message: Message, letter: delivery.Write | None = None) -> None:
+    if await delivery.queue(message, letter):
         log.info("message_queued", key=message.key)
 
 

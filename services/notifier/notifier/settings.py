@@ -3,9 +3,10 @@
 from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal, Self
 
+from chassis.secrets import Seal
 from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -44,12 +45,17 @@ class Settings(ServiceSettings):
             raise ValueError("SMTP_USER needs SMTP_SECURITY=starttls or tls: a password is not sent in the clear")
         return self
 
-    @property
+    @cached_property
     def sender(self) -> Address:
         """Who the mails are from."""
         name, address = parseaddr(self.mail_from)
         local, domain = checked_address(address)
         return Address(name, local, domain)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Opens the secrets of links."""
+        return Seal(self.link_key.get_secret_value())
 
     @property
     def retention(self) -> timedelta:
@@ -62,9 +68,14 @@ class Settings(ServiceSettings):
         return timedelta(seconds=self.retry_seconds)
 
     @property
+    def patience(self) -> timedelta:
+        """How long a claimed message may wait for a free sender."""
+        return timedelta(seconds=self.smtp_seconds)
+
+    @property
     def lease(self) -> timedelta:
-        """How long a sender has a message to itself: longer than all steps of a delivery together."""
-        return timedelta(seconds=12 * self.smtp_seconds)
+        """How long a replica has a message to itself: longer than that and all steps of a delivery together."""
+        return self.patience + timedelta(seconds=12 * self.smtp_seconds)
 
 
 @cache

@@ -1,15 +1,14 @@
 """The messages, and the writes by which replicas share them out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from beanie import Document
-from beanie.odm.utils.dump import get_dict
 from chassis import writes
 from chassis.ids import new_id
 from pydantic import Field
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 
 from notifier.model import Kind, State
 
@@ -55,7 +54,8 @@ class Message(Document):
 
     async def queue(self) -> bool:
         """Keep the message for sending; False when its key is there already."""
-        return await writes.insert(self.get_pymongo_collection(), get_dict(self, to_db=True))
+        document = {"_id": self.id} | self.model_dump(exclude={"id"}, exclude_none=True)
+        return await writes.insert(self.get_pymongo_collection(), document)
 
     @classmethod
     async def claim(cls, now: datetime, lease: timedelta) -> Self | None:
@@ -75,28 +75,31 @@ class Message(Document):
         later = {"topic": {"$eq": self.topic, "$type": "string"}, "turn": {"$gt": self.turn}}
         return await self.get_pymongo_collection().find_one(later, {"_id": 1}) is not None
 
-    async def record_sent(self, now: datetime) -> None:
-        """It was accepted, whoever else may be trying by now."""
-        await self._change({"_id": self.id}, state="sent", sent_at=now, due_at=None, reason=None)
+    @classmethod
+    async def record_sent(cls, accepted: Mapping[str, datetime]) -> None:
+        """The messages with these ids were accepted then, whoever else may be trying by now."""
+        changes = [
+            UpdateOne({"_id": message_id}, _change(state="sent", sent_at=moment, due_at=None, reason=None))
+            for message_id, moment in accepted.items()
+        ]
+        await cls.get_pymongo_collection().bulk_write(changes, ordered=False)
 
     async def record_failed(self, reason: str) -> None:
         """Nobody tries again."""
-        await self._change(self._lease(), state="failed", due_at=None, reason=reason)
+        await self._update(_change(state="failed", due_at=None, reason=reason))
 
     async def put_off(self, due_at: datetime, reason: str) -> None:
         """Try again then."""
-        await self._change(self._lease(), state="queued", due_at=due_at, reason=reason)
+        await self._update(_change(state="queued", due_at=due_at, reason=reason))
 
-    def _lease(self) -> dict[str, Any]:
-        """Matches as long as no other replica took the message after a lapsed lease."""
-        return {"_id": self.id, "state": "sending", "attempts": self.attempts}
+    async def give_back(self, now: datetime) -> None:
+        """Whoever is next may try: this attempt has not begun."""
+        await self._update(_change(state="queued", due_at=now) | {"$inc": {"attempts": -1}})
 
-    async def _change(self, where: dict[str, Any], **fields: Any) -> None:
-        update = {
-            "$set": {name: value for name, value in fields.items() if value is not None},
-            "$unset": {name: "" for name, value in fields.items() if value is None},
-        }
-        await writes.update(self.get_pymongo_collection(), where, {name: part for name, part in update.items() if part})
+    async def _update(self, change: dict[str, Any]) -> None:
+        """Nothing happens once another replica took the message after a lapsed lease."""
+        lease = {"_id": self.id, "state": "sending", "attempts": self.attempts}
+        await writes.update(self.get_pymongo_collection(), lease, change)
 
     @classmethod
     def of_person(cls, user_id: str) -> AsyncIterator[Self]:
@@ -119,6 +122,15 @@ class Message(Document):
         if after_id is not None:
             where["_id"] = {"$lt": after_id}
         return await cls.find(where).sort("-_id").limit(limit).to_list()
+
+
+def _change(**fields: Any) -> dict[str, dict[str, Any]]:
+    """The operators that set the fields, and take out those that are None."""
+    change = {
+        "$set": {name: value for name, value in fields.items() if value is not None},
+        "$unset": {name: "" for name, value in fields.items() if value is None},
+    }
+    return {operator: part for operator, part in change.items() if part}
 
 
 def _theirs(user_id: str) -> dict[str, Any]:

@@ -15,15 +15,21 @@ LINK_KEY = "a link key for the tests"
 
 
 class Postbox:
-    """A real SMTP server on loopback. `answers` are given to the next recipients or texts instead of a yes."""
+    """A real SMTP server on loopback. What stands in `to_recipients` and `to_texts` is answered to the next ones
+    instead of a yes; while it is `holding`, it answers no recipient.
+    """
 
-    def __init__(self):
+    def __init__(self, *, utf8=False):
         self.port = free_port()
         self.mails = []
         self.to_recipients, self.to_texts = [], []
+        self.holding = False
+        self._utf8 = utf8
         self._controller = None
 
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - aiosmtpd's name
+        while self.holding:  # it has an event loop of its own, in another thread
+            await asyncio.sleep(0.01)
         if self.to_recipients:
             return self.to_recipients.pop(0)
         envelope.rcpt_tos.append(address)
@@ -37,7 +43,7 @@ class Postbox:
 
     async def open(self):
         """Listen; the same port as before."""
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=False)
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=self._utf8)
         await asyncio.to_thread(self._controller.start)
 
     async def close(self):
@@ -86,7 +92,7 @@ async def postbox_server():
 @pytest.fixture
 async def postbox(postbox_server):
     """The server, open and saying yes at the beginning of each test."""
-    postbox_server.to_recipients, postbox_server.to_texts = [], []
+    postbox_server.to_recipients, postbox_server.to_texts, postbox_server.holding = [], [], False
     if postbox_server._controller is None:
         await postbox_server.open()
     return postbox_server

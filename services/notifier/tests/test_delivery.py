@@ -7,12 +7,13 @@ import pytest
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import BookingConfirmed
-from notifier import delivery, settings
+from notifier import confirmation, delivery, settings, smtp
 from notifier.model import Kind
+from notifier.settings import Settings
 from notifier.store import Message
 from structlog.testing import capture_logs
 
-from .conftest import confirmed
+from .conftest import Postbox, confirmed
 
 
 async def settled(event, state) -> Message:
@@ -93,6 +94,29 @@ async def test_a_recipient_beyond_ascii_is_refused_where_the_server_cannot_take_
     assert "SMTPUTF8" in ((await settled(event, "failed")).reason or "")
 
 
+async def test_a_recipient_beyond_ascii_is_written_to_where_the_server_can(client, bus, monkeypatch):
+    worldly = Postbox(utf8=True)
+    await worldly.open()
+    monkeypatch.setattr(settings.get(), "smtp_port", worldly.port)
+    monkeypatch.setattr(smtp, "_idle", {})
+    event = confirmed(email="ädä@usher.example")
+    await bus.say(event)
+    await settled(event, "sent")
+    ((envelope, _),) = worldly.mails
+    assert envelope.rcpt_tos == ["ädä@usher.example"]
+    assert "\r\nTo: Ada Lovelace <ädä@usher.example>\r\n".encode() in envelope.content
+    await worldly.close()
+
+
+async def test_lines_that_begin_with_a_dot_arrive_whole(client, bus, postbox):
+    told = {"movie_title": "...and Justice for All", "certificate": ".", "format": "", "language": ""}
+    event = confirmed(screening=told)
+    await bus.say(event)
+    text = (await postbox.has(event)).get_body(("plain",)).get_content()
+    assert "\r\n...and Justice for All\r\n.\r\n" in text
+    await settled(event, "sent")
+
+
 async def test_nobody_tries_for_ever(client, postbox):
     await postbox.close()
     message = await queued(confirmed(), queued_at=now() - timedelta(days=2))
@@ -125,7 +149,12 @@ async def test_what_a_crashed_sender_had_in_hand_is_sent_when_its_lease_ends(cli
     await until(lambda: Message.find_one({"key": message.key, "state": "sent", "attempts": 2}))
 
 
+async def nothing_is_due() -> bool:
+    return not await Message.find_one({"due_at": {"$exists": True}})
+
+
 async def test_of_many_senders_one_gets_a_message(client, postbox):
+    await until(nothing_is_due)
     far = now() + timedelta(days=1)
     message = await queued(confirmed(), due_at=far)
     lease = timedelta(minutes=1)
@@ -134,13 +163,87 @@ async def test_of_many_senders_one_gets_a_message(client, postbox):
     await message.delete()
 
 
+def claimed(monkeypatch) -> list[str]:
+    """The keys of the messages that a sweep claims from now on."""
+    keys, claim = [], Message.claim
+
+    async def noting(*args):
+        if message := await claim(*args):
+            keys.append(message.key)
+        return message
+
+    monkeypatch.setattr(Message, "claim", noting)
+    return keys
+
+
+async def test_new_messages_wait_for_a_free_sender_and_need_no_sweep(client, bus, postbox, monkeypatch):
+    keys = claimed(monkeypatch)
+    postbox.holding = True
+    events = [confirmed() for _ in range(3 * settings.get().mail_senders)]
+    for event in events:
+        await bus.say(event)
+    for event in events:
+        await settled(event, "sending")
+    postbox.holding = False
+    for event in events:
+        assert (await settled(event, "sent")).attempts == 1
+        assert len(postbox.about(event)) == 1
+    assert keys == []
+
+
+async def test_what_no_sender_could_begin_in_time_is_left_to_a_sweep(client, bus, postbox, monkeypatch):
+    keys = claimed(monkeypatch)
+    monkeypatch.setattr(Settings, "patience", timedelta(seconds=-1))
+    event = confirmed()
+    await bus.say(event)
+    assert (await settled(event, "sent")).attempts == 1
+    assert len(postbox.about(event)) == 1
+    assert keys == [f"confirmation.{event.booking_id}"]
+
+
+async def test_more_than_can_be_at_hand_is_left_to_a_sweep(client, bus, postbox, monkeypatch):
+    keys = claimed(monkeypatch)
+    monkeypatch.setattr(delivery, "BACKLOG", 0)
+    event = confirmed()
+    await bus.say(event)
+    assert (await settled(event, "sent")).attempts == 1
+    assert keys == [f"confirmation.{event.booking_id}"]
+
+
+async def test_a_delivery_that_could_not_be_recorded_is_repeated_as_the_same_mail(client, bus, postbox, monkeypatch):
+    record = Message.record_sent
+
+    async def fails_once(accepted):
+        monkeypatch.setattr(Message, "record_sent", record)
+        raise ConnectionError("the database is away")
+
+    monkeypatch.setattr(Message, "record_sent", fails_once)
+    monkeypatch.setattr(Settings, "lease", timedelta(seconds=0.5))
+    event = confirmed()
+    with capture_logs() as logs:
+        await bus.say(event)
+        assert (await settled(event, "sent")).attempts == 2
+    assert len(postbox.about(event)) == 2
+    assert [line for line in logs if line["event"] == "sender_failed"]
+
+
+async def test_a_mail_is_worked_out_once(client, bus, postbox, monkeypatch):
+    facts, told = confirmation.facts, []
+    monkeypatch.setattr(confirmation, "facts", lambda event: told.append(event) or facts(event))
+    event = confirmed()
+    await bus.say(event)
+    await postbox.has(event)
+    assert told == [event]
+
+
 async def test_a_sender_whose_lease_lapsed_undoes_nothing(client, postbox):
+    await until(nothing_is_due)
     far = now() + timedelta(days=1)
     message = await queued(confirmed(), due_at=far)
     slow = await Message.claim(far, timedelta(minutes=1))
     fast = await Message.claim(far + timedelta(minutes=1), timedelta(minutes=1))
     assert slow and fast and slow.id == fast.id == message.id
-    await fast.record_sent(now())
+    await Message.record_sent({fast.id: now()})
     await slow.put_off(now(), "late")
     await slow.record_failed("late")
     assert await Message.find_one({"_id": slow.id, "state": "sent", "reason": None})
@@ -190,7 +293,7 @@ async def test_an_event_that_makes_no_mail_is_a_dead_letter(client, bus, body, r
 
 
 def test_a_lease_outlasts_a_delivery():
-    assert settings.get().lease > timedelta(seconds=7 * settings.get().smtp_seconds)
+    assert settings.get().lease - settings.get().patience > timedelta(seconds=7 * settings.get().smtp_seconds)
 
 
 def test_a_password_is_not_sent_in_the_clear(monkeypatch):

@@ -130,6 +130,23 @@ def test_money_has_the_digits_of_its_currency(currency, amount, printed):
     assert printed in bodies(mailed(confirmed(currency=currency, amount=amount)))[0]
 
 
+def test_one_moment_is_another_hour_elsewhere():
+    berlin, tokyo = (mailed(confirmed(screening={"time_zone": zone})) for zone in ("Europe/Berlin", "Asia/Tokyo"))
+    assert "Saturday, November 21, 2026, 8:15\u202fPM" in bodies(berlin)[0]
+    assert "Sunday, November 22, 2026, 4:15\u202fAM" in bodies(tokyo)[0]
+
+
+def test_lines_end_and_break_as_mail_servers_demand():
+    """RFC 5321, 2.3.8 and RFC 2045, 6.7 and 6.8."""
+    event = confirmed(name="É" * 100, screening={"movie_title": "日本語 " * 60, "theater_name": "x" * 3000})
+    letter = confirmation.letter(event.model_dump_json())
+    lines = mail.compose(letter, "k", datetime(2026, 11, 1, tzinfo=UTC)).split(b"\r\n")
+    assert lines[-1] == b""
+    assert not [line for line in lines if b"\r" in line or b"\n" in line]
+    assert max(map(len, lines)) <= 998
+    assert not [line for line in lines[lines.index(b"") :] if len(line) > 76 and not line.startswith(b"Content-")]
+
+
 NASTY = "<script>alert(1)</script>\r\nBcc: eve@usher.example\r\n\r\n{{ 7*7 }} {name} \"'&\u202egnp\x00"
 
 
