@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self
 
 import structlog
 from beanie import Document
-from beanie.odm.utils.dump import get_dict
 from contracts.envelope import Envelope, Event
 from prometheus_client import Counter, Gauge
 from pydantic import Field
@@ -104,7 +103,7 @@ class Aggregate(Document):
     async def add(cls, aggregate: Self, *, events: Sequence[Event] = ()) -> bool:
         """Insert a new document with its events; False when its id or another unique key is taken."""
         entries = [_entry(event) for event in events]
-        document = get_dict(aggregate, to_db=True) | {"version": 1, "outbox": entries}
+        document = aggregate.model_dump(by_alias=True) | {"version": 1, "outbox": entries}
         if not await writes.insert(cls.collection(), document):
             return False
         cls._offer(document["_id"], 1, entries)

@@ -119,7 +119,7 @@ def _local_rabbitmq() -> Iterator[int]:
             # A node that knows its own port needs no epmd, a daemon that would outlive the tests.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 f"-sname usher@localhost -start_epmd false -erl_epmd_port {distribution}"
-                " -kernel inet_dist_use_interface {127,0,0,1}"
+                " -kernel inet_dist_use_interface {127,0,0,1} +S 1:1"
                 f" -kernel inet_dist_listen_min {distribution} -kernel inet_dist_listen_max {distribution}"
             ),
         }
