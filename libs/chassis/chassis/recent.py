@@ -7,6 +7,7 @@ on, and what speaks against the write is decided by what is stored.
 import asyncio
 from collections import OrderedDict
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
@@ -17,7 +18,7 @@ class Recent(Generic[T]):
     def __init__(self, most: int = 2000) -> None:
         self._most = most
         self._kept: OrderedDict[str, T] = OrderedDict()
-        self._awaited: dict[str, asyncio.Event] = {}
+        self._awaited: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def keep(self, thing_id: str, thing: T) -> None:
         """Remember the thing as it is now."""
@@ -38,9 +39,9 @@ class Recent(Generic[T]):
 
     async def kept(self, thing_id: str, seconds: float) -> None:
         """Returns when the thing is kept (again), or the time is up."""
-        awaited = self._awaited.setdefault(thing_id, asyncio.Event())
+        awaited = self._awaited.setdefault(thing_id, asyncio.Event())  # there as long as somebody waits
         try:
             async with asyncio.timeout(seconds):
                 await awaited.wait()
         except TimeoutError:
-            self._awaited.pop(thing_id, None)
+            return
