@@ -22,7 +22,7 @@ from notifier.store import Message
 log = structlog.get_logger()
 BACKLOG = 64
 """New messages that are at hand, most of them waiting for a free sender."""
-RECORD_AFTER_S = 0.05
+RECORD_AFTER_S = 0.1
 """How long a delivery waits for others to be recorded with it: to MongoDB, one costs as much as several."""
 Write = Callable[[], mail.Letter]
 _outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a message", ["kind", "outcome"])
