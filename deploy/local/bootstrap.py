@@ -9,11 +9,12 @@ in `.runtime/bin`. What is done already is not done again.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shlex
 import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import debian
@@ -35,6 +36,7 @@ LOCKED_INSTALL = ("install", "--no-save", *CLEAN_INSTALL[1:])
 CHROMIUM = ("chromium", "fonts-dejavu-core")
 MONITORING = ("prometheus", "promtool")
 OLDEST, NEWEST = (3, 11), (3, 13)
+SYSTEM_PYTHON = "/usr/bin/python3"
 HOW_ELSE = "With Docker it runs anywhere: docker compose up"
 
 
@@ -76,11 +78,29 @@ def python_packages(progress: Progress) -> None:
 
 def make_venv(progress: Progress) -> None:
     """Makes an empty `.venv`. Debian keeps the module for it in a package of its own."""
-    if importlib.util.find_spec("ensurepip") is None:
+    if not answers(sys.executable, "import ensurepip"):
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             raise SetupError("Python's venv module is missing; have it installed: apt-get install python3-venv")
         debian.install(progress, ["python3-venv"])
-    progress.run("making .venv", [sys.executable, "-m", "venv", str(VENV)])
+    progress.run("making .venv", [interpreter(SYSTEM_PYTHON), "-m", "venv", str(VENV)])
+
+
+def interpreter(system: str) -> str:
+    """The Python for `.venv`: this one, or the system's if this one was built without the compiler's optimizations.
+
+    So are those that pyenv builds, unless it is told otherwise; they cost every service a quarter more CPU.
+    """
+    built_with = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    is_optimized = sys.base_prefix == "/usr" or "--enable-optimizations" in built_with
+    fits = f"import ensurepip, sys; assert {OLDEST} <= sys.version_info[:2] <= {NEWEST}"
+    return sys.executable if is_optimized or not answers(system, fits) else system
+
+
+def answers(python: str, code: str) -> bool:
+    """Whether there is such a Python and the code runs in it."""
+    if shutil.which(python) is None:
+        return False
+    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def servers(progress: Progress) -> None:

@@ -51,6 +51,39 @@ def test_a_wrapper_on_the_path_is_not_taken_for_the_program(tmp_path: Path, monk
     assert debian.find("mongod") == program
 
 
+@pytest.mark.parametrize(
+    ("built_with", "system", "chosen"),
+    [
+        ("'--enable-shared'", "exit 0", "system"),
+        ("'--enable-shared'", "exit 1", "this"),
+        ("'--enable-shared'", None, "this"),
+        ("'--enable-optimizations' '--with-lto'", "exit 0", "this"),
+    ],
+)
+def test_a_python_that_was_built_without_optimizations_makes_room_for_the_systems(
+    built_with: str, system: str | None, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "base_prefix", "/home/ada/.pyenv/versions/3.11.7")
+    monkeypatch.setattr(bootstrap.sysconfig, "get_config_var", lambda _: built_with)
+    other = tmp_path / "python3"
+    if system:
+        other.write_text(f"#!/bin/sh\n{system}\n")
+        other.chmod(0o755)
+    assert bootstrap.interpreter(str(other)) == {"system": str(other), "this": sys.executable}[chosen]
+
+
+def test_the_systems_own_python_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    monkeypatch.setattr(bootstrap.sysconfig, "get_config_var", lambda _: "")
+    assert bootstrap.interpreter(sys.executable + "-other") == sys.executable
+
+
+def test_a_python_of_another_age_is_not_taken():
+    assert bootstrap.answers(sys.executable, "import ensurepip")
+    assert not bootstrap.answers(sys.executable, "assert (4, 0) <= __import__('sys').version_info[:2]")
+    assert not bootstrap.answers("no-such-python", "")
+
+
 def test_a_changed_input_makes_a_step_due_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bootstrap, "RUNTIME", tmp_path)
     lock = tmp_path / "lock"
