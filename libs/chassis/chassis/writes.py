@@ -62,7 +62,7 @@ class _Group:
 
     def __init__(self, collection: Collection, linger: float) -> None:
         self._collection, self._linger = collection, linger
-        self._waiting: list[tuple[Operation, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Operation, asyncio.Future[Exception | None]]] = []
         self._running = asyncio.create_task(self._drain())
 
     async def write(self, operation: Operation) -> None:
@@ -70,7 +70,9 @@ class _Group:
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((operation, done))
         with telemetry.span(f"write {self._collection.name}", telemetry.CLIENT):
-            await done
+            failure = await done
+        if failure:  # a guard that misses is nothing that the trace should call an error
+            raise failure
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -78,12 +80,8 @@ class _Group:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             failures = await self._commit([operation for operation, _ in batch])
             for index, (_, done) in enumerate(batch):
-                if done.done():  # its caller was cancelled
-                    continue
-                if failure := failures.get(index, failures.get(None)):
-                    done.set_exception(failure)
-                else:
-                    done.set_result(None)
+                if not done.done():  # unless its caller was cancelled
+                    done.set_result(failures.get(index, failures.get(None)))
         del _groups[self._collection]
 
     async def _commit(self, operations: list[Operation]) -> dict[int | None, Exception]:
@@ -103,8 +101,9 @@ class _Group:
 
 
 def _error(failure: Mapping[str, Any]) -> OperationFailure:
+    """The failure without the operation, whose addresses and secrets would go into logs and traces with it."""
     kind = DuplicateKeyError if failure["code"] == _DUPLICATE else WriteError
-    return kind(failure["errmsg"], failure["code"], failure)
+    return kind(failure["errmsg"], failure["code"], {name: fact for name, fact in failure.items() if name != "op"})
 
 
 _groups: dict[Collection, _Group] = {}

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from chassis import writes
+from chassis import telemetry, writes
 from chassis.ids import new_id
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pymongo import AsyncMongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure, ServerSelectionTimeoutError
 from pymongo.monitoring import CommandListener
@@ -84,6 +87,23 @@ async def test_a_taken_unique_key_is_said_to_its_own_caller(things: Collection):
     )
     assert isinstance(outcomes[0], DuplicateKeyError)
     assert outcomes[1:] == [False, True]
+
+
+async def test_a_miss_is_no_error_in_a_trace(things: Collection, monkeypatch: pytest.MonkeyPatch):
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(telemetry, "_is_tracing", True)
+    assert not await writes.update(things, {"_id": "nobody"}, {"$inc": {"n": 1}})
+    (span,) = spans.get_finished_spans()
+    assert (span.name, span.status.is_unset, span.events) == ("write things", True, ())
+
+
+async def test_an_error_does_not_tell_what_was_to_be_written(things: Collection):
+    await writes.insert(things, {"_id": "a", "text": "no number"})
+    with pytest.raises(OperationFailure) as raised:
+        await writes.update(things, {"_id": "a"}, {"$inc": {"text": 1}, "$set": {"email": "ada@example.org"}})
+    assert "ada@example.org" not in f"{raised.value} {raised.value.details}"
 
 
 async def test_a_wrong_write_is_an_error_and_not_a_miss(things: Collection):
