@@ -132,8 +132,9 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
             notes.append(f"snapshot, version {snapshot['version']}")
         with step("hold two seats") as notes:
             hold = await customer.hold(showtime_id, free[:2])
-            await trace.seen("seat:lock", seats=free[:2])
-            notes.append(f"{', '.join(free[:2])} until {hold['expires_at']}")
+            held = [seat["seat_id"] for seat in hold["seats"]]  # in another order where they count from the right
+            await trace.seen("seat:lock", seats=held)
+            notes.append(f"{', '.join(held)} until {hold['expires_at']}")
         with step("lose a race for a third") as notes:
             lost = await lose_a_race(customer, guest, showtime_id, free[2])
             notes.append(f"{lost.status} {lost.problem['code']}: {lost.problem['detail']}")
