@@ -156,6 +156,18 @@ async def test_a_write_that_fails_fails_for_all_who_wait_for_it_and_can_be_repea
     assert await store.occupancy_of([broken, showtime]) == {broken: (2, 0), showtime: (2, 0)}
 
 
+async def test_who_gives_up_waiting_leaves_the_others_theirs():
+    showtime = f"show-{next(numbers)}"
+    impatient, patient = (
+        asyncio.create_task(store.mark_seats(showtime, *claim_of(held(showtime, 2, hold), START), START))
+        for hold in ("a", "b")
+    )
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await patient
+    assert await store.occupancy_of([showtime]) == {showtime: (4, 0)}
+
+
 async def test_what_is_long_over_is_let_go_but_sales_are_not():
     showtime, long_ago = f"show-{next(numbers)}", START - FORGET_ENDED_HOLD_AFTER - timedelta(minutes=1)
 

@@ -77,7 +77,7 @@ async def mark_seats(showtime_id: str, claim_id: str, register: Register, value:
     if (news := _unwritten.get(showtime_id)) is None:
         news = _unwritten[showtime_id] = _News()
     news.add(claim_id, register, value, moment)
-    await news.written
+    await asyncio.shield(news.written)  # who gives up leaves the others waiting
 
 
 async def _write_soon() -> None:
@@ -88,9 +88,7 @@ async def _write_soon() -> None:
     collection = Occupancy.get_pymongo_collection()
     updates = (writes.merge(collection, showtime_id, news.change()) for showtime_id, news in gathered.items())
     for news, result in zip(gathered.values(), await asyncio.gather(*updates, return_exceptions=True), strict=True):
-        if news.written.done():  # somebody who waited was cancelled
-            continue
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             news.written.set_exception(result)
         else:
             news.written.set_result(None)
