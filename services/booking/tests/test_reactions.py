@@ -331,6 +331,15 @@ async def test_a_confirmed_successor_ends_the_booking_that_it_replaces(customer,
     assert (await guest.looks())["state"] == "confirmed"
 
 
+async def test_a_crash_between_the_confirmation_and_the_exchange_loses_neither(customer, guest, bus):
+    await customer.has_tickets()
+    await guest.has_tickets()
+    await store.Booking.collection().update_one({"_id": guest.id}, {"$set": {"replaces": customer.id}})
+    store.recent.forget(guest.id)
+    await bus.say(guest.sold())  # the queue delivers again what nobody acknowledged
+    await customer.sees("exchanged")
+
+
 # ---- races
 
 
