@@ -14,7 +14,7 @@ from contracts import registry
 class Event(BaseModel):
     """A fact that one service states. Subclass with its wire type and the field that names the aggregate:
 
-    `class SeatsHeld(Event, type="inventory.seats_held.v1", subject="hold_id")`
+    `class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id")`
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

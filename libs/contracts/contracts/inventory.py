@@ -1,40 +1,15 @@
-"""What inventory says. The subject is the hold, which is the booking from its first moment."""
+"""What inventory publishes. A booking has the id of the hold that it began with."""
 
 from typing import Literal
 
 from contracts.envelope import Event
-from contracts.types import Holder, Id, Moment, Seat, SeatId, Seats
-
-
-class SeatsHeld(Event, type="inventory.seats_held.v1", subject="hold_id"):
-    """All these seats belong to the hold until `expires_at`."""
-
-    hold_id: Id
-    showtime_id: Id
-    seats: list[Seat]
-    holder: Holder
-    expires_at: Moment
-
-
-class HoldChanged(Event, type="inventory.hold_changed.v1", subject="hold_id"):
-    """A hold has other seats or a later deadline. `seats` are all that it has now.
-
-    `revision` counts the hold's own changes from 1 (the hold itself is 0): the highest one is the truth.
-    """
-
-    hold_id: Id
-    showtime_id: Id
-    revision: int
-    seats: list[Seat]
-    added: Seats
-    dropped: Seats
-    expires_at: Moment
+from contracts.types import Amount, Currency, Id, SeatId, Seats
 
 
 class SeatsReleased(Event, type="inventory.seats_released.v1", subject="hold_id"):
-    """The hold, or the sale that it became, is over. `seats` are those that it gave back.
+    """A checkout cannot have its seats kept, because its hold is over (`lapsed`) or has other seats (`mismatch`).
 
-    `mismatch`: a checkout came for a hold that no longer had exactly the seats to be paid.
+    `seats` are those that the hold gave back.
     """
 
     hold_id: Id
@@ -44,34 +19,47 @@ class SeatsReleased(Event, type="inventory.seats_released.v1", subject="hold_id"
 
 
 class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id"):
-    """The seats of a paid booking are its own. `user_id`: whose it is, unless it is a guest's."""
+    """The seats belong to the booking. `user_id` is its holder, unless that is a guest.
+
+    `amount` in minor units is what was paid, as payment said it; 0 for a free booking. It is missing in events from
+    before 2026-12.
+    """
 
     hold_id: Id
     showtime_id: Id
     seats: Seats
     user_id: Id | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
 
 
 class SaleRejected(Event, type="inventory.sale_rejected.v1", subject="hold_id"):
-    """A paid booking cannot have its seats: `lost` are taken by others. The money must go back."""
+    """A paid booking cannot have its seats: `lost` belong to others, or it or its showtime was cancelled.
+
+    The money must go back.
+    """
 
     hold_id: Id
     showtime_id: Id
     lost: Seats
 
 
-class SeatsBlocked(Event, type="inventory.seats_blocked.v1", subject="showtime_id"):
-    """Staff took seats out of sale."""
+class SeatsChanged(Event, type="inventory.seats_changed.v1", subject="showtime_id"):
+    """Seats have another state. For screens only: it is transient, and `SeatMapUpdated` heals what gets lost.
+
+    `version` is the showtime's, as it was read soon after the change: at least that of the change.
+    """
 
     showtime_id: Id
-    block_id: Id
-    seats: list[SeatId]
-    reason: str
+    version: int
+    seats: dict[SeatId, Literal["free", "held", "sold", "blocked"]]
 
 
-class SeatsUnblocked(Event, type="inventory.seats_unblocked.v1", subject="showtime_id"):
-    """Staff put seats back on sale."""
+class SeatMapUpdated(Event, type="inventory.seat_map_updated.v1", subject="showtime_id"):
+    """All seats of a showtime that are not free, at this `version`. Published soon after changes, not for each one."""
 
     showtime_id: Id
-    block_id: Id
-    seats: list[SeatId]
+    version: int
+    held: list[SeatId] = []
+    sold: list[SeatId] = []
+    blocked: list[SeatId] = []

@@ -2,15 +2,21 @@
 
 from contracts.envelope import Event
 from contracts.personal import PersonalData
-from contracts.types import Amount, Currency, Id
+from contracts.types import Amount, Currency, Id, Seats
 
 
 class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="booking_id"):
-    """The whole price has been captured."""
+    """The whole price has been captured. What was ordered comes from the payment order.
+
+    `user_id` is the holder, unless that is a guest. `showtime_id` is missing in accounts from before 2026-12.
+    """
 
     booking_id: Id
     amount: Amount
     currency: Currency
+    showtime_id: Id | None = None
+    seats: Seats = []
+    user_id: Id | None = None
 
 
 class PaymentFailed(Event, type="payment.failed.v1", subject="booking_id"):

@@ -37,15 +37,7 @@ from contracts.identity import (
     UserDeleted,
     VerificationRequested,
 )
-from contracts.inventory import (
-    HoldChanged,
-    SaleRejected,
-    SeatsBlocked,
-    SeatsHeld,
-    SeatsReleased,
-    SeatsSold,
-    SeatsUnblocked,
-)
+from contracts.inventory import SaleRejected, SeatMapUpdated, SeatsChanged, SeatsReleased, SeatsSold
 from contracts.notifier import NotifierDataExported
 from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.realtime import SeatsLookedAt
@@ -53,7 +45,6 @@ from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
 
-SEAT_EVENTS = (SeatsHeld, HoldChanged, SeatsReleased, SeatsSold, SeatsBlocked, SeatsUnblocked)
 BOOKING_STATES = (
     PaymentRequested,
     BookingPaid,
@@ -81,7 +72,8 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         MovieChanged,
         MovieDeleted,
         ReviewChanged,
-        *SEAT_EVENTS,
+        SeatMapUpdated,
+        SeatsSold,
         BookingCancelled,
         BookingExchanged,
         BookingRefunded,
@@ -93,6 +85,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         ShowtimeRescheduled,
         ShowtimeCancelled,
         PaymentRequested,
+        PaymentSucceeded,
         BookingPaid,
         BookingExpired,
         BookingCancelled,
@@ -102,18 +95,15 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         ShowtimeScheduled,
         ShowtimeRescheduled,
         ShowtimeCancelled,
-        SeatsHeld,
-        HoldChanged,
         SeatsReleased,
         SeatsSold,
         SaleRejected,
-        PaymentSucceeded,
         PaymentFailed,
         PaymentCancelled,
         PaymentRefunded,
         *PEOPLE,
     ),
-    "payment": (PaymentRequested, PaymentCancelRequested, RefundRequested, *PEOPLE),
+    "payment": (PaymentCancelRequested, RefundRequested, *PEOPLE),
     "notifier": (
         BookingConfirmed,
         BookingRescheduled,
@@ -122,12 +112,12 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
         *ACCOUNT_MAILS,
         *PEOPLE,
     ),
-    "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, *SEAT_EVENTS),
+    "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, SeatMapUpdated),
 }
 """A durable queue per service: each event reaches one of its replicas."""
 
 SHOWN: dict[str, tuple[type[Event], ...]] = {
-    "realtime": (*SEAT_EVENTS, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
+    "realtime": (SeatsChanged, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
 }
 WATCHES: dict[str, tuple[type[Event], ...]] = {
     service: (AccessRevoked, *SHOWN.get(service, ())) for service in SERVICES
@@ -151,3 +141,6 @@ def is_heard(event_type: str) -> bool:
 
 
 _HEARD = frozenset(event.type for events in HEARS.values() for event in events)
+
+GATHERED = frozenset({PaymentRequested.type})
+"""Events that nobody waits for. They are published together every 50 ms."""

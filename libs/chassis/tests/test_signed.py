@@ -1,0 +1,63 @@
+"""Signed texts: read back as they were signed, and refused in every other case."""
+
+from hashlib import sha256
+
+import jwt
+import pytest
+from chassis.signed import NotSigned, SignedText
+from pydantic import BaseModel, SecretStr
+
+AUDIENCE, KEY = "usher:test", "a key for the tests"
+
+
+class Fact(BaseModel):
+    name: str
+    count: int = 0
+
+
+class OtherFact(BaseModel):
+    title: str
+
+
+def signed_with(keys=KEY, audience=AUDIENCE, model=Fact):
+    return SignedText(model, audience, SecretStr(keys))
+
+
+FACT = Fact(name="Ada", count=3)
+
+
+def test_a_signed_fact_is_read_back():
+    assert signed_with().read(signed_with().sign(FACT)) == FACT
+
+
+@pytest.mark.parametrize("changed", [lambda t: t[:-4] + "AAAA", lambda t: "", lambda t: "a.b.c", lambda t: "ü" + t,
+                                     lambda t: t + "\x00", lambda t: t.replace(".", "", 1), lambda t: t * 30])  # fmt: skip
+def test_a_changed_text_is_refused(changed):
+    with pytest.raises(NotSigned):
+        signed_with().read(changed(signed_with().sign(FACT)))
+
+
+def test_another_key_audience_or_model_is_refused():
+    text = signed_with().sign(FACT)
+    for reader in (signed_with("another key"), signed_with(audience="usher:other"), signed_with(model=OtherFact)):
+        with pytest.raises(NotSigned):
+            reader.read(text)
+
+
+def test_an_unsigned_token_is_refused():
+    claims = FACT.model_dump() | {"aud": AUDIENCE}
+    with pytest.raises(NotSigned):
+        signed_with().read(jwt.encode(claims, None, "none"))
+
+
+def test_a_token_without_an_audience_is_refused():
+    key = sha256(f"{AUDIENCE} {KEY}".encode()).digest()
+    with pytest.raises(NotSigned):
+        signed_with().read(jwt.encode(FACT.model_dump(), key, "HS256"))
+
+
+def test_a_key_can_be_replaced():
+    old, both, new = signed_with(), signed_with(f"new, {KEY}"), signed_with("new")
+    assert both.read(old.sign(FACT)) == new.read(both.sign(FACT)) == FACT
+    with pytest.raises(NotSigned):
+        old.read(both.sign(FACT))
