@@ -33,6 +33,8 @@ class Customer:
         self.url, self.http = url, http
         self.headers: dict[str, str] = {}
         self.token: str | None = None
+        self.orders: dict[str, str] = {}
+        """The payment orders of this person's checkouts, by hold."""
 
     async def call(self, method: str, path: str, *, secret: str | None = None, **request: Any) -> Json:
         """One call through the gateway. `secret` is that of a guest's hold."""
@@ -58,14 +60,17 @@ class Customer:
         return [seat["seat_id"] for seat in ordinary if seat["seat_id"] not in seat_map["taken"]]
 
     async def hold(self, showtime_id: str, seats: list[str]) -> Json:
-        """Hold seats: all or none."""
+        """Hold seats: all or none. The answer carries the claim that a checkout needs."""
         return await self.call("POST", f"/api/showtimes/{showtime_id}/holds", json={"seats": seats})
 
     async def check_out(self, hold: Json, email: str, ticket_type: str = "adult", **extra: Any) -> Json:
         """Turn a hold into a booking that waits for its money; every seat at the same ticket type."""
         tickets = [{"seat_id": seat["seat_id"], "ticket_type": ticket_type} for seat in hold["seats"]]
-        order = {"hold_id": hold["hold_id"], "tickets": tickets, "email": email} | extra
-        return await self.call("POST", "/api/bookings", json=order, secret=hold.get("secret"))
+        body = {"claim": hold["claim"], "tickets": tickets, "email": email} | extra
+        booking = await self.call("POST", "/api/bookings", json=body, secret=hold.get("secret"))
+        if booking["order"]:
+            self.orders[hold["hold_id"]] = booking["order"]
+        return booking
 
     async def booking(self, hold: Json) -> Json:
         """The booking as it stands now."""
@@ -76,9 +81,9 @@ class Customer:
         return await self.call("POST", f"/api/bookings/{hold['hold_id']}/cancel", secret=hold.get("secret"))
 
     async def create_intent(self, hold: Json) -> Json:
-        """Ask payment for the intent that the browser confirms."""
-        order = {"booking_id": hold["hold_id"]}
-        return await self.call("POST", "/api/payments/create-intent", json=order, secret=hold.get("secret"))
+        """Ask payment for the intent that the browser confirms, with the order of the checkout."""
+        order = self.orders.get(hold["hold_id"]) or (await self.booking(hold))["order"]
+        return await self.call("POST", "/api/payments/create-intent", json={"order": order}, secret=hold.get("secret"))
 
     async def pay(self, intent: Json, card: str = "pm_card_visa") -> Json:
         """Confirm the intent with Stripe as the browser does: publishable key and client secret. Raises Refused."""
