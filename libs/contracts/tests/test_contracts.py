@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from contracts import asyncapi, registry, snapshots, topology
 from contracts.envelope import Event
-from contracts.inventory import SeatsHeld
+from contracts.booking import BookingConfirmed, BookingExchanged, PaymentRequested
 from pydantic import ValidationError
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ def test_the_asyncapi_document_is_current():
 
 
 def changed(**changes) -> dict:
-    schema = deepcopy(snapshots.schema_of(SeatsHeld))
+    schema = deepcopy(snapshots.schema_of(PaymentRequested))
     for name, value in changes.items():
         if value is None:
             schema["properties"].pop(name)
@@ -42,8 +42,8 @@ def changed(**changes) -> dict:
     ("new", "says"),
     [
         (changed(showtime_id=None), [".showtime_id is gone"]),
-        (changed(hold_id={"type": "integer"}), [".hold_id was"]),
-        (changed() | {"required": ["hold_id"]}, [".expires_at may be missing now"]),
+        (changed(booking_id={"type": "integer"}), [".booking_id was"]),
+        (changed() | {"required": ["booking_id"]}, [".amount may be missing now"]),
         (
             changed(extra={"type": "string"}) | {"required": [*changed()["required"], "extra"]},
             [".extra is required now"],
@@ -52,7 +52,7 @@ def changed(**changes) -> dict:
     ],
 )
 def test_an_incompatible_change_is_named(new, says):
-    found = snapshots.incompatibilities(snapshots.schema_of(SeatsHeld), new)
+    found = snapshots.incompatibilities(snapshots.schema_of(PaymentRequested), new)
     assert len(found) >= len(says)
     for sentence in says:
         assert any(fault.startswith(sentence) for fault in found)
@@ -60,10 +60,10 @@ def test_an_incompatible_change_is_named(new, says):
 
 
 def test_a_change_deep_inside_is_named():
-    new = changed()
-    new["properties"]["seats"]["items"]["properties"]["row"] = {"type": "integer"}
-    (fault,) = snapshots.incompatibilities(snapshots.schema_of(SeatsHeld), new)
-    assert fault.startswith(".seats[].row was")
+    new = deepcopy(snapshots.schema_of(BookingConfirmed))
+    new["properties"]["tickets"]["items"]["properties"]["qr"] = {"type": "integer"}
+    (fault,) = snapshots.incompatibilities(snapshots.schema_of(BookingConfirmed), new)
+    assert fault.startswith(".tickets[].qr was")
 
 
 def test_each_event_is_said_by_the_service_of_its_name_and_follows_the_pattern():
@@ -83,16 +83,16 @@ def test_the_topology_names_services_and_no_event_twice():
 
 
 def test_an_event_ignores_what_it_does_not_know_and_refuses_what_is_wrong():
-    known = {"hold_id": "h1", "showtime_id": "s1", "seats": [], "holder": {}, "expires_at": "2026-01-01T00:00:00Z"}
-    assert SeatsHeld.model_validate(known | {"added_in_v1": 1}).subject == "h1"
+    known = {"booking_id": "b1", "showtime_id": "s1", "seats": ["F7"], "holder": {}, "replaced_by": "b2"}
+    assert BookingExchanged.model_validate(known | {"added_in_v1": 1}).subject == "b1"
     with pytest.raises(ValidationError):
-        SeatsHeld.model_validate(known | {"expires_at": "2026-01-01T00:00:00"})
+        BookingExchanged.model_validate(known | {"seats": ["no seat"]})
 
 
 def test_a_type_belongs_to_one_model():
     with pytest.raises(ValueError, match="registered twice"):
 
-        class Again(Event, type="inventory.seats_held.v1", subject="hold_id"):
+        class Again(Event, type="inventory.seats_sold.v1", subject="hold_id"):
             hold_id: str
 
 
