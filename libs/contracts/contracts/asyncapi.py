@@ -33,8 +33,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Usher events",
             "version": "1.0.0",
-            "description": "CloudEvents 1.0 over AMQP 0-9-1. One event is a message in binary mode; several of one type are "
-            "one message in the JSON batch format. Delivered at least once, in any order.",
+            "description": "CloudEvents 1.0 over AMQP 0-9-1. One event is a message in binary mode; several of "
+            "one type are one message in the JSON batch format. Delivered at least once, in any order.",
         },
         "defaultContentType": "application/json",
         "servers": {"rabbitmq": {"host": "127.0.0.1:5772", "protocol": "amqp"}},

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from contracts import asyncapi, registry, snapshots, topology
-from contracts.envelope import Event
 from contracts.booking import BookingConfirmed, BookingExchanged, PaymentRequested
+from contracts.envelope import Event
 from pydantic import ValidationError
 
 ROOT = Path(__file__).parents[3]
