@@ -30,8 +30,9 @@ test: setup ## run every test, on servers of its own (one suite: make test SUITE
 	  || failed="$$failed $$suite"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-chaos: setup ## the tests that crash, cut off, repeat and garble (they are in `make test` too)
-	@$(PYTHON) -m pytest tests/chaos -s $(ARGS)
+chaos: setup ## the tests that crash, cut off, repeat and garble, with one replica of each service and with two
+	@failed=0; for replicas in 1 2; do printf '\n== %s of each service\n' $$replicas; \
+	  REPLICAS=$$replicas $(PYTHON) -m pytest tests/chaos -s $(ARGS) || failed=1; done; exit $$failed
 
 invariants: setup ## look at the running platform and print what does not hold
 	@PYTHONPATH=deploy/local $(PYTHON) tests/invariants.py

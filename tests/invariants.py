@@ -21,7 +21,7 @@ from launcher.ports import configured_ports
 from launcher.settings import RUNTIME, given_settings, platform_environment
 from pymongo.errors import PyMongoError
 
-UNSETTLED = {"held", "awaiting_payment", "closing", "confirming", "refunding"}
+UNSETTLED = {"awaiting_payment", "closing", "confirming", "refunding"}
 OVERDUE = timedelta(seconds=20)
 """How late a timer, an outbox or a webhook may be before that is a fault: longer than a job's lease."""
 DEAD = {topology.dead_letter_queue_name(service) for service in topology.HEARS}
@@ -118,8 +118,8 @@ def _holds_and_seats(now: Facts, showtime: Document) -> Iterator[str]:
 
 
 def _sales(now: Facts, showtime: Document) -> Iterator[str]:
-    """What inventory has sold, booking has confirmed or is about to."""
-    may_have_seats = {"confirmed", "confirming", "refunding"}
+    """What inventory has sold, booking has confirmed or is about to. A sale may cross the end of its booking."""
+    may_have_seats = {"confirmed", *UNSETTLED} | ({"expired", "cancelled"} if unrest(now) else set())
     for seat, entry in showtime["taken"].items():
         booking = now.bookings.get(entry["by"], {})
         if entry["state"] == "sold" and booking.get("state") not in may_have_seats:
@@ -155,6 +155,8 @@ def _money(now: Facts) -> Iterator[str]:
             yield f"booking {booking_id} ({booking['state']}): {kept} was kept, its tickets cost {price}"
     for payment in now.payments.values():
         yield from _account(now, payment)
+        if payment["_id"] not in now.bookings:
+            yield f"payment {payment['_id']} belongs to no booking"
     for intent in now.intents.values():
         payment = now.payments.get(intent["metadata"].get("booking_id", ""))
         if intent["amount_received"] and (payment is None or payment["intent_id"] != intent["id"]):

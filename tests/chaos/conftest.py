@@ -1,5 +1,6 @@
 """A platform that tests may break, and what every such test ends with."""
 
+import os
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,25 +9,26 @@ from facts import Facts
 from house import House
 from invariants import at_rest, violations
 from launcher.platform import Platform
+from launcher.ports import SERVICES
 from launcher.settings import NO_LIMITS
 
 from .crowd import Crowd
 
-# Deadlines that pass within a test. SMTP_SECONDS also bounds how long a killed sender's mail waits for another one,
-# ARRIVAL_SECONDS how long a request waits for an event that is on its way.
+# Deadlines that pass within a test. SMTP_SECONDS also bounds how long a killed sender's mail waits for another one.
 IMPATIENT = {
     "HOLD_SECONDS": "6",
     "PAYMENT_SECONDS": "6",
     "PIN_GRACE_SECONDS": "3",
     "SMTP_SECONDS": "1",
-    "ARRIVAL_SECONDS": "0.5",
 }
+REPLICAS = {f"{service.upper()}_REPLICAS": os.environ.get("REPLICAS", "1") for service in SERVICES}
+"""Of each service. `make chaos` runs everything with one and with two."""
 
 
 @pytest.fixture(scope="package")
 async def arena() -> AsyncIterator[House]:
     """A platform with demo data and deadlines of seconds."""
-    environment = NO_LIMITS | IMPATIENT
+    environment = NO_LIMITS | IMPATIENT | REPLICAS
     async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=30) as http:
         yield House(platform, http)
 
@@ -34,7 +36,8 @@ async def arena() -> AsyncIterator[House]:
 @pytest.fixture(scope="module")
 async def race_track() -> AsyncIterator[House]:
     """One with the usual deadlines."""
-    async with Platform(demo=True, environment=NO_LIMITS) as platform, httpx.AsyncClient(timeout=60) as http:
+    environment = NO_LIMITS | REPLICAS
+    async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=60) as http:
         yield House(platform, http)
 
 

@@ -35,7 +35,8 @@ class Purchase:
         """What the customer was told and did not get."""
         booking = now.bookings.get(self.hold["hold_id"])
         if booking is None:
-            return f"hold {self.hold['hold_id']} was answered and led to no booking"
+            is_lost = self.is_checked_out or self.paid
+            return f"hold {self.hold['hold_id']} was checked out and led to no booking" if is_lost else None
         state = booking["state"]
         if state not in ENDED:
             return f"booking {booking['_id']} is still {state}"

@@ -105,6 +105,10 @@ def money_that_nobody_knows(copy: Copy) -> None:
     copy.now.intents["pi"] = {"id": "pi", "amount_received": 1, "metadata": {}}
 
 
+def money_of_nobody(copy: Copy) -> None:
+    del copy.now.bookings[copy.other["_id"]]
+
+
 def an_event_not_sent(copy: Copy) -> None:
     copy.now.unsent["usher_booking.bookings b"] = [{"type": "booking.paid.v1", "time": copy.now.at - LONG}]
 
@@ -165,6 +169,7 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     stripe_took_more: ("money", "at Stripe"),
     stripe_gave_back: ("money", "at Stripe"),
     money_that_nobody_knows: ("money", "which no payment knows"),
+    money_of_nobody: ("money", "belongs to no booking"),
     an_event_not_sent: ("no loss", "booking.paid.v1 not sent"),
     a_webhook_not_worked_off: ("no loss", "not worked off: KeyError"),
     a_dead_letter: ("no loss", "1 dead letters"),

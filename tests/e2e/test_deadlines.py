@@ -21,11 +21,13 @@ async def test_a_hold_that_lapses_is_free_again_and_cannot_be_checked_out(hasty_
     guest = hasty_house.guest()
     showtime_id, seats = await hasty_house.seats(2)
     hold = await guest.hold(showtime_id, seats)
-    await guest.settled(hold, "expired")
     await free_again(hasty_house, showtime_id)
     with pytest.raises(Refused) as refused:
         await guest.check_out(hold, "guest@usher.example")
     assert (refused.value.status, refused.value.problem["code"]) == (409, "hold_expired")
+    with pytest.raises(Refused) as unknown:
+        await guest.booking(hold)
+    assert (unknown.value.status, unknown.value.problem["code"]) == (404, "booking_unknown")
     await hasty_house.guest().hold(showtime_id, seats)
 
 

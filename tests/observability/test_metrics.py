@@ -136,7 +136,7 @@ async def test_a_dead_letter_is_told_and_the_runbook_clears_it(house: House):
     uri = house.platform.env["RABBITMQ_URI"]
     async with await aio_pika.connect(uri) as connection:
         channel = await connection.channel()
-        broken = aio_pika.Message(b"{", type="inventory.seats_held.v1", message_id="broken")
+        broken = aio_pika.Message(b"{", type="inventory.seats_sold.v1", message_id="broken")
         await channel.default_exchange.publish(broken, "booking.events")
     await until({1.0})
     command = [sys.executable, "-m", "chassis.deadletters", "drop", "booking", "broken"]

@@ -59,7 +59,7 @@ def fires(prometheus: Prometheus, **wanted: dict[str, str]) -> Callable[[], Awai
 
 async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(watched: tuple[House, Prometheus]):
     house, prometheus = watched
-    await publish(house, "inventory.seats_held.v1", b"{", "realtime.events")
+    await publish(house, "inventory.seat_map_updated.v1", b"{", "realtime.events")
     await until(fires(prometheus, DeadLetters={"queue": "realtime.events.dead"}))
 
     await asyncio.to_thread(house.platform.stop, "notifier")
