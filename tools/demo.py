@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -38,13 +38,14 @@ class Trace:
         """Keep a message with its time."""
         self.messages.append(((time.perf_counter() - self.began) * 1000, message))
 
-    async def seen(self, kind: str, **fields: Any) -> Json:
-        """The first message of the kind with these fields. Raises Failure when it does not come."""
+    async def seen(self, kind: str, seats: Collection[str] = (), **fields: Any) -> Json:
+        """The first message of the kind with these fields and with these seats among its own. Raises Failure."""
         try:
             async with asyncio.timeout(SECONDS):
                 while True:
                     for _, message in self.messages:
-                        if message["type"] == kind and fields.items() <= message.items():
+                        has_seats = set(seats) <= set(message.get("seats", ()))
+                        if message["type"] == kind and has_seats and fields.items() <= message.items():
                             return message
                     await asyncio.sleep(0.005)
         except TimeoutError:
@@ -77,6 +78,11 @@ def step(what: str) -> Iterator[list[str]]:
         print(f"{RED}✗{PLAIN} {what}")
         raise
     print(f"{GREEN}✓{PLAIN} {what:44} {DIM}{(time.perf_counter() - began) * 1000:7.1f} ms{PLAIN}  {'; '.join(notes)}")
+
+
+def shortened(text: str) -> str:
+    """A signed text by its beginning and its end."""
+    return f"{text[:6]}…{text[-6:]}"
 
 
 async def find_showtime(customer: Customer) -> tuple[Json, list[str]]:
@@ -134,14 +140,15 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
             hold = await customer.hold(showtime_id, free[:2])
             held = [seat["seat_id"] for seat in hold["seats"]]  # in another order where they count from the right
             await trace.seen("seat:lock", seats=held)
-            notes.append(f"{', '.join(held)} until {hold['expires_at']}")
+            notes.append(f"{', '.join(held)} until {hold['expires_at']}, claim {shortened(hold['claim'])}")
         with step("lose a race for a third") as notes:
             lost = await lose_a_race(customer, guest, showtime_id, free[2])
             notes.append(f"{lost.status} {lost.problem['code']}: {lost.problem['detail']}")
-        with step("check out") as notes:
+        with step("check out with the claim") as notes:
             booking = await customer.check_out(hold, EMAIL)
-            notes.append(f"{booking['reference']}, {booking['amount'] / 100:.2f} {booking['currency']}")
-        with step("pay with a test card") as notes:
+            price = f"{booking['amount'] / 100:.2f} {booking['currency']}"
+            notes.append(f"{booking['reference']}, {price}, payment order {shortened(booking['order'])}")
+        with step("pay the order with a test card") as notes:
             paid = await customer.pay(await customer.create_intent(hold))
             notes.append(f"{paid['id']} {paid['status']}")
         with step("wait for the confirmation") as notes:

@@ -21,7 +21,7 @@ SCHEMAS = "#/components/schemas/"
 UNUSED = dict.fromkeys(
     (
         *("MONGO_URI", "RABBITMQ_URI", "JWKS_URL", "PUBLIC_URL", "LINK_KEY", "TOTP_KEY", "SMTP_HOST", "STRIPE_JS_URL"),
-        *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
+        *("CLAIM_KEY", "ORDER_KEY", "STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
     ),
     "http://unused.example/unused-unused-unused-unused",
 ) | {"MAIL_FROM": "unused@unused.example"}
