@@ -5,8 +5,8 @@ and leaves it, when its time is over, through the default exchange: back into th
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +14,20 @@ import aio_pika
 import structlog
 from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel, AbstractRobustConnection
 from contracts import topology
-from contracts.envelope import Envelope
+from contracts.envelope import Envelope, Event
 from opentelemetry.trace import SpanKind
 
 from chassis import telemetry
-from chassis.context import traceparent
+from chassis.clock import now
+from chassis.context import correlation_id, traceparent
+from chassis.ids import new_id
 from chassis.settings import ServiceSettings
-from chassis.wire import to_message
+from chassis.wire import MAX_BATCH, to_batch, to_message
 
 log = structlog.get_logger()
 RETRY_TIERS_S = (1, 5, 30, 120)
 CONFIRM_TIMEOUT_S = 10.0
+BROADCAST_TIMEOUT_S = 1.0
 _QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 
 
@@ -36,19 +39,31 @@ class Broker:
     channel: AbstractRobustChannel
     exchange: AbstractExchange
     retries: list[AbstractExchange]
+    transient: AbstractExchange
+    """The same exchange on a channel whose messages the broker does not confirm."""
 
-    async def publish(self, envelope: Envelope) -> None:
-        """Publish an event; returns when the broker has it safely.
+    async def publish(self, *envelopes: Envelope) -> None:
+        """Publish events of one type as one message; returns when the broker has it safely.
 
-        An event that somebody hears is `mandatory`: raises PublishError when no queue took it.
+        Events that a service consumes are `mandatory`: raises PublishError when no queue took them.
         """
-        kind, parent = envelope.type, envelope.traceparent
-        with telemetry.span(f"publish {kind}", SpanKind.PRODUCER, subject=envelope.subject, parent=parent):
-            message = to_message(envelope)
-            if here := traceparent():
-                message.headers["traceparent"] = here
+        kind = envelopes[0].type
+        with ExitStack() as spans:
+            traced = [_traced(envelope, spans) for envelope in envelopes]
+            message = to_message(traced[0]) if len(traced) == 1 else to_batch(traced)
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 await self.exchange.publish(message, kind, mandatory=topology.is_heard(kind))
+
+    async def broadcast(self, events: Sequence[Event]) -> None:
+        """Publish events of one type as one transient message, which the broker may lose.
+
+        Raises TimeoutError or an AMQPError when the broker cannot be reached.
+        """
+        for start in range(0, len(events), MAX_BATCH):
+            envelopes = [_transient(event) for event in events[start : start + MAX_BATCH]]
+            message = to_batch(envelopes, is_persistent=False)
+            async with asyncio.timeout(BROADCAST_TIMEOUT_S):
+                await self.transient.publish(message, envelopes[0].type, mandatory=False)
 
     async def retry_later(self, message: AbstractMessage, queue: str, tier: int) -> None:
         """Put a message into a retry tier, from where it comes back to `queue`."""
@@ -91,7 +106,32 @@ async def declare(connection: AbstractRobustConnection, channel: Any) -> Broker:
         for event in events:
             await queue.bind(exchange, event.type)
     retries = [await _declare_tier(channel, seconds) for seconds in RETRY_TIERS_S]
-    return Broker(connection, channel, exchange, retries)
+    unconfirmed = await connection.channel(publisher_confirms=False)
+    transient = await unconfirmed.get_exchange(topology.EXCHANGE, ensure=False)
+    return Broker(connection, channel, exchange, retries, transient)
+
+
+def _traced(envelope: Envelope, spans: ExitStack) -> Envelope:
+    """The envelope inside a span of its own, which is the parent of what its consumers do."""
+    span = telemetry.span(
+        f"publish {envelope.type}", SpanKind.PRODUCER, subject=envelope.subject, parent=envelope.traceparent
+    )
+    spans.enter_context(span)
+    here = traceparent()
+    return envelope.model_copy(update={"traceparent": here}) if here else envelope
+
+
+def _transient(event: Event) -> Envelope:
+    return Envelope.model_construct(
+        id=new_id(),
+        source=event.source(),
+        type=event.type,
+        subject=event.subject,
+        time=now(),
+        correlation_id=correlation_id.get(),
+        traceparent=traceparent(),
+        body=event.model_dump_json(exclude_none=True),
+    )
 
 
 async def _declare_tier(channel: Any, seconds: int) -> AbstractExchange:

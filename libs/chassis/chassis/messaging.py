@@ -5,12 +5,18 @@ to the dead letters with its reason. While the database cannot be reached, event
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Self
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustChannel, AbstractRobustQueue
+from aio_pika.abc import (
+    AbstractIncomingMessage,
+    AbstractMessage,
+    AbstractQueue,
+    AbstractRobustChannel,
+    AbstractRobustQueue,
+)
 from aiormq.abc import AbstractChannel
 from contracts import registry, topology
 from contracts.envelope import Envelope, Event
@@ -26,7 +32,7 @@ from chassis.broker import RETRY_TIERS_S, Broker
 from chassis.context import correlation_id
 from chassis.ids import new_id
 from chassis.mongo import is_outage
-from chassis.wire import ATTEMPT, REASON, again, to_envelope
+from chassis.wire import ATTEMPT, BATCH, REASON, STRUCTURED, again, singles, to_envelope
 
 log = structlog.get_logger()
 MAX_EVENT_BYTES = 1_048_576
@@ -57,13 +63,25 @@ class Unreadable(Exception):
         super().__init__(reason)
 
 
-def read(message: AbstractIncomingMessage, reactions: Reactions) -> tuple[Envelope, Event]:
+def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
+    """The message's events, each as a message of its own. Raises Unreadable for a batch that is none."""
+    if message.content_type != BATCH:
+        return [message]
+    try:
+        return singles(message)
+    except ValueError as error:
+        raise Unreadable("malformed", str(error)) from error
+
+
+def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Event]:
     """The envelope and the event of a message. Raises Unreadable."""
     if len(message.body) > MAX_EVENT_BYTES:
         raise Unreadable("oversized", f"{len(message.body)} bytes; {MAX_EVENT_BYTES} are allowed")
     model = registry.model_of(message.type or "")
     if model is None or model not in reactions:
         raise Unreadable("unknown_type", f"nobody here hears {message.type!r}")
+    if message.content_type == STRUCTURED:
+        raise Unreadable("malformed", "not an event as a batch has them")
     try:
         return to_envelope(message), model.model_validate_json(message.body)
     except (ValidationError, UnicodeDecodeError) as error:
@@ -142,8 +160,12 @@ class Consumer:
         task.add_done_callback(self._running.discard)
         acks = self._acks_on(message.channel)
         async with self._gate:
-            with _in_hand.track_inprogress():
-                await self._handle(message)
+            try:
+                events = events_of(message)
+            except Unreadable as error:
+                await self._bury(message, error.code, str(error))
+            else:
+                await asyncio.gather(*map(self._handle, events))
         acks.handled(message.delivery_tag or 0)
 
     def _acks_on(self, channel: AbstractChannel) -> Acknowledgements:
@@ -152,10 +174,11 @@ class Consumer:
             self._acks = {channel: Acknowledgements(channel)}
         return self._acks[channel]
 
-    async def _handle(self, message: AbstractIncomingMessage) -> None:
+    async def _handle(self, message: AbstractMessage) -> None:
         try:
-            envelope, event = read(message, self._reactions)
-            await react(envelope, event, self._reactions)
+            with _in_hand.track_inprogress():
+                envelope, event = read(message, self._reactions)
+                await react(envelope, event, self._reactions)
         except Unreadable as error:
             await self._bury(message, error.code, str(error))
         except RejectedEvent as error:
@@ -163,7 +186,7 @@ class Consumer:
         except Exception as error:
             await self._retry(message, error)
 
-    async def _retry(self, message: AbstractIncomingMessage, error: Exception) -> None:
+    async def _retry(self, message: AbstractMessage, error: Exception) -> None:
         attempt = int(str(message.headers.get(ATTEMPT, 0)))
         reason = f"{type(error).__name__}: {error}"
         if is_outage(error):
@@ -176,7 +199,7 @@ class Consumer:
             await self._bury(message, "spent", reason)
 
     async def _put_off(
-        self, message: AbstractIncomingMessage, error: Exception, reason: str, *, tier: int, attempt: int
+        self, message: AbstractMessage, error: Exception, reason: str, *, tier: int, attempt: int
     ) -> None:
         expected = isinstance(error, NotYet) or is_outage(error)
         log.log(
@@ -192,7 +215,7 @@ class Consumer:
         late = again(message, **{ATTEMPT: attempt, REASON: reason[:500]})
         await self._broker.retry_later(late, self._queue_name, tier)
 
-    async def _bury(self, message: AbstractIncomingMessage, code: str, reason: str) -> None:
+    async def _bury(self, message: AbstractMessage, code: str, reason: str) -> None:
         log.error("event_dead", type=message.type, event_id=message.message_id, code=code, reason=reason[:500])
         _buried.labels(message.type if registry.model_of(message.type or "") else "unknown", code).inc()
         await self._broker.bury(again(message, **{REASON: f"{code}: {reason[:500]}"}), self._dead)
@@ -221,7 +244,8 @@ class Watcher:
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         try:
-            envelope, event = read(message, self._watchers)
-            await react(envelope, event, self._watchers)
+            for each in events_of(message):
+                envelope, event = read(each, self._watchers)
+                await react(envelope, event, self._watchers)
         except Exception:
             log.exception("watched_event_failed", type=message.type, event_id=message.message_id)

@@ -1,14 +1,25 @@
-"""CloudEvents 1.0 over AMQP, binary mode: attributes as properties and headers, the event's JSON as the body."""
+"""CloudEvents 1.0 over AMQP.
 
+One event travels in binary mode: attributes as properties and headers, the event's JSON as the body. Several events of
+one type travel as a batch: a JSON array of events in structured mode.
+"""
+
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractMessage
 from contracts.envelope import Envelope
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import from_json, to_json
 
 ATTEMPT = "x-usher-attempt"
 REASON = "x-usher-reason"
+BATCH = "application/cloudevents-batch+json"
+MAX_BATCH = 64
+"""Events in one message."""
+STRUCTURED = "application/cloudevents+json"
 
 
 def to_message(envelope: Envelope) -> Message:
@@ -34,6 +45,86 @@ def to_message(envelope: Envelope) -> Message:
         app_id=envelope.source,
         timestamp=envelope.time,
         correlation_id=envelope.correlation_id or None,
+    )
+
+
+def to_batch(envelopes: Sequence[Envelope], *, is_persistent: bool = True) -> Message:
+    """A message for events of one type."""
+    return Message(
+        b"[" + b",".join(map(_structured, envelopes)) + b"]",
+        content_type=BATCH,
+        delivery_mode=DeliveryMode.PERSISTENT if is_persistent else DeliveryMode.NOT_PERSISTENT,
+        type=envelopes[0].type,
+        app_id=envelopes[0].source,
+    )
+
+
+def _structured(envelope: Envelope) -> bytes:
+    """An event in structured mode; its body becomes `data` as it is."""
+    attributes = {
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "time": envelope.time.isoformat(),
+        "aggregateversion": envelope.version,
+        "correlationid": envelope.correlation_id,
+        "traceparent": envelope.traceparent,
+    }
+    given = {name: value for name, value in attributes.items() if value != ""}
+    return to_json(given)[:-1] + b',"data":' + envelope.body.encode() + b"}"
+
+
+class _Structured(BaseModel):
+    """An event of a batch. The limits are those of AMQP's properties."""
+
+    specversion: Literal["1.0"]
+    id: str = Field(min_length=1, max_length=64)
+    source: str = Field(min_length=1, max_length=64)
+    type: str = Field(min_length=1, max_length=64)
+    subject: str = ""
+    time: datetime
+    aggregateversion: int = 0
+    correlationid: str = Field("", max_length=64)
+    traceparent: str = ""
+    data: dict[str, Any]
+
+
+def singles(message: AbstractMessage) -> list[Message]:
+    """The events of a batch, each as the message that it would have been alone. Raises ValueError for no batch.
+
+    An entry that is not an event stays in structured mode, under the type of the batch.
+    """
+    entries = from_json(message.body)
+    if not isinstance(entries, list):
+        raise ValueError("a batch is an array")  # noqa: TRY004 - the text is wrong, not the caller
+    return [_single(entry, message) for entry in entries]
+
+
+def _single(entry: Any, batch: AbstractMessage) -> Message:
+    try:
+        event = _Structured.model_validate(entry)
+    except ValidationError:
+        return Message(
+            to_json(entry),
+            content_type=STRUCTURED,
+            delivery_mode=DeliveryMode.PERSISTENT,
+            type=batch.type,
+            app_id=batch.app_id,
+        )
+    return to_message(
+        Envelope.model_construct(
+            id=event.id,
+            source=event.source,
+            type=event.type,
+            subject=event.subject,
+            time=event.time,
+            version=event.aggregateversion,
+            correlation_id=event.correlationid,
+            traceparent=event.traceparent,
+            body=to_json(event.data).decode(),
+        )
     )
 
 

@@ -28,10 +28,10 @@ its updates. As an upsert it would have to insert a document under another id th
 """
 
 
-async def insert(collection: Collection, document: Mapping[str, Any]) -> bool:
-    """Insert a document; False when its id or another unique key is taken."""
+async def insert(collection: Collection, document: Mapping[str, Any], *, linger: float = 0) -> bool:
+    """Insert a document; False when its id or another unique key is taken. `linger` as in `merge`."""
     try:
-        await _group(collection).write(InsertOne(dict(document)))
+        await _group(collection, linger).write(InsertOne(dict(document)))
     except DuplicateKeyError:
         return False
     return True

@@ -16,9 +16,22 @@ from pydantic import ValidationError
 from chassis import broker
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.wire import REASON, to_envelope
+from chassis.wire import BATCH, REASON, singles, to_envelope
 
 E = TypeVar("E", bound=Event)
+
+
+def envelope(event: Event, *, version: int = 0, event_id: str | None = None, time: datetime | None = None) -> Envelope:
+    """An event as it goes on the wire."""
+    return Envelope(
+        id=event_id or new_id(),
+        source=event.source(),
+        type=event.type,
+        subject=event.subject,
+        time=time or now(),
+        version=version,
+        body=event.model_dump_json(exclude_none=True),
+    )
 
 
 @dataclass
@@ -40,8 +53,9 @@ class Bus:
 
     async def listen(self, message: AbstractIncomingMessage) -> None:
         """Consumer callback of the tap."""
+        events = singles(message) if message.content_type == BATCH else [message]
         async with self._arrived:
-            self._envelopes.append(to_envelope(message))
+            self._envelopes += map(to_envelope, events)
             self._arrived.notify_all()
 
     async def say(
@@ -51,17 +65,15 @@ class Bus:
 
         `time`: when it was recorded, by default now.
         """
-        envelope = Envelope(
-            id=event_id or new_id(),
-            source=event.source(),
-            type=event.type,
-            subject=event.subject,
-            time=time or now(),
-            version=version,
-            body=event.model_dump_json(exclude_none=True),
-        )
-        await self._rabbit.publish(envelope)
-        return envelope
+        said = envelope(event, version=version, event_id=event_id, time=time)
+        await self._rabbit.publish(said)
+        return said
+
+    async def say_batch(self, *events: Event) -> list[Envelope]:
+        """Publish events of one type as one message."""
+        said = [envelope(event) for event in events]
+        await self._rabbit.publish(*said)
+        return said
 
     async def say_raw(self, event_type: str, body: bytes | str, **headers: Any) -> None:
         """Publish any bytes under an event type."""
