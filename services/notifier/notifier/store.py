@@ -13,6 +13,10 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from notifier.model import Kind, State
 
 
+LINGER_S = 0.05
+"""How long a new message waits for others, so that they become one command. Nobody waits for a mail so precisely."""
+
+
 class Message(Document):
     """One mail: `event` is the JSON of what it tells. `due_at` is there as long as something is to be done.
 
@@ -55,7 +59,7 @@ class Message(Document):
     async def queue(self) -> bool:
         """Keep the message for sending; False when its key is there already."""
         document = {"_id": self.id} | self.model_dump(exclude={"id"}, exclude_none=True)
-        return await writes.insert(self.get_pymongo_collection(), document)
+        return await writes.insert(self.get_pymongo_collection(), document, linger=LINGER_S)
 
     @classmethod
     async def claim(cls, now: datetime, lease: timedelta) -> Self | None:
