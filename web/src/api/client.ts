@@ -2,7 +2,7 @@
 
 import createClient, { type Middleware } from "openapi-fetch";
 import { guestSecret, linkKey } from "./guest";
-import { Problem } from "./problem";
+import { isProblem, Problem } from "./problem";
 import type { components, paths } from "./schema";
 import { accessToken, distrust } from "./session";
 import { newKey, send } from "./transport";
@@ -52,6 +52,16 @@ export async function told<T>(call: Promise<Answer<T>>): Promise<T> {
     throw new Problem(response.status, typeof error === "object" && error ? { ...error } : {});
   }
   return data as T;
+}
+
+/** The body of an answer; null for a problem with one of these codes. Raises Problem for any other. */
+export async function found<T>(call: Promise<Answer<T>>, ...codes: string[]): Promise<T | null> {
+  try {
+    return await told(call);
+  } catch (error) {
+    if (isProblem(error, ...codes)) return null;
+    throw error;
+  }
 }
 
 interface Page<T> {

@@ -4947,6 +4947,8 @@ export interface components {
             ending: ("deadline" | "seats_released" | "seats_lost" | "payment_cancelled" | "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider" | "exchanged") | null;
             /** History */
             history: components["schemas"]["BookingPassage"][];
+            /** Order */
+            order: string | null;
         };
         /**
          * CheckoutBody
@@ -4954,7 +4956,7 @@ export interface components {
          */
         BookingCheckoutBody: {
             /** Hold Id */
-            hold_id: string;
+            claim: string;
             /** Tickets */
             tickets: components["schemas"]["BookingTicketChoice"][];
             /**
@@ -5083,7 +5085,7 @@ export interface components {
          */
         BookingQuoteBody: {
             /** Hold Id */
-            hold_id: string;
+            claim: string;
             /**
              * Tickets
              * @default []
@@ -5195,7 +5197,7 @@ export interface components {
          * @description Where a booking stands in the saga.
          * @enum {string}
          */
-        BookingState: "held" | "awaiting_payment" | "closing" | "confirming" | "confirmed" | "refunding" | "refunded" | "expired" | "cancelled" | "exchanged";
+        BookingState: "awaiting_payment" | "closing" | "confirming" | "confirmed" | "refunding" | "refunded" | "expired" | "cancelled" | "exchanged";
         /**
          * Ticket
          * @description One admission. `qr` is the signed text that the door reads.
@@ -8097,6 +8099,8 @@ export interface components {
             /** Renewable Until */
             renewable_until: string | null;
             /** In Checkout */
+            /** Claim */
+            claim: string;
             in_checkout: boolean;
             /** Revision */
             revision: number;
@@ -8212,6 +8216,8 @@ export interface components {
             /** Renewable Until */
             renewable_until: string | null;
             /** In Checkout */
+            /** Claim */
+            claim: string;
             in_checkout: boolean;
             /** Revision */
             revision: number;
@@ -8268,6 +8274,8 @@ export interface components {
             /** Renewable Until */
             renewable_until: string | null;
             /** In Checkout */
+            /** Claim */
+            claim: string;
             in_checkout: boolean;
             /** Revision */
             revision: number;
@@ -8477,7 +8485,7 @@ export interface components {
         /** IntentRequest */
         PaymentIntentRequest: {
             /** Booking Id */
-            booking_id: string;
+            order: string;
         };
         /**
          * IntentView

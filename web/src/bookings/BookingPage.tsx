@@ -11,7 +11,7 @@ import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
 import { Failure, Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { type Booking, MOVING, useBooking } from "./queries";
+import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 
 const Tickets = lazy(() => import("./Tickets"));
 const LONG_MS = 20_000;
@@ -36,7 +36,7 @@ function Shown({ bookingId }: { bookingId: string }) {
   const booking = useBooking(bookingId);
   usePageTitle(booking.data?.reference ? t("booking.title", { reference: booking.data.reference }) : t("booking.one"));
   if (booking.isPending) return <div aria-hidden="true" className="page skeleton mt-8 h-96" />;
-  if (booking.isError && !booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
+  if (!booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
   // Stripe has the money and Usher hears of it in a moment; nobody is to pay twice meanwhile.
   const isPaid = booking.data.state === "awaiting_payment" && Boolean(visit?.isPaid);
   const data: Booking = isPaid ? { ...booking.data, state: "confirming" } : booking.data;
@@ -57,12 +57,11 @@ function Body({ booking }: { booking: Booking }) {
     );
   }
   if (MOVING.includes(booking.state)) return <Moving booking={booking} />;
-  if (booking.state === "held" || booking.state === "awaiting_payment") return <Unpaid booking={booking} />;
+  if (booking.state === "awaiting_payment") return <Unpaid booking={booking} />;
   return <Ended booking={booking} />;
 }
 
 const TITLES = {
-  held: "booking.unpaid",
   awaiting_payment: "booking.unpaid",
   closing: "booking.closing",
   confirming: "booking.confirming",
@@ -77,7 +76,7 @@ const TITLES = {
 function Head({ booking }: { booking: Booking }) {
   const { screening, reference, amount, currency, state } = booking;
   const before = useRef(state);
-  const title = t(TITLES[state]);
+  const title = t(wereSeatsReleased(booking) ? "booking.seatsReleased" : TITLES[state]);
   useEffect(() => {
     if (before.current !== state) announce(title);
     before.current = state;
@@ -122,7 +121,7 @@ function Moving({ booking }: { booking: Booking }) {
     <div className="card grid gap-3 p-6" role="status">
       <p className="flex items-center gap-3">
         <span className="spinner text-accent-ink" aria-hidden="true" />
-        {t(texts[booking.state as keyof typeof texts])}
+        {t(wereSeatsReleased(booking) ? "booking.seatsReleasedText" : texts[booking.state as keyof typeof texts])}
       </p>
       {isLong && <p className="text-quiet">{t("booking.long", { email: booking.email ?? "" })}</p>}
     </div>
@@ -141,7 +140,7 @@ function Unpaid({ booking }: { booking: Booking }) {
       <p>{t("booking.unpaidText")}</p>
       {cancel.isError && <Notice kind="bad">{sentence(cancel.error)}</Notice>}
       <div className="flex flex-wrap gap-3">
-        <ButtonLink to={`/checkout/${booking.id}`}>{t("booking.goOn")}</ButtonLink>
+        {booking.order && <ButtonLink to={`/checkout/${booking.id}`}>{t("booking.goOn")}</ButtonLink>}
         <Button look="plain" busy={cancel.isPending} onClick={() => cancel.mutate()}>
           {t("booking.cancel")}
         </Button>
@@ -161,6 +160,7 @@ function Ended({ booking }: { booking: Booking }) {
   const { refunded_amount, currency } = booking;
   return (
     <div className="grid justify-items-start gap-4">
+      {wereSeatsReleased(booking) && <p>{t("booking.seatsReleasedText")}</p>}
       <p>{t(ENDED[booking.state as keyof typeof ENDED])}</p>
       {refunded_amount > 0 && currency && <p>{t("booking.back", { amount: money(refunded_amount, currency) })}</p>}
       <div className="flex flex-wrap gap-3">
@@ -176,7 +176,7 @@ function Ended({ booking }: { booking: Booking }) {
 function Missing({ error, retry }: { error: unknown; retry: () => void }) {
   const session = useSession();
   const isVoid = isProblem(error, "booking_link_void");
-  const isHidden = isVoid || (error instanceof Problem && [401, 404].includes(error.status));
+  const isHidden = error === null || isVoid || (error instanceof Problem && error.status === 401);
   return (
     <div className="page grid justify-items-start gap-4 py-10">
       <h1>{t(isVoid ? "booking.linkVoid" : "booking.missing")}</h1>

@@ -1,21 +1,27 @@
 import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { api, type Schemas, told } from "../api/client";
+import { api, found, type Schemas } from "../api/client";
 import { subscribe } from "../api/session";
 import { Live } from "../lib/live";
 
 export type Booking = Schemas["BookingBookingOut"];
 export type State = Schemas["BookingState"];
 
+/** It was ordered with seats that had changed since, or whose time was over: it ends without them. */
+export const wereSeatsReleased = ({ state, ending }: Booking): boolean =>
+  ending === "seats_released" && (state === "closing" || state === "expired");
+
 /** Something is still going to happen by itself. */
 export const MOVING: State[] = ["closing", "confirming", "refunding"];
 const ASK_MOVING_MS = 2000;
 const ASK_WAITING_MS = 5000;
 
+/** A booking, which has the id of its hold; null before the checkout, and for who may not see it. */
 export const bookingQuery = (booking_id: string) =>
   queryOptions({
     queryKey: ["mine", "booking", booking_id],
-    queryFn: () => told(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } })),
+    queryFn: () =>
+      found(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } }), "booking_unknown"),
     staleTime: 0,
   });
 

@@ -4,20 +4,18 @@ import { api, told } from "../api/client";
 import { becomeGuest } from "../api/guest";
 import { sentence } from "../api/problem";
 import { current } from "../api/session";
-import type { Booking } from "../bookings/queries";
 import { t, tn } from "../i18n";
 import { list } from "../lib/format";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 
 /** The time of a checkout is over: the same seats again, or others. The ticket types that were chosen are kept. */
-export function Again({ booking }: { booking: Booking }) {
+export function Again({ showtimeId, seats }: { showtimeId: string; seats: string[] }) {
   const navigate = useNavigate();
-  const seats = booking.seats.map((seat) => seat.seat_id);
   const again = useMutation({
     mutationFn: () => {
       if (current().state === "guest") becomeGuest();
-      const params = { path: { showtime_id: booking.showtime_id } };
+      const params = { path: { showtime_id: showtimeId } };
       return told(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
     },
     onSuccess: (hold) => navigate(`/checkout/${hold.hold_id}`, { replace: true }),
@@ -37,7 +35,7 @@ export function Again({ booking }: { booking: Booking }) {
             {tn("expired.again", seats.length)}
           </Button>
         )}
-        <ButtonLink look={again.isError ? "main" : "plain"} to={`/showtimes/${booking.showtime_id}`}>
+        <ButtonLink look={again.isError ? "main" : "plain"} to={`/showtimes/${showtimeId}`}>
           {t("expired.other")}
         </ButtonLink>
       </div>

@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { Link, Navigate, useParams } from "react-router";
-import { api, told } from "../api/client";
+import type { Schemas } from "../api/client";
 import { Problem } from "../api/problem";
-import { type Booking, useBooking } from "../bookings/queries";
+import { useBooking, wereSeatsReleased } from "../bookings/queries";
 import { showtimeQuery } from "../films/queries";
 import { t } from "../i18n";
-import { setServerTime } from "../lib/clock";
 import { clock, longDay } from "../lib/format";
-import { dropHold, keepHold } from "../seats/memory";
+import { dropHold, keepHold, keepSeats, keptSeats } from "../seats/memory";
+import { holdQuery } from "../seats/queries";
 import { ButtonLink } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
@@ -21,74 +21,113 @@ import { Payment } from "./Payment";
 export default function CheckoutPage() {
   const { holdId = "" } = useParams();
   const booking = useBooking(holdId);
+  const hold = useQuery(holdQuery(holdId));
   usePageTitle(t("checkout.title"));
-  const { data } = booking;
-  const isOver = data && !["held", "awaiting_payment"].includes(data.state);
+  const [ordered, held] = [booking.data, hold.data];
+  const order = ordered?.state === "awaiting_payment" ? ordered.order : null;
+  const isOver = Boolean(ordered && !order);
+  const showtimeId = ordered?.showtime_id ?? held?.showtime_id;
   useEffect(() => {
-    if (!data) return;
-    if (isOver) dropHold(data.showtime_id);
-    else keepHold(data.showtime_id, data.id);
-  }, [data, isOver]);
+    if (!showtimeId) return;
+    if (isOver) dropHold(showtimeId);
+    else keepHold(showtimeId, holdId);
+  }, [showtimeId, holdId, isOver]);
+  useEffect(() => {
+    if (held) keepSeats(held);
+  }, [held]);
 
-  if (data?.state === "expired" || booking.error instanceof Problem) {
-    return data ? <Again booking={data} /> : <Missing error={booking.error} retry={() => void booking.refetch()} />;
+  if (booking.isPending || hold.isPending) {
+    return (
+      <div className="page max-w-4xl py-4 sm:py-6">
+        <div aria-hidden="true" className="skeleton h-96" />
+      </div>
+    );
   }
-  if (booking.isError) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
+  const retry = () => void Promise.all([booking.refetch(), hold.refetch()]);
+  if (ordered === undefined) return <Missing error={booking.error} retry={retry} />;
+  if (ordered?.state === "expired" && !wereSeatsReleased(ordered)) {
+    return <Again showtimeId={ordered.showtime_id} seats={ordered.seats.map((seat) => seat.seat_id)} />;
+  }
   if (isOver) return <Navigate replace to={`/bookings/${holdId}`} />;
+  if (ordered && order) {
+    return (
+      <Step key="pay" title={t("pay.title")} showtimeId={ordered.showtime_id}>
+        {() => <Payment booking={ordered} order={order} />}
+      </Step>
+    );
+  }
+  if (held) {
+    return (
+      <Step key="order" title={t("checkout.title")} showtimeId={held.showtime_id} isFirst>
+        {(showtime) => <OrderForm hold={held} showtime={showtime} />}
+      </Step>
+    );
+  }
+  const before = held === null && keptSeats(holdId);
+  return before ? <Again {...before} /> : <Missing error={hold.error} retry={retry} />;
+}
+
+interface StepProps {
+  title: string;
+  showtimeId: string;
+  /** Whether the seats can still be changed. */
+  isFirst?: boolean;
+  children: (showtime: Schemas["CatalogShowtimeDetail"]) => ReactNode;
+}
+
+/** One step. It begins at its title, also for who listens or has scrolled to the button of the step before. */
+function Step({ title, showtimeId, isFirst = false, children }: StepProps) {
+  const showtime = useQuery(showtimeQuery(showtimeId));
   return (
     <div className="page max-w-4xl py-4 sm:py-6">
-      {data ? <Checkout key={data.state} booking={data} /> : <div aria-hidden="true" className="skeleton h-96" />}
+      {showtime.isError ? (
+        <Failure error={showtime.error} retry={() => void showtime.refetch()} />
+      ) : showtime.isPending ? (
+        <div aria-hidden="true" className="skeleton h-96" />
+      ) : (
+        <>
+          {isFirst && (
+            <Link
+              to={`/showtimes/${showtimeId}`}
+              className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink"
+            >
+              <Icon name="back" className="size-4" />
+              {t("checkout.back")}
+            </Link>
+          )}
+          <Title>{title}</Title>
+          <Screening showtime={showtime.data} />
+          {children(showtime.data)}
+        </>
+      )}
     </div>
   );
 }
 
-/** One step. It begins at its title, also for who listens or has scrolled to the button of the step before. */
-function Checkout({ booking }: { booking: Booking }) {
-  const title = useRef<HTMLHeadingElement>(null);
-  useEffect(() => title.current?.focus(), []);
-  const showtime = useQuery(showtimeQuery(booking.showtime_id));
-  const hold = useQuery({
-    queryKey: ["mine", "hold", booking.id],
-    queryFn: async () => {
-      const held = await told(api.GET("/api/holds/{hold_id}", { params: { path: { hold_id: booking.id } } }));
-      setServerTime(held.server_time);
-      return held;
-    },
-    staleTime: 0,
-  });
-  if (showtime.isError) return <Failure error={showtime.error} retry={() => void showtime.refetch()} />;
-  if (showtime.isPending || hold.isPending) return <div aria-hidden="true" className="skeleton h-96" />;
-  const { movie_title, starts_at, time_zone, theater_name, auditorium_name } = showtime.data;
-  const isHeld = booking.state === "held";
+/** A heading that has the focus as it appears. */
+function Title({ children }: { children: string }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
   return (
-    <>
-      {isHeld && (
-        <Link
-          to={`/showtimes/${booking.showtime_id}`}
-          className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink"
-        >
-          <Icon name="back" className="size-4" />
-          {t("checkout.back")}
-        </Link>
-      )}
-      <h1 ref={title} tabIndex={-1} className="text-2xl sm:text-3xl">
-        {t(isHeld ? "checkout.title" : "pay.title")}
-      </h1>
-      <p className="mt-1 mb-5 text-quiet">
-        <b className="text-ink">{movie_title}</b>, {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)} ·{" "}
-        {theater_name}, {auditorium_name}
-      </p>
-      {isHeld ? (
-        <OrderForm booking={booking} showtime={showtime.data} hold={hold.data ?? null} />
-      ) : (
-        <Payment booking={booking} />
-      )}
-    </>
+    <h1 ref={heading} tabIndex={-1} className="text-2xl sm:text-3xl">
+      {children}
+    </h1>
   );
 }
 
+function Screening({ showtime }: { showtime: Schemas["CatalogShowtimeDetail"] }) {
+  const { movie_title, starts_at, time_zone, theater_name, auditorium_name } = showtime;
+  return (
+    <p className="mt-1 mb-5 text-quiet">
+      <b className="text-ink">{movie_title}</b>, {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)} ·{" "}
+      {theater_name}, {auditorium_name}
+    </p>
+  );
+}
+
+/** `error` is null when there is neither a hold nor a booking, or none that this visitor may see. */
 function Missing({ error, retry }: { error: unknown; retry: () => void }) {
-  const isGone = error instanceof Problem && [401, 404, 410].includes(error.status);
+  const isGone = error === null || (error instanceof Problem && error.status === 401);
   return (
     <div className="page grid justify-items-start gap-4 py-8">
       <h1>{t(isGone ? "checkout.gone" : "checkout.title")}</h1>

@@ -4,13 +4,14 @@ import { Link, useNavigate } from "react-router";
 import { api, type Schemas, told } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
-import { type Booking, bookingQuery } from "../bookings/queries";
+import { bookingQuery } from "../bookings/queries";
 import { currentLanguage, named, t } from "../i18n";
 import { money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { place } from "../seats/labels";
 import type { Hold } from "../seats/layout";
 import { dropHold, keepTickets, keptTickets } from "../seats/memory";
+import { holdQuery } from "../seats/queries";
 import { Button } from "../ui/Button";
 import { Countdown } from "../ui/Countdown";
 import { Field } from "../ui/Field";
@@ -22,30 +23,35 @@ type Showtime = Schemas["CatalogShowtimeDetail"];
 type Quoted = Schemas["BookingQuotedSeat"];
 
 interface OrderFormProps {
-  booking: Booking;
+  hold: Hold;
   showtime: Showtime;
-  hold: Hold | null;
 }
 
 /** Ticket types, contact, terms; the last step before the card. */
-export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
+export function OrderForm({ hold, showtime }: OrderFormProps) {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const [kept, setKept] = useState(() => keptTickets(showtime.id));
-  const [expiresAt, setExpiresAt] = useState(hold?.expires_at ?? booking.expires_at);
-  const ask = () => queries.invalidateQueries({ queryKey: ["mine", "booking", booking.id] });
+  const { hold_id, claim } = hold;
+  const bookingKey = bookingQuery(hold_id).queryKey;
+  const holdKey = holdQuery(hold_id).queryKey;
   const over = () => {
     dropHold(showtime.id);
-    queries.setQueryData(bookingQuery(booking.id).queryKey, { ...booking, state: "expired" });
+    queries.setQueryData(holdKey, null);
+    // Another tab may have placed the order.
+    void queries.invalidateQueries({ queryKey: bookingKey });
   };
-  const seconds = useCountdown(expiresAt, over);
-  const chosen = booking.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
+  const seconds = useCountdown(hold.expires_at, over);
+  const chosen = hold.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
   const quote = useQuery({
-    queryKey: ["mine", "quote", booking.id, chosen],
-    queryFn: () =>
-      fitting(chosen, (tickets) => told(api.POST("/api/bookings/quote", { body: { hold_id: booking.id, tickets } }))),
+    queryKey: ["mine", "quote", claim, chosen],
+    queryFn: () => fitting(chosen, (tickets) => told(api.POST("/api/bookings/quote", { body: { claim, tickets } }))),
     placeholderData: keepPreviousData,
   });
+  const lookAgain = () => {
+    void queries.invalidateQueries({ queryKey: holdKey });
+    void quote.refetch();
+  };
   const quoted = quote.data?.seats ?? [];
   const total = quote.data?.amount ?? 0;
 
@@ -54,21 +60,26 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
       told(
         api.POST("/api/bookings", {
           body: {
-            hold_id: booking.id,
+            claim,
             tickets: quoted.map(({ seat, chosen: { ticket_type } }) => ({ seat_id: seat.seat_id, ticket_type })),
             ...contact,
             locale: currentLanguage(),
           },
         }),
       ),
-    onSuccess: (ordered) => queries.setQueryData(bookingQuery(booking.id).queryKey, ordered),
+    onSuccess: async (ordered) => {
+      // An answer from before the checkout must not replace this one.
+      await queries.cancelQueries({ queryKey: bookingKey });
+      queries.setQueryData(bookingKey, ordered);
+    },
     onError: (error) => {
       if (isProblem(error, "hold_expired")) over();
-      if (isProblem(error, "already_checked_out", "tickets_do_not_match")) void ask();
+      if (isProblem(error, "already_checked_out")) void queries.invalidateQueries({ queryKey: bookingKey });
+      if (isProblem(error, "claim_invalid", "tickets_do_not_match")) lookAgain();
     },
   });
   const release = useMutation({
-    mutationFn: () => told(api.DELETE("/api/holds/{hold_id}", { params: { path: { hold_id: booking.id } } })),
+    mutationFn: () => told(api.DELETE("/api/holds/{hold_id}", { params: { path: { hold_id } } })),
     onSuccess: () => {
       dropHold(showtime.id);
       return navigate(`/showtimes/${showtime.id}`, { replace: true });
@@ -86,7 +97,12 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
   };
   return (
     <form onSubmit={submit} className="grid gap-5">
-      <Extension hold={hold} seconds={seconds} onExtended={setExpiresAt} onOver={over} />
+      <Extension
+        hold={hold}
+        seconds={seconds}
+        onRenewed={(renewed) => queries.setQueryData(holdKey, renewed)}
+        onOver={over}
+      />
       <section className="card p-5" aria-labelledby="tickets">
         <div className="mb-3 flex flex-wrap items-center justify-between gap-3">
           <h2 id="tickets" className="text-lg">
@@ -105,7 +121,7 @@ export function OrderForm({ booking, showtime, hold }: OrderFormProps) {
           ))}
         </ul>
         {quote.isPending && <div aria-hidden="true" className="skeleton h-24" />}
-        {quote.isError && <Failure error={quote.error} retry={() => void quote.refetch()} />}
+        {quote.isError && <Failure error={quote.error} retry={lookAgain} />}
         {quote.data && <Total quote={quote.data} />}
       </section>
       <Contact />

@@ -13,14 +13,14 @@ import { Notice } from "../ui/Notice";
 import { type CardForm, cardForm } from "./stripe";
 
 /** The card. A refusal is told in place and the seats stay; 3-D Secure opens over the page. */
-export function Payment({ booking }: { booking: Booking }) {
+export function Payment({ booking, order }: { booking: Booking; order: string }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const paid = useCallback(
     () => navigate(`/bookings/${booking.id}`, { replace: true, state: { isPaid: true } }),
     [navigate, booking.id],
   );
-  const { form, place, failure, retry } = useCardForm(booking.id, paid);
+  const { form, place, failure, retry } = useCardForm(booking.id, order, paid);
   const [refused, setRefused] = useState<string | null>(null);
   const [isPaying, setPaying] = useState(false);
   const { queryKey } = bookingQuery(booking.id);
@@ -33,6 +33,10 @@ export function Payment({ booking }: { booking: Booking }) {
     onSuccess: (cancelled) => queries.setQueryData(queryKey, cancelled),
     onError: () => queries.invalidateQueries({ queryKey }),
   });
+  const tryAgain = async () => {
+    await queries.invalidateQueries({ queryKey });
+    retry();
+  };
   const pay = async (card: CardForm) => {
     setPaying(true);
     setRefused(null);
@@ -56,7 +60,7 @@ export function Payment({ booking }: { booking: Booking }) {
         {failure !== null && (
           <div className="grid justify-items-start gap-3">
             <Notice kind="bad">{failure}</Notice>
-            <Button look="plain" onClick={retry}>
+            <Button look="plain" onClick={() => void tryAgain()}>
               {t("again")}
             </Button>
           </div>
@@ -88,12 +92,12 @@ export function Payment({ booking }: { booking: Booking }) {
 }
 
 /** Stripe's form in `place`, and why it could not be shown; `onPaid` when there is nothing left to pay. */
-function useCardForm(bookingId: string, onPaid: () => void) {
+function useCardForm(bookingId: string, order: string, onPaid: () => void) {
   const place = useRef<HTMLDivElement>(null);
   const [form, setForm] = useState<CardForm | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const [tries, setTries] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each try loads it once more
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each try loads it once more, with the order as it is then
   useEffect(() => {
     if (!place.current) return;
     let isLeft = false;
@@ -101,7 +105,7 @@ function useCardForm(bookingId: string, onPaid: () => void) {
     // Stripe fills a place of its own, which React never touches.
     const own = document.createElement("div");
     place.current.replaceChildren(own);
-    cardForm(own, bookingId).then(
+    cardForm(own, bookingId, order).then(
       (made) => {
         shown = made;
         if (isLeft) made.close();

@@ -61,11 +61,14 @@ function loaded(address: string): Promise<void> {
   return loading;
 }
 
-/** Show a card form for a booking in `place`; resolves once it can be used. Raises Problem, and Error without the script. */
-export async function cardForm(place: HTMLElement, bookingId: string): Promise<CardForm> {
+/**
+ * Show a card form for a booking with its payment order in `place`; resolves once it can be used. Raises Problem, and
+ * Error without the script.
+ */
+export async function cardForm(place: HTMLElement, bookingId: string, order: string): Promise<CardForm> {
   const { script_url } = await told(api.GET("/api/payments/config"));
   const [intent] = await Promise.all([
-    told(api.POST("/api/payments/create-intent", { body: { booking_id: bookingId } })),
+    told(api.POST("/api/payments/create-intent", { body: { order } })),
     loaded(script_url),
   ]);
   if (!window.Stripe) throw new Error(t("pay.noForm"));

@@ -228,6 +228,9 @@ const de: Messages = {
   "booking.refundedText":
     "Der ganze Betrag ging auf Ihre Karte zurück. Je nach Bank dauert es einige Tage, bis er erscheint.",
   "booking.expired": "Die Zeit für diese Buchung ist abgelaufen",
+  "booking.seatsReleased": "Wir konnten Ihre Plätze nicht halten",
+  "booking.seatsReleasedText":
+    "Ihre Plätze hatten sich geändert, oder ihre Zeit war abgelaufen, bevor die Bestellung bei uns ankam. Bitte wählen Sie noch einmal.",
   "booking.cancelled": "Diese Buchung wurde storniert",
   "booking.cancelledText": "Diese Buchung gilt nicht mehr. Was bezahlt war, geht zurück.",
   "booking.exchanged": "Diese Buchung wurde umgetauscht",
@@ -251,7 +254,6 @@ const de: Messages = {
   "lookup.mailed":
     "Wenn es diese Buchung gibt, ist eine Mail mit einem Link zu ihr unterwegs an {email}. Eine weitere geht in zehn Minuten.",
   "bookings.none": "Sie haben noch keine Buchungen",
-  "state.held": "Gehalten",
   "state.awaiting_payment": "Noch nicht bezahlt",
   "state.closing": "Wird geschlossen",
   "state.confirming": "Wird bestätigt",
@@ -403,6 +405,20 @@ const de: Messages = {
   "problem.showtime_closed": "Für diese Vorstellung gibt es keine Karten mehr.",
   "problem.showtime_unknown": "Diese Vorstellung gibt es nicht.",
   "problem.seat_map_missing": "Der Saalplan dieser Vorstellung kommt gleich. Bitte versuchen Sie es noch einmal.",
+  "problem.booking_unknown": "Diese Buchung gibt es nicht.",
+  "problem.booking_busy": "Diese Buchung wird gerade geändert. Bitte versuchen Sie es noch einmal.",
+  "problem.claim_invalid": "Diese Bestellung war nicht mehr aktuell. Bitte versuchen Sie es noch einmal.",
+  "problem.order_invalid": "Diese Bestellung war nicht mehr aktuell. Bitte versuchen Sie es noch einmal.",
+  "problem.tickets_do_not_match":
+    "Ihre Plätze haben sich geändert. Bitte prüfen Sie die Karten und versuchen Sie es noch einmal.",
+  "problem.price_unknown": "Diese Karte gibt es für diesen Platz nicht. Bitte wählen Sie eine andere.",
+  "problem.already_checked_out": "Diese Bestellung wurde schon aufgegeben, vielleicht in einem anderen Tab.",
+  "problem.payment_closed": "Diese Buchung kann nicht mehr bezahlt werden.",
+  "problem.payment_provider_refused":
+    "Die Zahlung konnte nicht vorbereitet werden. Bitte versuchen Sie es noch einmal.",
+  "problem.payment_provider_unavailable":
+    "Der Zahlungsdienst antwortet gerade nicht. Bitte versuchen Sie es gleich wieder.",
+  "problem.showtime_not_ready": "Die Preise dieser Vorstellung kommen gleich. Bitte versuchen Sie es noch einmal.",
   "problem.not_cancellable": "Diese Buchung kann nicht mehr storniert werden.",
 };
 

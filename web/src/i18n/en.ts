@@ -225,6 +225,9 @@ const en = {
   "booking.refundedText":
     "The whole amount went back to your card. Depending on your bank it takes some days to appear.",
   "booking.expired": "The time for this booking is over",
+  "booking.seatsReleased": "We could not keep your seats",
+  "booking.seatsReleasedText":
+    "Your seats had changed, or their time was over, before the order reached us. Please choose again.",
   "booking.cancelled": "This booking was cancelled",
   "booking.cancelledText": "This booking counts no more. What was paid goes back.",
   "booking.exchanged": "This booking was exchanged",
@@ -247,7 +250,6 @@ const en = {
   "lookup.mailed":
     "If there is such a booking, a mail with a link to it is on its way to {email}. Another one can be sent in ten minutes.",
   "bookings.none": "You have no bookings yet",
-  "state.held": "Held",
   "state.awaiting_payment": "Not paid yet",
   "state.closing": "Being closed",
   "state.confirming": "Being confirmed",
@@ -397,6 +399,17 @@ const en = {
   "problem.showtime_closed": "This showtime is not on sale any more.",
   "problem.showtime_unknown": "There is no such showtime.",
   "problem.seat_map_missing": "The seat map of this showtime is on its way. Please try again.",
+  "problem.booking_unknown": "There is no such booking.",
+  "problem.booking_busy": "This booking is being changed right now. Please try again.",
+  "problem.claim_invalid": "This order was out of date. Please try again.",
+  "problem.order_invalid": "This order was out of date. Please try again.",
+  "problem.tickets_do_not_match": "Your seats have changed. Please check the tickets and try again.",
+  "problem.price_unknown": "This ticket is not sold for this seat. Please choose another one.",
+  "problem.already_checked_out": "This order was already placed, perhaps in another tab.",
+  "problem.payment_closed": "This booking can no longer be paid.",
+  "problem.payment_provider_refused": "The payment could not be prepared. Please try again.",
+  "problem.payment_provider_unavailable": "The payment service does not answer right now. Please try again shortly.",
+  "problem.showtime_not_ready": "The prices of this showtime are on their way. Please try again.",
   "problem.not_cancellable": "This booking cannot be cancelled any more.",
 };
 

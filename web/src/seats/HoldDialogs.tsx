@@ -1,25 +1,35 @@
 import { useState } from "react";
+import { sentence } from "../api/problem";
 import { t, tn } from "../i18n";
 import { list } from "../lib/format";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
-import type { Keeper } from "./keeper";
+import { Notice } from "../ui/Notice";
 import type { Seat } from "./layout";
 
 /** The hold is asked about when this many seconds are left (WCAG 2.2.1 asks for 20 at least). */
 export const ASK_AT_S = 45;
 
+interface KeepDialogProps {
+  seconds: number;
+  /** Why they could not be kept longer. */
+  problem?: unknown;
+  onKeep: () => Promise<void>;
+  onClose: () => void;
+}
+
 /** Little time is left: keep the seats, once, by one click. */
-export function KeepDialog({ seconds, keeper, onClose }: { seconds: number; keeper: Keeper; onClose: () => void }) {
+export function KeepDialog({ seconds, problem = null, onKeep, onClose }: KeepDialogProps) {
   const [isBusy, setBusy] = useState(false);
   const keep = async () => {
     setBusy(true);
-    await keeper.renew();
-    onClose();
+    await onKeep();
+    setBusy(false);
   };
   return (
     <Dialog title={t("keep.title")} onClose={onClose}>
       <p className="mb-5">{tn("keep.text", seconds)}</p>
+      {problem !== null && <Notice kind="bad">{sentence(problem)}</Notice>}
       <div className="flex flex-wrap gap-3">
         <Button busy={isBusy} onClick={() => void keep()}>
           {t("keep.yes")}

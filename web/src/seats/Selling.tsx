@@ -104,6 +104,11 @@ export function Selling({ showtime, seating }: SellingProps) {
     if (held) await navigate(`/checkout/${held.hold_id}`);
   };
 
+  const keep = async () => {
+    await keeper.renew();
+    setAsked(true);
+  };
+
   const extra = isOpen ? companions(layout, store.isFree, seats) : [];
   const isAsking = seconds !== null && seconds <= ASK_AT_S && seconds > 0 && Boolean(hold?.renewable_until) && !isAsked;
   return (
@@ -161,7 +166,7 @@ export function Selling({ showtime, seating }: SellingProps) {
           onContinue={goOn}
         />
       </div>
-      {isAsking && <KeepDialog seconds={seconds} keeper={keeper} onClose={() => setAsked(true)} />}
+      {isAsking && <KeepDialog seconds={seconds} onKeep={keep} onClose={() => setAsked(true)} />}
       {expired.length > 0 && (
         <ExpiredDialog
           seats={expired}

@@ -1,11 +1,29 @@
-// What a reload must not lose, for this tab: which hold belongs to a showtime, and the ticket types chosen so far.
+// What a reload must not lose, for this tab: which hold belongs to a showtime, its seats, and the ticket types chosen so
+// far.
+
+import type { Hold } from "./layout";
 
 const holdKey = (showtimeId: string) => `usher.hold.${showtimeId}`;
+const seatsKey = (holdId: string) => `usher.seats.${holdId}`;
 const ticketsKey = (showtimeId: string) => `usher.tickets.${showtimeId}`;
 
 export const keptHold = (showtimeId: string): string | null => sessionStorage.getItem(holdKey(showtimeId));
 export const keepHold = (showtimeId: string, holdId: string) => sessionStorage.setItem(holdKey(showtimeId), holdId);
 export const dropHold = (showtimeId: string) => sessionStorage.removeItem(holdKey(showtimeId));
+
+/** The seats that a hold had, to be taken again after its time is over. */
+interface Seats {
+  showtimeId: string;
+  seats: string[];
+}
+
+export const keptSeats = (holdId: string): Seats | null =>
+  JSON.parse(sessionStorage.getItem(seatsKey(holdId)) ?? "null") as Seats | null;
+
+export function keepSeats({ hold_id, showtime_id, seats }: Hold): void {
+  const kept: Seats = { showtimeId: showtime_id, seats: seats.map((seat) => seat.seat_id) };
+  sessionStorage.setItem(seatsKey(hold_id), JSON.stringify(kept));
+}
 
 /** Seat to ticket type. */
 export function keptTickets(showtimeId: string): Record<string, string> {

@@ -1,5 +1,5 @@
 import { queryOptions } from "@tanstack/react-query";
-import { api, told } from "../api/client";
+import { api, found, told } from "../api/client";
 import { setServerTime } from "../lib/clock";
 
 /** A showtime's seats as inventory has them now; what changes later comes over the WebSocket. */
@@ -14,4 +14,17 @@ export const seatsQuery = (showtime_id: string) =>
     staleTime: 0,
     gcTime: 0,
     refetchOnWindowFocus: false,
+  });
+
+/** One's own hold with its claim, as it is now; null when it is over, or not this visitor's. */
+export const holdQuery = (hold_id: string) =>
+  queryOptions({
+    queryKey: ["mine", "hold", hold_id],
+    queryFn: async () => {
+      const call = api.GET("/api/holds/{hold_id}", { params: { path: { hold_id } } });
+      const hold = await found(call, "hold_unknown", "hold_lapsed");
+      if (hold) setServerTime(hold.server_time);
+      return hold;
+    },
+    staleTime: 0,
   });

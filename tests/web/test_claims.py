@@ -1,0 +1,146 @@
+"""Orders for seats that change, run out or are renewed while somebody fills in the form."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from playwright.async_api import Page, Request, Route, expect
+from visitor import Visitor
+
+OVER = "The time for your seats is over"
+CHECKOUT = re.compile(r"/api/bookings$")
+
+
+async def to_the_order(visitor: Visitor, seats: list[str]) -> str:
+    """From held seats to a filled-in order form; the hold's id."""
+    page = visitor.page
+    await visitor.button("Continue").click()
+    await page.wait_for_url("**/checkout/*")
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(len(seats))
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    return page.url.rsplit("/", 1)[1]
+
+
+async def place_order(page: Page) -> str:
+    """Send the order form; the claim that went with it."""
+    async with page.expect_request(CHECKOUT) as sending:
+        await page.get_by_role("button", name=re.compile("Continue to payment")).click()
+    return sent(await sending.value)["claim"]
+
+
+def sent(request: Request) -> dict[str, Any]:
+    """The body of a request."""
+    return json.loads(request.post_data or "{}")
+
+
+async def change_elsewhere(visitor: Visitor, hold_id: str, **change: list[str]) -> dict[str, Any]:
+    """Change the visitor's hold without this page's knowledge; the hold afterwards."""
+    secret = await visitor.page.evaluate("() => sessionStorage.getItem('usher.guest')")
+    return await visitor.house.guest().call("PATCH", f"/api/holds/{hold_id}", json=change, secret=secret)
+
+
+async def look_back(page: Page) -> None:
+    """Come back to this tab from another one."""
+    await page.evaluate("() => window.dispatchEvent(new Event('visibilitychange'))")
+
+
+async def test_an_order_for_seats_that_have_changed_leads_back_to_the_seats(visit, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, seats = await visitor.hold(2)
+    hold_id = await to_the_order(visitor, seats)
+    await change_elsewhere(visitor, hold_id, drop=seats[1:])
+    await place_order(page)
+    await expect(page.get_by_role("heading", name="We could not keep your seats")).to_be_visible()
+    await expect(page.get_by_text("No money was taken.")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("heading", name="We could not keep your seats")).to_be_visible()
+    await page.get_by_role("link", name="Choose seats").click()
+    await expect(page).to_have_url(re.compile(f"/showtimes/{showtime_id}$"))
+    await visitor.take(*seats)
+    await visitor.order("guest@usher.example")
+    await visitor.pay()
+    await visitor.sees_tickets(2)
+
+
+async def test_the_form_shows_what_another_tab_has_changed_and_orders_that(visit, device):
+    visitor = await visit(device)
+    page = visitor.page
+    _, seats = await visitor.hold(2)
+    hold_id = await to_the_order(visitor, seats)
+    changed = await change_elsewhere(visitor, hold_id, drop=seats[1:])
+    await look_back(page)
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(1)
+    await expect(page.get_by_label("E-mail")).to_have_value("guest@usher.example")
+    assert await place_order(page) == changed["claim"]
+    await visitor.pay()
+    await visitor.sees_tickets(1)
+
+
+async def test_the_form_orders_with_the_claim_of_the_renewed_hold(visit_hasty):
+    visitor = await visit_hasty()
+    page = visitor.page
+    _, seats = await visitor.hold(1)
+    await visitor.button("Continue").click()
+    await page.wait_for_url("**/checkout/*")
+    async with page.expect_response(re.compile("/renew$")) as renewing:
+        await visitor.button("Keep my seats").click()
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    assert await place_order(page) == (await (await renewing.value).json())["claim"]
+    await expect(page.get_by_text(f"· {seats[0]}")).to_be_visible()
+
+
+async def test_after_the_seats_ran_out_a_reload_still_offers_them_again(visit_hasty, device):
+    visitor = await visit_hasty(device)
+    page = visitor.page
+    _, seats = await visitor.hold(2)
+    await visitor.button("Continue").click()
+    await page.wait_for_url("**/checkout/*")
+    first = page.url
+    await expect(page.get_by_role("heading", name=OVER)).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("heading", name=OVER)).to_be_visible()
+    await expect(page.get_by_role("main")).to_contain_text(seats[0])
+    await visitor.button("Take the same seats again").click()
+    await expect(page).not_to_have_url(first)
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(2)
+
+
+def spoil_first(field: str) -> Callable[[Route], Any]:
+    """Let the first request arrive with a signed text of somebody else's making."""
+    spoilt: list[str] = []
+
+    async def handle(route: Route) -> None:
+        body = sent(route.request)
+        if spoilt:
+            return await route.continue_()
+        spoilt.append(body[field])
+        return await route.continue_(post_data=json.dumps(body | {field: body[field][:-4] + "AAAA"}))
+
+    return handle
+
+
+async def test_an_order_whose_claim_is_refused_goes_through_the_next_time(visit):
+    visitor = await visit()
+    page = visitor.page
+    _, seats = await visitor.hold(1)
+    await to_the_order(visitor, seats)
+    await page.route(CHECKOUT, spoil_first("claim"))
+    await place_order(page)
+    await expect(page.get_by_role("alert")).to_contain_text("This order was out of date.")
+    await place_order(page)
+    await visitor.pay()
+    await visitor.sees_tickets(1)
+
+
+async def test_a_payment_whose_order_is_refused_is_prepared_again(visit):
+    visitor = await visit()
+    page = visitor.page
+    await visitor.hold(1)
+    await page.route(re.compile("/create-intent$"), spoil_first("order"))
+    await visitor.order("guest@usher.example")
+    await expect(page.get_by_role("alert")).to_contain_text("This order was out of date.")
+    await visitor.button("Try again").click()
+    await visitor.pay()
+    await visitor.sees_tickets(1)
