@@ -66,9 +66,30 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     await visitor.pay("4000000000000002")
     await expect(page.get_by_role("alert")).to_be_visible()
     yield "payment-declined"
+    await visitor.house.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
     await visitor.pay()
+    await expect(page.get_by_role("heading", name="We are confirming your booking")).to_be_visible()
+    yield "booking-confirming"
+    await visitor.house.stripe("POST", "/_sandbox/webhooks/release")
     await visitor.sees_tickets(2)
     yield "booking"
+    await visitor.open_seats(showtime_id)
+    await visitor.take(seats[10])
+    await visitor.button("Continue").click()
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(1)
+    hold_id = page.url.rsplit("/", 1)[1]
+    await visitor.change_elsewhere("DELETE", hold_id)
+    await page.reload()
+    await expect(visitor.button("Take the same seat again")).to_be_visible()
+    yield "order-over"
+    await visitor.button("Take the same seat again").click()
+    await expect(page).not_to_have_url(re.compile(hold_id))
+    hold_id = page.url.rsplit("/", 1)[1]
+    await visitor.change_elsewhere("PATCH", hold_id, json={"add": [seats[11]]})
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.button(re.compile("Continue to payment")).click()
+    await expect(page.get_by_role("link", name="Choose seats")).to_be_visible()
+    yield "booking-seats-changed"
 
 
 async def _show(visitor: Visitor, address: str) -> None:

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
+from customer import Json
 from house import PASSWORD, House
 from playwright.async_api import Locator, Page, expect
 
@@ -50,6 +52,11 @@ class Visitor:
         await self.open_seats(showtime_id)
         await self.take(*seats)
         return showtime_id, seats
+
+    async def change_elsewhere(self, method: str, hold_id: str, **request: Any) -> Json:
+        """Change the guest's hold without this page's knowledge; the hold afterwards."""
+        secret = await self.page.evaluate("() => sessionStorage.getItem('usher.guest')")
+        return await self.house.guest().call(method, f"/api/holds/{hold_id}", secret=secret, **request)
 
     async def pick(self, seat_id: str) -> None:
         """Click a seat; on a phone the first tap may only bring the seats near."""

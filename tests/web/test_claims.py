@@ -34,12 +34,6 @@ def sent(request: Request) -> dict[str, Any]:
     return json.loads(request.post_data or "{}")
 
 
-async def change_elsewhere(visitor: Visitor, hold_id: str, **change: list[str]) -> dict[str, Any]:
-    """Change the visitor's hold without this page's knowledge; the hold afterwards."""
-    secret = await visitor.page.evaluate("() => sessionStorage.getItem('usher.guest')")
-    return await visitor.house.guest().call("PATCH", f"/api/holds/{hold_id}", json=change, secret=secret)
-
-
 async def look_back(page: Page) -> None:
     """Come back to this tab from another one."""
     await page.evaluate("() => window.dispatchEvent(new Event('visibilitychange'))")
@@ -50,7 +44,7 @@ async def test_an_order_for_seats_that_have_changed_leads_back_to_the_seats(visi
     page = visitor.page
     showtime_id, seats = await visitor.hold(2)
     hold_id = await to_the_order(visitor, seats)
-    await change_elsewhere(visitor, hold_id, drop=seats[1:])
+    await visitor.change_elsewhere("PATCH", hold_id, json={"drop": seats[1:]})
     await place_order(page)
     await expect(page.get_by_role("heading", name="We could not keep your seats")).to_be_visible()
     await expect(page.get_by_text("No money was taken.")).to_be_visible()
@@ -69,7 +63,7 @@ async def test_the_form_shows_what_another_tab_has_changed_and_orders_that(visit
     page = visitor.page
     _, seats = await visitor.hold(2)
     hold_id = await to_the_order(visitor, seats)
-    changed = await change_elsewhere(visitor, hold_id, drop=seats[1:])
+    changed = await visitor.change_elsewhere("PATCH", hold_id, json={"drop": seats[1:]})
     await look_back(page)
     await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(1)
     await expect(page.get_by_label("E-mail")).to_have_value("guest@usher.example")
