@@ -13,6 +13,7 @@ from typing import Any
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel, AbstractRobustConnection
+from aiormq.exceptions import ChannelClosed
 from contracts import topology
 from contracts.envelope import Envelope, Event
 from opentelemetry.trace import SpanKind
@@ -51,8 +52,8 @@ class Broker:
         with ExitStack() as spans:
             traced = [_traced(envelope, spans) for envelope in envelopes]
             message = to_message(traced[0]) if len(traced) == 1 else to_batch(traced)
-            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                await self.exchange.publish(message, kind, mandatory=topology.is_heard(kind))
+            mandatory = topology.is_heard(kind)
+            await _publish(self.exchange, message, kind, mandatory=mandatory, seconds=CONFIRM_TIMEOUT_S)
 
     async def broadcast(self, events: Sequence[Event]) -> None:
         """Publish events of one type as one transient message, which the broker may lose.
@@ -61,24 +62,37 @@ class Broker:
         """
         for start in range(0, len(events), MAX_BATCH):
             envelopes = [_transient(event) for event in events[start : start + MAX_BATCH]]
-            message = to_batch(envelopes, is_persistent=False)
-            async with asyncio.timeout(BROADCAST_TIMEOUT_S):
-                await self.transient.publish(message, envelopes[0].type, mandatory=False)
+            message, kind = to_batch(envelopes, is_persistent=False), envelopes[0].type
+            await _publish(self.transient, message, kind, mandatory=False, seconds=BROADCAST_TIMEOUT_S)
 
     async def retry_later(self, message: AbstractMessage, queue: str, tier: int) -> None:
         """Put a message into a retry tier, from where it comes back to `queue`."""
-        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-            await self.retries[tier].publish(message, queue)  # pyright: ignore[reportArgumentType]
+        await _publish(self.retries[tier], message, queue, mandatory=True, seconds=CONFIRM_TIMEOUT_S)
 
-    async def bury(self, message: AbstractMessage, queue: str) -> None:
-        """Put a message into a dead-letter queue."""
-        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-            await self.channel.default_exchange.publish(message, queue)  # pyright: ignore[reportArgumentType]
+    async def put(self, message: AbstractMessage, queue: str) -> None:
+        """Put a message into one queue."""
+        default = self.channel.default_exchange
+        await _publish(default, message, queue, mandatory=True, seconds=CONFIRM_TIMEOUT_S)
 
     @property
     def is_connected(self) -> bool:
         """Whether the broker can be reached at this moment."""
         return self.connection.connected.is_set() and not self.channel.is_closed
+
+
+async def _publish(
+    exchange: AbstractExchange, message: AbstractMessage, routing_key: str, *, mandatory: bool, seconds: float
+) -> None:
+    """Publish a message. Raises TimeoutError, or an AMQPError when the broker refuses it or goes away meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            await exchange.publish(message, routing_key, mandatory=mandatory)
+    except asyncio.CancelledError as error:
+        # aiormq ends with it also what waited for a channel that has closed.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ChannelClosed(0, "closed while publishing") from error
 
 
 @asynccontextmanager

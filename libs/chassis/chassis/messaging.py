@@ -6,6 +6,7 @@ to the dead letters with its reason. While the database cannot be reached, event
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from aio_pika.abc import (
     AbstractRobustQueue,
 )
 from aiormq.abc import AbstractChannel
+from aiormq.exceptions import AMQPError
 from contracts import registry, topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
@@ -37,6 +39,8 @@ from chassis.wire import ATTEMPT, BATCH, REASON, STRUCTURED, again, singles, to_
 log = structlog.get_logger()
 MAX_EVENT_BYTES = 1_048_576
 DRAIN_S = 10.0
+REQUEUE_AFTER_S = 1.0
+"""Before a message whose events could be neither handled nor put off comes again. Each time counts for the broker."""
 PREFETCH = 4
 """Messages at hand for each that is being handled: handled ones wait a moment to be acknowledged together."""
 Reaction = Callable[[Any], Awaitable[None]]
@@ -64,13 +68,11 @@ class Unreadable(Exception):
 
 
 def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
-    """The message's events, each as a message of its own. Raises Unreadable for a batch that is none."""
-    if message.content_type != BATCH:
-        return [message]
-    try:
-        return singles(message)
-    except ValueError as error:
-        raise Unreadable("malformed", str(error)) from error
+    """The message's events, each as a message of its own. A batch that cannot be read is one unreadable event."""
+    if message.content_type == BATCH:
+        with suppress(ValueError):
+            return singles(message)
+    return [message]
 
 
 def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Event]:
@@ -80,8 +82,8 @@ def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Even
     model = registry.model_of(message.type or "")
     if model is None or model not in reactions:
         raise Unreadable("unknown_type", f"nobody here hears {message.type!r}")
-    if message.content_type == STRUCTURED:
-        raise Unreadable("malformed", "not an event as a batch has them")
+    if message.content_type in {BATCH, STRUCTURED}:
+        raise Unreadable("malformed", f"no {message.content_type}")
     try:
         return to_envelope(message), model.model_validate_json(message.body)
     except (ValidationError, UnicodeDecodeError) as error:
@@ -154,19 +156,31 @@ class Consumer:
         return self._tag in underlay.consumers
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
+        """Handle the events of a message together and acknowledge it once all are settled."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a callback runs in a task
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         acks = self._acks_on(message.channel)
-        async with self._gate:
-            try:
-                events = events_of(message)
-            except Unreadable as error:
-                await self._bury(message, error.code, str(error))
-            else:
-                await asyncio.gather(*map(self._handle, events))
-        acks.handled(message.delivery_tag or 0)
+        events = events_of(message)
+        # A batch that comes again may hold an event that kills the process.
+        settle = self._set_apart if message.redelivered and len(events) > 1 else self._process
+        results = await asyncio.gather(*map(settle, events), return_exceptions=True)
+        failures = [(event, result) for event, result in zip(events, results, strict=True) if result is not None]
+        if not failures:
+            acks.handled(message.delivery_tag or 0)
+            return
+        for event, failure in failures:
+            log.error(
+                "event_not_settled",
+                type=event.type,
+                event_id=event.message_id,
+                correlation_id=event.correlation_id,
+                exc_info=failure,
+            )
+        await asyncio.sleep(REQUEUE_AFTER_S)
+        with suppress(AMQPError):  # a message of a closed channel comes again anyway
+            await message.nack(requeue=True)
 
     def _acks_on(self, channel: AbstractChannel) -> Acknowledgements:
         if channel not in self._acks:
@@ -174,17 +188,23 @@ class Consumer:
             self._acks = {channel: Acknowledgements(channel)}
         return self._acks[channel]
 
-    async def _handle(self, message: AbstractMessage) -> None:
-        try:
+    async def _set_apart(self, event: AbstractMessage) -> None:
+        """Put an event of a batch back into the queue as a message of its own."""
+        await self._broker.put(event, self._queue_name)
+
+    async def _process(self, event: AbstractMessage) -> None:
+        """Handle an event. One that fails goes alone into a retry tier or to the dead letters; raises if it cannot."""
+        async with self._gate:
             with _in_hand.track_inprogress():
-                envelope, event = read(message, self._reactions)
-                await react(envelope, event, self._reactions)
-        except Unreadable as error:
-            await self._bury(message, error.code, str(error))
-        except RejectedEvent as error:
-            await self._bury(message, "rejected", f"{type(error).__name__}: {error}")
-        except Exception as error:
-            await self._retry(message, error)
+                try:
+                    envelope, parsed = read(event, self._reactions)
+                    await react(envelope, parsed, self._reactions)
+                except Unreadable as error:
+                    await self._bury(event, error.code, str(error))
+                except RejectedEvent as error:
+                    await self._bury(event, "rejected", f"{type(error).__name__}: {error}")
+                except Exception as error:
+                    await self._retry(event, error)
 
     async def _retry(self, message: AbstractMessage, error: Exception) -> None:
         attempt = int(str(message.headers.get(ATTEMPT, 0)))
@@ -218,7 +238,7 @@ class Consumer:
     async def _bury(self, message: AbstractMessage, code: str, reason: str) -> None:
         log.error("event_dead", type=message.type, event_id=message.message_id, code=code, reason=reason[:500])
         _buried.labels(message.type if registry.model_of(message.type or "") else "unknown", code).inc()
-        await self._broker.bury(again(message, **{REASON: f"{code}: {reason[:500]}"}), self._dead)
+        await self._broker.put(again(message, **{REASON: f"{code}: {reason[:500]}"}), self._dead)
 
 
 class Watcher:
@@ -243,9 +263,9 @@ class Watcher:
             await self._channel.close()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        try:
-            for each in events_of(message):
+        for each in events_of(message):
+            try:
                 envelope, event = read(each, self._watchers)
                 await react(envelope, event, self._watchers)
-        except Exception:
-            log.exception("watched_event_failed", type=message.type, event_id=message.message_id)
+            except Exception:
+                log.exception("watched_event_failed", type=each.type, event_id=each.message_id)

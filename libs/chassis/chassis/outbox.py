@@ -1,20 +1,22 @@
 """One document is one transaction: state, version and the events that it caused change in one write.
 
 The relay publishes right after the write and then pulls what the broker confirmed, many in one bulk write. The
-sweeper sends what a crash or an absent broker left behind. So an event is sent at least once, and soon.
+sweeper publishes what a crash or an absent broker left behind. So an event is published at least once, and soon.
 (Richardson, Microservices Patterns, transactional outbox; the document-store form.)
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import structlog
 from beanie import Document
+from contracts import topology
 from contracts.envelope import Envelope, Event
 from prometheus_client import Counter, Gauge
 from pydantic import Field
@@ -25,13 +27,15 @@ from chassis import writes
 from chassis.clock import now
 from chassis.context import correlation_id, traceparent
 from chassis.ids import new_id
+from chassis.wire import MAX_BATCH
 from chassis.writes import Collection
 
 log = structlog.get_logger()
 OUTBOX_INDEX = IndexModel(
     [("outbox.time", ASCENDING)], name="outbox", partialFilterExpression={"outbox.0": {"$exists": True}}
 )
-_leftovers = Counter("usher_outbox_leftovers_total", "Events that the sweeper had to send")
+_SHOWN = frozenset(event.type for events in topology.SHOWN.values() for event in events)
+_leftovers = Counter("usher_outbox_leftovers_total", "Events that the sweeper had to publish")
 _age = Gauge("usher_outbox_oldest_seconds", "Age of the oldest event that is not confirmed yet")
 
 
@@ -153,12 +157,15 @@ def envelope(entry: Mapping[str, Any], version: int) -> Envelope:
     )
 
 
-Publish = Callable[[Envelope], Awaitable[None]]
+class Publish(Protocol):
+    """Publishes events of one type as one message. Returns once the broker has confirmed; raises when it has not."""
+
+    def __call__(self, *envelopes: Envelope) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True)
 class _Pending:
-    """An entry that is to be sent. `version` is unknown after a write that was not guarded by it."""
+    """An entry that is to be published. `version` is unknown after a write that was not guarded by it."""
 
     collection: Collection
     document_id: str
@@ -167,10 +174,16 @@ class _Pending:
 
 
 class Relay:
-    """Sends outbox entries. `publish` returns once the broker has confirmed; it raises when it has not."""
+    """Publishes outbox entries: those of one type that are pending at one moment as one message.
 
-    BATCH = 256
+    While a message of a type is on its way, the next events of that type gather. An event that comes alone waits for
+    nobody, unless its type is one of `topology.GATHERED`.
+    """
+
     CAPACITY = 10_000
+    """Pending events of one type."""
+    BATCH_CHARS = 262_144
+    GATHER_S = 0.05
     PULL_AFTER_S = 2.0
     """Long enough for the next events of the same document to be pulled along; well within SWEEP_AFTER_S."""
     SWEEP_AFTER_S = 5.0
@@ -178,26 +191,28 @@ class Relay:
 
     def __init__(self, publish: Publish, aggregates: Sequence[type[Aggregate]]) -> None:
         self._publish, self._aggregates = publish, aggregates
-        self._pending: asyncio.Queue[_Pending] = asyncio.Queue(self.CAPACITY)
+        self._pending: dict[str, list[_Pending]] = defaultdict(list)
+        self._publishing: dict[str, asyncio.Task[None]] = {}
+        self._is_stopping = asyncio.Event()
         self._confirmed: list[_Pending] = []
         self._to_pull = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         for aggregate in self._aggregates:
             aggregate.relay = self
-        self._tasks = [asyncio.create_task(self._publish_forever()), asyncio.create_task(self._pull_forever())]
+        self._pulling = asyncio.create_task(self._pull_forever())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for aggregate in self._aggregates:
             aggregate.relay = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                await self._pending.join()
-        for task in self._tasks:
+        self._is_stopping.set()
+        if publishing := self._publishing.values():
+            await asyncio.wait(publishing, timeout=5)
+        unfinished = [*self._publishing.values(), self._pulling]
+        for task in unfinished:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*unfinished, return_exceptions=True)
         await self._pull()
 
     def offer(
@@ -207,37 +222,45 @@ class Relay:
         version: int | None,
         entries: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Take committed entries for sending. What does not fit stays in the outbox for the sweeper."""
+        """Take committed entries for publishing. What does not fit stays in the outbox for the sweeper."""
         for entry in entries:
-            with suppress(asyncio.QueueFull):
-                self._pending.put_nowait(_Pending(collection, document_id, version, entry))
+            event_type = entry["type"]
+            if len(self._pending[event_type]) < self.CAPACITY:
+                self._pending[event_type].append(_Pending(collection, document_id, version, entry))
+            if event_type not in self._publishing:
+                # Not in the context of the request that happened to come first.
+                self._publishing[event_type] = asyncio.create_task(self._drain(event_type), context=Context())
 
-    async def _publish_forever(self) -> None:
-        while True:
-            batch = [await self._pending.get()]
-            while len(batch) < self.BATCH and not self._pending.empty():
-                batch.append(self._pending.get_nowait())
-            try:
-                await self._send(batch)
-            finally:
-                for _ in batch:
-                    self._pending.task_done()
+    async def _drain(self, event_type: str) -> None:
+        """Publish the pending events of a type until there are none."""
+        try:
+            while self._pending[event_type]:
+                if event_type in topology.GATHERED:
+                    await self._gather()
+                for batch in _batches(self._pending.pop(event_type), self.BATCH_CHARS):
+                    await self._send(batch)
+        finally:
+            del self._publishing[event_type]
+
+    async def _gather(self) -> None:
+        """Give others GATHER_S to join, unless the service is stopping."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.GATHER_S):
+                await self._is_stopping.wait()
 
     async def _send(self, batch: Sequence[_Pending]) -> None:
+        """Publish events of one type. What the broker does not confirm stays in the outbox for the sweeper."""
         try:
             present = await _present_versions(batch)
-        except PyMongoError as error:
-            log.warning("versions_not_read", reason=repr(error))
-            return
-        envelopes = [envelope(each.entry, each.version or present.get(each.document_id, 0)) for each in batch]
-        results = await asyncio.gather(*map(self._publish, envelopes), return_exceptions=True)
-        for pending, result in zip(batch, results, strict=True):
-            if result is None:
-                self._confirmed.append(pending)
-                self._to_pull.set()
-            elif isinstance(result, Exception):
-                entry = pending.entry
-                log.warning("event_not_confirmed", type=entry["type"], event_id=entry["id"], reason=repr(result))
+            await self._publish(
+                *(envelope(each.entry, each.version or present.get(each.document_id, 0)) for each in batch)
+            )
+        except Exception as error:
+            event_ids = [each.entry["id"] for each in batch]
+            log.warning("event_not_confirmed", type=batch[0].entry["type"], event_ids=event_ids, reason=repr(error))
+        else:
+            self._confirmed += batch
+            self._to_pull.set()
 
     async def _pull_forever(self) -> None:
         while True:
@@ -250,7 +273,7 @@ class Relay:
                 log.warning("outbox_pull_failed", reason=repr(error))
 
     async def _pull(self) -> None:
-        """Take confirmed entries out of their documents. What fails here is only sent once more by the sweeper."""
+        """Take confirmed entries out of their documents. What fails here is only published again by the sweeper."""
         confirmed, self._confirmed = self._confirmed, []
         by_document: dict[Collection, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for sent in confirmed:
@@ -265,7 +288,7 @@ class Relay:
             )
 
     async def sweep(self) -> None:
-        """Send what has waited too long. The version of a leftover is the document's present one: a hint only."""
+        """Publish what has waited too long. The version of a leftover is the document's present one: a hint only."""
         oldest = 0.0
         for aggregate in self._aggregates:
             oldest = max(oldest, await self._sweep(aggregate))
@@ -278,19 +301,45 @@ class Relay:
     async def _sweep(self, aggregate: type[Aggregate]) -> float:
         collection, moment, oldest = aggregate.collection(), now(), 0.0
         waiting_since = moment - timedelta(seconds=self.SWEEP_AFTER_S)
-        left = collection.find(
+        left: list[_Pending] = []
+        documents = collection.find(
             {"outbox.0": {"$exists": True}, "outbox.time": {"$lte": waiting_since}}, {"outbox": 1, "version": 1}
         ).limit(self.SWEEP_DOCUMENTS)
-        async for document in left:
+        async for document in documents:
             entries = [entry for entry in document["outbox"] if entry["time"] <= waiting_since]
             oldest = max(oldest, *(_seconds_between(entry["time"], moment) for entry in entries))
             _leftovers.inc(len(entries))
-            await self._send([_Pending(collection, document["_id"], document["version"], entry) for entry in entries])
+            left += [_Pending(collection, document["_id"], document["version"], entry) for entry in entries]
+        by_type: dict[str, list[_Pending]] = defaultdict(list)
+        for pending in left:
+            by_type[pending.entry["type"]].append(pending)
+        for of_one_type in by_type.values():
+            for batch in _batches(of_one_type, self.BATCH_CHARS):
+                await self._send(batch)
         return oldest
 
 
+def _batches(pending: Sequence[_Pending], most_chars: int) -> Iterator[list[_Pending]]:
+    """At most MAX_BATCH events in a message and about `most_chars` of them, but at least one."""
+    batch: list[_Pending] = []
+    chars = 0
+    for each in pending:
+        chars += len(each.entry["body"])
+        if batch and (len(batch) == MAX_BATCH or chars > most_chars):
+            yield batch
+            batch, chars = [], len(each.entry["body"])
+        batch.append(each)
+    if batch:
+        yield batch
+
+
 async def _present_versions(batch: Sequence[_Pending]) -> dict[str, int]:
-    """By document, the versions that are not known from the write. A later write may have come: a hint only."""
+    """By document, the versions that are not known from the write. A later write may have come: a hint only.
+
+    Only what is shown live uses the hint, so that it is not read for anything else.
+    """
+    if batch[0].entry["type"] not in _SHOWN:
+        return {}
     unknown: dict[Collection, set[str]] = defaultdict(set)
     for pending in batch:
         if pending.version is None:
