@@ -19,7 +19,7 @@ from prometheus_client import Gauge
 from realtime import store
 from realtime.lines import Line, frame
 from realtime.looks import Looks
-from realtime.model import Message, News, NotSubscribed, Recent, SeatMap, UnknownSeat, owner_key
+from realtime.model import Message, NotSubscribed, Recent, SeatMap, ShownChange, UnknownSeat, owner_key
 from realtime.settings import Settings
 from realtime.upkeep import kept_up
 
@@ -35,7 +35,7 @@ class Room:
     """A showtime that somebody follows here."""
 
     def __init__(self, seat_map: SeatMap) -> None:
-        seat_map.unsaid()
+        seat_map.unsent()
         self.map, self.looks = seat_map, Looks(seat_map.showtime_id)
         self.members: set[Line] = set()
         self._next_at, self._planned = 0.0, False
@@ -54,7 +54,7 @@ class Room:
     def _show(self, pause: float) -> None:
         self._planned = False
         self._next_at = asyncio.get_running_loop().time() + pause
-        self.tell(self.map.unsaid())
+        self.tell(self.map.unsent())
 
     def tell(self, messages: list[Message]) -> None:
         """Send messages to everybody here, each encoded once."""
@@ -114,20 +114,17 @@ class Hub:
         room = self._rooms.get(showtime_id)
         if room is None:
             seat_map = await self.seat_map(showtime_id)
-            # No await between reading what was heard and opening the room: what is heard next finds it.
+            # No await between reading the recent changes and opening the room: the next change finds it.
             room = self._rooms.setdefault(showtime_id, Room(seat_map))
         room.members.add(line)
         line.showtimes.add(showtime_id)
-        line.send(encoded(room.map.snapshot()) + encoded(room.looks.message()))
+        line.send(encoded(room.map.message()) + encoded(room.looks.message()))
 
     async def seat_map(self, showtime_id: str) -> SeatMap:
-        """All that is known here: what is in the database and what was heard and may not be there yet.
-
-        Raises UnknownShowtime.
-        """
+        """The stored map with the changes that were received since. Raises UnknownShowtime."""
         seat_map = await store.seat_map(showtime_id)
-        for news in self._recent.of(showtime_id):
-            seat_map.learn(news)
+        for change in self._recent.of(showtime_id):
+            seat_map.apply(change)
         return seat_map
 
     def unsubscribe(self, line: Line, showtime_id: str) -> None:
@@ -140,11 +137,11 @@ class Hub:
             if not room.members:
                 del self._rooms[showtime_id]
 
-    def show(self, news: News) -> None:
-        """Tell everybody who follows the showtime."""
-        self._recent.add(news)
-        if room := self._rooms.get(news.showtime_id):
-            room.map.learn(news)
+    def show(self, change: ShownChange) -> None:
+        """Show a change to everybody who follows the showtime."""
+        self._recent.add(change)
+        if room := self._rooms.get(change.showtime_id):
+            room.map.apply(change)
             room.show(self._settings.burst_seconds)
 
     def look(self, line: Line, showtime_id: str, seats: frozenset[str]) -> None:
@@ -226,12 +223,13 @@ class Hub:
             yield
 
     async def refresh(self) -> None:
-        """Show what the database knows and this instance has missed, e.g. while the broker was away."""
-        for room in self._rooms.values():
-            room.map.forget(now())
-        for news in await store.everything_about(self._rooms.keys()):
-            if room := self._rooms.get(news.showtime_id):
-                room.map.learn(news)
+        """Show the stored snapshots that are newer than those shown: they heal what was lost or reordered."""
+        if not self._rooms:
+            return
+        shown = {showtime_id: room.map.snapshot_version for showtime_id, room in self._rooms.items()}
+        for snapshot in await store.newer_snapshots(shown):
+            if room := self._rooms.get(snapshot.showtime_id):
+                room.map.replace(snapshot)
                 room.show(self._settings.burst_seconds)
 
     async def beat(self) -> None:

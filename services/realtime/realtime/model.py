@@ -1,23 +1,15 @@
-"""The live seat map as plain data: what the events say about a showtime's seats, merged in any order.
+"""The live seat map as plain data: inventory's latest snapshot of a showtime's seats, and the changes received since.
 
-Each hold, sale or blocked seat is a claim. A claim is a set of registers, and each register only grows (lists compare
-element by element, in Python and in MongoDB alike), so a second, late or overtaken event changes nothing:
-
-    held      [revision, seats, expires_at]   the hold's seats as of its latest revision
-    sold      [said_at, seats]
-    blocked   [said_at, seats]
-    released  [ends_a_sale, said_at]          0: the end of a hold; 1: may also be the end of a sale
-
-Times are Unix milliseconds. `said_at` is when the event was recorded at its source: unlike the envelope's version it
-stays the same when the outbox's sweeper sends the event again.
+Changes are transient: they may be lost, repeated or reordered. A snapshot is complete as of its `version`, which is
+inventory's count of the showtime's changes, and replaces every change up to it. So a wrong map is right again with the
+next snapshot.
 
 UnknownShowtime 404    raised by the store
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from contracts.booking import (
@@ -32,10 +24,11 @@ from contracts.booking import (
 from contracts.catalog import ShowtimeCancelled
 from contracts.envelope import Event
 from contracts.errors import Problem
-from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
+from contracts.inventory import SeatsChanged
 from contracts.types import Holder
 
 State = Literal["held", "blocked", "sold"]
+SeatState = State | Literal["free"]
 BookingState = (
     PaymentRequested
     | BookingPaid
@@ -45,14 +38,16 @@ BookingState = (
     | BookingExchanged
     | BookingRefunded
 )
-Claim = dict[str, list[Any]]
-Claims = dict[str, Claim]
+ShownChange = SeatsChanged | ShowtimeCancelled
 Message = dict[str, Any]
 
-STATES: tuple[State, ...] = ("held", "blocked", "sold")
-FORGET_ENDED_HOLD_AFTER = timedelta(hours=1)
-FORGET_SILENT_HOLD_AFTER = timedelta(hours=2)
-"""Longer than any checkout may pin a hold. Should its release be lost, the hold ends here all the same."""
+_MESSAGES: dict[SeatState, Message] = {
+    "free": {"type": "seat:release"},
+    "held": {"type": "seat:lock", "state": "held"},
+    "blocked": {"type": "seat:lock", "state": "blocked"},
+    "sold": {"type": "seat:book"},
+}
+"""What clients are told of a seat's new state, in the order in which it is sent."""
 
 
 class UnknownShowtime(Problem):
@@ -68,169 +63,104 @@ class NotSubscribed(Problem):
 
 
 @dataclass(frozen=True)
-class News:
-    """What one event, or everything that was stored so far, says about a showtime. `version` is inventory's."""
+class Snapshot:
+    """The seats of a showtime that are not free, as of inventory's `version`."""
 
     showtime_id: str
-    version: int = 0
-    claims: Claims = field(default_factory=dict)
-    cancelled: bool = False
-
-
-def news_of(event: Event, *, version: int, said_at: datetime) -> News:
-    """An event of inventory, or the end of a showtime, as news. Raises TypeError for any other event."""
-    at = millis(said_at)
-    match event:
-        case SeatsHeld() | HoldChanged():
-            revision = event.revision if isinstance(event, HoldChanged) else 0
-            held = [revision, [seat.seat_id for seat in event.seats], millis(event.expires_at)]
-            claims = {event.hold_id: {"held": held}}
-        case SeatsSold():
-            claims = {event.hold_id: {"sold": [at, list(event.seats)]}}
-        case SeatsReleased():
-            claims = {event.hold_id: {"released": [int(event.reason == "cancelled"), at]}}
-        case SeatsBlocked():
-            claims = {f"{event.block_id}:{seat}": {"blocked": [at, [seat]]} for seat in event.seats}
-        case SeatsUnblocked():
-            claims = {f"{event.block_id}:{seat}": {"released": [0, at]} for seat in event.seats}
-        case ShowtimeCancelled():
-            return News(event.showtime_id, cancelled=True)
-        case _:
-            raise TypeError(f"{event.type} says nothing about seats")
-    return News(event.showtime_id, version, claims)
-
-
-def millis(moment: datetime) -> int:
-    """Unix milliseconds: what MongoDB keeps of a time, so that a stored event and a fresh one agree."""
-    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
-
-
-def standing(claim: Claim) -> tuple[State, list[str]] | None:
-    """What a claim takes, or None when it takes nothing (any more).
-
-    A late payment may still sell the seats of a hold that has lapsed or was given back; only what was said after the
-    sale, and may end one, ends it.
-    """
-    released = claim.get("released")
-    if sold := claim.get("sold"):
-        ended = released is not None and released > [1, sold[0]]
-        return None if ended else ("sold", sold[1])
-    if released:
-        return None
-    if blocked := claim.get("blocked"):
-        return "blocked", blocked[1]
-    return ("held", claim["held"][1]) if "held" in claim else None
-
-
-def seats_of(claims: Claims) -> dict[str, State]:
-    """Every seat that is not free, with its state. Where events overtook each other the firmer claim shows."""
-    taken = sorted(filter(None, map(standing, claims.values())), key=lambda stands: STATES.index(stands[0]))
-    return {seat: state for state, seats in taken for seat in seats}
-
-
-def forgettable(claims: Claims, now: datetime) -> list[str]:
-    """Ids of the holds that ended, or fell silent, so long ago that no event about them can be on its way.
-
-    Sales and blocks that ended stay, so that a dead letter replayed days later cannot bring them back.
-    """
-    ended_before = millis(now - FORGET_ENDED_HOLD_AFTER)
-    silent_since = millis(now - FORGET_SILENT_HOLD_AFTER)
-
-    def over(claim: Claim) -> bool:
-        if "sold" in claim or "blocked" in claim:
-            return False
-        if released := claim.get("released"):
-            return released[1] < ended_before
-        return claim["held"][2] < silent_since
-
-    return [claim_id for claim_id, claim in claims.items() if over(claim)]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What clients were told of a showtime last."""
-
     version: int = 0
     seats: Mapping[str, State] = field(default_factory=dict)
-    cancelled: bool = False
+    is_cancelled: bool = False
 
 
-@dataclass
 class SeatMap:
-    """The state of one showtime's seats as an instance shows it. `seat_ids` are all seats, once they are known."""
+    """The state of one showtime's seats as an instance shows it.
 
-    showtime_id: str
-    version: int = 0
-    cancelled: bool = False
-    seat_ids: Set[str] = frozenset()
-    claims: Claims = field(default_factory=dict)
-    _said: Said = Said()
+    `version` is the latest one known, `snapshot_version` that of the snapshot below the changes. `seat_ids` are all
+    seats, or none while the layout is unknown.
+    """
 
-    def learn(self, news: News) -> None:
-        """Take in news."""
-        for claim_id, registers in news.claims.items():
-            claim = self.claims.setdefault(claim_id, {})
-            for register, value in registers.items():
-                claim[register] = max(claim.get(register, value), value)
-        self.version = max(self.version, news.version)
-        self.cancelled |= news.cancelled
+    def __init__(self, snapshot: Snapshot, *, seat_ids: Set[str] = frozenset()) -> None:
+        self.showtime_id, self.seat_ids = snapshot.showtime_id, seat_ids
+        self.version = self.snapshot_version = snapshot.version
+        self.is_cancelled = snapshot.is_cancelled
+        self._seats: dict[str, State] = dict(snapshot.seats)
+        self._changes: dict[str, tuple[int, SeatState]] = {}
+        self._sent_version, self._sent_cancelled = self.version, self.is_cancelled
+        self._sent: dict[str, SeatState] = {}  # of the seats that changed since: the state that clients know
 
-    def unsaid(self) -> list[Message]:
+    def apply(self, change: ShownChange) -> None:
+        """Apply a change, unless the snapshot or a later change of the same seat includes it."""
+        if isinstance(change, ShowtimeCancelled):
+            self.is_cancelled = True
+        elif change.version > self.snapshot_version:
+            self.version = max(self.version, change.version)
+            for seat, state in change.seats.items():
+                if seat not in self._changes or change.version >= self._changes[seat][0]:
+                    self._changes[seat] = change.version, state
+                    self._put(seat, state)
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Replace everything that a newer snapshot includes; an older one changes nothing."""
+        self.is_cancelled |= snapshot.is_cancelled
+        if snapshot.version <= self.snapshot_version:
+            return
+        self.snapshot_version, self.version = snapshot.version, max(self.version, snapshot.version)
+        self._changes = {seat: change for seat, change in self._changes.items() if change[0] > snapshot.version}
+        later = {seat: state for seat, (_, state) in self._changes.items()}
+        for seat in {*self._seats, *snapshot.seats} - later.keys():
+            self._put(seat, snapshot.seats.get(seat, "free"))
+
+    def _put(self, seat: str, state: SeatState) -> None:
+        self._sent.setdefault(seat, self._seats.get(seat, "free"))
+        if state == "free":
+            self._seats.pop(seat, None)
+        else:
+            self._seats[seat] = state
+
+    def unsent(self) -> list[Message]:
         """The messages that bring clients from where the last call left them up to now; none when nothing changed."""
-        before, self._said = self._said, Said(self.version, seats_of(self.claims), cancelled=self.cancelled)
-        if self.cancelled != before.cancelled:
-            return [self.snapshot()]
+        before, self._sent = self._sent, {}
+        if self.is_cancelled != self._sent_cancelled:
+            self._sent_version, self._sent_cancelled = self.version, self.is_cancelled
+            return [self.message()]
+        changed: defaultdict[SeatState, list[str]] = defaultdict(list)
+        for seat, old in before.items():
+            new: SeatState = self._seats.get(seat, "free")
+            if new != old:
+                changed[new].append(seat)
         messages: list[Message] = []
-        for kind, change in changes(before.seats, self._said.seats):
-            since = self.version if messages else before.version
-            about = {"showtime_id": self.showtime_id, "version": self.version, "since": since}
-            messages.append({"type": kind, **about, **change})
-        if not messages:
-            # What is said next follows on what was said last, not on what changed nothing.
-            self._said = before
+        for state, kind in _MESSAGES.items():
+            if seats := changed.get(state):
+                versions = {"version": self.version, "since": self._sent_version}
+                messages.append({**kind, "showtime_id": self.showtime_id, **versions, "seats": seats})
+                self._sent_version = self.version
         return messages
 
-    def forget(self, now: datetime) -> None:
-        """Let go of holds that are long over."""
-        for claim_id in forgettable(self.claims, now):
-            del self.claims[claim_id]
-
-    def snapshot(self) -> Message:
+    def message(self) -> Message:
         """The whole state as a message: the seats that are not free."""
         return {
             "type": "showtime:update",
             "showtime_id": self.showtime_id,
             "version": self.version,
-            "cancelled": self.cancelled,
+            "cancelled": self.is_cancelled,
             "capacity": len(self.seat_ids) or None,
-            "seats": seats_of(self.claims),
+            "seats": dict(self._seats),
         }
 
 
-def changes(before: Mapping[str, State], after: Mapping[str, State]) -> Iterable[tuple[str, Message]]:
-    """What turns one state of the seats into another, as message type and fields."""
-    if freed := [seat for seat in before if seat not in after]:
-        yield "seat:release", {"seats": freed}
-    for state in STATES:
-        if seats := [seat for seat, now in after.items() if now == state and before.get(seat) != state]:
-            yield (
-                ("seat:book", {"seats": seats}) if state == "sold" else ("seat:lock", {"seats": seats, "state": state})
-            )
-
-
 class Recent:
-    """The latest news that an instance heard, for maps that are read from the database before it has them all."""
+    """The latest changes that an instance received, for maps whose stored snapshot does not include them yet."""
 
     def __init__(self, size: int) -> None:
-        self._news: deque[News] = deque(maxlen=size)
+        self._changes: deque[ShownChange] = deque(maxlen=size)
 
-    def add(self, news: News) -> None:
-        """Remember; the oldest is let go."""
-        self._news.append(news)
+    def add(self, change: ShownChange) -> None:
+        """Remember a change; the oldest is dropped."""
+        self._changes.append(change)
 
-    def of(self, showtime_id: str) -> Sequence[News]:
-        """What is remembered of one showtime."""
-        return [news for news in self._news if news.showtime_id == showtime_id]
+    def of(self, showtime_id: str) -> Sequence[ShownChange]:
+        """The remembered changes of one showtime, in the order of their arrival."""
+        return [change for change in self._changes if change.showtime_id == showtime_id]
 
 
 def owner_key(holder: Holder) -> str:

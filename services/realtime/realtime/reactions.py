@@ -1,16 +1,16 @@
-"""Events in. REACTIONS write the projection that all instances share; `watchers` show events live on this instance."""
+"""Events in. REACTIONS write the copy that all instances share; `watchers` show events live on this instance."""
 
 from datetime import timedelta
 
 from chassis.messaging import Reactions, current_envelope
 from contracts import topology
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeScheduled
-from contracts.envelope import Event
+from contracts.inventory import SeatMapUpdated, SeatsChanged
 from contracts.realtime import SeatsLookedAt
 
 from realtime import settings, store
 from realtime.hub import Hub
-from realtime.model import BookingState, booking_update, news_of, owner_key
+from realtime.model import BookingState, ShownChange, booking_update, owner_key
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
@@ -20,35 +20,33 @@ async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
     """Let people subscribe to it."""
-    await store.schedule(
-        event.showtime_id,
-        layout_id=event.layout_id,
-        keep_until=event.ends_at + timedelta(days=settings.get().keep_days),
-        changed_at=current_envelope().time,
-    )
+    keep_until = event.ends_at + timedelta(days=settings.get().keep_days)
+    await store.schedule(event.showtime_id, layout_id=event.layout_id, keep_until=keep_until)
 
 
-async def on_news(event: Event) -> None:
-    """Merge what happened to seats, or to the whole showtime."""
-    envelope = current_envelope()
-    news = news_of(event, version=envelope.version, said_at=envelope.time)
-    await store.learn(news, changed_at=envelope.time)
+async def on_seat_map_updated(event: SeatMapUpdated) -> None:
+    """Store the snapshot. Older ones may come later, and to any replica."""
+    await store.store_seats(event)
 
 
-ABOUT_SEATS = (*topology.SEAT_EVENTS, ShowtimeCancelled)
+async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
+    """Note it for those who subscribe later."""
+    await store.cancel(event.showtime_id)
+
+
 REACTIONS: Reactions = {
     SeatLayoutPublished: on_seat_layout_published,
     ShowtimeScheduled: on_showtime_scheduled,
-    **dict.fromkeys(ABOUT_SEATS, on_news),
+    SeatMapUpdated: on_seat_map_updated,
+    ShowtimeCancelled: on_showtime_cancelled,
 }
 
 
 def watchers(hub: Hub) -> Reactions:
     """What this instance shows to its own clients as it happens."""
 
-    async def show(event: Event) -> None:
-        envelope = current_envelope()
-        hub.show(news_of(event, version=envelope.version, said_at=envelope.time))
+    async def show(event: ShownChange) -> None:
+        hub.show(event)
 
     async def tell(event: BookingState) -> None:
         if hub.has_owner(key := owner_key(event.holder)):
@@ -58,7 +56,8 @@ def watchers(hub: Hub) -> Reactions:
         hub.learn_looks(event)
 
     return {
-        **dict.fromkeys(ABOUT_SEATS, show),
+        SeatsChanged: show,
+        ShowtimeCancelled: show,
         **dict.fromkeys(topology.BOOKING_STATES, tell),
         SeatsLookedAt: look,
     }

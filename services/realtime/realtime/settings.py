@@ -10,8 +10,6 @@ class Settings(ServiceSettings):
     """Bounds hold per process unless they say otherwise."""
 
     service: str = "realtime"
-    consumer_concurrency: int = 1024
-    """Many, since each waits a little so that their writes go together."""
     max_connections: int = Field(default=5000, ge=1)
     max_subscriptions: int = Field(default=8, ge=1)
     """Showtimes that one connection may follow."""
@@ -26,9 +24,9 @@ class Settings(ServiceSettings):
     burst_seconds: float = Field(default=0.025, ge=0)
     """Changes that follow one another faster than this are told together."""
     recent_events: int = Field(default=4096, ge=1)
-    """How many events an instance remembers, to bridge the time until they are in the database."""
-    refresh_seconds: float = Field(default=15, gt=0)
-    """How often shown maps are compared with the database, in case the broker was away."""
+    """How many changes an instance remembers, to bridge the time until they are in the database."""
+    refresh_seconds: float = Field(default=2.5, gt=0)
+    """How often shown maps are compared with the database. A lost change is in there after about two seconds."""
     keep_days: int = Field(default=30, ge=1)
     """How long after its end a showtime's map is kept; a showtime may be moved by less than this."""
 

@@ -1,41 +1,37 @@
-"""Realtime's own projection in MongoDB: one document per showtime, one per seat layout.
+"""Realtime's own copy in MongoDB of what other services publish: one document per showtime, one per seat layout."""
 
-Every fact is written with `$max`, so any replica may write any event, twice or late, without reading first.
-"""
-
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from beanie import Document
 from chassis import writes
-from pymongo import ASCENDING, IndexModel, UpdateOne
+from contracts.inventory import SeatMapUpdated
+from pymongo import ASCENDING, IndexModel
 
-from realtime.model import Claims, News, SeatMap, UnknownShowtime
+from realtime.model import SeatMap, Snapshot, State, UnknownShowtime
 
-LINGER_S = 0.25
-"""Nobody waits for the projection: what is newer than it, an instance has heard itself. Four commands a second cost
-MongoDB a fifth of twenty; longer would gain little more, and an instance that has just started would know less.
-"""
+STATES: tuple[State, ...] = ("held", "blocked", "sold")
 
 
 class Showtime(Document):
-    """What is known of a showtime's seats; see model.py for the claims. Deleted by MongoDB at `keep_until`."""
+    """A showtime with inventory's latest snapshot of its seats. MongoDB deletes it at `keep_until`.
+
+    Documents from before 2026-12 have no `snapshot_version`, so that the first snapshot replaces what they say.
+    """
 
     id: str = ""  # pyright: ignore[reportIncompatibleVariableOverride]
-    version: int = 0
+    snapshot_version: int = 0
+    held: list[str] = []
+    sold: list[str] = []
+    blocked: list[str] = []
     cancelled: bool = False
-    claims: Claims = {}
     layout_id: str | None = None
     keep_until: datetime | None = None
-    changed_at: datetime | None = None
 
     class Settings:
         name = "showtimes"
-        indexes = (
-            IndexModel([("keep_until", ASCENDING)], expireAfterSeconds=0),
-            IndexModel([("changed_at", ASCENDING)]),
-        )
+        indexes = (IndexModel([("keep_until", ASCENDING)], expireAfterSeconds=0),)
 
 
 class Layout(Document):
@@ -49,24 +45,38 @@ class Layout(Document):
 
 
 DOCUMENTS = (Showtime, Layout)
+_OLD_FIELDS = {"claims": "", "version": "", "changed_at": ""}
 
 
-async def learn(news: News, *, changed_at: datetime) -> None:
-    """Merge news into the showtime's document, which may not exist yet."""
-    registers = {
-        f"claims.{claim_id}.{register}": value
-        for claim_id, claim in news.claims.items()
-        for register, value in claim.items()
+async def store_seats(event: SeatMapUpdated) -> None:
+    """Store a snapshot, unless a newer one is stored. The showtime may not be known yet."""
+    collection, showtime_id = Showtime.get_pymongo_collection(), event.showtime_id
+    snapshot = {
+        "snapshot_version": event.version,
+        "held": event.held,
+        "sold": event.sold,
+        "blocked": event.blocked,
     }
-    facts = {"version": news.version, "cancelled": news.cancelled, "changed_at": changed_at, **registers}
-    collection = Showtime.get_pymongo_collection()
-    await writes.merge(collection, news.showtime_id, {"$max": facts}, linger=LINGER_S)
+    is_older = {"_id": showtime_id, "snapshot_version": {"$not": {"$gte": event.version}}}
+    change = {"$set": snapshot, "$unset": _OLD_FIELDS}
+    is_stored = await writes.update(collection, is_older, change)
+    if not is_stored and not await writes.insert(collection, {"_id": showtime_id, **snapshot}):
+        # An older one may have been inserted between the two.
+        await writes.update(collection, is_older, change)
 
 
-async def schedule(showtime_id: str, *, layout_id: str, keep_until: datetime, changed_at: datetime) -> None:
-    """Enter a showtime, which its seats' events may have entered before."""
-    known = {"$set": {"layout_id": layout_id, "keep_until": keep_until}, "$max": {"changed_at": changed_at}}
-    await Showtime.get_pymongo_collection().update_one({"_id": showtime_id}, known, upsert=True)
+async def cancel(showtime_id: str) -> None:
+    """Note that a showtime is cancelled."""
+    await _upsert(showtime_id, {"cancelled": True})
+
+
+async def schedule(showtime_id: str, *, layout_id: str, keep_until: datetime) -> None:
+    """Enter a showtime, which its seats may have entered before."""
+    await _upsert(showtime_id, {"layout_id": layout_id, "keep_until": keep_until})
+
+
+async def _upsert(showtime_id: str, fields: Mapping[str, Any]) -> None:
+    await Showtime.get_pymongo_collection().update_one({"_id": showtime_id}, {"$set": fields}, upsert=True)
 
 
 async def add_layout(layout_id: str, seats: list[str]) -> None:
@@ -80,40 +90,23 @@ async def seat_map(showtime_id: str) -> SeatMap:
     if document is None:
         raise UnknownShowtime
     layout = await Layout.get(document["layout_id"]) if document.get("layout_id") else None
-    seat_map = SeatMap(showtime_id, seat_ids=frozenset(layout.seats if layout else ()))
-    seat_map.learn(_news(document))
-    return seat_map
+    return SeatMap(_snapshot(document), seat_ids=frozenset(layout.seats if layout else ()))
 
 
-async def everything_about(showtime_ids: Collection[str]) -> list[News]:
-    """All that is stored of these showtimes' seats."""
-    found = Showtime.get_pymongo_collection().find({"_id": {"$in": list(showtime_ids)}})
-    return [_news(document) async for document in found]
-
-
-async def claims_changed_since(moment: datetime) -> list[News]:
-    """The showtimes in which something happened, for tidying."""
-    found = Showtime.get_pymongo_collection().find({"changed_at": {"$gte": moment}})
-    return [_news(document) async for document in found]
-
-
-async def forget(showtime_id: str, claim_ids: Collection[str]) -> None:
-    """Drop claims, but none that a sale has come to since it was read."""
-    writes = [
-        UpdateOne(
-            {"_id": showtime_id, f"claims.{claim_id}.sold": {"$exists": False}},
-            {"$unset": {f"claims.{claim_id}": ""}},
-        )
-        for claim_id in claim_ids
+async def newer_snapshots(versions: Mapping[str, int]) -> list[Snapshot]:
+    """The stored snapshots that are newer than these, by showtime, and those of cancelled showtimes."""
+    is_newer = [
+        {"_id": showtime_id, "$or": [{"snapshot_version": {"$gt": version}}, {"cancelled": True}]}
+        for showtime_id, version in versions.items()
     ]
-    if writes:
-        await Showtime.get_pymongo_collection().bulk_write(writes, ordered=False)
+    found = Showtime.get_pymongo_collection().find({"$or": is_newer})
+    return [_snapshot(document) async for document in found]
 
 
-def _news(document: dict[str, Any]) -> News:
-    return News(
+def _snapshot(document: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(
         document["_id"],
-        document.get("version", 0),
-        document.get("claims", {}),
-        cancelled=document.get("cancelled", False),
+        document.get("snapshot_version", 0),
+        {seat: state for state in STATES for seat in document.get(state, ())},
+        is_cancelled=document.get("cancelled", False),
     )

@@ -10,13 +10,11 @@ from pymongo.errors import PyMongoError
 
 log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
-SOON_S = 1.0
-"""By then the others have written what they had heard when this instance began to listen."""
 
 
 @asynccontextmanager
 async def kept_up(*work: tuple[Work, float]) -> AsyncIterator[None]:
-    """Inside the block each work is done soon and then every so many seconds; one that fails, at its next time."""
+    """Inside the block each work is done every so many seconds; one that fails, at its next time."""
     tasks = [asyncio.create_task(_repeat(each, seconds)) for each, seconds in work]
     try:
         yield
@@ -27,10 +25,8 @@ async def kept_up(*work: tuple[Work, float]) -> AsyncIterator[None]:
 
 
 async def _repeat(work: Work, seconds: float) -> None:
-    pause = min(SOON_S, seconds)
     while True:
-        await asyncio.sleep(pause)
-        pause = seconds
+        await asyncio.sleep(seconds)
         try:
             await work()
         except (PyMongoError, AMQPError, OSError, TimeoutError) as failure:

@@ -6,14 +6,13 @@ import socket
 
 import httpx
 import pytest
-from chassis.ids import new_id
 from chassis.testing import Bus, until
-from contracts.inventory import SeatsBlocked
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from .conftest import client, instance
-from .test_live import held, subscribed
+from .test_live import subscribed
+from .test_model import changed
 
 
 @pytest.mark.parametrize(
@@ -182,13 +181,13 @@ async def drop_a_slow_one(bus: Bus, server: str, showtime: str) -> None:
     async with client(server) as brisk, client(server, sock=narrow, compression=None) as slow:
         await subscribed(brisk, showtime)
         many = [f"{row}{number}" for row in "BCDEFGHIJK" for number in range(1, 100)]
-        await bus.say(SeatsBlocked(showtime_id=showtime, block_id=new_id(), seats=many, reason="makes snapshots large"))
+        await bus.say(changed(1, showtime, **dict.fromkeys(many, "blocked")))  # makes snapshots large
         await brisk.hear()
         slow.connection.transport.pause_reading()
         flooding = asyncio.create_task(flood(slow, showtime))
         try:
-            for version in range(1, 11):
-                await bus.say(held(showtime, new_id(), f"A{version}"), version=version)
+            for version in range(2, 12):
+                await bus.say(changed(version, showtime, **{f"A{version}": "held"}))
                 assert (await brisk.hear())["seats"] == [f"A{version}"]
             await until(lambda: has_dropped_one(server))
         finally:

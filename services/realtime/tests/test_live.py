@@ -11,27 +11,18 @@ from chassis.testing import Bus, until
 from contracts.booking import BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import ShowtimeCancelled
 from contracts.identity import AccessRevoked
-from contracts.inventory import SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold
-from contracts.types import Holder, Seat
+from contracts.inventory import SeatMapUpdated
+from contracts.types import Holder
 from pymongo import AsyncMongoClient
-from realtime import jobs, settings, store
+from realtime import settings, store
 from realtime.hub import Hub
 from realtime.main import publish
-from realtime.model import news_of
 
-from .conftest import Client, a_showtime, client, instance
+from .conftest import Client, client, instance
+from .test_model import changed, seats_of
+from .test_store import updated
 
 LATER = datetime.now(UTC) + timedelta(minutes=8)
-
-
-def held(showtime_id: str, hold_id: str, *seats: str) -> SeatsHeld:
-    return SeatsHeld(
-        hold_id=hold_id,
-        showtime_id=showtime_id,
-        seats=[Seat(seat_id=seat, row=seat[0], number=int(seat[1:]), category="standard") for seat in seats],
-        holder=Holder(user_id="somebody"),
-        expires_at=LATER,
-    )
 
 
 async def subscribed(client: Client, showtime_id: str) -> dict[str, Any]:
@@ -51,10 +42,8 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
             "capacity": 60,
             "seats": {},
         }
-        hold = new_id()
-        await bus.say(held(showtime, hold, "F7", "F8"), version=1)
-        lock = await watching.hear()
-        assert lock == {
+        await bus.say(changed(1, showtime, F7="held", F8="held"))
+        assert await watching.hear() == {
             "type": "seat:lock",
             "showtime_id": showtime,
             "since": 0,
@@ -62,13 +51,11 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
             "seats": ["F7", "F8"],
             "state": "held",
         }
-        await bus.say(SeatsSold(hold_id=hold, showtime_id=showtime, seats=["F7", "F8"]), version=2)
+        await bus.say(changed(2, showtime, F7="sold", F8="sold"))
         assert (await watching.hear())["type"] == "seat:book"
-        await bus.say(SeatsBlocked(showtime_id=showtime, block_id="b", seats=["A1"], reason="broken"), version=3)
+        await bus.say(changed(3, showtime, A1="blocked"))
         assert (await watching.hear())["state"] == "blocked"
-        await bus.say(
-            SeatsReleased(hold_id=hold, showtime_id=showtime, seats=["F7", "F8"], reason="cancelled"), version=4
-        )
+        await bus.say(changed(4, showtime, F7="free", F8="free"))
         assert await watching.hear() == {
             "type": "seat:release",
             "showtime_id": showtime,
@@ -79,7 +66,7 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
         await bus.say(ShowtimeCancelled(showtime_id=showtime, reason="technical"))
         assert (await watching.hear())["cancelled"]
         await watching.say("unsubscribe", showtime_id=showtime)
-        await bus.say(held(showtime, new_id(), "B1"), version=5)
+        await bus.say(changed(5, showtime, B1="held"))
         assert await watching.is_silent()
 
 
@@ -89,7 +76,9 @@ async def test_a_snapshot_taken_at_any_moment_and_the_changes_after_it_make_the_
 
     async def burst() -> None:
         for version, seat in enumerate(seats, 1):
-            await bus.say(held(showtime, new_id(), seat), version=version)
+            await bus.say(changed(version, showtime, **{seat: "held"}))
+            if version % 7 == 0:
+                await bus.say(updated(showtime, version, held=seats[:version]))
 
     async def follow(delay: float) -> set[str]:
         await asyncio.sleep(delay)
@@ -103,56 +92,106 @@ async def test_a_snapshot_taken_at_any_moment_and_the_changes_after_it_make_the_
     assert all(known == set(seats) for known in results[1:])
 
 
-async def test_a_repeated_or_overtaken_event_is_told_once_and_ends_the_same(server, bus: Bus, showtime):
-    hold = new_id()
-    gone = SeatsReleased(hold_id=hold, showtime_id=showtime, seats=["C1"], reason="lapsed")
+async def test_changes_that_come_in_one_message_are_all_shown(server, bus: Bus, showtime):
     async with client(server) as watching:
         await subscribed(watching, showtime)
-        await bus.say(gone, version=2)
-        await bus.say(held(showtime, hold, "C1"), version=1)
-        await bus.say(held(showtime, "twice", "C2"), version=3, event_id="same")
-        await bus.say(held(showtime, "twice", "C2"), version=3, event_id="same")
-        await bus.say(SeatsBlocked(showtime_id=showtime, block_id="b", seats=["C9"], reason="x"), version=4)
+        await bus.say_batch(changed(1, showtime, A1="held"), changed(1, "another", A1="held"))
+        assert (await watching.hear())["seats"] == ["A1"]
+        await bus.say_batch(*(changed(version, showtime, **{f"B{version}": "held"}) for version in range(2, 7)))
+        known: set[str] = set()
+        while len(known) < 5:
+            known.update((await watching.hear())["seats"])
+        assert known == {"B2", "B3", "B4", "B5", "B6"}
+
+
+async def test_a_repeated_or_overtaken_change_is_told_once_and_ends_the_same(server, bus: Bus, showtime):
+    async with client(server) as watching:
+        await subscribed(watching, showtime)
+        await bus.say(changed(2, showtime, C1="free"))
+        await bus.say(changed(1, showtime, C1="held"))
+        await bus.say(changed(3, showtime, C2="held"), event_id="same")
+        await bus.say(changed(3, showtime, C2="held"), event_id="same")
+        await bus.say(changed(4, showtime, C9="blocked"))
         assert [(await watching.hear())["seats"] for _ in range(2)] == [["C2"], ["C9"]]
     async with client(server) as late:
         assert (await subscribed(late, showtime))["seats"] == {"C2": "held", "C9": "blocked"}
 
 
-async def test_what_was_heard_but_is_not_stored_yet_is_in_the_snapshot(service_env, mongo_uri):
+async def test_a_change_that_is_not_stored_yet_is_in_the_snapshot_of_a_client(service_env, mongo_uri):
     async with AsyncMongoClient(mongo_uri, tz_aware=True) as mongo:
         await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS))
         showtime, hub = new_id(), Hub(settings.get(), publish)
-        await store.schedule(showtime, layout_id="l", keep_until=LATER, changed_at=LATER)
-        hub.show(news_of(held(showtime, new_id(), "F7"), version=3, said_at=LATER))
-        hub.show(news_of(held("another", new_id(), "F8"), version=4, said_at=LATER))
+        await store.store_seats(updated(showtime, 2, held=["F6"], sold=["F9"]))
+        for change in (
+            changed(2, showtime, F9="held"),
+            changed(3, showtime, F7="held"),
+            changed(4, "another", F8="held"),
+        ):
+            hub.show(change)
         seat_map = await hub.seat_map(showtime)
-        assert (seat_map.version, seat_map.snapshot()["seats"]) == (3, {"F7": "held"})
+        assert (seat_map.version, seats_of(seat_map)) == (3, {"F6": "held", "F7": "held", "F9": "sold"})
 
 
-async def test_every_instance_pushes_and_a_new_one_knows_what_was_before(server, bus: Bus, showtime):
-    await bus.say(held(showtime, new_id(), "D1"), version=1)
-    async with instance() as other, client(server) as here, client(other) as there:
+async def test_every_instance_pushes_and_a_new_one_begins_with_what_is_stored(server, bus: Bus, showtime):
+    """A restart: what an instance has not received comes from the database, at once or with the next snapshot."""
+    async with client(server) as here:
+        await subscribed(here, showtime)
+        await bus.say(updated(showtime, 1, held=["D1"]))
+        assert (await here.hear())["seats"] == ["D1"]
+        await bus.say(changed(2, showtime, D2="held"))
+        assert (await here.hear())["seats"] == ["D2"]
+        async with instance(REFRESH_SECONDS="0.5") as other, client(other) as there:
+            assert (await subscribed(there, showtime))["seats"] == {"D1": "held"}, "the change is not stored yet"
+            await bus.say(changed(3, showtime, D3="held"))
+            assert (await here.hear())["seats"] == (await there.hear())["seats"] == ["D3"]
+            await bus.say(updated(showtime, 3, held=["D1", "D2", "D3"]))
+            assert (await there.hear())["seats"] == ["D2"]
+            assert await here.is_silent()
+
+
+async def test_lost_and_reordered_changes_are_healed_on_every_instance(server, bus: Bus, showtime):
+    """Two replicas of inventory: one held E1 and read version 3 after it, the other freed it and read version 2."""
+    async with instance(REFRESH_SECONDS="0.5") as other, client(server) as here, client(other) as there:
         for watching in (here, there):
-            assert (await subscribed(watching, showtime))["seats"] == {"D1": "held"}
-        await bus.say(held(showtime, new_id(), "D2"), version=2)
-        assert (await here.hear())["seats"] == (await there.hear())["seats"] == ["D2"]
+            await subscribed(watching, showtime)
+        await bus.say(changed(2, showtime, E1="free"))
+        await bus.say(changed(3, showtime, E1="held"))
+        for watching in (here, there):
+            wrong = await watching.hear()
+            assert (wrong["type"], wrong["seats"]) == ("seat:lock", ["E1"])
+        await bus.say(updated(showtime, 3, sold=["E5"]))
+        for watching in (here, there):
+            about = {"showtime_id": showtime, "since": 3, "version": 3}
+            assert await watching.hear() == about | {"type": "seat:release", "seats": ["E1"]}
+            assert await watching.hear() == about | {"type": "seat:book", "seats": ["E5"]}
 
 
-async def test_what_an_instance_missed_it_learns_from_the_database(server, bus: Bus, showtime, mongo_uri):
-    """An event that reached the projection but not this instance: its queue was gone while the broker was away."""
+async def test_a_snapshot_older_than_what_is_shown_changes_nothing(server, bus: Bus, showtime):
+    async with client(server) as watching:
+        await subscribed(watching, showtime)
+        await bus.say(updated(showtime, 5, sold=["A1"]))
+        assert (await watching.hear())["seats"] == ["A1"]
+        await bus.say(changed(7, showtime, A2="held"))
+        assert (await watching.hear())["seats"] == ["A2"]
+        await bus.say(updated(showtime, 4, sold=["A9"]))
+        await bus.say(updated(showtime, 6, sold=["A1", "A3"]))
+        assert await watching.hear() == {
+            "type": "seat:book",
+            "showtime_id": showtime,
+            "since": 7,
+            "version": 7,
+            "seats": ["A3"],
+        }
+        async with client(server) as late:
+            assert (await subscribed(late, showtime))["seats"] == {"A1": "sold", "A2": "held", "A3": "sold"}
+
+
+async def test_a_cancellation_that_was_lost_is_healed(server, bus: Bus, showtime, mongo_uri):
     async with client(server) as watching:
         await subscribed(watching, showtime)
         async with AsyncMongoClient(mongo_uri) as mongo:
-            missed = {"version": 9, "claims.missed.held": [0, ["E5"], int(LATER.timestamp() * 1000)]}
-            await mongo.usher_realtime.showtimes.update_one({"_id": showtime}, {"$max": missed})
-        assert await watching.hear() == {
-            "type": "seat:lock",
-            "showtime_id": showtime,
-            "since": 0,
-            "version": 9,
-            "seats": ["E5"],
-            "state": "held",
-        }
+            await mongo.usher_realtime.showtimes.update_one({"_id": showtime}, {"$set": {"cancelled": True}})
+        assert (await watching.hear())["cancelled"]
 
 
 async def test_booking_updates_reach_their_owner_and_nobody_else(server, bus: Bus, signer, showtime):
@@ -222,7 +261,7 @@ async def test_the_private_stream_ends_when_access_is_revoked(server, bus: Bus, 
 
 async def test_unusable_events_become_dead_letters_and_nothing_stops(server, bus: Bus, showtime):
     nonsense = f"{{not json {new_id()}"
-    await bus.say_raw(SeatsHeld.type, nonsense)
+    await bus.say_raw(SeatMapUpdated.type, nonsense)
 
     async def reasons() -> list[str]:
         return [letter.reason for letter in await bus.dead("realtime") if letter.body == nonsense.encode()]
@@ -231,18 +270,5 @@ async def test_unusable_events_become_dead_letters_and_nothing_stops(server, bus
     assert "malformed" in reason
     async with client(server) as watching:
         await subscribed(watching, showtime)
-        await bus.say(held(showtime, new_id(), "A1"))
+        await bus.say(changed(1, showtime, A1="held"))
         assert (await watching.hear())["seats"] == ["A1"]
-
-
-async def test_old_holds_are_forgotten_by_the_job(server, bus: Bus, mongo_uri):
-    showtime = await a_showtime(bus, server)
-    long_ago = {"gone": {"held": [0, ["A1"], 1], "released": [0, 1]}, "bought": {"sold": [1, ["A2"]]}}
-    async with AsyncMongoClient(mongo_uri, tz_aware=True) as mongo:
-        await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS))
-        collection = store.Showtime.get_pymongo_collection()
-        await collection.update_one({"_id": showtime}, {"$set": {"claims": long_ago}})
-        await store.forget(showtime, ["bought"])
-        await jobs.forget_old_holds()
-        (kept,) = await store.everything_about([showtime])
-        assert set(kept.claims) == {"bought"}
