@@ -1,4 +1,4 @@
-"""Time in. Lapsed seats can be had again without any job (the write's filter compares the time); this one says so."""
+"""Time in: lapsed holds are released, and changed seat maps are published."""
 
 from chassis.clock import now
 from chassis.jobs import Job
@@ -6,11 +6,14 @@ from chassis.jobs import Job
 from inventory import store
 
 
-async def announce_lapsed_holds() -> None:
-    """Release every hold whose time is over."""
+async def release_lapsed_holds() -> None:
+    """Release every hold whose time is over. Its seats can be had again before (each write compares the time)."""
     for showtime_id, hold_id in await store.lapsed_holds(now()):
         await store.lapse(showtime_id, hold_id)
 
 
-# Half a second and a lease (chassis.jobs) make the two seconds within which a lapse is announced whatever crashes.
-JOBS = [Job("announce_lapsed_holds", every=0.5, run=announce_lapsed_holds)]
+JOBS = [
+    # Half a second and a lease (chassis.jobs) make the two seconds within which a lapse is shown whatever crashes.
+    Job("release_lapsed_holds", every=0.5, run=release_lapsed_holds),
+    Job("publish_seat_maps", every=2, run=store.publish_seat_maps),
+]

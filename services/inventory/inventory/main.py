@@ -1,8 +1,17 @@
 """Composition root."""
 
+from collections.abc import Sequence
+
 from chassis.app import create_service
+from contracts.envelope import Event
 
 from inventory import api, jobs, reactions, settings, store
+
+
+async def broadcast(events: Sequence[Event]) -> None:
+    """Show the events to all replicas that show them."""
+    await app.state.broker.broadcast(events)
+
 
 app = create_service(
     settings.get(),
@@ -10,4 +19,5 @@ app = create_service(
     documents=store.DOCUMENTS,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
+    lifespans=[lambda _: store.Screens(broadcast)],
 )

@@ -7,9 +7,11 @@ from chassis.messaging import current_envelope
 from contracts.booking import BookingCancelled, BookingExchanged, BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
+from contracts.inventory import SeatsSold
+from contracts.payment import PaymentSucceeded
 
 from inventory import settings, store
-from inventory.model import ShowtimeUnknown, in_order
+from inventory.model import HoldUnknown, ShowtimeUnknown, in_order
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
@@ -35,12 +37,35 @@ async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
 async def on_payment_requested(event: PaymentRequested) -> None:
     """Keep the seats for the checkout, beyond its deadline in case that booking never answers."""
     until = event.payment_deadline_at + timedelta(seconds=settings.get().pin_grace_seconds)
-    await _once_known(store.pin(event.showtime_id, event.booking_id, _seats(event), until))
+    await _once_known(store.pin(event.showtime_id, event.booking_id, _seats(event), event.holder, until))
+
+
+async def on_payment_succeeded(event: PaymentSucceeded) -> None:
+    """Sell, or reject the sale."""
+    if event.showtime_id is None:  # an account from before payment orders
+        try:
+            sale = await store.sale_of_hold(event.booking_id, event.amount, event.currency)
+        except HoldUnknown as error:
+            raise RejectedEvent(f"the payment names no showtime, and there is no hold {event.booking_id}") from error
+    else:
+        sale = SeatsSold(
+            hold_id=event.booking_id,
+            showtime_id=event.showtime_id,
+            seats=_seats(event),
+            user_id=event.user_id,
+            amount=event.amount,
+            currency=event.currency,
+        )
+    await _once_known(store.sell(sale))
 
 
 async def on_booking_paid(event: BookingPaid) -> None:
-    """Sell, or reject the sale."""
-    await _once_known(store.sell(event.showtime_id, event.booking_id, _seats(event), event.holder.user_id))
+    """Sell the seats of a free booking, or reject the sale."""
+    user_id = event.holder.user_id
+    sale = SeatsSold(
+        hold_id=event.booking_id, showtime_id=event.showtime_id, seats=_seats(event), user_id=user_id, amount=0
+    )
+    await _once_known(store.sell(sale))
 
 
 async def on_booking_expired(event: BookingExpired) -> None:
@@ -49,11 +74,11 @@ async def on_booking_expired(event: BookingExpired) -> None:
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged) -> None:
-    """Let a booking's seats go, whether it was paid or not."""
+    """Let a booking's seats go, whether it was paid or not, for good."""
     await _once_known(store.cancel(event.showtime_id, event.booking_id))
 
 
-def _seats(event: PaymentRequested | BookingPaid) -> list[str]:
+def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:
     if not event.seats:
         raise RejectedEvent(f"booking {event.booking_id} names no seats")
     return in_order(event.seats)
@@ -73,6 +98,7 @@ REACTIONS = {
     ShowtimeRescheduled: on_showtime_rescheduled,
     ShowtimeCancelled: on_showtime_cancelled,
     PaymentRequested: on_payment_requested,
+    PaymentSucceeded: on_payment_succeeded,
     BookingPaid: on_booking_paid,
     BookingExpired: on_booking_expired,
     BookingCancelled: on_booking_over,

@@ -1,10 +1,12 @@
 """Settings of inventory, each from the environment variable of its name."""
 
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 
 from chassis.settings import ServiceSettings
-from pydantic import Field
+from chassis.signed import SignedText
+from contracts.claims import HoldClaim
+from pydantic import Field, SecretStr
 
 from inventory.model import Limits
 
@@ -13,6 +15,8 @@ class Settings(ServiceSettings):
     """Seconds are whole; a cap shorter than the hold itself would make every renewal fail."""
 
     service: str = "inventory"
+    claim_key: SecretStr = Field(min_length=16)
+    """Signs holds' claims; booking has the same key."""
     hold_seconds: int = Field(default=480, ge=1)
     hold_cap_seconds: int = Field(default=900, ge=1)
     hold_renewals: int = Field(default=1, ge=0)
@@ -30,8 +34,13 @@ class Settings(ServiceSettings):
             holds_per_holder=self.holds_per_holder,
         )
 
+    @cached_property
+    def hold_claims(self) -> SignedText[HoldClaim]:
+        """Signs what a hold is, for booking."""
+        return SignedText(HoldClaim, HoldClaim.audience, self.claim_key)
+
 
 @cache
 def get() -> Settings:
     """The settings of this process."""
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - from the environment

@@ -11,10 +11,12 @@ from chassis.auth import Caller, caller
 from chassis.clock import now
 from chassis.problems import documented
 from chassis.secrets import hash_secret, new_secret
+from contracts.claims import HoldClaim
 from contracts.types import Code, Holder, Id, Moment, Seat, SeatId
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic_core import to_json
 
 from inventory import settings, store
 from inventory.api.http import Body, ShowtimeId
@@ -113,6 +115,7 @@ class HoldView(BaseModel):
     in_checkout: bool
     revision: int
     server_time: Moment
+    claim: str = Field(description="What the checkout (`POST /api/bookings`) takes; a changed hold has a new one")
 
 
 class NewHold(HoldView):
@@ -133,6 +136,7 @@ class BestHold(NewHold):
 @router.post(
     "/showtimes/{showtime_id}/holds",
     status_code=201,
+    response_model=NewHold,
     responses=documented(
         ShowtimeUnknown,
         SalesClosed,
@@ -146,7 +150,7 @@ class BestHold(NewHold):
         ShowtimeBusy,
     ),
 )
-async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> NewHold:
+async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Response:
     """Hold 1 to 10 seats, all or none. A guest may bring a secret of its own for all of its holds."""
     holder, secret = _holder(who)
     try:
@@ -158,12 +162,13 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Ne
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    return NewHold(**await _shown(showtime_id, made), secret=secret)
+    return await _shown(showtime_id, made, 201, secret=secret)
 
 
 @router.post(
     "/showtimes/{showtime_id}/holds/best",
     status_code=201,
+    response_model=BestHold,
     responses=documented(
         ShowtimeUnknown,
         SalesClosed,
@@ -177,7 +182,7 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Ne
         ShowtimeBusy,
     ),
 )
-async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) -> BestHold:
+async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) -> Response:
     """Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone."""
     holder, secret = _holder(who)
     is_new = secret is not None
@@ -190,8 +195,7 @@ async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) 
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    shown = await _shown(showtime_id, made)
-    return BestHold(**shown, secret=secret, together=choice.is_together, groups=choice.groups)
+    return await _shown(showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups)
 
 
 def _holder(who: Caller) -> tuple[Holder, str | None]:
@@ -206,17 +210,18 @@ def _holder(who: Caller) -> tuple[Holder, str | None]:
     return Holder(secret_hash=hash_secret(who.secret)), None
 
 
-@router.get("/holds/{hold_id}", responses=documented(HoldUnknown, HoldLapsed))
-async def get_hold(hold_id: HoldId, who: AnyCaller) -> HoldView:
+@router.get("/holds/{hold_id}", response_model=HoldView, responses=documented(HoldUnknown, HoldLapsed))
+async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     """One's own hold, while it lasts."""
     showtime_id, found = await store.own_hold(hold_id, who.owns)
     if not found.is_live(now()):
         raise HoldLapsed(seats=found.seats)
-    return HoldView(**await _shown(showtime_id, found))
+    return await _shown(showtime_id, found)
 
 
 @router.patch(
     "/holds/{hold_id}",
+    response_model=HoldView,
     responses=documented(
         HoldUnknown,
         HoldInCheckout,
@@ -230,20 +235,21 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> HoldView:
         ShowtimeBusy,
     ),
 )
-async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> HoldView:
+async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> Response:
     """Add and drop seats at once, all or nothing. What is added or dropped already is no error."""
     telemetry.about(hold_id)
-    return HoldView(**await _shown(*await store.change(hold_id, who.owns, body.add, body.drop)))
+    return await _shown(*await store.change(hold_id, who.owns, body.add, body.drop))
 
 
 @router.post(
     "/holds/{hold_id}/renew",
+    response_model=HoldView,
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, ShowtimeBusy),
 )
-async def renew_hold(hold_id: HoldId, who: AnyCaller) -> HoldView:
+async def renew_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     """Keep the seats longer, once."""
     telemetry.about(hold_id)
-    return HoldView(**await _shown(*await store.renew(hold_id, who.owns, settings.get().limits)))
+    return await _shown(*await store.renew(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
@@ -253,16 +259,29 @@ async def release_hold(hold_id: HoldId, who: AnyCaller) -> None:
     await store.release(hold_id, who.owns)
 
 
-async def _shown(showtime_id: str, found: Hold) -> dict[str, Any]:
-    layout = await store.layout_of(showtime_id)
-    can_renew = not found.pinned and found.renewals < settings.get().hold_renewals
-    return {
+async def _shown(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
+    """A HoldView with `more`. Making its text here saves FastAPI's validation of what is ours."""
+    config = settings.get()
+    seats = (await store.layout_of(showtime_id)).named(found.seats)
+    claim = HoldClaim(
+        hold_id=found.id,
+        showtime_id=showtime_id,
+        seats=seats,
+        holder=found.holder,
+        revision=found.revision,
+        expires_at=found.expires_at,
+    )
+    can_renew = not found.pinned and found.renewals < config.hold_renewals
+    view = {
         "hold_id": found.id,
         "showtime_id": showtime_id,
-        "seats": layout.named(found.seats),
+        "seats": seats,
         "expires_at": found.expires_at,
         "renewable_until": found.cap_at if can_renew else None,
         "in_checkout": found.pinned,
         "revision": found.revision,
         "server_time": now(),
+        "claim": config.hold_claims.sign(claim),
+        **more,
     }
+    return Response(to_json(view), status, media_type="application/json")

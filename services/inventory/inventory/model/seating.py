@@ -21,7 +21,7 @@ from inventory.model.problems import (
 )
 
 SeatState = Literal["held", "sold", "blocked"]
-ReleaseReason = Literal["released", "lapsed", "cancelled", "mismatch"]
+PinFailure = Literal["lapsed", "mismatch"]
 
 
 class Taken(BaseModel):
@@ -96,7 +96,8 @@ class Sale:
 class Seating(BaseModel):
     """The seats of one showtime that are not free, and what selling them depends on.
 
-    `ended` are bookings that can never have seats again: a paid event that is delivered once more sells nothing.
+    `ended` are bookings that can never have seats again: their money goes back. `closed` are checkouts that ended
+    unpaid: a payment request that they overtook takes no seats for them; late money may still buy.
     """
 
     sales_open_at: datetime
@@ -106,6 +107,7 @@ class Seating(BaseModel):
     holds: list[Hold] = []
     blocks: list[Block] = []
     ended: list[str] = []
+    closed: list[str] = []
 
     def hold(self, hold_id: str) -> Hold | None:
         """The hold with this id, lapsed or not."""
@@ -142,29 +144,36 @@ class Seating(BaseModel):
             return TooManyHolds(limit=limits.holds_per_holder)
         return None
 
+    def is_sold(self, booking_id: str) -> bool:
+        """Whether the booking has bought its seats."""
+        return any(taken.by == booking_id and taken.state == "sold" for taken in self.taken.values())
+
+    def is_settled(self, booking_id: str) -> bool:
+        """Whether a checkout has got what it can get: it is sold, closed or ended."""
+        return booking_id in self.ended or booking_id in self.closed or self.is_sold(booking_id)
+
     def sale(self, booking_id: str, seats: Collection[str], now: datetime) -> Sale | None:
-        """What a paid booking gets: all of its seats or none. None when that has been settled before.
+        """What a paid booking gets: all of its seats or none. None when it has its seats.
 
-        A cancelled showtime sells nothing, so that money which arrives after the cancellation goes back.
+        A booking that has ended, or whose showtime is cancelled, gets nothing each time it is asked for, so that its
+        money goes back.
         """
-        own = {seat: taken for seat, taken in self.taken.items() if taken.by == booking_id}
-        is_sold = any(taken.state == "sold" for taken in own.values())
-        if is_sold or booking_id in self.ended:
+        if self.is_sold(booking_id):
             return None
-        lost = in_order(seats) if self.cancelled else self.lost(seats, now, booking_id)
-        return Sale(lost=lost, spare=in_order(own if lost else own.keys() - set(seats)))
+        never = self.cancelled or booking_id in self.ended
+        lost = in_order(seats) if never else self.lost(seats, now, booking_id)
+        own = self.owned(booking_id)
+        return Sale(lost=lost, spare=own if lost else [seat for seat in own if seat not in seats])
 
-    def why_not_pinned(self, booking_id: str, seats: list[str]) -> ReleaseReason | None:
-        """Why a checkout cannot have its hold kept; None when it can be, or is settled already.
+    def why_not_pinned(self, booking_id: str, seats: list[str], now: datetime) -> PinFailure | None:
+        """Why a checkout that is not settled cannot have its seats kept; None when it can.
 
-        A hold whose time is over but whose seats nobody took is as good as a live one.
+        A hold whose time is over is as good as a live one while nobody else has its seats, even if it was released.
         """
-        hold, own = self.hold(booking_id), self.owned(booking_id)
-        if hold is None:
-            return None if own or booking_id in self.ended else "lapsed"
-        if hold.seats != seats:
+        hold = self.hold(booking_id)
+        if hold and hold.seats != seats:
             return "mismatch"
-        return None if own == seats else "lapsed"
+        return "lapsed" if self.cancelled or self.lost(seats, now, booking_id) else None
 
 
 def in_order(seats: Iterable[str]) -> list[str]:

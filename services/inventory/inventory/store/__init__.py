@@ -7,7 +7,7 @@ the document's version, so that people who want different seats do not get in ea
 
 from inventory.store.best import hold_best
 from inventory.store.blocks import block, unblock
-from inventory.store.checkout import cancel, expire, pin, sell
+from inventory.store.checkout import cancel, expire, pin, sale_of_hold, sell
 from inventory.store.documents import (
     DOCUMENTS,
     LayoutView,
@@ -22,10 +22,12 @@ from inventory.store.documents import (
 )
 from inventory.store.holds import change, hold, lapse, lapsed_holds, own_hold, release, renew
 from inventory.store.program import cancel_showtime, publish_layout, reschedule, schedule
+from inventory.store.screens import Screens, publish_seat_maps
 
 __all__ = [
     "DOCUMENTS",
     "LayoutView",
+    "Screens",
     "SeatLayout",
     "Showtime",
     "block",
@@ -44,10 +46,12 @@ __all__ = [
     "pin",
     "place_of",
     "publish_layout",
+    "publish_seat_maps",
     "read",
     "release",
     "renew",
     "reschedule",
+    "sale_of_hold",
     "schedule",
     "seat_map_of",
     "sell",

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from chassis.clock import now
 from chassis.ids import new_id
-from contracts.inventory import SeatsBlocked, SeatsUnblocked
 
 from inventory.model import Block, BlockUnknown, ShowtimeBusy, checked_seats
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read, seating_of
+from inventory.store.holds import freed
 
 
 async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
@@ -21,10 +21,10 @@ async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by:
         moment = now()
         made = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
         entry = {"by": made.id, "state": "blocked"}
-        if await Showtime.write(
+        if await Showtime.change_seats(
             {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
             {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
-            events=[SeatsBlocked(showtime_id=showtime_id, block_id=made.id, seats=asked, reason=reason)],
+            dict.fromkeys(asked, "blocked"),
         ):
             return made
         if problem := (await seating_of(showtime_id, asked)).why_not_free(asked, now()):
@@ -38,9 +38,9 @@ async def unblock(showtime_id: str, block_id: str) -> None:
     Raises ShowtimeUnknown and BlockUnknown.
     """
     found = next((each for each in (await read(showtime_id)).blocks if each.id == block_id), None)
-    if found is None or not await Showtime.write(
+    if found is None or not await Showtime.change_seats(
         {"_id": showtime_id, "blocks.id": block_id},
-        {"$unset": {f"taken.{seat}": "" for seat in found.seats}, "$pull": {"blocks": {"id": block_id}}},
-        events=[SeatsUnblocked(showtime_id=showtime_id, block_id=block_id, seats=found.seats)],
+        {"$unset": freed(found.seats), "$pull": {"blocks": {"id": block_id}}},
+        dict.fromkeys(found.seats, "free"),
     ):
         raise BlockUnknown

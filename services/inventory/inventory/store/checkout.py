@@ -1,133 +1,203 @@
-"""What booking's events do to seats: pin, sell, take back."""
+"""What the events of booking and payment do to seats: pin, sell, take back.
 
-from collections.abc import Sequence
+One write decides between money, cancellation, lapse and other buyers, so that any order of the events is right.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from chassis.clock import now
-from contracts.envelope import Event
 from contracts.errors import RejectedEvent
-from contracts.inventory import SaleRejected, SeatsSold
+from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
+from contracts.types import Holder
 
-from inventory.model import Hold, Sale, SeatsUnknown, ShowtimeBusy, checked_seats, in_order
+from inventory.model import Hold, Sale, SeatsUnknown, ShowtimeBusy, checked_seats
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read
-from inventory.store.holds import changed_hold, give_back, let_go
+from inventory.store.documents import ATTEMPTS, SeenState, Showtime, layout_of, read
+from inventory.store.holds import freed, give_back, hold_with, own_hold, replaced, taken_by
 
 
-async def pin(showtime_id: str, booking_id: str, seats: list[str], until: datetime) -> None:
-    """Keep a checkout's seats until `until`, or say that it has no hold with exactly these seats.
+async def pin(showtime_id: str, booking_id: str, seats: list[str], holder: Holder, until: datetime) -> None:
+    """Keep a checkout's seats until `until`, or publish that it has no hold with exactly these seats.
 
-    Nearly always the hold is as it should be, so nothing is read first. Raises ShowtimeUnknown and ShowtimeBusy.
+    Nearly always the hold is as it should be, so nothing is read first. A hold whose time is over is kept as well, if
+    all of its seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
     """
+    wanted = Hold(id=booking_id, holder=holder, seats=seats, expires_at=until, cap_at=until, pinned=True)
     for _ in range(ATTEMPTS):
-        if await _pin(showtime_id, booking_id, seats, until):
+        moment = now()
+        if await _pin(showtime_id, wanted, moment):
             return
         showtime = await read(showtime_id)
         hold = showtime.hold(booking_id)
-        reason = showtime.why_not_pinned(booking_id, seats)
-        if reason is None and (hold is None or hold.pinned):
+        if showtime.is_settled(booking_id) or (hold and hold.pinned):
             return
-        if reason and await give_back(showtime, booking_id, reason, instead_of=seats):
+        if reason := showtime.why_not_pinned(booking_id, seats, moment):
+            released = SeatsReleased(
+                hold_id=booking_id, showtime_id=showtime_id, seats=showtime.owned(booking_id), reason=reason
+            )
+            if await give_back(showtime, booking_id, but_not=seats, remember="closed", events=[released]):
+                return
+        elif await _pin_again(showtime, wanted, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def _pin(showtime_id: str, booking_id: str, seats: list[str], until: datetime) -> bool:
-    would_change = [{"pinned": False}, {"expires_at": {"$lt": until}}]
+async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
+    """Pin a live hold with exactly these seats. They were held before, so no screen changes."""
+    live = {"id": wanted.id, "seats": wanted.seats, "pinned": False, "expires_at": {"$gt": moment}}
+    until = wanted.expires_at
     return await Showtime.write(
-        {
-            "_id": showtime_id,
-            "holds": {"$elemMatch": {"id": booking_id, "seats": seats, "$or": would_change}},
-            **guards.seats_belong_to(seats, booking_id),
-        },
+        {"_id": showtime_id, "holds": {"$elemMatch": live}, **guards.seats_belong_to(wanted.seats, wanted.id)},
         {
             "$set": {"holds.$.pinned": True, "holds.$.expires_at": until}
-            | {f"taken.{seat}.until": until for seat in seats},
+            | {f"taken.{seat}.until": until for seat in wanted.seats},
             "$inc": {"holds.$.revision": 1},
         },
     )
 
 
-async def sell(showtime_id: str, booking_id: str, seats: list[str], user_id: str | None) -> None:
+async def _pin_again(showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
+    """Pin a hold whose time is over; it may have been released since. False when something has changed since the read.
+
+    Without a hold, seats of the booking's own are not free: it has bought them.
+    """
+    await _check_exist(showtime, wanted.seats)
+    hold = showtime.hold(wanted.id)
+    update: dict[str, Any]
+    if hold is None:
+        update = {"$set": taken_by(wanted, wanted.seats), "$push": {"holds": wanted.model_dump(exclude_none=True)}}
+    else:
+        pinned = hold.model_copy(
+            update={"pinned": True, "expires_at": wanted.expires_at, "revision": hold.revision + 1}
+        )
+        update = {"$set": taken_by(pinned, pinned.seats) | replaced(pinned)}
+    return await Showtime.change_seats(
+        {
+            "_id": showtime.id,
+            "cancelled": False,
+            "ended": {"$ne": wanted.id},
+            "closed": {"$ne": wanted.id},
+            **guards.owner_stands_as_read(showtime, wanted.id),
+            **guards.seats_are_free(wanted.seats, moment, wanted.id if hold else ""),
+        },
+        update,
+        dict.fromkeys(wanted.seats, "held"),
+    )
+
+
+async def sell(sale: SeatsSold) -> None:
     """Give a paid booking all of its seats for good, or reject the sale and free what it still holds.
 
     Nearly always its hold is as it should be, so nothing is read first. Raises RejectedEvent when a seat does not
     exist, ShowtimeUnknown and ShowtimeBusy.
     """
-    sold = SeatsSold(hold_id=booking_id, showtime_id=showtime_id, seats=seats, user_id=user_id)
-    if await _sell_hold(sold):
+    if await _sell_hold(sale):
         return
     for _ in range(ATTEMPTS):
         moment = now()
-        showtime = await read(showtime_id)
-        sale = showtime.sale(booking_id, seats, moment)
-        if sale is None:
+        showtime = await read(sale.showtime_id)
+        result = showtime.sale(sale.hold_id, sale.seats, moment)
+        if result is None:
             return
-        if sale.lost:
-            rejected = SaleRejected(hold_id=booking_id, showtime_id=showtime_id, lost=sale.lost)
-            if await give_back(showtime, booking_id, "cancelled", instead_of=seats, after=[rejected], for_good=True):
+        if result.lost:
+            if await _reject(showtime, sale, result):
                 return
-        elif await _sell(showtime, sold, sale, moment):
+        elif await _sell(showtime, sale, result, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def _sell_hold(sold: SeatsSold) -> bool:
+async def sale_of_hold(hold_id: str, amount: int, currency: str) -> SeatsSold:
+    """The sale of a hold's seats to its holder, for a payment that does not name them. Raises HoldUnknown."""
+    showtime_id, hold = await own_hold(hold_id, lambda _: True)
+    return SeatsSold(
+        hold_id=hold_id,
+        showtime_id=showtime_id,
+        seats=hold.seats,
+        user_id=hold.holder.user_id,
+        amount=amount,
+        currency=currency,
+    )
+
+
+async def _sell_hold(sale: SeatsSold) -> bool:
     """Turn a hold with exactly these seats into a sale."""
-    booking_id, seats = sold.hold_id, sold.seats
-    return await Showtime.write(
+    booking_id, seats = sale.hold_id, sale.seats
+    return await Showtime.change_seats(
         {
-            "_id": sold.showtime_id,
+            "_id": sale.showtime_id,
             "cancelled": False,
             "holds": {"$elemMatch": {"id": booking_id, "seats": seats}},
             **guards.seats_belong_to(seats, booking_id),
         },
-        {"$set": _sold_to(booking_id, seats), "$pull": {"holds": {"id": booking_id}}},
-        events=[sold],
+        {"$set": _sold_to(booking_id, seats), "$pull": hold_with(booking_id)},
+        dict.fromkeys(seats, "sold"),
+        events=[sale],
     )
 
 
-async def _sell(showtime: Showtime, sold: SeatsSold, sale: Sale, moment: datetime) -> bool:
+async def _sell(showtime: Showtime, sale: SeatsSold, result: Sale, moment: datetime) -> bool:
     """Sell to a booking whose hold is gone or has other seats. False when something has changed since the read."""
-    booking_id, seats = sold.hold_id, sold.seats
-    try:
-        checked_seats(seats, (await layout_of(showtime.id)).seats)
-    except SeatsUnknown as error:
-        raise RejectedEvent(error.detail) from error
-    return await Showtime.write(
+    booking_id, seats = sale.hold_id, sale.seats
+    await _check_exist(showtime, seats)
+    states: dict[str, SeenState] = {**dict.fromkeys(result.spare, "free"), **dict.fromkeys(seats, "sold")}
+    return await Showtime.change_seats(
         {
             "_id": showtime.id,
             "cancelled": False,
             "ended": {"$ne": booking_id},
-            **guards.owner_stands_as_read(showtime, booking_id),
+            **guards.owner_stands_as_read(showtime, booking_id, seats),
             **guards.seats_are_free(seats, moment, booking_id),
         },
-        {
-            "$set": _sold_to(booking_id, seats),
-            "$unset": {f"taken.{seat}": "" for seat in sale.spare},
-            "$pull": {"holds": {"id": booking_id}},
-        },
-        events=[*await _adapted(showtime, showtime.hold(booking_id), seats, sale.spare), sold],
+        {"$set": _sold_to(booking_id, seats), "$unset": freed(result.spare), "$pull": hold_with(booking_id)},
+        states,
+        events=[sale],
     )
 
 
-async def _adapted(showtime: Showtime, hold: Hold | None, seats: Sequence[str], spare: Sequence[str]) -> list[Event]:
-    """The hold takes the booking's shape before it becomes the sale, so that whoever draws it frees the spare seats."""
-    if hold is None or not spare:
-        return []
-    after = hold.model_copy(update={"seats": list(seats), "revision": hold.revision + 1})
-    return [await changed_hold(showtime.id, after, in_order(set(seats) - set(hold.seats)), spare)]
+async def _reject(showtime: Showtime, sale: SeatsSold, result: Sale) -> bool:
+    """Say that the money must go back, and free what the booking has. False when something has changed since the read.
+
+    A booking that has ended is rejected each time it is paid.
+    """
+    rejected = SaleRejected(hold_id=sale.hold_id, showtime_id=showtime.id, lost=result.lost)
+    if sale.hold_id in showtime.ended:
+        return await Showtime.write({"_id": showtime.id}, {}, events=[rejected])
+    return await give_back(showtime, sale.hold_id, but_not=sale.seats, remember="ended", events=[rejected])
 
 
-def _sold_to(booking_id: str, seats: Sequence[str]) -> dict[str, dict[str, str]]:
+async def _check_exist(showtime: Showtime, seats: Sequence[str]) -> None:
+    try:
+        checked_seats(seats, (await layout_of(showtime.id)).seats)
+    except SeatsUnknown as error:
+        raise RejectedEvent(error.detail) from error
+
+
+def _sold_to(booking_id: str, seats: Sequence[str]) -> Mapping[str, dict[str, str]]:
     return {f"taken.{seat}": {"by": booking_id, "state": "sold"} for seat in seats}
 
 
 async def expire(showtime_id: str, booking_id: str) -> None:
-    """Free the seats of a checkout that ended unpaid. Late money may have bought them since: a sale stays."""
-    await let_go(showtime_id, booking_id, lambda hold, _: "cancelled" if hold else None)
+    """Free the seats of a checkout that ended unpaid. Late money may have bought them since: a sale stays.
+
+    Raises ShowtimeUnknown and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime = await read(showtime_id)
+        if showtime.is_settled(booking_id) or await give_back(showtime, booking_id, remember="closed"):
+            return
+    raise ShowtimeBusy(retry_after=1)
 
 
 async def cancel(showtime_id: str, booking_id: str) -> None:
-    """Free the seats of a booking that was given up or taken back, held or sold."""
-    await let_go(showtime_id, booking_id, lambda hold, own: "cancelled" if hold or own else None)
+    """Free the seats of a booking that was given up or taken back, held or sold. Money that comes later goes back.
+
+    Raises ShowtimeUnknown and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime = await read(showtime_id)
+        if booking_id in showtime.ended or await give_back(showtime, booking_id, remember="ended"):
+            return
+    raise ShowtimeBusy(retry_after=1)

@@ -1,25 +1,30 @@
 """The documents, and reading them. What never changes is read once per process."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from beanie import Document
 from chassis.outbox import Aggregate
 from contracts.catalog import Aisle, OrphanRule, PlacedSeat, Point, ScreenSide
+from contracts.envelope import Event
 from contracts.types import Seat
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
 from inventory.model import Hall, Seating, SeatMapMissing, SeatState, ShowtimeUnknown
 
+if TYPE_CHECKING:
+    from inventory.store.screens import Screens
+
 ATTEMPTS = 10
 """How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
 LAYOUTS_KEPT = 256
 PLACES_KEPT = 10_000
 
+SeenState = Literal["free"] | SeatState
 T = TypeVar("T")
 
 
@@ -42,7 +47,8 @@ class SeatLayout(Document):
 class Showtime(Aggregate, Seating):
     """The seats of a showtime that are not free, and what selling them depends on.
 
-    `timed_at` is when catalog set the times: an older word is not news.
+    `timed_at` is when catalog set the times: an older word is not news. `is_stale`: seats have changed since the last
+    `seat_map_updated`.
     """
 
     layout_id: str
@@ -51,13 +57,36 @@ class Showtime(Aggregate, Seating):
     starts_at: datetime
     timed_at: datetime
     orphan_rule: OrphanRule = "off"
+    is_stale: bool = False
+
+    screens: ClassVar["Screens | None"] = None
 
     class Settings:
         name = "showtimes"
         indexes = [
             IndexModel([("holds.id", ASCENDING)], name="hold"),
             IndexModel([("holds.expires_at", ASCENDING)], name="lapse"),
+            IndexModel([("is_stale", ASCENDING)], name="stale", partialFilterExpression={"is_stale": True}),
         ]
+
+    @classmethod
+    async def change_seats(
+        cls,
+        where: Mapping[str, Any],
+        update: Mapping[str, Any],
+        seats: Mapping[str, SeenState],
+        *,
+        events: Sequence[Event] = (),
+    ) -> bool:
+        """`write` for a change that gives these seats these states: screens learn of it soon."""
+        if not seats:
+            return await cls.write(where, update, events=events)
+        stale = {**update, "$set": {**update.get("$set", {}), "is_stale": True}}
+        if not await cls.write(where, stale, events=events):
+            return False
+        if cls.screens is not None:
+            cls.screens.show(where["_id"], seats)
+        return True
 
 
 DOCUMENTS = [Showtime, SeatLayout]

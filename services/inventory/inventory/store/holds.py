@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from chassis.clock import now
 from chassis.ids import new_id
 from contracts.envelope import Event
-from contracts.inventory import HoldChanged, SeatsHeld, SeatsReleased
 from contracts.types import Holder
 
 from inventory.model import (
@@ -16,7 +15,6 @@ from inventory.model import (
     HoldInCheckout,
     HoldUnknown,
     Limits,
-    ReleaseReason,
     SeatState,
     ShowtimeBusy,
     changed,
@@ -31,6 +29,7 @@ from inventory.store import guards
 from inventory.store.documents import (
     ATTEMPTS,
     Layout,
+    SeenState,
     Showtime,
     layout_of,
     live_states,
@@ -41,10 +40,10 @@ from inventory.store.documents import (
 )
 
 LAPSES_PER_RUN = 1000
-ENDED_KEPT = 1000
+REMEMBERED = 1000
 
 Owns = Callable[[Holder], bool]
-Why = Callable[[Hold | None, Sequence[str]], ReleaseReason | None]
+MayEnd = Callable[[Hold | None], bool]
 
 
 async def hold(
@@ -81,22 +80,15 @@ async def try_hold(
 
     Without `counted` it may have any. None when something is in the way.
     """
-    layout, moment = await layout_of(showtime_id), now()
+    moment = now()
     asked = in_order(seats)
     taken = Hold(id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap)
     room = {} if counted is None else guards.holder_has_only(holder, counted)
     free = guards.seats_are_free([*asked, *relies_on], moment)
-    held = SeatsHeld(
-        hold_id=taken.id,
-        showtime_id=showtime_id,
-        seats=layout.named(asked),
-        holder=holder,
-        expires_at=taken.expires_at,
-    )
-    is_held = await Showtime.write(
+    is_held = await Showtime.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
-        {"$set": _taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
-        events=[held],
+        {"$set": taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
+        dict.fromkeys(asked, "held"),
     )
     return taken if is_held else None
 
@@ -161,18 +153,16 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
         relies_on = await _check_choice(showtime_id, layout, wanted.seats, before.seats)
-        if await Showtime.write(
+        states: dict[str, SeenState] = {**dict.fromkeys(wanted.added, "held"), **dict.fromkeys(wanted.dropped, "free")}
+        if await Showtime.change_seats(
             {
                 "_id": showtime_id,
                 **guards.hold_is_unchanged(before),
                 **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
                 **on_sale,
             },
-            {
-                "$set": _entry(after) | _taken_by(after, wanted.added),
-                "$unset": {f"taken.{seat}": "" for seat in wanted.dropped},
-            },
-            events=[await changed_hold(showtime_id, after, wanted.added, wanted.dropped)],
+            {"$set": replaced(after) | taken_by(after, wanted.added), "$unset": freed(wanted.dropped)},
+            states,
         ):
             return showtime_id, after
         if wanted.added:
@@ -198,8 +188,7 @@ async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
         )
         if await Showtime.write(
             {"_id": showtime_id, **guards.hold_is_unchanged(before)},
-            {"$set": _entry(after) | _taken_by(after, after.seats)},
-            events=[await changed_hold(showtime_id, after)],
+            {"$set": replaced(after) | taken_by(after, after.seats)},
         ):
             return showtime_id, after
     raise ShowtimeBusy(retry_after=1)
@@ -209,18 +198,18 @@ async def release(hold_id: str, owns: Owns) -> None:
     """Let a hold go at its holder's wish. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
     showtime_id, _ = await own_hold(hold_id, owns)
 
-    def why(found: Hold | None, _: Sequence[str]) -> ReleaseReason:
+    def may_end(found: Hold | None) -> bool:
         if found is None:
             raise HoldUnknown
         if found.pinned:
             raise HoldInCheckout
-        return "released"
+        return True
 
-    await let_go(showtime_id, hold_id, why)
+    await let_go(showtime_id, hold_id, may_end)
 
 
 async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
-    """Showtime and hold id of holds whose time is over and whose release has not been announced; some, if many."""
+    """Showtime and hold id of holds whose time is over and whose seats have not been released; some, if many."""
     documents = Showtime.collection().find(
         {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=LAPSES_PER_RUN
     )
@@ -233,19 +222,15 @@ async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
 
 
 async def lapse(showtime_id: str, hold_id: str) -> None:
-    """Announce that a hold's time is over and free what nobody has taken since."""
-    await let_go(showtime_id, hold_id, lambda found, _: "lapsed" if found and not found.is_live(now()) else None)
+    """Release what nobody has taken since of a hold whose time is over."""
+    await let_go(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
 
 
-async def let_go(showtime_id: str, owner_id: str, why: Why) -> None:
-    """End the owner's hold or sale for the reason that `why` sees in its hold and its seats, if it sees one.
-
-    Raises what `why` raises, ShowtimeUnknown and ShowtimeBusy.
-    """
+async def let_go(showtime_id: str, hold_id: str, may_end: MayEnd) -> None:
+    """Release the hold, if `may_end` allows it. Raises what `may_end` raises, ShowtimeUnknown and ShowtimeBusy."""
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        reason = why(showtime.hold(owner_id), showtime.owned(owner_id))
-        if reason is None or await give_back(showtime, owner_id, reason):
+        if not may_end(showtime.hold(hold_id)) or await give_back(showtime, hold_id):
             return
     raise ShowtimeBusy(retry_after=1)
 
@@ -253,53 +238,40 @@ async def let_go(showtime_id: str, owner_id: str, why: Why) -> None:
 async def give_back(
     showtime: Showtime,
     owner_id: str,
-    reason: ReleaseReason,
     *,
-    instead_of: Sequence[str] = (),
-    after: Sequence[Event] = (),
-    for_good: bool = False,
+    but_not: Sequence[str] = (),
+    remember: Literal["closed", "ended"] | None = None,
+    events: Sequence[Event] = (),
 ) -> bool:
-    """Free all that the owner has and say so, following the events in `after`. False when it has changed meanwhile.
+    """Free all that the owner has, held or sold. False when it has changed since the read.
 
-    `instead_of` are seats that it must not have got meanwhile. A sale that ends, like a booking that ends
-    `for_good`, is remembered: its paid event may be delivered once more and must not sell again.
+    `but_not` are seats that it must not have got meanwhile. `remember` it in this list of the showtime.
     """
     own = showtime.owned(owner_id)
-    is_final = for_good or any(showtime.taken[seat].state == "sold" for seat in own)
-    released = SeatsReleased(hold_id=owner_id, showtime_id=showtime.id, seats=own, reason=reason)
-    remember = {"ended": {"$each": [owner_id], "$slice": -ENDED_KEPT}} if is_final else {}
-    return await Showtime.write(
-        {"_id": showtime.id, "ended": {"$ne": owner_id}, **guards.owner_stands_as_read(showtime, owner_id, instead_of)},
-        {
-            "$unset": {f"taken.{seat}": "" for seat in own},
-            "$pull": {"holds": {"id": owner_id}},
-            **({"$push": remember} if remember else {}),
-        },
-        events=[*after, released] if own or not after else after,
-    )
+    update: dict[str, Any] = {"$unset": freed(own), "$pull": hold_with(owner_id)}
+    where = {"_id": showtime.id, **guards.owner_stands_as_read(showtime, owner_id, but_not)}
+    if remember:
+        where[remember] = {"$ne": owner_id}
+        update["$push"] = {remember: {"$each": [owner_id], "$slice": -REMEMBERED}}
+    return await Showtime.change_seats(where, update, dict.fromkeys(own, "free"), events=events)
 
 
-async def changed_hold(
-    showtime_id: str, after: Hold, added: Sequence[str] = (), dropped: Sequence[str] = ()
-) -> HoldChanged:
-    """The event that tells a hold's new shape. Raises SeatMapMissing."""
-    layout = await layout_of(showtime_id)
-    return HoldChanged(
-        hold_id=after.id,
-        showtime_id=showtime_id,
-        revision=after.revision,
-        seats=layout.named(after.seats),
-        added=list(added),
-        dropped=list(dropped),
-        expires_at=after.expires_at,
-    )
-
-
-def _taken_by(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:
+def taken_by(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:
+    """`$set` for seats that the hold takes."""
     entry = {"by": owner.id, "state": "held", "until": owner.expires_at}
     return {f"taken.{seat}": entry for seat in seats}
 
 
-def _entry(after: Hold) -> dict[str, Any]:
-    """The matched element of `holds`, replaced."""
+def replaced(after: Hold) -> dict[str, Any]:
+    """`$set` for the hold that the filter matches."""
     return {"holds.$": after.model_dump(exclude_none=True)}
+
+
+def freed(seats: Iterable[str]) -> dict[str, str]:
+    """`$unset` for seats that nobody has any more."""
+    return {f"taken.{seat}": "" for seat in seats}
+
+
+def hold_with(hold_id: str) -> dict[str, Any]:
+    """`$pull` for the hold."""
+    return {"holds": {"id": hold_id}}

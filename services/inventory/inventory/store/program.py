@@ -45,4 +45,4 @@ async def cancel_showtime(showtime_id: str) -> None:
     """
     await Showtime.write({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
     for hold in (await read(showtime_id)).holds:
-        await let_go(showtime_id, hold.id, lambda hold, _: "cancelled" if hold and not hold.pinned else None)
+        await let_go(showtime_id, hold.id, lambda found: found is not None and not found.pinned)

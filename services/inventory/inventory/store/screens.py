@@ -1,0 +1,84 @@
+"""What people see of seats who look at a seat map: changes at once, and soon after them the whole map.
+
+Changes are gathered for a moment and broadcast together. Nothing relies on a broadcast: the durable `seat_map_updated`
+follows it, and shows what a lost one did not.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Self
+
+import structlog
+from chassis.clock import now
+from contracts.envelope import Event
+from contracts.inventory import SeatMapUpdated, SeatsChanged
+
+from inventory.store.documents import SeenState, Showtime, live_states
+
+log = structlog.get_logger()
+GATHER_S = 0.05
+MAPS_PER_RUN = 200
+Broadcast = Callable[[Sequence[Event]], Awaitable[None]]
+
+
+class Screens:
+    """Broadcasts what `show` was given in the last GATHER_S seconds; of one seat, the last state."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+        self._changed: dict[str, dict[str, SeenState]] = {}
+        self._sending: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        Showtime.screens = self
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        Showtime.screens = None
+        if self._sending is not None:
+            await self._sending
+
+    def show(self, showtime_id: str, seats: Mapping[str, SeenState]) -> None:
+        """Take seats with their new states, to be sent soon."""
+        self._changed.setdefault(showtime_id, {}).update(seats)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        while self._changed:
+            await asyncio.sleep(GATHER_S)
+            changed, self._changed = self._changed, {}
+            try:
+                await self._send(changed)
+            except Exception:
+                log.warning("seat_changes_not_shown", showtimes=len(changed), exc_info=True)
+
+    async def _send(self, changed: Mapping[str, dict[str, SeenState]]) -> None:
+        documents = Showtime.collection().find({"_id": {"$in": list(changed)}}, {"version": 1})
+        events = [
+            SeatsChanged(showtime_id=document["_id"], version=document["version"], seats=changed[document["_id"]])
+            async for document in documents
+        ]
+        await self._broadcast(events)
+
+
+async def publish_seat_maps() -> None:
+    """Publish the seat maps that have changed since they were published last; some, if many.
+
+    A map that changes at this moment is left for the next run.
+    """
+    stale = Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}, limit=MAPS_PER_RUN)
+    await asyncio.gather(*[_publish_seat_map(document) async for document in stale])
+
+
+async def _publish_seat_map(document: Mapping[str, Any]) -> None:
+    showtime_id, version = document["_id"], document["version"]
+    states = live_states(document, now())
+    held, sold, blocked = (
+        [seat for seat, state in states.items() if state == wanted] for wanted in ("held", "sold", "blocked")
+    )
+    await Showtime.write(
+        {"_id": showtime_id, "version": version, "is_stale": True},
+        {"$unset": {"is_stale": ""}},
+        events=[SeatMapUpdated(showtime_id=showtime_id, version=version + 1, held=held, sold=sold, blocked=blocked)],
+    )
