@@ -17,13 +17,11 @@ from contracts.booking import (
 from contracts.catalog import ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.errors import RejectedEvent
-from contracts.inventory import HoldChanged, SeatsHeld, SeatsSold
+from contracts.inventory import SeatsSold
 from contracts.payment import PaymentFailed, PaymentRefunded
 
 from booking.model import Booking, Checkout, Replaced, State
 
-HOLD_GRACE = timedelta(seconds=30)
-"""Inventory announces a lapsed hold itself; this much later the booking ends without having heard it."""
 NUDGE_AFTER = timedelta(minutes=2)
 """How long another service may stay silent before booking says its request again."""
 
@@ -44,8 +42,8 @@ class UnexpectedEvent(RejectedEvent):
 # ---- conditions: (booking, event, now) -> whether the row applies
 
 
-def is_free(_: Booking, checkout: Checkout, __: datetime) -> bool:
-    return checkout.amount == 0
+def is_free(booking: Booking, _: object, __: datetime) -> bool:
+    return booking.amount == 0
 
 
 def is_forgotten(booking: Booking, _: object, __: datetime) -> bool:
@@ -56,12 +54,13 @@ def is_due(booking: Booking, _: object, now: datetime) -> bool:
     return booking.due_at is not None and now >= booking.due_at
 
 
-def is_news(booking: Booking, change: HoldChanged, _: datetime) -> bool:
-    return change.revision > booking.revision
-
-
 def is_moved(booking: Booking, change: ShowtimeRescheduled, _: datetime) -> bool:
     return booking.screening is not None and change.starts_at != booking.screening.starts_at
+
+
+def is_retimed(booking: Booking, change: ShowtimeRescheduled, now: datetime) -> bool:
+    ends_otherwise = booking.screening is not None and change.ends_at != booking.screening.ends_at
+    return ends_otherwise or is_moved(booking, change, now)
 
 
 def is_given_up(booking: Booking, _: object, __: datetime) -> bool:
@@ -87,16 +86,26 @@ def costs_less(booking: Booking, successor: Replaced, _: datetime) -> bool:
 # ---- what an event changes in the booking, besides its state
 
 
-def opened(event: SeatsHeld, now: datetime) -> Booking:
-    """The booking that begins with a hold."""
+def begun(checkout: Checkout, now: datetime) -> Booking:
+    """The booking that begins with a checkout."""
+    hold, order = checkout.hold, checkout.order
     return Booking(
-        id=event.hold_id,
-        state=State.HELD,
-        holder=event.holder,
-        showtime_id=event.showtime_id,
-        seats=event.seats,
+        id=hold.hold_id,
+        state=State.AWAITING_PAYMENT,
+        holder=hold.holder,
+        showtime_id=hold.showtime_id,
+        seats=hold.seats,
         opened_at=now,
-        expires_at=event.expires_at,
+        expires_at=hold.expires_at,
+        lines=checkout.lines,
+        amount=checkout.amount,
+        currency=checkout.currency,
+        email=order.email,
+        name=order.name,
+        locale=order.locale,
+        reference=checkout.reference,
+        screening=checkout.screening,
+        payment_deadline_at=checkout.payment_deadline_at,
     )
 
 
@@ -104,10 +113,6 @@ def learn(booking: Booking, event: object, issue: Issue) -> Fields:
     """The fields that the event itself sets. Raises UnexpectedEvent when other seats were sold than the booking's."""
     fields: Fields = {}
     match event:
-        case HoldChanged():
-            fields = {"seats": event.seats, "expires_at": event.expires_at, "revision": event.revision}
-        case Checkout():
-            fields = checked_out(event)
         case PaymentFailed():
             fields = {"payment_failure": event.code}
         case PaymentRefunded():
@@ -123,26 +128,9 @@ def learn(booking: Booking, event: object, issue: Issue) -> Fields:
     return fields
 
 
-def checked_out(checkout: Checkout) -> Fields:
-    """The order at its final price."""
-    return {
-        "lines": checkout.lines,
-        "amount": checkout.amount,
-        "currency": checkout.currency,
-        "email": checkout.order.email,
-        "name": checkout.order.name,
-        "locale": checkout.order.locale,
-        "reference": checkout.reference,
-        "screening": checkout.screening,
-        "payment_deadline_at": checkout.payment_deadline_at,
-    }
-
-
 def due_at(booking: Booking, now: datetime) -> datetime | None:
     """When a timer must look at the booking next; None when nothing is outstanding."""
     match booking.state:
-        case State.HELD:
-            return booking.expires_at + HOLD_GRACE
         case State.AWAITING_PAYMENT:
             return booking.payment_deadline_at
         case State.CLOSING | State.CONFIRMING | State.REFUNDING:

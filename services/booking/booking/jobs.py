@@ -33,11 +33,22 @@ async def pass_deadlines() -> None:
             log.warning("partner_silent", booking_id=booking_id, state=state)
 
 
+async def cascade_again() -> None:
+    """Give the changes of showtimes to the bookings that were made from an older state of them meanwhile."""
+    async for showtime in store.due_cascades(now(), BATCH):
+        try:
+            await store.cascade(showtime.id)
+        except Exception:
+            log.exception("cascade_failed", showtime_id=showtime.id)
+        else:
+            await store.end_cascade(showtime)
+
+
 async def measure() -> None:
     """Count what is under way."""
     moment = now()
     found = {state: (count, since) async for state, count, since in store.open_sagas()}
-    for state in (State.HELD, State.AWAITING_PAYMENT, *WAITING_FOR_A_PARTNER):
+    for state in (State.AWAITING_PAYMENT, *WAITING_FOR_A_PARTNER):
         count, since = found.get(state, (0, moment))
         _open.labels(state).set(count)
         _oldest.labels(state).set((moment - since).total_seconds())
@@ -51,5 +62,6 @@ def measure_nothing() -> None:
 
 JOBS = [
     Job("pass_deadlines", every=1.0, run=pass_deadlines),
+    Job("cascade_again", every=5.0, run=cascade_again),
     Job("measure", every=15.0, run=measure, rest=measure_nothing),
 ]

@@ -3,6 +3,8 @@
 BookingProblem
 ├── BookingUnknown       404  no such booking, or not the caller's
 ├── TicketUnknown        404
+├── ClaimRequired        422  an order without the hold's claim
+├── ClaimInvalid         422
 ├── HoldExpired          409  the seats went back before the checkout
 ├── AlreadyCheckedOut    409  checked out before, with another order
 ├── NotCancellable       409
@@ -22,6 +24,7 @@ from typing import Any, Literal
 
 from contracts.booking import Screening, Ticket
 from contracts.catalog import Price
+from contracts.claims import HoldClaim
 from contracts.errors import Problem
 from contracts.types import Holder, Seat
 from pydantic import BaseModel
@@ -55,6 +58,16 @@ class BookingUnknown(BookingProblem):
 
 class TicketUnknown(BookingProblem):
     code, status, title = "ticket_unknown", 404, "There is no such ticket."
+
+
+class ClaimRequired(BookingProblem):
+    code, status = "claim_required", 422
+    title = "Send the hold's claim, which POST /api/showtimes/{id}/holds and GET /api/holds/{id} answer."
+
+
+class ClaimInvalid(BookingProblem):
+    code, status = "claim_invalid", 422
+    title = "This is not the claim of a hold. GET /api/holds/{id} answers the current one."
 
 
 class HoldExpired(BookingProblem):
@@ -97,7 +110,6 @@ class BookingBusy(BookingProblem):
 class State(StrEnum):
     """Where a booking stands in the saga."""
 
-    HELD = "held"
     AWAITING_PAYMENT = "awaiting_payment"
     CLOSING = "closing"
     CONFIRMING = "confirming"
@@ -135,19 +147,19 @@ class QuotedSeat(BaseModel):
 
 
 class Passage(BaseModel):
-    """One change of state: where to, on which event, when."""
+    """One change of state: where to, on which event, when. Bookings from before 2026-12 began as `held`."""
 
-    state: State
+    state: State | Literal["held"]
     event: str
     at: datetime
 
 
 class Booking(BaseModel):
-    """One booking, which begins as a hold and keeps the hold's id.
+    """One booking, which begins with the checkout of a hold and has the hold's id.
 
-    `revision` counts the hold's own changes; `due_at` is when a timer must look at it next; `ending` says why it ended
-    or is to end. From `lines` down to `payment_deadline_at` is set by the checkout; `moves` counts how often its
-    showtime got another start since.
+    `expires_at` is the hold's end; `due_at` is when a timer looks at the booking next; `ending` says why it ended or is
+    to end; `moves` counts how often its showtime got another start since. Bookings from before 2026-12 that were
+    never checked out have none of the order's fields.
     """
 
     id: str
@@ -156,7 +168,6 @@ class Booking(BaseModel):
     holder: Holder
     showtime_id: str
     seats: list[Seat]
-    revision: int = 0
     opened_at: datetime
     expires_at: datetime
     due_at: datetime | None = None
@@ -206,8 +217,9 @@ class Offer:
 
 @dataclass(frozen=True)
 class Checkout:
-    """Command: this order at this final price, to be paid by `payment_deadline_at`."""
+    """Command: this order for the hold at this final price, to be paid by `payment_deadline_at`."""
 
+    hold: HoldClaim
     order: Order
     lines: list[Line]
     currency: str
@@ -279,23 +291,23 @@ def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) 
         raise CompanionWithoutWheelchair(detail, seats=alone)
 
 
-def quote(booking: Booking, offer: Offer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
+def quote(hold: HoldClaim, offer: Offer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
     """What the held seats would cost if they were checked out now with these ticket types.
 
     Without `choices`, or with None for a seat, it is an adult's ticket, or the first that is sold for its category.
     Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
     """
-    _check_sold(booking, offer, now)
-    if choices and (odd := sorted(set(booking.seat_ids) ^ choices.keys())):
+    _check_sold(hold, offer, now)
+    if choices and (odd := sorted({seat.seat_id for seat in hold.seats} ^ choices.keys())):
         raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(odd)}.", seats=odd)
-    quoted = [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in booking.seats]
+    quoted = [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in hold.seats]
     chosen = {each.seat.seat_id: each.chosen.ticket_type for each in quoted}
-    _check_companions(booking.seats, chosen)
+    _check_companions(hold.seats, chosen)
     for each in quoted:
         each.options = [
             option
             for option in each.options
-            if not unaccompanied(booking.seats, chosen | {each.seat.seat_id: option.ticket_type})
+            if not unaccompanied(hold.seats, chosen | {each.seat.seat_id: option.ticket_type})
         ]
     return quoted
 
@@ -315,16 +327,17 @@ def total_of(parts: Iterable[int | None]) -> int | None:
 
 
 def check_out(
-    booking: Booking, offer: Offer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
+    hold: HoldClaim, offer: Offer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
 ) -> Checkout:
-    """The command that checks this held booking out. The time to pay ends with the showtime at the latest.
+    """The command that checks this hold out. The time to pay ends with the showtime at the latest.
 
     Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown or CompanionWithoutWheelchair.
     """
-    _check_sold(booking, offer, now)
+    _check_sold(hold, offer, now)
     return Checkout(
+        hold=hold,
         order=order,
-        lines=price(booking.seats, order.ticket_types, offer.prices),
+        lines=price(hold.seats, order.ticket_types, offer.prices),
         currency=offer.currency,
         screening=offer.screening,
         reference=reference,
@@ -332,13 +345,13 @@ def check_out(
     )
 
 
-def _check_sold(booking: Booking, offer: Offer, now: datetime) -> None:
+def _check_sold(hold: HoldClaim, offer: Offer, now: datetime) -> None:
     """Raises ShowtimeClosed or HoldExpired when nothing can be bought for the hold any more."""
     if offer.is_cancelled:
         raise ShowtimeClosed("This showtime was cancelled.")
     if now >= offer.screening.ends_at:
         raise ShowtimeClosed("This showtime is over.")
-    if now >= booking.expires_at:
+    if now >= hold.expires_at:
         raise HoldExpired
 
 
@@ -347,15 +360,6 @@ def is_same_order(booking: Booking, order: Order) -> bool:
     ordered = {line.seat.seat_id: line.ticket_type for line in booking.lines}
     mine = Order(ordered, booking.email or "", booking.name, booking.locale)
     return bool(booking.lines) and mine == order
-
-
-def refuse_checkout(booking: Booking) -> BookingProblem:
-    """Why a booking that is not `held` cannot be checked out with a new order."""
-    if booking.lines:
-        return AlreadyCheckedOut()
-    if booking.ending == "showtime_cancelled":
-        return ShowtimeClosed("This showtime was cancelled.")
-    return HoldExpired()
 
 
 def refuse_cancel(booking: Booking) -> NotCancellable | None:
@@ -376,7 +380,7 @@ Sign = Callable[[dict[str, Any]], str]
 """Signs a ticket's claims and returns the text of its QR code."""
 
 
-def issue_tickets(booking: Booking, sign: Sign, now: datetime) -> list[Ticket]:
+def issue_tickets(booking: Booking, sign: Sign) -> list[Ticket]:
     """One ticket per line. The ids follow from booking and seat, so issuing again gives the same tickets."""
     assert booking.screening is not None  # noqa: S101 - the checkout set it
     readable_until = booking.screening.ends_at + TICKET_READABLE_FOR
@@ -388,7 +392,6 @@ def issue_tickets(booking: Booking, sign: Sign, now: datetime) -> list[Ticket]:
             "ref": booking.reference,
             "sid": booking.showtime_id,
             "seat": line.seat.seat_id,
-            "iat": int(now.timestamp()),
             "exp": int(readable_until.timestamp()),
         }
         tickets.append(

@@ -7,8 +7,7 @@ from chassis.privacy import Privacy
 from contracts.booking import BookingDataExported
 
 from booking import store
-from booking.model import Booking, Cancel
-from booking.store import UNPAID
+from booking.model import Booking, Cancel, State
 
 HANDED_OUT = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
@@ -21,10 +20,10 @@ async def erase(user_id: str) -> None:
     """Give up what the person has not paid, and forget whose the bookings were. Tickets stay valid."""
 
     async def give_up(booking: Booking) -> Cancel | None:
-        return Cancel("by_customer") if booking.state in UNPAID else None
+        return Cancel("by_customer") if booking.state is State.AWAITING_PAYMENT else None
 
     async for booking in store.owned_by(user_id):
-        if booking.state in UNPAID:
+        if booking.state is State.AWAITING_PAYMENT:
             await store.drive(booking.id, give_up)
     await store.forget_owner(user_id)
 

@@ -3,16 +3,11 @@
 from chassis.messaging import current_envelope
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
-from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 
 from booking import store, tickets
-from booking.model import Booking, Replaced, State
-
-
-async def on_seats_held(event: SeatsHeld) -> None:
-    """Open the booking. Nobody looks before the write: a second delivery finds its id taken."""
-    await store.open_booking(event)
+from booking.model import Replaced, State
 
 
 async def on_saga_event(event: Event) -> None:
@@ -33,37 +28,24 @@ async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
 
 
 async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
-    """Move the showtime and then its bookings, each to the times that the showtime has by then.
-
-    A checkout under way loses its race against this and looks at the showtime again.
-    """
+    """Move the showtime and then its bookings."""
     await store.move_showtime(event, current_envelope().time)
-
-    async def present_times(_: Booking) -> ShowtimeRescheduled | None:
-        showtime = await store.find_showtime(event.showtime_id)
-        return showtime.times if showtime else None
-
-    async for booking_id in store.touched_by_showtime(event.showtime_id):
-        await store.drive(booking_id, present_times)
+    await store.cascade(event.showtime_id)
 
 
 async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
-    """Close the showtime and then end its bookings. Bookings that open later find it closed at their checkout."""
+    """Close the showtime and then end its bookings."""
     await store.cancel_showtime(event.showtime_id)
-    async for booking_id in store.touched_by_showtime(event.showtime_id):
-        await store.drive(booking_id, event)
+    await store.cascade(event.showtime_id)
 
 
 REACTIONS = {
     ShowtimeScheduled: on_showtime_scheduled,
     ShowtimeRescheduled: on_showtime_rescheduled,
     ShowtimeCancelled: on_showtime_cancelled,
-    SeatsHeld: on_seats_held,
-    HoldChanged: on_saga_event,
     SeatsReleased: on_saga_event,
     SeatsSold: on_seats_sold,
     SaleRejected: on_saga_event,
-    PaymentSucceeded: on_saga_event,
     PaymentFailed: on_saga_event,
     PaymentCancelled: on_saga_event,
     PaymentRefunded: on_saga_event,

@@ -1,8 +1,8 @@
-"""The saga hold → pay → confirm as one table, and the pure function that walks it.
+"""The saga hold → pay → confirm as one table, and the pure function that applies a row.
 
-A row says: in this state, on this event, go there and say that (`why` the booking ends, `when` the row applies). The
-first row that fits counts. Where there are rows but none fits, nothing is to be done: a deadline that is not due yet, a
-change that is no news.
+A row says: in this state, on this event, go there and publish these events (`why` the booking ends, `when` the row
+applies). The first row that fits counts. Where there are rows but none fits, nothing is to be done: a deadline that is
+not due yet, times that the booking has already.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ from contracts.booking import (
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.errors import NotYet
-from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 
 from booking import effects
 from booking.effects import (
@@ -39,13 +39,13 @@ from booking.effects import (
     is_free,
     is_given_up,
     is_moved,
-    is_news,
+    is_retimed,
     is_whole_refund,
     showtime_is_cancelled,
 )
 from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Ending, Passage, Replaced, State
 
-HELD, AWAITING, CLOSING, CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
+AWAITING, CLOSING, CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
 NONE = None
 Trigger = Event | Checkout | Cancel | Replaced | DeadlinePassed
 
@@ -64,44 +64,42 @@ class Step:
 
 # fmt: off
 STEPS = (
-    Step(NONE,       SeatsHeld,           HELD),
-    Step(HELD,       HoldChanged,         HELD, when=is_news),
-    Step(HELD,       Checkout,            CONFIRMING, (BookingPaid,), when=is_free),
-    Step(HELD,       Checkout,            AWAITING,   (PaymentRequested,)),
-    Step(HELD,       Cancel,              CANCELLED,  (BookingCancelled,)),
-    Step(HELD,       SeatsReleased,       EXPIRED,    (BookingExpired,), "seats_released"),
-    Step(HELD,       DeadlinePassed,      EXPIRED,    (BookingExpired,), "deadline", when=is_due),
-    Step(HELD,       ShowtimeCancelled,   CANCELLED,  (BookingCancelled,), "showtime_cancelled"),
-    Step(HELD,       ShowtimeRescheduled, HELD),  # a checkout under way must look again
-    Step(AWAITING,   PaymentSucceeded,    CONFIRMING, (BookingPaid,)),
+    Step(NONE,       Checkout,            CONFIRMING, (BookingPaid,), when=is_free),
+    Step(NONE,       Checkout,            AWAITING,   (PaymentRequested,)),
+    Step(AWAITING,   SeatsSold,           CONFIRMED,  (BookingConfirmed,)),
+    Step(AWAITING,   SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
     Step(AWAITING,   PaymentFailed,       AWAITING),
     Step(AWAITING,   PaymentCancelled,    EXPIRED,    (BookingExpired,), "payment_cancelled"),  # by the provider
     Step(AWAITING,   Cancel,              CLOSING,    (PaymentCancelRequested,)),
     Step(AWAITING,   DeadlinePassed,      CLOSING,    (PaymentCancelRequested,), "deadline", when=is_due),
     Step(AWAITING,   SeatsReleased,       CLOSING,    (PaymentCancelRequested,), "seats_released"),
     Step(AWAITING,   ShowtimeCancelled,   CLOSING,    (PaymentCancelRequested,), "showtime_cancelled"),
-    Step(AWAITING,   ShowtimeRescheduled, AWAITING),
+    Step(AWAITING,   ShowtimeRescheduled, AWAITING,   when=is_retimed),
     Step(CLOSING,    PaymentCancelled,    CANCELLED,  (BookingCancelled,), when=is_given_up),
     Step(CLOSING,    PaymentCancelled,    EXPIRED,    (BookingExpired,)),
-    Step(CLOSING,    PaymentSucceeded,    REFUNDING,  (BookingCancelled, RefundRequested), when=showtime_is_cancelled),
-    Step(CLOSING,    PaymentSucceeded,    CONFIRMING, (BookingPaid,)),  # money won the race
+    Step(CLOSING,    SeatsSold,           REFUNDING,  (BookingCancelled, RefundRequested), when=showtime_is_cancelled),
+    Step(CLOSING,    SeatsSold,           CONFIRMED,  (BookingConfirmed,)),  # money won the race
+    Step(CLOSING,    SaleRejected,        REFUNDING,  (RefundRequested,), when=is_given_up),
+    Step(CLOSING,    SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
     Step(CLOSING,    DeadlinePassed,      CLOSING,    (PaymentCancelRequested,), when=is_due),  # asked once more
     Step(CLOSING,    ShowtimeCancelled,   CLOSING,    (), "showtime_cancelled"),
-    Step(CLOSING,    ShowtimeRescheduled, CLOSING),
-    Step(EXPIRED,    PaymentSucceeded,    REFUNDING,  (RefundRequested,), when=is_forgotten),  # nobody is left to tell
-    Step(EXPIRED,    PaymentSucceeded,    CONFIRMING, (BookingPaid,)),  # late: sold if the seats are still free
+    Step(CLOSING,    ShowtimeRescheduled, CLOSING,    when=is_retimed),
+    Step(EXPIRED,    SeatsSold,           REFUNDING,  (BookingCancelled, RefundRequested), "by_customer", is_forgotten),
+    Step(EXPIRED,    SeatsSold,           CONFIRMED,  (BookingConfirmed,)),  # late money, and the seats were free
+    Step(EXPIRED,    SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
     Step(EXPIRED,    ShowtimeCancelled,   CANCELLED,  (), "showtime_cancelled"),  # a late payment goes back
-    Step(EXPIRED,    ShowtimeRescheduled, EXPIRED),
-    Step(CANCELLED,  PaymentSucceeded,    REFUNDING,  (RefundRequested,)),
+    Step(EXPIRED,    ShowtimeRescheduled, EXPIRED,    when=is_retimed),
+    Step(CANCELLED,  SeatsSold,           REFUNDING,  (BookingCancelled, RefundRequested)),  # it overtook the end
+    Step(CANCELLED,  SaleRejected,        REFUNDING,  (RefundRequested,)),
     Step(CONFIRMING, SeatsSold,           CONFIRMED,  (BookingConfirmed,)),
     Step(CONFIRMING, SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
-    Step(CONFIRMING, DeadlinePassed,      CONFIRMING, (BookingPaid,), when=is_due),  # said once more
+    Step(CONFIRMING, DeadlinePassed,      CONFIRMING, (BookingPaid,), when=is_due),  # published once more
     Step(CONFIRMING, ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
-    Step(CONFIRMING, ShowtimeRescheduled, CONFIRMING),
+    Step(CONFIRMING, ShowtimeRescheduled, CONFIRMING, when=is_retimed),
     Step(CONFIRMED,  Cancel,              REFUNDING,  (BookingCancelled, RefundRequested)),
     Step(CONFIRMED,  ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  (BookingRescheduled,), when=is_moved),
-    Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED),  # the same start: a repeat, or only its end moved
+    Step(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  when=is_retimed),  # only its end moved
     Step(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged", costs_less),
     Step(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged,), "exchanged"),
     Step(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded), "refunded_at_provider",
@@ -114,24 +112,25 @@ STEPS = (
 # fmt: on
 
 NOWHERE: tuple[tuple[State | None, ...], str] = ((), "")
-LIVE = (HELD, AWAITING, CLOSING, CONFIRMING, CONFIRMED)
+LIVE = (AWAITING, CLOSING, CONFIRMING, CONFIRMED)
 ENDED = (REFUNDING, REFUNDED, CANCELLED, EXCHANGED)
+PAID_BY_THE_SALE = (AWAITING, CLOSING, EXPIRED, CANCELLED)
+"""Where booking learns from `seats_sold` what was paid. Elsewhere it knew before: the booking is free, or it was paid
+when booking still consumed `payment.succeeded` (until 2026-12).
+"""
 IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
-    SeatsHeld: (tuple(State), "the booking is open already"),
-    HoldChanged: (
-        (AWAITING, CLOSING, CONFIRMING, CONFIRMED, EXPIRED, *ENDED),
-        "seats and price are final; inventory itself compares the seats before it pins or sells them",
-    ),
     SeatsReleased: (
         (CLOSING, CONFIRMING, CONFIRMED, EXPIRED, *ENDED),
-        "inventory's answer to what booking said, or a word from before a late sale",
+        "inventory's answer to what booking published, or from before a late sale",
     ),
     SeatsSold: ((CONFIRMED, REFUNDING, REFUNDED, EXCHANGED), "a repeat, or sold while the showtime was cancelled"),
-    SaleRejected: ((REFUNDING, REFUNDED), "a repeat, or rejected while the showtime was cancelled"),
-    PaymentSucceeded: ((CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXCHANGED), "a repeat"),
+    SaleRejected: (
+        (REFUNDING, REFUNDED, EXCHANGED),
+        "a repeat, or a second delivery of the payment after the booking has ended",
+    ),
     PaymentFailed: (
         (CLOSING, CONFIRMING, CONFIRMED, EXPIRED, *ENDED),
-        "a late word about an earlier attempt; it undoes nothing",
+        "late news of an earlier attempt; it undoes nothing",
     ),
     PaymentCancelled: ((CONFIRMING, CONFIRMED, EXPIRED, *ENDED), "a repeat, perhaps from before a late payment"),
     PaymentRefunded: ((REFUNDED, EXCHANGED), "a repeat, or the difference of an exchange"),
@@ -144,16 +143,11 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
 """Events that change nothing in these states, and why that is right."""
 
 EARLY: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
-    HoldChanged: ((NONE,), "it overtook seats_held"),
-    SeatsReleased: ((NONE,), "it overtook seats_held; should that never come, nothing was opened"),
-    SeatsSold: ((NONE,), "it overtook seats_held"),
-    SaleRejected: ((NONE,), "it overtook seats_held"),
-    PaymentSucceeded: ((NONE,), "it overtook seats_held"),
-    PaymentFailed: ((NONE,), "it overtook seats_held"),
-    PaymentCancelled: ((NONE,), "it overtook seats_held"),
-    PaymentRefunded: ((NONE, AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "it overtook payment.succeeded"),
+    PaymentRefunded: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "it overtook the sale"),
 }
-"""Events that make sense once the one that they overtook has arrived."""
+"""Events that make sense once the one that they overtook has arrived. No event overtakes the checkout: the booking is
+in the database before anything about it is published, so an event about an unknown booking is unexpected.
+"""
 
 
 HISTORY_LENGTH = 50
@@ -165,7 +159,7 @@ class WrongAmount(UnexpectedEvent):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The booking after a step, the names of the fields that the step changed, and the events to say."""
+    """The booking after a step, the names of the fields that the step changed, and the events to publish."""
 
     booking: Booking
     changed: frozenset[str]
@@ -176,29 +170,25 @@ def advance(booking: Booking | None, event: Trigger, now: datetime, issue: Issue
     """What the event does to the booking; None when it changes nothing. `issue` makes the tickets of a sold booking.
 
     Raises NotYet for an event that overtook another one, UnexpectedEvent for one that cannot happen in this state,
-    WrongAmount for a payment that is not the booking's price.
+    WrongAmount for a sale whose payment is not the booking's price.
     """
-    if booking is None and isinstance(event, SeatsHeld):
-        return _open(event, now)
-    if booking and isinstance(event, PaymentSucceeded):
-        _check_amount(booking, event)
     state = booking.state if booking else NONE
     rows = [row for row in STEPS if row.state is state and row.event is type(event)]
+    if isinstance(event, Checkout):
+        booking = effects.begun(event, now)
+    if booking and isinstance(event, SeatsSold):
+        _check_amount(booking, event)
     if booking is None or not rows:
         return _without_row(state, event)
     row = next((row for row in rows if row.when is None or row.when(booking, event, now)), None)
     return _take(row, booking, event, now, issue) if row else None
 
 
-def _open(event: SeatsHeld, now: datetime) -> Outcome:
-    booking = effects.opened(event, now)
-    fields = {"due_at": effects.due_at(booking, now), "history": [_passage(booking, event, now)]}
-    return Outcome(booking.model_copy(update=fields), frozenset(Booking.model_fields), [])
-
-
-def _check_amount(booking: Booking, event: PaymentSucceeded) -> None:
-    paid, due = (event.amount, event.currency), (booking.amount, booking.currency)
-    if paid != due:
+def _check_amount(booking: Booking, sold: SeatsSold) -> None:
+    if not sold.amount and booking.state not in PAID_BY_THE_SALE:
+        return
+    paid, due = (sold.amount, sold.currency), (booking.amount, booking.currency)
+    if paid != due or sold.amount is None:
         raise WrongAmount(f"booking {booking.id}: paid {paid}, due {due}")
 
 
@@ -222,7 +212,7 @@ def _take(row: Step, booking: Booking, event: Trigger, now: datetime, issue: Iss
             to, emits = REFUNDED, tuple(BookingRefunded if said is RefundRequested else said for said in emits)
     after = booking.model_copy(update=fields | {"state": to})
     fields |= {"state": to, "due_at": effects.due_at(after, now)}
-    if to is not booking.state:
+    if to is not row.state:
         fields["history"] = [*booking.history, _passage(after, event, now)][-HISTORY_LENGTH:]
     after = after.model_copy(update=fields)
     return Outcome(after, frozenset(fields), [effects.say(said, after, event, booking) for said in emits])
@@ -231,7 +221,7 @@ def _take(row: Step, booking: Booking, event: Trigger, now: datetime, issue: Iss
 def _ending(row: Step, booking: Booking, event: Trigger) -> Ending | None:
     if isinstance(event, Cancel):
         return event.by
-    return None if row.to is CONFIRMING else row.why or booking.ending
+    return None if row.to in (CONFIRMING, CONFIRMED) else row.why or booking.ending
 
 
 def _passage(booking: Booking, event: Trigger, now: datetime) -> Passage:

@@ -1,13 +1,13 @@
 """Tickets that a door can check without asking anyone: a compact JWS, signed with Ed25519.
 
-The text of a ticket's QR code carries `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat`, `iat`
-and `exp`. Its header names the key (`kid`), whose public half is in the key set at `/api/tickets/keys`.
+The text of a ticket's QR code carries `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` and
+`exp`; tickets from before 2026-12 also `iat`. Its header names the key (`kid`), whose public half is in the key set at
+`/api/tickets/keys`.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chassis.clock import now
 from contracts.booking import Ticket
 
 from booking import store
@@ -40,7 +40,7 @@ async def ready(settings: Settings) -> AsyncIterator[None]:
 
 def issue(booking: Booking) -> list[Ticket]:
     """The signed tickets of a sold booking."""
-    return issue_tickets(booking, sign, now())
+    return issue_tickets(booking, sign)
 
 
 async def public_keys() -> list[dict[str, str]]:

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from booking.effects import begun
 from booking.model import Booking, Checkout, Offer, Order, Replaced, State, check_out, issue_tickets
 from booking.saga import Issue
 from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
-from contracts.inventory import HoldChanged, SaleRejected, SeatsHeld, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.claims import HoldClaim
+from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 from contracts.types import Holder, Seat
 
 NOW = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
@@ -54,71 +56,46 @@ OFFER = Offer(screening(), "EUR", PRICES)
 
 def issue(booking: Booking) -> list[Any]:
     """Tickets whose signed text only names the ticket."""
-    return issue_tickets(booking, lambda claims: f"signed:{claims['tid']}", NOW)
+    return issue_tickets(booking, lambda claims: f"signed:{claims['tid']}")
 
 
 ISSUE: Issue = issue
 
 
-def held(**changes: Any) -> Booking:
-    fields: dict[str, Any] = {
-        "id": BOOKING,
-        "state": State.HELD,
-        "holder": HOLDER,
+def held(**changes: Any) -> HoldClaim:
+    facts: dict[str, Any] = {
+        "hold_id": BOOKING,
         "showtime_id": SHOWTIME,
         "seats": [F7, F8],
-        "opened_at": NOW,
+        "holder": HOLDER,
+        "revision": 0,
         "expires_at": NOW + timedelta(minutes=8),
     }
-    return Booking(**fields | changes)
+    return HoldClaim(**facts | changes)
 
 
-def checkout(order: Order = ADULTS, booking: Booking | None = None) -> Checkout:
-    return check_out(booking or held(), OFFER, order, reference=REFERENCE, payment_window=WINDOW, now=NOW)
+def checkout(order: Order = ADULTS, hold: HoldClaim | None = None) -> Checkout:
+    return check_out(hold or held(), OFFER, order, reference=REFERENCE, payment_window=WINDOW, now=NOW)
 
 
 def in_state(state: State | None, **changes: Any) -> Booking | None:
     """A booking that has come to this state with two adults' tickets for 30.50 EUR."""
     if state is None:
         return None
-    if state is State.HELD:
-        return held(**changes)
-    paid = checkout()
-    fields: dict[str, Any] = {
-        "state": state,
-        "lines": paid.lines,
-        "amount": paid.amount,
-        "currency": paid.currency,
-        "email": ADULTS.email,
-        "name": ADULTS.name,
-        "reference": REFERENCE,
-        "screening": paid.screening,
-        "payment_deadline_at": paid.payment_deadline_at,
-        "due_at": paid.payment_deadline_at,
-    }
+    booking = begun(checkout(), NOW)
     ending: dict[State, dict[str, Any]] = {
         State.CLOSING: {"ending": "deadline"},
         State.REFUNDING: {"ending": "seats_lost", "refund_amount": TOTAL},
+        State.EXPIRED: {"ending": "deadline"},
+        State.CANCELLED: {"ending": "by_customer"},
     }
-    return held(**fields | ending.get(state, {}) | changes)
+    due = {"state": state, "due_at": booking.payment_deadline_at}
+    return booking.model_copy(update=due | ending.get(state, {}) | changes)
 
 
-SEATS_HELD = SeatsHeld(
-    hold_id=BOOKING, showtime_id=SHOWTIME, seats=[F7, F8], holder=HOLDER, expires_at=NOW + timedelta(minutes=8)
-)
-HOLD_CHANGED = HoldChanged(
-    hold_id=BOOKING,
-    showtime_id=SHOWTIME,
-    revision=1,
-    seats=[F7],
-    added=[],
-    dropped=["F8"],
-    expires_at=NOW + timedelta(minutes=9),
-)
 SEATS_RELEASED = SeatsReleased(hold_id=BOOKING, showtime_id=SHOWTIME, seats=["F7", "F8"], reason="lapsed")
-SEATS_SOLD = SeatsSold(hold_id=BOOKING, showtime_id=SHOWTIME, seats=["F7", "F8"])
+SEATS_SOLD = SeatsSold(hold_id=BOOKING, showtime_id=SHOWTIME, seats=["F7", "F8"], amount=TOTAL, currency="EUR")
 SALE_REJECTED = SaleRejected(hold_id=BOOKING, showtime_id=SHOWTIME, lost=["F8"])
-PAYMENT_SUCCEEDED = PaymentSucceeded(booking_id=BOOKING, amount=TOTAL, currency="EUR")
 PAYMENT_FAILED = PaymentFailed(booking_id=BOOKING, code="insufficient_funds")
 PAYMENT_CANCELLED = PaymentCancelled(booking_id=BOOKING)
 PAYMENT_REFUNDED = PaymentRefunded(

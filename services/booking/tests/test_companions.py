@@ -13,9 +13,9 @@ SEATS = {seat.seat_id: seat for seat in (given.C1, given.W1, given.C2, given.W2,
 
 def quoted_and_charged(tickets: dict[str, str]) -> int:
     """The amount that the quote and the checkout of these seats agree on."""
-    booking = held(seats=[SEATS[seat_id] for seat_id in tickets])
-    quoted = sum(each.chosen.amount for each in quote(booking, OFFER, tickets, NOW))
-    assert given.checkout(Order(tickets, "ada@example.org"), booking).amount == quoted
+    hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
+    quoted = sum(each.chosen.amount for each in quote(hold, OFFER, tickets, NOW))
+    assert given.checkout(Order(tickets, "ada@example.org"), hold).amount == quoted
     return quoted
 
 
@@ -32,11 +32,11 @@ def quoted_and_charged(tickets: dict[str, str]) -> int:
     ],
 )
 def test_a_companion_without_a_wheelchair_is_named(tickets: dict[str, str], alone: list[str]) -> None:
-    booking = held(seats=[SEATS[seat_id] for seat_id in tickets])
+    hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
     with pytest.raises(CompanionWithoutWheelchair, match="Add a wheelchair place for each") as quoted:
-        quote(booking, OFFER, dict(tickets), NOW)
+        quote(hold, OFFER, dict(tickets), NOW)
     with pytest.raises(CompanionWithoutWheelchair) as charged:
-        given.checkout(Order(tickets, "ada@example.org"), booking)
+        given.checkout(Order(tickets, "ada@example.org"), hold)
     assert quoted.value.members == charged.value.members == {"seats": alone}
 
 
@@ -68,12 +68,12 @@ def test_nobody_goes_free_without_somebody_in_a_wheelchair_who_pays(tickets: dic
 
 @forall(ORDERS, st.data())
 def test_what_a_quote_offers_is_just_what_can_be_chosen(tickets: dict[str, str], data: st.DataObject) -> None:
-    booking = held(seats=[SEATS[seat_id] for seat_id in tickets])
+    hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
     try:
-        quoted = quote(booking, OFFER, dict(tickets), NOW)
+        quoted = quote(hold, OFFER, dict(tickets), NOW)
     except CompanionWithoutWheelchair:
         tickets = dict.fromkeys(tickets, "adult")
-        quoted = quote(booking, OFFER, {}, NOW)
+        quoted = quote(hold, OFFER, {}, NOW)
     each = data.draw(st.sampled_from(quoted))
     assert each.chosen in each.options
     offered = {option.ticket_type for option in each.options}
@@ -87,7 +87,7 @@ def test_what_a_quote_offers_is_just_what_can_be_chosen(tickets: dict[str, str],
 
 async def test_a_companion_goes_free_with_a_wheelchair_place_only(customer):
     await customer.finds_showtime()
-    await customer.holds(given.C1, given.W1, given.C2)
+    customer.holds(given.C1, given.W1, given.C2)
 
     def tickets(*kinds: str) -> list[dict[str, str]]:
         return [

@@ -1,23 +1,19 @@
 """Who may see a booking."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Annotated
 
 from chassis.auth import Caller, caller
 from chassis.problems import Unauthenticated
-from chassis.waiting import eventually
 from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader
 
-from booking import links, model, settings, store, tickets
+from booking import links, model, store, tickets
 from booking.links import LinkVoid
 from booking.model import BookingUnknown
 
 _link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="What follows `#key=` in a mailed link")
 Who = Annotated[Caller, Depends(caller)]
 LinkKey = Annotated[str | None, Security(_link)]
-Find = Callable[[str], Awaitable[model.Booking | None]]
 
 
 def may_see(who: Caller, booking: model.Booking) -> bool:
@@ -25,14 +21,11 @@ def may_see(who: Caller, booking: model.Booking) -> bool:
     return who.owns(booking.holder) or who.may("bookings:read")
 
 
-async def visible(who: Caller, booking_id: str, find: Find = store.find) -> model.Booking:
-    """The booking, waited for if it was just made. Raises Unauthenticated or BookingUnknown."""
+async def visible(who: Caller, booking_id: str) -> model.Booking:
+    """The booking. Raises Unauthenticated or BookingUnknown."""
     if who.principal is None and who.secret is None:
         raise Unauthenticated
-    seconds = settings.get().arrival_seconds
-    booking = await eventually(
-        lambda: find(booking_id), seconds=seconds, pausing=partial(store.recent.kept, booking_id)
-    )
+    booking = await store.find(booking_id)
     if booking is None or not may_see(who, booking):
         raise BookingUnknown
     return booking

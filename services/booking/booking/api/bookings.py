@@ -49,7 +49,7 @@ async def list_bookings(who: Who, search: Annotated[Search, Query()]) -> Page[Bo
 @router.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown, LinkVoid))
 async def get_booking(booking_id: BookingId, who: Who, key: LinkKey) -> BookingOut:
     """One booking: its owner, a holder of its guest secret or of a mailed link's key, or staff with `bookings:read`."""
-    return shown(await (shown_by_link(who, booking_id, key) if key else visible(who, booking_id)))
+    return shown(await (shown_by_link(who, booking_id, key) if key else visible(who, booking_id)), who)
 
 
 @router.post("/{booking_id}/cancel", responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable))
@@ -59,8 +59,8 @@ async def cancel_booking(booking_id: BookingId, who: Who) -> BookingOut:
     Its owner, a holder of its guest secret, or staff with `bookings:write`. Again changes nothing.
     """
     telemetry.about(booking_id)
-    held = await visible(who, booking_id)
-    if not who.owns(held.holder) and not who.may("bookings:write"):
+    booking = await visible(who, booking_id)
+    if not who.owns(booking.holder) and not who.may("bookings:write"):
         raise Forbidden("Cancelling somebody's booking takes the permission bookings:write.")
 
     async def choose(booking: model.Booking) -> Cancel:
@@ -68,4 +68,4 @@ async def cancel_booking(booking_id: BookingId, who: Who) -> BookingOut:
             raise refusal
         return Cancel("by_customer" if who.owns(booking.holder) else "by_staff")
 
-    return shown(await store.drive(booking_id, choose))
+    return shown(await store.drive(booking_id, choose), who)

@@ -1,25 +1,32 @@
-"""From a hold to an order: what it would cost, and the order itself."""
+"""From a hold to a booking: what it would cost, and the checkout itself.
+
+Both work on the hold's claim, which inventory has signed: nothing of the hold is read here or waited for.
+"""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from chassis import telemetry
+from chassis.auth import Caller
 from chassis.clock import now
 from chassis.problems import Unauthenticated, documented
-from chassis.waiting import eventually
+from chassis.signed import NotSigned
+from contracts.claims import HoldClaim
 from contracts.types import Amount, Code, Currency, Id, SeatId
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
-from booking.api.access import Who, visible
-from booking.api.shapes import BookingOut, Email, shown
+from booking.api.access import Who
+from booking.api.shapes import BookingOut, Email, answer, shown
 from booking.model import (
     AlreadyCheckedOut,
+    BookingProblem,
     BookingUnknown,
-    Checkout,
+    ClaimInvalid,
+    ClaimRequired,
     CompanionWithoutWheelchair,
     HoldExpired,
     Offer,
@@ -27,7 +34,6 @@ from booking.model import (
     PriceUnknown,
     ShowtimeClosed,
     ShowtimeNotReady,
-    State,
     TicketsDoNotMatch,
 )
 
@@ -54,12 +60,36 @@ def check_once(seat_ids: Iterable[str]) -> None:
         raise TicketsDoNotMatch(f"There is more than one ticket for {', '.join(twice)}.", seats=twice)
 
 
-class CheckoutBody(BaseModel):
-    """An order for a hold: one ticket for each of its seats."""
+class HeldBody(BaseModel):
+    """What is asked about a hold, by its claim."""
 
     model_config = ConfigDict(extra="forbid")
 
-    hold_id: Id
+    claim: Annotated[
+        str | None, Field(description="The `claim` of the hold. Required; inventory answers it with each hold.")
+    ] = None
+    hold_id: Annotated[Id | None, Field(description="No longer used: the claim names the hold.", deprecated=True)] = (
+        None
+    )
+
+    def hold(self, who: Caller) -> HoldClaim:
+        """The hold. Raises Unauthenticated, ClaimRequired, ClaimInvalid, or BookingUnknown if it isn't theirs."""
+        if who.principal is None and who.secret is None:
+            raise Unauthenticated
+        if self.claim is None:
+            raise ClaimRequired
+        try:
+            hold = settings.get().hold_claims.read(self.claim)
+        except NotSigned as error:
+            raise ClaimInvalid from error
+        if not who.owns(hold.holder):
+            raise BookingUnknown
+        return hold
+
+
+class CheckoutBody(HeldBody):
+    """An order for a hold: one ticket for each of its seats."""
+
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
     email: Email
     name: Name | None = None
@@ -80,12 +110,9 @@ class QuoteChoice(BaseModel):
     ticket_type: Code | None = None
 
 
-class QuoteBody(BaseModel):
+class QuoteBody(HeldBody):
     """A hold that may be checked out. `tickets` are for all of its seats or for none."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    hold_id: Id
     tickets: Annotated[list[QuoteChoice], Field(max_length=10)] = []
 
     def choices(self) -> dict[str, str | None]:
@@ -110,13 +137,13 @@ class QuoteOut(BaseModel):
     server_time: datetime
 
 
-@router.post(
-    "/quote",
-    responses=documented(
-        Unauthenticated, BookingUnknown, HoldExpired, AlreadyCheckedOut, ShowtimeClosed, ShowtimeNotReady,
-        TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
-    ),
+PROBLEMS = documented(
+    Unauthenticated, BookingUnknown, ClaimRequired, ClaimInvalid, HoldExpired, AlreadyCheckedOut, ShowtimeClosed,
+    ShowtimeNotReady, TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
 )  # fmt: skip
+
+
+@router.post("/quote", responses=PROBLEMS)
 async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
     """What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only.
 
@@ -124,90 +151,65 @@ async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
     with a wheelchair place in the same hold, one with each.
     """
     response.headers["Cache-Control"] = "no-store"
-    choices = body.choices()
-    held = await visible(who, body.hold_id, store.find_held)
-    if not who.owns(held.holder):
-        raise BookingUnknown
-    held = await _seats_arrived(held, choices or held.seat_ids)
-    if held.state is not State.HELD:
-        raise model.refuse_checkout(held)
-    offer, moment = await _offer_of(held), now()
-    seats = model.quote(held, offer, choices, moment)
+    choices, hold = body.choices(), body.hold(who)
+    if await store.is_booked(hold.hold_id):
+        raise AlreadyCheckedOut
+    offer, moment = await _offer_of(hold), now()
+    seats = model.quote(hold, offer, choices, moment)
     return QuoteOut(
-        hold_id=held.id,
-        showtime_id=held.showtime_id,
+        hold_id=hold.hold_id,
+        showtime_id=hold.showtime_id,
         currency=offer.currency,
         seats=seats,
         amount=sum(seat.chosen.amount for seat in seats),
         fee=model.total_of(seat.chosen.fee for seat in seats),
         tax=model.total_of(seat.chosen.tax for seat in seats),
-        expires_at=held.expires_at,
+        expires_at=hold.expires_at,
         server_time=moment,
     )
 
 
-@router.post(
-    "",
-    status_code=201,
-    responses=documented(
-        Unauthenticated, BookingUnknown, HoldExpired, AlreadyCheckedOut, ShowtimeClosed, ShowtimeNotReady,
-        TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
-    ),
-)  # fmt: skip
-async def check_out(body: CheckoutBody, who: Who, response: Response) -> BookingOut:
+@router.post("", status_code=201, response_model=BookingOut, responses=PROBLEMS)
+async def check_out(body: CheckoutBody, who: Who) -> Response:
     """Order tickets for a hold. The price is final then, and the seats are kept until `payment_deadline_at`.
 
     The same order again gives the same answer. Owner only: the account or the guest secret that holds the seats.
     """
-    order = body.order()
-    held = await visible(who, body.hold_id, store.find_held)
-    if not who.owns(held.holder):
-        raise BookingUnknown
-    held = await _seats_arrived(held, order.ticket_types)
-
-    async def choose(booking: model.Booking) -> Checkout | None:
-        if booking.state is State.HELD:
-            return await _checkout_of(booking, order)
-        if model.is_same_order(booking, order):
-            return None
-        raise model.refuse_checkout(booking)
-
-    booking = await store.drive(body.hold_id, choose, known=held)
+    order, hold = body.order(), body.hold(who)
+    try:
+        booking = await _booked(hold, order)
+    except (HoldExpired, ShowtimeClosed) as refusal:
+        booking = await _booked_before(hold, refusal)
+    if not model.is_same_order(booking, order):
+        raise AlreadyCheckedOut
     telemetry.about(booking.id, reference=booking.reference)
-    response.headers["Location"] = f"/api/bookings/{booking.id}"
-    return shown(booking)
+    return answer(shown(booking, who), 201, Location=f"/api/bookings/{booking.id}")
 
 
-async def _seats_arrived(held: model.Booking, seats: Collection[str]) -> model.Booking:
-    """The booking, waited for when other seats are named than it has: a change of the hold may be on its way."""
-
-    def fits(booking: model.Booking) -> bool:
-        return booking.state is not State.HELD or set(booking.seat_ids) == set(seats)
-
-    async def changed() -> model.Booking | None:
-        booking = await store.find(held.id)
-        return booking if booking and fits(booking) else None
-
-    if fits(held):
-        return held
-    return await eventually(changed, seconds=settings.get().arrival_seconds) or held
-
-
-async def _checkout_of(booking: model.Booking, order: Order) -> Checkout:
-    return model.check_out(
-        booking,
-        await _offer_of(booking),
+async def _booked(hold: HoldClaim, order: Order) -> model.Booking:
+    """The hold's booking, made now unless there was one."""
+    checkout = model.check_out(
+        hold,
+        await _offer_of(hold),
         order,
         reference=store.new_reference(),
         payment_window=timedelta(seconds=settings.get().payment_seconds),
         now=now(),
     )
+    return await store.open_booking(checkout)
 
 
-async def _offer_of(booking: model.Booking) -> Offer:
+async def _booked_before(hold: HoldClaim, refusal: BookingProblem) -> model.Booking:
+    """The booking that was made of the hold while it could be checked out. Raises the refusal if there is none."""
+    booking = await store.find(hold.hold_id)
+    if booking is None:
+        raise refusal
+    return booking
+
+
+async def _offer_of(hold: HoldClaim) -> Offer:
     """What the showtime is sold at. Raises ShowtimeNotReady."""
-    seconds = settings.get().arrival_seconds
-    showtime = await eventually(lambda: store.find_showtime(booking.showtime_id), seconds=seconds)
-    if showtime is None:
+    offer = await store.offer_of(hold.showtime_id)
+    if offer is None:
         raise ShowtimeNotReady(retry_after=2)
-    return showtime.offer
+    return offer

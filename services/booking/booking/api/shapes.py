@@ -3,21 +3,27 @@
 from datetime import datetime
 from typing import Annotated
 
+from chassis.auth import Caller
 from contracts.booking import Screening, Ticket
+from contracts.claims import PaymentOrder
 from contracts.types import Amount, Currency, Id, Seat
-from fastapi import Path
+from fastapi import Path, Response
 from pydantic import AfterValidator, BaseModel, EmailStr, StringConstraints
 
-from booking import model
+from booking import model, settings
 from booking.model import Line, Passage, State
 
-BookingId = Annotated[Id, Path(description="The id of the hold that the booking began with.")]
+BookingId = Annotated[Id, Path(description="The id of the hold that was checked out.")]
 Email = Annotated[EmailStr, StringConstraints(max_length=254), AfterValidator(str.lower)]
 Reference = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{1,16}$")]
 
 
 class BookingOut(BaseModel):
-    """A booking. Until the checkout it has no price, reference or screening; tickets only while it is confirmed."""
+    """A booking. It has tickets only while it is confirmed.
+
+    `order` is what `POST /api/payments/create-intent` takes: for the holder, while the booking awaits payment; not in
+    lists. Reference, screening and price are null in bookings from before 2026-12 that were never checked out.
+    """
 
     id: Id
     state: State
@@ -39,9 +45,25 @@ class BookingOut(BaseModel):
     payment_failure: str | None
     ending: model.Ending | None
     history: list[Passage]
+    order: str | None = None
 
 
-def shown(booking: model.Booking) -> BookingOut:
-    """The booking as its people see it."""
+def shown(booking: model.Booking, who: Caller | None = None) -> BookingOut:
+    """The booking as people see it; with its payment order if `who` is its holder."""
     is_valid = booking.state is State.CONFIRMED
-    return BookingOut.model_validate(dict(booking) | {"tickets": booking.tickets if is_valid else []})
+    is_payable = booking.state is State.AWAITING_PAYMENT and who is not None and who.owns(booking.holder)
+    facts = {
+        "tickets": booking.tickets if is_valid else [],
+        "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
+    }
+    return BookingOut.model_validate(dict(booking) | facts)
+
+
+def order_of(booking: model.Booking) -> PaymentOrder:
+    """What payment has to know to take the money for a booking."""
+    return PaymentOrder.model_validate(dict(booking) | {"booking_id": booking.id, "seats": booking.seat_ids})
+
+
+def answer(content: BaseModel, status: int = 200, **headers: str) -> Response:
+    """The content as JSON. FastAPI would validate and convert it once more, which costs as much as all the rest."""
+    return Response(content.model_dump_json(), status, headers, "application/json")

@@ -1,0 +1,65 @@
+"""Bookings, lookups, showtimes and ticket keys in MongoDB."""
+
+from booking.store.bookings import (
+    UNSETTLED,
+    drive,
+    due,
+    find,
+    forget_owner,
+    is_booked,
+    new_reference,
+    open_booking,
+    open_sagas,
+    owned_by,
+    page,
+    recent,
+    touched_by_showtime,
+)
+from booking.store.documents import DOCUMENTS, Booking, Lookup, Showtime, TicketKey
+from booking.store.keys import keep_key
+from booking.store.lookups import LOOKUP_PAUSE, find_lost, record_lookup
+from booking.store.showtimes import (
+    add_showtime,
+    cancel_showtime,
+    cascade,
+    due_cascades,
+    end_cascade,
+    find_showtime,
+    move_showtime,
+    offer_of,
+    offers,
+)
+
+__all__ = [
+    "DOCUMENTS",
+    "LOOKUP_PAUSE",
+    "UNSETTLED",
+    "Booking",
+    "Lookup",
+    "Showtime",
+    "TicketKey",
+    "add_showtime",
+    "cancel_showtime",
+    "cascade",
+    "drive",
+    "due",
+    "due_cascades",
+    "end_cascade",
+    "find",
+    "find_lost",
+    "find_showtime",
+    "forget_owner",
+    "is_booked",
+    "keep_key",
+    "move_showtime",
+    "new_reference",
+    "offer_of",
+    "offers",
+    "open_booking",
+    "open_sagas",
+    "owned_by",
+    "page",
+    "recent",
+    "record_lookup",
+    "touched_by_showtime",
+]
