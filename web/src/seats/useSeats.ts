@@ -135,9 +135,9 @@ function useComparing(showtimeId: string, store: SeatStore, setConnection: (next
       if (!seating || seating.version <= store.version) return;
       // The message may be on its way.
       waiting.current = window.setTimeout(() => {
-        if (seating.version <= store.version) return;
-        store.replace({ version: seating.version, seats: seating.taken as Record<string, Taken> });
-        setConnection("healed");
+        const missed = { version: seating.version, seats: seating.taken as Record<string, Taken> };
+        // Not every version has other seats: a checkout, for example, keeps those that were held before.
+        if (store.replace(missed)) setConnection("healed");
       }, ON_ITS_WAY_MS);
     };
     const timer = setInterval(() => document.visibilityState === "visible" && void compare(), COMPARE_MS);
