@@ -5,29 +5,33 @@ from typing import Any
 
 import uvloop
 from launcher.platform import Platform
+from launcher.ports import SERVICES
 
-from bench import cpu, floor, growth, load, report
-from bench.stage import ENVIRONMENT, set_up
+from bench import arrivals, cpu, floor, growth, load, replicas, report, sink
+from bench.sink import Sink
+from bench.stage import platform_with, set_up
 
-SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime", "gateway")
+ARRIVALS_A_SECOND = 100
 
 
-async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
-    """Everything, on one platform; the floor last, when its services have ended and only the servers run."""
-    seconds, races = (4.0, 2) if quick else (12.0, 5)
-    async with set_up(platform) as stage:
+async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, Any]:
+    """Everything on one replica of each service; the floor last, when the services have ended and the servers run."""
+    seconds, races = (4.0, 2) if quick else (10.0, 5)
+    async with set_up(platform, mail) as stage:
         await load.sagas(stage, await stage.pairs(10), 8, 3)  # to warm up
-        pairs = await stage.pairs(60 if quick else 120)
+        pairs = await stage.pairs(80 if quick else 160)
         idle = await load.idle(stage, seconds)
         result: dict[str, Any] = {"yardstick_ms": round(cpu.yardstick(), 2), "idle": idle}
         result["sagas"] = [await load.sagas(stage, pairs, clients, seconds) for clients in (1, 8, 32)]
+        result["arrivals"] = await arrivals.bookings(stage, pairs, ARRIVALS_A_SECOND, 6 if quick else 20)
         result["holds"] = await load.holds_alone(stage, pairs, 32, seconds / 2)
         result["races"] = [await load.race(stage, 32, 50) for _ in range(races)]
         result["crowd"] = await load.crowd(stage, 2000)
         result["growth"] = await growth.measure(stage, quick=quick)
-        for name in SERVICES:
+        for name in (*SERVICES, "gateway"):
             stage.platform.stop(name)
-        result["floor"] = await floor.measure(stage.platform, 32, seconds)
+        for name, is_batched in {"floor": False, "floor_batched": True}.items():
+            result[name] = await floor.measure(stage.platform, 32, seconds / 2, is_batched=is_batched)
     return result
 
 
@@ -35,8 +39,11 @@ def main() -> None:
     """The command."""
     quick = "--quick" in sys.argv[1:]
     began = report.Circumstances.now()
-    with Platform(environment=ENVIRONMENT) as platform:
-        result = uvloop.run(measure(platform, quick=quick))
+    with sink.running() as mail:
+        with platform_with(mail) as platform:
+            result = uvloop.run(measure(platform, mail, quick=quick))
+        with platform_with(mail, replicas.TWO_OF_EACH) as platform:
+            result["replicas"] = uvloop.run(replicas.measure(platform, mail, quick=quick))
     report.keep(report.finished(began, result, quick=quick))
 
 

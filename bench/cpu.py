@@ -11,7 +11,7 @@ from launcher.platform import Platform
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 NOT_COUNTED = frozenset({"stripe", "mailbox"})
-"""They stand for others' computers."""
+"""They stand in for computers of other companies."""
 
 
 @dataclass(frozen=True)

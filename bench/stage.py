@@ -1,47 +1,85 @@
 """The platform under test: no demo, but as many showtimes as a measurement needs, in one hall of 400 seats."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.wire import to_message
+from chassis.wire import BATCH, to_message
 from contracts import topology
 from contracts.booking import BookingConfirmed
 from contracts.catalog import PlacedSeat, Price, SeatLayoutPublished, ShowtimeScheduled
 from contracts.envelope import Envelope, Event
 from launcher.platform import Platform
+from launcher.ports import SERVICES
 from launcher.settings import NO_LIMITS
 from pymongo import AsyncMongoClient
+
+from bench import cpu
+from bench.sink import Sink
 
 ROWS, NUMBERS = "ABCDEFGHIJKLMNOPQRST", 20
 SEATS = [f"{row}{number}" for row in ROWS for number in range(1, NUMBERS + 1)]
 PAIRS = list(zip(SEATS[::2], SEATS[1::2], strict=True))
 LAYOUT = "bench-hall"
+REST_S = 120
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # No hold may lapse while a measurement of some minutes runs.
 ENVIRONMENT = NO_LIMITS | {"HOLD_SECONDS": "3600", "HOLD_CAP_SECONDS": "3600"}
+PROCESSES = frozenset({"mongo", "rabbitmq", "stripe", "gateway", *SERVICES})
+
+
+def platform_with(mail: Sink, environment: Mapping[str, str] | None = None) -> Platform:
+    """A platform that sends its mails to the sink. It is not started yet."""
+    given = {**ENVIRONMENT, "SMTP_PORT": str(mail.port), **(environment or {})}
+    return Platform(environment=given, only=PROCESSES)
 
 
 @dataclass
 class Stage:
-    """A running platform, its databases, and one's own ear on the bus.
+    """A running platform, its databases, the mail server, and a queue of our own on RabbitMQ.
 
-    `confirmed` holds a future for each booking that somebody waits for. It is a queue of its own on RabbitMQ that hears
-    of confirmations: polling would load what is measured.
+    The queue receives confirmations: polling would load what is measured.
     """
 
     platform: Platform
+    mail: Sink
     mongo: AsyncMongoClient[dict[str, Any]]
     broker: AbstractConnection
     exchange: AbstractExchange
-    confirmed: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    mails_before: int
+    _confirmed: set[str] = field(default_factory=set)
+    _awaited: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+
+    @property
+    def stripe_url(self) -> str:
+        """Stripe's sandbox."""
+        return self.platform.env["STRIPE_SANDBOX_URL"]
+
+    def confirmation_of(self, booking_id: str) -> asyncio.Future[None]:
+        """Done when the booking is confirmed. To be asked for before that."""
+        confirmed = self._awaited[booking_id] = asyncio.get_running_loop().create_future()
+        return confirmed
+
+    def confirm(self, booking_id: str) -> None:
+        """The booking is confirmed."""
+        self._confirmed.add(booking_id)
+        confirmed = self._awaited.pop(booking_id, None)
+        if confirmed and not confirmed.done():
+            confirmed.set_result(None)
+
+    def outside(self) -> dict[str, float]:
+        """CPU milliseconds of what shares the machine and is not the platform: load generator, sandbox, mail server."""
+        stripe = sum(map(cpu.spent, self.platform.pids("stripe")))
+        return {"generator": time.process_time() * 1000, "stripe": stripe, "mail": cpu.spent(self.mail.pid)}
 
     async def say(self, event: Event) -> None:
         """Publish an event as the service would that it belongs to."""
@@ -71,35 +109,54 @@ class Stage:
         ids = await self.showtimes(showtimes)
         return ((showtime_id, list(pair)) for pair in PAIRS for showtime_id in ids)
 
-    async def at_rest(self) -> None:
-        """Returns when every queue is empty, every outbox pulled, every mail sent."""
-        channel = await self.broker.channel()
-        unsent = {"outbox.0": {"$exists": True}, "outbox.time": {"$gt": LONG_AGO}}
-        calm = 0
-        while calm < 3:
-            depths = [
-                (
-                    await channel.declare_queue(topology.queue_name(service), passive=True)
-                ).declaration_result.message_count
-                for service in topology.HEARS
-            ]
-            left = [
-                await self.mongo[f"usher_{service}"][name].find_one(unsent, {"_id": 1})
-                for service, name in (("inventory", "showtimes"), ("booking", "bookings"), ("payment", "payments"))
-            ]
-            left.append(await self.mongo.usher_notifier.messages.find_one({"due_at": {"$gt": LONG_AGO}}, {"_id": 1}))
-            calm = calm + 1 if not any(depths) and not any(left) else 0
+    async def mailed(self) -> None:
+        """Returns when the mails of all confirmed bookings are accepted."""
+        while self.mail.accepted - self.mails_before < len(self._confirmed):
             await asyncio.sleep(0.1)
-        await channel.close()
+
+    async def at_rest(self) -> None:
+        """Returns when every mail is accepted, every outbox pulled, every seat map up to date and every queue empty.
+
+        Raises TimeoutError when that takes longer than REST_S.
+        """
+        async with asyncio.timeout(REST_S), await self.broker.channel() as channel:
+            await self.mailed()
+            calm = 0
+            while calm < 3:
+                calm = calm + 1 if await self._is_done() and not await self._is_queued(channel) else 0
+                await asyncio.sleep(0.1)
+
+    async def _is_done(self) -> bool:
+        """What the platform's processes have in hand is in a document too, until it is done."""
+        unsent = {"outbox.0": {"$exists": True}, "outbox.time": {"$gt": LONG_AGO}}
+        left = (
+            ("notifier", "messages", {"due_at": {"$gt": LONG_AGO}}),
+            ("inventory", "showtimes", {"is_stale": True}),
+            ("inventory", "showtimes", unsent),
+            ("booking", "bookings", unsent),
+            ("payment", "payments", unsent),
+        )
+        for service, collection, where in left:
+            if await self.mongo[f"usher_{service}"][collection].find_one(where, {"_id": 1}):
+                return False
+        return True
+
+    async def _is_queued(self, channel: AbstractChannel) -> bool:
+        for service in topology.HEARS:
+            queue = await channel.declare_queue(topology.queue_name(service), passive=True)
+            if queue.declaration_result.message_count:
+                return True
+        return False
 
 
 @asynccontextmanager
-async def set_up(platform: Platform) -> AsyncIterator[Stage]:
+async def set_up(platform: Platform, mail: Sink) -> AsyncIterator[Stage]:
     """The stage on a platform that is ready."""
     mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(platform.env["MONGO_URI"], tz_aware=True)
     async with mongo, await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
         channel = await connection.channel()
-        stage = Stage(platform, mongo, connection, await channel.get_exchange(topology.EXCHANGE))
+        exchange = await channel.get_exchange(topology.EXCHANGE)
+        stage = Stage(platform, mail, mongo, connection, exchange, mail.accepted)
         await _listen(stage, channel)
         await stage.say(_layout())
         while not await mongo.usher_inventory.seat_layouts.find_one({"_id": LAYOUT}):
@@ -107,15 +164,17 @@ async def set_up(platform: Platform) -> AsyncIterator[Stage]:
         yield stage
 
 
-async def _listen(stage: Stage, channel: Any) -> None:
-    async def heard(message: AbstractIncomingMessage) -> None:
-        waiting = stage.confirmed.pop(str(message.headers["cloudEvents_subject"]), None)
-        if waiting and not waiting.done():
-            waiting.set_result(None)
+async def _listen(stage: Stage, channel: AbstractChannel) -> None:
+    async def receive(message: AbstractIncomingMessage) -> None:
+        if message.content_type == BATCH:
+            for event in json.loads(message.body):
+                stage.confirm(event["subject"])
+        else:
+            stage.confirm(str(message.headers["cloudEvents_subject"]))
 
     queue = await channel.declare_queue(exclusive=True, auto_delete=True)
     await queue.bind(stage.exchange, BookingConfirmed.type)
-    await queue.consume(heard, no_ack=True)
+    await queue.consume(receive, no_ack=True)
 
 
 def _layout() -> SeatLayoutPublished:

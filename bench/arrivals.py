@@ -1,0 +1,55 @@
+"""Open loop: customers arrive at random moments, however long others take, as they do in life.
+
+A latency counts from the moment when its customer was to arrive, so what the generator or a lack of connections delays
+counts too. (Schroeder, Wierman, Harchol-Balter, Open versus closed, 2006.)
+"""
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack
+from itertools import accumulate, count, takewhile
+from typing import Any
+
+from bench.buyer import Buyer, Latencies, Pairs
+from bench.load import metered
+from bench.stage import Stage
+
+SEED = 7
+MOST_AT_ONCE = 1000
+
+
+def moments(rate: float, seconds: float) -> list[float]:
+    """When customers arrive in a Poisson process, in seconds from its beginning; the same ones each time."""
+    chance = random.Random(SEED)  # noqa: S311 - guards nothing
+    gaps = (chance.expovariate(rate) for _ in count())
+    return list(takewhile(lambda moment: moment < seconds, accumulate(gaps)))
+
+
+async def bookings(stage: Stage, pairs: Pairs, rate: float, seconds: float) -> dict[str, Any]:
+    """Bookings that begin `rate` times a second. At most MOST_AT_ONCE are on their way; the others wait for a place."""
+    holds, whole, started_late = Latencies(), Latencies(), Latencies()
+    places, resting = asyncio.Semaphore(MOST_AT_ONCE), list[Buyer]()
+
+    async def buy(due: float) -> None:
+        async with places:
+            buyer = resting.pop() if resting else await Buyer.arrive(stage, stack)
+            late = (time.perf_counter() - due) * 1000
+            steps = await buyer.book(*next(pairs))
+            resting.append(buyer)
+        started_late.append(late)
+        holds.append(late + steps.hold)
+        whole.append(late + sum(steps))
+
+    async def work() -> int:
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for moment in moments(rate, seconds):
+                await asyncio.sleep(max(0.0, began + moment - time.perf_counter()))
+                group.create_task(buy(began + moment))
+        return len(whole)
+
+    async with AsyncExitStack() as stack:
+        figures = await metered(stage, work)
+    return {"rate": rate, **figures, "connections": len(resting), "started_late": started_late.summary(),
+            "hold": holds.summary(), "hold_to_confirmed": whole.summary()}  # fmt: skip

@@ -1,0 +1,83 @@
+"""What one customer does, and how long each step takes."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from bench.client import Client, Json
+from bench.stage import Stage
+
+EMAIL = "guest@usher.example"
+PATIENCE_S = 60
+Pairs = Iterator[tuple[str, list[str]]]
+
+
+class Latencies(list[float]):
+    """Milliseconds."""
+
+    def summary(self) -> dict[str, float]:
+        """p50, p95 and p99."""
+        cuts = statistics.quantiles(self, n=100, method="inclusive")
+        return {f"p{percent}_ms": round(cuts[percent - 1], 1) for percent in (50, 95, 99)}
+
+
+class Steps(NamedTuple):
+    """Milliseconds of each step of a booking; together from the first request to the confirmation on the bus."""
+
+    hold: float
+    checkout: float
+    create_intent: float
+    pay_to_confirmed: float
+
+
+@dataclass
+class Buyer:
+    """A guest with a connection to the gateway and one to Stripe, where the browser would confirm the payment."""
+
+    stage: Stage
+    gateway: Client
+    stripe: Client
+
+    @classmethod
+    async def arrive(cls, stage: Stage, stack: AsyncExitStack) -> "Buyer":
+        """A buyer with its connections open; the stack closes them."""
+        gateway = await stack.enter_async_context(await Client.to(stage.platform.url))
+        return cls(stage, gateway, await stack.enter_async_context(await Client.to(stage.stripe_url)))
+
+    async def hold(self, showtime_id: str, seats: list[str]) -> Json:
+        """Hold the seats. Raises Refused."""
+        return await self.gateway.post(f"/api/showtimes/{showtime_id}/holds", {"seats": seats})
+
+    async def book(self, showtime_id: str, seats: list[str]) -> Steps:
+        """From the hold to the confirmation. Raises Refused and TimeoutError."""
+        times = [time.perf_counter()]
+        hold = await self.hold(showtime_id, seats)
+        times.append(time.perf_counter())
+        secret = {"X-Hold-Secret": hold["secret"]}
+        tickets = [{"seat_id": seat, "ticket_type": "adult"} for seat in seats]
+        asked = {"claim": hold["claim"], "tickets": tickets, "email": EMAIL}
+        checkout = await self.gateway.post("/api/bookings", asked, secret)
+        times.append(time.perf_counter())
+        intent = await self.gateway.post("/api/payments/create-intent", {"order": checkout["order"]}, secret)
+        times.append(time.perf_counter())
+        confirmed = self.stage.confirmation_of(hold["hold_id"])
+        await self.stripe.post(
+            f"/v1/payment_intents/{intent['payment_intent_id']}/confirm",
+            {"client_secret": intent["client_secret"], "payment_method": "pm_card_visa"},
+            {"Authorization": f"Bearer {intent['publishable_key']}"},
+            form=True,
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            await confirmed
+        times.append(time.perf_counter())
+        return Steps(*((later - earlier) * 1000 for earlier, later in pairwise(times)))
+
+
+async def buyers(stage: Stage, count: int, stack: AsyncExitStack) -> list[Buyer]:
+    """So many of them; the stack closes their connections."""
+    return [await Buyer.arrive(stage, stack) for _ in range(count)]

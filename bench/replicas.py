@@ -1,0 +1,96 @@
+"""Is a step slower when its service runs twice? The same low load on one and two replicas, in turn.
+
+The machine's speed changes from minute to minute, so each round compares within itself, and each round measures one
+replica of everything twice: how far the two differ is noise.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from typing import Any
+
+from launcher.platform import Platform
+from launcher.ports import SERVICES
+
+from bench.buyer import Latencies, Pairs, Steps, buyers
+from bench.sink import Sink
+from bench.stage import Stage, set_up
+
+TWO_OF_EACH = {f"{service.upper()}_REPLICAS": "2" for service in SERVICES}
+ONE, AGAIN = "one of each", "one of each again"
+CASES: dict[str, Collection[str]] = {
+    ONE: (),
+    "two of inventory": ("inventory",),
+    "two of booking": ("booking",),
+    "two of payment": ("payment",),
+    "two of each": SERVICES,
+    AGAIN: (),
+}
+QUICK = (ONE, "two of each", AGAIN)
+CLIENTS = (1, 8)
+WARM_UP_S = 0.5
+Round = dict[str, list[Steps]]
+"""The steps of all bookings, by case."""
+
+
+async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, Any]:
+    """Latencies by number of clients, case and step, on a platform with two replicas of each service."""
+    cases = QUICK if quick else tuple(CASES)
+    rounds, seconds = (1, 1.5) if quick else (3, 2.0)
+    found: dict[int, list[Round]] = {clients: [] for clients in CLIENTS}
+    async with set_up(platform, mail) as stage:
+        pairs = await stage.pairs(60)
+        for _ in range(rounds):
+            for clients in CLIENTS:
+                found[clients].append({})
+            for case in cases:
+                await _run_twice(platform, CASES[case])
+                await _bookings(stage, pairs, max(CLIENTS), WARM_UP_S)
+                for clients in CLIENTS:
+                    found[clients][-1][case] = await _bookings(stage, pairs, clients, seconds)
+    return {str(clients): {case: _steps(case, rounds) for case in cases} for clients, rounds in found.items()}
+
+
+async def _run_twice(platform: Platform, services: Collection[str]) -> None:
+    """Run two replicas of these services and one of each other one. The gateway avoids a replica that is not there."""
+    second = {f"{service}.2": service in services for service in SERVICES}
+    running = {name for name in second if platform.pids(name)}
+    for name in [name for name in running if not second[name]]:
+        await asyncio.to_thread(platform.stop, name)
+    if new := [name for name, wanted in second.items() if wanted and name not in running]:
+        for name in new:
+            platform.start(name, wait=False)
+        await asyncio.to_thread(platform.wait_ready, *new)
+
+
+async def _bookings(stage: Stage, pairs: Pairs, clients: int, seconds: float) -> list[Steps]:
+    found: list[Steps] = []
+    until = time.perf_counter() + seconds
+    async with AsyncExitStack() as stack:
+
+        async def buy(number: int) -> None:
+            while time.perf_counter() < until:
+                found.append(await people[number].book(*next(pairs)))
+
+        people = await buyers(stage, clients, stack)
+        await asyncio.gather(*map(buy, range(clients)))
+    await stage.mailed()
+    return found
+
+
+def _steps(case: str, rounds: list[Round]) -> dict[str, dict[str, float]]:
+    """Of each step its latencies in all rounds, and the ratio of its medians to one replica's, a median of rounds."""
+    result: dict[str, dict[str, float]] = {}
+    for place, step in enumerate(Steps._fields):
+        ratios = [
+            statistics.median(each[place] for each in found[case])
+            / statistics.median(each[place] for each in found[ONE])
+            for found in rounds
+        ]
+        result[step] = {
+            **Latencies(each[place] for found in rounds for each in found[case]).summary(),
+            "to_one": round(statistics.median(ratios), 3),
+        }
+    return result
