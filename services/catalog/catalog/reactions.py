@@ -1,25 +1,23 @@
 """Events in: how full a showtime is, who has been there, and where one document of the catalog follows another."""
 
-from chassis.messaging import current_envelope
 from contracts.booking import BookingCancelled, BookingExchanged, BookingRefunded
 from contracts.catalog import MovieChanged, MovieDeleted, ReviewChanged
-from contracts.inventory import HoldChanged, SeatsBlocked, SeatsHeld, SeatsReleased, SeatsSold, SeatsUnblocked
+from contracts.inventory import SeatMapUpdated, SeatsSold
 
 from catalog import store
-from catalog.model.occupancy import SeatEvent, claim_of
 
 
-async def on_seats(event: SeatEvent) -> None:
-    """Keep how full the showtime is. When it was said decides, not when it comes."""
-    said_at = current_envelope().time
-    await store.mark_seats(event.showtime_id, *claim_of(event, said_at), said_at)
+async def on_seat_map_updated(event: SeatMapUpdated) -> None:
+    """Store how full the showtime is. Its version decides, not when the event comes."""
+    sold = len(event.sold)
+    taken = len(event.held) + sold + len(event.blocked)
+    await store.save_occupancy(event.showtime_id, event.version, taken=taken, sold=sold)
 
 
 async def on_seats_sold(event: SeatsSold) -> None:
-    """Whoever has seats and an account may review the film when it is over."""
+    """Let a person with an account review the film when it is over."""
     if event.user_id:
         await store.note_booking(event.hold_id, event.user_id, event.showtime_id)
-    await on_seats(event)
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
@@ -43,7 +41,7 @@ async def on_movie_deleted(event: MovieDeleted) -> None:
 
 
 REACTIONS = {
-    **dict.fromkeys((SeatsHeld, HoldChanged, SeatsReleased, SeatsBlocked, SeatsUnblocked), on_seats),
+    SeatMapUpdated: on_seat_map_updated,
     SeatsSold: on_seats_sold,
     **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
     ReviewChanged: on_review_changed,

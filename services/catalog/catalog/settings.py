@@ -10,8 +10,6 @@ class Settings(ServiceSettings):
     """What this service needs beside what every one has."""
 
     service: str = "catalog"
-    consumer_concurrency: int = 1024
-    """Many, since those that tell of seats wait two seconds so that one write does for all of them."""
     max_body_bytes: int = 8_388_608
     """A picture or a file of films; the gateway lets only those addresses send more than 1 MiB."""
     tmdb_token: SecretStr = SecretStr("")

@@ -70,9 +70,7 @@ def _command(event: monitoring.CommandStartedEvent, part: Json) -> Json:
 def _shape(value: Any) -> Any:
     """A value with only its names and operators; a list of plain values is any number of them."""
     if isinstance(value, dict):
-        return {
-            name.split(".")[0] if name.startswith("claims.") else name: _shape(each) for name, each in value.items()
-        }
+        return {name: _shape(each) for name, each in value.items()}
     if isinstance(value, list):
         shapes = [_shape(each) for each in value]
         return shapes if any(isinstance(each, dict | list) for each in shapes) else "list"

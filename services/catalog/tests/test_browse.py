@@ -10,7 +10,7 @@ from catalog.model.search import grams, typos, typos_allowed
 from catalog.store import Movie
 from chassis.clock import now
 from chassis.testing import until
-from contracts.inventory import SeatsBlocked
+from contracts.inventory import SeatMapUpdated
 
 pytestmark = pytest.mark.usefixtures("loaded")
 VIENNA, BERLIN = "48.2,16.37", "52.5,13.4"
@@ -267,7 +267,7 @@ class TestShowtimesOfAFilm:
         assert showtime["availability"] == "plenty"
         document = await store.get(store.Showtime, showtime["id"]) or {}
         seats = [f"A{number}" for number in range(1, document["capacity"] * 6 // 10)]
-        await bus.say(SeatsBlocked(showtime_id=showtime["id"], block_id="b", seats=seats, reason="lamp"))
+        await bus.say(SeatMapUpdated(showtime_id=showtime["id"], version=1, blocked=seats))
 
         async def filling():
             bands = {each["id"]: each["availability"] for each in screenings(await self.programme(client))}

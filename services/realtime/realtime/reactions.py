@@ -26,7 +26,7 @@ async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
 
 async def on_seat_map_updated(event: SeatMapUpdated) -> None:
     """Store the snapshot. Older ones may come later, and to any replica."""
-    await store.store_seats(event)
+    await store.save_snapshot(event)
 
 
 async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:

@@ -48,7 +48,7 @@ DOCUMENTS = (Showtime, Layout)
 _OLD_FIELDS = {"claims": "", "version": "", "changed_at": ""}
 
 
-async def store_seats(event: SeatMapUpdated) -> None:
+async def save_snapshot(event: SeatMapUpdated) -> None:
     """Store a snapshot, unless a newer one is stored. The showtime may not be known yet."""
     collection, showtime_id = Showtime.get_pymongo_collection(), event.showtime_id
     snapshot = {

@@ -121,7 +121,7 @@ async def test_a_change_that_is_not_stored_yet_is_in_the_snapshot_of_a_client(se
     async with AsyncMongoClient(mongo_uri, tz_aware=True) as mongo:
         await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS))
         showtime, hub = new_id(), Hub(settings.get(), publish)
-        await store.store_seats(updated(showtime, 2, held=["F6"], sold=["F9"]))
+        await store.save_snapshot(updated(showtime, 2, held=["F6"], sold=["F9"]))
         for change in (
             changed(2, showtime, F9="held"),
             changed(3, showtime, F7="held"),

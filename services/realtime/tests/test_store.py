@@ -38,21 +38,21 @@ async def test_concurrent_repeated_and_reordered_snapshots_leave_the_newest(data
     showtime = new_id()
     snapshots = [updated(showtime, version, held=[f"A{version}"], sold=["B1"]) for version in range(1, 12)] * 2
     random.Random(seed).shuffle(snapshots)  # noqa: S311 - an order to repeat, not a secret
-    await asyncio.gather(*map(store.store_seats, snapshots))
+    await asyncio.gather(*map(store.save_snapshot, snapshots))
     assert await stored(showtime) == (11, {"A11": "held", "B1": "sold"})
-    await store.store_seats(updated(showtime, 10, held=["A9"]))
-    await store.store_seats(updated(showtime, 11))
+    await store.save_snapshot(updated(showtime, 10, held=["A9"]))
+    await store.save_snapshot(updated(showtime, 11))
     assert await stored(showtime) == (11, {"A11": "held", "B1": "sold"})
 
 
 async def test_a_snapshot_keeps_what_else_is_known_in_any_order(database):
     early, late = new_id(), new_id()
-    await store.store_seats(updated(early, 1, blocked=["A1"]))
+    await store.save_snapshot(updated(early, 1, blocked=["A1"]))
     for showtime in (early, late):
         await store.schedule(showtime, layout_id=f"layout-{showtime}", keep_until=LATER)
         await store.add_layout(f"layout-{showtime}", ["A1", "A2"])
         await store.cancel(showtime)
-    await store.store_seats(updated(late, 1, blocked=["A1"]))
+    await store.save_snapshot(updated(late, 1, blocked=["A1"]))
     maps = [(await store.seat_map(showtime)).message() for showtime in (early, late)]
     for seat_map in maps:
         assert (seat_map["seats"], seat_map["capacity"], seat_map["cancelled"]) == ({"A1": "blocked"}, 2, True)
@@ -65,7 +65,7 @@ async def test_the_first_snapshot_replaces_a_document_of_the_version_before(data
     claims = {"h": {"held": [0, ["A1"], 1]}, "b": {"sold": [1, ["A2"]]}}
     await collection.insert_one({"_id": showtime, "version": 8, "claims": claims, "layout_id": "l", "cancelled": True})
     assert await stored(showtime) == (0, {})
-    await store.store_seats(updated(showtime, version, sold=["A3"]))
+    await store.save_snapshot(updated(showtime, version, sold=["A3"]))
     assert await collection.find_one({"_id": showtime}) == {
         "_id": showtime,
         "snapshot_version": version,
@@ -80,7 +80,7 @@ async def test_the_first_snapshot_replaces_a_document_of_the_version_before(data
 async def test_only_newer_snapshots_and_cancellations_are_read_again(database):
     same, newer, cancelled, unknown = (new_id() for _ in range(4))
     for showtime in (same, newer, cancelled):
-        await store.store_seats(updated(showtime, 5, held=["A1"]))
+        await store.save_snapshot(updated(showtime, 5, held=["A1"]))
     await store.cancel(cancelled)
     found = await store.newer_snapshots({same: 5, newer: 4, cancelled: 5, unknown: 0})
     assert sorted(found, key=lambda each: each.is_cancelled) == [

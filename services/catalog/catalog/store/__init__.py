@@ -27,7 +27,7 @@ from catalog.store.layouts import (
     publish_version,
 )
 from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, publish_movie, set_picture
-from catalog.store.occupancy import Occupancy, mark_seats, occupancy_of
+from catalog.store.occupancy import Occupancy, occupancy_of, save_occupancy
 from catalog.store.offers import take_in
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
 from catalog.store.prices import PriceList, add_price_list, change_price_list, price_lists_of, remove_price_list
@@ -141,7 +141,6 @@ __all__ = [
     "layout_versions",
     "live_movie",
     "live_review",
-    "mark_seats",
     "movies_page",
     "movies_showing",
     "name_genre",
@@ -166,6 +165,7 @@ __all__ = [
     "reschedule",
     "resume",
     "review_of",
+    "save_occupancy",
     "schedule",
     "schedule_of",
     "set_picture",

@@ -11,7 +11,7 @@ from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import until
 from contracts.catalog import MovieDeleted, ShowtimeCancelled
-from contracts.inventory import SeatsReleased, SeatsSold
+from contracts.inventory import SeatMapUpdated
 
 
 @pytest.fixture
@@ -29,12 +29,10 @@ def staff(signer):
     return signer.headers("editor", ["movies:write"])
 
 
-async def sell(bus, showtime, hold, *, back=False):
-    said_at = now()
-    await bus.say(SeatsSold(hold_id=hold, showtime_id=showtime["id"], seats=["A1", "A2"]), time=said_at)
+async def sell(bus, showtime, *, back=False):
+    await bus.say(SeatMapUpdated(showtime_id=showtime["id"], version=1, sold=["A1", "A2"]))
     if back:
-        returned = SeatsReleased(hold_id=hold, showtime_id=showtime["id"], seats=["A1", "A2"], reason="cancelled")
-        await bus.say(returned, time=said_at + timedelta(seconds=1))
+        await bus.say(SeatMapUpdated(showtime_id=showtime["id"], version=2))
 
     async def known():
         return (await store.occupancy_of([showtime["id"]])).get(showtime["id"]) == ((0, 0) if back else (2, 2))
@@ -44,7 +42,7 @@ async def sell(bus, showtime, hold, *, back=False):
 
 async def test_a_film_with_sold_seats_ahead_stays_and_the_sentence_says_where(client, house, staff, bus):
     evenings = [await house.showtime(house.evening(days)) for days in (3, 4)]
-    await sell(bus, evenings[1], new_id())
+    await sell(bus, evenings[1])
     refused = await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
     assert (refused.status_code, refused.json()["code"]) == (409, "movie_on_sale")
     when = house.evening(4).replace("T", " ")
@@ -59,8 +57,8 @@ async def test_a_film_with_sold_seats_ahead_stays_and_the_sentence_says_where(cl
 
 async def test_a_film_that_goes_takes_its_showtimes_ahead_along(client, house, staff, bus):
     ahead, over = await house.showtime(house.evening(3)), await house.showtime(house.evening(5))
-    await sell(bus, ahead, new_id(), back=True)
-    await sell(bus, over, new_id())
+    await sell(bus, ahead, back=True)
+    await sell(bus, over)
     begun = {"starts_at": now() - timedelta(hours=1)}
     await Showtime.collection().update_one({"_id": over["id"]}, {"$set": begun})
     assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
