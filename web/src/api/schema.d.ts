@@ -1980,7 +1980,7 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description The id of the hold that the booking began with. */
+                    /** @description The id of the hold that was checked out. */
                     booking_id: string;
                 };
                 cookie?: never;
@@ -2026,7 +2026,7 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description The id of the hold that the booking began with. */
+                    /** @description The id of the hold that was checked out. */
                     booking_id: string;
                 };
                 cookie?: never;
@@ -3164,9 +3164,7 @@ export interface paths {
         put?: never;
         /**
          * Create Intent
-         * @description The booking's one PaymentIntent: made now, or the same one again.
-         *
-         *     Waits up to two seconds for a checkout that is on its way here.
+         * @description The order's one PaymentIntent: made now, or the same one again.
          */
         post: {
             parameters: {
@@ -4897,7 +4895,10 @@ export interface components {
     schemas: {
         /**
          * BookingOut
-         * @description A booking. Until the checkout it has no price, reference or screening; tickets only while it is confirmed.
+         * @description A booking. It has tickets only while it is confirmed.
+         *
+         *     `order` is what `POST /api/payments/create-intent` takes: for the holder, while the booking awaits payment; not in
+         *     lists. Reference, screening and price are null in bookings from before 2026-12 that were never checked out.
          */
         BookingBookingOut: {
             /** Id */
@@ -4948,15 +4949,24 @@ export interface components {
             /** History */
             history: components["schemas"]["BookingPassage"][];
             /** Order */
-            order: string | null;
+            order?: string | null;
         };
         /**
          * CheckoutBody
          * @description An order for a hold: one ticket for each of its seats.
          */
         BookingCheckoutBody: {
-            /** Hold Id */
-            claim: string;
+            /**
+             * Claim
+             * @description The `claim` of the hold. Required; inventory answers it with each hold.
+             */
+            claim?: string | null;
+            /**
+             * Hold Id
+             * @deprecated
+             * @description No longer used: the claim names the hold.
+             */
+            hold_id?: string | null;
             /** Tickets */
             tickets: components["schemas"]["BookingTicketChoice"][];
             /**
@@ -5047,10 +5057,11 @@ export interface components {
         };
         /**
          * Passage
-         * @description One change of state: where to, on which event, when.
+         * @description One change of state: where to, on which event, when. Bookings from before 2026-12 began as `held`.
          */
         BookingPassage: {
-            state: components["schemas"]["BookingState"];
+            /** State */
+            state: components["schemas"]["BookingState"] | "held";
             /** Event */
             event: string;
             /**
@@ -5084,8 +5095,17 @@ export interface components {
          * @description A hold that may be checked out. `tickets` are for all of its seats or for none.
          */
         BookingQuoteBody: {
-            /** Hold Id */
-            claim: string;
+            /**
+             * Claim
+             * @description The `claim` of the hold. Required; inventory answers it with each hold.
+             */
+            claim?: string | null;
+            /**
+             * Hold Id
+             * @deprecated
+             * @description No longer used: the claim names the hold.
+             */
+            hold_id?: string | null;
             /**
              * Tickets
              * @default []
@@ -8099,8 +8119,6 @@ export interface components {
             /** Renewable Until */
             renewable_until: string | null;
             /** In Checkout */
-            /** Claim */
-            claim: string;
             in_checkout: boolean;
             /** Revision */
             revision: number;
@@ -8109,6 +8127,11 @@ export interface components {
              * Format: date-time
              */
             server_time: string;
+            /**
+             * Claim
+             * @description What the checkout (`POST /api/bookings`) takes; a changed hold has a new one
+             */
+            claim: string;
             /** Secret */
             secret?: string | null;
             /** Together */
@@ -8216,8 +8239,6 @@ export interface components {
             /** Renewable Until */
             renewable_until: string | null;
             /** In Checkout */
-            /** Claim */
-            claim: string;
             in_checkout: boolean;
             /** Revision */
             revision: number;
@@ -8226,6 +8247,11 @@ export interface components {
              * Format: date-time
              */
             server_time: string;
+            /**
+             * Claim
+             * @description What the checkout (`POST /api/bookings`) takes; a changed hold has a new one
+             */
+            claim: string;
         };
         /**
          * LayoutView
@@ -8274,8 +8300,6 @@ export interface components {
             /** Renewable Until */
             renewable_until: string | null;
             /** In Checkout */
-            /** Claim */
-            claim: string;
             in_checkout: boolean;
             /** Revision */
             revision: number;
@@ -8284,6 +8308,11 @@ export interface components {
              * Format: date-time
              */
             server_time: string;
+            /**
+             * Claim
+             * @description What the checkout (`POST /api/bookings`) takes; a changed hold has a new one
+             */
+            claim: string;
             /** Secret */
             secret?: string | null;
         };
@@ -8482,10 +8511,18 @@ export interface components {
             /** Script Url */
             script_url: string;
         };
-        /** IntentRequest */
+        /**
+         * IntentRequest
+         * @description `order` is the text that booking answers to a checkout. `booking_id` is ignored: the order names it.
+         */
         PaymentIntentRequest: {
-            /** Booking Id */
-            order: string;
+            /** Order */
+            order?: string | null;
+            /**
+             * Booking Id
+             * @deprecated
+             */
+            booking_id?: string | null;
         };
         /**
          * IntentView

@@ -34,7 +34,7 @@ function Bookings() {
   });
   if (bookings.isPending) return <div aria-hidden="true" className="skeleton h-48" />;
   if (bookings.isError) return <Failure error={bookings.error} retry={() => void bookings.refetch()} />;
-  // A hold that was never checked out is no booking to a person.
+  // Until 2026-12 a hold that was never checked out became a booking, too.
   const shown = bookings.data.pages.flatMap((page) => page.items).filter((booking) => booking.reference);
   return (
     <>

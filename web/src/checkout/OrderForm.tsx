@@ -49,6 +49,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
     placeholderData: keepPreviousData,
   });
   const lookAgain = () => {
+    void queries.invalidateQueries({ queryKey: bookingKey });
     void queries.invalidateQueries({ queryKey: holdKey });
     void quote.refetch();
   };
@@ -74,8 +75,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
     },
     onError: (error) => {
       if (isProblem(error, "hold_expired")) over();
-      if (isProblem(error, "already_checked_out")) void queries.invalidateQueries({ queryKey: bookingKey });
-      if (isProblem(error, "claim_invalid", "tickets_do_not_match")) lookAgain();
+      if (isProblem(error, "already_checked_out", "claim_invalid", "tickets_do_not_match")) lookAgain();
     },
   });
   const release = useMutation({
