@@ -16,7 +16,7 @@ ARRIVALS_A_SECOND = 100
 
 async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, Any]:
     """Everything on one replica of each service; the floor last, when the services have ended and the servers run."""
-    seconds, races = (4.0, 2) if quick else (10.0, 5)
+    seconds, races = (4.0, 2) if quick else (10.0, 3)
     async with set_up(platform, mail) as stage:
         await load.sagas(stage, await stage.pairs(10), 8, 3)  # to warm up
         pairs = await stage.pairs(80 if quick else 160)

@@ -7,11 +7,13 @@ counts too. (Schroeder, Wierman, Harchol-Balter, Open versus closed, 2006.)
 import asyncio
 import random
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from itertools import accumulate, count, takewhile
 from typing import Any
 
 from bench.buyer import Buyer, Latencies, Pairs
+from bench.client import Refused
 from bench.load import metered
 from bench.stage import Stage
 
@@ -27,16 +29,25 @@ def moments(rate: float, seconds: float) -> list[float]:
 
 
 async def bookings(stage: Stage, pairs: Pairs, rate: float, seconds: float) -> dict[str, Any]:
-    """Bookings that begin `rate` times a second. At most MOST_AT_ONCE are on their way; the others wait for a place."""
+    """Bookings that begin `rate` times a second. At most MOST_AT_ONCE are on their way; the others wait for a place.
+
+    A booking that fails, as on a platform that cannot keep up, is counted and has no latency.
+    """
     holds, whole, started_late = Latencies(), Latencies(), Latencies()
     places, resting = asyncio.Semaphore(MOST_AT_ONCE), list[Buyer]()
+    failed: Counter[str] = Counter()
 
     async def buy(due: float) -> None:
         async with places:
             buyer = resting.pop() if resting else await Buyer.arrive(stage, stack)
             late = (time.perf_counter() - due) * 1000
-            steps = await buyer.book(*next(pairs))
-            resting.append(buyer)
+            try:
+                steps = await buyer.book(*next(pairs))
+            except (Refused, TimeoutError) as error:
+                failed[error.problem["code"] if isinstance(error, Refused) else "not confirmed"] += 1
+                return
+            finally:
+                resting.append(buyer)
         started_late.append(late)
         holds.append(late + steps.hold)
         whole.append(late + sum(steps))
@@ -51,5 +62,12 @@ async def bookings(stage: Stage, pairs: Pairs, rate: float, seconds: float) -> d
 
     async with AsyncExitStack() as stack:
         figures = await metered(stage, work)
-    return {"rate": rate, **figures, "connections": len(resting), "started_late": started_late.summary(),
-            "hold": holds.summary(), "hold_to_confirmed": whole.summary()}  # fmt: skip
+    return {
+        "rate": rate,
+        **figures,
+        "failed": dict(failed),
+        "customers": len(resting),
+        "started_late": started_late.summary(),
+        "hold": holds.summary(),
+        "hold_to_confirmed": whole.summary(),
+    }

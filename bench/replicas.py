@@ -38,7 +38,7 @@ Round = dict[str, list[Steps]]
 async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, Any]:
     """Latencies by number of clients, case and step, on a platform with two replicas of each service."""
     cases = QUICK if quick else tuple(CASES)
-    rounds, seconds = (1, 1.5) if quick else (3, 2.0)
+    rounds, seconds = (1, 1.5) if quick else (2, 2.5)
     found: dict[int, list[Round]] = {clients: [] for clients in CLIENTS}
     async with set_up(platform, mail) as stage:
         pairs = await stage.pairs(60)

@@ -92,11 +92,12 @@ def _main(result: dict[str, Any]) -> str:
         )
     rows.append(["nobody", "", f"{result['idle']['cpu_ms_per_second']} a second", "", ""])
     head = ["", "a second", "CPU-ms each", "hold p50 / p95 / p99 ms", "hold→confirmed p50 / p95 / p99 ms"]
-    late, connections = arrivals["started_late"], arrivals["connections"]
+    late = _three(arrivals["started_late"])
     return (
         f"{table(head, rows)}\n\nCustomers arrive at random moments (Poisson), whether or not others are done; their"
-        f" latencies count from the moment when they were to arrive. {connections} customers were there at once at the"
-        f" most; the generator began {_three(late)} ms late (p50 / p95 / p99), which is in the latencies."
+        f" latencies count from the moment when they were to arrive. At most {arrivals['customers']} were there at"
+        f" once; {sum(arrivals['failed'].values())} failed {arrivals['failed'] or ''}. The generator began {late} ms"
+        " late (p50 / p95 / p99), which is in the latencies."
     )
 
 

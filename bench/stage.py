@@ -31,6 +31,8 @@ SEATS = [f"{row}{number}" for row in ROWS for number in range(1, NUMBERS + 1)]
 PAIRS = list(zip(SEATS[::2], SEATS[1::2], strict=True))
 LAYOUT = "bench-hall"
 REST_S = 120
+LOOK_S = 0.25
+"""Looking whether the platform is at rest costs it something."""
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # No hold may lapse while a measurement of some minutes runs.
 ENVIRONMENT = NO_LIMITS | {"HOLD_SECONDS": "3600", "HOLD_CAP_SECONDS": "3600"}
@@ -112,7 +114,7 @@ class Stage:
     async def mailed(self) -> None:
         """Returns when the mails of all confirmed bookings are accepted."""
         while self.mail.accepted - self.mails_before < len(self._confirmed):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
 
     async def at_rest(self) -> None:
         """Returns when every mail is accepted, every outbox pulled, every seat map up to date and every queue empty.
@@ -122,9 +124,9 @@ class Stage:
         async with asyncio.timeout(REST_S), await self.broker.channel() as channel:
             await self.mailed()
             calm = 0
-            while calm < 3:
+            while calm < 2:
                 calm = calm + 1 if await self._is_done() and not await self._is_queued(channel) else 0
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(LOOK_S)
 
     async def _is_done(self) -> bool:
         """What the platform's processes have in hand is in a document too, until it is done."""
