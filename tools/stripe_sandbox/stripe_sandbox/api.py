@@ -157,7 +157,7 @@ async def _suffer(fault: Fault) -> None:
         await asyncio.sleep(fault.seconds)
     else:
         text = "An unknown error occurred (asked for by a fault of the sandbox)."
-        raise StripeError(fault.status, text, kind="api_error", executed=False)
+        raise StripeError(fault.status, text, kind="api_error", executed=fault.kept)
 
 
 def _scope(box: Sandbox, call: Call) -> tuple[str | None, dict[str, Any]]:

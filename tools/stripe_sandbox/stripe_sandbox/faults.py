@@ -42,6 +42,9 @@ class Fault(Scope):
     times: int = Field(default=2, ge=2, le=20, description="`webhook_repeat`: how often one webhook arrives.")
     status: int = Field(default=500, ge=500, le=599, description="`api_error`: the answer's status.")
     after: bool = Field(default=False, description="API: the call takes effect first, and only its answer suffers.")
+    kept: bool = Field(
+        default=False, description="`api_error`: the answer is kept under its idempotency key, as Stripe keeps a 500."
+    )
 
     @property
     def is_spent(self) -> bool:

@@ -82,3 +82,13 @@ async def test_a_key_is_free_again_after_a_failure_without_effect(client, contro
         await create(PARAMS, {"idempotency_key": "k", "max_network_retries": 0})
     assert (await client.v1.payment_intents.list_async()).data == []
     assert (await create(PARAMS, {"idempotency_key": "k"})).amount == 900
+
+
+async def test_a_failure_can_be_kept_under_its_key(client, control, refused):
+    await control.post("/_sandbox/faults", json={"kind": "api_error", "method": "POST", "kept": True})
+    create = client.v1.payment_intents.create_async
+    options = {"idempotency_key": "k", "max_network_retries": 0}
+    first, again = [await refused(create(PARAMS, options), stripe.APIError) for _ in range(2)]
+    assert (first.http_status, again.http_status) == (500, 500)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (await create(PARAMS, {"idempotency_key": "k-2"})).amount == 900
