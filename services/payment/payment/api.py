@@ -1,7 +1,6 @@
 """HTTP in: paying, looking, giving back, and Stripe's webhook."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -10,7 +9,8 @@ from chassis.auth import Caller, Principal, caller, require
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.problems import TooLarge, documented
-from chassis.waiting import eventually
+from chassis.signed import NotSigned
+from contracts.claims import PaymentOrder
 from contracts.types import Id
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +22,9 @@ from payment.model import (
     BadSignature,
     DeadlinePassed,
     Line,
+    OrderInvalid,
+    OrderMismatch,
+    OrderRequired,
     PaymentClosed,
     PaymentUnknown,
     ProviderRefused,
@@ -46,9 +49,12 @@ class ConfigView(BaseModel):
 
 
 class IntentRequest(BaseModel):
+    """`order` is the text that booking answers to a checkout. `booking_id` is ignored: the order names it."""
+
     model_config = ConfigDict(extra="forbid")
 
-    booking_id: Id
+    order: str | None = None
+    booking_id: Annotated[Id | None, Field(json_schema_extra={"deprecated": True})] = None
 
 
 class IntentView(BaseModel):
@@ -112,34 +118,42 @@ async def config() -> ConfigView:
 @router.post(
     "/create-intent",
     responses=documented(
-        PaymentUnknown, PaymentClosed, DeadlinePassed, AlreadyPaid, ProviderRefused, ProviderUnavailable
+        OrderRequired,
+        OrderInvalid,
+        PaymentUnknown,
+        OrderMismatch,
+        PaymentClosed,
+        DeadlinePassed,
+        AlreadyPaid,
+        ProviderRefused,
+        ProviderUnavailable,
     ),
 )
 async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
-    """The booking's one PaymentIntent: made now, or the same one again.
-
-    Waits up to two seconds for a checkout that is on its way here.
-    """
-    telemetry.about(asked.booking_id)
-    payment = await eventually(
-        lambda: _identified(asked.booking_id), pausing=partial(store.recent.kept, asked.booking_id)
-    )
-    if payment is None or not _owns(who, payment):
+    """The order's one PaymentIntent: made now, or the same one again."""
+    order = _read_order(asked.order)
+    telemetry.about(order.booking_id)
+    if not who.owns(order.holder):
         raise PaymentUnknown
-    offer = await settlement.open_intent(payment)
-    log.info("intent_offered", booking_id=payment.id, intent_id=offer.intent.id)
+    offer = await settlement.open_intent(order)
+    log.info("intent_offered", booking_id=order.booking_id, intent_id=offer.intent.id)
     return IntentView(
         client_secret=offer.client_secret,
         payment_intent_id=offer.intent.id,
-        amount=payment.amount,
-        currency=payment.currency,
+        amount=order.amount,
+        currency=order.currency,
         publishable_key=settings.get().stripe_publishable_key,
     )
 
 
-async def _identified(booking_id: str) -> Payment | None:
-    payment = await store.find_requested(booking_id)
-    return payment if payment and payment.holder else None
+def _read_order(text: str | None) -> PaymentOrder:
+    """Raises OrderRequired and OrderInvalid."""
+    if not text:
+        raise OrderRequired
+    try:
+        return settings.get().payment_orders.read(text)
+    except NotSigned as error:
+        raise OrderInvalid from error
 
 
 def _owns(who: Caller, payment: Payment) -> bool:

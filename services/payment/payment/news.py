@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from contracts.types import Id, Moment, Seats
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -13,18 +14,44 @@ class _Seen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+def _split(seats: Any) -> Any:
+    return seats.split(",") if isinstance(seats, str) else seats
+
+
+class OrderSeen(_Seen):
+    """What was ordered, as the metadata of its PaymentIntent says it (`stripe.create_intent` writes it)."""
+
+    reference: str
+    showtime_id: Id
+    seats: Annotated[Seats, Field(min_length=1), BeforeValidator(_split)]
+    user_id: Id | None = None
+    secret_hash: str | None = None
+    payment_deadline_at: Moment
+
+    @model_validator(mode="after")
+    def _has_one_holder(self) -> "OrderSeen":
+        if (self.user_id is None) == (self.secret_hash is None):
+            raise ValueError("a person or a guest")
+        return self
+
+
 class IntentSeen(_Seen):
-    """A PaymentIntent. `booking_id` from our metadata; `failure_id` names the last declined attempt, if any."""
+    """A PaymentIntent. `failure_id` names the last declined attempt, if any.
+
+    `booking_id` and `order` come from our metadata. `order` is None in intents from before 2026-12.
+    """
 
     kind: Literal["intent"] = "intent"
     id: str
     booking_id: str | None
     status: str
+    amount: int = 0
     amount_received: int
     currency: str
     charge_id: str | None = None
     failure_id: str | None = None
     failure_code: str = ""
+    order: OrderSeen | None = None
 
 
 class RefundSeen(_Seen):
@@ -59,12 +86,22 @@ def read_intent(raw: Mapping[str, Any]) -> IntentSeen:
         id=raw["id"],
         booking_id=_ours(raw, "booking_id"),
         status=raw["status"],
+        amount=raw.get("amount") or 0,
         amount_received=raw.get("amount_received") or 0,
         currency=str(raw["currency"]).upper(),
         charge_id=_id_of(raw.get("latest_charge")),
         failure_id=(_id_of(failure.get("charge")) or f"{code}-{_id_of(method)}") if failure else None,
         failure_code=code,
+        order=_order_of(raw),
     )
+
+
+def _order_of(raw: Mapping[str, Any]) -> OrderSeen | None:
+    """None for metadata that is not ours, from before 2026-12 or that somebody has edited at Stripe."""
+    try:
+        return OrderSeen.model_validate(raw.get("metadata"))
+    except ValidationError:
+        return None
 
 
 def read_refund(raw: Mapping[str, Any]) -> RefundSeen | None:

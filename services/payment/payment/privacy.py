@@ -9,8 +9,8 @@ from contracts.payment import PaymentDataExported
 from payment import store
 
 HANDED_OUT = {
-    "id", "holder", "email", "reference", "amount", "currency", "payment_deadline_at", "state", "intent_id", "captured",
-    "refunding", "refunded", "refunds", "ledger",
+    "id", "holder", "email", "reference", "showtime_id", "seats", "amount", "currency", "payment_deadline_at", "state",
+    "intent_id", "captured", "refunding", "refunded", "refunds", "ledger",
 }  # fmt: skip
 
 

@@ -1,16 +1,10 @@
 """Events in. A wish of booking's is written down first; what Stripe does not do at once, the job asks for again."""
 
 from chassis.clock import now
-from contracts.booking import PaymentCancelRequested, PaymentRequested, RefundRequested
+from contracts.booking import PaymentCancelRequested, RefundRequested
 from contracts.errors import NotYet, RejectedEvent
 
 from payment import model, settlement, store
-
-
-async def on_payment_requested(event: PaymentRequested) -> None:
-    """A checkout: an account is opened, unless its own cancellation overtook it."""
-    if not await store.open_account(model.account_of(event)):
-        await store.change(event.booking_id, lambda account: model.identify(account, event))
 
 
 async def on_payment_cancel_requested(event: PaymentCancelRequested) -> None:
@@ -37,7 +31,6 @@ async def on_refund_requested(event: RefundRequested) -> None:
 
 
 REACTIONS = {
-    PaymentRequested: on_payment_requested,
     PaymentCancelRequested: on_payment_cancel_requested,
     RefundRequested: on_refund_requested,
 }

@@ -1,12 +1,18 @@
 """Settings of payment, from the environment."""
 
-from functools import cache
+from functools import cache, cached_property
 
 from chassis.settings import ServiceSettings
+from chassis.signed import SignedText
+from contracts.claims import PaymentOrder
+from pydantic import Field, SecretStr
 
 
 class Settings(ServiceSettings):
-    """An empty `stripe_api_base` means Stripe itself; `stripe_webhook_secret` may be several with commas, to rotate."""
+    """An empty `stripe_api_base` means Stripe itself; `stripe_webhook_secret` may be several with commas, to rotate.
+
+    `order_key` is what booking signs payment orders with.
+    """
 
     service: str = "payment"
     max_body_bytes: int = 524_288
@@ -17,6 +23,12 @@ class Settings(ServiceSettings):
     stripe_js_url: str = "https://js.stripe.com/v3/"
     stripe_timeout_seconds: float = 5.0
     stripe_retries: int = 1
+    order_key: SecretStr = Field(min_length=16)
+
+    @cached_property
+    def payment_orders(self) -> SignedText[PaymentOrder]:
+        """Reads the payment orders that booking has signed."""
+        return SignedText(PaymentOrder, PaymentOrder.audience, self.order_key)
 
     @property
     def webhook_secrets(self) -> list[str]:
@@ -27,4 +39,4 @@ class Settings(ServiceSettings):
 @cache
 def get() -> Settings:
     """The settings, read once."""
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default

@@ -9,6 +9,7 @@ import logging
 import structlog
 from chassis import telemetry
 from chassis.clock import now
+from contracts.claims import PaymentOrder
 from prometheus_client import Counter, Histogram
 
 from payment import model, store, stripe
@@ -29,43 +30,77 @@ _lag = Histogram(
 
 
 class UnknownBooking(Exception):
-    """Stripe names a booking whose payment request has not arrived, or is not ours."""
+    """Stripe names a booking that has no account, and its intent does not say enough to make one."""
 
 
-async def open_intent(payment: Payment) -> stripe.Offer:
-    """The booking's one intent, made now or before.
+async def open_intent(order: PaymentOrder) -> stripe.Offer:
+    """The order's one intent. The first one who asks makes it, and stores it with its account in one write.
 
-    Raises what `model.check_payable` raises, ProviderUnavailable and ProviderRefused.
+    Raises what `model.account_of`, `check_payable` and `complete` raise, ProviderUnavailable and ProviderRefused.
     """
+    account = model.account_of(order)
+    if refusal := model.refusal(account, now()):
+        if payment := await store.find(account.id):
+            model.check_payable(payment, now())  # it may say more, e.g. that the booking is paid
+        raise refusal
+    try:
+        offer = await stripe.create_intent(account)
+    except ProviderFailed:
+        # Stripe repeats a 500 as long as it knows the idempotency key. So the account is stored without an intent and
+        # counts the spent keys. The next try fails here again, on any replica, and goes on with the account's next key.
+        spent = model.spend_intent_key(account)
+        if spent and await store.open_account(account.model_copy(update=spent.fields)):
+            raise
+        if payment := await store.find(account.id):
+            return await _continue(payment, order)
+        raise
+    attached = model.attach_intent(account, offer.intent.id, now())
+    if attached and await store.open_account(account.model_copy(update=attached.fields)):
+        return offer
+    if payment := await store.find(account.id):
+        return await _attach(payment, order, offer)
+    await stripe.cancel_intent(offer.intent.id)
+    raise model.DeadlinePassed  # while Stripe made the intent
+
+
+async def _continue(payment: Payment, order: PaymentOrder) -> stripe.Offer:
+    """The intent of an account that exists, as it stands at Stripe."""
     model.check_payable(payment, now())
+    payment = await _changed(payment, lambda account: model.complete(account, order))
     if payment.intent_id:
         offer = await stripe.retrieve_intent(payment.intent_id)
-        payment = await learn(payment.id, offer.intent)
-        model.check_payable(payment, now())
+        model.check_payable(await learn(payment.id, offer.intent), now())
         return offer
     try:
         offer = await stripe.create_intent(payment)
     except ProviderFailed:
         await store.change(payment.id, model.spend_intent_key)
         raise
-    attached = await store.change(
-        payment.id, lambda account: model.attach_intent(account, offer.intent.id, now()), payment
-    )
-    if attached is None:
-        raise model.PaymentUnknown
-    if attached.intent_id != offer.intent.id:
-        # Cancelled, or another intent came first, while Stripe was asked. Nobody has this one's secret.
+    return await _attach(payment, order, offer)
+
+
+async def _attach(payment: Payment, order: PaymentOrder, offer: stripe.Offer) -> stripe.Offer:
+    """Make the offered intent the account's own. If it has another one or is closed, the intent is cancelled.
+
+    Nobody has the secret of an intent that is not attached.
+    """
+    payment = await _changed(payment, lambda account: model.attach_intent(account, offer.intent.id, now()))
+    if payment.intent_id != offer.intent.id:
         await stripe.cancel_intent(offer.intent.id)
-        return await open_intent(attached)
-    model.check_payable(attached, now())
-    return offer
+    return await _continue(payment, order)
+
+
+async def _changed(payment: Payment, decide: store.Decide) -> Payment:
+    if (changed := await store.change(payment.id, decide, payment)) is None:
+        raise model.PaymentUnknown
+    return changed
 
 
 async def learn(booking_id: str, seen: News) -> Payment:
     """Write down what Stripe says about a booking's money. Raises UnknownBooking and MoneyMismatch."""
     match seen:
         case IntentSeen():
-            payment = await store.change(booking_id, lambda account: model.on_intent(account, seen, now()))
+            payment = await _apply(booking_id, seen, lambda account: model.on_intent(account, seen, now()))
         case RefundSeen():
             payment = await store.change(booking_id, lambda account: model.on_refund(account, seen, now()))
             if seen.state == "failed":
@@ -154,7 +189,20 @@ async def _hear(event: WebhookEvent, seen: IntentSeen) -> Payment:
     booking_id = seen.booking_id or ""
     telemetry.about(booking_id)
     cause = StripeEvent(id=event.id, type=event.type, created_at=event.created_at, processed_at=now())
-    payment = await store.change(booking_id, lambda account: model.on_webhook(account, seen, cause))
+    return await _apply(booking_id, seen, lambda account: model.on_webhook(account, seen, cause))
+
+
+async def _apply(booking_id: str, seen: IntentSeen, decide: store.Decide) -> Payment:
+    """Change an account by what its intent says. An account that got lost is restored first.
+
+    It is lost when a backup has been restored, or when we crashed between Stripe's write and ours. Raises
+    UnknownBooking and MoneyMismatch.
+    """
+    payment = await store.change(booking_id, decide)
+    if payment is None and (lost := model.lost_account(seen, now())):
+        if await store.open_account(lost):
+            log.warning("account_restored", booking_id=booking_id, intent_id=seen.id)
+        payment = await store.change(booking_id, decide)
     if payment is None:
         raise UnknownBooking(booking_id)
     return payment
@@ -196,11 +244,22 @@ async def _effect(event: WebhookEvent) -> str:
         await _hear(event, seen)
         return "applied"
     payment = await store.by_intent(seen.intent_id)
+    if payment is None or not payment.captured:
+        # A refund's event overtook that of the payment itself, or the account got lost.
+        payment = await _learn_payment(seen.intent_id)
     if payment is None:
         return "foreign"
     telemetry.about(payment.id)
-    if not payment.captured:
-        # A refund's event overtook that of the payment itself.
-        await learn(payment.id, (await stripe.retrieve_intent(seen.intent_id)).intent)
     await learn(payment.id, seen)
     return "applied"
+
+
+async def _learn_payment(intent_id: str) -> Payment | None:
+    """The account that an intent pays, with what Stripe says about the intent; None when it pays none of ours."""
+    intent = (await stripe.retrieve_intent(intent_id)).intent
+    if intent.booking_id is None:
+        return None
+    known = await store.find(intent.booking_id)
+    if (known is None and intent.order is None) or (known and known.captured):
+        return None
+    return await learn(intent.booking_id, intent)

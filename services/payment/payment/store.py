@@ -14,12 +14,10 @@ from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
-from payment.model import Account, Change, MoneyMismatch, PaymentProblem, State, check, check_after
+from payment.model import Account, Change, MoneyMismatch, PaymentProblem, check, check_after
 from payment.news import News
 
 KEPT = timedelta(days=90)
-ON_ITS_WAY_S = 0.2
-"""How long `booking.payment_requested` may take on a busy day."""
 KEPT_WITH_ACCOUNT = 50
 """Each declined card is an event, and a customer may try many."""
 _moved = Counter("usher_payment_moved_total", "Money in minor units, by what the ledger calls it", ["kind", "currency"])
@@ -80,17 +78,6 @@ async def find(booking_id: str) -> Payment | None:
     """The payment, or None."""
     document = await Payment.collection().find_one({"_id": booking_id}, {"outbox": 0})
     return Payment.parse(document) if document else None
-
-
-async def find_requested(booking_id: str) -> Payment | None:
-    """The payment for its intent, whose write is guarded: as this replica opened it, else as it is stored.
-
-    A checkout that was made a moment ago mostly comes to this replica before another one could have stored it.
-    """
-    if recent.get(booking_id) is None:
-        await recent.kept(booking_id, ON_ITS_WAY_S)
-    opened = recent.get(booking_id)
-    return opened if opened and opened.state is State.REQUESTED else await find(booking_id)
 
 
 async def change(booking_id: str, decide: Decide, known: Payment | None = None) -> Payment | None:

@@ -118,10 +118,22 @@ async def create_intent(account: Account) -> Offer:
         currency=account.currency.lower(),
         automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
         description=f"Booking {account.reference}",
-        metadata={"booking_id": account.id, "reference": account.reference},
+        metadata=_metadata(account),
         idempotency_key=intent_key(account),
     )
     return _offer(made)
+
+
+def _metadata(account: Account) -> dict[str, Any]:
+    """What restores an account that got lost (`news.OrderSeen`). No address: Stripe would keep it for ever."""
+    return {
+        "booking_id": account.id,
+        "reference": account.reference,
+        "showtime_id": account.showtime_id or "",
+        "seats": ",".join(account.seats),
+        **(account.holder.model_dump(exclude_none=True) if account.holder else {}),
+        "payment_deadline_at": account.payment_deadline_at.isoformat() if account.payment_deadline_at else "",
+    }
 
 
 async def retrieve_intent(intent_id: str) -> Offer:

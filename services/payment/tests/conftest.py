@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -18,15 +18,21 @@ import uvicorn
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.secrets import hash_secret
+from chassis.signed import SignedText
 from chassis.testing import running, until
 from chassis.testing.bus import Bus
 from chassis.testing.servers import free_port
 from chassis.testing.signer import Signer
-from contracts.booking import PaymentCancelRequested, PaymentRequested, RefundRequested
+from contracts.booking import PaymentCancelRequested, RefundRequested
+from contracts.claims import PaymentOrder
 from contracts.types import Holder
+from pydantic import SecretStr
 
 KEY, SECRET, HOLD_SECRET = "sk_test_payment", "whsec_payment", "a-guest-secret-of-more-than-32-characters"
 GUEST = {"X-Hold-Secret": HOLD_SECRET}
+ORDER_KEY = "an order key for the tests"
+ORDERS = SignedText(PaymentOrder, PaymentOrder.audience, SecretStr(ORDER_KEY))
+WEBHOOK = "/api/payments/webhook"
 PRICE = 2500
 STAFF = ["payments:read", "payments:refund"]
 
@@ -82,23 +88,30 @@ async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="session")
-async def client(
-    service_env: None, sandbox_url: str, at_stripe: httpx.AsyncClient, webhook_port: int
-) -> AsyncIterator[httpx.AsyncClient]:
+def payment_env(service_env: None, sandbox_url: str) -> Iterator[None]:
+    """The environment of payment, for this process and for those that it starts."""
     environment = {
         "STRIPE_API_BASE": sandbox_url,
         "STRIPE_SECRET_KEY": KEY,
         "STRIPE_PUBLISHABLE_KEY": "pk_test_payment",
         "STRIPE_WEBHOOK_SECRET": f"whsec_new, {SECRET}",
         "STRIPE_TIMEOUT_SECONDS": "1",
+        "ORDER_KEY": ORDER_KEY,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        from payment.main import app  # noqa: PLC0415 - its settings come from the environment
+        yield
 
-        async with running(app) as client, _listening(app, webhook_port):
-            yield client
+
+@pytest.fixture(scope="session")
+async def client(
+    payment_env: None, at_stripe: httpx.AsyncClient, webhook_port: int
+) -> AsyncIterator[httpx.AsyncClient]:
+    from payment.main import app  # noqa: PLC0415 - its settings come from the environment
+
+    async with running(app) as client, _listening(app, webhook_port):
+        yield client
 
 
 @asynccontextmanager
@@ -125,7 +138,10 @@ class _no_signals:  # noqa: N801 - stands in for a context manager function
 
 @dataclass
 class Checkout:
-    """One booking that is to be paid, with what its customer, booking, staff and Stripe can do to it."""
+    """One booking that is to be paid, with what its customer, booking, staff and Stripe can do to it.
+
+    `changes` are what its order says otherwise.
+    """
 
     client: httpx.AsyncClient
     stripe: httpx.AsyncClient
@@ -133,23 +149,26 @@ class Checkout:
     signer: Signer
     id: str = field(default_factory=new_id)
     intent_id: str = ""
+    deadline: datetime = field(default_factory=lambda: now() + timedelta(minutes=10))
+    changes: dict[str, Any] = field(default_factory=dict)
 
-    def request(self, **changes: Any) -> PaymentRequested:
+    def order(self, **changes: Any) -> PaymentOrder:
         fields = {
             "booking_id": self.id,
             "showtime_id": "s1",
-            "seats": ["F7"],
+            "seats": ["F7", "F8"],
             "holder": Holder(secret_hash=hash_secret(HOLD_SECRET)),
             "email": "guest@usher.example",
             "reference": "USHER1",
             "amount": PRICE,
             "currency": "EUR",
-            "payment_deadline_at": now() + timedelta(minutes=10),
+            "payment_deadline_at": self.deadline,
         }
-        return PaymentRequested.model_validate(fields | changes)
+        return PaymentOrder.model_validate(fields | self.changes | changes)
 
-    async def ask_intent(self, headers: dict[str, str] | None = None) -> httpx.Response:
-        body = {"booking_id": self.id}
+    async def ask_intent(self, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
+        """Ask with the booking's order, or one that says something else."""
+        body = {"order": ORDERS.sign(self.order(**changes))}
         answer = await self.client.post("/api/payments/create-intent", json=body, headers=headers or GUEST)
         if answer.is_success:
             self.intent_id = answer.json()["payment_intent_id"]
@@ -205,6 +224,11 @@ class Checkout:
     async def at_stripe(self) -> dict[str, Any]:
         return (await self.stripe.get(f"/v1/payment_intents/{self.intent_id}")).json()
 
+    async def intents_at_stripe(self) -> list[dict[str, Any]]:
+        """All intents that were made for this booking, newest first."""
+        every = await self.stripe.get("/v1/payment_intents", params={"limit": 100})
+        return [each for each in every.json()["data"] if each["metadata"].get("booking_id") == self.id]
+
     async def refunds_at_stripe(self) -> list[dict[str, Any]]:
         answer = await self.stripe.get("/v1/refunds", params={"payment_intent": self.intent_id})
         return answer.json()["data"]
@@ -240,17 +264,26 @@ class Checkout:
 def new_checkout(
     client: httpx.AsyncClient, at_stripe: httpx.AsyncClient, bus: Bus, signer: Signer
 ) -> Callable[[], Checkout]:
-    """Makes bookings that payment has not heard of yet."""
+    """Makes bookings that wait for their payment."""
     return lambda: Checkout(client, at_stripe, bus, signer)
 
 
 @pytest.fixture
-async def checkout(new_checkout: Callable[[], Checkout]) -> Checkout:
-    """A booking whose payment has been requested."""
-    made = new_checkout()
-    await made.bus.say(made.request())
-    await made.comes_to(state="requested")
-    return made
+def checkout(new_checkout: Callable[[], Checkout]) -> Checkout:
+    """A booking that waits for its payment."""
+    return new_checkout()
+
+
+@pytest.fixture
+def unguard(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Takes the guard off this replica's inserts: they overwrite an account that exists."""
+    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
+
+    async def overwrite(payment: Payment, **_: Any) -> bool:
+        await Payment.collection().replace_one({"_id": payment.id}, payment.model_dump(by_alias=True), upsert=True)
+        return True
+
+    return lambda: monkeypatch.setattr(Payment, "add", overwrite)
 
 
 def signed(event: dict[str, Any] | str | bytes, secret: str = SECRET, age_seconds: int = 0) -> dict[str, Any]:
@@ -260,6 +293,19 @@ def signed(event: dict[str, Any] | str | bytes, secret: str = SECRET, age_second
     at = int(now().timestamp()) - age_seconds
     header = stripe.WebhookSignature.generate_signature_header(text, secret, at)
     return {"content": body, "headers": {"Stripe-Signature": header, "Content-Type": "application/json"}}
+
+
+def event(kind: str, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """An event as Stripe's webhook brings it."""
+    fields = {"id": f"evt_{new_id()}", "object": "event", "type": kind, "created": int(now().timestamp())}
+    return fields | {"data": {"object": body}} | changes
+
+
+async def stored(event_id: str) -> Any:
+    """The event, if it is kept by itself and not with the account that it changed."""
+    from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
+
+    return await WebhookEvent.get(event_id)
 
 
 async def run_due(booking_id: str) -> None:

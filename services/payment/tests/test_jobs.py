@@ -109,9 +109,8 @@ async def test_one_bad_payment_does_not_keep_the_others(checkout: Checkout, new_
     from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
 
     lost = new_checkout()
-    await lost.bus.say(lost.request())
-    await lost.comes_to(state="requested")
-    broken = {"state": "intent_created", "intent_id": "pi_gone", "next_check_at": now() - timedelta(hours=1)}
+    await lost.offered()
+    broken = {"intent_id": "pi_gone", "next_check_at": now() - timedelta(hours=1)}
     await Payment.collection().update_one({"_id": lost.id}, {"$set": broken})
     await checkout.fault("webhook_drop", count=None)
     await checkout.offered()
@@ -125,6 +124,6 @@ async def test_the_service_does_not_start_without_keys(client: httpx.AsyncClient
     from payment import settings, stripe  # noqa: PLC0415 - its settings come from the environment
 
     with pytest.raises(ValueError, match="STRIPE_SECRET_KEY"):
-        async with stripe.connected(settings.Settings(stripe_secret_key="")):
+        async with stripe.connected(settings.get().model_copy(update={"stripe_secret_key": ""})):
             pass
     assert (await client.get("/readyz")).status_code == 200

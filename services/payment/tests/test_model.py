@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from contracts.booking import PaymentRequested
-from contracts.errors import NotYet, RejectedEvent
+from contracts.claims import PaymentOrder
+from contracts.errors import NotYet
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.types import Holder
 from hypothesis import given
@@ -17,14 +17,17 @@ from payment.model import (
     Change,
     DeadlinePassed,
     MoneyMismatch,
+    OrderInvalid,
+    OrderMismatch,
     PaymentClosed,
+    PaymentUnknown,
     RefundTooLarge,
     State,
     StripeEvent,
     on_intent,
     on_refund,
 )
-from payment.news import ChargeSeen, IntentSeen, RefundSeen, read_event, read_intent
+from payment.news import ChargeSeen, IntentSeen, OrderSeen, RefundSeen, read_event, read_intent
 from pydantic import BaseModel, ValidationError
 
 NOW = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
@@ -38,6 +41,8 @@ def requested(**changes: Any) -> Account:
         "amount": PRICE,
         "currency": "EUR",
         "reference": "USHER1",
+        "showtime_id": "s1",
+        "seats": ["F7", "F8"],
         "payment_deadline_at": NOW + timedelta(minutes=10),
     }
     return Account.model_validate(fields | changes)
@@ -131,7 +136,11 @@ def test_a_cancellation_with_an_intent_waits_for_stripe():
 def test_stripe_decides_whether_the_cancellation_or_the_money_won():
     waiting = offered(cancel_requested=True)
     assert said(on_intent(waiting, seen("canceled"), NOW)) == [PaymentCancelled(booking_id="b1")]
-    assert said(on_intent(waiting, success(), NOW)) == [PaymentSucceeded(booking_id="b1", amount=PRICE, currency="EUR")]
+    assert said(on_intent(waiting, success(), NOW)) == [
+        PaymentSucceeded(
+            booking_id="b1", amount=PRICE, currency="EUR", showtime_id="s1", seats=["F7", "F8"], user_id="u1"
+        )
+    ]
     assert on_intent(waiting, seen("processing"), NOW) is None
 
 
@@ -255,39 +264,90 @@ def test_a_refund_that_failed_gives_the_money_back_to_the_account():
     assert [line.kind for line in account.ledger] == ["refunded", "refund_failed"]
 
 
-def test_a_request_that_its_cancellation_overtook_does_not_reopen():
-    account, event = model.tombstone("b1")
-    assert event == PaymentCancelled(booking_id="b1")
-    account = after(account, model.identify(account, request()))
-    assert account.state is State.CANCELLED
-    assert account.holder == Holder(user_id="u1")
-    with pytest.raises(PaymentClosed):
-        model.check_payable(account, NOW)
-
-
-def request(**changes: Any) -> PaymentRequested:
+def order(**changes: Any) -> PaymentOrder:
     fields = {
         "booking_id": "b1",
         "showtime_id": "s1",
-        "seats": ["F7"],
+        "seats": ["F7", "F8"],
         "holder": {"user_id": "u1"},
         "email": "a@usher.example",
         "reference": "USHER1",
         "amount": PRICE,
         "currency": "EUR",
-        "payment_deadline_at": NOW,
+        "payment_deadline_at": NOW + timedelta(minutes=10),
     }
-    return PaymentRequested.model_validate(fields | changes)
+    return PaymentOrder.model_validate(fields | changes)
 
 
-def test_a_request_is_taken_once():
-    account = model.account_of(request())
-    assert (account.amount, account.state) == (PRICE, State.REQUESTED)
-    assert model.identify(account, request()) is None
-    with pytest.raises(RejectedEvent):
-        model.identify(account, request(amount=1))
-    with pytest.raises(RejectedEvent):
-        model.account_of(request(amount=0))
+def test_an_order_opens_an_account():
+    account = model.account_of(order())
+    assert account == requested(email="a@usher.example")
+    assert model.complete(account, order()) is None
+    with pytest.raises(OrderInvalid):
+        model.account_of(order(amount=0))
+
+
+@pytest.mark.parametrize("lacks", [{"showtime_id": None, "seats": []}, {"email": ""}])
+def test_an_order_completes_an_account(lacks: dict[str, Any]):
+    account = requested(**{"email": "a@usher.example"} | lacks)
+    assert after(account, model.complete(account, order())) == model.account_of(order())
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"amount": 1}, OrderMismatch),
+        ({"currency": "USD"}, OrderMismatch),
+        ({"holder": {"user_id": "u2"}}, PaymentUnknown),
+        ({"holder": {"secret_hash": "0" * 64}}, PaymentUnknown),
+    ],
+)
+def test_an_order_of_another_price_or_person_does_not_fit(change: dict[str, Any], problem: type[Exception]):
+    for account in (requested(), requested(showtime_id=None), offered()):
+        with pytest.raises(problem):
+            model.complete(account, order(**change))
+
+
+def ordered(**changes: Any) -> OrderSeen:
+    facts = {"reference": "USHER1", "showtime_id": "s1", "seats": "F7,F8", "user_id": "u1"}
+    return OrderSeen.model_validate(facts | {"payment_deadline_at": NOW + timedelta(minutes=10)} | changes)
+
+
+def test_a_tombstone_takes_what_was_ordered_from_the_money_it_meets():
+    account, event = model.tombstone("b1")
+    assert event == PaymentCancelled(booking_id="b1")
+    with pytest.raises(PaymentClosed):
+        model.check_payable(account, NOW)
+    change = on_intent(account, success(amount=PRICE, order=ordered()), NOW)
+    (told,) = said(change)
+    assert (told.showtime_id, told.seats, told.user_id, told.amount) == ("s1", ["F7", "F8"], "u1", PRICE)
+    paid_up = after(account, change)
+    assert (paid_up.holder, paid_up.amount, paid_up.captured) == (Holder(user_id="u1"), PRICE, PRICE)
+
+
+@pytest.mark.parametrize("news", [success(amount=PRICE), success(amount=PRICE + 1, order=ordered())])
+def test_a_tombstone_that_cannot_know_its_price_calls_for_a_person(news: IntentSeen):
+    account, _ = model.tombstone("b1")
+    with pytest.raises(MoneyMismatch):
+        on_intent(account, news, NOW)
+
+
+@pytest.mark.parametrize("status", ["canceled", "processing"])
+def test_a_tombstone_stays_one_without_money(status: str):
+    account, _ = model.tombstone("b1")
+    assert on_intent(account, seen(status, order=ordered()), NOW) is None
+
+
+def test_a_lost_account_is_made_from_its_intent():
+    account = model.lost_account(success(amount=PRICE, order=ordered()), NOW)
+    assert account == offered(checks=2, next_check_at=NOW + timedelta(seconds=20))
+    assert model.lost_account(success(amount=PRICE), NOW) is None
+    assert model.lost_account(success(booking_id=None, order=ordered()), NOW) is None
+
+
+def test_an_account_that_knows_its_order_does_not_take_another_one():
+    change = on_intent(offered(), success(amount=1, order=ordered(seats="A1", user_id="u2")), NOW)
+    assert after(offered(), change) == after(offered(), on_intent(offered(), success(), NOW))
 
 
 def test_checks_back_off_and_end():

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from chassis.ids import new_id
 from chassis.testing import until
+from chassis.testing.signer import Signer
 from contracts.identity import ExportRequested, UserDeleted
 from contracts.payment import PaymentDataExported, PaymentRefunded
 from contracts.types import Holder
@@ -24,8 +25,7 @@ def user_id() -> str:
 async def own(new_checkout: Callable[[], Checkout], signer, user_id: str) -> Checkout:
     """A paid booking of somebody with an account."""
     made = new_checkout()
-    await made.bus.say(made.request(holder=Holder(user_id=user_id), email="ada@example.org"))
-    await made.comes_to(state="requested")
+    made.changes = {"holder": Holder(user_id=user_id), "email": "ada@example.org"}
     answer = await made.ask_intent(signer.headers(user_id))
     assert answer.is_success
     await made.confirm()
@@ -68,15 +68,27 @@ async def test_the_money_of_somebody_who_is_gone_can_still_go_back(own: Checkout
     await own.comes_to(refunded=PRICE)
 
 
-async def test_a_request_that_was_still_on_its_way_is_found_later(new_checkout: Callable[[], Checkout], user_id: str):
+async def test_an_account_that_was_still_being_made_is_found_later(
+    new_checkout: Callable[[], Checkout], signer: Signer, user_id: str
+):
     late = new_checkout()
     await late.bus.say(UserDeleted(user_id=user_id))
-    await late.bus.say(late.request(holder=Holder(user_id=user_id), email="ada@example.org"))
-    await late.comes_to(state="requested")
+    answer = await late.ask_intent(signer.headers(user_id), holder=Holder(user_id=user_id), email="ada@example.org")
+    assert answer.is_success
     await forgotten(late, user_id)
 
 
+async def test_the_order_of_somebody_who_is_gone_is_refused(checkout: Checkout, user_id: str, signer: Signer):
+    checkout.changes = {"holder": Holder(user_id=user_id), "email": "ada@example.org"}
+    assert (await checkout.ask_intent(signer.headers(user_id))).is_success
+    await checkout.bus.say(UserDeleted(user_id=user_id))
+    await forgotten(checkout, user_id)
+    answer = await checkout.ask_intent(signer.headers(user_id))
+    assert (answer.status_code, answer.json()["code"]) == (404, "payment_unknown")
+
+
 async def test_nobody_elses_payments_are_touched(own: Checkout, checkout: Checkout, user_id: str):
+    await checkout.offered()
     await own.bus.say(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
     assert (await kept(checkout))["email"] == "guest@usher.example"

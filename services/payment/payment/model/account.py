@@ -56,13 +56,16 @@ class StripeEvent(BaseModel):
 class Account(BaseModel):
     """The money of one booking. `refunding` is asked for or pending, `refunded` is done; both within `captured`.
 
-    Without `holder` it is a tombstone: the booking took its request back before the request arrived.
+    Without `holder` it is a tombstone: the booking was closed before anybody asked for an intent. `showtime_id` and
+    `seats` are missing in accounts from before 2026-12, `email` in those that were restored from Stripe.
     """
 
     id: str
     holder: Holder | None = None
     email: str = ""
     reference: str = ""
+    showtime_id: str | None = None
+    seats: list[str] = []
     amount: int = 0
     currency: str = ""
     payment_deadline_at: datetime | None = None

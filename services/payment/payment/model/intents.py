@@ -2,37 +2,71 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from contracts.booking import PaymentRequested
-from contracts.errors import RejectedEvent
+from contracts.claims import PaymentOrder
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentSucceeded
+from contracts.types import Holder
 
 from payment.model.account import SILENT, SOON, Account, Change, Line, State, StripeEvent, check_after
-from payment.model.problems import AlreadyPaid, DeadlinePassed, MoneyMismatch, PaymentClosed, PaymentProblem
+from payment.model.problems import (
+    AlreadyPaid,
+    DeadlinePassed,
+    MoneyMismatch,
+    OrderInvalid,
+    OrderMismatch,
+    PaymentClosed,
+    PaymentProblem,
+    PaymentUnknown,
+)
 from payment.news import IntentSeen
 
 
-def account_of(event: PaymentRequested) -> Account:
-    """The account that a checkout opens. Raises RejectedEvent for a free booking: it never reaches payment."""
-    if event.amount == 0:
-        raise RejectedEvent("A free booking needs no payment.")
-    asked = event.model_dump(exclude={"booking_id", "showtime_id", "seats", "holder"})
-    return Account(id=event.booking_id, holder=event.holder, **asked)
-
-
-def identify(account: Account, event: PaymentRequested) -> Change | None:
-    """A request for a booking that is known: a repetition, or the one that its own cancellation overtook.
-
-    Raises RejectedEvent when it asks for other money than before.
-    """
-    asked = account_of(event)
-    if account.holder is not None:
-        if (account.amount, account.currency) != (asked.amount, asked.currency):
-            raise RejectedEvent("This booking's price was final.")
-        return None
-    return Change(
-        asked.model_dump(include={"holder", "email", "reference", "amount", "currency", "payment_deadline_at"})
+def account_of(order: PaymentOrder) -> Account:
+    """The account that an order opens, without an intent. Raises OrderInvalid for a free booking."""
+    if order.amount == 0:
+        raise OrderInvalid("A free booking needs no payment.")
+    return Account(
+        id=order.booking_id,
+        holder=order.holder,
+        email=order.email,
+        reference=order.reference,
+        showtime_id=order.showtime_id,
+        seats=order.seats,
+        amount=order.amount,
+        currency=order.currency,
+        payment_deadline_at=order.payment_deadline_at,
     )
+
+
+def complete(account: Account, order: PaymentOrder) -> Change | None:
+    """Add from the order what the account lacks: it is from before 2026-12 or was restored from Stripe.
+
+    Raises PaymentUnknown when the holder has been erased since, and OrderMismatch for another price.
+    """
+    if account.holder != order.holder:
+        raise PaymentUnknown
+    if (account.amount, account.currency) != (order.amount, order.currency):
+        raise OrderMismatch
+    if account.showtime_id and account.email:
+        return None
+    return Change({"showtime_id": order.showtime_id, "seats": order.seats, "email": order.email})
+
+
+def lost_account(seen: IntentSeen, now: datetime) -> Account | None:
+    """The account of an intent that only Stripe knows. None when the intent's metadata is not enough for one."""
+    if seen.booking_id is None or not (ordered := _ordered(seen)):
+        return None
+    return Account(id=seen.booking_id, **ordered, **_attached(seen.id, now))
+
+
+def _ordered(seen: IntentSeen) -> dict[str, Any]:
+    """What was ordered, as the intent says it; empty when its metadata does not say it."""
+    if seen.order is None:
+        return {}
+    holder = Holder(user_id=seen.order.user_id, secret_hash=seen.order.secret_hash)
+    asked = seen.order.model_dump(include={"reference", "showtime_id", "seats", "payment_deadline_at"})
+    return asked | {"holder": holder, "amount": seen.amount, "currency": seen.currency}
 
 
 def refusal(account: Account, now: datetime) -> PaymentProblem | None:
@@ -53,8 +87,11 @@ def check_payable(account: Account, now: datetime) -> None:
 
 
 def intent_key(account: Account) -> str:
-    """Stripe's idempotency key for the intent: from what is asked, so that other parameters never reuse it."""
-    return f"intent-{account.id}-{account.amount}-{account.currency}-{account.intent_attempt}"
+    """Stripe's idempotency key for the intent: from what is asked, so that other parameters never reuse it.
+
+    Its metadata follows from the booking. Keys that begin with `intent-` had less metadata (before 2026-12).
+    """
+    return f"order-{account.id}-{account.amount}-{account.currency}-{account.intent_attempt}"
 
 
 def attach_intent(account: Account, intent_id: str, now: datetime) -> Change | None:
@@ -65,8 +102,12 @@ def attach_intent(account: Account, intent_id: str, now: datetime) -> Change | N
     """
     if account.intent_id or refusal(account, now):
         return None
-    fields = {"state": State.INTENT_CREATED, "intent_id": intent_id}
-    return Change(fields | {"checks": SILENT, "next_check_at": now + check_after(SILENT)})
+    return Change(_attached(intent_id, now))
+
+
+def _attached(intent_id: str, now: datetime) -> dict[str, Any]:
+    watched = {"checks": SILENT, "next_check_at": now + check_after(SILENT)}
+    return {"state": State.INTENT_CREATED, "intent_id": intent_id} | watched
 
 
 def spend_intent_key(account: Account) -> Change | None:
@@ -84,7 +125,7 @@ def cancel(account: Account, now: datetime) -> Change | None:
 
 
 def tombstone(booking_id: str) -> tuple[Account, PaymentCancelled]:
-    """A cancellation that overtook its payment request: the request will find the door shut."""
+    """A booking that was closed before anybody asked for an intent: an account that refuses every order."""
     account = Account(id=booking_id, state=State.CANCELLED, cancel_requested=True)
     return account, _cancelled(account)
 
@@ -118,10 +159,19 @@ def on_webhook(account: Account, seen: IntentSeen, event: StripeEvent) -> Change
 def _captured(account: Account, seen: IntentSeen, now: datetime) -> Change | None:
     if account.state is State.SUCCEEDED and account.intent_id == seen.id:
         return None
+    ordered = {} if account.holder else _ordered(seen)  # a tombstone does not know what was ordered
+    account = account.model_copy(update=ordered)
     if account.state is State.SUCCEEDED or (seen.amount_received, seen.currency) != (account.amount, account.currency):
         raise MoneyMismatch(f"{seen.id} brought {seen.amount_received} {seen.currency} for booking {account.id}")
-    said = PaymentSucceeded(booking_id=account.id, amount=seen.amount_received, currency=account.currency)
+    said = PaymentSucceeded(
+        booking_id=account.id,
+        amount=seen.amount_received,
+        currency=account.currency,
+        showtime_id=account.showtime_id,
+        seats=account.seats,
+        user_id=account.holder.user_id if account.holder else None,
+    )
     stripe_id = seen.charge_id or seen.id
     line = Line(entry_id=stripe_id, kind="captured", amount=seen.amount_received, stripe_id=stripe_id, at=now)
     fields = {"state": State.SUCCEEDED, "intent_id": seen.id, "captured": seen.amount_received, "next_check_at": None}
-    return Change(fields, [line], [said])
+    return Change(ordered | fields, [line], [said])

@@ -4,6 +4,9 @@ Exception
 ├── Problem (contracts.errors)
 │   └── PaymentProblem
 │       ├── PaymentUnknown         404
+│       ├── OrderRequired          422
+│       ├── OrderInvalid           422
+│       ├── OrderMismatch          409
 │       ├── PaymentClosed          409
 │       │   └── DeadlinePassed     409
 │       ├── AlreadyPaid            409
@@ -25,6 +28,19 @@ class PaymentProblem(Problem):
 
 class PaymentUnknown(PaymentProblem):
     code, status, title = "payment_unknown", 404, "There is no such payment."
+
+
+class OrderRequired(PaymentProblem):
+    code, status = "order_required", 422
+    title = "Paying takes the order that POST /api/bookings and GET /api/bookings/{id} answer as `order`."
+
+
+class OrderInvalid(PaymentProblem):
+    code, status, title = "order_invalid", 422, "This is not a payment order that can be paid here."
+
+
+class OrderMismatch(PaymentProblem):
+    code, status, title = "order_mismatch", 409, "This booking has another price, and that one is final."
 
 
 class PaymentClosed(PaymentProblem):

@@ -1,0 +1,198 @@
+"""Payment orders: forged, stolen, late, of another price; accounts from before there were orders."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from chassis.clock import now
+from chassis.secrets import hash_secret
+from chassis.signed import SignedText
+from contracts.claims import HoldClaim, PaymentOrder
+from contracts.payment import PaymentRefunded, PaymentSucceeded
+from contracts.types import Seat
+from pydantic import SecretStr
+
+from .conftest import GUEST, HOLD_SECRET, ORDER_KEY, ORDERS, PRICE, Checkout
+
+pytestmark = pytest.mark.usefixtures("client")
+
+
+async def ask(checkout: Checkout, **body: Any) -> tuple[int, str]:
+    answer = await checkout.client.post("/api/payments/create-intent", json=body, headers=GUEST)
+    return answer.status_code, answer.json().get("code", "")
+
+
+@pytest.mark.parametrize("order", [{}, {"order": None}, {"order": ""}])
+async def test_a_booking_id_alone_is_not_enough(checkout: Checkout, order: dict[str, Any]):
+    assert await ask(checkout, **order) == (422, "order_required")
+    assert await ask(checkout, booking_id=checkout.id, **order) == (422, "order_required")
+
+
+async def test_a_booking_id_beside_the_order_is_ignored(checkout: Checkout):
+    assert await ask(checkout, order=ORDERS.sign(checkout.order()), booking_id="another") == (200, "")
+
+
+def claim_of(order: PaymentOrder) -> HoldClaim:
+    return HoldClaim(
+        hold_id=order.booking_id,
+        showtime_id=order.showtime_id,
+        seats=[Seat(seat_id="F7", row="F", number=7, category="standard")],
+        holder=order.holder,
+        revision=0,
+        expires_at=order.payment_deadline_at,
+    )
+
+
+def forged(order: PaymentOrder) -> dict[str, str]:
+    good, key = ORDERS.sign(order), SecretStr(ORDER_KEY)
+    header, payload, signature = good.split(".")
+    cheap = ORDERS.sign(order.model_copy(update={"amount": 1})).split(".")[1]
+    facts = order.model_dump(mode="json") | {"aud": PaymentOrder.audience}
+    return {
+        "words": "pay for me",
+        "cut": good[:-2],
+        "long": good + "A" * 5000,
+        "another payload": f"{header}.{cheap}.{signature}",
+        "no signature": f"{header}.{payload}.",
+        "not signed": jwt.encode(facts, "", "none"),
+        "another key": SignedText(PaymentOrder, PaymentOrder.audience, SecretStr("another key of tests")).sign(order),
+        "the key itself": jwt.encode(facts, ORDER_KEY.encode().ljust(32, b"\0"), "HS256"),
+        "another audience": SignedText(PaymentOrder, HoldClaim.audience, key).sign(order),
+        "a claim": SignedText(HoldClaim, HoldClaim.audience, key).sign(claim_of(order)),
+        "a claim as an order": SignedText(HoldClaim, PaymentOrder.audience, key).sign(claim_of(order)),
+    }
+
+
+async def test_orders_that_booking_did_not_sign_are_refused(checkout: Checkout):
+    made = forged(checkout.order())
+    answers = {name: await ask(checkout, order=text) for name, text in made.items()}
+    assert answers == dict.fromkeys(made, (422, "order_invalid"))
+    assert await checkout.intents_at_stripe() == []
+    assert await ask(checkout, order=ORDERS.sign(checkout.order())) == (200, "")
+
+
+async def test_a_stolen_order_is_worth_nothing(checkout: Checkout):
+    for headers in ({"X-Hold-Secret": "x" * 40}, checkout.signer.headers("a-thief")):
+        answer = await checkout.ask_intent(headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "payment_unknown")
+    assert await checkout.intents_at_stripe() == []
+
+
+async def test_a_free_booking_is_not_paid(checkout: Checkout):
+    answer = await checkout.ask_intent(amount=0)
+    assert (answer.status_code, answer.json()["code"]) == (422, "order_invalid")
+    assert await checkout.view() == {}
+
+
+@pytest.mark.parametrize("change", [{"amount": PRICE - 1}, {"currency": "USD"}])
+async def test_an_order_of_another_price_is_refused(checkout: Checkout, change: dict[str, Any]):
+    await checkout.offered()
+    answer = await checkout.ask_intent(**change)
+    assert (answer.status_code, answer.json()["code"]) == (409, "order_mismatch")
+    assert (await checkout.view())["amount"] == PRICE
+    other, own = await checkout.intents_at_stripe()
+    assert (other["status"], own["id"], own["status"]) == ("canceled", checkout.intent_id, "requires_payment_method")
+
+
+async def test_an_order_whose_deadline_passes_while_stripe_is_asked(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+):
+    from payment import settlement, stripe  # noqa: PLC0415 - its settings come from the environment
+
+    create = stripe.create_intent
+
+    async def create_slowly(account: Any) -> stripe.Offer:
+        offer = await create(account)
+        monkeypatch.setattr(settlement, "now", lambda: checkout.deadline)
+        return offer
+
+    monkeypatch.setattr(stripe, "create_intent", create_slowly)
+    answer = await checkout.ask_intent()
+    assert (answer.status_code, answer.json()["code"]) == (409, "payment_deadline_passed")
+    assert [each["status"] for each in await checkout.intents_at_stripe()] == ["canceled"]
+    assert await checkout.view() == {}
+
+
+async def old_account(checkout: Checkout, **fields: Any) -> None:
+    """An account as it was stored before 2026-12, from `booking.payment_requested`."""
+    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
+
+    account = {
+        "_id": checkout.id,
+        "version": 1,
+        "outbox": [],
+        "holder": {"user_id": None, "secret_hash": hash_secret(HOLD_SECRET)},
+        "email": "guest@usher.example",
+        "reference": "USHER1",
+        "amount": PRICE,
+        "currency": "EUR",
+        "payment_deadline_at": checkout.deadline,
+        "state": "requested",
+        "cancel_requested": False,
+        "intent_id": None,
+        "intent_attempt": 0,
+        "last_failure": None,
+        "captured": 0,
+        "refunding": 0,
+        "refunded": 0,
+        "refunds": {},
+        "ledger": [],
+        "stripe_events": [],
+        "checks": 0,
+        "next_check_at": None,
+        "last_checked_at": None,
+    }
+    await Payment.collection().insert_one(account | fields)
+
+
+async def old_intent(checkout: Checkout) -> dict[str, Any]:
+    """The fields of an old account with an intent, which exists at Stripe with the metadata of then."""
+    asked = {
+        "amount": PRICE,
+        "currency": "eur",
+        "metadata[booking_id]": checkout.id,
+        "metadata[reference]": "USHER1",
+        "automatic_payment_methods[enabled]": "true",
+        "automatic_payment_methods[allow_redirects]": "never",
+    }
+    checkout.intent_id = (await checkout.stripe.post("/v1/payment_intents", data=asked)).json()["id"]
+    return {"state": "intent_created", "intent_id": checkout.intent_id, "checks": 2, "next_check_at": now()}
+
+
+async def test_an_old_account_without_an_intent_is_completed_by_the_order(checkout: Checkout):
+    await old_account(checkout)
+    await checkout.paid()
+    (said,) = await checkout.hears(PaymentSucceeded)
+    assert (said.showtime_id, said.seats) == ("s1", ["F7", "F8"])
+    assert len(await checkout.intents_at_stripe()) == 1
+
+
+async def test_an_old_account_with_an_intent_is_paid_without_its_showtime(checkout: Checkout):
+    await old_account(checkout, **await old_intent(checkout))
+    await checkout.confirm()
+    (said,) = await checkout.hears(PaymentSucceeded)
+    assert (said.showtime_id, said.seats, said.amount) == (None, [], PRICE)
+    await checkout.give_back(PRICE, f"{checkout.id}-refund")
+    await checkout.hears(PaymentRefunded)
+
+
+async def test_an_old_account_with_an_intent_is_completed_by_the_order(checkout: Checkout):
+    await old_account(checkout, **await old_intent(checkout))
+    first = checkout.intent_id
+    await checkout.paid()
+    assert checkout.intent_id == first
+    (said,) = await checkout.hears(PaymentSucceeded)
+    assert (said.showtime_id, said.seats) == ("s1", ["F7", "F8"])
+
+
+async def test_an_old_account_that_is_paid_or_closed_stays_so(checkout: Checkout, new_checkout: Any):
+    await old_account(checkout, state="succeeded", intent_id="pi_old", captured=PRICE)
+    assert (await checkout.ask_intent()).json()["code"] == "already_paid"
+    closed = new_checkout()
+    await old_account(closed, state="cancelled", cancel_requested=True)
+    assert (await closed.ask_intent()).json()["code"] == "payment_closed"
+    late = new_checkout()
+    await old_account(late)
+    answer = await late.ask_intent(payment_deadline_at=now() - timedelta(seconds=1))
+    assert answer.json()["code"] == "payment_deadline_passed"
