@@ -19,7 +19,7 @@ async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, A
     seconds, races = (4.0, 2) if quick else (10.0, 3)
     async with set_up(platform, mail) as stage:
         await load.sagas(stage, await stage.pairs(10), 8, 3)  # to warm up
-        pairs = await stage.pairs(80 if quick else 160)
+        pairs = await stage.pairs(60 if quick else 120)
         idle = await load.idle(stage, seconds)
         result: dict[str, Any] = {"yardstick_ms": round(cpu.yardstick(), 2), "idle": idle}
         result["sagas"] = [await load.sagas(stage, pairs, clients, seconds) for clients in (1, 8, 32)]

@@ -14,7 +14,12 @@ from bench import cpu, load
 from bench.stage import Stage
 
 CLIENTS, SELLING, BATCH = 8, 10, 2000
-OF_A_SHOWTIME = (("inventory", "showtimes"), ("booking", "showtimes"), ("realtime", "showtimes"))
+OF_A_SHOWTIME = (
+    ("inventory", "showtimes"),
+    ("booking", "showtimes"),
+    ("realtime", "showtimes"),
+    ("catalog", "occupancies"),
+)
 OF_A_BOOKING = (
     ("booking", "bookings"),
     ("payment", "payments"),
