@@ -1,6 +1,8 @@
 """Inventory against real servers, and the words its tests speak in."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,18 +11,35 @@ import httpx
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.signed import SignedText
 from chassis.testing import running, until
 from chassis.testing.bus import Bus
+from contracts.booking import BookingCancelled, BookingExchanged, BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import Aisle, PlacedSeat, Point, Price, SeatLayoutPublished, ShowtimeScheduled
+from contracts.claims import HoldClaim
+from contracts.envelope import Event
+from contracts.inventory import SaleRejected, SeatsChanged, SeatsReleased, SeatsSold
+from contracts.payment import PaymentSucceeded
 from contracts.types import Holder
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
 
 ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
+CLAIM_KEY = "a claim key for the tests"
+GUEST = Holder(secret_hash="0" * 64)
 
 
 @pytest.fixture(scope="session")
-async def client(service_env: None) -> AsyncIterator[httpx.AsyncClient]:
-    from inventory.main import app  # noqa: PLC0415 - its settings come from service_env
+def inventory_env(service_env: None) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "CLAIM_KEY", CLAIM_KEY)
+        yield
+
+
+@pytest.fixture(scope="session")
+async def client(inventory_env: None) -> AsyncIterator[httpx.AsyncClient]:
+    from inventory.main import app  # noqa: PLC0415 - its settings come from inventory_env
 
     async with running(app) as client:
         yield client
@@ -151,6 +170,107 @@ class Held:
         return await self.client.delete(self.address, headers=self.headers)
 
 
+class Booking:
+    """What booking and payment would say about a hold, and what inventory answers."""
+
+    def __init__(self, bus: Bus, box: Box, booking_id: str, *seats: str) -> None:
+        self.bus, self.id = bus, booking_id
+        self.facts: dict[str, Any] = {
+            "booking_id": booking_id,
+            "showtime_id": box.showtime_id,
+            "seats": list(seats),
+            "holder": GUEST,
+        }
+
+    async def checks_out(self, **changes: Any) -> None:
+        more = {"email": "a@usher.example", "reference": "R1", "amount": 2500, "currency": "EUR"}
+        deadline = {"payment_deadline_at": now() + timedelta(minutes=10)}
+        await self.bus.say(PaymentRequested.model_validate(self.facts | more | deadline | changes))
+
+    async def is_paid(self, **changes: Any) -> None:
+        money = {"amount": 2500, "currency": "EUR", "user_id": self.facts["holder"].user_id}
+        await self.bus.say(PaymentSucceeded.model_validate(self.facts | money | changes))
+
+    async def is_free_of_charge(self) -> None:
+        await self.bus.say(BookingPaid.model_validate(self.facts))
+
+    async def is_cancelled(self) -> None:
+        await self.bus.say(BookingCancelled.model_validate(self.facts | {"reason": "by_customer"}))
+
+    async def is_exchanged(self) -> None:
+        await self.bus.say(BookingExchanged.model_validate(self.facts | {"replaced_by": new_id()}))
+
+    async def has_expired(self) -> None:
+        await self.bus.say(BookingExpired.model_validate(self.facts))
+
+    async def sold(self) -> SeatsSold:
+        return await self.bus.heard(SeatsSold, lambda e: e.hold_id == self.id)
+
+    async def released(self) -> SeatsReleased:
+        return await self.bus.heard(SeatsReleased, lambda e: e.hold_id == self.id)
+
+    async def rejected(self) -> SaleRejected:
+        return await self.bus.heard(SaleRejected, lambda e: e.hold_id == self.id)
+
+    def said(self, event: type[Event]) -> int:
+        """How often inventory published the event about this booking."""
+        return sum(envelope.subject == self.id for envelope in self.bus.envelopes(event))
+
+
+def booking(bus: Bus, box: Box, held: Held, *seats: str) -> Booking:
+    return Booking(bus, box, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
+
+
+def claim_of(body: dict[str, Any]) -> HoldClaim:
+    """The claim of an answer, as booking reads it."""
+    return SignedText(HoldClaim, HoldClaim.audience, SecretStr(CLAIM_KEY)).read(body["claim"])
+
+
+async def in_checkout(held: Held) -> None:
+    """Wait until the hold is pinned."""
+
+    async def is_pinned() -> bool:
+        return (await held.get()).json().get("in_checkout", False)
+
+    await until(is_pinned)
+
+
+async def shown(bus: Bus, box: Box, **seats: str) -> SeatsChanged:
+    """The broadcast that shows these seats of the showtime so."""
+    return await bus.heard(
+        SeatsChanged, lambda e: e.showtime_id == box.showtime_id and seats.items() <= e.seats.items()
+    )
+
+
+class Committed:
+    """Stands in for the relay and the screens: keeps what committed writes gave them, in the order of the writes."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.shown: dict[str, list[dict[str, str]]] = defaultdict(list)
+
+    def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
+        self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
+
+    def show(self, showtime_id: str, seats: dict[str, str]) -> None:
+        self.shown[showtime_id].append(seats)
+
+    def states(self, showtime_id: str) -> dict[str, str]:
+        """The seats that are not free, for somebody who saw all changes."""
+        last = {seat: state for seats in self.shown[showtime_id] for seat, state in seats.items()}
+        return {seat: state for seat, state in last.items() if state != "free"}
+
+
+@pytest.fixture
+def committed(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Committed:
+    from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
+
+    committed = Committed()
+    monkeypatch.setattr(Showtime, "relay", committed)
+    monkeypatch.setattr(Showtime, "screens", committed)
+    return committed
+
+
 NewShowtime = Callable[..., Awaitable[Box]]
 LOUNGE = ["ssss", "ssss", "wcss", "llll"]
 """One letter is one seat: standard, wheelchair, companion, love seat."""
@@ -198,9 +318,25 @@ async def box(new_showtime: NewShowtime) -> Box:
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds of a second."""
-    from inventory import settings  # noqa: PLC0415 - its settings come from service_env
+    from inventory import settings  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(settings.get(), "hold_seconds", 1)
 
 
-GUEST = Holder(secret_hash="0" * 64)
+@pytest.fixture
+async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable[None]]:
+    """Waits until all events that were published before have been handled, and what they caused has been published."""
+
+    async def is_idle() -> bool:
+        return REGISTRY.get_sample_value("usher_events_in_hand") == 0
+
+    async def wait() -> None:
+        # Events are taken up in the order of the queue, and published in the order of the writes.
+        marker = await new_showtime()
+        for seat in ("A1", "A2"):
+            last = booking(bus, marker, await marker.held(seat))
+            await last.is_paid()
+            await last.sold()
+            await until(is_idle)
+
+    return wait

@@ -12,10 +12,8 @@ from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing.bus import Bus
 from chassis.testing.signer import Signer
-from contracts.booking import BookingPaid
-from contracts.inventory import SeatsHeld, SeatsSold
 
-from .conftest import GUEST, SECRET, Box, NewShowtime
+from .conftest import SECRET, Booking, Box, NewShowtime, claim_of, shown
 from .test_api import problem
 
 
@@ -28,7 +26,7 @@ async def small(new_showtime: NewShowtime) -> Box:
 @pytest.fixture
 def both_read_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Called, it lets the next two who look at the seats go on only when both have seen them."""
-    from inventory.store import best, holds  # noqa: PLC0415 - its settings come from service_env
+    from inventory.store import best, holds  # noqa: PLC0415 - its settings come from inventory_env
 
     together, read, looks = asyncio.Barrier(2), holds.seat_map_of, count()
 
@@ -56,8 +54,8 @@ class TestBest:
         assert answer.status_code == 201
         assert (names(body), body["groups"], body["together"]) == (["D4", "D5"], [["D4", "D5"]], True)
         assert await box.taken() == dict.fromkeys(names(body), "held")
-        event = await bus.heard(SeatsHeld, lambda e: e.hold_id == body["hold_id"])
-        assert [seat.seat_id for seat in event.seats] == names(body)
+        await shown(bus, box, **dict.fromkeys(names(body), "held"))
+        assert [seat.seat_id for seat in claim_of(body).seats] == names(body)
         mine = await box.client.get(f"/api/holds/{body['hold_id']}", headers={"X-Hold-Secret": body["secret"]})
         assert names(mine.json()) == names(body)
 
@@ -87,11 +85,9 @@ class TestBest:
         holds = [(await small.best(size)).json() for size in (7, 7)]
         problem(await small.best(1), 409, "not_enough_seats")
         for hold in holds:
-            seats = names(hold)
-            await bus.say(
-                BookingPaid(booking_id=hold["hold_id"], showtime_id=small.showtime_id, seats=seats, holder=GUEST)
-            )
-            await bus.heard(SeatsSold, lambda e, wanted=hold["hold_id"]: e.hold_id == wanted)
+            paid = Booking(bus, small, hold["hold_id"], *names(hold))
+            await paid.is_paid()
+            await paid.sold()
         assert names((await small.best(2)).json()) == ["C1", "C2"]
 
     @pytest.mark.parametrize(
@@ -138,7 +134,7 @@ class TestBest:
         assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"not_enough_seats"}
 
     async def test_without_the_guard_the_crowd_shares_seats(self, box: Box, monkeypatch: pytest.MonkeyPatch):
-        from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
+        from inventory.store import guards  # noqa: PLC0415 - its settings come from inventory_env
 
         monkeypatch.setattr(guards, "seats_are_free", lambda *_: {})
         answers = await asyncio.gather(*(box.best(2) for _ in range(10)))
@@ -214,7 +210,7 @@ class TestSingleSeats:
     async def test_without_the_guard_they_do(
         self, new_showtime: NewShowtime, both_read_first: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ):
-        from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
+        from inventory.store import guards  # noqa: PLC0415 - its settings come from inventory_env
 
         guard = guards.seats_are_free
         monkeypatch.setattr(guards, "seats_are_free", lambda seats, *rest: guard(seats[:2], *rest))

@@ -1,4 +1,4 @@
-"""Time in: what lapses is announced, once, and only what nobody has taken since."""
+"""Time in: what lapses is released, and only what nobody has taken since."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -6,45 +6,29 @@ from datetime import datetime, timedelta
 import pytest
 from chassis.clock import now
 from chassis.jobs import LEASE_S, LOOK_S
-from chassis.testing import until
 from chassis.testing.bus import Bus
-from contracts.booking import PaymentRequested
-from contracts.inventory import SeatsHeld, SeatsReleased
+from contracts.inventory import SeatsReleased
 
-from .conftest import GUEST, Box, Held
-
-
-def checkout(box: Box, held: Held, seats: list[str], deadline: datetime) -> PaymentRequested:
-    return PaymentRequested(
-        booking_id=held.id,
-        showtime_id=box.showtime_id,
-        seats=seats,
-        holder=GUEST,
-        email="a@usher.example",
-        reference="R1",
-        amount=1,
-        currency="EUR",
-        payment_deadline_at=deadline,
-    )
+from .conftest import Booking, Box, Committed, booking, in_checkout, shown
 
 
-async def test_a_lapse_is_announced_and_frees_its_seats(box: Box, bus: Bus, short_holds: None):
+async def test_a_lapse_frees_its_seats_and_is_shown(box: Box, bus: Bus, short_holds: None):
     held = await box.held("A1", "A2")
-    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id)
-    assert (released.seats, released.reason) == (["A1", "A2"], "lapsed")
+    await shown(bus, box, A1="free", A2="free")
     assert await box.taken() == {}
     assert (await held.get()).status_code == 404
+    assert not bus.events(SeatsReleased, lambda e: e.hold_id == held.id)
 
 
-def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is_killed(service_env: None):
-    from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from service_env
+def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is_killed(inventory_env: None):
+    from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from inventory_env
 
-    (announce,) = JOBS
-    assert LEASE_S + (LOOK_S + announce.every) * 1.1 < 2, "pauses are up to a tenth longer"
+    release = next(job for job in JOBS if job.name == "release_lapsed_holds")
+    assert LEASE_S + (LOOK_S + release.every) * 1.1 < 2, "pauses are up to a tenth longer"
 
 
 async def test_a_seat_that_was_taken_again_is_not_released(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
-    from inventory import settings, store  # noqa: PLC0415 - its settings come from service_env
+    from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
     async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
         return []
@@ -60,8 +44,9 @@ async def test_a_seat_that_was_taken_again_is_not_released(box: Box, bus: Bus, m
         gone = await first.get()
         assert (gone.status_code, gone.json()["code"], gone.json()["seats"]) == (410, "hold_lapsed", ["A1", "A2"])
         assert (await first.renew()).status_code == 410
-    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == first.id)
-    assert (released.seats, released.reason) == (["A1"], "lapsed")
+    changed = await shown(bus, box, A1="free")
+    assert changed.seats.get("A2") != "free"
+    assert (await first.get()).status_code == 404
     assert await box.taken() == {"A2": "held", "A3": "held"}
     assert (await second.get()).status_code == 200
 
@@ -69,7 +54,7 @@ async def test_a_seat_that_was_taken_again_is_not_released(box: Box, bus: Bus, m
 async def test_a_checkout_can_still_pin_seats_that_lapsed_but_nobody_took(
     box: Box, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
 ):
-    from inventory import store  # noqa: PLC0415 - its settings come from service_env
+    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
     async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
         return []
@@ -79,18 +64,15 @@ async def test_a_checkout_can_still_pin_seats_that_lapsed_but_nobody_took(
     await asyncio.sleep(1.001)
     await box.held("A3")
     for late, seats in ((held, ["A1"]), (lost, ["A2", "A3"])):
-        await bus.say(checkout(box, late, seats, now() + timedelta(minutes=10)))
+        await Booking(bus, box, late.id, *seats).checks_out()
     released = await bus.heard(SeatsReleased, lambda e: e.hold_id == lost.id)
     assert (released.seats, released.reason) == (["A2"], "lapsed")
 
-    async def is_pinned() -> bool:
-        return (await held.get()).json().get("in_checkout", False)
-
-    await until(is_pinned)
+    await in_checkout(held)
 
 
 async def test_a_hold_that_was_renewed_in_the_meantime_stays(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
-    from inventory import jobs, store  # noqa: PLC0415 - its settings come from service_env
+    from inventory import jobs, store  # noqa: PLC0415 - its settings come from inventory_env
 
     held = await box.held("A1")
 
@@ -98,30 +80,24 @@ async def test_a_hold_that_was_renewed_in_the_meantime_stays(box: Box, bus: Bus,
         return [(box.showtime_id, held.id)]
 
     monkeypatch.setattr(store, "lapsed_holds", seen_before_it_was_renewed)
-    await jobs.announce_lapsed_holds()
+    await jobs.release_lapsed_holds()
     assert await box.taken() == {"A1": "held"}
 
 
-async def test_several_replicas_announce_it_once(box: Box, bus: Bus, short_holds: None):
-    from inventory import jobs  # noqa: PLC0415 - its settings come from service_env
+async def test_several_replicas_release_it_once(box: Box, committed: Committed, short_holds: None):
+    from inventory import jobs  # noqa: PLC0415 - its settings come from inventory_env
 
-    held = await box.held("A1")
+    await box.held("A1")
     await asyncio.sleep(1.001)
-    await asyncio.gather(*(jobs.announce_lapsed_holds() for _ in range(8)))
-    await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id)
-    last = await box.held("B1")
-    await bus.heard(SeatsHeld, lambda e: e.hold_id == last.id)
-    assert len(bus.events(SeatsReleased, lambda e: e.hold_id == held.id)) == 1
+    await asyncio.gather(*(jobs.release_lapsed_holds() for _ in range(8)))
+    assert committed.shown[box.showtime_id] == [{"A1": "held"}, {"A1": "free"}]
+    assert await box.taken() == {}
 
 
 async def test_a_checkout_that_booking_never_ends_is_released_at_the_hard_cap(box: Box, bus: Bus):
     held = await box.held("A1")
-    requested = checkout(box, held, ["A1"], now() - timedelta(minutes=20) + timedelta(seconds=1))
-    await bus.say(requested)
+    await booking(bus, box, held).checks_out(payment_deadline_at=now() - timedelta(minutes=20) + timedelta(seconds=1))
 
-    async def is_pinned() -> bool:
-        return (await held.get()).json().get("in_checkout", False)
-
-    await until(is_pinned)
-    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == held.id)
-    assert (released.seats, released.reason) == (["A1"], "lapsed")
+    await in_checkout(held)
+    await shown(bus, box, A1="free")
+    assert await box.taken() == {}

@@ -176,9 +176,14 @@ class TestSale:
     def test_seats_that_the_booking_did_not_buy_come_back(self):
         assert seating(a_hold("A1", "A2")).sale("h1", ["A2", "A3"], NOW) == Sale(lost=[], spare=["A1"])
 
-    def test_is_settled_once(self):
+    def test_a_booking_that_has_its_seats_gets_no_others(self):
         assert seating(taken=sold_to("h1", "A1")).sale("h1", ["A1"], NOW) is None
-        assert seating(ended=["h1"]).sale("h1", ["A1"], NOW) is None
+
+    def test_a_booking_that_has_ended_loses_all_each_time(self):
+        assert seating(ended=["h1"]).sale("h1", ["A1", "A2"], NOW) == Sale(lost=["A1", "A2"], spare=[])
+
+    def test_late_money_buys_for_a_checkout_that_was_closed(self):
+        assert seating(closed=["h1"]).sale("h1", ["A1"], NOW) == Sale(lost=[], spare=[])
 
     def test_a_cancelled_showtime_sells_nothing(self):
         assert seating(a_hold("A1"), cancelled=True).sale("h1", ["A1"], NOW) == Sale(lost=["A1"], spare=["A1"])
@@ -196,21 +201,28 @@ class TestSale:
 class TestPin:
     @pytest.mark.parametrize("until", [NOW + SECOND, NOW - SECOND])
     def test_a_hold_that_still_has_its_seats_can_be_kept(self, until):
-        assert seating(a_hold("A1", "A2", until=until)).why_not_pinned("h1", ["A1", "A2"]) is None
+        assert seating(a_hold("A1", "A2", until=until)).why_not_pinned("h1", ["A1", "A2"], NOW) is None
 
     def test_seats_that_others_took_are_gone(self):
         lapsed, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
-        assert seating(lapsed, next_one).why_not_pinned("h1", ["A1", "A2"]) == "lapsed"
+        assert seating(lapsed, next_one).why_not_pinned("h1", ["A1", "A2"], NOW) == "lapsed"
 
     def test_other_seats_than_those_to_be_paid(self):
-        assert seating(a_hold("A1", "A2")).why_not_pinned("h1", ["A1"]) == "mismatch"
+        assert seating(a_hold("A1", "A2")).why_not_pinned("h1", ["A1"], NOW) == "mismatch"
 
-    def test_no_hold(self):
-        assert seating().why_not_pinned("h1", ["A1"]) == "lapsed"
+    def test_a_hold_that_was_released_can_be_kept_while_its_seats_are_free(self):
+        others = a_hold("A2", hold_id="h2")
+        assert seating(others).why_not_pinned("h1", ["A1"], NOW) is None
+        assert seating(others).why_not_pinned("h1", ["A1", "A2"], NOW) == "lapsed"
 
-    def test_a_sale_has_overtaken_the_checkout(self):
-        assert seating(taken=sold_to("h1", "A1")).why_not_pinned("h1", ["A1"]) is None
-        assert seating(ended=["h1"]).why_not_pinned("h1", ["A1"]) is None
+    def test_a_cancelled_showtime_keeps_nothing(self):
+        assert seating(a_hold("A1"), cancelled=True).why_not_pinned("h1", ["A1"], NOW) == "lapsed"
+
+    def test_a_checkout_is_settled_when_it_is_sold_closed_or_ended(self):
+        assert not seating(a_hold("A1"), taken=sold_to("h2", "A2")).is_settled("h1")
+        assert seating(taken=sold_to("h1", "A1")).is_settled("h1")
+        assert seating(closed=["h1"]).is_settled("h1")
+        assert seating(ended=["h1"]).is_settled("h1")
 
 
 class TestSeats:

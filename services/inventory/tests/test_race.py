@@ -13,16 +13,15 @@ import pytest
 from chassis.ids import new_id
 from chassis.testing import until
 from chassis.testing.bus import Bus
-from contracts.booking import BookingPaid
 from contracts.inventory import SaleRejected, SeatsSold
 
-from .conftest import GUEST, Box, Held
+from .conftest import Booking, Box, Held
 
 CLIENTS = 40
 SEATS = [f"A{n}" for n in range(1, 7)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """A second inventory: a process of its own on the same database and queue."""
     with socket.socket() as probe:
@@ -55,10 +54,9 @@ async def everybody_buys(bus: Bus, boxes: list[Box]) -> Counter[str]:
     assert all(answer.json()["seats"] for answer in answers)
     won = [answer.json() for answer in answers if answer.status_code == 201]
     for hold in won:
-        seats = [seat["seat_id"] for seat in hold["seats"]]
-        paid = BookingPaid(booking_id=hold["hold_id"], showtime_id=hold["showtime_id"], seats=seats, holder=GUEST)
-        await bus.say(paid)
-        await bus.say(paid)
+        paid = Booking(bus, boxes[0], hold["hold_id"], *(seat["seat_id"] for seat in hold["seats"]))
+        await paid.is_paid()
+        await paid.is_paid()
     ids = {hold["hold_id"] for hold in won}
 
     async def are_settled() -> bool:
@@ -70,7 +68,7 @@ async def everybody_buys(bus: Bus, boxes: list[Box]) -> Counter[str]:
 
 
 async def test_without_its_guard_seats_are_sold_twice(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
-    from inventory.store import guards  # noqa: PLC0415 - its settings come from service_env
+    from inventory.store import guards  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(guards, "seats_are_free", lambda *_: {})
     # The sale guards itself too: with the first guard alone out, two people hold a seat but one of them gets it.

@@ -77,8 +77,8 @@ async def _pin_again(showtime: Showtime, wanted: Hold, moment: datetime) -> bool
         {
             "_id": showtime.id,
             "cancelled": False,
-            "ended": {"$ne": wanted.id},
-            "closed": {"$ne": wanted.id},
+            **guards.is_not_ended(wanted.id),
+            **guards.is_not_closed(wanted.id),
             **guards.owner_stands_as_read(showtime, wanted.id),
             **guards.seats_are_free(wanted.seats, moment, wanted.id if hold else ""),
         },
@@ -147,7 +147,7 @@ async def _sell(showtime: Showtime, sale: SeatsSold, result: Sale, moment: datet
         {
             "_id": showtime.id,
             "cancelled": False,
-            "ended": {"$ne": booking_id},
+            **guards.is_not_ended(booking_id),
             **guards.owner_stands_as_read(showtime, booking_id, seats),
             **guards.seats_are_free(seats, moment, booking_id),
         },

@@ -46,6 +46,16 @@ def holder_has_only(holder: Holder, counted: Iterable[str]) -> Filter:
     return {"holds": {"$not": {"$elemMatch": theirs}}}
 
 
+def is_not_ended(booking_id: str) -> Filter:
+    """The booking may still have seats."""
+    return {"ended": {"$ne": booking_id}}
+
+
+def is_not_closed(booking_id: str) -> Filter:
+    """The checkout may still take seats before it is paid."""
+    return {"closed": {"$ne": booking_id}}
+
+
 def hold_is_unchanged(hold: Hold) -> Filter:
     """The hold is as it was read; also lets the update say `holds.$`."""
     return {"holds": {"$elemMatch": {"id": hold.id, "revision": hold.revision}}}

@@ -1,0 +1,232 @@
+"""What people see of seats: each change soon, the whole map a little later, and nothing wrong for long."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from chassis.testing import until
+from chassis.testing.bus import Bus
+from chassis.testing.signer import Signer
+from contracts.catalog import ShowtimeCancelled
+from contracts.envelope import Event
+from contracts.inventory import SeatMapUpdated, SeatsChanged
+
+from .conftest import Box, Committed, booking, in_checkout, shown
+
+
+class Waves:
+    """Takes broadcasts; the first `failures` of them fail."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures, self.events = failures, list[list[SeatsChanged]]()
+
+    async def __call__(self, events: Sequence[Event]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the broker is away")
+        self.events.append([event for event in events if isinstance(event, SeatsChanged)])
+
+
+async def version_of(box: Box) -> int:
+    return (await box.client.get(f"/api/showtimes/{box.showtime_id}/seats")).json()["version"]
+
+
+class TestChanges:
+    async def test_of_holds_and_sales_are_shown(self, box: Box, bus: Bus):
+        held, other = await box.held("A1", "A2"), await box.held("B1")
+        first = await shown(bus, box, A1="held", A2="held")
+        assert first.version >= 2
+        await held.change(add=["A3"], drop=["A1"])
+        await shown(bus, box, A1="free", A3="held")
+        await other.release()
+        await shown(bus, box, B1="free")
+        await booking(bus, box, held).is_paid(seats=["A2", "A3"])
+        last = await shown(bus, box, A2="sold", A3="sold")
+        assert last.version > first.version
+
+    async def test_of_ends_are_shown(self, box: Box, bus: Bus):
+        gone, back, free = [await box.held(seat) for seat in ("A1", "A2", "A3")]
+        await booking(bus, box, gone).has_expired()
+        await shown(bus, box, A1="free")
+        await booking(bus, box, back).is_paid()
+        await shown(bus, box, A2="sold")
+        await booking(bus, box, back).is_cancelled()
+        await shown(bus, box, A2="free")
+        assert (await free.get()).status_code == 200
+        await bus.say(ShowtimeCancelled(showtime_id=box.showtime_id, reason="other"))
+        await shown(bus, box, A3="free")
+
+    async def test_of_blocks_are_shown(self, box: Box, bus: Bus, signer: Signer):
+        staff, address = signer.headers("staff", ["seats:block"]), f"/api/showtimes/{box.showtime_id}/blocks"
+        made = await box.client.post(address, json={"seats": ["A1"], "reason": "broken"}, headers=staff)
+        await shown(bus, box, A1="blocked")
+        await box.client.delete(f"{address}/{made.json()['block_id']}", headers=staff)
+        await shown(bus, box, A1="free")
+
+    async def test_that_change_no_seat_show_nothing(self, box: Box, bus: Bus):
+        held = await box.held("A1")
+        await held.renew()
+        await booking(bus, box, held).checks_out()
+        await in_checkout(held)
+        await box.held("B1")
+        await shown(bus, box, B1="held")
+        changes = [seat for e in bus.events(SeatsChanged) if e.showtime_id == box.showtime_id for seat in e.seats]
+        assert sorted(changes) == ["A1", "B1"]
+
+    async def test_of_one_moment_go_together_and_of_one_seat_the_last_counts(self, box: Box, bus: Bus):
+        from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
+
+        waves = Waves()
+        screens = Screens(waves)
+        screens.show(box.showtime_id, {"A1": "held", "A2": "held"})
+        screens.show(box.showtime_id, {"A1": "free"})
+        screens.show(box.showtime_id, {"A3": "sold"})
+
+        async def have_come() -> bool:
+            return bool(waves.events)
+
+        await until(have_come)
+        version = await version_of(box)
+        seats = {"A1": "free", "A2": "held", "A3": "sold"}
+        [[event]] = waves.events
+        assert event.model_dump() == {"showtime_id": box.showtime_id, "version": version, "seats": seats}
+
+    async def test_of_many_showtimes_go_as_one_message(self, new_showtime: Callable[..., Any]):
+        from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
+
+        boxes = [await new_showtime() for _ in range(3)]
+        waves = Waves()
+        screens = Screens(waves)
+        for each in boxes:
+            screens.show(each.showtime_id, {"A1": "held"})
+
+        async def have_come() -> bool:
+            return bool(waves.events)
+
+        await until(have_come)
+        [wave] = waves.events
+        assert {event.showtime_id for event in wave} == {each.showtime_id for each in boxes}
+
+    async def test_that_cannot_be_sent_are_dropped_and_the_next_are_sent(self, box: Box):
+        from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
+
+        waves = Waves(failures=1)
+        screens = Screens(waves)
+        screens.show(box.showtime_id, {"A1": "held"})
+
+        async def has_failed() -> bool:
+            return not waves.failures
+
+        await until(has_failed)
+        screens.show(box.showtime_id, {"A2": "held"})
+
+        async def have_come() -> bool:
+            return bool(waves.events)
+
+        await until(have_come)
+        [[event]] = waves.events
+        assert event.seats == {"A2": "held"}
+
+    async def test_are_sent_before_the_service_stops(self, box: Box, monkeypatch: pytest.MonkeyPatch):
+        from inventory.store import Screens, Showtime  # noqa: PLC0415 - its settings come from inventory_env
+
+        monkeypatch.setattr(Showtime, "screens", Showtime.screens)
+        waves = Waves()
+        async with Screens(waves):
+            await box.held("A1")
+        assert [event.seats for [event] in waves.events] == [{"A1": "held"}]
+
+
+def maps(bus: Bus, box: Box) -> list[SeatMapUpdated]:
+    return bus.events(SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id)
+
+
+class TestMap:
+    async def test_follows_changes_with_all_seats(self, box: Box, bus: Bus, signer: Signer):
+        staff, address = signer.headers("staff", ["seats:block"]), f"/api/showtimes/{box.showtime_id}/blocks"
+        paid = booking(bus, box, await box.held("A1"))
+        await paid.is_paid()
+        await paid.sold()
+        await box.held("B1", "B2")
+        await box.client.post(address, json={"seats": ["C1"], "reason": "broken"}, headers=staff)
+        body = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id and bool(e.blocked))
+        assert (sorted(body.held), body.sold, body.blocked) == (["B1", "B2"], ["A1"], ["C1"])
+
+        async def is_as_shown() -> bool:
+            return await version_of(box) == maps(bus, box)[-1].version
+
+        await until(is_as_shown)
+
+    async def test_is_published_once_per_change(self, box: Box, committed: Committed):
+        from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+
+        await box.held("A1")
+        await asyncio.gather(*(store.publish_seat_maps() for _ in range(4)))
+        await store.publish_seat_maps()
+        assert committed.events.count(("seat_map_updated", box.showtime_id)) == 1
+        await box.held("A2")
+        await store.publish_seat_maps()
+        assert committed.events.count(("seat_map_updated", box.showtime_id)) == 2
+
+    async def test_that_has_changed_since_it_was_read_waits_for_the_next_run(self, box: Box, committed: Committed):
+        from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import screens  # noqa: PLC0415
+
+        await box.held("A1")
+        read = await store.Showtime.collection().find_one({"_id": box.showtime_id})
+        assert read is not None
+        await box.held("A2")
+        await screens._publish_seat_map(read)
+        is_stale = (await store.read(box.showtime_id)).is_stale
+        said = committed.events.count(("seat_map_updated", box.showtime_id))
+        assert is_stale or said == 1, "nothing was published, or the running job's newer map"
+        await store.publish_seat_maps()
+        assert not (await store.read(box.showtime_id)).is_stale
+        assert committed.events.count(("seat_map_updated", box.showtime_id)) == 1
+
+    async def test_shows_a_seat_whose_time_is_over_as_free(self, box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+        from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
+
+        async def nothing_yet(_: object) -> list[tuple[str, str]]:
+            return []
+
+        monkeypatch.setattr(store, "lapsed_holds", nothing_yet)
+        with monkeypatch.context() as patch:
+            patch.setattr(settings.get(), "hold_seconds", 1)
+            await box.held("A1")
+        await asyncio.sleep(1.001)
+        await box.held("A2")
+        body = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id and "A2" in e.held)
+        assert body.held == ["A2"]
+
+    async def test_of_one_run_are_bounded(self, new_showtime: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+        from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import screens  # noqa: PLC0415
+
+        found: list[object] = []
+
+        async def only_look(document: object) -> None:
+            found.append(document)
+
+        monkeypatch.setattr(screens, "_publish_seat_map", only_look)
+        monkeypatch.setattr(screens, "MAPS_PER_RUN", 2)
+        for _ in range(3):
+            await (await new_showtime()).held("A1")
+        counts: list[int] = []
+        for _ in range(5):
+            found.clear()
+            await store.publish_seat_maps()
+            counts.append(len(found))
+        assert min(counts) == 2, "the service's own job may have looked beside one of them"
+
+    async def test_is_found_by_an_index_of_stale_ones_alone(self, box: Box):
+        from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
+
+        await box.held("A1")
+        plan = await Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}).explain()
+        stages = str(plan["queryPlanner"]["winningPlan"])
+        assert "'indexName': 'stale'" in stages
+        assert "COLLSCAN" not in stages
+        [index] = [each async for each in await Showtime.collection().list_indexes() if each["name"] == "stale"]
+        assert index["partialFilterExpression"] == {"is_stale": True}
