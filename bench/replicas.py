@@ -1,7 +1,7 @@
 """Is a step slower when its service runs twice? The same low load on one and two replicas, in turn.
 
-The machine's speed changes from minute to minute, so each round compares within itself, and each round measures one
-replica of everything twice: how far the two differ is noise.
+The machine's speed changes from minute to minute, so each round compares within itself. It measures one replica of
+everything first and last: both together are what two are compared with, and how far they differ is noise.
 """
 
 import asyncio
@@ -81,12 +81,12 @@ async def _bookings(stage: Stage, pairs: Pairs, clients: int, seconds: float) ->
 
 
 def _steps(case: str, rounds: list[Round]) -> dict[str, dict[str, float]]:
-    """Of each step its latencies in all rounds, and the ratio of its medians to one replica's, a median of rounds."""
+    """Latencies of each step in all rounds, and its median's ratio to that of one replica, the median of the rounds."""
     result: dict[str, dict[str, float]] = {}
     for place, step in enumerate(Steps._fields):
         ratios = [
             statistics.median(each[place] for each in found[case])
-            / statistics.median(each[place] for each in found[ONE])
+            / statistics.median(each[place] for each in found[ONE] + found[AGAIN])
             for found in rounds
         ]
         result[step] = {
