@@ -5,9 +5,8 @@ and journal, guards in the filters, the outbox inside the document and pulled in
 moment as one command, quorum queues, confirms, acks after the effect is durable.
 
 With `is_batched`, events that are pending at one moment are one message as well. The clients of a closed loop then move
-in step, since nothing comes between two groups: nearly every command and message is shared by all clients. Customers
-who come through seven services never do that, so this is the least that can be thought of rather than a floor to stand
-on.
+in step, because nothing happens between two groups: all clients share nearly every command and message. Requests that
+pass through seven services never do that, so this is a lower bound that no platform reaches.
 """
 
 import asyncio

@@ -65,8 +65,8 @@ def _heading(result: dict[str, Any]) -> str:
         f"# What a booking costs\n\nCommit {result['commit']}, {result['at']}, {result['machine']};"
         f" load of the machine before it began: {result['load_before']}, yardstick: {result['yardstick_ms']} ms.\n"
         "Two seats a booking, by guests. CPU milliseconds of all the platform's processes; the load generator, Stripe's"
-        " sandbox and the mail server are not counted. A booking costs until its mail is accepted and all its events"
-        " are done with."
+        " sandbox and the mail server are not counted. Costs are counted until the mail is accepted and all events"
+        " are handled."
     )
 
 
@@ -90,7 +90,7 @@ def _main(result: dict[str, Any]) -> str:
         rows.append(
             [f"{floor}, {result[name]['clients']} clients", result[name]["per_second"], result[name]["cpu_ms"], "", ""]
         )
-    rows.append(["nobody", "", f"{result['idle']['cpu_ms_per_second']} a second", "", ""])
+    rows.append(["idle", "", f"{result['idle']['cpu_ms_per_second']} a second", "", ""])
     head = ["", "a second", "CPU-ms each", "hold p50 / p95 / p99 ms", "hold→confirmed p50 / p95 / p99 ms"]
     late = _three(arrivals["started_late"])
     return (
@@ -119,7 +119,7 @@ def _aims(result: dict[str, Any]) -> str:
     )
     most = [
         ("a booking at 32 clients, CPU-ms", 10, busy["cpu_ms"]),
-        (f"that to the floor (to the floor with batched events: {to_batched:.1f})", 3, result["ratio_to_floor"]),
+        (f"its ratio to the floor (with events batched too: {to_batched:.1f})", 3, result["ratio_to_floor"]),
         ("a booking at 1 client, CPU-ms", 35, alone["cpu_ms"]),
         ("a hold, CPU-ms", 1.2, holds["cpu_ms"]),
         ("a crowd of 2,000 answered, s", 1, result["crowd"]["seconds"]),
