@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from aiormq.abc import AbstractChannel
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 AFTER_S = 0.02
 
@@ -43,7 +43,7 @@ class Acknowledgements:
             self._told.discard(self._upto)
         beyond = self._handled - self._told
         self._told |= beyond
-        with suppress(AMQPError):
+        with suppress(AMQPError, ChannelInvalidStateError):
             if last:
                 await self._channel.basic_ack(last, multiple=True)
             for tag in sorted(beyond):

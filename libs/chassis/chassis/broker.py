@@ -13,7 +13,7 @@ from typing import Any
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel, AbstractRobustConnection
-from aiormq.exceptions import ChannelClosed
+from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError
 from contracts import topology
 from contracts.envelope import Envelope, Event
 from opentelemetry.trace import SpanKind
@@ -93,6 +93,8 @@ async def _publish(
         if task is not None and task.cancelling():
             raise
         raise ChannelClosed(0, "closed while publishing") from error
+    except ChannelInvalidStateError as error:
+        raise ChannelClosed(0, "closed before publishing") from error
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ to the dead letters with its reason. While the database cannot be reached, event
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -19,7 +20,7 @@ from aio_pika.abc import (
     AbstractRobustQueue,
 )
 from aiormq.abc import AbstractChannel
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from contracts import registry, topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
@@ -39,8 +40,9 @@ from chassis.wire import ATTEMPT, BATCH, REASON, STRUCTURED, again, singles, to_
 log = structlog.get_logger()
 MAX_EVENT_BYTES = 1_048_576
 DRAIN_S = 10.0
-REQUEUE_AFTER_S = 1.0
+REQUEUE_AFTER_S = 5.0
 """Before a message whose events could be neither handled nor put off comes again. Each time counts for the broker."""
+SUSPECT_S = 1.0
 PREFETCH = 4
 """Messages at hand for each that is being handled: handled ones wait a moment to be acknowledged together."""
 Reaction = Callable[[Any], Awaitable[None]]
@@ -107,6 +109,15 @@ async def react(envelope: Envelope, event: Event, reactions: Reactions) -> None:
             context.detach(trace)
 
 
+async def _wait_if_suspect(message: AbstractIncomingMessage) -> None:
+    """Give other messages a head start on one that may have killed the process, in another order each time.
+
+    So they are settled before the queue's delivery limit counts them among the dead.
+    """
+    if int(str(message.headers.get("x-delivery-count", 0))) > 1:
+        await asyncio.sleep(random.uniform(0, SUSPECT_S))  # noqa: S311 - spreads messages, guards nothing
+
+
 class Consumer:
     """Feeds a service's durable queue to its reactions."""
 
@@ -162,6 +173,7 @@ class Consumer:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         acks = self._acks_on(message.channel)
+        await _wait_if_suspect(message)
         events = events_of(message)
         # A batch that comes again may hold an event that kills the process.
         settle = self._set_apart if message.redelivered and len(events) > 1 else self._process
@@ -179,7 +191,7 @@ class Consumer:
                 exc_info=failure,
             )
         await asyncio.sleep(REQUEUE_AFTER_S)
-        with suppress(AMQPError):  # a message of a closed channel comes again anyway
+        with suppress(AMQPError, ChannelInvalidStateError):  # a message of a closed channel comes again anyway
             await message.nack(requeue=True)
 
     def _acks_on(self, channel: AbstractChannel) -> Acknowledgements:
@@ -189,8 +201,8 @@ class Consumer:
         return self._acks[channel]
 
     async def _set_apart(self, event: AbstractMessage) -> None:
-        """Put an event of a batch back into the queue as a message of its own."""
-        await self._broker.put(event, self._queue_name)
+        """Let an event of a batch come again as a message of its own, a little later: the batch is gone by then."""
+        await self._broker.retry_later(event, self._queue_name, tier=0)
 
     async def _process(self, event: AbstractMessage) -> None:
         """Handle an event. One that fails goes alone into a retry tier or to the dead letters; raises if it cannot."""

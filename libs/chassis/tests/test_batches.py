@@ -1,8 +1,54 @@
 """Several events as one message: they run together and none of them takes its neighbours along."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiormq.exceptions import AMQPError
+from chassis import broker, messaging, wire
+from chassis.broker import Broker
+from chassis.context import correlation_id
 from chassis.ids import new_id
-from chassis.testing import Bus
+from chassis.messaging import Consumer, current_envelope
+from chassis.testing import Bus, until
+from contracts import topology
+from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
+from structlog.testing import capture_logs
+
+
+class Probed(Event, type="lab.probed.v1", subject="probe_id"):
+    probe_id: str
+    text: str = ""
+
+
+def envelopes(*probe_ids: str) -> list[Envelope]:
+    return [
+        Envelope(
+            id=new_id(),
+            source="lab",
+            type=Probed.type,
+            subject=probe_id,
+            time=datetime(2026, 11, 21, 20, 15, tzinfo=UTC),
+            version=number,
+            correlation_id=f"correlation-{number}" if number else "",
+            traceparent=f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333{number}-01" if number else "",
+            body=Probed(probe_id=probe_id, text='"å\n\u2028').model_dump_json(),
+        )
+        for number, probe_id in enumerate(probe_ids)
+    ]
+
+
+def test_a_batch_reads_as_what_was_written():
+    written = envelopes("a", "b", 'c"\\')
+    assert [wire.to_envelope(each) for each in wire.singles(wire.to_batch(written))] == written
+
+
+def test_the_data_of_a_batch_is_the_events_own_text():
+    (written,) = envelopes("a")
+    assert written.body.encode() in wire.to_batch([written]).body
 
 
 async def pings(toy, count: int) -> list[str]:
@@ -30,3 +76,172 @@ async def test_an_event_that_fails_leaves_its_neighbours_alone(client, bus: Bus,
     (letter,) = await bus.dead("toy")
     assert letter.reason == "rejected: RejectedEvent: makes no sense"
     assert toy.Pinged.model_validate_json(letter.body).ping_id == bad
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "null",
+        '"text"',
+        '{"ping_id": "no envelope"}',
+        '{"specversion": "1.0", "id": 7, "source": "toy", "type": "toy.pinged.v1", "time": "2026-11-21T20:15:00Z",'
+        ' "data": {"ping_id": "a number for an id"}}',
+        '{"specversion": "1.0", "id": "7", "source": "toy", "type": "toy.pinged.v1", "time": "2026-11-21T20:15:00Z"}',
+    ],
+)
+async def test_an_entry_that_is_no_event_is_dead_alone(client, bus: Bus, toy, entry: str):
+    (ping_id,) = await pings(toy, 1)
+    whole = wire.to_batch(_pinged(toy, ping_id)).body.decode()
+    await bus.say_raw(toy.Pinged.type, f"[{entry},{whole[1:-1]}]", content_type=wire.BATCH)
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    (letter,) = await bus.dead("toy")
+    assert letter.reason.startswith("malformed")
+    assert letter.body.decode() == entry.replace('": ', '":').replace(', "', ',"')
+
+
+def _pinged(toy, ping_id: str) -> list[Envelope]:
+    body = toy.Pinged(ping_id=ping_id).model_dump_json()
+    now = datetime.now(UTC)
+    return [Envelope(id=new_id(), source="toy", type=toy.Pinged.type, subject=ping_id, time=now, body=body)]
+
+
+async def test_an_entry_of_another_shape_is_dead_alone(client, bus: Bus, toy):
+    (ping_id,) = await pings(toy, 1)
+    (strange,) = _pinged(toy, "x")
+    strange = strange.model_copy(update={"body": '{"text":"no id"}'})
+    batch = wire.to_batch([strange, *_pinged(toy, ping_id)])
+    await bus.say_raw(toy.Pinged.type, batch.body, content_type=wire.BATCH)
+    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    (letter,) = await bus.dead("toy")
+    assert letter.reason.startswith("malformed")
+    assert letter.body.decode() == strange.body
+
+
+@pytest.mark.parametrize("body", [b"[{", b'{"a": 1}', b"\xff"])
+async def test_a_batch_that_cannot_be_read_is_dead_as_a_whole(client, bus: Bus, toy, body: bytes):
+    await bus.say_raw(toy.Pinged.type, body, content_type=wire.BATCH)
+    (letter,) = await bus.dead("toy")
+    assert letter.reason.startswith("malformed")
+    assert letter.body == body
+
+
+@pytest.fixture
+async def lab(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
+    """A connection of a service `lab` with an empty queue, that nothing consumes yet."""
+    monkeypatch.setitem(topology.HEARS, "lab", (Probed,))
+    async with broker.connected(toy.Settings(service="lab")) as rabbit:
+        for name in (topology.queue_name("lab"), topology.dead_letter_queue_name("lab")):
+            await (await rabbit.channel.get_queue(name)).purge()
+        yield rabbit
+
+
+def lab_consumer(rabbit: Broker, handle: Callable[[Probed], Awaitable[None]]) -> Consumer:
+    return Consumer(rabbit, "lab", {Probed: handle}, 16)
+
+
+async def waiting(rabbit: Broker) -> int:
+    """Messages that nobody has in hand."""
+    channel = await rabbit.channel.get_underlay_channel()
+    return (await channel.queue_declare(topology.queue_name("lab"), passive=True)).message_count or 0
+
+
+async def test_events_of_a_message_run_together_each_in_its_own_context(lab: Broker):
+    together, seen = asyncio.Barrier(3), dict[str, tuple[str, str, int]]()
+
+    async def handle(event: Probed) -> None:
+        await together.wait()
+        seen[event.probe_id] = (correlation_id.get(), current_envelope().subject, current_envelope().version)
+
+    async def all_seen() -> bool:
+        return len(seen) == 3
+
+    async with lab_consumer(lab, handle):
+        await lab.publish(*envelopes("a", "b", "c"))
+        await until(all_seen)
+    assert seen == {"a": ("", "a", 0), "b": ("correlation-1", "b", 1), "c": ("correlation-2", "c", 2)}
+    assert await waiting(lab) == 0
+
+
+async def test_an_event_that_kills_the_process_does_not_take_its_neighbours_along(
+    lab: Broker, toy, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(messaging, "SUSPECT_S", 0.1)
+    handled: set[str] = set()
+
+    async def lives_through(rabbit: Broker) -> None:
+        killed = asyncio.Event()
+
+        async def handle(event: Probed) -> None:
+            if event.probe_id == "poison":
+                killed.set()
+                await asyncio.Event().wait()
+            handled.add(event.probe_id)
+
+        async with lab_consumer(rabbit, handle):
+            await killed.wait()
+            await rabbit.connection.close()
+
+    await lab.publish(*envelopes("poison", "a", "b", "c"))
+    left = deaths = 0
+    while left != 1 or deaths < 4:  # the first split the batch
+        deaths += 1
+        assert deaths < 18, "the queue lets a message come twenty times"
+        async with broker.connected(toy.Settings(service="lab")) as rabbit:
+            await lives_through(rabbit)
+        left = await until(lambda: waiting(lab))
+    assert handled == {"a", "b", "c"}
+    poison = await (await lab.channel.get_queue(topology.queue_name("lab"))).get(no_ack=True)
+    assert poison is not None
+    assert wire.to_envelope(poison).subject == "poison"
+
+
+@pytest.mark.parametrize("together", [1, 2])
+async def test_a_message_that_can_be_neither_handled_nor_put_off_comes_again(
+    lab: Broker, monkeypatch: pytest.MonkeyPatch, together: int
+):
+    monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.1)
+    attempts: list[str] = []
+
+    async def handle(event: Probed) -> None:
+        attempts.append(event.probe_id)
+        if len(attempts) <= together:
+            raise NotYet("too early")
+
+    async def all_tried_again() -> bool:
+        return len(attempts) >= 2 * together
+
+    async def none_settled() -> bool:
+        return len(lost()) == together
+
+    def lost() -> list[Any]:
+        return [line for line in logs if line["event"] == "event_not_settled"]
+
+    said = envelopes("x", "a", "b")[1 : together + 1]
+    with capture_logs() as logs, monkeypatch.context() as broken:
+        broken.setattr(lab.retries[0], "name", "usher.no_such_exchange")
+        async with lab_consumer(lab, handle):
+            await lab.publish(*said)
+            await until(none_settled)
+            broken.undo()
+            await until(all_tried_again)
+    assert sorted(line["event_id"] for line in lost()) == sorted(each.id for each in said)
+    assert {line["correlation_id"] for line in lost()} == {each.correlation_id for each in said}
+    assert await waiting(lab) == 0
+
+
+async def test_broadcast_events_arrive_and_are_nowhere_kept(lab: Broker, bus: Bus):
+    probe_ids = [new_id() for _ in range(wire.MAX_BATCH + 1)]
+    await lab.broadcast([Probed(probe_id=probe_id) for probe_id in probe_ids])
+    await bus.heard(Probed, lambda event: event.probe_id == probe_ids[-1])
+    assert [each.probe_id for each in bus.events(Probed) if each.probe_id in probe_ids] == probe_ids
+    message: Any = await (await lab.channel.get_queue(topology.queue_name("lab"))).get(no_ack=True)
+    assert message.delivery_mode == 1
+
+
+async def test_a_broadcast_without_a_broker_fails_soon(lab: Broker, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(lab.connection, "reconnect_interval", 3600)
+    transport: Any = lab.connection.transport
+    await transport.connection.close()
+    with pytest.raises((TimeoutError, AMQPError)):
+        await lab.broadcast([Probed(probe_id="a")])

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from chassis import broker
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.wire import BATCH, REASON, singles, to_envelope
+from chassis.messaging import events_of
+from chassis.wire import REASON, to_envelope
 
 E = TypeVar("E", bound=Event)
 
@@ -53,9 +54,8 @@ class Bus:
 
     async def listen(self, message: AbstractIncomingMessage) -> None:
         """Consumer callback of the tap."""
-        events = singles(message) if message.content_type == BATCH else [message]
         async with self._arrived:
-            self._envelopes += map(to_envelope, events)
+            self._envelopes += map(to_envelope, events_of(message))
             self._arrived.notify_all()
 
     async def say(
@@ -75,10 +75,14 @@ class Bus:
         await self._rabbit.publish(*said)
         return said
 
-    async def say_raw(self, event_type: str, body: bytes | str, **headers: Any) -> None:
+    async def say_raw(
+        self, event_type: str, body: bytes | str, *, content_type: str | None = None, **headers: Any
+    ) -> None:
         """Publish any bytes under an event type."""
         raw = body.encode() if isinstance(body, str) else body
-        message = aio_pika.Message(raw, type=event_type, message_id=new_id(), app_id="test", headers=headers)
+        message = aio_pika.Message(
+            raw, type=event_type, message_id=new_id(), app_id="test", content_type=content_type, headers=headers
+        )
         await self._rabbit.exchange.publish(message, event_type)
 
     def envelopes(self, event: type[Event]) -> list[Envelope]:
