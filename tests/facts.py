@@ -35,6 +35,7 @@ class Facts:
     at: datetime
     showtimes: Documents
     shown: Documents
+    occupancies: Documents
     bookings: Documents
     payments: Documents
     webhooks: Documents
@@ -57,6 +58,7 @@ async def read(env: Mapping[str, str]) -> Facts:
             at=at,
             showtimes=await _documents(of["inventory"], "showtimes"),
             shown=await _documents(of["realtime"], "showtimes"),
+            occupancies=await _documents(of["catalog"], "occupancies"),
             bookings=await _documents(of["booking"], "bookings"),
             payments=await _documents(of["payment"], "payments"),
             webhooks=await _documents(of["payment"], "webhook_events"),

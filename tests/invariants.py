@@ -48,6 +48,7 @@ def unrest(now: Facts) -> list[str]:
     return [
         *(f"booking {each['_id']} is {each['state']}" for each in now.bookings.values() if each["state"] in UNSETTLED),
         *(f"hold {hold['id']} is live" for each in now.showtimes.values() for hold in each["holds"]),
+        *(f"the map of {each['_id']} is stale" for each in now.showtimes.values() if each.get("is_stale")),
         *(f"outbox of {place}: {len(entries)}" for place, entries in now.unsent.items()),
         *(f"{name}: {count} messages" for name, count in now.queues.items() if count and name not in DEAD),
         *(f"webhook {each['_id']}" for each in now.webhooks.values() if each["next_try_at"]),
@@ -129,19 +130,18 @@ def _sales(now: Facts, showtime: Document) -> Iterator[str]:
 
 
 def _live_map(now: Facts, showtime: Document) -> Iterator[str]:
-    """The live seat map shows what inventory has sold, once it has heard everything."""
+    """What realtime and catalog copy of the seats agrees with inventory, once every snapshot has arrived."""
     if unrest(now):
         return
-    claims = now.shown.get(showtime["_id"], {}).get("claims", {})
-    shown = {
-        seat
-        for claim in claims.values()
-        if "sold" in claim and claim.get("released", [0, 0]) <= [1, claim["sold"][0]]
-        for seat in claim["sold"][1]
-    }
-    sold = {seat for seat, entry in showtime["taken"].items() if entry["state"] == "sold"}
-    if shown != sold:
-        yield f"showtime {showtime['_id']}: the live map errs in {sorted(shown ^ sold)}"
+    shown = now.shown.get(showtime["_id"], {})
+    for state in ("held", "sold", "blocked"):
+        seats = {seat for seat, entry in showtime["taken"].items() if entry["state"] == state}
+        if wrong := seats ^ set(shown.get(state, ())):
+            yield f"showtime {showtime['_id']}: the live map errs in {sorted(wrong)} ({state})"
+    taken = len(showtime["taken"]), sum(entry["state"] == "sold" for entry in showtime["taken"].values())
+    occupancy = now.occupancies.get(showtime["_id"], {"taken": 0, "sold": 0})
+    if taken != (counted := (occupancy["taken"], occupancy["sold"])):
+        yield f"showtime {showtime['_id']}: {taken} seats are taken and sold, catalog counts {counted}"
 
 
 # ---- money

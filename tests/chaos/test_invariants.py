@@ -74,7 +74,11 @@ def ticket_for_another_seat(copy: Copy) -> None:
 
 
 def the_map_errs(copy: Copy) -> None:
-    del copy.now.shown[copy.showtime["_id"]]["claims"][copy.booking["_id"]]
+    copy.now.shown[copy.showtime["_id"]]["sold"].remove(copy.seat)
+
+
+def the_count_errs(copy: Copy) -> None:
+    copy.now.occupancies[copy.showtime["_id"]]["sold"] -= 1
 
 
 def a_ticket_for_nothing(copy: Copy) -> None:
@@ -162,6 +166,7 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_seat_in_two_holds: ("seats", "stands in 2 holds"),
     ticket_for_another_seat: ("seats", "not for its seats"),
     the_map_errs: ("seats", "the live map errs"),
+    the_count_errs: ("seats", "catalog counts"),
     a_ticket_for_nothing: ("money", "its tickets cost"),
     money_for_nothing: ("money", "its tickets cost 0"),
     the_ledger_errs: ("money", "its ledger says"),
