@@ -96,9 +96,13 @@ def _main(result: dict[str, Any]) -> str:
     return (
         f"{table(head, rows)}\n\nCustomers arrive at random moments (Poisson), whether or not others are done; their"
         f" latencies count from the moment when they were to arrive. At most {arrivals['customers']} were there at"
-        f" once; {sum(arrivals['failed'].values())} failed {arrivals['failed'] or ''}. The generator began {late} ms"
+        f" once; {_failed(arrivals['failed'])}. The generator began {late} ms"
         " late (p50 / p95 / p99), which is in the latencies."
     )
+
+
+def _failed(codes: dict[str, int]) -> str:
+    return "none failed" if not codes else f"{sum(codes.values())} failed {codes}"
 
 
 def _race(result: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +129,7 @@ def _aims(result: dict[str, Any]) -> str:
         ("a crowd of 2,000 answered, s", 1, result["crowd"]["seconds"]),
         (f"hold p99 at {arrivals['rate']} arrivals a second, ms", 40, arrivals["hold"]["p99_ms"]),
         ("hold→confirmed p99 there, ms", 300, arrivals["hold_to_confirmed"]["p99_ms"]),
-        ("a booking with the largest stock to one with the smallest", 1.05, round(growth, 2)),
+        ("a booking with a larger stock to one with the smallest", 1.05, round(growth, 2)),
         ("idle, CPU-ms a second", 30, result["idle"]["cpu_ms_per_second"]),
     ]
     least = [
