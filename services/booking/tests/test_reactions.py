@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from booking import store
 from booking.model import State
+from booking.store import bookings
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import (
@@ -339,6 +340,6 @@ async def test_a_reference_that_is_taken_is_drawn_again(customer, guest, monkeyp
     first = await customer.has_ordered()
     drawn = iter([first["reference"], "CCCCDDDD"])
     monkeypatch.setattr(store, "new_reference", lambda: first["reference"])
-    monkeypatch.setattr(store.bookings, "new_reference", lambda: next(drawn))
+    monkeypatch.setattr(bookings, "new_reference", lambda: next(drawn))
     assert (await guest.has_ordered())["reference"] == "CCCCDDDD"
     assert State((await guest.looks())["state"]) is State.AWAITING_PAYMENT
