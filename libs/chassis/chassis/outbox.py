@@ -34,6 +34,8 @@ log = structlog.get_logger()
 OUTBOX_INDEX = IndexModel(
     [("outbox.time", ASCENDING)], name="outbox", partialFilterExpression={"outbox.0": {"$exists": True}}
 )
+STOP_S = 5.0
+"""How long a service that stops waits for the broker's confirmations."""
 _SHOWN = frozenset(event.type for events in topology.SHOWN.values() for event in events)
 _leftovers = Counter("usher_outbox_leftovers_total", "Events that the sweeper had to publish")
 _age = Gauge("usher_outbox_oldest_seconds", "Age of the oldest event that is not confirmed yet")
@@ -208,7 +210,7 @@ class Relay:
             aggregate.relay = None
         self._is_stopping.set()
         if publishing := self._publishing.values():
-            await asyncio.wait(publishing, timeout=5)
+            await asyncio.wait(publishing, timeout=STOP_S)
         unfinished = [*self._publishing.values(), self._pulling]
         for task in unfinished:
             task.cancel()
