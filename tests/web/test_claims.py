@@ -1,15 +1,29 @@
 """Orders for seats that change, run out or are renewed while somebody fills in the form."""
 
-import json
 import re
-from collections.abc import Callable
-from typing import Any
 
-from playwright.async_api import Page, Request, Route, expect
+from playwright.async_api import Page, expect
 from visitor import Visitor
 
 OVER = "The time for your seats is over"
-CHECKOUT = re.compile(r"/api/bookings$")
+RECORD = """() => {
+  const send = window.fetch;
+  window.fetch = async (request, ...rest) => {
+    if (request.url?.endsWith("/api/bookings")) window.claim = (await request.clone().json()).claim;
+    return send(request, ...rest);
+  };
+}"""
+# The next request with this signed text has one that was signed by somebody else.
+SPOIL_NEXT = """(field) => {
+  const send = window.fetch;
+  window.fetch = async (request, ...rest) => {
+    const body = request instanceof Request && JSON.parse((await request.clone().text()) || "{}");
+    if (!body[field]) return send(request, ...rest);
+    window.fetch = send;
+    body[field] = `${body[field].slice(0, -4)}AAAA`;
+    return send(new Request(request, { body: JSON.stringify(body) }));
+  };
+}"""
 
 
 async def to_the_order(visitor: Visitor, seats: list[str]) -> str:
@@ -24,14 +38,10 @@ async def to_the_order(visitor: Visitor, seats: list[str]) -> str:
 
 async def place_order(page: Page) -> str:
     """Send the order form; the claim that went with it."""
-    async with page.expect_request(CHECKOUT) as sending:
-        await page.get_by_role("button", name=re.compile("Continue to payment")).click()
-    return sent(await sending.value)["claim"]
-
-
-def sent(request: Request) -> dict[str, Any]:
-    """The body of a request."""
-    return json.loads(request.post_data or "{}")
+    await page.evaluate(RECORD)
+    await page.get_by_role("button", name=re.compile("Continue to payment")).click()
+    claim = await page.wait_for_function("() => window.claim")
+    return await claim.json_value()
 
 
 async def look_back(page: Page) -> None:
@@ -76,6 +86,7 @@ async def test_the_form_orders_with_the_claim_of_the_renewed_hold(visit_hasty):
     visitor = await visit_hasty()
     page = visitor.page
     _, seats = await visitor.hold(1)
+    await visitor.button("No, thank you").click()
     await visitor.button("Continue").click()
     await page.wait_for_url("**/checkout/*")
     async with page.expect_response(re.compile("/renew$")) as renewing:
@@ -89,6 +100,7 @@ async def test_after_the_seats_ran_out_a_reload_still_offers_them_again(visit_ha
     visitor = await visit_hasty(device)
     page = visitor.page
     _, seats = await visitor.hold(2)
+    await visitor.button("Keep my seats").click()
     await visitor.button("Continue").click()
     await page.wait_for_url("**/checkout/*")
     first = page.url
@@ -101,26 +113,12 @@ async def test_after_the_seats_ran_out_a_reload_still_offers_them_again(visit_ha
     await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(2)
 
 
-def spoil_first(field: str) -> Callable[[Route], Any]:
-    """Let the first request arrive with a signed text of somebody else's making."""
-    spoilt: list[str] = []
-
-    async def handle(route: Route) -> None:
-        body = sent(route.request)
-        if spoilt:
-            return await route.continue_()
-        spoilt.append(body[field])
-        return await route.continue_(post_data=json.dumps(body | {field: body[field][:-4] + "AAAA"}))
-
-    return handle
-
-
 async def test_an_order_whose_claim_is_refused_goes_through_the_next_time(visit):
     visitor = await visit()
     page = visitor.page
     _, seats = await visitor.hold(1)
     await to_the_order(visitor, seats)
-    await page.route(CHECKOUT, spoil_first("claim"))
+    await page.evaluate(SPOIL_NEXT, "claim")
     await place_order(page)
     await expect(page.get_by_role("alert")).to_contain_text("This order was out of date.")
     await place_order(page)
@@ -131,9 +129,10 @@ async def test_an_order_whose_claim_is_refused_goes_through_the_next_time(visit)
 async def test_a_payment_whose_order_is_refused_is_prepared_again(visit):
     visitor = await visit()
     page = visitor.page
-    await visitor.hold(1)
-    await page.route(re.compile("/create-intent$"), spoil_first("order"))
-    await visitor.order("guest@usher.example")
+    _, seats = await visitor.hold(1)
+    await to_the_order(visitor, seats)
+    await page.evaluate(SPOIL_NEXT, "order")
+    await visitor.button(re.compile("Continue to payment")).click()
     await expect(page.get_by_role("alert")).to_contain_text("This order was out of date.")
     await visitor.button("Try again").click()
     await visitor.pay()
