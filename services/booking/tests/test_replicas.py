@@ -1,0 +1,182 @@
+"""Two replicas of booking: each step works the same on the other one."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from copy import copy
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from booking import effects, store, tickets
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing import until
+from chassis.testing.servers import free_port
+from contracts.booking import BookingRescheduled, PaymentRequested
+from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
+
+from .conftest import Customer
+from .test_api import problem
+
+
+@pytest.fixture(scope="module")
+async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A process of the service beside the one in the test's own."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chassis.serve", "booking", "--port", str(port)
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+
+            async def is_ready() -> bool:
+                try:
+                    return (await http.get("/readyz")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await until(is_ready)
+            yield http
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.fixture
+def other(customer: Customer, replica: httpx.AsyncClient) -> Customer:
+    """The same customer at the other replica."""
+    customer_there = copy(customer)
+    customer_there.client = replica
+    return customer_there
+
+
+@pytest.fixture(params=["the booking's id", "no guard"])
+def bookings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What keeps two replicas from booking one hold twice, and how many bookings there are then."""
+    if request.param == "the booking's id":
+        return 1
+    begun = effects.begun
+    monkeypatch.setattr(effects, "begun", lambda *facts: begun(*facts).model_copy(update={"id": new_id()}))
+    return 2
+
+
+async def test_one_claim_on_two_replicas_at_once(customer: Customer, other: Customer, bookings: int):
+    await customer.finds_showtime()
+    answers = await asyncio.gather(customer.checks_out(), other.checks_out())
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert len({answer.json()["reference"] for answer in answers}) == bookings
+    mine = {"showtime_id": customer.showtime_id}
+    assert await store.Booking.collection().count_documents(mine) == bookings
+
+
+async def test_two_orders_for_one_hold_on_two_replicas(customer: Customer, other: Customer, bus: Any):
+    await customer.finds_showtime()
+    tries = [each.checks_out(name=f"Ada {n}") for n in range(6) for each in (customer, other)]
+    answers = await asyncio.gather(*tries)
+    won = [answer for answer in answers if answer.status_code == 201]
+    assert len({answer.json()["reference"] for answer in won}) == 1
+    assert len({answer.json()["name"] for answer in won}) == 1
+    assert {problem(answer) for answer in answers if answer not in won} == {(409, "already_checked_out")}
+    await bus.heard(PaymentRequested, customer.mine)
+    assert len(bus.events(PaymentRequested, customer.mine)) == 1
+
+
+async def test_the_next_step_may_come_to_the_other_replica(customer: Customer, other: Customer):
+    booking = await customer.has_ordered()
+    assert await other.looks() == booking
+    assert (await other.checks_out()).json() == booking
+    assert problem(await other.asks()) == (409, "already_checked_out")
+    cancelled = await other.client.post(f"/api/bookings/{customer.id}/cancel", headers=other.headers)
+    assert cancelled.json()["state"] == (await customer.looks())["state"] == "closing"
+
+
+@pytest.mark.parametrize("guard", ["the version", "no guard"])
+async def test_what_a_replica_remembers_is_no_truth(
+    customer: Customer, other: Customer, guard: str, monkeypatch: pytest.MonkeyPatch
+):
+    """This replica remembers its checkout; the other one has cancelled the booking meanwhile."""
+    await customer.has_ordered()
+    await other.client.post(f"/api/bookings/{customer.id}/cancel", headers=other.headers)
+    if guard == "no guard":
+        write = store.Booking.write
+
+        async def unguarded(where: dict[str, Any], *change: Any, **events: Any) -> bool:
+            return await write({"_id": where["_id"]}, *change, **events)
+
+        monkeypatch.setattr(store.Booking, "write", unguarded)
+    await store.drive(customer.id, customer.sold(), tickets.issue)
+    states = [passage["state"] for passage in (await customer.looks())["history"]]
+    lost = ["awaiting_payment", "confirmed"]
+    assert states == (lost if guard == "no guard" else ["awaiting_payment", "closing", "confirmed"])
+
+
+class Pair:
+    """Two customers of one showtime that both replicas have just sold by, so that they know what it was."""
+
+    def __init__(self, one: Customer, two: Customer, replica: httpx.AsyncClient, sentinel: str) -> None:
+        self.one, self.two, self.sentinel = one, two, sentinel
+        two.client, two.showtime_id = replica, one.showtime_id
+
+    async def hears(self, change: Any) -> None:
+        """The change reaches one of the replicas, whose first pass is over: it has come to the booking before."""
+        one, two = self.one, self.two
+        for each in (one, two):
+            each.holds()
+            assert (await each.asks()).is_success
+        await one.bus.say(change)
+
+        async def is_passed() -> bool:
+            booking = await store.find(self.sentinel)
+            assert booking and booking.screening
+            return booking.state == "closing" or booking.moves == 1
+
+        await until(is_passed)
+
+    async def second_pass_is_due(self) -> None:
+        """As if a minute had gone by."""
+        due = {"$set": {"cascade_at": now() - timedelta(seconds=1)}}
+        where = {"_id": self.one.showtime_id, "cascade_at": {"$gt": now()}}
+        assert (await store.Showtime.get_pymongo_collection().update_one(where, due)).matched_count
+        await until(lambda: store.Showtime.find_one({"_id": self.one.showtime_id, "cascade_at": None}))
+
+
+@pytest.fixture
+async def pair(customer: Customer, guest: Customer, replica: httpx.AsyncClient) -> Pair:
+    await customer.has_ordered()
+    return Pair(customer, guest, replica, sentinel=customer.id)
+
+
+async def test_a_checkout_by_a_stale_offer_is_closed_by_the_second_pass(pair: Pair):
+    await pair.hears(ShowtimeCancelled(showtime_id=pair.one.showtime_id, reason="technical"))
+    answers = {each: await each.checks_out() for each in (pair.one, pair.two)}
+    [stale] = [each for each, answer in answers.items() if answer.status_code == 201]
+    [fresh] = [answer for each, answer in answers.items() if each is not stale]
+    assert problem(fresh) == (409, "showtime_closed"), "the replica that consumed the event sells by it at once"
+    assert (await stale.looks())["state"] == "awaiting_payment", "nobody but a second pass finds it"
+    await pair.second_pass_is_due()
+    booking = await stale.looks()
+    assert (booking["state"], booking["ending"]) == ("closing", "showtime_cancelled")
+
+
+async def test_a_checkout_by_a_stale_offer_is_moved_by_the_second_pass(pair: Pair, bus: Any):
+    starts_at = now() + timedelta(days=2)
+    times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
+    await pair.hears(ShowtimeRescheduled(showtime_id=pair.one.showtime_id, starts_at=starts_at, **times))
+
+    async def starts() -> list[bool]:
+        seen = [await each.looks() for each in (pair.one, pair.two)]
+        return sorted(each["screening"]["starts_at"] == starts_at.isoformat().replace("+00:00", "Z") for each in seen)
+
+    for each in (pair.one, pair.two):
+        assert (await each.checks_out()).status_code == 201
+    assert await starts() == [False, True]
+    for each in (pair.one, pair.two):
+        await bus.say(each.sold())
+        await each.sees("confirmed")
+    await pair.second_pass_is_due()
+    assert await starts() == [True, True]
+    [stale] = [each for each in (pair.one, pair.two) if (await store.find(each.id)).moves]  # pyright: ignore[reportOptionalMemberAccess]
+    moved = await bus.heard(BookingRescheduled, stale.mine)
+    assert (moved.screening.starts_at, moved.moves) == (starts_at, 1)
