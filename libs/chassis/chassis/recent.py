@@ -4,10 +4,8 @@ Another replica may have written since, so whoever decides on it guards the writ
 on, and what speaks against the write is decided by what is stored.
 """
 
-import asyncio
 from collections import OrderedDict
 from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
@@ -18,7 +16,6 @@ class Recent(Generic[T]):
     def __init__(self, most: int = 2000) -> None:
         self._most = most
         self._kept: OrderedDict[str, T] = OrderedDict()
-        self._awaited: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def keep(self, thing_id: str, thing: T) -> None:
         """Remember the thing as it is now."""
@@ -26,8 +23,6 @@ class Recent(Generic[T]):
         self._kept.move_to_end(thing_id)
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
-        if awaited := self._awaited.pop(thing_id, None):
-            awaited.set()
 
     def get(self, thing_id: str) -> T | None:
         """The thing as it was when it was kept."""
@@ -36,12 +31,3 @@ class Recent(Generic[T]):
     def forget(self, thing_id: str) -> None:
         """It is not as it was kept."""
         self._kept.pop(thing_id, None)
-
-    async def kept(self, thing_id: str, seconds: float) -> None:
-        """Returns when the thing is kept (again), or the time is up."""
-        awaited = self._awaited.setdefault(thing_id, asyncio.Event())  # there as long as somebody waits
-        try:
-            async with asyncio.timeout(seconds):
-                await awaited.wait()
-        except TimeoutError:
-            return

@@ -7,8 +7,10 @@ sending a request into one of them just then, and a POST it may not send a secon
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -86,6 +88,18 @@ def _accepted(listener: int) -> Iterator[socket.socket]:
             yield listening.accept()[0]
 
 
+def schedule_as_batch() -> None:
+    """Let the process finish what it does before another one gets its turn (Linux only).
+
+    Services wake each other with every message; fewer switches between them save a tenth of a booking's CPU time.
+    """
+    if sys.platform == "linux":
+        try:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        except OSError as error:  # a container may forbid it; the service works the same, a little dearer
+            logging.getLogger("uvicorn.error").info("not scheduled as batch: %s", error)
+
+
 def main() -> None:
     """Parse the command line and serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m chassis.serve")
@@ -107,6 +121,7 @@ def main() -> None:
         ws_max_size=WEBSOCKET_MAX_BYTES,
         ws_per_message_deflate=False,
     )
+    schedule_as_batch()
     with suppress(KeyboardInterrupt):
         Server(config).run()
 

@@ -1,20 +1,7 @@
-import asyncio
-
 from chassis.recent import Recent
 
 
-async def test_whoever_waits_is_told_though_another_one_gave_up():
-    recent: Recent[str] = Recent()
-    patient = asyncio.create_task(recent.kept("a", 60))
-    await recent.kept("a", 0.01)
-    assert not patient.done()
-    recent.keep("a", "thing")
-    async with asyncio.timeout(5):
-        await patient
-    assert recent.get("a") == "thing"
-
-
-async def test_the_oldest_is_let_go():
+def test_the_oldest_is_forgotten():
     recent: Recent[int] = Recent(most=2)
     for number, name in enumerate("abac"):
         recent.keep(name, number)

@@ -1,7 +1,10 @@
 """A service that is told to stop refuses new connections and answers whoever has one."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
@@ -64,3 +67,22 @@ async def test_an_idle_connection_is_not_waited_for_longer_than_the_gateway_keep
     reader, _ = await asyncio.open_connection(*served.address)
     await served.server.shutdown()
     assert await reader.read() == b""
+
+
+def test_a_service_is_scheduled_as_batch():
+    program = """
+import os, sys
+from chassis import serve
+serve.schedule_as_batch()
+print(sys.platform != "linux" or os.sched_getscheduler(0) == os.SCHED_BATCH)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"True\n"
+
+
+def test_a_container_that_forbids_it_still_serves(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse, raising=False)
+    serve.schedule_as_batch()

@@ -300,7 +300,8 @@ async def test_other_origins_are_allowed_by_setting(client):
 async def test_an_event_that_used_up_its_retries_is_dead_with_the_last_reason(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [ConnectionError("still down")]
-    await bus.say_raw("toy.pinged.v1", f'{{"ping_id": "{ping_id}"}}', **{"x-usher-attempt": 4})
+    spent: Any = {"x-usher-attempt": 4}
+    await bus.say_raw("toy.pinged.v1", f'{{"ping_id": "{ping_id}"}}', **spent)
     (letter,) = await bus.dead("toy")
     assert letter.reason == "spent: ConnectionError: still down"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -34,6 +35,35 @@ def test_every_log_line_is_json_with_service_and_correlation_id():
     assert {line["service"] for line in (ours, theirs)} == {"toy"}
     assert {line["correlation_id"] for line in (ours, theirs)} == {"corr-12345678"}
     assert (ours["level"], theirs["level"]) == ("info", "warning")
+
+
+LIVE = """
+import logging, sys
+import structlog
+from chassis import telemetry
+telemetry.configure_logging("toy", "INFO")
+log = structlog.get_logger()
+log.debug("too fine")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("ours", seats=2)
+logging.getLogger("any").warning("theirs")
+sys.stdin.read()
+"""
+
+
+def test_a_line_is_one_write_and_is_there_at_once():
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with here, subprocess.Popen([sys.executable, "-c", LIVE], stdout=there.fileno(), stdin=subprocess.PIPE) as running:
+        there.close()
+        ours, theirs = (here.recv(100_000) for _ in range(2))  # each is what one write wrote
+        assert running.stdin
+        running.stdin.close()
+        assert here.recv(1) == b""
+    assert (json.loads(ours)["event"], json.loads(theirs)["event"]) == ("ours", "theirs")
+    assert "ZeroDivisionError: division by zero" in json.loads(ours)["exception"]
+    assert ours.endswith(b"}\n")
 
 
 @pytest.mark.parametrize(
