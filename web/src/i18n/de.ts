@@ -230,7 +230,7 @@ const de: Messages = {
   "booking.expired": "Die Zeit für diese Buchung ist abgelaufen",
   "booking.seatsReleased": "Wir konnten Ihre Plätze nicht halten",
   "booking.seatsReleasedText":
-    "Ihre Plätze hatten sich geändert, oder ihre Zeit war abgelaufen, bevor die Bestellung bei uns ankam. Bitte wählen Sie noch einmal.",
+    "Ihre Auswahl hatte sich geändert, oder die Zeit für Ihre Plätze war abgelaufen, bevor die Bestellung bei uns ankam. Bitte wählen Sie noch einmal.",
   "booking.cancelled": "Diese Buchung wurde storniert",
   "booking.cancelledText": "Diese Buchung gilt nicht mehr. Was bezahlt war, geht zurück.",
   "booking.exchanged": "Diese Buchung wurde umgetauscht",
@@ -410,7 +410,7 @@ const de: Messages = {
   "problem.claim_invalid": "Diese Bestellung war nicht mehr aktuell. Bitte versuchen Sie es noch einmal.",
   "problem.order_invalid": "Diese Bestellung war nicht mehr aktuell. Bitte versuchen Sie es noch einmal.",
   "problem.tickets_do_not_match":
-    "Ihre Plätze haben sich geändert. Bitte prüfen Sie die Karten und versuchen Sie es noch einmal.",
+    "Ihre Auswahl hat sich geändert. Bitte prüfen Sie die Karten und versuchen Sie es noch einmal.",
   "problem.price_unknown": "Diese Karte gibt es für diesen Platz nicht. Bitte wählen Sie eine andere.",
   "problem.already_checked_out": "Diese Bestellung wurde schon aufgegeben, vielleicht in einem anderen Tab.",
   "problem.payment_closed": "Diese Buchung kann nicht mehr bezahlt werden.",

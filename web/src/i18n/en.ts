@@ -227,7 +227,7 @@ const en = {
   "booking.expired": "The time for this booking is over",
   "booking.seatsReleased": "We could not keep your seats",
   "booking.seatsReleasedText":
-    "Your seats had changed, or their time was over, before the order reached us. Please choose again.",
+    "Your selection had changed, or the time for your seats was over, before your order reached us. Please choose again.",
   "booking.cancelled": "This booking was cancelled",
   "booking.cancelledText": "This booking counts no more. What was paid goes back.",
   "booking.exchanged": "This booking was exchanged",
@@ -403,7 +403,7 @@ const en = {
   "problem.booking_busy": "This booking is being changed right now. Please try again.",
   "problem.claim_invalid": "This order was out of date. Please try again.",
   "problem.order_invalid": "This order was out of date. Please try again.",
-  "problem.tickets_do_not_match": "Your seats have changed. Please check the tickets and try again.",
+  "problem.tickets_do_not_match": "Your selection has changed. Please check the tickets and try again.",
   "problem.price_unknown": "This ticket is not sold for this seat. Please choose another one.",
   "problem.already_checked_out": "This order was already placed, perhaps in another tab.",
   "problem.payment_closed": "This booking can no longer be paid.",
