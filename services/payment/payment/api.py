@@ -12,8 +12,9 @@ from chassis.problems import TooLarge, documented
 from chassis.signed import NotSigned
 from contracts.claims import PaymentOrder
 from contracts.types import Id
-from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.background import BackgroundTask
 
 from payment import model, settings, settlement, store, stripe
 from payment.model import (
@@ -108,6 +109,9 @@ class Received(BaseModel):
     received: Literal[True] = True
 
 
+RECEIVED = Received().model_dump_json()
+
+
 @router.get("/config")
 async def config() -> ConfigView:
     """The publishable key and where Stripe's script is."""
@@ -160,15 +164,12 @@ def _owns(who: Caller, payment: Payment) -> bool:
     return payment.holder is not None and who.owns(payment.holder)
 
 
-@router.post("/webhook", responses=documented(BadSignature, BadPayload, TooLarge))
-async def webhook(
-    request: Request, background: BackgroundTasks, stripe_signature: Annotated[str | None, Header()] = None
-) -> Received:
+@router.post("/webhook", response_model=Received, responses=documented(BadSignature, BadPayload, TooLarge))
+async def webhook(request: Request, stripe_signature: Annotated[str | None, Header()] = None) -> Response:
     """Stripe's events: checked, stored once and answered. An event that we do not act on is kept too."""
     event = _read(stripe.verified(await request.body(), stripe_signature))
-    if await settlement.take_in(event):
-        background.add_task(settlement.work_off, event)
-    return Received()
+    work = BackgroundTask(settlement.work_off, event) if await settlement.take_in(event) else None
+    return Response(RECEIVED, media_type="application/json", background=work)
 
 
 def _read(raw: dict[str, Any]) -> WebhookEvent:
@@ -177,18 +178,18 @@ def _read(raw: dict[str, Any]) -> WebhookEvent:
     try:
         event_type = str(raw["type"])[:MAX_TYPE]
         news = read_event(event_type, raw["data"]["object"]) if raw.get("object") == "event" else None
-        event = WebhookEvent(
+        return WebhookEvent(
             id=raw["id"],
             type=event_type,
             created_at=datetime.fromtimestamp(raw["created"], UTC) if news else moment,
             received_at=moment,
             news=news,
+            outcome=None if news else "ignored",
+            processed_at=None if news else moment,
+            next_try_at=moment + model.check_after(0) if news else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, ValidationError) as error:
         raise BadPayload from error
-    if news is None:
-        return event.model_copy(update={"outcome": "ignored", "processed_at": moment})
-    return event.model_copy(update={"next_try_at": moment + model.check_after(0)})
 
 
 @router.get("/{booking_id}", responses=documented(PaymentUnknown), response_model_exclude_none=True)

@@ -236,6 +236,22 @@ async def test_an_event_that_nobody_can_work_off_is_parked(new_checkout: NewChec
     assert (kept.next_try_at, kept.outcome) == (None, None)
 
 
+async def test_a_second_payment_that_a_person_gives_back_changes_nothing(checkout: Checkout):
+    await checkout.paid()
+    first = await checkout.at_stripe()
+    asked = {"amount": PRICE, "currency": "eur", "payment_method_types[]": "card"}
+    metadata = {f"metadata[{name}]": value for name, value in first["metadata"].items()}
+    await checkout.fault("webhook_drop", event_types=["payment_intent.succeeded"], count=None)
+    second = (await checkout.stripe.post("/v1/payment_intents", data=asked | metadata)).json()
+    await checkout.stripe.post(f"/v1/payment_intents/{second['id']}/confirm", data={"payment_method": "pm_card_visa"})
+    refund = (await checkout.stripe.post("/v1/refunds", data={"payment_intent": second["id"]})).json()
+    told = event("refund.created", refund)
+    assert (await checkout.client.post(WEBHOOK, **signed(told))).status_code == 200
+    assert (await stored(told["id"])).outcome == "foreign"
+    view = await checkout.view()
+    assert (view["captured"], view["refunded"]) == (PRICE, 0)
+
+
 async def test_other_money_than_asked_is_left_to_a_person(checkout: Checkout):
     await checkout.offered()
     odd = event("payment_intent.succeeded", intent_of(checkout, amount_received=1))
