@@ -52,9 +52,10 @@ class Trace:
             raise Failure(f"no {kind} {fields} within {SECONDS:.0f} s") from None
 
     def show(self, booking: Json) -> None:
-        """Print what the WebSocket told, one message a line, leaving out the hold that only ran the race."""
+        """Print what the WebSocket told, one message a line, but for other bookings and for who looks where."""
         for milliseconds, message in self.messages:
-            if message.get("booking_id", booking["id"]) == booking["id"] and message["type"] != "authenticated":
+            is_about_it = message.get("booking_id", booking["id"]) == booking["id"]
+            if is_about_it and message["type"] not in {"authenticated", "seat:select"}:
                 what = message.get("seats") or [message.get("state", f"version {message.get('version')}")]
                 print(f"  {DIM}{milliseconds:7.1f} ms{PLAIN}  {message['type']:16} {', '.join(what)}")
 
