@@ -1,21 +1,16 @@
 """The toy service end to end: request, outbox, event, reaction, retry, dead letter, job."""
 
 import asyncio
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from chassis import messaging, outbox
-from chassis.clock import now
 from chassis.ids import new_id
-from chassis.jobs import LEASE_S, Job, Scheduler
 from chassis.testing import Bus, until
 from contracts import topology
 from contracts.booking import BookingPaid
 from contracts.errors import NotYet, RejectedEvent
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import AutoReconnect, WriteConcernError
 
 
@@ -193,72 +188,6 @@ async def test_a_rejected_event_is_dead_at_once(client, bus: Bus, toy):
 
 async def test_a_job_goes_on_after_a_bad_run(client, toy):
     await until(lambda: ticked(toy, 4))
-
-
-@dataclass
-class Replica:
-    """One of several with the same job. `every`: seconds."""
-
-    leases: AsyncCollection[dict[str, Any]]
-    every: float = 0.02
-    runs: int = 0
-    rests: int = 0
-
-    async def run(self) -> None:
-        self.runs += 1
-
-    def rest(self) -> None:
-        self.rests += 1
-
-    def scheduler(self) -> Scheduler:
-        return Scheduler([Job("shared", every=self.every, run=self.run, rest=self.rest)], self.leases)
-
-    async def has_run(self) -> bool:
-        return self.runs > 0
-
-
-@pytest.fixture
-def leases(client, app) -> AsyncCollection[dict[str, Any]]:
-    """Others than the toy's own, which it has."""
-    return app.state.database.other_leases
-
-
-async def test_one_replica_at_a_time_runs_a_job_and_another_takes_over(leases):
-    first, second = Replica(leases), Replica(leases)
-    async with first.scheduler():
-        await until(first.has_run)
-        rests = first.rests
-        async with second.scheduler():
-            await asyncio.sleep(2 * LEASE_S)
-        assert (second.runs, first.rests) == (0, rests)
-        assert second.rests > 0, "what it measured before is another's to measure now"
-    async with second.scheduler():
-        await until(second.has_run)
-
-
-async def test_a_job_of_a_killed_replica_is_taken_over_at_once_however_seldom_it_runs(leases):
-    first, second = Replica(leases, every=3600), Replica(leases, every=3600)
-    killed = first.scheduler()
-    await killed.__aenter__()
-    await until(first.has_run)
-    async with second.scheduler():
-        for task in killed._tasks:
-            task.cancel()
-        await until(second.has_run)
-
-
-async def test_a_replica_that_lost_its_lease_rests(leases):
-    slow = Replica(leases)
-    async with slow.scheduler():
-        await until(slow.has_run)
-        await leases.update_one({}, {"$set": {"owner": "another", "until": now() + timedelta(hours=1)}})
-        rests = slow.rests
-
-        async def rests_again() -> bool:
-            return slow.rests > rests
-
-        await until(rests_again)
-    await leases.drop()
 
 
 async def ticked(toy, times: int) -> bool:
