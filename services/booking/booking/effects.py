@@ -146,7 +146,7 @@ def say(event_type: type[Event], booking: Booking, trigger: object, before: Book
     """The event of this type about the booking that `trigger` has just changed from `before`: it takes the facts that
     it has fields for, by name.
     """
-    facts = dict(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
+    facts = vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
     if before.screening:
         facts["previous_starts_at"] = before.screening.starts_at
     return event_type.model_validate(facts | _own_facts(event_type, booking, trigger))

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
 from booking.api.access import Who
-from booking.api.shapes import BookingOut, Email, answer, shown
+from booking.api.shapes import BookingOut, Email, shown
 from booking.model import (
     AlreadyCheckedOut,
     BookingProblem,
@@ -169,8 +169,8 @@ async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
     )
 
 
-@router.post("", status_code=201, response_model=BookingOut, responses=PROBLEMS)
-async def check_out(body: CheckoutBody, who: Who) -> Response:
+@router.post("", status_code=201, responses=PROBLEMS)
+async def check_out(body: CheckoutBody, who: Who, response: Response) -> BookingOut:
     """Order tickets for a hold. The price is final then, and the seats are kept until `payment_deadline_at`.
 
     The same order again gives the same answer. Owner only: the account or the guest secret that holds the seats.
@@ -183,7 +183,8 @@ async def check_out(body: CheckoutBody, who: Who) -> Response:
     if not model.is_same_order(booking, order):
         raise AlreadyCheckedOut
     telemetry.about(booking.id, reference=booking.reference)
-    return answer(shown(booking, who), 201, Location=f"/api/bookings/{booking.id}")
+    response.headers["Location"] = f"/api/bookings/{booking.id}"
+    return shown(booking, who)
 
 
 async def _booked(hold: HoldClaim, order: Order) -> model.Booking:

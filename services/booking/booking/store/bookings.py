@@ -65,7 +65,7 @@ async def open_booking(checkout: Checkout) -> model.Booking:
     for _ in range(ATTEMPTS):
         outcome = advance(None, checkout, now(), no_tickets)
         assert outcome is not None  # noqa: S101 - the saga's way in
-        if await Booking.add(Booking(**dict(outcome.booking)), events=outcome.events):
+        if await Booking.add(Booking(**vars(outcome.booking)), events=outcome.events):
             return _took(checkout, outcome, version=1)
         if booking := await find(checkout.hold.hold_id):
             return booking
