@@ -73,7 +73,7 @@ def create_service(
             app.state.broker = rabbit = await stack.enter_async_context(broker.connected(settings))
             aggregates = [document for document in documents if issubclass(document, Aggregate)]
             relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
-            sweep = [Job("sweep_outbox", every=2.5, run=relay.sweep, rest=relay.rest)] if aggregates else []
+            sweep = [Job("sweep_outbox", every=5.0, run=relay.sweep, rest=relay.rest)] if aggregates else []
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
             watched = {AccessRevoked: void.on_access_revoked, **(watchers or {})}
             await stack.enter_async_context(Watcher(rabbit, settings.service, watched))

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -33,6 +34,30 @@ vain. Some megabytes are as many objects.
 
 class Server(uvicorn.Server):
     """Ends in the order that a gateway can follow."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._to_exit = asyncio.Event()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal says to stop."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, and say so to the main loop."""
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._to_exit.set)
+
+    async def main_loop(self) -> None:
+        """Renew the date header every second until the service is to stop.
+
+        uvicorn looks ten times a second, which is most of what an idle service costs.
+        """
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._to_exit.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and from then on look for garbage less often, and not among what the start has made.

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,30 @@ async def test_an_idle_connection_is_not_waited_for_longer_than_the_gateway_keep
     reader, _ = await asyncio.open_connection(*served.address)
     await served.server.shutdown()
     assert await reader.read() == b""
+
+
+async def test_a_signal_ends_the_service_at_once(monkeypatch):
+    monkeypatch.setattr(serve, "DRAIN_S", 0)
+    ticks = 0
+
+    class Counting(serve.Server):
+        async def on_tick(self, counter: int) -> bool:
+            nonlocal ticks
+            ticks += 1
+            if ticks == 1:
+                signal.raise_signal(signal.SIGTERM)
+                self.should_exit = False  # as if the signal came right after the look
+                return False
+            self.should_exit = True
+            return await super().on_tick(counter)
+
+    monkeypatch.setattr(asyncio, "timeout", lambda _: asyncio.timeout_at(None))  # nothing but the signal wakes it
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        await Counting(uvicorn.Config(hello, port=0, lifespan="off", log_config=None)).serve()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ticks == 2
 
 
 def test_a_service_is_scheduled_as_batch():
