@@ -1,10 +1,9 @@
 """Inventory against real servers, and the words its tests speak in."""
 
 import os
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -20,14 +19,14 @@ from contracts.claims import HoldClaim
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsChanged, SeatsReleased, SeatsSold
 from contracts.payment import PaymentSucceeded
-from contracts.types import Holder
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
+
+from .stage import GUEST, Committed, NewStage, Stage
 
 ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
 CLAIM_KEY = "a claim key for the tests"
-GUEST = Holder(secret_hash="0" * 64)
 
 
 @pytest.fixture(scope="session")
@@ -218,7 +217,10 @@ class Booking:
 
 
 def booking(bus: Bus, box: Box, held: Held, *seats: str) -> Booking:
-    return Booking(bus, box, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
+    """The booking of a hold, by its holder."""
+    made = Booking(bus, box, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
+    made.facts["holder"] = claim_of(held.body).holder
+    return made
 
 
 def claim_of(body: dict[str, Any]) -> HoldClaim:
@@ -240,25 +242,6 @@ async def shown(bus: Bus, box: Box, **seats: str) -> SeatsChanged:
     return await bus.heard(
         SeatsChanged, lambda e: e.showtime_id == box.showtime_id and seats.items() <= e.seats.items()
     )
-
-
-class Committed:
-    """Stands in for the relay and the screens: keeps what committed writes gave them, in the order of the writes."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, str]] = []
-        self.shown: dict[str, list[dict[str, str]]] = defaultdict(list)
-
-    def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
-        self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
-
-    def show(self, showtime_id: str, seats: dict[str, str]) -> None:
-        self.shown[showtime_id].append(seats)
-
-    def states(self, showtime_id: str) -> dict[str, str]:
-        """The seats that are not free, for somebody who saw all changes."""
-        last = {seat: state for seats in self.shown[showtime_id] for seat, state in seats.items()}
-        return {seat: state for seat, state in last.items() if state != "free"}
 
 
 @pytest.fixture
@@ -340,3 +323,23 @@ async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable
             await until(is_idle)
 
     return wait
+
+
+@pytest.fixture
+async def new_stage(box: Box, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
+    """Makes copies of a showtime that is on sale. Holds lapse in it only when a step says so."""
+    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store import Showtime, read  # noqa: PLC0415
+
+    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
+        return []
+
+    monkeypatch.setattr(store, "lapsed_holds", nothing_yet)
+    pattern = await read(box.showtime_id)
+
+    async def make() -> Stage:
+        copy = pattern.model_copy(update={"id": new_id()})
+        assert await Showtime.add(copy)
+        return Stage(copy.id, committed)
+
+    return make

@@ -9,7 +9,8 @@ from chassis.jobs import LEASE_S, LOOK_S
 from chassis.testing.bus import Bus
 from contracts.inventory import SeatsReleased
 
-from .conftest import Booking, Box, Committed, booking, in_checkout, shown
+from .conftest import Booking, Box, booking, in_checkout, shown
+from .stage import Committed
 
 
 async def test_a_lapse_frees_its_seats_and_is_shown(box: Box, bus: Bus, short_holds: None):

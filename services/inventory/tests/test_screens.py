@@ -12,7 +12,8 @@ from contracts.catalog import ShowtimeCancelled
 from contracts.envelope import Event
 from contracts.inventory import SeatMapUpdated, SeatsChanged
 
-from .conftest import Box, Committed, booking, in_checkout, shown
+from .conftest import Box, booking, in_checkout, shown
+from .stage import Committed
 
 
 class Waves:

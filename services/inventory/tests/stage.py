@@ -1,0 +1,145 @@
+"""A showtime whose buyers take their steps in any order.
+
+The steps go to the handlers and the store directly, one after the other, so that an order is an order; or at once.
+Time passes when a hold's deadline is moved into the past.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from chassis.clock import now
+from contracts.booking import BookingCancelled, BookingExpired, PaymentRequested
+from contracts.catalog import ShowtimeCancelled
+from contracts.payment import PaymentSucceeded
+from contracts.types import Holder
+
+GUEST = Holder(secret_hash="0" * 64)
+SEATS = {"ada": ["A1", "A2"], "ben": ["A2", "A3"], "cleo": ["A1", "A2", "A3"]}
+ANSWERS = {"seats_sold": "sold", "sale_rejected": "rejected", "seats_released": "refused"}
+Step = tuple[str, str]
+
+
+class Committed:
+    """Stands in for the relay and the screens: keeps what committed writes gave them, in the order of the writes."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.shown: dict[str, list[dict[str, str]]] = defaultdict(list)
+
+    def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
+        self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
+
+    def show(self, showtime_id: str, seats: dict[str, str]) -> None:
+        self.shown[showtime_id].append(seats)
+
+    def states(self, showtime_id: str) -> dict[str, str]:
+        """The seats that are not free, for somebody who saw all changes."""
+        last = {seat: state for seats in self.shown[showtime_id] for seat, state in seats.items()}
+        return {seat: state for seat, state in last.items() if state != "free"}
+
+
+class Stage:
+    """One showtime, its buyers, and what inventory does and answers."""
+
+    def __init__(self, showtime_id: str, committed: Committed) -> None:
+        self.showtime_id, self.committed = showtime_id, committed
+        self.ids: dict[str, str] = {}
+
+    async def take(self, step: Step) -> None:
+        """One step of one buyer; of one without a hold, nothing."""
+        verb, buyer = step
+        if verb in {"hold", "sweep", "close_showtime"} or buyer in self.ids:
+            await getattr(self, verb)(buyer)
+
+    async def hold(self, buyer: str) -> None:
+        from inventory import model, settings, store  # noqa: PLC0415 - its settings come from inventory_env
+
+        if buyer in self.ids:
+            return
+        try:
+            limits = settings.get().limits
+            held = await store.hold(self.showtime_id, GUEST, SEATS[buyer], limits, is_new_holder=True)
+        except (model.SeatsTaken, model.SalesClosed):
+            return
+        self.ids[buyer] = held.id
+
+    async def release(self, buyer: str) -> None:
+        from inventory import model, store  # noqa: PLC0415 - its settings come from inventory_env
+
+        try:
+            await store.release(self.ids[buyer], lambda _: True)
+        except (model.HoldUnknown, model.HoldInCheckout):
+            return
+
+    async def time_passes(self, buyer: str) -> None:
+        """The hold's time is over."""
+        from inventory.store import Showtime, read  # noqa: PLC0415 - its settings come from inventory_env
+
+        held = [seat for seat, each in (await read(self.showtime_id)).taken.items() if each.by == self.ids[buyer]]
+        if (await read(self.showtime_id)).hold(self.ids[buyer]) is not None:
+            past = now() - timedelta(seconds=1)
+            await Showtime.collection().update_one(
+                {"_id": self.showtime_id, "holds.id": self.ids[buyer]},
+                {"$set": {"holds.$.expires_at": past} | {f"taken.{seat}.until": past for seat in held}},
+            )
+
+    async def sweep(self, _: str) -> None:
+        from inventory.store import lapse, read  # noqa: PLC0415 - its settings come from inventory_env
+
+        for hold in (await read(self.showtime_id)).holds:
+            await lapse(self.showtime_id, hold.id)
+
+    async def pin(self, buyer: str) -> None:
+        deadline = now() + timedelta(minutes=10)
+        more = {"email": "a@usher.example", "reference": "R1", "amount": 1, "currency": "EUR"}
+        facts = self._facts(buyer) | more | {"payment_deadline_at": deadline}
+        await self._handle(PaymentRequested.model_validate(facts))
+
+    async def pay(self, buyer: str) -> None:
+        await self._handle(PaymentSucceeded.model_validate(self._facts(buyer) | {"amount": 1, "currency": "EUR"}))
+
+    async def expire(self, buyer: str) -> None:
+        await self._handle(BookingExpired.model_validate(self._facts(buyer)))
+
+    async def cancel(self, buyer: str) -> None:
+        await self._handle(BookingCancelled.model_validate(self._facts(buyer) | {"reason": "by_customer"}))
+
+    async def close_showtime(self, _: str) -> None:
+        await self._handle(ShowtimeCancelled(showtime_id=self.showtime_id, reason="technical"))
+
+    async def _handle(self, event: Any) -> None:
+        from inventory.reactions import REACTIONS  # noqa: PLC0415 - its settings come from inventory_env
+
+        await REACTIONS[type(event)](event)
+
+    def _facts(self, buyer: str) -> dict[str, Any]:
+        return {
+            "booking_id": self.ids[buyer],
+            "showtime_id": self.showtime_id,
+            "seats": SEATS[buyer],
+            "holder": GUEST,
+        }
+
+    async def owners(self) -> dict[str, str]:
+        """By seat, whose it is and how, e.g. `ada sold`."""
+        from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
+
+        names = {hold_id: buyer for buyer, hold_id in self.ids.items()}
+        taken = (await read(self.showtime_id)).taken
+        return {seat: f"{names[each.by]} {each.state}" for seat, each in sorted(taken.items())}
+
+    def answers(self, buyer: str) -> list[str]:
+        """What inventory published about the buyer's booking, in the order of the writes."""
+        mine = self.ids.get(buyer)
+        return [ANSWERS[kind] for kind, subject in self.committed.events if subject == mine]
+
+
+NewStage = Callable[[], Awaitable[Stage]]
+
+
+def steps(text: str) -> list[Step]:
+    """`ada hold, ben pay, sweep` as steps."""
+    parts = [part.split() for part in text.split(", ")]
+    return [(part[1], part[0]) if len(part) == 2 else (part[0], "") for part in parts]
