@@ -57,10 +57,12 @@ async def test_two_hundred_people_and_forty_seats(race_track):
 
 @asynccontextmanager
 async def without_guards(house: House) -> AsyncIterator[None]:
-    """Another inventory in the place of the platform's own."""
+    """Another inventory in the place of all replicas of the platform's own."""
+    replicas = [name for name in house.platform.names if name.partition(".")[0] == "inventory"]
     env = house.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
     command = ("uvicorn", "unguarded:app", "--port", env["INVENTORY_PORT"])
-    house.platform.kill("inventory")
+    for name in replicas:
+        house.platform.kill(name)
     with house.platform.log("unguarded").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
     try:
@@ -69,7 +71,8 @@ async def without_guards(house: House) -> AsyncIterator[None]:
     finally:
         process.kill()
         await process.wait()
-        await asyncio.to_thread(house.platform.start, "inventory")
+        for name in replicas:
+            await asyncio.to_thread(house.platform.start, name)
 
 
 async def test_without_the_guards_the_same_race_sells_seats_twice(race_track):
