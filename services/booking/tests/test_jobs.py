@@ -59,7 +59,7 @@ async def test_a_silent_partner_is_asked_again_for_the_same(customer, bus):
 
 
 async def test_one_broken_booking_does_not_keep_the_others_waiting(customer, bus):
-    broken = {"_id": f"broken-{customer.id}", "state": "closing", "due_at": now() - timedelta(days=1), "version": 1}
+    broken = {"_id": f"broken-{customer.id}", "state": "held", "due_at": now() - timedelta(days=1), "version": 1}
     await store.Booking.collection().insert_one(broken)
     try:
         await customer.has_ordered()

@@ -175,11 +175,11 @@ async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
         yield document["_id"]
 
 
-async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, State]]:
+async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, str]]:
     """The ids and states of bookings whose timer has run out, those that wait longest first."""
     where = {"due_at": {"$lte": moment, "$type": "date"}}  # said again, or MongoDB does not use the partial index
     async for document in Booking.collection().find(where, {"state": 1}, sort=[("due_at", ASCENDING)], limit=limit):
-        yield document["_id"], State(document["state"])
+        yield document["_id"], document["state"]
 
 
 async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
