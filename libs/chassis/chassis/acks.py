@@ -25,6 +25,11 @@ class Acknowledgements:
         if self._later is None or self._later.done():
             self._later = asyncio.create_task(self._tell_soon())
 
+    def returned(self, tag: int) -> None:
+        """The message goes back into the queue and needs no acknowledgement."""
+        self._handled.add(tag)
+        self._told.add(tag)
+
     async def _tell_soon(self) -> None:
         await asyncio.sleep(AFTER_S)
         await self.tell()

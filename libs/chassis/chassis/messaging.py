@@ -43,8 +43,8 @@ DRAIN_S = 10.0
 REQUEUE_AFTER_S = 5.0
 """Before a message whose events could be neither handled nor put off comes again. Each time counts for the broker."""
 SUSPECT_S = 1.0
-PREFETCH = 4
-"""Messages at hand for each that is being handled: handled ones wait a moment to be acknowledged together."""
+PREFETCH = 2
+"""Messages at hand for each running handler: handled ones wait a moment to be acknowledged together."""
 Reaction = Callable[[Any], Awaitable[None]]
 Reactions = Mapping[type[Event], Reaction]
 
@@ -172,16 +172,23 @@ class Consumer:
         assert task is not None  # noqa: S101 - a callback runs in a task
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        acks = self._acks_on(message.channel)
+        acks, tag = self._acks_on(message.channel), message.delivery_tag or 0
+        if await self._settle(message):
+            acks.handled(tag)
+            return
+        await asyncio.sleep(REQUEUE_AFTER_S)
+        acks.returned(tag)
+        with suppress(AMQPError, ChannelInvalidStateError):  # a message of a closed channel comes again anyway
+            await message.nack(requeue=True)
+
+    async def _settle(self, message: AbstractIncomingMessage) -> bool:
+        """Handle a message's events together; False when one could be neither handled nor put elsewhere."""
         await _wait_if_suspect(message)
         events = events_of(message)
         # A batch that comes again may hold an event that kills the process.
         settle = self._set_apart if message.redelivered and len(events) > 1 else self._process
         results = await asyncio.gather(*map(settle, events), return_exceptions=True)
         failures = [(event, result) for event, result in zip(events, results, strict=True) if result is not None]
-        if not failures:
-            acks.handled(message.delivery_tag or 0)
-            return
         for event, failure in failures:
             log.error(
                 "event_not_settled",
@@ -190,9 +197,7 @@ class Consumer:
                 correlation_id=event.correlation_id,
                 exc_info=failure,
             )
-        await asyncio.sleep(REQUEUE_AFTER_S)
-        with suppress(AMQPError, ChannelInvalidStateError):  # a message of a closed channel comes again anyway
-            await message.nack(requeue=True)
+        return not failures
 
     def _acks_on(self, channel: AbstractChannel) -> Acknowledgements:
         if channel not in self._acks:

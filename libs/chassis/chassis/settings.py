@@ -14,7 +14,8 @@ class ServiceSettings(BaseSettings):
     mongo_uri: str = "mongodb://127.0.0.1:27117/?directConnection=true"
     mongo_database: str = ""
     rabbitmq_uri: str = "amqp://guest:guest@127.0.0.1:5772/"
-    consumer_concurrency: int = 16
+    consumer_concurrency: int = 64
+    """Events that are handled at the same time: those of a full message, so that their writes go together."""
     jwks_url: str = "http://127.0.0.1:8101/.well-known/jwks.json"
     token_issuer: str = "https://usher.example"  # noqa: S105 - a name, not a secret
     token_audience: str = "usher"  # noqa: S105 - a name, not a secret

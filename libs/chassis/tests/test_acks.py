@@ -19,18 +19,27 @@ async def test_messages_done_in_any_order_are_all_acknowledged_once(rabbitmq_uri
             await channel.default_exchange.publish(aio_pika.Message(b"%d" % number), "acks")
         acks = Acknowledgements(await channel.get_underlay_channel())
         await channel.set_qos(prefetch_count=50)
+        returned: list[int] = []
 
         async def handle(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             await asyncio.sleep(dice.choice((0, 0.001, 0.01, 0.05, 0.1)))
-            acks.handled(message.delivery_tag or 0)
+            tag = message.delivery_tag or 0
+            if not message.redelivered and dice.random() < 0.1:
+                acks.returned(tag)
+                returned.append(tag)
+                await message.nack()
+            else:
+                acks.handled(tag)
 
         await queue.consume(handle)
 
         async def is_empty() -> bool:
-            return acks._upto == COUNT  # pyright: ignore[reportPrivateUsage]
+            return acks._upto == COUNT + len(returned)  # pyright: ignore[reportPrivateUsage]
 
         await until(is_empty)
         await acks.tell()
+        assert returned
+        assert not (acks._handled or acks._told)
         assert not channel.is_closed
         await channel.close()
         again = await connection.channel()

@@ -229,6 +229,24 @@ async def test_a_message_that_can_be_neither_handled_nor_put_off_comes_again(
     assert await waiting(lab) == 0
 
 
+async def test_a_handler_that_is_cancelled_leaves_no_message_behind(lab: Broker, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.0)
+    attempts: list[str] = []
+
+    async def handle(event: Probed) -> None:
+        attempts.append(event.probe_id)
+        if len(attempts) == 1:
+            raise asyncio.CancelledError
+
+    async def tried_again() -> bool:
+        return attempts == ["a", "a"]
+
+    async with lab_consumer(lab, handle):
+        await lab.publish(*envelopes("a"))
+        await until(tried_again)
+    assert await waiting(lab) == 0
+
+
 async def test_broadcast_events_arrive_and_are_nowhere_kept(lab: Broker, bus: Bus):
     probe_ids = [new_id() for _ in range(wire.MAX_BATCH + 1)]
     await lab.broadcast([Probed(probe_id=probe_id) for probe_id in probe_ids])
