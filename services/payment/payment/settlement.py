@@ -5,6 +5,7 @@ happens sooner or later; then Stripe is asked; then what Stripe says is written 
 """
 
 import logging
+from typing import Any
 
 import structlog
 from chassis import telemetry
@@ -227,7 +228,10 @@ def _done(event: WebhookEvent, outcome: str) -> WebhookEvent:
     moment = now()
     _worked_off.labels(event.type, outcome).inc()
     _lag.observe(max(0.0, (moment - event.created_at).total_seconds()))
-    return event.model_copy(update={"outcome": outcome, "processed_at": moment, "next_try_at": None})
+    done: dict[str, Any] = {"outcome": outcome, "processed_at": moment, "next_try_at": None}
+    if isinstance(event.news, IntentSeen):
+        done["news"] = event.news.model_copy(update={"order": None})  # it names a person, and the account has it
+    return event.model_copy(update=done)
 
 
 def _log_failure(event: WebhookEvent, error: Exception, what: str) -> None:

@@ -65,6 +65,11 @@ class WebhookEvent(Document):
         indexes = [
             IndexModel([("next_try_at", ASCENDING)], partialFilterExpression={"next_try_at": {"$type": "date"}}),
             IndexModel("processed_at", expireAfterSeconds=int(KEPT.total_seconds())),
+            IndexModel(
+                [("news.order.user_id", ASCENDING)],
+                name="owner",
+                partialFilterExpression={"news.order.user_id": {"$type": "string"}},
+            ),
         ]
 
 
@@ -193,13 +198,19 @@ async def owned_by(user_id: str) -> AsyncIterator[Payment]:
 
 
 async def forget_owner(user_id: str) -> None:
-    """Take out of a person's payments who they were; the ledger stays. What is just being changed is decided again."""
+    """Take out of a person's payments who they were; the ledger stays. What is just being changed is decided again.
+
+    Webhook events that have not had their effect yet lose the person's id, too.
+    """
     nobody = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
         "email": "",
         "version": {"$add": ["$version", 1]},
     }
     await Payment.collection().update_many(_owned_by(user_id), [{"$set": nobody}])
+    waiting = {"news.order.user_id": {"$eq": user_id, "$type": "string"}}
+    erased = {"news.order.user_id": {"$concat": ["erased-", "$news.booking_id"]}}
+    await WebhookEvent.get_pymongo_collection().update_many(waiting, [{"$set": erased}])
 
 
 async def keep(event: WebhookEvent) -> bool:
@@ -240,7 +251,8 @@ async def claim_event(event: WebhookEvent, now: datetime) -> bool:
 async def close_event(event: WebhookEvent) -> None:
     """The event's effect is durable."""
     done = event.model_dump(include={"outcome", "processed_at", "next_try_at"})
-    await writes.update(WebhookEvent.get_pymongo_collection(), {"_id": event.id}, {"$set": done})
+    change = {"$set": done, "$unset": {"news.order": ""}}
+    await writes.update(WebhookEvent.get_pymongo_collection(), {"_id": event.id}, change)
 
 
 async def note_failure(event_id: str, reason: str, *, park: bool) -> None:

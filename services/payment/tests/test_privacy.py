@@ -11,7 +11,7 @@ from contracts.identity import ExportRequested, UserDeleted
 from contracts.payment import PaymentDataExported, PaymentRefunded
 from contracts.types import Holder
 
-from .conftest import PRICE, Checkout
+from .conftest import PRICE, WEBHOOK, Checkout, event, signed, stored
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -92,6 +92,39 @@ async def test_nobody_elses_payments_are_touched(own: Checkout, checkout: Checko
     await own.bus.say(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
     assert (await kept(checkout))["email"] == "guest@usher.example"
+
+
+async def events_of(checkout: Checkout) -> list[dict[str, Any]]:
+    from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
+
+    return await WebhookEvent.get_pymongo_collection().find({"news.booking_id": checkout.id}).to_list()
+
+
+async def test_an_event_that_had_its_effect_names_nobody(checkout: Checkout, user_id: str, signer: Signer):
+    checkout.changes = {"holder": Holder(user_id=user_id)}
+    await checkout.ask_intent(signer.headers(user_id))
+    await checkout.cancel()
+
+    async def told() -> bool:
+        return bool(await events_of(checkout))
+
+    await until(told)
+    assert user_id not in str(await events_of(checkout))
+
+
+async def test_an_event_that_waits_forgets_the_person(checkout: Checkout, user_id: str, signer: Signer):
+    checkout.changes = {"holder": Holder(user_id=user_id)}
+    await checkout.ask_intent(signer.headers(user_id))
+    odd = await checkout.at_stripe() | {"status": "succeeded", "amount_received": PRICE - 1}
+    sent = event("payment_intent.succeeded", odd)
+    assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+    assert (await stored(sent["id"])).news.order.user_id == user_id
+    await checkout.bus.say(UserDeleted(user_id=user_id))
+
+    async def forgets() -> bool:
+        return (await stored(sent["id"])).news.order.user_id == f"erased-{checkout.id}"
+
+    await until(forgets)
 
 
 async def test_an_export_tells_what_was_paid(own: Checkout, user_id: str):

@@ -193,14 +193,22 @@ async def test_an_event_that_could_not_be_worked_off_at_once_is_later(
         raise ConnectionError("the database is gone for a moment")
 
     await checkout.offered()
-    left = event("payment_intent.succeeded", intent_of(checkout))
+    metadata = (await checkout.at_stripe())["metadata"]
+    left = event("payment_intent.succeeded", intent_of(checkout, metadata=metadata))
     with monkeypatch.context() as patch:
         patch.setattr(settlement, "_hear", fail)
         assert (await checkout.client.post(WEBHOOK, **signed(left))).status_code == 200
     assert (await checkout.view())["state"] == "intent_created"
+    assert (await stored(left["id"])).news.order.secret_hash == metadata["secret_hash"]
     await asyncio.gather(*(work_off_due(left["id"]) for _ in range(3)))
     await checkout.comes_to(state="succeeded", captured=PRICE)
     assert len(await checkout.hears(PaymentSucceeded)) == 1
+
+    async def closed() -> bool:
+        return (await stored(left["id"])).outcome == "applied"
+
+    await until(closed)
+    assert (await stored(left["id"])).news.order is None
 
 
 async def test_a_write_whose_answer_is_lost_is_not_repeated(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
