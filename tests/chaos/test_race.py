@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import facts
 from customer import Json, Refused
 from house import House
 from invariants import at_rest, violations
+from launcher.ports import replica_variable
 
 CLIENTS, SEATS = 200, 40
 
@@ -57,22 +58,20 @@ async def test_two_hundred_people_and_forty_seats(race_track):
 
 @asynccontextmanager
 async def without_guards(house: House) -> AsyncIterator[None]:
-    """Another inventory in the place of all replicas of the platform's own."""
+    """Another inventory in the place of each replica of the platform's own."""
     replicas = [name for name in house.platform.names if name.partition(".")[0] == "inventory"]
     env = house.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
-    command = ("uvicorn", "unguarded:app", "--port", env["INVENTORY_PORT"])
-    for name in replicas:
-        house.platform.kill(name)
-    with house.platform.log("unguarded").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
-    try:
-        await asyncio.to_thread(house.platform.wait_ready, "inventory")
+    async with AsyncExitStack() as stack:
+        for number, name in enumerate(replicas, start=1):
+            house.platform.kill(name)
+            log = stack.enter_context(house.platform.log(f"unguarded.{number}").open("wb"))
+            command = ("uvicorn", "unguarded:app", "--port", env[replica_variable("inventory", number)])
+            process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
+            stack.push_async_callback(asyncio.to_thread, house.platform.start, name)
+            stack.push_async_callback(process.wait)
+            stack.callback(process.kill)
+        await asyncio.to_thread(house.platform.wait_ready, *replicas)
         yield
-    finally:
-        process.kill()
-        await process.wait()
-        for name in replicas:
-            await asyncio.to_thread(house.platform.start, name)
 
 
 async def test_without_the_guards_the_same_race_sells_seats_twice(race_track):

@@ -44,8 +44,8 @@ async def test_a_sale_is_shown_through_all_services_in_order(traced_house: House
     steps = (
         "POST /api/showtimes/{showtime_id}/holds 201",
         "inventory write showtimes",
-        "booking write bookings",
         "POST /api/bookings 201",
+        "booking write bookings",
         "publish booking.payment_requested.v1",
         "POST /api/payments/create-intent 200",
         "stripe create_intent",
