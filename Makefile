@@ -72,7 +72,7 @@ LOCK := uv pip compile --universal --python-version 3.11 -q --generate-hashes --
   --no-emit-package usher-contracts --no-emit-package usher-chassis --custom-compile-command "make lock"
 PROJECTS := libs/*/pyproject.toml services/*/pyproject.toml tools/stripe_sandbox/pyproject.toml
 
-bench: setup ## measure a platform of its own beside a floor, some ten minutes (ARGS=--quick: two)
+bench: setup ## measure a platform of its own beside a floor, some ten minutes (ARGS=--quick: three)
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench $(ARGS)
 
 bench-live: setup ## what the push costs with thousands watching one showtime, beside a plain loop, some three minutes
