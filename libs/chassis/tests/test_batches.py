@@ -17,6 +17,7 @@ from contracts import topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
 from structlog.testing import capture_logs
+from yarl import URL
 
 
 class Probed(Event, type="lab.probed.v1", subject="probe_id"):
@@ -263,3 +264,42 @@ async def test_a_broadcast_without_a_broker_fails_soon(lab: Broker, monkeypatch:
     await transport.connection.close()
     with pytest.raises((TimeoutError, AMQPError)):
         await lab.broadcast([Probed(probe_id="a")])
+
+
+class Line:
+    """A connection to a broker that can stop reading what a service sends, and that can be cut."""
+
+    def __init__(self, where: URL) -> None:
+        self._where = where
+        self.is_stuck, self.is_cut = asyncio.Event(), asyncio.Event()
+        self._carrying: set[asyncio.Task[None]] = set()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(self._where.host, self._where.port)
+        for ends in ((reader, there_writer), (there_reader, writer)):
+            self._carrying.add(asyncio.create_task(self._carry(*ends)))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if self.is_stuck.is_set():
+                await self.is_cut.wait()
+                break
+            writer.write(data)
+        writer.transport.abort()
+
+
+async def test_a_broadcast_to_a_broker_that_does_not_read_fails_soon(
+    service_env: None, rabbitmq_uri: str, toy, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
+    where = URL(rabbitmq_uri)
+    line = Line(where)
+    proxy = await asyncio.start_server(line.connect, "127.0.0.1", 0)
+    uri = str(where.with_port(proxy.sockets[0].getsockname()[1]))
+    async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=uri)) as rabbit:
+        line.is_stuck.set()
+        with pytest.raises(TimeoutError):
+            while True:
+                await rabbit.broadcast([Probed(probe_id="a", text="x" * 1_000_000)])
+        proxy.close()
+        line.is_cut.set()
