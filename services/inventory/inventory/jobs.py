@@ -1,5 +1,7 @@
 """Time in: lapsed holds are released, and changed seat maps are published."""
 
+import asyncio
+
 from chassis.clock import now
 from chassis.jobs import Job
 
@@ -7,9 +9,14 @@ from inventory import store
 
 
 async def release_lapsed_holds() -> None:
-    """Release every hold whose time is over. Its seats can be had again before (each write compares the time)."""
-    for showtime_id, hold_id in await store.lapsed_holds(now()):
-        await store.lapse(showtime_id, hold_id)
+    """Release every hold whose time is over. Its seats can be had again before (each write compares the time).
+
+    Raises ExceptionGroup when some cannot be released now; the others are.
+    """
+    lapsed = await store.lapsed_holds(now())
+    results = await asyncio.gather(*(store.lapse(*each) for each in lapsed), return_exceptions=True)
+    if failures := [result for result in results if isinstance(result, Exception)]:
+        raise ExceptionGroup("holds that were not released", failures)
 
 
 JOBS = [

@@ -26,18 +26,13 @@ class Committed:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
-        self.shown: dict[str, list[dict[str, str]]] = defaultdict(list)
+        self.shown: dict[str, list[list[str]]] = defaultdict(list)
 
     def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
         self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
 
-    def show(self, showtime_id: str, seats: dict[str, str]) -> None:
+    def show(self, showtime_id: str, seats: list[str]) -> None:
         self.shown[showtime_id].append(seats)
-
-    def states(self, showtime_id: str) -> dict[str, str]:
-        """The seats that are not free, for somebody who saw all changes."""
-        last = {seat: state for seats in self.shown[showtime_id] for seat, state in seats.items()}
-        return {seat: state for seat, state in last.items() if state != "free"}
 
 
 class Stage:

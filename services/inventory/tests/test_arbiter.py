@@ -86,7 +86,7 @@ async def test_seats_that_are_kept_late_are_shown_again(new_stage: NewStage):
     stage = await new_stage()
     for step in steps("ada hold, ada time_passes, ada pin"):
         await stage.take(step)
-    assert stage.committed.shown[stage.showtime_id] == [{"A1": "held", "A2": "held"}] * 2
+    assert stage.committed.shown[stage.showtime_id] == [["A1", "A2"]] * 2
 
 
 Meanwhile = Callable[[Callable[[], Awaitable[object]]], None]

@@ -15,7 +15,7 @@ from chassis.testing import until
 from chassis.testing.bus import Bus
 from contracts.inventory import SaleRejected, SeatsSold
 
-from .conftest import Booking, Box, Held
+from .conftest import Booking, Box, Held, claim_of
 
 CLIENTS = 40
 SEATS = [f"A{n}" for n in range(1, 7)]
@@ -89,7 +89,9 @@ async def test_a_hold_on_one_replica_is_a_hold_on_all(box: Box, replica: httpx.A
     held = await box.held("A1")
     there = Box(replica, box.showtime_id)
     assert (await there.hold("A1")).json()["seats"] == ["A1"]
-    assert (await Held(replica, held.body, held.headers).release()).status_code == 204
+    same = Held(replica, held.body, held.headers)
+    assert claim_of((await same.get()).json()) == claim_of(held.body)
+    assert (await same.release()).status_code == 204
     assert await box.taken() == {}
 
 

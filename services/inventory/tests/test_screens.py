@@ -1,8 +1,7 @@
 """What people see of seats: each change soon, the whole map a little later, and nothing wrong for long."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from chassis.testing import until
@@ -12,7 +11,7 @@ from contracts.catalog import ShowtimeCancelled
 from contracts.envelope import Event
 from contracts.inventory import SeatMapUpdated, SeatsChanged
 
-from .conftest import Box, booking, in_checkout, shown
+from .conftest import Box, NewShowtime, booking, in_checkout, shown
 from .stage import Committed
 
 
@@ -27,6 +26,12 @@ class Waves:
             self.failures -= 1
             raise ConnectionError("the broker is away")
         self.events.append([event for event in events if isinstance(event, SeatsChanged)])
+
+    async def have_failed(self) -> bool:
+        return self.failures == 0
+
+    async def have_come(self) -> bool:
+        return bool(self.events)
 
 
 async def version_of(box: Box) -> int:
@@ -75,59 +80,37 @@ class TestChanges:
         changes = [seat for e in bus.events(SeatsChanged) if e.showtime_id == box.showtime_id for seat in e.seats]
         assert sorted(changes) == ["A1", "B1"]
 
-    async def test_of_one_moment_go_together_and_of_one_seat_the_last_counts(self, box: Box, bus: Bus):
+    async def test_of_one_moment_go_together_as_they_are_then(self, new_showtime: NewShowtime):
+        """In one message for all showtimes, whoever changed the seats last."""
         from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
 
-        waves = Waves()
-        screens = Screens(waves)
-        screens.show(box.showtime_id, {"A1": "held", "A2": "held"})
-        screens.show(box.showtime_id, {"A1": "free"})
-        screens.show(box.showtime_id, {"A3": "sold"})
-
-        async def have_come() -> bool:
-            return bool(waves.events)
-
-        await until(have_come)
-        version = await version_of(box)
-        seats = {"A1": "free", "A2": "held", "A3": "sold"}
-        [[event]] = waves.events
-        assert event.model_dump() == {"showtime_id": box.showtime_id, "version": version, "seats": seats}
-
-    async def test_of_many_showtimes_go_as_one_message(self, new_showtime: Callable[..., Any]):
-        from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
-
-        boxes = [await new_showtime() for _ in range(3)]
-        waves = Waves()
+        waves, boxes = Waves(), [await new_showtime() for _ in range(3)]
         screens = Screens(waves)
         for each in boxes:
-            screens.show(each.showtime_id, {"A1": "held"})
-
-        async def have_come() -> bool:
-            return bool(waves.events)
-
-        await until(have_come)
+            screens.show(each.showtime_id, ["A1", "A2"])
+        screens.show(boxes[0].showtime_id, ["A3"])
+        for each in boxes:
+            held = await each.held("A1")
+            await held.change(add=["A2"], drop=["A1"])
+        await until(waves.have_come)
         [wave] = waves.events
-        assert {event.showtime_id for event in wave} == {each.showtime_id for each in boxes}
+        assert {event.showtime_id: event.version for event in wave} == {
+            each.showtime_id: await version_of(each) for each in boxes
+        }
+        first = next(event for event in wave if event.showtime_id == boxes[0].showtime_id)
+        assert first.seats == {"A1": "free", "A2": "held", "A3": "free"}
 
     async def test_that_cannot_be_sent_are_dropped_and_the_next_are_sent(self, box: Box):
         from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
 
         waves = Waves(failures=1)
         screens = Screens(waves)
-        screens.show(box.showtime_id, {"A1": "held"})
-
-        async def has_failed() -> bool:
-            return not waves.failures
-
-        await until(has_failed)
-        screens.show(box.showtime_id, {"A2": "held"})
-
-        async def have_come() -> bool:
-            return bool(waves.events)
-
-        await until(have_come)
+        screens.show(box.showtime_id, ["A1"])
+        await until(waves.have_failed)
+        screens.show(box.showtime_id, ["A2"])
+        await until(waves.have_come)
         [[event]] = waves.events
-        assert event.seats == {"A2": "held"}
+        assert event.seats == {"A2": "free"}
 
     async def test_are_sent_before_the_service_stops(self, box: Box, monkeypatch: pytest.MonkeyPatch):
         from inventory.store import Screens, Showtime  # noqa: PLC0415 - its settings come from inventory_env
@@ -201,7 +184,7 @@ class TestMap:
         body = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id and "A2" in e.held)
         assert body.held == ["A2"]
 
-    async def test_of_one_run_are_bounded(self, new_showtime: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+    async def test_of_one_run_are_bounded(self, new_showtime: NewShowtime, monkeypatch: pytest.MonkeyPatch):
         from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
         from inventory.store import screens  # noqa: PLC0415
 

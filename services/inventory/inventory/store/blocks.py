@@ -24,7 +24,7 @@ async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by:
         if await Showtime.change_seats(
             {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
             {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
-            dict.fromkeys(asked, "blocked"),
+            asked,
         ):
             return made
         if problem := (await seating_of(showtime_id, asked)).why_not_free(asked, now()):
@@ -41,6 +41,6 @@ async def unblock(showtime_id: str, block_id: str) -> None:
     if found is None or not await Showtime.change_seats(
         {"_id": showtime_id, "blocks.id": block_id},
         {"$unset": freed(found.seats), "$pull": {"blocks": {"id": block_id}}},
-        dict.fromkeys(found.seats, "free"),
+        found.seats,
     ):
         raise BlockUnknown

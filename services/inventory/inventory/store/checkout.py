@@ -14,7 +14,7 @@ from contracts.types import Holder
 
 from inventory.model import Hold, Sale, SeatsUnknown, ShowtimeBusy, checked_seats
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, SeenState, Showtime, layout_of, read
+from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read
 from inventory.store.holds import freed, give_back, hold_with, own_hold, replaced, taken_by
 
 
@@ -83,7 +83,7 @@ async def _pin_again(showtime: Showtime, wanted: Hold, moment: datetime) -> bool
             **guards.seats_are_free(wanted.seats, moment, wanted.id if hold else ""),
         },
         update,
-        dict.fromkeys(wanted.seats, "held"),
+        wanted.seats,
     )
 
 
@@ -133,7 +133,7 @@ async def _sell_hold(sale: SeatsSold) -> bool:
             **guards.seats_belong_to(seats, booking_id),
         },
         {"$set": _sold_to(booking_id, seats), "$pull": hold_with(booking_id)},
-        dict.fromkeys(seats, "sold"),
+        seats,
         events=[sale],
     )
 
@@ -142,7 +142,6 @@ async def _sell(showtime: Showtime, sale: SeatsSold, result: Sale, moment: datet
     """Sell to a booking whose hold is gone or has other seats. False when something has changed since the read."""
     booking_id, seats = sale.hold_id, sale.seats
     await _check_exist(showtime, seats)
-    states: dict[str, SeenState] = {**dict.fromkeys(result.spare, "free"), **dict.fromkeys(seats, "sold")}
     return await Showtime.change_seats(
         {
             "_id": showtime.id,
@@ -152,7 +151,7 @@ async def _sell(showtime: Showtime, sale: SeatsSold, result: Sale, moment: datet
             **guards.seats_are_free(seats, moment, booking_id),
         },
         {"$set": _sold_to(booking_id, seats), "$unset": freed(result.spare), "$pull": hold_with(booking_id)},
-        states,
+        [*seats, *result.spare],
         events=[sale],
     )
 

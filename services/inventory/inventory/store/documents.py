@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from beanie import Document
 from chassis.outbox import Aggregate
@@ -24,7 +24,6 @@ ATTEMPTS = 10
 LAYOUTS_KEPT = 256
 PLACES_KEPT = 10_000
 
-SeenState = Literal["free"] | SeatState
 T = TypeVar("T")
 
 
@@ -71,21 +70,17 @@ class Showtime(Aggregate, Seating):
 
     @classmethod
     async def change_seats(
-        cls,
-        where: Mapping[str, Any],
-        update: Mapping[str, Any],
-        seats: Mapping[str, SeenState],
-        *,
-        events: Sequence[Event] = (),
+        cls, where: Mapping[str, Any], update: Mapping[str, Any], seats: Iterable[str], *, events: Sequence[Event] = ()
     ) -> bool:
-        """`write` for a change that gives these seats these states: screens learn of it soon."""
-        if not seats:
+        """`write` for a change that gives these seats another state: screens show it soon."""
+        changed = list(seats)
+        if not changed:
             return await cls.write(where, update, events=events)
         stale = {**update, "$set": {**update.get("$set", {}), "is_stale": True}}
         if not await cls.write(where, stale, events=events):
             return False
         if cls.screens is not None:
-            cls.screens.show(where["_id"], seats)
+            cls.screens.show(where["_id"], changed)
         return True
 
 

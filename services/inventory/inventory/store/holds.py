@@ -29,7 +29,6 @@ from inventory.store import guards
 from inventory.store.documents import (
     ATTEMPTS,
     Layout,
-    SeenState,
     Showtime,
     layout_of,
     live_states,
@@ -88,7 +87,7 @@ async def try_hold(
     is_held = await Showtime.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
         {"$set": taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
-        dict.fromkeys(asked, "held"),
+        asked,
     )
     return taken if is_held else None
 
@@ -153,7 +152,6 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
         relies_on = await _check_choice(showtime_id, layout, wanted.seats, before.seats)
-        states: dict[str, SeenState] = {**dict.fromkeys(wanted.added, "held"), **dict.fromkeys(wanted.dropped, "free")}
         if await Showtime.change_seats(
             {
                 "_id": showtime_id,
@@ -162,7 +160,7 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
                 **on_sale,
             },
             {"$set": replaced(after) | taken_by(after, wanted.added), "$unset": freed(wanted.dropped)},
-            states,
+            [*wanted.added, *wanted.dropped],
         ):
             return showtime_id, after
         if wanted.added:
@@ -253,7 +251,7 @@ async def give_back(
     if remember:
         where[remember] = {"$ne": owner_id}
         update["$push"] = {remember: {"$each": [owner_id], "$slice": -REMEMBERED}}
-    return await Showtime.change_seats(where, update, dict.fromkeys(own, "free"), events=events)
+    return await Showtime.change_seats(where, update, own, events=events)
 
 
 def taken_by(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:

@@ -5,28 +5,34 @@ follows it, and shows what a lost one did not.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, Literal, Self
 
 import structlog
 from chassis.clock import now
 from contracts.envelope import Event
 from contracts.inventory import SeatMapUpdated, SeatsChanged
 
-from inventory.store.documents import SeenState, Showtime, live_states
+from inventory.model import SeatState
+from inventory.store.documents import Showtime, live_states
 
 log = structlog.get_logger()
 GATHER_S = 0.05
 MAPS_PER_RUN = 200
+SeenState = Literal["free"] | SeatState
 Broadcast = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 class Screens:
-    """Broadcasts what `show` was given in the last GATHER_S seconds; of one seat, the last state."""
+    """Broadcasts the seats that `show` was given in the last GATHER_S seconds.
+
+    Their states are read together with the version, so that a broadcast is right even if another replica has changed
+    the seats since.
+    """
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
-        self._changed: dict[str, dict[str, SeenState]] = {}
+        self._changed: dict[str, set[str]] = {}
         self._sending: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -38,9 +44,9 @@ class Screens:
         if self._sending is not None:
             await self._sending
 
-    def show(self, showtime_id: str, seats: Mapping[str, SeenState]) -> None:
-        """Take seats with their new states, to be sent soon."""
-        self._changed.setdefault(showtime_id, {}).update(seats)
+    def show(self, showtime_id: str, seats: Iterable[str]) -> None:
+        """Take seats that have changed, to be shown soon."""
+        self._changed.setdefault(showtime_id, set()).update(seats)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
 
@@ -49,17 +55,18 @@ class Screens:
             await asyncio.sleep(GATHER_S)
             changed, self._changed = self._changed, {}
             try:
-                await self._send(changed)
+                await self._broadcast([event async for event in _read(changed)])
             except Exception:
                 log.warning("seat_changes_not_shown", showtimes=len(changed), exc_info=True)
 
-    async def _send(self, changed: Mapping[str, dict[str, SeenState]]) -> None:
-        documents = Showtime.collection().find({"_id": {"$in": list(changed)}}, {"version": 1})
-        events = [
-            SeatsChanged(showtime_id=document["_id"], version=document["version"], seats=changed[document["_id"]])
-            async for document in documents
-        ]
-        await self._broadcast(events)
+
+async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
+    """The changed seats of each showtime as they are now."""
+    fields = {"version", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
+    async for document in Showtime.collection().find({"_id": {"$in": list(changed)}}, dict.fromkeys(fields, 1)):
+        showtime_id, states = document["_id"], live_states(document, now())
+        seats: dict[str, SeenState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
+        yield SeatsChanged(showtime_id=showtime_id, version=document["version"], seats=seats)
 
 
 async def publish_seat_maps() -> None:
