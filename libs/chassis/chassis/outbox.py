@@ -291,10 +291,7 @@ class Relay:
 
     async def sweep(self) -> None:
         """Publish what has waited too long. The version of a leftover is the document's present one: a hint only."""
-        oldest = 0.0
-        for aggregate in self._aggregates:
-            oldest = max(oldest, await self._sweep(aggregate))
-        _age.set(oldest)
+        _age.set(max(await asyncio.gather(*map(self._sweep, self._aggregates))))
 
     def rest(self) -> None:
         """Another replica sweeps and knows the age."""
