@@ -13,6 +13,7 @@ import structlog
 from chassis import telemetry
 from chassis.clock import now
 from prometheus_client import Counter
+from pymongo.errors import PyMongoError
 
 from notifier import accounts, changes, confirmation, lookup, mail, settings, smtp
 from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
@@ -114,8 +115,7 @@ async def sending(chosen: Settings) -> AsyncIterator[None]:
 async def _send(chosen: Settings) -> None:
     while not _stopping.is_set():
         _woken.clear()
-        senders = (_deliver_due(chosen) for _ in range(chosen.mail_senders))
-        for error in await asyncio.gather(*senders, return_exceptions=True):
+        for error in await asyncio.gather(*await _due_senders(chosen), return_exceptions=True):
             if error is not None:
                 log.error("sender_failed", exc_info=error)
         try:
@@ -123,6 +123,16 @@ async def _send(chosen: Settings) -> None:
                 await _woken.wait()
         except TimeoutError:
             continue
+
+
+async def _due_senders(chosen: Settings) -> list[Coroutine[Any, Any, None]]:
+    """The senders for what is due: none while nothing is, so that an idle notifier asks once and writes nothing."""
+    try:
+        is_due = await Message.is_any_due(now())
+    except PyMongoError as error:
+        log.warning("due_messages_unknown", reason=type(error).__name__)
+        return []
+    return [_deliver_due(chosen) for _ in range(chosen.mail_senders)] if is_due else []
 
 
 async def _deliver_due(chosen: Settings) -> None:

@@ -12,9 +12,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 
 from notifier.model import Kind, State
 
-
 LINGER_S = 0.05
-"""How long a new message waits for others, so that they become one command. Nobody waits for a mail so precisely."""
+"""How long a new message waits for others, so that one command inserts them all. No reader notices the delay."""
 
 
 class Message(Document):
@@ -60,6 +59,11 @@ class Message(Document):
         """Keep the message for sending; False when its key is there already."""
         document = {"_id": self.id} | self.model_dump(exclude={"id"}, exclude_none=True)
         return await writes.insert(self.get_pymongo_collection(), document, linger=LINGER_S)
+
+    @classmethod
+    async def is_any_due(cls, now: datetime) -> bool:
+        """Whether some message is due."""
+        return await cls.get_pymongo_collection().find_one({"due_at": {"$lte": now}}, {"_id": 1}) is not None
 
     @classmethod
     async def claim(cls, now: datetime, lease: timedelta) -> Self | None:
