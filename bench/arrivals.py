@@ -1,7 +1,7 @@
 """Open loop: customers arrive at random moments, however long others take, as they do in life.
 
-A latency counts from the moment when its customer was to arrive, so what the generator or a lack of connections delays
-counts too. (Schroeder, Wierman, Harchol-Balter, Open versus closed, 2006.)
+A latency counts from the moment when its customer should have arrived, so it includes delays of the generator and of
+missing connections. (Schroeder, Wierman, Harchol-Balter, Open versus closed, 2006.)
 """
 
 import asyncio

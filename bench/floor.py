@@ -175,7 +175,7 @@ class Floor:
         }
 
     async def book(self, number: int) -> None:
-        """What a customer and Stripe ask for, until the confirmation."""
+        """What a customer and Stripe request, until the confirmation."""
         showtime, booking, moment = f"s{number % SHOWTIMES}", new_id(), datetime.now(UTC)
         first = number // SHOWTIMES * 2 % len(SEATS)
         seats, until = SEATS[first : first + 2], moment + timedelta(minutes=8)

@@ -89,7 +89,7 @@ async def measure_realtime(platform: Platform) -> list[dict[str, Any]]:
         exchange = await channel.get_exchange(topology.EXCHANGE)
 
         async def say(version: int) -> None:
-            """Publish as inventory does, but wait for as long as the machine needs when it has too much to do."""
+            """Publish as inventory does, but wait as long as an overloaded machine needs."""
             event = change(version)
             envelope = Envelope(
                 id=new_id(),

@@ -31,7 +31,7 @@ CASES: dict[str, Collection[str]] = {
 QUICK = (ONE, "two of each", AGAIN)
 CLIENTS = (1, 8)
 SHOWTIMES = 24
-"""Few, so that a new replica has met them all when it is warm."""
+"""Few, so that a warm replica has all of them in its caches."""
 WARM_UP_S = 1.0
 Round = dict[str, list[Steps]]
 """The steps of all bookings, by case."""

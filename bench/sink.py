@@ -1,7 +1,7 @@
 """A mail server that accepts every mail, counts it and keeps nothing, in a process of its own.
 
 It understands what a sending client says in the clear (RFC 5321) and no more: aiosmtpd reads a mail line by line, which
-takes the machine 0.6 ms, this 0.04.
+costs 0.6 ms of CPU time; this server takes 0.04 ms.
 """
 
 import asyncio

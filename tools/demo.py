@@ -52,7 +52,7 @@ class Trace:
             raise Failure(f"no {kind} {fields} within {SECONDS:.0f} s") from None
 
     def show(self, booking: Json) -> None:
-        """Print what the WebSocket told, one message a line, but for other bookings and for who looks where."""
+        """Print the WebSocket's messages, one a line, without those about other bookings and about seat presence."""
         for milliseconds, message in self.messages:
             is_about_it = message.get("booking_id", booking["id"]) == booking["id"]
             if is_about_it and message["type"] not in {"authenticated", "seat:select"}:

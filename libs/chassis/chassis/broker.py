@@ -41,7 +41,7 @@ class Broker:
     exchange: AbstractExchange
     retries: list[AbstractExchange]
     transient: AbstractExchange
-    """The same exchange on a channel whose messages the broker does not confirm."""
+    """The same exchange on a channel without publisher confirms."""
 
     async def publish(self, *envelopes: Envelope) -> None:
         """Publish events of one type as one message; returns when the broker has it safely.
@@ -83,7 +83,7 @@ class Broker:
 async def _publish(
     exchange: AbstractExchange, message: AbstractMessage, routing_key: str, *, mandatory: bool, seconds: float
 ) -> None:
-    """Publish a message. Raises TimeoutError, or an AMQPError when the broker refuses it or goes away meanwhile."""
+    """Publish a message. Raises TimeoutError, or an AMQPError when the broker refuses it or the connection ends."""
     try:
         async with asyncio.timeout(seconds):
             await exchange.publish(message, routing_key, mandatory=mandatory)

@@ -26,7 +26,7 @@ LEASE_S, RENEW_S, LOOK_S = 1.2, 0.75, 0.05
 A replica that waits for the lease sleeps until it runs out, but at least LOOK_S.
 """
 LONE_LEASE_S, LONE_RENEW_S = 7.0, 5.0
-"""Of a replica that is alone: a renewal costs some 4 ms of CPU time, most of it MongoDB's."""
+"""How long the lease of a lone replica lasts: a renewal costs some 4 ms of CPU time, most of it MongoDB's."""
 SEEN_S = 8.0
 """How long a replica counts after it last looked at the lease; longer than a lone replica takes to see a new one."""
 _LEASE = "jobs"
@@ -68,7 +68,7 @@ class Scheduler:
         await self._leases.delete_one({"_id": _LEASE, "owner": self._owner})
 
     async def _keep_lease(self) -> None:
-        """Take the lease at the start, from whoever has it: that may be a replica that was killed. Then renew it."""
+        """Take the lease at the start, even if another replica has it: that one may have been killed. Then renew it."""
         is_new = True
         while not self._is_stopping:
             had_lease = self._has_lease

@@ -178,8 +178,8 @@ class _Pending:
 class Relay:
     """Publishes outbox entries: those of one type that are pending at one moment as one message.
 
-    While a message of a type is on its way, the next events of that type gather. An event that comes alone waits for
-    nobody, unless its type is one of `topology.GATHERED`.
+    While a message of a type is on its way, the next events of that type gather. An event that comes alone is published
+    at once, unless its type is one of `topology.GATHERED`.
     """
 
     CAPACITY = 10_000
@@ -275,7 +275,7 @@ class Relay:
                 log.warning("outbox_pull_failed", reason=repr(error))
 
     async def _pull(self) -> None:
-        """Take confirmed entries out of their documents. What fails here is only published again by the sweeper."""
+        """Remove confirmed entries from their documents. If that fails, the sweeper publishes them again."""
         confirmed, self._confirmed = self._confirmed, []
         by_document: dict[Collection, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for sent in confirmed:
@@ -290,7 +290,7 @@ class Relay:
             )
 
     async def sweep(self) -> None:
-        """Publish what has waited too long. The version of a leftover is the document's present one: a hint only."""
+        """Publish what has waited too long, with the document's present version: only a hint."""
         _age.set(max(await asyncio.gather(*map(self._sweep, self._aggregates))))
 
     def rest(self) -> None:
@@ -333,7 +333,7 @@ def _batches(pending: Sequence[_Pending], most_chars: int) -> Iterator[list[_Pen
 
 
 async def _present_versions(batch: Sequence[_Pending]) -> dict[str, int]:
-    """By document, the versions that are not known from the write. A later write may have come: a hint only.
+    """The versions that are not known from the write, by document. Only a hint: a later write may have changed them.
 
     Only what is shown live uses the hint, so that it is not read for anything else.
     """

@@ -121,7 +121,7 @@ def schedule_as_batch() -> None:
     if sys.platform == "linux":
         try:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        except OSError as error:  # a container may forbid it; the service works the same, a little dearer
+        except OSError as error:  # a container may forbid it; the service works the same at a little more CPU time
             logging.getLogger("uvicorn.error").info("not scheduled as batch: %s", error)
 
 

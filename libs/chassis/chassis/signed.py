@@ -1,6 +1,6 @@
-"""Facts that a client carries from one service to another one: JSON Web Signatures with a secret that both know.
+"""Facts that a client carries from one service to another: JSON Web Signatures with a secret that both services have.
 
-Each pair of services has a key of its own, so that neither end can state something for another pair.
+Each pair of services has a key of its own, so that neither service can sign for another pair.
 """
 
 from hashlib import sha256

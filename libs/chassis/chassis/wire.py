@@ -92,7 +92,7 @@ class _Structured(BaseModel):
 
 
 def singles(message: AbstractMessage) -> list[Message]:
-    """The events of a batch, each as the message that it would have been alone. Raises ValueError for no batch.
+    """The events of a batch, each as a message of its own. Raises ValueError for a body that is no batch.
 
     An entry that is not an event stays in structured mode, under the type of the batch.
     """

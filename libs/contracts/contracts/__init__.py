@@ -1,1 +1,1 @@
-"""What the services say to each other: events, their schemas, who hears what."""
+"""The events that the services exchange, their schemas, and which service consumes them."""

@@ -1,6 +1,6 @@
 """Signed facts that a client carries from one service to the next, so that no service waits for another one's event.
 
-They are facts and no rights: each use is still checked against the caller. The text form is signed by
+They state facts and grant no rights: each use is still checked against the caller. The text form is signed by
 `chassis.signed`.
 """
 

@@ -1,4 +1,4 @@
-"""Who hears what. Services declare their queues from this table; nothing else binds to the exchange."""
+"""Which service consumes what. Services declare their queues from this table; nothing else binds to the exchange."""
 
 from contracts.booking import (
     BookingCancelled,
@@ -122,7 +122,7 @@ SHOWN: dict[str, tuple[type[Event], ...]] = {
 WATCHES: dict[str, tuple[type[Event], ...]] = {
     service: (AccessRevoked, *SHOWN.get(service, ())) for service in SERVICES
 }
-"""A queue of its own for each replica, gone with it: what it would miss must be shown, or asked for, again."""
+"""A queue for each replica, which is deleted with it: what a replica misses must be published or asked for again."""
 
 
 def queue_name(service: str) -> str:
@@ -143,4 +143,4 @@ def is_heard(event_type: str) -> bool:
 _HEARD = frozenset(event.type for events in HEARS.values() for event in events)
 
 GATHERED = frozenset({PaymentRequested.type})
-"""Events that nobody waits for. They are published together every 50 ms."""
+"""Events that no customer waits for. They are published together every 50 ms."""

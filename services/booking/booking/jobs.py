@@ -34,7 +34,7 @@ async def pass_deadlines() -> None:
 
 
 async def cascade_again() -> None:
-    """Give the changes of showtimes to the bookings that were made from an older state of them meanwhile."""
+    """Apply changes of showtimes to the bookings that were made from an older copy of them."""
     async for showtime in store.due_cascades(now(), BATCH):
         try:
             await store.cascade(showtime.id)

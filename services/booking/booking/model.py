@@ -157,8 +157,8 @@ class Passage(BaseModel):
 class Booking(BaseModel):
     """One booking, which begins with the checkout of a hold and has the hold's id.
 
-    `expires_at` is the hold's end; `due_at` is when a timer looks at the booking next; `ending` says why it ended or is
-    to end; `moves` counts how often its showtime got another start since. Bookings from before 2026-12 that were
+    `expires_at` is the hold's end; `due_at` is when a timer looks at the booking next; `ending` says why it ended or
+    will end; `moves` counts how often its showtime got another start since. Bookings from before 2026-12 that were
     never checked out have none of the order's fields.
     """
 

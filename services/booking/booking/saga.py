@@ -1,8 +1,8 @@
 """The saga hold → pay → confirm as one table, and the pure function that applies a row.
 
-A row says: in this state, on this event, go there and publish these events (`why` the booking ends, `when` the row
-applies). The first row that fits counts. Where there are rows but none fits, nothing is to be done: a deadline that is
-not due yet, times that the booking has already.
+A row says: in this state, on this event, change to that state and publish these events (`why` the booking ends, `when`
+the row applies). The first row that applies counts. If there are rows but none applies, nothing changes: a deadline
+that is not due yet, times that the booking has already.
 """
 
 from collections.abc import Callable
@@ -145,7 +145,7 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
 EARLY: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     PaymentRefunded: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "it overtook the sale"),
 }
-"""Events that make sense once the one that they overtook has arrived. No event overtakes the checkout: the booking is
+"""Events that make sense once the event that they overtook has arrived. No event overtakes the checkout: the booking is
 in the database before anything about it is published, so an event about an unknown booking is unexpected.
 """
 

@@ -1,8 +1,8 @@
 """The one change of stored bookings for the release of 2026-12: `python -m booking.upgrade`. Repeating it is harmless.
 
-A booking used to begin as `held`, before anybody had checked it out. Now it begins with the checkout: those that are
-still `held` are removed, and their customers check out with the claim that `GET /api/holds/{id}` answers. Every other
-booking is finished by the new release as it is stored.
+A booking used to begin as `held`, before the checkout. Now it begins with the checkout: bookings that are still `held`
+are removed, and their customers check out with the claim that `GET /api/holds/{id}` answers. The new
+release finishes every other booking as it is stored.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from booking import settings, store
 
 
 async def upgrade() -> int:
-    """Remove the bookings that nobody checked out; returns how many."""
+    """Remove the bookings that were never checked out; returns how many."""
     removed = await store.Booking.collection().delete_many({"state": "held"})
     return removed.deleted_count
 

@@ -51,7 +51,7 @@ class Customer:
         await until(lambda: store.find_showtime(self.showtime_id))
 
     def holds(self, *seats: Any, seconds: float = 480, **facts: Any) -> None:
-        """A new hold. Inventory tells booking nothing about it: the customer brings its claim."""
+        """A new hold. Inventory publishes nothing about it: the customer brings its claim."""
         self.id = facts.get("hold_id", new_id())
         self.hold = HoldClaim(
             hold_id=self.id,

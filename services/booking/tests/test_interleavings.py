@@ -37,9 +37,9 @@ from .examples import NOW
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "500"))
 WISHES = {"b1": [given.F7, given.F8], "b2": [given.F8], "b3": [given.F7, given.F8]}
-"""Who wants which seats: everybody is in somebody's way."""
+"""Which seats each customer wants: every wish overlaps with another one."""
 TROUBLES = ("showtime_cancelled", "lapsed", "erased", "provider")
-"""What may happen in a run besides; not always everything, so that quiet runs come far."""
+"""What else may happen in a run. A run allows only some of it, so that quiet runs get far."""
 UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
 Publish = Callable[[Event], None]
 Move = Callable[[], None]
@@ -84,7 +84,7 @@ class Inventory:
                 self.is_cancelled = True
 
     def pin(self, booking_id: str, seats: list[str]) -> None:
-        """The pin finds the claim's seats, or a checkout of a stale claim is called off."""
+        """The pin finds the claim's seats, or the checkout of a stale claim is cancelled."""
         if booking_id in self.sold or booking_id in self.closed | self.ended:
             return
         as_claimed = self.holds.get(booking_id, seats) == seats
@@ -232,7 +232,7 @@ class World:
         if booking.amount and not account:
             yield from 2 * [partial(payment.create_intent, booking_id)]
         if account and account.has_intent and not account.captured:
-            yield partial(payment.capture, booking)  # perhaps late: after Stripe had called the intent cancelled
+            yield partial(payment.capture, booking)  # perhaps late: after Stripe had reported the intent as cancelled
             yield partial(self.publish, PaymentFailed(booking_id=booking_id, code="declined"))
             if "provider" in self.troubles:
                 yield partial(payment.cancel, booking_id)
@@ -257,7 +257,7 @@ class World:
         self.take(claim.hold_id, given.checkout(order, claim))
 
     def erase(self, booking_id: str) -> None:
-        """What is not paid is given up; a booking that is settled does not say any more whose it was."""
+        """Erase a person: unpaid bookings are cancelled, settled ones no longer name their holder."""
         self.erased.add(booking_id)
         booking = self.bookings[booking_id]
         if booking.state is State.AWAITING_PAYMENT:

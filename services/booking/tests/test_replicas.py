@@ -54,7 +54,7 @@ def other(customer: Customer, replica: httpx.AsyncClient) -> Customer:
 
 @pytest.fixture(params=["the booking's id", "no guard"])
 def bookings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """What keeps two replicas from booking one hold twice, and how many bookings there are then."""
+    """The guard against booking one hold twice, with and without it, and the number of bookings that follow."""
     if request.param == "the booking's id":
         return 1
     begun = effects.begun
@@ -96,7 +96,7 @@ async def test_the_next_step_may_come_to_the_other_replica(customer: Customer, o
 async def test_what_a_replica_remembers_is_no_truth(
     customer: Customer, other: Customer, guard: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """This replica remembers its checkout; the other one has cancelled the booking meanwhile."""
+    """This replica has its checkout in memory; the other one has cancelled the booking since."""
     await customer.has_ordered()
     await other.client.post(f"/api/bookings/{customer.id}/cancel", headers=other.headers)
     if guard == "no guard":
@@ -113,14 +113,14 @@ async def test_what_a_replica_remembers_is_no_truth(
 
 
 class Pair:
-    """Two customers of one showtime that both replicas have just sold by, so that they know what it was."""
+    """Two customers of one showtime that both replicas have in memory as it was before the change."""
 
     def __init__(self, one: Customer, two: Customer, replica: httpx.AsyncClient, sentinel: str) -> None:
         self.one, self.two, self.sentinel = one, two, sentinel
         two.client, two.showtime_id = replica, one.showtime_id
 
     async def hears(self, change: Any) -> None:
-        """The change reaches one of the replicas, whose first pass is over: it has come to the booking before."""
+        """One of the replicas consumes the change and finishes the first pass."""
         one, two = self.one, self.two
         for each in (one, two):
             each.holds()

@@ -182,14 +182,14 @@ def test_a_sale_without_money_is_not_taken_where_money_was_due(state: State, amo
 
 @pytest.mark.parametrize("amount", [None, 0, TOTAL])
 def test_a_booking_that_was_paid_before_the_release_of_2026_12_is_confirmed(amount: int | None) -> None:
-    """It became `confirming` by `payment.succeeded`, so it knows of its money, and inventory does not."""
+    """`payment.succeeded` made it `confirming`, so booking knows the payment and inventory does not."""
     sold = given.SEATS_SOLD.model_copy(update={"amount": amount})
     assert step(in_state(S.CONFIRMING), sold).booking.state is S.CONFIRMED
     assert advance(in_state(S.CONFIRMED), sold, NOW, given.issue) is None, "a repeat"
 
 
 def test_late_money_of_somebody_who_is_gone_goes_back() -> None:
-    """There is nobody left whom the tickets could be sent to, and the seats are sold again."""
+    """The tickets could not be sent to anybody any more, and the seats are sold again."""
     late = step(in_state(S.EXPIRED, email=None, name=None), given.SEATS_SOLD)
     cancelled, request = late.events
     assert isinstance(cancelled, BookingCancelled)

@@ -8,7 +8,7 @@ from catalog import store
 
 
 async def on_seat_map_updated(event: SeatMapUpdated) -> None:
-    """Store how full the showtime is. Its version decides, not when the event comes."""
+    """Store how full the showtime is. The version decides, not the order in which events come."""
     sold = len(event.sold)
     taken = len(event.held) + sold + len(event.blocked)
     await store.save_occupancy(event.showtime_id, event.version, taken=taken, sold=sold)

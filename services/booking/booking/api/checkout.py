@@ -1,6 +1,6 @@
 """From a hold to a booking: what it would cost, and the checkout itself.
 
-Both work on the hold's claim, which inventory has signed: nothing of the hold is read here or waited for.
+Both work on the hold's claim, which inventory has signed: neither reads the hold nor waits for it.
 """
 
 from collections import Counter
@@ -188,7 +188,7 @@ async def check_out(body: CheckoutBody, who: Who, response: Response) -> Booking
 
 
 async def _booked(hold: HoldClaim, order: Order) -> model.Booking:
-    """The hold's booking, made now unless there was one."""
+    """The hold's booking: a new one, or the one that exists already."""
     checkout = model.check_out(
         hold,
         await _offer_of(hold),

@@ -60,5 +60,5 @@ def shown(booking: model.Booking, who: Caller | None = None) -> BookingOut:
 
 
 def order_of(booking: model.Booking) -> PaymentOrder:
-    """What payment has to know to take the money for a booking."""
+    """What payment needs to charge for a booking."""
     return PaymentOrder.model_validate(vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids})

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 ATTEMPTS = 20
 OPEN_COUNTED = 10_000
 REFERENCE_LETTERS = "CDFGHJKMNPQRTVWXY34679"
-"""None that is taken for another one when read aloud or by hand, and no vowels that spell a word."""
+"""No characters that are easily confused when spoken or handwritten, and no vowels that could spell a word."""
 MINUTES_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600, 1800, 86_400)
 _steps = Counter("usher_booking_steps_total", "Steps of the saga", ["event", "state"])
 _in_state = Histogram("usher_booking_state_seconds", "How long bookings were in a state", ["state"], buckets=MINUTES_S)
@@ -58,7 +58,7 @@ def no_tickets(booking: model.Booking) -> list[Ticket]:
 
 
 async def open_booking(checkout: Checkout) -> model.Booking:
-    """Insert the booking of a checkout; returns the one that has the hold's id then, perhaps from an earlier checkout.
+    """Insert the booking of a checkout; returns the stored one, perhaps from an earlier checkout.
 
     Nothing is read before the insert: the id makes one booking of one hold. Raises BookingBusy.
     """
@@ -77,8 +77,8 @@ async def open_booking(checkout: Checkout) -> model.Booking:
 async def drive(booking_id: str, trigger: Trigger | Choose, issue: Issue = no_tickets) -> model.Booking:
     """Take one step of the saga; returns the booking after it, or as it is when nothing changes.
 
-    `trigger` is what happened, or chooses a command by the present booking (None: do nothing). When somebody else
-    changed the booking meanwhile, everything is decided again. Raises what `advance` and the choice raise, BookingBusy
+    `trigger` is what happened, or chooses a command by the present booking (None: do nothing). After a concurrent
+    change of the booking, everything is decided again. Raises what `advance` and the choice raise, BookingBusy
     when every attempt loses its race, BookingUnknown when there is no booking to choose by.
     """
     for _ in range(ATTEMPTS):
@@ -150,9 +150,9 @@ async def owned_by(user_id: str) -> AsyncIterator[model.Booking]:
 
 
 async def forget_owner(user_id: str) -> None:
-    """Take out of a person's bookings who they were, except of the UNSETTLED ones.
+    """Remove a person's data from their bookings, except the UNSETTLED ones.
 
-    The tickets stay valid: nothing in them names their holder. What somebody else is just changing is decided again.
+    The tickets stay valid: nothing in them names their holder. A concurrent change is decided again.
     """
     nobody = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
@@ -176,14 +176,14 @@ async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
 
 
 async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, str]]:
-    """The ids and states of bookings whose timer has run out, those that wait longest first."""
-    where = {"due_at": {"$lte": moment, "$type": "date"}}  # said again, or MongoDB does not use the partial index
+    """The ids and states of bookings whose timer has run out, the longest overdue first."""
+    where = {"due_at": {"$lte": moment, "$type": "date"}}  # repeats the index's condition, or MongoDB does not use it
     async for document in Booking.collection().find(where, {"state": 1}, sort=[("due_at", ASCENDING)], limit=limit):
         yield document["_id"], document["state"]
 
 
 async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
-    """Of each state that something is outstanding in: how many bookings are in it, and since when the first of them.
+    """Each open state with the number of its bookings and the time since when the oldest has been in it.
 
     Looks at the OPEN_COUNTED bookings whose timers run out first.
     """
@@ -211,5 +211,5 @@ async def page(wanted: dict[str, str], before: str | None, limit: int) -> list[m
 
 
 def new_reference() -> str:
-    """Eight letters and digits that a person can read to somebody else; 5e10 of them."""
+    """Eight letters and digits that are easy to read out; there are 5e10 of them."""
     return "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(8))

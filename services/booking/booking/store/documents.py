@@ -41,9 +41,9 @@ class Booking(Aggregate, model.Booking):
 
 
 class Showtime(Document):
-    """What booking knows of a showtime from catalog's events.
+    """What booking keeps of a showtime from catalog's events.
 
-    `timed_at`: when its times were last set. `cascade_at`: when its bookings must be looked through a second time.
+    `timed_at`: when its times were last set. `cascade_at`: when its bookings must be updated a second time.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - catalog's id, not an ObjectId
@@ -71,7 +71,7 @@ class Showtime(Document):
 
     @property
     def change(self) -> ShowtimeCancelled | ShowtimeRescheduled:
-        """What it is by now, as the event that a booking learns it by. The reason of a cancellation is not kept."""
+        """Its present state as the event that tells a booking. The reason of a cancellation is not kept."""
         if self.is_cancelled:
             return ShowtimeCancelled(showtime_id=self.id, reason="other")
         return ShowtimeRescheduled(
@@ -95,7 +95,7 @@ class TicketKey(Document):
 
 
 class Lookup(Aggregate):
-    """That a link to a booking was asked for, whether there is one or not. The id is a hash of what was given."""
+    """A request for a link to a booking that may not exist. The id is a hash of the reference and the address."""
 
     asked_at: datetime
 

@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 
 async def keep_key(key: TicketKey) -> TicketKey:
-    """Store the key unless one with its id is there; returns the one that is there then, the same for every replica."""
+    """Store the key unless its id is taken; returns the stored one, the same for every replica."""
     keys = TicketKey.get_pymongo_collection()
     try:
         await keys.insert_one(get_dict(key, to_db=True))

@@ -1,4 +1,4 @@
-"""Wishes for a link to a booking."""
+"""Requests for a link to a booking."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ async def find_lost(reference: str, email: str) -> model.Booking | None:
 
 
 async def record_lookup(reference: str, email: str, events: Sequence[BookingLinkRequested], moment: datetime) -> None:
-    """Say the events, unless the same was asked for less than LOOKUP_PAUSE ago."""
+    """Publish the events, unless the same link was requested less than LOOKUP_PAUSE ago."""
     # A day in the collection is long enough for RabbitMQ to come back and take what is in the outbox.
     where = {"_id": hash_secret(f"{reference} {email}"), "asked_at": {"$lte": moment - LOOKUP_PAUSE}}
     await Lookup.commit(where, {"$set": {"asked_at": moment}}, events=events, upsert=True)

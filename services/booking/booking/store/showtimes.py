@@ -1,7 +1,7 @@
 """Showtimes in MongoDB, and the bookings that follow them.
 
 A checkout may sell by a showtime that was read OFFER_KEPT_S ago, and so add a booking to one that has just been moved
-or cancelled. Its bookings are therefore looked through a second time, when the last such checkout must be over.
+or cancelled. So its bookings are updated a second time, when the last such checkout must be over.
 """
 
 import time
@@ -24,10 +24,10 @@ from booking.store.documents import Showtime
 
 OFFER_KEPT_S = 20.0
 CASCADE_AGAIN_AFTER = timedelta(seconds=60)
-"""Longer than an offer is kept and the longest request takes together."""
+"""Longer than the time for which an offer is kept plus the longest request."""
 
 offers: Recent[tuple[float, Offer]] = Recent(1000)
-"""Each with the time (monotonic) until which it may be sold by."""
+"""Each showtime with the monotonic time until which checkouts may use it."""
 
 
 async def find_showtime(showtime_id: str) -> Showtime | None:
@@ -49,7 +49,7 @@ async def offer_of(showtime_id: str) -> Offer | None:
 
 
 async def add_showtime(event: ShowtimeScheduled, told_at: datetime) -> None:
-    """Keep a showtime; the first word about it counts."""
+    """Store a showtime, unless it is stored already."""
     showtime = Showtime(
         id=event.showtime_id,
         screening=Screening.model_validate(dict(event)),
@@ -64,7 +64,7 @@ async def add_showtime(event: ShowtimeScheduled, told_at: datetime) -> None:
 
 
 async def move_showtime(event: ShowtimeRescheduled, told_at: datetime) -> None:
-    """Set the times unless a later word has set them already. Raises NotYet for an unknown showtime."""
+    """Set the times, unless a later event has set them. Raises NotYet for an unknown showtime."""
     moved = await Showtime.get_pymongo_collection().update_one(
         {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
         {
@@ -104,7 +104,7 @@ async def cascade(showtime_id: str) -> None:
 
 
 async def due_cascades(moment: datetime, limit: int) -> AsyncIterator[Showtime]:
-    """Showtimes whose bookings must be looked through a second time, those that wait longest first."""
+    """Showtimes whose bookings must be updated a second time, the longest overdue first."""
     where = {"cascade_at": {"$lte": moment, "$type": "date"}}  # the type: see `due`
     cursor = Showtime.get_pymongo_collection().find(where, sort=[("cascade_at", ASCENDING)], limit=limit)
     async for document in cursor:

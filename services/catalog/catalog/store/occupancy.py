@@ -16,7 +16,7 @@ KEPT_S = 400 * 86_400
 class Occupancy(Stored):
     """How many seats of a showtime are taken, and how many of these are sold, as of inventory's `version`.
 
-    Documents from before 2026-12 have no version, so that the first snapshot replaces what they say.
+    Documents from before 2026-12 have no version, so that the first snapshot replaces them.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
