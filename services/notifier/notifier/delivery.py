@@ -3,7 +3,7 @@ beside other replicas.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
@@ -13,7 +13,6 @@ import structlog
 from chassis import telemetry
 from chassis.clock import now
 from prometheus_client import Counter
-from pymongo.errors import PyMongoError
 
 from notifier import accounts, changes, confirmation, lookup, mail, settings, smtp
 from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
@@ -115,9 +114,7 @@ async def sending(chosen: Settings) -> AsyncIterator[None]:
 async def _send(chosen: Settings) -> None:
     while not _stopping.is_set():
         _woken.clear()
-        for error in await asyncio.gather(*await _due_senders(chosen), return_exceptions=True):
-            if error is not None:
-                log.error("sender_failed", exc_info=error)
+        _log_failures(await asyncio.gather(_deliver_all_due(chosen), return_exceptions=True))
         try:
             async with asyncio.timeout(chosen.sweep_seconds):
                 await _woken.wait()
@@ -125,14 +122,17 @@ async def _send(chosen: Settings) -> None:
             continue
 
 
-async def _due_senders(chosen: Settings) -> list[Coroutine[Any, Any, None]]:
-    """The senders for what is due: none while nothing is, so that an idle notifier asks once and writes nothing."""
-    try:
-        is_due = await Message.is_any_due(now())
-    except PyMongoError as error:
-        log.warning("due_messages_unknown", reason=type(error).__name__)
-        return []
-    return [_deliver_due(chosen) for _ in range(chosen.mail_senders)] if is_due else []
+async def _deliver_all_due(chosen: Settings) -> None:
+    """Start the senders when something is due, so that an idle notifier asks once and writes nothing."""
+    if await Message.is_any_due(now()):
+        senders = (_deliver_due(chosen) for _ in range(chosen.mail_senders))
+        _log_failures(await asyncio.gather(*senders, return_exceptions=True))
+
+
+def _log_failures(results: Iterable[BaseException | None]) -> None:
+    for error in results:
+        if error is not None:
+            log.error("sender_failed", exc_info=error)
 
 
 async def _deliver_due(chosen: Settings) -> None:

@@ -263,7 +263,7 @@ async def test_the_sender_outlives_a_failure_of_the_store(client, bus, postbox, 
         raise ConnectionError("the database is away")
 
     with capture_logs() as logs:
-        monkeypatch.setattr(Message, "claim", fails)
+        monkeypatch.setattr(Message, "is_any_due", fails)
         await asyncio.sleep(0.2)
         monkeypatch.undo()
     assert [line for line in logs if line["event"] == "sender_failed"]
