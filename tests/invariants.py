@@ -119,7 +119,7 @@ def _holds_and_seats(now: Facts, showtime: Document) -> Iterator[str]:
 
 
 def _sales(now: Facts, showtime: Document) -> Iterator[str]:
-    """What inventory has sold, booking has confirmed or is about to. A sale may cross the end of its booking."""
+    """Booking has confirmed, or will confirm, what inventory has sold. A sale may cross the end of its booking."""
     may_have_seats = {"confirmed", *UNSETTLED} | ({"expired", "cancelled"} if unrest(now) else set())
     for seat, entry in showtime["taken"].items():
         booking = now.bookings.get(entry["by"], {})

@@ -22,7 +22,7 @@ IMPATIENT = {
     "SMTP_SECONDS": "1",
 }
 REPLICAS = {f"{service.upper()}_REPLICAS": os.environ.get("REPLICAS", "1") for service in SERVICES}
-"""Of each service. `make chaos` runs everything with one and with two."""
+"""Replicas of each service. `make chaos` runs everything with one and with two."""
 
 
 @pytest.fixture(scope="package")

@@ -58,7 +58,7 @@ async def test_two_hundred_people_and_forty_seats(race_track):
 
 @asynccontextmanager
 async def without_guards(house: House) -> AsyncIterator[None]:
-    """Another inventory in the place of each replica of the platform's own."""
+    """Another inventory instead of each replica that the platform has started."""
     replicas = [name for name in house.platform.names if name.partition(".")[0] == "inventory"]
     env = house.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Two replicas of every service: whichever answered the step before, the next one answers at once."""
+"""Two replicas of every service: each step is answered at once, whichever replica did the step before."""
 
 from collections.abc import AsyncIterator
 from itertools import count

@@ -9,7 +9,7 @@ from inventory import store
 
 
 async def release_lapsed_holds() -> None:
-    """Release every hold whose time is over. Its seats can be had again before (each write compares the time).
+    """Release every hold whose time is over. Its seats can be held even before that (each write compares the time).
 
     Raises ExceptionGroup when some cannot be released now; the others are.
     """

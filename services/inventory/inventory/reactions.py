@@ -74,7 +74,7 @@ async def on_booking_expired(event: BookingExpired) -> None:
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged) -> None:
-    """Let a booking's seats go, whether it was paid or not, for good."""
+    """Free a booking's seats, held or sold, for good."""
     await _once_known(store.cancel(event.showtime_id, event.booking_id))
 
 

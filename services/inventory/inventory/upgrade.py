@@ -1,7 +1,7 @@
 """The one change of stored showtimes for the release of 2026-12: `python -m inventory.upgrade`.
 
-Catalog and realtime used to follow single holds and sales; now they keep copies of whole seat maps. So inventory is to
-publish the map of each showtime once. Repeating the command is harmless.
+Catalog and realtime used to follow single holds and sales; now they keep copies of whole seat maps. So inventory
+must publish the map of each showtime once. Repeating the command is harmless.
 """
 
 import asyncio

@@ -170,7 +170,7 @@ class Held:
 
 
 class Booking:
-    """What booking and payment would say about a hold, and what inventory answers."""
+    """What booking and payment publish about a hold, and what inventory answers."""
 
     def __init__(self, bus: Bus, box: Box, booking_id: str, *seats: str) -> None:
         self.bus, self.id = bus, booking_id

@@ -43,7 +43,7 @@ class Stage:
         self.ids: dict[str, str] = {}
 
     async def take(self, step: Step) -> None:
-        """One step of one buyer; of one without a hold, nothing."""
+        """Run one step of one buyer. Without a hold, a step does nothing."""
         verb, buyer = step
         if verb in {"hold", "sweep", "close_showtime"} or buyer in self.ids:
             await getattr(self, verb)(buyer)
@@ -118,7 +118,7 @@ class Stage:
         }
 
     async def owners(self) -> dict[str, str]:
-        """By seat, whose it is and how, e.g. `ada sold`."""
+        """The owner and state of each seat, e.g. `ada sold`."""
         from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
 
         names = {hold_id: buyer for buyer, hold_id in self.ids.items()}

@@ -71,7 +71,7 @@ async def test_every_order(new_stage: NewStage, text: str, owners: dict[str, str
 async def test_every_order_with_each_step_twice(
     new_stage: NewStage, text: str, owners: dict[str, str], answers: list[str]
 ):
-    """A rejection is said once more, so that no money stays; all else is done and said once."""
+    """Only a rejection is published again, so that no money stays; everything else happens once."""
     stage = await new_stage()
     for step in steps(f"ada hold, {text}"):
         await stage.take(step)
@@ -94,7 +94,7 @@ Meanwhile = Callable[[Callable[[], Awaitable[object]]], None]
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    """Called, it puts something between the next read of a decision and its write."""
+    """A function that puts something between the next read of a decision and its write."""
     from inventory.store import checkout  # noqa: PLC0415 - its settings come from inventory_env
 
     read = checkout.read
@@ -136,7 +136,7 @@ RACES = [
 
 
 async def ends(race: Race, stage: Stage, meanwhile: Meanwhile) -> tuple[dict[str, str], list[str]]:
-    """Whose the seats are after the race, and ada's answers."""
+    """The owners of the seats after the race, and ada's answers."""
     for step in steps(f"ada hold, {race.before}"):
         await stage.take(step)
     [other] = steps(race.happens)

@@ -14,7 +14,7 @@ from .stage import SEATS, NewStage, Stage, Step, steps
 
 
 class Rules:
-    """The same rules, told in another way: the model against which random orders are checked."""
+    """The same rules in another form: the model that random orders are checked against."""
 
     def __init__(self) -> None:
         self.owner: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Time in: what lapses is released, and only what nobody has taken since."""
+"""Time in: lapsed holds are released, without the seats that somebody has taken since."""
 
 import asyncio
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What people see of seats: each change soon, the whole map a little later, and nothing wrong for long."""
+"""What screens show of seats: each change soon, the whole map a little later, and nothing wrong for long."""
 
 import asyncio
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ class TestChanges:
         assert sorted(changes) == ["A1", "B1"]
 
     async def test_of_one_moment_go_together_as_they_are_then(self, new_showtime: NewShowtime):
-        """In one message for all showtimes, whoever changed the seats last."""
+        """Changes of all showtimes share one message, whichever replica made them."""
         from inventory.store import Screens  # noqa: PLC0415 - its settings come from inventory_env
 
         waves, boxes = Waves(), [await new_showtime() for _ in range(3)]

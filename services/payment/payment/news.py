@@ -19,7 +19,7 @@ def _split(seats: Any) -> Any:
 
 
 class OrderSeen(_Seen):
-    """What was ordered, as the metadata of its PaymentIntent says it (`stripe.create_intent` writes it)."""
+    """The order in the metadata of its PaymentIntent (`stripe.create_intent` writes it)."""
 
     reference: str
     showtime_id: Id
@@ -97,7 +97,7 @@ def read_intent(raw: Mapping[str, Any]) -> IntentSeen:
 
 
 def _order_of(raw: Mapping[str, Any]) -> OrderSeen | None:
-    """None for metadata that is not ours, from before 2026-12 or that somebody has edited at Stripe."""
+    """None for metadata that is not ours, is from before 2026-12 or was edited at Stripe."""
     try:
         return OrderSeen.model_validate(raw.get("metadata"))
     except ValidationError:

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 class Settings(ServiceSettings):
     """An empty `stripe_api_base` means Stripe itself; `stripe_webhook_secret` may be several with commas, to rotate.
 
-    `order_key` is what booking signs payment orders with.
+    `order_key` is the key with which booking signs payment orders.
     """
 
     service: str = "payment"

@@ -194,9 +194,9 @@ async def _hear(event: WebhookEvent, seen: IntentSeen) -> Payment:
 
 
 async def _apply(booking_id: str, seen: IntentSeen, decide: store.Decide) -> Payment:
-    """Change an account by what its intent says. An account that got lost is restored first.
+    """Apply an intent's state to its account. A lost account is restored first.
 
-    It is lost when a backup has been restored, or when we crashed between Stripe's write and ours. Raises
+    An account is lost after a backup was restored, or after a crash between Stripe's write and ours. Raises
     UnknownBooking and MoneyMismatch.
     """
     payment = await store.change(booking_id, decide)
@@ -259,7 +259,7 @@ async def _effect(event: WebhookEvent) -> str:
 
 
 async def _learn_payment(intent_id: str) -> Payment | None:
-    """The account that an intent pays, with what Stripe says about the intent; None when it pays none of ours."""
+    """The account that an intent pays, with the intent's state at Stripe; None when it pays none of ours."""
     intent = (await stripe.retrieve_intent(intent_id)).intent
     if intent.booking_id is None:
         return None

@@ -198,7 +198,7 @@ async def owned_by(user_id: str) -> AsyncIterator[Payment]:
 
 
 async def forget_owner(user_id: str) -> None:
-    """Take out of a person's payments who they were; the ledger stays. What is just being changed is decided again.
+    """Remove a person's data from their payments; the ledger stays. A concurrent change is decided again.
 
     Webhook events that have not had their effect yet lose the person's id, too.
     """

@@ -125,7 +125,7 @@ async def create_intent(account: Account) -> Offer:
 
 
 def _metadata(account: Account) -> dict[str, Any]:
-    """What restores an account that got lost (`news.OrderSeen`). No address: Stripe would keep it for ever."""
+    """What is needed to restore a lost account (`news.OrderSeen`). No address: Stripe would keep it for ever."""
     return {
         "booking_id": account.id,
         "reference": account.reference,

@@ -138,9 +138,9 @@ class _no_signals:  # noqa: N801 - stands in for a context manager function
 
 @dataclass
 class Checkout:
-    """One booking that is to be paid, with what its customer, booking, staff and Stripe can do to it.
+    """One unpaid booking, with what its customer, booking, staff and Stripe can do to it.
 
-    `changes` are what its order says otherwise.
+    `changes` are the fields of its order that differ.
     """
 
     client: httpx.AsyncClient
@@ -302,7 +302,7 @@ def event(kind: str, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 async def stored(event_id: str) -> Any:
-    """The event, if it is kept by itself and not with the account that it changed."""
+    """The event, if it is stored alone and not in the account that it changed."""
     from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
 
     return await WebhookEvent.get(event_id)

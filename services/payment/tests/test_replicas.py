@@ -73,7 +73,7 @@ async def open_intents(checkout: Checkout) -> list[str]:
 def guards(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, unguard: Callable[[], None]
 ) -> tuple[int, int]:
-    """What this replica does without; how many intents one order then gets, and how many of them can be paid."""
+    """The guard that this replica lacks; how many intents one order then gets, and how many of them can be paid."""
     from payment import stripe  # noqa: PLC0415 - its settings come from the environment
 
     if request.param == "the idempotency key, too":

@@ -1,4 +1,4 @@
-"""Accounts that got lost are restored from what Stripe's PaymentIntents say about their bookings."""
+"""Lost accounts are restored from the metadata of their PaymentIntents."""
 
 from collections.abc import Callable
 from typing import Any

@@ -138,7 +138,7 @@ class Hub:
                 del self._rooms[showtime_id]
 
     def show(self, change: ShownChange) -> None:
-        """Show a change to everybody who follows the showtime."""
+        """Show a change to all clients that follow the showtime."""
         self._recent.add(change)
         if room := self._rooms.get(change.showtime_id):
             room.map.apply(change)

@@ -9,7 +9,7 @@ from realtime.lines import Handshake
 
 
 async def publish(event: SeatsLookedAt) -> None:
-    """Tell the other instances. What gets lost is told again."""
+    """Publish to the other instances. A lost message is published again later."""
     await app.state.broker.broadcast([event])
 
 

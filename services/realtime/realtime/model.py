@@ -47,7 +47,7 @@ _MESSAGES: dict[SeatState, Message] = {
     "blocked": {"type": "seat:lock", "state": "blocked"},
     "sold": {"type": "seat:book"},
 }
-"""What clients are told of a seat's new state, in the order in which it is sent."""
+"""The message for each new state of a seat, in the order in which they are sent."""
 
 
 class UnknownShowtime(Problem):

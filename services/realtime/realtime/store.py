@@ -17,7 +17,7 @@ STATES: tuple[State, ...] = ("held", "blocked", "sold")
 class Showtime(Document):
     """A showtime with inventory's latest snapshot of its seats. MongoDB deletes it at `keep_until`.
 
-    Documents from before 2026-12 have no `snapshot_version`, so that the first snapshot replaces what they say.
+    Documents from before 2026-12 have no `snapshot_version`, so that the first snapshot replaces them.
     """
 
     id: str = ""  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -71,7 +71,7 @@ async def cancel(showtime_id: str) -> None:
 
 
 async def schedule(showtime_id: str, *, layout_id: str, keep_until: datetime) -> None:
-    """Enter a showtime, which its seats may have entered before."""
+    """Store a showtime, whose seats may be stored already."""
     await _upsert(showtime_id, {"layout_id": layout_id, "keep_until": keep_until})
 
 

@@ -97,7 +97,7 @@ class Seating(BaseModel):
     """The seats of one showtime that are not free, and what selling them depends on.
 
     `ended` are bookings that can never have seats again: their money goes back. `closed` are checkouts that ended
-    unpaid: a payment request that they overtook takes no seats for them; late money may still buy.
+    unpaid: a late payment request takes no seats for them; late money may still buy.
     """
 
     sales_open_at: datetime
@@ -149,13 +149,13 @@ class Seating(BaseModel):
         return any(taken.by == booking_id and taken.state == "sold" for taken in self.taken.values())
 
     def is_settled(self, booking_id: str) -> bool:
-        """Whether a checkout has got what it can get: it is sold, closed or ended."""
+        """Whether a checkout is over: it is sold, closed or ended."""
         return booking_id in self.ended or booking_id in self.closed or self.is_sold(booking_id)
 
     def sale(self, booking_id: str, seats: Collection[str], now: datetime) -> Sale | None:
         """What a paid booking gets: all of its seats or none. None when it has its seats.
 
-        A booking that has ended, or whose showtime is cancelled, gets nothing each time it is asked for, so that its
+        A booking that has ended, or whose showtime is cancelled, gets nothing however often it is paid, so that its
         money goes back.
         """
         if self.is_sold(booking_id):

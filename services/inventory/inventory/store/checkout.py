@@ -61,7 +61,7 @@ async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
 async def _pin_again(showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
     """Pin a hold whose time is over; it may have been released since. False when something has changed since the read.
 
-    Without a hold, seats of the booking's own are not free: it has bought them.
+    Without a hold, the booking's own seats are not free either: it has bought them.
     """
     await _check_exist(showtime, wanted.seats)
     hold = showtime.hold(wanted.id)
@@ -157,7 +157,7 @@ async def _sell(showtime: Showtime, sale: SeatsSold, result: Sale, moment: datet
 
 
 async def _reject(showtime: Showtime, sale: SeatsSold, result: Sale) -> bool:
-    """Say that the money must go back, and free what the booking has. False when something has changed since the read.
+    """Publish that the money must go back, and free the booking's seats. False after a change since the read.
 
     A booking that has ended is rejected each time it is paid.
     """
@@ -191,7 +191,7 @@ async def expire(showtime_id: str, booking_id: str) -> None:
 
 
 async def cancel(showtime_id: str, booking_id: str) -> None:
-    """Free the seats of a booking that was given up or taken back, held or sold. Money that comes later goes back.
+    """Free the seats of a cancelled or exchanged booking, held or sold. Money that comes later goes back.
 
     Raises ShowtimeUnknown and ShowtimeBusy.
     """

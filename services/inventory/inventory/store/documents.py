@@ -46,7 +46,7 @@ class SeatLayout(Document):
 class Showtime(Aggregate, Seating):
     """The seats of a showtime that are not free, and what selling them depends on.
 
-    `timed_at` is when catalog set the times: an older word is not news. `is_stale`: seats have changed since the last
+    `timed_at` is when catalog set the times: older events are ignored. `is_stale`: seats have changed since the last
     `seat_map_updated`.
     """
 

@@ -207,7 +207,7 @@ async def release(hold_id: str, owns: Owns) -> None:
 
 
 async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
-    """Showtime and hold id of holds whose time is over and whose seats have not been released; some, if many."""
+    """Showtime and hold id of lapsed holds that have not been released; if there are many, some of them."""
     documents = Showtime.collection().find(
         {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=LAPSES_PER_RUN
     )
@@ -220,7 +220,7 @@ async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
 
 
 async def lapse(showtime_id: str, hold_id: str) -> None:
-    """Release what nobody has taken since of a hold whose time is over."""
+    """Release a lapsed hold: those of its seats that nobody has taken since."""
     await let_go(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
 
 
@@ -243,7 +243,7 @@ async def give_back(
 ) -> bool:
     """Free all that the owner has, held or sold. False when it has changed since the read.
 
-    `but_not` are seats that it must not have got meanwhile. `remember` it in this list of the showtime.
+    `but_not` are seats that it must not have taken since the read. `remember` names the showtime's list that keeps it.
     """
     own = showtime.owned(owner_id)
     update: dict[str, Any] = {"$unset": freed(own), "$pull": hold_with(owner_id)}
@@ -266,7 +266,7 @@ def replaced(after: Hold) -> dict[str, Any]:
 
 
 def freed(seats: Iterable[str]) -> dict[str, str]:
-    """`$unset` for seats that nobody has any more."""
+    """`$unset` for seats that become free."""
     return {f"taken.{seat}": "" for seat in seats}
 
 

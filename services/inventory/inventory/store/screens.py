@@ -1,7 +1,7 @@
-"""What people see of seats who look at a seat map: changes at once, and soon after them the whole map.
+"""What seat maps on screens show: changes at once, and soon after them the whole map.
 
 Changes are gathered for a moment and broadcast together. Nothing relies on a broadcast: the durable `seat_map_updated`
-follows it, and shows what a lost one did not.
+follows it, and corrects what a lost broadcast left wrong.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
 
 
 async def publish_seat_maps() -> None:
-    """Publish the seat maps that have changed since they were published last; some, if many.
+    """Publish the seat maps that have changed since they were last published; if there are many, some of them.
 
     A map that changes at this moment is left for the next run.
     """

@@ -56,7 +56,7 @@ class StripeEvent(BaseModel):
 class Account(BaseModel):
     """The money of one booking. `refunding` is asked for or pending, `refunded` is done; both within `captured`.
 
-    Without `holder` it is a tombstone: the booking was closed before anybody asked for an intent. `showtime_id` and
+    Without `holder` it is a tombstone: the booking was closed before it had an intent. `showtime_id` and
     `seats` are missing in accounts from before 2026-12, `email` in those that were restored from Stripe.
     """
 

@@ -61,7 +61,7 @@ def lost_account(seen: IntentSeen, now: datetime) -> Account | None:
 
 
 def _ordered(seen: IntentSeen) -> dict[str, Any]:
-    """What was ordered, as the intent says it; empty when its metadata does not say it."""
+    """The order from the intent's metadata; empty when the metadata lacks it."""
     if seen.order is None:
         return {}
     holder = Holder(user_id=seen.order.user_id, secret_hash=seen.order.secret_hash)
@@ -87,7 +87,7 @@ def check_payable(account: Account, now: datetime) -> None:
 
 
 def intent_key(account: Account) -> str:
-    """Stripe's idempotency key for the intent: from what is asked, so that other parameters never reuse it.
+    """Stripe's idempotency key for the intent, made from the parameters, so that others never reuse it.
 
     Its metadata follows from the booking. Keys that begin with `intent-` had less metadata (before 2026-12).
     """
@@ -125,7 +125,7 @@ def cancel(account: Account, now: datetime) -> Change | None:
 
 
 def tombstone(booking_id: str) -> tuple[Account, PaymentCancelled]:
-    """A booking that was closed before anybody asked for an intent: an account that refuses every order."""
+    """A booking that was closed before it had an intent: an account that refuses every order."""
     account = Account(id=booking_id, state=State.CANCELLED, cancel_requested=True)
     return account, _cancelled(account)
 
