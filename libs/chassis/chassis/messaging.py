@@ -43,6 +43,7 @@ DRAIN_S = 10.0
 REQUEUE_AFTER_S = 5.0
 """Before a message whose events could be neither handled nor put off comes again. Each time counts for the broker."""
 SUSPECT_S = 1.0
+"""The head start that others get on a suspect message, more with each delivery."""
 PREFETCH = 2
 """Messages at hand for each running handler: handled ones wait a moment to be acknowledged together."""
 Reaction = Callable[[Any], Awaitable[None]]
@@ -114,8 +115,9 @@ async def _wait_if_suspect(message: AbstractIncomingMessage) -> None:
 
     So they are settled before the queue's delivery limit counts them among the dead.
     """
-    if int(str(message.headers.get("x-delivery-count", 0))) > 1:
-        await asyncio.sleep(random.uniform(0, SUSPECT_S))  # noqa: S311 - spreads messages, guards nothing
+    deliveries = int(str(message.headers.get("x-delivery-count", 0)))
+    if deliveries > 1:
+        await asyncio.sleep(random.uniform(0, SUSPECT_S * (deliveries - 1)))  # noqa: S311 - guards nothing
 
 
 class Consumer:

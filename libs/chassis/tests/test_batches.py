@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -212,22 +213,40 @@ async def test_a_message_that_can_be_neither_handled_nor_put_off_comes_again(
         return len(attempts) >= 2 * together
 
     async def none_settled() -> bool:
-        return len(lost()) == together
+        return len(lost()) >= together
 
     def lost() -> list[Any]:
         return [line for line in logs if line["event"] == "event_not_settled"]
 
     said = envelopes("x", "a", "b")[1 : together + 1]
-    with capture_logs() as logs, monkeypatch.context() as broken:
-        broken.setattr(lab.retries[0], "name", "usher.no_such_exchange")
+    tier = lab.retries[0]
+    lab.retries[0] = await lab.channel.declare_exchange(f"lab.nowhere.{new_id()}", auto_delete=True, robust=False)
+    with capture_logs() as logs:
         async with lab_consumer(lab, handle):
             await lab.publish(*said)
             await until(none_settled)
-            broken.undo()
+            lab.retries[0] = tier
             await until(all_tried_again)
-    assert sorted(line["event_id"] for line in lost()) == sorted(each.id for each in said)
+    assert {line["event_id"] for line in lost()} == {each.id for each in said}
     assert {line["correlation_id"] for line in lost()} == {each.correlation_id for each in said}
     assert await waiting(lab) == 0
+
+
+async def test_a_channel_that_closes_fails_what_is_being_published_on_it(lab: Broker):
+    missing = await lab.channel.get_exchange("lab.missing", ensure=False)
+    message = wire.to_message(*envelopes("a"))
+    wrong = [broker._publish(missing, message, "", mandatory=True, seconds=10) for _ in range(3)]
+    outcomes = await asyncio.gather(*wrong, lab.put(message, topology.queue_name("lab")), return_exceptions=True)
+    assert all(isinstance(outcome, AMQPError) for outcome in outcomes[:3])
+    assert outcomes[3] is None or isinstance(outcomes[3], AMQPError)
+
+    async def works_again() -> bool:
+        with suppress(AMQPError):
+            await lab.put(message, topology.queue_name("lab"))
+            return True
+        return False
+
+    await until(works_again)
 
 
 async def test_a_handler_that_is_cancelled_leaves_no_message_behind(lab: Broker, monkeypatch: pytest.MonkeyPatch):
