@@ -307,18 +307,38 @@ class Line:
         writer.transport.abort()
 
 
-async def test_a_broadcast_to_a_broker_that_does_not_read_fails_soon(
-    service_env: None, rabbitmq_uri: str, toy, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
+@pytest.fixture
+async def behind(lab: Broker, rabbitmq_uri: str, toy) -> AsyncIterator[tuple[Broker, Line]]:
+    """A connection of the service `lab` with its line."""
     where = URL(rabbitmq_uri)
     line = Line(where)
     proxy = await asyncio.start_server(line.connect, "127.0.0.1", 0)
     uri = str(where.with_port(proxy.sockets[0].getsockname()[1]))
     async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=uri)) as rabbit:
-        line.is_stuck.set()
-        with pytest.raises(TimeoutError):
-            while True:
-                await rabbit.broadcast([Probed(probe_id="a", text="x" * 1_000_000)])
+        yield rabbit, line
         proxy.close()
         line.is_cut.set()
+
+
+async def test_a_broadcast_to_a_broker_that_does_not_read_fails_soon(
+    behind: tuple[Broker, Line], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
+    rabbit, line = behind
+    line.is_stuck.set()
+    with pytest.raises(TimeoutError):
+        while True:
+            await rabbit.broadcast([Probed(probe_id="a", text="x" * 1_000_000)])
+
+
+async def test_a_connection_that_is_given_up_fails_what_waits_for_a_confirmation(behind: tuple[Broker, Line]):
+    rabbit, line = behind
+    line.is_stuck.set()
+    waits = asyncio.create_task(rabbit.put(wire.to_message(*envelopes("a")), topology.queue_name("lab")))
+    await asyncio.sleep(0.1)
+    transport: Any = rabbit.connection.transport
+    closes = asyncio.create_task(transport.connection.close())
+    with pytest.raises(AMQPError):
+        await waits
+    line.is_cut.set()
+    await closes
