@@ -21,13 +21,18 @@ stop: ## stop a platform that runs from this checkout
 reset: ## empty the local platform's data
 	@$(LAUNCHER) reset
 
-# A run of pytest for each suite: two services in one process would answer each other's events.
-SUITES := libs deploy/local tools web $(wildcard services/*) tests
+# A run of pytest for each suite: two services in one process would answer each other's events. `replicas` is what may go
+# wrong among replicas, with two of each service; `tests` has it with one.
+SUITES := libs deploy/local tools web $(wildcard services/*) tests replicas
+AMONG_REPLICAS := $(patsubst %,tests/chaos/test_%.py,crashes events race servers stripe)
 
 test: setup ## run every test, on servers of its own (one suite: make test SUITES=services/booking)
 	@failed=; for suite in $(SUITES); do printf '\n== %s\n' $$suite; \
-	  if [ $$suite = web ]; then (cd web && npm test --silent); else $(PYTHON) -m pytest $$suite $(ARGS); fi \
-	  || failed="$$failed $$suite"; \
+	  case $$suite in \
+	    web) (cd web && npm test --silent);; \
+	    replicas) REPLICAS=2 $(PYTHON) -m pytest $(AMONG_REPLICAS) $(ARGS);; \
+	    *) $(PYTHON) -m pytest $$suite $(ARGS);; \
+	  esac || failed="$$failed $$suite"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 chaos: setup ## the tests that crash, cut off, repeat and garble, with one replica of each service and with two
