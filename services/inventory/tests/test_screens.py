@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
+from chassis.clock import now
 from chassis.testing import until
 from chassis.testing.bus import Bus
 from chassis.testing.signer import Signer
@@ -153,18 +155,35 @@ class TestMap:
         await store.publish_seat_maps()
         assert committed.events.count(("seat_map_updated", box.showtime_id)) == 2
 
-    async def test_that_has_changed_since_it_was_read_waits_for_the_next_run(self, box: Box, committed: Committed):
+    async def test_that_has_changed_since_it_was_read_is_published_again(self, box: Box, committed: Committed):
         from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
         from inventory.store import screens  # noqa: PLC0415
+
+        def published() -> int:
+            return committed.events.count(("seat_map_updated", box.showtime_id))
 
         await box.held("A1")
         read = await store.Showtime.collection().find_one({"_id": box.showtime_id})
         assert read is not None
         await box.held("A2")
         await screens._publish_seat_map(read)
-        is_stale = (await store.read(box.showtime_id)).is_stale
-        said = committed.events.count(("seat_map_updated", box.showtime_id))
-        assert is_stale or said == 1, "nothing was published, or the running job's newer map"
+        is_stale, before = (await store.read(box.showtime_id)).is_stale, published()
+        assert before == 1, "the map as it was read, or the running job's newer one"
+        await store.publish_seat_maps()
+        assert not (await store.read(box.showtime_id)).is_stale
+        assert published() == before + is_stale
+
+    async def test_does_not_fill_the_outbox_while_the_broker_is_away(self, box: Box, committed: Committed):
+        from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store.screens import UNSENT_MOST  # noqa: PLC0415
+
+        unsent = {"id": "unsent", "time": now() + timedelta(days=1)}
+        change = {"$set": {"outbox": [unsent] * (UNSENT_MOST + 1)}}
+        await store.Showtime.collection().update_one({"_id": box.showtime_id}, change)
+        await box.held("A1")
+        await store.publish_seat_maps()
+        assert (await store.read(box.showtime_id)).is_stale
+        await store.Showtime.collection().update_one({"_id": box.showtime_id}, {"$set": {"outbox": []}})
         await store.publish_seat_maps()
         assert not (await store.read(box.showtime_id)).is_stale
         assert committed.events.count(("seat_map_updated", box.showtime_id)) == 1

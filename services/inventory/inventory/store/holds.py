@@ -156,6 +156,7 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
             {
                 "_id": showtime_id,
                 **guards.hold_is_unchanged(before),
+                **guards.seats_belong_to(before.seats, hold_id),
                 **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
                 **on_sale,
             },
@@ -185,7 +186,11 @@ async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
             }
         )
         if await Showtime.write(
-            {"_id": showtime_id, **guards.hold_is_unchanged(before)},
+            {
+                "_id": showtime_id,
+                **guards.hold_is_unchanged(before),
+                **guards.seats_belong_to(before.seats, hold_id),
+            },
             {"$set": replaced(after) | taken_by(after, after.seats)},
         ):
             return showtime_id, after

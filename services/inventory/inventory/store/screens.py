@@ -19,6 +19,7 @@ from inventory.store.documents import Showtime, live_states
 log = structlog.get_logger()
 GATHER_S = 0.05
 MAPS_PER_RUN = 200
+UNSENT_MOST = 20
 SeenState = Literal["free"] | SeatState
 Broadcast = Callable[[Sequence[Event]], Awaitable[None]]
 
@@ -70,22 +71,22 @@ async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
 
 
 async def publish_seat_maps() -> None:
-    """Publish the seat maps that have changed since they were last published; if there are many, some of them.
-
-    A map that changes at this moment is left for the next run.
-    """
+    """Publish the seat maps that have changed since they were published last; some, if many."""
     stale = Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}, limit=MAPS_PER_RUN)
     await asyncio.gather(*[_publish_seat_map(document) async for document in stale])
 
 
 async def _publish_seat_map(document: Mapping[str, Any]) -> None:
+    """Publish a map as it was read. One that has changed since then stays stale and is published again.
+
+    While RabbitMQ is away, maps would fill the outbox inside the document, so only a few are left there.
+    """
     showtime_id, version = document["_id"], document["version"]
     states = live_states(document, now())
     held, sold, blocked = (
         [seat for seat, state in states.items() if state == wanted] for wanted in ("held", "sold", "blocked")
     )
-    await Showtime.write(
-        {"_id": showtime_id, "version": version, "is_stale": True},
-        {"$unset": {"is_stale": ""}},
-        events=[SeatMapUpdated(showtime_id=showtime_id, version=version + 1, held=held, sold=sold, blocked=blocked)],
-    )
+    where = {"_id": showtime_id, "is_stale": True, f"outbox.{UNSENT_MOST}": {"$exists": False}}
+    event = SeatMapUpdated(showtime_id=showtime_id, version=version + 1, held=held, sold=sold, blocked=blocked)
+    if not await Showtime.write(where | {"version": version}, {"$unset": {"is_stale": ""}}, events=[event]):
+        await Showtime.write(where, {}, events=[event.model_copy(update={"version": version})])

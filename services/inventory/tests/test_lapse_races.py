@@ -1,0 +1,50 @@
+"""A hold whose time runs out, and whose seats somebody else buys, between the read of a change and its write."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from .stage import NewStage, steps
+
+Change = Callable[[str], Awaitable[Any]]
+MEANWHILE = "ada time_passes, ben hold, ben pay"
+
+
+async def renew(hold_id: str) -> None:
+    from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
+
+    await store.renew(hold_id, lambda _: True, settings.get().limits)
+
+
+async def drop(hold_id: str) -> None:
+    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+
+    await store.change(hold_id, lambda _: True, [], ["A2"])
+
+
+@pytest.mark.parametrize("change", [renew, drop])
+async def test_a_lapsed_hold_takes_no_seat_back(new_stage: NewStage, monkeypatch: pytest.MonkeyPatch, change: Change):
+    from inventory import model  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store import holds  # noqa: PLC0415
+
+    stage = await new_stage()
+    await stage.take(("hold", "ada"))
+    own_hold = holds.own_hold
+
+    async def own_hold_then(*arguments: Any) -> Any:
+        monkeypatch.setattr(holds, "own_hold", own_hold)
+        found = await own_hold(*arguments)
+        for step in steps(MEANWHILE):
+            await stage.take(step)
+        return found
+
+    monkeypatch.setattr(holds, "own_hold", own_hold_then)
+    refusal = None
+    try:
+        await change(stage.ids["ada"])
+    except model.HoldLapsed as problem:
+        refusal = problem
+    owners = await stage.owners()
+    assert (owners.get("A2"), owners.get("A3")) == ("ben sold", "ben sold")
+    assert refusal is not None
