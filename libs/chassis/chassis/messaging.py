@@ -179,9 +179,9 @@ class Consumer:
             acks.handled(tag)
             return
         await asyncio.sleep(REQUEUE_AFTER_S)
-        acks.returned(tag)
         with suppress(AMQPError, ChannelInvalidStateError):  # a message of a closed channel comes again anyway
             await message.nack(requeue=True)
+            acks.returned(tag)  # only now: an acknowledgement of all messages up to a later one must not overtake it
 
     async def _settle(self, message: AbstractIncomingMessage) -> bool:
         """Handle a message's events together; False when one could be neither handled nor put elsewhere."""

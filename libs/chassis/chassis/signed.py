@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 ALGORITHM = "HS256"
+MIN_KEY_LENGTH = 16
 MAX_LENGTH = 4096
 """Longer than any text that `sign` makes."""
 
@@ -29,6 +30,8 @@ class SignedText(Generic[M]):
     def __init__(self, model: type[M], audience: str, keys: SecretStr) -> None:
         self._model, self._audience = model, audience
         texts = [text.strip() for text in keys.get_secret_value().split(",") if text.strip()]
+        if not texts or min(map(len, texts)) < MIN_KEY_LENGTH:
+            raise ValueError(f"{audience}: each key needs {MIN_KEY_LENGTH} characters or more")
         self._keys = [sha256(f"{audience} {text}".encode()).digest() for text in texts]
 
     def sign(self, facts: M) -> str:

@@ -8,7 +8,7 @@ import pytest
 from chassis.signed import NotSigned, SignedText
 from pydantic import BaseModel, SecretStr
 
-AUDIENCE, KEY = "usher:test", "a key for the tests"
+AUDIENCE, KEY, OTHER_KEY = "usher:test", "a key for the tests", "another key for them"
 
 
 class Fact(BaseModel):
@@ -50,7 +50,11 @@ def test_a_changed_text_is_refused(changed):
 
 def test_another_key_audience_or_model_is_refused():
     text = signed_with().sign(FACT)
-    for reader in (signed_with("another key"), signed_with(audience="usher:other"), signed_with(model=OtherFact)):
+    for reader in (
+        signed_with(OTHER_KEY),
+        signed_with(audience="usher:other"),
+        signed_with(model=OtherFact),
+    ):
         with pytest.raises(NotSigned):
             reader.read(text)
 
@@ -68,7 +72,17 @@ def test_a_token_without_an_audience_is_refused():
 
 
 def test_a_key_can_be_replaced():
-    old, both, new = signed_with(), signed_with(f"new, {KEY}"), signed_with("new")
+    old, both, new = (
+        signed_with(),
+        signed_with(f"{OTHER_KEY}, {KEY}"),
+        signed_with(OTHER_KEY),
+    )
     assert both.read(old.sign(FACT)) == new.read(both.sign(FACT)) == FACT
     with pytest.raises(NotSigned):
         old.read(both.sign(FACT))
+
+
+@pytest.mark.parametrize("keys", [",,,,,,,,,,,,,,,,,,,,", f"x,{KEY}", "short"])
+def test_a_key_that_is_too_short_is_refused_at_the_start(keys):
+    with pytest.raises(ValueError, match="16 characters"):
+        signed_with(keys)
