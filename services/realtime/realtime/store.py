@@ -1,16 +1,19 @@
 """Realtime's own copy in MongoDB of what other services publish: one document per showtime, one per seat layout."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from beanie import Document
 from chassis import writes
+from chassis.clock import now
 from contracts.inventory import SeatMapUpdated
 from pymongo import ASCENDING, IndexModel
 
 from realtime.model import SeatMap, Snapshot, State, UnknownShowtime
 
+UNSCHEDULED_KEPT = timedelta(days=400)
+"""How long a snapshot is kept whose showtime is not known, or not any more. `schedule` sets the right time."""
 STATES: tuple[State, ...] = ("held", "blocked", "sold")
 
 
@@ -60,7 +63,8 @@ async def save_snapshot(event: SeatMapUpdated) -> None:
     is_older = {"_id": showtime_id, "snapshot_version": {"$not": {"$gte": event.version}}}
     change = {"$set": snapshot, "$unset": _OLD_FIELDS}
     is_stored = await writes.update(collection, is_older, change)
-    if not is_stored and not await writes.insert(collection, {"_id": showtime_id, **snapshot}):
+    new = {"_id": showtime_id, **snapshot, "keep_until": now() + UNSCHEDULED_KEPT}
+    if not is_stored and not await writes.insert(collection, new):
         # An older one may have been inserted between the two.
         await writes.update(collection, is_older, change)
 
