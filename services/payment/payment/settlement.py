@@ -14,7 +14,7 @@ from contracts.claims import PaymentOrder
 from prometheus_client import Counter, Histogram
 
 from payment import model, store, stripe
-from payment.model import ProviderFailed, ProviderRefused, ProviderUnavailable, State, StripeEvent
+from payment.model import MoneyMismatch, ProviderFailed, ProviderRefused, ProviderUnavailable, State, StripeEvent
 from payment.news import ChargeSeen, IntentSeen, News, RefundSeen
 from payment.store import Payment, WebhookEvent
 
@@ -70,7 +70,11 @@ async def _continue(payment: Payment, order: PaymentOrder) -> stripe.Offer:
     payment = await _changed(payment, lambda account: model.complete(account, order))
     if payment.intent_id:
         offer = await stripe.retrieve_intent(payment.intent_id)
-        model.check_payable(await learn(payment.id, offer.intent), now())
+        try:
+            known = await learn(payment.id, offer.intent)
+        except MoneyMismatch as error:  # the webhook with the same news is parked for a person
+            raise ProviderRefused from error
+        model.check_payable(known, now())
         return offer
     try:
         offer = await stripe.create_intent(payment)

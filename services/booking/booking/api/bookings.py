@@ -13,7 +13,7 @@ from booking import model, store
 from booking.api.access import LinkKey, Who, shown_by_link, visible
 from booking.api.shapes import BookingId, BookingOut, Email, Reference, shown
 from booking.links import LinkVoid
-from booking.model import BookingUnknown, Cancel, NotCancellable
+from booking.model import BookingBusy, BookingUnknown, Cancel, NotCancellable
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
@@ -52,7 +52,10 @@ async def get_booking(booking_id: BookingId, who: Who, key: LinkKey) -> BookingO
     return shown(await (shown_by_link(who, booking_id, key) if key else visible(who, booking_id)), who)
 
 
-@router.post("/{booking_id}/cancel", responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable))
+@router.post(
+    "/{booking_id}/cancel",
+    responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable, BookingBusy),
+)
 async def cancel_booking(booking_id: BookingId, who: Who) -> BookingOut:
     """Give up a booking that is not paid. While money may still be on its way it is `closing` first.
 

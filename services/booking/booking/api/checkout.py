@@ -23,6 +23,7 @@ from booking.api.access import Who
 from booking.api.shapes import BookingOut, Email, shown
 from booking.model import (
     AlreadyCheckedOut,
+    BookingBusy,
     BookingProblem,
     BookingUnknown,
     ClaimInvalid,
@@ -139,7 +140,7 @@ class QuoteOut(BaseModel):
 
 PROBLEMS = documented(
     Unauthenticated, BookingUnknown, ClaimRequired, ClaimInvalid, HoldExpired, AlreadyCheckedOut, ShowtimeClosed,
-    ShowtimeNotReady, TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
+    ShowtimeNotReady, BookingBusy, TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
 )  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def _holder(who: Caller) -> tuple[Holder, str | None]:
     return Holder(secret_hash=hash_secret(who.secret)), None
 
 
-@router.get("/holds/{hold_id}", response_model=HoldView, responses=documented(HoldUnknown, HoldLapsed))
+@router.get("/holds/{hold_id}", response_model=HoldView, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing))
 async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     """One's own hold, while it lasts."""
     showtime_id, found = await store.own_hold(hold_id, who.owns)
@@ -232,6 +232,7 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
         SeatsKept,
         SeatsUnknown,
         SeatCountWrong,
+        SeatMapMissing,
         ShowtimeBusy,
     ),
 )
@@ -244,7 +245,7 @@ async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> R
 @router.post(
     "/holds/{hold_id}/renew",
     response_model=HoldView,
-    responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, ShowtimeBusy),
+    responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
 async def renew_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     """Keep the seats longer, once."""
