@@ -61,7 +61,9 @@ async def told(house: House) -> dict[str, Metric]:
         async with asyncio.timeout(60):
             while not await house.mails((await somebody.booking(hold))["reference"]):
                 await asyncio.sleep(0.1)
-        return await pages(house)
+            while "rabbitmq_detailed_queue_messages" not in (families := await pages(house)):
+                await asyncio.sleep(0.3)  # RabbitMQ counts every 5 s
+        return families
 
 
 def selectors(query: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:

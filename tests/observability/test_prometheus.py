@@ -1,6 +1,7 @@
 """A real Prometheus with the repository's rules watches a real platform: each panel shows something, alerts fire."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -106,8 +107,13 @@ async def busy(watched: tuple[House, Prometheus]) -> AsyncIterator[Prometheus]:
                 await until(lambda hold=hold, guest=guest: intent(guest, hold))
                 await guest.pay(await guest.create_intent(hold))
                 await guest.settled(hold, "confirmed")
-                early = f'{{"booking_id": "{hold["hold_id"]}-early", "amount": 1, "currency": "EUR"}}'
-                await publish(house, "payment.succeeded.v1", early.encode(), "booking.events")
+                early = {
+                    "booking_id": f"{hold['hold_id']}-early",
+                    "showtime_id": "early",
+                    "seats": [seat],
+                    "holder": {},
+                }
+                await publish(house, "booking.expired.v1", json.dumps(early).encode(), "inventory.events")
 
     async def intent(guest, hold) -> bool:
         try:
