@@ -11,6 +11,8 @@ from pathlib import Path
 import aio_pika
 import pytest
 import yaml
+from chassis.broker import RETRY_TIERS_S
+from contracts import topology
 from customer import Refused
 from house import House
 from launcher.ports import DEFAULTS, SERVICES
@@ -25,6 +27,10 @@ QUERIES = {rule["alert"]: rule["expr"] for rule in RULES} | {
     f"{panel['title']}: {target['refId']}": target["expr"] for panel in PANELS for target in panel.get("targets", [])
 }
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
+OUR_QUEUES = {
+    *(name(service) for service in topology.HEARS for name in (topology.queue_name, topology.dead_letter_queue_name)),
+    *(f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S),
+}
 FROM_PROMETHEUS = {"service", "instance", "job", "le"}
 """Labels that the scrape configuration adds, and the one of histograms' buckets."""
 ONLY_IN_TROUBLE = {"5..", "1", "sent"}
@@ -48,6 +54,12 @@ async def pages(house: House) -> dict[str, Metric]:
     return families
 
 
+def counted_queues(families: dict[str, Metric]) -> set[str]:
+    """The queues that RabbitMQ tells about so far."""
+    family = families.get("rabbitmq_detailed_queue_messages")
+    return {sample.labels["queue"] for sample in family.samples} if family else set()
+
+
 @pytest.fixture(scope="module")
 async def told(house: House) -> dict[str, Metric]:
     """What a platform tells that has sold a ticket, refused a hold and pushed a seat."""
@@ -61,8 +73,8 @@ async def told(house: House) -> dict[str, Metric]:
         async with asyncio.timeout(60):
             while not await house.mails((await somebody.booking(hold))["reference"]):
                 await asyncio.sleep(0.1)
-            while "rabbitmq_detailed_queue_messages" not in (families := await pages(house)):
-                await asyncio.sleep(0.3)  # RabbitMQ counts every 5 s
+            while not counted_queues(families := await pages(house)) >= OUR_QUEUES:
+                await asyncio.sleep(0.3)  # RabbitMQ counts each queue every 5 s
         return families
 
 
