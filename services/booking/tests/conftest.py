@@ -132,3 +132,9 @@ Staff = Callable[..., dict[str, str]]
 def staff(signer: Signer) -> Staff:
     """Headers of somebody with these permissions."""
     return lambda *permissions: signer.headers("staff-1", list(permissions))
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    """An answer's status and code, once it is a problem document."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return answer.status_code, answer.json()["code"]

@@ -16,8 +16,7 @@ from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.identity import UserDeleted
 from structlog.testing import capture_logs
 
-from .conftest import LINK_KEY
-from .test_api import problem
+from .conftest import LINK_KEY, problem
 
 EMAIL = "ada@example.org"
 

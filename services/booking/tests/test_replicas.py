@@ -1,7 +1,6 @@
 """Two replicas of booking: each step works the same on the other one."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from copy import copy
 from datetime import timedelta
@@ -12,36 +11,17 @@ import pytest
 from booking import effects, store, tickets
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.testing import until
-from chassis.testing.servers import free_port
+from chassis.testing import replica_of, until
 from contracts.booking import BookingRescheduled, PaymentRequested
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 
-from .conftest import Customer
-from .test_api import problem
+from .conftest import Customer, problem
 
 
 @pytest.fixture(scope="module")
 async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
-    """A process of the service beside the one in the test's own."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "chassis.serve", "booking", "--port", str(port)
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-
-            async def is_ready() -> bool:
-                try:
-                    return (await http.get("/readyz")).is_success
-                except httpx.TransportError:
-                    return False
-
-            await until(is_ready)
-            yield http
-    finally:
-        process.kill()
-        await process.wait()
+    async with replica_of("booking") as (_, http):
+        yield http
 
 
 @pytest.fixture

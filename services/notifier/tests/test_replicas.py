@@ -1,14 +1,9 @@
 """Two replicas share out the mails, and one of them ends while most of its mails wait for a free sender."""
 
-import asyncio
-import os
 import signal
-import sys
 
-import httpx
 import pytest
-from chassis.testing import until
-from chassis.testing.servers import free_port
+from chassis.testing import replica_of, until
 from notifier.store import Message
 
 from .conftest import confirmed
@@ -19,21 +14,8 @@ REACTED = 'usher_event_seconds_count{type="booking.confirmed.v1"} '
 @pytest.fixture
 async def replica(client, request):
     """A process of the service beside the one in the test's own; the parameter is its SMTP_SECONDS."""
-    port = free_port()
-    command = (sys.executable, "-m", "chassis.serve", "notifier", "--port", str(port))
-    process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"SMTP_SECONDS": request.param})
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-        yield process, http
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-
-
-async def is_ready(http):
-    try:
-        return (await http.get("/readyz")).is_success
-    except httpx.TransportError:
-        return False
+    async with replica_of("notifier", SMTP_SECONDS=request.param) as running:
+        yield running
 
 
 async def reacted(http):
@@ -46,7 +28,6 @@ async def reacted(http):
 @pytest.mark.parametrize(("replica", "end"), [("0.3", signal.SIGKILL), ("6", signal.SIGTERM)], indirect=["replica"])
 async def test_no_mail_is_lost_with_a_replica(client, bus, postbox, replica, end):
     process, http = replica
-    await until(lambda: is_ready(http))
     postbox.holding = True
     events = [confirmed() for _ in range(40)]
     for event in events:

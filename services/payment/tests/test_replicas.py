@@ -1,8 +1,6 @@
 """Two replicas of payment: each step works the same on the other one, also when one of them is killed."""
 
 import asyncio
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,8 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 from chassis.ids import new_id
-from chassis.testing import until
-from chassis.testing.servers import free_port
+from chassis.testing import replica_of, until
 from contracts.payment import PaymentCancelled, PaymentSucceeded
 
 from .conftest import PRICE, Checkout
@@ -19,33 +16,9 @@ from .conftest import PRICE, Checkout
 pytestmark = pytest.mark.usefixtures("client")
 
 
-@asynccontextmanager
-async def started() -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
-    """A process of the service beside the one in the test's own."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "chassis.serve", "payment", "--port", str(port)
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-
-            async def is_ready() -> bool:
-                try:
-                    return (await http.get("/readyz")).is_success
-                except httpx.TransportError:
-                    return False
-
-            await until(is_ready)
-            yield process, http
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
 @pytest.fixture(scope="module")
 async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
-    async with started() as (_, http):
+    async with replica_of("payment") as (_, http):
         yield http
 
 
@@ -135,7 +108,7 @@ async def test_a_cancelled_booking_is_closed_on_both(checkout: Checkout, other: 
 @asynccontextmanager
 async def killed_after_stripes_create(checkout: Checkout) -> AsyncIterator[None]:
     """A replica has made the booking's intent and is killed before it stores anything."""
-    async with started() as (process, http):
+    async with replica_of("payment") as (process, http):
         fault = await checkout.fault(
             "api_delay", path="/v1/payment_intents", method="POST", seconds=0.9, after=True, count=None
         )

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -12,6 +14,7 @@ from contracts import topology
 from fastapi import FastAPI
 
 from chassis import broker
+from chassis.testing.servers import free_port
 
 T = TypeVar("T")
 
@@ -30,6 +33,33 @@ async def running(app: FastAPI, *, fresh: bool = True) -> AsyncIterator[httpx.As
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=30) as client:
             yield client
+
+
+@asynccontextmanager
+async def replica_of(service: str, **environment: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+    """A process of the service beside the one in the test's own, and a client that speaks to it once it is ready.
+
+    `environment` wins over the test's own. The process is killed at the end, unless the test has ended it.
+    """
+    port = free_port()
+    command = (sys.executable, "-m", "chassis.serve", service, "--port", str(port))
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+
+            async def is_ready() -> bool:
+                assert process.returncode is None, f"{service} has ended"
+                try:
+                    return (await http.get("/readyz")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await until(is_ready)
+            yield process, http
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _purge(service: str) -> None:
