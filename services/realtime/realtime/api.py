@@ -1,4 +1,4 @@
-"""WebSocket in: `/ws`. What a client may say and what is answered; protocol.py has the messages."""
+"""The WebSocket endpoint `/ws`: checks, and the answer to each client message. protocol.py defines the messages."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -12,8 +12,8 @@ from fastapi import APIRouter, WebSocket
 from pydantic import Field, TypeAdapter, ValidationError
 
 from realtime import settings
+from realtime.connections import Connection, Handshake
 from realtime.hub import Hub, encoded, error, problem
-from realtime.lines import Handshake, Line
 from realtime.protocol import Authenticate, ClientMessage, Ping, Select, Subscribe, Unsubscribe
 
 router = APIRouter()
@@ -27,7 +27,7 @@ class ForeignOrigin(Forbidden):
     code, title = "foreign_origin", "Pages of other sites may not connect."
 
 
-_said = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+_client_message = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 
 
 @router.websocket("/ws")
@@ -35,7 +35,7 @@ async def live(websocket: WebSocket) -> None:
     """Live seats and the caller's own bookings."""
     hub: Hub = websocket.app.state.hub
     verifier: Verifier = websocket.app.state.verifier
-    if not is_welcome(websocket.headers.get("origin"), websocket.headers.get("host", ""), settings.get()):
+    if not is_allowed_origin(websocket.headers.get("origin"), websocket.headers.get("host", ""), settings.get()):
         await websocket.send_denial_response(problem_response(ForeignOrigin()))
         return
     address = websocket.client.host if websocket.client else ""
@@ -43,43 +43,43 @@ async def live(websocket: WebSocket) -> None:
         await websocket.send_denial_response(problem_response(Full(retry_after=5)))
         return
 
-    async def handle(line: Line, message: bytes) -> None:
-        await answer(message, line, hub, verifier)
+    async def handle(connection: Connection, message: bytes) -> None:
+        await answer(message, connection, hub, verifier)
 
     await websocket.accept()
     handshake: Handshake = websocket.scope["extensions"]["usher.handshake"]
-    handshake.hand_over(hub.new_line(address), handle=handle, ended=hub.leave)
+    handshake.hand_over(hub.open_connection(address), handle=handle, ended=hub.leave)
 
 
-def is_welcome(origin: str | None, host: str, limits: settings.Settings) -> bool:
-    """Whether a page of this origin may connect. Programs send no origin; they have no user's browser to misuse."""
+def is_allowed_origin(origin: str | None, host: str, limits: settings.Settings) -> bool:
+    """Whether a page of this origin may connect. Programs send no origin and cannot misuse a user's browser."""
     if origin is None:
         return True
     known = {*limits.cors_origins, limits.public_url.rstrip("/")}
     return origin in known or urlsplit(origin).netloc == host
 
 
-async def answer(message: bytes, line: Line, hub: Hub, verifier: Verifier) -> None:
-    """Do what the client says; what is wrong with it is told and the connection goes on."""
+async def answer(text: bytes, connection: Connection, hub: Hub, verifier: Verifier) -> None:
+    """Process a client's message. A wrong one is answered with an error and the connection stays open."""
     try:
-        said = _said.validate_json(message)
+        message = _client_message.validate_json(text)
     except ValidationError as invalid:
-        line.send(_complaint(invalid))
+        connection.send(_invalid_message(invalid))
         return
-    match said:
+    match message:
         case Subscribe():
-            await _subscribe(said.showtime_id, line, hub)
+            await _subscribe(message.showtime_id, connection, hub)
         case Unsubscribe():
-            hub.unsubscribe(line, said.showtime_id)
+            hub.unsubscribe(connection, message.showtime_id)
         case Select():
-            _select(said, line, hub)
+            _select(message, connection, hub)
         case Authenticate():
-            await _authenticate(said, line, hub, verifier)
+            await _authenticate(message, connection, hub, verifier)
         case Ping():
-            line.send(encoded({"type": "pong"}))
+            connection.send(encoded({"type": "pong"}))
 
 
-def _complaint(invalid: ValidationError) -> bytes:
+def _invalid_message(invalid: ValidationError) -> bytes:
     fault = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
     if fault["type"] == "json_invalid":
         return error("bad_json", "A message is one JSON object.")
@@ -89,36 +89,36 @@ def _complaint(invalid: ValidationError) -> bytes:
     return error("bad_message", f"{place}: {fault['msg']}" if place else fault["msg"])
 
 
-async def _subscribe(showtime_id: str, line: Line, hub: Hub) -> None:
+async def _subscribe(showtime_id: str, connection: Connection, hub: Hub) -> None:
     most = settings.get().max_subscriptions
-    if showtime_id not in line.showtimes and len(line.showtimes) >= most:
+    if showtime_id not in connection.showtimes and len(connection.showtimes) >= most:
         detail = f"At most {most} showtimes at a time. Unsubscribe from one first."
-        line.send(error("too_many_subscriptions", detail, showtime_id=showtime_id))
+        connection.send(error("too_many_subscriptions", detail, showtime_id=showtime_id))
         return
     try:
-        await hub.subscribe(line, showtime_id)
+        await hub.subscribe(connection, showtime_id)
     except Problem as refused:
-        line.send(problem(refused, showtime_id=showtime_id))
+        connection.send(problem(refused, showtime_id=showtime_id))
 
 
-def _select(said: Select, line: Line, hub: Hub) -> None:
+def _select(message: Select, connection: Connection, hub: Hub) -> None:
     try:
-        hub.look(line, said.showtime_id, frozenset(said.seats))
+        hub.select(connection, message.showtime_id, frozenset(message.seats))
     except Problem as refused:
-        line.send(problem(refused, showtime_id=said.showtime_id))
+        connection.send(problem(refused, showtime_id=message.showtime_id))
 
 
-async def _authenticate(said: Authenticate, line: Line, hub: Hub, verifier: Verifier) -> None:
+async def _authenticate(message: Authenticate, connection: Connection, hub: Hub, verifier: Verifier) -> None:
     user_id: str | None = None
     try:
-        if said.token is not None:
-            principal = await verifier.verify(said.token)
-            hub.identify(line, principal)
+        if message.token is not None:
+            principal = await verifier.verify(message.token)
+            hub.identify(connection, principal)
             user_id = principal.user_id
     except Problem as refused:
-        line.send(problem(refused))
+        connection.send(problem(refused))
         return
-    if said.hold_secret is not None and not hub.identify_guest(line, hash_secret(said.hold_secret)):
-        line.send(error("too_many_secrets", "This connection follows too many holds."))
+    if message.hold_secret is not None and not hub.identify_guest(connection, hash_secret(message.hold_secret)):
+        connection.send(error("too_many_secrets", "This connection follows too many holds."))
         return
-    line.send(encoded({"type": "authenticated", "user_id": user_id, "guest": said.hold_secret is not None}))
+    connection.send(encoded({"type": "authenticated", "user_id": user_id, "guest": message.hold_secret is not None}))

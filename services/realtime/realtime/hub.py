@@ -1,4 +1,4 @@
-"""Who follows which showtime, who is who, who looks at which seats: all that one instance shows to its clients."""
+"""The clients of one replica: their subscriptions, identities and selected seats, and the messages sent to them."""
 
 import asyncio
 import json
@@ -17,47 +17,47 @@ from prometheus_client import Counter as Count
 from prometheus_client import Gauge
 
 from realtime import store
-from realtime.lines import Line, frame
-from realtime.looks import Looks
-from realtime.model import Message, NotSubscribed, Recent, SeatMap, ShownChange, UnknownSeat, owner_key
+from realtime.connections import Connection, frame
+from realtime.model import Message, NotSubscribed, RecentChanges, SeatMap, ShownChange, UnknownSeat, owner_key
+from realtime.periodic import periodic
+from realtime.presence import SeatPresence
 from realtime.settings import Settings
-from realtime.upkeep import kept_up
 
 Publish = Callable[[SeatsLookedAt], Awaitable[None]]
 MAX_SECRETS = 10
-LOOKS_S, RETELL_LOOKS_S = 0.25, 5.0
-BEAT_AT_ONCE = 500
+SEND_PRESENCE_S, RESEND_PRESENCE_S = 0.25, 5.0
+HEARTBEATS_AT_ONCE = 500
 _connected = Gauge("usher_realtime_connections", "Open WebSocket connections")
 _sent = Count("usher_realtime_messages_total", "Messages handed to connections", ["type"])
 
 
 class Room:
-    """A showtime that somebody follows here."""
+    """A showtime with at least one subscriber on this replica."""
 
     def __init__(self, seat_map: SeatMap) -> None:
         seat_map.unsent()
-        self.map, self.looks = seat_map, Looks(seat_map.showtime_id)
-        self.members: set[Line] = set()
+        self.map, self.presence = seat_map, SeatPresence(seat_map.showtime_id)
+        self.members: set[Connection] = set()
         self._next_at, self._planned = 0.0, False
 
-    def show(self, pause: float) -> None:
-        """Tell everybody what has changed: at once, but in a burst all of `pause` seconds together."""
+    def send_changes(self, pause: float) -> None:
+        """Send what has changed to all members: at once, but during a burst once every `pause` seconds."""
         if self._planned:
             return
         loop = asyncio.get_running_loop()
         if (left := self._next_at - loop.time()) > 0:
             self._planned = True
-            loop.call_later(left, self._show, pause)
+            loop.call_later(left, self._send_changes, pause)
         else:
-            self._show(pause)
+            self._send_changes(pause)
 
-    def _show(self, pause: float) -> None:
+    def _send_changes(self, pause: float) -> None:
         self._planned = False
         self._next_at = asyncio.get_running_loop().time() + pause
-        self.tell(self.map.unsent())
+        self.send(self.map.unsent())
 
-    def tell(self, messages: list[Message]) -> None:
-        """Send messages to everybody here, each encoded once."""
+    def send(self, messages: list[Message]) -> None:
+        """Send messages to all members; each message is encoded once."""
         if not messages:
             return
         frames = b"".join(map(encoded, messages))
@@ -68,57 +68,59 @@ class Room:
 
 
 class Hub:
-    """Everything that one instance shows to its clients. Runs on one event loop.
+    """The clients of one replica and everything that is sent to them. Runs on one event loop.
 
-    `publish` tells the other instances.
+    `publish` sends presence to the other replicas.
     """
 
     def __init__(self, settings: Settings, publish: Publish) -> None:
         self._settings, self._publish = settings, publish
-        self._instance_id = new_id()
+        self._replica_id = new_id()
         self._rooms: dict[str, Room] = {}
-        self._looked_at: set[Room] = set()
-        self._recent = Recent(settings.recent_events)
-        self._owners: defaultdict[str, set[Line]] = defaultdict(set)
-        self._lines: dict[Line, str] = {}
+        self._changed_presence: set[Room] = set()
+        self._recent = RecentChanges(settings.recent_events)
+        self._owners: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._connections: dict[Connection, str] = {}
         self._addresses: Counter[str] = Counter()
 
     def has_place_for(self, address: str) -> bool:
-        """Whether one more connection is taken from there."""
+        """Whether the limits allow one more connection from this address."""
         return (
-            len(self._lines) < self._settings.max_connections
+            len(self._connections) < self._settings.max_connections
             and self._addresses[address] < self._settings.max_connections_per_address
         )
 
-    def new_line(self, address: str) -> Line:
-        """A line for a client at this address, that counts from now on. `leave` is to be called when it has ended."""
-        line = Line(most_unsent=self._settings.max_unsent_bytes, most_said=self._settings.max_messages_per_beat)
-        self._lines[line] = address
+    def open_connection(self, address: str) -> Connection:
+        """Count a new connection from this address and return it. Call `leave` when it has ended."""
+        connection = Connection(
+            max_unsent_bytes=self._settings.max_unsent_bytes, max_messages=self._settings.max_messages_per_heartbeat
+        )
+        self._connections[connection] = address
         self._addresses[address] += 1
-        _connected.set(len(self._lines))
-        return line
+        _connected.set(len(self._connections))
+        return connection
 
-    def leave(self, line: Line) -> None:
-        """Take a line out of everything."""
-        address = self._lines.pop(line)
+    def leave(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
+        address = self._connections.pop(connection)
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
-        _connected.set(len(self._lines))
-        for showtime_id in list(line.showtimes):
-            self.unsubscribe(line, showtime_id)
-        self._forget_owner(line, set(line.keys))
+        _connected.set(len(self._connections))
+        for showtime_id in list(connection.showtimes):
+            self.unsubscribe(connection, showtime_id)
+        self._forget_owner(connection, set(connection.keys))
 
-    async def subscribe(self, line: Line, showtime_id: str) -> None:
-        """Send the snapshot, and from then on what changes. Raises UnknownShowtime."""
+    async def subscribe(self, connection: Connection, showtime_id: str) -> None:
+        """Send the snapshot, then every change. Raises UnknownShowtime."""
         room = self._rooms.get(showtime_id)
         if room is None:
             seat_map = await self.seat_map(showtime_id)
-            # No await between reading the recent changes and opening the room: the next change finds it.
+            # There is no await between reading the recent changes and opening the room, so the room misses no change.
             room = self._rooms.setdefault(showtime_id, Room(seat_map))
-        room.members.add(line)
-        line.showtimes.add(showtime_id)
-        line.send(encoded(room.map.message()) + encoded(room.looks.message()))
+        room.members.add(connection)
+        connection.showtimes.add(showtime_id)
+        connection.send(encoded(room.map.message()) + encoded(room.presence.message()))
 
     async def seat_map(self, showtime_id: str) -> SeatMap:
         """The stored map with the changes that were received since. Raises UnknownShowtime."""
@@ -127,141 +129,145 @@ class Hub:
             seat_map.apply(change)
         return seat_map
 
-    def unsubscribe(self, line: Line, showtime_id: str) -> None:
-        """Stop; the last one out closes the room."""
-        line.showtimes.discard(showtime_id)
+    def unsubscribe(self, connection: Connection, showtime_id: str) -> None:
+        """Stop sending changes. The room closes when its last member leaves."""
+        connection.showtimes.discard(showtime_id)
         if room := self._rooms.get(showtime_id):
-            room.members.discard(line)
-            room.looks.look(line, frozenset())
-            self._looked_at.add(room)
+            room.members.discard(connection)
+            room.presence.select(connection, frozenset())
+            self._changed_presence.add(room)
             if not room.members:
                 del self._rooms[showtime_id]
 
-    def show(self, change: ShownChange) -> None:
-        """Show a change to all clients that follow the showtime."""
+    def apply(self, change: ShownChange) -> None:
+        """Apply a change and send it to the subscribers of its showtime."""
         self._recent.add(change)
         if room := self._rooms.get(change.showtime_id):
             room.map.apply(change)
-            room.show(self._settings.burst_seconds)
+            room.send_changes(self._settings.burst_seconds)
 
-    def look(self, line: Line, showtime_id: str, seats: frozenset[str]) -> None:
-        """These are the seats that a client looks at now. Raises NotSubscribed and UnknownSeat."""
+    def select(self, connection: Connection, showtime_id: str, seats: frozenset[str]) -> None:
+        """Replace the seats that a client has selected. Raises NotSubscribed and UnknownSeat."""
         room = self._rooms.get(showtime_id)
-        if room is None or line not in room.members:
+        if room is None or connection not in room.members:
             raise NotSubscribed
         if not seats <= room.map.seat_ids:
             raise UnknownSeat
-        room.looks.look(line, seats)
-        self._looked_at.add(room)
+        room.presence.select(connection, seats)
+        self._changed_presence.add(room)
 
-    def learn_looks(self, event: SeatsLookedAt) -> None:
-        """Another instance tells who looks at what there."""
-        if event.instance_id != self._instance_id and (room := self._rooms.get(event.showtime_id)):
-            room.looks.learn(event.instance_id, event.seats, asyncio.get_running_loop().time())
-            self._looked_at.add(room)
+    def receive_presence(self, event: SeatsLookedAt) -> None:
+        """Store the presence that another replica has sent."""
+        if event.instance_id != self._replica_id and (room := self._rooms.get(event.showtime_id)):
+            room.presence.receive(event.instance_id, event.seats, asyncio.get_running_loop().time())
+            self._changed_presence.add(room)
 
-    def identify(self, line: Line, principal: Principal) -> None:
-        """Send this person's booking updates here until the token expires; a newer token replaces an older one."""
-        self._forget_owner(line, {key for key in line.keys if key.startswith("user:")})
-        self._add_owner(line, owner_key(Holder(user_id=principal.user_id)))
-        if line.expiry is not None:
-            line.expiry.cancel()
+    def identify(self, connection: Connection, principal: Principal) -> None:
+        """Send this person's booking updates here until the token expires. A new token replaces the old one."""
+        self._forget_owner(connection, {key for key in connection.keys if key.startswith("user:")})
+        self._add_owner(connection, owner_key(Holder(user_id=principal.user_id)))
+        if connection.expiry is not None:
+            connection.expiry.cancel()
         remaining = principal.expires_at - now().timestamp()
-        line.expiry = asyncio.get_running_loop().call_later(max(0, remaining), self._expire, line)
+        connection.expiry = asyncio.get_running_loop().call_later(max(0, remaining), self._expire, connection)
 
-    def identify_guest(self, line: Line, secret_hash: str) -> bool:
-        """Send the booking updates of a guest's hold here; False when the connection follows too many already."""
+    def identify_guest(self, connection: Connection, secret_hash: str) -> bool:
+        """Send the booking updates of a guest's hold to the connection; False when it follows too many already."""
         key = owner_key(Holder(secret_hash=secret_hash))
-        if key not in line.keys and len(line.keys) >= MAX_SECRETS:
+        if key not in connection.keys and len(connection.keys) >= MAX_SECRETS:
             return False
-        self._add_owner(line, key)
+        self._add_owner(connection, key)
         return True
 
     def has_owner(self, key: str) -> bool:
-        """Whether anybody is connected here whom a message with this key is for. Most events' owners are not."""
+        """Whether the owner with this key is connected to this replica. Most are not."""
         return key in self._owners
 
-    def tell(self, key: str, message: Message) -> None:
-        """Send a message to its owner's connections only."""
+    def send_to_owner(self, key: str, message: Message) -> None:
+        """Send a message to the connections of its owner only."""
         owners = self._owners.get(key, set())
         frames = encoded(message)
-        for line in owners:
-            line.send(frames)
+        for connection in owners:
+            connection.send(frames)
         _sent.labels(message["type"]).inc(len(owners))
 
     def expel(self, user_id: str) -> None:
-        """Send a person's booking updates nowhere until they authenticate again: their tokens have become void."""
+        """Stop a person's booking updates until they authenticate again: their tokens were revoked."""
         key = owner_key(Holder(user_id=user_id))
-        for line in list(self._owners.get(key, ())):
-            self._forget_owner(line, {key})
-            line.send(error("token_revoked", "The access token is void. Authenticate again for your bookings."))
+        for connection in list(self._owners.get(key, ())):
+            self._forget_owner(connection, {key})
+            connection.send(error("token_revoked", "The access token is void. Authenticate again for your bookings."))
 
-    def _expire(self, line: Line) -> None:
-        self._forget_owner(line, {key for key in line.keys if key.startswith("user:")})
-        line.send(error("token_expired", "The access token has expired. Authenticate again for your bookings."))
+    def _expire(self, connection: Connection) -> None:
+        self._forget_owner(connection, {key for key in connection.keys if key.startswith("user:")})
+        connection.send(error("token_expired", "The access token has expired. Authenticate again for your bookings."))
 
-    def _add_owner(self, line: Line, key: str) -> None:
-        line.keys.add(key)
-        self._owners[key].add(line)
+    def _add_owner(self, connection: Connection, key: str) -> None:
+        connection.keys.add(key)
+        self._owners[key].add(connection)
 
-    def _forget_owner(self, line: Line, keys: set[str]) -> None:
-        if line.expiry is not None and any(key.startswith("user:") for key in keys):
-            line.expiry.cancel()
-            line.expiry = None
+    def _forget_owner(self, connection: Connection, keys: set[str]) -> None:
+        if connection.expiry is not None and any(key.startswith("user:") for key in keys):
+            connection.expiry.cancel()
+            connection.expiry = None
         for key in keys:
-            line.keys.discard(key)
-            self._owners[key].discard(line)
+            connection.keys.discard(key)
+            self._owners[key].discard(connection)
             if not self._owners[key]:
                 del self._owners[key]
 
     @asynccontextmanager
     async def running(self, _: Settings) -> AsyncIterator[None]:
-        """Keep what is shown in step with the database, the other instances and the clients while the service runs."""
-        chosen = self._settings
-        often = (self.tell_looks, LOOKS_S), (self.retell_looks, RETELL_LOOKS_S)
-        async with kept_up((self.refresh, chosen.refresh_seconds), (self.beat, chosen.beat_seconds), *often):
+        """Lifespan: refresh maps, exchange presence and check connections at intervals."""
+        tasks = (
+            (self.refresh, self._settings.refresh_seconds),
+            (self.check_alive, self._settings.heartbeat_seconds),
+            (self.send_presence, SEND_PRESENCE_S),
+            (self.resend_presence, RESEND_PRESENCE_S),
+        )
+        async with periodic(*tasks):
             yield
 
     async def refresh(self) -> None:
-        """Show the stored snapshots that are newer than those shown: they heal what was lost or reordered."""
+        """Apply stored snapshots that are newer than the shown ones. They correct lost and reordered changes."""
         if not self._rooms:
             return
         shown = {showtime_id: room.map.snapshot_version for showtime_id, room in self._rooms.items()}
         for snapshot in await store.newer_snapshots(shown):
             if room := self._rooms.get(snapshot.showtime_id):
                 room.map.replace(snapshot)
-                room.show(self._settings.burst_seconds)
+                room.send_changes(self._settings.burst_seconds)
 
-    async def beat(self) -> None:
-        """Ask all clients whether they are still there."""
-        for number, line in enumerate(list(self._lines), 1):
-            line.beat()
-            if number % BEAT_AT_ONCE == 0:
+    async def check_alive(self) -> None:
+        """Send a ping to every client and drop those that did not answer the last one."""
+        for number, connection in enumerate(list(self._connections), 1):
+            connection.check_alive()
+            if number % HEARTBEATS_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    async def tell_looks(self) -> None:
-        """Tell clients and other instances of looks that have changed."""
-        changed, self._looked_at = self._looked_at, set()
+    async def send_presence(self) -> None:
+        """Send changed presence to clients and to the other replicas."""
+        changed, self._changed_presence = self._changed_presence, set()
         for room in changed:
-            room.tell(room.looks.for_clients(asyncio.get_running_loop().time()))
-            if (seats := room.looks.for_replicas()) is not None:
+            room.send(room.presence.for_clients(asyncio.get_running_loop().time()))
+            if (seats := room.presence.for_replicas()) is not None:
                 await self._share(room, seats)
 
-    async def retell_looks(self) -> None:
-        """Tell other instances of all looks, also those that opened a room since, and forget those that are gone."""
-        self._looked_at.update(self._rooms.values())
+    async def resend_presence(self) -> None:
+        """Send all presence to the other replicas, for rooms that opened since, and forget replicas that are gone."""
+        self._changed_presence.update(self._rooms.values())
         for room in list(self._rooms.values()):
-            if here := room.looks.here:
+            if here := room.presence.here:
                 await self._share(room, here)
 
     async def _share(self, room: Room, seats: Mapping[str, int]) -> None:
         await self._publish(
-            SeatsLookedAt(instance_id=self._instance_id, showtime_id=room.map.showtime_id, seats=dict(seats))
+            SeatsLookedAt(instance_id=self._replica_id, showtime_id=room.map.showtime_id, seats=dict(seats))
         )
 
 
 def encoded(message: Message) -> bytes:
-    """A message as it goes over the wire, to anybody."""
+    """A message as a WebSocket frame."""
     return frame(json.dumps(message, separators=(",", ":")))
 
 

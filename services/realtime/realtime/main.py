@@ -1,15 +1,15 @@
-"""Realtime, put together."""
+"""Composition root of realtime."""
 
 from chassis.app import create_service
 from contracts.realtime import SeatsLookedAt
 
-from realtime import api, reactions, settings, store
+from realtime import api, handlers, settings, store
+from realtime.connections import Handshake
 from realtime.hub import Hub
-from realtime.lines import Handshake
 
 
 async def publish(event: SeatsLookedAt) -> None:
-    """Publish to the other instances. A lost message is published again later."""
+    """Publish to the other replicas. A lost message is sent again later."""
     await app.state.broker.broadcast([event])
 
 
@@ -19,8 +19,8 @@ app = create_service(
     settings.get(),
     routers=[api.router],
     documents=store.DOCUMENTS,
-    reactions=reactions.REACTIONS,
-    watchers=reactions.watchers(hub),
+    reactions=handlers.HANDLERS,
+    watchers=handlers.live_handlers(hub),
     lifespans=[hub.running],
     on_revoked=hub.expel,
 )

@@ -1,8 +1,8 @@
 """The live seat map as plain data: inventory's latest snapshot of a showtime's seats, and the changes received since.
 
 Changes are transient: they may be lost, repeated or reordered. A snapshot is complete as of its `version`, which is
-inventory's count of the showtime's changes, and replaces every change up to it. So a wrong map is right again with the
-next snapshot.
+inventory's count of the showtime's changes, and replaces every change up to it. The next snapshot
+corrects a wrong map.
 
 UnknownShowtime 404    raised by the store
 """
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 class SeatMap:
-    """The state of one showtime's seats as an instance shows it.
+    """The state of one showtime's seats as a replica shows it.
 
     `version` is the latest one known, `snapshot_version` that of the snapshot below the changes. `seat_ids` are all
     seats, or none while the layout is unknown.
@@ -118,7 +118,7 @@ class SeatMap:
             self._seats[seat] = state
 
     def unsent(self) -> list[Message]:
-        """The messages that bring clients from where the last call left them up to now; none when nothing changed."""
+        """The messages for what has changed since the last call; none when nothing has."""
         before, self._sent = self._sent, {}
         if self.is_cancelled != self._sent_cancelled:
             self._sent_version, self._sent_cancelled = self.version, self.is_cancelled
@@ -148,8 +148,8 @@ class SeatMap:
         }
 
 
-class Recent:
-    """The latest changes that an instance received, for maps whose stored snapshot does not include them yet."""
+class RecentChanges:
+    """The latest changes that a replica received, for maps whose stored snapshot does not include them yet."""
 
     def __init__(self, size: int) -> None:
         self._changes: deque[ShownChange] = deque(maxlen=size)
@@ -164,12 +164,12 @@ class Recent:
 
 
 def owner_key(holder: Holder) -> str:
-    """How the private stream of a holder is found. A guest's key is the hash of the secret, never the secret."""
+    """The key of a holder's private messages. A guest's key contains the hash of the secret, never the secret."""
     return f"user:{holder.user_id}" if holder.user_id is not None else f"guest:{holder.secret_hash}"
 
 
 def booking_update(event: Event, *, version: int) -> Message:
-    """An event of booking as a message to its owner. Raises TypeError for an event that has no owner to tell."""
+    """A booking event as a message to its owner. Raises TypeError for an event that customers do not see."""
     match event:
         case PaymentRequested():
             state, more = "awaiting_payment", {"reference": event.reference}
@@ -186,5 +186,5 @@ def booking_update(event: Event, *, version: int) -> Message:
         case BookingRefunded():
             state, more = "refunded", {"amount": event.amount, "currency": event.currency}
         case _:
-            raise TypeError(f"{event.type} is no news for a customer")
+            raise TypeError(f"{event.type} is not shown to customers")
     return {"type": "booking:update", "booking_id": event.booking_id, "state": state, "version": version, **more}

@@ -8,59 +8,59 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 State = Literal["held", "blocked", "sold"]
 
 
-class Said(BaseModel):
+class FromClient(BaseModel):
     """A message of a client."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Subscribe(Said):
+class Subscribe(FromClient):
     type: Literal["subscribe"]
     showtime_id: Id
 
 
-class Unsubscribe(Said):
+class Unsubscribe(FromClient):
     type: Literal["unsubscribe"]
     showtime_id: Id
 
 
-class Select(Said):
-    """The seats that the client has chosen so far, all of them each time: others are shown that somebody looks."""
+class Select(FromClient):
+    """All seats that the client has selected so far. Other clients see how many people have each seat selected."""
 
     type: Literal["seat:select"]
     showtime_id: Id
     seats: Annotated[list[Id], Field(max_length=20)]
 
 
-class Authenticate(Said):
-    """At least one of the two. `hold_secret` is what a guest got with the hold."""
+class Authenticate(FromClient):
+    """At least one of the two. A guest receives `hold_secret` with the hold."""
 
     type: Literal["authenticate"]
     token: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
     hold_secret: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> "Authenticate":
+    def _has_credentials(self) -> "Authenticate":
         if self.token is None and self.hold_secret is None:
             raise ValueError("token or hold_secret is needed")
         return self
 
 
-class Ping(Said):
+class Ping(FromClient):
     type: Literal["ping"]
 
 
 ClientMessage = Subscribe | Unsubscribe | Select | Authenticate | Ping
 
 
-class Told(BaseModel):
+class FromServer(BaseModel):
     """A message of the server."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Snapshot(Told):
-    """All seats that are not free; replaces all that was told of the showtime before. The answer to `subscribe`."""
+class Snapshot(FromServer):
+    """All seats that are not free. Replaces what was received about the showtime before. The answer to `subscribe`."""
 
     type: Literal["showtime:update"]
     showtime_id: Id
@@ -70,8 +70,8 @@ class Snapshot(Told):
     seats: dict[str, State]
 
 
-class Change(Told):
-    """Follows on the message with version `since`. A client whose own is smaller has missed one and subscribes anew."""
+class Change(FromServer):
+    """Follows the message with version `since`. A client with a smaller version has missed one and subscribes again."""
 
     showtime_id: Id
     since: int
@@ -80,7 +80,7 @@ class Change(Told):
 
 
 class Locked(Change):
-    """These seats are not to be had now. Who holds them is never told."""
+    """These seats are not available now. The holder is never disclosed."""
 
     type: Literal["seat:lock"]
     state: Literal["held", "blocked"]
@@ -98,16 +98,16 @@ class Released(Change):
     type: Literal["seat:release"]
 
 
-class Looks(Told):
-    """How many clients have each seat in their selection, oneself among them; replaces the one before. A courtesy."""
+class SelectedSeats(FromServer):
+    """How many clients, including this one, have each seat selected. Replaces the previous message. A hint only."""
 
     type: Literal["seat:select"]
     showtime_id: Id
     seats: dict[str, int]
 
 
-class BookingUpdate(Told):
-    """The booking of this person or guest has come to a new state. A hint to fetch it."""
+class BookingUpdate(FromServer):
+    """A booking of this person or guest has entered a new state. A hint to fetch it."""
 
     model_config = ConfigDict(extra="allow")
     type: Literal["booking:update"]
@@ -116,22 +116,22 @@ class BookingUpdate(Told):
     version: int
 
 
-class Authenticated(Told):
-    """From now on come this person's or guest's `booking:update`; what happened before is not repeated."""
+class Authenticated(FromServer):
+    """From now on this connection receives `booking:update` of the person or guest. Earlier ones are not repeated."""
 
     type: Literal["authenticated"]
     user_id: str | None
     guest: bool
 
 
-class Pong(Told):
+class Pong(FromServer):
     """The answer to `ping`."""
 
     type: Literal["pong"]
 
 
-class Error(Told):
-    """What was said cannot be done; the connection goes on. `code` is stable, `detail` is for a person."""
+class Error(FromServer):
+    """The client's message cannot be processed; the connection stays open. `code` is stable, `detail` is for people."""
 
     type: Literal["error"]
     code: str
@@ -139,4 +139,4 @@ class Error(Told):
     showtime_id: Id | None = None
 
 
-ServerMessage = Snapshot | Locked | Booked | Released | Looks | BookingUpdate | Authenticated | Pong | Error
+ServerMessage = Snapshot | Locked | Booked | Released | SelectedSeats | BookingUpdate | Authenticated | Pong | Error

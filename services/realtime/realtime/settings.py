@@ -7,7 +7,7 @@ from pydantic import Field
 
 
 class Settings(ServiceSettings):
-    """Bounds hold per process unless they say otherwise."""
+    """Limits apply to each process unless they say otherwise."""
 
     service: str = "realtime"
     max_connections: int = Field(default=5000, ge=1)
@@ -15,20 +15,20 @@ class Settings(ServiceSettings):
     """Showtimes that one connection may follow."""
     max_connections_per_address: int = Field(default=100, ge=1)
     """A whole school may sit behind one address."""
-    max_messages_per_beat: int = Field(default=400, ge=1)
-    """How much a client may say between two heartbeats."""
+    max_messages_per_heartbeat: int = Field(default=400, ge=1)
+    """How many messages a client may send between two heartbeats."""
     max_unsent_bytes: int = Field(default=128 * 1024, ge=1024)
     """How far a client may lag behind before it is dropped."""
-    beat_seconds: float = Field(default=20, gt=0)
-    """How often clients are asked whether they are still there; who does not answer until the next time is dropped."""
+    heartbeat_seconds: float = Field(default=20, gt=0)
+    """How often clients get a ping. A client that has not answered by the next one is dropped."""
     burst_seconds: float = Field(default=0.025, ge=0)
-    """Changes that follow one another faster than this are told together."""
+    """Changes that follow one another faster than this are sent together."""
     recent_events: int = Field(default=4096, ge=1)
-    """How many changes an instance remembers, to bridge the time until they are in the database."""
+    """How many changes a replica remembers, to bridge the time until they are in the database."""
     refresh_seconds: float = Field(default=2.5, gt=0)
-    """How often shown maps are compared with the database. A lost change is in there after about two seconds."""
+    """How often shown maps are compared with the database, which has each change after about two seconds."""
     keep_days: int = Field(default=30, ge=1)
-    """How long after its end a showtime's map is kept; a showtime may be moved by less than this."""
+    """How long a map is kept after its showtime ends. A showtime may be moved by less than this."""
 
 
 @cache

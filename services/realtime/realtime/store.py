@@ -13,7 +13,7 @@ from pymongo import ASCENDING, IndexModel
 from realtime.model import SeatMap, Snapshot, State, UnknownShowtime
 
 UNSCHEDULED_KEPT = timedelta(days=400)
-"""How long a snapshot is kept whose showtime is not known, or not any more. `schedule` sets the right time."""
+"""How long the snapshot of an unknown showtime is kept. `schedule` sets the right time."""
 STATES: tuple[State, ...] = ("held", "blocked", "sold")
 
 
@@ -65,12 +65,12 @@ async def save_snapshot(event: SeatMapUpdated) -> None:
     is_stored = await writes.update(collection, is_older, change)
     new = {"_id": showtime_id, **snapshot, "keep_until": now() + UNSCHEDULED_KEPT}
     if not is_stored and not await writes.insert(collection, new):
-        # An older one may have been inserted between the two.
+        # An older one may have been inserted in between.
         await writes.update(collection, is_older, change)
 
 
 async def cancel(showtime_id: str) -> None:
-    """Note that a showtime is cancelled."""
+    """Mark a showtime as cancelled."""
     await _upsert(showtime_id, {"cancelled": True})
 
 
@@ -84,7 +84,7 @@ async def _upsert(showtime_id: str, fields: Mapping[str, Any]) -> None:
 
 
 async def add_layout(layout_id: str, seats: list[str]) -> None:
-    """Enter a layout."""
+    """Store a layout."""
     await Layout.get_pymongo_collection().update_one({"_id": layout_id}, {"$set": {"seats": seats}}, upsert=True)
 
 

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 
 @asynccontextmanager
-async def instance(**environment: str) -> AsyncIterator[str]:
+async def replica(**environment: str) -> AsyncIterator[str]:
     """One replica in a process of its own; yields host:port once it is ready."""
     address = f"127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "chassis.serve", "realtime", "--port", str(port)]
@@ -44,11 +44,11 @@ async def instance(**environment: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def server(service_env) -> AsyncIterator[str]:
-    async with instance(REFRESH_SECONDS="0.5") as address:
+    async with replica(REFRESH_SECONDS="0.5") as address:
         yield address
 
 
-_told: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
+_server_message: TypeAdapter[Any] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
 
 
 class Client:
@@ -57,22 +57,22 @@ class Client:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
-    async def say(self, type_: str, **fields: Any) -> None:
+    async def send(self, type_: str, **fields: Any) -> None:
         await self.connection.send(json.dumps({"type": type_, **fields}))
 
-    async def hear(self, seconds: float = 60) -> dict[str, Any]:
+    async def receive(self, seconds: float = 60) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
-            return _told.validate_json(await self.connection.recv()).model_dump(exclude_unset=True)
+            return _server_message.validate_json(await self.connection.recv()).model_dump(exclude_unset=True)
 
-    async def hear_until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        while not fits(message := await self.hear()):
+    async def receive_until(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        while not fits(message := await self.receive()):
             pass
         return message
 
     async def is_silent(self) -> bool:
         """Whether nothing but the answer to a ping comes."""
-        await self.say("ping")
-        return (await self.hear())["type"] == "pong"
+        await self.send("ping")
+        return (await self.receive())["type"] == "pong"
 
 
 @asynccontextmanager
@@ -111,8 +111,8 @@ async def a_showtime(bus: Bus, server: str) -> str:
 
     async def is_known() -> bool:
         async with client(server) as asking:
-            await asking.say("subscribe", showtime_id=showtime_id)
-            return (await asking.hear()).get("capacity") == 60
+            await asking.send("subscribe", showtime_id=showtime_id)
+            return (await asking.receive()).get("capacity") == 60
 
     await until(is_known)
     return showtime_id

@@ -10,7 +10,7 @@ from chassis.testing import Bus, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from .conftest import client, instance
+from .conftest import client, replica
 from .test_live import subscribed
 from .test_model import changed
 
@@ -41,7 +41,7 @@ from .test_model import changed
 async def test_a_wrong_message_gets_a_clear_error_and_the_connection_goes_on(server, message, code):
     async with client(server) as careless:
         await careless.connection.send(message)
-        answer = await careless.hear()
+        answer = await careless.receive()
         assert (answer["type"], answer["code"]) == ("error", code)
         assert answer["detail"]
         assert await careless.is_silent()
@@ -50,29 +50,29 @@ async def test_a_wrong_message_gets_a_clear_error_and_the_connection_goes_on(ser
 async def test_someone_elses_or_expired_tokens_are_refused(server, signer):
     async with client(server) as impostor:
         for claims in ({"aud": "another"}, {"iss": "https://elsewhere.example"}, {"exp": 1}):
-            await impostor.say("authenticate", token=signer.token("anna", **claims))
-            assert (await impostor.hear())["code"] == "token_invalid"
+            await impostor.send("authenticate", token=signer.token("anna", **claims))
+            assert (await impostor.receive())["code"] == "token_invalid"
 
 
 async def test_a_huge_message_ends_the_connection_with_a_reason(server):
     async with client(server) as big:
         await big.connection.send("x" * 5000)
         with pytest.raises(ConnectionClosed):
-            await big.hear()
+            await big.receive()
         assert big.connection.close_code == 1009
 
 
 async def test_subscriptions_are_limited_and_can_be_swapped(bus: Bus, server, showtime):
-    async with instance(MAX_SUBSCRIPTIONS="1") as limited, client(limited) as greedy:
+    async with replica(MAX_SUBSCRIPTIONS="1") as limited, client(limited) as greedy:
         await subscribed(greedy, showtime)
         assert (await subscribed(greedy, "another"))["code"] == "too_many_subscriptions"
         assert (await subscribed(greedy, showtime))["type"] == "showtime:update"
-        await greedy.say("unsubscribe", showtime_id=showtime)
+        await greedy.send("unsubscribe", showtime_id=showtime)
         assert (await subscribed(greedy, "another"))["code"] == "showtime_not_found"
 
 
 async def test_connections_are_limited_and_a_place_becomes_free_again(service_env):
-    async with instance(MAX_CONNECTIONS="1") as limited:
+    async with replica(MAX_CONNECTIONS="1") as limited:
         async with client(limited):
             with pytest.raises(InvalidStatus) as refused:
                 async with client(limited):
@@ -109,7 +109,7 @@ async def test_pages_of_other_sites_may_not_connect(server, origin):
 
 
 async def test_connections_from_one_address_are_limited(service_env):
-    async with instance(MAX_CONNECTIONS_PER_ADDRESS="2", FORWARDED_ALLOW_IPS="127.0.0.1") as limited:
+    async with replica(MAX_CONNECTIONS_PER_ADDRESS="2", FORWARDED_ALLOW_IPS="127.0.0.1") as limited:
         here, there = ({"X-Forwarded-For": address} for address in ("192.0.2.1", "192.0.2.2"))
         async with client(limited, additional_headers=here), client(limited, additional_headers=here):
             with pytest.raises(InvalidStatus) as refused:
@@ -122,17 +122,17 @@ async def test_connections_from_one_address_are_limited(service_env):
 
 
 async def test_a_client_that_says_too_much_is_dropped(service_env):
-    async with instance(MAX_MESSAGES_PER_BEAT="20") as limited, client(limited) as talker:
+    async with replica(MAX_MESSAGES_PER_HEARTBEAT="20") as limited, client(limited) as talker:
         for _ in range(20):
             assert await talker.is_silent()
-        await talker.say("ping")
+        await talker.send("ping")
         with pytest.raises(ConnectionClosed):
-            await talker.hear()
+            await talker.receive()
         assert (talker.connection.close_code, talker.connection.close_reason) == (1008, "too_many_messages")
 
 
 async def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_is_not(service_env):
-    async with instance(BEAT_SECONDS="0.3") as strict, client(strict, ping_interval=None) as alive:
+    async with replica(HEARTBEAT_SECONDS="0.3") as strict, client(strict, ping_interval=None) as alive:
         host, port = strict.rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(
@@ -157,11 +157,11 @@ async def test_a_message_may_come_in_pieces_with_pings_in_between(server):
             yield "}"
 
         await chatty.connection.send(pieces())
-        assert (await chatty.hear())["type"] == "pong"
+        assert (await chatty.receive())["type"] == "pong"
 
 
 async def test_a_service_that_ends_says_so(service_env):
-    async with instance() as ending:
+    async with replica() as ending:
         last = await connect(f"ws://{ending}/ws", proxy=None)
     with pytest.raises(ConnectionClosed):
         await last.recv()
@@ -169,7 +169,7 @@ async def test_a_service_that_ends_says_so(service_env):
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_slows_nobody(bus: Bus, service_env, server, showtime):
-    async with instance(MAX_MESSAGES_PER_BEAT="1000000") as patient:
+    async with replica(MAX_MESSAGES_PER_HEARTBEAT="1000000") as patient:
         await drop_a_slow_one(bus, patient, showtime)
 
 
@@ -182,13 +182,13 @@ async def drop_a_slow_one(bus: Bus, server: str, showtime: str) -> None:
         await subscribed(brisk, showtime)
         many = [f"{row}{number}" for row in "BCDEFGHIJK" for number in range(1, 100)]
         await bus.say(changed(1, showtime, **dict.fromkeys(many, "blocked")))  # makes snapshots large
-        await brisk.hear()
+        await brisk.receive()
         slow.connection.transport.pause_reading()
         flooding = asyncio.create_task(flood(slow, showtime))
         try:
             for version in range(2, 12):
                 await bus.say(changed(version, showtime, **{f"A{version}": "held"}))
-                assert (await brisk.hear())["seats"] == [f"A{version}"]
+                assert (await brisk.receive())["seats"] == [f"A{version}"]
             await until(lambda: has_dropped_one(server))
         finally:
             flooding.cancel()
@@ -198,7 +198,7 @@ async def drop_a_slow_one(bus: Bus, server: str, showtime: str) -> None:
 async def flood(slow, showtime: str) -> None:
     """Ask for one snapshot after the other and read none."""
     while True:
-        await slow.say("subscribe", showtime_id=showtime)
+        await slow.send("subscribe", showtime_id=showtime)
 
 
 async def has_dropped_one(server: str) -> bool:

@@ -9,7 +9,7 @@ from contracts.realtime import SeatsLookedAt
 from contracts.types import Holder
 from hypothesis import given
 from hypothesis import strategies as st
-from realtime.model import Recent, SeatMap, Snapshot, booking_update
+from realtime.model import RecentChanges, SeatMap, Snapshot, booking_update
 
 ROW = [f"A{number}" for number in range(1, 7)]
 BASE = {"showtime_id": "s1"}
@@ -181,7 +181,7 @@ def test_a_cancelled_showtime_is_sent_once_whoever_says_it():
 
 
 def test_recent_changes_are_kept_by_showtime_until_others_take_their_place():
-    recent = Recent(3)
+    recent = RecentChanges(3)
     first, other, second, cancelled = changed(1), changed(1, "s2"), changed(2), CANCELLED
     for change in (first, other, second):
         recent.add(change)

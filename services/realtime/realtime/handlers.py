@@ -1,4 +1,4 @@
-"""Events in. REACTIONS write the copy that all instances share; `watchers` show events live on this instance."""
+"""Consumed events. HANDLERS update the copy that all replicas share; `live_handlers` push to this replica's clients."""
 
 from datetime import timedelta
 
@@ -14,27 +14,27 @@ from realtime.model import BookingState, ShownChange, booking_update, owner_key
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
-    """Know how many seats there are."""
+    """Store which seats the layout has."""
     await store.add_layout(event.layout_id, [seat.seat_id for seat in event.seats])
 
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
-    """Let people subscribe to it."""
+    """Store the showtime, so that clients can subscribe to it."""
     keep_until = event.ends_at + timedelta(days=settings.get().keep_days)
     await store.schedule(event.showtime_id, layout_id=event.layout_id, keep_until=keep_until)
 
 
 async def on_seat_map_updated(event: SeatMapUpdated) -> None:
-    """Store the snapshot. Older ones may come later, and to any replica."""
+    """Store the snapshot. An older one may arrive later, at any replica."""
     await store.save_snapshot(event)
 
 
 async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
-    """Note it for those who subscribe later."""
+    """Mark the showtime as cancelled for later subscribers."""
     await store.cancel(event.showtime_id)
 
 
-REACTIONS: Reactions = {
+HANDLERS: Reactions = {
     SeatLayoutPublished: on_seat_layout_published,
     ShowtimeScheduled: on_showtime_scheduled,
     SeatMapUpdated: on_seat_map_updated,
@@ -42,22 +42,22 @@ REACTIONS: Reactions = {
 }
 
 
-def watchers(hub: Hub) -> Reactions:
-    """What this instance shows to its own clients as it happens."""
+def live_handlers(hub: Hub) -> Reactions:
+    """Handlers that push events to this replica's clients as they happen."""
 
-    async def show(event: ShownChange) -> None:
-        hub.show(event)
+    async def apply_change(event: ShownChange) -> None:
+        hub.apply(event)
 
-    async def tell(event: BookingState) -> None:
+    async def send_update(event: BookingState) -> None:
         if hub.has_owner(key := owner_key(event.holder)):
-            hub.tell(key, booking_update(event, version=current_envelope().version))
+            hub.send_to_owner(key, booking_update(event, version=current_envelope().version))
 
-    async def look(event: SeatsLookedAt) -> None:
-        hub.learn_looks(event)
+    async def receive_presence(event: SeatsLookedAt) -> None:
+        hub.receive_presence(event)
 
     return {
-        SeatsChanged: show,
-        ShowtimeCancelled: show,
-        **dict.fromkeys(topology.BOOKING_STATES, tell),
-        SeatsLookedAt: look,
+        SeatsChanged: apply_change,
+        ShowtimeCancelled: apply_change,
+        **dict.fromkeys(topology.BOOKING_STATES, send_update),
+        SeatsLookedAt: receive_presence,
     }

@@ -1,4 +1,4 @@
-"""Work that every instance does for itself, again and again, while it runs."""
+"""Functions that each replica calls at intervals. (Jobs in jobs.py run on one replica only.)"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,9 +13,9 @@ Work = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def kept_up(*work: tuple[Work, float]) -> AsyncIterator[None]:
-    """Inside the block each work is done every so many seconds; one that fails, at its next time."""
-    tasks = [asyncio.create_task(_repeat(each, seconds)) for each, seconds in work]
+async def periodic(*functions: tuple[Work, float]) -> AsyncIterator[None]:
+    """Call each function every so many seconds inside the block. A failure is logged, and the next call is made."""
+    tasks = [asyncio.create_task(_repeat(each, seconds)) for each, seconds in functions]
     try:
         yield
     finally:
@@ -30,4 +30,4 @@ async def _repeat(work: Work, seconds: float) -> None:
         try:
             await work()
         except (PyMongoError, AMQPError, OSError, TimeoutError) as failure:
-            log.warning("upkeep_failed", work=getattr(work, "__name__", ""), reason=repr(failure))
+            log.warning("periodic_call_failed", function=getattr(work, "__name__", ""), reason=repr(failure))

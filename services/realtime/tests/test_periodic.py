@@ -1,9 +1,9 @@
-"""What an instance does again and again."""
+"""Functions that a replica calls at intervals."""
 
 import asyncio
 
 from pymongo.errors import AutoReconnect
-from realtime.upkeep import kept_up
+from realtime.periodic import periodic
 
 
 async def test_each_work_is_done_regularly_and_goes_on_after_a_failure():
@@ -19,7 +19,7 @@ async def test_each_work_is_done_regularly_and_goes_on_after_a_failure():
             third.set()
         raise AutoReconnect("MongoDB is away")
 
-    async with asyncio.timeout(60), kept_up((other, 0.02), (frequent, 0.01)):
+    async with asyncio.timeout(60), periodic((other, 0.02), (frequent, 0.01)):
         await done.wait()
         await third.wait()
     runs_so_far = runs
