@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from . import disputes, events, forms, intents, payment_methods, refunds
 from .errors import InvalidRequest, StripeError
-from .faults import Fault
+from .faults import EXECUTED, Fault
 from .objects import Object, new_id
 from .settings import API_VERSION, Settings
 from .state import Call, Sandbox
@@ -117,7 +117,7 @@ async def _answer(box: Sandbox, route: Route, call: Call, path: str) -> Outcome:
         outcome = await _once(box, route, call, path, fault)
     else:
         outcome, _ = await _perform(box, route, call, fault)
-    if fault and fault.after:
+    if fault and fault.after and not fault.is_kept:
         await _suffer(fault)
     return outcome
 
@@ -128,7 +128,7 @@ async def _once(box: Sandbox, route: Route, call: Call, path: str, fault: Fault 
     known = {"idempotency-key": key}
     if earlier:
         replayed = {"original-request": earlier.request_id, "idempotent-replayed": "true"}
-        return Outcome(earlier.status, earlier.body, known | replayed)
+        return Outcome(earlier.status, earlier.body, known | replayed | _advice(earlier.status))
     executed = False
     try:
         outcome, executed = await _perform(box, route, call, fault)
@@ -137,8 +137,14 @@ async def _once(box: Sandbox, route: Route, call: Call, path: str, fault: Fault 
             box.answers.abandon(key)
     if executed:
         box.answers.finish(key, outcome.status, outcome.body)
-    outcome.headers = known | {"original-request": request_id}
+        outcome.headers = _advice(outcome.status)
+    outcome.headers |= known | {"original-request": request_id}
     return outcome
+
+
+def _advice(kept_status: int) -> dict[str, str]:
+    """Stripe advises against a repetition under a key that would only repeat the failure."""
+    return {"stripe-should-retry": "false"} if kept_status >= EXECUTED else {}
 
 
 async def _perform(box: Sandbox, route: Route, call: Call, fault: Fault | None) -> tuple[Outcome, bool]:
@@ -147,6 +153,8 @@ async def _perform(box: Sandbox, route: Route, call: Call, fault: Fault | None) 
         if fault and not fault.after:
             await _suffer(fault)
         shown = box.expanded(route.operation(box, call), call.params)
+        if fault and fault.after and fault.is_kept:
+            await _suffer(fault)
     except StripeError as error:
         return Outcome(error.status, _json(error.body()), {}), error.executed
     return Outcome(200, _json(shown), {}), True
@@ -157,7 +165,7 @@ async def _suffer(fault: Fault) -> None:
         await asyncio.sleep(fault.seconds)
     else:
         text = "An unknown error occurred (asked for by a fault of the sandbox)."
-        raise StripeError(fault.status, text, kind="api_error", executed=fault.kept)
+        raise StripeError(fault.status, text, kind="api_error", executed=fault.is_kept)
 
 
 def _scope(box: Sandbox, call: Call) -> tuple[str | None, dict[str, Any]]:

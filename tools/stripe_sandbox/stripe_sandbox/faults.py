@@ -3,6 +3,7 @@
 A fault may be scoped to one PaymentIntent or to metadata, so that tests that share a sandbox do not disturb each other.
 """
 
+import random
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 WebhookFault = Literal["webhook_drop", "webhook_delay", "webhook_repeat", "webhook_reorder", "webhook_hold"]
 ApiFault = Literal["api_error", "api_delay", "processing"]
+EXECUTED = 500
+"""Stripe keeps the answer of a request that began to execute, a 500 as well; servers in front of it keep nothing."""
 
 
 class Scope(BaseModel):
@@ -42,13 +45,20 @@ class Fault(Scope):
     times: int = Field(default=2, ge=2, le=20, description="`webhook_repeat`: how often one webhook arrives.")
     status: int = Field(default=500, ge=500, le=599, description="`api_error`: the answer's status.")
     after: bool = Field(default=False, description="API: the call takes effect first, and only its answer suffers.")
-    kept: bool = Field(
-        default=False, description="`api_error`: the answer is kept under its idempotency key, as Stripe keeps a 500."
+    kept: bool | None = Field(
+        default=None,
+        description="`api_error`: the answer is kept under its idempotency key. By default a 500 is, as at Stripe.",
     )
+    share: float = Field(default=1.0, gt=0, le=1, description="Of the webhooks or calls that fit, it hits this share.")
 
     @property
     def is_spent(self) -> bool:
         return self.count is not None and self.count <= 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the failure is the answer that its idempotency key stands for from then on."""
+        return self.kind == "api_error" and (self.status == EXECUTED if self.kept is None else self.kept)
 
 
 class Faults:
@@ -57,6 +67,7 @@ class Faults:
     def __init__(self) -> None:
         self._waiting: dict[int, Fault] = {}
         self._made = 0
+        self._dice = random.Random(7)  # noqa: S311 - a dice, not a secret
 
     def add(self, fault: Fault) -> int:
         """Put `fault` in force and return its number."""
@@ -99,7 +110,7 @@ class Faults:
 
     def _hit(self, concerns: Callable[[Fault], bool]) -> Fault | None:
         for number, fault in self._waiting.items():
-            if concerns(fault):
+            if concerns(fault) and self._dice.random() < fault.share:
                 if fault.count is not None:
                     fault.count -= 1
                 if fault.is_spent:

@@ -76,7 +76,7 @@ async def test_an_answer_that_got_lost_is_found_under_its_key(client, control):
 
 
 async def test_a_key_is_free_again_after_a_failure_without_effect(client, control):
-    await control.post("/_sandbox/faults", json={"kind": "api_error", "method": "POST"})
+    await control.post("/_sandbox/faults", json={"kind": "api_error", "method": "POST", "status": 503})
     create = client.v1.payment_intents.create_async
     with pytest.raises(stripe.APIError):
         await create(PARAMS, {"idempotency_key": "k", "max_network_retries": 0})
@@ -84,11 +84,25 @@ async def test_a_key_is_free_again_after_a_failure_without_effect(client, contro
     assert (await create(PARAMS, {"idempotency_key": "k"})).amount == 900
 
 
-async def test_a_failure_can_be_kept_under_its_key(client, control, refused):
-    await control.post("/_sandbox/faults", json={"kind": "api_error", "method": "POST", "kept": True})
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_500_is_kept_under_its_key_whether_the_call_had_its_effect_or_not(client, control, refused, after):
+    await control.post("/_sandbox/faults", json={"kind": "api_error", "method": "POST", "after": after})
     create = client.v1.payment_intents.create_async
     options = {"idempotency_key": "k", "max_network_retries": 0}
     first, again = [await refused(create(PARAMS, options), stripe.APIError) for _ in range(2)]
     assert (first.http_status, again.http_status) == (500, 500)
+    assert [error.headers["stripe-should-retry"] for error in (first, again)] == ["false"] * 2
     assert again.headers["idempotent-replayed"] == "true"
+    assert len((await client.v1.payment_intents.list_async()).data) == int(after)
     assert (await create(PARAMS, {"idempotency_key": "k-2"})).amount == 900
+
+
+async def test_a_fault_can_hit_a_share_of_the_calls(client, control):
+    await control.post("/_sandbox/faults", json={"kind": "api_error", "count": None, "share": 0.25})
+    failed = 0
+    for _ in range(100):
+        try:
+            await client.v1.payment_intents.list_async(options={"max_network_retries": 0})
+        except stripe.APIError:
+            failed += 1
+    assert 10 < failed < 40
