@@ -4,6 +4,7 @@ import { Problem } from "./problem";
 
 const PAUSES_MS = [400, 1200];
 const MAY_HAVE_HAPPENED = [502, 503, 504];
+const RUNNING_FOR_MS = 30_000;
 
 /** 32 random hex digits; `crypto.randomUUID` would need https. */
 export function newKey(): string {
@@ -12,16 +13,25 @@ export function newKey(): string {
 
 /** Like fetch. Raises a Problem with status 0 when the network does not carry it. */
 export async function send(request: Request): Promise<Response> {
-  for (const pause of PAUSES_MS) {
-    const answer = await fetch(request.clone()).catch(() => null);
-    if (answer && !MAY_HAVE_HAPPENED.includes(answer.status)) return answer;
-    if (request.signal.aborted) break;
-    await new Promise((resolve) => setTimeout(resolve, pause));
+  const pauses = [...PAUSES_MS];
+  const patientUntil = performance.now() + RUNNING_FOR_MS;
+  for (;;) {
+    const answer = await fetch(request.clone()).catch((error) => {
+      if (request.signal.aborted) throw error;
+      return null;
+    });
+    let pause: number | undefined;
+    if (!answer || MAY_HAVE_HAPPENED.includes(answer.status)) pause = pauses.shift();
+    else if (performance.now() < patientUntil && (await isRunning(answer))) {
+      pause = 1000 * Number(answer.headers.get("Retry-After") ?? 1);
+    }
+    if (pause !== undefined) await new Promise((resolve) => setTimeout(resolve, pause));
+    else if (answer) return answer;
+    else throw new Problem(0, { code: "unreachable" });
   }
-  try {
-    return await fetch(request);
-  } catch (error) {
-    if (request.signal.aborted) throw error;
-    throw new Problem(0, { code: "unreachable" });
-  }
+}
+
+/** Whether an earlier try has not ended yet: the gateway has sent this one to a second replica, or the page has. */
+async function isRunning(answer: Response): Promise<boolean> {
+  return answer.status === 409 && (await answer.clone().json()).code === "idempotency_key_running";
 }
