@@ -1,4 +1,4 @@
-"""python -m launcher run | stop | reset: what `make run`, `make stop` and `make reset` do.
+"""python -m launcher run | stop | reset | scale | upgrade | open | drain: what `make run`, `make stop`, … do.
 
 python -m launcher env COMMAND …: any command with the local platform's environment.
 """
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from launcher import control, drain
 from launcher.follow import followed
 from launcher.health import NotReadyError
 from launcher.platform import Platform, PlatformError
@@ -47,7 +48,8 @@ def run() -> int:
         print("Starting Usher …", flush=True)
         with platform:
             print(summary(platform, time.monotonic() - began), flush=True)
-            with followed(platform.log(name) for name in platform.names if name not in QUIET):
+            logs = lambda: [platform.log(name) for name in platform.names if name not in QUIET]  # noqa: E731
+            with control.served(platform), followed(logs):
                 _wait_for_a_fall(platform)
         status = 1
     except Stopped:
@@ -126,6 +128,17 @@ def env(*command: str) -> int:
     os.execvpe(command[0], command, platform_environment(configured_ports(given), DATA, given))  # noqa: S606 - no shell
 
 
+def close_and_drain(*arguments: str) -> int:
+    """Closes the gateway and waits until the running platform has nothing under way. Answers drain's exit status."""
+    addresses: list[str] = []
+    if control.ask(DATA, "close") != 0 or control.ask(DATA, "addresses", say=addresses.append) != 0:
+        return 1
+    given = given_settings()
+    ports = configured_ports(given)
+    environment = platform_environment(ports, DATA, given)
+    return drain.main([*arguments, f"127.0.0.1:{ports['RABBITMQ_MANAGEMENT_PORT']}", *addresses], environment)
+
+
 def _running_launcher() -> int | None:
     """The process id of the launcher that holds the data, if there is one."""
     path = DATA / "launcher.pid"
@@ -139,10 +152,27 @@ def _running_launcher() -> int | None:
     return None
 
 
+def main(arguments: list[str]) -> int:
+    """Carries out a command and answers the exit status. Raises SystemExit for one that is none."""
+    match arguments:
+        case ["run"]:
+            return run()
+        case ["stop"]:
+            return stop()
+        case ["reset"]:
+            return reset()
+        case ["env", _, *_]:
+            return env(*arguments[1:])
+        case ["scale" | "upgrade" | "open", *_]:
+            return control.ask(DATA, *arguments)
+        case ["drain", *options]:
+            return close_and_drain(*options)
+        case _:
+            sys.exit(
+                "usage: python -m launcher run | stop | reset | scale SERVICE REPLICAS | upgrade SERVICE …"
+                " | open | drain [OPTIONS] | env COMMAND …"
+            )
+
+
 if __name__ == "__main__":
-    commands = {"run": run, "stop": stop, "reset": reset}
-    if sys.argv[1:2] == ["env"] and len(sys.argv) > 2:
-        sys.exit(env(*sys.argv[2:]))
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit(f"usage: python -m launcher {' | '.join(commands)} | env COMMAND …")
-    sys.exit(commands[sys.argv[1]]())
+    sys.exit(main(sys.argv[1:]))

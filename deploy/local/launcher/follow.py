@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,14 +19,21 @@ SPAN = b'{"name": "'
 
 
 @contextmanager
-def followed(logs: Iterable[Path]) -> Iterator[None]:
-    """Prints the lines that the files gain from now on, until the block is left."""
+def followed(logs: Callable[[], Iterable[Path]]) -> Iterator[None]:
+    """Prints the lines that the files gain from now on, until the block is left. `logs` may answer more files later."""
     over = threading.Event()
     with ExitStack() as stack:
-        files = {log.stem: stack.enter_context(log.open("rb")) for log in logs}
-        for file in files.values():
-            file.seek(0, os.SEEK_END)
-        thread = threading.Thread(target=_follow, args=(files, over), name="follow")
+        files: dict[str, IO[bytes]] = {}
+
+        def current() -> dict[str, IO[bytes]]:
+            for log in logs():
+                if log.stem not in files:
+                    files[log.stem] = stack.enter_context(log.open("rb"))
+                    files[log.stem].seek(0, os.SEEK_END)
+            return files
+
+        current()
+        thread = threading.Thread(target=_follow, args=(current, over), name="follow")
         thread.start()
         try:
             yield
@@ -35,15 +42,18 @@ def followed(logs: Iterable[Path]) -> Iterator[None]:
             thread.join()
 
 
-def _follow(files: dict[str, IO[bytes]], over: threading.Event) -> None:
-    printer = Printer(width=max(map(len, files)))
-    colours = dict(zip(files, get_colours(), strict=False))
-    rest = dict.fromkeys(files, b"")
+def _follow(current: Callable[[], dict[str, IO[bytes]]], over: threading.Event) -> None:
+    printer = Printer(width=max(map(len, current())))
+    next_colours = get_colours()
+    colours: dict[str, str] = {}
+    rest: dict[str, bytes] = {}
     last_round = False
     while not last_round:
         last_round = over.wait(PAUSE_SECONDS)
-        for name, file in files.items():
-            *lines, rest[name] = (rest[name] + file.read()).split(b"\n")
+        for name, file in current().items():
+            if name not in colours:
+                colours[name] = next(next_colours)
+            *lines, rest[name] = (rest.get(name, b"") + file.read()).split(b"\n")
             for line in lines:
                 if line.startswith(SPAN):
                     continue

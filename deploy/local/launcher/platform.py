@@ -22,9 +22,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import IO, Self
 
-from launcher.files import prepare
+from launcher import gateway
+from launcher.files import prepare, write_gateway
 from launcher.health import NotReadyError, wait_until_ready
-from launcher.ports import check_free, free_ports
+from launcher.ports import check_free, free_ports, replica_port, replica_variable
 from launcher.processes import Processes, end_marked, read_procfile, session_members
 from launcher.settings import ROOT, platform_environment
 
@@ -61,6 +62,7 @@ class Platform:
         self.ports = dict(ports or free_ports(given))
         self._keeps_data = data_dir is not None
         self.data_dir = (data_dir or Path(tempfile.gettempdir(), f"usher-{secrets.token_hex(6)}")).resolve()
+        self._given = given
         self.env = platform_environment(self.ports, self.data_dir, given)
         self.logs_dir = self.data_dir / "logs"
         self.url = f"http://127.0.0.1:{self.ports['GATEWAY_PORT']}"
@@ -70,6 +72,7 @@ class Platform:
         self._demo = demo
         self._on_ready = on_ready or (lambda _name, _seconds: None)
         self._lock: IO[str] | None = None
+        self._starting = threading.Lock()
         self.is_closing = False
 
     @property
@@ -141,9 +144,12 @@ class Platform:
 
         given_up = threading.Event()
 
+        def ended(name: str) -> list[str]:
+            return self.fallen() if self._processes.is_running(name) else [name]
+
         def wait(name: str) -> None:
             environment = self._processes.commands[name][1]
-            self._on_ready(name, wait_until_ready(name, environment, self.fallen, given_up))
+            self._on_ready(name, wait_until_ready(name, environment, lambda: ended(name), given_up))
 
         with ThreadPoolExecutor(len(names)) as pool:
             try:
@@ -153,6 +159,75 @@ class Platform:
                 raise NotReadyError(error.name, self._with_log(error.name, str(error))) from None
             finally:
                 given_up.set()
+
+    def replicas(self, service: str) -> list[str]:
+        """The names of the service's processes, in the order of their numbers."""
+        names = [name for name in self.names if name.partition(".")[0] == service]
+        return sorted(names, key=_number)
+
+    def add_replica(self, service: str) -> str:
+        """Starts one more replica and returns its name once it is ready and the gateway uses it.
+
+        Raises NotReadyError or PortError; then nothing has changed.
+        """
+        number = len(self.replicas(service)) + 1
+        name, variable = f"{service}.{number}", replica_variable(service, number)
+        port = replica_port(self.ports, self._given, service, number)
+        check_free({variable: port})
+        self._set_replicas(service, number, {**self.ports, variable: port})
+        self._processes.commands[name] = read_procfile(ROOT / "Procfile", self.env)[name]
+        self.log(name).touch()
+        try:
+            self.restart(name)
+        except NotReadyError:
+            self._remove(service, name)
+            raise
+        self._reload_gateway()
+        return name
+
+    def remove_replica(self, service: str) -> str:
+        """Stops the replica with the highest number once the gateway does not use it any more; returns its name."""
+        name = self.replicas(service)[-1]
+        self._remove(service, name, before=self._reload_gateway)
+        return name
+
+    def restart(self, name: str) -> None:
+        """Stops the process, if it runs, in order, and starts it; returns when it is ready.
+
+        Raises NotReadyError when it does not become ready; the process is stopped then and the others stay.
+        """
+        if self._processes.is_running(name):
+            self.stop(name)
+        with self._starting:
+            if self.is_closing:
+                raise NotReadyError(name, "Usher is stopping")
+            self._processes.start(name, on_trial=True)
+        try:
+            self.wait_ready(name)
+        except NotReadyError:
+            self._processes.kill(name)
+            raise
+        self._processes.keep(name)
+
+    def _remove(self, service: str, name: str, before: Callable[[], None] = lambda: None) -> None:
+        ports = {key: port for key, port in self.ports.items() if key != replica_variable(service, _number(name))}
+        self._set_replicas(service, _number(name) - 1, ports)
+        before()
+        if self._processes.is_running(name):
+            self._processes.stop(name)
+        with self._starting:
+            if not self.is_closing:
+                self._processes.forget(name)
+
+    def _set_replicas(self, service: str, count: int, ports: dict[str, int]) -> None:
+        self._given[f"{service.upper()}_REPLICAS"] = str(count)
+        self.ports = ports
+        self.env = platform_environment(ports, self.data_dir, self._given)
+
+    def _reload_gateway(self) -> None:
+        write_gateway(self.data_dir, self.env)
+        if "gateway" in self.names and self._processes.is_running("gateway"):
+            gateway.reload(self.pid("gateway"), self.log("gateway"))
 
     def load_demo(self) -> None:
         """Loads the demo data; what is there already stays. Raises NotReadyError when a loader fails."""
@@ -185,7 +260,8 @@ class Platform:
         end_marked(self.data_dir)
 
     def _close(self) -> None:
-        self.is_closing = True
+        with self._starting:  # nothing starts from here on
+            self.is_closing = True
         if self._keeps_data:
             self._processes.stop_all(first=set(self.names) - SERVERS)
         else:
@@ -195,3 +271,8 @@ class Platform:
             self._lock.close()
         if not self._keeps_data:
             shutil.rmtree(self.data_dir)
+
+
+def _number(name: str) -> int:
+    """1 for `booking`, 2 for `booking.2`."""
+    return int(name.partition(".")[2] or 1)

@@ -61,6 +61,16 @@ def configured_ports(environment: Mapping[str, str]) -> dict[str, int]:
     return ports
 
 
+def replica_port(ports: Mapping[str, int], environment: Mapping[str, str], service: str, number: int) -> int:
+    """The port for one more copy: what is set, else 100 higher per copy, else a free one. Raises PortError."""
+    name = replica_variable(service, number)
+    if given := environment.get(name):
+        return _number(name, given)
+    usual = ports[replica_variable(service, 1)] + 100 * (number - 1)
+    is_taken = usual in _handed_out or usual in ports.values() or not is_free(usual)
+    return _free_port() if is_taken else usual
+
+
 def free_ports(environment: Mapping[str, str] | None = None) -> dict[str, int]:
     """Variable to a port that nobody listens on and that no earlier call of this process has handed out."""
     return {name: _free_port() for name in configured_ports(environment or {})}

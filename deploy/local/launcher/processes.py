@@ -41,22 +41,38 @@ class Processes:
         self.logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._sessions: set[int] = set()
-        self._ended_on_purpose: set[str] = set()
+        self._may_end: set[str] = set()
 
     def log(self, name: str) -> Path:
         """The file that takes the process's output."""
         return self.logs / f"{name}.log"
 
-    def start(self, name: str) -> None:
-        """Starts one process. Raises RuntimeError when it is running."""
-        if name in self._running and self._running[name].poll() is None:
+    def start(self, name: str, *, on_trial: bool = False) -> None:
+        """Starts one process. Raises RuntimeError when it is running.
+
+        `on_trial`: its end is not a fall until `keep` is called.
+        """
+        if self.is_running(name):
             raise RuntimeError(f"{name} is running already")
         command, environment = self.commands[name]
-        self._ended_on_purpose.discard(name)
+        (self._may_end.add if on_trial else self._may_end.discard)(name)
         with self.log(name).open("ab") as log:
             process = Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log)
         self._running[name] = process
         self._sessions.add(process.pid)
+
+    def keep(self, name: str) -> None:
+        """Ends the trial: from now on the end of the process is a fall."""
+        self._may_end.discard(name)
+
+    def forget(self, name: str) -> None:
+        """Removes a process that has ended."""
+        del self.commands[name]
+        self._running.pop(name, None)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the process was started and has not ended."""
+        return name in self._running and self._running[name].poll() is None
 
     def pid(self, name: str) -> int:
         """The process id, also after its end."""
@@ -64,7 +80,7 @@ class Processes:
 
     def ask_to_stop(self, name: str) -> None:
         """Sends SIGTERM and does not wait."""
-        self._ended_on_purpose.add(name)
+        self._may_end.add(name)
         if self._running[name].poll() is None:
             self._running[name].terminate()
 
@@ -78,7 +94,7 @@ class Processes:
 
     def kill(self, name: str) -> None:
         """kill -9 for the process with all that it has started. Returns when it is gone."""
-        self._ended_on_purpose.add(name)
+        self._may_end.add(name)
         process = self._running[name]
         end_all(lambda: session_members({process.pid}))
         process.wait()
@@ -103,8 +119,8 @@ class Processes:
         """Names of processes that ended without being asked to."""
         return [
             name
-            for name, process in self._running.items()
-            if name not in self._ended_on_purpose and process.poll() is not None
+            for name, process in list(self._running.items())  # another thread may start a replica meanwhile
+            if name not in self._may_end and process.poll() is not None
         ]
 
 

@@ -1,0 +1,39 @@
+"""Lets the gateway read its configuration again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from launcher.health import NotReadyError
+from launcher.processes import session_members
+
+RELOAD_SECONDS = 30.0
+PAUSE_SECONDS = 0.02
+WORKER = b"nginx: worker process"
+"""The title of a worker that accepts connections; nginx changes it when the worker is shutting down."""
+
+
+def reload(master: int, log: Path) -> None:
+    """Returns when no worker with the earlier configuration accepts connections. Raises NotReadyError."""
+    earlier, began, pause = _accepting(master), time.monotonic(), threading.Event()
+    os.kill(master, signal.SIGHUP)
+    while not (now := _accepting(master)) or now & earlier:
+        if time.monotonic() - began > RELOAD_SECONDS:
+            raise NotReadyError("gateway", f"the gateway keeps its earlier configuration; its log: {log}")
+        pause.wait(PAUSE_SECONDS)
+
+
+def _accepting(master: int) -> set[int]:
+    """The ids of nginx's workers that accept connections."""
+    return {pid for pid in session_members({master}) if _title(pid) == WORKER}
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ")
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return b""
