@@ -18,6 +18,11 @@ def prepare(data: Path, environment: Mapping[str, str]) -> None:
         (data / name).mkdir(parents=True, exist_ok=True)
     (data / "rabbitmq/rabbitmq.conf").write_text(_rabbitmq(environment))
     (data / "rabbitmq/enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
+    write_gateway(data, environment)
+
+
+def write_gateway(data: Path, environment: Mapping[str, str]) -> None:
+    """Writes the configuration of the gateway."""
     (data / "gateway/nginx.conf").write_text(render(TEMPLATE.read_text(), environment))
 
 
