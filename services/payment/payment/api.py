@@ -139,7 +139,8 @@ async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
     telemetry.about(order.booking_id)
     if not who.owns(order.holder):
         raise PaymentUnknown
-    offer = await settlement.open_intent(order)
+    with stripe.patience():
+        offer = await settlement.open_intent(order)
     log.info("intent_offered", booking_id=order.booking_id, intent_id=offer.intent.id)
     return IntentView(
         client_secret=offer.client_secret,

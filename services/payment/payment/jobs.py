@@ -14,7 +14,7 @@ from payment.model import ProviderRefused, ProviderUnavailable
 from payment.store import Payment, WebhookEvent
 
 log = structlog.get_logger()
-# A run under way is finished before the service stops: with Stripe away this one takes 40 s at most.
+# A run under way is finished before the service stops: with Stripe away this one takes 30 s at most.
 BATCH, AT_ONCE = 64, 16
 _failures = Counter("usher_payment_job_item_failures_total", "Payments and webhooks that a job failed at", ["name"])
 _waiting = Gauge("usher_payment_webhooks_waiting", "Webhook events without their effect yet")

@@ -22,7 +22,6 @@ class Settings(ServiceSettings):
     stripe_api_base: str = ""
     stripe_js_url: str = "https://js.stripe.com/v3/"
     stripe_timeout_seconds: float = 5.0
-    stripe_retries: int = 1
     order_key: SecretStr = Field(min_length=16)
 
     @cached_property

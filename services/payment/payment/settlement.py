@@ -47,11 +47,10 @@ async def open_intent(order: PaymentOrder) -> stripe.Offer:
     try:
         offer = await stripe.create_intent(account)
     except ProviderFailed:
-        # Stripe repeats a 500 as long as it knows the idempotency key. So the account is stored without an intent and
-        # counts the spent keys. The next try fails here again, on any replica, and goes on with the account's next key.
-        spent = model.spend_intent_key(account)
-        if spent and await store.open_account(account.model_copy(update=spent.fields)):
-            raise
+        # Stripe repeats this failure as long as it knows the idempotency key. So the account is stored without an
+        # intent and counts the spent keys. A later request fails here again, on any replica, and goes on from there.
+        await store.open_account(account.model_copy(update={"intent_attempt": account.intent_attempt + 1}))
+        await stripe.pause()
         if payment := await store.find(account.id):
             return await _continue(payment, order)
         raise
@@ -65,7 +64,10 @@ async def open_intent(order: PaymentOrder) -> stripe.Offer:
 
 
 async def _continue(payment: Payment, order: PaymentOrder) -> stripe.Offer:
-    """The intent of an account that exists, as it stands at Stripe."""
+    """The intent of an account that exists, as it stands at Stripe; a new one if the account has none.
+
+    An intent that Stripe made although it answered with an error stays unpaid: nobody has its secret.
+    """
     model.check_payable(payment, now())
     payment = await _changed(payment, lambda account: model.complete(account, order))
     if payment.intent_id:
@@ -79,8 +81,10 @@ async def _continue(payment: Payment, order: PaymentOrder) -> stripe.Offer:
     try:
         offer = await stripe.create_intent(payment)
     except ProviderFailed:
-        await store.change(payment.id, model.spend_intent_key)
-        raise
+        attempt = payment.intent_attempt
+        payment = await _changed(payment, lambda account: model.spend_intent_key(account, attempt))
+        await stripe.pause()
+        return await _continue(payment, order)
     return await _attach(payment, order, offer)
 
 
@@ -128,14 +132,15 @@ async def _learn_refunds(payment: Payment) -> None:
 
 async def settle(payment: Payment) -> None:
     """Ask Stripe for what this account waits for. Raises ProviderUnavailable and ProviderRefused."""
-    if payment.state is State.INTENT_CREATED and payment.intent_id:
-        if payment.cancel_requested:
-            await learn(payment.id, await stripe.cancel_intent(payment.intent_id))
-        else:
-            await learn(payment.id, (await stripe.retrieve_intent(payment.intent_id)).intent)
-    for refund_id, refund in payment.refunds.items():
-        if refund.state in {"asked", "pending"}:
-            await _settle_refund(payment, refund_id)
+    with stripe.patience():
+        if payment.state is State.INTENT_CREATED and payment.intent_id:
+            if payment.cancel_requested:
+                await learn(payment.id, await stripe.cancel_intent(payment.intent_id))
+            else:
+                await learn(payment.id, (await stripe.retrieve_intent(payment.intent_id)).intent)
+        for refund_id, refund in payment.refunds.items():
+            if refund.state in {"asked", "pending"}:
+                await _settle_refund(payment, refund_id)
 
 
 async def settle_soon(payment: Payment) -> None:

@@ -1,9 +1,17 @@
-"""Stripe, through its own SDK. `STRIPE_API_BASE` decides whether it is Stripe itself or the sandbox."""
+"""Stripe, through its own SDK. `STRIPE_API_BASE` decides whether it is Stripe itself or the sandbox.
 
+A call that fails on Stripe's side is repeated under the same idempotency key, so it has its effect once. Stripe keeps
+the answer of a request that began to execute, also a 500, and repeats it for that key: then only another key helps, and
+the caller decides (https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/error-low-level).
+"""
+
+import asyncio
 import json
 import logging
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -30,7 +38,10 @@ from payment.news import IntentSeen, RefundSeen, read_intent, read_refund
 
 log = structlog.get_logger()
 TOLERANCE_S = 300
-RETRY_AFTER_S = 2
+PATIENCE_S = 7.0
+"""How long a request waits for Stripe, all calls and repetitions together."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 1.0
+RETRY_AFTER_S = 5
 _seconds = Histogram("usher_payment_stripe_seconds", "Time of a call to Stripe, retries included", ["call"])
 _errors = Counter("usher_payment_stripe_errors_total", "Calls to Stripe that failed", ["call", "error"])
 
@@ -67,7 +78,7 @@ def _connection() -> tuple[stripe.AIOHTTPClient, stripe.StripeClient]:
         config.stripe_secret_key,
         http_client=http,
         base_addresses={"api": config.stripe_api_base} if config.stripe_api_base else None,
-        max_network_retries=config.stripe_retries,
+        max_network_retries=0,  # it knows neither how long a request may take nor what a kept 500 means
     )
 
 
@@ -75,34 +86,79 @@ def _client() -> stripe.StripeClient:
     return _connection()[1]
 
 
+class _Patience:
+    """PATIENCE_S from now on, and pauses in it that grow."""
+
+    def __init__(self) -> None:
+        self._ends = asyncio.get_running_loop().time() + PATIENCE_S
+        self._pause = FIRST_PAUSE_S
+
+    def limit(self) -> asyncio.Timeout:
+        return asyncio.timeout_at(self._ends)
+
+    async def pause(self) -> bool:
+        """Wait before the next try; False, at once, when there is no time for one."""
+        pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers, guards nothing
+        if asyncio.get_running_loop().time() + pause >= self._ends:
+            return False
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
+        await asyncio.sleep(pause)
+        return True
+
+
+_patience: ContextVar[_Patience | None] = ContextVar("stripe_patience", default=None)
+
+
 @contextmanager
-def _asking(call: str) -> Iterator[None]:
-    """Time the call and turn the SDK's errors into ours."""
+def patience() -> Iterator[None]:
+    """Within the block all calls to Stripe and the pauses between them take PATIENCE_S at most."""
+    before = _patience.set(_Patience())
     try:
-        with telemetry.span(f"stripe {call}", telemetry.CLIENT), _seconds.labels(call).time():
-            yield
-    except stripe.StripeError as error:
-        _errors.labels(call, type(error).__name__).inc()
-        raise _translated(call, error) from error
+        yield
+    finally:
+        _patience.reset(before)
 
 
-def _translated(call: str, error: stripe.StripeError) -> Exception:
-    status = error.http_status or 0
-    headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
-    # Stripe keeps a 500 under its idempotency key like any other answer; in-between servers do not.
-    if status == 500 or (status > 500 and headers.get("idempotent-replayed") == "true"):
-        return ProviderFailed(retry_after=RETRY_AFTER_S)
-    if status < 400 or status in {409, 429} or status > 500:
-        return ProviderUnavailable(retry_after=RETRY_AFTER_S)
-    log.error("stripe_refused", call=call, status=status, code=error.code, request_id=error.request_id)
-    return ProviderRefused()
+async def pause() -> None:
+    """Wait before trying again with another idempotency key. Raises ProviderUnavailable when the time is over."""
+    if not await (_patience.get() or _Patience()).pause():
+        raise ProviderUnavailable(retry_after=RETRY_AFTER_S)
 
 
 async def _ask(call: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
-    """Stripe's answer as its JSON says it. The SDK's own objects cost almost as much again, and we read few fields."""
-    with _asking(call):
-        answer = await _client().raw_request_async(method, f"/v1/{path}", **fields)
-    return cast(dict[str, Any], answer.data)
+    """Stripe's answer as its JSON says it. The SDK's own objects cost almost as much again, and we read few fields.
+
+    Asks again while Stripe fails and there is time. Raises ProviderUnavailable and ProviderRefused, and at once
+    ProviderFailed for a failure that Stripe keeps under the idempotency key.
+    """
+    time = _patience.get() or _Patience()
+    with telemetry.span(f"stripe {call}", telemetry.CLIENT), _seconds.labels(call).time():
+        while True:
+            try:
+                async with time.limit():
+                    answer = await _client().raw_request_async(method, f"/v1/{path}", **fields)
+                return cast(dict[str, Any], answer.data)
+            except (stripe.StripeError, TimeoutError) as error:
+                problem = _translated(call, error)
+                is_kept = isinstance(problem, ProviderFailed) and "idempotency_key" in fields
+                if isinstance(problem, ProviderUnavailable) and not is_kept and await time.pause():
+                    continue
+                _errors.labels(call, type(error).__name__).inc()
+                raise problem from error
+
+
+def _translated(call: str, error: stripe.StripeError | TimeoutError) -> ProviderUnavailable | ProviderRefused:
+    if isinstance(error, TimeoutError):
+        return ProviderUnavailable(retry_after=RETRY_AFTER_S)
+    status = error.http_status or 0
+    headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
+    is_kept = headers.get("idempotent-replayed") == "true" or headers.get("stripe-should-retry") == "false"
+    if status >= 500 and is_kept:
+        return ProviderFailed(retry_after=RETRY_AFTER_S)
+    if status < 400 or status in {409, 429} or status >= 500:
+        return ProviderUnavailable(retry_after=RETRY_AFTER_S)
+    log.error("stripe_refused", call=call, status=status, code=error.code, request_id=error.request_id)
+    return ProviderRefused()
 
 
 async def create_intent(account: Account) -> Offer:
@@ -165,9 +221,13 @@ async def create_refund(account: Account, refund_id: str, refund: Refund) -> Ref
 
 async def list_refunds(intent_id: str) -> list[RefundSeen]:
     """All refunds of an intent, ours and those made by hand."""
-    with _asking("list_refunds"):
-        page = await _client().v1.refunds.list_async({"payment_intent": intent_id, "limit": 100})
-        return [seen async for each in page.auto_paging_iter() if (seen := read_refund(each.to_dict()))]
+    found: list[dict[str, Any]] = []
+    while True:
+        after = {"starting_after": found[-1]["id"]} if found else {}
+        page = await _ask("list_refunds", "get", "refunds", payment_intent=intent_id, limit=100, **after)
+        found += page["data"]
+        if not page["has_more"]:
+            return [seen for each in found if (seen := read_refund(each))]
 
 
 def verified(body: bytes, header: str | None) -> dict[str, Any]:

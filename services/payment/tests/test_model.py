@@ -363,9 +363,10 @@ def test_checks_back_off_and_end():
 def test_keys_change_with_what_is_asked():
     accounts = [requested(), requested(amount=1), requested(currency="USD"), requested(id="b2")]
     keys = [model.intent_key(account) for account in accounts]
-    keys.append(model.intent_key(after(requested(), model.spend_intent_key(requested()))))
+    keys.append(model.intent_key(after(requested(), model.spend_intent_key(requested(), 0))))
     assert len(set(keys)) == len(keys)
-    assert model.spend_intent_key(offered()) is None
+    assert model.spend_intent_key(requested(), 1) is None
+    assert model.spend_intent_key(offered(), 0) is None
     account = after(paid(), model.ask_refund(paid(), "r1", 5, NOW))
     spent = after(account, model.spend_refund_key(account, "r1"))
     assert model.refund_key("r1", account.refunds["r1"]) != model.refund_key("r1", spent.refunds["r1"])

@@ -110,9 +110,16 @@ def _attached(intent_id: str, now: datetime) -> dict[str, Any]:
     return {"state": State.INTENT_CREATED, "intent_id": intent_id} | watched
 
 
-def spend_intent_key(account: Account) -> Change | None:
-    """Stripe failed on the intent's idempotency key and will repeat that: the next try needs a new one."""
-    return None if account.intent_id else Change({"intent_attempt": account.intent_attempt + 1})
+def spend_intent_key(account: Account, attempt: int) -> Change | None:
+    """Stripe failed on this attempt's idempotency key and will repeat that: the next try needs a new one.
+
+    None when another request has found that out already, or has an intent.
+    """
+    return (
+        Change({"intent_attempt": attempt + 1})
+        if (account.intent_id, account.intent_attempt) == (None, attempt)
+        else None
+    )
 
 
 def cancel(account: Account, now: datetime) -> Change | None:

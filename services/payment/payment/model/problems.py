@@ -74,9 +74,13 @@ class ProviderRefused(PaymentProblem):
 
 
 class ProviderUnavailable(PaymentProblem):
-    """Stripe did not answer: whether it did what we asked is not known. The same idempotency key asks again."""
+    """Stripe did not answer in the time that a request has: whether it did what we asked is not known.
 
-    code, status, title = "payment_provider_unavailable", 503, "The payment provider does not answer just now."
+    Nothing was charged: money moves only when the customer confirms the intent.
+    """
+
+    code, status = "payment_provider_unavailable", 503
+    title = "The payment provider does not answer just now. Nothing was charged; please try again in a moment."
 
 
 class ProviderFailed(ProviderUnavailable):
