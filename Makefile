@@ -21,6 +21,18 @@ stop: ## stop a platform that runs from this checkout
 reset: ## empty the local platform's data
 	@$(LAUNCHER) reset
 
+scale: ## more or fewer replicas of a service that `make run` runs: make scale SERVICE=booking REPLICAS=2
+	@$(LAUNCHER) scale "$(SERVICE)" "$(REPLICAS)"
+
+upgrade: ## start a running service anew, without a gap: make upgrade SERVICE="inventory booking"
+	@$(LAUNCHER) upgrade $(SERVICE)
+
+drain: ## close the running platform's gateway and wait until nothing is under way (ARGS=--leave-unpaid)
+	@$(LAUNCHER) drain $(ARGS)
+
+open: ## open the gateway again
+	@$(LAUNCHER) open
+
 # A run of pytest for each suite: two services in one process would answer each other's events. `replicas` is what may go
 # wrong among replicas, with two of each service; `tests` has it with one.
 SUITES := libs deploy/local tools web $(wildcard services/*) tests replicas

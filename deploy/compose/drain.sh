@@ -1,0 +1,17 @@
+#!/bin/sh
+# drain.sh [--timeout SECONDS] [--leave-unpaid]: closes the gateway and waits until nothing is under way. Exit status: 0
+# drained, 1 something is left, 2 something is not known (deploy/local/launcher/drain.py).
+# shellcheck source-path=SCRIPTDIR source=functions.sh
+. "$(dirname "$0")/functions.sh"
+docker compose --progress quiet stop gateway
+echo "The gateway is closed; docker compose start gateway opens it."
+set -- "$@" rabbitmq:15672
+for service in $services; do
+    for name in $(containers "$service" '{{.Names}}'); do set -- "$@" "$service=$name:8000"; done
+done
+reader=$(docker compose ps --quiet --status running booking | head -n 1)
+[ -n "$reader" ] || {
+    echo "No replica of booking runs, so nobody knows what is under way." >&2
+    exit 2
+}
+docker exec --interactive "$reader" python - "$@" <deploy/local/launcher/drain.py

@@ -1,0 +1,107 @@
+# shellcheck shell=sh disable=SC2086 # lists of containers are split into words
+# What the scripts of this folder share. They need Docker with Compose 2 and a POSIX shell, nothing else.
+set -eu
+cd "$(dirname "$0")/../.."
+services="identity catalog inventory booking payment notifier realtime"
+project=$(docker compose config | sed -n 's/^name: //p')
+HEALTHY_SECONDS=${HEALTHY_SECONDS:-120}
+GATEWAY_SECONDS=30
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+require_service() {
+    case " $services " in
+        *" $1 "*) ;;
+        *) fail "$1 is no service that can be scaled; these can: $services" ;;
+    esac
+}
+
+# The containers of a service as lines of the format, the newest first.
+containers() {
+    [ $# -eq 2 ] || set -- "$1" '{{.ID}}'
+    docker ps --all --no-trunc --format "$2" --filter "label=com.docker.compose.project=$project" \
+        --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
+}
+
+count() {
+    containers "$1" | grep -c . || true
+}
+
+name() {
+    docker inspect --format '{{slice .Name 1}}' "$1"
+}
+
+# surge SERVICE COUNT: starts containers until there are COUNT. Their ids are in $new once they are healthy and the
+# gateway uses them. Otherwise it removes them and ends the script: what ran before still runs.
+surge() {
+    before=$(containers "$1")
+    docker compose --progress quiet up --detach --no-build --no-deps --no-recreate --scale "$1=$2" "$1"
+    new=$(containers "$1" | grep -vxF "$before" || true)
+    trap 'docker rm --force $new >/dev/null; exit 130' INT TERM
+    for container in $new; do
+        await_healthy "$container" || {
+            echo "$(name "$container") does not become healthy. It is removed; the others stay. Its log ends so:" >&2
+            docker logs --tail 15 "$container" >&2
+            docker rm --force $new >/dev/null
+            exit 1
+        }
+        echo "$(name "$container") is healthy"
+    done
+    await_gateway $new || {
+        retire $new
+        fail "The gateway does not use the new replicas, so they are removed; the others stay."
+    }
+    trap - INT TERM
+}
+
+await_healthy() {
+    tries=$HEALTHY_SECONDS
+    while [ $((tries -= 1)) -ge 0 ]; do
+        case $(docker inspect --format '{{.State.Health.Status}} {{.RestartCount}}' "$1") in
+            "healthy 0") return 0 ;;
+            *" 0") sleep 1 ;;
+            *) return 1 ;; # it has ended and was started again
+        esac
+    done
+    return 1
+}
+
+# Succeeds once the gateway uses these containers. It looks at the names by itself every 5 s (deploy/docker/gateway.sh).
+await_gateway() {
+    gateway=$(docker compose ps --quiet --status running gateway)
+    [ -n "$gateway" ] || return 0
+    addresses=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{"\n"}}{{end}}' "$@" | grep .)
+    tries=$GATEWAY_SECONDS
+    docker kill --signal HUP "$gateway" >/dev/null
+    while [ $((tries -= 1)) -ge 0 ]; do
+        used=$(docker exec "$gateway" cat /tmp/addresses)
+        echo "$addresses" | grep -qvxF "$used" || return 0
+        sleep 1
+    done
+    return 1
+}
+
+# Stops containers in order, one at a time, and removes them. On SIGTERM a service refuses new connections, which the
+# gateway then makes elsewhere, and answers what comes on the open ones (chassis.serve).
+retire() {
+    for container; do
+        stopped=$(name "$container")
+        docker stop "$container" >/dev/null
+        docker rm "$container" >/dev/null
+        echo "$stopped has stopped"
+        gateway=$(docker compose ps --quiet --status running gateway)
+        [ -z "$gateway" ] || docker kill --signal HUP "$gateway" >/dev/null
+    done
+}
+
+# Replaces each container of a service by one of the present image and settings: as many new ones beside the old ones,
+# then the old ones go.
+replace() {
+    old=$(containers "$1")
+    [ -n "$old" ] || fail "No replica of $1 runs; start it: docker compose up --detach --wait --no-deps $1"
+    surge "$1" $((2 * $(count "$1")))
+    retire $old
+}
