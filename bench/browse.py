@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import uvloop
 from beanie.odm.utils.dump import get_dict
-from catalog import settings, store
+from catalog import migrations, settings, store
 from catalog.model.prices import Tariff
 from catalog.model.schedule import Terms
 from catalog.store import Auditorium, Movie, Showtime, Theater
@@ -72,7 +72,7 @@ async def stock(platform: Platform) -> None:
     chance = random.Random(5)  # noqa: S311 - the same stock for each measurement
     await asyncio.to_thread(_import, platform, films(chance))
     chosen = settings.Settings(mongo_uri=platform.env["MONGO_URI"])
-    async with mongo.connected(chosen, store.DOCUMENTS):
+    async with mongo.connected(chosen, migrations.SCHEMA):
         houses = [_theater(number, chance) for number in range(THEATERS)]
         rooms = [_room(house, number) for house in houses for number in range(ROOMS)]
         await Theater.collection().insert_many([_document(house) for house in houses])

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import structlog
-from beanie import Document
 from contracts.identity import AccessRevoked
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -14,11 +13,12 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pymongo.errors import PyMongoError
 
-from chassis import broker, idempotency, mongo, privacy, problems, telemetry
+from chassis import broker, idempotency, mongo, problems, telemetry
 from chassis.auth import KeySource, Verifier, published_at
 from chassis.edge import Edge
 from chassis.jobs import Job, Scheduler
 from chassis.messaging import Consumer, Reactions, Watcher
+from chassis.migrations import Schema
 from chassis.outbox import Aggregate, Relay
 from chassis.privacy import Privacy
 from chassis.revocations import Revocations
@@ -32,8 +32,8 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 def create_service(
     settings: ServiceSettings,
     *,
+    schema: Schema,
     routers: Sequence[APIRouter] = (),
-    documents: Sequence[type[Document]] = (),
     reactions: Reactions | None = None,
     watchers: Reactions | None = None,
     jobs: Sequence[Job] = (),
@@ -52,7 +52,6 @@ def create_service(
     """
     telemetry.configure_logging(settings.service, settings.log_level)
     if personal is not None:
-        documents = [*documents, *privacy.DOCUMENTS]
         reactions = {**(reactions or {}), **personal.reactions}
         jobs = [*jobs, personal.job]
 
@@ -64,14 +63,13 @@ def create_service(
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
             void = Revocations(revoked or published_at(settings.revocations_url, client), on_revoked)
             app.state.verifier = Verifier(settings, keys or published_at(settings.jwks_url, client), void)
-            database = await stack.enter_async_context(mongo.connected(settings, documents))
+            database = await stack.enter_async_context(mongo.connected(settings, schema))
             app.state.database = database
             app.state.idempotency_keys = database.idempotency_keys
-            await database.idempotency_keys.create_indexes([idempotency.INDEX])
             for opened in lifespans:
                 await stack.enter_async_context(opened(settings))
             app.state.broker = rabbit = await stack.enter_async_context(broker.connected(settings))
-            aggregates = [document for document in documents if issubclass(document, Aggregate)]
+            aggregates = [document for document in schema.documents if issubclass(document, Aggregate)]
             relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
             sweep = [Job("sweep_outbox", every=5.0, run=relay.sweep, rest=relay.rest)] if aggregates else []
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))

@@ -1,22 +1,20 @@
 """The service's own MongoDB database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from beanie import Document, init_beanie
+from beanie import init_beanie
 from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from chassis import telemetry
-from chassis.outbox import OUTBOX_INDEX, Aggregate
+from chassis import migrations, telemetry
+from chassis.migrations import Database, Schema
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
-Database = AsyncDatabase[dict[str, Any]]
 
 
 def is_outage(error: Exception) -> bool:
@@ -30,8 +28,8 @@ def is_outage(error: Exception) -> bool:
 
 
 @asynccontextmanager
-async def connected(settings: ServiceSettings, documents: Sequence[type[Document]]) -> AsyncIterator[Database]:
-    """Wait for MongoDB, bind the documents to the service's database and create their indexes.
+async def connected(settings: ServiceSettings, schema: Schema) -> AsyncIterator[Database]:
+    """Wait for MongoDB, bind the documents to the service's database and check that it is ready for this version.
 
     Writes are acknowledged by a majority and journaled: what was answered survives a crash.
     """
@@ -45,18 +43,16 @@ async def connected(settings: ServiceSettings, documents: Sequence[type[Document
         event_listeners=telemetry.database_listeners(),
     )
     try:
-        await _wait_until_writable(client)
+        await wait_until_writable(client)
         database = client[settings.database]
-        await init_beanie(database, document_models=list(documents))
-        for document in documents:
-            if issubclass(document, Aggregate):
-                await document.collection().create_indexes([OUTBOX_INDEX])
+        await migrations.ensure_ready(database, schema, f"python -m chassis.migrate {settings.service}")
+        await init_beanie(database, document_models=list(schema.documents), skip_indexes=True)
         yield database
     finally:
         await client.close()
 
 
-async def _wait_until_writable(client: AsyncMongoClient[dict[str, Any]]) -> None:
+async def wait_until_writable(client: AsyncMongoClient[dict[str, Any]]) -> None:
     """A replica set that is just being initiated has no primary yet."""
     for attempt in range(60):
         try:

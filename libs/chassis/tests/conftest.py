@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
+from chassis import privacy
 from chassis.app import create_service
 from chassis.auth import Caller, Principal, caller, require, signed_in, verified
 from chassis.jobs import Job
+from chassis.migrations import Schema
 from chassis.outbox import Aggregate
 from chassis.privacy import Privacy
 from chassis.settings import ServiceSettings
@@ -144,7 +146,7 @@ def make_app(**settings: object) -> FastAPI:
     return create_service(
         ToySettings(**settings),  # pyright: ignore[reportArgumentType]
         routers=[router],
-        documents=[Ping],
+        schema=Schema([Ping, *privacy.DOCUMENTS]),
         reactions={Pinged: on_pinged},
         jobs=[Job("tick", every=0.1, run=tick)],
         personal=personal,

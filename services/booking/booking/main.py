@@ -2,12 +2,12 @@
 
 from chassis.app import create_service
 
-from booking import api, jobs, privacy, reactions, settings, store, tickets
+from booking import api, jobs, migrations, privacy, reactions, settings, tickets
 
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
-    documents=store.DOCUMENTS,
+    schema=migrations.SCHEMA,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
     personal=privacy.PRIVACY,

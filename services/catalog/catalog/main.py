@@ -2,12 +2,12 @@
 
 from chassis.app import create_service
 
-from catalog import api, jobs, privacy, reactions, settings, store
+from catalog import api, jobs, migrations, privacy, reactions, settings
 
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
-    documents=store.DOCUMENTS,
+    schema=migrations.SCHEMA,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
     personal=privacy.PRIVACY,

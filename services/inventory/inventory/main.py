@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from chassis.app import create_service
 from contracts.envelope import Event
 
-from inventory import api, jobs, reactions, settings, store
+from inventory import api, jobs, migrations, reactions, settings, store
 
 
 async def broadcast(events: Sequence[Event]) -> None:
@@ -16,7 +16,7 @@ async def broadcast(events: Sequence[Event]) -> None:
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
-    documents=store.DOCUMENTS,
+    schema=migrations.SCHEMA,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
     lifespans=[lambda _: store.Screens(broadcast)],

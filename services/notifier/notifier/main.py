@@ -2,12 +2,12 @@
 
 from chassis.app import create_service
 
-from notifier import api, delivery, privacy, reactions, settings, store
+from notifier import api, delivery, migrations, privacy, reactions, settings
 
 app = create_service(
     settings.get(),
     routers=[api.router],
-    documents=store.DOCUMENTS,
+    schema=migrations.SCHEMA,
     reactions=reactions.REACTIONS,
     personal=privacy.PRIVACY,
     lifespans=[delivery.sending],

@@ -2,12 +2,12 @@
 
 from chassis.app import create_service
 
-from payment import api, jobs, privacy, reactions, settings, store, stripe
+from payment import api, jobs, migrations, privacy, reactions, settings, stripe
 
 app = create_service(
     settings.get(),
     routers=[api.router],
-    documents=store.DOCUMENTS,
+    schema=migrations.SCHEMA,
     reactions=reactions.REACTIONS,
     jobs=jobs.JOBS,
     personal=privacy.PRIVACY,

@@ -3,7 +3,7 @@
 from chassis.app import create_service
 from contracts.realtime import SeatsLookedAt
 
-from realtime import api, handlers, settings, store
+from realtime import api, handlers, migrations, settings
 from realtime.connections import Handshake
 from realtime.hub import Hub
 
@@ -18,7 +18,7 @@ hub = Hub(settings.get(), publish)
 app = create_service(
     settings.get(),
     routers=[api.router],
-    documents=store.DOCUMENTS,
+    schema=migrations.SCHEMA,
     reactions=handlers.HANDLERS,
     watchers=handlers.live_handlers(hub),
     lifespans=[hub.running],

@@ -6,7 +6,7 @@ from chassis import broker, mongo, telemetry
 from chassis.clock import now
 from chassis.outbox import Relay
 
-from catalog import demo, settings, store
+from catalog import demo, migrations, settings, store
 
 
 async def main() -> None:
@@ -14,7 +14,7 @@ async def main() -> None:
     chosen = settings.get()
     telemetry.configure_logging(chosen.service, chosen.log_level)
     async with (
-        mongo.connected(chosen, store.DOCUMENTS),
+        mongo.connected(chosen, migrations.SCHEMA),
         broker.connected(chosen) as rabbit,
         Relay(rabbit.publish, store.DOCUMENTS),
     ):

@@ -16,7 +16,7 @@ from chassis import broker, mongo, telemetry
 from chassis.outbox import Aggregate, Relay
 from contracts.errors import Problem
 
-from catalog import importing, settings, store
+from catalog import importing, migrations, settings, store
 
 REPORTED = 20
 
@@ -85,7 +85,7 @@ async def main() -> int:
     telemetry.configure_logging(chosen.service, "WARNING")
     aggregates = [document for document in store.DOCUMENTS if issubclass(document, Aggregate)]
     async with (
-        mongo.connected(chosen, store.DOCUMENTS),
+        mongo.connected(chosen, migrations.SCHEMA),
         broker.connected(chosen) as rabbit,
         Relay(rabbit.publish, aggregates),
     ):

@@ -1,0 +1,61 @@
+"""Prepares databases for this version of the code: `python -m chassis.migrate booking [expand|contract|status]`.
+
+`expand` before the new version starts, `contract` once the old one has gone. Several services may be named.
+(docs/runbooks/upgrade.md)
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from chassis import migrations, mongo
+from chassis.settings import ServiceSettings
+
+ACTIONS = {"expand": migrations.expand, "contract": migrations.contract, "status": migrations.status}
+
+
+async def migrate(services: Sequence[str], action: str) -> None:
+    """Carry out the action for one service after the other and print what was done."""
+    for service in services:
+        schema: migrations.Schema = import_module(f"{service}.migrations").SCHEMA
+        settings = ServiceSettings(service=service)
+        # No time limit: an index of a large collection takes as long as it takes.
+        async with AsyncMongoClient[dict[str, Any]](
+            settings.mongo_uri, tz_aware=True, appname="usher-migrate", w="majority", journal=True
+        ) as client:
+            await mongo.wait_until_writable(client)
+            await ACTIONS[action](client[settings.database], schema, partial(_print, service))
+        if action != "status":
+            _print(service, f"{action} done")
+
+
+def _print(service: str, line: str) -> None:
+    sys.stdout.write(f"{service}: {line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Parse the command line. Exit status 1 and one line on stderr when a database cannot be migrated."""
+    parser = argparse.ArgumentParser(
+        prog="python -m chassis.migrate", usage="%(prog)s SERVICE … [expand|contract|status]"
+    )
+    parser.add_argument("words", nargs="+")
+    services: list[str] = parser.parse_args().words
+    action = services.pop() if services[-1] in ACTIONS else "expand"
+    if not services:
+        parser.error("name a service")
+    try:
+        asyncio.run(migrate(services, action))
+    except (PyMongoError, TimeoutError, migrations.DatabaseBehind, migrations.LeaseLost) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""What catalog's database needs before this version runs on it: see chassis.migrations."""
+
+from chassis import privacy
+from chassis.migrations import Schema
+
+from catalog import store
+
+SCHEMA = Schema([*store.DOCUMENTS, *privacy.DOCUMENTS])

@@ -1,0 +1,8 @@
+"""What notifier's database needs before this version runs on it: see chassis.migrations."""
+
+from chassis import privacy
+from chassis.migrations import Schema
+
+from notifier import store
+
+SCHEMA = Schema([*store.DOCUMENTS, *privacy.DOCUMENTS])

@@ -1,0 +1,8 @@
+"""What realtime's database needs before this version runs on it: see chassis.migrations."""
+
+from chassis.migrations import Schema
+from pymongo import IndexModel
+
+from realtime import store
+
+SCHEMA = Schema(store.DOCUMENTS, retired={"showtimes": [IndexModel("changed_at")]})
