@@ -7,6 +7,7 @@ interface ProblemDocument {
   seats?: string[];
   instead?: string[];
   errors?: { loc: string[]; msg: string }[];
+  retry_after?: number;
   [member: string]: unknown;
 }
 
@@ -17,6 +18,8 @@ export class Problem extends Error {
   /** Seats that would do in place of those that were asked for. */
   readonly instead: string[];
   readonly errors: { loc: string[]; msg: string }[];
+  /** Seconds after which to try again; 0 when the service does not say. */
+  readonly retryAfter: number;
 
   constructor(
     readonly status: number,
@@ -27,6 +30,7 @@ export class Problem extends Error {
     this.seats = document.seats ?? [];
     this.instead = document.instead ?? [];
     this.errors = document.errors ?? [];
+    this.retryAfter = document.retry_after ?? 0;
   }
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { send } from "./transport";
 
-type Answer = [status: number, body: object] | "cut off";
+type Answer = [status: number, body: object, retryAfter?: string] | "cut off";
 const RUNNING: Answer = [409, { code: "idempotency_key_running" }];
 const TAKEN: Answer = [409, { code: "seats_taken" }];
 const DONE: Answer = [201, { hold_id: "h1" }];
@@ -26,8 +26,9 @@ async function ask(...answers: Answer[]): Promise<Request> {
     seen.push(`${request.method} ${request.headers["idempotency-key"]} ${await textOf(request)}`);
     const answer = answers.shift() ?? "cut off";
     if (answer === "cut off") return void response.destroy();
-    const [status, body] = answer;
-    response.writeHead(status, { "Content-Type": "application/json", "Retry-After": "0" }).end(JSON.stringify(body));
+    const [status, body, retryAfter = "0"] = answer;
+    const headers = { "Content-Type": "application/json", "Retry-After": retryAfter };
+    response.writeHead(status, headers).end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -46,6 +47,8 @@ describe("a request", () => {
     ["is repeated when it is cut off", ["cut off", DONE], 201],
     ["waits for its first try", [[502, {}], RUNNING, RUNNING, RUNNING, RUNNING, DONE], 201],
     ["gets the refusal of its first try", [RUNNING, TAKEN], 409],
+    ["is repeated soon when a service cannot answer yet", [[503, {}, "2"], DONE], 201],
+    ["is left to the page when a service asks for patience", [[503, {}, "5"]], 503],
     [
       "is given up after three tries",
       [

@@ -5,6 +5,7 @@ import { Problem } from "./problem";
 const PAUSES_MS = [400, 1200];
 const MAY_HAVE_HAPPENED = [502, 503, 504];
 const RUNNING_FOR_MS = 30_000;
+const LONGEST_WAIT_MS = 4000;
 
 /** 32 random hex digits; `crypto.randomUUID` would need https. */
 export function newKey(): string {
@@ -21,7 +22,7 @@ export async function send(request: Request): Promise<Response> {
       return null;
     });
     let pause: number | undefined;
-    if (!answer || MAY_HAVE_HAPPENED.includes(answer.status)) pause = pauses.shift();
+    if (!answer || (MAY_HAVE_HAPPENED.includes(answer.status) && !asksForPatience(answer))) pause = pauses.shift();
     else if (performance.now() < patientUntil && (await isRunning(answer))) {
       pause = 1000 * Number(answer.headers.get("Retry-After") ?? 1);
     }
@@ -29,6 +30,11 @@ export async function send(request: Request): Promise<Response> {
     else if (answer) return answer;
     else throw new Problem(0, { code: "unreachable" });
   }
+}
+
+/** Whether the service itself has tried for long and says when to come back: a person decides then. */
+function asksForPatience(answer: Response): boolean {
+  return 1000 * Number(answer.headers.get("Retry-After")) > LONGEST_WAIT_MS;
 }
 
 /** Whether an earlier try has not ended yet: the gateway has sent this one to a second replica, or the page has. */

@@ -10,6 +10,7 @@ import { useCountdown } from "../lib/useCountdown";
 import { Button } from "../ui/Button";
 import { Countdown } from "../ui/Countdown";
 import { Notice } from "../ui/Notice";
+import { CardFailure } from "./CardFailure";
 import { type CardForm, cardForm } from "./stripe";
 
 /** The card. A refusal is told in place and the seats stay; 3-D Secure opens over the page. */
@@ -55,15 +56,10 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
         {seconds !== null && <Countdown seconds={seconds} />}
       </div>
       <section className="card p-5" aria-label={t("pay.card")}>
-        <div ref={place} className="min-h-44" />
+        <div ref={place} className={failure === null ? "min-h-44" : ""} />
         {!form && !failure && <p className="text-quiet">{t("pay.loading")}</p>}
         {failure !== null && (
-          <div className="grid justify-items-start gap-3">
-            <Notice kind="bad">{failure}</Notice>
-            <Button look="plain" onClick={() => void tryAgain()}>
-              {t("again")}
-            </Button>
-          </div>
+          <CardFailure error={failure} deadline={booking.payment_deadline_at} onRetry={() => void tryAgain()} />
         )}
       </section>
       {refused && (
@@ -95,7 +91,7 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
 function useCardForm(bookingId: string, order: string, onPaid: () => void) {
   const place = useRef<HTMLDivElement>(null);
   const [form, setForm] = useState<CardForm | null>(null);
-  const [failure, setFailure] = useState<string | null>(null);
+  const [failure, setFailure] = useState<unknown>(null);
   const [tries, setTries] = useState(0);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each try loads it once more, with the order as it is then
   useEffect(() => {
@@ -114,7 +110,7 @@ function useCardForm(bookingId: string, order: string, onPaid: () => void) {
       (error: unknown) => {
         if (isLeft) return;
         if (isProblem(error, "already_paid")) onPaid();
-        else setFailure(error instanceof Error && error.constructor === Error ? error.message : sentence(error));
+        else setFailure(error);
       },
     );
     return () => {

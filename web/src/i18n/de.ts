@@ -208,6 +208,8 @@ const de: Messages = {
   "pay.loading": "Das Kartenformular wird geladen …",
   "pay.noForm": "Das Kartenformular konnte nicht geladen werden. Bitte versuchen Sie es noch einmal.",
   "pay.kept": "Ihre Plätze werden weiter gehalten. Versuchen Sie es noch einmal oder mit einer anderen Karte.",
+  "pay.keptUntil": "Ihre Plätze sind bis {time} Uhr für Sie reserviert.",
+  "pay.againIn": "Neuer Versuch in {seconds} s",
   "pay.pay": "{amount} zahlen",
 
   "booking.one": "Buchung",
@@ -416,8 +418,7 @@ const de: Messages = {
   "problem.payment_closed": "Diese Buchung kann nicht mehr bezahlt werden.",
   "problem.payment_provider_refused":
     "Die Zahlung konnte nicht vorbereitet werden. Bitte versuchen Sie es noch einmal.",
-  "problem.payment_provider_unavailable":
-    "Der Zahlungsdienst antwortet gerade nicht. Bitte versuchen Sie es gleich wieder.",
+  "problem.payment_provider_unavailable": "Der Zahlungsdienst antwortet gerade nicht. Es wurde nichts abgebucht.",
   "problem.showtime_not_ready": "Die Preise dieser Vorstellung kommen gleich. Bitte versuchen Sie es noch einmal.",
   "problem.not_cancellable": "Diese Buchung kann nicht mehr storniert werden.",
 };

@@ -206,6 +206,8 @@ const en = {
   "pay.loading": "Loading the card form…",
   "pay.noForm": "The card form could not be loaded. Please try again.",
   "pay.kept": "Your seats are still held. Try again or use another card.",
+  "pay.keptUntil": "Your seats are kept for you until {time}.",
+  "pay.againIn": "Try again in {seconds} s",
   "pay.pay": "Pay {amount}",
 
   "booking.one": "Booking",
@@ -408,7 +410,7 @@ const en = {
   "problem.already_checked_out": "This order was already placed, perhaps in another tab.",
   "problem.payment_closed": "This booking can no longer be paid.",
   "problem.payment_provider_refused": "The payment could not be prepared. Please try again.",
-  "problem.payment_provider_unavailable": "The payment service does not answer right now. Please try again shortly.",
+  "problem.payment_provider_unavailable": "The payment service does not answer right now. You have not been charged.",
   "problem.showtime_not_ready": "The prices of this showtime are on their way. Please try again.",
   "problem.not_cancellable": "This booking cannot be cancelled any more.",
 };

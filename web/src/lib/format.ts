@@ -19,7 +19,8 @@ export function money(amount: number, currency: string): string {
   return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
-export const clock = (moment: string, timeZone: string) =>
+/** The time of the day; in the visitor's own time zone if none is given. */
+export const clock = (moment: string, timeZone?: string) =>
   dates({ hour: "2-digit", minute: "2-digit", timeZone }).format(new Date(moment));
 
 export const longDay = (moment: string, timeZone?: string) =>
