@@ -1,7 +1,7 @@
-"""Make an admin from the machine itself: `python -m identity.admin EMAIL` (docs/runbooks/people.md).
+"""Create an admin from the command line: `python -m identity.admin EMAIL` (docs/runbooks/people.md).
 
-For the first one, and for when nobody can get in any more. Asks for a password, or with `--link` prints a link that
-works once and lets its reader choose one. Who has an account already becomes an admin instead of what they were. With
+Use it for the first admin, and when no admin can sign in. It asks for a password, or with `--link` prints a one-time
+link with which a person chooses one. The roles of an existing account are replaced by admin. With
 `--reset-second-factor` an account loses its authenticator app and passkeys, and nothing else changes.
 """
 
@@ -16,28 +16,28 @@ from chassis.secrets import hash_secret, new_secret
 from contracts.errors import Problem
 from pydantic import TypeAdapter, ValidationError
 
-from identity import passwords, settings, store
+from identity import migrations, passwords, settings, store
 from identity.model import Email, Grant, Name, PasswordRefused, is_personal, normal_password
 
 ADMIN = Grant(roles=["admin"])
 
 
-class Told(Exception):
-    """Why nothing was done."""
+class CommandRefused(Exception):
+    """The command changed nothing; the text says why."""
 
 
 async def promote(user: store.User) -> str:
-    """Make who has the account an admin. Raises Told for a closed one."""
+    """Make the owner of an account an admin. Raises CommandRefused when the account is closed."""
     if not user.is_active:
-        raise Told("This account is deactivated. Make another admin, who can reactivate it.")
+        raise CommandRefused("This account is deactivated. Create another admin, who can reactivate it.")
     if user.is_acting_admin:
-        raise Told("This is an active admin already.")
+        raise CommandRefused("This person is already an active admin.")
     await store.change_grant(user.id, ADMIN, None, now())
-    return "Who has this account is an admin now."
+    return "This person is an admin now."
 
 
 async def invite(email: str, name: str) -> str:
-    """A link that works once, in place of a mail."""
+    """A one-time link, printed instead of mailed."""
     moment, token = now(), new_secret()
     invitation = store.Invitation(
         email=email,
@@ -55,7 +55,7 @@ async def invite(email: str, name: str) -> str:
 
 
 async def create(email: str, name: str, password: str) -> str:
-    """An admin with this password. Raises PasswordRefused and EmailTaken, and ValueError for one that is too weak."""
+    """Create an admin with this password. Raises PasswordRefused, EmailTaken, and ValueError for a weak password."""
     acceptable = passwords.acceptable(normal_password(password))
     if is_personal(acceptable, email, name):
         raise PasswordRefused
@@ -66,27 +66,27 @@ async def create(email: str, name: str, password: str) -> str:
 
 
 async def reset_second_factor(user: store.User | None) -> str:
-    """Take an account's second factor away. Raises Told without one."""
+    """Remove an account's second factor. Raises CommandRefused when there is no such account."""
     if user is None:
-        raise Told("There is no such account.")
+        raise CommandRefused("There is no such account.")
     await store.reset_second_factor(user.id, None, now())
-    return "Authenticator app, recovery codes and passkeys are gone, and all sessions have ended."
+    return "Authenticator app, recovery codes and passkeys were removed, and all sessions have ended."
 
 
 def ask_for_password() -> str:
-    """The password from the terminal, twice, without an echo; from a pipe, its first line. Raises Told."""
+    """The password: typed twice in a terminal without echo, or the first line of a pipe. Raises CommandRefused."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     password = getpass("Password: ")
     if getpass("Once more: ") != password:
-        raise Told("The two are not the same.")
+        raise CommandRefused("The passwords are not the same.")
     return password
 
 
 async def run(arguments: argparse.Namespace) -> str:
-    """Do what was asked; returns what to say. Raises Told, Problem and ValueError."""
+    """Run the command; returns the text to print. Raises CommandRefused, Problem and ValueError."""
     email, name = TypeAdapter(Email).validate_python(arguments.email), TypeAdapter(Name).validate_python(arguments.name)
-    async with mongo.connected(settings.get(), store.DOCUMENTS):
+    async with mongo.connected(settings.get(), migrations.SCHEMA):
         user = await store.user_with_email(email)
         if arguments.reset_second_factor:
             return await reset_second_factor(user)
@@ -98,17 +98,17 @@ async def run(arguments: argparse.Namespace) -> str:
 
 
 def main() -> int:
-    """The command; 1 when nothing was done."""
+    """Parse the command line and run; returns 1 when nothing was changed."""
     parser = argparse.ArgumentParser(prog="python -m identity.admin", description=__doc__)
     parser.add_argument("email")
     parser.add_argument("--name", default="Admin")
     parser.add_argument("--link", action="store_true", help="print a one-time link instead of asking for a password")
-    parser.add_argument("--reset-second-factor", action="store_true", help="for somebody who has lost it")
+    parser.add_argument("--reset-second-factor", action="store_true", help="remove the second factor")
     try:
         sys.stdout.write(f"{asyncio.run(run(parser.parse_args()))}\n")
     except ValidationError as error:
         sys.stderr.write("".join(f"{fault['msg']}\n" for fault in error.errors()))
-    except (Told, Problem, ValueError) as error:
+    except (CommandRefused, Problem, ValueError) as error:
         sys.stderr.write(f"{error}\n")
     else:
         return 0

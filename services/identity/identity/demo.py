@@ -1,4 +1,4 @@
-"""Three people to try Usher with: `python -m identity.demo`. Whoever is there already stays as they are."""
+"""Three demo accounts: `python -m identity.demo`. Existing ones stay unchanged."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import structlog
 from chassis import mongo, telemetry
 from chassis.clock import now
 
-from identity import passwords, settings, store
+from identity import migrations, passwords, settings, store
 from identity.model import EmailTaken, Role
 
 log = structlog.get_logger()
-PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - public on purpose: it opens demo accounts only
+PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - public on purpose: demo accounts only
 PEOPLE: dict[str, tuple[str, list[Role]]] = {
     "customer@usher.example": ("Cleo Customer", ["customer"]),
     "staff@usher.example": ("Sam Staff", ["box_office", "door_staff"]),
@@ -19,7 +19,7 @@ PEOPLE: dict[str, tuple[str, list[Role]]] = {
 
 
 async def load() -> None:
-    """Enter the demo's people. The running service tells the others about them."""
+    """Insert the demo accounts. The running service publishes their events."""
     for email, (name, roles) in PEOPLE.items():
         password_hash = await passwords.hash_password(PASSWORD)
         user = store.User(email=email, name=name, roles=roles, password_hash=password_hash, registered_at=now())
@@ -33,10 +33,10 @@ async def load() -> None:
 
 
 async def main() -> None:
-    """Load into the database that the settings name."""
+    """Load into the configured database."""
     chosen = settings.get()
     telemetry.configure_logging(chosen.service, chosen.log_level)
-    async with mongo.connected(chosen, store.DOCUMENTS):
+    async with mongo.connected(chosen, migrations.SCHEMA):
         await load()
 
 

@@ -1,4 +1,4 @@
-"""Time in: the signing key's rotation, exports that wait too long, accounts that were deleted, the list of admins."""
+"""Periodic jobs: key rotation, overdue exports, deleted accounts, the list of admins."""
 
 from chassis.clock import now
 from chassis.jobs import Job
@@ -7,13 +7,13 @@ from identity import rotate, store
 
 
 async def finish_exports() -> None:
-    """Hand out what has come where a service stays silent."""
+    """Complete overdue exports without the services that have not answered."""
     for export in await store.overdue_exports(now()):
         await store.finish_export(export)
 
 
 async def forget_deleted() -> None:
-    """Delete what is left of accounts that were deleted, as far as all that it has to say is said."""
+    """Remove the remains of deleted accounts once their events are published."""
     async for user_id in store.deleted_people():
         await store.forget_traces(user_id)
         await store.drop_account(user_id, now())

@@ -23,19 +23,19 @@ from identity.store import SigningKey
 
 
 async def sign(claims: dict[str, Any]) -> str:
-    """An access token with the claims, signed with the key whose turn it is."""
+    """An access token with the claims, signed with the current key."""
     moment = now()
     key = next(key for key in await _keys() if key.not_before <= moment)
     return jwt.encode(claims, _private(key.private_pem), algorithm="EdDSA", headers={"kid": key.id})
 
 
 async def published() -> dict[str, Any]:
-    """The JWKS document: keys in use, keys of tokens that are still out, keys to come."""
+    """The JWKS document: the current key, keys of tokens that are still valid, and future keys."""
     return {"keys": [_public_jwk(_private(key.private_pem)) for key in await _keys()]}
 
 
 async def _keys() -> list[SigningKey]:
-    """The configured key, else the kept ones, newest first; the first one is made when there is none."""
+    """The configured key, else the stored ones, newest first; the first one is created when there is none."""
     if pem := settings.get().signing_key_pem:
         return [_only_key(pem.get_secret_value())]
     if kept := await store.signing_keys():
@@ -45,12 +45,12 @@ async def _keys() -> list[SigningKey]:
 
 
 def _only_key(pem: str) -> SigningKey:
-    """The first key signs from the beginning of time: a replica whose clock is behind has no other."""
+    """Create the first key, valid from 1970: a replica whose clock is behind has no other."""
     return _key(pem, 1, datetime.fromtimestamp(0, UTC))
 
 
 def new_key(generation: int, not_before: datetime) -> SigningKey:
-    """A fresh key that is to sign from a time on."""
+    """A new key that signs from the given time on."""
     return _key(_new_pem(), generation, not_before)
 
 

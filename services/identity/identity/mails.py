@@ -1,4 +1,4 @@
-"""The events that have one-time links mailed: their secrets travel sealed."""
+"""The events that ask the notifier to mail one-time links. Their secrets are encrypted."""
 
 from datetime import datetime
 
@@ -17,12 +17,12 @@ from identity.store import Invitation, Link, Registration, User
 
 
 def sealed(token: str) -> str:
-    """A link's secret as only the notifier can read it."""
+    """A link's secret, encrypted for the notifier."""
     return Seal(settings.get().link_key.get_secret_value()).close(token)
 
 
 def verification(registration: Registration, token: str, expires_at: datetime) -> VerificationRequested:
-    """The mail to somebody who signed up."""
+    """The mail to a person who signed up."""
     return VerificationRequested(
         link_id=new_id(),
         user_id=registration.id,
@@ -34,14 +34,14 @@ def verification(registration: Registration, token: str, expires_at: datetime) -
 
 
 def registration_repeated(user: User) -> RegistrationRepeated:
-    """The mail to the owner of an address that somebody signed up with once more."""
+    """The mail to the owner of an account when somebody signs up with its address again."""
     return RegistrationRepeated(
         registration_id=new_id(), user_id=user.id, email=user.email, name=user.name, locale=user.locale
     )
 
 
 def password_reset(user: User, link: Link, token: str) -> PasswordResetRequested:
-    """The mail to somebody who forgot the password."""
+    """The mail with a link for a new password."""
     return PasswordResetRequested(
         link_id=link.id,
         user_id=user.id,
@@ -54,7 +54,7 @@ def password_reset(user: User, link: Link, token: str) -> PasswordResetRequested
 
 
 def email_change(user: User, link: Link, token: str) -> EmailChangeRequested:
-    """The mail to a person's new address."""
+    """The mail that verifies a person's new address."""
     return EmailChangeRequested(
         link_id=link.id,
         user_id=user.id,
@@ -66,7 +66,7 @@ def email_change(user: User, link: Link, token: str) -> EmailChangeRequested:
 
 
 def invitation(invited: Invitation, token: str, expires_at: datetime) -> InvitationRequested:
-    """The mail to somebody whom an admin invited."""
+    """The mail to an invited person."""
     return InvitationRequested(
         link_id=new_id(),
         user_id=invited.id,

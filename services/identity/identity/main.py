@@ -1,14 +1,14 @@
-"""Identity, put together."""
+"""Composition root of identity."""
 
 from chassis.app import create_service
 
-from identity import api, jobs, keys, reactions, settings, store
+from identity import api, handlers, jobs, keys, migrations, settings, store
 
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
-    documents=store.DOCUMENTS,
-    reactions=reactions.REACTIONS,
+    schema=migrations.SCHEMA,
+    reactions=handlers.HANDLERS,
     jobs=jobs.JOBS,
     keys=keys.published,
     revoked=store.revocations,

@@ -1,4 +1,4 @@
-"""argon2id (RFC 9106), off the event loop, a few at a time, and the passwords that nobody should choose."""
+"""argon2id (RFC 9106) in a few threads beside the event loop, and the list of common passwords."""
 
 import asyncio
 import os
@@ -21,11 +21,11 @@ from identity.model import Busy, acceptable_password
 T = TypeVar("T")
 BUSY_S = 5
 NICE = 10
-_waiting = Gauge("usher_identity_passwords_waiting", "Passwords that are hashed or wait for it")
+_waiting = Gauge("usher_identity_passwords_waiting", "Passwords being hashed or waiting")
 
 
-class _Works:
-    """The threads that hash. They bound memory and cores: what does not fit waits its turn."""
+class _HashingThreads:
+    """The hashing threads, which limit memory and CPU. Further work waits in a bounded queue."""
 
     def __init__(self) -> None:
         chosen = settings.get()
@@ -35,7 +35,7 @@ class _Works:
         self._pool = ThreadPoolExecutor(chosen.password_workers, "argon2", initializer=_step_back)
 
     async def do(self, work: Callable[..., T], *arguments: str) -> T:
-        """The work's result from one of the threads. Raises Busy when too many wait already."""
+        """Run the function in one of the threads. Raises Busy when the queue is full."""
         if self.room <= 0:
             raise Busy(retry_after=BUSY_S)
         self.room -= 1
@@ -47,18 +47,18 @@ class _Works:
 
 
 def _step_back() -> None:
-    """Let the event loop go first where both want a core: Linux knows a nice value for each thread."""
+    """Lower the thread's priority below the event loop's: on Linux each thread has a nice value."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 @cache
-def _works() -> _Works:
-    return _Works()
+def _hashing_threads() -> _HashingThreads:
+    return _HashingThreads()
 
 
 class Checked(NamedTuple):
-    """Whether a password fits, and its new hash where the kept one was made with weaker parameters than today's."""
+    """Whether a password matches, and a new hash when the stored one has weaker parameters than today's."""
 
     fits: bool
     rehashed: str | None = None
@@ -66,19 +66,19 @@ class Checked(NamedTuple):
 
 async def hash_password(password: str) -> str:
     """The password's hash in PHC form, with its salt and parameters. Raises Busy."""
-    works = _works()
+    works = _hashing_threads()
     return await works.do(works.hasher.hash, password)
 
 
 async def check_password(password: str, password_hash: str | None) -> Checked:
-    """Compare. No hash, for nobody's account, is never fitting and takes as long. Raises Busy."""
-    works = _works()
+    """Compare a password with a hash. Without a hash it never matches and takes as long. Raises Busy."""
+    works = _hashing_threads()
     checked = await works.do(_check, password, password_hash or works.nobody)
     return checked if password_hash is not None else Checked(fits=False)
 
 
 def _check(password: str, password_hash: str) -> Checked:
-    hasher = _works().hasher
+    hasher = _hashing_threads().hasher
     try:
         hasher.verify(password_hash, password)
     except VerifyMismatchError:

@@ -1,8 +1,8 @@
 """The next signing key: `python -m identity.rotate` (docs/runbooks/rotate-a-key.md).
 
-It is published at once and signs after NOTICE, when every service has asked for the keys again. Keys whose last token
-has run out go. The service does the same by itself every KEY_ROTATION_DAYS. With `--at-once`, for a key that leaked,
-the new one signs now and all others go: who is signed in gets a new access token with the refresh token.
+The key is published at once and signs after NOTICE, when every service has fetched the keys again. Keys whose last
+token has expired are removed. The service does the same every KEY_ROTATION_DAYS. With `--at-once`, for a leaked key,
+the new one signs immediately and all others are removed; signed-in clients get a new access token by refreshing.
 """
 
 import argparse
@@ -14,23 +14,23 @@ import structlog
 from chassis import mongo
 from chassis.clock import now
 
-from identity import keys, settings, store
+from identity import keys, migrations, settings, store
 from identity.store import SigningKey
 
 log = structlog.get_logger()
 NOTICE = timedelta(minutes=10)
-"""Twice as long as anybody may keep the published keys (api.well_known); the services keep them for a minute."""
+"""Twice as long as the published keys may be cached (api.well_known); the services cache them for a minute."""
 
 
 async def rotate(*, at_once: bool) -> list[SigningKey]:
-    """Add the next key and drop those that nothing needs; returns what is left, the newest first.
+    """Add the next key and remove those that are not needed; returns the remaining ones, the newest first.
 
-    Raises RuntimeError when somebody else makes the same generation.
+    Raises RuntimeError when another process creates the same generation.
     """
     moment = now()
     kept = await store.signing_keys()
     if not await _add_next(kept, moment if at_once else moment + NOTICE):
-        raise RuntimeError("somebody else is rotating, too; look before you try again")
+        raise RuntimeError("another process is rotating the keys; check them before you try again")
     if at_once:
         for leaked in kept:
             await leaked.delete()
@@ -38,9 +38,9 @@ async def rotate(*, at_once: bool) -> list[SigningKey]:
 
 
 async def rotate_when_due() -> None:
-    """The same on a schedule: the next key when the newest is old enough, and those go whose last token has run out.
+    """Rotate on schedule: add a key when the newest is old enough, and remove keys whose last token has expired.
 
-    When two replicas find it due at once, the generation's unique index lets one of them make the key.
+    When two replicas do it at the same time, the unique index on the generation lets one of them create the key.
     """
     chosen, moment = settings.get(), now()
     kept = await store.signing_keys()
@@ -56,7 +56,7 @@ async def _add_next(kept: list[SigningKey], not_before: datetime) -> bool:
 
 
 async def _without_ended(moment: datetime) -> list[SigningKey]:
-    """What is left, the newest first, once those are gone whose successor has signed for longer than a token lasts."""
+    """The keys, newest first, without those whose successor has signed for longer than a token's lifetime."""
     kept = await store.signing_keys()
     for old, successor in zip(kept[1:], kept, strict=False):
         if successor.not_before + settings.get().access_token_lifetime < moment:
@@ -67,7 +67,7 @@ async def _without_ended(moment: datetime) -> list[SigningKey]:
 
 async def main(*, at_once: bool) -> None:
     """Rotate and show the keys."""
-    async with mongo.connected(settings.get(), store.DOCUMENTS):
+    async with mongo.connected(settings.get(), migrations.SCHEMA):
         for key in await rotate(at_once=at_once):
             sys.stdout.write(f"{key.id}  generation {key.generation}  signs from {_shown(key.not_before)}\n")
 
@@ -78,5 +78,5 @@ def _shown(moment: datetime) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m identity.rotate", description=__doc__)
-    parser.add_argument("--at-once", action="store_true", help="the present key leaked")
+    parser.add_argument("--at-once", action="store_true", help="the current key leaked")
     asyncio.run(main(at_once=parser.parse_args().at_once))

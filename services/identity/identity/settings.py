@@ -13,10 +13,10 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Settings(ServiceSettings):
-    """`signing_key_pem` (PKCS#8, Ed25519) wins over the keys that identity makes and keeps in its own database.
+    """`signing_key_pem` (PKCS#8, Ed25519) takes precedence over the keys in identity's database.
 
-    `link_key` seals the secrets of mailed links on their way to the notifier, which has the same; `totp_key` those of
-    authenticator apps in the database. Both are random texts, several with commas while one is changed.
+    `link_key` encrypts the secrets of mailed links for the notifier, which has the same key; `totp_key` encrypts the
+    secrets of authenticator apps in the database. Both are random texts; several, with commas, during a rotation.
     """
 
     service: str = "identity"
@@ -28,12 +28,12 @@ class Settings(ServiceSettings):
     key_rotation_days: int = Field(default=90, ge=1)
     verification_hours: int = Field(default=24, ge=1, le=168)
     reset_minutes: int = Field(default=60, ge=5, le=1440)
-    # NIST SP 800-63B-4, 3.1.1.2: 8 beside a second factor, 15 for a password that stands alone.
+    # NIST SP 800-63B-4, 3.1.1.2: 8 with a second factor, 15 for a password alone.
     min_password_length: int = Field(default=MIN_PASSWORD, ge=MIN_PASSWORD, le=64)
     second_factor_for_admins: bool = False
     invitation_hours: int = Field(default=72, ge=1, le=336)
-    export_patience_seconds: int = Field(default=300, ge=1, description="how long an export waits for a silent service")
-    address_attempts: int = Field(default=100, ge=1, description="sign-ins that fail from one client address at once")
+    export_patience_seconds: int = Field(default=300, ge=1, description="how long an export waits for a service")
+    address_attempts: int = Field(default=100, ge=1, description="free failed sign-ins per client address")
     # OWASP's Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
     argon2_memory_kib: int = Field(default=19_456, ge=19_456)
     argon2_passes: int = Field(default=2, ge=2)
@@ -42,42 +42,42 @@ class Settings(ServiceSettings):
 
     @property
     def access_token_lifetime(self) -> timedelta:
-        """How long an access token is good for."""
+        """Lifetime of an access token."""
         return timedelta(seconds=self.access_token_seconds)
 
     @property
     def session_lifetime(self) -> timedelta:
-        """How long one log-in lasts, however often it is refreshed."""
+        """Lifetime of a session, however often it is refreshed."""
         return timedelta(days=self.session_days)
 
     @property
     def key_rotation(self) -> timedelta:
-        """How old the newest signing key may become before the next one is made."""
+        """Maximum age of the newest signing key before the next one is created."""
         return timedelta(days=self.key_rotation_days)
 
     @property
     def verification_lifetime(self) -> timedelta:
-        """How long a link to an address that is to be verified is good for."""
+        """Lifetime of a link that verifies an address."""
         return timedelta(hours=self.verification_hours)
 
     @property
     def reset_lifetime(self) -> timedelta:
-        """How long a link to a new password is good for."""
+        """Lifetime of a link for a new password."""
         return timedelta(minutes=self.reset_minutes)
 
     @property
     def invitation_lifetime(self) -> timedelta:
-        """How long an invitation to the staff is good for."""
+        """Lifetime of a staff invitation."""
         return timedelta(hours=self.invitation_hours)
 
     @property
     def export_patience(self) -> timedelta:
-        """How long an export waits for a silent service."""
+        """How long an export waits for services that do not answer."""
         return timedelta(seconds=self.export_patience_seconds)
 
     @property
     def site_host(self) -> str:
-        """The name of the site, which passkeys are bound to. Browsers allow no IP address there."""
+        """The site's host name, which passkeys are bound to. Browsers do not allow IP addresses."""
         host = urlsplit(self.public_url).hostname or ""
         return "localhost" if host in _LOOPBACK else host
 
@@ -91,11 +91,11 @@ class Settings(ServiceSettings):
 
     @property
     def is_local(self) -> bool:
-        """Whether the site runs on this machine, where browsers take cookies for secure without https."""
+        """Whether the site runs on localhost, where browsers accept secure cookies without https."""
         return urlsplit(self.public_url).hostname in _LOOPBACK
 
 
 @cache
 def get() -> Settings:
-    """The settings, read once."""
+    """The settings of this process."""
     return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default

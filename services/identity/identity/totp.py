@@ -1,4 +1,4 @@
-"""Codes of authenticator apps (RFC 6238) and the recovery codes beside them."""
+"""Codes of authenticator apps (RFC 6238) and recovery codes."""
 
 import hmac
 from datetime import datetime
@@ -11,7 +11,7 @@ from identity import settings
 
 ISSUER = "Usher"
 DRIFT = (-1, 0, 1)
-"""Half minutes by which a phone's clock may be off, either way."""
+"""Half minutes that a phone's clock may be off, in either direction."""
 RECOVERY_CODES = 10
 
 
@@ -21,17 +21,17 @@ def new_secret() -> str:
 
 
 def app_uri(secret: str, email: str) -> str:
-    """What the QR code says that an app reads."""
+    """The URI in the QR code for the app."""
     return TOTP(secret).provisioning_uri(name=email, issuer_name=ISSUER)
 
 
 def sealed(secret: str) -> str:
-    """The secret as the database keeps it."""
+    """The secret, encrypted for the database."""
     return Seal(settings.get().totp_key.get_secret_value()).close(secret)
 
 
 def step_of(sealed_secret: str, code: str, now: datetime) -> int | None:
-    """The half minute, counted from 1970, whose code this is; None for a wrong one."""
+    """The half minute since 1970 of this code; None for a wrong code."""
     clock = TOTP(Seal(settings.get().totp_key.get_secret_value()).open(sealed_secret))
     present = clock.timecode(now)
     fitting = [step for drift in DRIFT if hmac.compare_digest(clock.generate_otp(step := present + drift), code)]
@@ -48,5 +48,5 @@ def _grouped(code: str) -> str:
 
 
 def normal_recovery_code(typed: str) -> str:
-    """A recovery code as it was given, however it was typed."""
+    """The normal form of a typed recovery code."""
     return _grouped("".join(typed.lower().replace("-", "").split()))

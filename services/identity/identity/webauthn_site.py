@@ -1,4 +1,4 @@
-"""Passkeys as browsers speak of them (W3C Web Authentication, level 3)."""
+"""WebAuthn for this site (W3C Web Authentication, level 3)."""
 
 import json
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 def creation_options(user: User) -> Json:
-    """What `navigator.credentials.create` is called with; `challenge` is base64url."""
+    """The options for `navigator.credentials.create`; `challenge` is base64url."""
     options = generate_registration_options(
         rp_id=settings.get().site_host,
         rp_name=NAME,
@@ -47,7 +47,7 @@ def creation_options(user: User) -> Json:
 
 
 def request_options() -> Json:
-    """What `navigator.credentials.get` is called with: any passkey of this site, so that it tells of no account."""
+    """The options for `navigator.credentials.get`: any passkey of this site, so that no account is revealed."""
     options = generate_authentication_options(
         rp_id=settings.get().site_host,
         timeout=LIFETIME // timedelta(milliseconds=1),
@@ -57,7 +57,7 @@ def request_options() -> Json:
 
 
 def challenge_in(credential: Json) -> str:
-    """The challenge that an answer claims to be for. Raises PasskeyRefused."""
+    """The challenge named in the browser's answer. Raises PasskeyRefused."""
     try:
         client_data = parse_client_data_json(base64url_to_bytes(credential["response"]["clientDataJSON"]))
     except (WebAuthnException, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -66,7 +66,7 @@ def challenge_in(credential: Json) -> str:
 
 
 def created(credential: Json, challenge: str, name: str, now: datetime) -> Passkey:
-    """The passkey that a browser made. Raises PasskeyRefused."""
+    """The verified new passkey. Raises PasskeyRefused."""
     try:
         verified = verify_registration_response(
             credential=credential,
@@ -88,7 +88,7 @@ def created(credential: Json, challenge: str, name: str, now: datetime) -> Passk
 
 
 def signed_count(credential: Json, challenge: str, passkey: Passkey) -> int:
-    """How often the passkey says that it was used, once its signature is verified. Raises PasskeyRefused."""
+    """The passkey's use counter, after verifying the signature. Raises PasskeyRefused."""
     try:
         verified = verify_authentication_response(
             credential=credential,

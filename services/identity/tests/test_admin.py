@@ -59,9 +59,9 @@ async def test_or_is_given_a_link_that_works_once(client, address):
     ("typed", "complaint"),
     [
         ("\n", "8 to 128 characters"),
-        ("password1\n", "whoever guesses"),
+        ("password1\n", "attackers try it first"),
         ("x" * 200, "8 to 128"),
-        ("ada admin 1", "who you are"),
+        ("ada admin 1", "your name or address"),
     ],
 )
 async def test_a_password_that_is_none_makes_no_admin(client, address, typed, complaint):
@@ -85,7 +85,7 @@ async def test_what_is_no_address_is_told(client, arguments):
 async def test_who_has_an_account_becomes_an_admin_without_a_password(client, bus):
     grace = await someone(client, "theater_manager", theaters=["rialto"])
     status, out, _ = await command(grace.email)
-    assert (status, out) == (0, "Who has this account is an admin now.\n")
+    assert (status, out) == (0, "This person is an admin now.\n")
     assert (await store.find_person(grace.user_id)).theaters == []
     line = await audited("roles_changed", grace.user_id)
     assert line.actor_id is None
@@ -97,7 +97,7 @@ async def test_who_has_an_account_becomes_an_admin_without_a_password(client, bu
     await grace.signs_in()
     assert (await grace.ask("GET", PEOPLE)).status_code == 200
     status, _, complaints = await command(grace.email)
-    assert (status, complaints) == (1, "This is an active admin already.\n")
+    assert (status, complaints) == (1, "This person is already an active admin.\n")
 
 
 async def test_a_closed_account_stays_closed(client):

@@ -33,8 +33,8 @@ async def test_a_wrong_password_and_an_unknown_address_get_one_answer(client, ac
     assert [{k: v for k, v in a.json().items() if k != "correlation_id"} for a in (wrong, unknown)] == [
         {
             "type": "urn:usher:problem:wrong_credentials",
-            "title": "The e-mail address or the password is wrong, or the address is not confirmed yet.",
-            "detail": "The e-mail address or the password is wrong, or the address is not confirmed yet.",
+            "title": "The e-mail address or password is wrong, or the address has not been confirmed yet.",
+            "detail": "The e-mail address or password is wrong, or the address has not been confirmed yet.",
             "status": 401,
             "code": "wrong_credentials",
         }
@@ -42,7 +42,7 @@ async def test_a_wrong_password_and_an_unknown_address_get_one_answer(client, ac
 
 
 async def test_nobodys_password_never_fits_but_is_hashed_as_anybodys(identity_env):
-    works = passwords._works()
+    works = passwords._hashing_threads()
     assert not (await passwords.check_password(PASSWORD, None)).fits
     assert works.nobody.split("$")[:4] == (await passwords.hash_password(PASSWORD)).split("$")[:4]
 
@@ -74,12 +74,12 @@ async def test_hashing_leaves_the_event_loop_free(identity_env):
 
 
 async def test_more_than_can_wait_are_told_to_come_back(client, account, monkeypatch):
-    monkeypatch.setattr(passwords._works(), "room", 2)
+    monkeypatch.setattr(passwords._hashing_threads(), "room", 2)
     answers = await asyncio.gather(*(logged_in(client, f"crowd{n}@usher.example") for n in range(12)))
     assert {answer.status_code for answer in answers} == {401, 503}
     busy = next(answer for answer in answers if answer.status_code == 503)
     assert (busy.json()["code"], busy.headers["retry-after"]) == ("busy", "5")
-    assert passwords._works().room == 2
+    assert passwords._hashing_threads().room == 2
     assert (await logged_in(client, account["email"])).status_code == 200
 
 

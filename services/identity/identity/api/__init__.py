@@ -1,4 +1,4 @@
-"""HTTP in: accounts, sessions, second factors, passkeys, privacy, what admins do, and the public keys."""
+"""HTTP routes: accounts, sessions, second factors, passkeys, privacy, administration, and the public keys."""
 
 from identity.api import (
     accounts,

@@ -1,4 +1,4 @@
-"""Sign-up, and the link that shows whose address it is."""
+"""Sign-up and verification of addresses by link."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 from identity import mails, passwords, settings, store
 from identity.api import attempts
 from identity.api.cookies import Cookies
-from identity.api.routing import Accepted, Body, FromClient, NewPassword, Token, router
-from identity.api.signing_in import ModeField, SignedIn, open_for
+from identity.api.routing import AcceptedResponse, Body, FromClient, NewPassword, Token, router
+from identity.api.signing_in import ModeField, TokenResponse, open_for
 from identity.model import (
     Busy,
     CrossSite,
@@ -35,24 +35,24 @@ log = structlog.get_logger()
 auth = router("/api/auth", "accounts")
 
 
-class NewAccount(Body):
+class RegisterRequest(Body):
     """A person who wants an account."""
 
     email: Email
     password: NewPassword
     name: Name
-    locale: Locale | None = Field(default=None, description="else the first language that Accept-Language names")
+    locale: Locale | None = Field(default=None, description="default: the first language of Accept-Language")
     mode: ModeField = "body"
 
 
-class LinkToken(Body):
-    """What a mailed link brings."""
+class LinkTokenRequest(Body):
+    """The token of a mailed link."""
 
     token: Token
 
 
-class Verified(BaseModel):
-    """The address that is verified now."""
+class VerifiedResponse(BaseModel):
+    """The address that was verified."""
 
     email: str = Field(examples=["ada@usher.example"])
 
@@ -63,15 +63,15 @@ class Verified(BaseModel):
     responses=documented(CrossSite, PasswordRefused, TooManyAttempts, Busy),
 )
 async def register(
-    body: NewAccount,
+    body: RegisterRequest,
     client: FromClient,
     jar: Cookies,
     accept_language: Annotated[str, Header(include_in_schema=False)] = "",
-) -> SignedIn:
-    """Sign up. A mail with a link goes to the address; until it was followed one may do what a guest may.
+) -> TokenResponse:
+    """Sign up. A link is mailed to the address; until it was followed the session has a guest's rights.
 
-    An address with an account gets the same answer, and its owner another mail. Nobody can sign in again with the
-    password before the link was followed; the session that this opens goes on.
+    An address that already has an account gets the same answer, and its owner a different mail. The password does not
+    work before the link was followed; the session that this request opens stays valid.
     """
     jar.allow(body.mode)
     attempts.refuse_personal(body.password, body.email, body.name)
@@ -95,7 +95,7 @@ async def register(
 async def _mail(
     registration: store.Registration, token: str, expires_at: datetime
 ) -> VerificationRequested | RegistrationRepeated:
-    """What the address is told. Both are made, so that both take as long."""
+    """The mail for this address. Both kinds are created, so that both take the same time."""
     owner = await store.user_with_email(registration.email)
     verification = mails.verification(registration, token, expires_at)
     return mails.registration_repeated(owner) if owner else verification
@@ -106,8 +106,8 @@ async def _mail(
     status_code=status.HTTP_202_ACCEPTED,
     responses=documented(Unauthenticated, TokenInvalid, UserGone, TooManyAttempts),
 )
-async def resend(who: Annotated[Principal, Depends(signed_in)], client: FromClient) -> Accepted:
-    """Mail the link once more; the earlier one is void. Needs the session that signing up opened."""
+async def resend(who: Annotated[Principal, Depends(signed_in)], client: FromClient) -> AcceptedResponse:
+    """Mail a new link; the earlier one becomes void. Needs the session that signing up opened."""
     await attempts.ask_for_mail(who.email, client.network)
     moment, token = now(), new_secret()
     registration = await store.registration(who.user_id, moment)
@@ -116,16 +116,16 @@ async def resend(who: Annotated[Principal, Depends(signed_in)], client: FromClie
     expires_at = moment + settings.get().verification_lifetime
     if not await store.renew_token(registration, token, expires_at, await _mail(registration, token, expires_at)):
         raise UserGone
-    return Accepted()
+    return AcceptedResponse()
 
 
 @auth.post("/verify-email", responses=documented(EmailTaken, LinkVoid))
-async def verify_email(body: LinkToken, client: FromClient) -> Verified:
-    """Follow the link: of a sign-up, which makes it an account, or to a person's new address."""
+async def verify_email(body: LinkTokenRequest, client: FromClient) -> VerifiedResponse:
+    """Use a mailed link: it turns a sign-up into an account, or confirms a new address."""
     moment = now()
     if registered := await store.verify(body.token, moment):
         log.info("user_registered", user_id=registered.id)
-        return Verified(email=registered.email)
+        return VerifiedResponse(email=registered.email)
     link = await store.find_link(body.token, moment, "change_email")
     user = await store.active_user(link.user_id) if link.user_id else None
     if user is None:
@@ -133,4 +133,4 @@ async def verify_email(body: LinkToken, client: FromClient) -> Verified:
     await store.change_email(link, user, client.device)
     await store.drop_link(link)
     log.info("email_changed", user_id=user.id)
-    return Verified(email=link.email)
+    return VerifiedResponse(email=link.email)

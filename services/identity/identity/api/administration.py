@@ -1,4 +1,4 @@
-"""What the routers for admins share: who may, and how long lists page."""
+"""Shared by the routers for admins: the permission check and paging."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, TypeVar
@@ -20,7 +20,7 @@ ADMIN_PROBLEMS = (Unauthenticated, Forbidden, *VISIT_PROBLEMS)
 
 
 def acting(permission: str) -> Callable[..., Awaitable[Principal]]:
-    """Dependency: a person with the permission, whose session has not ended. Raises ADMIN_PROBLEMS."""
+    """Dependency: a person with the permission and an open session. Raises ADMIN_PROBLEMS."""
 
     async def check(principal: Annotated[Principal, Depends(require(permission))], visit: CurrentVisit) -> Principal:
         del visit
@@ -34,23 +34,23 @@ Writer = Annotated[Principal, Depends(acting("users:write"))]
 Auditor = Annotated[Principal, Depends(acting("audit:read"))]
 
 
-class Listed(BaseModel):
-    """What every list is asked with."""
+class PageQuery(BaseModel):
+    """Query parameters of every list."""
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the page before")
+    cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the previous page")
     limit: int = Field(default=20, ge=1, le=100)
 
     @property
     def position(self) -> str | None:
-        """The id of the last row of the page before. Raises CursorInvalid."""
+        """The id of the last row of the previous page. Raises CursorInvalid."""
         position = decode_cursor(self.cursor, str)
         return position[0] if position else None
 
 
 def paged(found: Sequence[T], limit: int, shown: Callable[[T], R], id_of: Callable[[T], str]) -> Page[R]:
-    """A page of what was found, of which there may be one more than is wanted."""
+    """A page of the rows, which may be one more than the page size."""
     page = found[:limit]
     return Page(
         items=[shown(each) for each in page],

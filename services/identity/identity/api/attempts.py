@@ -1,4 +1,4 @@
-"""Passwords and codes are tried under a throttle, and so are mails that anybody can ask for."""
+"""Rate limits for guessing passwords and codes, and for mails that anybody can request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,10 +21,9 @@ def _address(network: str) -> str:
 
 @asynccontextmanager
 async def attempt(email: str, network: str) -> AsyncIterator[None]:
-    """Around everything that a person has to know. Raises TooManyAttempts.
+    """Context for checking secrets. Raises TooManyAttempts.
 
-    It is charged before, and only when all of it was right is what was tried before forgiven; not so what the client
-    tried elsewhere.
+    The attempt is counted on entry. Success resets the account's counter; the address gets back this attempt only.
     """
     moment = now()
     elsewhere = await store.charge(_address(network), for_address(settings.get().address_attempts), moment)
@@ -38,12 +37,12 @@ async def attempt(email: str, network: str) -> AsyncIterator[None]:
 
 
 async def forget(email: str) -> None:
-    """Forgive what was tried for an account."""
+    """Reset an account's counter."""
     await store.forgive(_account(email))
 
 
 async def ask_for_mail(email: str, network: str) -> None:
-    """Charge for a mail that somebody wants sent. Raises TooManyAttempts."""
+    """Count the request of a mail. Raises TooManyAttempts."""
     moment = now()
     await store.charge(hash_secret(f"mails from {network}"), for_address(settings.get().address_attempts), moment)
     await store.charge(hash_secret(f"mails to {email}"), MAILS, moment)

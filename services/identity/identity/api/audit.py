@@ -1,4 +1,4 @@
-"""The audit log as admins read it. Nothing here or elsewhere changes a line."""
+"""The audit log for admins. Lines are never changed."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,19 +11,19 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from identity import store
-from identity.api.administration import ADMIN_PROBLEMS, Auditor, Listed, paged
+from identity.api.administration import ADMIN_PROBLEMS, Auditor, PageQuery, paged
 from identity.api.routing import router
 
 audit = router("/api/admin/audit", "audit log")
 
 
-class Act(BaseModel):
-    """One act. Who is gone has an id and no name."""
+class ActionResponse(BaseModel):
+    """One action. A deleted person has an id and no name."""
 
     act_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     action: str = Field(examples=["roles_changed"])
-    actor_id: Id | None = Field(description="null for a command on the machine itself")
-    user_id: Id | None = Field(description="whom it was done to; null for looking through a list")
+    actor_id: Id | None = Field(description="null for a command-line tool")
+    user_id: Id | None = Field(description="the person concerned; null for viewing a list")
     before: Grant | None
     after: Grant | None
     acted_at: datetime
@@ -31,8 +31,8 @@ class Act(BaseModel):
     user_name: str | None = Field(examples=["Grace Hopper"])
 
 
-class WantedActs(Listed):
-    """Which acts; all of what is given must fit."""
+class AuditFilter(PageQuery):
+    """Filters of the audit log; all given ones must match."""
 
     user_id: Id | None = Field(default=None, description="done to this person")
     actor_id: Id | None = Field(default=None, description="done by this person")
@@ -42,14 +42,14 @@ class WantedActs(Listed):
 
 
 @audit.get("", responses=documented(*ADMIN_PROBLEMS, CursorInvalid))
-async def acts(_: Auditor, wanted: Annotated[WantedActs, Query()]) -> Page[Act]:
-    """What was done to people's rights and ways in, and who looked at whom, the newest first."""
+async def acts(_: Auditor, wanted: Annotated[AuditFilter, Query()]) -> Page[ActionResponse]:
+    """Changes of people's rights and credentials, and who viewed whom, the newest first."""
     where = wanted.model_dump(include={"user_id", "actor_id", "action"}, exclude_none=True)
     found = await store.audit_page(where, wanted.since, wanted.before, wanted.position, wanted.limit + 1)
     names = await store.names_of({each for entry in found for each in (entry.actor_id, entry.user_id) if each})
 
-    def shown(entry: store.AuditEntry) -> Act:
-        return Act(
+    def shown(entry: store.AuditEntry) -> ActionResponse:
+        return ActionResponse(
             act_id=entry.id,
             actor_name=names.get(entry.actor_id or ""),
             user_name=names.get(entry.user_id or ""),

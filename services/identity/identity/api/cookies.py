@@ -1,7 +1,7 @@
 """The refresh token as a cookie, for pages in a browser.
 
-Only /api/auth gets it, and uses it only for a request that the browser says comes from the site's own pages:
-SameSite keeps other sites out, this check also those that share the site's domain. Access tokens travel in the
+Only /api/auth receives it, and uses it only when the browser says that the request comes from the site's own pages.
+SameSite keeps other sites out; this check also keeps out sites on the same domain. Access tokens travel in the
 Authorization header, which no other site can set.
 """
 
@@ -21,7 +21,7 @@ PATH = "/api/auth"
 
 
 class Jar:
-    """Dependency: the cookie that the request brought and the answer may set."""
+    """Dependency: the cookie of the request, which the response may set."""
 
     def __init__(self, request: Request, response: Response) -> None:
         self._request, self._response = request, response
@@ -38,17 +38,17 @@ class Jar:
             raise CrossSite
 
     def read(self) -> str | None:
-        """The refresh token that the browser keeps; None for anything else under its name. Raises CrossSite."""
+        """The refresh token in the cookie; None when it has another form. Raises CrossSite."""
         self.allow("cookie")
         kept = self._request.cookies.get(self._name, "")
         return kept if re.fullmatch(RefreshToken.PATTERN, kept) else None
 
     def keep(self, token: str, expires_at: datetime) -> None:
-        """Have the browser keep the refresh token as long as its session lasts."""
+        """Set the cookie for the lifetime of the session."""
         self._set(token, int((expires_at - now()).total_seconds()))
 
     def forget(self, answer: Response | None = None) -> None:
-        """Have the browser forget it; `answer` is one that takes the place of the usual."""
+        """Delete the cookie; `answer` is a response that replaces the usual one."""
         self._set("", 0, answer)
 
     def _set(self, value: str, max_age: int, answer: Response | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Invitations to the staff: by an admin, and followed by whom they are for."""
+"""Staff invitations: created by admins, accepted by the invited person."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field
 
 from identity import mails, passwords, settings, store
 from identity.api import attempts
-from identity.api.administration import ADMIN_PROBLEMS, Listed, Reader, UserId, Writer, paged
+from identity.api.administration import ADMIN_PROBLEMS, PageQuery, Reader, UserId, Writer, paged
 from identity.api.cookies import Cookies
 from identity.api.routing import Body, FromClient, NewPassword, Token, router
-from identity.api.signing_in import ModeField, SignedIn, open_for
+from identity.api.signing_in import ModeField, TokenResponse, open_for
 from identity.model import (
     Busy,
     CrossSite,
@@ -37,8 +37,8 @@ invitations = router("/api/admin/invitations", "people")
 auth = router("/api/auth", "accounts")
 
 
-class NewInvitation(Body):
-    """Whom to invite, and what they will be."""
+class InvitationRequest(Body):
+    """The person to invite, with the future roles."""
 
     email: Email
     name: Name
@@ -46,8 +46,8 @@ class NewInvitation(Body):
     grant: Grant = Field(examples=[{"roles": ["theater_manager"], "theaters": ["kino-international"]}])
 
 
-class InvitationView(BaseModel):
-    """An invitation that nobody has followed yet. Its id becomes the user's."""
+class InvitationResponse(BaseModel):
+    """An open invitation. Its id becomes the user's."""
 
     invitation_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     email: str = Field(examples=["grace@usher.example"])
@@ -59,7 +59,7 @@ class InvitationView(BaseModel):
     expires_at: datetime
 
 
-class Acceptance(Body):
+class AcceptInvitationRequest(Body):
     """The mailed link's token, and the password that the invited person chooses."""
 
     token: Token
@@ -67,8 +67,8 @@ class Acceptance(Body):
     mode: ModeField = "body"
 
 
-def _shown(invitation: store.Invitation) -> InvitationView:
-    return InvitationView(invitation_id=invitation.id, **invitation.model_dump(include=_KEPT))
+def _shown(invitation: store.Invitation) -> InvitationResponse:
+    return InvitationResponse(invitation_id=invitation.id, **invitation.model_dump(include=_KEPT))
 
 
 _KEPT = {"email", "name", "locale", "grant", "invited_by", "invited_at", "expires_at"}
@@ -79,10 +79,10 @@ _KEPT = {"email", "name", "locale", "grant", "invited_by", "invited_at", "expire
     status_code=status.HTTP_201_CREATED,
     responses=documented(*ADMIN_PROBLEMS, EmailTaken, TooManyAttempts),
 )
-async def invite(body: NewInvitation, admin: Writer, client: FromClient) -> InvitationView:
-    """Mail somebody a link with which they choose a password; that makes it an account with these roles.
+async def invite(body: InvitationRequest, admin: Writer, client: FromClient) -> InvitationResponse:
+    """Mail a link with which the person chooses a password. Accepting it creates an account with these roles.
 
-    Who has an account already gets other roles instead: PUT /api/admin/users/{user_id}/roles.
+    To change the roles of an existing account use PUT /api/admin/users/{user_id}/roles.
     """
     if await store.user_with_email(body.email):
         raise EmailTaken
@@ -102,16 +102,16 @@ async def invite(body: NewInvitation, admin: Writer, client: FromClient) -> Invi
 
 
 @invitations.get("", responses=documented(*ADMIN_PROBLEMS, CursorInvalid))
-async def open_invitations(admin: Reader, wanted: Annotated[Listed, Query()]) -> Page[InvitationView]:
-    """Invitations that are open, the newest first."""
+async def open_invitations(admin: Reader, wanted: Annotated[PageQuery, Query()]) -> Page[InvitationResponse]:
+    """Open invitations, the newest first."""
     found = await store.invitations_page(now(), wanted.position, wanted.limit + 1)
     await store.record_look("invitations_listed", admin.user_id)
     return paged(found, wanted.limit, _shown, lambda invitation: invitation.id)
 
 
 @invitations.post("/{user_id}/renew", responses=documented(*ADMIN_PROBLEMS, InvitationUnknown, TooManyAttempts))
-async def renew(user_id: UserId, admin: Writer, client: FromClient) -> InvitationView:
-    """Mail a new link; the one before is void."""
+async def renew(user_id: UserId, admin: Writer, client: FromClient) -> InvitationResponse:
+    """Mail a new link; the previous one becomes void."""
     moment, token = now(), new_secret()
     invitation = await store.find_invitation(user_id, moment)
     await attempts.ask_for_mail(invitation.email, client.network)
@@ -125,7 +125,7 @@ async def renew(user_id: UserId, admin: Writer, client: FromClient) -> Invitatio
     "/{user_id}", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*ADMIN_PROBLEMS, InvitationUnknown)
 )
 async def withdraw(user_id: UserId, admin: Writer) -> None:
-    """Take an invitation back: its link is void."""
+    """Withdraw an invitation: its link becomes void."""
     await store.withdraw_invitation(user_id, admin.user_id, now())
 
 
@@ -134,8 +134,8 @@ async def withdraw(user_id: UserId, admin: Writer) -> None:
     status_code=status.HTTP_201_CREATED,
     responses=documented(CrossSite, LinkVoid, EmailTaken, PasswordRefused, Busy),
 )
-async def accept(body: Acceptance, client: FromClient, jar: Cookies) -> SignedIn:
-    """Follow an invitation: choose a password, which makes it an account and signs in. It counts once."""
+async def accept(body: AcceptInvitationRequest, client: FromClient, jar: Cookies) -> TokenResponse:
+    """Accept an invitation by choosing a password: creates the account and signs in. Works once."""
     jar.allow(body.mode)
     invited = await store.invited_with(body.token, now())
     attempts.refuse_personal(body.password, invited.email, invited.name)

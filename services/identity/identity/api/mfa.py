@@ -15,7 +15,7 @@ from identity.api.routing import (
     CurrentVisit,
     FromClient,
     GivenPassword,
-    PasswordOnly,
+    PasswordRequest,
     router,
 )
 from identity.api.sessions import Code, use_code
@@ -33,16 +33,16 @@ auth = router("/api/auth/mfa", "second factor")
 PASSWORD_PROBLEMS = (WrongPassword, TooManyAttempts, Busy)
 
 
-class SecondFactor(BaseModel):
-    """What a person has beside the password."""
+class SecondFactorResponse(BaseModel):
+    """The second factors of a person."""
 
     totp: bool = Field(description="an authenticator app is set up")
     recovery_codes_left: int
     passkeys: int
 
 
-class Offer(BaseModel):
-    """What the app is to know; shown once. The page draws `uri` as a QR code."""
+class AuthenticatorResponse(BaseModel):
+    """The secret for the app, shown once. The page renders `uri` as a QR code."""
 
     secret: str = Field(examples=["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"], repr=False)
     uri: str = Field(
@@ -51,19 +51,19 @@ class Offer(BaseModel):
     )
 
 
-class RecoveryCodes(BaseModel):
-    """Codes that each count once in place of the app's; shown once."""
+class RecoveryCodesResponse(BaseModel):
+    """One-time codes to use instead of the app's code; shown once."""
 
     recovery_codes: list[str] = Field(examples=[["abcd-efgh-ijkl-mnop"]], repr=False)
 
 
-class CodeOnly(Body):
+class CodeRequest(Body):
     """A code of the app."""
 
     code: Code = Field(repr=False)
 
 
-class PasswordAndCode(Body):
+class PasswordAndCodeRequest(Body):
     """The password, and a code of the app or a recovery code."""
 
     password: GivenPassword
@@ -71,22 +71,22 @@ class PasswordAndCode(Body):
 
 
 @auth.get("", responses=documented(*VISIT_PROBLEMS))
-async def second_factor(visit: CurrentVisit) -> SecondFactor:
-    """What one has beside the password."""
+async def second_factor(visit: CurrentVisit) -> SecondFactorResponse:
+    """The caller's second factors."""
     user = visit.user
-    return SecondFactor(
+    return SecondFactorResponse(
         totp=user.totp is not None, recovery_codes_left=len(user.recovery_hashes), passkeys=len(user.passkeys)
     )
 
 
 @auth.post("/totp", responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorOn))
-async def offer(body: PasswordOnly, visit: CurrentVisit, client: FromClient) -> Offer:
-    """Begin to set up an authenticator app. It counts once a code of it was confirmed."""
+async def offer(body: PasswordRequest, visit: CurrentVisit, client: FromClient) -> AuthenticatorResponse:
+    """Start to set up an authenticator app. It takes effect once a code was confirmed."""
     async with attempts.attempt(visit.user.email, client.network):
         await attempts.confirm_password(visit.user, body.password)
     secret = totp.new_secret()
     await store.offer_totp(visit.user, totp.sealed(secret))
-    return Offer(secret=secret, uri=totp.app_uri(secret, visit.user.email))
+    return AuthenticatorResponse(secret=secret, uri=totp.app_uri(secret, visit.user.email))
 
 
 @auth.post(
@@ -94,8 +94,8 @@ async def offer(body: PasswordOnly, visit: CurrentVisit, client: FromClient) -> 
     status_code=status.HTTP_201_CREATED,
     responses=documented(*VISIT_PROBLEMS, WrongCode, SecondFactorOff),
 )
-async def confirm(body: CodeOnly, visit: CurrentVisit, client: FromClient) -> RecoveryCodes:
-    """Show that the app works. From now on signing in with the password takes a code as well."""
+async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient) -> RecoveryCodesResponse:
+    """Confirm the app with a code. From now on signing in with the password also needs a code."""
     user = visit.user
     if user.totp_offer is None:
         raise SecondFactorOff
@@ -106,7 +106,7 @@ async def confirm(body: CodeOnly, visit: CurrentVisit, client: FromClient) -> Re
     await store.take_totp(user, step, codes, client.device)
     await store.strengthen(visit.session.id, "otp")
     log.info("totp_added", user_id=user.id)
-    return RecoveryCodes(recovery_codes=codes)
+    return RecoveryCodesResponse(recovery_codes=codes)
 
 
 @auth.post(
@@ -114,8 +114,8 @@ async def confirm(body: CodeOnly, visit: CurrentVisit, client: FromClient) -> Re
     status_code=status.HTTP_204_NO_CONTENT,
     responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, WrongCode, SecondFactorOff),
 )
-async def remove(body: PasswordAndCode, visit: CurrentVisit, client: FromClient) -> None:
-    """Take the app and the recovery codes away."""
+async def remove(body: PasswordAndCodeRequest, visit: CurrentVisit, client: FromClient) -> None:
+    """Remove the app and the recovery codes."""
     await _confirm(visit.user, body, client)
     await store.drop_totp(visit.user, client.device)
     log.info("totp_removed", user_id=visit.user.id)
@@ -126,15 +126,15 @@ async def remove(body: PasswordAndCode, visit: CurrentVisit, client: FromClient)
     status_code=status.HTTP_201_CREATED,
     responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, WrongCode, SecondFactorOff),
 )
-async def renew_codes(body: PasswordAndCode, visit: CurrentVisit, client: FromClient) -> RecoveryCodes:
-    """New recovery codes; the old ones are void."""
+async def renew_codes(body: PasswordAndCodeRequest, visit: CurrentVisit, client: FromClient) -> RecoveryCodesResponse:
+    """Create new recovery codes; the old ones become void."""
     await _confirm(visit.user, body, client)
     codes = totp.new_recovery_codes()
     await store.replace_recovery_codes(visit.user, codes, client.device)
-    return RecoveryCodes(recovery_codes=codes)
+    return RecoveryCodesResponse(recovery_codes=codes)
 
 
-async def _confirm(user: store.User, body: PasswordAndCode, client: Client) -> None:
+async def _confirm(user: store.User, body: PasswordAndCodeRequest, client: Client) -> None:
     """Raises SecondFactorOff, WrongPassword, WrongCode and TooManyAttempts."""
     if user.totp is None:
         raise SecondFactorOff

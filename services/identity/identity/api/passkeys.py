@@ -1,4 +1,4 @@
-"""Passkeys: signing in with what a phone, a computer or a password manager keeps, in place of the password."""
+"""Passkeys: signing in without a password, with a key on a phone, a computer or in a password manager."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from identity import store, webauthn_site
 from identity.api import attempts
 from identity.api.cookies import Cookies
-from identity.api.routing import VISIT_PROBLEMS, Body, CurrentVisit, FromClient, PasswordOnly, router
-from identity.api.signing_in import ModeField, SignedIn, open_for
+from identity.api.routing import VISIT_PROBLEMS, Body, CurrentVisit, FromClient, PasswordRequest, router
+from identity.api.signing_in import ModeField, TokenResponse, open_for
 from identity.model import (
     Busy,
     CrossSite,
@@ -32,33 +32,33 @@ auth = router("/api/auth/passkeys", "passkeys")
 Credential = Annotated[
     dict[str, Any],
     Field(
-        description="the PublicKeyCredential that the browser answered, as its `toJSON()` gives it",
+        description="the PublicKeyCredential from the browser, as its `toJSON()` returns it",
         examples=[{"id": "…", "rawId": "…", "type": "public-key", "response": {"clientDataJSON": "…"}}],
     ),
 ]
 
 
-class Options(BaseModel):
-    """What `navigator.credentials` is called with: `PublicKeyCredential.parse…OptionsFromJSON(public_key)`."""
+class PasskeyOptionsResponse(BaseModel):
+    """The options for `navigator.credentials`: `PublicKeyCredential.parse…OptionsFromJSON(public_key)`."""
 
     public_key: dict[str, Any] = Field(examples=[{"challenge": "…", "rpId": "usher.example", "timeout": 300000}])
 
 
-class NewPasskey(Body):
-    """A passkey that the browser has just made, and what to call it."""
+class PasskeyRequest(Body):
+    """A new passkey from the browser, with a name."""
 
     credential: Credential
     name: Name
 
 
-class Assertion(Body):
+class PasskeyLoginRequest(Body):
     """The signature of a passkey."""
 
     credential: Credential
     mode: ModeField = "body"
 
 
-class PasskeyView(BaseModel):
+class PasskeyResponse(BaseModel):
     """One passkey."""
 
     passkey_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
@@ -67,22 +67,22 @@ class PasskeyView(BaseModel):
     last_used_at: datetime | None
 
 
-class Passkeys(BaseModel):
+class PasskeysResponse(BaseModel):
     """All of a person's passkeys: 20 at most."""
 
-    items: list[PasskeyView]
+    items: list[PasskeyResponse]
 
 
 @auth.post("/options", responses=documented(*VISIT_PROBLEMS, WrongPassword, TooManyPasskeys, TooManyAttempts, Busy))
-async def creation_options(body: PasswordOnly, visit: CurrentVisit, client: FromClient) -> Options:
-    """Begin to add a passkey."""
+async def creation_options(body: PasswordRequest, visit: CurrentVisit, client: FromClient) -> PasskeyOptionsResponse:
+    """Start to add a passkey."""
     if len(visit.user.passkeys) >= store.MAX_PASSKEYS:
         raise TooManyPasskeys
     async with attempts.attempt(visit.user.email, client.network):
         await attempts.confirm_password(visit.user, body.password)
     options = webauthn_site.creation_options(visit.user)
     await store.add_challenge(options["challenge"], visit.user.id, now(), webauthn_site.LIFETIME)
-    return Options(public_key=options)
+    return PasskeyOptionsResponse(public_key=options)
 
 
 @auth.post(
@@ -90,8 +90,8 @@ async def creation_options(body: PasswordOnly, visit: CurrentVisit, client: From
     status_code=status.HTTP_201_CREATED,
     responses=documented(*VISIT_PROBLEMS, PasskeyRefused, TooManyPasskeys),
 )
-async def add(body: NewPasskey, visit: CurrentVisit, client: FromClient) -> PasskeyView:
-    """Add the passkey that the browser made."""
+async def add(body: PasskeyRequest, visit: CurrentVisit, client: FromClient) -> PasskeyResponse:
+    """Add the passkey that the browser created."""
     challenge = webauthn_site.challenge_in(body.credential)
     await store.take_challenge(challenge, visit.user.id, now())
     passkey = webauthn_site.created(body.credential, challenge, body.name, now())
@@ -101,13 +101,13 @@ async def add(body: NewPasskey, visit: CurrentVisit, client: FromClient) -> Pass
 
 
 @auth.get("", responses=documented(*VISIT_PROBLEMS))
-async def passkeys(visit: CurrentVisit) -> Passkeys:
-    """One's own passkeys."""
-    return Passkeys(items=[_shown(passkey) for passkey in visit.user.passkeys])
+async def passkeys(visit: CurrentVisit) -> PasskeysResponse:
+    """The caller's passkeys."""
+    return PasskeysResponse(items=[_shown(passkey) for passkey in visit.user.passkeys])
 
 
-def _shown(passkey: store.Passkey) -> PasskeyView:
-    return PasskeyView.model_validate(passkey, from_attributes=True)
+def _shown(passkey: store.Passkey) -> PasskeyResponse:
+    return PasskeyResponse.model_validate(passkey, from_attributes=True)
 
 
 @auth.delete(
@@ -116,22 +116,22 @@ def _shown(passkey: store.Passkey) -> PasskeyView:
     responses=documented(*VISIT_PROBLEMS, PasskeyUnknown),
 )
 async def remove(passkey_id: Annotated[Id, Path()], visit: CurrentVisit, client: FromClient) -> None:
-    """Take a passkey away. Its owner is told by mail."""
+    """Remove a passkey. Its owner gets a mail."""
     await store.drop_passkey(visit.user, passkey_id, client.device)
     log.info("passkey_removed", user_id=visit.user.id)
 
 
 @auth.post("/login/options")
-async def request_options() -> Options:
-    """Begin to sign in with a passkey. The same for everybody: the passkey itself says whose it is."""
+async def request_options() -> PasskeyOptionsResponse:
+    """Start to sign in with a passkey. The options are the same for everybody: the passkey identifies its owner."""
     options = webauthn_site.request_options()
     await store.add_challenge(options["challenge"], None, now(), webauthn_site.LIFETIME)
-    return Options(public_key=options)
+    return PasskeyOptionsResponse(public_key=options)
 
 
 @auth.post("/login", responses=documented(PasskeyRefused, CrossSite))
-async def login(body: Assertion, client: FromClient, jar: Cookies) -> SignedIn:
-    """Sign in with a passkey. It asks its owner for a finger, a face or a PIN: no code is asked for."""
+async def login(body: PasskeyLoginRequest, client: FromClient, jar: Cookies) -> TokenResponse:
+    """Sign in with a passkey. The device verifies its owner by fingerprint, face or PIN, so no code is needed."""
     jar.allow(body.mode)
     challenge = webauthn_site.challenge_in(body.credential)
     await store.take_challenge(challenge, None, now())

@@ -1,4 +1,4 @@
-"""People as admins see and change them. Every act, looking included, is a line of the audit log."""
+"""People, for admins. Every action, including viewing, is a line of the audit log."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,9 +12,9 @@ from fastapi import Query, status
 from pydantic import BaseModel, Field
 
 from identity import store
-from identity.api.administration import ADMIN_PROBLEMS, Listed, Reader, UserId, Writer, paged
+from identity.api.administration import ADMIN_PROBLEMS, PageQuery, Reader, UserId, Writer, paged
 from identity.api.routing import router
-from identity.api.sessions import SessionView, shown
+from identity.api.sessions import SessionResponse, shown
 from identity.model import PERMISSIONS, Account, Grant, LastAdmin, Role, UserUnknown, permissions_of
 
 log = structlog.get_logger()
@@ -23,8 +23,8 @@ roles = router("/api/admin/roles", "people")
 WRITE_PROBLEMS = (*ADMIN_PROBLEMS, UserUnknown, Unavailable)
 
 
-class Person(Account):
-    """A person as admins see them."""
+class PersonResponse(Account):
+    """A person, for admins."""
 
     is_active: bool
     registered_at: datetime
@@ -32,13 +32,13 @@ class Person(Account):
     passkeys: int
 
 
-class WantedPeople(Listed):
-    """Which people; all of what is given must fit."""
+class PeopleFilter(PageQuery):
+    """Filters of people; all given ones must match."""
 
     search: str = Field(
         default="",
         max_length=100,
-        description="beginnings of words of the name, or of the address",
+        description="prefixes of words of the name, or of the address",
         examples=["lov ad"],
     )
     role: Role | None = None
@@ -46,27 +46,27 @@ class WantedPeople(Listed):
     standing: store.Standing | None = None
 
 
-class RoleView(BaseModel):
-    """A role and what it allows."""
+class RoleResponse(BaseModel):
+    """A role and its permissions."""
 
     role: Role
     permissions: list[str] = Field(examples=[["bookings:read", "tickets:check_in"]])
 
 
-class Roles(BaseModel):
+class RolesResponse(BaseModel):
     """All roles."""
 
-    items: list[RoleView]
+    items: list[RoleResponse]
 
 
 @roles.get("", responses=documented(*ADMIN_PROBLEMS))
-async def all_roles(_: Reader) -> Roles:
+async def all_roles(_: Reader) -> RolesResponse:
     """Every role with its permissions."""
-    return Roles(items=[RoleView(role=role, permissions=permissions_of([role])) for role in PERMISSIONS])
+    return RolesResponse(items=[RoleResponse(role=role, permissions=permissions_of([role])) for role in PERMISSIONS])
 
 
 @people.get("", responses=documented(*ADMIN_PROBLEMS, CursorInvalid))
-async def search(admin: Reader, wanted: Annotated[WantedPeople, Query()]) -> Page[Person]:
+async def search(admin: Reader, wanted: Annotated[PeopleFilter, Query()]) -> Page[PersonResponse]:
     """People, the newest first."""
     where = store.Wanted(wanted.search.split(), wanted.role, wanted.theater, wanted.standing)
     found = await store.people_page(where, wanted.position, wanted.limit + 1)
@@ -74,8 +74,8 @@ async def search(admin: Reader, wanted: Annotated[WantedPeople, Query()]) -> Pag
     return paged(found, wanted.limit, _shown, lambda user: user.id)
 
 
-def _shown(user: store.User) -> Person:
-    return Person(
+def _shown(user: store.User) -> PersonResponse:
+    return PersonResponse(
         **user.account().model_dump(),
         is_active=user.is_active,
         registered_at=user.registered_at,
@@ -85,7 +85,7 @@ def _shown(user: store.User) -> Person:
 
 
 @people.get("/{user_id}", responses=documented(*ADMIN_PROBLEMS, UserUnknown))
-async def person(user_id: UserId, admin: Reader) -> Person:
+async def person(user_id: UserId, admin: Reader) -> PersonResponse:
     """One person's details."""
     user = await store.find_person(user_id)
     await store.record_look("person_viewed", admin.user_id, user_id)
@@ -93,7 +93,7 @@ async def person(user_id: UserId, admin: Reader) -> Person:
 
 
 @people.get("/{user_id}/sessions", responses=documented(*ADMIN_PROBLEMS, UserUnknown, CursorInvalid))
-async def sessions(user_id: UserId, admin: Reader, wanted: Annotated[Listed, Query()]) -> Page[SessionView]:
+async def sessions(user_id: UserId, admin: Reader, wanted: Annotated[PageQuery, Query()]) -> Page[SessionResponse]:
     """A person's open sessions, the newest first."""
     user = await store.find_person(user_id)
     found = await store.sessions_of(user.id, now(), wanted.position, wanted.limit + 1)
@@ -103,16 +103,16 @@ async def sessions(user_id: UserId, admin: Reader, wanted: Annotated[Listed, Que
 
 @people.delete("/{user_id}/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*WRITE_PROBLEMS))
 async def end_sessions(user_id: UserId, admin: Writer) -> None:
-    """Sign a person out everywhere, at once: access tokens that are out are void as well."""
+    """Sign a person out everywhere at once: issued access tokens become void too."""
     await store.sign_out(user_id, admin.user_id, now())
     log.info("person_signed_out", user_id=user_id, by=admin.user_id)
 
 
 @people.put("/{user_id}/roles", responses=documented(*WRITE_PROBLEMS, LastAdmin))
-async def change_roles(user_id: UserId, body: Grant, admin: Writer) -> Person:
-    """Give a person these roles and theaters, and no others. Access tokens that tell the old ones are void.
+async def change_roles(user_id: UserId, body: Grant, admin: Writer) -> PersonResponse:
+    """Replace a person's roles and theaters. Access tokens with the old ones become void.
 
-    The last active admin stays one.
+    The last active admin keeps that role.
     """
     changed = await store.change_grant(user_id, body, admin.user_id, now())
     log.info("roles_changed", user_id=user_id, roles=body.roles, by=admin.user_id)
@@ -120,26 +120,26 @@ async def change_roles(user_id: UserId, body: Grant, admin: Writer) -> Person:
 
 
 @people.post("/{user_id}/deactivate", responses=documented(*WRITE_PROBLEMS, LastAdmin))
-async def deactivate(user_id: UserId, admin: Writer) -> Person:
-    """Shut a person out, everywhere within a minute. They are told by mail. The last active admin stays."""
+async def deactivate(user_id: UserId, admin: Writer) -> PersonResponse:
+    """Deactivate a person, everywhere within a minute. They get a mail. The last active admin cannot be deactivated."""
     changed = await store.deactivate(user_id, admin.user_id, now())
     log.info("person_deactivated", user_id=user_id, by=admin.user_id)
     return _shown(changed)
 
 
 @people.post("/{user_id}/reactivate", responses=documented(*WRITE_PROBLEMS))
-async def reactivate(user_id: UserId, admin: Writer) -> Person:
-    """Let a person in again, with the roles that they had. They sign in anew."""
+async def reactivate(user_id: UserId, admin: Writer) -> PersonResponse:
+    """Reactivate a person with their previous roles. They must sign in again."""
     changed = await store.reactivate(user_id, admin.user_id)
     log.info("person_reactivated", user_id=user_id, by=admin.user_id)
     return _shown(changed)
 
 
 @people.post("/{user_id}/reset-second-factor", responses=documented(*WRITE_PROBLEMS))
-async def reset_second_factor(user_id: UserId, admin: Writer) -> Person:
-    """Take away authenticator app, recovery codes and passkeys of a person who has lost them, and sign them out.
+async def reset_second_factor(user_id: UserId, admin: Writer) -> PersonResponse:
+    """Remove the authenticator app, recovery codes and passkeys of a person who has lost them, and sign them out.
 
-    Make sure first that it is they who ask.
+    Verify first that the request comes from that person.
     """
     changed = await store.reset_second_factor(user_id, admin.user_id, now())
     log.info("second_factor_reset", user_id=user_id, by=admin.user_id)
@@ -148,6 +148,6 @@ async def reset_second_factor(user_id: UserId, admin: Writer) -> Person:
 
 @people.delete("/{user_id}", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*WRITE_PROBLEMS, LastAdmin))
 async def delete(user_id: UserId, admin: Writer) -> None:
-    """Delete the account of a person who asks for it and cannot do it by themselves. There is no way back."""
+    """Delete the account of a person who asks for it and cannot do it alone. This cannot be undone."""
     await store.delete_account(user_id, admin.user_id, now())
     log.info("account_deleted", user_id=user_id, by=admin.user_id)

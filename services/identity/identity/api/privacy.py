@@ -1,4 +1,4 @@
-"""A person's right to be forgotten, and to see what is kept about them (GDPR, articles 15, 17 and 20)."""
+"""A person's right to erasure and to a copy of their data (GDPR, articles 15, 17 and 20)."""
 
 import json
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from identity import settings, store
 from identity.api import attempts
 from identity.api.cookies import Cookies
-from identity.api.routing import VISIT_PROBLEMS, CurrentVisit, FromClient, PasswordOnly, router
+from identity.api.routing import VISIT_PROBLEMS, CurrentVisit, FromClient, PasswordRequest, router
 from identity.model import Busy, ExportGathering, ExportUnknown, LastAdmin, TooManyAttempts, WrongPassword
 
 log = structlog.get_logger()
@@ -24,14 +24,14 @@ users = router("/api/users/me", "profile")
 PASSWORD_PROBLEMS = (*VISIT_PROBLEMS, WrongPassword, TooManyAttempts, Busy)
 
 
-class ExportView(BaseModel):
-    """An export of all that is kept about a person. `missing` are services that have not answered yet, or in time."""
+class ExportResponse(BaseModel):
+    """An export of all data about a person. `missing` lists services that have not answered (in time)."""
 
     state: Literal["gathering", "ready"]
     requested_at: datetime
     expires_at: datetime
     missing: list[str] = Field(examples=[["payment"]])
-    data: str = Field(default="/api/users/me/export/data", description="where it is downloaded once it is ready")
+    data: str = Field(default="/api/users/me/export/data", description="the download address once it is ready")
 
 
 @users.post(
@@ -39,10 +39,10 @@ class ExportView(BaseModel):
     status_code=status.HTTP_204_NO_CONTENT,
     responses=documented(*PASSWORD_PROBLEMS, LastAdmin, Unavailable),
 )
-async def delete(body: PasswordOnly, visit: CurrentVisit, client: FromClient, jar: Cookies) -> None:
-    """Delete one's account for good. Every service erases what is personal; what was paid stays in the books.
+async def delete(body: PasswordRequest, visit: CurrentVisit, client: FromClient, jar: Cookies) -> None:
+    """Delete the caller's account permanently. Every service erases personal data; payments stay in the books.
 
-    Tickets stay valid, and what is not paid yet is given up.
+    Tickets stay valid, and unpaid bookings end.
     """
     user = visit.user
     async with attempts.attempt(user.email, client.network):
@@ -53,10 +53,10 @@ async def delete(body: PasswordOnly, visit: CurrentVisit, client: FromClient, ja
 
 
 @users.post("/export", status_code=status.HTTP_202_ACCEPTED, responses=documented(*PASSWORD_PROBLEMS))
-async def begin_export(body: PasswordOnly, visit: CurrentVisit, client: FromClient) -> ExportView:
-    """Have everything gathered that Usher keeps about one. A mail tells when it can be downloaded, for three days.
+async def begin_export(body: PasswordRequest, visit: CurrentVisit, client: FromClient) -> ExportResponse:
+    """Request a copy of all data about the caller. A mail says when it can be downloaded, for three days.
 
-    Asking again within ten minutes leads to the same export.
+    Another request within ten minutes returns the same export.
     """
     async with attempts.attempt(visit.user.email, client.network):
         await attempts.confirm_password(visit.user, body.password)
@@ -65,13 +65,13 @@ async def begin_export(body: PasswordOnly, visit: CurrentVisit, client: FromClie
     return _shown(export)
 
 
-def _shown(export: store.Export) -> ExportView:
-    return ExportView.model_validate(export, from_attributes=True)
+def _shown(export: store.Export) -> ExportResponse:
+    return ExportResponse.model_validate(export, from_attributes=True)
 
 
 @users.get("/export", responses=documented(*VISIT_PROBLEMS, ExportUnknown))
-async def export(visit: CurrentVisit) -> ExportView:
-    """How far one's export is."""
+async def export(visit: CurrentVisit) -> ExportResponse:
+    """The progress of the caller's export."""
     return _shown(await _found(visit.user.id))
 
 
@@ -98,7 +98,7 @@ async def download(visit: CurrentVisit) -> StreamingResponse:
 
 
 async def _document(export: store.Export) -> AsyncIterator[str]:
-    """The document, an item at a time: nobody's data need fit into memory."""
+    """The document, streamed item by item, so that it need not fit into memory."""
     about = {"user_id": export.id, "exported_at": export.requested_at, "missing": export.missing}
     yield to_json(about, indent=1).decode()[:-2]
     sources = {"identity": store.kept_about(export.id)} | {

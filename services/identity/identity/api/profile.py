@@ -15,7 +15,7 @@ from identity.api.cookies import Cookies
 from identity.api.routing import (
     SESSION_PROBLEMS,
     VISIT_PROBLEMS,
-    Accepted,
+    AcceptedResponse,
     Body,
     CurrentSession,
     CurrentVisit,
@@ -24,7 +24,7 @@ from identity.api.routing import (
     NewPassword,
     router,
 )
-from identity.api.signing_in import ModeField, SignedIn, open_for
+from identity.api.signing_in import ModeField, TokenResponse, open_for
 from identity.model import (
     Account,
     Busy,
@@ -42,22 +42,22 @@ log = structlog.get_logger()
 users = router("/api/users", "profile")
 
 
-class Profile(Account):
-    """A person as they see themselves, as of now."""
+class ProfileResponse(Account):
+    """The caller's current profile."""
 
     second_factor: bool = Field(default=False, description="an authenticator app is set up")
     passkeys: int = 0
-    bookings: str = Field(default="/api/bookings", description="where booking lists what they booked")
+    bookings: str = Field(default="/api/bookings", description="the address of the person's bookings")
 
 
-class ProfileChange(Body):
-    """What is to be changed; what is left out stays."""
+class ProfileRequest(Body):
+    """The fields to change; omitted fields stay."""
 
     name: Name | None = None
     locale: Locale | None = None
 
 
-class PasswordChange(Body):
+class PasswordChangeRequest(Body):
     """The old password and the new one."""
 
     old_password: GivenPassword
@@ -65,31 +65,33 @@ class PasswordChange(Body):
     mode: ModeField = "body"
 
 
-class EmailChange(Body):
-    """The address that is to be, and the password."""
+class EmailChangeRequest(Body):
+    """The new address, and the password."""
 
     email: Email
     password: GivenPassword
 
 
 @users.get("/me", responses=documented(*SESSION_PROBLEMS, UserGone))
-async def me(who: Annotated[Principal, Depends(signed_in)], current: CurrentSession) -> Profile:
-    """The signed-in person as of now, not as of the token."""
+async def me(who: Annotated[Principal, Depends(signed_in)], current: CurrentSession) -> ProfileResponse:
+    """The signed-in person, as stored now (the token may be older)."""
     if user := await store.active_user(current.user_id):
         return _profile(user)
     pending = await store.registration(who.user_id, now())
     if pending is None:
         raise UserGone
-    return Profile(**pending.account().model_dump())
+    return ProfileResponse(**pending.account().model_dump())
 
 
-def _profile(user: store.User) -> Profile:
-    return Profile(**user.account().model_dump(), second_factor=user.totp is not None, passkeys=len(user.passkeys))
+def _profile(user: store.User) -> ProfileResponse:
+    return ProfileResponse(
+        **user.account().model_dump(), second_factor=user.totp is not None, passkeys=len(user.passkeys)
+    )
 
 
 @users.patch("/me", responses=documented(*VISIT_PROBLEMS))
-async def change_profile(body: ProfileChange, visit: CurrentVisit) -> Profile:
-    """Change one's name or language. Tokens tell the new name from their next refresh on."""
+async def change_profile(body: ProfileRequest, visit: CurrentVisit) -> ProfileResponse:
+    """Change the caller's name or language. Tokens contain the new name from the next refresh on."""
     changed = await store.update_profile(visit.user.id, body.model_dump(exclude_none=True))
     if changed is None:
         raise UserGone
@@ -100,8 +102,10 @@ async def change_profile(body: ProfileChange, visit: CurrentVisit) -> Profile:
     "/me/password",
     responses=documented(*VISIT_PROBLEMS, WrongPassword, CrossSite, PasswordRefused, TooManyAttempts, Busy),
 )
-async def change_password(body: PasswordChange, visit: CurrentVisit, client: FromClient, jar: Cookies) -> SignedIn:
-    """Choose another password. All sessions end, this one too; the answer opens a new one."""
+async def change_password(
+    body: PasswordChangeRequest, visit: CurrentVisit, client: FromClient, jar: Cookies
+) -> TokenResponse:
+    """Change the password. All sessions end, including this one; the answer opens a new one."""
     user = visit.user
     jar.allow(body.mode)
     attempts.refuse_personal(body.password, user.email, user.name)
@@ -121,10 +125,10 @@ async def change_password(body: PasswordChange, visit: CurrentVisit, client: Fro
     status_code=status.HTTP_202_ACCEPTED,
     responses=documented(*VISIT_PROBLEMS, WrongPassword, TooManyAttempts, Busy),
 )
-async def change_email(body: EmailChange, visit: CurrentVisit, client: FromClient) -> Accepted:
-    """Ask for another address. It counts once its owner has followed the link that is mailed there.
+async def change_email(body: EmailChangeRequest, visit: CurrentVisit, client: FromClient) -> AcceptedResponse:
+    """Request a change of address. It takes effect once the link that is mailed there was followed.
 
-    The old address is told now and when it counts. An address that has an account gets the same answer.
+    The old address gets a mail now and when the change takes effect. The answer is the same for a taken address.
     """
     user = visit.user
     async with attempts.attempt(user.email, client.network):
@@ -137,4 +141,4 @@ async def change_email(body: EmailChange, visit: CurrentVisit, client: FromClien
         link.user_id, link.old_email, link.password_changed_at = user.id, user.email, user.password_changed_at
     told = mails.registration_repeated(owner) if owner else mail
     await store.keep_link(link, [told, user.noticed("email_change_requested", client.device)])
-    return Accepted()
+    return AcceptedResponse()

@@ -1,4 +1,4 @@
-"""A forgotten password."""
+"""Password recovery by mail."""
 
 import structlog
 from chassis.clock import now
@@ -7,29 +7,29 @@ from fastapi import status
 
 from identity import mails, passwords, settings, store
 from identity.api import attempts
-from identity.api.routing import Accepted, Body, FromClient, NewPassword, Token, router
+from identity.api.routing import AcceptedResponse, Body, FromClient, NewPassword, Token, router
 from identity.model import Busy, Email, LinkVoid, PasswordRefused, TooManyAttempts
 
 log = structlog.get_logger()
 auth = router("/api/auth", "accounts")
 
 
-class Forgotten(Body):
-    """Whose password was forgotten."""
+class ForgotPasswordRequest(Body):
+    """The address of the account."""
 
     email: Email
 
 
-class NewSecret(Body):
-    """The mailed link's token and the password that is to be."""
+class ResetPasswordRequest(Body):
+    """The mailed link's token and the new password."""
 
     token: Token
     password: NewPassword
 
 
 @auth.post("/forgot-password", status_code=status.HTTP_202_ACCEPTED, responses=documented(TooManyAttempts))
-async def forgot_password(body: Forgotten, client: FromClient) -> Accepted:
-    """Mail a link that lets its reader choose another password. The same answer for every address."""
+async def forgot_password(body: ForgotPasswordRequest, client: FromClient) -> AcceptedResponse:
+    """Mail a link for choosing a new password. The answer is the same for every address."""
     await attempts.ask_for_mail(body.email, client.network)
     user = await store.user_with_email(body.email)
     link, token = store.new_link("reset_password", body.email, now(), settings.get().reset_lifetime)
@@ -38,9 +38,9 @@ async def forgot_password(body: Forgotten, client: FromClient) -> Accepted:
         link.user_id, link.password_changed_at = user.id, user.password_changed_at
         events.append(mails.password_reset(user, link, token))
     else:
-        mails.sealed(token)  # takes as long
+        mails.sealed(token)  # takes the same time
     await store.keep_link(link, events)
-    return Accepted()
+    return AcceptedResponse()
 
 
 @auth.post(
@@ -48,8 +48,8 @@ async def forgot_password(body: Forgotten, client: FromClient) -> Accepted:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=documented(LinkVoid, PasswordRefused, Busy),
 )
-async def reset_password(body: NewSecret, client: FromClient) -> None:
-    """Choose another password. It counts once, ends all sessions and lets the person try to sign in at once.
+async def reset_password(body: ResetPasswordRequest, client: FromClient) -> None:
+    """Choose a new password with a link, which works once. Ends all sessions and resets the limit of attempts.
 
     A second factor stays.
     """

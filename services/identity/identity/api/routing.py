@@ -1,4 +1,4 @@
-"""What identity's routers share: bodies, who asks and from where."""
+"""Shared by identity's routers: request bodies, the caller and the client."""
 
 from typing import Annotated, NamedTuple
 
@@ -22,7 +22,7 @@ from identity.model import (
 
 
 def router(prefix: str, tag: str) -> APIRouter:
-    """A router whose answers no cache keeps."""
+    """A router whose answers are not cached."""
     return APIRouter(prefix=prefix, tags=[tag], dependencies=[Depends(_not_kept)])
 
 
@@ -31,7 +31,7 @@ def _not_kept(response: Response) -> None:
 
 
 class Body(BaseModel):
-    """A request's body: fields that nobody asked for are refused."""
+    """A request body; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,24 +51,24 @@ GivenPassword = Annotated[
 Token = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$"),
-    Field(repr=False, description="what follows `#token=` in the mailed link", examples=["A" * 43]),
+    Field(repr=False, description="the text after `#token=` in the mailed link", examples=["A" * 43]),
 ]
 
 
-class PasswordOnly(Body):
-    """The password once more, before something that a stolen session must not do."""
+class PasswordRequest(Body):
+    """The password, for actions that a stolen session must not perform."""
 
     password: GivenPassword
 
 
-class Accepted(BaseModel):
+class AcceptedResponse(BaseModel):
     """The same for every address, with or without an account."""
 
-    detail: str = "If there is something to tell, a mail is on its way."
+    detail: str = "If the address has an account, a mail is on its way."
 
 
 class Client(NamedTuple):
-    """From where a request comes: a few words for the browser, the address as far as it is counted."""
+    """The client of a request: a short name of the browser, and the address that limits count."""
 
     device: str
     network: str
@@ -83,7 +83,7 @@ FromClient = Annotated[Client, Depends(_client)]
 
 
 class Visit(NamedTuple):
-    """A person with a verified address, and the session in which they ask."""
+    """A person with a verified address, and their session."""
 
     user: store.User
     session: store.Session

@@ -1,4 +1,4 @@
-"""Log-in, refresh, log-out, and the sessions that a person has."""
+"""Log-in, refresh, log-out, and a person's sessions."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,7 +16,7 @@ from identity import passwords, store, totp
 from identity.api import attempts
 from identity.api.cookies import Cookies, Mode
 from identity.api.routing import SESSION_PROBLEMS, Body, CurrentSession, FromClient, GivenPassword, router
-from identity.api.signing_in import ModeField, SignedIn, open_for, tokens_for
+from identity.api.signing_in import ModeField, TokenResponse, open_for, tokens_for
 from identity.model import (
     Account,
     Busy,
@@ -44,8 +44,8 @@ Code = Annotated[
 ]
 
 
-class Credentials(Body):
-    """A person who says who they are; with `code` if they have a second factor."""
+class LoginRequest(Body):
+    """Credentials; with `code` when the person has a second factor."""
 
     email: Email
     password: GivenPassword
@@ -53,16 +53,16 @@ class Credentials(Body):
     mode: ModeField = "body"
 
 
-class Refresh(Body):
-    """A session that goes on, or ends. Without a token in the body, the cookie's counts."""
+class RefreshRequest(Body):
+    """The session to refresh or end. Without a token in the body, the cookie is used."""
 
     refresh_token: Annotated[str, StringConstraints(pattern=RefreshToken.PATTERN)] | None = Field(
         default=None, repr=False, examples=["A" * 43 + "." + "B" * 43]
     )
 
 
-class SessionView(BaseModel):
-    """One log-in. No place is kept."""
+class SessionResponse(BaseModel):
+    """One log-in. Its location is not stored."""
 
     session_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     device: str = Field(examples=["Firefox on Linux"])
@@ -76,7 +76,7 @@ class SessionView(BaseModel):
     "/login",
     responses=documented(WrongCredentials, SecondFactorNeeded, WrongCode, CrossSite, TooManyAttempts, Busy),
 )
-async def login(body: Credentials, client: FromClient, jar: Cookies) -> SignedIn:
+async def login(body: LoginRequest, client: FromClient, jar: Cookies) -> TokenResponse:
     """Sign in. An unknown address and a wrong password get the same answer after the same work."""
     jar.allow(body.mode)
     async with attempts.attempt(body.email, client.network):
@@ -93,7 +93,7 @@ async def login(body: Credentials, client: FromClient, jar: Cookies) -> SignedIn
 
 
 async def _methods(user: store.User, code: str | None, device: str) -> list[Method]:
-    """What the sign-in has shown. Raises SecondFactorNeeded and WrongCode."""
+    """The authentication methods of the sign-in. Raises SecondFactorNeeded and WrongCode."""
     if user.totp is None:
         return ["pwd"]
     if code is None:
@@ -103,7 +103,7 @@ async def _methods(user: store.User, code: str | None, device: str) -> list[Meth
 
 
 async def use_code(user: store.User, app: store.Totp, code: str, device: str) -> None:
-    """Take a code of the app, or a recovery code, once. Raises WrongCode."""
+    """Use a code of the app or a recovery code, once. Raises WrongCode."""
     if not (code.isascii() and code.isdigit()):
         await store.use_recovery_code(user, totp.normal_recovery_code(code), device)
         return
@@ -114,10 +114,10 @@ async def use_code(user: store.User, app: store.Totp, code: str, device: str) ->
 
 
 @auth.post("/refresh", responses=documented(SessionOver, CrossSite))
-async def refresh(body: Refresh, client: FromClient, jar: Cookies) -> SignedIn:
-    """Exchange a refresh token for new tokens; for ten seconds the old one leads to the same new one.
+async def refresh(body: RefreshRequest, client: FromClient, jar: Cookies) -> TokenResponse:
+    """Exchange a refresh token for new tokens. For ten seconds the old one returns the same new one.
 
-    A token shown later than that ends its session for everybody who has it, and its owner is warned by mail.
+    A used token that comes later ends the session for everybody who has a copy, and its owner gets a warning by mail.
     """
     mode: Mode = "body" if body.refresh_token else "cookie"
     text = body.refresh_token or jar.read()
@@ -139,7 +139,7 @@ async def refresh(body: Refresh, client: FromClient, jar: Cookies) -> SignedIn:
 
 
 async def _account_in(session: store.Session) -> Account | None:
-    """Who the session belongs to, unless that ended it."""
+    """The owner of the session, unless the account is closed or its password was changed."""
     if user := await store.active_user(session.user_id):
         return None if is_outdated(session.created_at, user.password_changed_at) else user.account()
     pending = await store.registration(session.user_id, now())
@@ -147,8 +147,8 @@ async def _account_in(session: store.Session) -> Account | None:
 
 
 @auth.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=documented(CrossSite))
-async def logout(body: Refresh, jar: Cookies) -> None:
-    """End the session, also with a refresh token that was used before. Access tokens run out within minutes."""
+async def logout(body: RefreshRequest, jar: Cookies) -> None:
+    """End the session, even with a used refresh token. Access tokens expire within minutes."""
     text = body.refresh_token or jar.read()
     if text is not None:
         await store.end_session(RefreshToken.parse(text))
@@ -161,8 +161,8 @@ async def sessions(
     current: CurrentSession,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> Page[SessionView]:
-    """One's own sessions, the newest first."""
+) -> Page[SessionResponse]:
+    """The caller's sessions, the newest first."""
     position = decode_cursor(cursor, str)
     found = await store.sessions_of(current.user_id, now(), position[0] if position else None, limit + 1)
     page = found[:limit]
@@ -172,9 +172,9 @@ async def sessions(
     )
 
 
-def shown(session: store.Session, current_id: str) -> SessionView:
-    """A session as its owner and admins see it."""
-    return SessionView(
+def shown(session: store.Session, current_id: str) -> SessionResponse:
+    """A session, for its owner and admins."""
+    return SessionResponse(
         session_id=session.id,
         device=session.device,
         methods=session.methods,
@@ -190,7 +190,7 @@ def shown(session: store.Session, current_id: str) -> SessionView:
     responses=documented(*SESSION_PROBLEMS, SessionUnknown),
 )
 async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession) -> None:
-    """End one of one's own sessions: its refresh token is void at once, its access token runs out within minutes."""
+    """End one of the caller's sessions: its refresh token is void at once, its access token expires within minutes."""
     await store.end_session_of(current.user_id, session_id)
     log.info("session_ended", user_id=current.user_id, session_id=session_id)
 
@@ -198,7 +198,7 @@ async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession
 @auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*SESSION_PROBLEMS))
 async def end_sessions(
     current: CurrentSession,
-    keep_current: Annotated[bool, Query(description="end all the others only")] = False,
+    keep_current: Annotated[bool, Query(description="keep the current session")] = False,
 ) -> None:
     """Log out everywhere."""
     await store.end_sessions_of(current.user_id, but=current.id if keep_current else None)

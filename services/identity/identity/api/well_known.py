@@ -1,4 +1,4 @@
-"""What every service checks access tokens with: the public keys, and whose tokens are void."""
+"""Data for verifying access tokens in every service: public keys and revocations."""
 
 from typing import Any
 
@@ -18,5 +18,5 @@ async def jwks(response: Response) -> dict[str, Any]:
 
 @well_known.get("/revocations.json", include_in_schema=False)
 async def revocations() -> dict[str, dict[str, int]]:
-    """Void access tokens, for the services: the gateway leads nobody here (chassis.revocations)."""
+    """Revoked access, for the services. The gateway does not route this address."""
     return await store.revocations()

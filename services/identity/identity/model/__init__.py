@@ -1,4 +1,4 @@
-"""The rules: who may do what, what a password and a token consist of. Errors: the tree in `problems`."""
+"""The rules: permissions, passwords, tokens. Errors: the tree in `problems`."""
 
 from identity.model.accounts import (
     MAX_PASSWORD,

@@ -1,4 +1,4 @@
-"""Accounts as plain data: what an address, a password and a person consist of."""
+"""Accounts as plain data: addresses, passwords, people."""
 
 import re
 import unicodedata
@@ -13,12 +13,12 @@ LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"
 
 
 def normal_email(address: str) -> str:
-    """The one spelling under which an address is known. Raises ValueError for what is not an address."""
+    """The normal form of an address. Raises ValueError when it is not an address."""
     return validate_email(address)[1].lower()
 
 
 def normal_password(password: str) -> str:
-    """NFKC, so that every keyboard types the same password (NIST SP 800-63B, 3.1.1.2)."""
+    """The password in NFKC, so that all keyboards produce the same text (NIST SP 800-63B, 3.1.1.2)."""
     return unicodedata.normalize("NFKC", password)
 
 
@@ -32,19 +32,19 @@ def acceptable_password(password: str, least: int, commonest: frozenset[str]) ->
     if not least <= len(normal) <= MAX_PASSWORD:
         raise ValueError(f"a password has {least} to {MAX_PASSWORD} characters")
     if normal.lower() in commonest or len(set(normal)) < 3:
-        raise ValueError("too many people use this password: whoever guesses tries it first")
+        raise ValueError("too many people use this password, so attackers try it first")
     return normal
 
 
 def is_personal(password: str, email: str, name: str) -> bool:
-    """Whether the password is just the person's own address or name, or this site's."""
+    """Whether the password is just the person's address or name, or the site's name."""
     told = {email, email.partition("@")[0], name, name.replace(" ", ""), *name.split(), "usher"}
     stem = password.lower().strip("0123456789!?.-_ ")
     return stem in {each.lower() for each in told}
 
 
 def one_line(text: str) -> str:
-    """The text itself. Raises ValueError when it holds control characters or breaks the line."""
+    """The text itself. Raises ValueError for control characters and line breaks."""
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
         raise ValueError("control characters and line breaks are not allowed")
     return text
@@ -70,17 +70,17 @@ Locale = Annotated[
 
 
 def language_of(accept_language: str) -> str:
-    """The language that an Accept-Language header names first, else English."""
+    """The first language of an Accept-Language header, else English."""
     first = accept_language.partition(",")[0].partition(";")[0].strip()
     return first if re.fullmatch(LOCALE, first) else "en"
 
 
 class Account(BaseModel):
-    """A person as they and the services see them. `epoch` is for tokens only (chassis.revocations)."""
+    """A person without secrets. `epoch` is for access tokens only (ADR 8)."""
 
     user_id: str = Field(examples=["019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e"])
     email: str = Field(examples=["ada@usher.example"])
-    email_verified: bool = Field(default=True, description="Who is not verified may do what a guest may, and no more.")
+    email_verified: bool = Field(default=True, description="An unverified person has a guest's rights.")
     name: str = Field(examples=["Ada Lovelace"])
     locale: str = Field(default="en", examples=["de-AT"])
     roles: list[Role]
@@ -90,5 +90,5 @@ class Account(BaseModel):
     @computed_field(examples=[["bookings:read", "tickets:check_in"]])
     @property
     def permissions(self) -> list[str]:
-        """What the roles allow."""
+        """The permissions of the roles."""
         return permissions_of(self.roles)

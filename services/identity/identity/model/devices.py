@@ -1,4 +1,4 @@
-"""What a session is shown as: the browser and the system, as they name themselves."""
+"""The display name of a session: browser and operating system from the User-Agent header."""
 
 import re
 
@@ -16,7 +16,7 @@ MAX_DEVICE = 60
 
 
 def device_of(user_agent: str) -> str:
-    """A few words for a User-Agent header: "Firefox on Linux", an app's own name, or nothing."""
+    """A short name for a User-Agent header: "Firefox on Linux", an app's name, or nothing."""
     browser = next((name for sign, name in _BROWSERS.items() if f"{sign}/" in user_agent), "")
     system = next((name for sign, name in _SYSTEMS.items() if sign in user_agent), "")
     if browser and system:

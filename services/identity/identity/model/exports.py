@@ -1,14 +1,14 @@
-"""An export of everything that is kept about a person: what has come, and what is still missing."""
+"""The progress of an export of personal data."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 EXPORT_PAUSE = timedelta(minutes=10)
-"""How soon a person may ask again."""
+"""The minimum time between two exports of a person."""
 
 
 def missing_answers(asked: Iterable[str], parts: Mapping[str, Iterable[int]], last: Mapping[str, int]) -> list[str]:
-    """The services whose answer is not all there. `parts` are those that came, `last` the number of the last one."""
+    """The services with missing parts. `parts` are the received numbers, `last` the number of the last part."""
     return [
         service
         for service in asked

@@ -1,4 +1,4 @@
-"""Finding people by what somebody remembers of them."""
+"""Search of people by name."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ MAX_WORDS = 10
 
 
 def search_words(text: str) -> list[str]:
-    """The words of a name as they are looked for: without case and accents, each once."""
+    """The distinct words of a name, without case and accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(character for character in plain if not unicodedata.combining(character))
     return list(dict.fromkeys(letters.split()))[:MAX_WORDS]

@@ -1,4 +1,4 @@
-"""What identity tells its callers when something cannot be.
+"""Identity's domain errors.
 
 IdentityProblem (contracts.errors.Problem)
 ├── WrongCredentials        401
@@ -32,28 +32,28 @@ from contracts.errors import Problem
 
 
 class IdentityProblem(Problem):
-    """Base of what identity tells its callers."""
+    """Base of identity's errors."""
 
 
 class WrongCredentials(IdentityProblem):
     code, status = "wrong_credentials", 401
-    title = "The e-mail address or the password is wrong, or the address is not confirmed yet."
+    title = "The e-mail address or password is wrong, or the address has not been confirmed yet."
 
 
 class SecondFactorNeeded(IdentityProblem):
-    code, status, title = "second_factor_needed", 401, "Please give the code of your authenticator app as well."
+    code, status, title = "second_factor_needed", 401, "Please enter the code from your authenticator app as well."
 
 
 class WrongCode(IdentityProblem):
-    code, status, title = "wrong_code", 403, "This code is wrong, or it was used before."
+    code, status, title = "wrong_code", 403, "This code is wrong or was already used."
 
 
 class PasskeyRefused(IdentityProblem):
-    code, status, title = "passkey_refused", 403, "This passkey does not open an account here."
+    code, status, title = "passkey_refused", 403, "This passkey does not belong to an account here."
 
 
 class SessionOver(IdentityProblem):
-    code, status, title = "session_over", 401, "This session is over. Please sign in again."
+    code, status, title = "session_over", 401, "This session has ended. Please sign in again."
 
 
 class WrongPassword(IdentityProblem):
@@ -61,11 +61,11 @@ class WrongPassword(IdentityProblem):
 
 
 class CrossSite(IdentityProblem):
-    code, status, title = "cross_site", 403, "Another site may not use the session of this one."
+    code, status, title = "cross_site", 403, "Another site may not use this site's session."
 
 
 class UserGone(IdentityProblem):
-    code, status, title = "user_gone", 404, "This account does not exist any more."
+    code, status, title = "user_gone", 404, "This account no longer exists."
 
 
 class UserUnknown(IdentityProblem):
@@ -73,11 +73,11 @@ class UserUnknown(IdentityProblem):
 
 
 class InvitationUnknown(IdentityProblem):
-    code, status, title = "invitation_unknown", 404, "There is no such invitation that is still open."
+    code, status, title = "invitation_unknown", 404, "There is no such open invitation."
 
 
 class ExportUnknown(IdentityProblem):
-    code, status, title = "export_unknown", 404, "You have no export. Please ask for one."
+    code, status, title = "export_unknown", 404, "You have no export. Please request one."
 
 
 class SessionUnknown(IdentityProblem):
@@ -89,37 +89,37 @@ class PasskeyUnknown(IdentityProblem):
 
 
 class EmailTaken(IdentityProblem):
-    code, status, title = "email_taken", 409, "There is an account with this e-mail address already."
+    code, status, title = "email_taken", 409, "An account with this e-mail address already exists."
 
 
 class LastAdmin(IdentityProblem):
-    code, status, title = "last_admin", 409, "This is the last active admin. Make somebody else one first."
+    code, status, title = "last_admin", 409, "This is the last active admin. Make another person an admin first."
 
 
 class ExportGathering(IdentityProblem):
-    code, status, title = "export_gathering", 409, "Your data are still being gathered. We tell you by mail."
+    code, status, title = "export_gathering", 409, "Your data is still being collected. We will send you an e-mail."
 
 
 class SecondFactorOn(IdentityProblem):
-    code, status, title = "second_factor_on", 409, "An authenticator app is set up already. Take it away first."
+    code, status, title = "second_factor_on", 409, "An authenticator app is already set up. Remove it first."
 
 
 class SecondFactorOff(IdentityProblem):
-    code, status, title = "second_factor_off", 409, "No authenticator app is set up, or its set-up was not begun."
+    code, status, title = "second_factor_off", 409, "No authenticator app is set up, or its setup was not started."
 
 
 class TooManyPasskeys(IdentityProblem):
-    code, status, title = "too_many_passkeys", 409, "You have as many passkeys as one account can."
+    code, status, title = "too_many_passkeys", 409, "You have reached the maximum number of passkeys."
 
 
 class LinkVoid(IdentityProblem):
-    code, status, title = "link_void", 410, "This link was used before or is too old. Please ask for another one."
+    code, status, title = "link_void", 410, "This link was already used or has expired. Please request a new one."
 
 
 class PasswordRefused(IdentityProblem):
-    """Rendered as other bad input is: with the place of the fault."""
+    """Rendered like other invalid input: with the place of the fault."""
 
-    code, status, title = "password_refused", 422, "A password that says who you are is the first to be guessed."
+    code, status, title = "password_refused", 422, "A password that contains your name or address is easy to guess."
 
     def __init__(self, detail: str = "", **members: Any) -> None:
         super().__init__(detail, **members)

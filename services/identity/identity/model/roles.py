@@ -1,4 +1,4 @@
-"""Who may do what: roles, the permissions that each stands for, and which roles go together."""
+"""Roles, their permissions, and which roles can be combined."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
@@ -35,7 +35,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
 
 
 def permissions_of(roles: Iterable[Role]) -> list[str]:
-    """Everything that the roles allow together, in alphabetical order."""
+    """All permissions of the roles, in alphabetical order."""
     return sorted(frozenset().union(*(PERMISSIONS[role] for role in roles)))
 
 
@@ -44,7 +44,7 @@ def _each_once(roles: list[Role]) -> list[Role]:
 
 
 class Grant(BaseModel):
-    """What a person may do, and where."""
+    """A person's roles, and the theaters they are limited to."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class Grant(BaseModel):
     )
     theaters: Annotated[list[Id], Field(max_length=100), AfterValidator(lambda ids: sorted(set(ids)))] = Field(
         default=[],
-        description="The theaters that the roles are bound to; empty for all. A theater manager has at least one.",
+        description="The theaters that the roles are limited to; empty for all. A theater manager has at least one.",
         examples=[["kino-international"]],
     )
 

@@ -1,4 +1,4 @@
-"""How often one may try: some attempts at once, then each has to wait longer than the one before."""
+"""Limits of attempts: some are free, then each must wait longer than the one before."""
 
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Allowance(NamedTuple):
-    """`free` attempts without a wait; then waits that double from `first` to `longest`; all forgotten after `window`.
+    """`free` attempts without delay, then delays that double from `first` to `longest`; reset after `window`.
 
-    However many machines guess one account's password, together they get some 120 tries a day (NIST SP 800-63B, 3.2.2).
+    Any number of machines together get about 120 guesses a day per account (NIST SP 800-63B, 3.2.2).
     """
 
     free: int
@@ -17,7 +17,7 @@ class Allowance(NamedTuple):
     window: timedelta
 
     def waits(self) -> list[int]:
-        """Milliseconds to wait after the first attempt that is not free, the second, …; the last goes on."""
+        """Delays in milliseconds after the first attempt that is not free, the second, …; the last one repeats."""
         waits, wait = [], self.first
         while wait < self.longest:
             waits.append(_milliseconds(wait))
@@ -30,18 +30,18 @@ def _milliseconds(duration: timedelta) -> int:
 
 
 ACCOUNT = Allowance(9, timedelta(seconds=1), timedelta(minutes=15), timedelta(days=1))
-"""Passwords and codes tried for one account."""
+"""For passwords and codes of one account."""
 MAILS = Allowance(5, timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
-"""Mails to one address that anybody can ask for."""
+"""For mails to one address that anybody can request."""
 
 
 def for_address(free: int) -> Allowance:
-    """Passwords and codes tried from one client address, behind which may be a whole house."""
+    """For passwords and codes from one client address, which a whole building may share."""
     return Allowance(free, timedelta(seconds=1), timedelta(minutes=15), timedelta(hours=1))
 
 
 def network_of(host: str) -> str:
-    """What is counted as one client address: an IPv4 address, the 64 bits of IPv6 that one customer is given."""
+    """The network that limits count: an IPv4 address, or the IPv6 /64 of one customer."""
     try:
         address = ip_address(host)
     except ValueError:

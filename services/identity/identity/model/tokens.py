@@ -1,4 +1,4 @@
-"""What the tokens consist of."""
+"""Access and refresh tokens as plain data."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,24 +7,24 @@ from typing import Any, Literal, NamedTuple
 from identity.model.accounts import Account
 
 Method = Literal["pwd", "otp", "pop"]
-"""How somebody proved who they are (RFC 8176): password, one-time code, possession of a passkey's key."""
+"""Authentication methods (RFC 8176): password, one-time code, possession of a passkey's key."""
 _STRONG = frozenset({"otp", "pop"})
 
 
 def is_strong(methods: Iterable[Method]) -> bool:
-    """Whether more than a password was asked for. A passkey counts alone: it asks its owner for a finger or a PIN."""
+    """Whether a second factor was used. A passkey alone counts, because it verifies its owner by fingerprint or PIN."""
     return not _STRONG.isdisjoint(methods)
 
 
 def as_allowed(account: Account, methods: Iterable[Method], *, second_factor_for_admins: bool) -> Account:
-    """The account with the roles that a session may use: an admin without the second factor is nobody special."""
+    """The account with the roles that a session may use: an admin without a second factor is a customer."""
     if second_factor_for_admins and "admin" in account.roles and not is_strong(methods):
         return account.model_copy(update={"roles": ["customer"], "theaters": []})
     return account
 
 
 def is_outdated(session_created_at: datetime, password_changed_at: datetime | None) -> bool:
-    """Whether the password was changed since: that ends all sessions."""
+    """Whether the password was changed since, which ends all sessions."""
     return password_changed_at is not None and session_created_at < password_changed_at
 
 
@@ -54,10 +54,10 @@ def access_claims(
 
 
 class RefreshToken(NamedTuple):
-    """Two secrets: `family` stays through a session's life, `turn` is good for one use.
+    """Two secrets: `family` is the same for the whole session, `turn` works once.
 
-    Whoever shows a family with a turn that is not its present one has had a token of that session before: it was used
-    twice, so somebody copied it (RFC 9700, 4.14.2).
+    A known family with a turn that is not the current one means that a token was used twice, so a copy exists
+    (RFC 9700, 4.14.2).
     """
 
     family: str
@@ -67,7 +67,7 @@ class RefreshToken(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "RefreshToken":
-        """The token from its text form `family.turn`, whatever the parts are."""
+        """Parse the text form `family.turn`; the parts are not checked."""
         family, _, turn = text.partition(".")
         return cls(family, turn)
 

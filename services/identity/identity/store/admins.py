@@ -1,9 +1,9 @@
-"""The rule that there is always an active admin, across people who are a document each.
+"""Guarantees that there is always an active admin, although each person is a separate document.
 
-One small document lists the active admins. Whoever stops being one leaves it *before* their own document changes, in a
-write whose filter asks for another one; whoever becomes one enters it *after*. So the list never names somebody who is
-no admin, and its last name never goes. `seen` keeps the two from overtaking each other: it holds the version of the
-person's document that a departure was decided on, and nobody enters for a version that is not later.
+One small document lists the active admins. A person who stops being an admin is removed *before* their own document
+changes, in a write whose filter requires another admin; a new admin is added *after*. So the list never contains
+somebody who is not an admin, and its last id is never removed. `seen` keeps an addition from overtaking a removal: it
+stores the version of the person's document at the removal, and additions need a later version.
 (docs/adr/0011-the-last-admin.md)
 """
 
@@ -31,12 +31,12 @@ class Admins(Document):
 
 
 def somebody_else(user_id: str) -> dict[str, Any]:
-    """The guard: another active admin is there."""
+    """Filter: the list contains another admin."""
     return {"active": {"$elemMatch": {"$ne": user_id}}}
 
 
 async def leave(user: User) -> None:
-    """Strike an admin off before they stop being one. Raises LastAdmin."""
+    """Remove an admin from the list, before they stop being one. Raises LastAdmin."""
     left = await Admins.get_pymongo_collection().update_one(
         {"_id": _ONLY, **somebody_else(user.id)},
         {"$pull": {"active": user.id}, "$max": {f"seen.{user.id}": user.version}},
@@ -46,20 +46,20 @@ async def leave(user: User) -> None:
 
 
 async def join(user: User) -> None:
-    """Enter an admin who has just become one, unless their document has changed on since."""
+    """Add a new admin to the list, unless a removal has seen this or a later version of their document."""
     seen = f"seen.{user.id}"
     where = {"_id": _ONLY, "$or": [{seen: {"$exists": False}}, {seen: {"$lt": user.version}}]}
     change = {"$addToSet": {"active": user.id}, "$set": {seen: user.version}}
     try:
         await Admins.get_pymongo_collection().update_one(where, change, upsert=True)
     except DuplicateKeyError:
-        return  # the list is there, and has seen a later version
+        return  # the list exists and has seen a later version
 
 
 async def enter_missing() -> None:
-    """Enter the admins whom a crash, or a departure that was not completed, has left out.
+    """Add the admins who are missing in the list after a crash or an incomplete removal.
 
-    Their documents' versions move first, so that a departure that was decided on the old one is decided again.
+    Their documents' versions are incremented first, so that a concurrent removal is decided again.
     """
     known = await Admins.get(_ONLY)
     where = {"roles": "admin", "is_active": True, "_id": {"$nin": known.active if known else []}}

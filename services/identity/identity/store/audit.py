@@ -1,7 +1,7 @@
-"""The audit log: what was done to people's rights and ways in, and who looked. It is only ever added to.
+"""The audit log: changes of people's rights and credentials, and who viewed whom. It is append-only.
 
-An act is recorded as an event in the very write that does it; identity hears its own event and enters it here. So no
-act goes without its line, and one that is heard twice has one.
+An action is recorded as an event by the write that performs it; identity consumes its own event and inserts it here. So
+every action has exactly one line, even when its event is delivered twice.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from identity.model import Grant
 
 
 class AuditEntry(Document):
-    """One act. Ids are opaque, so that a line can stay when its people are gone; later ids are later acts."""
+    """One action. It contains opaque ids only, so it can stay when people are deleted; later ids are later actions."""
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
     action: str
@@ -38,7 +38,7 @@ class AuditEntry(Document):
 def act(
     action: str, actor_id: str | None, user_id: str, *, before: Grant | None = None, after: Grant | None = None
 ) -> ActRecorded:
-    """The event of an act."""
+    """The event of an action."""
     return ActRecorded(
         act_id=new_id(),
         action=action,
@@ -55,13 +55,13 @@ def _told(grant: Grant | None) -> contracts.Grant | None:
 
 
 async def record_look(action: str, actor_id: str, user_id: str | None = None) -> None:
-    """Enter that an admin looked at a person, or through a list: an act that changes nothing."""
+    """Record that an admin viewed a person or a list."""
     entry = {"id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id, "acted_at": now()}
     await AuditEntry(**entry, before=None, after=None).insert()
 
 
 async def enter(event: ActRecorded) -> None:
-    """Enter an act, once."""
+    """Insert an action, once."""
     try:
         await AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id"})).insert()
     except DuplicateKeyError:
@@ -71,7 +71,7 @@ async def enter(event: ActRecorded) -> None:
 async def audit_page(
     where: dict[str, str], since: datetime | None, before: datetime | None, after_id: str | None, limit: int
 ) -> list[AuditEntry]:
-    """Acts with these fields, the newest first, from the one after `after_id` on."""
+    """Actions with these fields, the newest first, starting after `after_id`."""
     position: dict[str, Any] = {}
     if since:
         position["$gte"] = _first_id(since)
@@ -82,5 +82,5 @@ async def audit_page(
 
 
 def _first_id(moment: datetime) -> str:
-    """The lowest id that can have been made then: a UUIDv7 begins with its milliseconds."""
+    """The lowest id of that time: a UUIDv7 begins with its milliseconds."""
     return f"{max(0, int(moment.timestamp() * 1000)):012x}".ljust(32, "0")

@@ -1,4 +1,4 @@
-"""What is left to do when an account was deleted: everything beside its document, and at last the document."""
+"""Cleaning up after a deleted account: first everything beside its document, at the end the document."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -12,19 +12,19 @@ from identity.store.sessions import Session
 from identity.store.users import User
 
 KEPT = timedelta(days=1)
-"""Longer than any access token lasts: the document tells which of them are void."""
+"""Longer than the lifetime of access tokens: the document says which of them are void."""
 _SENT = {"outbox.0": {"$exists": False}}
 
 
 async def deleted_people() -> AsyncIterator[str]:
-    """The ids of accounts that were deleted and whose documents are still there."""
+    """The ids of deleted accounts whose documents still exist."""
     where = {"deleted_at": {"$type": "date"}}
     async for document in User.collection().find(where, {"_id": 1}):
         yield document["_id"]
 
 
 async def forget_traces(user_id: str) -> None:
-    """Delete what belonged to the account, as soon as what it still has to say is said."""
+    """Delete everything that belonged to the account, once its events are published."""
     belongings: list[type[Aggregate]] = [Session, Link]
     for kind in belongings:
         await kind.collection().delete_many({"user_id": user_id, **_SENT})
@@ -34,5 +34,5 @@ async def forget_traces(user_id: str) -> None:
 
 
 async def drop_account(user_id: str, now: datetime) -> None:
-    """Delete the document itself in its time."""
+    """Delete the document itself after KEPT."""
     await User.collection().delete_one({"_id": user_id, "deleted_at": {"$lte": now - KEPT}, **_SENT})

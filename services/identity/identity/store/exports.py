@@ -1,4 +1,4 @@
-"""Exports of everything that is kept about a person: one at a time for each, gathered from the services' answers."""
+"""Exports of personal data: one at a time per person, collected from the services' answers."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,11 +21,11 @@ from identity.store.users import User, active_user
 
 KEPT = timedelta(days=3)
 ASKED = [service for service, heard in topology.HEARS.items() if ExportRequested in heard]
-"""The services that keep anything about people."""
+"""The services that store personal data."""
 
 
 class Export(Aggregate):
-    """A person's export; its id is the person's. `parts` and `last` by service: what came, and which is the last."""
+    """A person's export; its id is the person's. By service: `parts` the received numbers, `last` the last number."""
 
     export_id: str
     state: Literal["gathering", "ready"] = "gathering"
@@ -46,7 +46,7 @@ class Export(Aggregate):
 
     @property
     def missing(self) -> list[str]:
-        """The services whose answer is not all there."""
+        """The services with missing parts."""
         return missing_answers(self.asked, self.parts, self.last)
 
 
@@ -71,9 +71,9 @@ class ExportPart(Document):
 
 
 async def begin_export(user: User, now: datetime, patience: timedelta, device: str) -> Export:
-    """Ask all services for what they keep about the person, and wait so long for the slowest.
+    """Request the person's data from all services; `patience` is the longest wait.
 
-    The export that was begun a little earlier, if one was.
+    Returns a recent export instead, if there is one.
     """
     export_id = new_id()
     begun = await Export.commit(
@@ -99,12 +99,12 @@ async def begin_export(user: User, now: datetime, patience: timedelta, device: s
 
 
 async def find_export(user_id: str, now: datetime) -> Export | None:
-    """The person's export while it lasts."""
+    """The person's export, unless it has expired."""
     return await Export.find_one({"_id": user_id, "expires_at": {"$gt": now}})
 
 
 async def take_part(event: PersonalData, now: datetime) -> None:
-    """Keep a part of an answer; the last one that was missing makes the export ready. One for no export is dropped."""
+    """Store a part of an answer; the last missing part completes the export. A part for no export is dropped."""
     export = await Export.find_one({"export_id": event.export_id})
     if export is None:
         return
@@ -128,7 +128,7 @@ async def take_part(event: PersonalData, now: datetime) -> None:
 
 
 async def finish_export(export: Export) -> None:
-    """Hand out what has come, and tell the person once."""
+    """Complete the export with the received parts, and mail the person once."""
     user = await active_user(export.id)
     told = [user.noticed("export_incomplete" if export.missing else "export_ready")] if user else []
     where = {"_id": export.id, "export_id": export.export_id, "state": "gathering"}
@@ -136,12 +136,12 @@ async def finish_export(export: Export) -> None:
 
 
 async def overdue_exports(now: datetime) -> list[Export]:
-    """Exports that some service has kept waiting too long."""
+    """Exports that have waited too long for a service."""
     return await Export.find({"state": "gathering", "deadline_at": {"$lte": now}}).limit(100).to_list()
 
 
 async def items_of(export: Export, service: str) -> AsyncIterator[Any]:
-    """What a service has answered, an item at a time."""
+    """A service's answer, item by item."""
     where = {"export_id": export.export_id, "service": service}
     async for kept in ExportPart.find(where).sort("part"):
         for item in json.loads(kept.items):

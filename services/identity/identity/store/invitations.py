@@ -1,4 +1,4 @@
-"""People whom an admin invited and who have not chosen a password yet: they are not among the users either."""
+"""Invited people who have not chosen a password yet. They are not users yet."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from identity.store.users import User, add_user
 
 
 class Invitation(Aggregate):
-    """A place among the staff that is kept for the owner of an address. Its id becomes the user's."""
+    """An invitation for the owner of an address. Its id becomes the user's."""
 
     email: str
     name: str
@@ -38,13 +38,13 @@ def _open(now: datetime) -> dict[str, Any]:
 
 
 async def add_invitation(invitation: Invitation, *mails: Event) -> None:
-    """Keep an invitation and have it mailed; without a mail, whoever made it hands on the link."""
+    """Store an invitation and request its mail; without a mail, the inviting person passes on the link."""
     recorded = act("invited", invitation.invited_by, invitation.id, after=invitation.grant)
     await Invitation.add(invitation, events=[*mails, recorded])
 
 
 async def find_invitation(invitation_id: str, now: datetime) -> Invitation:
-    """An invitation that is still open. Raises InvitationUnknown."""
+    """An open invitation. Raises InvitationUnknown."""
     if found := await Invitation.find_one({"_id": invitation_id, **_open(now)}):
         return found
     raise InvitationUnknown
@@ -61,7 +61,7 @@ async def invited_with(token: str, now: datetime) -> Invitation:
 async def renew_invitation(
     invitation: Invitation, token: str, expires_at: datetime, mail: Event, *, actor_id: str, now: datetime
 ) -> Invitation:
-    """Replace the link and have it mailed; the old one is void. Raises InvitationUnknown."""
+    """Replace the link and request its mail; the old one becomes void. Raises InvitationUnknown."""
     document = await Invitation.commit(
         {"_id": invitation.id, **_open(now)},
         {"$set": {"token_hash": hash_secret(token), "expires_at": expires_at}},
@@ -85,8 +85,8 @@ async def withdraw_invitation(invitation_id: str, actor_id: str, now: datetime) 
 async def accept_invitation(token: str, password_hash: str, now: datetime) -> User:
     """Make the invited person a user. Raises LinkVoid and EmailTaken.
 
-    Accepting is written down first, so that no admin withdraws what has just become an account. The account's unique
-    id decides when the link is used twice; after a crash between the two it can be used again.
+    The acceptance is stored first, so that no admin withdraws an invitation that has become an account. The account's
+    unique id decides when the link is used twice; after a crash between the two writes it can be used again.
     """
     accepted = await Invitation.commit(
         {"token_hash": hash_secret(token), "withdrawn_at": None, "expires_at": {"$gt": now}},
@@ -116,6 +116,6 @@ async def accept_invitation(token: str, password_hash: str, now: datetime) -> Us
 
 
 async def invitations_page(now: datetime, after_id: str | None, limit: int) -> list[Invitation]:
-    """Open invitations, the newest first, from the one after `after_id` on."""
+    """Open invitations, the newest first, starting after `after_id`."""
     position = {"_id": {"$lt": after_id}} if after_id is not None else {}
     return await Invitation.find(_open(now) | position).sort("-_id").limit(limit).to_list()

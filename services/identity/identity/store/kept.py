@@ -1,4 +1,4 @@
-"""Everything that identity itself keeps about a person, as they may see it."""
+"""Identity's own part of an export."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +17,7 @@ _INVITATION = {"id", "email", "name", "locale", "grant", "invited_at", "accepted
 
 
 async def kept_about(user_id: str) -> AsyncIterator[Any]:
-    """The account, sessions, and what was done to it; nothing that would let somebody in."""
+    """The account, sessions and audit log of a person, without anything that grants access."""
     async for user in User.find({"_id": user_id}):
         account = user.model_dump(include=dict.fromkeys(_ACCOUNT, True) | _PASSKEYS)
         yield _item("account", account | {"second_factor": user.totp is not None})

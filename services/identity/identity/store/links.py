@@ -1,4 +1,4 @@
-"""One-time links. Only a hash of the secret is kept; it travels sealed to the one mail that tells it."""
+"""One-time links. Only a hash of the secret is stored; the secret travels encrypted to the mail."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,10 +15,10 @@ LinkKind = Literal["reset_password", "change_email"]
 
 
 class Link(Aggregate):
-    """A link that was mailed, or for an address without an account one that was not.
+    """A mailed link; for an address without an account, one that was not mailed.
 
-    What it does is guarded by the write that does it, so that it counts once: `password_changed_at` is that of the
-    account when the link was made.
+    The write that uses it is guarded, so that it works once: `password_changed_at` is the account's value at the time
+    when the link was created.
     """
 
     kind: LinkKind
@@ -39,13 +39,13 @@ class Link(Aggregate):
 
 
 def new_link(kind: LinkKind, email: str, now: datetime, lifetime: timedelta) -> tuple[Link, str]:
-    """A link that is not kept yet, and its secret."""
+    """A new link that is not stored yet, and its secret."""
     token = new_secret()
     return Link(kind=kind, token_hash=hash_secret(token), email=email, expires_at=now + lifetime), token
 
 
 async def keep_link(link: Link, events: Sequence[Event]) -> None:
-    """Keep a link; with an event it is mailed. Without one it only costs the same time."""
+    """Store a link; with an event it is mailed. Without an event it only takes the same time."""
     await Link.add(link, events=events)
 
 
@@ -58,5 +58,5 @@ async def find_link(token: str, now: datetime, *kinds: LinkKind) -> Link:
 
 
 async def drop_link(link: Link) -> None:
-    """Forget a link that has done what it was for."""
+    """Delete a used link."""
     await link.delete()

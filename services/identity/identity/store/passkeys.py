@@ -1,4 +1,4 @@
-"""Passkeys and the challenges that they answer."""
+"""Passkeys and their challenges."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ MAX_PASSKEYS = 20
 
 
 class Challenge(Document):
-    """Random bytes that a passkey is to sign, once: for a person's new passkey, or for a sign-in (no `user_id`)."""
+    """Random bytes for a passkey to sign, once: for a person's new passkey, or for a sign-in (no `user_id`)."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     user_id: str | None = None
@@ -27,12 +27,12 @@ class Challenge(Document):
 
 
 async def add_challenge(challenge: str, user_id: str | None, now: datetime, lifetime: timedelta) -> None:
-    """Keep a challenge, as a hash, until it is answered."""
+    """Store the hash of a challenge until it is answered."""
     await Challenge(id=hash_secret(challenge), user_id=user_id, expires_at=now + lifetime).insert()
 
 
 async def take_challenge(challenge: str, user_id: str | None, now: datetime) -> None:
-    """Strike a challenge out. Raises PasskeyRefused for one that is not open, or was made for somebody else."""
+    """Use up a challenge. Raises PasskeyRefused when it is not open or belongs to another person."""
     where: dict[str, Any] = {"_id": hash_secret(challenge), "user_id": user_id, "expires_at": {"$gt": now}}
     if not await Challenge.get_pymongo_collection().find_one_and_delete(where):
         raise PasskeyRefused
@@ -62,7 +62,7 @@ async def user_with_passkey(credential_id: str) -> User | None:
 
 
 async def use_passkey(user: User, passkey: Passkey, sign_count: int, now: datetime) -> None:
-    """Enter a use. Raises PasskeyRefused when it was used in between: then two devices have the same key."""
+    """Record a use. Raises PasskeyRefused when the counter went back: then two devices have the same key."""
     used = await User.commit(
         {
             "_id": user.id,
@@ -75,7 +75,7 @@ async def use_passkey(user: User, passkey: Passkey, sign_count: int, now: dateti
 
 
 async def drop_passkey(user: User, passkey_id: str, device: str) -> None:
-    """Take a passkey away. Raises PasskeyUnknown."""
+    """Remove a passkey. Raises PasskeyUnknown."""
     changed = await User.commit(
         {"_id": user.id, "passkeys.passkey_id": passkey_id},
         {"$pull": {"passkeys": {"passkey_id": passkey_id}}},

@@ -1,4 +1,4 @@
-"""What is done to people: each act is one write to the person, with its events and its line of the audit log."""
+"""Changes of people: each is one write to the person, with its events and its line of the audit log."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ Standing = Literal["active", "deactivated"]
 
 @dataclass(frozen=True)
 class Change:
-    """Fields to set and what to say with them."""
+    """Fields to set, and the events to publish with them."""
 
     fields: dict[str, Any]
     events: list[Event]
@@ -38,7 +38,7 @@ Decide = Callable[[User], Change | None]
 
 
 async def find_person(user_id: str) -> User:
-    """The account, also a closed one. Raises UserUnknown."""
+    """The account, even a closed one. Raises UserUnknown."""
     user = await User.find_one({"_id": user_id, "deleted_at": None})
     if user is None:
         raise UserUnknown
@@ -46,7 +46,7 @@ async def find_person(user_id: str) -> User:
 
 
 async def _change(user_id: str, decide: Decide) -> User:
-    """Read, decide, write; again when another write came between. None decided: nothing is to be done.
+    """Read, decide, write; again after a concurrent write. `decide` returns None when there is nothing to change.
 
     Raises UserUnknown, LastAdmin, Unavailable and what `decide` raises.
     """
@@ -67,13 +67,13 @@ async def _change(user_id: str, decide: Decide) -> User:
 
 
 def _revoked(user: User, moment: datetime) -> tuple[dict[str, Any], AccessRevoked]:
-    """Void all access tokens that are out."""
+    """Void all issued access tokens."""
     epoch = user.epoch + 1
     return {"epoch": epoch, "revoked_at": moment}, AccessRevoked(user_id=user.id, epoch=epoch)
 
 
 async def change_grant(user_id: str, grant: Grant, actor_id: str | None, moment: datetime) -> User:
-    """Give a person these roles and theaters instead of those they have; tokens that tell the old ones are void.
+    """Replace a person's roles and theaters; tokens with the old ones become void.
 
     Raises UserUnknown, LastAdmin and Unavailable.
     """
@@ -90,7 +90,7 @@ async def change_grant(user_id: str, grant: Grant, actor_id: str | None, moment:
 
 
 async def deactivate(user_id: str, actor_id: str, moment: datetime) -> User:
-    """Shut a person out everywhere. Raises UserUnknown, LastAdmin and Unavailable."""
+    """Deactivate a person. Raises UserUnknown, LastAdmin and Unavailable."""
 
     def decide(user: User) -> Change | None:
         if not user.is_active:
@@ -106,8 +106,8 @@ async def deactivate(user_id: str, actor_id: str, moment: datetime) -> User:
 
 
 async def reactivate(user_id: str, actor_id: str) -> User:
-    """Let a person in again, with the roles that they had. Raises UserUnknown and Unavailable."""
-    await end_sessions_of(user_id)  # those that a crash left over when the person was shut out
+    """Reactivate a person with their previous roles. Raises UserUnknown and Unavailable."""
+    await end_sessions_of(user_id)  # sessions that a crash during the deactivation left behind
 
     def decide(user: User) -> Change | None:
         if user.is_active:
@@ -130,7 +130,7 @@ async def sign_out(user_id: str, actor_id: str, moment: datetime) -> None:
 
 
 async def reset_second_factor(user_id: str, actor_id: str | None, moment: datetime) -> User:
-    """Take away what a person has lost beside the password, and end the sessions that it may have opened.
+    """Remove a person's second factors, and end the sessions that these may have opened.
 
     Raises UserUnknown and Unavailable.
     """
@@ -147,10 +147,10 @@ async def reset_second_factor(user_id: str, actor_id: str | None, moment: dateti
 
 
 async def delete_account(user_id: str, actor_id: str, moment: datetime, password_hash: str | None = None) -> None:
-    """Take everything personal out of an account; if `password_hash` is given, only while it has that one.
+    """Remove everything personal from an account; with `password_hash`, only if the account still has that hash.
 
-    What is left is an id that the other services and the relay still need; `deletions` sees to the rest. Raises
-    UserUnknown, LastAdmin and Unavailable, and WrongPassword when the password is another one by now.
+    What remains is an id that the other services and the relay still need; `deletions` removes the rest. Raises
+    UserUnknown, LastAdmin and Unavailable, and WrongPassword when the password was changed meanwhile.
     """
 
     def decide(user: User) -> Change:
@@ -189,14 +189,14 @@ def _nobody(user_id: str, moment: datetime) -> dict[str, Any]:
 
 
 async def add_admin(user: User) -> None:
-    """Enter an admin whom nobody but the machine's operator made. Raises EmailTaken."""
+    """Insert an admin who was created on the command line. Raises EmailTaken."""
     await add_user(user, act("admin_created", None, user.id, after=user.grant()))
     await admins.join(user)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Whom an admin looks for: beginnings of words of the name or of the address, and what they must be."""
+    """A search of people: prefixes of words of the name or of the address, and filters."""
 
     words: Sequence[str] = ()
     role: str | None = None
@@ -205,12 +205,12 @@ class Wanted:
 
 
 async def people_page(wanted: Wanted, after_id: str | None, limit: int) -> list[User]:
-    """People, the newest first, from the one after `after_id` on."""
+    """People, the newest first, starting after `after_id`."""
     return await User.find(people_filter(wanted, after_id)).sort("-_id").limit(limit).to_list()
 
 
 def people_filter(wanted: Wanted, after_id: str | None) -> dict[str, Any]:
-    """What whom an admin looks for must fit."""
+    """The MongoDB filter of a search."""
     where: dict[str, Any] = {"deleted_at": None}
     if wanted.words:
         where["$and"] = [_begins(word) for word in wanted.words]
@@ -231,11 +231,11 @@ def _begins(word: str) -> dict[str, Any]:
 
 
 def _from(beginning: str) -> dict[str, str]:
-    """Texts that begin so, as a range of the index."""
+    """A prefix as a range of the index."""
     return {"$gte": beginning, "$lt": f"{beginning}\U0010ffff"}
 
 
 async def names_of(user_ids: set[str]) -> dict[str, str]:
-    """The names of those among these people who are still there."""
+    """The names of these people, without deleted ones."""
     found = User.collection().find({"_id": {"$in": list(user_ids)}, "deleted_at": None}, {"name": 1})
     return {document["_id"]: document["name"] async for document in found}

@@ -1,7 +1,7 @@
-"""People who signed up and have not yet shown that the address is theirs.
+"""People who signed up and have not verified their address yet.
 
-They are not among the users: any number of people can claim one address, and nobody who signs up learns whether it has
-an account already (docs/adr/0020-sign-up-tells-nobody.md).
+They are not users: any number of people can register one address, and signing up does not reveal whether it has
+an account (docs/adr/0020-sign-up-tells-nobody.md).
 """
 
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ KEPT = timedelta(days=7)
 
 
 class Registration(Aggregate):
-    """A claim to an address. Its id becomes the user's, so that what was booked meanwhile stays theirs."""
+    """A registration of an address. Its id becomes the user's, so that bookings made meanwhile stay theirs."""
 
     email: str
     name: str
@@ -34,32 +34,32 @@ class Registration(Aggregate):
         indexes = [IndexModel("token_hash", unique=True), IndexModel("expires_at", expireAfterSeconds=0)]
 
     def account(self) -> Account:
-        """The person as long as nobody knows whether the address is theirs."""
+        """The unverified person."""
         return Account(
             user_id=self.id, email=self.email, email_verified=False, name=self.name, locale=self.locale, roles=[]
         )
 
 
 async def add_registration(registration: Registration, mail: Event) -> None:
-    """Keep a registration and have its mail sent."""
+    """Store a registration and request its mail."""
     await Registration.add(registration, events=[mail])
 
 
 async def registration(registration_id: str, now: datetime) -> Registration | None:
-    """The registration while it lasts."""
+    """The registration, unless it has expired."""
     return await Registration.find_one({"_id": registration_id, "expires_at": {"$gt": now}})
 
 
 async def renew_token(registration: Registration, token: str, expires_at: datetime, mail: Event) -> bool:
-    """Replace the registration's link and have it mailed; False when it is verified or forgotten by now."""
+    """Replace the registration's link and request its mail; False when it was verified or has expired."""
     change = {"token_hash": hash_secret(token), "token_expires_at": expires_at}
     return await Registration.commit({"_id": registration.id}, {"$set": change}, events=[mail]) is not None
 
 
 async def verify(token: str, now: datetime) -> User | None:
-    """Make the registration with this link's secret an account; None without one. Raises LinkVoid and EmailTaken.
+    """Turn the registration with this link into an account; None when there is none. Raises LinkVoid and EmailTaken.
 
-    The account's unique id and address decide when the link is used twice at once, or two claims to one address are
+    The account's unique id and address decide when the link is used twice, or two registrations of one address are
     verified.
     """
     found = await Registration.find_one({"token_hash": hash_secret(token), "token_expires_at": {"$gt": now}})

@@ -1,4 +1,4 @@
-"""Whose access tokens are void (chassis.revocations)."""
+"""Revoked access tokens (ADR 8)."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ LONGEST_TOKEN = timedelta(hours=1)
 
 
 async def revocations() -> dict[str, dict[str, int]]:
-    """Everybody whose access was revoked lately, and the first epoch of theirs that counts, as services read it."""
+    """People whose access was revoked recently, with their first valid epoch."""
     where = {"revoked_at": {"$gt": now() - LONGEST_TOKEN, "$type": "date"}}
     found = User.collection().find(where, {"epoch": 1})
     return {"revoked": {document["_id"]: document["epoch"] async for document in found}}

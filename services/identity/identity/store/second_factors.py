@@ -1,4 +1,4 @@
-"""The authenticator app beside the password, and the codes for the day when it is lost."""
+"""The authenticator app and its recovery codes."""
 
 from chassis.secrets import hash_secret
 
@@ -7,13 +7,13 @@ from identity.store.users import User
 
 
 async def offer_totp(user: User, sealed_secret: str) -> None:
-    """Remember the secret that the app was shown; it counts once a code of it was typed. Raises SecondFactorOn."""
+    """Store the secret shown to the app; it takes effect once a code was confirmed. Raises SecondFactorOn."""
     if not await User.commit({"_id": user.id, "totp": None}, {"$set": {"totp_offer": sealed_secret}}):
         raise SecondFactorOn
 
 
 async def take_totp(user: User, step: int, recovery_codes: list[str], device: str) -> None:
-    """Make the offered app count, with these recovery codes. Raises SecondFactorOff when the offer is gone."""
+    """Activate the offered app with these recovery codes. Raises SecondFactorOff when there is no offer."""
     changed = await User.commit(
         {"_id": user.id, "totp": None, "totp_offer": user.totp_offer},
         {
@@ -30,7 +30,7 @@ async def take_totp(user: User, step: int, recovery_codes: list[str], device: st
 
 
 async def drop_totp(user: User, device: str) -> None:
-    """Take the app and its recovery codes away. Raises SecondFactorOff."""
+    """Remove the app and its recovery codes. Raises SecondFactorOff."""
     changed = await User.commit(
         {"_id": user.id, "totp": {"$ne": None}},
         {"$set": {"totp": None, "recovery_hashes": []}},
@@ -41,13 +41,13 @@ async def drop_totp(user: User, device: str) -> None:
 
 
 async def use_code(user: User, step: int) -> None:
-    """Count the code of a step as used. Raises WrongCode when it, or a later one, was used before (RFC 6238, 5.2)."""
+    """Mark the code of a step as used. Raises WrongCode when it or a later one was used before (RFC 6238, 5.2)."""
     if not await User.commit({"_id": user.id, "totp.last_step": {"$lt": step}}, {"$set": {"totp.last_step": step}}):
         raise WrongCode
 
 
 async def use_recovery_code(user: User, code: str, device: str) -> None:
-    """Cross a recovery code off. Raises WrongCode."""
+    """Use up a recovery code. Raises WrongCode."""
     used = hash_secret(code)
     if not await User.commit(
         {"_id": user.id, "recovery_hashes": used},
@@ -58,7 +58,7 @@ async def use_recovery_code(user: User, code: str, device: str) -> None:
 
 
 async def replace_recovery_codes(user: User, codes: list[str], device: str) -> None:
-    """New recovery codes; the old ones are void. Raises SecondFactorOff."""
+    """Replace the recovery codes. Raises SecondFactorOff."""
     changed = await User.commit(
         {"_id": user.id, "totp": {"$ne": None}},
         {"$set": {"recovery_hashes": [hash_secret(code) for code in codes]}},

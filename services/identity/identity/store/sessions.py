@@ -1,4 +1,4 @@
-"""Sessions and the refresh tokens that turn (docs/adr/0021-refresh-tokens-turn.md)."""
+"""Sessions and their rotating refresh tokens (docs/adr/0021-refresh-tokens-turn.md)."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +14,11 @@ from identity.store.users import User
 
 log = structlog.get_logger()
 GRACE = timedelta(seconds=10)
-"""How long the token that was just replaced leads to its successor: two tabs refresh at once, an answer is lost."""
+"""How long a replaced token still returns its successor: two tabs may refresh at once, an answer may be lost."""
 
 
 class Replaced(BaseModel):
-    """The turn before the present one; the present one sealed with it, so that only whoever has the one can read it."""
+    """The previous turn, and the current one encrypted with it, so that only its owner can read it."""
 
     turn_hash: str
     until: datetime
@@ -26,9 +26,9 @@ class Replaced(BaseModel):
 
 
 class Session(Aggregate):
-    """One log-in and the tokens that descend from it, of which only hashes are kept.
+    """One log-in and its tokens, of which only hashes are stored.
 
-    A session that a reused token ended stays for a while, closed, until the warning about it is on its way.
+    A session that a reused token ended stays, closed, until the warning about it is published.
     """
 
     user_id: str
@@ -71,10 +71,10 @@ async def open_session(
 
 
 async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> tuple[Session, RefreshToken]:
-    """Exchange a refresh token for its successor: of several who try with one token at once, all get the same one.
+    """Exchange a refresh token for its successor. Concurrent requests with one token all get the same successor.
 
-    Raises SessionOver for a token that is unknown, expired, or was replaced longer ago than GRACE; the last ends its
-    session and warns its owner.
+    Raises SessionOver for a token that is unknown, expired, or was replaced longer ago than GRACE; the last of these
+    ends its session and warns its owner.
     """
     successor, turn_hash = token._replace(turn=new_secret()), hash_secret(token.turn)
     is_present: dict[str, Any] = {"$eq": ["$turn_hash", turn_hash]}
@@ -93,7 +93,7 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
         [
             {
                 "$set": {
-                    # A pipeline's expressions all see the document as it was before the stage.
+                    # All expressions of a pipeline stage see the document as it was before the stage.
                     "replaced": {"$cond": [is_present, replaced, "$replaced"]},
                     "turn_hash": {"$cond": [is_present, hash_secret(successor.turn), "$turn_hash"]},
                     "last_used_at": now,
@@ -108,7 +108,7 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
         raise SessionOver
     session = Session.parse(document)
     if session.replaced is None or session.replaced.turn_hash != turn_hash:
-        raise SessionOver  # cannot be: the write above has just seen to it
+        raise SessionOver  # cannot happen: the write above guarantees it
     return session, token._replace(turn=Seal(token.turn).open(session.replaced.sealed_successor))
 
 
@@ -125,17 +125,17 @@ async def _end_as_copied(token: RefreshToken, device: str) -> None:
 
 
 async def end_session(token: RefreshToken) -> None:
-    """End the session that the token, new or used, belongs to."""
+    """End the session of a current or used token."""
     await Session.collection().delete_one({"family_hash": hash_secret(token.family), "is_open": True})
 
 
 async def open_session_of(user_id: str, session_id: str, now: datetime) -> Session | None:
-    """The person's session while it lasts."""
+    """The person's open session."""
     return await Session.find_one({"_id": session_id, "user_id": user_id, "is_open": True, "expires_at": {"$gt": now}})
 
 
 async def sessions_of(user_id: str, now: datetime, after_id: str | None, limit: int) -> list[Session]:
-    """A page of the person's sessions, the newest first, from the one after `after_id` on."""
+    """A page of the person's sessions, the newest first, starting after `after_id`."""
     where: dict[str, Any] = {"user_id": user_id, "is_open": True, "expires_at": {"$gt": now}}
     if after_id is not None:
         where["_id"] = {"$lt": after_id}
@@ -155,5 +155,5 @@ async def end_sessions_of(user_id: str, *, but: str | None = None) -> None:
 
 
 async def strengthen(session_id: str, method: Method) -> None:
-    """Enter another way in which the session's owner has shown who they are."""
+    """Add an authentication method to the session."""
     await Session.commit({"_id": session_id}, {"$addToSet": {"methods": method}})

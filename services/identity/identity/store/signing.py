@@ -10,9 +10,9 @@ from pymongo.errors import DuplicateKeyError
 
 
 class SigningKey(Document):
-    """A key that signs from `not_before` on until a later one does, and is published until it is deleted.
+    """A key that signs from `not_before` until a later key does, and is published until it is deleted.
 
-    `generation` counts the keys from 1; being unique it lets one replica alone make the next key.
+    `generation` counts the keys from 1. It is unique, so only one replica creates the next key.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -32,7 +32,7 @@ async def signing_keys() -> list[SigningKey]:
 
 
 async def add_signing_key(key: SigningKey) -> bool:
-    """Keep a new key; False when another replica was first with this generation."""
+    """Insert a new key; False when another replica has created this generation."""
     try:
         await key.insert()
     except DuplicateKeyError:

@@ -1,7 +1,7 @@
-"""How often somebody has tried, counted where every replica and every restart finds it.
+"""Counters of attempts, shared by all replicas.
 
-An attempt is charged before it is made, so that a thousand at once do not all see a clean slate; whoever succeeds is
-forgiven.
+An attempt is counted before it is made, so that a thousand concurrent ones cannot all see zero. Success resets the
+counter.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Throttle(Document):
-    """What was tried under a key (an account, an address; hashed) within the window that ends at `expires_at`."""
+    """The attempts of a key (hash of an account or address) within the window that ends at `expires_at`."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     attempts: int
@@ -31,19 +31,19 @@ class Throttle(Document):
 
 
 async def charge(key: str, allowance: Allowance, now: datetime) -> datetime:
-    """Count an attempt; returns until when the next one has to wait.
+    """Count an attempt; returns the time before which the next one is refused.
 
-    Raises TooManyAttempts, with the seconds to wait, while the last one's wait has not passed.
+    Raises TooManyAttempts, with the remaining seconds, during the delay after the last attempt.
     """
     while (blocked_until := await _counted(key, allowance, now)) is None:
         if (found := await Throttle.find_one({"_id": key})) and min(found.blocked_until, found.expires_at) > now:
             raise TooManyAttempts(retry_after=ceil((found.blocked_until - now).total_seconds()))
-        # Somebody else has just made the entry, or it has just gone.
+        # Another request has just inserted the entry, or it has just expired.
     return blocked_until
 
 
 async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | None:
-    """The wait that the attempt leaves; None when the key is blocked, or another one makes its entry right now."""
+    """The end of the delay after this attempt; None when the key is blocked or another request inserts its entry."""
     waits = allowance.waits()
     is_over: dict[str, Any] = {"$lte": [{"$ifNull": ["$expires_at", now]}, now]}
     count = {
@@ -52,7 +52,7 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | 
     }
     charged = {"$min": [{"$subtract": ["$attempts", allowance.free + 1]}, len(waits) - 1]}
     wait = {"$cond": [{"$lt": [charged, 0]}, 0, {"$arrayElemAt": [waits, charged]}]}
-    # Without a wait it stays in the past, or attempts at once would block each other by a millisecond.
+    # Without a delay it stays in the past; otherwise concurrent attempts would block each other by a millisecond.
     blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
     try:
         entry = await Throttle.get_pymongo_collection().find_one_and_update(
@@ -67,12 +67,12 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | 
 
 
 async def forgive(key: str) -> None:
-    """Forget what was tried under the key."""
+    """Reset the counter of the key."""
     await Throttle.get_pymongo_collection().delete_one({"_id": key})
 
 
 async def refund(key: str, blocked_until: datetime) -> None:
-    """Take back one attempt and the wait that it left behind, unless another one has left a later wait since."""
+    """Take back one attempt and its delay, unless a later attempt has caused a longer one."""
     wait = {"$cond": [{"$eq": ["$blocked_until", blocked_until]}, LONG_AGO, "$blocked_until"]}
     await Throttle.get_pymongo_collection().update_one(
         {"_id": key, "attempts": {"$gt": 0}},

@@ -1,4 +1,4 @@
-"""People and the writes that keep one address one account."""
+"""People, and the writes that guarantee one account per address."""
 
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,14 @@ from identity.store.links import Link
 
 
 class Totp(BaseModel):
-    """An authenticator app. `last_step` is the half minute whose code was taken last: no code counts twice."""
+    """An authenticator app. `last_step` is the half minute of the last used code: no code works twice."""
 
     sealed_secret: str
     last_step: int = 0
 
 
 class Passkey(BaseModel):
-    """A public key that a device or a password manager keeps the private half of."""
+    """A public key; a device or a password manager has the private key."""
 
     passkey_id: str
     credential_id: str
@@ -38,10 +38,10 @@ class Passkey(BaseModel):
 class User(Aggregate):
     """A person whose address is verified.
 
-    `email` is in its normal spelling, which makes the unique index the rule that one address is one account. Sessions
-    from before `password_changed_at`, and links that were made for another value of it, are void. `epoch` counts how
-    often the person's access tokens were made void, the last time at `revoked_at`. Of somebody who was deleted
-    nothing personal is left, and soon not even this document.
+    `email` is in its normal form, so the unique index guarantees one account per address. Sessions
+    from before `password_changed_at`, and links that were created for another value of it, are void. `epoch` counts how
+    often the person's access tokens were revoked, the last time at `revoked_at`. A deleted person's document contains
+    nothing personal and is removed soon.
     """
 
     email: str
@@ -85,7 +85,7 @@ class User(Aggregate):
         return self
 
     def account(self) -> Account:
-        """The person without what is secret."""
+        """The person without secrets."""
         return Account(
             user_id=self.id,
             email=self.email,
@@ -102,11 +102,11 @@ class User(Aggregate):
 
     @property
     def is_acting_admin(self) -> bool:
-        """Whether they count for the rule that there is always one."""
+        """Whether the person counts as an active admin."""
         return self.is_active and "admin" in self.roles
 
     def noticed(self, what: str, device: str = "") -> SecurityNoticed:
-        """The event that tells the person what happened to their account, at the address that it has now."""
+        """The event for a mail about a security change, to the account's current address."""
         return SecurityNoticed(
             notice_id=new_id(),
             user_id=self.id,
@@ -120,31 +120,31 @@ class User(Aggregate):
 
 
 async def add_user(user: User, *events: Event) -> None:
-    """Enter a new account and say so, and what else its making means. Raises EmailTaken."""
+    """Insert a new account and publish it, with further events. Raises EmailTaken."""
     registered = UserRegistered(user_id=user.id, email=user.email, name=user.name, roles=list(user.roles))
     if not await User.add(user, events=[registered, *events]):
         raise EmailTaken
 
 
 async def active_user(user_id: str) -> User | None:
-    """The account unless it is gone or closed."""
+    """The account, unless it is deleted or closed."""
     return await User.find_one({"_id": user_id, "is_active": True})
 
 
 async def user_with_email(email: str) -> User | None:
-    """The account with the address, also a closed one."""
+    """The account with the address, even a closed one."""
     return await User.find_one({"email": email})
 
 
 async def update_profile(user_id: str, fields: dict[str, Any]) -> User | None:
-    """Set the fields; None when the account is gone or closed."""
+    """Set the fields; None when the account is deleted or closed."""
     if name := fields.get("name"):
         fields = fields | {"name_words": search_words(name)}
     return _parsed(await User.commit({"_id": user_id, "is_active": True}, {"$set": fields}))
 
 
 async def change_password(user: User, password_hash: str, moment: datetime, device: str) -> User | None:
-    """Replace the password that `user` was read with, which ends all sessions; None when it is another one by now."""
+    """Replace the password and end all sessions; None when the password has changed since `user` was read."""
     return _parsed(
         await User.commit(
             {"_id": user.id, "is_active": True, "password_hash": user.password_hash},
@@ -155,7 +155,7 @@ async def change_password(user: User, password_hash: str, moment: datetime, devi
 
 
 async def reset_password(link: Link, user: User, password_hash: str, moment: datetime, device: str) -> None:
-    """Replace the password, which ends all sessions and voids all links. Raises LinkVoid."""
+    """Replace the password by link; ends all sessions and voids all links. Raises LinkVoid."""
     changed = await User.commit(
         {"_id": user.id, "is_active": True, "password_changed_at": link.password_changed_at},
         {"$set": {"password_hash": password_hash, "password_changed_at": moment}},
@@ -166,7 +166,7 @@ async def reset_password(link: Link, user: User, password_hash: str, moment: dat
 
 
 async def change_email(link: Link, user: User, device: str) -> None:
-    """Move the account to the link's address and tell the old one. Raises LinkVoid and EmailTaken."""
+    """Change the account's address to the link's, and notify the old one. Raises LinkVoid and EmailTaken."""
     try:
         changed = await User.commit(
             {
@@ -185,7 +185,7 @@ async def change_email(link: Link, user: User, device: str) -> None:
 
 
 async def rehash(user: User, password_hash: str) -> None:
-    """Keep the same password under stronger parameters."""
+    """Store the same password hashed with stronger parameters."""
     await User.commit({"_id": user.id, "password_hash": user.password_hash}, {"$set": {"password_hash": password_hash}})
 
 

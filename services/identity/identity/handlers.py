@@ -1,4 +1,4 @@
-"""Events in: acts for the audit log, and what the services keep about somebody who asked."""
+"""Consumed events: lines of the audit log, and parts of exports."""
 
 from chassis.clock import now
 from chassis.messaging import Reactions
@@ -13,16 +13,16 @@ from identity import store
 
 
 async def on_act_recorded(event: ActRecorded) -> None:
-    """Enter it in the audit log."""
+    """Insert the action into the audit log."""
     await store.enter(event)
 
 
 async def on_personal_data(event: PersonalData) -> None:
-    """Keep a part of an export."""
+    """Store a part of an export."""
     await store.take_part(event, now())
 
 
-REACTIONS: Reactions = {
+HANDLERS: Reactions = {
     ActRecorded: on_act_recorded,
     **dict.fromkeys(
         (CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported), on_personal_data
