@@ -13,6 +13,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,13 +26,14 @@ from typing import IO, Self
 from launcher import gateway
 from launcher.files import prepare, write_gateway
 from launcher.health import NotReadyError, wait_until_ready
-from launcher.ports import check_free, free_ports, replica_port, replica_variable
+from launcher.ports import SERVICES, check_free, free_ports, replica_port, replica_variable
 from launcher.processes import Processes, end_marked, read_procfile, session_members
 from launcher.settings import ROOT, platform_environment
 
 # They end last: the services still write to them while they end.
 SERVERS = frozenset({"mongo", "rabbitmq", "mailbox", "stripe"})
 DEMO_LOADERS = ("identity.demo", "catalog.demo")
+MIGRATE = "chassis.migrate"
 LOG_LINES_SHOWN = 15
 
 
@@ -72,6 +74,7 @@ class Platform:
         self._demo = demo
         self._on_ready = on_ready or (lambda _name, _seconds: None)
         self._lock: IO[str] | None = None
+        self._migrating: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
         self.is_closing = False
 
@@ -88,11 +91,18 @@ class Platform:
         self._claim_data()
         try:
             check_free(self.ports)
+            has_data = (self.data_dir / "mongo").exists()
             prepare(self.data_dir, self.env)
             for name in self.names:
                 self.log(name).write_bytes(b"")
                 self._processes.start(name)
+            services = [name for name in SERVICES if name in self.names]
+            if has_data and services and "mongo" in self.names:
+                # Services start meanwhile; one whose database is behind waits. A new database needs no migration.
+                self._migrating = self._run(MIGRATE, *services)
             self.wait_ready(*self.names)
+            if self._migrating:
+                self._finish(MIGRATE, self._migrating)
             if self._demo:
                 self.load_demo()
         except BaseException:
@@ -121,9 +131,12 @@ class Platform:
         """The ids of the process and of those that it has started (nginx's workers, for example)."""
         return session_members({self.pid(name)})
 
-    def start(self, name: str, *, wait: bool = True) -> None:
-        """Starts a process that was stopped or killed; with `wait`, returns when it is ready."""
-        self._processes.start(name)
+    def start(self, name: str, *, wait: bool = True, environment: Mapping[str, str] | None = None) -> None:
+        """Starts a process that was stopped or killed; with `wait`, returns when it is ready.
+
+        `environment`: variables that this process has beside the platform's, until it is started again.
+        """
+        self._processes.start(name, environment=environment)
         if wait:
             self.wait_ready(name)
 
@@ -135,9 +148,22 @@ class Platform:
         """kill -9."""
         self._processes.kill(name)
 
+    def pause(self, name: str) -> None:
+        """Lets the process and all that it has started hang (SIGSTOP) until `resume`."""
+        self._signal(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Lets a paused process go on (SIGCONT)."""
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        for pid in self.pids(name):
+            os.kill(pid, number)
+
     def fallen(self) -> list[str]:
-        """Processes that have ended without being asked to."""
-        return self._processes.fallen()
+        """Processes that have ended without being asked to, and the migrations when they have failed."""
+        has_failed = self._migrating is not None and self._migrating.poll()
+        return [*([MIGRATE] if has_failed else []), *self._processes.fallen()]
 
     def wait_ready(self, *names: str) -> None:
         """Waits for processes, all at the same time. Raises NotReadyError for the first one that fails."""
@@ -231,15 +257,20 @@ class Platform:
 
     def load_demo(self) -> None:
         """Loads the demo data; what is there already stays. Raises NotReadyError when a loader fails."""
-        running: dict[str, subprocess.Popen[bytes]] = {}
-        for module in DEMO_LOADERS:
-            with self.log(module).open("wb") as log:
-                running[module] = subprocess.Popen(
-                    [sys.executable, "-m", module], env=self.env, stdout=log, stderr=subprocess.STDOUT
-                )
+        running = {module: self._run(module) for module in DEMO_LOADERS}
         for module, process in running.items():
-            if process.wait() != 0:
-                raise NotReadyError(module, self._with_log(module, f"loading the demo data with {module} failed"))
+            self._finish(module, process)
+
+    def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Starts a command that ends by itself, with its output in `<logs>/<module>.log`."""
+        command = [sys.executable, "-m", module, *arguments]
+        with self.log(module).open("wb") as log:
+            return subprocess.Popen(command, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+
+    def _finish(self, module: str, process: subprocess.Popen[bytes]) -> None:
+        """Waits for the command's end. Raises NotReadyError when it has failed."""
+        if process.wait() != 0:
+            raise NotReadyError(module, self._with_log(module, f"{module} has failed"))
 
     def _with_log(self, name: str, problem: str) -> str:
         end = self.log(name).read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
