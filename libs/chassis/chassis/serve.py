@@ -19,6 +19,8 @@ from typing import Any
 
 import uvicorn
 
+from chassis import telemetry
+
 DRAIN_S = 3.0
 """Longer than the gateway keeps an idle connection (`keepalive_timeout` in its configuration)."""
 KEEP_ALIVE_S = 75
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    telemetry.configure_logging(arguments.service, "INFO")  # the service sets its own level once it is imported
     main = import_module(f"{arguments.service}.main")
     config = uvicorn.Config(
         main.app,
@@ -140,6 +143,7 @@ def main() -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        log_config=None,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=ANSWER_S,
         ws=getattr(main, "WEBSOCKETS", "auto"),

@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
+import threading
 from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -25,13 +27,14 @@ SUBJECT = "usher.subject"
 """The span attribute with the id of the thing that a span is about."""
 CLIENT = SpanKind.CLIENT
 """The kind of a span around a call to somebody else's server."""
+log = structlog.get_logger()
 _tracer = trace.get_tracer("usher")
 _no_span: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 _is_tracing = False
 
 
 def configure_logging(service: str, level: str) -> None:
-    """One JSON object a line on stdout, from structlog and from the standard library's loggers alike."""
+    """Write one JSON object a line to stdout, from structlog, the standard library's loggers, warnings and crashes."""
 
     def add_context(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
         event["service"] = service
@@ -70,6 +73,23 @@ def configure_logging(service: str, level: str) -> None:
         logging.getLogger(name).propagate = True
     for name in ("aio_pika", "aiormq", "httpx", "httpcore", "pymongo"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    logging.captureWarnings(True)
+    sys.excepthook = _log_crash
+    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_thread_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    log.critical("process_crashed", exc_info=(kind, error, traceback))
+
+
+def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
+    log.error("thread_crashed", thread=getattr(crash.thread, "name", None), exc_info=crash.exc_value)
+
+
+def _log_unraisable(ignored: "sys.UnraisableHookArgs") -> None:
+    """Log what a destructor or a callback of the interpreter raised."""
+    log.error("exception_ignored", source=repr(ignored.object), exc_info=ignored.exc_value)
 
 
 def _exporter() -> SpanExporter | None:
