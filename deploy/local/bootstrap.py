@@ -1,4 +1,4 @@
-"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx, Prometheus, the mailbox, the web client.
+"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx, monitoring, the mailbox, the web client.
 
 Runs on the standard library of Python 3.11 or newer. Everything ends up in `.venv` and `.runtime`; the programs are
 in `.runtime/bin`. What is done already is not done again.
@@ -34,7 +34,15 @@ CLEAN_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
 # Not `ci`, which refuses a lock file made where other systems' builds of a package cannot be seen.
 LOCKED_INSTALL = ("install", "--no-save", *CLEAN_INSTALL[1:])
 CHROMIUM = ("chromium", "fonts-dejavu-core")
-MONITORING = ("prometheus", "promtool")
+MONITORING = (
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-node-exporter",
+    "prometheus-blackbox-exporter",
+    "mtail",
+)
+TOOLS = ("promtool", "amtool")
+"""They come with Prometheus and its Alertmanager."""
 OLDEST, NEWEST = (3, 11), (3, 13)
 SYSTEM_PYTHON = "/usr/bin/python3"
 HOW_ELSE = "With Docker it runs anywhere: docker compose up"
@@ -106,15 +114,17 @@ def answers(python: str, code: str) -> bool:
 def servers(progress: Progress) -> None:
     """Puts the servers into `.runtime/bin`: those of this machine, else Debian's packages.
 
-    Prometheus and Chromium are not part of the platform; alert rules, the dashboard and the pages are tested with them.
+    Prometheus, what belongs to it, and Chromium are not part of the platform; alerts, the dashboard and the pages are
+    tested with them.
     """
-    if all((PROGRAMS / name).exists() for name in ("mongod", "rabbitmq-server", "nginx", "chromium", *MONITORING)):
+    needed = ("mongod", "rabbitmq-server", "nginx", "chromium", *MONITORING, *TOOLS)
+    if all((PROGRAMS / name).exists() for name in needed):
         return
-    progress.say("Setting up MongoDB, RabbitMQ, nginx, Prometheus and Chromium")
+    progress.say("Setting up MongoDB, RabbitMQ, nginx, Prometheus with its exporters, and Chromium")
     mongod = debian.find("mongod") or wheel_file("fiftyone/db/bin/mongod")
     if mongod is None:
         raise SetupError("there is no MongoDB server for it: none on the PATH, and none to install but on x86-64 Linux")
-    missing = [name for name in ("rabbitmq-server", "nginx", "prometheus") if debian.find(name) is None]
+    missing = [name for name in ("rabbitmq-server", "nginx", *MONITORING) if debian.find(name) is None]
     if debian.find("chromium") is None:
         missing += CHROMIUM
     if debian.lacks_libraries(mongod):
@@ -125,7 +135,7 @@ def servers(progress: Progress) -> None:
     wrap("mongod", [str(mongod)])
     wrap("rabbitmq-server", [str(rabbitmq_script())])
     wrap("nginx", [str(debian.find("nginx") or UNPACKED / "usr/sbin/nginx")])
-    for name in MONITORING:
+    for name in (*MONITORING, *TOOLS):
         wrap(name, [str(debian.find(name) or UNPACKED / "usr/bin" / name)])
     wrap("chromium", [str(debian.find("chromium") or UNPACKED / "usr/lib/chromium/chromium")])
     if "BINDIR" in environment():

@@ -1,6 +1,7 @@
-"""A Prometheus of its own that watches a platform with the repository's own rules."""
+"""Prometheus, Alertmanager and the exporters beside a platform, with the repository's own rules."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +11,19 @@ import httpx
 import yaml
 from launcher.platform import Platform
 from launcher.ports import DEFAULTS, free_ports
+from launcher.processes import Processes, read_procfile
 from launcher.settings import ROOT
 
 FOLDER = ROOT / "deploy/observability"
 HASTE_S = 1
+PORTS = {
+    "PROMETHEUS_PORT": 9090,
+    "ALERTMANAGER_PORT": 9093,
+    "NODE_EXPORTER_PORT": 9100,
+    "BLACKBOX_PORT": 9115,
+    "MTAIL_PORT": 3903,
+}
+"""The variables of deploy/observability/Procfile with their defaults."""
 
 
 class Prometheus:
@@ -41,40 +51,63 @@ class Prometheus:
         return answer["data"]
 
 
+def monitoring_ports() -> dict[str, int]:
+    """A free port for each variable of PORTS."""
+    return dict(zip(PORTS, free_ports().values(), strict=False))
+
+
+@asynccontextmanager
+async def monitoring(
+    platform: Mapping[str, str], data: Path, ports: Mapping[str, int], *names: str, **settings: str
+) -> AsyncIterator[None]:
+    """The named processes of deploy/observability/Procfile, all by default, run within the block.
+
+    `platform` is the environment of the platform beside them, `data` a folder of their own; `settings` are further
+    variables of the Procfile.
+    """
+    environment = {**platform, **{name: str(port) for name, port in ports.items()}}
+    commands = read_procfile(FOLDER / "Procfile", environment | {"MONITORING_DATA": str(data)} | settings)
+    processes = Processes({name: commands[name] for name in names or commands}, data)
+    try:
+        for name in processes.commands:
+            processes.start(name)
+        yield
+    finally:
+        await asyncio.to_thread(processes.kill_all)
+
+
 @asynccontextmanager
 async def watching(platform: Platform, data: Path) -> AsyncIterator[Prometheus]:
     """Runs within the block, once it has asked every target; `data` is an empty folder.
 
-    It asks every second, so that a test need not wait.
+    It asks every second, and an alert ends with its cause, so that a test need not wait.
     """
-    (data / "prometheus.yml").write_text(yaml.safe_dump(_configuration(platform.ports)))
-    address = f"127.0.0.1:{free_ports()['GATEWAY_PORT']}"
-    command = (
-        *("prometheus", "--log.level=warn", f"--web.listen-address={address}"),
-        *(f"--config.file={data / 'prometheus.yml'}", f"--storage.tsdb.path={data / 'tsdb'}"),
-    )
-    process = await asyncio.create_subprocess_exec(*command, env=platform.env)
-    try:
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
-            prometheus = Prometheus(f"http://{address}", http)
-            async with asyncio.timeout(60):
-                while not await _sees_everything(prometheus):
-                    await asyncio.sleep(0.2)
-            yield prometheus
-    finally:
-        process.terminate()
-        await process.wait()
+    ports = monitoring_ports()
+    config = data / "prometheus.yml"
+    config.write_text(yaml.safe_dump(_configuration(platform.ports | ports)))
+    rules = yaml.safe_load((FOLDER / "rules.yml").read_text())
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            rule.pop("keep_firing_for", None)
+    (data / "rules.yml").write_text(yaml.safe_dump(rules))
+    async with (
+        monitoring(platform.env, data, ports, PROMETHEUS_CONFIG=str(config)),
+        httpx.AsyncClient(timeout=10, trust_env=False) as http,
+    ):
+        prometheus = Prometheus(f"http://127.0.0.1:{ports['PROMETHEUS_PORT']}", http)
+        async with asyncio.timeout(60):
+            while not await _sees_everything(prometheus):
+                await asyncio.sleep(0.2)
+        yield prometheus
 
 
 def _configuration(ports: Mapping[str, int]) -> dict[str, Any]:
-    """`prometheus.local.yml` with this platform's ports, in haste."""
-    given = yaml.safe_load((FOLDER / "prometheus.local.yml").read_text())
-    moved = {f"127.0.0.1:{DEFAULTS[variable]}": f"127.0.0.1:{port}" for variable, port in ports.items()}
-    for job in given["scrape_configs"]:
-        for group in job["static_configs"]:
-            group["targets"] = [moved[target] for target in group["targets"]]
+    """`prometheus.local.yml` with these ports, in haste."""
+    moved = {str(default): str(ports[name]) for name, default in (DEFAULTS | PORTS).items()}
+    given = (FOLDER / "prometheus.local.yml").read_text()
+    configuration = yaml.safe_load(re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda match: moved[match[0]], given))
     haste = {"scrape_interval": f"{HASTE_S}s", "evaluation_interval": f"{HASTE_S}s"}
-    return given | {"global": haste, "rule_files": [str(FOLDER / "rules.yml")]}
+    return configuration | {"global": configuration["global"] | haste | {"scrape_timeout": f"{HASTE_S}s"}}
 
 
 async def _sees_everything(prometheus: Prometheus) -> bool:
