@@ -64,7 +64,7 @@ async def test_an_app_is_set_up_and_its_code_or_a_recovery_code_signs_in(visit, 
     await visitor.button("Sign out").click()
     await visitor.is_signed_out()
     await enter_code(visitor, newcomer, "000000")
-    await expect(page.get_by_role("alert")).to_contain_text("This code is wrong, or it was used before.")
+    await expect(page.get_by_role("alert")).to_contain_text("This code is wrong or was already used.")
     await page.get_by_label("Code").fill(next_code(app))
     await visitor.button("Sign in").click()
     await expect(visitor.button("Sign out")).to_be_visible()
@@ -75,7 +75,7 @@ async def test_an_app_is_set_up_and_its_code_or_a_recovery_code_signs_in(visit, 
     await part.get_by_label("Password").fill(PASSWORD)
     await part.get_by_role("textbox", name="Code").fill(codes[3])
     await part.get_by_role("button", name="Switch off").click()
-    await expect(part.get_by_role("alert")).to_contain_text("This code is wrong, or it was used before.")
+    await expect(part.get_by_role("alert")).to_contain_text("This code is wrong or was already used.")
     await part.get_by_role("textbox", name="Code").fill(codes[4])
     await part.get_by_role("button", name="New recovery codes").click()
     await expect(part.get_by_role("listitem")).to_have_count(10)
@@ -116,7 +116,7 @@ async def test_a_passkey_is_added_signs_in_and_is_taken_away(visit, house, newco
     await visitor.is_signed_out()
     await page.goto("/sign-in?next=/account")
     await visitor.button("Sign in with a passkey").click()
-    await expect(page.get_by_role("alert")).to_contain_text("This passkey does not open an account here.")
+    await expect(page.get_by_role("alert")).to_contain_text("This passkey does not belong to an account here.")
 
 
 async def test_no_passkey_is_offered_where_browsers_keep_none(visit, newcomer):

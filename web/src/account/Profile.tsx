@@ -7,7 +7,7 @@ import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { faultOf, fieldsOf, Refusal } from "./parts";
 
-export function Profile({ profile }: { profile: Schemas["IdentityProfile"] }) {
+export function Profile({ profile }: { profile: Schemas["IdentityProfileResponse"] }) {
   const queries = useQueryClient();
   const save = useMutation({
     mutationFn: ({ name, locale }: Record<string, string>) =>

@@ -52,7 +52,7 @@ export function Sessions() {
 }
 
 interface SessionRowProps {
-  session: Schemas["IdentitySessionView"];
+  session: Schemas["IdentitySessionResponse"];
   isBusy: boolean;
   onEnd: () => void;
 }

@@ -54,12 +54,12 @@ export interface paths {
         };
         /**
          * Acts
-         * @description What was done to people's rights and ways in, and who looked at whom, the newest first.
+         * @description Changes of people's rights and credentials, and who viewed whom, the newest first.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next_cursor` of the page before */
+                    /** @description `next_cursor` of the previous page */
                     cursor?: string | null;
                     limit?: number;
                     /** @description done to this person */
@@ -84,7 +84,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPage_Act_"];
+                        "application/json": components["schemas"]["IdentityPage_ActionResponse_"];
                     };
                 };
             };
@@ -106,12 +106,12 @@ export interface paths {
         };
         /**
          * Open Invitations
-         * @description Invitations that are open, the newest first.
+         * @description Open invitations, the newest first.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next_cursor` of the page before */
+                    /** @description `next_cursor` of the previous page */
                     cursor?: string | null;
                     limit?: number;
                 };
@@ -127,7 +127,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPage_InvitationView_"];
+                        "application/json": components["schemas"]["IdentityPage_InvitationResponse_"];
                     };
                 };
             };
@@ -135,9 +135,9 @@ export interface paths {
         put?: never;
         /**
          * Invite
-         * @description Mail somebody a link with which they choose a password; that makes it an account with these roles.
+         * @description Mail a link with which the person chooses a password. Accepting it creates an account with these roles.
          *
-         *     Who has an account already gets other roles instead: PUT /api/admin/users/{user_id}/roles.
+         *     To change the roles of an existing account use PUT /api/admin/users/{user_id}/roles.
          */
         post: {
             parameters: {
@@ -148,7 +148,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityNewInvitation"];
+                    "application/json": components["schemas"]["IdentityInvitationRequest"];
                 };
             };
             responses: {
@@ -158,7 +158,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityInvitationView"];
+                        "application/json": components["schemas"]["IdentityInvitationResponse"];
                     };
                 };
             };
@@ -181,7 +181,7 @@ export interface paths {
         post?: never;
         /**
          * Withdraw
-         * @description Take an invitation back: its link is void.
+         * @description Withdraw an invitation: its link becomes void.
          */
         delete: {
             parameters: {
@@ -219,7 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Renew
-         * @description Mail a new link; the one before is void.
+         * @description Mail a new link; the previous one becomes void.
          */
         post: {
             parameters: {
@@ -238,7 +238,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityInvitationView"];
+                        "application/json": components["schemas"]["IdentityInvitationResponse"];
                     };
                 };
             };
@@ -275,7 +275,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityRoles"];
+                        "application/json": components["schemas"]["IdentityRolesResponse"];
                     };
                 };
             };
@@ -302,10 +302,10 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description `next_cursor` of the page before */
+                    /** @description `next_cursor` of the previous page */
                     cursor?: string | null;
                     limit?: number;
-                    /** @description beginnings of words of the name, or of the address */
+                    /** @description prefixes of words of the name, or of the address */
                     search?: string;
                     role?: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin") | null;
                     /** @description bound to this theater */
@@ -324,7 +324,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPage_Person_"];
+                        "application/json": components["schemas"]["IdentityPage_PersonResponse_"];
                     };
                 };
             };
@@ -365,7 +365,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPerson"];
+                        "application/json": components["schemas"]["IdentityPersonResponse"];
                     };
                 };
             };
@@ -374,7 +374,7 @@ export interface paths {
         post?: never;
         /**
          * Delete
-         * @description Delete the account of a person who asks for it and cannot do it by themselves. There is no way back.
+         * @description Delete the account of a person who asks for it and cannot do it alone. This cannot be undone.
          */
         delete: {
             parameters: {
@@ -412,7 +412,7 @@ export interface paths {
         put?: never;
         /**
          * Deactivate
-         * @description Shut a person out, everywhere within a minute. They are told by mail. The last active admin stays.
+         * @description Deactivate a person, everywhere within a minute. They get a mail. The last active admin cannot be deactivated.
          */
         post: {
             parameters: {
@@ -431,7 +431,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPerson"];
+                        "application/json": components["schemas"]["IdentityPersonResponse"];
                     };
                 };
             };
@@ -453,7 +453,7 @@ export interface paths {
         put?: never;
         /**
          * Reactivate
-         * @description Let a person in again, with the roles that they had. They sign in anew.
+         * @description Reactivate a person with their previous roles. They must sign in again.
          */
         post: {
             parameters: {
@@ -472,7 +472,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPerson"];
+                        "application/json": components["schemas"]["IdentityPersonResponse"];
                     };
                 };
             };
@@ -494,9 +494,9 @@ export interface paths {
         put?: never;
         /**
          * Reset Second Factor
-         * @description Take away authenticator app, recovery codes and passkeys of a person who has lost them, and sign them out.
+         * @description Remove the authenticator app, recovery codes and passkeys of a person who has lost them, and sign them out.
          *
-         *     Make sure first that it is they who ask.
+         *     Verify first that the request comes from that person.
          */
         post: {
             parameters: {
@@ -515,7 +515,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPerson"];
+                        "application/json": components["schemas"]["IdentityPersonResponse"];
                     };
                 };
             };
@@ -536,9 +536,9 @@ export interface paths {
         get?: never;
         /**
          * Change Roles
-         * @description Give a person these roles and theaters, and no others. Access tokens that tell the old ones are void.
+         * @description Replace a person's roles and theaters. Access tokens with the old ones become void.
          *
-         *     The last active admin stays one.
+         *     The last active admin keeps that role.
          */
         put: {
             parameters: {
@@ -561,7 +561,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPerson"];
+                        "application/json": components["schemas"]["IdentityPersonResponse"];
                     };
                 };
             };
@@ -587,7 +587,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description `next_cursor` of the page before */
+                    /** @description `next_cursor` of the previous page */
                     cursor?: string | null;
                     limit?: number;
                 };
@@ -605,7 +605,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPage_SessionView_"];
+                        "application/json": components["schemas"]["IdentityPage_SessionResponse_"];
                     };
                 };
             };
@@ -614,7 +614,7 @@ export interface paths {
         post?: never;
         /**
          * End Sessions
-         * @description Sign a person out everywhere, at once: access tokens that are out are void as well.
+         * @description Sign a person out everywhere at once: issued access tokens become void too.
          */
         delete: {
             parameters: {
@@ -880,7 +880,7 @@ export interface paths {
         put?: never;
         /**
          * Accept
-         * @description Follow an invitation: choose a password, which makes it an account and signs in. It counts once.
+         * @description Accept an invitation by choosing a password: creates the account and signs in. Works once.
          */
         post: {
             parameters: {
@@ -891,7 +891,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityAcceptance"];
+                    "application/json": components["schemas"]["IdentityAcceptInvitationRequest"];
                 };
             };
             responses: {
@@ -901,7 +901,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySignedIn"];
+                        "application/json": components["schemas"]["IdentityTokenResponse"];
                     };
                 };
             };
@@ -923,7 +923,7 @@ export interface paths {
         put?: never;
         /**
          * Forgot Password
-         * @description Mail a link that lets its reader choose another password. The same answer for every address.
+         * @description Mail a link for choosing a new password. The answer is the same for every address.
          */
         post: {
             parameters: {
@@ -934,7 +934,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityForgotten"];
+                    "application/json": components["schemas"]["IdentityForgotPasswordRequest"];
                 };
             };
             responses: {
@@ -944,7 +944,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityAccepted"];
+                        "application/json": components["schemas"]["IdentityAcceptedResponse"];
                     };
                 };
             };
@@ -977,7 +977,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityCredentials"];
+                    "application/json": components["schemas"]["IdentityLoginRequest"];
                 };
             };
             responses: {
@@ -987,7 +987,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySignedIn"];
+                        "application/json": components["schemas"]["IdentityTokenResponse"];
                     };
                 };
             };
@@ -1009,7 +1009,7 @@ export interface paths {
         put?: never;
         /**
          * Logout
-         * @description End the session, also with a refresh token that was used before. Access tokens run out within minutes.
+         * @description End the session, even with a used refresh token. Access tokens expire within minutes.
          */
         post: {
             parameters: {
@@ -1020,7 +1020,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityRefresh"];
+                    "application/json": components["schemas"]["IdentityRefreshRequest"];
                 };
             };
             responses: {
@@ -1048,7 +1048,7 @@ export interface paths {
         };
         /**
          * Second Factor
-         * @description What one has beside the password.
+         * @description The caller's second factors.
          */
         get: {
             parameters: {
@@ -1065,7 +1065,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySecondFactor"];
+                        "application/json": components["schemas"]["IdentitySecondFactorResponse"];
                     };
                 };
             };
@@ -1089,7 +1089,7 @@ export interface paths {
         put?: never;
         /**
          * Renew Codes
-         * @description New recovery codes; the old ones are void.
+         * @description Create new recovery codes; the old ones become void.
          */
         post: {
             parameters: {
@@ -1100,7 +1100,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordAndCode"];
+                    "application/json": components["schemas"]["IdentityPasswordAndCodeRequest"];
                 };
             };
             responses: {
@@ -1110,7 +1110,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityRecoveryCodes"];
+                        "application/json": components["schemas"]["IdentityRecoveryCodesResponse"];
                     };
                 };
             };
@@ -1132,7 +1132,7 @@ export interface paths {
         put?: never;
         /**
          * Offer
-         * @description Begin to set up an authenticator app. It counts once a code of it was confirmed.
+         * @description Start to set up an authenticator app. It takes effect once a code was confirmed.
          */
         post: {
             parameters: {
@@ -1143,7 +1143,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordOnly"];
+                    "application/json": components["schemas"]["IdentityPasswordRequest"];
                 };
             };
             responses: {
@@ -1153,7 +1153,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityOffer"];
+                        "application/json": components["schemas"]["IdentityAuthenticatorResponse"];
                     };
                 };
             };
@@ -1175,7 +1175,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm
-         * @description Show that the app works. From now on signing in with the password takes a code as well.
+         * @description Confirm the app with a code. From now on signing in with the password also needs a code.
          */
         post: {
             parameters: {
@@ -1186,7 +1186,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityCodeOnly"];
+                    "application/json": components["schemas"]["IdentityCodeRequest"];
                 };
             };
             responses: {
@@ -1196,7 +1196,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityRecoveryCodes"];
+                        "application/json": components["schemas"]["IdentityRecoveryCodesResponse"];
                     };
                 };
             };
@@ -1218,7 +1218,7 @@ export interface paths {
         put?: never;
         /**
          * Remove
-         * @description Take the app and the recovery codes away.
+         * @description Remove the app and the recovery codes.
          */
         post: {
             parameters: {
@@ -1229,7 +1229,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordAndCode"];
+                    "application/json": components["schemas"]["IdentityPasswordAndCodeRequest"];
                 };
             };
             responses: {
@@ -1257,7 +1257,7 @@ export interface paths {
         };
         /**
          * Passkeys
-         * @description One's own passkeys.
+         * @description The caller's passkeys.
          */
         get: {
             parameters: {
@@ -1274,7 +1274,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPasskeys"];
+                        "application/json": components["schemas"]["IdentityPasskeysResponse"];
                     };
                 };
             };
@@ -1282,7 +1282,7 @@ export interface paths {
         put?: never;
         /**
          * Add
-         * @description Add the passkey that the browser made.
+         * @description Add the passkey that the browser created.
          */
         post: {
             parameters: {
@@ -1293,7 +1293,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityNewPasskey"];
+                    "application/json": components["schemas"]["IdentityPasskeyRequest"];
                 };
             };
             responses: {
@@ -1303,7 +1303,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPasskeyView"];
+                        "application/json": components["schemas"]["IdentityPasskeyResponse"];
                     };
                 };
             };
@@ -1325,7 +1325,7 @@ export interface paths {
         put?: never;
         /**
          * Login
-         * @description Sign in with a passkey. It asks its owner for a finger, a face or a PIN: no code is asked for.
+         * @description Sign in with a passkey. The device verifies its owner by fingerprint, face or PIN, so no code is needed.
          */
         post: {
             parameters: {
@@ -1336,7 +1336,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityAssertion"];
+                    "application/json": components["schemas"]["IdentityPasskeyLoginRequest"];
                 };
             };
             responses: {
@@ -1346,7 +1346,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySignedIn"];
+                        "application/json": components["schemas"]["IdentityTokenResponse"];
                     };
                 };
             };
@@ -1368,7 +1368,7 @@ export interface paths {
         put?: never;
         /**
          * Request Options
-         * @description Begin to sign in with a passkey. The same for everybody: the passkey itself says whose it is.
+         * @description Start to sign in with a passkey. The options are the same for everybody: the passkey identifies its owner.
          */
         post: {
             parameters: {
@@ -1385,7 +1385,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityOptions"];
+                        "application/json": components["schemas"]["IdentityPasskeyOptionsResponse"];
                     };
                 };
             };
@@ -1407,7 +1407,7 @@ export interface paths {
         put?: never;
         /**
          * Creation Options
-         * @description Begin to add a passkey.
+         * @description Start to add a passkey.
          */
         post: {
             parameters: {
@@ -1418,7 +1418,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordOnly"];
+                    "application/json": components["schemas"]["IdentityPasswordRequest"];
                 };
             };
             responses: {
@@ -1428,7 +1428,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityOptions"];
+                        "application/json": components["schemas"]["IdentityPasskeyOptionsResponse"];
                     };
                 };
             };
@@ -1451,7 +1451,7 @@ export interface paths {
         post?: never;
         /**
          * Remove
-         * @description Take a passkey away. Its owner is told by mail.
+         * @description Remove a passkey. Its owner gets a mail.
          */
         delete: {
             parameters: {
@@ -1489,9 +1489,9 @@ export interface paths {
         put?: never;
         /**
          * Refresh
-         * @description Exchange a refresh token for new tokens; for ten seconds the old one leads to the same new one.
+         * @description Exchange a refresh token for new tokens. For ten seconds the old one returns the same new one.
          *
-         *     A token shown later than that ends its session for everybody who has it, and its owner is warned by mail.
+         *     A used token that comes later ends the session for everybody who has a copy, and its owner gets a warning by mail.
          */
         post: {
             parameters: {
@@ -1502,7 +1502,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityRefresh"];
+                    "application/json": components["schemas"]["IdentityRefreshRequest"];
                 };
             };
             responses: {
@@ -1512,7 +1512,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySignedIn"];
+                        "application/json": components["schemas"]["IdentityTokenResponse"];
                     };
                 };
             };
@@ -1534,10 +1534,10 @@ export interface paths {
         put?: never;
         /**
          * Register
-         * @description Sign up. A mail with a link goes to the address; until it was followed one may do what a guest may.
+         * @description Sign up. A link is mailed to the address; until it was followed the session has a guest's rights.
          *
-         *     An address with an account gets the same answer, and its owner another mail. Nobody can sign in again with the
-         *     password before the link was followed; the session that this opens goes on.
+         *     An address that already has an account gets the same answer, and its owner a different mail. The password does not
+         *     work before the link was followed; the session that this request opens stays valid.
          */
         post: {
             parameters: {
@@ -1548,7 +1548,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityNewAccount"];
+                    "application/json": components["schemas"]["IdentityRegisterRequest"];
                 };
             };
             responses: {
@@ -1558,7 +1558,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySignedIn"];
+                        "application/json": components["schemas"]["IdentityTokenResponse"];
                     };
                 };
             };
@@ -1580,7 +1580,7 @@ export interface paths {
         put?: never;
         /**
          * Reset Password
-         * @description Choose another password. It counts once, ends all sessions and lets the person try to sign in at once.
+         * @description Choose a new password with a link, which works once. Ends all sessions and resets the limit of attempts.
          *
          *     A second factor stays.
          */
@@ -1593,7 +1593,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityNewSecret"];
+                    "application/json": components["schemas"]["IdentityResetPasswordRequest"];
                 };
             };
             responses: {
@@ -1621,7 +1621,7 @@ export interface paths {
         };
         /**
          * Sessions
-         * @description One's own sessions, the newest first.
+         * @description The caller's sessions, the newest first.
          */
         get: {
             parameters: {
@@ -1641,7 +1641,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityPage_SessionView_"];
+                        "application/json": components["schemas"]["IdentityPage_SessionResponse_"];
                     };
                 };
             };
@@ -1655,7 +1655,7 @@ export interface paths {
         delete: {
             parameters: {
                 query?: {
-                    /** @description end all the others only */
+                    /** @description keep the current session */
                     keep_current?: boolean;
                 };
                 header?: never;
@@ -1690,7 +1690,7 @@ export interface paths {
         post?: never;
         /**
          * End Session
-         * @description End one of one's own sessions: its refresh token is void at once, its access token runs out within minutes.
+         * @description End one of the caller's sessions: its refresh token is void at once, its access token expires within minutes.
          */
         delete: {
             parameters: {
@@ -1728,7 +1728,7 @@ export interface paths {
         put?: never;
         /**
          * Verify Email
-         * @description Follow the link: of a sign-up, which makes it an account, or to a person's new address.
+         * @description Use a mailed link: it turns a sign-up into an account, or confirms a new address.
          */
         post: {
             parameters: {
@@ -1739,7 +1739,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityLinkToken"];
+                    "application/json": components["schemas"]["IdentityLinkTokenRequest"];
                 };
             };
             responses: {
@@ -1749,7 +1749,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityVerified"];
+                        "application/json": components["schemas"]["IdentityVerifiedResponse"];
                     };
                 };
             };
@@ -1771,7 +1771,7 @@ export interface paths {
         put?: never;
         /**
          * Resend
-         * @description Mail the link once more; the earlier one is void. Needs the session that signing up opened.
+         * @description Mail a new link; the earlier one becomes void. Needs the session that signing up opened.
          */
         post: {
             parameters: {
@@ -1788,7 +1788,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityAccepted"];
+                        "application/json": components["schemas"]["IdentityAcceptedResponse"];
                     };
                 };
             };
@@ -4594,7 +4594,7 @@ export interface paths {
         };
         /**
          * Me
-         * @description The signed-in person as of now, not as of the token.
+         * @description The signed-in person, as stored now (the token may be older).
          */
         get: {
             parameters: {
@@ -4611,7 +4611,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityProfile"];
+                        "application/json": components["schemas"]["IdentityProfileResponse"];
                     };
                 };
             };
@@ -4623,7 +4623,7 @@ export interface paths {
         head?: never;
         /**
          * Change Profile
-         * @description Change one's name or language. Tokens tell the new name from their next refresh on.
+         * @description Change the caller's name or language. Tokens contain the new name from the next refresh on.
          */
         patch: {
             parameters: {
@@ -4634,7 +4634,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityProfileChange"];
+                    "application/json": components["schemas"]["IdentityProfileRequest"];
                 };
             };
             responses: {
@@ -4644,7 +4644,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityProfile"];
+                        "application/json": components["schemas"]["IdentityProfileResponse"];
                     };
                 };
             };
@@ -4662,9 +4662,9 @@ export interface paths {
         put?: never;
         /**
          * Delete
-         * @description Delete one's account for good. Every service erases what is personal; what was paid stays in the books.
+         * @description Delete the caller's account permanently. Every service erases personal data; payments stay in the books.
          *
-         *     Tickets stay valid, and what is not paid yet is given up.
+         *     Tickets stay valid, and unpaid bookings end.
          */
         post: {
             parameters: {
@@ -4675,7 +4675,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordOnly"];
+                    "application/json": components["schemas"]["IdentityPasswordRequest"];
                 };
             };
             responses: {
@@ -4705,9 +4705,9 @@ export interface paths {
         put?: never;
         /**
          * Change Email
-         * @description Ask for another address. It counts once its owner has followed the link that is mailed there.
+         * @description Request a change of address. It takes effect once the link that is mailed there was followed.
          *
-         *     The old address is told now and when it counts. An address that has an account gets the same answer.
+         *     The old address gets a mail now and when the change takes effect. The answer is the same for a taken address.
          */
         post: {
             parameters: {
@@ -4718,7 +4718,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityEmailChange"];
+                    "application/json": components["schemas"]["IdentityEmailChangeRequest"];
                 };
             };
             responses: {
@@ -4728,7 +4728,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityAccepted"];
+                        "application/json": components["schemas"]["IdentityAcceptedResponse"];
                     };
                 };
             };
@@ -4748,7 +4748,7 @@ export interface paths {
         };
         /**
          * Export
-         * @description How far one's export is.
+         * @description The progress of the caller's export.
          */
         get: {
             parameters: {
@@ -4765,7 +4765,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityExportView"];
+                        "application/json": components["schemas"]["IdentityExportResponse"];
                     };
                 };
             };
@@ -4773,9 +4773,9 @@ export interface paths {
         put?: never;
         /**
          * Begin Export
-         * @description Have everything gathered that Usher keeps about one. A mail tells when it can be downloaded, for three days.
+         * @description Request a copy of all data about the caller. A mail says when it can be downloaded, for three days.
          *
-         *     Asking again within ten minutes leads to the same export.
+         *     Another request within ten minutes returns the same export.
          */
         post: {
             parameters: {
@@ -4786,7 +4786,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordOnly"];
+                    "application/json": components["schemas"]["IdentityPasswordRequest"];
                 };
             };
             responses: {
@@ -4796,7 +4796,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentityExportView"];
+                        "application/json": components["schemas"]["IdentityExportResponse"];
                     };
                 };
             };
@@ -4856,7 +4856,7 @@ export interface paths {
         get?: never;
         /**
          * Change Password
-         * @description Choose another password. All sessions end, this one too; the answer opens a new one.
+         * @description Change the password. All sessions end, including this one; the answer opens a new one.
          */
         put: {
             parameters: {
@@ -4867,7 +4867,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityPasswordChange"];
+                    "application/json": components["schemas"]["IdentityPasswordChangeRequest"];
                 };
             };
             responses: {
@@ -4877,7 +4877,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["IdentitySignedIn"];
+                        "application/json": components["schemas"]["IdentityTokenResponse"];
                     };
                 };
             };
@@ -7143,13 +7143,13 @@ export interface components {
             dry_run: boolean;
         };
         /**
-         * Acceptance
+         * AcceptInvitationRequest
          * @description The mailed link's token, and the password that the invited person chooses.
          */
-        IdentityAcceptance: {
+        IdentityAcceptInvitationRequest: {
             /**
              * Token
-             * @description what follows `#token=` in the mailed link
+             * @description the text after `#token=` in the mailed link
              * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
              */
             token: string;
@@ -7160,26 +7160,26 @@ export interface components {
             password: string;
             /**
              * Mode
-             * @description `cookie` for pages in a browser: the refresh token goes into an HttpOnly cookie and not into the answer, and the request must come from a page of the site itself. `body` for apps.
+             * @description `cookie` for browser pages: the refresh token is set as an HttpOnly cookie and is not in the answer; the request must come from a page of this site. `body` for apps.
              * @default body
              * @enum {string}
              */
             mode: "body" | "cookie";
         };
         /**
-         * Accepted
+         * AcceptedResponse
          * @description The same for every address, with or without an account.
          */
-        IdentityAccepted: {
+        IdentityAcceptedResponse: {
             /**
              * Detail
-             * @default If there is something to tell, a mail is on its way.
+             * @default If the address has an account, a mail is on its way.
              */
             detail: string;
         };
         /**
          * Account
-         * @description A person as they and the services see them. `epoch` is for tokens only (chassis.revocations).
+         * @description A person without secrets. `epoch` is for access tokens only (ADR 8).
          */
         IdentityAccount: {
             /**
@@ -7194,7 +7194,7 @@ export interface components {
             email: string;
             /**
              * Email Verified
-             * @description Who is not verified may do what a guest may, and no more.
+             * @description An unverified person has a guest's rights.
              * @default true
              */
             email_verified: boolean;
@@ -7219,7 +7219,7 @@ export interface components {
             theaters: string[];
             /**
              * Permissions
-             * @description What the roles allow.
+             * @description The permissions of the roles.
              * @example [
              *       "bookings:read",
              *       "tickets:check_in"
@@ -7228,10 +7228,10 @@ export interface components {
             readonly permissions: string[];
         };
         /**
-         * Act
-         * @description One act. Who is gone has an id and no name.
+         * ActionResponse
+         * @description One action. A deleted person has an id and no name.
          */
-        IdentityAct: {
+        IdentityActionResponse: {
             /**
              * Act Id
              * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
@@ -7244,12 +7244,12 @@ export interface components {
             action: string;
             /**
              * Actor Id
-             * @description null for a command on the machine itself
+             * @description null for a command-line tool
              */
             actor_id: string | null;
             /**
              * User Id
-             * @description whom it was done to; null for looking through a list
+             * @description the person concerned; null for viewing a list
              */
             user_id: string | null;
             before: components["schemas"]["Identitycontracts__identity__Grant"] | null;
@@ -7271,38 +7271,26 @@ export interface components {
             user_name: string | null;
         };
         /**
-         * Assertion
-         * @description The signature of a passkey.
+         * AuthenticatorResponse
+         * @description The secret for the app, shown once. The page renders `uri` as a QR code.
          */
-        IdentityAssertion: {
+        IdentityAuthenticatorResponse: {
             /**
-             * Credential
-             * @description the PublicKeyCredential that the browser answered, as its `toJSON()` gives it
-             * @example {
-             *       "id": "…",
-             *       "rawId": "…",
-             *       "response": {
-             *         "clientDataJSON": "…"
-             *       },
-             *       "type": "public-key"
-             *     }
+             * Secret
+             * @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
              */
-            credential: {
-                [key: string]: unknown;
-            };
+            secret: string;
             /**
-             * Mode
-             * @description `cookie` for pages in a browser: the refresh token goes into an HttpOnly cookie and not into the answer, and the request must come from a page of the site itself. `body` for apps.
-             * @default body
-             * @enum {string}
+             * Uri
+             * @example otpauth://totp/Usher:ada%40usher.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Usher
              */
-            mode: "body" | "cookie";
+            uri: string;
         };
         /**
-         * CodeOnly
+         * CodeRequest
          * @description A code of the app.
          */
-        IdentityCodeOnly: {
+        IdentityCodeRequest: {
             /**
              * Code
              * @description six digits of the authenticator app, or a recovery code
@@ -7311,36 +7299,10 @@ export interface components {
             code: string;
         };
         /**
-         * Credentials
-         * @description A person who says who they are; with `code` if they have a second factor.
+         * EmailChangeRequest
+         * @description The new address, and the password.
          */
-        IdentityCredentials: {
-            /**
-             * Email
-             * Format: email
-             * @example ada@usher.example
-             */
-            email: string;
-            /**
-             * Password
-             * @example two tickets for the late show
-             */
-            password: string;
-            /** Code */
-            code?: string | null;
-            /**
-             * Mode
-             * @description `cookie` for pages in a browser: the refresh token goes into an HttpOnly cookie and not into the answer, and the request must come from a page of the site itself. `body` for apps.
-             * @default body
-             * @enum {string}
-             */
-            mode: "body" | "cookie";
-        };
-        /**
-         * EmailChange
-         * @description The address that is to be, and the password.
-         */
-        IdentityEmailChange: {
+        IdentityEmailChangeRequest: {
             /**
              * Email
              * Format: email
@@ -7354,10 +7316,10 @@ export interface components {
             password: string;
         };
         /**
-         * ExportView
-         * @description An export of all that is kept about a person. `missing` are services that have not answered yet, or in time.
+         * ExportResponse
+         * @description An export of all data about a person. `missing` lists services that have not answered (in time).
          */
-        IdentityExportView: {
+        IdentityExportResponse: {
             /**
              * State
              * @enum {string}
@@ -7382,16 +7344,16 @@ export interface components {
             missing: string[];
             /**
              * Data
-             * @description where it is downloaded once it is ready
+             * @description the download address once it is ready
              * @default /api/users/me/export/data
              */
             data: string;
         };
         /**
-         * Forgotten
-         * @description Whose password was forgotten.
+         * ForgotPasswordRequest
+         * @description The address of the account.
          */
-        IdentityForgotten: {
+        IdentityForgotPasswordRequest: {
             /**
              * Email
              * Format: email
@@ -7401,7 +7363,7 @@ export interface components {
         };
         /**
          * Grant
-         * @description What a person may do, and where.
+         * @description A person's roles, and the theaters they are limited to.
          */
         "IdentityGrant-Input": {
             /**
@@ -7414,7 +7376,7 @@ export interface components {
             roles: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin")[];
             /**
              * Theaters
-             * @description The theaters that the roles are bound to; empty for all. A theater manager has at least one.
+             * @description The theaters that the roles are limited to; empty for all. A theater manager has at least one.
              * @default []
              * @example [
              *       "kino-international"
@@ -7423,10 +7385,46 @@ export interface components {
             theaters: string[];
         };
         /**
-         * InvitationView
-         * @description An invitation that nobody has followed yet. Its id becomes the user's.
+         * InvitationRequest
+         * @description The person to invite, with the future roles.
          */
-        IdentityInvitationView: {
+        IdentityInvitationRequest: {
+            /**
+             * Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            email: string;
+            /**
+             * Name
+             * @example Ada Lovelace
+             */
+            name: string;
+            /**
+             * Locale
+             * @description the language of mails, a BCP 47 tag
+             * @default en
+             * @example en
+             * @example de-AT
+             */
+            locale: string;
+            /**
+             * @example {
+             *       "roles": [
+             *         "theater_manager"
+             *       ],
+             *       "theaters": [
+             *         "kino-international"
+             *       ]
+             *     }
+             */
+            grant: components["schemas"]["IdentityGrant-Input"];
+        };
+        /**
+         * InvitationResponse
+         * @description An open invitation. Its id becomes the user's.
+         */
+        IdentityInvitationResponse: {
             /**
              * Invitation Id
              * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
@@ -7462,22 +7460,22 @@ export interface components {
             expires_at: string;
         };
         /**
-         * LinkToken
-         * @description What a mailed link brings.
+         * LinkTokenRequest
+         * @description The token of a mailed link.
          */
-        IdentityLinkToken: {
+        IdentityLinkTokenRequest: {
             /**
              * Token
-             * @description what follows `#token=` in the mailed link
+             * @description the text after `#token=` in the mailed link
              * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
              */
             token: string;
         };
         /**
-         * NewAccount
-         * @description A person who wants an account.
+         * LoginRequest
+         * @description Credentials; with `code` when the person has a second factor.
          */
-        IdentityNewAccount: {
+        IdentityLoginRequest: {
             /**
              * Email
              * Format: email
@@ -7489,68 +7487,109 @@ export interface components {
              * @example two tickets for the late show
              */
             password: string;
-            /**
-             * Name
-             * @example Ada Lovelace
-             */
-            name: string;
-            /**
-             * Locale
-             * @description else the first language that Accept-Language names
-             */
-            locale?: string | null;
+            /** Code */
+            code?: string | null;
             /**
              * Mode
-             * @description `cookie` for pages in a browser: the refresh token goes into an HttpOnly cookie and not into the answer, and the request must come from a page of the site itself. `body` for apps.
+             * @description `cookie` for browser pages: the refresh token is set as an HttpOnly cookie and is not in the answer; the request must come from a page of this site. `body` for apps.
+             * @default body
+             * @enum {string}
+             */
+            mode: "body" | "cookie";
+        };
+        /** Page[ActionResponse] */
+        IdentityPage_ActionResponse_: {
+            /** Items */
+            items: components["schemas"]["IdentityActionResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[InvitationResponse] */
+        IdentityPage_InvitationResponse_: {
+            /** Items */
+            items: components["schemas"]["IdentityInvitationResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[PersonResponse] */
+        IdentityPage_PersonResponse_: {
+            /** Items */
+            items: components["schemas"]["IdentityPersonResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[SessionResponse] */
+        IdentityPage_SessionResponse_: {
+            /** Items */
+            items: components["schemas"]["IdentitySessionResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /**
+         * PasskeyLoginRequest
+         * @description The signature of a passkey.
+         */
+        IdentityPasskeyLoginRequest: {
+            /**
+             * Credential
+             * @description the PublicKeyCredential from the browser, as its `toJSON()` returns it
+             * @example {
+             *       "id": "…",
+             *       "rawId": "…",
+             *       "response": {
+             *         "clientDataJSON": "…"
+             *       },
+             *       "type": "public-key"
+             *     }
+             */
+            credential: {
+                [key: string]: unknown;
+            };
+            /**
+             * Mode
+             * @description `cookie` for browser pages: the refresh token is set as an HttpOnly cookie and is not in the answer; the request must come from a page of this site. `body` for apps.
              * @default body
              * @enum {string}
              */
             mode: "body" | "cookie";
         };
         /**
-         * NewInvitation
-         * @description Whom to invite, and what they will be.
+         * PasskeyOptionsResponse
+         * @description The options for `navigator.credentials`: `PublicKeyCredential.parse…OptionsFromJSON(public_key)`.
          */
-        IdentityNewInvitation: {
+        IdentityPasskeyOptionsResponse: {
             /**
-             * Email
-             * Format: email
-             * @example ada@usher.example
-             */
-            email: string;
-            /**
-             * Name
-             * @example Ada Lovelace
-             */
-            name: string;
-            /**
-             * Locale
-             * @description the language of mails, a BCP 47 tag
-             * @default en
-             * @example en
-             * @example de-AT
-             */
-            locale: string;
-            /**
+             * Public Key
              * @example {
-             *       "roles": [
-             *         "theater_manager"
-             *       ],
-             *       "theaters": [
-             *         "kino-international"
-             *       ]
+             *       "challenge": "…",
+             *       "rpId": "usher.example",
+             *       "timeout": 300000
              *     }
              */
-            grant: components["schemas"]["IdentityGrant-Input"];
+            public_key: {
+                [key: string]: unknown;
+            };
         };
         /**
-         * NewPasskey
-         * @description A passkey that the browser has just made, and what to call it.
+         * PasskeyRequest
+         * @description A new passkey from the browser, with a name.
          */
-        IdentityNewPasskey: {
+        IdentityPasskeyRequest: {
             /**
              * Credential
-             * @description the PublicKeyCredential that the browser answered, as its `toJSON()` gives it
+             * @description the PublicKeyCredential from the browser, as its `toJSON()` returns it
              * @example {
              *       "id": "…",
              *       "rawId": "…",
@@ -7570,100 +7609,10 @@ export interface components {
             name: string;
         };
         /**
-         * NewSecret
-         * @description The mailed link's token and the password that is to be.
-         */
-        IdentityNewSecret: {
-            /**
-             * Token
-             * @description what follows `#token=` in the mailed link
-             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
-             */
-            token: string;
-            /**
-             * Password
-             * @example two tickets for the late show
-             */
-            password: string;
-        };
-        /**
-         * Offer
-         * @description What the app is to know; shown once. The page draws `uri` as a QR code.
-         */
-        IdentityOffer: {
-            /**
-             * Secret
-             * @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
-             */
-            secret: string;
-            /**
-             * Uri
-             * @example otpauth://totp/Usher:ada%40usher.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Usher
-             */
-            uri: string;
-        };
-        /**
-         * Options
-         * @description What `navigator.credentials` is called with: `PublicKeyCredential.parse…OptionsFromJSON(public_key)`.
-         */
-        IdentityOptions: {
-            /**
-             * Public Key
-             * @example {
-             *       "challenge": "…",
-             *       "rpId": "usher.example",
-             *       "timeout": 300000
-             *     }
-             */
-            public_key: {
-                [key: string]: unknown;
-            };
-        };
-        /** Page[Act] */
-        IdentityPage_Act_: {
-            /** Items */
-            items: components["schemas"]["IdentityAct"][];
-            /**
-             * Next Cursor
-             * @example WyIwMTlhYTNjMiJd
-             */
-            next_cursor?: string | null;
-        };
-        /** Page[InvitationView] */
-        IdentityPage_InvitationView_: {
-            /** Items */
-            items: components["schemas"]["IdentityInvitationView"][];
-            /**
-             * Next Cursor
-             * @example WyIwMTlhYTNjMiJd
-             */
-            next_cursor?: string | null;
-        };
-        /** Page[Person] */
-        IdentityPage_Person_: {
-            /** Items */
-            items: components["schemas"]["IdentityPerson"][];
-            /**
-             * Next Cursor
-             * @example WyIwMTlhYTNjMiJd
-             */
-            next_cursor?: string | null;
-        };
-        /** Page[SessionView] */
-        IdentityPage_SessionView_: {
-            /** Items */
-            items: components["schemas"]["IdentitySessionView"][];
-            /**
-             * Next Cursor
-             * @example WyIwMTlhYTNjMiJd
-             */
-            next_cursor?: string | null;
-        };
-        /**
-         * PasskeyView
+         * PasskeyResponse
          * @description One passkey.
          */
-        IdentityPasskeyView: {
+        IdentityPasskeyResponse: {
             /**
              * Passkey Id
              * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
@@ -7683,18 +7632,18 @@ export interface components {
             last_used_at: string | null;
         };
         /**
-         * Passkeys
+         * PasskeysResponse
          * @description All of a person's passkeys: 20 at most.
          */
-        IdentityPasskeys: {
+        IdentityPasskeysResponse: {
             /** Items */
-            items: components["schemas"]["IdentityPasskeyView"][];
+            items: components["schemas"]["IdentityPasskeyResponse"][];
         };
         /**
-         * PasswordAndCode
+         * PasswordAndCodeRequest
          * @description The password, and a code of the app or a recovery code.
          */
-        IdentityPasswordAndCode: {
+        IdentityPasswordAndCodeRequest: {
             /**
              * Password
              * @example two tickets for the late show
@@ -7708,10 +7657,10 @@ export interface components {
             code: string;
         };
         /**
-         * PasswordChange
+         * PasswordChangeRequest
          * @description The old password and the new one.
          */
-        IdentityPasswordChange: {
+        IdentityPasswordChangeRequest: {
             /**
              * Old Password
              * @example two tickets for the late show
@@ -7724,17 +7673,17 @@ export interface components {
             password: string;
             /**
              * Mode
-             * @description `cookie` for pages in a browser: the refresh token goes into an HttpOnly cookie and not into the answer, and the request must come from a page of the site itself. `body` for apps.
+             * @description `cookie` for browser pages: the refresh token is set as an HttpOnly cookie and is not in the answer; the request must come from a page of this site. `body` for apps.
              * @default body
              * @enum {string}
              */
             mode: "body" | "cookie";
         };
         /**
-         * PasswordOnly
-         * @description The password once more, before something that a stolen session must not do.
+         * PasswordRequest
+         * @description The password, for actions that a stolen session must not perform.
          */
-        IdentityPasswordOnly: {
+        IdentityPasswordRequest: {
             /**
              * Password
              * @example two tickets for the late show
@@ -7742,10 +7691,10 @@ export interface components {
             password: string;
         };
         /**
-         * Person
-         * @description A person as admins see them.
+         * PersonResponse
+         * @description A person, for admins.
          */
-        IdentityPerson: {
+        IdentityPersonResponse: {
             /**
              * User Id
              * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
@@ -7758,7 +7707,7 @@ export interface components {
             email: string;
             /**
              * Email Verified
-             * @description Who is not verified may do what a guest may, and no more.
+             * @description An unverified person has a guest's rights.
              * @default true
              */
             email_verified: boolean;
@@ -7797,7 +7746,7 @@ export interface components {
             passkeys: number;
             /**
              * Permissions
-             * @description What the roles allow.
+             * @description The permissions of the roles.
              * @example [
              *       "bookings:read",
              *       "tickets:check_in"
@@ -7826,10 +7775,20 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * Profile
-         * @description A person as they see themselves, as of now.
+         * ProfileRequest
+         * @description The fields to change; omitted fields stay.
          */
-        IdentityProfile: {
+        IdentityProfileRequest: {
+            /** Name */
+            name?: string | null;
+            /** Locale */
+            locale?: string | null;
+        };
+        /**
+         * ProfileResponse
+         * @description The caller's current profile.
+         */
+        IdentityProfileResponse: {
             /**
              * User Id
              * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
@@ -7842,7 +7801,7 @@ export interface components {
             email: string;
             /**
              * Email Verified
-             * @description Who is not verified may do what a guest may, and no more.
+             * @description An unverified person has a guest's rights.
              * @default true
              */
             email_verified: boolean;
@@ -7878,13 +7837,13 @@ export interface components {
             passkeys: number;
             /**
              * Bookings
-             * @description where booking lists what they booked
+             * @description the address of the person's bookings
              * @default /api/bookings
              */
             bookings: string;
             /**
              * Permissions
-             * @description What the roles allow.
+             * @description The permissions of the roles.
              * @example [
              *       "bookings:read",
              *       "tickets:check_in"
@@ -7893,20 +7852,10 @@ export interface components {
             readonly permissions: string[];
         };
         /**
-         * ProfileChange
-         * @description What is to be changed; what is left out stays.
+         * RecoveryCodesResponse
+         * @description One-time codes to use instead of the app's code; shown once.
          */
-        IdentityProfileChange: {
-            /** Name */
-            name?: string | null;
-            /** Locale */
-            locale?: string | null;
-        };
-        /**
-         * RecoveryCodes
-         * @description Codes that each count once in place of the app's; shown once.
-         */
-        IdentityRecoveryCodes: {
+        IdentityRecoveryCodesResponse: {
             /**
              * Recovery Codes
              * @example [
@@ -7916,10 +7865,10 @@ export interface components {
             recovery_codes: string[];
         };
         /**
-         * Refresh
-         * @description A session that goes on, or ends. Without a token in the body, the cookie's counts.
+         * RefreshRequest
+         * @description The session to refresh or end. Without a token in the body, the cookie is used.
          */
-        IdentityRefresh: {
+        IdentityRefreshRequest: {
             /**
              * Refresh Token
              * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
@@ -7927,10 +7876,61 @@ export interface components {
             refresh_token?: string | null;
         };
         /**
-         * RoleView
-         * @description A role and what it allows.
+         * RegisterRequest
+         * @description A person who wants an account.
          */
-        IdentityRoleView: {
+        IdentityRegisterRequest: {
+            /**
+             * Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            email: string;
+            /**
+             * Password
+             * @example two tickets for the late show
+             */
+            password: string;
+            /**
+             * Name
+             * @example Ada Lovelace
+             */
+            name: string;
+            /**
+             * Locale
+             * @description default: the first language of Accept-Language
+             */
+            locale?: string | null;
+            /**
+             * Mode
+             * @description `cookie` for browser pages: the refresh token is set as an HttpOnly cookie and is not in the answer; the request must come from a page of this site. `body` for apps.
+             * @default body
+             * @enum {string}
+             */
+            mode: "body" | "cookie";
+        };
+        /**
+         * ResetPasswordRequest
+         * @description The mailed link's token and the new password.
+         */
+        IdentityResetPasswordRequest: {
+            /**
+             * Token
+             * @description the text after `#token=` in the mailed link
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            token: string;
+            /**
+             * Password
+             * @example two tickets for the late show
+             */
+            password: string;
+        };
+        /**
+         * RoleResponse
+         * @description A role and its permissions.
+         */
+        IdentityRoleResponse: {
             /**
              * Role
              * @enum {string}
@@ -7946,18 +7946,18 @@ export interface components {
             permissions: string[];
         };
         /**
-         * Roles
+         * RolesResponse
          * @description All roles.
          */
-        IdentityRoles: {
+        IdentityRolesResponse: {
             /** Items */
-            items: components["schemas"]["IdentityRoleView"][];
+            items: components["schemas"]["IdentityRoleResponse"][];
         };
         /**
-         * SecondFactor
-         * @description What a person has beside the password.
+         * SecondFactorResponse
+         * @description The second factors of a person.
          */
-        IdentitySecondFactor: {
+        IdentitySecondFactorResponse: {
             /**
              * Totp
              * @description an authenticator app is set up
@@ -7969,10 +7969,10 @@ export interface components {
             passkeys: number;
         };
         /**
-         * SessionView
-         * @description One log-in. No place is kept.
+         * SessionResponse
+         * @description One log-in. Its location is not stored.
          */
-        IdentitySessionView: {
+        IdentitySessionResponse: {
             /**
              * Session Id
              * @example 019aa3c2-7d6e-7c5b-9a50-0f3c2b1a4d5e
@@ -8003,10 +8003,10 @@ export interface components {
             is_current: boolean;
         };
         /**
-         * SignedIn
-         * @description A short access token for every service, and a refresh token, good for one use, for the next one.
+         * TokenResponse
+         * @description A short-lived access token for every service, and a refresh token that works once.
          */
-        IdentitySignedIn: {
+        IdentityTokenResponse: {
             /**
              * Access Token
              * @example eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl
@@ -8020,7 +8020,7 @@ export interface components {
             token_type: "Bearer";
             /**
              * Expires In
-             * @description seconds until the access token runs out
+             * @description seconds until the access token expires
              * @example 900
              */
             expires_in: number;
@@ -8032,17 +8032,17 @@ export interface components {
             refresh_token: string | null;
             /**
              * Second Factor Required
-             * @description The admin has no admin's rights until a second factor is set up and used.
+             * @description The admin has no admin rights until a second factor is set up and used.
              * @default false
              */
             second_factor_required: boolean;
             user: components["schemas"]["IdentityAccount"];
         };
         /**
-         * Verified
-         * @description The address that is verified now.
+         * VerifiedResponse
+         * @description The address that was verified.
          */
-        IdentityVerified: {
+        IdentityVerifiedResponse: {
             /**
              * Email
              * @example ada@usher.example
@@ -8064,7 +8064,7 @@ export interface components {
         };
         /**
          * Grant
-         * @description What a person may do, and where.
+         * @description A person's roles, and the theaters they are limited to.
          */
         Identityidentity__model__roles__Grant: {
             /**
@@ -8077,7 +8077,7 @@ export interface components {
             roles: ("customer" | "door_staff" | "box_office" | "theater_manager" | "admin")[];
             /**
              * Theaters
-             * @description The theaters that the roles are bound to; empty for all. A theater manager has at least one.
+             * @description The theaters that the roles are limited to; empty for all. A theater manager has at least one.
              * @default []
              * @example [
              *       "kino-international"

@@ -5,7 +5,7 @@ import { Problem } from "./problem";
 import { send } from "./transport";
 
 export type Account = Schemas["IdentityAccount"];
-type SignedIn = Schemas["IdentitySignedIn"];
+type SignedIn = Schemas["IdentityTokenResponse"];
 export type Session = { state: "unknown" | "guest"; user: null } | { state: "signed-in"; user: Account };
 
 const HINT = "usher.signed-in";
