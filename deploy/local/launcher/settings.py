@@ -142,7 +142,7 @@ def _rabbitmq(ports: Mapping[str, int], data: Path) -> dict[str, str]:
 def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
     copies = replicas(given)
     # The gateway avoids a replica that has just failed, but never all of them: deploy/gateway/README.md.
-    uses = ("fail_timeout=3s", "backup max_fails=0")
+    uses = ("max_fails=2 fail_timeout=10s", "backup max_fails=0")
     upstreams: dict[str, str] = {}
     for service in SERVICES:
         variables = [replica_variable(service, number) for number in range(1, copies[service] + 1)]
@@ -151,11 +151,13 @@ def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> 
     return {
         **upstreams,
         **GATEWAY_LIMITS,
+        "GATEWAY_START": str(ROOT / "deploy/gateway/start.sh"),
         "GATEWAY_LISTEN": f"{LOOPBACK}:{ports['GATEWAY_PORT']}",
         "GATEWAY_STATE": str(data / "gateway"),
         "GATEWAY_WEB": str(ROOT / "web/dist"),
         "GATEWAY_DOCS": str(ROOT / "deploy/gateway/docs"),
         "GATEWAY_ASYNCAPI": str(ROOT / "docs/asyncapi.yaml"),
+        "GATEWAY_LOG_COPY": "",  # the exporter reads the process's own log here
         # nginx's workers would otherwise give up root's rights for a user who may not read this checkout.
         "GATEWAY_GLOBALS": "daemon off;" + (" user root;" if os.geteuid() == 0 else ""),
     }

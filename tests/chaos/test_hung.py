@@ -1,0 +1,74 @@
+"""One of two replicas hangs, as a stopped process does: it accepts requests and answers none. Customers still buy."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from chassis.ids import new_id
+from customer import Customer, Json, Refused
+from house import PASSWORD, House
+from invariants import at_rest, violations
+from launcher.platform import Platform
+from launcher.settings import NO_LIMITS
+
+ON_THE_WAY = ("catalog", "inventory", "booking", "payment", "identity")
+BUYERS = 6
+PATIENCE_S = 25.0
+"""How long somebody waits for an answer."""
+
+
+@pytest.fixture(scope="module")
+async def pairs() -> AsyncIterator[House]:
+    """A platform with two replicas of each service that a sale needs."""
+    environment = NO_LIMITS | {f"{service.upper()}_REPLICAS": "2" for service in ON_THE_WAY}
+    async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=PATIENCE_S) as http:
+        yield House(platform, http)
+
+
+class Patient(Customer):
+    """Sends each write under a key, and again under the same key while the first try is running."""
+
+    async def call(self, method: str, path: str, *, secret: str | None = None, **request: Any) -> Json:
+        """The answer. Raises Refused for any other problem, and an httpx.TransportError when it is cut off."""
+        request["headers"] = {"Idempotency-Key": new_id()}
+        while True:
+            try:
+                return await super().call(method, path, secret=secret, **request)
+            except Refused as refused:
+                if refused.problem["code"] != "idempotency_key_running":
+                    raise
+                await asyncio.sleep(refused.problem["retry_after"])
+
+
+async def buy(house: House, showtime_id: str, seat: str) -> str:
+    """Sign in, look at the showtime and buy a seat without the account; the booking's id."""
+    person, guest = (Patient(house.platform.url, house.http) for _ in range(2))
+    await person.log_in("customer@usher.example", PASSWORD)
+    await person.call("GET", f"/api/showtimes/{showtime_id}")
+    hold = await guest.buy(showtime_id, [seat], "hung@usher.example")
+    return hold["hold_id"]
+
+
+@contextmanager
+def hung(platform: Platform, name: str) -> Iterator[None]:
+    """The process is stopped within the block."""
+    os.kill(platform.pid(name), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(platform.pid(name), signal.SIGCONT)
+
+
+@pytest.mark.parametrize("service", ON_THE_WAY)
+async def test_while_one_replica_hangs_everybody_buys(pairs: House, service: str):
+    showtime_id, seats = await pairs.seats(BUYERS)
+    with hung(pairs.platform, service):
+        booking_ids = await asyncio.gather(*(buy(pairs, showtime_id, seat) for seat in seats))
+    now = await at_rest(pairs.platform.env)
+    assert violations(now) == []
+    assert {now.bookings[booking_id]["state"] for booking_id in booking_ids} == {"confirmed"}
