@@ -136,7 +136,12 @@ class Platform:
 
         `environment`: variables that this process has beside the platform's, until it is started again.
         """
-        self._processes.start(name, environment=environment)
+        command, usual = self._processes.commands[name]
+        self._processes.commands[name] = (command, {**usual, **(environment or {})})
+        try:
+            self._processes.start(name)
+        finally:
+            self._processes.commands[name] = (command, usual)
         if wait:
             self.wait_ready(name)
 

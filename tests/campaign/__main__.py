@@ -1,0 +1,129 @@
+"""`python -m campaign`: run the faults, print and keep the table. The exit status is 1 when an aim is missed."""
+
+import argparse
+import asyncio
+import sys
+import time
+from contextlib import AsyncExitStack
+
+import facts
+from invariants import at_rest, violations
+from launcher.settings import RUNTIME
+
+from bench.report import RESULTS, Circumstances
+from campaign.arena import Arena, arena
+from campaign.customers import BUYERS, Crowd
+from campaign.faults import QUICK, Fault, every_fault
+from campaign.outcome import EXCUSED_AFTER_S, Outcome, Window
+from campaign.report import keep, markdown, summary
+
+RATE = 7.0
+"""Customers a second."""
+BEFORE_S, AFTER_S = 3.0, 2.0
+RECOVERY_S = 30.0
+REST_S = 60.0
+ROWS_OF_A_PLATFORM = 12
+"""Reading all that a platform has sold takes longer with each row."""
+
+
+async def run(faults: list[Fault]) -> list[Outcome]:
+    """Every fault in turn; the next one has the same platform if it needs the same shape and nothing is left over."""
+    outcomes: list[Outcome] = []
+    async with AsyncExitStack() as stack:
+        place, shape, rows = None, None, 0
+        for number, fault in enumerate(faults):
+            if place is None or shape != fault.shape or rows == ROWS_OF_A_PLATFORM or not outcomes[-1].is_clean:
+                await stack.aclose()
+                place, shape, rows = await stack.enter_async_context(arena(fault.shape)), fault.shape, 0
+            outcome = await _row(place, fault, seed=number)
+            outcomes.append(outcome)
+            rows += 1
+            print(f"{number + 1}/{len(faults)} {summary(outcome)}", flush=True)
+    return outcomes
+
+
+async def _row(place: Arena, fault: Fault, seed: int) -> Outcome:
+    place.fell.clear()
+    errors: list[str] = []
+    async with Crowd(place.house, place.seats, RATE, seed) as crowd:
+        await asyncio.sleep(BEFORE_S)
+        crowd.minds = BUYERS  # all others are to be done by the end of the row
+        began = time.monotonic()
+        try:
+            await fault.inject(place)
+            await asyncio.sleep(fault.lasts_s)
+            await fault.heal(place)
+        except Exception as error:  # whatever it is, it is the row's result, and the other rows still run
+            errors.append(f"the fault could not be run or undone: {error!r}")
+        back = time.monotonic()
+        await _recovered(crowd, back)
+    window = Window(began, back + EXCUSED_AFTER_S) if fault.is_outage else None
+    stuck, broken = list[str](), list[str]()
+    try:
+        try:
+            now = await at_rest(place.platform.env, REST_S)
+        except AssertionError as unrest:
+            stuck = str(unrest).splitlines()[1:]
+            now = await facts.read(place.platform.env)
+        broken = [*map(str, violations(now)), *crowd.broken_promises(now)]
+    except Exception as error:
+        errors.append(f"the platform could not be read: {error!r}")
+    return Outcome(
+        fault=fault.name,
+        replicas=fault.shape.replicas,
+        customers=crowd.arrived,
+        confirmed=crowd.confirmed,
+        failures=crowd.requests.kinds(),
+        unexcused=crowd.requests.unexcused(window),
+        told_to_wait=crowd.requests.told_to_wait,
+        gave_up=crowd.gave_up,
+        wrong=crowd.wrong,
+        violations=broken,
+        stuck=stuck,
+        down_s=back - began,
+        first_success_s=crowd.requests.first_success_s(back),
+        clean_second_s=crowd.requests.clean_second_s(back),
+        slowest_s=crowd.requests.slowest_s(),
+        fell=list(place.fell),
+        error="; ".join(errors),
+    )
+
+
+async def _recovered(crowd: Crowd, back: float) -> None:
+    """Returns AFTER_S after requests succeed again, at the latest RECOVERY_S after `back`."""
+    while time.monotonic() < back + RECOVERY_S and crowd.requests.clean_second_s(back) is None:
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(AFTER_S)
+
+
+def main() -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make campaign", description=__doc__)
+    parser.add_argument(
+        "--only", default="", help="only faults whose name contains one of these words: inventory,mongo"
+    )
+    parser.add_argument("--replicas", type=int, help="only those with so many replicas of each service")
+    parser.add_argument("--quick", action="store_true", help="only one fault of each kind")
+    parser.add_argument("--list", action="store_true", help="print the faults and run none")
+    asked = parser.parse_args()
+    faults = sorted(every_fault(), key=lambda fault: fault.shape)
+    chosen = [
+        fault
+        for fault in faults
+        if any(word in fault.name for word in asked.only.split(","))
+        and (not asked.quick or fault.name in QUICK)
+        and asked.replicas in (None, fault.shape.replicas)
+    ]
+    if asked.list:
+        print(*(f"{fault.name} ({fault.shape.replicas})" for fault in chosen), sep="\n")
+        return 0
+    began = Circumstances.now()
+    outcomes = asyncio.run(run(chosen))
+    folder = RESULTS if len(chosen) == len(faults) else RUNTIME
+    keep(began, outcomes, folder)
+    print(markdown(began, outcomes))
+    return 1 if any(outcome.misses for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""A running platform, what a fault may do to it, and somebody who starts again what has fallen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Literal
+
+import httpx
+from house import House
+from launcher.health import NotReadyError
+from launcher.platform import Platform
+from launcher.ports import SERVICES
+from launcher.settings import NO_LIMITS
+
+from campaign.mongos import Mongos, mongos
+
+READY_S = 60
+SUPERVISED_EVERY_S = 0.25
+SHOWTIMES, AT_ONCE = 80, 4
+
+
+@dataclass(frozen=True, order=True)
+class Shape:
+    """The kind of platform that a fault needs. `deadline_s`: of a hold and of a payment; it outlasts the fault."""
+
+    replicas: int = 1
+    deadline_s: int = 10
+    mongo: Literal["one", "three", "on a small disk"] = "one"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of such a platform."""
+        deadlines = {"HOLD_SECONDS": self.deadline_s, "PAYMENT_SECONDS": self.deadline_s, "PIN_GRACE_SECONDS": 3}
+        copies = {f"{service.upper()}_REPLICAS": self.replicas for service in SERVICES}
+        # It also bounds how long a killed sender's mail waits for another one.
+        return NO_LIMITS | {name: str(value) for name, value in {**deadlines, **copies, "SMTP_SECONDS": 1}.items()}
+
+
+@dataclass
+class Arena:
+    """What faults act on. `fell` has the processes that ended without being asked to; they were started again. `hit` is
+    what a fault has chosen.
+    """
+
+    platform: Platform
+    house: House
+    seats: Iterator[tuple[str, list[str]]]
+    mongos: Mongos | None = None
+    fell: list[str] = field(default_factory=list)
+    hit: str = ""
+
+    def servers(self) -> Mongos:
+        """The MongoDB servers of a shape that has its own."""
+        if self.mongos is None:
+            raise LookupError("this shape has the platform's own MongoDB")
+        return self.mongos
+
+    async def kill(self, name: str) -> None:
+        """kill -9."""
+        await asyncio.to_thread(self.platform.kill, name)
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM; returns when the process is gone."""
+        await asyncio.to_thread(self.platform.stop, name)
+
+    async def pause(self, name: str) -> None:
+        """SIGSTOP: the process answers nothing and keeps its connections."""
+        self.platform.pause(name)
+
+    async def resume(self, name: str) -> None:
+        """SIGCONT."""
+        self.platform.resume(name)
+
+    async def start(self, name: str) -> None:
+        """Start what was killed or stopped; returns when it is ready. Raises NotReadyError."""
+        await asyncio.to_thread(self.platform.start, name, wait=False)
+        await self.ready(name)
+
+    async def ready(self, *names: str) -> None:
+        """Returns when the processes are ready, although others fall meanwhile. Raises NotReadyError."""
+        deadline = asyncio.get_running_loop().time() + READY_S
+        while True:
+            try:
+                await asyncio.to_thread(self.platform.wait_ready, *names)
+            except NotReadyError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(SUPERVISED_EVERY_S)
+            else:
+                return
+
+    async def supervise(self) -> None:
+        """Start again whatever has fallen, as docker and Kubernetes do."""
+        while True:
+            for name in self.platform.fallen():
+                self.fell.append(name)
+                await asyncio.to_thread(self.platform.start, name, wait=False)
+            await asyncio.sleep(SUPERVISED_EVERY_S)
+
+
+@asynccontextmanager
+async def arena(shape: Shape) -> AsyncIterator[Arena]:
+    """A platform of this shape with the demo's showtimes; leaving the block ends all of it."""
+    async with AsyncExitStack() as stack:
+        servers, environment, only = None, shape.environment, None
+        if shape.mongo != "one":
+            count = 3 if shape.mongo == "three" else 1
+            servers = await stack.enter_async_context(mongos(count, small_disk=shape.mongo == "on a small disk"))
+            environment |= {"MONGO_URI": servers.uri}
+            only = {"rabbitmq", "mailbox", "stripe", "gateway", *SERVICES}
+        platform = await stack.enter_async_context(Platform(demo=True, environment=environment, only=only))
+        house = House(platform, await stack.enter_async_context(httpx.AsyncClient(timeout=30)))
+        place = Arena(platform, house, await _seats(house), servers)
+        watch = asyncio.create_task(place.supervise())
+        try:
+            yield place
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _seats(house: House) -> Iterator[tuple[str, list[str]]]:
+    """One or two seats that nobody was given before, of a few showtimes in turn."""
+    halls = [await house.seats(1000) for _ in range(SHOWTIMES)]
+    portions = [[(showtime_id, portion) for portion in _portions(seats)] for showtime_id, seats in halls]
+    groups = (portions[first : first + AT_ONCE] for first in range(0, SHOWTIMES, AT_ONCE))
+    turns = chain.from_iterable(zip_longest(*group) for group in groups)
+    return (portion for turn in turns for portion in turn if portion)
+
+
+def _portions(seats: list[str]) -> Iterator[list[str]]:
+    """Two seats, then one, and so on."""
+    for first in range(0, len(seats), 3):
+        yield seats[first : first + 2]
+        yield from ([seat] for seat in seats[first + 2 : first + 3])

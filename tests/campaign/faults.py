@@ -1,0 +1,191 @@
+"""The faults as data: what is done to which platform, how long, and how it is undone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from launcher.ports import SERVICES
+
+from campaign.arena import Arena, Shape
+from campaign.mongos import Mongos
+
+Act = Callable[[Arena], Awaitable[None]]
+PAUSED_S = 10.0
+STRIPE_S = 6.0
+BRIEF, LONG = 10, 20
+"""Deadlines of holds and payments, in seconds: for faults that are over at once, and for those that last."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`heal` undoes `inject` after `lasts_s` and returns when what was hit is back. `is_outage`: meanwhile the only
+    replica of something that customers need is down, so their requests may fail.
+    """
+
+    name: str
+    inject: Act
+    heal: Act
+    lasts_s: float
+    shape: Shape
+    is_outage: bool = False
+
+
+class Way(NamedTuple):
+    """A way for a process to fail."""
+
+    inject: Callable[[Arena, str], Awaitable[None]]
+    heal: Callable[[Arena, str], Awaitable[None]]
+    lasts_s: float
+    deadline_s: int
+
+
+WAYS = {
+    "killed": Way(Arena.kill, Arena.start, 1, BRIEF),
+    "terminated": Way(Arena.stop, Arena.start, 0, BRIEF),
+    "paused": Way(Arena.pause, Arena.resume, PAUSED_S, LONG),
+}
+# The sandbox keeps Stripe's memory only as long as it runs, so it is never ended.
+SERVERS = {
+    "mongo": ("killed", "terminated", "paused"),
+    "rabbitmq": ("killed", "terminated", "paused"),
+    "gateway": ("killed", "terminated", "paused"),
+    "mailbox": ("killed", "paused"),
+    "stripe": ("paused",),
+}
+STRIPE: dict[str, dict[str, Any]] = {
+    "500 to a quarter of the calls": {"kind": "api_error", "status": 500, "share": 0.25},
+    "503 to a quarter of the calls": {"kind": "api_error", "status": 503, "share": 0.25},
+    "503 to every call": {"kind": "api_error", "status": 503},
+    "500 after the effect": {"kind": "api_error", "status": 500, "after": True},
+    "503 after the effect": {"kind": "api_error", "status": 503, "after": True},
+    "answers after 3 s": {"kind": "api_delay", "seconds": 3},
+    "answers after 8 s, too late": {"kind": "api_delay", "seconds": 8, "after": True},
+    "webhooks come twice": {"kind": "webhook_repeat", "times": 2},
+    "webhooks come 3 s late": {"kind": "webhook_delay", "seconds": 3},
+    "webhooks come in reverse": {"kind": "webhook_reorder", "seconds": 1.5},
+    "webhooks are lost": {"kind": "webhook_drop"},
+    "payments stay in processing 3 s": {"kind": "processing", "seconds": 3},
+}
+
+QUICK = {
+    *("inventory killed", "booking terminated", "payment paused", "mongo killed", "rabbitmq paused", "gateway killed"),
+    *("all services restarted in turn", "Stripe: 500 to a quarter of the calls", "Stripe: webhooks are lost"),
+}
+"""One of each kind."""
+
+
+def every_fault() -> list[Fault]:
+    """All of them, in the table's order: a platform serves those that follow each other in the same shape."""
+    return [
+        *_processes(SERVICES, 1),
+        *_servers(),
+        *_processes(SERVICES, 2),
+        *(_rolling_restart(replicas) for replicas in (1, 2)),
+        *_stripe(),
+        *_mongo_set(),
+        FULL_DISK,
+    ]
+
+
+def _process(name: str, way: str, replicas: int) -> Fault:
+    inject, heal, lasts_s, deadline_s = WAYS[way]
+    return Fault(
+        f"{name} {way}",
+        inject=lambda arena: inject(arena, name),
+        heal=lambda arena: heal(arena, name),
+        lasts_s=lasts_s,
+        shape=Shape(replicas, deadline_s),
+        is_outage=replicas == 1,
+    )
+
+
+def _processes(names: tuple[str, ...], replicas: int) -> list[Fault]:
+    return [_process(name, way, replicas) for name in names for way in WAYS]
+
+
+def _servers() -> list[Fault]:
+    return [_process(name, way, 1) for name, ways in SERVERS.items() for way in ways]
+
+
+def _rolling_restart(replicas: int) -> Fault:
+    async def restart(arena: Arena) -> None:
+        for name in arena.platform.names:
+            if name.partition(".")[0] in SERVICES:
+                await arena.stop(name)
+                await arena.start(name)
+
+    shape = Shape(replicas, LONG)
+    return Fault("all services restarted in turn", restart, _nothing, 0, shape, is_outage=replicas == 1)
+
+
+async def _nothing(_: Arena) -> None:
+    """The fault is over by itself."""
+
+
+def _stripe() -> list[Fault]:
+    return [
+        Fault(
+            f"Stripe: {name}",
+            inject=partial(_ask_for, fields=fields),
+            heal=_take_back,
+            lasts_s=STRIPE_S,
+            shape=Shape(1, LONG),
+            is_outage="share" not in fields and (fields["kind"] == "api_error" or fields.get("seconds", 0) > 5),
+        )
+        for name, fields in STRIPE.items()
+    ]
+
+
+async def _ask_for(arena: Arena, fields: dict[str, Any]) -> None:
+    await arena.house.stripe("POST", "/_sandbox/faults", json={"count": None} | fields)
+
+
+async def _take_back(arena: Arena) -> None:
+    await arena.house.stripe("DELETE", "/_sandbox/faults")
+
+
+def _mongo_set() -> list[Fault]:
+    """The primary of three servers. Until the others have elected one of them, MongoDB is down."""
+    return [
+        Fault(
+            f"the primary of three MongoDBs {way}",
+            partial(_hit_primary, hit=hit),
+            _mend_primary,
+            PAUSED_S,
+            Shape(1, LONG, "three"),
+            is_outage=True,
+        )
+        for way, hit in (("killed", Mongos.kill), ("paused", Mongos.pause))
+    ]
+
+
+async def _hit_primary(arena: Arena, hit: Callable[[Mongos, str], None]) -> None:
+    """Returns when another server is primary."""
+    servers = arena.servers()
+    primary = await servers.primary()
+    hit(servers, primary)
+    arena.hit = primary
+    await servers.primary()
+
+
+async def _mend_primary(arena: Arena) -> None:
+    arena.servers().mend(arena.hit)
+
+
+async def _fill_disk(arena: Arena) -> None:
+    await asyncio.to_thread(arena.servers().fill_disk)
+
+
+async def _empty_disk(arena: Arena) -> None:
+    """MongoDB ends itself when it cannot write."""
+    servers = arena.servers()
+    servers.empty_disk()
+    servers.start_fallen()
+    await servers.primary()
+
+
+FULL_DISK = Fault(
+    "MongoDB's disk full", _fill_disk, _empty_disk, PAUSED_S, Shape(1, LONG, "on a small disk"), is_outage=True
+)
