@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import facts
@@ -22,24 +23,41 @@ RATE = 7.0
 BEFORE_S, AFTER_S = 3.0, 2.0
 RECOVERY_S = 30.0
 REST_S = 60.0
+ERROR_LENGTH = 400
 ROWS_OF_A_PLATFORM = 12
 """Reading all that a platform has sold takes longer with each row."""
 
 
-async def run(faults: list[Fault]) -> list[Outcome]:
-    """Every fault in turn; the next one has the same platform if it needs the same shape and nothing is left over."""
+async def run(faults: list[Fault], done: Callable[[list[Outcome]], None]) -> list[Outcome]:
+    """Every fault in turn; the next one has the same platform if it needs the same shape and nothing is left over.
+
+    `done` is called after each with the outcomes so far.
+    """
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
         place, shape, rows = None, None, 0
         for number, fault in enumerate(faults):
             if place is None or shape != fault.shape or rows == ROWS_OF_A_PLATFORM or not outcomes[-1].is_clean:
+                place, shape, rows = None, fault.shape, 0
                 await stack.aclose()
-                place, shape, rows = await stack.enter_async_context(arena(fault.shape)), fault.shape, 0
-            outcome = await _row(place, fault, seed=number)
-            outcomes.append(outcome)
-            rows += 1
-            print(f"{number + 1}/{len(faults)} {summary(outcome)}", flush=True)
+                try:
+                    place = await stack.enter_async_context(arena(fault.shape))
+                except Exception as error:  # the row's result, and the other rows still run
+                    outcomes.append(_not_run(fault, error))
+            if place:
+                outcomes.append(await _row(place, fault, seed=number))
+                rows += 1
+            print(f"{number + 1}/{len(faults)} {summary(outcomes[-1])}", flush=True)
+            done(outcomes)
     return outcomes
+
+
+def _not_run(fault: Fault, error: Exception) -> Outcome:
+    return Outcome(fault.name, fault.shape.replicas, error=f"the platform did not start: {_short(error)}")
+
+
+def _short(error: Exception) -> str:
+    return repr(error)[:ERROR_LENGTH]
 
 
 async def _row(place: Arena, fault: Fault, seed: int) -> Outcome:
@@ -54,7 +72,7 @@ async def _row(place: Arena, fault: Fault, seed: int) -> Outcome:
             await asyncio.sleep(fault.lasts_s)
             await fault.heal(place)
         except Exception as error:  # whatever it is, it is the row's result, and the other rows still run
-            errors.append(f"the fault could not be run or undone: {error!r}")
+            errors.append(f"the fault could not be run or undone: {_short(error)}")
         back = time.monotonic()
         await _recovered(crowd, back)
     window = Window(began, back + EXCUSED_AFTER_S) if fault.is_outage else None
@@ -67,7 +85,7 @@ async def _row(place: Arena, fault: Fault, seed: int) -> Outcome:
             now = await facts.read(place.platform.env)
         broken = [*map(str, violations(now)), *crowd.broken_promises(now)]
     except Exception as error:
-        errors.append(f"the platform could not be read: {error!r}")
+        errors.append(f"the platform could not be read: {_short(error)}")
     return Outcome(
         fault=fault.name,
         replicas=fault.shape.replicas,
@@ -118,9 +136,8 @@ def main() -> int:
         print(*(f"{fault.name} ({fault.shape.replicas})" for fault in chosen), sep="\n")
         return 0
     began = Circumstances.now()
-    outcomes = asyncio.run(run(chosen))
     folder = RESULTS if len(chosen) == len(faults) else RUNTIME
-    keep(began, outcomes, folder)
+    outcomes = asyncio.run(run(chosen, lambda so_far: keep(began, so_far, folder)))
     print(markdown(began, outcomes))
     return 1 if any(outcome.misses for outcome in outcomes) else 0
 

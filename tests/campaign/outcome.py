@@ -31,19 +31,19 @@ class Outcome:
 
     fault: str
     replicas: int
-    customers: int
-    confirmed: int
-    failures: Mapping[str, int]
-    unexcused: int
-    told_to_wait: int
-    gave_up: Mapping[str, int]
-    wrong: Mapping[str, int]
-    violations: list[str]
-    stuck: list[str]
-    down_s: float
-    first_success_s: float | None
-    clean_second_s: float | None
-    slowest_s: float
+    customers: int = 0
+    confirmed: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    unexcused: int = 0
+    told_to_wait: int = 0
+    gave_up: Mapping[str, int] = field(default_factory=dict)
+    wrong: Mapping[str, int] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    down_s: float = 0.0
+    first_success_s: float | None = None
+    clean_second_s: float | None = None
+    slowest_s: float = 0.0
     fell: list[str] = field(default_factory=list)
     error: str = ""
 
