@@ -20,7 +20,7 @@ from typing import Any, Literal
 import pymongo
 import structlog
 from beanie import Document
-from pymongo import IndexModel, UpdateOne
+from pymongo import IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
@@ -255,13 +255,19 @@ async def _lease(database: Database, report: Report) -> AsyncIterator[None]:
 
 
 async def _take(leases: Collection, owner: str) -> bool:
-    is_free = {"$or": [{"owner": owner}, {"$expr": {"$lte": ["$until", "$$NOW"]}}]}
-    held = {"owner": owner, "until": {"$add": ["$$NOW", int(LEASE_S * 1000)]}}
+    """Take the lease or extend it, unless another runner has it."""
+    is_free = {"$or": [{"$eq": ["$owner", owner]}, {"$lte": ["$until", "$$NOW"]}]}
+    taken = {"_id": _LEASE, "owner": owner, "until": {"$add": ["$$NOW", int(LEASE_S * 1000)]}}
     try:
-        await leases.update_one({"_id": _LEASE, **is_free}, [{"$set": held}], upsert=True)
-    except DuplicateKeyError:
+        lease = await leases.find_one_and_update(
+            {"_id": _LEASE},
+            [{"$replaceWith": {"$cond": [is_free, taken, "$$ROOT"]}}],
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+    except DuplicateKeyError:  # another runner was faster
         return False
-    return True
+    return lease is not None and lease["owner"] == owner
 
 
 async def _renew(leases: Collection, owner: str) -> None:

@@ -1,0 +1,101 @@
+"""A platform starts on the databases of the release before, with the bookings that were under way.
+
+`previous_release` has each service's database as that release (of 2026-11) wrote it: indexes, and the documents about
+one showtime with a confirmed booking, one that waits for its payment and a guest's hold. Signing keys are left out.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bson import json_util
+from chassis.testing import until
+from house import House
+from launcher.platform import Platform
+from launcher.ports import SERVICES
+from launcher.settings import NO_LIMITS
+from pymongo import IndexModel, MongoClient
+
+DUMPED_AT = datetime(2026, 11, 30, 8, 20, tzinfo=UTC)
+SHOWTIME = "berlin-1-20261204T0900Z"
+CONFIRMED = {"hold_id": "01a22b89fcef725e855e4d5310fe0730"}
+AWAITING = {"hold_id": "01a22b89ffec770b802e689b7ddb07d4"}
+HELD = {"hold_id": "01a22b8a001f75b2aa455e96a2da3d86", "secret": "RsbuRBE6ov0J4mO6oJFPlakogW3YCmxHo6xxloC-LQw"}
+Mongo = MongoClient[dict[str, Any]]
+
+
+def today(value: Any, shift: Callable[[datetime], datetime]) -> Any:
+    """A document with its times moved, so that the release before seems to have stopped just now."""
+    if isinstance(value, dict):
+        return {name: today(each, shift) for name, each in value.items()}
+    if isinstance(value, list):
+        return [today(each, shift) for each in value]
+    return shift(value) if isinstance(value, datetime) else value
+
+
+def load(mongo: Mongo) -> None:
+    passed = datetime.now(UTC) - DUMPED_AT
+    for service in SERVICES:
+        dump = json_util.loads((Path(__file__).parent / f"previous_release/{service}.json").read_text())
+        for name, content in dump.items():
+            collection = mongo[f"usher_{service}"].create_collection(name)
+            for index in content["indexes"]:
+                collection.create_indexes([IndexModel(list(index.pop("key").items()), **index)])
+            if content["documents"]:
+                collection.insert_many([today(each, lambda time: time + passed) for each in content["documents"]])
+
+
+@pytest.fixture(scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    folder = tmp_path_factory.mktemp("usher")
+    async with Platform(data_dir=folder, only={"mongo"}) as platform:
+        with Mongo(platform.env["MONGO_URI"]) as mongo:
+            load(mongo)
+    async with (
+        Platform(data_dir=folder, environment=NO_LIMITS) as platform,
+        httpx.AsyncClient(timeout=30) as http,
+    ):
+        yield House(platform, http)
+
+
+async def migrate(platform: Platform, *words: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chassis.migrate", *words), env=platform.env, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return output.decode()
+
+
+async def test_the_start_migrates_the_databases(house: House):
+    log = house.platform.log("chassis.migrate").read_text()
+    assert "booking: migration 2026-12-remove-held-bookings: 1 documents" in log
+    assert "inventory: migration 2026-12-publish-seat-maps: 1 documents" in log
+    assert "booking: index showtimes.cascade" in log
+
+
+async def test_what_was_sold_stays_and_what_was_under_way_is_bought(house: House):
+    ada, guest = await house.person(), house.guest()
+    assert (await ada.booking(CONFIRMED))["state"] == "confirmed"
+    assert (await ada.booking(AWAITING))["state"] == "awaiting_payment"
+
+    await ada.pay(await ada.create_intent(AWAITING))
+    await ada.settled(AWAITING, "confirmed")
+    hold = HELD | await guest.call("GET", f"/api/holds/{HELD['hold_id']}", secret=HELD["secret"])
+    hold["secret"] = HELD["secret"]
+    await guest.check_out(hold, "guest@usher.example")
+    await guest.pay(await guest.create_intent(hold))
+    await guest.settled(hold, "confirmed")
+    assert await house.taken(SHOWTIME) == dict.fromkeys(("A1", "A2", "A5", "A6", "A7", "A8"), "sold")
+
+
+async def test_afterwards_the_databases_have_what_this_version_knows(house: House):
+    for action in ("expand", "contract"):
+        await migrate(house.platform, *SERVICES, action)
+    told = await migrate(house.platform, *SERVICES, "status")
+    assert told.splitlines() == [f"{service}: this version can run" for service in SERVICES]
