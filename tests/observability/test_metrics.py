@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aio_pika
@@ -18,6 +18,8 @@ from house import House
 from launcher.ports import DEFAULTS, SERVICES
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from .prometheus import PORTS, monitoring, monitoring_ports
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/observability"
@@ -33,19 +35,31 @@ OUR_QUEUES = {
 }
 FROM_PROMETHEUS = {"service", "instance", "job", "le"}
 """Labels that the scrape configuration adds, and the one of histograms' buckets."""
-ONLY_IN_TROUBLE = {"5..", "1", "sent"}
+ONLY_IN_TROUBLE = {"5..", "502|504", "429", "1", "sent"}
 """What selectors name whose series a platform in good health does not have."""
 
-METRIC = re.compile(r"\b((?:usher|rabbitmq|process)_\w+)(?:\{([^}]*)\})?")
+METRIC = re.compile(r"\b((?:usher|rabbitmq|process|gateway|probe|node)_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!=|=)"((?:[^"\\]|\\.)*)"')
 BRACES_IN_TEXT = re.compile(r"\{(\w+)\}(?=[^{}]*\")")
 
 
-async def pages(house: House) -> dict[str, Metric]:
-    """Everything that the platform's processes tell, by the family's name."""
-    ports = house.platform.ports
+@pytest.fixture(scope="module")
+async def exporters(house: House, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, int]]:
+    """The ports of the exporters that run beside the platform."""
+    ports = monitoring_ports()
+    names = ("machine", "probe", "gateway-log")
+    async with monitoring(house.platform.env, tmp_path_factory.mktemp("exporters"), ports, *names):
+        yield ports
+
+
+async def pages(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
+    """Everything that the platform's processes and the exporters tell, by the family's name."""
+    ports = house.platform.ports | exporters
     urls = [f"{ports[f'{service.upper()}_PORT']}/metrics" for service in SERVICES]
     urls += [f"{ports['RABBITMQ_PROMETHEUS_PORT']}{path}" for path in ("/metrics", QUEUES)]
+    gateway = f"module=answers&target={house.platform.url}/healthz"
+    urls += [f"{ports['BLACKBOX_PORT']}/probe?{gateway}", f"{ports['NODE_EXPORTER_PORT']}/metrics"]
+    urls += [f"{ports['MTAIL_PORT']}/metrics"]
     families: dict[str, Metric] = {}
     for url in urls:
         answer = await house.http.get(f"http://127.0.0.1:{url}")
@@ -61,7 +75,7 @@ def counted_queues(families: dict[str, Metric]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-async def told(house: House) -> dict[str, Metric]:
+async def told(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
     """What a platform tells that has sold a ticket, refused a hold and pushed a seat."""
     somebody = await house.person()
     showtime_id, seats = await house.seats(2)
@@ -73,7 +87,7 @@ async def told(house: House) -> dict[str, Metric]:
         async with asyncio.timeout(60):
             while not await house.mails((await somebody.booking(hold))["reference"]):
                 await asyncio.sleep(0.1)
-            while not counted_queues(families := await pages(house)) >= OUR_QUEUES:
+            while not counted_queues(families := await pages(house, exporters)) >= OUR_QUEUES:
                 await asyncio.sleep(0.3)  # RabbitMQ counts each queue every 5 s
         return families
 
@@ -125,21 +139,27 @@ def test_the_scrape_configuration_knows_the_default_ports():
     jobs = yaml.safe_load((FOLDER / "prometheus.local.yml").read_text())["scrape_configs"]
     targets = {entry["labels"]["service"]: entry["targets"] for entry in jobs[0]["static_configs"]}
     assert targets == {service: [f"127.0.0.1:{DEFAULTS[f'{service.upper()}_PORT']}"] for service in SERVICES}
-    rabbitmq = [f"127.0.0.1:{DEFAULTS['RABBITMQ_PROMETHEUS_PORT']}"]
-    assert [job["static_configs"][0]["targets"] for job in jobs[1:]] == [rabbitmq, rabbitmq]
+    rabbitmq = DEFAULTS["RABBITMQ_PROMETHEUS_PORT"]
+    others = [rabbitmq, rabbitmq, PORTS["BLACKBOX_PORT"], PORTS["MTAIL_PORT"], PORTS["NODE_EXPORTER_PORT"]]
+    assert [job["static_configs"][0]["targets"] for job in jobs[1:]] == [[f"127.0.0.1:{port}"] for port in others]
+    assert jobs[3]["params"]["target"] == [f"http://127.0.0.1:{DEFAULTS['GATEWAY_PORT']}/healthz"]
 
 
 @pytest.mark.parametrize(
-    "command", ["check config prometheus.yml", "check config prometheus.local.yml", "test rules rules.test.yml"]
+    "command",
+    [
+        *("promtool check config prometheus.yml", "promtool check config prometheus.local.yml"),
+        *("promtool test rules rules.test.yml", "amtool check-config alertmanager.yml"),
+    ],
 )
-def test_promtool_agrees(command: str):
-    done = subprocess.run(["promtool", *command.split()], cwd=FOLDER, capture_output=True, text=True, check=False)
+def test_the_tools_agree(command: str):
+    done = subprocess.run(command.split(), cwd=FOLDER, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def test_a_dead_letter_is_told_and_the_runbook_clears_it(house: House):
+async def test_a_dead_letter_is_told_and_the_runbook_clears_it(house: House, exporters: dict[str, int]):
     async def dead() -> set[float]:
-        samples = (await pages(house))["rabbitmq_detailed_queue_messages"].samples
+        samples = (await pages(house, exporters))["rabbitmq_detailed_queue_messages"].samples
         return {sample.value for sample in samples if sample.labels["queue"] == "booking.events.dead"}
 
     async def until(wanted: set[float]) -> None:
