@@ -19,7 +19,6 @@ from campaign.outcome import EXCUSED_AFTER_S, Outcome, Window
 from campaign.report import keep, markdown, summary
 
 RATE = 7.0
-"""Customers a second."""
 BEFORE_S, AFTER_S = 3.0, 2.0
 RECOVERY_S = 30.0
 REST_S = 60.0
@@ -28,7 +27,7 @@ ROWS_OF_A_PLATFORM = 12
 """Reading all that a platform has sold takes longer with each row."""
 
 
-async def run(faults: list[Fault], done: Callable[[list[Outcome]], None]) -> list[Outcome]:
+async def run(faults: list[Fault], rate: float, done: Callable[[list[Outcome]], None]) -> list[Outcome]:
     """Every fault in turn; the next one has the same platform if it needs the same shape and nothing is left over.
 
     `done` is called after each with the outcomes so far.
@@ -45,7 +44,7 @@ async def run(faults: list[Fault], done: Callable[[list[Outcome]], None]) -> lis
                 except Exception as error:  # the row's result, and the other rows still run
                     outcomes.append(_not_run(fault, error))
             if place:
-                outcomes.append(await _row(place, fault, seed=number))
+                outcomes.append(await _row(place, fault, rate, seed=number))
                 rows += 1
             print(f"{number + 1}/{len(faults)} {summary(outcomes[-1])}", flush=True)
             done(outcomes)
@@ -60,10 +59,10 @@ def _short(error: Exception) -> str:
     return repr(error)[:ERROR_LENGTH]
 
 
-async def _row(place: Arena, fault: Fault, seed: int) -> Outcome:
+async def _row(place: Arena, fault: Fault, rate: float, seed: int) -> Outcome:
     place.fell.clear()
     errors: list[str] = []
-    async with Crowd(place.house, place.seats, RATE, seed) as crowd:
+    async with Crowd(place.house, place.seats, rate, seed) as crowd:
         await asyncio.sleep(BEFORE_S)
         crowd.minds = BUYERS  # all others are to be done by the end of the row
         began = time.monotonic()
@@ -121,6 +120,7 @@ def main() -> int:
         "--only", default="", help="only faults whose name contains one of these words: inventory,mongo"
     )
     parser.add_argument("--replicas", type=int, help="only those with so many replicas of each service")
+    parser.add_argument("--rate", type=float, default=RATE, help=f"customers a second ({RATE:.0f})")
     parser.add_argument("--quick", action="store_true", help="only one fault of each kind")
     parser.add_argument("--list", action="store_true", help="print the faults and run none")
     asked = parser.parse_args()
@@ -137,7 +137,7 @@ def main() -> int:
         return 0
     began = Circumstances.now()
     folder = RESULTS if len(chosen) == len(faults) else RUNTIME
-    outcomes = asyncio.run(run(chosen, lambda so_far: keep(began, so_far, folder)))
+    outcomes = asyncio.run(run(chosen, asked.rate, lambda so_far: keep(began, so_far, folder)))
     print(markdown(began, outcomes))
     return 1 if any(outcome.misses for outcome in outcomes) else 0
 

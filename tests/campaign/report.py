@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from bench.report import Circumstances, table
@@ -17,7 +16,7 @@ HEAD = (
 
 def keep(began: Circumstances, outcomes: list[Outcome], folder: Path) -> None:
     """Write `campaign.md` and the same as data, `campaign.json`."""
-    rows = [asdict(outcome) | {"misses": outcome.misses} for outcome in outcomes]
+    rows = [vars(outcome) | {"misses": outcome.misses} for outcome in outcomes]
     (folder / "campaign.json").write_text(json.dumps({**vars(began), "rows": rows}, indent=1) + "\n")
     (folder / "campaign.md").write_text(markdown(began, outcomes))
 

@@ -1,12 +1,17 @@
 """The campaign's own counting: what is excused, when service is back, and what a row's verdict is."""
 
+import json
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bench.report import Circumstances
 from campaign.customers import EVERYBODY, Mind
 from campaign.faults import QUICK, every_fault
 from campaign.outcome import Outcome, Window
+from campaign.report import keep
 from campaign.requests import Answered, Requests
 
 CLEAN = Outcome(
@@ -77,6 +82,22 @@ def test_kinds_and_the_slowest_answer(requests: Requests):
 def test_each_aim_can_be_missed(missed: dict[str, object]):
     assert CLEAN.misses == []
     assert len(replace(CLEAN, **missed).misses) == 1
+
+
+def test_the_table_has_a_row_for_each_fault_and_says_what_was_found(tmp_path: Path):
+    began = Circumstances(at="2026-12-01", commit="1234567", machine="2 × CPU", load_before=0.1)
+    missed = replace(CLEAN, fault="mongo paused", wrong=Counter({"hold 409 seats_taken": 2}), stuck=["hold 7 is live"])
+    keep(began, [CLEAN, missed], tmp_path)
+    table = (tmp_path / "campaign.md").read_text()
+    assert "2 faults, 100 customers, 80 with tickets; 6 failed requests" in table
+    assert "| mongo paused | 1 |" in table
+    assert "| stuck; wrong answers: 2 |" in table
+    assert "- mongo paused (1): stuck: hold 7 is live" in table
+    rows = json.loads((tmp_path / "campaign.json").read_text())["rows"]
+    assert [(row["fault"], row["misses"]) for row in rows] == [
+        ("inventory killed", []),
+        ("mongo paused", ["stuck", "wrong answers: 2"]),
+    ]
 
 
 def test_the_faults_have_names_of_their_own_and_every_customer_has_a_mind():
