@@ -7,7 +7,7 @@ from inventory import store
 
 async def publish_seat_maps(database: Database) -> int:
     """Catalog and realtime keep copies of whole seat maps; they used to follow single holds and sales."""
-    return await update_in_batches(database.showtimes, {"is_stale": {"$exists": False}}, {"$set": {"is_stale": True}})
+    return await update_in_batches(database.showtimes, {"is_stale": {"$ne": True}}, {"$set": {"is_stale": True}})
 
 
 SCHEMA = Schema(store.DOCUMENTS, migrations=[Migration("2026-12-publish-seat-maps", "expand", publish_seat_maps)])
