@@ -4,6 +4,7 @@ Plain data, so that a test may copy it and plant a fault in the copy.
 """
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,17 +20,30 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 Document = dict[str, Any]
 Documents = dict[str, Document]
-REFERENCE = re.compile(r"\b[CDFGHJKMNPQRTVWXY34679]{8}\b")
-"""A booking's reference as booking makes it."""
+REPLICA_PORT = re.compile(rf"({'|'.join(SERVICES).upper()})(_\d+)?_PORT")
 QUEUE_NAMES = (topology.queue_name, topology.dead_letter_queue_name)
+
+
+@dataclass
+class Replica:
+    """What a process of a service says of itself.
+
+    It handles `in_hand` events; it has not acknowledged `unacknowledged` messages, the oldest for `oldest_s`.
+    """
+
+    started_at: datetime
+    in_hand: int
+    unacknowledged: int
+    oldest_s: float
 
 
 @dataclass
 class Facts:
     """Documents by id, `unsent` by `database.collection`, `queues` by name with the messages that wait in them.
 
-    `mails` are the Message-IDs that the mailbox has for each booking's reference. `in_hand` counts events that a
-    service is handling. `refunds` and `intents` are Stripe's.
+    `mails` are the copies that the mailbox has of each of notifier's messages, by its key; of what was queued before
+    `mailbox_since` it may know nothing any more. `replicas` are the processes by name. `refunds`, `disputes` and
+    `intents` are Stripe's.
     """
 
     at: datetime
@@ -43,9 +57,11 @@ class Facts:
     unsent: dict[str, list[Document]]
     intents: Documents
     refunds: Documents
+    disputes: Documents
     queues: dict[str, int]
-    in_hand: int
-    mails: dict[str, set[str]]
+    replicas: dict[str, Replica]
+    mails: Counter[str]
+    mailbox_since: datetime
 
 
 async def read(env: Mapping[str, str]) -> Facts:
@@ -54,6 +70,7 @@ async def read(env: Mapping[str, str]) -> Facts:
     async with client, httpx.AsyncClient(timeout=30) as http:
         of = {service: client[f"usher_{service}"] for service in SERVICES}
         at = datetime.now(UTC)
+        mails = await _mails(http, env)
         return Facts(
             at=at,
             showtimes=await _documents(of["inventory"], "showtimes"),
@@ -66,9 +83,11 @@ async def read(env: Mapping[str, str]) -> Facts:
             unsent={name: entries async for name, entries in _unsent(of)},
             intents={intent["id"]: intent async for intent in _stripe(http, env, "payment_intents")},
             refunds={refund["id"]: refund async for refund in _stripe(http, env, "refunds")},
+            disputes={dispute["id"]: dispute async for dispute in _stripe(http, env, "disputes")},
             queues=await _queues(env["RABBITMQ_URI"]),
-            in_hand=await _in_hand(http, env),
-            mails=await _mails(http, env),
+            replicas=await _replicas(http, env),
+            mails=Counter(_message_key(mail) for mail in mails),
+            mailbox_since=min((datetime.fromisoformat(mail["time"]) for mail in mails), default=at),
         )
 
 
@@ -110,21 +129,28 @@ async def _queues(uri: str) -> dict[str, int]:
         return counts
 
 
-async def _in_hand(http: httpx.AsyncClient, env: Mapping[str, str]) -> int:
-    """Events that the services have taken from their queues and not acknowledged, by their own metric."""
-    copies = re.compile(rf"({'|'.join(SERVICES).upper()})(_\d+)?_PORT")
-    ports = [port for name, port in env.items() if copies.fullmatch(name)]
-    total = 0
-    for port in ports:
-        text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
-        total += sum(int(float(value)) for value in re.findall(r"^usher_events_in_hand (\S+)$", text, re.MULTILINE))
-    return total
+async def _replicas(http: httpx.AsyncClient, env: Mapping[str, str]) -> dict[str, Replica]:
+    """What the services' processes say of themselves, by their own metrics."""
+    ports = {name: port for name, port in env.items() if REPLICA_PORT.fullmatch(name)}
+    return {name: await _replica(http, port) for name, port in ports.items()}
 
 
-async def _mails(http: httpx.AsyncClient, env: Mapping[str, str]) -> dict[str, set[str]]:
-    """The mailbox by reference. A mail that was handed over twice bears the same Message-ID."""
-    found: dict[str, set[str]] = {}
-    for mail in (await http.get(f"{env['MAILBOX_URL']}/email")).raise_for_status().json():
-        for reference in set(REFERENCE.findall(mail.get("text", ""))):
-            found.setdefault(reference, set()).add(mail["messageId"])
-    return found
+async def _replica(http: httpx.AsyncClient, port: str) -> Replica:
+    text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+    value: dict[str, str] = dict(re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE))
+    return Replica(
+        started_at=datetime.fromtimestamp(float(value["process_start_time_seconds"]), UTC),
+        in_hand=int(float(value.get("usher_events_in_hand", 0))),
+        unacknowledged=int(float(value.get("usher_events_unacknowledged", 0))),
+        oldest_s=float(value.get("usher_event_oldest_unacknowledged_seconds", 0)),
+    )
+
+
+async def _mails(http: httpx.AsyncClient, env: Mapping[str, str]) -> list[Document]:
+    """The mails in the mailbox. The `time` of each is when its message was queued, in whole seconds."""
+    return (await http.get(f"{env['MAILBOX_URL']}/email")).raise_for_status().json()
+
+
+def _message_key(mail: Document) -> str:
+    """The key of the message in notifier. Each copy of it has the same Message-ID."""
+    return mail["messageId"].strip("<>").rpartition("@")[0]

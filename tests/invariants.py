@@ -23,7 +23,9 @@ from pymongo.errors import PyMongoError
 
 UNSETTLED = {"awaiting_payment", "closing", "confirming", "refunding"}
 OVERDUE = timedelta(seconds=20)
-"""How late a timer, an outbox or a webhook may be before that is a fault: longer than a job's lease."""
+"""How late a timer, outbox, webhook or acknowledgement may be before that is a fault: longer than a job's lease."""
+MESSAGES_KEPT = timedelta(days=3)
+"""The shortest MESSAGE_DAYS."""
 DEAD = {topology.dead_letter_queue_name(service) for service in topology.HEARS}
 
 
@@ -54,7 +56,12 @@ def unrest(now: Facts) -> list[str]:
         *(f"webhook {each['_id']}" for each in now.webhooks.values() if each["next_try_at"]),
         *(f"payment {each['_id']} is refunding" for each in now.payments.values() if each["refunding"]),
         *(f"mail {each['key']} is {each['state']}" for each in now.messages.values() if each.get("due_at")),
-        *([f"{now.in_hand} events in hand"] if now.in_hand else []),
+        *(f"{name}: {each.in_hand} events in hand" for name, each in now.replicas.items() if each.in_hand),
+        *(
+            f"{name}: {each.unacknowledged} unacknowledged"
+            for name, each in now.replicas.items()
+            if each.unacknowledged
+        ),
     ]
 
 
@@ -185,8 +192,10 @@ def _account(now: Facts, payment: Document) -> Iterator[str]:
     if payment["refunding"]:
         return
     intent = now.intents.get(payment["intent_id"] or "", {"amount_received": 0})
-    refunds = [each for each in now.refunds.values() if each["payment_intent"] == payment["intent_id"]]
-    at_stripe = intent["amount_received"], sum(each["amount"] for each in refunds if each["status"] == "succeeded")
+    gone = [each for each in now.refunds.values() if each["status"] == "succeeded"]
+    gone += [each for each in now.disputes.values() if each["status"] == "lost"]
+    back = sum(each["amount"] for each in gone if each["payment_intent"] == payment["intent_id"])
+    at_stripe = intent["amount_received"], back
     if ours != at_stripe and not (payment["state"] == "intent_created" and payment["next_check_at"]):
         yield f"payment {payment['_id']}: captured and refunded are {ours}, at Stripe {at_stripe}"
 
@@ -205,6 +214,12 @@ def _no_loss(now: Facts) -> Iterator[str]:
     for name, count in now.queues.items():
         if count and name in DEAD:
             yield f"{name}: {count} dead letters"
+    for name, replica in now.replicas.items():
+        if replica.oldest_s > OVERDUE.total_seconds():
+            yield f"{name}: {replica.unacknowledged} messages unacknowledged, one for {replica.oldest_s:.0f} s"
+    for message in now.messages.values():
+        if message["state"] == "sent" and message["queued_at"] >= now.mailbox_since and not now.mails[message["key"]]:
+            yield f"mail {message['key']} was sent and is nowhere"
 
 
 def _once(now: Facts) -> Iterator[str]:
@@ -216,19 +231,24 @@ def _once(now: Facts) -> Iterator[str]:
     for booking_id, count in charged.items():
         if count > 1:
             yield f"booking {booking_id} was charged {count} times"
-    written = Counter(message["event_booking"] for message in _confirmations(now))
+    messages = Counter(message["key"] for message in now.messages.values())
     for booking in _entitled(now):
-        mails, letters = written[booking["_id"]], now.mails.get(booking["reference"], set())
-        pending = any(message["due_at"] for message in _confirmations(now, booking["_id"]))
-        if mails != 1 or (len(letters) != 1 and not pending):
-            yield f"booking {booking['_id']} is confirmed by {mails} messages and {len(letters)} mails"
-
-
-def _confirmations(now: Facts, booking_id: str | None = None) -> Iterator[Document]:
+        count = messages[f"confirmation.{booking['_id']}"]
+        if count != 1 and (count or booking["opened_at"] > now.at - MESSAGES_KEPT):
+            yield f"booking {booking['_id']} is confirmed by {count} messages"
     for message in now.messages.values():
-        subject = message["key"].removeprefix("confirmation.")
-        if message["kind"] == "confirmation" and booking_id in (None, subject):
-            yield {"event_booking": subject, "due_at": message.get("due_at")}
+        if (copies := now.mails[message["key"]]) > 1 and not _sender_may_have_died(now, message):
+            yield f"mail {message['key']} was sent {copies} times"
+
+
+def _sender_may_have_died(now: Facts, message: Document) -> bool:
+    """Whether a notifier was started after the message was queued.
+
+    One that is killed between the mail server's yes and its record leaves a message that is sent again. Nothing else
+    excuses a second copy.
+    """
+    notifiers = (each for name, each in now.replicas.items() if name.startswith("NOTIFIER"))
+    return any(each.started_at > message["queued_at"] for each in notifiers)
 
 
 def _progress(now: Facts) -> Iterator[str]:
@@ -245,12 +265,25 @@ def _progress(now: Facts) -> Iterator[str]:
             yield f"mail {message['key']} failed: {message['reason']}"
 
 
+async def _lasting(env: Mapping[str, str]) -> tuple[Facts, list[Violation]]:
+    """The facts, and the violations that are still there after OVERDUE.
+
+    The services are read one after another while they go on, so a first look at a busy platform may not fit together.
+    """
+    now = await facts.read(env)
+    if not (found := violations(now)):
+        return now, []
+    await asyncio.sleep(OVERDUE.total_seconds())
+    now = await facts.read(env)
+    still = violations(now)
+    return now, [violation for violation in found if violation in still]
+
+
 def main() -> int:
     """Look at the platform of `make run`; returns the exit status."""
     given = given_settings()
     env = platform_environment(configured_ports(given), RUNTIME / "data", given)
-    now = asyncio.run(facts.read(env))
-    found = violations(now)
+    now, found = asyncio.run(_lasting(env))
     print(*found, sep="\n" if found else "")
     totals = f"{len(now.bookings)} bookings, {len(now.payments)} payments, {len(now.intents)} intents at Stripe"
     print(f"{len(found)} violations; {totals}; {len(unrest(now))} things under way", file=sys.stderr)

@@ -1,13 +1,15 @@
 """The checker notices what it is for: each kind of violation is planted in a copy of a real platform's facts."""
 
+import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
 
+import facts
 import pytest
 from facts import Document, Facts
 from house import House
-from invariants import unrest, violations
+from invariants import at_rest, unrest, violations
 
 from .conftest import stands
 from .crowd import Crowd
@@ -19,8 +21,30 @@ LONG = timedelta(minutes=5)
 async def real(arena: House) -> Facts:
     """A platform at rest after some sales."""
     async with Crowd(arena) as crowd:
-        await crowd.grows(4)
-    return await stands(arena, crowd)
+        await crowd.grows(5)
+    now = await stands(arena, crowd)
+    confirmed = [each for each in now.bookings.values() if each["state"] == "confirmed"]
+    await _ask_for_a_link(arena, confirmed[0])
+    await _lose_a_dispute(arena, now.payments[confirmed[-1]["_id"]])
+    now = await at_rest(arena.platform.env)
+    assert any(message["kind"] == "booking_link" for message in now.messages.values())
+    assert now.bookings[confirmed[-1]["_id"]]["state"] == "refunded"
+    return now
+
+
+async def _ask_for_a_link(house: House, booking: Document) -> None:
+    """A second mail about a booking, which is no second confirmation."""
+    lookup = {"reference": booking["reference"], "email": booking["email"]}
+    await house.guest().call("POST", "/api/bookings/lookup", json=lookup)
+
+
+async def _lose_a_dispute(house: House, payment: Document) -> None:
+    """The customer's bank takes the money back for good."""
+    dispute = await house.stripe("POST", "/_sandbox/disputes", json={"payment_intent": payment["intent_id"]})
+    await house.stripe("POST", f"/_sandbox/disputes/{dispute['id']}/close", json={"status": "lost"})
+    async with asyncio.timeout(60):
+        while (await facts.read(house.platform.env)).payments[payment["_id"]]["refunded"] != dispute["amount"]:
+            await asyncio.sleep(0.2)
 
 
 class Copy:
@@ -29,6 +53,7 @@ class Copy:
     def __init__(self, now: Facts) -> None:
         self.now = deepcopy(now)
         confirmed = [each for each in self.now.bookings.values() if each["state"] == "confirmed"]
+        confirmed.sort(key=lambda each: each["opened_at"], reverse=True)  # the newest: after the last restart
         self.booking: Document = confirmed[0]
         self.other: Document = confirmed[1]
         self.payment = self.now.payments[self.booking["_id"]]
@@ -39,6 +64,7 @@ class Copy:
             next(id_ for id_, each in self.now.messages.items() if each["key"].endswith(self.booking["_id"]))
         )
         self.now.messages["message"] = self.message
+        self.notifier = next(each for name, each in self.now.replicas.items() if name.startswith("NOTIFIER"))
 
     def hold(self, seats: list[str], ago: timedelta) -> Document:
         """A hold in the showtime whose time was over `ago`."""
@@ -139,11 +165,24 @@ def two_messages(copy: Copy) -> None:
 
 
 def no_mail(copy: Copy) -> None:
-    del copy.now.mails[copy.booking["reference"]]
+    del copy.now.mails[copy.message["key"]]
 
 
 def two_mails(copy: Copy) -> None:
-    copy.now.mails[copy.booking["reference"]].add("another")
+    copy.now.mails[copy.message["key"]] = 2
+
+
+def no_message(copy: Copy) -> None:
+    del copy.now.messages["message"]
+
+
+def a_dispute_that_nobody_knows(copy: Copy) -> None:
+    lost = {"payment_intent": copy.payment["intent_id"], "amount": 1, "status": "lost"}
+    copy.now.disputes["dp"] = lost
+
+
+def an_event_stuck_in_hand(copy: Copy) -> None:
+    copy.notifier.unacknowledged, copy.notifier.oldest_s = 1, 21.0
 
 
 def a_failed_mail(copy: Copy) -> None:
@@ -173,6 +212,7 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     more_back_than_came: ("money", "more goes back than came in"),
     stripe_took_more: ("money", "at Stripe"),
     stripe_gave_back: ("money", "at Stripe"),
+    a_dispute_that_nobody_knows: ("money", "at Stripe"),
     money_that_nobody_knows: ("money", "which no payment knows"),
     money_of_nobody: ("money", "belongs to no booking"),
     an_event_not_sent: ("no loss", "booking.paid.v1 not sent"),
@@ -181,8 +221,10 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_line_written_twice: ("once", "was written 2 times"),
     charged_twice: ("once", "was charged 2 times"),
     two_messages: ("once", "2 messages"),
-    no_mail: ("once", "0 mails"),
-    two_mails: ("once", "2 mails"),
+    no_message: ("once", "0 messages"),
+    no_mail: ("no loss", "is nowhere"),
+    an_event_stuck_in_hand: ("no loss", "1 messages unacknowledged, one for 21 s"),
+    two_mails: ("once", "was sent 2 times"),
     a_failed_mail: ("progress", "failed: 550"),
     stuck: ("progress", "is stuck in confirming"),
     a_hold_that_stays: ("progress", "was not let go"),
@@ -203,6 +245,20 @@ def test_what_is_under_way_is_unrest_and_no_violation(real: Facts):
     copy.booking.update(state="confirming", due_at=copy.now.at + LONG)
     copy.now.unsent["usher_booking.bookings b"] = [{"type": "booking.paid.v1", "time": copy.now.at}]
     copy.now.queues["booking.events"] = 1
-    copy.now.in_hand = 1
-    assert len(unrest(copy.now)) == 4
+    copy.notifier.in_hand = copy.notifier.unacknowledged = 1
+    assert len(unrest(copy.now)) == 5
+    assert violations(copy.now) == []
+
+
+def test_a_second_copy_from_before_a_notifier_was_killed_is_no_violation(real: Facts):
+    copy = Copy(real)
+    two_mails(copy)
+    copy.notifier.started_at = copy.message["queued_at"] + timedelta(seconds=1)
+    assert violations(copy.now) == []
+
+
+def test_a_mailbox_that_was_emptied_is_no_violation(real: Facts):
+    copy = Copy(real)
+    copy.now.mails.clear()
+    copy.now.mailbox_since = copy.now.at
     assert violations(copy.now) == []
