@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from launcher.ports import SERVICES
 
 from campaign.arena import Arena, Shape
+from campaign.clocks import right_clock, set_clock
 from campaign.mongos import Mongos
 
 Act = Callable[[Arena], Awaitable[None]]
 PAUSED_S = 10.0
 STRIPE_S = 6.0
+CLOCK_S = 8.0
 BRIEF, LONG = 10, 20
 """Deadlines of holds and payments, in seconds: for faults that are over at once, and for those that last."""
 
@@ -69,6 +71,7 @@ STRIPE: dict[str, dict[str, Any]] = {
     "payments stay in processing 3 s": {"kind": "processing", "seconds": 3},
 }
 
+CLOCKS = {"inventory": "+15m", "booking": "-15m", "payment": "+15m"}
 QUICK = {
     *("inventory killed", "booking terminated", "payment paused", "mongo killed", "rabbitmq paused", "gateway killed"),
     *("all services restarted in turn", "Stripe: 500 to a quarter of the calls", "Stripe: webhooks are lost"),
@@ -83,6 +86,7 @@ def every_fault() -> list[Fault]:
         *_servers(),
         *_processes(SERVICES, 2),
         *(_rolling_restart(replicas) for replicas in (1, 2)),
+        *_clocks(),
         *_stripe(),
         *_mongo_set(),
         FULL_DISK,
@@ -122,6 +126,20 @@ def _rolling_restart(replicas: int) -> Fault:
 
 async def _nothing(_: Arena) -> None:
     """The fault is over by itself."""
+
+
+def _clocks() -> list[Fault]:
+    """The second of two replicas is wrong about the time."""
+    return [
+        Fault(
+            f"{service}'s clock off by {offset}",
+            inject=partial(set_clock, name=f"{service}.2", offset=offset),
+            heal=partial(right_clock, name=f"{service}.2"),
+            lasts_s=CLOCK_S,
+            shape=Shape(2, LONG),
+        )
+        for service, offset in CLOCKS.items()
+    ]
 
 
 def _stripe() -> list[Fault]:
