@@ -76,6 +76,9 @@ demo: ## sell a ticket on the running platform, as a client would, and show each
 admin: setup ## make an admin: make admin EMAIL=you@theater.example (asks for a password; LINK=1: prints a link)
 	@$(LAUNCHER) env $(PYTHON) -m identity.admin "$(EMAIL)" $(if $(NAME),--name "$(NAME)") $(if $(LINK),--link)
 
+migrate: setup ## prepare the running platform's databases for this version (PHASE=expand; contract; status)
+	@$(LAUNCHER) env $(PYTHON) -m chassis.migrate $(notdir $(wildcard services/*)) $(or $(PHASE),expand)
+
 import: setup ## take in films: make import ARGS="file films.csv --dry-run" (docs/runbooks/import-films.md)
 	@$(LAUNCHER) env $(PYTHON) -m catalog.importing $(ARGS)
 
