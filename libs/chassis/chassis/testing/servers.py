@@ -9,19 +9,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import pymongo
 from docker.errors import DockerException
 from pymongo.errors import PyMongoError
+from requests.exceptions import RequestException
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 START_S = 90.0
+_hangs: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
+"""By port: how the server that listens there is made to hang, and to go on."""
 
 
 def free_port() -> int:
@@ -62,6 +67,17 @@ def rabbitmq() -> Iterator[str]:
         yield f"amqp://guest:guest@{host}:{port}/"
 
 
+@contextmanager
+def hung(uri: str) -> Iterator[None]:
+    """Let a server that was started here hang inside the block: SIGSTOP, or its container is paused."""
+    hang, go_on = _hangs[urlsplit(uri).port or 0]
+    hang()
+    try:
+        yield
+    finally:
+        go_on()
+
+
 def _has_image(image: str) -> bool:
     """Whether a Docker engine answers and has the image or can fetch it."""
     try:
@@ -70,7 +86,7 @@ def _has_image(image: str) -> bool:
             if not client.images.list(name=image):
                 client.images.pull(image)
             return True
-    except DockerException:
+    except (DockerException, RequestException):  # a busy engine's timeout is not a DockerException
         return False
 
 
@@ -82,7 +98,9 @@ def _container(image: str, port: int, command: str = "") -> Iterator[tuple[str, 
     if command:
         container = container.with_command(command)
     with container as started:
-        yield started.get_container_host_ip(), int(started.get_exposed_port(port))
+        exposed, wrapped = int(started.get_exposed_port(port)), started.get_wrapped_container()
+        _hangs[exposed] = wrapped.pause, wrapped.unpause
+        yield started.get_container_host_ip(), exposed
 
 
 def _from_environment(variable: str) -> str:
@@ -96,7 +114,7 @@ def _local_mongod() -> Iterator[int]:
     port = free_port()
     with _data_folder() as folder:
         options = f"--bind_ip 127.0.0.1 --replSet rs0 --wiredTigerCacheSizeGB 0.5 --dbpath {folder} --port {port}"
-        with _process(["mongod", *options.split()], folder / "mongod.log", {}):
+        with _process(["mongod", *options.split()], folder / "mongod.log", {}, port):
             yield port
 
 
@@ -123,7 +141,7 @@ def _local_rabbitmq() -> Iterator[int]:
                 f" -kernel inet_dist_listen_min {distribution} -kernel inet_dist_listen_max {distribution}"
             ),
         }
-        with _process([_rabbitmq_server()], folder / "rabbitmq.log", environment):
+        with _process([_rabbitmq_server()], folder / "rabbitmq.log", environment, port):
             yield port
 
 
@@ -140,7 +158,7 @@ def _data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
+def _process(command: list[str], log: Path, environment: dict[str, str], port: int) -> Iterator[None]:
     """Run a server in a process group of its own and end the whole group."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -151,6 +169,7 @@ def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iter
             start_new_session=True,
             preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread of a test run has started by now that holds a lock
         )
+    _hangs[port] = partial(os.kill, process.pid, signal.SIGSTOP), partial(os.kill, process.pid, signal.SIGCONT)
     try:
         yield
     finally:
