@@ -4,6 +4,10 @@ The same key with the same body gives the same answer again, with another body 4
 409. Keys are remembered for a day, per caller, method and path. (IETF draft "The Idempotency-Key HTTP Header Field";
 Stripe's API.)
 
+A running request holds a lease on its key: five seconds, renewed while its process lives. When the process dies, the
+next try takes the lease over and runs the request again; the handler's own guarded writes make that safe. All times of
+a lease are MongoDB's, so replicas whose clocks differ agree. (docs/adr/0033-time-limits-and-leases.md)
+
 The key itself is never stored, and what is stored can be read only with it: a body may hold a password, an answer a
 token or a guest's secret.
 
@@ -13,31 +17,42 @@ Problem (contracts.errors)
 └── StillRunning     409
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import pymongo
+import structlog
 from contracts.errors import Problem
 from cryptography.fernet import Fernet
 from pymongo import IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.auth import TokenInvalid
 from chassis.clock import now
+from chassis.ids import new_id
 from chassis.problems import response
 from chassis.secrets import hash_secret
 
+log = structlog.get_logger()
 HEADER = "Idempotency-Key"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 MIN_KEY, MAX_KEY = 16, 255
 REMEMBERED = timedelta(days=1)
-LOCK = timedelta(seconds=60)
+LEASE_S = 5.0
+RENEW_S = LEASE_S / 3
+"""A request that ends earlier never renews its lease."""
+STORE_S = 2.0
+"""The time limit for the last write of a request. Without a renewal, the lease lasts longer than that."""
 INDEX = IndexModel("expires_at", expireAfterSeconds=0)
 
 
@@ -73,12 +88,12 @@ class Idempotency:
             await response(problem)(scope, receive, send)
 
     async def _once(self, scope: Scope, receive: Receive, send: Send, key: str) -> None:
-        keys: AsyncCollection[dict[str, Any]] = scope["app"].state.idempotency_keys
         body = await _read(receive)
         identity = f"{await _caller(scope)} {scope['method']} {scope['path']} {key}"
-        record_id, fingerprint = hash_secret(identity), hmac.digest(key.encode(), body, "sha256")
-        if answer := await _claim(keys, record_id, fingerprint):
-            await _replay(answer, _cipher(key), send)
+        fingerprint, cipher = hmac.digest(key.encode(), body, "sha256"), _cipher(key)
+        lease = _Lease(scope["app"].state.idempotency_keys, hash_secret(identity))
+        if answer := await lease.take(fingerprint):
+            await _replay(answer, cipher, send)
             return
         answered: list[Message] = []
 
@@ -86,12 +101,152 @@ class Idempotency:
             answered.append(message)
 
         try:
-            await self.app(scope, _given(body, receive), keep)
+            with lease.renewed():
+                await self.app(scope, _given(body, receive), keep)
         finally:
-            # Before it is sent: a client that repeats at once gets the answer, not "still running".
-            await _remember(keys, record_id, answered, _cipher(key))
+            if not _is_final(answered):
+                await lease.release()
+        # Before it is sent: a client that repeats at once gets the answer, not "still running".
+        if _is_final(answered) and not await lease.store(answered, cipher):
+            # Another try has taken the lease. One key has one answer, and that is the other's.
+            await _replay(await lease.others_answer(), cipher, send)
+            return
         for message in answered:
             await send(message)
+
+
+class _Lease:
+    """The right to run the request of a key. MongoDB's clock decides whether it has run out."""
+
+    def __init__(self, keys: AsyncCollection[dict[str, Any]], record_id: str) -> None:
+        self._keys, self._id, self._owner = keys, record_id, new_id()
+        self._mine = {"_id": record_id, "owner": self._owner}
+        self._certain_until = 0.0
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def take(self, fingerprint: bytes) -> Mapping[str, Any] | None:
+        """Take the lease; returns the earlier answer when there is one. Raises KeyReused and StillRunning."""
+        self._is_held_from(asyncio.get_running_loop().time())
+        record = {"fingerprint": fingerprint, "expires_at": now() + REMEMBERED}
+        try:
+            # An insert: no record has this owner. Only an update can enter MongoDB's own time.
+            await self._keys.update_one(self._mine, {"$setOnInsert": record, **_RENEWAL}, upsert=True)
+        except DuplicateKeyError:
+            known = await self._known()
+        else:
+            return None
+        if known.get("fingerprint", fingerprint) != fingerprint:
+            raise KeyReused
+        if "status" in known:
+            return known
+        if not known or known["left_ms"] > 0:
+            raise _running(known)
+        return await self._take_over(known)
+
+    async def _take_over(self, known: Mapping[str, Any]) -> None:
+        """Take a lease that has run out. Raises StillRunning when another try is faster or the owner lives."""
+        self._is_held_from(asyncio.get_running_loop().time())
+        change = {"$set": {"owner": self._owner, "expires_at": now() + REMEMBERED}, **_RENEWAL}
+        taken = await self._keys.update_one({"_id": self._id, **unchanged(known)}, change)
+        if not taken.matched_count:
+            raise StillRunning(retry_after=math.ceil(LEASE_S))
+        log.info("idempotency_lease_taken_over")
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Keep the lease inside the block, however long it takes."""
+
+        def begin() -> None:
+            self._renewing = asyncio.create_task(self._renew())
+
+        timer = asyncio.get_running_loop().call_later(RENEW_S, begin)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if self._renewing:
+                self._renewing.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            sent_at = asyncio.get_running_loop().time()
+            try:
+                with pymongo.timeout(RENEW_S):
+                    renewed = await self._keys.update_one(self._mine, _RENEWAL)
+            except PyMongoError as error:
+                log.warning("idempotency_lease_not_renewed", reason=type(error).__name__)
+            else:
+                if not renewed.matched_count:
+                    log.warning("idempotency_lease_lost")
+                    return
+                self._is_held_from(sent_at)
+            await asyncio.sleep(RENEW_S)
+
+    def _is_held_from(self, loop_time: float) -> None:
+        self._certain_until = loop_time + LEASE_S
+
+    async def store(self, answered: list[Message], cipher: Fernet) -> bool:
+        """Keep the answer; False when another try has taken the lease.
+
+        When MongoDB cannot say so, the answer is still right as long as nobody can have taken the lease: it goes to its
+        client, and a later try runs again. Raises PyMongoError once somebody can.
+        """
+        body = b"".join(message.get("body", b"") for message in answered[1:])
+        headers = [(name, value) for name, value in answered[0]["headers"] if name != b"x-correlation-id"]
+        answer = {"status": answered[0]["status"], "headers": headers, "body": cipher.encrypt(body)}
+        try:
+            with pymongo.timeout(STORE_S):
+                stored = await self._keys.update_one(self._mine, {"$set": answer})
+        except PyMongoError as error:
+            if asyncio.get_running_loop().time() >= self._certain_until:
+                raise
+            log.warning("idempotent_answer_not_stored", reason=type(error).__name__)
+            return True
+        return stored.matched_count > 0
+
+    async def release(self) -> None:
+        """Forget the key, so that the client can try again at once; when MongoDB fails, once the lease has run out."""
+        try:
+            with pymongo.timeout(STORE_S):
+                await self._keys.delete_one(self._mine)
+        except PyMongoError as error:
+            log.warning("idempotency_lease_not_released", reason=type(error).__name__)
+
+    async def others_answer(self) -> Mapping[str, Any]:
+        """The answer of the try that took the lease over. Raises StillRunning while there is none."""
+        known = await self._known()
+        if "status" not in known:
+            raise _running(known)
+        return known
+
+    async def _known(self) -> dict[str, Any]:
+        """The record of the key, with the milliseconds that its lease still lasts; empty when there is none."""
+        return await self._keys.find_one({"_id": self._id}, _KNOWN) or {}
+
+
+_RENEWAL = {"$currentDate": {"renewed_at": True}}
+# The version before this one wrote `locked_until` instead.
+_RENEWED_AT = {"$ifNull": ["$renewed_at", "$locked_until"]}
+_KNOWN = {
+    **dict.fromkeys(("fingerprint", "owner", "renewed_at", "status", "headers", "body"), 1),
+    "left_ms": {"$subtract": [{"$add": [_RENEWED_AT, round(LEASE_S * 1000)]}, "$$NOW"]},
+}
+
+
+def unchanged(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The guard of a takeover: nobody has renewed, taken, released or answered since."""
+    return {"owner": known.get("owner"), "renewed_at": known.get("renewed_at"), "status": {"$exists": False}}
+
+
+def _running(known: Mapping[str, Any]) -> StillRunning:
+    return StillRunning(retry_after=max(1, math.ceil(known.get("left_ms", 0) / 1000)))
+
+
+def _is_final(answered: list[Message]) -> bool:
+    """Whether the same again would get the same answer: not after a failure of ours, nor when we said to come back."""
+    if not answered or answered[0]["status"] >= 500:
+        return False
+    return all(name != b"retry-after" for name, _ in answered[0]["headers"])
 
 
 def _cipher(key: str) -> Fernet:
@@ -130,42 +285,6 @@ async def _caller(scope: Scope) -> str:
         except TokenInvalid:
             return f"token {hash_secret(token)}"
     return f"guest {hash_secret(headers.get('x-hold-secret', ''))}"
-
-
-async def _claim(keys: AsyncCollection[dict[str, Any]], record_id: str, fingerprint: bytes) -> Mapping[str, Any] | None:
-    """Enter the key as running; returns the earlier answer when there is one. Raises KeyReused and StillRunning."""
-    moment = now()
-    running = {"fingerprint": fingerprint, "locked_until": moment + LOCK, "expires_at": moment + REMEMBERED}
-    try:
-        await keys.insert_one({"_id": record_id, **running})
-    except DuplicateKeyError:
-        known = await keys.find_one({"_id": record_id}) or {}
-        if known.get("fingerprint", fingerprint) != fingerprint:
-            raise KeyReused from None
-        if "status" in known:
-            return known
-        # The first request's process died: its lock has run out, and whoever moves the lock carries on.
-        taken = await keys.update_one(
-            {"_id": record_id, "status": {"$exists": False}, "locked_until": {"$lte": moment}}, {"$set": running}
-        )
-        if not taken.matched_count:
-            raise StillRunning(retry_after=1) from None
-    return None
-
-
-async def _remember(
-    keys: AsyncCollection[dict[str, Any]], record_id: str, answered: list[Message], cipher: Fernet
-) -> None:
-    """Keep the answer. A failure of ours is forgotten instead, so that the client can try again."""
-    if not answered or answered[0]["status"] >= 500:
-        await keys.delete_one({"_id": record_id})
-        return
-    body = b"".join(message.get("body", b"") for message in answered[1:])
-    headers = [(name, value) for name, value in answered[0]["headers"] if name != b"x-correlation-id"]
-    await keys.update_one(
-        {"_id": record_id},
-        {"$set": {"status": answered[0]["status"], "headers": headers, "body": cipher.encrypt(body)}},
-    )
 
 
 async def _replay(answer: Mapping[str, Any], cipher: Fernet, send: Send) -> None:

@@ -25,6 +25,7 @@ from contracts.personal import PersonalData
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import ServerSelectionTimeoutError
+from yarl import URL
 
 
 class Pinged(Event, type="toy.pinged.v1", subject="ping_id"):
@@ -53,6 +54,10 @@ class PingClosed(Problem):
     code, status, title = "ping_closed", 409, "This ping is closed."
 
 
+class TooMany(Problem):
+    code, status, title = "too_many", 429, "Too many pings."
+
+
 class NewPing(BaseModel):
     model_config = ConfigDict(extra="forbid")
     text: str = Field(max_length=20)
@@ -69,6 +74,8 @@ async def ping(new: NewPing) -> dict[str, str]:
     await Ping.add(aggregate, events=[Pinged(ping_id=aggregate.id, text=new.text)])
     if new.text == "slow":
         await asyncio.sleep(0.5)
+    if new.text == "too many":
+        raise TooMany(retry_after=7)
     if new.text == "bug":
         raise ZeroDivisionError("secret detail")
     if new.text == "outage":
@@ -178,3 +185,44 @@ def toy() -> SimpleNamespace:
         Settings=ToySettings, ToyData=ToyData, people=people, erasures=erasures, erasing_fails=erasing_fails,
         personal=personal,
     )  # fmt: skip
+
+
+class Line:
+    """The network between services and a broker: while it is not open nothing gets through, and it can be cut."""
+
+    def __init__(self, where: URL) -> None:
+        self._where = where
+        self.uri = ""
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self._is_cut = False
+        self._carrying: set[asyncio.Task[None]] = set()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(self._where.host, self._where.port)
+        for ends in ((reader, there_writer), (there_reader, writer)):
+            self._carrying.add(asyncio.create_task(self._carry(*ends)))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self.is_open.wait()
+            if self._is_cut:
+                break
+            writer.write(data)
+        writer.transport.abort()
+
+    def cut(self) -> None:
+        self._is_cut = True
+        self.is_open.set()
+
+
+@pytest.fixture
+async def line(rabbitmq_uri: str) -> AsyncIterator[Line]:
+    """A line to the broker; services connect to its `uri`."""
+    where = URL(rabbitmq_uri)
+    line = Line(where)
+    proxy = await asyncio.start_server(line.connect, "127.0.0.1", 0)
+    line.uri = str(where.with_port(proxy.sockets[0].getsockname()[1]))
+    yield line
+    proxy.close()
+    line.cut()

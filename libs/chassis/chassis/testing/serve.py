@@ -36,21 +36,24 @@ async def running(app: FastAPI, *, fresh: bool = True) -> AsyncIterator[httpx.As
 
 
 @asynccontextmanager
-async def replica_of(service: str, **environment: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+async def replica_of(
+    service: str, probe: str = "/readyz", stdout: int | None = None, /, **environment: str
+) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     """A process of the service beside the one in the test's own, and a client that speaks to it once it is ready.
 
-    `environment` wins over the test's own. The process is killed at the end, unless the test has ended it.
+    Ready: `probe` succeeds. `stdout`: as for a subprocess. `environment` wins over the test's own. The process is killed
+    at the end, unless the test has ended it.
     """
     port = free_port()
     command = (sys.executable, "-m", "chassis.serve", service, "--port", str(port))
-    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment, stdout=stdout)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
 
             async def is_ready() -> bool:
                 assert process.returncode is None, f"{service} has ended"
                 try:
-                    return (await http.get("/readyz")).is_success
+                    return (await http.get(probe)).is_success
                 except httpx.TransportError:
                     return False
 
