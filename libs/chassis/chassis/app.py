@@ -10,8 +10,7 @@ from contracts.identity import AccessRevoked
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
-from pymongo.errors import PyMongoError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chassis import broker, idempotency, mongo, problems, telemetry
 from chassis.auth import KeySource, Verifier, published_at
@@ -21,11 +20,11 @@ from chassis.messaging import Consumer, Reactions, Watcher
 from chassis.migrations import Schema
 from chassis.outbox import Aggregate, Relay
 from chassis.privacy import Privacy
+from chassis.readiness import Readiness
 from chassis.revocations import Revocations
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
-_ready = Gauge("usher_ready", "Whether what the service needs is there, as /readyz says it", ["check"])
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
@@ -76,10 +75,11 @@ def create_service(
             watched = {AccessRevoked: void.on_access_revoked, **(watchers or {})}
             await stack.enter_async_context(Watcher(rabbit, settings.service, watched))
             await stack.enter_async_context(void)
-            app.state.consumer = None
+            app.state.consumer = consumer = None
             if reactions:
                 consumer = Consumer(rabbit, settings.service, reactions, settings.consumer_concurrency)
                 app.state.consumer = await stack.enter_async_context(consumer)
+            app.state.readiness = Readiness(database, rabbit, consumer)
             log.info("service_started")
             yield
             log.info("service_stopping")
@@ -122,30 +122,13 @@ async def healthz() -> dict[str, str]:
 
 @_operations.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """200 when MongoDB answers, RabbitMQ is connected and the consumer is fed; else 503 and what is missing."""
-    checks = await _checks(request.app.state)
+    """200 when MongoDB answers, RabbitMQ is connected, the consumer is fed and the clock is right; else 503 and why."""
+    checks = await request.app.state.readiness.checks()
     return JSONResponse(checks, 200 if all(checks.values()) else 503)
-
-
-async def _checks(state: Any) -> dict[str, bool]:
-    checks = {"mongodb": await _answers(state.database), "rabbitmq": state.broker.is_connected}
-    if state.consumer is not None:
-        checks["consumer"] = await state.consumer.is_consuming()
-    return checks
-
-
-async def _answers(database: mongo.Database) -> bool:
-    try:
-        await database.command("ping")
-    except PyMongoError as error:
-        log.warning("mongodb_unreachable", reason=type(error).__name__)
-        return False
-    return True
 
 
 @_operations.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Prometheus text format, with what /readyz says."""
-    for check, is_fine in (await _checks(request.app.state)).items():
-        _ready.labels(check).set(is_fine)
+    await request.app.state.readiness.checks()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

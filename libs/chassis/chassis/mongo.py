@@ -18,26 +18,28 @@ log = structlog.get_logger()
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether MongoDB could not be reached or was just stopping: the same again may succeed soon.
+    """Whether MongoDB could not be reached, did not answer in time or was just stopping: the same may succeed soon.
 
-    A stopping server answers a write that it can no longer confirm with an error that bears MongoDB's own label.
+    After such an error nobody knows whether a write was carried out; its guard makes it safe to repeat. A stopping
+    server answers a write that it can no longer confirm with an error that bears MongoDB's own label.
     """
     if isinstance(error, ConnectionFailure):
         return True
-    return isinstance(error, PyMongoError) and error.has_error_label("RetryableWriteError")
+    return isinstance(error, PyMongoError) and (error.timeout or error.has_error_label("RetryableWriteError"))
 
 
 @asynccontextmanager
 async def connected(settings: ServiceSettings, schema: Schema) -> AsyncIterator[Database]:
     """Wait for MongoDB, bind the documents to the service's database and check that it is ready for this version.
 
-    Writes are acknowledged by a majority and journaled: what was answered survives a crash.
+    Writes are acknowledged by a majority and journaled: what was answered survives a crash. No operation takes longer
+    than the settings allow, except inside `pymongo.timeout(0)`.
     """
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         settings.mongo_uri,
         tz_aware=True,
         appname=f"usher-{settings.service}",
-        serverSelectionTimeoutMS=5000,
+        timeoutMS=settings.mongo_timeout_ms,
         w="majority",
         journal=True,
         event_listeners=telemetry.database_listeners(),

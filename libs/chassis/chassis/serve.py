@@ -20,6 +20,7 @@ from typing import Any
 import uvicorn
 
 from chassis import telemetry
+from chassis.watchdog import Watchdog
 
 DRAIN_S = 3.0
 """Longer than the gateway keeps an idle connection (`keepalive_timeout` in its configuration)."""
@@ -52,14 +53,16 @@ class Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._to_exit.set)
 
     async def main_loop(self) -> None:
-        """Renew the date header every second until the service is to stop.
+        """Renew the date header every second until the service is to stop; a watchdog ends a process that does not.
 
         uvicorn looks ten times a second, which is most of what an idle service costs.
         """
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._to_exit.wait()
+        with Watchdog() as watchdog:
+            while not await self.on_tick(0):
+                watchdog.beat()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._to_exit.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and from then on look for garbage less often, and not among what the start has made.

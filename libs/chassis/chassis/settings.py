@@ -13,6 +13,8 @@ class ServiceSettings(BaseSettings):
     service: str
     mongo_uri: str = "mongodb://127.0.0.1:27117/?directConnection=true"
     mongo_database: str = ""
+    mongo_timeout_ms: int = 5000
+    """How long one operation may take, with all its retries."""
     rabbitmq_uri: str = "amqp://guest:guest@127.0.0.1:5772/"
     consumer_concurrency: int = 64
     """Events that are handled at the same time: those of a full message, so that their writes go together."""

@@ -1,7 +1,10 @@
 """Group commit: writes to one collection that come while another is on its way go to MongoDB together as one command.
 
 Sixteen guarded updates in one command cost MongoDB a third of sixteen commands and the driver a tenth; a write that
-comes alone waits for nobody. Each caller learns what became of its own write.
+comes alone waits for nobody. Each caller learns what became of its own write. When MongoDB does not answer in time, all
+callers get that error: any of their writes may have been carried out.
+
+The client's time limit applies. `pymongo.timeout` around one write would limit the others, too.
 """
 
 import asyncio
