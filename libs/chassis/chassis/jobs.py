@@ -1,13 +1,13 @@
 """Periodic work that is safe with several replicas: a lease in MongoDB lets one of them do it at a time.
 
-A lease is a courtesy that saves double work, not a lock: what a job writes is guarded in the write itself.
+A lease is a courtesy that saves double work, not a lock: what a job writes is guarded in the write itself. Its times
+are MongoDB's, so that a replica whose clock is wrong neither takes it from another nor keeps it for too long.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -16,7 +16,6 @@ from pymongo import WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from chassis.clock import now
 from chassis.ids import new_id
 
 log = structlog.get_logger()
@@ -30,6 +29,11 @@ LONE_LEASE_S, LONE_RENEW_S = 7.0, 5.0
 SEEN_S = 8.0
 """How long a replica counts after it last looked at the lease; longer than a lone replica takes to see a new one."""
 _LEASE = "jobs"
+_FIELDS = {
+    **dict.fromkeys(("owner", "until"), 1),
+    "left_ms": {"$subtract": ["$until", "$$NOW"]},
+    "others_left_ms": {"$subtract": ["$others_until", "$$NOW"]},
+}
 _failures = Counter("usher_job_failures_total", "Job runs that ended with an error", ["name"])
 
 
@@ -44,6 +48,11 @@ class Job:
     every: float
     run: Callable[[], Awaitable[None]]
     rest: Callable[[], None] = lambda: None
+
+
+def _in(seconds: float) -> dict[str, Any]:
+    """The time so many seconds from now, by MongoDB's clock."""
+    return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 class Scheduler:
@@ -84,21 +93,20 @@ class Scheduler:
 
     async def _look(self, *, is_new: bool) -> tuple[bool, float]:
         """Take or extend the lease, unless another replica has it. Returns whether it did and when to look again."""
-        moment = now()
-        lease = await self._leases.find_one({"_id": _LEASE}) or {}
-        others_until = lease.get("others_until", moment)
-        if is_new or lease.get("owner") != self._owner:
-            others_until = moment + timedelta(seconds=SEEN_S)
-        if has_lease := is_new or lease.get("owner") == self._owner or lease.get("until", moment) <= moment:
-            is_alone = others_until <= moment
+        lease = await self._leases.find_one({"_id": _LEASE}, _FIELDS) or {}
+        is_mine = lease.get("owner") == self._owner
+        change: dict[str, Any] = {} if is_mine else {"others_until": _in(SEEN_S)}
+        if has_lease := is_new or is_mine or lease.get("left_ms", 0) <= 0:
+            is_alone = is_mine and lease["others_left_ms"] <= 0
             seconds, pause = (LONE_LEASE_S, LONE_RENEW_S) if is_alone else (LEASE_S, RENEW_S)
-            change = {"owner": self._owner, "until": moment + timedelta(seconds=seconds), "others_until": others_until}
+            change |= {"owner": self._owner, "until": _in(seconds)}
         else:
-            pause = max((lease["until"] - moment).total_seconds(), LOOK_S)
-            change = {"others_until": others_until}
+            pause = max(lease["left_ms"] / 1000, LOOK_S)
         try:
             await self._leases.update_one(
-                {"_id": _LEASE, "owner": lease.get("owner"), "until": lease.get("until")}, {"$set": change}, upsert=True
+                {"_id": _LEASE, "owner": lease.get("owner"), "until": lease.get("until")},
+                [{"$set": change}],
+                upsert=True,
             )
         except DuplicateKeyError:  # another replica was faster
             return False, RENEW_S
