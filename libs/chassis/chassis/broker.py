@@ -7,13 +7,12 @@ and leaves it, when its time is over, through the default exchange: back into th
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aio_pika
-import structlog
-from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel, AbstractRobustConnection
-from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError
+from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel
+from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError, DeliveryError, PublishError
 from contracts import topology
 from contracts.envelope import Envelope, Event
 from opentelemetry.trace import SpanKind
@@ -21,14 +20,16 @@ from opentelemetry.trace import SpanKind
 from chassis import telemetry
 from chassis.clock import now
 from chassis.context import correlation_id, traceparent
+from chassis.hosts import HostsConnection, check_version, connect
 from chassis.ids import new_id
 from chassis.settings import ServiceSettings
 from chassis.wire import MAX_BATCH, to_batch, to_message
 
-log = structlog.get_logger()
 RETRY_TIERS_S = (1, 5, 30, 120)
 CONFIRM_TIMEOUT_S = 10.0
 BROADCAST_TIMEOUT_S = 1.0
+MOVE_AFTER = 5
+"""Messages in a row that a host did not take before the connection moves to the next one."""
 _QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 
 
@@ -36,12 +37,14 @@ _QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 class Broker:
     """An open connection with the exchange to publish on and the topology declared."""
 
-    connection: AbstractRobustConnection
+    connection: HostsConnection
     channel: AbstractRobustChannel
     exchange: AbstractExchange
     retries: list[AbstractExchange]
     transient: AbstractExchange
     """The same exchange on a channel without publisher confirms."""
+    _refused: int = field(default=0, init=False)
+    """Messages in a row that the host did not confirm."""
 
     async def publish(self, *envelopes: Envelope) -> None:
         """Publish events of one type as one message; returns when the broker has it safely.
@@ -52,8 +55,7 @@ class Broker:
         with ExitStack() as spans:
             traced = [_traced(envelope, spans) for envelope in envelopes]
             message = to_message(traced[0]) if len(traced) == 1 else to_batch(traced)
-            mandatory = topology.is_heard(kind)
-            await _publish(self.exchange, message, kind, mandatory=mandatory, seconds=CONFIRM_TIMEOUT_S)
+            await self._confirmed(self.exchange, message, kind, mandatory=topology.is_heard(kind))
 
     async def broadcast(self, events: Sequence[Event]) -> None:
         """Publish events of one type as one transient message, which the broker may lose.
@@ -67,12 +69,27 @@ class Broker:
 
     async def retry_later(self, message: AbstractMessage, queue: str, tier: int) -> None:
         """Put a message into a retry tier, from where it comes back to `queue`."""
-        await _publish(self.retries[tier], message, queue, mandatory=True, seconds=CONFIRM_TIMEOUT_S)
+        await self._confirmed(self.retries[tier], message, queue)
 
     async def put(self, message: AbstractMessage, queue: str) -> None:
         """Put a message into one queue."""
-        default = self.channel.default_exchange
-        await _publish(default, message, queue, mandatory=True, seconds=CONFIRM_TIMEOUT_S)
+        await self._confirmed(self.channel.default_exchange, message, queue)
+
+    async def _confirmed(
+        self, exchange: AbstractExchange, message: AbstractMessage, routing_key: str, *, mandatory: bool = True
+    ) -> None:
+        """Publish a message and wait for the confirm. A host that takes nothing any more is left for the next one."""
+        try:
+            await _publish(exchange, message, routing_key, mandatory=mandatory, seconds=CONFIRM_TIMEOUT_S)
+        except PublishError:  # no queue took it, which is the same at every host
+            raise
+        except (TimeoutError, DeliveryError):
+            self._refused += 1
+            if self._refused >= MOVE_AFTER:
+                self._refused = 0
+                await self.connection.move()
+            raise
+        self._refused = 0
 
     @property
     def is_connected(self) -> bool:
@@ -99,20 +116,22 @@ async def _publish(
 
 @asynccontextmanager
 async def connected(settings: ServiceSettings) -> AsyncIterator[Broker]:
-    """Wait for RabbitMQ and declare the whole topology, so that no event is lost on a service that starts later."""
-    connection = await aio_pika.connect_robust(
-        settings.rabbitmq_uri,
-        fail_fast=False,
-        reconnect_interval=1,
-        client_properties={"connection_name": f"usher-{settings.service}"},
-    )
+    """Wait for RabbitMQ and declare the whole topology, so that no event is lost on a service that starts later.
+
+    Raises BrokerTooOld.
+    """
+    connection = await connect(settings.rabbitmq_uri, f"usher-{settings.service}")
     async with connection:
+        check_version(connection)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         yield await declare(connection, channel)
 
 
-async def declare(connection: AbstractRobustConnection, channel: Any) -> Broker:
-    """Declare exchange, queues, retry tiers and dead-letter queues. Repeating it changes nothing."""
+async def declare(connection: Any, channel: Any) -> Broker:
+    """Declare exchange, queues, retry tiers and dead-letter queues, and bind what this version consumes.
+
+    Only additions: what another version has declared and bound stays. Repeating it changes nothing.
+    """
     exchange = await channel.declare_exchange(topology.EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
     for service, events in topology.HEARS.items():
         dead = topology.dead_letter_queue_name(service)

@@ -12,19 +12,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from contracts import topology
 
+from chassis.hosts import connect_once
 from chassis.settings import ServiceSettings
-from chassis.wire import ATTEMPT, REASON, again
+from chassis.wire import ATTEMPT, FIRST_SEEN, REASON, again
 
 
 @asynccontextmanager
 async def letters(uri: str, service: str) -> AsyncIterator[tuple[Any, list[AbstractIncomingMessage]]]:
     """The channel and all dead letters of a service, oldest first. What is not acknowledged goes back at the end."""
-    connection = await aio_pika.connect(uri)
-    async with connection:
+    async with await connect_once(uri) as connection:
         channel = await connection.channel(on_return_raises=True)
         queue = await channel.get_queue(topology.dead_letter_queue_name(service))
         found: list[AbstractIncomingMessage] = []
@@ -53,7 +52,7 @@ def details(message: AbstractIncomingMessage) -> str:
 async def replay(channel: Any, service: str, message: AbstractIncomingMessage) -> None:
     """Put a letter back into the service's queue with a clean slate, then take it off the dead ones."""
     fresh = again(message)
-    for header in (ATTEMPT, REASON, "x-delivery-count"):
+    for header in (ATTEMPT, FIRST_SEEN, REASON, "x-delivery-count"):
         fresh.headers.pop(header, None)
     await channel.default_exchange.publish(fresh, topology.queue_name(service))
     await message.ack()

@@ -16,6 +16,8 @@ from pydantic_core import from_json, to_json
 
 ATTEMPT = "x-usher-attempt"
 REASON = "x-usher-reason"
+FIRST_SEEN = "x-usher-first-seen"
+"""When a consumer first met the event's unknown type, in seconds since 1970."""
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 64
 """Events in one message."""

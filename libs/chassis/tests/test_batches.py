@@ -18,7 +18,6 @@ from contracts import topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
 from structlog.testing import capture_logs
-from yarl import URL
 
 
 class Probed(Event, type="lab.probed.v1", subject="probe_id"):
@@ -285,60 +284,33 @@ async def test_a_broadcast_without_a_broker_fails_soon(lab: Broker, monkeypatch:
         await lab.broadcast([Probed(probe_id="a")])
 
 
-class Line:
-    """A connection to a broker that can stop reading what a service sends, and that can be cut."""
-
-    def __init__(self, where: URL) -> None:
-        self._where = where
-        self.is_stuck, self.is_cut = asyncio.Event(), asyncio.Event()
-        self._carrying: set[asyncio.Task[None]] = set()
-
-    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(self._where.host, self._where.port)
-        for ends in ((reader, there_writer), (there_reader, writer)):
-            self._carrying.add(asyncio.create_task(self._carry(*ends)))
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            if self.is_stuck.is_set():
-                await self.is_cut.wait()
-                break
-            writer.write(data)
-        writer.transport.abort()
-
-
 @pytest.fixture
-async def behind(lab: Broker, rabbitmq_uri: str, toy) -> AsyncIterator[tuple[Broker, Line]]:
+async def behind(lab: Broker, line: Any, toy) -> AsyncIterator[tuple[Broker, Any]]:
     """A connection of the service `lab` with its line."""
-    where = URL(rabbitmq_uri)
-    line = Line(where)
-    proxy = await asyncio.start_server(line.connect, "127.0.0.1", 0)
-    uri = str(where.with_port(proxy.sockets[0].getsockname()[1]))
-    async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=uri)) as rabbit:
+    async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=line.uri)) as rabbit:
         yield rabbit, line
-        proxy.close()
-        line.is_cut.set()
+        line.cut()
 
 
 async def test_a_broadcast_to_a_broker_that_does_not_read_fails_soon(
-    behind: tuple[Broker, Line], monkeypatch: pytest.MonkeyPatch
+    behind: tuple[Broker, Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
     rabbit, line = behind
-    line.is_stuck.set()
+    line.is_open.clear()
     with pytest.raises(TimeoutError):
         while True:
             await rabbit.broadcast([Probed(probe_id="a", text="x" * 1_000_000)])
 
 
-async def test_a_connection_that_is_given_up_fails_what_waits_for_a_confirmation(behind: tuple[Broker, Line]):
+async def test_a_connection_that_is_given_up_fails_what_waits_for_a_confirmation(behind: tuple[Broker, Any]):
     rabbit, line = behind
-    line.is_stuck.set()
+    line.is_open.clear()
     waits = asyncio.create_task(rabbit.put(wire.to_message(*envelopes("a")), topology.queue_name("lab")))
     await asyncio.sleep(0.1)
     transport: Any = rabbit.connection.transport
     closes = asyncio.create_task(transport.connection.close())
     with pytest.raises(AMQPError):
         await waits
-    line.is_cut.set()
+    line.cut()
     await closes

@@ -8,8 +8,6 @@ import pytest
 from chassis import messaging, outbox
 from chassis.ids import new_id
 from chassis.testing import Bus, until
-from contracts import topology
-from contracts.booking import BookingPaid
 from contracts.errors import NotYet, RejectedEvent
 from pymongo.errors import AutoReconnect, WriteConcernError
 
@@ -61,18 +59,6 @@ async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy,
         await toy.Ping.add(left, events=[toy.Pinged(ping_id=left.id)])
     await bus.heard(toy.Ponged, lambda event: event.ping_id == left.id)
     await until(lambda: emptied(toy, left.id))
-
-
-async def test_a_queue_lets_go_of_what_an_earlier_release_heard(app, client, bus: Bus, toy):
-    rabbit = app.state.broker
-    queue = await rabbit.channel.get_queue("toy.events")
-    await queue.bind(rabbit.exchange, BookingPaid.type)
-    async with messaging.Consumer(rabbit, "toy", dict.fromkeys(topology.HEARS["toy"], asyncio.sleep), 1):
-        pass  # a later release starts
-    await bus.say_raw(BookingPaid.type, "{}")
-    await bus.say_raw(toy.Pinged.type, "{")
-    [letter] = await bus.dead("toy")
-    assert letter.type == toy.Pinged.type
 
 
 async def test_a_repeated_key_is_carried_out_once(client):

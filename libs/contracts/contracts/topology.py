@@ -116,6 +116,21 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
 }
 """A durable queue per service: each event reaches one of its replicas."""
 
+_SEATS = ("seats_held", "hold_changed", "seats_blocked", "seats_unblocked")
+_SEAT_EVENTS = tuple(f"inventory.{name}.v1" for name in _SEATS)
+
+RETIRED: dict[str, tuple[str, ...]] = {
+    "catalog": (*_SEAT_EVENTS, "inventory.seats_released.v1", "booking.confirmed.v1"),
+    "booking": ("inventory.seats_held.v1", "inventory.hold_changed.v1", "payment.succeeded.v1", "booking.confirmed.v1"),
+    "payment": ("booking.payment_requested.v1",),
+    "realtime": (*_SEAT_EVENTS, "inventory.seats_released.v1", "inventory.seats_sold.v1"),
+}
+"""What earlier versions consumed and no version in use needs any more, by service.
+
+A type comes here one release after the last version that needs it, because two versions run side by side during an
+upgrade. Until `python -m chassis.bindings contract` removes the binding, consumers drop such events.
+"""
+
 SHOWN: dict[str, tuple[type[Event], ...]] = {
     "realtime": (SeatsChanged, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
 }

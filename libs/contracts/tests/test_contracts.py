@@ -82,6 +82,12 @@ def test_the_topology_names_services_and_no_event_twice():
             assert len(events) == len(set(events))
 
 
+def test_a_retired_type_is_consumed_no_longer():
+    for service, retired in topology.RETIRED.items():
+        assert len(retired) == len(set(retired))
+        assert not {event.type for event in topology.HEARS[service]}.intersection(retired)
+
+
 def test_an_event_ignores_what_it_does_not_know_and_refuses_what_is_wrong():
     known = {"booking_id": "b1", "showtime_id": "s1", "seats": ["F7"], "holder": {}, "replaced_by": "b2"}
     assert BookingExchanged.model_validate(known | {"added_in_v1": 1}).subject == "b1"

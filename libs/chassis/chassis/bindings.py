@@ -1,0 +1,46 @@
+"""Removes the bindings of earlier versions: `python -m chassis.bindings contract`. Needs RABBITMQ_URI.
+
+The last step of an upgrade: no replica of the previous version may run any more. Services only add bindings when they
+start. Repeating the command is harmless.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+from contracts import topology
+
+from chassis import broker
+from chassis.hosts import connect_once
+from chassis.settings import ServiceSettings
+
+
+async def contract(uri: str) -> AsyncIterator[str]:
+    """Unbind every retired type from its queue; a line for each."""
+    async with await connect_once(uri) as connection:
+        channel = await connection.channel()
+        rabbit = await broker.declare(connection, channel)
+        for service, retired in topology.RETIRED.items():
+            queue = await channel.get_queue(topology.queue_name(service))
+            for event_type in retired:
+                await queue.unbind(rabbit.exchange, event_type)
+                yield f"{queue.name} is not bound to {event_type}"
+
+
+async def run(uri: str) -> None:
+    """Carry it out and print what was done."""
+    async for line in contract(uri):
+        sys.stdout.write(line + "\n")
+
+
+def main() -> None:
+    """Parse the command line and run it."""
+    parser = argparse.ArgumentParser(prog="python -m chassis.bindings", description=__doc__)
+    parser.add_argument("command", choices=["contract"])
+    parser.parse_args()
+    asyncio.run(run(ServiceSettings(service="bindings").rabbitmq_uri))
+
+
+if __name__ == "__main__":
+    main()
