@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -136,6 +137,7 @@ def main() -> int:
         print(*(f"{fault.name} ({fault.shape.replicas})" for fault in chosen), sep="\n")
         return 0
     began = Circumstances.now()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended, as on Ctrl-C
     folder = RESULTS if len(chosen) == len(faults) else RUNTIME
     outcomes = asyncio.run(run(chosen, asked.rate, lambda so_far: keep(began, so_far, folder)))
     print(markdown(began, outcomes))

@@ -18,6 +18,7 @@ from campaign.mongos import Mongos, mongos
 
 READY_S = 60
 SUPERVISED_EVERY_S = 0.25
+LINE_LENGTH = 300
 SHOWTIMES, AT_ONCE = 80, 4
 
 
@@ -40,8 +41,8 @@ class Shape:
 
 @dataclass
 class Arena:
-    """What faults act on. `fell` has the processes that ended without being asked to; they were started again. `hit` is
-    what a fault has chosen.
+    """What faults act on. `fell` has the processes that ended without being asked to, with their last line; they were
+    started again. `hit` is what a fault has chosen.
     """
 
     platform: Platform
@@ -91,11 +92,15 @@ class Arena:
             else:
                 return
 
+    def _last_line(self, name: str) -> str:
+        lines = self.platform.log(name).read_text(errors="replace").splitlines()
+        return lines[-1][:LINE_LENGTH] if lines else ""
+
     async def supervise(self) -> None:
         """Start again whatever has fallen, as docker and Kubernetes do."""
         while True:
             for name in self.platform.fallen():
-                self.fell.append(name)
+                self.fell.append(f"{name}: {self._last_line(name)}")
                 await asyncio.to_thread(self.platform.start, name, wait=False)
             await asyncio.sleep(SUPERVISED_EVERY_S)
 

@@ -35,7 +35,8 @@ def markdown(began: Circumstances, outcomes: list[Outcome]) -> str:
 
 def summary(outcome: Outcome) -> str:
     """One line for a terminal."""
-    verdict = "; ".join(outcome.misses) or "ok"
+    told = ", ".join(f"{count} {what}" for counts in (outcome.wrong, outcome.gave_up) for what, count in counts.items())
+    verdict = "; ".join([*outcome.misses, *([told] if told else [])]) or "ok"
     return (
         f"{outcome.fault} ({outcome.replicas}): {outcome.customers} customers, {outcome.confirmed} with tickets,"
         f" {sum(outcome.failures.values())} failed requests, back {_s(outcome.first_success_s)} s,"
