@@ -51,8 +51,8 @@ REMEMBERED = timedelta(days=1)
 LEASE_S = 5.0
 RENEW_S = LEASE_S / 3
 """A request that ends earlier never renews its lease."""
-STORE_S = 2.0
-"""The time limit for the last write of a request. Without a renewal, the lease lasts longer than that."""
+STORE_S, RELEASE_S = 2.0, 0.5
+"""Time limits for the last write of a request. After a failure the lease just runs out if it cannot be released soon."""
 INDEX = IndexModel("expires_at", expireAfterSeconds=0)
 
 
@@ -207,7 +207,7 @@ class _Lease:
     async def release(self) -> None:
         """Forget the key, so that the client can try again at once; when MongoDB fails, once the lease has run out."""
         try:
-            with pymongo.timeout(STORE_S):
+            with pymongo.timeout(RELEASE_S):
                 await self._keys.delete_one(self._mine)
         except PyMongoError as error:
             log.warning("idempotency_lease_not_released", reason=type(error).__name__)

@@ -41,8 +41,8 @@ async def replica_of(
 ) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     """A process of the service beside the one in the test's own, and a client that speaks to it once it is ready.
 
-    Ready: `probe` succeeds. `stdout`: as for a subprocess. `environment` wins over the test's own. The process is killed
-    at the end, unless the test has ended it.
+    Ready: `probe` succeeds. `stdout`: as for a subprocess. `environment` wins over the test's own. The process is
+    killed at the end, unless the test has ended it.
     """
     port = free_port()
     command = (sys.executable, "-m", "chassis.serve", service, "--port", str(port))
