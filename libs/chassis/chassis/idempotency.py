@@ -52,7 +52,7 @@ LEASE_S = 5.0
 RENEW_S = LEASE_S / 3
 """A request that ends earlier never renews its lease."""
 STORE_S, RELEASE_S = 2.0, 0.5
-"""Time limits for the last write of a request. After a failure the lease just runs out if it cannot be released soon."""
+"""Time limits for the last write of a request. A lease that cannot be released soon runs out."""
 INDEX = IndexModel("expires_at", expireAfterSeconds=0)
 
 
