@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2086 # lists of containers are split into words
+# shellcheck shell=sh disable=SC2046,SC2086 # lists of containers are split into words
 # What the scripts of this folder share. They need Docker with Compose 2 and a POSIX shell, nothing else.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -34,27 +34,31 @@ name() {
     docker inspect --format '{{slice .Name 1}}' "$1"
 }
 
-# surge SERVICE COUNT: starts containers until there are COUNT. Their ids are in $new once they are healthy and the
-# gateway uses them. Otherwise it removes them and ends the script: what ran before still runs.
+# surge SERVICE COUNT: starts containers until there are COUNT. Returns once the new ones are healthy and the gateway uses
+# them. Otherwise it removes them and ends the script: what ran before still runs.
 surge() {
     before=$(containers "$1")
-    docker compose --progress quiet up --detach --no-build --no-deps --no-recreate --scale "$1=$2" "$1"
-    new=$(containers "$1" | grep -vxF "$before" || true)
-    trap 'docker rm --force $new >/dev/null; exit 130' INT TERM
-    for container in $new; do
+    trap 'undo "$1" "is interrupted"' INT TERM
+    docker compose --progress quiet up --detach --no-build --no-deps --no-recreate --scale "$1=$2" "$1" ||
+        undo "$1" "does not start"
+    for container in $(added "$1"); do
         await_healthy "$container" || {
-            echo "$(name "$container") does not become healthy. It is removed; the others stay. Its log ends so:" >&2
             docker logs --tail 15 "$container" >&2
-            docker rm --force $new >/dev/null
-            exit 1
+            undo "$1" "does not become healthy; the log of $(name "$container") ends as above"
         }
         echo "$(name "$container") is healthy"
     done
-    await_gateway $new || {
-        retire $new
-        fail "The gateway does not use the new replicas, so they are removed; the others stay."
-    }
+    await_gateway $(added "$1") || undo "$1" "is not used by the gateway"
     trap - INT TERM
+}
+
+added() {
+    containers "$1" | grep -vxF "$before" || true
+}
+
+undo() {
+    for container in $(added "$1"); do docker rm --force "$container" >/dev/null; done
+    fail "The new $1 $2. It is removed; what ran before still runs."
 }
 
 await_healthy() {
