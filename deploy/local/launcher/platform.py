@@ -260,6 +260,10 @@ class Platform:
         if "gateway" in self.names and self._processes.is_running("gateway"):
             gateway.reload(self.pid("gateway"), self.log("gateway"))
 
+    def migrate(self, service: str) -> None:
+        """Prepares the service's database for the version that starts next. Raises NotReadyError when that fails."""
+        self._finish(MIGRATE, self._run(MIGRATE, service))
+
     def load_demo(self) -> None:
         """Loads the demo data; what is there already stays. Raises NotReadyError when a loader fails."""
         running = {module: self._run(module) for module in DEMO_LOADERS}

@@ -24,10 +24,11 @@ def scale(platform: Platform, service: str, count: int, say: Say) -> None:
 
 
 def upgrade(platform: Platform, service: str, say: Say) -> None:
-    """Starts every replica anew, from the code as it is now, with one replica more for as long as that takes.
+    """Migrates and starts every replica anew, from the code as it is now, with one replica more while that takes.
 
-    Raises NotReadyError when a new one does not become ready: then the others stay.
+    Raises NotReadyError when the migration fails or a new one does not become ready: then the others stay.
     """
+    platform.migrate(service)
     replicas = platform.replicas(service)
     say(f"{platform.add_replica(service)} is ready and the gateway uses it")
     for name in replicas:
