@@ -11,7 +11,7 @@ from contracts.inventory import SeatsSold
 from contracts.payment import PaymentSucceeded
 
 from inventory import settings, store
-from inventory.model import HoldUnknown, ShowtimeUnknown, in_order
+from inventory.model import HoldUnknown, SeatMapMissing, ShowtimeUnknown, in_order
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
@@ -88,7 +88,7 @@ async def _once_known(change: Awaitable[None]) -> None:
     """An event may overtake the one that makes its showtime known."""
     try:
         await change
-    except ShowtimeUnknown as error:
+    except (ShowtimeUnknown, SeatMapMissing) as error:
         raise NotYet("the showtime is not known yet") from error
 
 

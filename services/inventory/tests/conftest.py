@@ -26,6 +26,8 @@ from .stage import GUEST, Committed, NewStage, Stage
 
 ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
+OLD_ID = "01900000000070008000000000000000"
+"""Of nothing, made in 2024: no event about it is on its way."""
 CLAIM_KEY = "a claim key for the tests"
 
 

@@ -9,11 +9,12 @@ import pytest
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.secrets import hash_secret
+from chassis.testing import until
 from chassis.testing.bus import Bus
 from chassis.testing.signer import Signer
 from contracts.types import Holder
 
-from .conftest import SECRET, Box, NewShowtime, claim_of, scheduled, shown
+from .conftest import OLD_ID, SECRET, Box, NewShowtime, claim_of, scheduled, shown
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -60,8 +61,27 @@ class TestSeatMap:
         assert held.id not in text
 
     async def test_of_no_showtime(self, client: httpx.AsyncClient):
-        problem(await client.get(f"/api/showtimes/{new_id()}/seats"), 404, "showtime_unknown")
+        problem(await client.get(f"/api/showtimes/{OLD_ID}/seats"), 404, "showtime_unknown")
         problem(await client.get("/api/showtimes/no such/seats"), 422, "invalid_request")
+
+    async def test_while_the_showtime_is_on_its_way(self, box: Box, signer: Signer, bus: Bus):
+        """Its id says that it was made a moment ago. So it may exist although inventory has not heard of it."""
+        new, staff = Box(box.client, new_id()), signer.headers("staff", ["seats:block"])
+        for answer in (
+            await box.client.get(f"/api/showtimes/{new.showtime_id}/seats"),
+            await box.client.get(f"/api/showtimes/{new.showtime_id}/blocks", headers=staff),
+            await new.hold("A1"),
+            await new.best(2),
+        ):
+            problem(answer, 503, "seat_map_missing")
+            assert answer.headers["Retry-After"] == "2"
+        layout = (await box.client.get(f"/api/showtimes/{box.showtime_id}/seats")).json()["layout"]["layout_id"]
+        await bus.say(scheduled(new.showtime_id, layout))
+
+        async def is_held() -> bool:
+            return (await new.hold("A1")).status_code == 201
+
+        await until(is_held)
 
     async def test_while_the_layout_is_on_its_way(self, client: httpx.AsyncClient, new_showtime: NewShowtime, bus: Bus):
         showtime_id = new_id()
@@ -120,7 +140,7 @@ class TestHold:
         assert body["seats"] == ["A11", "Z9"]
 
     async def test_no_showtime(self, client: httpx.AsyncClient):
-        problem(await Box(client, new_id()).hold("A1"), 404, "showtime_unknown")
+        problem(await Box(client, OLD_ID).hold("A1"), 404, "showtime_unknown")
 
     async def test_before_and_after_the_sale(self, new_showtime: NewShowtime):
         later = await new_showtime(sales_open_at=now() + timedelta(hours=1))
@@ -352,5 +372,5 @@ class TestBlocks:
         problem(await box.client.post(address, json=body, headers=staff), 422, code)
 
     async def test_of_no_showtime(self, client: httpx.AsyncClient, signer: Signer):
-        address, staff = f"/api/showtimes/{new_id()}/blocks", signer.headers("staff", ["seats:block"])
+        address, staff = f"/api/showtimes/{OLD_ID}/blocks", signer.headers("staff", ["seats:block"])
         problem(await client.get(address, headers=staff), 404, "showtime_unknown")

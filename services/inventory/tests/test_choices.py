@@ -13,7 +13,7 @@ from chassis.ids import new_id
 from chassis.testing.bus import Bus
 from chassis.testing.signer import Signer
 
-from .conftest import SECRET, Booking, Box, NewShowtime, claim_of, shown
+from .conftest import OLD_ID, SECRET, Booking, Box, NewShowtime, claim_of, shown
 from .test_api import problem
 
 
@@ -117,7 +117,7 @@ class TestBest:
         assert await box.taken() == {}
 
     async def test_no_showtime_no_sale_and_no_more_than_three_holds(self, box: Box, new_showtime: NewShowtime):
-        problem(await Box(box.client, new_id()).best(2), 404, "showtime_unknown")
+        problem(await Box(box.client, OLD_ID).best(2), 404, "showtime_unknown")
         later = await new_showtime(sales_open_at=now() + timedelta(hours=1))
         assert problem(await later.best(2), 409, "sales_closed")["reason"] == "not_open"
         guest = {"X-Hold-Secret": SECRET + new_id()}

@@ -47,7 +47,7 @@ class BlockList(BaseModel):
     items: list[BlockView]
 
 
-@router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown))
+@router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown, SeatMapMissing))
 async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
     """The seats that staff took out of sale, with the reasons."""
     await _check_theater(showtime_id, staff)
@@ -70,7 +70,7 @@ async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> 
 @router.delete(
     "/showtimes/{showtime_id}/blocks/{block_id}",
     status_code=204,
-    responses=documented(ShowtimeUnknown, BlockUnknown),
+    responses=documented(ShowtimeUnknown, BlockUnknown, SeatMapMissing),
 )
 async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Blocker) -> None:
     """Put a block's seats back on sale."""
@@ -79,7 +79,7 @@ async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staf
 
 
 async def _check_theater(showtime_id: str, staff: Principal) -> None:
-    """Staff who are bound to theaters act there only. Raises Forbidden and ShowtimeUnknown."""
+    """Staff who are bound to theaters act there only. Raises Forbidden, ShowtimeUnknown, SeatMapMissing."""
     theater_id = (await store.place_of(showtime_id)).theater_id
     if staff.theaters and theater_id not in staff.theaters:
         raise Forbidden("This showtime is in a theater that is not yours.")

@@ -20,7 +20,7 @@ Problem (contracts.errors)
     ├── TooManyCompanions   422   `limit`
     ├── SecretTooShort      422
     ├── ShowtimeBusy        503
-    └── SeatMapMissing      503
+    └── SeatMapMissing      503   catalog's event about the showtime or its layout is on its way
 """
 
 from contracts.errors import Problem

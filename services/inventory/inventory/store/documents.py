@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from beanie import Document
+from chassis.clock import now
+from chassis.ids import is_fresh
 from chassis.outbox import Aggregate
 from contracts.catalog import Aisle, OrphanRule, PlacedSeat, Point, ScreenSide
 from contracts.envelope import Event
@@ -200,5 +202,7 @@ def live_states(showtime: Mapping[str, Any], moment: datetime) -> dict[str, Seat
 async def _find(where: Mapping[str, Any], projection: Mapping[str, Any]) -> dict[str, Any]:
     document = await Showtime.collection().find_one(where, projection)
     if document is None:
+        if is_fresh(where["_id"], now()):
+            raise SeatMapMissing(retry_after=2)
         raise ShowtimeUnknown
     return document
