@@ -1,5 +1,18 @@
 """The sender: delivers a new message at once if it has a hand free, and what is due when woken or every few seconds,
 beside other replicas.
+
+**Once, also when MongoDB fails between the mail server's yes and our record.** Two rules keep a living sender's message
+from being sent again:
+
+1. The sender remembers the message (`_accepted`) and repeats its record until that is written. Meanwhile it delivers
+   the message no second time, whoever claims it.
+2. A replica takes over a message whose lease has ended only when MongoDB has answered all its own questions promptly
+   for STEADY_S. So when MongoDB is back after an outage in which the lease ended, only the living owner writes for
+   STEADY_S. It tries every RECORD_AGAIN_S, so its record comes first. A claim that hangs in a stalled connection does
+   no harm: its filter has the time at which it was sent, and then MongoDB had been well for STEADY_S. An outage that no
+   sweep meets is shorter than `sweep_seconds`, and no lease ends so soon after its message was sent (`Settings.lease`).
+
+A sender that dies, or that alone cannot reach MongoDB until after its lease, may leave a message that is sent twice.
 """
 
 import asyncio
@@ -24,12 +37,17 @@ BACKLOG = 64
 """New messages that are at hand, most of them waiting for a free sender."""
 RECORD_AFTER_S = 0.1
 """How long a delivery waits for others to be recorded with it: to MongoDB, one costs as much as several."""
+RECORD_AGAIN_S = 0.5
+STEADY_S = 10.0
+"""Much longer than RECORD_AGAIN_S and the time in which the driver finds a MongoDB that is back."""
+PROMPT_S = 1.0
+"""A MongoDB that takes longer to answer is not well."""
 Write = Callable[[], mail.Letter]
 _outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a message", ["kind", "outcome"])
 _woken, _stopping = asyncio.Event(), asyncio.Event()
 _at_hand: set[asyncio.Task[None]] = set()
 _accepted: dict[str, datetime] = {}
-"""Messages that the mail server has taken since then, not recorded yet."""
+"""By id, messages that the mail server has taken and when, not recorded yet."""
 
 LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {
     "confirmation": confirmation.letter,
@@ -100,7 +118,7 @@ def _ended(task: asyncio.Task[None]) -> None:
 async def sending(chosen: Settings) -> AsyncIterator[None]:
     """Run the sender; at the end a delivery under way is finished first, and what waits is left to other replicas."""
     _stopping.clear()
-    task = asyncio.create_task(_send(chosen))
+    task = asyncio.create_task(_send(chosen, _Steadiness()))
     try:
         yield
     finally:
@@ -111,10 +129,33 @@ async def sending(chosen: Settings) -> AsyncIterator[None]:
             await asyncio.wait(_at_hand)
 
 
-async def _send(chosen: Settings) -> None:
+class _Steadiness:
+    """Since when MongoDB has answered the questions of this replica's sweeps promptly."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._since = self._clock()
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """A question to MongoDB. If it fails or takes long, the steady time begins anew."""
+        asked_at, is_prompt = self._clock(), False
+        try:
+            yield
+            is_prompt = self._clock() - asked_at < PROMPT_S
+        finally:
+            if not is_prompt:
+                self._since = self._clock()
+
+    def lasts(self) -> bool:
+        """Whether it has been so for STEADY_S."""
+        return self._clock() - self._since >= STEADY_S
+
+
+async def _send(chosen: Settings, steadiness: _Steadiness) -> None:
     while not _stopping.is_set():
         _woken.clear()
-        _log_failures(await asyncio.gather(_deliver_all_due(chosen), return_exceptions=True))
+        _log_failures(await asyncio.gather(_deliver_all_due(chosen, steadiness), return_exceptions=True))
         try:
             async with asyncio.timeout(chosen.sweep_seconds):
                 await _woken.wait()
@@ -122,10 +163,12 @@ async def _send(chosen: Settings) -> None:
             continue
 
 
-async def _deliver_all_due(chosen: Settings) -> None:
+async def _deliver_all_due(chosen: Settings, steadiness: _Steadiness) -> None:
     """Start the senders when something is due, so that an idle notifier asks once and writes nothing."""
-    if await Message.is_any_due(now()):
-        senders = (_deliver_due(chosen) for _ in range(chosen.mail_senders))
+    async with steadiness.watching():
+        is_any_due = await Message.is_any_due(now())
+    if is_any_due:
+        senders = (_deliver_due(chosen, steadiness) for _ in range(chosen.mail_senders))
         _log_failures(await asyncio.gather(*senders, return_exceptions=True))
 
 
@@ -135,13 +178,19 @@ def _log_failures(results: Iterable[BaseException | None]) -> None:
             log.error("sender_failed", exc_info=error)
 
 
-async def _deliver_due(chosen: Settings) -> None:
-    while not _stopping.is_set() and (message := await Message.claim(now(), chosen.lease)):
+async def _deliver_due(chosen: Settings, steadiness: _Steadiness) -> None:
+    while not _stopping.is_set():
+        async with steadiness.watching():
+            message = await Message.claim(now(), chosen.lease, may_take_over=steadiness.lasts())
+        if message is None:
+            return
         await deliver(message)
 
 
 async def deliver(message: Message, write: Write | None = None) -> None:
-    """Try a claimed message once and record what came of it."""
+    """Try a claimed message once and record what came of it. One that the mail server has taken already is let be."""
+    if message.id in _accepted:
+        return
     try:
         with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
             if await message.is_overtaken():
@@ -168,10 +217,17 @@ def _record_sent(message: Message) -> None:
 
 
 async def _record_accepted() -> None:
+    """Record what was sent, until all is recorded. A notifier that stops does not end before that."""
     await asyncio.sleep(RECORD_AFTER_S)
-    accepted = dict(_accepted)
-    _accepted.clear()
-    await Message.record_sent(accepted)
+    while accepted := dict(_accepted):
+        try:
+            await Message.record_sent(accepted)
+        except Exception:
+            log.exception("sent_not_recorded", messages=len(accepted))
+            await asyncio.sleep(RECORD_AGAIN_S)
+        else:
+            for message_id in accepted:
+                del _accepted[message_id]
 
 
 async def _put_off(message: Message, reason: str) -> None:

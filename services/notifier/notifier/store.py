@@ -66,10 +66,14 @@ class Message(Document):
         return await cls.get_pymongo_collection().find_one({"due_at": {"$lte": now}}, {"_id": 1}) is not None
 
     @classmethod
-    async def claim(cls, now: datetime, lease: timedelta) -> Self | None:
-        """Take the message that has been due longest, for the time of the lease; None when nothing is due."""
+    async def claim(cls, now: datetime, lease: timedelta, *, may_take_over: bool = True) -> Self | None:
+        """Take the message that has been due longest, for the time of the lease; None when nothing is due.
+
+        `may_take_over`: also one that another replica is sending and whose lease has ended.
+        """
+        states = ["queued", "sending"] if may_take_over else ["queued"]
         claimed = await cls.get_pymongo_collection().find_one_and_update(
-            {"due_at": {"$lte": now}},
+            {"due_at": {"$lte": now}, "state": {"$in": states}},
             {"$set": {"state": "sending", "due_at": now + lease}, "$inc": {"attempts": 1}},
             sort={"due_at": 1},
             return_document=ReturnDocument.AFTER,

@@ -24,6 +24,8 @@ class Postbox:
         self.mails = []
         self.to_recipients, self.to_texts = [], []
         self.holding = False
+        self.on_accepted = lambda: None
+        """Called in the server's thread before a text is answered with a yes."""
         self._utf8 = utf8
         self._controller = None
 
@@ -39,6 +41,7 @@ class Postbox:
         if self.to_texts:
             return self.to_texts.pop(0)
         self.mails.append((envelope, message_from_bytes(envelope.content, policy=policy.default)))
+        self.on_accepted()
         return "250 OK"
 
     async def open(self):
@@ -93,6 +96,7 @@ async def postbox_server():
 async def postbox(postbox_server):
     """The server, open and saying yes at the beginning of each test."""
     postbox_server.to_recipients, postbox_server.to_texts, postbox_server.holding = [], [], False
+    postbox_server.on_accepted = lambda: None
     if postbox_server._controller is None:
         await postbox_server.open()
     return postbox_server
@@ -105,8 +109,10 @@ async def client(service_env, postbox_server):
         patch.setenv("RETRY_SECONDS", "0.05")
         patch.setenv("SWEEP_SECONDS", "0.05")
         settings.get.cache_clear()  # a test without a server may have read them before there were any
-        from notifier.main import app  # noqa: PLC0415 - the settings read the environment
+        from notifier import delivery  # noqa: PLC0415 - the settings read the environment
+        from notifier.main import app  # noqa: PLC0415
 
+        patch.setattr(delivery, "STEADY_S", 0.2)
         async with running(app) as client:
             yield client
 
