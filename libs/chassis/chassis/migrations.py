@@ -205,7 +205,7 @@ async def _is_empty(database: Database) -> bool:
 
 async def _initialise(database: Database, schema: Schema) -> None:
     """Give an empty database all indexes. It has no data of earlier versions, so every migration counts as done."""
-    with pymongo.timeout(None):
+    with pymongo.timeout(0):  # an index may take longer than a request waits
         if records := [_record(migration, 0) for migration in schema.migrations]:
             await database[_RECORDS].bulk_write(records, ordered=False)
         for name, wanted in schema.indexes.items():
