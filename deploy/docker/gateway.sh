@@ -1,25 +1,54 @@
 #!/bin/sh
 # nginx asks for the addresses of its upstreams only when it reads its configuration. So when a service is scaled or
 # moves, let nginx read it again; open connections stay with the old workers until they end.
+#
+# A copy of the access log, where $GATEWAY_LOG_COPY asks for one, is for the exporter that counts status codes. It is
+# started anew at 8 MB.
 set -eu
+copy=/var/log/usher/access.log
 services="identity catalog inventory booking payment notifier realtime"
 
 addresses() {
     for service in $services; do getent ahosts "$service" | awk '{print $1}' | sort -u; done
 }
 
-nginx -c /etc/nginx/conf.d/nginx.conf -g "daemon off;" &
+accepts() { # a worker changes its title when it is shutting down
+    [ "$(tr -d '\000' <"/proc/$1/cmdline")" = "nginx: worker process" ]
+} 2>/dev/null
+
+reload() { # succeeds once no worker that knows the earlier addresses accepts connections
+    workers=$(cat "/proc/$nginx/task/$nginx/children")
+    kill -HUP $nginx
+    tries=50
+    for worker in $workers; do
+        while accepts "$worker"; do
+            [ $((tries -= 1)) -gt 0 ] || return 1
+            sleep 0.1
+        done
+    done
+}
+
+# The image's own template step runs before a plain `nginx` only.
+envsubst "$(env | sed -n 's/^\([A-Z][A-Z0-9_]*\)=.*/${\1}/p')" \
+    </etc/nginx/templates/nginx.conf.template >/etc/nginx/conf.d/nginx.conf
+known=$(addresses)
+sh /start.sh -c /etc/nginx/conf.d/nginx.conf -g "daemon off;" &
 nginx=$!
 trap 'kill -QUIT $nginx' TERM INT QUIT
+trap : HUP # look at once: deploy/compose
+echo "$known" >"$GATEWAY_STATE/addresses" # what nginx uses
 
-known=$(addresses)
 while kill -0 $nginx 2>/dev/null; do
     sleep 5 &
     wait $! || true
     now=$(addresses)
-    if [ "$now" != "$known" ]; then
+    if [ "$now" != "$known" ] && reload; then
         known=$now
-        kill -HUP $nginx
+        echo "$known" >"$GATEWAY_STATE/addresses"
+    fi
+    if [ -n "$(find "$copy" -size +8192k 2>/dev/null)" ]; then
+        mv "$copy" "$copy.1"
+        kill -USR1 $nginx
     fi
 done
 wait $nginx
