@@ -23,7 +23,7 @@ RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
 EXECUTED = ("scale", "upgrade", "restart-a-service", "drain")
 """In this order: each leaves the platform as it found it."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-START_SECONDS = 120
+START_SECONDS = 240
 COMPOSE_SERVICES = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"])
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 OF_ONE_SERVICE = {"exec", "run"}
