@@ -91,7 +91,7 @@ async def test_the_key_of_a_killed_process_is_free_when_its_lease_ends(replicas,
         await trying
 
     wait_s = seconds_to_wait(await other.echo(key, text))
-    assert 1 <= wait_s <= idempotency.LEASE_S
+    assert 1 <= wait_s <= 5
     await asyncio.sleep(wait_s)
     answer = await other.echo(key, text)
     assert (answer.status_code, answer.json()) == (200, {"text": text, "process": other.process.pid})
