@@ -37,7 +37,8 @@ async def run(faults: list[Fault], rate: float, done: Callable[[list[Outcome]], 
     async with AsyncExitStack() as stack:
         place, shape, rows = None, None, 0
         for number, fault in enumerate(faults):
-            if place is None or shape != fault.shape or rows == ROWS_OF_A_PLATFORM or not outcomes[-1].is_clean:
+            is_used_up = rows == ROWS_OF_A_PLATFORM or (number > 0 and faults[number - 1].is_last)
+            if place is None or shape != fault.shape or is_used_up or not outcomes[-1].is_clean:
                 place, shape, rows = None, fault.shape, 0
                 await stack.aclose()
                 try:

@@ -1,6 +1,7 @@
 """A running platform, what a fault may do to it, and somebody who starts again what has fallen."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,14 @@ from house import House
 from launcher.health import NotReadyError
 from launcher.platform import Platform
 from launcher.ports import SERVICES
-from launcher.settings import NO_LIMITS
+from launcher.settings import NO_LIMITS, ROOT
 
 from campaign.mongos import Mongos, mongos
 
 READY_S = 60
 SUPERVISED_EVERY_S = 0.25
 LINE_LENGTH = 300
+NEXT_RELEASE = str(ROOT / "tests/upgrades/next")
 SHOWTIMES, AT_ONCE = 80, 4
 
 
@@ -78,6 +80,15 @@ class Arena:
         """Start what was killed or stopped; returns when it is ready. Raises NotReadyError."""
         await asyncio.to_thread(self.platform.start, name, wait=False)
         await self.ready(name)
+
+    async def upgrade(self, name: str) -> None:
+        """Replace the replica by one of the next release. Raises NotReadyError."""
+        await self.stop(name)
+        commands = self.platform._processes.commands  # pyright: ignore[reportPrivateUsage]
+        command, environment = commands[name]
+        path = os.pathsep.join(filter(None, (NEXT_RELEASE, environment.get("PYTHONPATH"))))
+        commands[name] = (command.replace("-m chassis.serve", "-m next_release"), environment | {"PYTHONPATH": path})
+        await self.start(name)
 
     async def ready(self, *names: str) -> None:
         """Returns when the processes are ready, although others fall meanwhile. Raises NotReadyError."""

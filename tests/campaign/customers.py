@@ -31,8 +31,8 @@ AGAIN = {502, 503, 504}
 """Answers after which the web client repeats a request under the same key: nobody knows what became of it."""
 RIGHT = {"single_seat_left"}
 """Refusals that the seats' choice earns, not the fault."""
-SETTLED = {"succeeded": True, "processing": True, "canceled": False}
-"""Stripe's states of a payment, and whether the money is taken."""
+SETTLED = {"succeeded", "canceled"}
+"""Stripe's states of a payment that nothing changes any more."""
 POLL_S = 0.5
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -166,17 +166,22 @@ class Visitor:
         place = f"{self._crowd.stripe}/v1/payment_intents/{client_secret.partition('_secret_')[0]}"
         key = {"Authorization": f"Bearer {self._crowd.publishable_key}"}
         secret = {"client_secret": client_secret}
+        status = ""
         for wait in self._pauses():
             with suppress(httpx.TransportError):
-                answer = await self._crowd.http.post(
-                    f"{place}/confirm", data=secret | {"payment_method": card}, headers=key
-                )
-                if answer.status_code == 402:
-                    return False
-                if not answer.is_success:  # an earlier try may have taken the money although its answer was lost
+                if status == "processing":
                     answer = await self._crowd.http.get(place, params=secret, headers=key)
-                if answer.is_success and (status := answer.json()["status"]) in SETTLED:
-                    return SETTLED[status]
+                else:
+                    asked = secret | {"payment_method": card}
+                    answer = await self._crowd.http.post(f"{place}/confirm", data=asked, headers=key)
+                    if answer.status_code == 402:
+                        return False
+                    if not answer.is_success:  # an earlier try may have taken the money although its answer was lost
+                        answer = await self._crowd.http.get(place, params=secret, headers=key)
+                if answer.is_success:
+                    was_processing, status = status == "processing", answer.json()["status"]
+                    if status in SETTLED or (was_processing and status != "processing"):
+                        return status == "succeeded"
             await asyncio.sleep(wait)
         raise GaveUp("pay")
 

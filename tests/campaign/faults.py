@@ -24,6 +24,7 @@ BRIEF, LONG = 10, 20
 class Fault:
     """`heal` undoes `inject` after `lasts_s` and returns when what was hit is back. `is_outage`: meanwhile the only
     replica of something that customers need is down, so their requests may fail.
+    `is_last`: the platform is not the same afterwards, so that the next fault gets another one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Fault:
     lasts_s: float
     shape: Shape
     is_outage: bool = False
+    is_last: bool = False
 
 
 class Way(NamedTuple):
@@ -87,6 +89,7 @@ def every_fault() -> list[Fault]:
         *_processes(SERVICES, 2),
         *(_rolling_restart(replicas) for replicas in (1, 2)),
         *_clocks(),
+        NEXT_RELEASE,
         *_stripe(),
         *_mongo_set(),
         FULL_DISK,
@@ -126,6 +129,22 @@ def _rolling_restart(replicas: int) -> Fault:
 
 async def _nothing(_: Arena) -> None:
     """The fault is over by itself."""
+
+
+async def _upgrade(arena: Arena, replica: str) -> None:
+    """Replace one replica of each service by the next release's, as tests/upgrades does."""
+    for service in SERVICES:
+        await arena.upgrade(f"{service}{replica}")
+
+
+NEXT_RELEASE = Fault(
+    "the next release beside this one",
+    inject=partial(_upgrade, replica=".2"),
+    heal=partial(_upgrade, replica=""),
+    lasts_s=PAUSED_S,
+    shape=Shape(2, LONG),
+    is_last=True,
+)
 
 
 def _clocks() -> list[Fault]:

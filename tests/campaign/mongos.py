@@ -10,12 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from launcher.health import ALREADY_INITIALIZED
 from launcher.ports import LOOPBACK, free_ports
 from launcher.processes import MARK, Processes, end_marked, session_members
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-READY_S = 60
+READY_S = 120
 SMALL_DISK_MB = 600
 OPTIONS = "--bind_ip 127.0.0.1 --nounixsocket --replSet usher --oplogSize 64 --wiredTigerCacheSizeGB 0.5"
 
@@ -48,8 +49,10 @@ class Mongos:
                 try:
                     await self._ask(next(iter(self._ports)), "replSetInitiate", {"_id": "usher", "members": members})
                     break
-                except OperationFailure:
-                    raise
+                except OperationFailure as failure:
+                    if failure.code == ALREADY_INITIALIZED:  # the answer to an earlier try was lost
+                        break
+                    await asyncio.sleep(0.2)  # the others have not started yet
                 except PyMongoError:
                     await asyncio.sleep(0.2)
         await self.primary()
