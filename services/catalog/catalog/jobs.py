@@ -1,4 +1,4 @@
-"""Time in."""
+"""Periodic jobs."""
 
 import structlog
 from chassis.clock import now
@@ -10,13 +10,13 @@ log = structlog.get_logger()
 
 
 async def drop_unused_pictures() -> None:
-    """Pictures that were replaced, or never became a film's."""
+    """Delete pictures that no film uses."""
     if dropped := await store.drop_unused_pictures(now()):
         log.info("pictures_dropped", count=dropped)
 
 
 async def work_on_imports() -> None:
-    """Films from elsewhere."""
+    """Process imports of films."""
     await importing.work(settings.get())
 
 

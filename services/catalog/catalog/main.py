@@ -1,14 +1,14 @@
-"""Catalog, put together."""
+"""Composition root of catalog."""
 
 from chassis.app import create_service
 
-from catalog import api, jobs, migrations, privacy, reactions, settings
+from catalog import api, handlers, jobs, migrations, privacy, settings
 
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    reactions=reactions.REACTIONS,
+    reactions=handlers.HANDLERS,
     jobs=jobs.JOBS,
     personal=privacy.PRIVACY,
 )

@@ -1,4 +1,4 @@
-"""Uploaded pictures: checked, and drawn anew, so that nothing of the file but its picture comes into the house."""
+"""Uploaded pictures: checked and re-encoded, so that only the pixels of a file are used."""
 
 import asyncio
 from io import BytesIO
@@ -11,11 +11,11 @@ from catalog.model.problems import PictureInvalid
 Kind = Literal["poster", "backdrop"]
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIZES: dict[Kind, tuple[int, int]] = {"poster": (600, 900), "backdrop": (1600, 900)}
-"""What is shown, in pixels; a picture is cut to this shape and must not be less than half as wide and high."""
+"""Output sizes in pixels. A picture is cropped to this shape and must be at least half as wide and high."""
 MAX_BYTES, MAX_PIXELS = 8_000_000, 40_000_000
 QUALITY = 82
 AT_ONCE = 2
-"""A picture of the largest size takes some 200 MB while it is drawn anew."""
+"""A picture of the maximum size needs about 200 MB while it is re-encoded."""
 
 _turn = asyncio.Semaphore(AT_ONCE)
 
@@ -29,9 +29,9 @@ class Drawn(NamedTuple):
 
 
 async def draw(data: bytes, kind: Kind) -> Drawn:
-    """An uploaded file as a poster or backdrop, off the event loop. Raises PictureInvalid."""
+    """Convert an uploaded file into a poster or backdrop, off the event loop. Raises PictureInvalid."""
     if not 0 < len(data) <= MAX_BYTES:
-        raise PictureInvalid(f"A picture has at most {MAX_BYTES // 1_000_000} MB, and more than none.")
+        raise PictureInvalid(f"A picture has at most {MAX_BYTES // 1_000_000} MB, and is not empty.")
     async with _turn:
         return await asyncio.to_thread(_draw, data, SIZES[kind])
 
@@ -42,14 +42,14 @@ def _draw(data: bytes, size: tuple[int, int]) -> Drawn:
             _check_size(image.size, size)
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureInvalid(f"The file is no whole {', '.join(FORMATS)} picture.") from error
+        raise PictureInvalid(f"The file is not a complete {', '.join(FORMATS)} picture.") from error
     drawn = BytesIO()
     ImageOps.fit(upright, size, Image.Resampling.LANCZOS).save(drawn, "WEBP", quality=QUALITY, method=4)
     return Drawn(drawn.getvalue(), *size)
 
 
 def _check_size(given: tuple[int, int], wanted: tuple[int, int]) -> None:
-    """The header tells the size, before anything of the picture is unpacked."""
+    """Check the size in the header, before the picture is decoded."""
     width, height = given
     if width * height > MAX_PIXELS:
         raise PictureInvalid(f"{width} × {height} pixels are more than {MAX_PIXELS // 1_000_000} million.")

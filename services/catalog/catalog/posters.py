@@ -1,4 +1,4 @@
-"""Posters and backdrops as SVG, drawn from a film's own data: the same film gives the same picture, byte for byte."""
+"""Posters and backdrops as SVG, rendered from a film's data. The output is deterministic."""
 
 import random
 import textwrap
@@ -21,16 +21,16 @@ FACES: dict[Face, tuple[str, int, float]] = {
     "condensed": ("'Oswald','Arial Narrow',Impact,'DejaVu Sans Condensed',sans-serif", 800, 0.58),
     "mono": ("'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace", 700, 0.62),
 }
-"""Lettering: font family, weight, and how wide a capital is in units of its size."""
+"""Lettering: font family, weight, and the width of a capital in em."""
 
 NARROW = " IJijlft.,:;'’·!-1"
 WIDTH, HEIGHT, MARGIN = 600, 900, 44
 PICTURE, TITLE_FOOT, TITLE_HEIGHT = 690, 804, 190
-"""Where the picture ends, where the title stands, and how high it may be."""
+"""The end of the picture, and the position and maximum height of the title."""
 
 
 def art_of(movie_id: str, art: Art | None) -> Art:
-    """The film's own art, else one that its id decides."""
+    """The film's art, else one derived from its id."""
     if art:
         return art
     seed = random.Random(movie_id)  # noqa: S311 - chooses a picture, not a secret
@@ -38,7 +38,7 @@ def art_of(movie_id: str, art: Art | None) -> Art:
 
 
 def poster(movie_id: str, title: str, year: int, directors: Sequence[str], art: Art | None) -> str:
-    """An upright poster, 2:3, with title, year and directors."""
+    """A poster, 2:3, with title, year and directors."""
     chosen = art_of(movie_id, art)
     ground, ink, main, _ = chosen.palette
     small = f'font-family="{FACES[chosen.face][0]}" font-size="19" fill="{ink}"'
@@ -55,7 +55,7 @@ def poster(movie_id: str, title: str, year: int, directors: Sequence[str], art: 
 
 
 def backdrop(movie_id: str, title: str, art: Art | None) -> str:
-    """A wide picture, 16:9, without words, to stand behind a page."""
+    """A wide picture, 16:9, without text, for the background of a page."""
     chosen = art_of(movie_id, art)
     ground = chosen.palette[0]
     picture = _picture(movie_id, chosen, 1600, 900)
@@ -70,7 +70,7 @@ def _open(width: int, height: int, label: str) -> str:
 
 
 def _picture(movie_id: str, art: Art, width: int, height: int) -> str:
-    chance = random.Random(crc32(movie_id.encode()))  # noqa: S311 - places dots, keeps no secret
+    chance = random.Random(crc32(movie_id.encode()))  # noqa: S311 - places dots, not a secret
     canvas = Canvas(width / 2, height / 2, *art.palette, chance)
     shapes = MOTIFS[art.motif](canvas)
     return (
@@ -80,7 +80,7 @@ def _picture(movie_id: str, art: Art, width: int, height: int) -> str:
 
 
 def _title(title: str, art: Art) -> str:
-    """The title in as many lines as let it be largest; the picture fades away behind it."""
+    """The title, with the number of lines that allows the largest size; the picture fades out behind it."""
     words, room = title.upper().split(), WIDTH - 2 * MARGIN
 
     def size(lines: Sequence[str]) -> float:
@@ -109,7 +109,7 @@ def _fade(ground: str, title_top: float) -> str:
 
 
 def _wrap(words: Sequence[str], count: int) -> list[str]:
-    """Words in `count` lines whose longest is as short as possible; few words may need fewer lines."""
+    """Wrap words into at most `count` lines so that the longest line is as short as possible."""
     text = " ".join(words)
     width = max(-(-len(text) // count), *(len(word) for word in words), 1)
     while len(lines := textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)) > count:
@@ -118,12 +118,12 @@ def _wrap(words: Sequence[str], count: int) -> list[str]:
 
 
 def _ems(text: str, face: Face) -> float:
-    """About how wide a text is, in units of its size."""
+    """The approximate width of a text in em."""
     if face == "mono":
         return len(text) * FACES[face][2]
     return FACES[face][2] * sum(0.45 if c in NARROW else 1.25 if c in "MW" else 0.8 if c.islower() else 1 for c in text)
 
 
 def _fit(text: str, face: Face, size: float, most: float = WIDTH - 2 * MARGIN) -> str:
-    """Fonts differ from machine to machine: this makes a text as wide as it was planned in each of them."""
+    """Attributes that give a text its planned width in any font."""
     return f' textLength="{min(_ems(text, face) * size, most):.4g}" lengthAdjust="spacingAndGlyphs"'

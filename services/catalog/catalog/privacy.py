@@ -1,4 +1,4 @@
-"""What catalog keeps about a person: taken out when they are gone, handed out when they ask."""
+"""Personal data in catalog: erasure and export."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +10,7 @@ from catalog.store import attendance, reviews
 
 
 async def erase(user_id: str) -> None:
-    """Their reviews, where they have been, and that they complained."""
+    """Erase the person's reviews, attendance and complaints."""
     await reviews.forget_reviewer(user_id)
     await attendance.forget_attendances(user_id)
 

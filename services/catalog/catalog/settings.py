@@ -7,19 +7,19 @@ from pydantic import Field, SecretStr
 
 
 class Settings(ServiceSettings):
-    """What this service needs beside what every one has."""
+    """Settings of this service in addition to the common ones."""
 
     service: str = "catalog"
     max_body_bytes: int = 8_388_608
-    """A picture or a file of films; the gateway lets only those addresses send more than 1 MiB."""
+    """For pictures and files of films; the gateway limits all other addresses to 1 MiB."""
     tmdb_token: SecretStr = SecretStr("")
-    """TMDB's "API read access token"; without it nothing can be imported from there."""
+    """TMDB's "API read access token", needed for imports from TMDB."""
     tmdb_url: str = "https://api.themoviedb.org/3"
     tmdb_requests_per_second: float = Field(default=20, gt=0, le=50)
     tmdb_language: str = "en-US"
-    """What titles and synopses are in."""
+    """The language of titles and synopses."""
     tmdb_region: str = "GB"
-    """Whose certificates count."""
+    """The region whose certificates are used."""
 
 
 @cache

@@ -49,7 +49,7 @@ def row(number, **fields):
 
 
 @pytest.fixture
-def take_in(client, staff):
+def import_films(client, staff):
     """Import and wait for the end: the import, and its films by their place."""
 
     async def run(path, *, dry_run=False, **request):
@@ -82,9 +82,9 @@ def counted(found):
     return {name: count for name, count in found["progress"].items() if count}
 
 
-async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(client, take_in, bus):
+async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(client, import_films, bus):
     rows = [row(1), row(2, id="film-two"), row(3, runtime_minutes=0), "no film"]
-    found, films = await take_in(FILE, content=json.dumps(rows))
+    found, films = await import_films(FILE, content=json.dumps(rows))
     assert (found["state"], found["provider"], counted(found)) == (
         "done",
         "file",
@@ -100,14 +100,14 @@ async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(c
     await bus.heard(MoviePublished, lambda event: event.movie_id == "film-two")
 
 
-async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client, take_in, staff, bus):
-    await take_in(FILE, content=json.dumps([row(1), row(2)]))
+async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client, import_films, staff, bus):
+    await import_films(FILE, content=json.dumps([row(1), row(2)]))
     before = {each: (await store.get(Movie, each) or {})["version"] for each in ("film-1-1922", "film-2-1922")}
-    found, _ = await take_in(FILE, content=json.dumps([row(1), row(2)]))
+    found, _ = await import_films(FILE, content=json.dumps([row(1), row(2)]))
     assert counted(found) == {"total": 2, "unchanged": 2}
     assert {each: (await store.get(Movie, each) or {})["version"] for each in before} == before
     await client.patch("/api/movies/film-1-1922", json={"certificate": "15"}, headers=staff)
-    found, films = await take_in(FILE, content=json.dumps([row(1, runtime_minutes=95), row(2)]))
+    found, films = await import_films(FILE, content=json.dumps([row(1, runtime_minutes=95), row(2)]))
     assert counted(found) == {"total": 2, "changed": 1, "unchanged": 1}
     assert films["Film 1"]["changes"] == {"runtime_minutes": [94, 95]}
     shown = (await client.get("/api/movies/film-1-1922")).json()
@@ -115,73 +115,73 @@ async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client
     await bus.heard(MovieChanged, lambda event: event.runtime_minutes == 95)
 
 
-async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, take_in):
-    await take_in(FILE, content=json.dumps([row(1)]))
+async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, import_films):
+    await import_films(FILE, content=json.dumps([row(1)]))
     rows = [row(1, certificate="18"), row(2, genres=["Never seen"]), row(3, title="")]
-    found, films = await take_in(FILE, dry_run=True, content=json.dumps(rows))
+    found, films = await import_films(FILE, dry_run=True, content=json.dumps(rows))
     assert found["dry_run"]
     assert counted(found) == {"total": 3, "added": 1, "changed": 1, "failed": 1}
     assert films["Film 1"]["changes"] == {"certificate": ["PG", "18"]}
     assert (await client.get("/api/movies/film-1-1922")).json()["certificate"] == "PG"
     assert (await client.get("/api/movies/film-2-1922")).status_code == 404
     assert "never-seen" not in {genre["code"] for genre in (await client.get("/api/genres")).json()}
-    again, _ = await take_in(FILE, content=json.dumps(rows))
+    again, _ = await import_films(FILE, content=json.dumps(rows))
     assert counted(again) == counted(found), "it was right"
 
 
-async def test_csv_is_taken_in_too(take_in):
+async def test_csv_is_taken_in_too(import_films):
     text = "title,release_date,runtime_minutes,certificate,original_language\nFilm 1,1922-03-04,94,PG,de\n,,,,\n"
-    found, films = await take_in(FILE, content=text)
+    found, films = await import_films(FILE, content=text)
     assert counted(found) == {"total": 2, "added": 1, "failed": 1}
     assert films["Line 3"]["reason"].startswith("Line 3: title: Field required")
 
 
-async def test_tmdbs_lists_are_taken_in(client, server, take_in):
-    found, films = await take_in(TMDB, json={"list": "now_playing", "pages": 2})
+async def test_tmdbs_lists_are_taken_in(client, server, import_films):
+    found, films = await import_films(TMDB, json={"list": "now_playing", "pages": 2})
     assert (found["state"], counted(found)) == ("done", {"total": 6, "added": 6})
     shown = (await client.get("/api/movies/imported-101-2024")).json()
     assert shown["external_ids"] == {"tmdb": "101", "imdb": "tt0000101"}
     assert films["101"]["movie_id"] == "imported-101-2024"
     server.films[101]["runtime"] = 180
-    again, films = await take_in(TMDB, json={"ids": [101, 102, 999]})
+    again, films = await import_films(TMDB, json={"ids": [101, 102, 999]})
     assert counted(again) == {"total": 3, "changed": 1, "unchanged": 1, "failed": 1}
     assert films["101"]["changes"] == {"runtime_minutes": [175, 180]}
     assert films["999"]["reason"] == "TMDB has nothing at /movie/999."
 
 
-async def test_a_film_that_is_here_already_is_known_by_its_title_and_year_and_only_filled_in(client, server, take_in):
+async def test_an_existing_film_is_found_by_title_and_year_and_only_completed(client, server, import_films):
     alien = film(348, "Alien", release_date="1979-05-25", overview="Another synopsis.", imdb_id="tt0078748")
     server.films = {348: alien, 349: film(349, "Alien", release_date="1979-11-01", imdb_id="tt0000349")}
     before = (await client.get("/api/movies/alien-1979")).json()
-    _, films = await take_in(TMDB, json={"ids": [348]})
+    _, films = await import_films(TMDB, json={"ids": [348]})
     assert (films["348"]["outcome"], films["348"]["movie_id"]) == ("changed", "alien-1979")
     after = (await client.get("/api/movies/alien-1979")).json()
     assert (after["synopsis"], after["title"], after["cast"]) == (before["synopsis"], before["title"], before["cast"])
     assert (after["external_ids"]["imdb"], after["trailer_url"] is not None) == ("tt0078748", True)
-    _, films = await take_in(TMDB, json={"ids": [349]})
+    _, films = await import_films(TMDB, json={"ids": [349]})
     assert films["349"]["outcome"] == "added"
     assert films["349"]["movie_id"].startswith("alien-1979-"), "a namesake of the same year is another film"
-    again, _ = await take_in(TMDB, json={"ids": [348, 349]})
+    again, _ = await import_films(TMDB, json={"ids": [348, 349]})
     assert counted(again) == {"total": 2, "unchanged": 2}
 
 
-async def test_two_films_do_not_get_the_same_id_elsewhere(server, take_in):
-    await take_in(FILE, content=json.dumps([row(1, external_ids={"imdb": "tt0000101"})]))
-    _, films = await take_in(FILE, content=json.dumps([row(2, id="other", external_ids={"imdb": "tt0000101"})]))
+async def test_two_films_do_not_get_the_same_id_elsewhere(server, import_films):
+    await import_films(FILE, content=json.dumps([row(1, external_ids={"imdb": "tt0000101"})]))
+    _, films = await import_films(FILE, content=json.dumps([row(2, id="other", external_ids={"imdb": "tt0000101"})]))
     assert films["Film 1"]["movie_id"] == "film-1-1922", "an id elsewhere says which film it is"
-    await take_in(FILE, content=json.dumps([row(3, id="third")]))
-    _, films = await take_in(FILE, content=json.dumps([row(3, id="third", external_ids={"imdb": "tt0000101"})]))
+    await import_films(FILE, content=json.dumps([row(3, id="third")]))
+    _, films = await import_films(FILE, content=json.dumps([row(3, id="third", external_ids={"imdb": "tt0000101"})]))
     assert (films["Film 1"]["outcome"], films["Film 1"]["reason"]) == (
         "failed", "One of its ids in another catalog belongs to another film.",
     )  # fmt: skip
 
 
-async def test_a_film_that_staff_have_deleted_does_not_come_back(client, staff, take_in):
-    await take_in(FILE, content=json.dumps([row(1)]))
+async def test_a_film_that_staff_have_deleted_does_not_come_back(client, staff, import_films):
+    await import_films(FILE, content=json.dumps([row(1)]))
     assert (await client.delete("/api/movies/film-1-1922", headers=staff)).status_code == 204
-    found, films = await take_in(FILE, content=json.dumps([row(1)]))
+    found, films = await import_films(FILE, content=json.dumps([row(1)]))
     assert counted(found) == {"total": 1, "left_out": 1}
-    assert films["Film 1"]["reason"] == "The film was deleted here."
+    assert films["Film 1"]["reason"] == "The film was deleted."
     assert (await client.get("/api/movies/film-1-1922")).status_code == 404
 
 
@@ -348,9 +348,9 @@ async def test_without_a_key_tmdb_is_not_asked(client, staff, monkeypatch):
     assert (answer.status_code, answer.json()["code"]) == (409, "import_not_set_up")
 
 
-async def test_the_list_and_the_report_page_by_cursor(client, staff, take_in):
+async def test_the_list_and_the_report_page_by_cursor(client, staff, import_films):
     for number in range(3):
-        await take_in(FILE, content=json.dumps([row(number * 3 + n) for n in range(3)] + [{}]))
+        await import_films(FILE, content=json.dumps([row(number * 3 + n) for n in range(3)] + [{}]))
 
     async def walk(path, **params):
         items, cursor = [], None

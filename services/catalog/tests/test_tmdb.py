@@ -111,7 +111,7 @@ async def test_what_goes_on_is_given_up_for_now(provider, server):
     with pytest.raises(ProviderUnavailable, match="not JSON"):
         await provider.offer("2", None)
     server.planned["/movie/popular"] = [(200, {}, {"films": []})]
-    with pytest.raises(ProviderRefused, match="no list of films"):
+    with pytest.raises(ProviderRefused, match="not a list of films"):
         await provider.refs({"list": "popular", "pages": 1})
 
 

@@ -669,7 +669,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogAuditoriumDetail"];
+                        "application/json": components["schemas"]["CatalogAuditoriumResponse"];
                     };
                 };
             };
@@ -694,7 +694,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogAuditoriumChange"];
+                    "application/json": components["schemas"]["CatalogAuditoriumUpdateRequest"];
                 };
             };
             responses: {
@@ -704,7 +704,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogAuditoriumDetail"];
+                        "application/json": components["schemas"]["CatalogAuditoriumResponse"];
                     };
                 };
             };
@@ -720,7 +720,7 @@ export interface paths {
         };
         /**
          * List Layouts
-         * @description All versions of an auditorium's seats.
+         * @description All versions of an auditorium's layout.
          */
         get: {
             parameters: {
@@ -739,7 +739,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogLayoutVersions"];
+                        "application/json": components["schemas"]["CatalogLayoutVersionsResponse"];
                     };
                 };
             };
@@ -747,7 +747,7 @@ export interface paths {
         put?: never;
         /**
          * Publish Layout
-         * @description Give an auditorium other seats from now on. Showtimes that are scheduled already keep theirs; the answer names
+         * @description Publish a new layout for an auditorium. Scheduled showtimes keep theirs; the answer lists
          *     them, with the seats that are sold.
          */
         post: {
@@ -761,7 +761,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogLayoutBody"];
+                    "application/json": components["schemas"]["CatalogLayoutRequest"];
                 };
             };
             responses: {
@@ -771,7 +771,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPublishedLayout"];
+                        "application/json": components["schemas"]["CatalogPublishedLayoutResponse"];
                     };
                 };
             };
@@ -793,7 +793,7 @@ export interface paths {
         put?: never;
         /**
          * Preview Layout
-         * @description Draw a layout without publishing it, and say what would change.
+         * @description Render a layout without publishing it, and list what would change.
          */
         post: {
             parameters: {
@@ -806,7 +806,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogLayoutBody"];
+                    "application/json": components["schemas"]["CatalogLayoutRequest"];
                 };
             };
             responses: {
@@ -816,7 +816,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogLayoutPreview"];
+                        "application/json": components["schemas"]["CatalogLayoutPreviewResponse"];
                     };
                 };
             };
@@ -836,7 +836,7 @@ export interface paths {
         };
         /**
          * Get Layout
-         * @description One version of an auditorium's seats.
+         * @description One version of an auditorium's layout.
          */
         get: {
             parameters: {
@@ -856,7 +856,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogLayoutView"];
+                        "application/json": components["schemas"]["CatalogLayoutResponse"];
                     };
                 };
             };
@@ -2059,7 +2059,7 @@ export interface paths {
         };
         /**
          * List Genres
-         * @description Every genre by its code.
+         * @description All genres, sorted by code.
          */
         get: {
             parameters: {
@@ -2099,7 +2099,7 @@ export interface paths {
         get?: never;
         /**
          * Put Genre
-         * @description Enter a genre, or call it something else.
+         * @description Add or rename a genre.
          */
         put: {
             parameters: {
@@ -2112,7 +2112,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogGenreName"];
+                    "application/json": components["schemas"]["CatalogGenreRequest"];
                 };
             };
             responses: {
@@ -2130,7 +2130,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Genre
-         * @description Remove a genre that no film has.
+         * @description Remove an unused genre.
          */
         delete: {
             parameters: {
@@ -2300,7 +2300,7 @@ export interface paths {
         };
         /**
          * List Imports
-         * @description All imports, the latest first.
+         * @description All imports, the newest first.
          */
         get: {
             parameters: {
@@ -2321,7 +2321,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_ImportView_"];
+                        "application/json": components["schemas"]["CatalogPage_ImportResponse_"];
                     };
                 };
             };
@@ -2345,13 +2345,13 @@ export interface paths {
         put?: never;
         /**
          * Import From File
-         * @description Take in the films of a JSON or CSV file. Repeating it changes only what the file has changed.
+         * @description Import the films of a JSON or CSV file. A repeated import changes only what has changed in the file.
          */
         post: {
             parameters: {
                 query?: {
                     dry_run?: boolean;
-                    /** @description What to call it in the list of imports */
+                    /** @description The name in the list of imports */
                     name?: string;
                 };
                 header?: never;
@@ -2377,7 +2377,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogImportView"];
+                        "application/json": components["schemas"]["CatalogImportResponse"];
                     };
                 };
             };
@@ -2399,7 +2399,7 @@ export interface paths {
         put?: never;
         /**
          * Import From Tmdb
-         * @description Take in films from TMDB. Repeating it changes only what TMDB has changed.
+         * @description Import films from TMDB. A repeated import changes only what TMDB has changed.
          */
         post: {
             parameters: {
@@ -2410,7 +2410,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogTmdbImport"];
+                    "application/json": components["schemas"]["CatalogTmdbImportRequest"];
                 };
             };
             responses: {
@@ -2420,7 +2420,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogImportView"];
+                        "application/json": components["schemas"]["CatalogImportResponse"];
                     };
                 };
             };
@@ -2440,7 +2440,7 @@ export interface paths {
         };
         /**
          * Get Import
-         * @description How far an import is.
+         * @description The progress of an import.
          */
         get: {
             parameters: {
@@ -2459,7 +2459,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogImportView"];
+                        "application/json": components["schemas"]["CatalogImportResponse"];
                     };
                 };
             };
@@ -2481,7 +2481,7 @@ export interface paths {
         };
         /**
          * List Imported Films
-         * @description What became of each film, in the order of the list or file.
+         * @description The result for each film, in the order of the list or file.
          */
         get: {
             parameters: {
@@ -2505,7 +2505,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_ImportedFilm_"];
+                        "application/json": components["schemas"]["CatalogPage_ImportedFilmResponse_"];
                     };
                 };
             };
@@ -2527,12 +2527,12 @@ export interface paths {
         };
         /**
          * List Movies
-         * @description Films, also only those that are shown in a city, on a day, near a place … from now on.
+         * @description Films, filtered by text and by future showtimes (city, day, place …).
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description Words of title, people or genres, or their beginnings; typos are guessed */
+                    /** @description Words of title, people or genres, or their prefixes; typos are corrected */
                     q?: string;
                     status?: ("coming_soon" | "now_showing" | "archived") | null;
                     genre?: string | null;
@@ -2540,7 +2540,7 @@ export interface paths {
                     /** @description Latitude,longitude (WGS 84) */
                     near?: string | null;
                     within_km?: number;
-                    /** @description Without it by relevance to `q`, or by title */
+                    /** @description Default: by relevance to `q`, else by title */
                     sort?: ("title" | "newest" | "rating" | "relevance") | null;
                     /** @description `next_cursor` of the page before */
                     cursor?: string | null;
@@ -2549,7 +2549,7 @@ export interface paths {
                     theater_id?: string | null;
                     /** @description A day at the theater */
                     date?: string | null;
-                    /** @description When it begins: until 12, 17, 21 o'clock, or 5 */
+                    /** @description Start before 12:00, 17:00, 21:00 or 5:00 */
                     daypart?: ("morning" | "afternoon" | "evening" | "night") | null;
                     /** @description For example 3D */
                     format?: string | null;
@@ -2568,7 +2568,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_MovieCard_"];
+                        "application/json": components["schemas"]["CatalogPage_MovieSummary_"];
                     };
                 };
             };
@@ -2576,7 +2576,7 @@ export interface paths {
         put?: never;
         /**
          * Post Movie
-         * @description Enter a film.
+         * @description Add a film.
          */
         post: {
             parameters: {
@@ -2587,7 +2587,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogNewMovie"];
+                    "application/json": components["schemas"]["CatalogMovieRequest"];
                 };
             };
             responses: {
@@ -2597,7 +2597,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogMovieDetail"];
+                        "application/json": components["schemas"]["CatalogMovieResponse"];
                     };
                 };
             };
@@ -2617,7 +2617,7 @@ export interface paths {
         };
         /**
          * Get Picture
-         * @description An uploaded picture. What this address shows never changes.
+         * @description An uploaded picture. The content of an address never changes.
          */
         get: {
             parameters: {
@@ -2677,7 +2677,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogMovieDetail"];
+                        "application/json": components["schemas"]["CatalogMovieResponse"];
                     };
                 };
             };
@@ -2686,7 +2686,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Movie
-         * @description Take a film out for good. Its showtimes ahead are cancelled; while seats of one are sold, it stays.
+         * @description Delete a film and cancel its future showtimes. A film with sold seats in future showtimes cannot be deleted.
          */
         delete: {
             parameters: {
@@ -2712,7 +2712,7 @@ export interface paths {
         head?: never;
         /**
          * Patch Movie
-         * @description Change some of a film. What is left out stays as it is.
+         * @description Change a film. Omitted fields stay as they are.
          */
         patch: {
             parameters: {
@@ -2735,7 +2735,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogMovieDetail"];
+                        "application/json": components["schemas"]["CatalogMovieResponse"];
                     };
                 };
             };
@@ -2751,7 +2751,7 @@ export interface paths {
         };
         /**
          * Get Backdrop
-         * @description A wide picture without words, 1600 × 900.
+         * @description A wide picture without text, 1600 × 900.
          */
         get: {
             parameters: {
@@ -2792,7 +2792,7 @@ export interface paths {
         };
         /**
          * Get Poster
-         * @description A poster drawn from the film's data, 600 × 900.
+         * @description A poster rendered from the film's data, 600 × 900.
          */
         get: {
             parameters: {
@@ -2857,7 +2857,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_PublicReview_"];
+                        "application/json": components["schemas"]["CatalogPage_PublicReviewResponse_"];
                     };
                 };
             };
@@ -2865,7 +2865,7 @@ export interface paths {
         put?: never;
         /**
          * Post Review
-         * @description Review a film. One person has one review of it, and has had a ticket for a showtime that is over.
+         * @description Review a film. A person has one review per film, and must have had a ticket for a past showtime.
          */
         post: {
             parameters: {
@@ -2888,7 +2888,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogOwnReview"];
+                        "application/json": components["schemas"]["CatalogOwnReviewResponse"];
                     };
                 };
             };
@@ -2908,7 +2908,7 @@ export interface paths {
         };
         /**
          * Get My Review
-         * @description My review of a film, if there is one, and whether I may write it.
+         * @description The caller's review of a film, if there is one, and whether they may write one.
          */
         get: {
             parameters: {
@@ -2927,7 +2927,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogMyReview"];
+                        "application/json": components["schemas"]["CatalogMyReviewResponse"];
                     };
                 };
             };
@@ -2949,7 +2949,7 @@ export interface paths {
         };
         /**
          * List Movie Showtimes
-         * @description A film's showtimes from now on by theater and day; the theaters by name, or by how far they are from a place.
+         * @description A film's future showtimes by theater and day; theaters are sorted by name, or by distance from `near`.
          */
         get: {
             parameters: {
@@ -2957,7 +2957,7 @@ export interface paths {
                     /** @description Latitude,longitude (WGS 84) */
                     near?: string | null;
                     within_km?: number;
-                    /** @description Without a date: how many days from today */
+                    /** @description Number of days from today, when `date` is missing */
                     days?: number;
                     /** @description `next_cursor` of the page before */
                     cursor?: string | null;
@@ -2967,7 +2967,7 @@ export interface paths {
                     theater_id?: string | null;
                     /** @description A day at the theater */
                     date?: string | null;
-                    /** @description When it begins: until 12, 17, 21 o'clock, or 5 */
+                    /** @description Start before 12:00, 17:00, 21:00 or 5:00 */
                     daypart?: ("morning" | "afternoon" | "evening" | "night") | null;
                     /** @description For example 3D */
                     format?: string | null;
@@ -2988,7 +2988,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_TheaterProgramme_"];
+                        "application/json": components["schemas"]["CatalogPage_TheaterShowtimesResponse_"];
                     };
                 };
             };
@@ -3011,7 +3011,7 @@ export interface paths {
         get?: never;
         /**
          * Put Picture
-         * @description Give a film its poster or backdrop: the body is a JPEG, PNG or WebP file of at most 8 MB.
+         * @description Upload a film's poster or backdrop: the body is a JPEG, PNG or WebP file of at most 8 MB.
          */
         put: {
             parameters: {
@@ -3043,7 +3043,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Picture
-         * @description Take a film's uploaded picture away; it has its drawn one again.
+         * @description Remove a film's uploaded picture; the rendered one is used again.
          */
         delete: {
             parameters: {
@@ -3332,7 +3332,7 @@ export interface paths {
         };
         /**
          * List Reported Reviews
-         * @description Reviews that people complained about and nobody has judged, those with the most complaints first.
+         * @description Reported reviews without a decision, those with the most reports first.
          */
         get: {
             parameters: {
@@ -3353,7 +3353,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_ReportedReview_"];
+                        "application/json": components["schemas"]["CatalogPage_ReportedReviewResponse_"];
                     };
                 };
             };
@@ -3375,7 +3375,7 @@ export interface paths {
         };
         /**
          * List My Reviews
-         * @description What I have written, the latest first.
+         * @description The caller's reviews, the newest first.
          */
         get: {
             parameters: {
@@ -3396,7 +3396,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_OwnReview_"];
+                        "application/json": components["schemas"]["CatalogPage_OwnReviewResponse_"];
                     };
                 };
             };
@@ -3419,7 +3419,7 @@ export interface paths {
         get?: never;
         /**
          * Put Review
-         * @description Say it differently. Only one's own.
+         * @description Change the caller's own review.
          */
         put: {
             parameters: {
@@ -3442,7 +3442,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogOwnReview"];
+                        "application/json": components["schemas"]["CatalogOwnReviewResponse"];
                     };
                 };
             };
@@ -3450,7 +3450,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Review
-         * @description Take it back. Only one's own.
+         * @description Delete the caller's own review.
          */
         delete: {
             parameters: {
@@ -3488,7 +3488,7 @@ export interface paths {
         put?: never;
         /**
          * Post Report
-         * @description Tell the moderators that a review should not be there. A second time changes nothing.
+         * @description Report a review to the moderators. Repeating it changes nothing.
          */
         post: {
             parameters: {
@@ -3501,7 +3501,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogReport"];
+                    "application/json": components["schemas"]["CatalogReportRequest"];
                 };
             };
             responses: {
@@ -3530,7 +3530,7 @@ export interface paths {
         get?: never;
         /**
          * Put Verdict
-         * @description Hide a review or show it again. A hidden one counts for nothing.
+         * @description Hide a review or show it again. A hidden review does not count for the rating.
          */
         put: {
             parameters: {
@@ -3543,7 +3543,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogDecision"];
+                    "application/json": components["schemas"]["CatalogVerdictRequest"];
                 };
             };
             responses: {
@@ -3553,7 +3553,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogReportedReview"];
+                        "application/json": components["schemas"]["CatalogReportedReviewResponse"];
                     };
                 };
             };
@@ -3581,7 +3581,7 @@ export interface paths {
                 query?: {
                     movie_id?: string | null;
                     theater_id?: string | null;
-                    /** @description Without it, from now on */
+                    /** @description Default: now */
                     from?: string | null;
                     /** @description Starts before this */
                     to?: string | null;
@@ -3601,7 +3601,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_ShowtimeCard_"];
+                        "application/json": components["schemas"]["CatalogPage_ShowtimeSummary_"];
                     };
                 };
             };
@@ -3609,7 +3609,7 @@ export interface paths {
         put?: never;
         /**
          * Schedule Showtime
-         * @description Put a film on, at the theater's prices of that day. It is on sale as soon as its sales open.
+         * @description Schedule a showtime with the theater's prices of that day. It is on sale as soon as its sales open.
          */
         post: {
             parameters: {
@@ -3620,7 +3620,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogNewShowtime"];
+                    "application/json": components["schemas"]["CatalogShowtimeRequest"];
                 };
             };
             responses: {
@@ -3630,7 +3630,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogShowtimeDetail"];
+                        "application/json": components["schemas"]["CatalogShowtimeResponse"];
                     };
                 };
             };
@@ -3650,7 +3650,7 @@ export interface paths {
         };
         /**
          * Get Showtime
-         * @description A showtime with its prices, also one that was cancelled.
+         * @description A showtime with its prices, even a cancelled one.
          */
         get: {
             parameters: {
@@ -3669,7 +3669,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogShowtimeDetail"];
+                        "application/json": components["schemas"]["CatalogShowtimeResponse"];
                     };
                 };
             };
@@ -3681,7 +3681,7 @@ export interface paths {
         head?: never;
         /**
          * Reschedule Showtime
-         * @description Move a showtime, or the time of its sales. Seats and prices stay; tickets move along.
+         * @description RescheduleRequest a showtime or its sales. Seats and prices stay; tickets remain valid.
          */
         patch: {
             parameters: {
@@ -3694,7 +3694,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogReschedule"];
+                    "application/json": components["schemas"]["CatalogRescheduleRequest"];
                 };
             };
             responses: {
@@ -3704,7 +3704,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogShowtimeDetail"];
+                        "application/json": components["schemas"]["CatalogShowtimeResponse"];
                     };
                 };
             };
@@ -3832,7 +3832,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel Showtime
-         * @description Call a showtime off: its sales end and every ticket is refunded, fee included. Repeating it changes nothing.
+         * @description Cancel a showtime: sales end and every ticket is refunded, including fees. Repeating it changes nothing.
          */
         post: {
             parameters: {
@@ -3845,7 +3845,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogCancellation"];
+                    "application/json": components["schemas"]["CatalogCancelRequest"];
                 };
             };
             responses: {
@@ -3855,7 +3855,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogShowtimeDetail"];
+                        "application/json": components["schemas"]["CatalogShowtimeResponse"];
                     };
                 };
             };
@@ -4008,7 +4008,7 @@ export interface paths {
         };
         /**
          * List Theaters
-         * @description Theaters with their auditoriums, by name, or by how far they are from a place.
+         * @description Theaters with their auditoriums, sorted by name, or by distance from `near`.
          */
         get: {
             parameters: {
@@ -4033,7 +4033,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPage_TheaterDetail_"];
+                        "application/json": components["schemas"]["CatalogPage_TheaterResponse_"];
                     };
                 };
             };
@@ -4041,7 +4041,7 @@ export interface paths {
         put?: never;
         /**
          * Add Theater
-         * @description Enter a theater. For staff who are not bound to some.
+         * @description Add a theater. Only for staff who are not limited to theaters.
          */
         post: {
             parameters: {
@@ -4052,7 +4052,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogNewTheater"];
+                    "application/json": components["schemas"]["CatalogTheaterRequest"];
                 };
             };
             responses: {
@@ -4062,7 +4062,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogTheaterDetail"];
+                        "application/json": components["schemas"]["CatalogTheaterResponse"];
                     };
                 };
             };
@@ -4101,7 +4101,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogTheaterDetail"];
+                        "application/json": components["schemas"]["CatalogTheaterResponse"];
                     };
                 };
             };
@@ -4113,7 +4113,7 @@ export interface paths {
         head?: never;
         /**
          * Change Theater
-         * @description Change what is printed about a theater. Showtimes that are published keep the name they have.
+         * @description Change a theater's details. Published showtimes keep the name that they have.
          */
         patch: {
             parameters: {
@@ -4126,7 +4126,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogTheaterChange"];
+                    "application/json": components["schemas"]["CatalogTheaterUpdateRequest"];
                 };
             };
             responses: {
@@ -4136,7 +4136,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogTheaterDetail"];
+                        "application/json": components["schemas"]["CatalogTheaterResponse"];
                     };
                 };
             };
@@ -4154,7 +4154,7 @@ export interface paths {
         put?: never;
         /**
          * Add Auditorium
-         * @description Enter an auditorium with the first version of its seats.
+         * @description Add an auditorium with the first version of its layout.
          */
         post: {
             parameters: {
@@ -4167,7 +4167,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogNewAuditorium"];
+                    "application/json": components["schemas"]["CatalogAuditoriumRequest"];
                 };
             };
             responses: {
@@ -4177,7 +4177,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogAuditoriumDetail"];
+                        "application/json": components["schemas"]["CatalogAuditoriumResponse"];
                     };
                 };
             };
@@ -4216,7 +4216,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPriceLists"];
+                        "application/json": components["schemas"]["CatalogPriceListsResponse"];
                     };
                 };
             };
@@ -4224,7 +4224,7 @@ export interface paths {
         put?: never;
         /**
          * Add Price List
-         * @description Enter a price list. It counts for what is scheduled from then on; showtimes keep the prices they have.
+         * @description Add a price list. It applies to showtimes scheduled from then on; existing showtimes keep their prices.
          */
         post: {
             parameters: {
@@ -4237,7 +4237,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogPriceListBody"];
+                    "application/json": components["schemas"]["CatalogPriceListRequest"];
                 };
             };
             responses: {
@@ -4247,7 +4247,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPriceListView"];
+                        "application/json": components["schemas"]["CatalogPriceListResponse"];
                     };
                 };
             };
@@ -4268,7 +4268,7 @@ export interface paths {
         get?: never;
         /**
          * Change Price List
-         * @description Put another content in its place.
+         * @description Replace the content of a price list.
          */
         put: {
             parameters: {
@@ -4282,7 +4282,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["CatalogPriceListChange"];
+                    "application/json": components["schemas"]["CatalogPriceListUpdateRequest"];
                 };
             };
             responses: {
@@ -4292,7 +4292,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPriceListView"];
+                        "application/json": components["schemas"]["CatalogPriceListResponse"];
                     };
                 };
             };
@@ -4300,7 +4300,7 @@ export interface paths {
         post?: never;
         /**
          * Remove Price List
-         * @description Take it out of use. Showtimes keep the prices they have.
+         * @description Remove a price list. Existing showtimes keep their prices.
          */
         delete: {
             parameters: {
@@ -4337,12 +4337,12 @@ export interface paths {
         };
         /**
          * Get Prices
-         * @description What tickets cost, taxes and fees included, for a showtime that is scheduled now to begin at a time.
+         * @description Ticket prices, including taxes and fees, for a showtime that is scheduled now with this start.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description The theater's local time, without it now */
+                    /** @description The theater's local time; default: now */
                     at?: string | null;
                     format?: string;
                 };
@@ -4360,7 +4360,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPriceTable"];
+                        "application/json": components["schemas"]["CatalogPriceTableResponse"];
                     };
                 };
             };
@@ -4384,7 +4384,7 @@ export interface paths {
         put?: never;
         /**
          * Publish Schedule
-         * @description Publish what was looked at: all of it or nothing. What cannot be must be left out by its number.
+         * @description Publish the previewed schedule completely or not at all. Impossible showtimes must be left out by number.
          */
         post: {
             parameters: {
@@ -4407,7 +4407,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogPublishedSchedule"];
+                        "application/json": components["schemas"]["CatalogPublishedScheduleResponse"];
                     };
                 };
             };
@@ -4429,7 +4429,7 @@ export interface paths {
         put?: never;
         /**
          * Preview Schedule
-         * @description What the pattern would become, with every clash and every time that the clocks do not have.
+         * @description Preview the pattern, with every clash and every nonexistent local time.
          */
         post: {
             parameters: {
@@ -4452,7 +4452,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogSchedulePreview"];
+                        "application/json": components["schemas"]["CatalogSchedulePreviewResponse"];
                     };
                 };
             };
@@ -4472,7 +4472,7 @@ export interface paths {
         };
         /**
          * Get Schedule
-         * @description What became of a schedule.
+         * @description The state of a schedule.
          */
         get: {
             parameters: {
@@ -4492,7 +4492,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogScheduleView"];
+                        "application/json": components["schemas"]["CatalogScheduleResponse"];
                     };
                 };
             };
@@ -5269,6 +5269,20 @@ export interface components {
             /** Country */
             country: string;
         };
+        /** AddressRequest */
+        CatalogAddressRequest: {
+            /** Street */
+            street: string;
+            /** Postal Code */
+            postal_code: string;
+            /** City */
+            city: string;
+            /**
+             * Country
+             * @description ISO 3166-1 alpha-2
+             */
+            country: string;
+        };
         /**
          * Aisle
          * @description A place to walk: `x`, `y` is its left upper corner on the grid.
@@ -5285,7 +5299,7 @@ export interface components {
         };
         /**
          * AllStars
-         * @description `stars` is how many gave one star, two, … five.
+         * @description `stars` has the number of reviews with one star, two, … five.
          */
         CatalogAllStars: {
             /** Average */
@@ -5295,39 +5309,29 @@ export interface components {
             /** Stars */
             stars: number[];
         };
-        /** AuditoriumCard */
-        CatalogAuditoriumCard: {
-            /** Id */
-            id: string;
-            /** Name */
-            name: string;
-            /** Features */
-            features: string[];
-            /** Capacity */
-            capacity: number;
-            /**
-             * Closed
-             * @description Nothing new is scheduled there
-             * @default false
-             */
-            closed: boolean;
-        };
         /**
-         * AuditoriumChange
-         * @description What is to be otherwise. Nothing new is scheduled in an auditorium that is closed.
+         * AuditoriumRequest
+         * @description An auditorium with its seats.
          */
-        CatalogAuditoriumChange: {
+        CatalogAuditoriumRequest: {
+            /** Text */
+            text?: string | null;
+            layout?: components["schemas"]["CatalogLayout"] | null;
             /** Name */
-            name?: string | null;
-            /** Features */
-            features?: string[] | null;
-            /** Cleaning Minutes */
-            cleaning_minutes?: number | null;
-            /** Closed */
-            closed?: boolean | null;
+            name: string;
+            /**
+             * Features
+             * @default []
+             */
+            features: string[];
+            /**
+             * Cleaning Minutes
+             * @default 20
+             */
+            cleaning_minutes: number;
         };
-        /** AuditoriumDetail */
-        CatalogAuditoriumDetail: {
+        /** AuditoriumResponse */
+        CatalogAuditoriumResponse: {
             /** Id */
             id: string;
             /** Name */
@@ -5338,7 +5342,7 @@ export interface components {
             capacity: number;
             /**
              * Closed
-             * @description Nothing new is scheduled there
+             * @description No new showtimes
              * @default false
              */
             closed: boolean;
@@ -5351,10 +5355,41 @@ export interface components {
             cleaning_minutes: number;
             /** Categories */
             categories: string[];
-            layout: components["schemas"]["CatalogLayoutView"];
+            layout: components["schemas"]["CatalogLayoutResponse"];
         };
-        /** Cancellation */
-        CatalogCancellation: {
+        /** AuditoriumSummary */
+        CatalogAuditoriumSummary: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Features */
+            features: string[];
+            /** Capacity */
+            capacity: number;
+            /**
+             * Closed
+             * @description No new showtimes
+             * @default false
+             */
+            closed: boolean;
+        };
+        /**
+         * AuditoriumUpdateRequest
+         * @description The fields to change. No showtimes can be added to a closed auditorium.
+         */
+        CatalogAuditoriumUpdateRequest: {
+            /** Name */
+            name?: string | null;
+            /** Features */
+            features?: string[] | null;
+            /** Cleaning Minutes */
+            cleaning_minutes?: number | null;
+            /** Closed */
+            closed?: boolean | null;
+        };
+        /** CancelRequest */
+        CatalogCancelRequest: {
             /**
              * Reason
              * @enum {string}
@@ -5362,34 +5397,8 @@ export interface components {
             reason: "technical" | "low_demand" | "distributor" | "other";
         };
         /**
-         * Complained
-         * @example {
-         *       "complaint": "spoiler",
-         *       "note": "Tells the end."
-         *     }
-         */
-        CatalogComplained: {
-            /**
-             * Complaint
-             * @enum {string}
-             */
-            complaint: "spam" | "abuse" | "spoiler" | "off_topic" | "other";
-            /**
-             * Note
-             * @default
-             */
-            note: string;
-            /** User Id */
-            user_id: string;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-        };
-        /**
          * Credit
-         * @description Who did what behind the camera.
+         * @description A crew member and their role.
          */
         CatalogCredit: {
             /** Name */
@@ -5398,42 +5407,8 @@ export interface components {
             job: string;
         };
         /**
-         * Decided
-         * @example {
-         *       "hidden": true,
-         *       "reason": "It tells the end."
-         *     }
-         */
-        CatalogDecided: {
-            /** Hidden */
-            hidden: boolean;
-            /** Reason */
-            reason: string;
-            /** By */
-            by: string;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-        };
-        /**
-         * Decision
-         * @description What is to become of a review, and why.
-         * @example {
-         *       "hidden": true,
-         *       "reason": "It tells the end."
-         *     }
-         */
-        CatalogDecision: {
-            /** Hidden */
-            hidden: boolean;
-            /** Reason */
-            reason: string;
-        };
-        /**
          * Fault
-         * @description Why a showtime cannot be, as the problem that scheduling it alone would give.
+         * @description Why a showtime is impossible: the problem that scheduling it alone would return.
          */
         CatalogFault: {
             /** Code */
@@ -5454,10 +5429,10 @@ export interface components {
             code: string;
         };
         /**
-         * GenreName
-         * @description What a genre is called.
+         * GenreRequest
+         * @description The name of a genre.
          */
-        CatalogGenreName: {
+        CatalogGenreRequest: {
             /**
              * Name
              * @example Film noir
@@ -5465,10 +5440,10 @@ export interface components {
             name: string;
         };
         /**
-         * ImportView
-         * @description An import. `fault` is what it failed of, or what it waits for to be over. A dry run changes nothing.
+         * ImportResponse
+         * @description An import. `fault` is the reason of a failure, or of a wait. A dry run changes nothing.
          */
-        CatalogImportView: {
+        CatalogImportResponse: {
             /** Id */
             id: string;
             /**
@@ -5501,15 +5476,15 @@ export interface components {
             progress: components["schemas"]["CatalogProgress"];
             /**
              * Items Url
-             * @description The report, film by film.
+             * @description The address of the report with every film.
              */
             readonly items_url: string;
         };
         /**
-         * ImportedFilm
-         * @description What became of a film; `outcome` is null while it waits. `changes` are values before and after, by field.
+         * ImportedFilmResponse
+         * @description The result for one film; `outcome` is null while it waits. `changes` has old and new values by field.
          */
-        CatalogImportedFilm: {
+        CatalogImportedFilmResponse: {
             /** Number */
             number: number;
             /** Ref */
@@ -5533,7 +5508,7 @@ export interface components {
         };
         /**
          * KeepingShowtime
-         * @description A showtime ahead that keeps the seats of an earlier version. `sold` and `taken` (sold, held or blocked) count
+         * @description A future showtime that keeps the seats of an earlier version. `sold` and `taken` (sold, held or blocked) count
          *     its seats.
          */
         CatalogKeepingShowtime: {
@@ -5581,31 +5556,10 @@ export interface components {
             seats: components["schemas"]["CatalogPlacedSeat"][];
         };
         /**
-         * LayoutBody
-         * @description A seat layout, as text (docs/seat-layouts.md) or as JSON.
+         * LayoutPreviewResponse
+         * @description A rendered layout, compared with the auditorium's current one.
          */
-        CatalogLayoutBody: {
-            /** Text */
-            text?: string | null;
-            layout?: components["schemas"]["CatalogLayout"] | null;
-        };
-        /**
-         * LayoutCard
-         * @description One version of an auditorium's seats, without the seats.
-         */
-        CatalogLayoutCard: {
-            /** Id */
-            id: string;
-            /** Version */
-            version: number;
-            /** Text */
-            text: string;
-        };
-        /**
-         * LayoutPreview
-         * @description A layout as it would be drawn, beside the one that the auditorium has now.
-         */
-        CatalogLayoutPreview: {
+        CatalogLayoutPreviewResponse: {
             /**
              * Screen
              * @default top
@@ -5628,7 +5582,7 @@ export interface components {
             text: string;
             /**
              * Keeping
-             * @description Showtimes ahead that keep their seats: move or cancel them if the room is refitted earlier
+             * @description Future showtimes that keep their seats: cancel them if the auditorium is refitted earlier
              */
             keeping: components["schemas"]["CatalogKeepingShowtime"][];
             /** Added */
@@ -5637,18 +5591,19 @@ export interface components {
             dropped: string[];
         };
         /**
-         * LayoutVersions
-         * @description The newest first.
+         * LayoutRequest
+         * @description A seat layout, as text (docs/seat-layouts.md) or as JSON.
          */
-        CatalogLayoutVersions: {
-            /** Items */
-            items: components["schemas"]["CatalogLayoutCard"][];
+        CatalogLayoutRequest: {
+            /** Text */
+            text?: string | null;
+            layout?: components["schemas"]["CatalogLayout"] | null;
         };
         /**
-         * LayoutView
-         * @description One version of an auditorium's seats, drawn and as it was typed.
+         * LayoutResponse
+         * @description One version of an auditorium's layout, as JSON and as text.
          */
-        CatalogLayoutView: {
+        CatalogLayoutResponse: {
             /**
              * Screen
              * @default top
@@ -5677,6 +5632,26 @@ export interface components {
             /** Text */
             text: string;
         };
+        /**
+         * LayoutSummary
+         * @description A version of an auditorium's layout, without its seats.
+         */
+        CatalogLayoutSummary: {
+            /** Id */
+            id: string;
+            /** Version */
+            version: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * LayoutVersionsResponse
+         * @description The versions, newest first.
+         */
+        CatalogLayoutVersionsResponse: {
+            /** Items */
+            items: components["schemas"]["CatalogLayoutSummary"][];
+        };
         /** Money */
         CatalogMoney: {
             /**
@@ -5688,49 +5663,8 @@ export interface components {
             currency: string;
         };
         /**
-         * MovieCard
-         * @description A film as a list shows it.
-         */
-        CatalogMovieCard: {
-            /** Id */
-            id: string;
-            /** Title */
-            title: string;
-            /** Original Title */
-            original_title: string;
-            /** Year */
-            year: number;
-            /** Release Date */
-            release_date?: string | null;
-            /** Directors */
-            directors: string[];
-            /** Runtime Minutes */
-            runtime_minutes: number;
-            /** Genres */
-            genres: string[];
-            /** Certificate */
-            certificate: string;
-            /** Original Language */
-            original_language: string;
-            /**
-             * Showing Until
-             * @description Start of its last showtime that is planned
-             */
-            showing_until: string | null;
-            rating: components["schemas"]["CatalogStars"];
-            /**
-             * Status
-             * @enum {string}
-             */
-            readonly status: "coming_soon" | "now_showing" | "archived";
-            /** Poster Url */
-            readonly poster_url: string;
-            /** Backdrop Url */
-            readonly backdrop_url: string;
-        };
-        /**
          * MovieChanges
-         * @description Those parts that are to change.
+         * @description The fields to change.
          * @example {
          *       "certificate": "12A"
          *     }
@@ -5774,121 +5708,8 @@ export interface components {
             archived?: boolean | null;
         };
         /**
-         * MovieDetail
-         * @description A film's own page.
-         */
-        CatalogMovieDetail: {
-            /** Id */
-            id: string;
-            /** Title */
-            title: string;
-            /** Original Title */
-            original_title: string;
-            /** Year */
-            year: number;
-            /** Release Date */
-            release_date?: string | null;
-            /** Directors */
-            directors: string[];
-            /** Runtime Minutes */
-            runtime_minutes: number;
-            /** Genres */
-            genres: string[];
-            /** Certificate */
-            certificate: string;
-            /** Original Language */
-            original_language: string;
-            /**
-             * Showing Until
-             * @description Start of its last showtime that is planned
-             */
-            showing_until: string | null;
-            rating: components["schemas"]["CatalogAllStars"];
-            /** Cast */
-            cast: string[];
-            /**
-             * Crew
-             * @default []
-             */
-            crew: components["schemas"]["CatalogCredit"][];
-            /**
-             * Languages
-             * @default []
-             */
-            languages: string[];
-            /**
-             * Subtitles
-             * @default []
-             */
-            subtitles: string[];
-            /** Synopsis */
-            synopsis: string;
-            /** Trailer Url */
-            trailer_url?: string | null;
-            /**
-             * External Ids
-             * @default {}
-             */
-            external_ids: {
-                [key: string]: string;
-            };
-            /**
-             * Status
-             * @enum {string}
-             */
-            readonly status: "coming_soon" | "now_showing" | "archived";
-            /** Poster Url */
-            readonly poster_url: string;
-            /** Backdrop Url */
-            readonly backdrop_url: string;
-        };
-        /**
-         * MyReview
-         * @description What I wrote about a film, and whether I could: I have been to a showtime of it that is over.
-         */
-        CatalogMyReview: {
-            review: components["schemas"]["CatalogOwnReview"] | null;
-            /** May Review */
-            may_review: boolean;
-        };
-        /** NewAddress */
-        CatalogNewAddress: {
-            /** Street */
-            street: string;
-            /** Postal Code */
-            postal_code: string;
-            /** City */
-            city: string;
-            /**
-             * Country
-             * @description ISO 3166-1 alpha-2
-             */
-            country: string;
-        };
-        /**
-         * NewAuditorium
-         * @description A room with its seats.
-         */
-        CatalogNewAuditorium: {
-            /** Text */
-            text?: string | null;
-            layout?: components["schemas"]["CatalogLayout"] | null;
-            /** Name */
-            name: string;
-            /**
-             * Features
-             * @default []
-             */
-            features: string[];
-            /**
-             * Cleaning Minutes
-             * @default 20
-             */
-            cleaning_minutes: number;
-        };
-        /**
-         * NewMovie
-         * @description A film to be entered; without an `id` it gets one that can be read.
+         * MovieRequest
+         * @description A new film; without an `id` it gets a readable one.
          * @example {
          *       "cast": [
          *         "Max Schreck",
@@ -5922,7 +5743,7 @@ export interface components {
          *       "title": "Nosferatu"
          *     }
          */
-        CatalogNewMovie: {
+        CatalogMovieRequest: {
             /** Title */
             title: string;
             /** Original Title */
@@ -5990,83 +5811,134 @@ export interface components {
             id?: string | null;
         };
         /**
-         * NewShowtime
-         * @description A film in an auditorium. `local_start` is what the theater's clocks show.
+         * MovieResponse
+         * @description A film with all details.
          */
-        CatalogNewShowtime: {
+        CatalogMovieResponse: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Original Title */
+            original_title: string;
+            /** Year */
+            year: number;
+            /** Release Date */
+            release_date?: string | null;
+            /** Directors */
+            directors: string[];
+            /** Runtime Minutes */
+            runtime_minutes: number;
+            /** Genres */
+            genres: string[];
+            /** Certificate */
+            certificate: string;
+            /** Original Language */
+            original_language: string;
             /**
-             * Format
-             * @default 2D
+             * Showing Until
+             * @description Start of its last scheduled showtime
              */
-            format: string;
-            /** Language */
-            language?: string | null;
-            /** Subtitles */
-            subtitles?: string | null;
+            showing_until: string | null;
+            rating: components["schemas"]["CatalogAllStars"];
+            /** Cast */
+            cast: string[];
             /**
-             * Adverts Minutes
-             * @default 15
-             */
-            adverts_minutes: number;
-            /** Cleaning Minutes */
-            cleaning_minutes?: number | null;
-            /** Sales Open At */
-            sales_open_at?: string | null;
-            /**
-             * Sales Close Minutes
-             * @default 0
-             */
-            sales_close_minutes: number;
-            /**
-             * Orphan Rule
-             * @default off
-             * @enum {string}
-             */
-            orphan_rule: "strict" | "lenient" | "off";
-            /** Auditorium Id */
-            auditorium_id: string;
-            /** Movie Id */
-            movie_id: string;
-            /**
-             * Local Start
-             * Format: date-time
-             * @example 2027-03-28T20:15
-             */
-            local_start: string;
-            /** Occurrence */
-            occurrence?: ("first" | "second") | null;
-        };
-        /**
-         * NewTheater
-         * @description A house. Time zone and currency stay as they are entered.
-         */
-        CatalogNewTheater: {
-            /** Name */
-            name: string;
-            address: components["schemas"]["CatalogNewAddress"];
-            position: components["schemas"]["CatalogPosition"];
-            /** Time Zone */
-            time_zone: string;
-            /** Currency */
-            currency: string;
-            /** Language */
-            language: string;
-            /**
-             * Features
+             * Crew
              * @default []
              */
-            features: string[];
+            crew: components["schemas"]["CatalogCredit"][];
+            /**
+             * Languages
+             * @default []
+             */
+            languages: string[];
+            /**
+             * Subtitles
+             * @default []
+             */
+            subtitles: string[];
+            /** Synopsis */
+            synopsis: string;
+            /** Trailer Url */
+            trailer_url?: string | null;
+            /**
+             * External Ids
+             * @default {}
+             */
+            external_ids: {
+                [key: string]: string;
+            };
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "coming_soon" | "now_showing" | "archived";
+            /** Poster Url */
+            readonly poster_url: string;
+            /** Backdrop Url */
+            readonly backdrop_url: string;
         };
         /**
-         * OwnReview
-         * @description A review as its writer sees it: a moderator may have hidden it.
+         * MovieSummary
+         * @description A film in a list.
+         */
+        CatalogMovieSummary: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Original Title */
+            original_title: string;
+            /** Year */
+            year: number;
+            /** Release Date */
+            release_date?: string | null;
+            /** Directors */
+            directors: string[];
+            /** Runtime Minutes */
+            runtime_minutes: number;
+            /** Genres */
+            genres: string[];
+            /** Certificate */
+            certificate: string;
+            /** Original Language */
+            original_language: string;
+            /**
+             * Showing Until
+             * @description Start of its last scheduled showtime
+             */
+            showing_until: string | null;
+            rating: components["schemas"]["CatalogStars"];
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "coming_soon" | "now_showing" | "archived";
+            /** Poster Url */
+            readonly poster_url: string;
+            /** Backdrop Url */
+            readonly backdrop_url: string;
+        };
+        /**
+         * MyReviewResponse
+         * @description The caller's review of a film, and whether they may write one: they attended a past showtime of it.
+         */
+        CatalogMyReviewResponse: {
+            review: components["schemas"]["CatalogOwnReviewResponse"] | null;
+            /** May Review */
+            may_review: boolean;
+        };
+        /**
+         * OwnReviewResponse
+         * @description A review for its author; a moderator may have hidden it.
          * @example {
          *       "headline": "Again!",
          *       "stars": 5,
          *       "text": "The best on a large screen."
          *     }
          */
-        CatalogOwnReview: {
+        CatalogOwnReviewResponse: {
             /** Stars */
             stars: number;
             /** Headline */
@@ -6092,90 +5964,90 @@ export interface components {
             /** Hidden */
             hidden: boolean;
         };
-        /** Page[ImportView] */
-        CatalogPage_ImportView_: {
+        /** Page[ImportResponse] */
+        CatalogPage_ImportResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogImportView"][];
+            items: components["schemas"]["CatalogImportResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[ImportedFilm] */
-        CatalogPage_ImportedFilm_: {
+        /** Page[ImportedFilmResponse] */
+        CatalogPage_ImportedFilmResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogImportedFilm"][];
+            items: components["schemas"]["CatalogImportedFilmResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[MovieCard] */
-        CatalogPage_MovieCard_: {
+        /** Page[MovieSummary] */
+        CatalogPage_MovieSummary_: {
             /** Items */
-            items: components["schemas"]["CatalogMovieCard"][];
+            items: components["schemas"]["CatalogMovieSummary"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[OwnReview] */
-        CatalogPage_OwnReview_: {
+        /** Page[OwnReviewResponse] */
+        CatalogPage_OwnReviewResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogOwnReview"][];
+            items: components["schemas"]["CatalogOwnReviewResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[PublicReview] */
-        CatalogPage_PublicReview_: {
+        /** Page[PublicReviewResponse] */
+        CatalogPage_PublicReviewResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogPublicReview"][];
+            items: components["schemas"]["CatalogPublicReviewResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[ReportedReview] */
-        CatalogPage_ReportedReview_: {
+        /** Page[ReportedReviewResponse] */
+        CatalogPage_ReportedReviewResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogReportedReview"][];
+            items: components["schemas"]["CatalogReportedReviewResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[ShowtimeCard] */
-        CatalogPage_ShowtimeCard_: {
+        /** Page[ShowtimeSummary] */
+        CatalogPage_ShowtimeSummary_: {
             /** Items */
-            items: components["schemas"]["CatalogShowtimeCard"][];
+            items: components["schemas"]["CatalogShowtimeSummary"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[TheaterDetail] */
-        CatalogPage_TheaterDetail_: {
+        /** Page[TheaterResponse] */
+        CatalogPage_TheaterResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogTheaterDetail"][];
+            items: components["schemas"]["CatalogTheaterResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
         };
-        /** Page[TheaterProgramme] */
-        CatalogPage_TheaterProgramme_: {
+        /** Page[TheaterShowtimesResponse] */
+        CatalogPage_TheaterShowtimesResponse_: {
             /** Items */
-            items: components["schemas"]["CatalogTheaterProgramme"][];
+            items: components["schemas"]["CatalogTheaterShowtimesResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
@@ -6184,7 +6056,7 @@ export interface components {
         };
         /**
          * Pattern
-         * @description What is repeated on which days; without `weekdays` on all. `occurrence` is for the night of the clocks.
+         * @description Showings repeated on days; without `weekdays` on all. `occurrence` is for the night when clocks are set back.
          */
         CatalogPattern: {
             /** First Day */
@@ -6230,7 +6102,7 @@ export interface components {
         };
         /**
          * PlannedShowtime
-         * @description One showtime of a pattern: as it would be, or its fault. `number` counts them from 1.
+         * @description One showtime of a pattern, or its fault. `number` counts them from 1.
          */
         CatalogPlannedShowtime: {
             /** Number */
@@ -6250,7 +6122,7 @@ export interface components {
             ends_at?: string | null;
             /**
              * Free At
-             * @description When the auditorium is clean again
+             * @description End of the cleaning
              */
             free_at?: string | null;
             /** Sales Open At */
@@ -6272,7 +6144,7 @@ export interface components {
         };
         /**
          * Position
-         * @description WGS 84, degrees. Longitude comes first: that is how MongoDB reads a place.
+         * @description WGS 84, degrees. Longitude comes first, as MongoDB requires.
          */
         CatalogPosition: {
             /** Longitude */
@@ -6302,10 +6174,10 @@ export interface components {
             tax?: number | null;
         };
         /**
-         * PriceListBody
-         * @description A price list as staff write it.
+         * PriceListRequest
+         * @description The content of a price list.
          */
-        CatalogPriceListBody: {
+        CatalogPriceListRequest: {
             /**
              * Prices
              * @example {
@@ -6347,57 +6219,10 @@ export interface components {
             name: string;
         };
         /**
-         * PriceListChange
-         * @description The new content, and the version of the list that it was made from.
+         * PriceListResponse
+         * @description A price list. A change must send back its `version`.
          */
-        CatalogPriceListChange: {
-            /**
-             * Prices
-             * @example {
-             *       "companion": {
-             *         "adult": 1190,
-             *         "companion": 0
-             *       },
-             *       "standard": {
-             *         "adult": 1190,
-             *         "child": 750
-             *       }
-             *     }
-             */
-            prices: {
-                [key: string]: {
-                    [key: string]: number;
-                };
-            };
-            /**
-             * Surcharges
-             * @default []
-             */
-            surcharges: components["schemas"]["CatalogSurcharge"][];
-            /**
-             * Booking Fee
-             * @default 0
-             */
-            booking_fee: number;
-            /**
-             * Tax Basis Points
-             * @default 0
-             */
-            tax_basis_points: number;
-            /** Valid From */
-            valid_from: string;
-            /** Valid Until */
-            valid_until?: string | null;
-            /** Name */
-            name: string;
-            /** Version */
-            version: number;
-        };
-        /**
-         * PriceListView
-         * @description A price list. `version` is to be given back with a change.
-         */
-        CatalogPriceListView: {
+        CatalogPriceListResponse: {
             /**
              * Prices
              * @example {
@@ -6447,18 +6272,65 @@ export interface components {
             version: number;
         };
         /**
-         * PriceLists
-         * @description A theater's price lists by the day on which they begin.
+         * PriceListUpdateRequest
+         * @description The new content, and the version of the list that it is based on.
          */
-        CatalogPriceLists: {
-            /** Items */
-            items: components["schemas"]["CatalogPriceListView"][];
+        CatalogPriceListUpdateRequest: {
+            /**
+             * Prices
+             * @example {
+             *       "companion": {
+             *         "adult": 1190,
+             *         "companion": 0
+             *       },
+             *       "standard": {
+             *         "adult": 1190,
+             *         "child": 750
+             *       }
+             *     }
+             */
+            prices: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            /**
+             * Surcharges
+             * @default []
+             */
+            surcharges: components["schemas"]["CatalogSurcharge"][];
+            /**
+             * Booking Fee
+             * @default 0
+             */
+            booking_fee: number;
+            /**
+             * Tax Basis Points
+             * @default 0
+             */
+            tax_basis_points: number;
+            /** Valid From */
+            valid_from: string;
+            /** Valid Until */
+            valid_until?: string | null;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
         };
         /**
-         * PriceTable
-         * @description All-in prices in minor units, for a showtime that begins then.
+         * PriceListsResponse
+         * @description A theater's price lists, sorted by their first day.
          */
-        CatalogPriceTable: {
+        CatalogPriceListsResponse: {
+            /** Items */
+            items: components["schemas"]["CatalogPriceListResponse"][];
+        };
+        /**
+         * PriceTableResponse
+         * @description All-in prices in minor units, for a showtime with this start.
+         */
+        CatalogPriceTableResponse: {
             /** Theater Id */
             theater_id: string;
             /** Currency */
@@ -6495,7 +6367,7 @@ export interface components {
         };
         /**
          * Progress
-         * @description How many films there are to do, and what became of those that are done.
+         * @description The number of films to import, and the results so far.
          */
         CatalogProgress: {
             /** Total */
@@ -6514,15 +6386,15 @@ export interface components {
             failed: number;
         };
         /**
-         * PublicReview
-         * @description A review as everybody reads it; the name is shortened.
+         * PublicReviewResponse
+         * @description A public review; the author's name is shortened.
          * @example {
          *       "headline": "Again!",
          *       "stars": 5,
          *       "text": "The best on a large screen."
          *     }
          */
-        CatalogPublicReview: {
+        CatalogPublicReviewResponse: {
             /** Stars */
             stars: number;
             /** Headline */
@@ -6548,7 +6420,7 @@ export interface components {
         };
         /**
          * PublishRequest
-         * @description The pattern that was looked at, and the numbers of those showtimes that are not to be.
+         * @description The previewed pattern, and the numbers of the showtimes to leave out.
          */
         CatalogPublishRequest: {
             pattern: components["schemas"]["CatalogPattern"];
@@ -6561,10 +6433,10 @@ export interface components {
             leave_out: number[];
         };
         /**
-         * PublishedLayout
-         * @description A version that new showtimes get from now on.
+         * PublishedLayoutResponse
+         * @description A published version, used by new showtimes from now on.
          */
-        CatalogPublishedLayout: {
+        CatalogPublishedLayoutResponse: {
             /**
              * Screen
              * @default top
@@ -6594,12 +6466,12 @@ export interface components {
             text: string;
             /**
              * Keeping
-             * @description Showtimes ahead that keep their seats: move or cancel them if the room is refitted earlier
+             * @description Future showtimes that keep their seats: cancel them if the auditorium is refitted earlier
              */
             keeping: components["schemas"]["CatalogKeepingShowtime"][];
         };
-        /** PublishedSchedule */
-        CatalogPublishedSchedule: {
+        /** PublishedScheduleResponse */
+        CatalogPublishedScheduleResponse: {
             /** Id */
             id: string;
             /** Theater Id */
@@ -6623,14 +6495,14 @@ export interface components {
             showtime_ids: string[];
         };
         /**
-         * Report
-         * @description What is wrong with a review.
+         * ReportRequest
+         * @description The reason of a complaint.
          * @example {
          *       "complaint": "spoiler",
          *       "note": "Tells the end."
          *     }
          */
-        CatalogReport: {
+        CatalogReportRequest: {
             /**
              * Complaint
              * @enum {string}
@@ -6643,15 +6515,15 @@ export interface components {
             note: string;
         };
         /**
-         * ReportedReview
-         * @description A review as moderators see it.
+         * ReportedReviewResponse
+         * @description A review for moderators.
          * @example {
          *       "headline": "Again!",
          *       "stars": 5,
          *       "text": "The best on a large screen."
          *     }
          */
-        CatalogReportedReview: {
+        CatalogReportedReviewResponse: {
             /** Stars */
             stars: number;
             /** Headline */
@@ -6681,14 +6553,14 @@ export interface components {
             /** Open Reports */
             open_reports: number;
             /** Reports */
-            reports: components["schemas"]["CatalogComplained"][];
-            verdict: components["schemas"]["CatalogDecided"] | null;
+            reports: components["schemas"]["CatalogReviewReport"][];
+            verdict: components["schemas"]["CatalogVerdict"] | null;
         };
         /**
-         * Reschedule
-         * @description When it is to be, and to be sold. Without a word about its end, selling ends as long before the start as now.
+         * RescheduleRequest
+         * @description New times of the showtime and its sales. By default sales end as long before the start as now.
          */
-        CatalogReschedule: {
+        CatalogRescheduleRequest: {
             /** Local Start */
             local_start?: string | null;
             /** Occurrence */
@@ -6699,8 +6571,34 @@ export interface components {
             sales_close_minutes?: number | null;
         };
         /**
+         * ReviewReport
+         * @example {
+         *       "complaint": "spoiler",
+         *       "note": "Tells the end."
+         *     }
+         */
+        CatalogReviewReport: {
+            /**
+             * Complaint
+             * @enum {string}
+             */
+            complaint: "spam" | "abuse" | "spoiler" | "off_topic" | "other";
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** User Id */
+            user_id: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
          * ReviewText
-         * @description Stars, 1 to 5, and, for whoever likes to say more, a headline and a text.
+         * @description Stars, 1 to 5, with an optional headline and text.
          * @example {
          *       "headline": "Again!",
          *       "stars": 5,
@@ -6719,10 +6617,10 @@ export interface components {
             text: string;
         };
         /**
-         * SchedulePreview
-         * @description What a pattern would become. `fingerprint` stands for all that would be published if nothing is left out.
+         * SchedulePreviewResponse
+         * @description The preview of a pattern. `fingerprint` identifies everything that would be published.
          */
-        CatalogSchedulePreview: {
+        CatalogSchedulePreviewResponse: {
             /** Items */
             items: components["schemas"]["CatalogPlannedShowtime"][];
             /** Faulty */
@@ -6731,10 +6629,10 @@ export interface components {
             fingerprint: string;
         };
         /**
-         * ScheduleView
-         * @description A schedule that was published, or could not be.
+         * ScheduleResponse
+         * @description A schedule that was published or refused.
          */
-        CatalogScheduleView: {
+        CatalogScheduleResponse: {
             /** Id */
             id: string;
             /** Theater Id */
@@ -6757,7 +6655,7 @@ export interface components {
         };
         /**
          * Screening
-         * @description A showtime of a film in a theater. `availability` tells how full it is, some seconds ago.
+         * @description A showtime of a film in a theater. `availability` is some seconds old.
          */
         CatalogScreening: {
             /** Id */
@@ -6806,7 +6704,7 @@ export interface components {
         };
         /**
          * ScreeningDay
-         * @description A day on the theater's own calendar.
+         * @description A day in the theater's time zone.
          */
         CatalogScreeningDay: {
             /**
@@ -6819,7 +6717,7 @@ export interface components {
         };
         /**
          * Showing
-         * @description A film in an auditorium at a time of the day.
+         * @description A film in an auditorium at a local time of day.
          */
         CatalogShowing: {
             /**
@@ -6862,79 +6760,57 @@ export interface components {
             starts: string;
         };
         /**
-         * ShowtimeCard
-         * @description A showtime as a list shows it. `local_date` is the theater's; `price_from` is all-in, for an adult.
+         * ShowtimeRequest
+         * @description A new showtime. `local_start` is the theater's local time.
          */
-        CatalogShowtimeCard: {
-            /** Id */
-            id: string;
-            /** Movie Id */
-            movie_id: string;
-            /** Movie Title */
-            movie_title: string;
-            /** Certificate */
-            certificate: string;
-            /** Theater Id */
-            theater_id: string;
-            /** Theater Name */
-            theater_name: string;
-            /** City */
-            city: string;
-            /** Auditorium Id */
-            auditorium_id: string;
-            /** Auditorium Name */
-            auditorium_name: string;
-            /** Time Zone */
-            time_zone: string;
+        CatalogShowtimeRequest: {
             /**
-             * Local Date
-             * Format: date
+             * Format
+             * @default 2D
              */
-            local_date: string;
-            /**
-             * Starts At
-             * Format: date-time
-             */
-            starts_at: string;
-            /**
-             * Ends At
-             * Format: date-time
-             */
-            ends_at: string;
-            /**
-             * Sales Open At
-             * Format: date-time
-             */
-            sales_open_at: string;
-            /**
-             * Sales Close At
-             * Format: date-time
-             */
-            sales_close_at: string;
-            /** Format */
             format: string;
             /** Language */
-            language: string;
+            language?: string | null;
             /** Subtitles */
-            subtitles: string | null;
-            price_from: components["schemas"]["CatalogMoney"];
+            subtitles?: string | null;
             /**
-             * Availability
-             * @description How full it is, some seconds ago
+             * Adverts Minutes
+             * @default 15
+             */
+            adverts_minutes: number;
+            /** Cleaning Minutes */
+            cleaning_minutes?: number | null;
+            /** Sales Open At */
+            sales_open_at?: string | null;
+            /**
+             * Sales Close Minutes
+             * @default 0
+             */
+            sales_close_minutes: number;
+            /**
+             * Orphan Rule
+             * @default off
              * @enum {string}
              */
-            availability: "plenty" | "filling" | "few_left" | "sold_out";
+            orphan_rule: "strict" | "lenient" | "off";
+            /** Auditorium Id */
+            auditorium_id: string;
+            /** Movie Id */
+            movie_id: string;
             /**
-             * State
-             * @enum {string}
+             * Local Start
+             * Format: date-time
+             * @example 2027-03-28T20:15
              */
-            state: "scheduled" | "cancelled";
+            local_start: string;
+            /** Occurrence */
+            occurrence?: ("first" | "second") | null;
         };
         /**
-         * ShowtimeDetail
+         * ShowtimeResponse
          * @description A showtime with its layout and every price, all-in.
          */
-        CatalogShowtimeDetail: {
+        CatalogShowtimeResponse: {
             /** Id */
             id: string;
             /** Movie Id */
@@ -6989,7 +6865,7 @@ export interface components {
             price_from: components["schemas"]["CatalogMoney"];
             /**
              * Availability
-             * @description How full it is, some seconds ago
+             * @description How full it is; some seconds old
              * @enum {string}
              */
             availability: "plenty" | "filling" | "few_left" | "sold_out";
@@ -7002,7 +6878,7 @@ export interface components {
             layout_id: string;
             /**
              * Orphan Rule
-             * @description Whether a choice of seats may leave a single one alone
+             * @description Whether a selection may leave a single free seat
              * @default off
              * @enum {string}
              */
@@ -7013,8 +6889,77 @@ export interface components {
             prices: components["schemas"]["CatalogPrice"][];
         };
         /**
+         * ShowtimeSummary
+         * @description A showtime in a list. `local_date` is the theater's; `price_from` is all-in, for an adult.
+         */
+        CatalogShowtimeSummary: {
+            /** Id */
+            id: string;
+            /** Movie Id */
+            movie_id: string;
+            /** Movie Title */
+            movie_title: string;
+            /** Certificate */
+            certificate: string;
+            /** Theater Id */
+            theater_id: string;
+            /** Theater Name */
+            theater_name: string;
+            /** City */
+            city: string;
+            /** Auditorium Id */
+            auditorium_id: string;
+            /** Auditorium Name */
+            auditorium_name: string;
+            /** Time Zone */
+            time_zone: string;
+            /**
+             * Local Date
+             * Format: date
+             */
+            local_date: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Sales Open At
+             * Format: date-time
+             */
+            sales_open_at: string;
+            /**
+             * Sales Close At
+             * Format: date-time
+             */
+            sales_close_at: string;
+            /** Format */
+            format: string;
+            /** Language */
+            language: string;
+            /** Subtitles */
+            subtitles: string | null;
+            price_from: components["schemas"]["CatalogMoney"];
+            /**
+             * Availability
+             * @description How full it is; some seconds old
+             * @enum {string}
+             */
+            availability: "plenty" | "filling" | "few_left" | "sold_out";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "scheduled" | "cancelled";
+        };
+        /**
          * Stars
-         * @description What the reviews come to; `average` is null for none.
+         * @description The summary of the reviews; `average` is null when there are none.
          */
         CatalogStars: {
             /** Average */
@@ -7024,7 +6969,7 @@ export interface components {
         };
         /**
          * Surcharge
-         * @description Minor units on top of each price, or with a minus off it, for showtimes to which all that is named applies.
+         * @description An amount in minor units, added to each price (negative: a discount) of showtimes that match all conditions.
          *
          *     `starts_from` and `starts_before` are the theater's local time; a band may cross midnight.
          */
@@ -7049,24 +6994,31 @@ export interface components {
             starts_before?: string | null;
         };
         /**
-         * TheaterChange
-         * @description What is to be otherwise.
+         * TheaterRequest
+         * @description A theater. Time zone and currency cannot be changed later.
          */
-        CatalogTheaterChange: {
+        CatalogTheaterRequest: {
             /** Name */
-            name?: string | null;
-            address?: components["schemas"]["CatalogNewAddress"] | null;
-            position?: components["schemas"]["CatalogPosition"] | null;
+            name: string;
+            address: components["schemas"]["CatalogAddressRequest"];
+            position: components["schemas"]["CatalogPosition"];
+            /** Time Zone */
+            time_zone: string;
+            /** Currency */
+            currency: string;
             /** Language */
-            language?: string | null;
-            /** Features */
-            features?: string[] | null;
+            language: string;
+            /**
+             * Features
+             * @default []
+             */
+            features: string[];
         };
         /**
-         * TheaterDetail
+         * TheaterResponse
          * @description A theater with its auditoriums.
          */
-        CatalogTheaterDetail: {
+        CatalogTheaterResponse: {
             /** Id */
             id: string;
             /** Name */
@@ -7080,18 +7032,18 @@ export interface components {
             /** Features */
             features: string[];
             /** Auditoriums */
-            auditoriums: components["schemas"]["CatalogAuditoriumCard"][];
+            auditoriums: components["schemas"]["CatalogAuditoriumSummary"][];
             /**
              * Distance M
-             * @description From the place that was asked for
+             * @description Distance from `near`
              */
             distance_m?: number | null;
         };
         /**
-         * TheaterProgramme
+         * TheaterShowtimesResponse
          * @description A theater's showtimes of one film, day by day.
          */
-        CatalogTheaterProgramme: {
+        CatalogTheaterShowtimesResponse: {
             /** Id */
             id: string;
             /** Name */
@@ -7102,15 +7054,29 @@ export interface components {
             time_zone: string;
             /**
              * Distance M
-             * @description From the place that was asked for
+             * @description Distance from `near`
              */
             distance_m?: number | null;
             /** Days */
             days: components["schemas"]["CatalogScreeningDay"][];
         };
         /**
-         * TmdbImport
-         * @description Which films to take from TMDB: by their ids there, or the first pages of a list, 20 films each.
+         * TheaterUpdateRequest
+         * @description The fields to change.
+         */
+        CatalogTheaterUpdateRequest: {
+            /** Name */
+            name?: string | null;
+            address?: components["schemas"]["CatalogAddressRequest"] | null;
+            position?: components["schemas"]["CatalogPosition"] | null;
+            /** Language */
+            language?: string | null;
+            /** Features */
+            features?: string[] | null;
+        };
+        /**
+         * TmdbImportRequest
+         * @description The films to import from TMDB: by their ids there, or the first pages of a list with 20 films each.
          * @example {
          *       "dry_run": true,
          *       "list": "now_playing",
@@ -7123,7 +7089,7 @@ export interface components {
          *       ]
          *     }
          */
-        CatalogTmdbImport: {
+        CatalogTmdbImportRequest: {
             /** List */
             list?: ("now_playing" | "upcoming" | "popular" | "top_rated") | null;
             /**
@@ -7141,6 +7107,40 @@ export interface components {
              * @default false
              */
             dry_run: boolean;
+        };
+        /**
+         * Verdict
+         * @example {
+         *       "hidden": true,
+         *       "reason": "It tells the end."
+         *     }
+         */
+        CatalogVerdict: {
+            /** Hidden */
+            hidden: boolean;
+            /** Reason */
+            reason: string;
+            /** By */
+            by: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * VerdictRequest
+         * @description A moderator's decision, with the reason.
+         * @example {
+         *       "hidden": true,
+         *       "reason": "It tells the end."
+         *     }
+         */
+        CatalogVerdictRequest: {
+            /** Hidden */
+            hidden: boolean;
+            /** Reason */
+            reason: string;
         };
         /**
          * AcceptInvitationRequest

@@ -72,7 +72,7 @@ interface StepProps {
   showtimeId: string;
   /** Whether the seats can still be changed. */
   isFirst?: boolean;
-  children: (showtime: Schemas["CatalogShowtimeDetail"]) => ReactNode;
+  children: (showtime: Schemas["CatalogShowtimeResponse"]) => ReactNode;
 }
 
 /** One step. It begins at its title, also for who listens or has scrolled to the button of the step before. */
@@ -115,7 +115,7 @@ function Title({ children }: { children: string }) {
   );
 }
 
-function Screening({ showtime }: { showtime: Schemas["CatalogShowtimeDetail"] }) {
+function Screening({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] }) {
   const { movie_title, starts_at, time_zone, theater_name, auditorium_name } = showtime;
   return (
     <p className="mt-1 mb-5 text-quiet">

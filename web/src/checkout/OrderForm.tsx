@@ -19,7 +19,7 @@ import { Failure, Notice } from "../ui/Notice";
 import { Extension } from "./Extension";
 import { fitting } from "./fitting";
 
-type Showtime = Schemas["CatalogShowtimeDetail"];
+type Showtime = Schemas["CatalogShowtimeResponse"];
 type Quoted = Schemas["BookingQuotedSeat"];
 
 interface OrderFormProps {

@@ -11,8 +11,8 @@ import { Icon } from "../ui/Icon";
 import { Failure, Notice } from "../ui/Notice";
 import type { Movie } from "./queries";
 
-type Review = Schemas["CatalogPublicReview"];
-type OwnReview = Schemas["CatalogOwnReview"];
+type Review = Schemas["CatalogPublicReviewResponse"];
+type OwnReview = Schemas["CatalogOwnReviewResponse"];
 
 /** What people wrote about a film; those who were there can write. */
 export function Reviews({ film }: { film: Movie }) {

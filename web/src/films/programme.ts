@@ -11,7 +11,7 @@ export interface Listed extends Omit<Schemas["CatalogScreening"], "daypart"> {
 }
 
 /** A film's showtimes, which catalog tells theater by theater. */
-export const underTheaters = (theaters: Schemas["CatalogTheaterProgramme"][]): Listed[] =>
+export const underTheaters = (theaters: Schemas["CatalogTheaterShowtimesResponse"][]): Listed[] =>
   theaters.flatMap(({ id, name, address, time_zone, days }) =>
     days.flatMap(({ local_date, showtimes }) =>
       showtimes.map((showtime) => ({

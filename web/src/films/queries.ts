@@ -1,10 +1,10 @@
 import { queryOptions } from "@tanstack/react-query";
 import { all, api, type Schemas, told } from "../api/client";
 
-export type MovieCard = Schemas["CatalogMovieCard"];
-export type Movie = Schemas["CatalogMovieDetail"];
-export type Showtime = Schemas["CatalogShowtimeCard"];
-export type Theater = Schemas["CatalogTheaterDetail"];
+export type MovieCard = Schemas["CatalogMovieSummary"];
+export type Movie = Schemas["CatalogMovieResponse"];
+export type Showtime = Schemas["CatalogShowtimeSummary"];
+export type Theater = Schemas["CatalogTheaterResponse"];
 
 const PROGRAMME_MS = 5 * 60_000;
 

@@ -50,7 +50,7 @@ export default function SeatPage() {
   );
 }
 
-function Head({ showtime }: { showtime: Schemas["CatalogShowtimeDetail"] }) {
+function Head({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] }) {
   const { movie_id, movie_title, starts_at, time_zone, theater_id, theater_name, city, auditorium_name } = showtime;
   return (
     <div className="mb-3 sm:mb-4">

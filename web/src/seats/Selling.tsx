@@ -22,7 +22,7 @@ import { Toolbar } from "./Toolbar";
 import { type Connection, useSeats } from "./useSeats";
 
 interface SellingProps {
-  showtime: Schemas["CatalogShowtimeDetail"];
+  showtime: Schemas["CatalogShowtimeResponse"];
   seating: Schemas["InventorySeatMap"];
 }
 

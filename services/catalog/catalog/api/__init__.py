@@ -1,4 +1,4 @@
-"""HTTP in. What visitors read needs no signing in; what staff change needs its permission."""
+"""HTTP routes. Reading needs no signing in; changes by staff need a permission."""
 
 from catalog.api import (
     auditoriums,

@@ -1,4 +1,4 @@
-"""Who may change what. Staff who are bound to theaters act there only; nobody else is told what is elsewhere."""
+"""Access checks for staff. Staff who are limited to theaters can act only there."""
 
 from typing import Annotated
 
@@ -20,15 +20,15 @@ REFUSALS = documented(Unauthenticated, Forbidden, NotFound)
 
 
 class Body(BaseModel):
-    """What is sent; a member that there is not is a mistake."""
+    """A request body; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def check_theater(staff: Principal, theater_id: str) -> None:
-    """Raises Forbidden for a theater that is not among the person's own, if they are bound to some."""
+    """Raises Forbidden when the person is limited to other theaters."""
     if staff.theaters and theater_id not in staff.theaters:
-        raise Forbidden("This is a theater that is not yours.")
+        raise Forbidden("You do not have access to this theater.")
 
 
 async def own_theater(staff: Principal, theater_id: Id) -> store.Theater:

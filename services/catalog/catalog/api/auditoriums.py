@@ -1,4 +1,4 @@
-"""Staff's side of theaters: houses, auditoriums, and seat layouts version after version."""
+"""Theaters for staff: theaters, auditoriums, and versions of seat layouts."""
 
 from collections.abc import Sequence
 from typing import Annotated, Self
@@ -22,7 +22,7 @@ from catalog.api.access import (
     own_theater,
 )
 from catalog.api.http import Stored
-from catalog.api.theaters import AuditoriumDetail, LayoutView, TheaterDetail, auditorium_shown, theater_shown
+from catalog.api.theaters import AuditoriumResponse, LayoutResponse, TheaterResponse, auditorium_shown, theater_shown
 from catalog.model.layout import MAX_TEXT, Layout, check_layout, format_layout, parse_layout
 from catalog.model.prices import Label
 from catalog.model.problems import AuditoriumExists, ChangedMeanwhile, LayoutInvalid
@@ -35,7 +35,7 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError("there is no such time zone") from error
+        raise ValueError("unknown time zone") from error
     return name
 
 
@@ -44,18 +44,18 @@ Version = Annotated[int, Path(ge=1, le=1_000_000)]
 TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,60}$"), AfterValidator(_known_zone)]
 
 
-class NewAddress(Body):
+class AddressRequest(Body):
     street: Label
     postal_code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20)]
     city: Label
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166-1 alpha-2")
 
 
-class NewTheater(Body):
-    """A house. Time zone and currency stay as they are entered."""
+class TheaterRequest(Body):
+    """A theater. Time zone and currency cannot be changed later."""
 
     name: Label
-    address: NewAddress
+    address: AddressRequest
     position: store.Position
     time_zone: TimeZone
     currency: Currency
@@ -63,17 +63,17 @@ class NewTheater(Body):
     features: Features = []
 
 
-class TheaterChange(Body):
-    """What is to be otherwise."""
+class TheaterUpdateRequest(Body):
+    """The fields to change."""
 
     name: Label | None = None
-    address: NewAddress | None = None
+    address: AddressRequest | None = None
     position: store.Position | None = None
     language: Language | None = None
     features: Features | None = None
 
 
-class LayoutBody(Body):
+class LayoutRequest(Body):
     """A seat layout, as text (docs/seat-layouts.md) or as JSON."""
 
     text: (
@@ -89,7 +89,7 @@ class LayoutBody(Body):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if (self.text is None) == (self.layout is None):
-            raise ValueError("give either the text or the layout")
+            raise ValueError("send either `text` or `layout`")
         return self
 
     def read(self) -> tuple[Layout, str]:
@@ -100,16 +100,16 @@ class LayoutBody(Body):
         return layout, format_layout(layout)
 
 
-class NewAuditorium(LayoutBody):
-    """A room with its seats."""
+class AuditoriumRequest(LayoutRequest):
+    """An auditorium with its seats."""
 
     name: Label
     features: Features = []
     cleaning_minutes: Annotated[int, Field(ge=0, le=240)] = 20
 
 
-class AuditoriumChange(Body):
-    """What is to be otherwise. Nothing new is scheduled in an auditorium that is closed."""
+class AuditoriumUpdateRequest(Body):
+    """The fields to change. No showtimes can be added to a closed auditorium."""
 
     name: Label | None = None
     features: Features | None = None
@@ -118,7 +118,7 @@ class AuditoriumChange(Body):
 
 
 class KeepingShowtime(BaseModel):
-    """A showtime ahead that keeps the seats of an earlier version. `sold` and `taken` (sold, held or blocked) count
+    """A future showtime that keeps the seats of an earlier version. `sold` and `taken` (sold, held or blocked) count
     its seats.
     """
 
@@ -132,12 +132,12 @@ class KeepingShowtime(BaseModel):
 
 Keeping = Annotated[
     list[KeepingShowtime],
-    Field(description="Showtimes ahead that keep their seats: move or cancel them if the room is refitted earlier"),
+    Field(description="Future showtimes that keep their seats: cancel them if the auditorium is refitted earlier"),
 ]
 
 
-class LayoutPreview(Layout):
-    """A layout as it would be drawn, beside the one that the auditorium has now."""
+class LayoutPreviewResponse(Layout):
+    """A rendered layout, compared with the auditorium's current one."""
 
     text: str
     keeping: Keeping
@@ -145,28 +145,28 @@ class LayoutPreview(Layout):
     dropped: list[SeatId]
 
 
-class PublishedLayout(LayoutView):
-    """A version that new showtimes get from now on."""
+class PublishedLayoutResponse(LayoutResponse):
+    """A published version, used by new showtimes from now on."""
 
     keeping: Keeping
 
 
-class LayoutCard(Stored):
-    """One version of an auditorium's seats, without the seats."""
+class LayoutSummary(Stored):
+    """A version of an auditorium's layout, without its seats."""
 
     version: int = Field(validation_alias="number")
     text: str
 
 
-class LayoutVersions(BaseModel):
-    """The newest first."""
+class LayoutVersionsResponse(BaseModel):
+    """The versions, newest first."""
 
-    items: list[LayoutCard]
+    items: list[LayoutSummary]
 
 
 @managed.post("/theaters", status_code=201, responses=REFUSALS)
-async def add_theater(body: NewTheater, staff: CatalogWriter) -> TheaterDetail:
-    """Enter a theater. For staff who are not bound to some."""
+async def add_theater(body: TheaterRequest, staff: CatalogWriter) -> TheaterResponse:
+    """Add a theater. Only for staff who are not limited to theaters."""
     check_theater(staff, theater_id := new_id())
     theater = store.Theater(id=theater_id, **body.model_dump())
     await store.Theater.add(theater)
@@ -174,8 +174,8 @@ async def add_theater(body: NewTheater, staff: CatalogWriter) -> TheaterDetail:
 
 
 @managed.patch("/theaters/{theater_id}", responses=REFUSALS)
-async def change_theater(theater_id: Id, body: TheaterChange, staff: TheaterWriter) -> TheaterDetail:
-    """Change what is printed about a theater. Showtimes that are published keep the name they have."""
+async def change_theater(theater_id: Id, body: TheaterUpdateRequest, staff: TheaterWriter) -> TheaterResponse:
+    """Change a theater's details. Published showtimes keep the name that they have."""
     check_theater(staff, theater_id)
     await store.change_theater(theater_id, body.model_dump(exclude_none=True))
     return await theater_shown(theater_id)
@@ -186,8 +186,8 @@ async def change_theater(theater_id: Id, body: TheaterChange, staff: TheaterWrit
     status_code=201,
     responses=REFUSALS | documented(LayoutInvalid, AuditoriumExists),
 )
-async def add_auditorium(theater_id: Id, body: NewAuditorium, staff: TheaterWriter) -> AuditoriumDetail:
-    """Enter an auditorium with the first version of its seats."""
+async def add_auditorium(theater_id: Id, body: AuditoriumRequest, staff: TheaterWriter) -> AuditoriumResponse:
+    """Add an auditorium with the first version of its layout."""
     await own_theater(staff, theater_id)
     layout, text = body.read()
     seats = store.SeatLayout.of(new_id(), auditorium_id := new_id(), layout, text)
@@ -205,7 +205,9 @@ async def add_auditorium(theater_id: Id, body: NewAuditorium, staff: TheaterWrit
 
 
 @managed.patch("/auditoriums/{auditorium_id}", responses=REFUSALS | documented(AuditoriumExists))
-async def change_auditorium(auditorium_id: Id, body: AuditoriumChange, staff: TheaterWriter) -> AuditoriumDetail:
+async def change_auditorium(
+    auditorium_id: Id, body: AuditoriumUpdateRequest, staff: TheaterWriter
+) -> AuditoriumResponse:
     """Change an auditorium, but not its seats."""
     await own_auditorium(staff, auditorium_id)
     await store.change_auditorium(auditorium_id, body.model_dump(exclude_none=True))
@@ -213,13 +215,13 @@ async def change_auditorium(auditorium_id: Id, body: AuditoriumChange, staff: Th
 
 
 @managed.post("/auditoriums/{auditorium_id}/layouts/preview", responses=REFUSALS | documented(LayoutInvalid))
-async def preview_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWriter) -> LayoutPreview:
-    """Draw a layout without publishing it, and say what would change."""
+async def preview_layout(auditorium_id: Id, body: LayoutRequest, staff: TheaterWriter) -> LayoutPreviewResponse:
+    """Render a layout without publishing it, and list what would change."""
     await own_auditorium(staff, auditorium_id)
     layout, text = body.read()
     newest = store.SeatLayout.parse(await store.newest_layout(auditorium_id))
     before, after = _names(newest.seats), _names(layout.seats)
-    return LayoutPreview(
+    return LayoutPreviewResponse(
         **dict(layout),
         text=text,
         keeping=await _keeping(auditorium_id, newest.id if newest.text == text else ""),
@@ -229,7 +231,7 @@ async def preview_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWrit
 
 
 async def _keeping(auditorium_id: str, layout_id: str) -> list[KeepingShowtime]:
-    """The showtimes ahead that have other seats than this layout's."""
+    """The future showtimes with a different layout."""
     found = await store.ahead_with_other_seats(auditorium_id, layout_id)
     counted = await store.occupancy_of([each["_id"] for each in found])
     return [_kept(each, *counted.get(each["_id"], (0, 0))) for each in found]
@@ -248,27 +250,27 @@ def _names(seats: Sequence[PlacedSeat]) -> dict[str, None]:
     status_code=201,
     responses=REFUSALS | documented(LayoutInvalid, ChangedMeanwhile),
 )
-async def publish_layout(auditorium_id: Id, body: LayoutBody, staff: TheaterWriter) -> PublishedLayout:
-    """Give an auditorium other seats from now on. Showtimes that are scheduled already keep theirs; the answer names
+async def publish_layout(auditorium_id: Id, body: LayoutRequest, staff: TheaterWriter) -> PublishedLayoutResponse:
+    """Publish a new layout for an auditorium. Scheduled showtimes keep theirs; the answer lists
     them, with the seats that are sold.
     """
     await own_auditorium(staff, auditorium_id)
     layout, text = body.read()
     made = await store.publish_version(auditorium_id, layout, text)
     keeping = await _keeping(auditorium_id, made.id)
-    return PublishedLayout.model_validate(made.model_dump() | {"_id": made.id, "keeping": keeping})
+    return PublishedLayoutResponse.model_validate(made.model_dump() | {"_id": made.id, "keeping": keeping})
 
 
 @managed.get("/auditoriums/{auditorium_id}/layouts", responses=REFUSALS)
-async def list_layouts(auditorium_id: Id, staff: TheaterWriter) -> LayoutVersions:
-    """All versions of an auditorium's seats."""
+async def list_layouts(auditorium_id: Id, staff: TheaterWriter) -> LayoutVersionsResponse:
+    """All versions of an auditorium's layout."""
     await own_auditorium(staff, auditorium_id)
     found = await store.layout_versions(auditorium_id)
-    return LayoutVersions(items=[LayoutCard.model_validate(each) for each in found])
+    return LayoutVersionsResponse(items=[LayoutSummary.model_validate(each) for each in found])
 
 
 @managed.get("/auditoriums/{auditorium_id}/layouts/{version}", responses=REFUSALS)
-async def get_layout(auditorium_id: Id, version: Version, staff: TheaterWriter) -> LayoutView:
-    """One version of an auditorium's seats."""
+async def get_layout(auditorium_id: Id, version: Version, staff: TheaterWriter) -> LayoutResponse:
+    """One version of an auditorium's layout."""
     await own_auditorium(staff, auditorium_id)
-    return LayoutView.model_validate(await store.layout_version(auditorium_id, version))
+    return LayoutResponse.model_validate(await store.layout_version(auditorium_id, version))

@@ -1,4 +1,4 @@
-"""What visitors look for: films by words and by what is on where and when, and a film's showtimes."""
+"""Browsing: search and filters of films, and a film's showtimes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ from catalog.api.http import (
     place_of,
     position,
 )
-from catalog.api.movies import MovieCard, shown
+from catalog.api.movies import MovieSummary, shown
 from catalog.api.showtimes import listed_showtime
 from catalog.api.theaters import theaters_page
 from catalog.model import words_of
@@ -44,7 +44,7 @@ from catalog.store import Address, Position, Showing
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute, responses=UNCHANGED)
 THEATERS_NEAR = 100
 Words = Annotated[
-    str, Query(max_length=100, description="Words of title, people or genres, or their beginnings; typos are guessed")
+    str, Query(max_length=100, description="Words of title, people or genres, or their prefixes; typos are corrected")
 ]
 Certificate = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 Key = Callable[[store.Document], str | float]
@@ -57,7 +57,7 @@ KEYS: dict[Sort, Key] = {
 
 
 class Screening(Stored):
-    """A showtime of a film in a theater. `availability` tells how full it is, some seconds ago."""
+    """A showtime of a film in a theater. `availability` is some seconds old."""
 
     auditorium_id: Id
     auditorium_name: str
@@ -74,20 +74,20 @@ class Screening(Stored):
 
 
 class ScreeningDay(BaseModel):
-    """A day on the theater's own calendar."""
+    """A day in the theater's time zone."""
 
     local_date: date
     showtimes: list[Screening]
 
 
-class TheaterProgramme(Stored):
+class TheaterShowtimesResponse(Stored):
     """A theater's showtimes of one film, day by day."""
 
     name: str
     address: Address
     position: Position
     time_zone: str
-    distance_m: float | None = Field(None, description="From the place that was asked for")
+    distance_m: float | None = Field(None, description="Distance from `near`")
     days: list[ScreeningDay]
 
 
@@ -96,11 +96,11 @@ def showing_asked(
     city: City | None = None,
     theater_id: Id | None = None,
     date: Annotated[Day | None, Query(description="A day at the theater")] = None,
-    daypart: Annotated[Daypart | None, Query(description="When it begins: until 12, 17, 21 o'clock, or 5")] = None,
+    daypart: Annotated[Daypart | None, Query(description="Start before 12:00, 17:00, 21:00 or 5:00")] = None,
     format: Annotated[Format | None, Query(description="For example 3D")] = None,  # noqa: A002 - the parameter's name
     language: Annotated[Language | None, Query(description="Spoken, a BCP 47 tag")] = None,
 ) -> Showing:
-    """Which showtimes somebody asks for."""
+    """Query parameters that filter by showtimes."""
     local_date = date.isoformat() if date else None
     return Showing(city, theater_id, local_date, daypart, format, language)
 
@@ -118,11 +118,11 @@ async def list_movies(
     certificate: Certificate | None = None,
     near: Near = None,
     within_km: WithinKm = 50,
-    sort: Annotated[Sort | None, Query(description="Without it by relevance to `q`, or by title")] = None,
+    sort: Annotated[Sort | None, Query(description="Default: by relevance to `q`, else by title")] = None,
     cursor: Cursor = None,
     limit: Limit = 20,
-) -> Page[MovieCard]:
-    """Films, also only those that are shown in a city, on a day, near a place … from now on."""
+) -> Page[MovieSummary]:
+    """Films, filtered by text and by future showtimes (city, day, place …)."""
     asked: dict[str, Any] = {"genres": genre, "certificate": certificate}
     where = {name: value for name, value in asked.items() if value is not None}
     if status:
@@ -136,7 +136,7 @@ async def list_movies(
     by: Sort = sort if sort and (words or sort != "relevance") else "relevance" if words else "title"
     after = position(cursor, BY_MEASURE if by == "rating" else BY_TEXT)
     found = await store.movies_page(where, by, after, limit + 1, words)
-    return page_of(found, limit, KEYS[by], lambda movie: MovieCard.model_validate(shown(movie)))
+    return page_of(found, limit, KEYS[by], lambda movie: MovieSummary.model_validate(shown(movie)))
 
 
 @router.get("/movies/{movie_id}/showtimes", responses=NOT_FOUND)
@@ -146,11 +146,11 @@ async def list_movie_showtimes(
     *,
     near: Near = None,
     within_km: WithinKm = 50,
-    days: Annotated[int, Query(ge=1, le=14, description="Without a date: how many days from today")] = 7,
+    days: Annotated[int, Query(ge=1, le=14, description="Number of days from today, when `date` is missing")] = 7,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=20, description="So many theaters")] = 10,
-) -> Page[TheaterProgramme]:
-    """A film's showtimes from now on by theater and day; the theaters by name, or by how far they are from a place."""
+) -> Page[TheaterShowtimesResponse]:
+    """A film's future showtimes by theater and day; theaters are sorted by name, or by distance from `near`."""
     moment = now()
     showing_it = await store.theaters_showing(movie_id, showing, moment, days)
     if not showing_it:
@@ -164,13 +164,13 @@ async def list_movie_showtimes(
         theaters,
         limit,
         lambda last: last["distance_m" if near else "name"],
-        lambda theater: _programme(theater, [each for each in listed if each["theater_id"] == theater["_id"]]),
+        lambda theater: _theater_showtimes(theater, [each for each in listed if each["theater_id"] == theater["_id"]]),
     )
 
 
-def _programme(theater: store.Document, showtimes: list[store.Document]) -> TheaterProgramme:
+def _theater_showtimes(theater: store.Document, showtimes: list[store.Document]) -> TheaterShowtimesResponse:
     days = [
         ScreeningDay(local_date=date.fromisoformat(day), showtimes=[Screening.model_validate(each) for each in of_day])
         for day, of_day in groupby(showtimes, key=lambda showtime: showtime["local_date"])
     ]
-    return TheaterProgramme.model_validate(theater | {"days": days})
+    return TheaterShowtimesResponse.model_validate(theater | {"days": days})

@@ -1,4 +1,4 @@
-"""The genres that films may have."""
+"""The genres of films."""
 
 from typing import Annotated
 
@@ -17,30 +17,30 @@ router = APIRouter(prefix="/api", tags=["genres"], route_class=CachedRoute, resp
 managed = APIRouter(prefix="/api", tags=["genres"], dependencies=[Depends(require("movies:write"))], responses=REFUSED)
 
 
-class GenreName(BaseModel):
-    """What a genre is called."""
+class GenreRequest(BaseModel):
+    """The name of a genre."""
 
     name: Annotated[Line, Field(examples=["Film noir"])]
 
 
-class Genre(GenreName):
+class Genre(GenreRequest):
     code: Code = Field(validation_alias="_id")
 
 
 @router.get("/genres")
 async def list_genres() -> list[Genre]:
-    """Every genre by its code."""
+    """All genres, sorted by code."""
     return [Genre.model_validate(genre) for genre in await store.genres()]
 
 
 @managed.put("/genres/{code}")
-async def put_genre(code: Code, genre: GenreName) -> Genre:
-    """Enter a genre, or call it something else."""
+async def put_genre(code: Code, genre: GenreRequest) -> Genre:
+    """Add or rename a genre."""
     await store.name_genre(code, genre.name)
     return Genre.model_validate({"_id": code, "name": genre.name})
 
 
 @managed.delete("/genres/{code}", status_code=204, responses=NOT_FOUND | documented(GenreInUse))
 async def delete_genre(code: Code) -> None:
-    """Remove a genre that no film has."""
+    """Remove an unused genre."""
     await store.remove_genre(code)

@@ -1,4 +1,4 @@
-"""What all addresses share: cached answers, pages, the types of their parameters."""
+"""Shared by all routes: cached answers, paging, parameter types."""
 
 import re
 from collections.abc import Callable, Coroutine
@@ -20,11 +20,11 @@ from catalog.model import NotFound
 from catalog.store import Position
 
 FRESH = "public, max-age=5, stale-while-revalidate=10"
-"""What visitors share for a glance at a page; while it is fetched anew, the gateway hands out the old one."""
+"""For answers that all visitors share. While the gateway refreshes one, it serves the old one."""
 
 
 class CachedRoute(APIRoute):
-    """A route whose answers carry an ETag and may be kept for a while by anyone (RFC 9110, 8.8.3 and 13.1.2)."""
+    """A route whose answers have an ETag and may be cached by anyone (RFC 9110, 8.8.3 and 13.1.2)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -47,11 +47,11 @@ async def _unkept(response: Response) -> None:
 
 
 UNKEPT = Depends(_unkept)
-"""For answers that are one person's own."""
+"""For answers that belong to one person."""
 
 Cursor = Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=100)]
-# Bounds keep the arithmetic on dates and what MongoDB can store far from their limits.
+# These bounds stay clear of the limits of date arithmetic and of MongoDB's dates.
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
 Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 Text = Annotated[str, StringConstraints(max_length=300)]
@@ -60,10 +60,10 @@ Near = Annotated[
     Query(pattern=r"^-?\d{1,2}(\.\d{1,9})?,-?\d{1,3}(\.\d{1,9})?$", description="Latitude,longitude (WGS 84)"),
 ]
 WithinKm = Annotated[float, Query(gt=0, le=1000)]
-City = Annotated[str, Query(min_length=1, max_length=100, description="As the theater's address has it")]
+City = Annotated[str, Query(min_length=1, max_length=100, description="As in the theater's address")]
 NOT_FOUND = documented(NotFound)
 REFUSED = documented(Unauthenticated, Forbidden)
-UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "What the caller has, by its ETag, is still right."}}
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The caller's copy with this ETag is still valid."}}
 
 
 class Stored(BaseModel):
@@ -79,7 +79,7 @@ S = TypeVar("S", bound=Stored)
 
 
 class Order(NamedTuple):
-    """What a list is sorted by: how a cursor spells it, and what it must be."""
+    """A sort order: the text of its cursor values, and their type."""
 
     spelled: type
     position: TypeAdapter[tuple[Any, str]]
@@ -99,16 +99,16 @@ async def document_of(kind: type[Aggregate], document_id: str) -> store.Document
 
 
 def place_of(near: str) -> Position:
-    """A place from its text. Raises a validation error, as FastAPI does, for one that is not on the globe."""
+    """Parse coordinates. Raises FastAPI's validation error for impossible ones."""
     latitude, _, longitude = near.partition(",")
     try:
         return Position(latitude=float(latitude), longitude=float(longitude))
     except ValidationError as error:
-        raise RequestValidationError([{"loc": ("query", "near"), "msg": "this place is not on the globe"}]) from error
+        raise RequestValidationError([{"loc": ("query", "near"), "msg": "these coordinates do not exist"}]) from error
 
 
 def position(cursor: str | None, order: Order) -> tuple[Any, str] | None:
-    """Where a page begins. Raises CursorInvalid."""
+    """The position after which a page starts. Raises CursorInvalid."""
     if (parts := decode_cursor(cursor, order.spelled, str)) is None:
         return None
     try:
@@ -123,7 +123,7 @@ def page_of(
     key: Callable[[store.Document], str | float],
     shape: Callable[[store.Document], S],
 ) -> Page[S]:
-    """A page of `found`, which holds one row more than the page when there is a next one."""
+    """A page of `found`, which has one row more than the page size when there is a next page."""
     rows = found[:limit]
     more = encode_cursor(key(rows[-1]), rows[-1]["_id"]) if len(found) > limit else None
     return Page[S](items=[shape(row) for row in rows], next_cursor=more)

@@ -1,4 +1,4 @@
-"""Films from elsewhere, as staff bring them in: begun here, done in the background, reported film by film."""
+"""Imports of films: started here, processed in the background, reported film by film."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -30,8 +30,8 @@ FILE: dict[str, Any] = {
 }
 
 
-class TmdbImport(BaseModel):
-    """Which films to take from TMDB: by their ids there, or the first pages of a list, 20 films each."""
+class TmdbImportRequest(BaseModel):
+    """The films to import from TMDB: by their ids there, or the first pages of a list with 20 films each."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -51,7 +51,7 @@ class TmdbImport(BaseModel):
 
 
 class Progress(BaseModel):
-    """How many films there are to do, and what became of those that are done."""
+    """The number of films to import, and the results so far."""
 
     total: int
     waiting: int
@@ -62,8 +62,8 @@ class Progress(BaseModel):
     failed: int
 
 
-class ImportView(Stored):
-    """An import. `fault` is what it failed of, or what it waits for to be over. A dry run changes nothing."""
+class ImportResponse(Stored):
+    """An import. `fault` is the reason of a failure, or of a wait. A dry run changes nothing."""
 
     provider: ProviderName
     source: dict[str, Any]
@@ -78,12 +78,12 @@ class ImportView(Stored):
     @computed_field
     @property
     def items_url(self) -> str:
-        """The report, film by film."""
+        """The address of the report with every film."""
         return f"/api/imports/{self.id}/items"
 
 
-class ImportedFilm(BaseModel):
-    """What became of a film; `outcome` is null while it waits. `changes` are values before and after, by field."""
+class ImportedFilmResponse(BaseModel):
+    """The result for one film; `outcome` is null while it waits. `changes` has old and new values by field."""
 
     number: int
     ref: str
@@ -94,8 +94,8 @@ class ImportedFilm(BaseModel):
 
 
 @managed.post("/imports/tmdb", status_code=202, responses=documented(ImportNotSetUp))
-async def import_from_tmdb(body: TmdbImport, staff: Staff, response: Response) -> ImportView:
-    """Take in films from TMDB. Repeating it changes only what TMDB has changed."""
+async def import_from_tmdb(body: TmdbImportRequest, staff: Staff, response: Response) -> ImportResponse:
+    """Import films from TMDB. A repeated import changes only what TMDB has changed."""
     if not settings.get().tmdb_token.get_secret_value():
         raise ImportNotSetUp("TMDB_TOKEN is not set.")
     source = body.model_dump(mode="json", exclude={"dry_run"})
@@ -109,47 +109,47 @@ async def import_from_file(
     response: Response,
     *,
     dry_run: bool = False,
-    name: Annotated[str, Query(max_length=200, description="What to call it in the list of imports")] = "",
-) -> ImportView:
-    """Take in the films of a JSON or CSV file. Repeating it changes only what the file has changed."""
+    name: Annotated[str, Query(max_length=200, description="The name in the list of imports")] = "",
+) -> ImportResponse:
+    """Import the films of a JSON or CSV file. A repeated import changes only what has changed in the file."""
     data = await request.body()
     return await _begun(await importing.import_file(data, name, dry_run=dry_run, requested_by=staff.user_id), response)
 
 
 @managed.get("/imports")
-async def list_imports(_: Staff, cursor: Cursor = None, limit: Limit = 20) -> Page[ImportView]:
-    """All imports, the latest first."""
+async def list_imports(_: Staff, cursor: Cursor = None, limit: Limit = 20) -> Page[ImportResponse]:
+    """All imports, the newest first."""
     found = await store.imports_page(position(cursor, BY_TIME), limit + 1)
     counts = await store.counts_of([each["_id"] for each in found])
     return page_of(found, limit, lambda last: last["begun_at"].isoformat(), lambda each: _shown(each, counts))
 
 
 @managed.get("/imports/{import_id}", responses=NOT_FOUND)
-async def get_import(import_id: Id, _: Staff) -> ImportView:
-    """How far an import is."""
+async def get_import(import_id: Id, _: Staff) -> ImportResponse:
+    """The progress of an import."""
     return _shown(await store.import_of(import_id), await store.counts_of([import_id]))
 
 
 @managed.get("/imports/{import_id}/items", responses=NOT_FOUND)
 async def list_imported_films(
     import_id: Id, _: Staff, *, outcome: Outcome | None = None, cursor: Cursor = None, limit: Limit = 100
-) -> Page[ImportedFilm]:
-    """What became of each film, in the order of the list or file."""
+) -> Page[ImportedFilmResponse]:
+    """The result for each film, in the order of the list or file."""
     await store.import_of(import_id)
     after = decode_cursor(cursor, int)
     found = await store.items_page(import_id, outcome, after[0] if after else None, limit + 1)
     rows = found[:limit]
     more = encode_cursor(rows[-1]["number"]) if len(found) > limit else None
-    return Page(items=[ImportedFilm.model_validate(row) for row in rows], next_cursor=more)
+    return Page(items=[ImportedFilmResponse.model_validate(row) for row in rows], next_cursor=more)
 
 
-async def _begun(import_id: str, response: Response) -> ImportView:
+async def _begun(import_id: str, response: Response) -> ImportResponse:
     response.headers["Location"] = f"/api/imports/{import_id}"
     return _shown(await store.import_of(import_id), await store.counts_of([import_id]))
 
 
-def _shown(found: store.Document, counts: dict[str, dict[str | None, int]]) -> ImportView:
+def _shown(found: store.Document, counts: dict[str, dict[str | None, int]]) -> ImportResponse:
     own = counts[found["_id"]]
     outcomes = {name: own.get(name, 0) for name in ("added", "changed", "unchanged", "left_out", "failed")}
     progress = Progress(total=sum(own.values()), waiting=own.get(None, 0), **outcomes)
-    return ImportView.model_validate(found | {"progress": progress})
+    return ImportResponse.model_validate(found | {"progress": progress})

@@ -1,4 +1,4 @@
-"""A film's own page, and what staff do with films."""
+"""A film's page, and changes of films by staff."""
 
 import secrets
 from datetime import datetime
@@ -24,14 +24,14 @@ managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(requir
 
 
 class Stars(BaseModel):
-    """What the reviews come to; `average` is null for none."""
+    """The summary of the reviews; `average` is null when there are none."""
 
     average: float | None
     count: int
 
 
 class AllStars(Stars):
-    """`stars` is how many gave one star, two, … five."""
+    """`stars` has the number of reviews with one star, two, … five."""
 
     stars: list[int]
 
@@ -47,7 +47,7 @@ class _Movie(Stored):
     certificate: str
     original_language: str
     archived: bool = Field(False, exclude=True)
-    showing_until: Moment | None = Field(description="Start of its last showtime that is planned")
+    showing_until: Moment | None = Field(description="Start of its last scheduled showtime")
     poster: dict[str, Any] | None = Field(None, exclude=True)
     backdrop: dict[str, Any] | None = Field(None, exclude=True)
     as_of: datetime = Field(default_factory=now, exclude=True)
@@ -70,14 +70,14 @@ class _Movie(Stored):
         return _picture_url(self.backdrop) or f"/api/movies/{self.id}/backdrop.svg"
 
 
-class MovieCard(_Movie):
-    """A film as a list shows it."""
+class MovieSummary(_Movie):
+    """A film in a list."""
 
     rating: Stars
 
 
-class MovieDetail(_Movie):
-    """A film's own page."""
+class MovieResponse(_Movie):
+    """A film with all details."""
 
     rating: AllStars
     cast: list[str]
@@ -106,8 +106,8 @@ EXAMPLE = {
 }
 
 
-class NewMovie(Film, extra="forbid"):
-    """A film to be entered; without an `id` it gets one that can be read."""
+class MovieRequest(Film, extra="forbid"):
+    """A new film; without an `id` it gets a readable one."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -119,7 +119,7 @@ _optional: dict[str, Any] = {
     for name, field in Film.model_fields.items()
 }
 _change: Any = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"certificate": "12A"}]})
-MovieChanges = create_model("MovieChanges", __config__=_change, __doc__="Those parts that are to change.", **_optional)
+MovieChanges = create_model("MovieChanges", __config__=_change, __doc__="The fields to change.", **_optional)
 
 
 def _picture_url(picture: dict[str, Any] | None) -> str | None:
@@ -127,33 +127,33 @@ def _picture_url(picture: dict[str, Any] | None) -> str | None:
 
 
 def shown(movie: store.Document) -> store.Document:
-    """A film's document as its cards read it."""
+    """A film's document as its list entry."""
     rating = movie["rating"]
     return movie | {"rating": rating | {"average": round(rating["average"], 2) if rating["count"] else None}}
 
 
 @router.get("/movies/{movie_id}", responses=NOT_FOUND)
-async def get_movie(movie_id: Id) -> MovieDetail:
+async def get_movie(movie_id: Id) -> MovieResponse:
     """A film."""
-    return MovieDetail.model_validate(shown(await store.live_movie(movie_id)))
+    return MovieResponse.model_validate(shown(await store.live_movie(movie_id)))
 
 
 @managed.post("/movies", status_code=201, responses=documented(MovieExists, GenreUnknown))
-async def post_movie(new: NewMovie, response: Response) -> MovieDetail:
-    """Enter a film."""
+async def post_movie(new: MovieRequest, response: Response) -> MovieResponse:
+    """Add a film."""
     await store.claim_genres(new.genres)
     readable = new.id or slug(new.title, new.year)
     for movie_id in [readable] if new.id else [readable, f"{readable}-{secrets.token_hex(3)}"]:
         movie = Movie.model_validate(new.model_dump() | {"_id": movie_id})
         if await store.publish_movie(movie):
             response.headers["Location"] = f"/api/movies/{movie_id}"
-            return MovieDetail.model_validate(shown(await store.live_movie(movie_id)))
+            return MovieResponse.model_validate(shown(await store.live_movie(movie_id)))
     raise MovieExists(f"There is a film {readable} already, or one with one of its ids in another catalog.")
 
 
 @managed.patch("/movies/{movie_id}", responses=NOT_FOUND | documented(MovieExists, GenreUnknown))
-async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) -> MovieDetail:  # pyright: ignore[reportInvalidTypeForm]
-    """Change some of a film. What is left out stays as it is."""
+async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) -> MovieResponse:  # pyright: ignore[reportInvalidTypeForm]
+    """Change a film. Omitted fields stay as they are."""
     wanted = changes.model_dump(exclude_unset=True, mode="json")
     await store.claim_genres(wanted.get("genres") or [])
     try:
@@ -162,10 +162,10 @@ async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) ->
         raise RequestValidationError([fault | {"loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
     except DuplicateKeyError as error:
         raise MovieExists("Another film has this id in another catalog.") from error
-    return MovieDetail.model_validate(shown(changed))
+    return MovieResponse.model_validate(shown(changed))
 
 
 @managed.delete("/movies/{movie_id}", status_code=204, responses=NOT_FOUND | documented(MovieOnSale))
 async def delete_movie(movie_id: Id) -> None:
-    """Take a film out for good. Its showtimes ahead are cancelled; while seats of one are sold, it stays."""
+    """Delete a film and cancel its future showtimes. A film with sold seats in future showtimes cannot be deleted."""
     await store.delete_movie(movie_id)

@@ -1,4 +1,4 @@
-"""Posters and backdrops: drawn from the film's data, or uploaded."""
+"""Posters and backdrops: rendered from the film's data, or uploaded."""
 
 from typing import Annotated, Any
 
@@ -35,21 +35,21 @@ PictureId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 @router.get("/movies/{movie_id}/poster.svg", responses=NOT_FOUND | SVG, response_class=Response)
 async def get_poster(movie_id: Id) -> Response:
-    """A poster drawn from the film's data, 600 × 900."""
+    """A poster rendered from the film's data, 600 × 900."""
     movie = await store.live_movie(movie_id)
     return _svg(posters.poster(movie_id, movie["title"], movie["year"], movie["directors"], _art(movie)))
 
 
 @router.get("/movies/{movie_id}/backdrop.svg", responses=NOT_FOUND | SVG, response_class=Response)
 async def get_backdrop(movie_id: Id) -> Response:
-    """A wide picture without words, 1600 × 900."""
+    """A wide picture without text, 1600 × 900."""
     movie = await store.live_movie(movie_id)
     return _svg(posters.backdrop(movie_id, movie["title"], _art(movie)))
 
 
 @router.get("/movies/pictures/{picture_id}.webp", responses=NOT_FOUND | WEBP, response_class=Response)
 async def get_picture(picture_id: PictureId) -> Response:
-    """An uploaded picture. What this address shows never changes."""
+    """An uploaded picture. The content of an address never changes."""
     if (data := await store.picture(picture_id)) is None:
         raise NotFound(f"There is no picture {picture_id}.")
     return Response(data, media_type="image/webp", headers={"Cache-Control": UPLOADED})
@@ -59,7 +59,7 @@ async def get_picture(picture_id: PictureId) -> Response:
     "/movies/{movie_id}/{kind}", status_code=204, openapi_extra=UPLOAD, responses=NOT_FOUND | documented(PictureInvalid)
 )
 async def put_picture(movie_id: Id, kind: Kind, request: Request) -> None:
-    """Give a film its poster or backdrop: the body is a JPEG, PNG or WebP file of at most 8 MB."""
+    """Upload a film's poster or backdrop: the body is a JPEG, PNG or WebP file of at most 8 MB."""
     await store.live_movie(movie_id)
     drawn = await pictures.draw(await request.body(), kind)
     await store.set_picture(movie_id, kind, await store.store_picture(*drawn))
@@ -67,7 +67,7 @@ async def put_picture(movie_id: Id, kind: Kind, request: Request) -> None:
 
 @managed.delete("/movies/{movie_id}/{kind}", status_code=204, responses=NOT_FOUND)
 async def delete_picture(movie_id: Id, kind: Kind) -> None:
-    """Take a film's uploaded picture away; it has its drawn one again."""
+    """Remove a film's uploaded picture; the rendered one is used again."""
     await store.set_picture(movie_id, kind, None)
 
 

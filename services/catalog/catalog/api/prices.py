@@ -1,4 +1,4 @@
-"""What a theater charges: the table for everybody, the lists that it comes from for staff."""
+"""Prices of a theater: the price table for everybody, price lists for staff."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -23,8 +23,8 @@ router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
 managed = APIRouter(prefix="/api", tags=["catalog: prices"])
 
 
-class PriceTable(BaseModel):
-    """All-in prices in minor units, for a showtime that begins then."""
+class PriceTableResponse(BaseModel):
+    """All-in prices in minor units, for a showtime with this start."""
 
     theater_id: Id
     currency: Currency
@@ -33,20 +33,20 @@ class PriceTable(BaseModel):
     prices: list[Price]
 
 
-class PriceListBody(Body, Tariff):
-    """A price list as staff write it."""
+class PriceListRequest(Body, Tariff):
+    """The content of a price list."""
 
     name: Label
 
 
-class PriceListChange(PriceListBody):
-    """The new content, and the version of the list that it was made from."""
+class PriceListUpdateRequest(PriceListRequest):
+    """The new content, and the version of the list that it is based on."""
 
     version: Annotated[int, Field(ge=1)]
 
 
-class PriceListView(Stored, Tariff):
-    """A price list. `version` is to be given back with a change."""
+class PriceListResponse(Stored, Tariff):
+    """A price list. A change must send back its `version`."""
 
     theater_id: Id
     name: str
@@ -54,24 +54,24 @@ class PriceListView(Stored, Tariff):
     version: int
 
 
-class PriceLists(BaseModel):
-    """A theater's price lists by the day on which they begin."""
+class PriceListsResponse(BaseModel):
+    """A theater's price lists, sorted by their first day."""
 
-    items: list[PriceListView]
+    items: list[PriceListResponse]
 
 
 @router.get("/theaters/{theater_id}/prices", responses=NOT_FOUND | documented(PriceMissing))
 async def get_prices(
     theater_id: Id,
-    at: Annotated[LocalTime | None, Query(description="The theater's local time, without it now")] = None,
+    at: Annotated[LocalTime | None, Query(description="The theater's local time; default: now")] = None,
     screening_format: Annotated[Format, Query(alias="format")] = "2D",
-) -> PriceTable:
-    """What tickets cost, taxes and fees included, for a showtime that is scheduled now to begin at a time."""
+) -> PriceTableResponse:
+    """Ticket prices, including taxes and fees, for a showtime that is scheduled now with this start."""
     theater = store.Theater.parse(await document_of(store.Theater, theater_id))
     local = at or now().astimezone(ZoneInfo(theater.time_zone)).replace(tzinfo=None, second=0, microsecond=0)
     tariff = valid_on(local.date(), await store.price_lists_of(theater_id))
     table = [price for category in _priced(tariff) for price in tariff.table([category], screening_format, local)]
-    return PriceTable(
+    return PriceTableResponse(
         theater_id=theater_id, currency=theater.currency, local_start=local, format=screening_format, prices=table
     )
 
@@ -81,15 +81,15 @@ def _priced(tariff: Tariff) -> Sequence[str]:
 
 
 @managed.get("/theaters/{theater_id}/price-lists", responses=REFUSALS)
-async def list_price_lists(theater_id: Id, staff: PriceWriter) -> PriceLists:
+async def list_price_lists(theater_id: Id, staff: PriceWriter) -> PriceListsResponse:
     """The theater's price lists."""
     theater = await own_theater(staff, theater_id)
-    return PriceLists(items=[_shown(each, theater) for each in await store.price_lists_of(theater_id)])
+    return PriceListsResponse(items=[_shown(each, theater) for each in await store.price_lists_of(theater_id)])
 
 
 @managed.post("/theaters/{theater_id}/price-lists", status_code=201, responses=REFUSALS | documented(PriceListExists))
-async def add_price_list(theater_id: Id, body: PriceListBody, staff: PriceWriter) -> PriceListView:
-    """Enter a price list. It counts for what is scheduled from then on; showtimes keep the prices they have."""
+async def add_price_list(theater_id: Id, body: PriceListRequest, staff: PriceWriter) -> PriceListResponse:
+    """Add a price list. It applies to showtimes scheduled from then on; existing showtimes keep their prices."""
     theater = await own_theater(staff, theater_id)
     made = store.PriceList(id=new_id(), theater_id=theater_id, **body.model_dump())
     await store.add_price_list(made)
@@ -101,9 +101,9 @@ async def add_price_list(theater_id: Id, body: PriceListBody, staff: PriceWriter
     responses=REFUSALS | documented(PriceListExists, ChangedMeanwhile),
 )
 async def change_price_list(
-    theater_id: Id, price_list_id: Id, body: PriceListChange, staff: PriceWriter
-) -> PriceListView:
-    """Put another content in its place."""
+    theater_id: Id, price_list_id: Id, body: PriceListUpdateRequest, staff: PriceWriter
+) -> PriceListResponse:
+    """Replace the content of a price list."""
     theater = await own_theater(staff, theater_id)
     content = Tariff.model_validate(body.model_dump(exclude={"name", "version"}))
     changed = await store.change_price_list(price_list_id, theater_id, body.name, content, body.version)
@@ -112,11 +112,11 @@ async def change_price_list(
 
 @managed.delete("/theaters/{theater_id}/price-lists/{price_list_id}", status_code=204, responses=REFUSALS)
 async def remove_price_list(theater_id: Id, price_list_id: Id, staff: PriceWriter) -> None:
-    """Take it out of use. Showtimes keep the prices they have."""
+    """Remove a price list. Existing showtimes keep their prices."""
     await own_theater(staff, theater_id)
     await store.remove_price_list(price_list_id, theater_id)
 
 
-def _shown(price_list: store.PriceList, theater: store.Theater) -> PriceListView:
-    fields = price_list.model_dump(include=set(PriceListView.model_fields))
-    return PriceListView.model_validate(fields | {"_id": price_list.id, "currency": theater.currency})
+def _shown(price_list: store.PriceList, theater: store.Theater) -> PriceListResponse:
+    fields = price_list.model_dump(include=set(PriceListResponse.model_fields))
+    return PriceListResponse.model_validate(fields | {"_id": price_list.id, "currency": theater.currency})

@@ -1,4 +1,4 @@
-"""Reviews: written by those who were there, read by all, watched over by moderators."""
+"""Reviews: written by people who attended, read by all, moderated by staff."""
 
 from typing import Annotated, Literal
 
@@ -37,8 +37,8 @@ Moderator = Annotated[Principal, Depends(require("reviews:moderate"))]
 ORDERS = {"newest": ("written_at", True), "highest": ("stars", True), "lowest": ("stars", False)}
 
 
-class PublicReview(Stored, ReviewText):
-    """A review as everybody reads it; the name is shortened."""
+class PublicReviewResponse(Stored, ReviewText):
+    """A public review; the author's name is shortened."""
 
     movie_id: Id
     byline: str
@@ -46,21 +46,21 @@ class PublicReview(Stored, ReviewText):
     edited_at: Moment | None
 
 
-class OwnReview(PublicReview):
-    """A review as its writer sees it: a moderator may have hidden it."""
+class OwnReviewResponse(PublicReviewResponse):
+    """A review for its author; a moderator may have hidden it."""
 
     hidden: bool
 
 
-class MyReview(BaseModel):
-    """What I wrote about a film, and whether I could: I have been to a showtime of it that is over."""
+class MyReviewResponse(BaseModel):
+    """The caller's review of a film, and whether they may write one: they attended a past showtime of it."""
 
-    review: OwnReview | None
+    review: OwnReviewResponse | None
     may_review: bool
 
 
-class Report(BaseModel):
-    """What is wrong with a review."""
+class ReportRequest(BaseModel):
+    """The reason of a complaint."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"complaint": "spoiler", "note": "Tells the end."}]})
 
@@ -68,13 +68,13 @@ class Report(BaseModel):
     note: Annotated[Prose, StringConstraints(max_length=500)] = ""
 
 
-class Complained(Report):
+class ReviewReport(ReportRequest):
     user_id: str
     at: Moment
 
 
-class Decision(BaseModel):
-    """What is to become of a review, and why."""
+class VerdictRequest(BaseModel):
+    """A moderator's decision, with the reason."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"hidden": True, "reason": "It tells the end."}]})
 
@@ -82,91 +82,93 @@ class Decision(BaseModel):
     reason: Line
 
 
-class Decided(Decision):
+class Verdict(VerdictRequest):
     by: str
     at: Moment
 
 
-class ReportedReview(OwnReview):
-    """A review as moderators see it."""
+class ReportedReviewResponse(OwnReviewResponse):
+    """A review for moderators."""
 
     user_id: str
     open_reports: int
-    reports: list[Complained]
-    verdict: Decided | None
+    reports: list[ReviewReport]
+    verdict: Verdict | None
 
 
 @router.get("/movies/{movie_id}/reviews", responses=NOT_FOUND)
 async def list_reviews(
     movie_id: Id, sort: Literal["newest", "highest", "lowest"] = "newest", cursor: Cursor = None, limit: Limit = 20
-) -> Page[PublicReview]:
+) -> Page[PublicReviewResponse]:
     """A film's reviews."""
     await store.live_movie(movie_id)
     by, descending = ORDERS[sort]
     where, after = {"movie_id": movie_id, "shown": True}, position(cursor, BY_TIME if by == "written_at" else BY_COUNT)
     found = await store.page(Review, where, by=by, after=after, limit=limit + 1, descending=descending)
-    return page_of(found, limit, lambda last: _spelled(last[by]), PublicReview.model_validate)
+    return page_of(found, limit, lambda last: _spelled(last[by]), PublicReviewResponse.model_validate)
 
 
 @own.get("/movies/{movie_id}/reviews/mine", responses=NOT_FOUND)
-async def get_my_review(movie_id: Id, person: Person) -> MyReview:
-    """My review of a film, if there is one, and whether I may write it."""
+async def get_my_review(movie_id: Id, person: Person) -> MyReviewResponse:
+    """The caller's review of a film, if there is one, and whether they may write one."""
     await store.live_movie(movie_id)
     review = await store.review_of(movie_id, person.user_id)
-    return MyReview(
-        review=OwnReview.model_validate(review) if review else None,
+    return MyReviewResponse(
+        review=OwnReviewResponse.model_validate(review) if review else None,
         may_review=await store.has_attended(person.user_id, movie_id, now()),
     )
 
 
 @own.post("/movies/{movie_id}/reviews", status_code=201, responses=NOT_FOUND | documented(NotAttended, ReviewExists))
-async def post_review(movie_id: Id, text: ReviewText, person: Person) -> OwnReview:
-    """Review a film. One person has one review of it, and has had a ticket for a showtime that is over."""
+async def post_review(movie_id: Id, text: ReviewText, person: Person) -> OwnReviewResponse:
+    """Review a film. A person has one review per film, and must have had a ticket for a past showtime."""
     await store.live_movie(movie_id)
     if not await store.has_attended(person.user_id, movie_id, now()):
         raise NotAttended
-    return OwnReview.model_validate(await store.write_review(movie_id, person.user_id, byline(person.name), text))
+    return OwnReviewResponse.model_validate(
+        await store.write_review(movie_id, person.user_id, byline(person.name), text)
+    )
 
 
 @own.get("/reviews/mine")
-async def list_my_reviews(person: Person, cursor: Cursor = None, limit: Limit = 20) -> Page[OwnReview]:
-    """What I have written, the latest first."""
+async def list_my_reviews(person: Person, cursor: Cursor = None, limit: Limit = 20) -> Page[OwnReviewResponse]:
+    """The caller's reviews, the newest first."""
     where, after = {"user_id": person.user_id, "deleted": False}, position(cursor, BY_TIME)
     found = await store.page(Review, where, by="written_at", after=after, limit=limit + 1, descending=True)
-    return page_of(found, limit, lambda last: last["written_at"].isoformat(), OwnReview.model_validate)
+    return page_of(found, limit, lambda last: last["written_at"].isoformat(), OwnReviewResponse.model_validate)
 
 
 @own.put("/reviews/{review_id}", responses=NOT_FOUND)
-async def put_review(review_id: Id, text: ReviewText, person: Person) -> OwnReview:
-    """Say it differently. Only one's own."""
-    return OwnReview.model_validate(await store.edit_review(review_id, person.user_id, text))
+async def put_review(review_id: Id, text: ReviewText, person: Person) -> OwnReviewResponse:
+    """Change the caller's own review."""
+    return OwnReviewResponse.model_validate(await store.edit_review(review_id, person.user_id, text))
 
 
 @own.delete("/reviews/{review_id}", status_code=204, responses=NOT_FOUND)
 async def delete_review(review_id: Id, person: Person) -> None:
-    """Take it back. Only one's own."""
+    """Delete the caller's own review."""
     await store.delete_review(review_id, person.user_id)
 
 
 @own.post("/reviews/{review_id}/reports", status_code=204, responses=NOT_FOUND)
-async def post_report(review_id: Id, report: Report, person: Person) -> None:
-    """Tell the moderators that a review should not be there. A second time changes nothing."""
+async def post_report(review_id: Id, report: ReportRequest, person: Person) -> None:
+    """Report a review to the moderators. Repeating it changes nothing."""
     await store.report_review(review_id, person.user_id, report.complaint, report.note)
 
 
 @own.get("/reviews")
-async def list_reported_reviews(_: Moderator, cursor: Cursor = None, limit: Limit = 20) -> Page[ReportedReview]:
-    """Reviews that people complained about and nobody has judged, those with the most complaints first."""
+async def list_reported_reviews(_: Moderator, cursor: Cursor = None, limit: Limit = 20) -> Page[ReportedReviewResponse]:
+    """Reported reviews without a decision, those with the most reports first."""
     where, after = {"open_reports": {"$gt": 0}}, position(cursor, BY_COUNT)
     found = await store.page(Review, where, by="open_reports", after=after, limit=limit + 1, descending=True)
-    return page_of(found, limit, lambda last: last["open_reports"], ReportedReview.model_validate)
+    return page_of(found, limit, lambda last: last["open_reports"], ReportedReviewResponse.model_validate)
 
 
 @own.put("/reviews/{review_id}/verdict", responses=NOT_FOUND)
-async def put_verdict(review_id: Id, decision: Decision, moderator: Moderator) -> ReportedReview:
-    """Hide a review or show it again. A hidden one counts for nothing."""
+async def put_verdict(review_id: Id, decision: VerdictRequest, moderator: Moderator) -> ReportedReviewResponse:
+    """Hide a review or show it again. A hidden review does not count for the rating."""
     judged = await store.judge_review(review_id, hidden=decision.hidden, reason=decision.reason, by=moderator.user_id)
-    return ReportedReview.model_validate(judged)
+    return ReportedReviewResponse.model_validate(judged)
 
 
 def _spelled(key: int | Moment) -> int | str:

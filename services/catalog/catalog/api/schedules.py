@@ -1,4 +1,4 @@
-"""The schedule builder: look at what a pattern would become, then publish it at once."""
+"""The schedule builder: preview a pattern, then publish it as a whole."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -21,7 +21,7 @@ managed = APIRouter(prefix="/api", tags=["catalog: showtimes"])
 
 
 class Fault(BaseModel):
-    """Why a showtime cannot be, as the problem that scheduling it alone would give."""
+    """Why a showtime is impossible: the problem that scheduling it alone would return."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -30,7 +30,7 @@ class Fault(BaseModel):
 
 
 class PlannedShowtime(BaseModel):
-    """One showtime of a pattern: as it would be, or its fault. `number` counts them from 1."""
+    """One showtime of a pattern, or its fault. `number` counts them from 1."""
 
     number: int
     auditorium_id: Id
@@ -38,7 +38,7 @@ class PlannedShowtime(BaseModel):
     local_start: WallTime
     starts_at: Moment | None = None
     ends_at: Moment | None = None
-    free_at: Moment | None = Field(None, description="When the auditorium is clean again")
+    free_at: Moment | None = Field(None, description="End of the cleaning")
     sales_open_at: Moment | None = None
     sales_close_at: Moment | None = None
     price_from: Money | None = None
@@ -48,8 +48,8 @@ class PlannedShowtime(BaseModel):
 PLANNED = {"starts_at", "ends_at", "free_at", "sales_open_at", "sales_close_at"}
 
 
-class SchedulePreview(BaseModel):
-    """What a pattern would become. `fingerprint` stands for all that would be published if nothing is left out."""
+class SchedulePreviewResponse(BaseModel):
+    """The preview of a pattern. `fingerprint` identifies everything that would be published."""
 
     items: list[PlannedShowtime]
     faulty: list[int]
@@ -57,15 +57,15 @@ class SchedulePreview(BaseModel):
 
 
 class PublishRequest(Body):
-    """The pattern that was looked at, and the numbers of those showtimes that are not to be."""
+    """The previewed pattern, and the numbers of the showtimes to leave out."""
 
     pattern: Pattern
     fingerprint: str
     leave_out: Annotated[list[int], Field(max_length=MAX_ITEMS)] = []
 
 
-class ScheduleView(Stored):
-    """A schedule that was published, or could not be."""
+class ScheduleResponse(Stored):
+    """A schedule that was published or refused."""
 
     theater_id: Id
     state: Literal["reserving", "publishing", "published", "given_up"]
@@ -73,16 +73,16 @@ class ScheduleView(Stored):
     begun_at: Moment
 
 
-class PublishedSchedule(ScheduleView):
+class PublishedScheduleResponse(ScheduleResponse):
     showtime_ids: list[Id]
 
 
 @managed.post("/theaters/{theater_id}/schedules/preview", responses=REFUSALS)
-async def preview_schedule(theater_id: Id, body: Pattern, staff: ShowtimeWriter) -> SchedulePreview:
-    """What the pattern would become, with every clash and every time that the clocks do not have."""
+async def preview_schedule(theater_id: Id, body: Pattern, staff: ShowtimeWriter) -> SchedulePreviewResponse:
+    """Preview the pattern, with every clash and every nonexistent local time."""
     theater = await own_theater(staff, theater_id)
     items = await store.preview(theater, body)
-    return SchedulePreview(
+    return SchedulePreviewResponse(
         items=[_shown(item) for item in items],
         faulty=[item.number for item in items if item.fault],
         fingerprint=_fingerprint(items),
@@ -94,8 +94,8 @@ async def preview_schedule(theater_id: Id, body: Pattern, staff: ShowtimeWriter)
     status_code=201,
     responses=REFUSALS | documented(ScheduleFaulty, ScheduleChanged, ShowtimesClash, ChangedMeanwhile),
 )
-async def publish_schedule(theater_id: Id, body: PublishRequest, staff: ShowtimeWriter) -> PublishedSchedule:
-    """Publish what was looked at: all of it or nothing. What cannot be must be left out by its number."""
+async def publish_schedule(theater_id: Id, body: PublishRequest, staff: ShowtimeWriter) -> PublishedScheduleResponse:
+    """Publish the previewed schedule completely or not at all. Impossible showtimes must be left out by number."""
     theater = await own_theater(staff, theater_id)
     items = await store.preview(theater, body.pattern)
     wanted = [item for item in items if item.number not in body.leave_out]
@@ -109,14 +109,14 @@ async def publish_schedule(theater_id: Id, body: PublishRequest, staff: Showtime
     showtimes = [item.showtime for item in wanted if item.showtime]
     made = await store.publish(theater_id, showtimes, staff.user_id)
     ids = [showtime.id for showtime in showtimes]
-    return PublishedSchedule.model_validate(made.model_dump() | {"_id": made.id, "showtime_ids": ids})
+    return PublishedScheduleResponse.model_validate(made.model_dump() | {"_id": made.id, "showtime_ids": ids})
 
 
 @managed.get("/theaters/{theater_id}/schedules/{schedule_id}", responses=REFUSALS)
-async def get_schedule(theater_id: Id, schedule_id: Id, staff: ShowtimeWriter) -> ScheduleView:
-    """What became of a schedule."""
+async def get_schedule(theater_id: Id, schedule_id: Id, staff: ShowtimeWriter) -> ScheduleResponse:
+    """The state of a schedule."""
     await own_theater(staff, theater_id)
-    return ScheduleView.model_validate(await store.schedule_of(theater_id, schedule_id))
+    return ScheduleResponse.model_validate(await store.schedule_of(theater_id, schedule_id))
 
 
 def _shown(item: Item) -> PlannedShowtime:
@@ -135,7 +135,7 @@ def _fault(problem: Problem) -> Fault:
 
 
 def _fingerprint(items: Sequence[Item]) -> str:
-    """A short text that differs when anything that would be published does."""
+    """A short text that changes with everything that would be published."""
     digest = sha256()
     for item in items:
         written = item.showtime.model_dump_json(exclude={"id"}) if item.showtime else str(item.fault)

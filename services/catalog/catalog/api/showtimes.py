@@ -1,4 +1,4 @@
-"""Showtimes and what they cost: for everybody to see, for staff to plan, move and cancel."""
+"""Showtimes and their prices: public, and for staff to schedule, reschedule and cancel."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -45,8 +45,8 @@ router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
 managed = APIRouter(prefix="/api", tags=["catalog: showtimes"])
 
 
-class ShowtimeCard(Stored):
-    """A showtime as a list shows it. `local_date` is the theater's; `price_from` is all-in, for an adult."""
+class ShowtimeSummary(Stored):
+    """A showtime in a list. `local_date` is the theater's; `price_from` is all-in, for an adult."""
 
     movie_id: Id
     movie_title: str
@@ -66,28 +66,28 @@ class ShowtimeCard(Stored):
     language: str
     subtitles: str | None
     price_from: Money
-    availability: Annotated[Availability, Field(description="How full it is, some seconds ago")]
+    availability: Annotated[Availability, Field(description="How full it is; some seconds old")]
     state: Literal["scheduled", "cancelled"]
 
 
-class ShowtimeDetail(ShowtimeCard):
+class ShowtimeResponse(ShowtimeSummary):
     """A showtime with its layout and every price, all-in."""
 
     layout_id: Id
-    orphan_rule: OrphanRule = Field("off", description="Whether a choice of seats may leave a single one alone")
+    orphan_rule: OrphanRule = Field("off", description="Whether a selection may leave a single free seat")
     currency: Currency
     prices: list[Price]
 
 
-class NewShowtime(Placed):
-    """A film in an auditorium. `local_start` is what the theater's clocks show."""
+class ShowtimeRequest(Placed):
+    """A new showtime. `local_start` is the theater's local time."""
 
     local_start: LocalStart
     occurrence: Occurrence | None = None
 
 
-class Reschedule(Body):
-    """When it is to be, and to be sold. Without a word about its end, selling ends as long before the start as now."""
+class RescheduleRequest(Body):
+    """New times of the showtime and its sales. By default sales end as long before the start as now."""
 
     local_start: LocalStart | None = None
     occurrence: Occurrence | None = None
@@ -95,7 +95,7 @@ class Reschedule(Body):
     sales_close_minutes: Annotated[int, Field(ge=-10_080, le=600)] | None = None
 
 
-class Cancellation(Body):
+class CancelRequest(Body):
     reason: CancelReason
 
 
@@ -104,11 +104,11 @@ async def list_showtimes(
     *,
     movie_id: Id | None = None,
     theater_id: Id | None = None,
-    starts_from: Annotated[Instant | None, Query(alias="from", description="Without it, from now on")] = None,
+    starts_from: Annotated[Instant | None, Query(alias="from", description="Default: now")] = None,
     to: Annotated[Instant | None, Query(description="Starts before this")] = None,
     cursor: Cursor = None,
     limit: Limit = 20,
-) -> Page[ShowtimeCard]:
+) -> Page[ShowtimeSummary]:
     """Showtimes by start."""
     where: dict[str, Any] = {"movie_id": movie_id, "theater_id": theater_id}
     where = {name: value for name, value in where.items() if value}
@@ -117,8 +117,8 @@ async def list_showtimes(
 
 
 @router.get("/showtimes/{showtime_id}", responses=NOT_FOUND)
-async def get_showtime(showtime_id: Id) -> ShowtimeDetail:
-    """A showtime with its prices, also one that was cancelled."""
+async def get_showtime(showtime_id: Id) -> ShowtimeResponse:
+    """A showtime with its prices, even a cancelled one."""
     return await showtime_shown(await store.published(showtime_id))
 
 
@@ -136,11 +136,11 @@ async def get_showtime(showtime_id: Id) -> ShowtimeDetail:
         SalesTimesInvalid,
     ),
 )
-async def schedule_showtime(body: NewShowtime, staff: ShowtimeWriter) -> ShowtimeDetail:
-    """Put a film on, at the theater's prices of that day. It is on sale as soon as its sales open."""
+async def schedule_showtime(body: ShowtimeRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
+    """Schedule a showtime with the theater's prices of that day. It is on sale as soon as its sales open."""
     room = await own_auditorium(staff, body.auditorium_id)
-    house = await store.house_of(await own_theater(staff, room.theater_id), [body])
-    showtime = house.showtime(body, body.local_start, body.occurrence)
+    planning = await store.planning_data_of(await own_theater(staff, room.theater_id), [body])
+    showtime = planning.showtime(body, body.local_start, body.occurrence)
     await store.schedule(showtime)
     return await showtime_shown(showtime)
 
@@ -152,8 +152,8 @@ async def schedule_showtime(body: NewShowtime, staff: ShowtimeWriter) -> Showtim
         LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver, ShowtimesClash, SalesTimesInvalid, ChangedMeanwhile
     ),
 )
-async def reschedule_showtime(showtime_id: Id, body: Reschedule, staff: ShowtimeWriter) -> ShowtimeDetail:
-    """Move a showtime, or the time of its sales. Seats and prices stay; tickets move along."""
+async def reschedule_showtime(showtime_id: Id, body: RescheduleRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
+    """RescheduleRequest a showtime or its sales. Seats and prices stay; tickets remain valid."""
     before = await own_showtime(staff, showtime_id)
     changes = _moved(before, body)
     if all(getattr(before, name) == value for name, value in changes.items()):
@@ -162,14 +162,14 @@ async def reschedule_showtime(showtime_id: Id, body: Reschedule, staff: Showtime
 
 
 @managed.post("/showtimes/{showtime_id}/cancel", responses=REFUSALS | documented(ShowtimeOver))
-async def cancel_showtime(showtime_id: Id, body: Cancellation, staff: ShowtimeWriter) -> ShowtimeDetail:
-    """Call a showtime off: its sales end and every ticket is refunded, fee included. Repeating it changes nothing."""
+async def cancel_showtime(showtime_id: Id, body: CancelRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
+    """Cancel a showtime: sales end and every ticket is refunded, including fees. Repeating it changes nothing."""
     await own_showtime(staff, showtime_id)
     return await showtime_shown(await store.cancel(showtime_id, body.reason))
 
 
-def _moved(before: Showtime, body: Reschedule) -> dict[str, Any]:
-    """The fields that say when the showtime is, and when it is sold, as they are to be.
+def _moved(before: Showtime, body: RescheduleRequest) -> dict[str, Any]:
+    """The new times of the showtime and of its sales, as fields.
 
     Raises LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver and SalesTimesInvalid.
     """
@@ -188,13 +188,13 @@ def _moved(before: Showtime, body: Reschedule) -> dict[str, Any]:
     return when | {"sales_open_at": open_at, "sales_close_at": close_at}
 
 
-async def showtime_shown(showtime: Showtime) -> ShowtimeDetail:
-    """A showtime as visitors see it."""
+async def showtime_shown(showtime: Showtime) -> ShowtimeResponse:
+    """A showtime for visitors."""
     seats = await store.occupancy_of([showtime.id])
-    return ShowtimeDetail.model_validate(listed_showtime(showtime.model_dump() | {"_id": showtime.id}, seats))
+    return ShowtimeResponse.model_validate(listed_showtime(showtime.model_dump() | {"_id": showtime.id}, seats))
 
 
-async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) -> Page[ShowtimeCard]:
+async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) -> Page[ShowtimeSummary]:
     """A page of showtimes by start."""
     after = position(cursor, BY_TIME)
     where = where | store.SCHEDULED
@@ -204,12 +204,12 @@ async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) 
         found,
         limit,
         lambda last: last["starts_at"].isoformat(),
-        lambda showtime: ShowtimeCard.model_validate(listed_showtime(showtime, seats)),
+        lambda showtime: ShowtimeSummary.model_validate(listed_showtime(showtime, seats)),
     )
 
 
 def listed_showtime(showtime: store.Document, seats: Mapping[str, tuple[int, int]]) -> store.Document:
-    """A showtime's document as its cards read it; `seats` are taken and sold ones by showtime."""
+    """A showtime's document as its list entry; `seats` are taken and sold ones by showtime."""
     taken, _ = seats.get(showtime["_id"], (0, 0))
     return showtime | {
         "price_from": {"amount": showtime["price_from"], "currency": showtime["currency"]},

@@ -1,4 +1,4 @@
-"""Theaters and their auditoriums with seats. Nobody needs to sign in."""
+"""Theaters and their auditoriums with seats; public."""
 
 from chassis.paging import Page
 from contracts.types import Code, Currency, Id
@@ -28,14 +28,14 @@ from catalog.store import Address, Auditorium, Position, SeatLayout, Theater
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
 
 
-class AuditoriumCard(Stored):
+class AuditoriumSummary(Stored):
     name: str
     features: list[str]
     capacity: int
-    closed: bool = Field(False, description="Nothing new is scheduled there")
+    closed: bool = Field(False, description="No new showtimes")
 
 
-class TheaterDetail(Stored):
+class TheaterResponse(Stored):
     """A theater with its auditoriums."""
 
     name: str
@@ -44,22 +44,22 @@ class TheaterDetail(Stored):
     time_zone: str
     currency: Currency
     features: list[str]
-    auditoriums: list[AuditoriumCard]
-    distance_m: float | None = Field(None, description="From the place that was asked for")
+    auditoriums: list[AuditoriumSummary]
+    distance_m: float | None = Field(None, description="Distance from `near`")
 
 
-class LayoutView(Stored, Layout):
-    """One version of an auditorium's seats, drawn and as it was typed."""
+class LayoutResponse(Stored, Layout):
+    """One version of an auditorium's layout, as JSON and as text."""
 
     version: int = Field(1, validation_alias="number")
     text: str
 
 
-class AuditoriumDetail(AuditoriumCard):
+class AuditoriumResponse(AuditoriumSummary):
     theater_id: Id
     cleaning_minutes: int = 20
     categories: list[Code]
-    layout: LayoutView
+    layout: LayoutResponse
 
 
 @router.get("/theaters")
@@ -70,8 +70,8 @@ async def list_theaters(
     within_km: WithinKm = 50,
     cursor: Cursor = None,
     limit: Limit = 20,
-) -> Page[TheaterDetail]:
-    """Theaters with their auditoriums, by name, or by how far they are from a place."""
+) -> Page[TheaterResponse]:
+    """Theaters with their auditoriums, sorted by name, or by distance from `near`."""
     found = await theaters_page({"address.city": city} if city else {}, near, within_km, cursor, limit)
     rooms = await store.auditoriums_of([theater["_id"] for theater in found[:limit]])
     key = "distance_m" if near else "name"
@@ -79,13 +79,13 @@ async def list_theaters(
 
 
 @router.get("/theaters/{theater_id}", responses=NOT_FOUND)
-async def get_theater(theater_id: Id) -> TheaterDetail:
+async def get_theater(theater_id: Id) -> TheaterResponse:
     """A theater with its auditoriums."""
     return await theater_shown(theater_id)
 
 
 @router.get("/auditoriums/{auditorium_id}", responses=NOT_FOUND)
-async def get_auditorium(auditorium_id: Id) -> AuditoriumDetail:
+async def get_auditorium(auditorium_id: Id) -> AuditoriumResponse:
     """An auditorium with its seats."""
     return await auditorium_shown(auditorium_id)
 
@@ -93,24 +93,24 @@ async def get_auditorium(auditorium_id: Id) -> AuditoriumDetail:
 async def theaters_page(
     where: store.Document, near: str | None, within_km: float, cursor: str | None, limit: int
 ) -> list[store.Document]:
-    """Up to `limit` theaters and one more, by name, or by how far they are from a place."""
+    """Up to `limit` theaters and one more, sorted by name, or by distance from `near`."""
     if near:
         return await store.theaters_near(place_of(near), within_km, position(cursor, BY_MEASURE), limit + 1, where)
     hint = "by_name" if "_id" in where else None
     return await store.page(Theater, where, by="name", after=position(cursor, BY_TEXT), limit=limit + 1, hint=hint)
 
 
-async def theater_shown(theater_id: str) -> TheaterDetail:
-    """A theater as visitors see it. Raises NotFound."""
+async def theater_shown(theater_id: str) -> TheaterResponse:
+    """A theater for visitors. Raises NotFound."""
     return _theater(await document_of(Theater, theater_id), await store.auditoriums_of([theater_id]))
 
 
-async def auditorium_shown(auditorium_id: str) -> AuditoriumDetail:
-    """An auditorium as visitors see it. Raises NotFound."""
+async def auditorium_shown(auditorium_id: str) -> AuditoriumResponse:
+    """An auditorium for visitors. Raises NotFound."""
     room = await document_of(Auditorium, auditorium_id)
-    return AuditoriumDetail.model_validate(room | {"layout": await document_of(SeatLayout, room["layout_id"])})
+    return AuditoriumResponse.model_validate(room | {"layout": await document_of(SeatLayout, room["layout_id"])})
 
 
-def _theater(theater: store.Document, rooms: list[store.Document]) -> TheaterDetail:
+def _theater(theater: store.Document, rooms: list[store.Document]) -> TheaterResponse:
     own = [room for room in rooms if room["theater_id"] == theater["_id"]]
-    return TheaterDetail.model_validate(theater | {"auditoriums": own})
+    return TheaterResponse.model_validate(theater | {"auditoriums": own})

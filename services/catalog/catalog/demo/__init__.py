@@ -1,6 +1,6 @@
-"""The demo's films, their reviews, theaters and showtimes of the next days: `python -m catalog.demo`.
+"""The demo's films, reviews, theaters and the showtimes of the next days: `python -m catalog.demo`.
 
-Running it again adds only what is missing: every id follows from the data, and a day's plan from its date.
+A repeated run adds only what is missing: ids are derived from the data, and a day's showtimes from its date.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 FOLDER = Path(__file__).parent
 DAYS = 7
 LEAD = timedelta(hours=2)
-"""A showtime that is added begins no sooner than this, so that there is time to choose seats."""
+"""The earliest start of an added showtime from now, so that there is time to select seats."""
 WRITES_AT_ONCE = 16
 
 A = TypeVar("A", bound=Aggregate)
@@ -34,7 +34,7 @@ A = TypeVar("A", bound=Aggregate)
 
 @dataclass(frozen=True)
 class Room:
-    """An auditorium with its seats and its programme: opening, last start (local), films by day and by evening."""
+    """An auditorium with its seats and its schedule: opening, last start (local), films by day and by evening."""
 
     auditorium: Auditorium
     layout: SeatLayout
@@ -54,13 +54,13 @@ def read_movies() -> list[Movie]:
 
 
 def genres_of(movies: Iterable[Movie]) -> list[Genre]:
-    """The genres that these films have."""
+    """The genres of these films."""
     codes = sorted({code for movie in movies for code in movie.genres})
     return [Genre.model_validate({"_id": code, "name": code.replace("-", " ").capitalize()}) for code in codes]
 
 
 def read_reviews() -> list[Review]:
-    """The reviews of reviews.toml. Their ids follow from film and writer."""
+    """The reviews of reviews.toml. Their ids are derived from film and author."""
     return [
         _review(movie_id, byline, entry)
         for movie_id, reviews in _read("reviews.toml").items()
@@ -91,14 +91,14 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _price_list(house: dict[str, Any]) -> PriceList:
-    """A theater's price list, under the theater's own id."""
+    """A theater's price list, with the theater's id."""
     return PriceList(id=house["id"], theater_id=house["id"], **house["price_list"])
 
 
 def _room(entry: dict[str, Any], theater: Theater, price_list: PriceList, films: dict[str, Movie]) -> Room:
     text = (FOLDER / "layouts" / f"{entry['id']}.txt").read_text()
     seats = parse_layout(text)
-    # Other seats are another layout: a version never changes.
+    # Other seats need another layout: a version never changes.
     layout = SeatLayout.of(f"{entry['id']}-{sha256(text.encode()).hexdigest()[:8]}", entry["id"], seats, text)
     auditorium = Auditorium(
         id=entry["id"],
@@ -125,7 +125,7 @@ def _room(entry: dict[str, Any], theater: Theater, price_list: PriceList, films:
 
 
 def plan(room: Room, now: datetime) -> list[Showtime]:
-    """The room's showtimes of the days from today on, at its theater, that still lie far enough ahead."""
+    """The auditorium's showtimes of the days from today on that start late enough."""
     zone = ZoneInfo(room.theater.time_zone)
     today = now.astimezone(zone).date()
     slots = [
@@ -156,14 +156,14 @@ def plan(room: Room, now: datetime) -> list[Showtime]:
 
 
 def _terms(room: Room, film: Movie) -> Terms:
-    """A film is shown in its own language, with subtitles where its visitors read another one."""
+    """Showing a film in its own language, with subtitles where visitors read another one."""
     is_foreign = film.original_language != room.theater.language
     subtitles = room.theater.language if is_foreign else None
     return Terms(format=room.format, subtitles=subtitles, orphan_rule=room.orphan_rule)
 
 
 async def load(now: datetime) -> dict[str, int]:
-    """Enter what is missing and say so by events; how many documents of each kind were added."""
+    """Insert what is missing, with events; returns the number of added documents by kind."""
     movies = read_movies()
     rooms = read_rooms(movies)
     theaters = list({room.theater.id: room.theater for room in rooms}.values())
@@ -184,7 +184,7 @@ async def load(now: datetime) -> dict[str, int]:
 
 
 async def _schedule(showtime: Showtime) -> bool:
-    """Enter a showtime unless somebody else has already taken its place."""
+    """Insert a showtime unless its time is taken."""
     try:
         await store.schedule(showtime)
     except ShowtimesClash as clash:

@@ -1,4 +1,4 @@
-"""Load the demo into the database that the settings name, and publish what it causes."""
+"""Load the demo into the configured database, and publish its events."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from catalog import demo, migrations, settings, store
 
 
 async def main() -> None:
-    """Load the demo. What the broker has not confirmed in the end is left to the running service's sweeper."""
+    """Load the demo. The running service's sweeper publishes what the broker has not confirmed by then."""
     chosen = settings.get()
     telemetry.configure_logging(chosen.service, chosen.log_level)
     async with (

@@ -1,7 +1,7 @@
-"""Films from elsewhere: what providers there are, and how an import is worked on.
+"""Imports of films: the providers, and processing of imports.
 
-Another provider is one more class with `refs` and `offer`, and a line in `provider_of`. See `store.imports` for how
-imports are kept, and docs/adr/0014-imports-item-by-item.md.
+A new provider is a class with `refs` and `offer`, and a line in `provider_of`. `store.imports` stores imports, see
+docs/adr/0014-imports-item-by-item.md.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ __all__ = ["FileProvider", "OfferInvalid", "ProviderRefused", "ProviderUnavailab
 log = structlog.get_logger()
 AT_ONCE = 8
 RUN_S = 5.0
-"""How long a job works on imports before others have their turn."""
+"""How long the job processes imports before other jobs run."""
 AGAIN_AFTER, GIVEN_UP_AFTER = timedelta(seconds=30), timedelta(hours=1)
 OWNER = f"{os.uname().nodename}-{new_id()}"
 
 
 class Provider(Protocol):
-    """Where films come from."""
+    """A source of films."""
 
     async def refs(self, source: Mapping[str, Any]) -> list[str]:
-        """Its names of the films that the import is to take in. Raises ProviderUnavailable and ProviderRefused."""
+        """The provider's ids of the films to import. Raises ProviderUnavailable and ProviderRefused."""
         ...
 
     async def offer(self, ref: str, row: str | None) -> Offered:
-        """One of them. Raises OfferInvalid, ProviderUnavailable and ProviderRefused."""
+        """One of these films. Raises OfferInvalid, ProviderUnavailable and ProviderRefused."""
         ...
 
 
 @asynccontextmanager
 async def provider_of(name: ProviderName, settings: Settings) -> AsyncIterator[Provider]:
-    """The provider of that name, ready to be asked."""
+    """The provider with this name, ready for requests."""
     if name == "file":
         yield FileProvider()
     else:
@@ -54,7 +54,7 @@ async def provider_of(name: ProviderName, settings: Settings) -> AsyncIterator[P
 
 
 async def import_file(data: bytes, name: str, *, dry_run: bool, requested_by: str) -> str:
-    """Begin an import of the films in a JSON or CSV file; its id. Raises ImportInvalid."""
+    """Start an import of the films in a JSON or CSV file; returns its id. Raises ImportInvalid."""
     rows = await asyncio.to_thread(read_films, data)
     import_id, source = new_id(), {"file": name}
     await store.begin_import(import_id, "file", source, dry_run=dry_run, requested_by=requested_by, state="receiving")
@@ -63,14 +63,14 @@ async def import_file(data: bytes, name: str, *, dry_run: bool, requested_by: st
 
 
 async def import_tmdb(source: Mapping[str, Any], *, dry_run: bool, requested_by: str) -> str:
-    """Begin an import of some of TMDB's films, see `Tmdb.refs`; its id."""
+    """Start an import of some of TMDB's films, see `Tmdb.refs`; returns its id."""
     import_id = new_id()
     await store.begin_import(import_id, "tmdb", source, dry_run=dry_run, requested_by=requested_by, state="listing")
     return import_id
 
 
 async def advance(found: store.Document, settings: Settings) -> None:
-    """Do the next few items of an import that this process has claimed."""
+    """Process the next items of an import that this process has claimed."""
     import_id = found["_id"]
     try:
         async with provider_of(found["provider"], settings) as provider:
@@ -101,11 +101,11 @@ async def _do(item: store.Document, found: store.Document, provider: Provider) -
         offer = await provider.offer(item["ref"], item["row"])
     except OfferInvalid as fault:
         return Result("failed", reason=str(fault))
-    return await store.take_in(offer, found["provider"], dry_run=found["dry_run"])
+    return await store.import_movie(offer, found["provider"], dry_run=found["dry_run"])
 
 
 async def _wait(found: store.Document, fault: Exception) -> None:
-    """Try again later, but not for ever, and not with a key that was refused."""
+    """Schedule another attempt; give up after a while, or when the key was refused."""
     log.warning("import_waits", import_id=found["_id"], reason=str(fault))
     if isinstance(fault, ProviderRefused) or found["moved_at"] < now() - GIVEN_UP_AFTER:
         await store.end_import(found["_id"], str(fault))
@@ -114,7 +114,7 @@ async def _wait(found: store.Document, fault: Exception) -> None:
 
 
 async def work(settings: Settings, owner: str = OWNER) -> None:
-    """Work on imports that nobody else works on, the oldest first, for a while."""
+    """Process unclaimed imports, the oldest first, for a while."""
     loop = asyncio.get_running_loop()
     until = loop.time() + RUN_S
     while loop.time() < until and (found := await store.claim_import(owner)):

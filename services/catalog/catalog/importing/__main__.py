@@ -1,10 +1,10 @@
-"""Take in films from elsewhere, here and now:
+"""Import films from the command line:
 
     python -m catalog.importing file FILE [--dry-run]
     python -m catalog.importing tmdb [--list now_playing|upcoming|popular|top_rated] [--pages N] [--id N …] [--dry-run]
     python -m catalog.importing resume ID
 
-Whoever ends it (Ctrl-C) finds the import going on in the running service.
+After Ctrl-C the running service continues the import.
 """
 
 import argparse
@@ -23,7 +23,7 @@ REPORTED = 20
 
 def arguments() -> argparse.Namespace:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m catalog.importing", description="Take in films from elsewhere.")
+    parser = argparse.ArgumentParser(prog="python -m catalog.importing", description="Import films.")
     kinds = parser.add_subparsers(dest="kind", required=True)
     from_file = kinds.add_parser("file", help="a JSON or CSV file")
     from_file.add_argument("path", type=Path)
@@ -32,8 +32,8 @@ def arguments() -> argparse.Namespace:
     from_tmdb.add_argument("--pages", type=int, default=1)
     from_tmdb.add_argument("--id", type=int, action="append", default=[], dest="ids")
     for each in (from_file, from_tmdb):
-        each.add_argument("--dry-run", action="store_true", help="only say what would change")
-    kinds.add_parser("resume", help="go on with an import").add_argument("import_id")
+        each.add_argument("--dry-run", action="store_true", help="only report what would change")
+    kinds.add_parser("resume", help="continue an import").add_argument("import_id")
     return parser.parse_args()
 
 
@@ -51,7 +51,7 @@ async def begin(given: argparse.Namespace) -> str:
 
 
 async def follow(import_id: str) -> bool:
-    """Work on the import, and say how far it is, until it has ended; whether nothing failed."""
+    """Process the import and print its progress until it ends; returns whether every film succeeded."""
     chosen, said = settings.get(), ""
     while True:
         if mine := await store.claim_import(importing.OWNER, import_id):
@@ -71,7 +71,7 @@ async def follow(import_id: str) -> bool:
 
 
 async def report(import_id: str) -> None:
-    """The first films that were changed, and those that failed."""
+    """The first changed films and the first failures."""
     for outcome in ("added", "changed", "failed"):
         for item in await store.items_page(import_id, outcome, None, REPORTED):
             changes = ", ".join(f"{name}: {before!r} → {after!r}" for name, (before, after) in item["changes"].items())
@@ -80,7 +80,7 @@ async def report(import_id: str) -> None:
 
 
 async def main() -> int:
-    """Take the films in. What the broker has not confirmed in the end is left to the running service's sweeper."""
+    """Import the films. The running service's sweeper publishes what the broker has not confirmed by then."""
     given, chosen = arguments(), settings.get()
     telemetry.configure_logging(chosen.service, "WARNING")
     aggregates = [document for document in store.DOCUMENTS if issubclass(document, Aggregate)]

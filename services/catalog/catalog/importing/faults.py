@@ -1,13 +1,13 @@
-"""What may go wrong with a provider of films."""
+"""Errors of film providers."""
 
 
 class OfferInvalid(Exception):
-    """What the provider says is no film that can be shown; the others are not concerned."""
+    """The provider's data is not a valid film. Other films are not affected."""
 
 
 class ProviderUnavailable(Exception):
-    """It cannot be asked now; later it may."""
+    """The provider is temporarily unavailable."""
 
 
 class ProviderRefused(Exception):
-    """It does not answer us, for example because of the key. Asking again does not help."""
+    """The provider refuses our requests, for example because of the key. Retrying does not help."""

@@ -1,8 +1,8 @@
-"""A provider of films: a file that somebody has written, JSON or CSV.
+"""A provider of films: a JSON or CSV file.
 
 JSON is a list of objects with the fields of a film (`model.movies.Film`), genres by their names, and perhaps an `id`.
 CSV has these fields as columns; several values in a cell are separated by `;`, and the columns `tmdb` and `imdb` are
-the film's ids there. An empty cell says nothing.
+the film's ids there. An empty cell is ignored.
 """
 
 import csv
@@ -35,7 +35,7 @@ def read_films(data: bytes) -> list[tuple[str, str]]:
         raise ImportInvalid("The file is empty.")
     rows = _json(text) if text.lstrip()[:1] in {"[", "{"} else _csv(text)
     if not rows:
-        raise ImportInvalid("There is no film in the file.")
+        raise ImportInvalid("The file contains no films.")
     if len(rows) > MAX_FILMS:
         raise ImportInvalid(f"The file has {len(rows)} films; {MAX_FILMS} are allowed.")
     for place, row in rows:
@@ -50,7 +50,7 @@ def _json(text: str) -> list[tuple[str, str]]:
     except json.JSONDecodeError as error:
         raise ImportInvalid(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from error
     except (ValueError, RecursionError) as error:
-        raise ImportInvalid(f"The file is no JSON that can be read: {error}.") from error
+        raise ImportInvalid(f"The file is not valid JSON: {error}.") from error
     if not isinstance(films, list):
         raise ImportInvalid("The file is not a list of films.")
     return [(f"Film {number}", json.dumps(film)) for number, film in enumerate(films, 1)]
@@ -85,10 +85,10 @@ def _cells(row: dict[str, Any], line: int) -> dict[str, Any]:
 
 
 class FileProvider:
-    """What was read from a file before: each film carries its row."""
+    """Films that were read from a file before; each item contains its row."""
 
     async def refs(self, source: Mapping[str, Any]) -> list[str]:
-        """None: the rows were entered when the file came."""
+        """Nothing: the rows were inserted when the file was uploaded."""
         return []
 
     async def offer(self, ref: str, row: str | None) -> Offered:
@@ -107,6 +107,6 @@ class FileProvider:
 
 
 def faults_of(error: ValidationError) -> str:
-    """The first few faults of what should be a film, each with its place."""
+    """The first faults of an invalid film, with their places."""
     faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3]]
     return "; ".join(fault.removeprefix(": ") for fault in faults)

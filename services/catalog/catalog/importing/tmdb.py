@@ -21,7 +21,7 @@ CREW = ("Screenplay", "Writer", "Novel", "Producer", "Director of Photography", 
 PARTS = "credits,release_dates,videos"
 NOT_RATED = "NR"
 LANGUAGES = {"cn": "yue", "xx": ""}
-"""Codes of TMDB's own: Cantonese, and no language at all."""
+"""TMDB's own codes: Cantonese, and no language."""
 Text = Annotated[str, BeforeValidator(lambda value: " ".join(str(value or "").split()))]
 
 
@@ -67,7 +67,7 @@ class _Language(BaseModel):
 
 
 class _Film(BaseModel):
-    """Those parts of TMDB's answer that we use."""
+    """The parts of TMDB's answer that we use."""
 
     id: int
     title: Text
@@ -84,7 +84,7 @@ class _Film(BaseModel):
     videos: _Videos = _Videos()
 
     def certificate(self, region: str) -> str:
-        """As the region rates it, or as nobody has."""
+        """The region's certificate, or none."""
         given = [
             release.certification
             for country in self.release_dates.results
@@ -95,13 +95,13 @@ class _Film(BaseModel):
         return given[0] if given else NOT_RATED
 
     def trailer(self) -> str | None:
-        """The address of its trailer, an official one first."""
+        """The address of a trailer, preferably an official one."""
         found = [each for each in self.videos.results if (each.site, each.type) == ("YouTube", "Trailer") and each.key]
         found.sort(key=lambda video: not video.official)
         return f"https://www.youtube.com/watch?v={found[0].key}" if found else None
 
     def fields(self, region: str) -> dict[str, Any]:
-        """The film as it is entered here; what TMDB does not know is left out."""
+        """The film's fields; unknown ones are omitted."""
         crew = [{"name": each.name, "job": each.job} for each in self.credits.crew if each.name and each.job in CREW]
         spoken = [LANGUAGES.get(each.iso_639_1, each.iso_639_1) for each in self.spoken_languages]
         elsewhere = {"tmdb": str(self.id)} | ({"imdb": self.imdb_id} if self.imdb_id else {})
@@ -124,7 +124,7 @@ class _Film(BaseModel):
 
 
 class Tmdb:
-    """Asks TMDB, never more often than allowed, and again where that may help."""
+    """A client of TMDB with a rate limit and retries."""
 
     def __init__(self, client: httpx.AsyncClient, limiter: AsyncLimiter, language: str, region: str) -> None:
         self._client, self._limiter, self._language, self._region = client, limiter, language, region
@@ -135,7 +135,7 @@ class Tmdb:
         """A connection to TMDB with the settings' key."""
         token = settings.tmdb_token.get_secret_value()
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        # One request after another, no burst: TMDB counts by the second, and so may somebody else with our key.
+        # One request at a time without bursts: TMDB counts per second, and the key may have other users.
         limiter = AsyncLimiter(1, 1 / settings.tmdb_requests_per_second)
         async with httpx.AsyncClient(base_url=settings.tmdb_url, headers=headers, timeout=TIMEOUT_S) as client:
             yield cls(client, limiter, settings.tmdb_language, settings.tmdb_region)
@@ -150,7 +150,7 @@ class Tmdb:
                     ids += [str(int(film["id"])) for film in found["results"]]
                     last = int(found["total_pages"])
                 except (KeyError, TypeError, ValueError) as error:
-                    raise ProviderRefused("TMDB answers with something that is no list of films.") from error
+                    raise ProviderRefused("TMDB's answer is not a list of films.") from error
                 if page >= last:
                     break
         return list(dict.fromkeys(ids))[:MAX_FILMS]
@@ -186,12 +186,12 @@ def _json_of(answer: httpx.Response) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise ProviderUnavailable("TMDB answers with something that is not JSON.") from error
+        raise ProviderUnavailable("TMDB's answer is not JSON.") from error
 
 
 def _refuse_for_good(answer: httpx.Response, path: str) -> None:
     if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        raise ProviderRefused("TMDB refuses the key: is TMDB_TOKEN an API read access token?")
+        raise ProviderRefused("TMDB refuses the key. TMDB_TOKEN must be an API read access token.")
     if answer.status_code == HTTPStatus.NOT_FOUND:
         raise OfferInvalid(f"TMDB has nothing at {path}.")
     if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS and answer.is_client_error:
@@ -199,6 +199,6 @@ def _refuse_for_good(answer: httpx.Response, path: str) -> None:
 
 
 def _pause(answer: httpx.Response, attempt: int) -> float:
-    """As long as TMDB asks for, within reason."""
+    """The pause that TMDB asks for, within limits."""
     asked = answer.headers.get("Retry-After", "")
     return min(float(asked), LONGEST_PAUSE_S) if asked.isdigit() else FIRST_PAUSE_S * 2**attempt

@@ -1,4 +1,4 @@
-"""The rules of the catalog. No I/O and no clock."""
+"""Catalog's rules: no I/O and no clock."""
 
 from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, check_layout, format_layout, parse_layout
 from catalog.model.movies import Art, Face, folded, sort_title, words_of

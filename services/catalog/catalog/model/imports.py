@@ -1,4 +1,4 @@
-"""Films from elsewhere: what a provider offers, and what of it is news."""
+"""Imported films: a provider's data, and which of it has changed."""
 
 import re
 from collections.abc import Mapping
@@ -7,15 +7,15 @@ from typing import Any, Literal, NamedTuple
 from catalog.model.movies import Film, folded
 
 Outcome = Literal["added", "changed", "unchanged", "left_out", "failed"]
-"""`left_out`: staff have deleted the film here, and an import does not bring it back."""
+"""`left_out`: staff have deleted the film, and an import does not restore it."""
 ProviderName = Literal["tmdb", "file"]
 MAX_FILMS = 5000
 
 
 class Offered(NamedTuple):
-    """A film as a provider has it: `said` are those of its fields that the provider knows, as JSON values.
+    """A film from a provider: `said` are the fields that the provider knows, as JSON values.
 
-    `movie_id` is the id that it is to have here, if the provider says so; `genres` are names by code.
+    `movie_id` is the id to use here, if the provider gives one; `genres` are names by code.
     """
 
     film: Film
@@ -25,7 +25,7 @@ class Offered(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of an offered film. `changes` are values before and after by field; `reason` says why it failed."""
+    """The result for an offered film. `changes` has old and new values by field; `reason` says why it failed."""
 
     outcome: Outcome
     movie_id: str | None = None
@@ -34,7 +34,7 @@ class Result(NamedTuple):
 
 
 def offered(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | None = None) -> Offered:
-    """A film from what a provider says about it. Raises pydantic's ValidationError."""
+    """Parse a provider's data. Raises pydantic's ValidationError."""
     genres = {code: name.strip() for name in genre_names if (code := genre_code(name))}
     film = Film.model_validate({**fields, "genres": list(genres)})
     known = film.model_fields_set if genre_names else film.model_fields_set - {"genres"}
@@ -42,15 +42,15 @@ def offered(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | N
 
 
 def genre_code(name: str) -> str:
-    """The code of a genre's name: `Science Fiction` is `science-fiction`."""
+    """The code for a genre's name: `science-fiction` for `Science Fiction`."""
     return "-".join(re.findall(r"[a-z0-9]+", folded(name)))[:40].strip("-")
 
 
 def news(said: Mapping[str, Any], before: Mapping[str, Any] | None, film: Mapping[str, Any]) -> dict[str, Any]:
-    """What to change of a film here: what its provider says and did not say the last time.
+    """The fields to change here: those that the provider has changed since the last import.
 
-    So whatever staff have changed stays, until the provider changes the same. The first time, a provider only fills
-    in what is empty. What it says about a film's ids elsewhere is added to those that are known.
+    So edits by staff stay until the provider changes the same field. The first import fills only empty fields. External
+    ids from the provider are added to the known ones.
     """
     if before is None:
         fresh = {name: value for name, value in said.items() if not film.get(name)}

@@ -1,4 +1,4 @@
-"""Seat layouts: as a person types them, as a grid, and back. docs/seat-layouts.md teaches the text form."""
+"""Seat layouts: from text to a grid and back. docs/seat-layouts.md describes the text form."""
 
 import re
 from collections import defaultdict
@@ -46,7 +46,7 @@ class Layout(Shape):
 
     @property
     def categories(self) -> list[str]:
-        """The categories that occur, in their usual order."""
+        """The used categories, in their usual order."""
         present = {seat.category for seat in self.seats}
         return [category for category in CATEGORIES.values() if category in present]
 
@@ -57,7 +57,7 @@ class Layout(Shape):
 
 
 class _Reader:
-    """What has been read so far of a layout's text."""
+    """The state of parsing a layout's text."""
 
     def __init__(self) -> None:
         self.screen: ScreenSide | None = None
@@ -65,21 +65,21 @@ class _Reader:
         self.area: str | None = None
         self.seats: list[PlacedSeat] = []
         self.walks: dict[int, list[float]] = {}
-        """Where the aisles of a row are: the left edges of their places."""
+        """The left edges of a row's aisle places."""
         self.rows: dict[str, int] = {}
         self.y = self.empty = 0
 
     def read(self, number: int, line: str) -> None:
-        """One line, which is neither empty nor a remark."""
+        """Parse one line that is neither empty nor a comment."""
         if match := _AREA.fullmatch(line):
             self._enter(number, match[1].strip())
         elif match := _ROW.fullmatch(line):
-            # Empty lines count as soon as a row follows: those at the end are no aisles.
+            # Empty lines are aisles only when a row follows.
             self.y, self.empty = self.y + self.empty, 0
             self._row(number, match)
             self.y += 1
         elif self.rows or not self._setting(line):
-            sentence = "this is no row, like 'F  ss.ssss.ss', and no area, like '[Circle]'"
+            sentence = "this is neither a row, like 'F  ss.ssss.ss', nor an area, like '[Circle]'"
             if not self.rows:
                 sentence += "; nor is it 'screen: top' or 'focus: 9.5 12'"
             raise _fault(number, 1, sentence)
@@ -88,12 +88,12 @@ class _Reader:
         if not area or not area.isprintable():
             raise _fault(line, 2, "an area has a name")
         if self.rows and self.area is None:
-            raise _fault(line, 1, "the rows above are in no area; begin with the area that they are in")
+            raise _fault(line, 1, "the rows above have no area; start with their area")
         self.area = area
 
     def _setting(self, line: str) -> bool:
         if self.screen is None and (match := _SCREEN.fullmatch(line)):
-            self.screen = match[1]  # pyright: ignore[reportAttributeAccessIssue] - the pattern lets nothing else in
+            self.screen = match[1]  # pyright: ignore[reportAttributeAccessIssue] - the pattern allows nothing else
             return True
         if self.focus is None and (match := _FOCUS.fullmatch(line)):
             self.focus = Point(x=float(match[1]), y=float(match[2]))
@@ -137,8 +137,8 @@ def _fault(line: int, column: int, what: str, row: str | None = None) -> LayoutI
 def parse_layout(text: str) -> Layout:
     """Read the text form of a seat layout, which docs/seat-layouts.md describes.
 
-    Raises LayoutInvalid; for a fault at a certain place with `line` and `column`, both counted from 1 in the text as
-    it was typed, and with the `row` if it is in one.
+    Raises LayoutInvalid; for a fault at a known place with `line` and `column`, both counted from 1, and with the `row`
+    if it is in one.
     """
     if len(text) > MAX_TEXT:
         raise LayoutInvalid(f"The text is longer than {MAX_TEXT} characters.")
@@ -157,7 +157,7 @@ def parse_layout(text: str) -> Layout:
 
 
 def _cells(cells: str) -> tuple[list[str], list[float], list[float]]:
-    """Of a row's cells: the seats' categories and left edges, and the left edges of its aisle's places.
+    """Parse a row's cells: the seats' categories and left edges, and the left edges of its aisle places.
 
     Raises _Misplaced.
     """
@@ -173,7 +173,7 @@ def _cells(cells: str) -> tuple[list[str], list[float], list[float]]:
             walks.append(x)
         elif cell not in {GAP, HALF_GAP}:
             letters = ", ".join(CATEGORIES)
-            raise _Misplaced(column, f"{cell!r} is no seat ({letters}), no gap (. or ') and no aisle (_)")
+            raise _Misplaced(column, f"{cell!r} is no seat ({letters}), a gap (. or ') or an aisle (_)")
         x += 0.5 if cell == HALF_GAP else 1
         if x > MAX_SIDE:
             raise _Misplaced(column, f"a row is at most {MAX_SIDE} seats wide")
@@ -181,9 +181,9 @@ def _cells(cells: str) -> tuple[list[str], list[float], list[float]]:
         raise _Misplaced(1, "a row has at least one seat")
     for run in re.finditer("l+", cells):
         if len(run[0]) % 2:
-            raise _Misplaced(run.end(), "a love seat has no second half beside it")
+            raise _Misplaced(run.end(), "a love seat has no second half next to it")
     for place in re.finditer("(?<!c)w(?!c)", cells):
-        raise _Misplaced(place.end(), "a wheelchair place has no companion seat beside it")
+        raise _Misplaced(place.end(), "a wheelchair place has no companion seat next to it")
     return categories, edges, walks
 
 
@@ -193,7 +193,7 @@ def _numbers(text: str, count: int) -> list[int]:
     for word in re.finditer(r"\S+", text):
         column = word.start() + 1
         if not (match := _NUMBERS.fullmatch(word[0])):
-            raise _Misplaced(column, f"{word[0]!r} is no seat number and no range of them, like 12-1 or 1-9/2")
+            raise _Misplaced(column, f"{word[0]!r} is neither a seat number nor a range, like 12-1 or 1-9/2")
         first, step = int(match[1]), int(match[3] or 1)
         last = int(match[2] or first)
         if 0 in {first, last, step}:
@@ -222,7 +222,7 @@ def _layout(reader: _Reader) -> Layout:
 
 
 def _usual_focus(screen: ScreenSide, columns: float, rows: float, seats: Iterable[PlacedSeat]) -> Point:
-    """Opposite the middle of the screen, two thirds of the way to the back, to the half seat."""
+    """The default focal point: the middle, two thirds of the way to the back, rounded to half a seat."""
     if screen in {"left", "right"}:
         return Point(x=_to_half(columns * (2 / 3 if screen == "left" else 1 / 3)), y=_to_half(rows / 2))
     edges = [seat.x for seat in seats]
@@ -235,7 +235,7 @@ def _to_half(length: float) -> float:
 
 
 def _aisles(walks: dict[int, list[float]], columns: float, rows: int) -> list[Aisle]:
-    """Places to walk as few rectangles: beside each other in a row, then the same in rows one after another."""
+    """Merge aisle places into few rectangles: first along each row, then over consecutive rows."""
     by_row: dict[int, list[tuple[float, float]]] = {y: _runs(edges) for y, edges in walks.items()}
     by_row |= {y: [(0.0, columns)] for y in range(rows) if y not in by_row}
     found: dict[tuple[float, float], list[list[int]]] = defaultdict(list)
@@ -257,7 +257,7 @@ def _runs(edges: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def format_layout(layout: Layout) -> str:
-    """The text form of a layout, without remarks and in the shortest way: `parse_layout` reads the same from it."""
+    """The shortest text form of a layout, without comments: `parse_layout` returns the same layout."""
     lines = [f"screen: {layout.screen}"] if layout.screen != "top" else []
     focus = layout.focal_point
     if focus != _usual_focus(layout.screen, layout.columns, layout.rows, layout.seats):
@@ -320,9 +320,9 @@ def _numbered(numbers: Sequence[int]) -> str:
 
 
 def check_layout(layout: Layout) -> Layout:
-    """A layout that came as JSON, with its parts in the order of the drawing.
+    """Check a layout that was sent as JSON and sort its parts in the order of the drawing.
 
-    The text form is the only rule book: what cannot be written in it, or reads otherwise from it, is no layout.
+    The text form defines the rules: a layout is valid when it can be written as text and read back unchanged.
     Raises LayoutInvalid, with `seat` for a seat that is not as it would be read.
     """
     if not 1 <= len(layout.seats) <= MAX_SEATS:
@@ -344,10 +344,10 @@ def check_layout(layout: Layout) -> Layout:
     for seat, understood in zip(given.seats, read.seats, strict=True):
         if seat != understood:
             raise LayoutInvalid(
-                f"Seat {seat.seat_id} does not fit: seats stand on half steps without touching another, one row on "
-                "each line, all in areas or none, and are called by their row and number.",
+                f"Seat {seat.seat_id} does not fit: seats stand on half steps without overlapping, one row per "
+                "line, all in areas or none, and are named by row and number.",
                 seat=seat.seat_id,
             )
     if read != given:
-        raise LayoutInvalid("The size, the focal point or an aisle is not as it would be drawn.")
+        raise LayoutInvalid("The size, the focal point or an aisle does not match the seats.")
     return read

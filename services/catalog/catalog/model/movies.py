@@ -1,4 +1,4 @@
-"""Films: what one consists of, when it is on, and how texts are compared by searching and sorting."""
+"""Films: their fields and status, and how search and sorting compare texts."""
 
 import re
 import unicodedata
@@ -14,21 +14,21 @@ Status = Literal["coming_soon", "now_showing", "archived"]
 
 
 def printable(text: str) -> str:
-    """The text itself. Raises ValueError for control characters; a text of several lines may break them."""
+    """The text itself. Raises ValueError for control characters; line breaks are allowed in multi-line texts."""
     if any(unicodedata.category(character) == "Cc" and character != "\n" for character in text):
         raise ValueError("control characters are not allowed")
     return text
 
 
 def iso_date(text: str) -> str:
-    """The date itself, `YYYY-MM-DD`. Raises ValueError for one that is not on the calendar, or before film."""
+    """The date itself, `YYYY-MM-DD`. Raises ValueError for an impossible date or one before 1888."""
     if not 1888 <= date.fromisoformat(text).year <= 2200:
         raise ValueError("a film is from 1888 or later")
     return text
 
 
 def https_url(text: str) -> str:
-    """The address itself. Raises ValueError for one that is no web address, or is not encrypted."""
+    """The address itself. Raises ValueError unless it is an https address."""
     if TypeAdapter(HttpUrl).validate_python(text).scheme != "https":
         raise ValueError("the address begins with https://")
     return text
@@ -52,7 +52,7 @@ ExternalIds = dict[Literal["tmdb", "imdb"], Annotated[str, StringConstraints(pat
 
 
 class Art(Shape):
-    """How a film's poster is drawn: a motif of `motifs.py`, the lettering, and ground, text, main colour, accent."""
+    """The design of a film's poster: a motif of `motifs.py`, lettering, and background, text, main and accent color."""
 
     motif: str
     palette: tuple[Colour, Colour, Colour, Colour]
@@ -60,16 +60,16 @@ class Art(Shape):
 
 
 class Credit(Shape):
-    """Who did what behind the camera."""
+    """A crew member and their role."""
 
     name: Line
     job: Line
 
 
 class Film(BaseModel):
-    """A film as people and other catalogs enter it.
+    """A film's content, entered by staff or imported.
 
-    `archived` takes it off the programme whatever is planned. `external_ids` are its names elsewhere.
+    `archived` hides it, regardless of its showtimes. `external_ids` are its ids in other catalogs.
     """
 
     title: Line
@@ -93,7 +93,7 @@ class Film(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
-        """A film that is not translated has one title, and its year is that of its release."""
+        """Fill in the original title and the year of the release when they are missing."""
         if not isinstance(given, dict):
             return given
         known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -120,22 +120,22 @@ def status_of(*, release_date: str | None, showing_until: datetime | None, archi
 
 
 def folded(text: str) -> str:
-    """A text as searching and sorting compare it: lower case, without accents."""
+    """A text folded for search and sorting: lower case, without accents."""
     plain = unicodedata.normalize("NFKD", text).casefold()
     return "".join(character for character in plain if not unicodedata.combining(character))
 
 
 def words_of(*texts: str) -> list[str]:
-    """The words of some texts, folded, each once, sorted."""
+    """The distinct folded words of the texts, sorted."""
     return sorted(set(re.findall(r"\w+", folded(" ".join(texts)))))
 
 
 def sort_title(title: str) -> str:
-    """Where a title stands in a list: without its English article, as libraries file it."""
+    """The sort key of a title: folded, without an English article."""
     return re.sub(r"^(the|an?) (?=\w)", "", " ".join(re.findall(r"[\w:]+", folded(title))))
 
 
 def slug(title: str, year: int) -> str:
-    """An id that a person can read, `the-godfather-1972`; a title in another script leaves `film-2001`."""
+    """A readable id, `the-godfather-1972`; `film-2001` for a title in another script."""
     words = "-".join(re.findall(r"[a-z0-9]+", folded(title)))[:50].strip("-")
     return f"{words or 'film'}-{year}"

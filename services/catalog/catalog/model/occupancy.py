@@ -1,4 +1,4 @@
-"""How full a showtime is, as visitors see it."""
+"""The availability of a showtime for visitors."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ FILLING_FROM, FEW_LEFT_FROM = 0.5, 0.9
 
 
 def availability(taken: int, capacity: int) -> Availability:
-    """How full it is, as a band: an exact number would be wrong by the time it is read."""
+    """The availability as a band: an exact number would be outdated when it is read."""
     if taken >= capacity:
         return "sold_out"
     share = taken / capacity

@@ -1,4 +1,4 @@
-"""What seats cost: price lists, and the table that a showtime is sold at."""
+"""Prices: price lists, and the price table of a showtime."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
@@ -15,7 +15,7 @@ TicketType = Literal["adult", "child", "senior", "student", "companion"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RESERVED = {"wheelchair", "companion"}
-"""Categories that are kept for some: their prices say nothing about what anyone pays."""
+"""Reserved categories, which "from" prices ignore."""
 
 
 def _on_the_calendar(text: str) -> str:
@@ -29,7 +29,7 @@ def _on_the_clock(text: str) -> str:
     return text
 
 
-# Days and times of the day stand in documents as text, which sorts as they do: MongoDB knows moments only.
+# Dates and times of day are stored as text, which sorts correctly: MongoDB has only timestamps.
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_on_the_calendar)]
 Clock = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$"), AfterValidator(_on_the_clock)]
 Format = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z](?:[0-9A-Za-z +.-]{0,28}[0-9A-Za-z+])?$")]
@@ -43,7 +43,7 @@ BasePrice = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class Surcharge(Shape):
-    """Minor units on top of each price, or with a minus off it, for showtimes to which all that is named applies.
+    """An amount in minor units, added to each price (negative: a discount) of showtimes that match all conditions.
 
     `starts_from` and `starts_before` are the theater's local time; a band may cross midnight.
     """
@@ -56,7 +56,7 @@ class Surcharge(Shape):
     starts_before: Clock | None = None
 
     def applies(self, screening_format: str, local_start: datetime) -> bool:
-        """Whether it is due for a showtime in this format that begins then, on the theater's clocks."""
+        """Whether it applies to a showtime in this format with this local start."""
         if self.formats and screening_format not in self.formats:
             return False
         if self.weekdays and WEEKDAYS[local_start.weekday()] not in self.weekdays:
@@ -66,10 +66,10 @@ class Surcharge(Shape):
 
 
 class Tariff(BaseModel):
-    """A price list without its name and theater: what each ticket type costs in each category, from day to day.
+    """The content of a price list: the price of each ticket type in each category, with its first and last day.
 
-    Prices are minor units, tax included; the booking fee comes on top of each ticket that is not free. Of the lists
-    that are valid on a day, the one that began last counts: one for the summer goes before one for the year.
+    Prices are minor units including tax; the booking fee is added to each ticket that is not free. Of several lists
+    that are valid on a day, the one that began last is used: a summer list precedes the list of the year.
     `tax_basis_points`: 700 is 7 %.
     """
 
@@ -102,14 +102,14 @@ class Tariff(BaseModel):
         return table
 
     def _price(self, category: str, kind: str, amount: int, due: int) -> Price:
-        """What is free in the list stays free: neither a surcharge nor the fee is put on it."""
+        """The all-in price. Free tickets stay free: no surcharge and no fee is added."""
         price = max(amount + due, 0) if amount else 0
         fee = self.booking_fee if price else 0
         all_in = price + fee
         return Price(category=category, ticket_type=kind, amount=all_in, fee=fee, tax=self._tax_in(all_in))
 
     def _tax_in(self, amount: int) -> int:
-        """The tax that an amount includes, half a minor unit rounded up."""
+        """The tax included in an amount; half a minor unit is rounded up."""
         whole = 10_000 + self.tax_basis_points
         return (2 * amount * self.tax_basis_points + whole) // (2 * whole)
 
@@ -118,7 +118,7 @@ T = TypeVar("T", bound=Tariff)
 
 
 def valid_on(day: date, tariffs: Iterable[T]) -> T:
-    """The price list that counts on a local day. Raises PriceMissing when none is valid then."""
+    """The price list that is used on a local day. Raises PriceMissing when none is valid."""
     today = day.isoformat()
     valid = [each for each in tariffs if each.valid_from <= today <= (each.valid_until or today)]
     if not valid:
@@ -127,7 +127,7 @@ def valid_on(day: date, tariffs: Iterable[T]) -> T:
 
 
 def price_from(table: Sequence[Price]) -> int:
-    """The lowest price of a ticket that anyone can buy, in minor units: an adult's, on a seat not kept for someone."""
+    """The lowest adult price in minor units, without reserved categories."""
     adult = [price for price in table if price.ticket_type == "adult"]
     for_anyone = [price for price in adult if price.category not in RESERVED]
     return min(price.amount for price in for_anyone or adult)

@@ -1,41 +1,41 @@
-"""What the catalog cannot do.
+"""Catalog's domain errors.
 
 Problem (contracts.errors)
 └── CatalogProblem
-    ├── NotFound             404  there is no such film, theater, auditorium or showtime
-    ├── GenreUnknown         422  a film is to have a genre that there is not
-    ├── GenreInUse           409  a genre cannot be removed: films have it
-    ├── MovieExists          409  there is a film of that id, here or in another catalog, already
-    ├── MovieOnSale          409  a film cannot be deleted: seats of showtimes ahead are sold; names them
-    ├── PictureInvalid       422  what was uploaded is not a picture that can be shown
-    ├── NotAttended          403  a review is for those who have seen the film here
-    ├── ReviewExists         409  one person, one film, one review
-    ├── ImportInvalid        422  a file of films cannot be read; names the place
+    ├── NotFound             404  unknown film, theater, auditorium or showtime
+    ├── GenreUnknown         422  a film has an unknown genre
+    ├── GenreInUse           409  films have the genre, so it cannot be removed
+    ├── MovieExists          409  a film with this id, here or in another catalog, exists
+    ├── MovieOnSale          409  a film with sold seats in future showtimes cannot be deleted; names them
+    ├── PictureInvalid       422  the upload is not a supported picture
+    ├── NotAttended          403  only people who have seen the film here may review it
+    ├── ReviewExists         409  the person has already reviewed the film
+    ├── ImportInvalid        422  the file of films is invalid; names the place
     ├── ImportNotSetUp       409  the provider's key is missing
-    ├── LayoutInvalid        422  a seat layout's text has a fault; names row and column
+    ├── LayoutInvalid        422  the seat layout's text is invalid; names row and column
     ├── LocalTimeInvalid     422  the clocks skip this local time
     ├── LocalTimeAmbiguous   422  the clocks show this local time twice; names both moments
     ├── SalesTimesInvalid    422  sales would end before they begin, or after the film
-    ├── AuditoriumExists     409  the theater has an auditorium of that name
-    ├── AuditoriumClosed     409  nothing new is scheduled there
-    ├── ShowtimesClash       409  the auditorium is taken; names the showtimes that are in the way
-    ├── ShowtimeOver         409  it has begun, or is cancelled: it cannot be moved
-    ├── ScheduleFaulty       409  some of a schedule's showtimes cannot be; names them
-    ├── ScheduleChanged      409  what would be published is not what was previewed
-    ├── PriceListExists      409  the theater has a list that begins on that day
-    ├── ChangedMeanwhile     409  somebody else has changed it since it was read
-    └── PriceMissing         422  no price list is valid, or a seat category has no price in it
+    ├── AuditoriumExists     409  the theater has an auditorium with this name
+    ├── AuditoriumClosed     409  no showtimes can be added there
+    ├── ShowtimesClash       409  the auditorium is taken; names the conflicting showtimes
+    ├── ShowtimeOver         409  the showtime has begun or was cancelled
+    ├── ScheduleFaulty       409  some of a schedule's showtimes are impossible; names them
+    ├── ScheduleChanged      409  the schedule differs from its preview
+    ├── PriceListExists      409  the theater has a list with this first day
+    ├── ChangedMeanwhile     409  it was changed since it was read
+    └── PriceMissing         422  no price list is valid, or it lacks a seat category
 """
 
 from contracts.errors import Problem
 
 
 class CatalogProblem(Problem):
-    """What the catalog cannot do."""
+    """Catalog's domain errors."""
 
 
 class NotFound(CatalogProblem):
-    code, status, title = "not_found", 404, "There is no such thing in the catalog."
+    code, status, title = "not_found", 404, "This does not exist in the catalog."
 
 
 class LayoutInvalid(CatalogProblem):
@@ -54,20 +54,20 @@ class SalesTimesInvalid(CatalogProblem):
     code, status, title = (
         "sales_times_invalid",
         422,
-        "Sales begin before they end, and end with the film at the latest.",
+        "Sales must begin before they end, and end no later than the film.",
     )
 
 
 class AuditoriumExists(CatalogProblem):
-    code, status, title = "auditorium_exists", 409, "The theater has an auditorium of that name."
+    code, status, title = "auditorium_exists", 409, "The theater already has an auditorium with this name."
 
 
 class AuditoriumClosed(CatalogProblem):
-    code, status, title = "auditorium_closed", 409, "Nothing new is scheduled in this auditorium."
+    code, status, title = "auditorium_closed", 409, "This auditorium is closed for new showtimes."
 
 
 class ShowtimesClash(CatalogProblem):
-    code, status, title = "showtimes_clash", 409, "The auditorium is taken at that time."
+    code, status, title = "showtimes_clash", 409, "The auditorium is already taken at this time."
 
 
 class ShowtimeOver(CatalogProblem):
@@ -78,20 +78,20 @@ class ScheduleFaulty(CatalogProblem):
     code, status, title = (
         "schedule_faulty",
         409,
-        "Some of these showtimes cannot be. Leave them out, or plan them anew.",
+        "Some of these showtimes are not possible. Leave them out or change them.",
     )
 
 
 class ScheduleChanged(CatalogProblem):
-    code, status, title = "schedule_changed", 409, "The schedule is not what it was. Please look at it again."
+    code, status, title = "schedule_changed", 409, "The schedule has changed since the preview. Please check it again."
 
 
 class PriceListExists(CatalogProblem):
-    code, status, title = "price_list_exists", 409, "The theater has a price list that begins on that day."
+    code, status, title = "price_list_exists", 409, "The theater already has a price list that begins on this day."
 
 
 class ChangedMeanwhile(CatalogProblem):
-    code, status, title = "changed_meanwhile", 409, "Somebody else has just changed this. Please look at it again."
+    code, status, title = "changed_meanwhile", 409, "Somebody else has just changed this. Please check it again."
 
 
 class PriceMissing(CatalogProblem):
@@ -99,37 +99,37 @@ class PriceMissing(CatalogProblem):
 
 
 class GenreUnknown(CatalogProblem):
-    code, status, title = "genre_unknown", 422, "There is no such genre."
+    code, status, title = "genre_unknown", 422, "This genre does not exist."
 
 
 class GenreInUse(CatalogProblem):
-    code, status, title = "genre_in_use", 409, "The genre cannot be removed: films have it."
+    code, status, title = "genre_in_use", 409, "The genre cannot be removed because films have it."
 
 
 class MovieExists(CatalogProblem):
-    code, status, title = "movie_exists", 409, "There is such a film already."
+    code, status, title = "movie_exists", 409, "This film already exists."
 
 
 class MovieOnSale(CatalogProblem):
-    code, status, title = "movie_on_sale", 409, "The film cannot be deleted: seats of showtimes ahead are sold."
+    code, status, title = "movie_on_sale", 409, "The film cannot be deleted because seats of future showtimes are sold."
 
 
 class PictureInvalid(CatalogProblem):
-    code, status, title = "picture_invalid", 422, "This is not a picture that can be shown."
+    code, status, title = "picture_invalid", 422, "This file is not a supported picture."
 
 
 class NotAttended(CatalogProblem):
     code, status = "not_attended", 403
-    title = "A film can be reviewed after a showtime that one had a ticket for."
+    title = "You can review a film after a showtime for which you had a ticket."
 
 
 class ReviewExists(CatalogProblem):
-    code, status, title = "review_exists", 409, "You have reviewed this film already."
+    code, status, title = "review_exists", 409, "You have already reviewed this film."
 
 
 class ImportInvalid(CatalogProblem):
-    code, status, title = "import_invalid", 422, "The file of films cannot be read."
+    code, status, title = "import_invalid", 422, "The file of films is not valid."
 
 
 class ImportNotSetUp(CatalogProblem):
-    code, status, title = "import_not_set_up", 409, "Films cannot be imported from there: its key is not set."
+    code, status, title = "import_not_set_up", 409, "Films cannot be imported from this provider: its key is not set."

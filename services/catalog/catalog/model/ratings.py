@@ -1,4 +1,4 @@
-"""Stars: a film's running figures."""
+"""A film's rating."""
 
 from contracts.types import Shape
 
@@ -6,7 +6,7 @@ MAX_STARS = 5
 
 
 class Rating(Shape):
-    """What the visible reviews of a film come to. `stars[0]` is how many gave one star; `average` is 0 for none."""
+    """The summary of a film's visible reviews. `stars[0]` counts one-star reviews; `average` is 0 for none."""
 
     count: int = 0
     total: int = 0
@@ -14,7 +14,7 @@ class Rating(Shape):
     average: float = 0.0
 
     def after(self, before: int | None, now: int | None) -> "Rating":
-        """The figures after one review's stars went from `before` to `now`; None is a review that does not count."""
+        """The rating after one review's stars changed from `before` to `now`; None is a review that does not count."""
         stars = list(self.stars)
         for value, change in ((before, -1), (now, 1)):
             if value is not None:

@@ -1,4 +1,4 @@
-"""What a review consists of."""
+"""The content of a review."""
 
 from typing import Annotated, Literal
 
@@ -9,11 +9,11 @@ from catalog.model.ratings import MAX_STARS
 
 Complaint = Literal["spam", "abuse", "spoiler", "off_topic", "other"]
 MAX_REPORTS = 50
-"""So many say enough; a document is not for keeping more."""
+"""The maximum number of stored reports, which bounds the document."""
 
 
 class ReviewText(BaseModel):
-    """Stars, 1 to 5, and, for whoever likes to say more, a headline and a text."""
+    """Stars, 1 to 5, with an optional headline and text."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"stars": 5, "headline": "Again!", "text": "The best on a large screen."}]}
@@ -25,6 +25,6 @@ class ReviewText(BaseModel):
 
 
 def byline(name: str) -> str:
-    """How a reviewer is called in public, `Ada L.`: the whole name is nobody's business."""
+    """The public name of a reviewer, `Ada L.`."""
     first, *rest = name.split() or ["Anonymous"]
     return f"{first} {rest[-1][0]}." if rest else first

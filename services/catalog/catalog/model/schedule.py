@@ -1,4 +1,4 @@
-"""Showtimes on the clock and in the auditorium, in the theater's own time."""
+"""Times of showtimes: local time, slots, sales."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -23,15 +23,15 @@ from catalog.model.prices import WEEKDAYS, Clock, Day, Format, Weekday
 from catalog.model.problems import LocalTimeAmbiguous, LocalTimeInvalid, SalesTimesInvalid
 
 ADVERTS = timedelta(minutes=15)
-"""Between the printed start and the film."""
+"""Time between the published start and the film."""
 CLEANING = timedelta(minutes=20)
-"""Between the end of a film and the next start in the same auditorium."""
+"""Time between the end of a film and the next start in the same auditorium."""
 SALES_OPEN_BEFORE = timedelta(days=14)
 EVENING = time(17)
 QUARTER_S = 15 * 60
 SLOT_S = 5 * 60
-"""Showtimes begin on a five-minute mark of the clock, so that an auditorium's time comes in slots of this length.
-Every offset of today's time zones is a multiple of a quarter of an hour: local marks are UTC's.
+"""Showtimes start on a five-minute mark, so an auditorium's time is divided into slots of this length. All current time
+zone offsets are multiples of a quarter of an hour, so local marks are also marks in UTC.
 """
 MAX_DAYS, MAX_SHOWINGS, MAX_ITEMS = 92, 50, 500
 
@@ -41,27 +41,27 @@ Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=dateti
 
 def _to_the_minute(local: datetime) -> datetime:
     if local.second or local.microsecond or not 2000 <= local.year <= 2200:
-        raise ValueError("a local time is given to the minute, from 2000 to 2200")
+        raise ValueError("a local time has minutes only, and is between 2000 and 2200")
     return local
 
 
 def _on_a_mark(local: datetime) -> datetime:
     if local.minute % 5:
-        raise ValueError("showtimes begin on a five-minute mark")
+        raise ValueError("showtimes start on a five-minute mark")
     return local
 
 
 WallTime = Annotated[NaiveDatetime, WithJsonSchema({"type": "string", "examples": ["2027-03-28T20:15:00"]})]
-"""What the clocks on the wall of the theater show. JSON Schema's `date-time` would need an offset."""
+"""The theater's local time. JSON Schema's `date-time` would require an offset."""
 LocalTime = Annotated[NaiveDatetime, AfterValidator(_to_the_minute), Field(examples=["2027-03-28T20:15"])]
-"""The same as it is asked for: `2027-03-28T20:15`."""
+"""A local start: `2027-03-28T20:15`."""
 LocalStart = Annotated[LocalTime, AfterValidator(_on_a_mark)]
 Occurrence = Literal["first", "second"]
-"""Which of the two, when the clocks show a time twice because they were put back."""
+"""Which of the two times is meant when clocks were set back."""
 
 
 class Film(Protocol):
-    """What planning a day needs to know of a film."""
+    """The data of a film that planning a day needs."""
 
     @property
     def runtime_minutes(self) -> int: ...
@@ -79,10 +79,10 @@ class Slot(NamedTuple, Generic[F]):
 
 
 def local_moment(local: datetime, zone: ZoneInfo, occurrence: Occurrence | None = None) -> datetime:
-    """A time on the clocks of a zone as a moment in UTC.
+    """Convert a local time to UTC.
 
-    Raises LocalTimeInvalid for a time that they skip (a moment that does not come back as what was asked; PEP 495),
-    and LocalTimeAmbiguous with `moments` for one that they show twice, unless `occurrence` says which is meant.
+    Raises LocalTimeInvalid for a skipped time (converting it back gives another time; PEP 495), and
+    LocalTimeAmbiguous with `moments` for a repeated one, unless `occurrence` selects one.
     """
     clock = local.replace(fold=0)
     first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
@@ -98,20 +98,20 @@ def local_moment(local: datetime, zone: ZoneInfo, occurrence: Occurrence | None 
 
 
 def slots_of(starts_at: datetime, free_at: datetime) -> list[int]:
-    """The auditorium's slots that a showtime needs: their numbers since 1970."""
+    """The numbers of the slots that a showtime occupies, counted from 1970."""
     return list(range(int(starts_at.timestamp()) // SLOT_S, math.ceil(free_at.timestamp() / SLOT_S)))
 
 
 def check_sales(sales_open_at: datetime, sales_close_at: datetime, ends_at: datetime) -> None:
-    """Raises SalesTimesInvalid when nobody could ever buy a ticket, or could when the film is over."""
+    """Raises SalesTimesInvalid when sales would never be open, or would end after the film."""
     if not sales_open_at < sales_close_at <= ends_at:
         raise SalesTimesInvalid
 
 
 class Terms(BaseModel):
-    """How a film is shown and sold. Without a word about it: in its own language, on sale for two weeks until it
-    starts. `sales_close_minutes` count from the start. `orphan_rule` says whether a choice of seats may leave a single
-    one alone.
+    """How a film is shown and sold. Defaults: in its own language, on sale for two weeks until it
+    starts. `sales_close_minutes` count from the start. `orphan_rule` says whether a selection may leave a single free
+    seat.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -134,13 +134,13 @@ class Placed(Terms):
 
 
 class Showing(Placed):
-    """A film in an auditorium at a time of the day."""
+    """A film in an auditorium at a local time of day."""
 
     starts: Annotated[Clock, StringConstraints(pattern=r"[05]$"), Field(examples=["20:15"])]
 
 
 class Pattern(BaseModel):
-    """What is repeated on which days; without `weekdays` on all. `occurrence` is for the night of the clocks."""
+    """Showings repeated on days; without `weekdays` on all. `occurrence` is for the night when clocks are set back."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -161,7 +161,7 @@ class Pattern(BaseModel):
         return self
 
     def days(self) -> Iterator[date]:
-        """The local days on which it is shown."""
+        """The local days of the pattern."""
         day, last = date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
         while day <= last:
             if day.isoformat() not in self.except_days and WEEKDAYS[day.weekday()] in (self.weekdays or WEEKDAYS):
@@ -172,10 +172,10 @@ class Pattern(BaseModel):
 def plan_day(
     day: date, zone: ZoneInfo, *, opens: time, last: time, daytime: Sequence[F], evening: Sequence[F]
 ) -> list[Slot[F]]:
-    """One auditorium's day: film after film from `opens`, none beginning after `last`, both local time.
+    """Plan one auditorium's day: film after film from `opens`, none starting after `last`, both local time.
 
-    Starts stand on a quarter of an hour. Which film comes is decided by the date alone, so that planning a day
-    again gives the same; films of `daytime` and `evening` (from 17:00) take turns from day to day.
+    Films start on a quarter of an hour. The date alone decides the order, so planning a day
+    again gives the same result; films of `daytime` and `evening` (from 17:00) alternate from day to day.
     """
     slots: list[Slot[F]] = []
     starts_at, end_of_day = (local_moment(datetime.combine(day, clock), zone, "first") for clock in (opens, last))

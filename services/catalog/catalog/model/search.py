@@ -1,23 +1,23 @@
-"""Finding what was typed badly: pieces of words to look candidates up by, and how far apart two words are."""
+"""Search with typos: three-letter grams for finding candidates, and the distance of two words."""
 
 MIN_LETTERS = 4
-"""Of shorter words nearly every one is near every other."""
+"""Shorter words are too similar to each other."""
 
 
 def grams(word: str) -> list[str]:
-    """A word's pieces of three letters, its beginning marked: ` go`, `god`, `odf` … (Ukkonen's q-grams)."""
+    """A word's three-letter grams, with a marked beginning: ` go`, `god`, `odf` … (Ukkonen's q-grams)."""
     marked = f" {word}"
     return sorted({marked[at : at + 3] for at in range(max(len(marked) - 2, 1))})
 
 
 def typos_allowed(word: str) -> int:
-    """How many slips of the finger a word of this length may have and still be recognised."""
+    """The maximum number of typos in a word of this length."""
     return 0 if len(word) < MIN_LETTERS else 1 if len(word) < 8 else 2
 
 
 def typos(typed: str, word: str) -> int:
-    """The fewest slips (a letter added, left out, wrong, or swapped with the next) that turn what was typed into the
-    beginning of the word, so that a word need not be finished. (Optimal string alignment distance to a prefix.)
+    """The minimum number of edits (insertion, deletion, substitution, transposition) from the typed text to a
+    prefix of the word, so that a word need not be finished. (Optimal string alignment distance to a prefix.)
     """
     before: list[int] = []
     row = list(range(len(word) + 1))

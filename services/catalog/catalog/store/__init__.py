@@ -2,7 +2,9 @@
 
 from catalog.store.attendance import Attendance, end_booking, forget_attendances, has_attended, note_booking
 from catalog.store.browse import Showing, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
+from catalog.store.film_showtimes import cancel_ahead, cancel_late_comers, delete_movie, rename_showtimes
 from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove_genre
+from catalog.store.imported_films import import_movie
 from catalog.store.imports import (
     Import,
     ImportItem,
@@ -28,10 +30,8 @@ from catalog.store.layouts import (
 )
 from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, publish_movie, set_picture
 from catalog.store.occupancy import Occupancy, occupancy_of, save_occupancy
-from catalog.store.offers import take_in
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
 from catalog.store.prices import PriceList, add_price_list, change_price_list, price_lists_of, remove_price_list
-from catalog.store.programme import cancel_ahead, cancel_late_comers, delete_movie, rename_showtimes
 from catalog.store.ratings import count_review
 from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
@@ -46,7 +46,16 @@ from catalog.store.reviews import (
     review_of,
     write_review,
 )
-from catalog.store.schedules import House, Item, Schedule, house_of, preview, publish, resume, schedule_of
+from catalog.store.schedules import (
+    Item,
+    PlanningData,
+    Schedule,
+    planning_data_of,
+    preview,
+    publish,
+    resume,
+    schedule_of,
+)
 from catalog.store.showtimes import (
     SCHEDULED,
     Showtime,
@@ -83,7 +92,6 @@ __all__ = [
     "Auditorium",
     "Document",
     "Genre",
-    "House",
     "Import",
     "ImportItem",
     "Item",
@@ -91,6 +99,7 @@ __all__ = [
     "Occupancy",
     "Picture",
     "PictureRef",
+    "PlanningData",
     "Position",
     "PriceList",
     "Review",
@@ -130,8 +139,8 @@ __all__ = [
     "genres",
     "get",
     "has_attended",
-    "house_of",
     "ids_of",
+    "import_movie",
     "import_of",
     "imports_page",
     "in_status",
@@ -150,6 +159,7 @@ __all__ = [
     "occupancy_of",
     "page",
     "picture",
+    "planning_data_of",
     "postpone_import",
     "preview",
     "price_lists_of",
@@ -171,7 +181,6 @@ __all__ = [
     "set_picture",
     "showtimes_at",
     "store_picture",
-    "take_in",
     "theaters_near",
     "theaters_showing",
     "times",

@@ -1,4 +1,4 @@
-"""Who has been to what: people whose seats were sold, as inventory's and booking's events tell."""
+"""Attendance: people with sold seats, from events of inventory and booking."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,16 +13,16 @@ from catalog.store.reading import Document, index
 from catalog.store.showtimes import Showtime
 
 OVER_KEPT_S = 60 * 86_400
-"""An event of the booking may still come late."""
+"""An event of the booking may still arrive late."""
 
 _films: Recent[str] = Recent()
-"""Of showtimes: it stays the same."""
+"""The film of a showtime, which never changes."""
 
 
 class Attendance(Stored):
-    """A person's booking of a showtime, by the booking's id. `over_at`: it was taken back or exchanged.
+    """A person's booking of a showtime, by the booking's id. `over_at`: it was cancelled or exchanged.
 
-    Most bookings that are over were never confirmed; what is over is let go after a while.
+    Most ended bookings were never confirmed; MongoDB deletes ended ones after a while.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -40,7 +40,7 @@ class Attendance(Stored):
 
 
 async def note_booking(booking_id: str, user_id: str, showtime_id: str) -> None:
-    """A booking has its seats. Whether it is over already is left as it stands: events overtake each other."""
+    """Store a booking with sold seats. An earlier end stays: events may overtake each other."""
     if (movie_id := _films.get(showtime_id)) is None:
         showtime = await Showtime.collection().find_one({"_id": showtime_id}, {"movie_id": 1})
         if showtime is None:
@@ -51,12 +51,12 @@ async def note_booking(booking_id: str, user_id: str, showtime_id: str) -> None:
 
 
 async def end_booking(booking_id: str) -> None:
-    """A booking does not stand any more."""
+    """Mark a booking as ended."""
     await Attendance.get_pymongo_collection().update_one({"_id": booking_id}, {"$set": {"over_at": now()}}, upsert=True)
 
 
 async def has_attended(user_id: str, movie_id: str, moment: datetime) -> bool:
-    """Whether the person had a ticket for a showtime of the film that is over by then."""
+    """Whether the person had a ticket for a showtime of the film that ended before the given time."""
     booked = {"user_id": user_id, "movie_id": movie_id, "over_at": None}
     ids = await Attendance.get_pymongo_collection().distinct("showtime_id", booked)
     seen = {"_id": {"$in": ids}, "ends_at": {"$lte": moment}}
@@ -64,7 +64,7 @@ async def has_attended(user_id: str, movie_id: str, moment: datetime) -> bool:
 
 
 async def attendances_of(user_id: str) -> AsyncIterator[Document]:
-    """Where the person has been, by their bookings."""
+    """The showtimes that the person attended."""
     found = Attendance.get_pymongo_collection().find({"user_id": user_id}, sort=[("_id", 1)])
     async for document in found:
         booking_id = document.pop("_id")
@@ -72,5 +72,5 @@ async def attendances_of(user_id: str) -> AsyncIterator[Document]:
 
 
 async def forget_attendances(user_id: str) -> None:
-    """A person is gone."""
+    """Delete a person's attendance."""
     await Attendance.get_pymongo_collection().delete_many({"user_id": user_id})

@@ -1,4 +1,4 @@
-"""What visitors look for: films by words and by what is on where and when; a film's showtimes at the theaters."""
+"""Browsing: films by text and by future showtimes; a film's showtimes by theater."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from catalog.store.vocabulary import meant_by
 MAX_WORDS = 8
 ARTICLES = frozenset({"the", "a", "an"})
 UNSEEN = ("words", "imported", "synopsis", "cast", "crew", "subtitles")
-"""Fields that a list does not show."""
+"""Fields that lists do not need."""
 
 
 class Order(NamedTuple):
-    """What a list is sorted by, whether the highest comes first, and the index to walk along."""
+    """A sort order: the field, its direction, and the index that provides it."""
 
     by: str
     descending: bool
@@ -38,7 +38,7 @@ ORDERS: Mapping[Sort, Order] = {
 
 @dataclass(frozen=True)
 class Showing:
-    """Which showtimes are meant; what is None does not matter."""
+    """A filter of showtimes; None matches everything."""
 
     city: str | None = None
     theater_id: str | Sequence[str] | None = None
@@ -49,15 +49,15 @@ class Showing:
 
     @property
     def matters(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether any filter is set."""
         return any(value is not None for value in vars(self).values())
 
     def condition(self, now: datetime, days: int | None = None) -> Document:
-        """Showtimes from now on that fit, without a date those of so many days."""
+        """The MongoDB filter of matching future showtimes; without a date, those of the next days."""
         asked: Document = {name: value for name, value in vars(self).items() if value is not None}
         if not isinstance(self.theater_id, str | None):
             asked["theater_id"] = {"$in": list(self.theater_id)}
-        # Yesterday is still today somewhere, and tomorrow already; the start decides.
+        # Time zones differ: yesterday and tomorrow are also today somewhere. The start decides.
         within = {"$gte": _day(now, -1)} | ({"$lte": _day(now, days)} if days else {})
         return SCHEDULED | {"local_date": within} | asked | {"starts_at": {"$gte": now}}
 
@@ -67,7 +67,7 @@ def _day(moment: datetime, days: int) -> str:
 
 
 def in_status(status: Status, now: datetime) -> Document:
-    """`model.status_of` as a condition. What is null is less than any text and any time."""
+    """`model.status_of` as a MongoDB filter. Null is less than any text and any time."""
     unreleased, ahead = {"$gt": now.date().isoformat()}, {"$gt": now}
     dated, planned = {"$gt": ""}, {"$gt": datetime.min}  # noqa: DTZ901 - a bound, not a moment
     announced = {"release_date": {"$not": dated}, "showing_until": {"$not": planned}}
@@ -82,10 +82,10 @@ def in_status(status: Status, now: datetime) -> Document:
 
 
 async def movies_showing(showing: Showing, now: datetime) -> list[str]:
-    """Ids of the films that have such a showtime; answered from an index alone."""
+    """Ids of the films with a matching showtime, from an index alone."""
     where, hint = showing.condition(now), "on_by_day"
     if showing == Showing(city=showing.city):
-        # MongoDB looks at one entry of each film, however many days are planned.
+        # MongoDB reads one index entry per film, regardless of the number of showtimes.
         del where["local_date"]
         hint = "of_city"
     elif showing.theater_id is not None:
@@ -99,10 +99,10 @@ async def movies_showing(showing: Showing, now: datetime) -> list[str]:
 async def movies_page(
     where: Mapping[str, Any], sort: Sort, after: tuple[Any, str] | None, limit: int, words: Sequence[str] = ()
 ) -> list[Document]:
-    """Up to `limit` films that fit and have all the words, or their beginnings, from a position on.
+    """Up to `limit` matching films with all the words or prefixes, starting after a position.
 
-    With `relevance` each has its `place`: see `_ranked`. Where nothing has all the words, those that no film has are
-    taken for typos.
+    With `relevance` each has a `place`, see `_ranked`. When no film has all the words, unknown words are treated as
+    typos.
     """
     fits: Document = {"deleted": False, **where}
     terms = await _terms(words[:MAX_WORDS], fits)
@@ -111,16 +111,16 @@ async def movies_page(
     if sort == "relevance":
         return await _ranked([term.pattern for term in terms], fits, after, limit)
     by, descending, walk = ORDERS[sort]
-    # Words are rare: their index finds few films, which are then sorted. Everything else walks along the order.
+    # Words are selective: their index finds few films, which are then sorted. Other queries follow the sort index.
     hint = None if terms else "by_genre" if "genres" in where and sort == "title" else walk
     if hint == walk:
-        # MongoDB looks into the rest of an index only when its first field is asked for.
+        # MongoDB uses an index only when its first field is in the filter.
         fits = {by: {"$gte": MinKey()}, **fits}
     return await page(Movie, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
 
 
 class _Term(NamedTuple):
-    """What a film must have for a word that was typed, and how that looks in a title, as a regular expression."""
+    """The filter for a typed word, and a regular expression that finds it in a title."""
 
     condition: Document
     pattern: str
@@ -149,8 +149,8 @@ async def _meant(spelled: _Term, word: str) -> _Term:
 
 
 async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str] | None, limit: int) -> list[Document]:
-    """By `place`: 0 where the title begins with what is sought, 1 where it has it all, 2 where people or genres do;
-    then the title.
+    """Sorted by `place` (0: the title begins with the text, 1: the title has all words, 2: people or genres match),
+    then by title.
     """
     sought = [pattern for pattern in patterns if pattern] or [""]
     in_title = [{"$regexMatch": {"input": "$sort_title", "regex": f"(^|[ :])({pattern})"}} for pattern in sought]
@@ -169,7 +169,7 @@ async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str
 
 
 async def theaters_showing(movie_id: str, showing: Showing, now: datetime, days: int) -> list[str]:
-    """Ids of the theaters that show the film; answered from an index alone."""
+    """Ids of the theaters that show the film, from an index alone."""
     stages = [{"$match": showing.condition(now, days) | {"movie_id": movie_id}}, {"$group": {"_id": "$theater_id"}}]
     return [theater["_id"] async for theater in await Showtime.collection().aggregate(stages, hint="of_movie")]
 
@@ -177,7 +177,7 @@ async def theaters_showing(movie_id: str, showing: Showing, now: datetime, days:
 async def showtimes_at(
     movie_id: str, theater_ids: Sequence[str], showing: Showing, now: datetime, days: int
 ) -> list[Document]:
-    """The film's showtimes at these theaters, each theater's by start."""
+    """The film's showtimes at these theaters, sorted by theater and start."""
     where = showing.condition(now, days) | {"movie_id": movie_id, "theater_id": {"$in": list(theater_ids)}}
     found = Showtime.collection().find(where, {"outbox": 0, "prices": 0, "slots": 0}).hint("of_movie")
     return await found.sort([("theater_id", 1), ("starts_at", 1), ("_id", 1)]).to_list()

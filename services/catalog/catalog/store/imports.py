@@ -1,8 +1,8 @@
-"""Imports of films: what is to be taken in, item by item, and what became of it.
+"""Imports of films, with their items and results.
 
-An import is worked on a few items at a time by whoever has claimed it, a service or a command; what a crash leaves
-undone is claimed by the next. Items are done in any order and may be done twice: taking a film in a second time
-changes nothing, and only the first outcome is kept.
+A service or a command claims an import and processes a few items at a time; after a crash another one claims it.
+Items are processed in any order and perhaps twice: importing a film a second time
+changes nothing, and only the first outcome is stored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,16 @@ from catalog.store.reading import Document, index
 
 KEPT = timedelta(days=90)
 CLAIMED_FOR = timedelta(seconds=60)
-"""Longer than a step takes, with a provider that answers slowly."""
+"""Longer than a step with a slow provider."""
 ENTERED_AT_ONCE, DUPLICATE_KEY = 500, 11000
 OPEN = {"$in": ["listing", "working"]}
 State = Literal["receiving", "listing", "working", "done", "failed"]
 
 
 class Import(Stored):
-    """An import. `receiving`: its items are being entered; `listing`: the provider is still to say which there are.
+    """An import. `receiving`: its items are being inserted; `listing`: the provider's list is still to be read.
 
-    `fault` is what it failed of, or what it waits for to be over.
+    `fault` is the reason of a failure, or of a wait.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -57,7 +57,7 @@ class Import(Stored):
 
 
 class ImportItem(Stored):
-    """One film of an import: the provider's name for it, or what the provider says of it, as JSON."""
+    """One film of an import: the provider's id of it, or the provider's data as JSON."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     import_id: str
@@ -85,7 +85,7 @@ _imports, _items = Import.get_pymongo_collection, ImportItem.get_pymongo_collect
 async def begin_import(
     import_id: str, provider: ProviderName, source: Mapping[str, Any], *, dry_run: bool, requested_by: str, state: State
 ) -> None:
-    """Enter an import."""
+    """Insert an import."""
     moment = now()
     begun = {"begun_at": moment, "moved_at": moment, "claimed_until": moment, "expires_at": moment + KEPT}
     known = {"_id": import_id, "provider": provider, "source": dict(source), "dry_run": dry_run, "state": state}
@@ -93,7 +93,7 @@ async def begin_import(
 
 
 async def enter_items(import_id: str, items: Sequence[tuple[str, str | None]]) -> None:
-    """Enter what an import is to take in, and let it be worked on. Doing so again adds nothing."""
+    """Insert the items of an import, and make it ready for processing. Repeating it adds nothing."""
     shared = {"import_id": import_id, "outcome": None, "expires_at": now() + KEPT}
     fresh = [
         InsertOne({"_id": f"{import_id}:{number}", "number": number, "ref": ref, "row": row, **shared})
@@ -112,7 +112,7 @@ async def enter_items(import_id: str, items: Sequence[tuple[str, str | None]]) -
 
 
 async def claim_import(owner: str, import_id: str | None = None) -> Document | None:
-    """The oldest import that nobody works on, or that one, for a while; None when there is none."""
+    """Claim the oldest unclaimed import, or the given one, for a while; None when there is none."""
     moment = now()
     free = {"state": OPEN, "$or": [{"claimed_by": owner}, {"claimed_until": {"$lte": moment}}]}
     return await _imports().find_one_and_update(
@@ -124,26 +124,26 @@ async def claim_import(owner: str, import_id: str | None = None) -> Document | N
 
 
 async def postpone_import(import_id: str, until: datetime, fault: str) -> None:
-    """Nothing can be done for it now."""
+    """Postpone an import that cannot continue now."""
     await _imports().update_one(
         {"_id": import_id, "state": OPEN}, {"$set": {"claimed_by": None, "claimed_until": until, "fault": fault}}
     )
 
 
 async def end_import(import_id: str, fault: str | None = None) -> None:
-    """It is done, or has failed."""
+    """Mark an import as done or failed."""
     end = {"state": "failed" if fault else "done", "fault": fault, "done_at": now()}
     await _imports().update_one({"_id": import_id, "state": OPEN}, {"$set": end})
 
 
 async def waiting_items(import_id: str, limit: int) -> list[Document]:
-    """The next items to be done."""
+    """The next waiting items."""
     found = _items().find({"import_id": import_id, "outcome": None})
     return await found.sort([("number", 1), ("_id", 1)]).limit(limit).to_list()
 
 
 async def note_results(import_id: str, results: Sequence[tuple[str, Result]]) -> None:
-    """What became of some items; the first outcome counts."""
+    """Store the results of items; the first outcome counts."""
     writes = [
         UpdateOne({"_id": item_id, "outcome": None}, {"$set": result._asdict() | {"row": None}})
         for item_id, result in results
@@ -160,7 +160,7 @@ async def import_of(import_id: str) -> Document:
 
 
 async def imports_page(after: tuple[datetime, str] | None, limit: int) -> list[Document]:
-    """Up to `limit` imports, the latest first."""
+    """Up to `limit` imports, the newest first."""
     beyond: Document = {}
     if after:
         same = {"begun_at": after[0], "_id": {"$lt": after[1]}}
@@ -169,7 +169,7 @@ async def imports_page(after: tuple[datetime, str] | None, limit: int) -> list[D
 
 
 async def counts_of(import_ids: Sequence[str]) -> dict[str, dict[str | None, int]]:
-    """How many items of each import have which outcome; under None those that are still to be done."""
+    """The number of items by import and outcome; waiting items have the outcome None."""
     stages = [
         {"$match": {"import_id": {"$in": list(import_ids)}}},
         {"$group": {"_id": {"import_id": "$import_id", "outcome": "$outcome"}, "count": {"$sum": 1}}},

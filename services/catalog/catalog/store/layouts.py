@@ -1,4 +1,4 @@
-"""Seat layouts, version after version."""
+"""Versions of seat layouts."""
 
 from chassis.ids import new_id
 from chassis.outbox import Aggregate
@@ -11,7 +11,7 @@ from catalog.store.theaters import Auditorium
 
 
 class SeatLayout(Aggregate):
-    """One version of an auditorium's seats, as clients need them and as a person types them. It never changes.
+    """One version of an auditorium's layout, as JSON for clients and as text. It never changes.
 
     `number` counts the auditorium's versions from 1.
     """
@@ -32,22 +32,22 @@ class SeatLayout(Aggregate):
 
     @classmethod
     def of(cls, layout_id: str, auditorium_id: str, layout: Layout, text: str = "", number: int = 1) -> "SeatLayout":
-        """The document of a layout, with the text as it was typed or as it would be."""
+        """The document of a layout, with the typed or generated text."""
         written = text or format_layout(layout)
         return cls(id=layout_id, auditorium_id=auditorium_id, number=number, text=written, **dict(layout))
 
 
 async def publish_layout(layout: SeatLayout) -> bool:
-    """Enter a seat layout and say so; False when its id, or its number in the auditorium, is taken."""
+    """Insert a seat layout with its event; False when its id, or its number in the auditorium, is taken."""
     fields = layout.model_dump(include=set(SeatLayoutPublished.model_fields))
     return await SeatLayout.add(layout, events=[SeatLayoutPublished(layout_id=layout.id, **fields)])
 
 
 async def publish_version(auditorium_id: str, layout: Layout, text: str) -> SeatLayout:
-    """Give an auditorium its next layout, which showtimes that are scheduled from now on get.
+    """Publish an auditorium's next layout version, for showtimes that are scheduled from now on.
 
-    The same text as the newest version's is that version, so that repeating a request that was cut off between its
-    two writes completes it. Raises NotFound, and ChangedMeanwhile when somebody else publishes at the same time.
+    An unchanged text returns the newest version, so a repeated request completes one that was interrupted between its
+    two writes. Raises NotFound, and ChangedMeanwhile after a concurrent publication.
     """
     made = SeatLayout.parse(await newest_layout(auditorium_id))
     if made.text != text:
@@ -59,14 +59,14 @@ async def publish_version(auditorium_id: str, layout: Layout, text: str) -> Seat
 
 
 async def use_version(made: SeatLayout, categories: list[str]) -> None:
-    """Let new showtimes of the auditorium get this version, unless they get a newer one already."""
+    """Use this version for new showtimes of the auditorium, unless a newer one is used."""
     now_used = {"layout_id": made.id, "layout_number": made.number, "capacity": len(made.seats)}
     older = {"_id": made.auditorium_id, "layout_number": {"$lt": made.number}}
     await Auditorium.commit(older, {"$set": now_used | {"categories": categories}})
 
 
 async def newest_layout(auditorium_id: str) -> Document:
-    """The auditorium's layout with the highest number. Raises NotFound."""
+    """The auditorium's newest layout. Raises NotFound."""
     found = SeatLayout.collection().find({"auditorium_id": auditorium_id}, {"outbox": 0}).sort("number", -1).limit(1)
     for document in await found.to_list():
         return document
@@ -82,6 +82,6 @@ async def layout_version(auditorium_id: str, number: int) -> Document:
 
 
 async def layout_versions(auditorium_id: str) -> list[Document]:
-    """All versions, the newest first, without their seats."""
+    """All versions, newest first, without their seats."""
     found = SeatLayout.collection().find({"auditorium_id": auditorium_id}, {"outbox": 0, "seats": 0, "aisles": 0})
     return await found.sort("number", -1).to_list()

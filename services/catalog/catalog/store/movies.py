@@ -17,9 +17,9 @@ from catalog.store.vocabulary import learn
 
 KINDS = ("poster", "backdrop")
 SAID = frozenset({"title", "runtime_minutes", "certificate"})
-"""What other services know of a film."""
+"""The fields of a film that other services store."""
 _FILTERS = ("deleted", "archived", "release_date", "showing_until", "certificate")
-"""Whoever walks along an order sees from its index alone which films to leave out."""
+"""Fields in every sort index, so that the index alone decides which films match."""
 
 
 def _where_set(place: str, **options: Any) -> IndexModel:
@@ -27,7 +27,7 @@ def _where_set(place: str, **options: Any) -> IndexModel:
 
 
 class PictureRef(Shape):
-    """An uploaded picture: the id under which `pictures` keeps it."""
+    """An uploaded picture: its id in `pictures`."""
 
     picture_id: str
     width: int
@@ -35,7 +35,7 @@ class PictureRef(Shape):
 
 
 class Counting(Shape):
-    """A review that `rating` has already counted, while the review itself does not say so yet."""
+    """A review that `rating` has counted, before the review itself records it."""
 
     review_id: str
     stars: int | None
@@ -49,9 +49,9 @@ class Figures(Rating):
 
 
 class Movie(Aggregate, Film):
-    """A film. `words` is what a search looks at, `showing_until` the last start of its showtimes.
+    """A film. Searches use `words`; `showing_until` is the last start of its showtimes.
 
-    `imported` is what a provider last said, so that the next import changes only what has changed there.
+    `imported` is a provider's last data, so that the next import changes only what has changed there.
     """
 
     art: Art | None = None
@@ -81,7 +81,7 @@ class Movie(Aggregate, Film):
 
 
 def _derived(film: Film) -> dict[str, Any]:
-    """What follows from a film's content: where it stands in lists, and what it is found by."""
+    """Fields derived from a film's content, for sorting and search."""
     people = [*film.directors, *film.cast, *(credit.name for credit in film.crew)]
     return {
         "sort_title": sort_title(film.title),
@@ -91,7 +91,7 @@ def _derived(film: Film) -> dict[str, Any]:
 
 
 async def publish_movie(movie: Movie) -> bool:
-    """Enter a film and say so; False when its id, or its id in another catalog, is taken."""
+    """Insert a film with its event; False when its id, or its id in another catalog, is taken."""
     for name, value in _derived(movie).items():
         setattr(movie, name, value)
     await learn(movie.words)
@@ -100,17 +100,17 @@ async def publish_movie(movie: Movie) -> bool:
 
 
 async def live_movie(movie_id: str) -> Document:
-    """A film that is not deleted. Raises NotFound."""
+    """A film, unless it was deleted. Raises NotFound."""
     if movie := await Movie.collection().find_one({"_id": movie_id, "deleted": False}, {"outbox": 0, "words": 0}):
         return movie
     raise NotFound(f"There is no movie {movie_id}.")
 
 
 async def change_movie(movie_id: str, changes: Mapping[str, Any], **beside: Any) -> Document:
-    """Change some of a film's content, and say so when it is something that others know; the film as it is then.
+    """Change a film's content, with an event when other services store the field; returns the changed film.
 
     `beside` are fields of the document that are not content. Raises NotFound, pydantic's ValidationError when the
-    whole does not make a film, and DuplicateKeyError when its id in another catalog is taken.
+    result is not a valid film, and DuplicateKeyError when its id in another catalog is taken.
     """
     while True:
         movie = await live_movie(movie_id)
@@ -128,14 +128,14 @@ async def change_movie(movie_id: str, changes: Mapping[str, Any], **beside: Any)
 
 
 async def set_picture(movie_id: str, kind: str, picture: PictureRef | None) -> None:
-    """Give a film its poster or backdrop, or take it away. Raises NotFound."""
+    """Set or remove a film's poster or backdrop. Raises NotFound."""
     shown = picture.model_dump() if picture else None
     if not await Movie.commit({"_id": movie_id, "deleted": False}, {"$set": {kind: shown}}, projection={"_id": 1}):
         raise NotFound(f"There is no movie {movie_id}.")
 
 
 async def mark_deleted(movie_id: str) -> None:
-    """Take a film out for good and say so. Raises NotFound."""
+    """Delete a film with an event. Raises NotFound."""
     gone = {"$set": {"deleted": True, "deleted_at": now()}, "$unset": {"external_ids": ""}}
     live = {"_id": movie_id, "deleted": False}
     if not await Movie.commit(live, gone, events=[MovieDeleted(movie_id=movie_id)], projection={"_id": 1}):

@@ -1,4 +1,4 @@
-"""How full each showtime is, copied from inventory's snapshots."""
+"""The occupancy of each showtime, copied from inventory's snapshots."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from contracts.types import Moment
 from catalog.store.reading import index
 
 KEPT_S = 400 * 86_400
-"""Longer than any showtime is on sale."""
+"""Longer than any showtime's sales."""
 
 
 class Occupancy(Stored):
-    """How many seats of a showtime are taken, and how many of these are sold, as of inventory's `version`.
+    """The number of a showtime's taken seats, and of sold ones among them, as of inventory's `version`.
 
     Documents from before 2026-12 have no version, so that the first snapshot replaces them.
     """
@@ -31,19 +31,19 @@ class Occupancy(Stored):
 
 
 async def save_occupancy(showtime_id: str, version: int, *, taken: int, sold: int) -> None:
-    """Store how many seats are taken and sold, unless a newer version is stored."""
+    """Store the numbers of taken and sold seats, unless a newer version is stored."""
     collection = Occupancy.get_pymongo_collection()
     occupancy = {"version": version, "taken": taken, "sold": sold, "changed_at": now()}
     is_older = {"_id": showtime_id, "version": {"$not": {"$gte": version}}}
     change = {"$set": occupancy, "$unset": {"claims": ""}}
     is_stored = await writes.update(collection, is_older, change)
     if not is_stored and not await writes.insert(collection, {"_id": showtime_id, **occupancy}):
-        # An older one may have been inserted between the two.
+        # An older one may have been inserted in between.
         await writes.update(collection, is_older, change)
 
 
 async def occupancy_of(showtime_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Seats taken and sold of each of these showtimes that inventory has published; answered from the index alone."""
+    """The numbers of taken and sold seats of these showtimes, if known; from the index alone."""
     wanted = {"_id": {"$in": list(showtime_ids)}}
     found = Occupancy.get_pymongo_collection().find(wanted, {"taken": 1, "sold": 1}).hint("_id_1_taken_1_sold_1")
     return {each["_id"]: (each["taken"], each["sold"]) async for each in found}

@@ -1,7 +1,7 @@
-"""Uploaded pictures, each a document of its own under the digest of what it shows.
+"""Uploaded pictures, each a document with the digest of its content as id.
 
-Drawn anew they are far smaller than a document may be, so one read gives the whole; GridFS would take three. What an id
-stands for never changes, so anybody may keep it for ever.
+Re-encoded pictures are far smaller than the limit of a document, so one read returns a picture; GridFS would need
+three. The content of an id never changes, so clients may cache it forever.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from catalog.store.movies import KINDS, Movie, PictureRef
 from catalog.store.reading import index
 
 UNUSED_KEPT = timedelta(days=1)
-"""Pages that were made before a picture was replaced may still ask for it."""
+"""Pages from before a picture was replaced may still request it."""
 LOOKED_UP_AT_ONCE = 500
 
 
@@ -32,7 +32,7 @@ class Picture(Stored):
 
 
 async def store_picture(data: bytes, width: int, height: int) -> PictureRef:
-    """Keep a picture, for a day at least: until then the film must have it."""
+    """Store a picture for at least a day, within which a film must refer to it."""
     picture_id = blake2b(data, digest_size=16).hexdigest()
     change = {"$set": {"stored_at": now()}, "$setOnInsert": {"data": data}}
     await Picture.get_pymongo_collection().update_one({"_id": picture_id}, change, upsert=True)
@@ -46,13 +46,13 @@ async def picture(picture_id: str) -> bytes | None:
 
 
 async def drop_unused_pictures(moment: datetime) -> int:
-    """Drop pictures that no film has and that nobody stored of late; how many."""
+    """Delete old pictures that no film uses; returns their number."""
     pictures, old = Picture.get_pymongo_collection(), {"stored_at": {"$lt": moment - UNUSED_KEPT}}
     dropped, batch = 0, [each["_id"] async for each in pictures.find(old, {"_id": 1})]
     for at in range(0, len(batch), LOOKED_UP_AT_ONCE):
         ids = batch[at : at + LOOKED_UP_AT_ONCE]
         used = {each for kind in KINDS for each in await _used_as(kind, ids)}
-        # The age stands in the deletion too: one that is stored again meanwhile is about to be a film's.
+        # The deletion checks the age again: a picture that was just stored again is about to be used.
         unused = {"_id": {"$in": [each for each in ids if each not in used]}, **old}
         dropped += (await pictures.delete_many(unused)).deleted_count
     return dropped

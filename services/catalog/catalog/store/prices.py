@@ -11,7 +11,7 @@ from catalog.store.reading import index
 
 
 class PriceList(Aggregate, Tariff):
-    """What a theater charges from a day on. Showtimes keep the prices that they were published with."""
+    """A theater's prices from a day on. Showtimes keep the prices with which they were published."""
 
     theater_id: str
     name: Label
@@ -22,19 +22,19 @@ class PriceList(Aggregate, Tariff):
 
 
 async def price_lists_of(theater_id: str) -> Sequence[PriceList]:
-    """A theater's price lists by the day on which they begin."""
+    """A theater's price lists, sorted by their first day."""
     found = PriceList.collection().find({"theater_id": theater_id}, {"outbox": 0}).sort("valid_from", 1)
     return [PriceList.parse(document) async for document in found]
 
 
 async def add_price_list(price_list: PriceList) -> None:
-    """Enter a price list. Raises PriceListExists."""
+    """Insert a price list. Raises PriceListExists."""
     if not await PriceList.add(price_list):
         raise PriceListExists(valid_from=price_list.valid_from)
 
 
 async def change_price_list(price_list_id: str, theater_id: str, name: str, tariff: Tariff, version: int) -> PriceList:
-    """Put another content in the place of the one that was read as `version`.
+    """Replace the content of a price list that was read as `version`.
 
     Raises NotFound, ChangedMeanwhile and PriceListExists.
     """
@@ -52,6 +52,6 @@ async def change_price_list(price_list_id: str, theater_id: str, name: str, tari
 
 
 async def remove_price_list(price_list_id: str, theater_id: str) -> None:
-    """Take a price list out of use. Raises NotFound."""
+    """Delete a price list. Raises NotFound."""
     if not (await PriceList.collection().delete_one({"_id": price_list_id, "theater_id": theater_id})).deleted_count:
         raise NotFound(f"There is no price list {price_list_id}.")

@@ -1,16 +1,15 @@
-"""A film's rating: running figures that are exact, though reviews and films are different documents.
+"""A film's rating: exact running totals, although reviews and films are different documents.
 
-A review knows what of it the film has counted (`counted`: stars, and the film's `rating.revision` by which). Counting
+A review stores what the film has counted of it (`counted`: stars, and the `rating.revision` of the film). Counting
 takes three writes of one document each:
 
-1. the film: new figures and, in the same write, `counting`: which review they have just taken in,
-2. the review: `counted` says so,
-3. the film: `counting` is taken away.
+1. the film: new totals and, in the same write, `counting`: the review that they now include,
+2. the review: `counted`,
+3. the film: `counting` is removed.
 
-Whoever finds a film with `counting` set finishes steps 2 and 3 first, so a crash in between delays and loses nothing.
-Step 1 is guarded by the revision that was read *before* the review was: had anybody counted the review since, the
-revision would have moved on. So each change of a review is counted once, in whatever order and however often the event
-about it comes.
+A process that finds a film with `counting` finishes steps 2 and 3 first, so a crash in between only causes a delay.
+Step 1 is guarded by the revision that was read *before* the review: if another process had counted the review since,
+the revision would differ. So each change of a review is counted exactly once, in any order and with repeated events.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
 async def count_review(review_id: str) -> None:
-    """Bring the film's figures up to what the review says now. Nothing to do when they are."""
+    """Update the film's rating with the current state of the review."""
     review = await Review.collection().find_one({"_id": review_id}, {"movie_id": 1})
     if review is None:
         return
@@ -35,13 +34,13 @@ async def count_review(review_id: str) -> None:
 
 
 async def count_in(review_id: str, movie_id: str) -> None:
-    """The same without waiting for others of this process: right too, but of many at once most try in vain."""
+    """The same without waiting for other tasks of this process: correct, but concurrent attempts mostly fail."""
     while not await _is_counted(review_id, movie_id):
         pass
 
 
 async def _is_counted(review_id: str, movie_id: str) -> bool:
-    """One step. True once there is nothing left to do for the review."""
+    """One step; True when nothing is left to do for the review."""
     movie = await Movie.collection().find_one({"_id": movie_id}, {"rating": 1})
     if movie is None:
         return True
@@ -57,7 +56,7 @@ async def _is_counted(review_id: str, movie_id: str) -> bool:
         revision=figures.revision + 1,
         counting=Counting(review_id=review_id, stars=stars),
     )
-    # Not a `commit`: a rating causes no event, and must not stand in the way of an editor's write.
+    # Not a `commit`: a rating causes no event, and must not conflict with an editor's write.
     await Movie.collection().update_one(
         {"_id": movie_id, "rating.revision": figures.revision, "rating.counting": None},
         {"$set": {"rating": after.model_dump()}},

@@ -1,4 +1,4 @@
-"""What every collection is read with."""
+"""Reads that all collections share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def index(*keys: str, **options: Any) -> IndexModel:
 
 
 async def ids_of(kind: type[Aggregate], ids: Sequence[str]) -> set[str]:
-    """Which of these ids exist."""
+    """The existing ones among these ids."""
     return {document["_id"] async for document in kind.collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})}
 
 
@@ -36,14 +36,14 @@ async def page(
     descending: bool = False,
     hint: str | None = None,
 ) -> list[Document]:
-    """Up to `limit` documents in the order of `by` and id, beginning after that position; some fields left out.
+    """Up to `limit` documents in the order of `by` and id, starting after that position, without some fields.
 
     `hint` names the index to use.
     """
     direction, beyond = (-1, "$lt") if descending else (1, "$gt")
     conditions: list[Mapping[str, Any]] = [where] if where else []
     if after:
-        # The first condition gives the index its bound, the second one drops the rows that share the value.
+        # The first condition bounds the index scan, the second one skips rows with the same value.
         conditions += [{by: {f"{beyond}e": after[0]}}, {"$or": [{by: {beyond: after[0]}}, {"_id": {beyond: after[1]}}]}]
     found = kind.collection().find({"$and": conditions} if conditions else {}, dict.fromkeys(("outbox", *without), 0))
     if hint:

@@ -15,18 +15,18 @@ from catalog.model.reviews import MAX_REPORTS, Complaint, ReviewText
 from catalog.store.reading import Document
 
 NOBODY = "deleted-person"
-"""Who wrote or reported what a person left behind that is not there any more."""
+"""The author of reviews and reports of a deleted person."""
 
 
 class Counted(Shape):
-    """What the film's rating has of the review (`store.ratings`)."""
+    """What the film's rating includes of the review (`store.ratings`)."""
 
     stars: int | None = None
     revision: int = -1
 
 
 class Report(Shape):
-    """Somebody thinks that a review should not be there."""
+    """A complaint about a review."""
 
     user_id: str
     complaint: Complaint
@@ -35,7 +35,7 @@ class Report(Shape):
 
 
 class Verdict(Shape):
-    """What a moderator decided last, and why."""
+    """A moderator's last decision, with the reason."""
 
     hidden: bool
     reason: str
@@ -44,8 +44,8 @@ class Verdict(Shape):
 
 
 class Review(Aggregate, ReviewText):
-    """A review. `shown` is `not (hidden or deleted)`, one field for the indexes. A deleted one has lost its words but
-    stays hidden when it was, so that writing it again is no way around a moderator.
+    """A review. `shown` is `not (hidden or deleted)`, one field for the indexes. A deleted review has no text but
+    stays hidden if it was hidden, so that writing it again does not bypass a moderator.
     """
 
     movie_id: str
@@ -80,7 +80,7 @@ _OPEN, _ENDED = {"deleted": False}, {"deleted": True, "shown": False, "headline"
 
 
 async def write_review(movie_id: str, user_id: str, byline: str, text: ReviewText) -> Document:
-    """A person's first review of a film, or one in place of that which they deleted. Raises ReviewExists."""
+    """Store a person's review of a film, possibly in place of a deleted one. Raises ReviewExists."""
     fresh = text.model_dump() | {"byline": byline, "written_at": now(), "edited_at": None, "deleted": False}
     review = Review(_id=new_id(), movie_id=movie_id, user_id=user_id, **fresh)  # pyright: ignore[reportCallIssue]
     if await add_review(review):
@@ -93,12 +93,12 @@ async def write_review(movie_id: str, user_id: str, byline: str, text: ReviewTex
 
 
 async def add_review(review: Review) -> bool:
-    """Enter a review that was written elsewhere and say so; False when it is there already."""
+    """Insert a given review with its event; False when it already exists."""
     return await Review.add(review, events=[_changed(review.id, review.movie_id)])
 
 
 async def edit_review(review_id: str, user_id: str, text: ReviewText) -> Document:
-    """Other stars or words for one's own review. Raises NotFound."""
+    """Change the person's own review. Raises NotFound."""
     review = await live_review(review_id)
     own = _OPEN | {"user_id": user_id}
     if edited := await _change(review, own, text.model_dump() | {"edited_at": now()}, review["movie_id"]):
@@ -107,7 +107,7 @@ async def edit_review(review_id: str, user_id: str, text: ReviewText) -> Documen
 
 
 async def delete_review(review_id: str, user_id: str | None) -> None:
-    """Take a review back; without a person, whoever's it is. Raises NotFound."""
+    """Delete a review; without `user_id`, any person's. Raises NotFound."""
     review = await live_review(review_id)
     own = _OPEN | ({"user_id": user_id} if user_id else {})
     if not await _change(review, own, _ENDED | {"open_reports": 0}, review["movie_id"]):
@@ -127,7 +127,7 @@ async def live_review(review_id: str) -> Document:
 
 
 async def report_review(review_id: str, user_id: str, complaint: Complaint, note: str) -> None:
-    """Note that a person complains; a second time changes nothing. Raises NotFound."""
+    """Record a complaint; repeating it changes nothing. Raises NotFound."""
     entry = Report(user_id=user_id, complaint=complaint, note=note, at=now()).model_dump()
     new = {"reports.user_id": {"$ne": user_id}, f"reports.{MAX_REPORTS - 1}": {"$exists": False}}
     change = {"$push": {"reports": entry}, "$inc": {"open_reports": 1}}
@@ -136,7 +136,7 @@ async def report_review(review_id: str, user_id: str, complaint: Complaint, note
 
 
 async def judge_review(review_id: str, *, hidden: bool, reason: str, by: str) -> Document:
-    """Hide a review or show it again; its reports are dealt with. Raises NotFound."""
+    """Hide a review or show it again, and close its reports. Raises NotFound."""
     review = await live_review(review_id)
     verdict = Verdict(hidden=hidden, reason=reason, by=by, at=now()).model_dump()
     fields = {"hidden": hidden, "shown": not hidden, "verdict": verdict, "open_reports": 0}
@@ -146,7 +146,7 @@ async def judge_review(review_id: str, *, hidden: bool, reason: str, by: str) ->
 
 
 async def forget_reviewer(user_id: str) -> None:
-    """A person is gone: so are their reviews, and nothing tells who complained."""
+    """Delete a person's reviews and anonymize their reports."""
     async for review in Review.collection().find({"user_id": user_id}, {"movie_id": 1}):
         await _change(review, {}, _ENDED | {"user_id": f"{NOBODY}-{review['_id']}"}, review["movie_id"])
     await Review.collection().update_many(
@@ -160,7 +160,7 @@ _HANDED_OUT = ("movie_id", "stars", "headline", "text", "byline", "written_at", 
 
 
 async def reviews_by(user_id: str) -> AsyncIterator[Document]:
-    """The person's reviews. Who judged one is nobody else's business."""
+    """The person's reviews, without the moderators' ids."""
     async for review in Review.collection().find({"user_id": user_id, **_OPEN}, sort=[("written_at", 1), ("_id", 1)]):
         shown = {name: review.get(name) for name in _HANDED_OUT}
         if verdict := review.get("verdict"):
@@ -169,7 +169,7 @@ async def reviews_by(user_id: str) -> AsyncIterator[Document]:
 
 
 async def complaints_by(user_id: str) -> AsyncIterator[Document]:
-    """What the person said about others' reviews."""
+    """The person's reports about other reviews."""
     async for review in Review.collection().find({"reports.user_id": user_id}, {"reports": 1}, sort=[("_id", 1)]):
         for report in review["reports"]:
             if report["user_id"] == user_id:

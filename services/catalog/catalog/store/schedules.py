@@ -1,9 +1,9 @@
 """The schedule builder: a pattern becomes showtimes, all of them or none.
 
-Publishing reserves first: the showtimes are entered as drafts, which hold their slots under the unique index that
-keeps showtimes apart, but are on nobody's list. When all of them are in, one write on the schedule decides that they
-are published, and each draft becomes a showtime with its event. What a crash leaves behind is finished, or given up,
-by `resume`, by what that one write has decided.
+Publishing reserves first: the showtimes are inserted as drafts, which occupy their slots under the unique index but
+appear in no list. When all are inserted, one write on the schedule decides that they
+are published, and each draft becomes a showtime with its event. After a crash `resume` completes or rolls back,
+depending on that one write.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ log = structlog.get_logger()
 A = TypeVar("A", bound=Aggregate)
 WRITES_AT_ONCE, DUPLICATE_KEY = 16, 11000
 LEFT_BEHIND_AFTER = timedelta(minutes=1)
-"""No publishing takes so long: the gateway's patience with a request is half of it."""
+"""Longer than any publication: twice the gateway's read timeout."""
 LONGEST = timedelta(days=1)
-"""No showtime, with its cleaning, is longer."""
+"""The maximum length of a showtime, including cleaning."""
 
 
 class Schedule(Aggregate):
-    """A pattern that was published, or was to be, with `size` showtimes."""
+    """A published pattern, or an attempt to publish one, with `size` showtimes."""
 
     theater_id: str
     state: Literal["reserving", "publishing", "published", "given_up"] = "reserving"
@@ -56,8 +56,8 @@ class Schedule(Aggregate):
 
 
 @dataclass(frozen=True)
-class House:
-    """A theater with what planning in it takes: some auditoriums and films by id, and its price lists."""
+class PlanningData:
+    """A theater with the data for planning: auditoriums and films by id, and its price lists."""
 
     theater: Theater
     rooms: dict[str, Auditorium]
@@ -65,7 +65,7 @@ class House:
     tariffs: Sequence[PriceList]
 
     def showtime(self, wanted: Placed, local_start: datetime, occurrence: Occurrence | None) -> Showtime:
-        """A showtime as it would be.
+        """Plan a showtime without storing it.
 
         Raises AuditoriumClosed, LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver, PriceMissing, SalesTimesInvalid.
         """
@@ -86,16 +86,16 @@ class House:
         )
 
 
-async def house_of(theater: Theater, wanted: Sequence[Placed]) -> House:
-    """The theater as planning these showtimes needs it. Raises NotFound for an auditorium or a film."""
+async def planning_data_of(theater: Theater, wanted: Sequence[Placed]) -> PlanningData:
+    """Read the theater's data for planning these showtimes. Raises NotFound for an auditorium or a film."""
     rooms = await _all(Auditorium, {each.auditorium_id for each in wanted}, {"theater_id": theater.id})
     movies = await _all(Movie, {each.movie_id for each in wanted}, {"deleted": {"$ne": True}})
-    return House(theater, rooms, movies, await price_lists_of(theater.id))
+    return PlanningData(theater, rooms, movies, await price_lists_of(theater.id))
 
 
 @dataclass
 class Item:
-    """One showtime of a preview, or why it cannot be. `number` counts the pattern's showtimes from 1, day by day."""
+    """One showtime of a preview, or its fault. `number` counts the pattern's showtimes from 1, day by day."""
 
     number: int
     local_start: datetime
@@ -105,8 +105,8 @@ class Item:
 
 
 async def preview(theater: Theater, pattern: Pattern) -> list[Item]:
-    """The pattern's showtimes in this theater as they would be. Raises NotFound for an auditorium or a film."""
-    house = await house_of(theater, pattern.showings)
+    """Plan the pattern's showtimes in this theater. Raises NotFound for an auditorium or a film."""
+    planning = await planning_data_of(theater, pattern.showings)
     plan = [(day, showing) for day in pattern.days() for showing in pattern.showings]
     items = [
         Item(number, datetime.combine(day, time.fromisoformat(showing.starts)), showing)
@@ -114,10 +114,10 @@ async def preview(theater: Theater, pattern: Pattern) -> list[Item]:
     ]
     for item in items:
         try:
-            item.showtime = house.showtime(item.showing, item.local_start, pattern.occurrence)
+            item.showtime = planning.showtime(item.showing, item.local_start, pattern.occurrence)
         except Problem as fault:
             item.fault = fault
-    await _find_clashes(items, list(house.rooms))
+    await _find_clashes(items, list(planning.rooms))
     return items
 
 
@@ -131,7 +131,7 @@ async def _all(kind: type[A], ids: Collection[str], where: Document) -> dict[str
 
 
 async def _find_clashes(items: Sequence[Item], auditorium_ids: Sequence[str]) -> None:
-    """Name what stands in the way of each item: showtimes that there are, and items before it."""
+    """Add the conflicts of each item: with existing showtimes and with earlier items."""
     planned = [(item, item.showtime) for item in items if item.showtime]
     if not planned:
         return
@@ -156,7 +156,7 @@ async def _find_clashes(items: Sequence[Item], auditorium_ids: Sequence[str]) ->
 
 
 async def publish(theater_id: str, showtimes: Sequence[Showtime], published_by: str) -> Schedule:
-    """Publish all the showtimes or none. Raises ShowtimesClash, and ChangedMeanwhile when this took too long."""
+    """Publish all showtimes or none. Raises ShowtimesClash, and ChangedMeanwhile when it took too long."""
     schedule = Schedule(theater_id=theater_id, size=len(showtimes), published_by=published_by, begun_at=now())
     await Schedule.add(schedule)
     drafts = [each.model_copy(update={"state": "draft", "schedule_id": schedule.id}) for each in showtimes]
@@ -173,7 +173,7 @@ async def publish(theater_id: str, showtimes: Sequence[Showtime], published_by: 
 
 
 async def _reserve(drafts: Sequence[Showtime]) -> list[Showtime]:
-    """Enter drafts as far as their slots are free; those that could not be entered."""
+    """Insert the drafts whose slots are free; returns the others."""
     documents = [get_dict(draft, to_db=True) | {"version": 1, "outbox": []} for draft in drafts]
     try:
         await Showtime.collection().insert_many(documents, ordered=False)
@@ -191,7 +191,7 @@ async def _others(draft: Showtime) -> list[Document]:
 
 
 async def _decide(schedule_id: str, state: Literal["publishing", "given_up"]) -> bool:
-    """The one write that says what becomes of the drafts; false when the other has been decided."""
+    """Decide about the drafts in one write; False when the opposite has been decided."""
     undecided = {"_id": schedule_id, "state": "reserving"}
     return await Schedule.commit(undecided, {"$set": {"state": state}}, projection={"_id": 1}) is not None
 
@@ -201,7 +201,7 @@ async def _drop_drafts(schedule_id: str) -> None:
 
 
 async def _finish(schedule_id: str) -> None:
-    """Make showtimes of the drafts that are left, and say so."""
+    """Turn the remaining drafts into showtimes, with their events."""
     found = Showtime.collection().find({"schedule_id": schedule_id, "state": "draft"}, {"outbox": 0})
     drafts = [Showtime.parse(document) async for document in found]
     for movie_id in {draft.movie_id for draft in drafts}:
@@ -220,7 +220,7 @@ async def _finish(schedule_id: str) -> None:
 
 
 async def resume() -> None:
-    """Bring schedules to their end that a crash has left behind, and drop drafts that came too late to count."""
+    """Complete schedules that a crash left unfinished, and delete drafts that were inserted too late."""
     old = {"state": {"$in": ["reserving", "publishing"]}, "begun_at": {"$lt": now() - LEFT_BEHIND_AFTER}}
     left = [document["_id"] async for document in Schedule.collection().find(old, {"_id": 1})]
     for schedule_id in left:

@@ -21,9 +21,9 @@ from catalog.store.theaters import Auditorium, Theater
 
 State = Literal["draft", "scheduled", "cancelled"]
 SCHEDULED = {"state": "scheduled"}
-"""What a query for showtimes says that visitors are to see: the indexes begin with it."""
+"""The filter for showtimes that visitors may see; the indexes begin with it."""
 _FILTERS = ("starts_at", "daypart", "format", "language")
-"""Which films are on is answered from the index alone."""
+"""Covers the query for films with showtimes."""
 _OF_MOVIE = (
     *("state", "movie_id", "theater_id", "starts_at", "_id"),
     *("local_date", "daypart", "format", "language", "city"),
@@ -31,10 +31,10 @@ _OF_MOVIE = (
 
 
 class Showtime(Aggregate):
-    """A film in an auditorium at a time, with what a list of showtimes prints and what selling it takes.
+    """A film in an auditorium at a time, with the data for lists and for sales.
 
     `slots` are the auditorium's five-minute slots from its start to the end of the cleaning (`model.schedule`). The
-    unique index on them is what keeps two showtimes apart, so only one that is cancelled has none. A draft belongs
+    unique index on them prevents overlaps; only a cancelled showtime has none. A draft belongs
     to a schedule that is being published.
     """
 
@@ -131,7 +131,7 @@ class Showtime(Aggregate):
 
 
 def times(starts_at: datetime, ends_at: datetime, free_at: datetime, time_zone: str) -> dict[str, Any]:
-    """The fields of a showtime that say when it is, for visitors and for its auditorium."""
+    """A showtime's fields about its time, for visitors and for its auditorium."""
     local = starts_at.astimezone(ZoneInfo(time_zone))
     return {
         "starts_at": starts_at,
@@ -144,9 +144,9 @@ def times(starts_at: datetime, ends_at: datetime, free_at: datetime, time_zone: 
 
 
 async def schedule(showtime: Showtime) -> None:
-    """Enter a showtime and say so. Raises ShowtimesClash.
+    """Insert a showtime with its event. Raises ShowtimesClash.
 
-    Nobody looks before the write: of two that are entered for the same slots at once, the unique index lets in one.
+    There is no check before the write: the unique index accepts only one of two showtimes with a common slot.
     """
     await show_until(showtime.movie_id, showtime.starts_at)
     if not await Showtime.add(showtime, events=[announced(showtime)]):
@@ -160,15 +160,15 @@ def announced(showtime: Showtime) -> ShowtimeScheduled:
 
 
 async def in_the_way(auditorium_id: str, slots: Sequence[int], but: str = "") -> list[Document]:
-    """The showtimes that have some of the auditorium's slots."""
+    """The showtimes that occupy any of these slots of the auditorium."""
     taken = {"auditorium_id": auditorium_id, "slots": {"$in": list(slots), "$type": "int"}, "_id": {"$ne": but}}
     return await Showtime.collection().find(taken, {"prices": 0, "outbox": 0}).sort("starts_at", 1).to_list()
 
 
 def clash(found: Sequence[Document]) -> ShowtimesClash:
-    """What stands in the way, in words and as data."""
+    """The problem that names the conflicting showtimes."""
     if not found:
-        return ShowtimesClash("Somebody else has just scheduled something there.", clashes=[])
+        return ShowtimesClash("Another showtime has just been scheduled there.", clashes=[])
     sentences: list[str] = []
     for each in found[:5]:
         zone = ZoneInfo(each["time_zone"])
@@ -187,14 +187,14 @@ def _as_json(value: Any) -> Any:
 
 
 async def ahead_with_other_seats(auditorium_id: str, layout_id: str) -> list[Document]:
-    """The auditorium's showtimes ahead that keep another layout than this one, by start."""
+    """The auditorium's future showtimes with another layout, sorted by start."""
     where = {"auditorium_id": auditorium_id, "starts_at": {"$gt": now()}, "layout_id": {"$ne": layout_id}}
     printed = dict.fromkeys(("movie_title", "starts_at", "layout_id"), 1)
     return await Showtime.collection().find(where | SCHEDULED, printed).sort("starts_at", 1).to_list()
 
 
 async def published(showtime_id: str) -> Showtime:
-    """A showtime that is on or cancelled. Raises NotFound, also for a draft."""
+    """A published or cancelled showtime. Raises NotFound, also for a draft."""
     document = await Showtime.collection().find_one({"_id": showtime_id, "state": {"$ne": "draft"}}, {"outbox": 0})
     if document is None:
         raise NotFound(f"There is no showtime {showtime_id}.")
@@ -202,7 +202,7 @@ async def published(showtime_id: str) -> Showtime:
 
 
 async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
-    """Move a showtime, or its sales, unless it is not as it was read any more; `changes` are all fields that differ.
+    """RescheduleRequest a showtime or its sales, unless it has changed since it was read; `changes` are the new values.
 
     Raises ShowtimesClash, ShowtimeOver and ChangedMeanwhile.
     """
@@ -231,7 +231,7 @@ async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
 
 
 async def cancel(showtime_id: str, reason: CancelReason) -> Showtime:
-    """Take a showtime off the programme and say so; one that is cancelled already stays as it is.
+    """Cancel a showtime with its event; a cancelled one stays as it is.
 
     Raises NotFound and ShowtimeOver.
     """
@@ -247,8 +247,8 @@ async def cancel(showtime_id: str, reason: CancelReason) -> Showtime:
 
 
 async def show_until(movie_id: str, starts_at: datetime) -> None:
-    """Let a film be on until this start at least. Said before the showtime is written: should this process end between
-    the two, the film is merely listed.
+    """Extend the time until which a film counts as showing. This comes before the write of the showtime: after a crash
+    in between the film is merely listed.
     """
     later = {"_id": movie_id, "showing_until": {"$not": {"$gte": starts_at}}}
     await Movie.commit(later, {"$set": {"showing_until": starts_at}}, projection={"_id": 1})

@@ -21,14 +21,14 @@ class Address(Shape):
 
 
 class Position(Shape):
-    """WGS 84, degrees. Longitude comes first: that is how MongoDB reads a place."""
+    """WGS 84, degrees. Longitude comes first, as MongoDB requires."""
 
     longitude: float = Field(ge=-180, le=180)
     latitude: float = Field(ge=-90, le=90)
 
 
 class Theater(Aggregate):
-    """A house. `language` is what its visitors read. Its time zone and currency stay: showtimes are sold in them."""
+    """A theater. `language` is its visitors' language. Time zone and currency never change."""
 
     name: str
     address: Address
@@ -48,9 +48,9 @@ class Theater(Aggregate):
 
 
 class Auditorium(Aggregate):
-    """A room of a theater with the layout that new showtimes get, its version `layout_number`.
+    """An auditorium with the layout for new showtimes, its version `layout_number`.
 
-    Nothing new is scheduled in one that is closed.
+    No showtimes can be added to a closed one.
     """
 
     theater_id: str
@@ -69,7 +69,7 @@ class Auditorium(Aggregate):
 
 
 async def change_theater(theater_id: str, changes: Mapping[str, Any]) -> Theater:
-    """Change what is printed about a theater. Raises NotFound."""
+    """Change a theater's details. Raises NotFound."""
     document = await Theater.commit({"_id": theater_id}, {"$set": dict(changes)})
     if document is None:
         raise NotFound(f"There is no theater {theater_id}.")
@@ -77,7 +77,7 @@ async def change_theater(theater_id: str, changes: Mapping[str, Any]) -> Theater
 
 
 async def add_auditorium(auditorium: Auditorium) -> None:
-    """Enter an auditorium. Raises AuditoriumExists."""
+    """Insert an auditorium. Raises AuditoriumExists."""
     if not await Auditorium.add(auditorium):
         raise AuditoriumExists
 
@@ -94,7 +94,7 @@ async def change_auditorium(auditorium_id: str, changes: Mapping[str, Any]) -> A
 
 
 async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:
-    """The auditoriums of some theaters by name."""
+    """The auditoriums of these theaters, sorted by name."""
     found = Auditorium.collection().find({"theater_id": {"$in": list(theater_ids)}}, {"outbox": 0})
     return await found.sort([("theater_id", 1), ("name", 1)]).to_list()
 
@@ -106,7 +106,7 @@ async def theaters_near(
     limit: int,
     where: Mapping[str, Any] | None = None,
 ) -> list[Document]:
-    """Up to `limit` theaters by their distance in metres, `distance_m`, beginning after that distance and id."""
+    """Up to `limit` theaters sorted by `distance_m` (meters), starting after that distance and id."""
     search: dict[str, Any] = {
         "near": {"type": "Point", "coordinates": [place.longitude, place.latitude]},
         "key": "position",

@@ -1,4 +1,4 @@
-"""The words that films are found by, with their pieces, so that a word typed badly finds the one that was meant."""
+"""The vocabulary of the search, with three-letter grams for finding the word that a typo means."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ CANDIDATES, SUGGESTIONS = 100, 10
 
 
 class Word(Stored):
-    """A word of some film. One that no film has any more stays and finds nothing."""
+    """A word of a film. A word that is no longer used stays and finds nothing."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     grams: list[str]
@@ -23,14 +23,14 @@ class Word(Stored):
 
 
 async def learn(words: Iterable[str]) -> None:
-    """Enter words that are not there yet."""
+    """Insert new words."""
     writes = [UpdateOne({"_id": word}, {"$setOnInsert": {"grams": grams(word)}}, upsert=True) for word in words]
     if writes:
         await Word.get_pymongo_collection().bulk_write(writes, ordered=False)
 
 
 async def meant_by(typed: str) -> list[str]:
-    """The words nearest to one that was typed, or just begun, with a typo; none when nothing is near."""
+    """The known words nearest to a typed word or prefix; none when nothing is similar."""
     allowed, pieces = typos_allowed(typed), grams(typed)
     if not allowed:
         return []

@@ -47,7 +47,7 @@ async def test_a_film_with_sold_seats_ahead_stays_and_the_sentence_says_where(cl
     assert (refused.status_code, refused.json()["code"]) == (409, "movie_on_sale")
     when = house.evening(4).replace("T", " ")
     assert refused.json()["detail"] == (
-        f"Golem 2 cannot be deleted, seats are sold for {house.theater['name']}, Saal 1, {when} (2)."
+        f"Golem 2 cannot be deleted because seats are sold for {house.theater['name']}, Saal 1, {when} (2)."
     )
     assert refused.json()["showtimes"] == [{"showtime_id": evenings[1]["id"], "sold": 2}]
     assert (await client.get(f"/api/movies/{house.movie_id}")).status_code == 200

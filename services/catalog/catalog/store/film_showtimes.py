@@ -1,4 +1,4 @@
-"""Films and their showtimes together."""
+"""Changes that affect a film and its showtimes."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -13,16 +13,16 @@ from catalog.store.reading import Document
 from catalog.store.showtimes import SCHEDULED, Showtime, cancel
 
 NAMED = 5
-"""So many showtimes are named in the sentence; the problem's members have them all."""
+"""The number of showtimes named in the sentence; the problem's members have all."""
 LATE = timedelta(hours=1)
-"""Whoever began to schedule a film before it was deleted has long ended by then."""
+"""Longer than a request that started to schedule a film before its deletion."""
 
 
 async def delete_movie(movie_id: str) -> None:
-    """Take a film out for good. Raises NotFound, and MovieOnSale which names the showtimes ahead with sold seats.
+    """Delete a film. Raises NotFound, and MovieOnSale, which names the future showtimes with sold seats.
 
-    What is sold between the look and the write is refunded like every ticket of a cancelled showtime: what lies ahead
-    is cancelled when the deletion is heard.
+    Seats sold between the check and the write are refunded like all tickets of a cancelled showtime: the handler of
+    the deletion event cancels future showtimes.
     """
     movie, ahead = await live_movie(movie_id), await _ahead(movie_id)
     seats = await occupancy_of([showtime["_id"] for showtime in ahead])
@@ -31,21 +31,21 @@ async def delete_movie(movie_id: str) -> None:
         named = "; ".join(map(_named, sold[:NAMED]))
         more = f" and {len(sold) - NAMED} more" if len(sold) > NAMED else ""
         raise MovieOnSale(
-            f"{movie['title']} cannot be deleted, seats are sold for {named}{more}.",
+            f"{movie['title']} cannot be deleted because seats are sold for {named}{more}.",
             showtimes=[{"showtime_id": showtime["_id"], "sold": showtime["sold"]} for showtime in sold],
         )
     await mark_deleted(movie_id)
 
 
 async def cancel_ahead(movie_id: str) -> None:
-    """A film is gone: its showtimes ahead are cancelled."""
+    """Cancel the future showtimes of a deleted film."""
     for showtime in await _ahead(movie_id):
         with suppress(ShowtimeOver):
             await cancel(showtime["_id"], "other")
 
 
 async def cancel_late_comers() -> None:
-    """Showtimes that were just being scheduled when their film was deleted are cancelled too."""
+    """Cancel showtimes that were being scheduled while their film was deleted."""
     found = Movie.collection().find({"deleted": True, "deleted_at": {"$gt": now() - LATE}}, {"_id": 1})
     for movie in await found.to_list():
         await cancel_ahead(movie["_id"])
@@ -63,9 +63,9 @@ def _named(showtime: Document) -> str:
 
 
 async def rename_showtimes(movie_id: str) -> None:
-    """Showtimes ahead print the film's title and certificate as they are now.
+    """Update the film's title and certificate in its future showtimes.
 
-    The film is read again afterwards: of two who do this at once, the one who read it earlier must not write last.
+    The film is read again afterwards, because of two concurrent updates the one with the older data must not win.
     """
     printed: dict[str, str] | None = None
     while film := await Movie.collection().find_one({"_id": movie_id}, {"title": 1, "certificate": 1}):

@@ -1,4 +1,4 @@
-"""Taking in a film that a provider offers."""
+"""Import of one film from a provider."""
 
 import secrets
 from collections.abc import Mapping
@@ -16,24 +16,24 @@ from catalog.store.reading import Document
 TAKEN = "One of its ids in another catalog belongs to another film."
 
 
-async def take_in(offer: Offered, provider: ProviderName, *, dry_run: bool) -> Result:
-    """Enter the film, or change what is news of it; a dry run only says what would become of it."""
+async def import_movie(offer: Offered, provider: ProviderName, *, dry_run: bool) -> Result:
+    """Insert the film or apply the provider's changes; a dry run only returns the result."""
     if not dry_run:
         for code in await missing_genres(offer.genres):
             await name_genre(code, offer.genres[code])
         await claim_genres(offer.genres)
-    # Of two who enter the same film at once, the second finds it the next time it looks.
+    # When two imports insert the same film at once, the second finds it at the next attempt.
     for _ in range(3):
         known = await _same(offer)
         if known and known["deleted"]:
-            return Result("left_out", known["_id"], reason="The film was deleted here.")
+            return Result("left_out", known["_id"], reason="The film was deleted.")
         if known:
             return await _change(known, offer, provider, dry_run=dry_run)
         movie_id = offer.movie_id or slug(offer.film.title, offer.film.year)
         if dry_run:
             return Result("added", movie_id)
         if await Movie.collection().find_one({"_id": movie_id}, {"_id": 1}):
-            movie_id = f"{movie_id}-{secrets.token_hex(3)}"  # a namesake of the same year
+            movie_id = f"{movie_id}-{secrets.token_hex(3)}"  # another film with this title and year
         film = Movie(id=movie_id, imported={provider: offer.said}, **offer.film.model_dump())
         if await publish_movie(film):
             return Result("added", movie_id)
@@ -41,7 +41,7 @@ async def take_in(offer: Offered, provider: ProviderName, *, dry_run: bool) -> R
 
 
 async def _same(offer: Offered) -> Document | None:
-    """The film here that this is, whether deleted or not: by its id, an id elsewhere, or by its title and year."""
+    """The stored film that matches, even a deleted one: by its id, an external id, or title and year."""
     if offer.movie_id and (film := await Movie.collection().find_one({"_id": offer.movie_id}, {"outbox": 0})):
         return film
     elsewhere = offer.film.external_ids
@@ -53,7 +53,7 @@ async def _same(offer: Offered) -> Document | None:
         return None
     readable = slug(offer.film.title, offer.film.year)
     film = await Movie.collection().find_one({"_id": readable}, {"outbox": 0})
-    # A film that has another id there already is a namesake.
+    # A film with another id at the same provider is a different film.
     is_other = film and any(film.get("external_ids", {}).get(catalog) for catalog in elsewhere)
     return None if is_other else film
 
