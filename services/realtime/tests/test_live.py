@@ -6,6 +6,7 @@ from typing import Any
 
 from beanie import init_beanie
 from chassis.ids import new_id
+from chassis.migrations import ensure_ready
 from chassis.secrets import hash_secret
 from chassis.testing import Bus, until
 from contracts.booking import BookingExpired, BookingPaid, PaymentRequested
@@ -17,6 +18,7 @@ from pymongo import AsyncMongoClient
 from realtime import settings, store
 from realtime.hub import Hub
 from realtime.main import publish
+from realtime.migrations import SCHEMA
 
 from .conftest import Client, client, replica
 from .test_model import changed, seats_of
@@ -119,7 +121,8 @@ async def test_a_repeated_or_overtaken_change_is_told_once_and_ends_the_same(ser
 
 async def test_a_change_that_is_not_stored_yet_is_in_the_snapshot_of_a_client(service_env, mongo_uri):
     async with AsyncMongoClient(mongo_uri, tz_aware=True) as mongo:
-        await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS))
+        await ensure_ready(mongo.usher_realtime, SCHEMA, "")
+        await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS), skip_indexes=True)
         showtime, hub = new_id(), Hub(settings.get(), publish)
         await store.save_snapshot(updated(showtime, 2, held=["F6"], sold=["F9"]))
         for change in (

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from beanie import init_beanie
 from chassis.ids import new_id
+from chassis.migrations import ensure_ready
 from contracts.inventory import SeatMapUpdated
 from pymongo import AsyncMongoClient
 from realtime import store
+from realtime.migrations import SCHEMA
 from realtime.model import Snapshot, UnknownShowtime
 
 from .test_model import seats_of
@@ -20,7 +22,8 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 @pytest.fixture
 async def database(mongo_uri):
     async with AsyncMongoClient(mongo_uri, tz_aware=True) as mongo:
-        await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS))
+        await ensure_ready(mongo.usher_realtime, SCHEMA, "")
+        await init_beanie(mongo.usher_realtime, document_models=list(store.DOCUMENTS), skip_indexes=True)
         yield
 
 
