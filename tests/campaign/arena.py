@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
@@ -53,6 +53,8 @@ class Arena:
     mongos: Mongos | None = None
     fell: list[str] = field(default_factory=list)
     hit: str = ""
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """While something is started it looks as if it had fallen."""
 
     def servers(self) -> Mongos:
         """The MongoDB servers of a shape that has its own."""
@@ -76,10 +78,12 @@ class Arena:
         """SIGCONT."""
         self.platform.resume(name)
 
-    async def start(self, name: str) -> None:
-        """Start what was killed or stopped; returns when it is ready. Raises NotReadyError."""
-        await asyncio.to_thread(self.platform.start, name, wait=False)
-        await self.ready(name)
+    async def start(self, name: str, *, environment: Mapping[str, str] | None = None, wait: bool = True) -> None:
+        """Start what was killed or stopped; with `wait`, returns when it is ready. Raises NotReadyError."""
+        async with self._starting:
+            await asyncio.to_thread(self.platform.start, name, wait=False, environment=environment)
+        if wait:
+            await self.ready(name)
 
     async def upgrade(self, name: str) -> None:
         """Replace the replica by one of the next release. Raises NotReadyError."""
@@ -110,9 +114,10 @@ class Arena:
     async def supervise(self) -> None:
         """Start again whatever has fallen, as docker and Kubernetes do."""
         while True:
-            for name in self.platform.fallen():
-                self.fell.append(f"{name}: {self._last_line(name)}")
-                await asyncio.to_thread(self.platform.start, name, wait=False)
+            async with self._starting:
+                for name in self.platform.fallen():
+                    self.fell.append(f"{name}: {self._last_line(name)}")
+                    await asyncio.to_thread(self.platform.start, name, wait=False)
             await asyncio.sleep(SUPERVISED_EVERY_S)
 
 

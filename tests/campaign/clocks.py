@@ -20,7 +20,7 @@ async def set_clock(arena: Arena, name: str, offset: str) -> None:
     library = await asyncio.to_thread(_library)
     environment = {"LD_PRELOAD": str(library), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     await arena.stop(name)
-    await asyncio.to_thread(arena.platform.start, name, wait=False, environment=environment)
+    await arena.start(name, environment=environment, wait=False)
     await asyncio.sleep(STARTING_S)
 
 
