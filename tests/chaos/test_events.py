@@ -1,14 +1,17 @@
 """Messages that are no events, in the queue of every service of a running platform."""
 
 import sys
+import time
 from asyncio import create_subprocess_exec
 from collections.abc import AsyncIterator
 from subprocess import PIPE
+from typing import Any
 
 import aio_pika
 import pytest
 from chassis.ids import new_id
-from chassis.messaging import MAX_EVENT_BYTES
+from chassis.messaging import MAX_EVENT_BYTES, UNKNOWN_FOR_S
+from chassis.wire import FIRST_SEEN
 from contracts import topology
 from house import House
 
@@ -19,7 +22,7 @@ BAD = {
     "malformed": lambda heard: (heard, b'{"booking_id": 7'),
     "no_such_field": lambda heard: (heard, b"{}"),
     "not_text": lambda heard: (heard, b"\xff\xfe\x00"),
-    "unknown_version": lambda heard: (heard.removesuffix(".v1") + ".v2", b"{}"),
+    "unknown_version": lambda heard: (heard.removesuffix(".v1") + ".v2", b"{}"),  # since an hour ago
     "no_type": lambda _: (None, b"{}"),
     "oversized": lambda heard: (heard, b'{"text": "' + b"x" * MAX_EVENT_BYTES + b'"}'),
 }
@@ -28,7 +31,7 @@ REASONS = {
     "no_such_field": "malformed",
     "not_text": "malformed",
     "unknown_version": "unknown_type",
-    "no_type": "unknown_type",
+    "no_type": "malformed",
     "oversized": "oversized",
 }
 
@@ -58,7 +61,8 @@ async def test_what_is_no_event_goes_to_the_dead_letters_and_the_queues_move_on(
         for name, make in BAD.items():
             event_type, body = make(heard[0].type)
             letters[service, name] = new_id()
-            message = aio_pika.Message(body, type=event_type, message_id=letters[service, name])
+            first_seen: Any = {FIRST_SEEN: int(time.time() - UNKNOWN_FOR_S)} if name == "unknown_version" else {}
+            message = aio_pika.Message(body, first_seen, type=event_type, message_id=letters[service, name])
             await rabbit.default_exchange.publish(message, topology.queue_name(service))
     async with Crowd(arena) as crowd:
         await crowd.grows(5)
