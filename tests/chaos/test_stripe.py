@@ -86,3 +86,20 @@ async def test_a_stripe_that_fails_for_a_while_takes_and_gives_back_each_sum_onc
     now = await stands(arena, crowd)
     print(trouble, len(crowd.paid), "paid,", len(promised), "refunds,", dict(crowd.failures))
     refunded_once(now, promised)
+
+
+async def test_a_stripe_that_fails_at_a_quarter_of_the_calls_stops_nobody(arena):
+    """At intents, refunds and questions; with and without effect, kept under the idempotency key or not."""
+    async with AsyncExitStack() as stack:
+        crowd = await stack.enter_async_context(Crowd(arena, clients=12))
+        for fails in ({"status": 500}, {"status": 500, "after": True}, {"status": 503}, {"status": 503, "after": True}):
+            # Each call meets one fault after the other: together they hit a quarter.
+            share = {"count": None, "share": 0.07, "for_browsers": False}
+            await arena.stripe("POST", "/_sandbox/faults", json={"kind": "api_error", **share, **fails})
+        await crowd.grows(140, seconds=300)
+        promised = await give_back_some(arena, crowd)
+        await arena.stripe("DELETE", "/_sandbox/faults")
+    now = await stands(arena, crowd)
+    print(len(crowd.purchases), "customers,", len(crowd.paid), "paid,", len(promised), "refunds")
+    assert crowd.failures == {}
+    refunded_once(now, promised)

@@ -112,7 +112,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 async def _answer(box: Sandbox, route: Route, call: Call, path: str) -> Outcome:
-    fault = box.faults.for_call(route.method, path, *_scope(box, call))
+    fault = box.faults.for_call(route.method, path, *_scope(box, call), by_browser=call.by_browser)
     if call.idempotency_key:
         outcome = await _once(box, route, call, path, fault)
     else:

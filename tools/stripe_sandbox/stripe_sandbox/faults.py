@@ -39,6 +39,7 @@ class Fault(Scope):
     event_types: list[str] = Field(default_factory=list, description="Webhooks only: hit only these types.")
     method: str | None = Field(default=None, description="API only: hit only this HTTP method.")
     path: str | None = Field(default=None, description="API only: hit only paths that start so, as `/v1/refunds`.")
+    for_browsers: bool = Field(default=True, description="API only: false spares calls with the publishable key.")
     seconds: float = Field(
         default=1.0, ge=0, le=600, description="For delays, `processing` and as `reorder`'s patience."
     )
@@ -93,13 +94,16 @@ class Faults:
             )
         )
 
-    def for_call(self, method: str, path: str, intent_id: str | None, metadata: dict[str, Any]) -> Fault | None:
+    def for_call(
+        self, method: str, path: str, intent_id: str | None, metadata: dict[str, Any], *, by_browser: bool
+    ) -> Fault | None:
         """The fault that hits this API call, counted down by one."""
         return self._hit(
             lambda fault: (
                 fault.kind in ("api_error", "api_delay")
                 and fault.method in (None, method)
                 and path.startswith(fault.path or "/")
+                and (fault.for_browsers or not by_browser)
                 and fault.fits(intent_id, metadata)
             )
         )
