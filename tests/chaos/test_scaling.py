@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Self
 
 import httpx
+import pytest
 from customer import Customer, Refused
 from facts import Facts
 from house import PASSWORD, House
@@ -76,6 +77,7 @@ class Shoppers:
         self.sold.append(hold["hold_id"])
 
 
+@pytest.mark.timeout(600)  # 13 replicas start, one after another
 async def test_no_request_fails_while_services_are_scaled_and_replaced(arena: House):
     async with Shoppers(arena) as shoppers:
 
