@@ -1,0 +1,134 @@
+"""This release beside the next one: replicas of both share each service's queue, and neither loses an event."""
+
+import asyncio
+import os
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import httpx
+import pytest
+from chassis import wire
+from chassis.clock import now
+from chassis.ids import new_id
+from chassis.testing import until
+from contracts import topology
+from contracts.envelope import Envelope
+from house import House
+from invariants import at_rest, violations
+from launcher.platform import Platform
+from launcher.ports import SERVICES, replica_variable
+from launcher.settings import NO_LIMITS
+from pymongo import AsyncMongoClient
+
+NEXT = str(Path(__file__).parent / "next")
+REPLICAS = {f"{service.upper()}_REPLICAS": "2" for service in SERVICES}
+NEW, REFUNDED = re.compile(r"\.improved\.v1$"), re.compile(r"^booking\.refunded\.v1$")
+UNKNOWN = re.compile(r"^usher_events_unknown_total\{.*\} (\S+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+async def mixed_house() -> AsyncIterator[House]:
+    """A platform whose second replica of each service is of the next release."""
+    platform = Platform(demo=True, environment=NO_LIMITS | REPLICAS)
+    commands = platform._processes.commands  # pyright: ignore[reportPrivateUsage]
+    for service in SERVICES:
+        command, environment = commands[f"{service}.2"]
+        path = os.pathsep.join(filter(None, (NEXT, environment.get("PYTHONPATH"))))
+        newer = command.replace("-m chassis.serve", "-m next_release")
+        assert newer != command
+        commands[f"{service}.2"] = (newer, environment | {"PYTHONPATH": path})
+    async with platform, httpx.AsyncClient(timeout=30) as http:
+        yield House(platform, http)
+
+
+@pytest.fixture(scope="module")
+async def rabbit(mixed_house: House) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    async with await aio_pika.connect(mixed_house.platform.env["RABBITMQ_URI"]) as connection:
+        yield await connection.channel(on_return_raises=True)
+
+
+async def publish(channel: aio_pika.abc.AbstractChannel, event_type: str, count: int) -> set[str]:
+    """Publish new events as the next release does, half of them as a batch; their ids."""
+    events = [
+        Envelope(
+            id=new_id(),
+            source=event_type.partition(".")[0],
+            type=event_type,
+            subject=f"thing-{number}",
+            time=now(),
+            correlation_id=f"correlation-{number}",
+            body='{"thing_id": "thing"}',
+        )
+        for number in range(count)
+    ]
+    exchange = await channel.get_exchange(topology.EXCHANGE, ensure=False)
+    half = count // 2
+    for message in (wire.to_batch(events[:half]), *map(wire.to_message, events[half:])):
+        await exchange.publish(message, event_type, mandatory=True)
+    return {event.id for event in events}
+
+
+async def handled(house: House, event_type: re.Pattern[str], key: str) -> Counter[str]:
+    """How often the next release's replicas have handled each event of such a type, by its `event_id` or `subject`."""
+    async with AsyncMongoClient[dict[str, Any]](house.platform.env["MONGO_URI"]) as client:
+        found = client.next_release.handled.find({"type": event_type})
+        return Counter([document[key] async for document in found])
+
+
+async def put_back(house: House, service: str) -> int:
+    """Events that this release's replica has left to the next release's."""
+    port = house.platform.ports[replica_variable(service, 1)]
+    text = (await house.http.get(f"http://127.0.0.1:{port}/metrics")).text
+    return sum(int(float(value)) for value in UNKNOWN.findall(text))
+
+
+async def test_sagas_pass_through_both_releases(mixed_house: House):
+    async def sale(number: int) -> str:
+        guest = mixed_house.guest()
+        hold = await guest.buy(*places[number], f"guest-{number}@usher.example")
+        return (await guest.settled(hold, "confirmed"))["state"]
+
+    places = [await mixed_house.seats(2) for _ in range(6)]
+    assert set(await asyncio.gather(*map(sale, range(6)))) == {"confirmed"}
+    assert violations(await at_rest(mixed_house.platform.env)) == []
+
+
+async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
+    mixed_house: House, rabbit: aio_pika.abc.AbstractChannel
+):
+    platform = mixed_house.platform
+    platform.stop("notifier")
+    platform.start("notifier")  # a start of this release takes nothing from the next one
+    guest = mixed_house.guest()
+    hold = await guest.buy(*await mixed_house.seats(1), "refunded@usher.example")
+    await guest.settled(hold, "confirmed")
+    await guest.cancel(hold)
+    await guest.settled(hold, "refunded")
+    sent = set[str]()
+    for service in SERVICES:
+        sent |= await publish(rabbit, f"{service}.improved.v1", 4)
+
+    async def every_service_left_some() -> bool:
+        left = [service for service in SERVICES if not await put_back(mixed_house, service)]
+        for service in left:
+            sent.update(await publish(rabbit, f"{service}.improved.v1", 1))
+        return not left
+
+    await until(every_service_left_some)
+    for service in SERVICES:
+        platform.stop(service)  # the upgrade is complete
+
+    async def all_handled() -> bool:
+        refunded = await handled(mixed_house, REFUNDED, "subject")
+        return set(await handled(mixed_house, NEW, "event_id")) >= sent and hold["hold_id"] in refunded
+
+    await until(all_handled)
+    assert await handled(mixed_house, NEW, "event_id") == Counter(sent)
+    assert await handled(mixed_house, REFUNDED, "subject") == Counter([hold["hold_id"]])
+    for service in SERVICES:
+        dead = await rabbit.declare_queue(topology.dead_letter_queue_name(service), passive=True)
+        assert dead.declaration_result.message_count == 0
