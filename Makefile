@@ -51,7 +51,7 @@ chaos: setup ## the tests that crash, cut off, repeat and garble, with one repli
 	@failed=0; for replicas in 1 2; do printf '\n== %s of each service\n' $$replicas; \
 	  REPLICAS=$$replicas $(PYTHON) -m pytest tests/chaos -s $(ARGS) || failed=1; done; exit $$failed
 
-campaign: setup ## break every part while people buy and print what each fault cost, 25 minutes (ARGS="--only inventory,mongo --quick")
+campaign: setup ## break every part while people buy and print what each fault cost, half an hour (ARGS="--only inventory,mongo --quick")
 	@PYTHONPATH=deploy/local:tests:tools $(PYTHON) -m campaign $(ARGS)
 
 invariants: setup ## look at the running platform and print what does not hold

@@ -131,7 +131,8 @@ async def arena(shape: Shape) -> AsyncIterator[Arena]:
             servers = await stack.enter_async_context(mongos(count, small_disk=shape.mongo == "on a small disk"))
             environment |= {"MONGO_URI": servers.uri}
             only = {"rabbitmq", "mailbox", "stripe", "gateway", *SERVICES}
-        platform = await stack.enter_async_context(Platform(demo=True, environment=environment, only=only))
+        # Not in a thread: Ctrl-C while it starts must end what it has started.
+        platform = stack.enter_context(Platform(demo=True, environment=environment, only=only))
         house = House(platform, await stack.enter_async_context(httpx.AsyncClient(timeout=30)))
         place = Arena(platform, house, await _seats(house), servers)
         watch = asyncio.create_task(place.supervise())
