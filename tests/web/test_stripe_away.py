@@ -1,26 +1,32 @@
 """Stripe fails for a while as somebody wants to pay: one clear sentence, the seats stay, and the next try goes on."""
 
 import re
+from typing import NamedTuple
 
 import pytest
 from playwright.async_api import expect
 
 
-@pytest.mark.parametrize(
-    ("locale", "sentence", "kept", "wait", "again"),
-    [
-        ("en-GB", "You have not been charged.", "Your seats are kept", r"^Try again in \d+ s$", "Try again"),
-        (
-            "de-DE",
-            "Es wurde nichts abgebucht.",
-            "Ihre Plätze sind",
-            r"^Neuer Versuch in \d+ s$",
-            "Noch einmal versuchen",
-        ),
-    ],
-    ids=["en", "de"],
-)
-async def test_the_page_keeps_the_seats_and_says_when_to_try_again(visit, house, locale, sentence, kept, wait, again):
+class Texts(NamedTuple):
+    """What the page says."""
+
+    sentence: str
+    kept: str
+    wait: str
+    again: str
+
+
+TEXTS = {
+    "en-GB": Texts("You have not been charged.", "Your seats are kept", r"^Try again in \d+ s$", "Try again"),
+    "de-DE": Texts(
+        "Es wurde nichts abgebucht.", "Ihre Plätze sind", r"^Neuer Versuch in \d+ s$", "Noch einmal versuchen"
+    ),
+}
+
+
+@pytest.mark.parametrize("locale", TEXTS)
+async def test_the_page_keeps_the_seats_and_says_when_to_try_again(visit, house, locale):
+    says = TEXTS[locale]
     visitor = await visit("phone", locale=locale)
     page = visitor.page
     guest, (showtime_id, seats) = house.guest(), await house.seats(2)
@@ -31,14 +37,14 @@ async def test_the_page_keeps_the_seats_and_says_when_to_try_again(visit, house,
     await page.add_init_script(f"sessionStorage.setItem('usher.guest', {hold['secret']!r})")
     await page.goto(f"/checkout/{hold['hold_id']}")
     alert = page.get_by_role("alert")
-    await expect(alert).to_contain_text(sentence)
-    await expect(alert).to_contain_text(kept)
-    await expect(visitor.button(re.compile(wait))).to_be_disabled()
+    await expect(alert).to_contain_text(says.sentence)
+    await expect(alert).to_contain_text(says.kept)
+    await expect(visitor.button(re.compile(says.wait))).to_be_disabled()
     taken = await house.taken(showtime_id)
     assert {seat: taken[seat] for seat in seats} == dict.fromkeys(seats, "held")
     await house.stripe("DELETE", f"/_sandbox/faults/{fault['id']}")
-    await expect(visitor.button(again)).to_be_enabled()
-    await visitor.button(again).click()
+    await expect(visitor.button(says.again)).to_be_enabled()
+    await visitor.button(says.again).click()
     await expect(alert).to_have_count(0)
     card = page.frame_locator('iframe[title="Secure payment input frame"]')
     await expect(card.get_by_role("textbox").first).to_be_visible()
