@@ -80,6 +80,7 @@ def create_service(
                 consumer = Consumer(rabbit, settings.service, reactions, settings.consumer_concurrency)
                 app.state.consumer = await stack.enter_async_context(consumer)
             app.state.readiness = Readiness(database, rabbit, consumer)
+            await app.state.readiness.checks()  # compares the clocks before the first request
             log.info("service_started")
             yield
             log.info("service_stopping")

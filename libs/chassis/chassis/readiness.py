@@ -5,13 +5,14 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from datetime import timedelta
 
 import structlog
 from prometheus_client import Gauge
 from pymongo.errors import PyMongoError
 
+from chassis import clock
 from chassis.broker import Broker
-from chassis.clock import now
 from chassis.messaging import Consumer
 from chassis.migrations import Database
 
@@ -69,7 +70,7 @@ class Readiness:
         return checks
 
     async def _mongodb_answers(self) -> bool:
-        asked_at, began = now(), time.perf_counter()
+        asked_at, began = clock.local(), time.perf_counter()
         try:
             hello = await self._database.command("hello", codec_options=self._database.codec_options)
         except PyMongoError as error:
@@ -80,4 +81,6 @@ class Readiness:
         ahead_s = (hello["localTime"] - asked_at).total_seconds() - round_trip_s / 2
         self._skew_s = max(0.0, abs(ahead_s) - round_trip_s / 2)
         _skew.set(self._skew_s)
+        if round_trip_s < PATIENCE_S:  # a slow answer says little
+            clock.correct(timedelta(seconds=ahead_s))
         return True

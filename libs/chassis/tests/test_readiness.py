@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from chassis import readiness
+from chassis.clock import now
 from chassis.ids import new_id
 from chassis.readiness import Shared
 from chassis.testing import replica_of, servers, until
@@ -63,6 +65,8 @@ async def test_a_clock_that_is_more_than_a_minute_wrong_is_not_ready(service_env
 
         await until(agrees)
         metrics = await http.get("/metrics")
+        told = datetime.fromisoformat((await http.get("/api/time")).json())
+        assert abs(told - now()) < timedelta(seconds=10), "the process follows MongoDB's clock"
     # What may have passed on the way is subtracted; a machine under load takes its time.
     assert abs(ahead_s) - 10 < gauge(metrics, "usher_clock_skew_seconds") < abs(ahead_s) + 1
     assert gauge(metrics, 'usher_ready{check="clock"}') == is_fine

@@ -4,9 +4,11 @@ import asyncio
 import os
 import time
 from collections import defaultdict
+from datetime import datetime
 
 from chassis import watchdog
 from chassis.app import create_service
+from chassis.clock import now
 from chassis.ids import new_id
 from chassis.migrations import Schema
 from chassis.settings import ServiceSettings
@@ -34,6 +36,11 @@ async def echo(request: Request, text: str) -> dict[str, str | int]:
 @router.post("/go")
 async def go(text: str) -> None:
     may_go[text].set()
+
+
+@router.get("/time")
+async def time_here() -> datetime:
+    return now()
 
 
 @router.post("/block")
