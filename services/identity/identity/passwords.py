@@ -48,8 +48,10 @@ class _HashingThreads:
 
 def _step_back() -> None:
     """Lower the thread's priority below the event loop's: on Linux each thread has a nice value."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    thread = threading.get_native_id()
+    # Only root may raise the priority of a process that was started with a lower one.
+    if sys.platform == "linux" and os.getpriority(os.PRIO_PROCESS, thread) < NICE:
+        os.setpriority(os.PRIO_PROCESS, thread, NICE)
 
 
 @cache
