@@ -62,7 +62,7 @@ async def test_what_is_no_event_goes_to_the_dead_letters_and_the_queues_move_on(
             event_type, body = make(heard[0].type)
             letters[service, name] = new_id()
             first_seen: Any = {FIRST_SEEN: int(time.time() - UNKNOWN_FOR_S)} if name == "unknown_version" else {}
-            message = aio_pika.Message(body, first_seen, type=event_type, message_id=letters[service, name])
+            message = aio_pika.Message(body, headers=first_seen, type=event_type, message_id=letters[service, name])
             await rabbit.default_exchange.publish(message, topology.queue_name(service))
     async with Crowd(arena) as crowd:
         await crowd.grows(5)
