@@ -44,7 +44,4 @@ prometheus.tcp.port = {environment["RABBITMQ_PROMETHEUS_PORT"]}
 default_user = usher
 default_pass = {environment["RABBITMQ_PASSWORD"]}
 raft.wal_max_size_bytes = 64000000
-log.file = false
-log.console = true
-log.console.level = warning
 """
