@@ -75,7 +75,7 @@ async def on_booking_expired(event: BookingExpired) -> None:
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged) -> None:
     """Free a booking's seats, held or sold, for good."""
-    await _once_known(store.cancel(event.showtime_id, event.booking_id))
+    await _once_known(store.cancel(event.showtime_id, event.booking_id, event.seats))
 
 
 def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:

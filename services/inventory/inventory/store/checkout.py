@@ -190,13 +190,16 @@ async def expire(showtime_id: str, booking_id: str) -> None:
     raise ShowtimeBusy(retry_after=1)
 
 
-async def cancel(showtime_id: str, booking_id: str) -> None:
+async def cancel(showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
     """Free the seats of a cancelled or exchanged booking, held or sold. Money that comes later goes back.
 
+    `seats` are the booking's: late money may buy them between the read and the write, although it held none.
     Raises ShowtimeUnknown and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if booking_id in showtime.ended or await give_back(showtime, booking_id, remember="ended"):
+        if booking_id in showtime.ended:
+            return
+        if await give_back(showtime, booking_id, but_not=seats, remember="ended"):
             return
     raise ShowtimeBusy(retry_after=1)
