@@ -112,7 +112,7 @@ class Hub:
         self._forget_owner(connection, set(connection.keys))
 
     async def subscribe(self, connection: Connection, showtime_id: str) -> None:
-        """Send the snapshot, then every change. Raises UnknownShowtime."""
+        """Send the snapshot, then every change. Raises UnknownShowtime and ShowtimeNotReady."""
         room = self._rooms.get(showtime_id)
         if room is None:
             seat_map = await self.seat_map(showtime_id)
@@ -123,7 +123,7 @@ class Hub:
         connection.send(encoded(room.map.message()) + encoded(room.presence.message()))
 
     async def seat_map(self, showtime_id: str) -> SeatMap:
-        """The stored map with the changes that were received since. Raises UnknownShowtime."""
+        """The stored map with the changes that were received since. Raises UnknownShowtime and ShowtimeNotReady."""
         seat_map = await store.seat_map(showtime_id)
         for change in self._recent.of(showtime_id):
             seat_map.apply(change)

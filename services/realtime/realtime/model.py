@@ -4,7 +4,8 @@ Changes are transient: they may be lost, repeated or reordered. A snapshot is co
 inventory's count of the showtime's changes, and replaces every change up to it. The next snapshot
 corrects a wrong map.
 
-UnknownShowtime 404    raised by the store
+UnknownShowtime  404    raised by the store
+ShowtimeNotReady 503    raised by the store: the event about a new showtime has not arrived
 """
 
 from collections import defaultdict, deque
@@ -52,6 +53,10 @@ _MESSAGES: dict[SeatState, Message] = {
 
 class UnknownShowtime(Problem):
     code, status, title = "showtime_not_found", 404, "There is no such showtime."
+
+
+class ShowtimeNotReady(Problem):
+    code, status, title = "showtime_not_ready", 503, "This showtime is on its way. Please try again."
 
 
 class UnknownSeat(Problem):

@@ -7,10 +7,11 @@ from typing import Any
 from beanie import Document
 from chassis import writes
 from chassis.clock import now
+from chassis.ids import is_fresh
 from contracts.inventory import SeatMapUpdated
 from pymongo import ASCENDING, IndexModel
 
-from realtime.model import SeatMap, Snapshot, State, UnknownShowtime
+from realtime.model import SeatMap, ShowtimeNotReady, Snapshot, State, UnknownShowtime
 
 UNSCHEDULED_KEPT = timedelta(days=400)
 """How long the snapshot of an unknown showtime is kept. `schedule` sets the right time."""
@@ -89,10 +90,10 @@ async def add_layout(layout_id: str, seats: list[str]) -> None:
 
 
 async def seat_map(showtime_id: str) -> SeatMap:
-    """The map as stored. Raises UnknownShowtime."""
+    """The map as stored. Raises UnknownShowtime, or ShowtimeNotReady for a new one."""
     document = await Showtime.get_pymongo_collection().find_one({"_id": showtime_id})
     if document is None:
-        raise UnknownShowtime
+        raise ShowtimeNotReady(retry_after=2) if is_fresh(showtime_id, now()) else UnknownShowtime
     layout = await Layout.get(document["layout_id"]) if document.get("layout_id") else None
     return SeatMap(_snapshot(document), seat_ids=frozenset(layout.seats if layout else ()))
 

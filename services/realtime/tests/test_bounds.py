@@ -3,9 +3,12 @@
 import asyncio
 import json
 import socket
+from datetime import timedelta
 
 import httpx
 import pytest
+from chassis.clock import now
+from chassis.ids import new_id
 from chassis.testing import Bus, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -45,6 +48,15 @@ async def test_a_wrong_message_gets_a_clear_error_and_the_connection_goes_on(ser
         assert (answer["type"], answer["code"]) == ("error", code)
         assert answer["detail"]
         assert await careless.is_silent()
+
+
+async def test_a_new_showtime_that_has_not_arrived_is_not_ready(server):
+    async with client(server) as early:
+        await early.send("subscribe", showtime_id=new_id())
+        assert (await early.receive())["code"] == "showtime_not_ready"
+        long_ago = f"{int((now() - timedelta(days=1)).timestamp() * 1000):012x}{new_id()[12:]}"
+        await early.send("subscribe", showtime_id=long_ago)
+        assert (await early.receive())["code"] == "showtime_not_found"
 
 
 async def test_someone_elses_or_expired_tokens_are_refused(server, signer):

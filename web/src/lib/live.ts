@@ -132,7 +132,8 @@ export class Live {
       this.handlers.status?.("live");
     }
     if (message.type === "error" && message.code === "token_expired") void this.authenticate();
-    else if (message.type === "error" && message.code === "showtime_not_found") this.#lost();
+    else if (message.type === "error" && ["showtime_not_found", "showtime_not_ready"].includes(message.code))
+      this.#lost();
     else this.handlers.hear(message);
   }
 }
