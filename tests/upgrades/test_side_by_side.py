@@ -17,6 +17,7 @@ from chassis.ids import new_id
 from chassis.testing import until
 from contracts import topology
 from contracts.envelope import Envelope
+from customer import Refused
 from house import House
 from invariants import at_rest, violations
 from launcher.platform import Platform
@@ -26,7 +27,7 @@ from pymongo import AsyncMongoClient
 
 NEXT = str(Path(__file__).parent / "next")
 REPLICAS = {f"{service.upper()}_REPLICAS": "2" for service in SERVICES}
-NEW, REFUNDED = re.compile(r"\.improved\.v1$"), re.compile(r"^booking\.refunded\.v1$")
+NEW, FAILED = re.compile(r"\.improved\.v1$"), re.compile(r"^payment\.failed\.v1$")
 UNKNOWN = re.compile(r"^usher_events_unknown_total\{.*\} (\S+)$", re.MULTILINE)
 
 
@@ -104,10 +105,10 @@ async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
     platform.stop("notifier")
     platform.start("notifier")  # a start of this release takes nothing from the next one
     guest = mixed_house.guest()
-    hold = await guest.buy(*await mixed_house.seats(1), "refunded@usher.example")
-    await guest.settled(hold, "confirmed")
-    await guest.cancel(hold)
-    await guest.settled(hold, "refunded")
+    hold = await guest.hold(*await mixed_house.seats(1))
+    await guest.check_out(hold, "declined@usher.example")
+    with pytest.raises(Refused):
+        await guest.pay(await guest.create_intent(hold), "pm_card_chargeDeclinedInsufficientFunds")
     sent = set[str]()
     for service in SERVICES:
         sent |= await publish(rabbit, f"{service}.improved.v1", 4)
@@ -119,16 +120,17 @@ async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
         return not left
 
     await until(every_service_left_some)
-    for service in SERVICES:
-        platform.stop(service)  # the upgrade is complete
+    await asyncio.gather(
+        *(asyncio.to_thread(platform.stop, service) for service in SERVICES)
+    )  # the upgrade is complete
 
     async def all_handled() -> bool:
-        refunded = await handled(mixed_house, REFUNDED, "subject")
-        return set(await handled(mixed_house, NEW, "event_id")) >= sent and hold["hold_id"] in refunded
+        failed = await handled(mixed_house, FAILED, "subject")
+        return set(await handled(mixed_house, NEW, "event_id")) >= sent and hold["hold_id"] in failed
 
     await until(all_handled)
     assert await handled(mixed_house, NEW, "event_id") == Counter(sent)
-    assert await handled(mixed_house, REFUNDED, "subject") == Counter([hold["hold_id"]])
+    assert await handled(mixed_house, FAILED, "subject") == Counter([hold["hold_id"]])
     for service in SERVICES:
         dead = await rabbit.declare_queue(topology.dead_letter_queue_name(service), passive=True)
         assert dead.declaration_result.message_count == 0

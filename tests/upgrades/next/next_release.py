@@ -2,7 +2,7 @@
 
 - a new event type of each service, which the service itself consumes;
 - a new optional field on every event that `EXTENDED` names, which its publishers fill in;
-- a subscription to an event that exists today: the notifier consumes `booking.refunded.v1`.
+- a subscription to an event that exists today: the notifier consumes `payment.failed.v1`.
 
 `python -m next_release booking --port 8104` runs a replica. Each event of a new type or subscription that it handles
 leaves a document in the collection `handled` of the database `next_release`.
@@ -14,16 +14,16 @@ from typing import Any
 from chassis import app, serve
 from chassis.messaging import current_envelope
 from contracts import registry, topology
-from contracts.booking import BookingConfirmed, BookingRefunded, PaymentRequested
+from contracts.booking import BookingConfirmed, PaymentRequested
 from contracts.envelope import Event
 from contracts.inventory import SeatMapUpdated, SeatsSold
-from contracts.payment import PaymentSucceeded
+from contracts.payment import PaymentFailed, PaymentSucceeded
 from pydantic.fields import FieldInfo
 from pymongo import AsyncMongoClient
 
 EXTENDED: tuple[type[Event], ...] = (BookingConfirmed, PaymentRequested, PaymentSucceeded, SeatsSold, SeatMapUpdated)
 NEW: dict[str, type[Event]] = {}
-MORE: dict[str, type[Event]] = {"notifier": BookingRefunded}
+MORE: dict[str, type[Event]] = {"notifier": PaymentFailed}
 
 
 def _new_event(service: str) -> type[Event]:
