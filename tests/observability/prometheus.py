@@ -112,7 +112,8 @@ def _configuration(ports: Mapping[str, int]) -> dict[str, Any]:
 
 async def _sees_everything(prometheus: Prometheus) -> bool:
     try:
-        up = await prometheus.query("up")
+        is_ready = (await prometheus.http.get(f"{prometheus.url}/-/ready")).is_success
     except httpx.TransportError:
         return False
+    up = await prometheus.query("up") if is_ready else []
     return bool(up) and all(value == 1 for _, value in up)
