@@ -8,7 +8,7 @@ from chassis.signed import SignedText
 from contracts.claims import HoldClaim
 from pydantic import Field, SecretStr
 
-from inventory.model import Limits
+from inventory.model import HoldLimits
 
 
 class Settings(ServiceSettings):
@@ -25,9 +25,9 @@ class Settings(ServiceSettings):
     """How long a checkout's seats outlive the payment deadline when booking never answers (saga.md: 20 minutes)."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> HoldLimits:
         """The limits of holds."""
-        return Limits(
+        return HoldLimits(
             hold=timedelta(seconds=self.hold_seconds),
             cap=timedelta(seconds=self.hold_cap_seconds),
             renewals=self.hold_renewals,

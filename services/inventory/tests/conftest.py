@@ -100,7 +100,7 @@ def scheduled(showtime_id: str, layout_id: str, **changes: Any) -> ShowtimeSched
 
 
 @dataclass
-class Box:
+class ShowtimeClient:
     """One showtime seen through its endpoints."""
 
     client: httpx.AsyncClient
@@ -118,19 +118,19 @@ class Box:
         body = {"party_size": party_size, **wishes}
         return await self.client.post(address, json=body, headers=headers or self.headers)
 
-    async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "Held":
+    async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "HoldClient":
         """A hold that is sure to be given."""
         answer = await self.hold(*seats, headers=headers)
         assert answer.status_code == 201, answer.text
         body = answer.json()
         secret = {"X-Hold-Secret": body["secret"]} if body["secret"] else headers or self.headers
-        return Held(self.client, body, secret)
+        return HoldClient(self.client, body, secret)
 
     async def taken(self) -> dict[str, str]:
         """The seats that are not free."""
         return (await self.client.get(f"/api/showtimes/{self.showtime_id}/seats")).json()["taken"]
 
-    async def comes_to(self, **taken: str) -> None:
+    async def wait_for_taken(self, **taken: str) -> None:
         """Wait until exactly these seats are not free."""
 
         async def fits() -> bool:
@@ -143,7 +143,7 @@ class Box:
 
 
 @dataclass
-class Held:
+class HoldClient:
     """A hold and the headers that prove whose it is."""
 
     client: httpx.AsyncClient
@@ -174,34 +174,34 @@ class Held:
 class Booking:
     """What booking and payment publish about a hold, and what inventory answers."""
 
-    def __init__(self, bus: Bus, box: Box, booking_id: str, *seats: str) -> None:
+    def __init__(self, bus: Bus, showtime: ShowtimeClient, booking_id: str, *seats: str) -> None:
         self.bus, self.id = bus, booking_id
         self.facts: dict[str, Any] = {
             "booking_id": booking_id,
-            "showtime_id": box.showtime_id,
+            "showtime_id": showtime.showtime_id,
             "seats": list(seats),
             "holder": GUEST,
         }
 
-    async def checks_out(self, **changes: Any) -> None:
+    async def request_payment(self, **changes: Any) -> None:
         more = {"email": "a@usher.example", "reference": "R1", "amount": 2500, "currency": "EUR"}
         deadline = {"payment_deadline_at": now() + timedelta(minutes=10)}
         await self.bus.say(PaymentRequested.model_validate(self.facts | more | deadline | changes))
 
-    async def is_paid(self, **changes: Any) -> None:
+    async def pay(self, **changes: Any) -> None:
         money = {"amount": 2500, "currency": "EUR", "user_id": self.facts["holder"].user_id}
         await self.bus.say(PaymentSucceeded.model_validate(self.facts | money | changes))
 
-    async def is_free_of_charge(self) -> None:
+    async def confirm_free(self) -> None:
         await self.bus.say(BookingPaid.model_validate(self.facts))
 
-    async def is_cancelled(self) -> None:
+    async def cancel(self) -> None:
         await self.bus.say(BookingCancelled.model_validate(self.facts | {"reason": "by_customer"}))
 
-    async def is_exchanged(self) -> None:
+    async def exchange(self) -> None:
         await self.bus.say(BookingExchanged.model_validate(self.facts | {"replaced_by": new_id()}))
 
-    async def has_expired(self) -> None:
+    async def expire(self) -> None:
         await self.bus.say(BookingExpired.model_validate(self.facts))
 
     async def sold(self) -> SeatsSold:
@@ -213,14 +213,14 @@ class Booking:
     async def rejected(self) -> SaleRejected:
         return await self.bus.heard(SaleRejected, lambda e: e.hold_id == self.id)
 
-    def said(self, event: type[Event]) -> int:
+    def count_of(self, event: type[Event]) -> int:
         """How often inventory published the event about this booking."""
         return sum(envelope.subject == self.id for envelope in self.bus.envelopes(event))
 
 
-def booking(bus: Bus, box: Box, held: Held, *seats: str) -> Booking:
+def booking(bus: Bus, showtime: ShowtimeClient, held: HoldClient, *seats: str) -> Booking:
     """The booking of a hold, by its holder."""
-    made = Booking(bus, box, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
+    made = Booking(bus, showtime, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
     made.facts["holder"] = claim_of(held.body).holder
     return made
 
@@ -230,7 +230,7 @@ def claim_of(body: dict[str, Any]) -> HoldClaim:
     return SignedText(HoldClaim, HoldClaim.audience, SecretStr(CLAIM_KEY)).read(body["claim"])
 
 
-async def in_checkout(held: Held) -> None:
+async def wait_until_pinned(held: HoldClient) -> None:
     """Wait until the hold is pinned."""
 
     async def is_pinned() -> bool:
@@ -239,10 +239,10 @@ async def in_checkout(held: Held) -> None:
     await until(is_pinned)
 
 
-async def shown(bus: Bus, box: Box, **seats: str) -> SeatsChanged:
+async def wait_for_broadcast(bus: Bus, showtime: ShowtimeClient, **seats: str) -> SeatsChanged:
     """The broadcast that shows these seats of the showtime so."""
     return await bus.heard(
-        SeatsChanged, lambda e: e.showtime_id == box.showtime_id and seats.items() <= e.seats.items()
+        SeatsChanged, lambda e: e.showtime_id == showtime.showtime_id and seats.items() <= e.seats.items()
     )
 
 
@@ -252,11 +252,11 @@ def committed(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Com
 
     committed = Committed()
     monkeypatch.setattr(Showtime, "relay", committed)
-    monkeypatch.setattr(Showtime, "screens", committed)
+    monkeypatch.setattr(Showtime, "broadcaster", committed)
     return committed
 
 
-NewShowtime = Callable[..., Awaitable[Box]]
+NewShowtime = Callable[..., Awaitable[ShowtimeClient]]
 LOUNGE = ["ssss", "ssss", "wcss", "llll"]
 """One letter is one seat: standard, wheelchair, companion, love seat."""
 
@@ -281,21 +281,21 @@ async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
     await bus.say(layout(layout_id))
     await bus.say(lounge(lounge_id))
 
-    async def make(*, in_the_lounge: bool = False, **changes: Any) -> Box:
-        box = Box(client, new_id())
-        await bus.say(scheduled(box.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1)
+    async def make(*, in_the_lounge: bool = False, **changes: Any) -> ShowtimeClient:
+        showtime = ShowtimeClient(client, new_id())
+        await bus.say(scheduled(showtime.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1)
 
         async def is_there() -> bool:
-            return (await client.get(f"/api/showtimes/{box.showtime_id}/seats")).status_code == 200
+            return (await client.get(f"/api/showtimes/{showtime.showtime_id}/seats")).status_code == 200
 
         await until(is_there)
-        return box
+        return showtime
 
     return make
 
 
 @pytest.fixture
-async def box(new_showtime: NewShowtime) -> Box:
+async def showtime(new_showtime: NewShowtime) -> ShowtimeClient:
     """A showtime of the test's own."""
     return await new_showtime()
 
@@ -320,7 +320,7 @@ async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable
         marker = await new_showtime()
         for seat in ("A1", "A2"):
             last = booking(bus, marker, await marker.held(seat))
-            await last.is_paid()
+            await last.pay()
             await last.sold()
             await until(is_idle)
 
@@ -328,7 +328,7 @@ async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable
 
 
 @pytest.fixture
-async def new_stage(box: Box, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
+async def new_stage(showtime: ShowtimeClient, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
     """Makes copies of a showtime that is on sale. Holds lapse in it only when a step says so."""
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import Showtime, read  # noqa: PLC0415
@@ -336,8 +336,8 @@ async def new_stage(box: Box, committed: Committed, monkeypatch: pytest.MonkeyPa
     async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
         return []
 
-    monkeypatch.setattr(store, "lapsed_holds", nothing_yet)
-    pattern = await read(box.showtime_id)
+    monkeypatch.setattr(store, "expired_holds", nothing_yet)
+    pattern = await read(showtime.showtime_id)
 
     async def make() -> Stage:
         copy = pattern.model_copy(update={"id": new_id()})

@@ -26,13 +26,13 @@ class Committed:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
-        self.shown: dict[str, list[list[str]]] = defaultdict(list)
+        self.enqueued: dict[str, list[list[str]]] = defaultdict(list)
 
     def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
         self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
 
-    def show(self, showtime_id: str, seats: list[str]) -> None:
-        self.shown[showtime_id].append(seats)
+    def enqueue(self, showtime_id: str, seats: list[str]) -> None:
+        self.enqueued[showtime_id].append(seats)
 
 
 class Stage:
@@ -42,7 +42,7 @@ class Stage:
         self.showtime_id, self.committed = showtime_id, committed
         self.ids: dict[str, str] = {}
 
-    async def take(self, step: Step) -> None:
+    async def run(self, step: Step) -> None:
         """Run one step of one buyer. Without a hold, a step does nothing."""
         verb, buyer = step
         if verb in {"hold", "sweep", "close_showtime"} or buyer in self.ids:
@@ -64,7 +64,7 @@ class Stage:
         from inventory import model, store  # noqa: PLC0415 - its settings come from inventory_env
 
         try:
-            await store.release(self.ids[buyer], lambda _: True)
+            await store.release_hold(self.ids[buyer], lambda _: True)
         except (model.HoldUnknown, model.HoldInCheckout):
             return
 
@@ -81,10 +81,10 @@ class Stage:
             )
 
     async def sweep(self, _: str) -> None:
-        from inventory.store import lapse, read  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import read, release_expired  # noqa: PLC0415 - its settings come from inventory_env
 
         for hold in (await read(self.showtime_id)).holds:
-            await lapse(self.showtime_id, hold.id)
+            await release_expired(self.showtime_id, hold.id)
 
     async def pin(self, buyer: str) -> None:
         deadline = now() + timedelta(minutes=10)
@@ -105,9 +105,9 @@ class Stage:
         await self._handle(ShowtimeCancelled(showtime_id=self.showtime_id, reason="technical"))
 
     async def _handle(self, event: Any) -> None:
-        from inventory.reactions import REACTIONS  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.handlers import HANDLERS  # noqa: PLC0415 - its settings come from inventory_env
 
-        await REACTIONS[type(event)](event)
+        await HANDLERS[type(event)](event)
 
     def _facts(self, buyer: str) -> dict[str, Any]:
         return {

@@ -63,7 +63,7 @@ ORDERS: list[tuple[str, dict[str, str], list[str]]] = [
 async def test_every_order(new_stage: NewStage, text: str, owners: dict[str, str], answers: list[str]):
     stage = await new_stage()
     for step in steps(f"ada hold, {text}"):
-        await stage.take(step)
+        await stage.run(step)
     assert (await stage.owners(), stage.answers("ada")) == (owners, answers)
 
 
@@ -74,8 +74,8 @@ async def test_every_order_with_each_step_twice(
     """Only a rejection is published again, so that no money stays; everything else happens once."""
     stage = await new_stage()
     for step in steps(f"ada hold, {text}"):
-        await stage.take(step)
-        await stage.take(step)
+        await stage.run(step)
+        await stage.run(step)
     assert await stage.owners() == owners
     twice = [answer for each in answers for answer in [each] * (2 if each == "rejected" else 1)]
     assert stage.answers("ada") == twice
@@ -85,8 +85,8 @@ async def test_seats_that_are_kept_late_are_shown_again(new_stage: NewStage):
     """People saw them free in a seat map."""
     stage = await new_stage()
     for step in steps("ada hold, ada time_passes, ada pin"):
-        await stage.take(step)
-    assert stage.committed.shown[stage.showtime_id] == [["A1", "A2"]] * 2
+        await stage.run(step)
+    assert stage.committed.enqueued[stage.showtime_id] == [["A1", "A2"]] * 2
 
 
 Meanwhile = Callable[[Callable[[], Awaitable[object]]], None]
@@ -126,8 +126,8 @@ class Race(NamedTuple):
 RACES = [
     Race("ada time_passes, sweep", "pay", "ben hold", "seats_are_free", ["sold"], ["rejected"], BENS),
     Race("ada time_passes, sweep", "pay", "ada cancel", "is_not_ended", ["sold"], ["rejected"], {}),
-    Race("ada time_passes, sweep", "pay", "ada pay", "owner_stands_as_read", ["sold", "sold"], ["sold"], SOLD),
-    Race("ada pin", "expire", "ada pay", "owner_stands_as_read", ["sold"], ["sold"], SOLD),
+    Race("ada time_passes, sweep", "pay", "ada pay", "owner_is_unchanged", ["sold", "sold"], ["sold"], SOLD),
+    Race("ada pin", "expire", "ada pay", "owner_is_unchanged", ["sold"], ["sold"], SOLD),
     Race("ada time_passes, sweep", "pin", "ben hold", "seats_are_free", [], ["refused"], BENS),
     Race("ada time_passes, sweep", "pin", "ada pay", "seats_are_free", ["sold"], ["sold"], SOLD),
     Race("ada time_passes, sweep", "pin", "ada expire", "is_not_closed", [], [], {}),
@@ -138,10 +138,10 @@ RACES = [
 async def ends(race: Race, stage: Stage, meanwhile: Meanwhile) -> tuple[dict[str, str], list[str]]:
     """The owners of the seats after the race, and ada's answers."""
     for step in steps(f"ada hold, {race.before}"):
-        await stage.take(step)
+        await stage.run(step)
     [other] = steps(race.happens)
-    meanwhile(lambda: stage.take(other))
-    await stage.take((race.decides, "ada"))
+    meanwhile(lambda: stage.run(other))
+    await stage.run((race.decides, "ada"))
     return await stage.owners(), stage.answers("ada")
 
 

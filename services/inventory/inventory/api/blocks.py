@@ -31,7 +31,7 @@ class BlockRequest(Body):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class BlockView(BaseModel):
+class BlockResponse(BaseModel):
     """Seats out of sale."""
 
     block_id: Id
@@ -41,18 +41,18 @@ class BlockView(BaseModel):
     blocked_at: Moment
 
 
-class BlockList(BaseModel):
+class BlockListResponse(BaseModel):
     """All blocks of a showtime."""
 
-    items: list[BlockView]
+    items: list[BlockResponse]
 
 
 @router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown, SeatMapMissing))
-async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
+async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockListResponse:
     """The seats that staff took out of sale, with the reasons."""
     await _check_theater(showtime_id, staff)
     blocks = (await store.read(showtime_id)).blocks
-    return BlockList(items=[_block_shown(showtime_id, each) for each in blocks])
+    return BlockListResponse(items=[_block_response(showtime_id, each) for each in blocks])
 
 
 @router.post(
@@ -60,11 +60,11 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
     status_code=201,
     responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
 )
-async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockView:
+async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockResponse:
     """Take free seats out of sale, all or none."""
     await _check_theater(showtime_id, staff)
-    made = await store.block(showtime_id, body.seats, body.reason, staff.user_id)
-    return _block_shown(showtime_id, made)
+    made = await store.block_seats(showtime_id, body.seats, body.reason, staff.user_id)
+    return _block_response(showtime_id, made)
 
 
 @router.delete(
@@ -75,18 +75,18 @@ async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> 
 async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Blocker) -> None:
     """Put a block's seats back on sale."""
     await _check_theater(showtime_id, staff)
-    await store.unblock(showtime_id, block_id)
+    await store.unblock_seats(showtime_id, block_id)
 
 
 async def _check_theater(showtime_id: str, staff: Principal) -> None:
     """Staff who are bound to theaters act there only. Raises Forbidden, ShowtimeUnknown, SeatMapMissing."""
-    theater_id = (await store.place_of(showtime_id)).theater_id
+    theater_id = (await store.showtime_info(showtime_id)).theater_id
     if staff.theaters and theater_id not in staff.theaters:
         raise Forbidden("This showtime is in a theater that is not yours.")
 
 
-def _block_shown(showtime_id: str, made: Block) -> BlockView:
-    return BlockView(
+def _block_response(showtime_id: str, made: Block) -> BlockResponse:
+    return BlockResponse(
         block_id=made.id,
         showtime_id=showtime_id,
         seats=made.seats,

@@ -64,7 +64,7 @@ class HoldRequest(Body):
         return self
 
 
-class BestRequest(Body):
+class BestHoldRequest(Body):
     """For whom seats are sought, `wheelchairs` of the party in wheelchairs. `near` is a seat to be close to instead of
     the best view.
     """
@@ -89,7 +89,7 @@ class BestRequest(Body):
         return Party(self.party_size, categories, self.area, self.wheelchairs, self.near)
 
 
-class ChangeRequest(Body):
+class ChangeHoldRequest(Body):
     """Which seats to add to a hold and which to drop from it."""
 
     add: Annotated[list[SeatId], Field(max_length=MAX_SEATS)] = []
@@ -104,7 +104,7 @@ class ChangeRequest(Body):
         return self
 
 
-class HoldView(BaseModel):
+class HoldResponse(BaseModel):
     """A hold. `renewable_until` is the latest deadline that a renewal can give, null when it cannot be renewed."""
 
     hold_id: Id
@@ -118,13 +118,13 @@ class HoldView(BaseModel):
     claim: str = Field(description="What the checkout (`POST /api/bookings`) takes; a changed hold has a new one")
 
 
-class NewHold(HoldView):
+class NewHoldResponse(HoldResponse):
     """A hold as it is first told. A guest whose request had no secret gets one, here and never again."""
 
     secret: str | None = None
 
 
-class BestHold(NewHold):
+class BestHoldResponse(NewHoldResponse):
     """The best seats that were left. They are `together` if there is one group, side by side; else the groups are as
     large and as near to each other as can be.
     """
@@ -136,7 +136,7 @@ class BestHold(NewHold):
 @router.post(
     "/showtimes/{showtime_id}/holds",
     status_code=201,
-    response_model=NewHold,
+    response_model=NewHoldResponse,
     responses=documented(
         ShowtimeUnknown,
         SalesClosed,
@@ -162,13 +162,13 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Re
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    return await _shown(showtime_id, made, 201, secret=secret)
+    return await _hold_response(showtime_id, made, 201, secret=secret)
 
 
 @router.post(
     "/showtimes/{showtime_id}/holds/best",
     status_code=201,
-    response_model=BestHold,
+    response_model=BestHoldResponse,
     responses=documented(
         ShowtimeUnknown,
         SalesClosed,
@@ -182,7 +182,7 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Re
         ShowtimeBusy,
     ),
 )
-async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) -> Response:
+async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller) -> Response:
     """Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone."""
     holder, secret = _holder(who)
     is_new = secret is not None
@@ -195,7 +195,9 @@ async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) 
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    return await _shown(showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups)
+    return await _hold_response(
+        showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups
+    )
 
 
 def _holder(who: Caller) -> tuple[Holder, str | None]:
@@ -210,18 +212,20 @@ def _holder(who: Caller) -> tuple[Holder, str | None]:
     return Holder(secret_hash=hash_secret(who.secret)), None
 
 
-@router.get("/holds/{hold_id}", response_model=HoldView, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing))
+@router.get(
+    "/holds/{hold_id}", response_model=HoldResponse, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing)
+)
 async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     """One's own hold, while it lasts."""
-    showtime_id, found = await store.own_hold(hold_id, who.owns)
+    showtime_id, found = await store.find_hold(hold_id, who.owns)
     if not found.is_live(now()):
         raise HoldLapsed(seats=found.seats)
-    return await _shown(showtime_id, found)
+    return await _hold_response(showtime_id, found)
 
 
 @router.patch(
     "/holds/{hold_id}",
-    response_model=HoldView,
+    response_model=HoldResponse,
     responses=documented(
         HoldUnknown,
         HoldInCheckout,
@@ -236,34 +240,34 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
         ShowtimeBusy,
     ),
 )
-async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> Response:
+async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller) -> Response:
     """Add and drop seats at once, all or nothing. What is added or dropped already is no error."""
     telemetry.about(hold_id)
-    return await _shown(*await store.change(hold_id, who.owns, body.add, body.drop))
+    return await _hold_response(*await store.change_hold(hold_id, who.owns, body.add, body.drop))
 
 
 @router.post(
     "/holds/{hold_id}/renew",
-    response_model=HoldView,
+    response_model=HoldResponse,
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
 async def renew_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     """Keep the seats longer, once."""
     telemetry.about(hold_id)
-    return await _shown(*await store.renew(hold_id, who.owns, settings.get().limits))
+    return await _hold_response(*await store.renew_hold(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
 async def release_hold(hold_id: HoldId, who: AnyCaller) -> None:
     """Let the seats go."""
     telemetry.about(hold_id)
-    await store.release(hold_id, who.owns)
+    await store.release_hold(hold_id, who.owns)
 
 
-async def _shown(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
-    """A HoldView with `more`. Making its text here saves FastAPI's validation of what is ours."""
+async def _hold_response(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
+    """A HoldResponse with `more`. Making its text here saves FastAPI's validation of what is ours."""
     config = settings.get()
-    seats = (await store.layout_of(showtime_id)).named(found.seats)
+    seats = (await store.layout_of(showtime_id)).details_of(found.seats)
     claim = HoldClaim(
         hold_id=found.id,
         showtime_id=showtime_id,

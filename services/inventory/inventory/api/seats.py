@@ -21,7 +21,7 @@ from inventory.model import (
 router = APIRouter(prefix="/api", tags=["inventory"])
 
 
-class SeatMap(BaseModel):
+class SeatMapResponse(BaseModel):
     """A showtime's seats. Those that are not in `taken` are free. `version` grows with every change."""
 
     showtime_id: Id
@@ -33,12 +33,12 @@ class SeatMap(BaseModel):
     cancelled: bool
     orphan_rule: OrphanRule = Field(description="Whether a choice may leave a single seat alone")
     taken: dict[SeatId, SeatState]
-    layout: store.LayoutView
+    layout: store.LayoutResponse
 
 
 @router.get(
     "/showtimes/{showtime_id}/seats",
-    responses={200: {"model": SeatMap}, 304: {"description": "Nothing has changed."}}
+    responses={200: {"model": SeatMapResponse}, 304: {"description": "Nothing has changed."}}
     | documented(ShowtimeUnknown, SeatMapMissing),
 )
 async def seat_map(showtime_id: ShowtimeId, if_none_match: Annotated[str | None, Header()] = None) -> Response:

@@ -13,7 +13,7 @@ from math import ceil
 
 from contracts.catalog import PlacedSeat
 
-from inventory.model.hall import RESERVED, Hall, Run
+from inventory.model.auditorium import RESERVED, AuditoriumMap, SeatRun
 from inventory.model.seating import SeatState
 
 COMPANIONS = 3
@@ -35,7 +35,7 @@ class Party:
     wheelchairs: int = 0
     near: str | None = None
 
-    def may_have(self, seat: PlacedSeat, *, released: bool) -> bool:
+    def accepts(self, seat: PlacedSeat, *, released: bool) -> bool:
         """Whether the seat is for this party."""
         if self.area is not None and seat.area != self.area:
             return False
@@ -48,12 +48,12 @@ class Party:
 class Choice:
     """Seats for a party. `groups` sit side by side; there is one if all do.
 
-    `relies_on` are free seats that must stay so, or others would be left alone; `worth` counts those that are anyway.
+    `relies_on` are free seats that must stay so, or others would be left alone; `penalty` counts those that are anyway.
     """
 
     groups: list[list[str]]
     relies_on: list[str]
-    worth: int
+    penalty: int
 
     @property
     def seats(self) -> list[str]:
@@ -66,35 +66,37 @@ class Choice:
         return len(self.groups) == 1
 
 
-def is_released(hall: Hall, states: Mapping[str, SeatState]) -> bool:
+def is_released(auditorium: AuditoriumMap, states: Mapping[str, SeatState]) -> bool:
     """Whether seats that are kept for some are for everybody: no other one can be sold any more, not even one that is
     only held.
     """
-    return all(states.get(seat_id, "held") != "held" for seat_id in hall.ordinary)
+    return all(states.get(seat_id, "held") != "held" for seat_id in auditorium.ordinary)
 
 
-def seats_for(hall: Hall, states: Mapping[str, SeatState], party: Party) -> list[str]:
+def available_seats(auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> list[str]:
     """The free seats that this party may have."""
-    released = is_released(hall, states)
-    seats = (seat for run in hall.runs for seat in run.seats if seat.seat_id not in states)
-    return [seat.seat_id for seat in seats if party.may_have(seat, released=released)]
+    released = is_released(auditorium, states)
+    seats = (seat for run in auditorium.runs for seat in run.seats if seat.seat_id not in states)
+    return [seat.seat_id for seat in seats if party.accepts(seat, released=released)]
 
 
-def best_available(hall: Hall, states: Mapping[str, SeatState], party: Party, *, nth: int = 0) -> Choice | None:
+def best_available(
+    auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party, *, nth: int = 0
+) -> Choice | None:
     """The best seats for a party, or None when there are not enough; `states` are the seats that are not free.
 
     With `nth` the next best seats together after so many others that leave no more alone, beginning anew after the
     last: people who ask at the same moment need not all go for the same ones.
     """
-    search = _Search(hall, states, party)
+    search = _Search(auditorium, states, party)
     place = search.place(party.size, party.wheelchairs, nth)
     chosen = [place] if place else search.split_with_wheelchairs() if party.wheelchairs else search.split()
     if not chosen:
         return None
-    groups = hall.together(seat_id for ids in chosen for seat_id in ids)
+    groups = auditorium.groups_of(seat_id for ids in chosen for seat_id in ids)
     seats = [seat_id for group in groups for seat_id in group]
-    traces = hall.traces(seats, states)
-    return Choice(groups, traces.relies_on, traces.worth)
+    single = auditorium.single_seats_after(seats, states)
+    return Choice(groups, single.relies_on, single.penalty)
 
 
 @dataclass
@@ -103,7 +105,7 @@ class _Row:
     begins or ends at each, and how many for the party are side by side at most.
     """
 
-    run: Run
+    run: SeatRun
     free: list[bool]
     open: list[bool]
     before: list[int] = field(default_factory=list[int])
@@ -116,25 +118,25 @@ class _Row:
     def count(self) -> None:
         """Count anew, after seats were taken."""
         places = range(len(self.free))
-        self.before = [self.run.left_alone(at, -1, self.free) for at in places]
-        self.after = [self.run.left_alone(at, 1, self.free) for at in places]
+        self.before = [self.run.penalty_beside(at, -1, self.free) for at in places]
+        self.after = [self.run.penalty_beside(at, 1, self.free) for at in places]
         self.longest = max((sum(1 for _ in group) for is_open, group in groupby(self.open) if is_open), default=0)
 
 
 class _Search:
     """Places found one after the other; what was found is taken."""
 
-    def __init__(self, hall: Hall, states: Mapping[str, SeatState], party: Party) -> None:
-        self.hall, self.states, self.party, self.near = hall, states, party, hall.focus
+    def __init__(self, auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> None:
+        self.auditorium, self.states, self.party, self.near = auditorium, states, party, auditorium.focus
         if party.near:
-            seat = hall.seat(party.near)
+            seat = auditorium.seat(party.near)
             self.near = seat.x + 0.5, seat.y + 0.5
-        released = is_released(hall, states)
+        released = is_released(auditorium, states)
         self.rows: list[_Row] = []
-        for run in hall.runs:
+        for run in auditorium.runs:
             free = [seat_id not in states for seat_id in run.ids]
             is_open = [
-                is_free and party.may_have(seat, released=released)
+                is_free and party.accepts(seat, released=released)
                 for is_free, seat in zip(free, run.seats, strict=True)
             ]
             if any(is_open):
@@ -147,7 +149,7 @@ class _Search:
             return None
         as_good = [cost for cost in found if cost[0] == found[0][0]]
         *_, row, start = as_good[nth % len(as_good)]
-        return self._take(self.rows[row], start, start + size)
+        return self._occupy(self.rows[row], start, start + size)
 
     def split(self) -> list[list[str]] | None:
         """Places for groups as large as possible, each near the one before, nobody alone if that can be helped."""
@@ -170,7 +172,7 @@ class _Search:
         groups: list[list[str]] = []
         companions = self.party.size - self.party.wheelchairs
         for others in range(self.party.wheelchairs, 0, -1):
-            for beside in _around(ceil(companions / others), min(COMPANIONS, companions)):
+            for beside in _closest_first(ceil(companions / others), min(COMPANIONS, companions)):
                 if place := self.place(1 + beside, 1):
                     groups.append(place)
                     companions -= beside
@@ -181,7 +183,7 @@ class _Search:
             return groups
         taken: dict[str, SeatState] = {seat_id: "held" for group in groups for seat_id in group}
         others = Party(companions, area=self.party.area, near=groups[-1][0])
-        rest = best_available(self.hall, {**self.states, **taken}, others)
+        rest = best_available(self.auditorium, {**self.states, **taken}, others)
         return [*groups, *rest.groups] if rest else None
 
     def _windows(self, size: int, wheelchairs: int) -> Iterator[Cost]:
@@ -199,13 +201,13 @@ class _Search:
                 unlike = (
                     run.ordinary[end] - run.ordinary[start]
                     if wheelchairs
-                    else int(run.changes[last] > run.changes[start])
+                    else int(run.category_changes[last] > run.category_changes[start])
                 )
                 squares = run.sum_squares[end] - run.sum_squares[start]
                 distance = squares - 2 * x * (run.sum_x[end] - run.sum_x[start]) + constant
                 yield row.before[start] + row.after[last], unlike, distance, number, start
 
-    def _take(self, row: _Row, start: int, end: int) -> list[str]:
+    def _occupy(self, row: _Row, start: int, end: int) -> list[str]:
         for at in range(start, end):
             row.free[at] = row.open[at] = False
         row.count()
@@ -213,6 +215,6 @@ class _Search:
         return list(row.run.ids[start:end])
 
 
-def _around(wished: int, most: int) -> list[int]:
+def _closest_first(wished: int, most: int) -> list[int]:
     """The numbers up to `most`, the closest to what is wished first."""
     return sorted(range(most + 1), key=lambda number: abs(number - wished))

@@ -4,14 +4,21 @@ from collections.abc import Mapping, Sequence
 
 from contracts.catalog import OrphanRule
 
+from inventory.model.auditorium import (
+    COMPANION,
+    PENALTY_AT_END,
+    PENALTY_BETWEEN,
+    WHEELCHAIR,
+    AuditoriumMap,
+    SingleSeats,
+)
 from inventory.model.best import Party, best_available, is_released
-from inventory.model.hall import BAD, COMPANION, WHEELCHAIR, WORSE, Hall, Traces
 from inventory.model.problems import SeatsKept, SingleSeatLeft
 from inventory.model.seating import SeatState
 
 
-def why_left_alone(
-    hall: Hall, rule: OrphanRule, seats: Sequence[str], states: Mapping[str, SeatState]
+def single_seat_problem(
+    auditorium: AuditoriumMap, rule: OrphanRule, seats: Sequence[str], states: Mapping[str, SeatState]
 ) -> SingleSeatLeft | None:
     """The seats that this choice would leave without a neighbour, as a problem; `states` are the seats of others.
 
@@ -20,12 +27,16 @@ def why_left_alone(
     """
     if rule == "off" or not seats:
         return None
-    categories = {hall.seat(seat_id).category for seat_id in seats}
-    alone = _minded(hall.traces(seats, states), rule)
+    categories = {auditorium.seat(seat_id).category for seat_id in seats}
+    alone = _forbidden(auditorium.single_seats_after(seats, states), rule)
     if not alone or WHEELCHAIR in categories:
         return None
-    better = best_available(hall, states, Party(len(seats), frozenset(categories)))
-    if better is None or not better.is_together or better.worth >= (BAD if rule == "strict" else WORSE):
+    better = best_available(auditorium, states, Party(len(seats), frozenset(categories)))
+    if (
+        better is None
+        or not better.is_together
+        or better.penalty >= (PENALTY_AT_END if rule == "strict" else PENALTY_BETWEEN)
+    ):
         return None
     return SingleSeatLeft(
         f"{', '.join(alone)} would be left alone. {', '.join(better.seats)} would do, for example.",
@@ -34,14 +45,16 @@ def why_left_alone(
     )
 
 
-def _minded(traces: Traces, rule: OrphanRule) -> list[str]:
-    return [*traces.between, *traces.at_end] if rule == "strict" else traces.between
+def _forbidden(single: SingleSeats, rule: OrphanRule) -> list[str]:
+    return [*single.between, *single.at_end] if rule == "strict" else single.between
 
 
-def why_kept(hall: Hall, seats: Sequence[str], states: Mapping[str, SeatState]) -> SeatsKept | None:
+def companion_seat_problem(
+    auditorium: AuditoriumMap, seats: Sequence[str], states: Mapping[str, SeatState]
+) -> SeatsKept | None:
     """The seats for companions that nobody who comes without a wheelchair can have yet, as a problem."""
-    categories = {seat_id: hall.seat(seat_id).category for seat_id in seats}
+    categories = {seat_id: auditorium.seat(seat_id).category for seat_id in seats}
     kept = [seat_id for seat_id, category in categories.items() if category == COMPANION]
-    if not kept or WHEELCHAIR in categories.values() or is_released(hall, states):
+    if not kept or WHEELCHAIR in categories.values() or is_released(auditorium, states):
         return None
     return SeatsKept(f"{', '.join(kept)} belongs to a place for a wheelchair.", seats=kept)

@@ -24,14 +24,14 @@ SeatState = Literal["held", "sold", "blocked"]
 PinFailure = Literal["lapsed", "mismatch"]
 
 
-class Taken(BaseModel):
+class SeatEntry(BaseModel):
     """A seat that is not free. `by` is a hold's (which is its booking's) or a block's id; only held seats lapse."""
 
     by: str
     state: SeatState
     until: datetime | None = None
 
-    def is_lapsed(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Whether the seat can be had again although its release was not written yet."""
         return self.until is not None and self.until <= now
 
@@ -67,7 +67,7 @@ class Block(BaseModel):
 
 
 @dataclass(frozen=True)
-class Limits:
+class HoldLimits:
     """What a hold may be. `holds_per_holder` counts live holds in one showtime."""
 
     hold: timedelta
@@ -77,7 +77,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Change:
+class SeatChange:
     """A hold's seats after a change, and what the change is. All in the order of the seats."""
 
     seats: list[str]
@@ -86,11 +86,11 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Sale:
-    """What a paid booking gets. With `lost` seats it gets nothing and gives back `spare`, all that it still has."""
+class SaleDecision:
+    """What a paid booking gets. With `lost` seats it gets nothing and gives back `to_release`, all that it still has."""
 
     lost: list[str]
-    spare: list[str]
+    to_release: list[str]
 
 
 class Seating(BaseModel):
@@ -103,7 +103,7 @@ class Seating(BaseModel):
     sales_open_at: datetime
     sales_close_at: datetime
     cancelled: bool = False
-    taken: dict[str, Taken] = {}
+    taken: dict[str, SeatEntry] = {}
     holds: list[Hold] = []
     blocks: list[Block] = []
     ended: list[str] = []
@@ -113,16 +113,16 @@ class Seating(BaseModel):
         """The hold with this id, lapsed or not."""
         return next((hold for hold in self.holds if hold.id == hold_id), None)
 
-    def owned(self, owner_id: str) -> list[str]:
+    def seats_of(self, owner_id: str) -> list[str]:
         """The seats that are the hold's, booking's or block's own."""
         return in_order(seat for seat, taken in self.taken.items() if taken.by == owner_id)
 
-    def lost(self, seats: Iterable[str], now: datetime, owner_id: str = "") -> list[str]:
+    def unavailable(self, seats: Iterable[str], now: datetime, owner_id: str = "") -> list[str]:
         """Which of the seats belong to somebody else than `owner_id`."""
-        others = {seat for seat, taken in self.taken.items() if taken.by != owner_id and not taken.is_lapsed(now)}
+        others = {seat for seat, taken in self.taken.items() if taken.by != owner_id and not taken.is_expired(now)}
         return in_order(others.intersection(seats))
 
-    def why_not_on_sale(self, now: datetime) -> SalesClosed | None:
+    def sales_problem(self, now: datetime) -> SalesClosed | None:
         """The reason that no seat can be held now."""
         if self.cancelled:
             return SalesClosed("This showtime has been cancelled.", reason="cancelled")
@@ -132,13 +132,13 @@ class Seating(BaseModel):
             return SalesClosed("Sales are over.", reason="closed")
         return None
 
-    def why_not_free(self, seats: Iterable[str], now: datetime) -> SeatsTaken | None:
+    def taken_problem(self, seats: Iterable[str], now: datetime) -> SeatsTaken | None:
         """The seats that cannot be taken now, as a problem."""
-        if lost := self.lost(seats, now):
+        if lost := self.unavailable(seats, now):
             return SeatsTaken(f"Already taken: {', '.join(lost)}.", seats=lost)
         return None
 
-    def why_no_room(self, holder: Holder, now: datetime, limits: Limits) -> TooManyHolds | None:
+    def hold_limit_problem(self, holder: Holder, now: datetime, limits: HoldLimits) -> TooManyHolds | None:
         """The reason that this holder can have no more holds now."""
         if sum(hold.holder == holder and hold.is_live(now) for hold in self.holds) >= limits.holds_per_holder:
             return TooManyHolds(limit=limits.holds_per_holder)
@@ -152,7 +152,7 @@ class Seating(BaseModel):
         """Whether a checkout is over: it is sold, closed or ended."""
         return booking_id in self.ended or booking_id in self.closed or self.is_sold(booking_id)
 
-    def sale(self, booking_id: str, seats: Collection[str], now: datetime) -> Sale | None:
+    def decide_sale(self, booking_id: str, seats: Collection[str], now: datetime) -> SaleDecision | None:
         """What a paid booking gets: all of its seats or none. None when it has its seats.
 
         A booking that has ended, or whose showtime is cancelled, gets nothing however often it is paid, so that its
@@ -161,11 +161,11 @@ class Seating(BaseModel):
         if self.is_sold(booking_id):
             return None
         never = self.cancelled or booking_id in self.ended
-        lost = in_order(seats) if never else self.lost(seats, now, booking_id)
-        own = self.owned(booking_id)
-        return Sale(lost=lost, spare=own if lost else [seat for seat in own if seat not in seats])
+        lost = in_order(seats) if never else self.unavailable(seats, now, booking_id)
+        own = self.seats_of(booking_id)
+        return SaleDecision(lost=lost, to_release=own if lost else [seat for seat in own if seat not in seats])
 
-    def why_not_pinned(self, booking_id: str, seats: list[str], now: datetime) -> PinFailure | None:
+    def pin_failure(self, booking_id: str, seats: list[str], now: datetime) -> PinFailure | None:
         """Why a checkout that is not settled cannot have its seats kept; None when it can.
 
         A hold whose time is over is as good as a live one while nobody else has its seats, even if it was released.
@@ -173,7 +173,7 @@ class Seating(BaseModel):
         hold = self.hold(booking_id)
         if hold and hold.seats != seats:
             return "mismatch"
-        return "lapsed" if self.cancelled or self.lost(seats, now, booking_id) else None
+        return "lapsed" if self.cancelled or self.unavailable(seats, now, booking_id) else None
 
 
 def in_order(seats: Iterable[str]) -> list[str]:
@@ -186,7 +186,7 @@ def _row_and_number(seat: str) -> tuple[int, str, int]:
     return len(row), row, int(seat[len(row) :])
 
 
-def checked_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
+def validate_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
     """The seats in order. Raises SeatsUnknown for names that the layout does not have."""
     asked = in_order(seats)
     if unknown := [seat for seat in asked if seat not in known]:
@@ -194,7 +194,7 @@ def checked_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
     return asked
 
 
-def changed(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> Change:
+def seat_change(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> SeatChange:
     """What adding and dropping comes to. Seats that are there already, or not there any more, change nothing, so a
     repeated request does no harm. Raises SeatCountWrong.
     """
@@ -202,10 +202,10 @@ def changed(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> Change:
     after = (before | set(add)) - set(drop)
     if not 1 <= len(after) <= MAX_SEATS:
         raise SeatCountWrong
-    return Change(seats=in_order(after), added=in_order(after - before), dropped=in_order(before - after))
+    return SeatChange(seats=in_order(after), added=in_order(after - before), dropped=in_order(before - after))
 
 
-def renewed_until(hold: Hold, now: datetime, limits: Limits) -> datetime:
+def renewed_deadline(hold: Hold, now: datetime, limits: HoldLimits) -> datetime:
     """The hold's deadline after a renewal. Raises RenewalUsedUp."""
     until = min(now + limits.hold, hold.cap_at)
     if hold.renewals >= limits.renewals or until <= hold.expires_at:

@@ -6,54 +6,54 @@ the document's version, so that people who want different seats do not get in ea
 """
 
 from inventory.store.best import hold_best
-from inventory.store.blocks import block, unblock
-from inventory.store.checkout import cancel, expire, pin, sale_of_hold, sell
+from inventory.store.blocks import block_seats, unblock_seats
+from inventory.store.checkout import cancel_booking, expire_checkout, pin_hold, sale_of_hold, sell_seats
 from inventory.store.documents import (
     DOCUMENTS,
-    LayoutView,
+    LayoutResponse,
     SeatLayout,
     Showtime,
     layout,
     layout_of,
     live_states,
-    place_of,
     read,
     seat_map_of,
+    showtime_info,
 )
-from inventory.store.holds import change, hold, lapse, lapsed_holds, own_hold, release, renew
-from inventory.store.program import cancel_showtime, publish_layout, reschedule, schedule
-from inventory.store.screens import Screens, publish_seat_maps
+from inventory.store.holds import change_hold, expired_holds, find_hold, hold, release_expired, release_hold, renew_hold
+from inventory.store.seat_updates import SeatBroadcaster, publish_seat_maps
+from inventory.store.showtimes import add_showtime, cancel_showtime, reschedule_showtime, save_layout
 
 __all__ = [
     "DOCUMENTS",
-    "LayoutView",
-    "Screens",
+    "LayoutResponse",
+    "SeatBroadcaster",
     "SeatLayout",
     "Showtime",
-    "block",
-    "cancel",
+    "add_showtime",
+    "block_seats",
+    "cancel_booking",
     "cancel_showtime",
-    "change",
-    "expire",
+    "change_hold",
+    "expire_checkout",
+    "expired_holds",
+    "find_hold",
     "hold",
     "hold_best",
-    "lapse",
-    "lapsed_holds",
     "layout",
     "layout_of",
     "live_states",
-    "own_hold",
-    "pin",
-    "place_of",
-    "publish_layout",
+    "pin_hold",
     "publish_seat_maps",
     "read",
-    "release",
-    "renew",
-    "reschedule",
+    "release_expired",
+    "release_hold",
+    "renew_hold",
+    "reschedule_showtime",
     "sale_of_hold",
-    "schedule",
+    "save_layout",
     "seat_map_of",
-    "sell",
-    "unblock",
+    "sell_seats",
+    "showtime_info",
+    "unblock_seats",
 ]

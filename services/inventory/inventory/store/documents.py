@@ -16,15 +16,15 @@ from contracts.types import Seat
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
-from inventory.model import Hall, Seating, SeatMapMissing, SeatState, ShowtimeUnknown
+from inventory.model import AuditoriumMap, Seating, SeatMapMissing, SeatState, ShowtimeUnknown
 
 if TYPE_CHECKING:
-    from inventory.store.screens import Screens
+    from inventory.store.seat_updates import SeatBroadcaster
 
 ATTEMPTS = 10
 """How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
-LAYOUTS_KEPT = 256
-PLACES_KEPT = 10_000
+LAYOUTS_CACHED = 256
+SHOWTIMES_CACHED = 10_000
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Showtime(Aggregate, Seating):
     orphan_rule: OrphanRule = "off"
     is_stale: bool = False
 
-    screens: ClassVar["Screens | None"] = None
+    broadcaster: ClassVar["SeatBroadcaster | None"] = None
 
     class Settings:
         name = "showtimes"
@@ -81,15 +81,15 @@ class Showtime(Aggregate, Seating):
         stale = {**update, "$set": {**update.get("$set", {}), "is_stale": True}}
         if not await cls.write(where, stale, events=events):
             return False
-        if cls.screens is not None:
-            cls.screens.show(where["_id"], changed)
+        if cls.broadcaster is not None:
+            cls.broadcaster.enqueue(where["_id"], changed)
         return True
 
 
 DOCUMENTS = [Showtime, SeatLayout]
 
 
-class LayoutView(BaseModel):
+class LayoutResponse(BaseModel):
     """An auditorium's seats on a grid of `columns` by `rows`, with the screen on that side of it."""
 
     layout_id: str
@@ -104,19 +104,19 @@ class LayoutView(BaseModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout as requests need it: seats by name, as neighbours, and its LayoutView as JSON text."""
+    """A layout as requests need it: seats by name, as neighbours, and its LayoutResponse as JSON text."""
 
     seats: Mapping[str, Seat]
-    hall: Hall
+    auditorium: AuditoriumMap
     json: bytes
 
-    def named(self, seats: Iterable[str]) -> list[Seat]:
+    def details_of(self, seats: Iterable[str]) -> list[Seat]:
         """These seats with row, number and category."""
         return [self.seats[seat] for seat in seats]
 
 
 @dataclass(frozen=True)
-class Place:
+class ShowtimeInfo:
     """Where a showtime is, and the rule for single seats there."""
 
     layout_id: str
@@ -125,30 +125,30 @@ class Place:
 
 
 _layouts: dict[str, Layout] = {}
-_places: dict[str, Place] = {}
+_showtimes: dict[str, ShowtimeInfo] = {}
 _asking: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
 """By showtime, the read of some seats that is about to be sent."""
 
 
-def _keep(cache: dict[str, T], key: str, value: T, most: int) -> T:
+def _cache(cache: dict[str, T], key: str, value: T, most: int) -> T:
     if len(cache) >= most:
         del cache[next(iter(cache))]
     cache[key] = value
     return value
 
 
-async def place_of(showtime_id: str) -> Place:
+async def showtime_info(showtime_id: str) -> ShowtimeInfo:
     """Where the showtime is. Raises ShowtimeUnknown."""
-    if known := _places.get(showtime_id):
+    if known := _showtimes.get(showtime_id):
         return known
     document = await _find({"_id": showtime_id}, {"layout_id": 1, "theater_id": 1, "orphan_rule": 1})
-    place = Place(document["layout_id"], document["theater_id"], document.get("orphan_rule", "off"))
-    return _keep(_places, showtime_id, place, PLACES_KEPT)
+    place = ShowtimeInfo(document["layout_id"], document["theater_id"], document.get("orphan_rule", "off"))
+    return _cache(_showtimes, showtime_id, place, SHOWTIMES_CACHED)
 
 
 async def layout_of(showtime_id: str) -> Layout:
     """The seats of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
-    return await layout((await place_of(showtime_id)).layout_id)
+    return await layout((await showtime_info(showtime_id)).layout_id)
 
 
 async def layout(layout_id: str) -> Layout:
@@ -158,10 +158,10 @@ async def layout(layout_id: str) -> Layout:
     document = await SeatLayout.get(layout_id)
     if document is None:
         raise SeatMapMissing(retry_after=1)
-    view = LayoutView(layout_id=layout_id, **document.model_dump(exclude={"id"}))
+    view = LayoutResponse(layout_id=layout_id, **document.model_dump(exclude={"id"}))
     seats = {seat.seat_id: Seat.model_validate(seat.model_dump()) for seat in document.seats}
-    hall = Hall.of(document.seats, document.focal_point)
-    return _keep(_layouts, layout_id, Layout(seats, hall, view.model_dump_json().encode()), LAYOUTS_KEPT)
+    auditorium = AuditoriumMap.from_layout(document.seats, document.focal_point)
+    return _cache(_layouts, layout_id, Layout(seats, auditorium, view.model_dump_json().encode()), LAYOUTS_CACHED)
 
 
 async def read(showtime_id: str) -> Showtime:

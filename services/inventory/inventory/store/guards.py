@@ -61,11 +61,11 @@ def hold_is_unchanged(hold: Hold) -> Filter:
     return {"holds": {"$elemMatch": {"id": hold.id, "revision": hold.revision}}}
 
 
-def owner_stands_as_read(showtime: Showtime, owner_id: str, seats: Iterable[str] = ()) -> Filter:
+def owner_is_unchanged(showtime: Showtime, owner_id: str, seats: Iterable[str] = ()) -> Filter:
     """The owner has the same hold, or none, and the same seats as when the showtime was read; of these `seats` no
     others have become its own.
     """
-    hold, own = showtime.hold(owner_id), showtime.owned(owner_id)
+    hold, own = showtime.hold(owner_id), showtime.seats_of(owner_id)
     others = {f"taken.{seat}.by": {"$ne": owner_id} for seat in set(seats).difference(own)}
     holds = hold_is_unchanged(hold) if hold else {"holds.id": {"$ne": owner_id}}
     return holds | seats_belong_to(own, owner_id) | others

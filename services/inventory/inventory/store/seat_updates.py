@@ -17,15 +17,15 @@ from inventory.model import SeatState
 from inventory.store.documents import Showtime, live_states
 
 log = structlog.get_logger()
-GATHER_S = 0.05
+BATCH_WINDOW_S = 0.05
 MAPS_PER_RUN = 200
-UNSENT_MOST = 20
-SeenState = Literal["free"] | SeatState
+MAX_UNSENT = 20
+ShownState = Literal["free"] | SeatState
 Broadcast = Callable[[Sequence[Event]], Awaitable[None]]
 
 
-class Screens:
-    """Broadcasts the seats that `show` was given in the last GATHER_S seconds.
+class SeatBroadcaster:
+    """Broadcasts the seats that `show` was given in the last BATCH_WINDOW_S seconds.
 
     Their states are read together with the version, so that a broadcast is right even if another replica has changed
     the seats since.
@@ -37,15 +37,15 @@ class Screens:
         self._sending: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        Showtime.screens = self
+        Showtime.broadcaster = self
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        Showtime.screens = None
+        Showtime.broadcaster = None
         if self._sending is not None:
             await self._sending
 
-    def show(self, showtime_id: str, seats: Iterable[str]) -> None:
+    def enqueue(self, showtime_id: str, seats: Iterable[str]) -> None:
         """Take seats that have changed, to be shown soon."""
         self._changed.setdefault(showtime_id, set()).update(seats)
         if self._sending is None or self._sending.done():
@@ -53,7 +53,7 @@ class Screens:
 
     async def _send_all(self) -> None:
         while self._changed:
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(BATCH_WINDOW_S)
             changed, self._changed = self._changed, {}
             try:
                 await self._broadcast([event async for event in _read(changed)])
@@ -66,7 +66,7 @@ async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
     fields = {"version", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
     async for document in Showtime.collection().find({"_id": {"$in": list(changed)}}, dict.fromkeys(fields, 1)):
         showtime_id, states = document["_id"], live_states(document, now())
-        seats: dict[str, SeenState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
+        seats: dict[str, ShownState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
         yield SeatsChanged(showtime_id=showtime_id, version=document["version"], seats=seats)
 
 
@@ -86,7 +86,7 @@ async def _publish_seat_map(document: Mapping[str, Any]) -> None:
     held, sold, blocked = (
         [seat for seat, state in states.items() if state == wanted] for wanted in ("held", "sold", "blocked")
     )
-    where = {"_id": showtime_id, "is_stale": True, f"outbox.{UNSENT_MOST}": {"$exists": False}}
+    where = {"_id": showtime_id, "is_stale": True, f"outbox.{MAX_UNSENT}": {"$exists": False}}
     event = SeatMapUpdated(showtime_id=showtime_id, version=version + 1, held=held, sold=sold, blocked=blocked)
     if not await Showtime.write(where | {"version": version}, {"$unset": {"is_stale": ""}}, events=[event]):
         await Showtime.write(where, {}, events=[event.model_copy(update={"version": version})])

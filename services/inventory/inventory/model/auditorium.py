@@ -10,12 +10,12 @@ from contracts.catalog import PlacedSeat, Point
 WHEELCHAIR, COMPANION, LOVE_SEAT = "wheelchair", "companion", "love_seat"
 RESERVED = frozenset({WHEELCHAIR, COMPANION})
 """Kept for people in wheelchairs and those who come with them."""
-WORSE, BAD = 10, 1
+PENALTY_BETWEEN, PENALTY_AT_END = 10, 1
 """What a seat that is left alone counts: between two taken ones or on half a couch, and at the end of a row."""
 
 
 @dataclass(frozen=True)
-class Run:
+class SeatRun:
     """Seats side by side from left to right, with neither aisle nor gap between them.
 
     The sums begin with 0 and have one element more than there are seats, so that those of a window are differences.
@@ -54,8 +54,8 @@ class Run:
         return list(accumulate((seat.category not in RESERVED for seat in self.seats), initial=0))
 
     @cached_property
-    def changes(self) -> list[int]:
-        """How often the category changes up to each seat."""
+    def category_changes(self) -> list[int]:
+        """How often the category category_changes up to each seat."""
         return list(accumulate((one.category != other.category for one, other in pairwise(self.seats)), initial=0))
 
     @cached_property
@@ -71,7 +71,7 @@ class Run:
             joined.append(not joined[-1] if couch else not apart)
         return [*joined, False]
 
-    def left_alone(self, at: int, step: int, free: Sequence[bool]) -> int:
+    def penalty_beside(self, at: int, step: int, free: Sequence[bool]) -> int:
         """What it counts that the seat beside `at` loses its last neighbour when `at` is taken; 0 if it does not.
 
         `step` is 1 for the seat on the right, -1 for the one on the left.
@@ -81,12 +81,12 @@ class Run:
             return 0
         beyond = beside + step
         if not self.joined[max(beside, beyond)]:
-            return WORSE if self.seats[beside].category == LOVE_SEAT else BAD
-        return 0 if free[beyond] else WORSE
+            return PENALTY_BETWEEN if self.seats[beside].category == LOVE_SEAT else PENALTY_AT_END
+        return 0 if free[beyond] else PENALTY_BETWEEN
 
 
 @dataclass(frozen=True)
-class Traces:
+class SingleSeats:
     """What a choice of seats leaves behind: seats between two taken ones or on half a couch that lose their last
     neighbour, seats at the end of a row that do, and the free seats thanks to which others do not.
     """
@@ -96,20 +96,20 @@ class Traces:
     relies_on: list[str]
 
     @property
-    def worth(self) -> int:
+    def penalty(self) -> int:
         """What the seats that are left alone count."""
-        return WORSE * len(self.between) + BAD * len(self.at_end)
+        return PENALTY_BETWEEN * len(self.between) + PENALTY_AT_END * len(self.at_end)
 
 
 @dataclass(frozen=True)
-class Hall:
+class AuditoriumMap:
     """An auditorium. The film is seen best from `focus`."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[SeatRun, ...]
     focus: tuple[float, float]
 
     @classmethod
-    def of(cls, seats: Iterable[PlacedSeat], focal_point: Point | None) -> "Hall":
+    def from_layout(cls, seats: Iterable[PlacedSeat], focal_point: Point | None) -> "AuditoriumMap":
         """The neighbours of a layout. Without a focal point it is seen best from the middle of all seats."""
         placed = sorted(seats, key=lambda seat: (seat.y, seat.row, seat.x))
         runs: list[list[PlacedSeat]] = []
@@ -119,14 +119,14 @@ class Hall:
                 runs[-1].append(seat)
             else:
                 runs.append([seat])
-        sides = tuple(Run(tuple(run)) for run in runs)
+        sides = tuple(SeatRun(tuple(run)) for run in runs)
         if focal_point:
             return cls(sides, (focal_point.x, focal_point.y))
         middle = (sum(seat.x + 0.5 for seat in placed), sum(seat.y + 0.5 for seat in placed))
         return cls(sides, (middle[0] / len(placed), middle[1] / len(placed)))
 
     @cached_property
-    def places(self) -> dict[str, tuple[Run, int]]:
+    def positions(self) -> dict[str, tuple[SeatRun, int]]:
         """Each seat's run and its place in it."""
         return {seat_id: (run, at) for run in self.runs for at, seat_id in enumerate(run.ids)}
 
@@ -137,10 +137,10 @@ class Hall:
 
     def seat(self, seat_id: str) -> PlacedSeat:
         """One of its seats."""
-        run, at = self.places[seat_id]
+        run, at = self.positions[seat_id]
         return run.seats[at]
 
-    def together(self, seats: Iterable[str]) -> list[list[str]]:
+    def groups_of(self, seats: Iterable[str]) -> list[list[str]]:
         """The seats in groups that sit side by side, in the order of the hall."""
         wanted = set(seats)
         groups: list[list[str]] = []
@@ -151,19 +151,19 @@ class Hall:
                     groups.append([seat_id for _, seat_id in places])
         return groups
 
-    def traces(self, chosen: Collection[str], taken: Collection[str]) -> Traces:
+    def single_seats_after(self, chosen: Collection[str], taken: Collection[str]) -> SingleSeats:
         """What choosing these seats leaves behind among those that nobody has taken."""
-        traces = Traces([], [], [])
+        single = SingleSeats([], [], [])
         gone = {*chosen, *taken}
-        for run, at in (self.places[seat_id] for seat_id in chosen):
+        for run, at in (self.positions[seat_id] for seat_id in chosen):
             free = [seat_id not in gone for seat_id in run.ids]
             for step in (-1, 1):
                 beside, beyond = at + step, at + 2 * step
-                worth = run.left_alone(at, step, free)
-                if worth:
-                    names = traces.between if worth == WORSE else traces.at_end
+                penalty = run.penalty_beside(at, step, free)
+                if penalty:
+                    names = single.between if penalty == PENALTY_BETWEEN else single.at_end
                     if run.ids[beside] not in names:
                         names.append(run.ids[beside])
                 elif run.joined[max(at, beside)] and free[beside]:
-                    traces.relies_on.append(run.ids[beyond])
-        return traces
+                    single.relies_on.append(run.ids[beyond])
+        return single

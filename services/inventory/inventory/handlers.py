@@ -16,28 +16,28 @@ from inventory.model import HoldUnknown, SeatMapMissing, ShowtimeUnknown, in_ord
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
     """Keep the seats of an auditorium."""
-    await store.publish_layout(event)
+    await store.save_layout(event)
 
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
     """Begin a showtime. Its layout may come later: it is needed only when somebody asks for seats."""
-    await store.schedule(event, current_envelope().time)
+    await store.add_showtime(event, current_envelope().time)
 
 
 async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
     """Move a showtime."""
-    await _once_known(store.reschedule(event, current_envelope().time))
+    await _retry_until_known(store.reschedule_showtime(event, current_envelope().time))
 
 
 async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
     """Stop selling. Seats of bookings come back by booking's own events."""
-    await _once_known(store.cancel_showtime(event.showtime_id))
+    await _retry_until_known(store.cancel_showtime(event.showtime_id))
 
 
 async def on_payment_requested(event: PaymentRequested) -> None:
     """Keep the seats for the checkout, beyond its deadline in case that booking never answers."""
     until = event.payment_deadline_at + timedelta(seconds=settings.get().pin_grace_seconds)
-    await _once_known(store.pin(event.showtime_id, event.booking_id, _seats(event), event.holder, until))
+    await _retry_until_known(store.pin_hold(event.showtime_id, event.booking_id, _seats(event), event.holder, until))
 
 
 async def on_payment_succeeded(event: PaymentSucceeded) -> None:
@@ -56,7 +56,7 @@ async def on_payment_succeeded(event: PaymentSucceeded) -> None:
             amount=event.amount,
             currency=event.currency,
         )
-    await _once_known(store.sell(sale))
+    await _retry_until_known(store.sell_seats(sale))
 
 
 async def on_booking_paid(event: BookingPaid) -> None:
@@ -65,17 +65,17 @@ async def on_booking_paid(event: BookingPaid) -> None:
     sale = SeatsSold(
         hold_id=event.booking_id, showtime_id=event.showtime_id, seats=_seats(event), user_id=user_id, amount=0
     )
-    await _once_known(store.sell(sale))
+    await _retry_until_known(store.sell_seats(sale))
 
 
 async def on_booking_expired(event: BookingExpired) -> None:
     """Let an unpaid checkout's seats go."""
-    await _once_known(store.expire(event.showtime_id, event.booking_id))
+    await _retry_until_known(store.expire_checkout(event.showtime_id, event.booking_id))
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged) -> None:
     """Free a booking's seats, held or sold, for good."""
-    await _once_known(store.cancel(event.showtime_id, event.booking_id, event.seats))
+    await _retry_until_known(store.cancel_booking(event.showtime_id, event.booking_id, event.seats))
 
 
 def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:
@@ -84,7 +84,7 @@ def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str
     return in_order(event.seats)
 
 
-async def _once_known(change: Awaitable[None]) -> None:
+async def _retry_until_known(change: Awaitable[None]) -> None:
     """An event may overtake the one that makes its showtime known."""
     try:
         await change
@@ -92,7 +92,7 @@ async def _once_known(change: Awaitable[None]) -> None:
         raise NotYet("the showtime is not known yet") from error
 
 
-REACTIONS = {
+HANDLERS = {
     SeatLayoutPublished: on_seat_layout_published,
     ShowtimeScheduled: on_showtime_scheduled,
     ShowtimeRescheduled: on_showtime_rescheduled,

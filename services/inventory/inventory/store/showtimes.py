@@ -7,10 +7,10 @@ from contracts.errors import RejectedEvent
 from pymongo.errors import DuplicateKeyError
 
 from inventory.store.documents import SeatLayout, Showtime, read
-from inventory.store.holds import let_go
+from inventory.store.holds import release_if
 
 
-async def publish_layout(event: SeatLayoutPublished) -> None:
+async def save_layout(event: SeatLayoutPublished) -> None:
     """Keep a layout; one that is known already stays as it is. Raises RejectedEvent when a seat is there twice."""
     names = [seat.seat_id for seat in event.seats]
     if len(set(names)) < len(names):
@@ -22,18 +22,18 @@ async def publish_layout(event: SeatLayoutPublished) -> None:
         return
 
 
-async def schedule(event: ShowtimeScheduled, told_at: datetime) -> None:
+async def add_showtime(event: ShowtimeScheduled, event_time: datetime) -> None:
     """Put a showtime's seats on sale. One that is known already stays as it is."""
     fields = event.model_dump(include=set(Showtime.model_fields))
-    await Showtime.add(Showtime(id=event.showtime_id, timed_at=told_at, **fields))
+    await Showtime.add(Showtime(id=event.showtime_id, timed_at=event_time, **fields))
 
 
-async def reschedule(event: ShowtimeRescheduled, told_at: datetime) -> None:
+async def reschedule_showtime(event: ShowtimeRescheduled, event_time: datetime) -> None:
     """Take over new times, unless they are older than those we have. Raises ShowtimeUnknown."""
     times = event.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
     if not await Showtime.write(
-        {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
-        {"$set": {**times, "timed_at": told_at}},
+        {"_id": event.showtime_id, "timed_at": {"$lte": event_time}},
+        {"$set": {**times, "timed_at": event_time}},
     ):
         await read(event.showtime_id)
 
@@ -45,4 +45,4 @@ async def cancel_showtime(showtime_id: str) -> None:
     """
     await Showtime.write({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
     for hold in (await read(showtime_id)).holds:
-        await let_go(showtime_id, hold.id, lambda found: found is not None and not found.pinned)
+        await release_if(showtime_id, hold.id, lambda found: found is not None and not found.pinned)
