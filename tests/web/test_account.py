@@ -12,7 +12,7 @@ from visitor import Visitor
 
 OTHER = "a train to anywhere"
 CONFIRM, CONFIRM_NEW = "Please confirm your e-mail address", "Please confirm your new e-mail address"
-CHOOSE = "Choose another password"
+CHOOSE = "Choose a new password"
 
 
 @pytest.fixture
