@@ -1,10 +1,10 @@
 import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { api, found, type Schemas } from "../api/client";
+import { api, type Schemas, unwrapOrNull } from "../api/client";
 import { subscribe } from "../api/session";
-import { Live } from "../lib/live";
+import { LiveConnection } from "../lib/live";
 
-export type Booking = Schemas["BookingBookingOut"];
+export type Booking = Schemas["BookingBookingResponse"];
 export type State = Schemas["BookingState"];
 
 /** It was ordered with seats that had changed since, or whose time was over: it ends without them. */
@@ -21,7 +21,7 @@ export const bookingQuery = (booking_id: string) =>
   queryOptions({
     queryKey: ["mine", "booking", booking_id],
     queryFn: () =>
-      found(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } }), "booking_unknown"),
+      unwrapOrNull(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } }), "booking_unknown"),
     staleTime: 0,
   });
 
@@ -31,8 +31,8 @@ export function useBooking(bookingId: string) {
   useEffect(() => {
     const { queryKey } = bookingQuery(bookingId);
     const ask = () => void queries.invalidateQueries({ queryKey });
-    const live = new Live(null, {
-      hear: (message) => {
+    const live = new LiveConnection(null, {
+      onMessage: (message) => {
         if (message.type === "authenticated") ask();
         if (message.type === "booking:update" && message.booking_id === bookingId) ask();
       },
