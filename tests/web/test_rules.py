@@ -57,7 +57,7 @@ async def test_a_choice_that_leaves_a_seat_alone_is_refused_and_others_are_offer
     await visitor.open_seats(seating["showtime_id"])
     await visitor.party(1)
     await visitor.pick(beside)
-    refusal = visitor.page.get_by_role("alert").filter(has_text="A single seat would be left alone.")
+    refusal = visitor.page.get_by_role("alert").filter(has_text="Your choice would leave a single seat free.")
     await expect(refusal).to_be_visible()
     await expect(visitor.seat(beside)).to_have_attribute("data-state", "free")
     await refusal.get_by_role("button", name="instead").click()

@@ -9,7 +9,7 @@ from inventory import api, handlers, jobs, migrations, settings, store
 
 
 async def broadcast(events: Sequence[Event]) -> None:
-    """Show the events to all replicas that show them."""
+    """Broadcast the events to all replicas that consume them."""
     await app.state.broker.broadcast(events)
 
 

@@ -1,4 +1,4 @@
-"""Inventory against real servers, and the words its tests speak in."""
+"""Inventory on real servers, and helpers for its tests."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,7 +27,7 @@ from .stage import GUEST, Committed, NewStage, Stage
 ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
 OLD_ID = "01900000000070008000000000000000"
-"""Of nothing, made in 2024: no event about it is on its way."""
+"""An id from 2024 of which nothing exists, so that no event about it can still arrive."""
 CLAIM_KEY = "a claim key for the tests"
 
 
@@ -101,25 +101,25 @@ def scheduled(showtime_id: str, layout_id: str, **changes: Any) -> ShowtimeSched
 
 @dataclass
 class ShowtimeClient:
-    """One showtime seen through its endpoints."""
+    """Calls the endpoints of one showtime."""
 
     client: httpx.AsyncClient
     showtime_id: str
     headers: dict[str, str] = field(default_factory=dict)
 
     async def hold(self, *seats: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        """Ask for a hold."""
+        """Request a hold."""
         address = f"/api/showtimes/{self.showtime_id}/holds"
         return await self.client.post(address, json={"seats": seats}, headers=headers or self.headers)
 
     async def best(self, party_size: int, headers: dict[str, str] | None = None, **wishes: Any) -> httpx.Response:
-        """Ask for the best seats."""
+        """Request a hold of the best seats."""
         address = f"/api/showtimes/{self.showtime_id}/holds/best"
         body = {"party_size": party_size, **wishes}
         return await self.client.post(address, json=body, headers=headers or self.headers)
 
     async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "HoldClient":
-        """A hold that is sure to be given."""
+        """Create a hold; fails when it is refused."""
         answer = await self.hold(*seats, headers=headers)
         assert answer.status_code == 201, answer.text
         body = answer.json()
@@ -127,11 +127,11 @@ class ShowtimeClient:
         return HoldClient(self.client, body, secret)
 
     async def taken(self) -> dict[str, str]:
-        """The seats that are not free."""
+        """Return the states of the seats that are not free."""
         return (await self.client.get(f"/api/showtimes/{self.showtime_id}/seats")).json()["taken"]
 
     async def wait_for_taken(self, **taken: str) -> None:
-        """Wait until exactly these seats are not free."""
+        """Wait until exactly these seats are taken, in these states."""
 
         async def fits() -> bool:
             return await self.taken() == taken
@@ -144,7 +144,7 @@ class ShowtimeClient:
 
 @dataclass
 class HoldClient:
-    """A hold and the headers that prove whose it is."""
+    """Calls the endpoints of one hold with its holder's headers."""
 
     client: httpx.AsyncClient
     body: dict[str, Any]
@@ -172,7 +172,7 @@ class HoldClient:
 
 
 class Booking:
-    """What booking and payment publish about a hold, and what inventory answers."""
+    """Publishes booking's and payment's events about a hold, and waits for inventory's."""
 
     def __init__(self, bus: Bus, showtime: ShowtimeClient, booking_id: str, *seats: str) -> None:
         self.bus, self.id = bus, booking_id
@@ -214,19 +214,19 @@ class Booking:
         return await self.bus.heard(SaleRejected, lambda e: e.hold_id == self.id)
 
     def count_of(self, event: type[Event]) -> int:
-        """How often inventory published the event about this booking."""
+        """Return how often inventory published the event about this booking."""
         return sum(envelope.subject == self.id for envelope in self.bus.envelopes(event))
 
 
 def booking(bus: Bus, showtime: ShowtimeClient, held: HoldClient, *seats: str) -> Booking:
-    """The booking of a hold, by its holder."""
+    """Create the booking of a hold by its holder."""
     made = Booking(bus, showtime, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
     made.facts["holder"] = claim_of(held.body).holder
     return made
 
 
 def claim_of(body: dict[str, Any]) -> HoldClaim:
-    """The claim of an answer, as booking reads it."""
+    """Read the claim of a response as booking does."""
     return SignedText(HoldClaim, HoldClaim.audience, SecretStr(CLAIM_KEY)).read(body["claim"])
 
 
@@ -240,7 +240,7 @@ async def wait_until_pinned(held: HoldClient) -> None:
 
 
 async def wait_for_broadcast(bus: Bus, showtime: ShowtimeClient, **seats: str) -> SeatsChanged:
-    """The broadcast that shows these seats of the showtime so."""
+    """Wait for the broadcast of these states of the showtime's seats."""
     return await bus.heard(
         SeatsChanged, lambda e: e.showtime_id == showtime.showtime_id and seats.items() <= e.seats.items()
     )
@@ -262,7 +262,7 @@ LOUNGE = ["ssss", "ssss", "wcss", "llll"]
 
 
 def lounge(layout_id: str) -> SeatLayoutPublished:
-    """Four rows of four, seen best from the middle."""
+    """Four rows of four seats; the view is best from the center."""
     kinds = {"s": "standard", "w": "wheelchair", "c": "companion", "l": "love_seat"}
     seats = [
         PlacedSeat(seat_id=f"{row}{x + 1}", row=row, number=x + 1, category=kinds[cell], x=x, y=y)
@@ -276,7 +276,7 @@ def lounge(layout_id: str) -> SeatLayoutPublished:
 
 @pytest.fixture(scope="session")
 async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
-    """Makes showtimes by the events that catalog would send."""
+    """A function that creates showtimes with the events that catalog publishes."""
     layout_id, lounge_id = new_id(), new_id()
     await bus.say(layout(layout_id))
     await bus.say(lounge(lounge_id))
@@ -296,13 +296,13 @@ async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
 
 @pytest.fixture
 async def showtime(new_showtime: NewShowtime) -> ShowtimeClient:
-    """A showtime of the test's own."""
+    """A new showtime for each test."""
     return await new_showtime()
 
 
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Holds of a second."""
+    """Let holds expire after one second."""
     from inventory import settings  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(settings.get(), "hold_seconds", 1)
@@ -310,13 +310,13 @@ def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable[None]]:
-    """Waits until all events that were published before have been handled, and what they caused has been published."""
+    """A function that waits until all earlier events are handled and their resulting events are published."""
 
     async def is_idle() -> bool:
         return REGISTRY.get_sample_value("usher_events_in_hand") == 0
 
     async def wait() -> None:
-        # Events are taken up in the order of the queue, and published in the order of the writes.
+        # Events are consumed in the order of the queue, and published in the order of the writes.
         marker = await new_showtime()
         for seat in ("A1", "A2"):
             last = booking(bus, marker, await marker.held(seat))
@@ -329,7 +329,7 @@ async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable
 
 @pytest.fixture
 async def new_stage(showtime: ShowtimeClient, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
-    """Makes copies of a showtime that is on sale. Holds lapse in it only when a step says so."""
+    """A function that creates copies of a showtime on sale, whose holds are released only by the step `sweep`."""
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import Showtime, read  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""A showtime whose buyers take their steps in any order.
+"""A showtime whose buyers act in any order.
 
-The steps go to the handlers and the store directly, one after the other, so that an order is an order; or at once.
-Time passes when a hold's deadline is moved into the past.
+The steps call the handlers and the store directly, either one after the other, so that the order is exact, or
+concurrently. `time_passes` moves a hold's deadline into the past.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ Step = tuple[str, str]
 
 
 class Committed:
-    """Stands in for the relay and the screens: keeps what committed writes gave them, in the order of the writes."""
+    """Replaces the relay and the broadcaster: records the events and seats of committed writes, in order."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
@@ -36,14 +36,14 @@ class Committed:
 
 
 class Stage:
-    """One showtime, its buyers, and what inventory does and answers."""
+    """One showtime, its buyers, and what inventory does and publishes."""
 
     def __init__(self, showtime_id: str, committed: Committed) -> None:
         self.showtime_id, self.committed = showtime_id, committed
         self.ids: dict[str, str] = {}
 
     async def run(self, step: Step) -> None:
-        """Run one step of one buyer. Without a hold, a step does nothing."""
+        """Run one step of one buyer. A step that needs a hold does nothing without one."""
         verb, buyer = step
         if verb in {"hold", "sweep", "close_showtime"} or buyer in self.ids:
             await getattr(self, verb)(buyer)
@@ -69,7 +69,7 @@ class Stage:
             return
 
     async def time_passes(self, buyer: str) -> None:
-        """The hold's time is over."""
+        """Make the hold expire."""
         from inventory.store import Showtime, read  # noqa: PLC0415 - its settings come from inventory_env
 
         held = [seat for seat, each in (await read(self.showtime_id)).taken.items() if each.by == self.ids[buyer]]
@@ -118,7 +118,7 @@ class Stage:
         }
 
     async def owners(self) -> dict[str, str]:
-        """The owner and state of each seat, e.g. `ada sold`."""
+        """Return the owner and state of each seat, e.g. `ada sold`."""
         from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
 
         names = {hold_id: buyer for buyer, hold_id in self.ids.items()}
@@ -126,7 +126,7 @@ class Stage:
         return {seat: f"{names[each.by]} {each.state}" for seat, each in sorted(taken.items())}
 
     def answers(self, buyer: str) -> list[str]:
-        """What inventory published about the buyer's booking, in the order of the writes."""
+        """Return what inventory published about the buyer's booking, in the order of the writes."""
         mine = self.ids.get(buyer)
         return [ANSWERS[kind] for kind, subject in self.committed.events if subject == mine]
 
@@ -135,6 +135,6 @@ NewStage = Callable[[], Awaitable[Stage]]
 
 
 def steps(text: str) -> list[Step]:
-    """`ada hold, ben pay, sweep` as steps."""
+    """Parse steps, e.g. `ada hold, ben pay, sweep`."""
     parts = [part.split() for part in text.split(", ")]
     return [(part[1], part[0]) if len(part) == 2 else (part[0], "") for part in parts]

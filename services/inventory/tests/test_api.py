@@ -18,7 +18,7 @@ from .conftest import OLD_ID, SECRET, NewShowtime, ShowtimeClient, claim_of, sch
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document, checked."""
+    """Check the problem document and return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
@@ -54,7 +54,7 @@ class TestSeatMap:
         assert after.status_code == 200
         assert after.json()["version"] > first.json()["version"]
 
-    async def test_never_says_who(self, showtime: ShowtimeClient, signer: Signer):
+    async def test_never_shows_the_holder(self, showtime: ShowtimeClient, signer: Signer):
         held = await showtime.held("A1", headers=signer.headers("somebody"))
         text = (await showtime.client.get(f"/api/showtimes/{showtime.showtime_id}/seats")).text
         assert "somebody" not in text
@@ -65,7 +65,7 @@ class TestSeatMap:
         problem(await client.get("/api/showtimes/no such/seats"), 422, "invalid_request")
 
     async def test_while_the_showtime_is_on_its_way(self, showtime: ShowtimeClient, signer: Signer, bus: Bus):
-        """Its id says that it was made a moment ago. So it may exist although inventory has not heard of it."""
+        """Its id shows that it was created a moment ago, so catalog's event may not have arrived yet."""
         new, staff = ShowtimeClient(showtime.client, new_id()), signer.headers("staff", ["seats:block"])
         for answer in (
             await showtime.client.get(f"/api/showtimes/{new.showtime_id}/seats"),
@@ -116,7 +116,7 @@ class TestHold:
         assert body["seats"] == ["A2", "A3"]
         assert await showtime.taken() == {"A2": "held", "A3": "held"}
 
-    async def test_the_same_seats_can_be_had_again_the_moment_they_lapse(
+    async def test_the_same_seats_can_be_held_again_as_soon_as_they_expire(
         self, showtime: ShowtimeClient, short_holds: None
     ):
         await showtime.held("A1")
@@ -143,7 +143,7 @@ class TestHold:
         problem(await showtime.client.post(address, content=b"{"), 422, "invalid_request")
         problem(await showtime.client.post(address, content=b" " * 1_100_000), 413, "too_large")
 
-    async def test_seats_that_the_auditorium_has_not(self, showtime: ShowtimeClient):
+    async def test_seats_that_the_auditorium_does_not_have(self, showtime: ShowtimeClient):
         body = problem(await showtime.hold("A1", "Z9", "A11"), 422, "seats_unknown")
         assert body["seats"] == ["A11", "Z9"]
 
@@ -215,7 +215,7 @@ class TestOwnHold:
 
 
 class TestClaim:
-    """What booking is to know about a hold, signed."""
+    """The signed facts about a hold for booking."""
 
     async def test_says_what_is_held_by_whom_until_when(self, showtime: ShowtimeClient):
         held = await showtime.held("E2", "A10")

@@ -1,4 +1,4 @@
-"""The best available seats and the seats that a choice leaves alone, checked against the slow and plain way."""
+"""The best available seats and the single seats left by a choice, compared with a slow and simple implementation."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ FOCUS = Point(x=5, y=3)
 
 
 def auditorium(*rows: str, focus: Point | None = FOCUS) -> AuditoriumMap:
-    """Rows A, B, C as catalog draws them: letters of KINDS, `.` for a gap. Rows from D on are in the circle."""
+    """Create the map of rows A, B, C, …: letters of KINDS, `.` for a gap. Rows from D on are in the circle."""
     seats: list[PlacedSeat] = []
     for y, (row, cells) in enumerate(zip("ABCDEFGH", rows, strict=False)):
         places = [(x, cell) for x, cell in enumerate(cells) if cell != "."]
@@ -31,7 +31,7 @@ def taken(*seats: str, state: str = "sold") -> dict:
 
 
 def best(room: AuditoriumMap, states: dict, party: Party) -> Choice:
-    """A choice that is sure to be there."""
+    """Return the best choice; fails when there is none."""
     choice = best_available(room, states, party)
     assert choice is not None
     return choice
@@ -49,7 +49,7 @@ sizes = st.integers(1, 10)
 
 @st.composite
 def occupied_rooms(draw: st.DrawFn) -> tuple[AuditoriumMap, dict]:
-    """A hall and its seats that are not free: some, nearly all, or all that anybody may have."""
+    """An auditorium and its taken seats: some, nearly all, or all that are not reserved."""
     drawn = draw(rooms)
     states = draw(st.dictionaries(st.sampled_from(ids(drawn)), st.sampled_from(["held", "sold", "blocked"])))
     if draw(st.booleans()):
@@ -64,7 +64,7 @@ def windows(room: AuditoriumMap, size: int) -> Iterator[Sequence[PlacedSeat]]:
 
 
 def alone_after(room: AuditoriumMap, chosen: set[str], states: dict) -> set[str]:
-    """The plain way: who had a neighbour and has none any more. A couch and what is kept for some end a stretch."""
+    """The simple way: free seats that lose their last free neighbor. Love seats and reserved seats end a stretch."""
     found = set()
     for run in room.runs:
         stretch: list[str] = []
@@ -98,7 +98,7 @@ def distance(room: AuditoriumMap, seats: Sequence[PlacedSeat]) -> float:
 
 class TestBest:
     @given(occupied_rooms(), sizes)
-    def test_a_party_sits_together_near_the_best_view_and_leaves_nobody_alone_if_that_can_be(self, occupied_room, size):
+    def test_a_party_sits_together_near_the_best_view_and_leaves_no_single_seat_if_possible(self, occupied_room, size):
         room, states = occupied_room
         released = is_released(room, states)
         open_to_all = {
@@ -157,7 +157,7 @@ class TestBest:
         st.sampled_from(["standard", "vip", "love_seat"]),
         st.sampled_from([None, "stalls", "circle"]),
     )
-    def test_a_wish_is_kept(self, occupied_room, size, category, area):
+    def test_a_wish_is_fulfilled(self, occupied_room, size, category, area):
         room, states = occupied_room
         choice = best_available(room, states, Party(size, frozenset({category}), area))
         fitting = [
@@ -188,28 +188,28 @@ class TestBest:
         near = best(room, {}, Party(2, near="A1"))
         assert near.seats == ["A1", "A2"]
 
-    def test_it_would_rather_sit_elsewhere_than_leave_one_alone(self):
+    def test_it_prefers_other_seats_to_a_choice_that_leaves_a_single_seat(self):
         room = auditorium("ssss", "ssss", focus=Point(x=2, y=2))
         assert best(room, {}, Party(3)).penalty == PENALTY_AT_END, "nothing better"
         assert best(room, taken("B1"), Party(3)).seats == ["B2", "B3", "B4"]
 
-    def test_a_couch_is_not_cut_in_two(self):
+    def test_a_love_seat_is_not_split(self):
         room = auditorium("llll", "ssss", focus=Point(x=2, y=0.5))
         assert best(room, {}, Party(2)).seats in (["A1", "A2"], ["A3", "A4"])
         assert best(room, {}, Party(1)).seats[0].startswith("B")
 
-    def test_it_says_when_it_must_split_and_keeps_groups_large_and_near(self):
+    def test_a_split_party_sits_in_large_groups_near_each_other(self):
         room = auditorium("ssss..ss", "..ssss")
         choice = best(room, taken("A1 B1"), Party(5))
         assert not choice.is_together
         assert sorted(map(len, choice.groups)) == [2, 3]
         lonely_one = best(auditorium("sss.ss"), {}, Party(4))
-        assert sorted(map(len, lonely_one.groups)) == [2, 2], "better two and two than three and one"
+        assert sorted(map(len, lonely_one.groups)) == [2, 2], "two and two is better than three and one"
 
-    def test_what_is_kept_comes_last(self):
+    def test_reserved_seats_come_last(self):
         room = auditorium("sswc")
         assert best_available(room, {}, Party(3)) is None
-        assert best_available(room, taken("A1 A2", state="held"), Party(1)) is None, "the holds may lapse"
+        assert best_available(room, taken("A1 A2", state="held"), Party(1)) is None, "the holds may expire"
         assert best(room, taken("A1 A2"), Party(2)).seats == ["A3", "A4"]
         assert best(room, {}, Party(2, wheelchairs=1)).seats == ["A3", "A4"]
         assert len(best(room, {}, Party(4, wheelchairs=1)).seats) == 4
@@ -218,7 +218,7 @@ class TestBest:
         choice = best(auditorium("wcs", "ss", "wcs"), {}, Party(4, wheelchairs=2))
         assert choice.groups == [["A1", "A2"], ["C1", "C2"]]
 
-    def test_companions_for_whom_there_is_no_seat_beside_sit_near(self):
+    def test_companions_without_a_seat_beside_the_wheelchair_sit_near(self):
         choice = best(auditorium("wc.ss", "ssss"), {}, Party(4, wheelchairs=1))
         assert choice.groups[0] == ["A1", "A2"]
         assert len(choice.seats) == 4
@@ -226,7 +226,7 @@ class TestBest:
 
 class TestSingleSeatsAfter:
     @given(occupied_rooms(), st.data())
-    def test_they_are_just_those_who_lose_their_last_neighbour(self, occupied_room, data):
+    def test_they_are_exactly_the_seats_that_lose_their_last_neighbor(self, occupied_room, data):
         room, states = occupied_room
         free = [seat_id for seat_id in ids(room) if seat_id not in states]
         assume(free)
@@ -238,7 +238,7 @@ class TestSingleSeatsAfter:
 
     @given(occupied_rooms(), st.data())
     def test_as_long_as_what_it_relies_on_stays_free_nobody_else_is_left_alone(self, occupied_room, data):
-        """The write carries `relies_on` in its filter; others may take any other seat between read and write."""
+        """`relies_on` is in the write's filter; others can take any other seat between the read and the write."""
         room, states = occupied_room
         free = [seat_id for seat_id in ids(room) if seat_id not in states]
         assume(free)
@@ -250,19 +250,19 @@ class TestSingleSeatsAfter:
         after = room.single_seats_after(chosen, meanwhile)
         assert {*after.between, *after.at_end} <= {*before.between, *before.at_end}
 
-    def test_where_they_are_counts(self):
+    def test_the_penalty_depends_on_their_position(self):
         room = auditorium("ssssss", "llss")
         assert room.single_seats_after(["A2"], {}).penalty == PENALTY_AT_END
         assert room.single_seats_after(["A3"], taken("A1")).penalty == PENALTY_BETWEEN
         assert room.single_seats_after(["A2", "A4"], {}).between == ["A3"]
-        assert room.single_seats_after(["B1"], {}).between == ["B2"], "nobody shares a couch with a stranger"
+        assert room.single_seats_after(["B1"], {}).between == ["B2"], "nobody shares a love seat with a stranger"
         assert room.single_seats_after(["B2", "B1"], {}).penalty == 0
         assert room.single_seats_after(["A1"], {}).relies_on == ["A3"]
 
 
 class TestOrphanRule:
     @given(occupied_rooms(), st.data(), st.sampled_from(["strict", "lenient"]))
-    def test_whoever_is_refused_can_have_what_is_offered_instead(self, occupied_room, data, rule):
+    def test_the_seats_that_a_refusal_suggests_are_accepted(self, occupied_room, data, rule):
         room, states = occupied_room
         free = [seat_id for seat_id in ids(room) if seat_id not in states]
         assume(free)
@@ -299,7 +299,7 @@ class TestOrphanRule:
         problem = single_seat_problem(auditorium("ssssss", "ssss"), rule, seats, {})
         assert (problem and problem.members["seats"]) == refused
 
-    def test_who_cannot_avoid_it_is_let_through(self):
+    def test_a_party_without_a_better_choice_is_not_refused(self):
         assert single_seat_problem(auditorium("sss"), "strict", ["A1", "A2"], {}) is None
         assert single_seat_problem(auditorium("sss", "ss"), "strict", ["A1", "A2"], {}) is not None
         assert single_seat_problem(auditorium("sss", "vv"), "strict", ["A1", "A2"], {}) is None, (
@@ -312,8 +312,8 @@ class TestOrphanRule:
         assert single_seat_problem(auditorium("ssss"), "strict", [], {}) is None
 
 
-class TestKept:
-    def test_a_companion_comes_with_somebody(self):
+class TestCompanionSeats:
+    def test_a_companion_seat_needs_a_wheelchair_place(self):
         room = auditorium("sswcc")
         problem = companion_seat_problem(room, ["A4"], {})
         assert problem is not None

@@ -1,4 +1,4 @@
-"""The best available seats and the rules of choice through the endpoints, alone and in a crowd."""
+"""The best available seats and the rules for choices through the endpoints, one request at a time and many."""
 
 import asyncio
 from collections import Counter
@@ -19,13 +19,13 @@ from .test_api import problem
 
 @pytest.fixture
 async def small(new_showtime: NewShowtime) -> ShowtimeClient:
-    """Four rows of four with a place for a wheelchair and couches."""
+    """A showtime with four rows of four seats, with a wheelchair place and love seats."""
     return await new_showtime(in_the_lounge=True)
 
 
 @pytest.fixture
 def both_read_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Called, it lets the next two who look at the seats go on only when both have seen them."""
+    """A function that makes the next two readers of the seats wait for each other after the read."""
     from inventory.store import best, holds  # noqa: PLC0415 - its settings come from inventory_env
 
     together, read, looks = asyncio.Barrier(2), holds.seat_map_of, count()
@@ -59,7 +59,7 @@ class TestBest:
         mine = await showtime.client.get(f"/api/holds/{body['hold_id']}", headers={"X-Hold-Secret": body["secret"]})
         assert names(mine.json()) == names(body)
 
-    async def test_wishes_are_kept(self, showtime: ShowtimeClient, small: ShowtimeClient):
+    async def test_wishes_are_fulfilled(self, showtime: ShowtimeClient, small: ShowtimeClient):
         vip = (await showtime.best(3, category="vip")).json()
         assert {seat["category"] for seat in vip["seats"]} == {"vip"}
         assert names((await showtime.best(2, near="A1")).json()) == ["A1", "A2"]
@@ -78,10 +78,12 @@ class TestBest:
         body = problem(await small.best(10), 409, "not_enough_seats")
         assert body["free"] == 4
         assert (await small.best(4)).status_code == 201
-        assert problem(await small.best(1), 409, "not_enough_seats")["free"] == 0, "a wheelchair's places are kept"
+        assert problem(await small.best(1), 409, "not_enough_seats")["free"] == 0, (
+            "wheelchair and companion places are reserved"
+        )
         assert (await small.best(2, wheelchairs=1)).status_code == 201
 
-    async def test_what_is_kept_is_for_all_when_nothing_else_can_be_sold(self, small: ShowtimeClient, bus: Bus):
+    async def test_reserved_places_are_open_to_all_when_nothing_else_can_be_sold(self, small: ShowtimeClient, bus: Bus):
         holds = [(await small.best(size)).json() for size in (7, 7)]
         problem(await small.best(1), 409, "not_enough_seats")
         for hold in holds:
@@ -109,7 +111,9 @@ class TestBest:
             ({"seats": ["A1"]}, 422, "invalid_request"),
         ],
     )
-    async def test_what_cannot_be(self, showtime: ShowtimeClient, wishes: dict[str, Any], status: int, code: str):
+    async def test_impossible_wishes_are_refused(
+        self, showtime: ShowtimeClient, wishes: dict[str, Any], status: int, code: str
+    ):
         answer = await showtime.client.post(
             f"/api/showtimes/{showtime.showtime_id}/holds/best",
             json={"party_size": 2, **wishes},
@@ -178,14 +182,14 @@ class TestSingleSeats:
         assert sorted(await strict.taken()) == ["A3", "A4", "A5"]
         assert (await held.release()).status_code == 204
 
-    async def test_who_cannot_avoid_it_is_let_through(self, new_showtime: NewShowtime):
+    async def test_a_party_without_a_better_choice_is_not_refused(self, new_showtime: NewShowtime):
         strict = await new_showtime(in_the_lounge=True, orphan_rule="strict")
         assert (await strict.hold("A1", "A2")).status_code == 201
         assert problem(await strict.hold("A3"), 409, "single_seat_left")["instead"] in (["B1"], ["B4"])
         assert (await strict.hold("B1", "B2", "B3", "B4")).status_code == 201
-        assert (await strict.hold("A3")).status_code == 201, "in a row or on a couch, somebody would be left alone"
+        assert (await strict.hold("A3")).status_code == 201, "every other choice leaves a single seat, too"
 
-    async def test_the_wheelchairs_companion_seat_is_kept(self, small: ShowtimeClient):
+    async def test_a_companion_seat_is_reserved(self, small: ShowtimeClient):
         assert problem(await small.hold("C2", "C3"), 409, "seats_kept")["seats"] == ["C2"]
         held = await small.held("C1", "C2")
         assert problem(await held.change(drop=["C1"]), 409, "seats_kept")["seats"] == ["C2"]
@@ -193,7 +197,7 @@ class TestSingleSeats:
     async def test_two_who_choose_at_once_never_leave_one_alone_together(
         self, new_showtime: NewShowtime, both_read_first: Callable[[], None]
     ):
-        """Each choice alone is fine: A1 and A2 leave A3 and more, A4 and A5 leave A1 to A3."""
+        """Each choice is valid on its own: A1 and A2 leave A3 and more free, A4 and A5 leave A1 to A3 free."""
         strict = await new_showtime(orphan_rule="strict")
         both_read_first()
         answers = await asyncio.gather(*(strict.hold(*seats) for seats in (["A1", "A2"], ["A4", "A5"])))
@@ -213,13 +217,13 @@ class TestSingleSeats:
     async def test_nor_do_two_who_get_the_best_seats(
         self, showtime: ShowtimeClient, both_read_first: Callable[[], None]
     ):
-        """Near A1 these are A1 and A2, near A5 A4 and A5: good seats both, until somebody has the others."""
+        """Near A1 the best seats are A1 and A2, near A5 A4 and A5. Together they would leave A3 as a single seat."""
         both_read_first()
         answers = await asyncio.gather(showtime.best(2, near="A1"), showtime.best(2, near="A5"))
         assert [answer.status_code for answer in answers] == [201, 201]
         assert not {"A1", "A2", "A4", "A5"} <= {*await showtime.taken()}
 
-    async def test_without_the_guard_they_do(
+    async def test_without_the_guard_two_choices_leave_a_single_seat(
         self, new_showtime: NewShowtime, both_read_first: Callable[[], None], monkeypatch: pytest.MonkeyPatch
     ):
         from inventory.store import guards  # noqa: PLC0415 - its settings come from inventory_env

@@ -1,4 +1,4 @@
-"""A hold whose time runs out, and whose seats somebody else buys, between the read of a change and its write."""
+"""A hold expires and another buyer buys its seats between the read and the write of a change."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,7 +24,7 @@ async def drop(hold_id: str) -> None:
 
 
 @pytest.mark.parametrize("change", [renew, drop])
-async def test_a_lapsed_hold_takes_no_seat_back(
+async def test_an_expired_hold_takes_no_seat_back(
     new_stage: NewStage, monkeypatch: pytest.MonkeyPatch, change: HoldChange
 ):
     from inventory import model  # noqa: PLC0415 - its settings come from inventory_env

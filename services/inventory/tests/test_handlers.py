@@ -1,4 +1,4 @@
-"""Every event that inventory hears: in time, repeated, late, out of order and malformed."""
+"""Every event that inventory consumes: in order, repeated, late, out of order and malformed."""
 
 import asyncio
 from datetime import timedelta
@@ -112,7 +112,7 @@ class TestSale:
         assert (await held.get()).status_code == 404
         assert (await showtime.hold("A2")).status_code == 409
 
-    async def test_says_whose_seats_they_are_and_what_was_paid(self, showtime: ShowtimeClient, bus: Bus):
+    async def test_names_the_owner_and_the_amount(self, showtime: ShowtimeClient, bus: Bus):
         guests, persons, late = [booking(bus, showtime, await showtime.held(seat)) for seat in ("A1", "A2", "A3")]
         await late.expire()
         for paid in (persons, late):
@@ -156,7 +156,7 @@ class TestSale:
         await settled()
         assert (paid.count_of(SeatsSold), paid.count_of(SaleRejected)) == (1, 0)
 
-    async def test_late_money_buys_seats_that_are_still_free(self, showtime: ShowtimeClient, bus: Bus):
+    async def test_a_late_payment_buys_seats_that_are_still_free(self, showtime: ShowtimeClient, bus: Bus):
         held = await showtime.held("A1", "A2")
         await held.release()
         late = booking(bus, showtime, held)
@@ -164,7 +164,7 @@ class TestSale:
         assert (await late.sold()).seats == ["A1", "A2"]
         assert await showtime.taken() == {"A1": "sold", "A2": "sold"}
 
-    async def test_late_money_for_lost_seats_is_rejected_each_time(
+    async def test_a_late_payment_for_lost_seats_is_rejected_each_time(
         self, showtime: ShowtimeClient, bus: Bus, settled: Any
     ):
         held = await showtime.held("A1", "A2")
@@ -179,7 +179,7 @@ class TestSale:
         assert (late.count_of(SaleRejected), late.count_of(SeatsSold)) == (2, 0)
         assert await showtime.taken() == {}
 
-    async def test_a_rejected_sale_gives_back_what_it_still_had(self, showtime: ShowtimeClient, bus: Bus):
+    async def test_a_rejected_sale_releases_the_seats_it_still_had(self, showtime: ShowtimeClient, bus: Bus):
         held = await showtime.held("A1", "A2")
         paid = booking(bus, showtime, held, "A1", "A2", "A3")
         await showtime.held("A3")
@@ -220,7 +220,7 @@ class TestEnd:
         await settled()
         assert gone.count_of(SeatsReleased) == 0
 
-    async def test_an_expiry_that_late_money_has_overtaken_frees_nothing(
+    async def test_an_expiry_that_a_late_payment_has_overtaken_frees_nothing(
         self, showtime: ShowtimeClient, bus: Bus, settled: Any
     ):
         late = booking(bus, showtime, await showtime.held("A1"))
@@ -231,7 +231,7 @@ class TestEnd:
         assert await showtime.taken() == {"A1": "sold"}
 
     @pytest.mark.parametrize("ending", ["cancel", "exchange"])
-    async def test_a_sold_booking_gives_its_seats_back_for_good(
+    async def test_a_sold_booking_releases_its_seats_permanently(
         self, showtime: ShowtimeClient, bus: Bus, settled: Any, ending: str
     ):
         sold = booking(bus, showtime, await showtime.held("A1", "A2"))
@@ -290,16 +290,16 @@ class TestShowtimes:
         good = layout(new_id())
         await bus.say(good.model_copy(update={"seats": [*good.seats, good.seats[0]]}))
         [dead] = await bus.dead("inventory")
-        assert "names a seat twice" in dead.reason
+        assert "has a duplicate seat" in dead.reason
 
     async def test_only_newer_times_count(self, showtime: ShowtimeClient, bus: Bus, settled: Any):
-        said_at = now()
+        published_at = now()
 
         async def moved(hours: int, seconds: int) -> None:
-            start = said_at + timedelta(hours=hours)
+            start = published_at + timedelta(hours=hours)
             times = {"starts_at": start, "ends_at": start, "sales_close_at": start, "sales_open_at": start}
             event = ShowtimeRescheduled.model_validate({"showtime_id": showtime.showtime_id} | times)
-            await bus.say(event, time=said_at + timedelta(seconds=seconds))
+            await bus.say(event, time=published_at + timedelta(seconds=seconds))
             await settled()
 
         await moved(hours=5, seconds=3)
@@ -308,7 +308,7 @@ class TestShowtimes:
         await moved(hours=-1, seconds=4)
         assert (await showtime.hold("A1")).json()["reason"] == "closed"
 
-    async def test_a_cancelled_showtime_lets_all_but_checkouts_go(self, showtime: ShowtimeClient, bus: Bus):
+    async def test_a_cancelled_showtime_releases_all_holds_except_checkouts(self, showtime: ShowtimeClient, bus: Bus):
         free, paying, sold = await showtime.held("A1"), await showtime.held("A2"), await showtime.held("A3")
         await booking(bus, showtime, paying).request_payment()
         await wait_until_pinned(paying)

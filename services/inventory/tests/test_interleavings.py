@@ -1,4 +1,4 @@
-"""Random orders of what buyers do, one after the other and at once."""
+"""Random orders of buyers' steps, sequential and concurrent."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from .stage import SEATS, NewStage, Stage, Step, steps
 
 
 class Rules:
-    """The same rules in another form: the model that random orders are checked against."""
+    """An independent implementation of the rules, against which random orders are checked."""
 
     def __init__(self) -> None:
         self.owner: dict[str, str] = {}
@@ -119,7 +119,7 @@ contenders = st.lists(st.sampled_from(contending), min_size=3, max_size=5, uniqu
 @example(plan=steps("ada hold, ada time_passes, ben hold, ben pin, ada pin, ben expire, ada pay, ben pay"))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_random_orders_do_what_the_rules_say(new_stage: NewStage, plan: Sequence[Step]):
-    """After each step: the seats, the answers, and the seats that are shown."""
+    """Compares the seats, the answers and the broadcast seats after each step."""
     stage, rules = await new_stage(), Rules()
     owners: dict[str, str] = {}
     for step in [("hold", "ada"), *plan]:
@@ -137,7 +137,7 @@ async def test_random_orders_do_what_the_rules_say(new_stage: NewStage, plan: Se
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> random.Random:
-    """Some time passes between each read of a decision and its write: as much as these dice say."""
+    """A random delay between each read of a decision and its write."""
     from inventory.store import checkout, holds, read  # noqa: PLC0415 - its settings come from inventory_env
 
     dice = random.Random()  # noqa: S311 - dice, not a secret
@@ -182,7 +182,7 @@ async def test_whatever_happens_at_once_is_right(
 
 
 async def check(stage: Stage, showtime: Any, paid: set[str], cancelled: set[str]) -> None:
-    """What must hold at any moment, whatever came before."""
+    """Check what must be true at any moment."""
     for hold in showtime.holds:
         assert not showtime.is_sold(hold.id)
         if hold.is_live(now()):
@@ -198,14 +198,14 @@ async def check(stage: Stage, showtime: Any, paid: set[str], cancelled: set[str]
         elif has_money:
             assert (own, showtime.is_sold(booking_id)) == (SEATS[buyer], True)
         if buyer in paid:
-            assert {"sold", "rejected"} & {*given}, "money without an answer"
+            assert {"sold", "rejected"} & {*given}, "a payment without an answer"
         if buyer not in cancelled:
             assert not {"sold", "rejected"} <= {*given}
 
 
 @pytest.mark.parametrize("is_guarded", [True, False])
-async def test_late_money_between_the_read_and_the_write_of_a_cancellation(new_stage: NewStage, is_guarded: bool):
-    """Without the guard the booking ends with seats that nobody can ever free."""
+async def test_a_late_payment_between_the_read_and_the_write_of_a_cancellation(new_stage: NewStage, is_guarded: bool):
+    """Without the guard, the booking ends with seats that can never be released."""
     from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store.holds import release_seats  # noqa: PLC0415 - its settings come from inventory_env
 

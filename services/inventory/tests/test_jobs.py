@@ -1,4 +1,4 @@
-"""Time in: lapsed holds are released, without the seats that somebody has taken since."""
+"""Expired holds are released, without the seats that somebody else has taken since."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from .conftest import Booking, ShowtimeClient, booking, wait_for_broadcast, wait
 from .stage import Committed
 
 
-async def test_a_lapse_frees_its_seats_and_is_shown(showtime: ShowtimeClient, bus: Bus, short_holds: None):
+async def test_an_expired_hold_frees_its_seats_and_is_broadcast(showtime: ShowtimeClient, bus: Bus, short_holds: None):
     held = await showtime.held("A1", "A2")
     await wait_for_broadcast(bus, showtime, A1="free", A2="free")
     assert await showtime.taken() == {}
@@ -25,7 +25,7 @@ def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is
     from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from inventory_env
 
     release = next(job for job in JOBS if job.name == "release_lapsed_holds")
-    assert LEASE_S + (LOOK_S + release.every) * 1.1 < 2, "pauses are up to a tenth longer"
+    assert LEASE_S + (LOOK_S + release.every) * 1.1 < 2, "pauses have up to 10 % jitter"
 
 
 async def test_a_seat_that_was_taken_again_is_not_released(
@@ -54,7 +54,7 @@ async def test_a_seat_that_was_taken_again_is_not_released(
     assert (await second.get()).status_code == 200
 
 
-async def test_a_checkout_can_still_pin_seats_that_lapsed_but_nobody_took(
+async def test_a_checkout_can_still_pin_seats_that_expired_but_nobody_took(
     showtime: ShowtimeClient, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
 ):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env

@@ -1,4 +1,4 @@
-"""Seat maps are published once more: those of the release before 2026-12, and all of them on demand."""
+"""Seat maps are published again: those of the release before 2026-12 by a migration, and all of them on demand."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The rules, without I/O."""
+"""Unit tests of the rules; no I/O."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,11 +62,11 @@ class TestFree:
         assert seating(a_hold("A1", until=NOW + early)).unavailable(["A1"], NOW) == lost
 
     @pytest.mark.parametrize("state", ["sold", "blocked"])
-    def test_sold_and_blocked_seats_never_lapse(self, state):
+    def test_sold_and_blocked_seats_never_expire(self, state):
         far = NOW + timedelta(days=3650)
         assert seating(taken={"A1": SeatEntry(by="x", state=state)}).unavailable(["A1", "A2"], far) == ["A1"]
 
-    def test_ones_own_seats_are_not_lost(self):
+    def test_the_owners_seats_are_available(self):
         assert seating(a_hold("A1")).unavailable(["A1"], NOW, "h1") == []
 
     @given(mine=seat_sets, theirs=seat_sets)
@@ -100,11 +100,11 @@ class TestWhyNot:
         assert problem.members == {"reason": reason}
 
     def test_counts_only_the_holders_own_live_holds(self):
-        live, lapsed = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
+        live, expired = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
         others = a_hold("A3", hold_id="h3", holder=BEN)
-        assert seating(live, lapsed, others).hold_limit_problem(ANNA, NOW, LIMITS) is None
+        assert seating(live, expired, others).hold_limit_problem(ANNA, NOW, LIMITS) is None
         second = a_hold("A4", hold_id="h4", pinned=True)
-        problem = seating(live, lapsed, others, second).hold_limit_problem(ANNA, NOW, LIMITS)
+        problem = seating(live, expired, others, second).hold_limit_problem(ANNA, NOW, LIMITS)
         assert isinstance(problem, TooManyHolds)
 
 
@@ -141,7 +141,7 @@ class TestChange:
 
 
 class TestRenewal:
-    def test_begins_the_time_anew(self):
+    def test_restarts_the_time(self):
         later = NOW + 400 * SECOND
         assert renewed_deadline(a_hold("A1"), later, LIMITS) == later + LIMITS.hold
 
@@ -161,11 +161,11 @@ class TestSale:
     def test_a_hold_becomes_a_sale(self):
         assert seating(a_hold("A1", "A2")).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(lost=[], to_release=[])
 
-    def test_late_money_buys_seats_that_are_still_free(self):
-        lapsed_of_another = a_hold("A1", hold_id="h2", until=NOW)
-        assert seating(lapsed_of_another).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(lost=[], to_release=[])
+    def test_a_late_payment_buys_seats_that_are_still_free(self):
+        expired_of_another = a_hold("A1", hold_id="h2", until=NOW)
+        assert seating(expired_of_another).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(lost=[], to_release=[])
 
-    def test_a_lost_seat_loses_them_all_and_gives_back_the_rest(self):
+    def test_a_lost_seat_loses_them_all_and_releases_the_rest(self):
         mine, theirs = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
         assert seating(mine, theirs).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(
             lost=["A2"], to_release=["A1"]
@@ -188,7 +188,7 @@ class TestSale:
             lost=["A1", "A2"], to_release=[]
         )
 
-    def test_late_money_buys_for_a_checkout_that_was_closed(self):
+    def test_a_late_payment_buys_for_a_checkout_that_was_closed(self):
         assert seating(closed=["h1"]).decide_sale("h1", ["A1"], NOW) == SaleDecision(lost=[], to_release=[])
 
     def test_a_cancelled_showtime_sells_nothing(self):
@@ -197,7 +197,7 @@ class TestSale:
         )
 
     @given(mine=seat_sets, asked=seat_sets, theirs=seat_sets)
-    def test_sells_all_or_gives_back_all(self, mine, asked, theirs):
+    def test_sells_all_or_releases_all(self, mine, asked, theirs):
         showtime = seating(a_hold(*mine), a_hold(*theirs, hold_id="h2"))
         mine -= theirs
         sale = showtime.decide_sale("h1", asked, NOW)
@@ -212,8 +212,8 @@ class TestPin:
         assert seating(a_hold("A1", "A2", until=until)).pin_failure("h1", ["A1", "A2"], NOW) is None
 
     def test_seats_that_others_took_are_gone(self):
-        lapsed, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
-        assert seating(lapsed, next_one).pin_failure("h1", ["A1", "A2"], NOW) == "lapsed"
+        expired, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
+        assert seating(expired, next_one).pin_failure("h1", ["A1", "A2"], NOW) == "lapsed"
 
     def test_other_seats_than_those_to_be_paid(self):
         assert seating(a_hold("A1", "A2")).pin_failure("h1", ["A1"], NOW) == "mismatch"

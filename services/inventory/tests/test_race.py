@@ -1,4 +1,4 @@
-"""Many people, few seats, several replicas. First the guard is out, to see the race; then it is in."""
+"""Many buyers, few seats, several replicas. One test disables the guard to show the race; another runs with it."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ SEATS = [f"A{n}" for n in range(1, 7)]
 
 @pytest.fixture(scope="module")
 async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
-    """A second inventory: a process of its own on the same database and queue."""
+    """A second replica of inventory: another process on the same database and queue."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -46,7 +46,7 @@ async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]
 
 
 async def everybody_buys(bus: Bus, showtimes: list[ShowtimeClient]) -> Counter[str]:
-    """Each client tries for two random seats, and pays for what it gets. How often was each seat sold?"""
+    """Let each client request two random seats and pay for its hold; return how often each seat was sold."""
     dice = random.Random(7)  # noqa: S311 - a dice, not a secret
     wanted = [dice.sample(SEATS, 2) for _ in range(CLIENTS)]
     answers = await asyncio.gather(*(showtimes[n % len(showtimes)].hold(*seats) for n, seats in enumerate(wanted)))
@@ -73,7 +73,7 @@ async def test_without_its_guard_seats_are_sold_twice(
     from inventory.store import guards  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(guards, "seats_are_free", lambda *_: {})
-    # The sale guards itself too: with the first guard alone out, two people hold a seat but one of them gets it.
+    # The sale has its own guard: without only the first one, two people hold a seat but only one of them gets it.
     monkeypatch.setattr(guards, "seats_belong_to", lambda *_: {})
     sold = await everybody_buys(bus, [showtime])
     assert set(sold) == set(SEATS)
@@ -100,7 +100,7 @@ async def test_a_hold_on_one_replica_is_a_hold_on_all(showtime: ShowtimeClient, 
 async def test_holders_who_change_and_release_at_once_never_share_a_seat(
     showtime: ShowtimeClient, replica: httpx.AsyncClient
 ):
-    """Eight holders move about on twelve seats through both replicas; the seats always add up to their holds."""
+    """Eight holders change their seats among twelve through both replicas; the taken seats always match the holds."""
     places = [f"B{n}" for n in range(1, 11)] + ["C1", "C2"]
     holders = [
         await (showtime if n % 2 else ShowtimeClient(replica, showtime.showtime_id)).held(places[n]) for n in range(8)
@@ -132,7 +132,7 @@ async def test_one_key_on_two_replicas_holds_once(showtime: ShowtimeClient, repl
     await until(is_replayed)
 
 
-async def test_each_loser_is_told_its_own_seats(showtime: ShowtimeClient):
+async def test_each_refusal_names_the_requested_seats(showtime: ShowtimeClient):
     assert (await showtime.hold("A1", "A2", "A3")).status_code == 201
     wishes = [["A1"], ["A2", "A4"], ["A3", "A1"], ["A5"], ["A2"]]
     answers = await asyncio.gather(*(showtime.hold(*seats) for seats in wishes))

@@ -1,4 +1,4 @@
-"""What screens show of seats: each change soon, the whole map a little later, and nothing wrong for long."""
+"""Seat updates: each change is broadcast soon, the whole map follows, and lost broadcasts are corrected."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from .stage import Committed
 
 
 class RecordedBroadcasts:
-    """Takes broadcasts; the first `failures` of them fail."""
+    """Records broadcasts; the first `failures` of them fail."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures, self.events = failures, list[list[SeatsChanged]]()
@@ -83,7 +83,7 @@ class TestChanges:
         assert sorted(changes) == ["A1", "B1"]
 
     async def test_of_one_moment_go_together_as_they_are_then(self, new_showtime: NewShowtime):
-        """Changes of all showtimes share one message, whichever replica made them."""
+        """Changes of all showtimes share one broadcast, also those of other replicas."""
         from inventory.store import SeatBroadcaster  # noqa: PLC0415 - its settings come from inventory_env
 
         broadcasts, showtimes = RecordedBroadcasts(), [await new_showtime() for _ in range(3)]
@@ -170,7 +170,7 @@ class TestMap:
         await showtime.held("A2")
         await seat_updates._publish_seat_map(read)
         is_stale, before = (await store.read(showtime.showtime_id)).is_stale, published()
-        assert before == 1, "the map as it was read, or the running job's newer one"
+        assert before == 1, "either the map that was read, or the newer one of the running job"
         await store.publish_seat_maps()
         assert not (await store.read(showtime.showtime_id)).is_stale
         assert published() == before + is_stale
@@ -227,7 +227,7 @@ class TestMap:
             found.clear()
             await store.publish_seat_maps()
             counts.append(len(found))
-        assert min(counts) == 2, "the service's own job may have looked beside one of them"
+        assert min(counts) == 2, "the service's own job may have run at the same time"
 
     async def test_is_found_by_an_index_of_stale_ones_alone(self, showtime: ShowtimeClient):
         from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env

@@ -1,4 +1,4 @@
-"""Seats that staff take out of sale."""
+"""Routes of blocks: seats that staff take off sale."""
 
 from typing import Annotated
 
@@ -25,14 +25,14 @@ Blocker = Annotated[Principal, Depends(require("seats:block"))]
 
 
 class BlockRequest(Body):
-    """Which seats to take out of sale, and why."""
+    """The seats to take off sale, and the reason."""
 
     seats: Annotated[list[SeatId], Field(min_length=1, max_length=2000)]
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class BlockResponse(BaseModel):
-    """Seats out of sale."""
+    """Seats that are off sale."""
 
     block_id: Id
     showtime_id: Id
@@ -49,7 +49,7 @@ class BlockListResponse(BaseModel):
 
 @router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown, SeatMapMissing))
 async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockListResponse:
-    """The seats that staff took out of sale, with the reasons."""
+    """List the blocks of a showtime: seats that staff took off sale, with the reasons."""
     await _check_theater(showtime_id, staff)
     blocks = (await store.read(showtime_id)).blocks
     return BlockListResponse(items=[_block_response(showtime_id, each) for each in blocks])
@@ -61,7 +61,7 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockListRespo
     responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
 )
 async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockResponse:
-    """Take free seats out of sale, all or none."""
+    """Take free seats off sale, all or none."""
     await _check_theater(showtime_id, staff)
     made = await store.block_seats(showtime_id, body.seats, body.reason, staff.user_id)
     return _block_response(showtime_id, made)
@@ -79,10 +79,10 @@ async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staf
 
 
 async def _check_theater(showtime_id: str, staff: Principal) -> None:
-    """Staff who are bound to theaters act there only. Raises Forbidden, ShowtimeUnknown, SeatMapMissing."""
+    """Check that the staff member may act at this theater. Raises Forbidden, ShowtimeUnknown and SeatMapMissing."""
     theater_id = (await store.showtime_info(showtime_id)).theater_id
     if staff.theaters and theater_id not in staff.theaters:
-        raise Forbidden("This showtime is in a theater that is not yours.")
+        raise Forbidden("This showtime is at a theater that you are not assigned to.")
 
 
 def _block_response(showtime_id: str, made: Block) -> BlockResponse:

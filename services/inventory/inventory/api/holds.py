@@ -1,7 +1,7 @@
-"""Holds: seats by name, or the best that are left.
+"""Routes of holds: chosen seats, or the best available ones.
 
-A hold belongs to a signed-in person, or to whoever knows its secret (`X-Hold-Secret`); to everybody else it does not
-exist.
+A hold belongs to a signed-in person, or to a guest who sends its secret (`X-Hold-Secret`). For all other callers it
+does not exist.
 """
 
 from typing import Annotated, Any, Self
@@ -49,24 +49,24 @@ router = APIRouter(prefix="/api", tags=["inventory"])
 AnyCaller = Annotated[Caller, Depends(caller)]
 HoldId = Annotated[Id, Path()]
 
-_holds = Counter("usher_inventory_holds_total", "Holds by what became of the request", ["outcome"])
+_holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome", ["outcome"])
 
 
 class HoldRequest(Body):
-    """Which seats to hold."""
+    """The seats to hold."""
 
     seats: Annotated[list[SeatId], Field(min_length=1, max_length=MAX_SEATS)]
 
     @model_validator(mode="after")
     def _are_distinct(self) -> Self:
         if len(set(self.seats)) < len(self.seats):
-            raise ValueError("a seat is named twice")
+            raise ValueError("duplicate seat")
         return self
 
 
 class BestHoldRequest(Body):
-    """For whom seats are sought, `wheelchairs` of the party in wheelchairs. `near` is a seat to be close to instead of
-    the best view.
+    """A party that needs seats, `wheelchairs` of them in wheelchairs. `near` is a seat to sit close to instead of the
+    point with the best view.
     """
 
     party_size: Annotated[int, Field(ge=1, le=MAX_SEATS)]
@@ -78,19 +78,19 @@ class BestHoldRequest(Body):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.wheelchairs > self.party_size:
-            raise ValueError("there are more wheelchairs than people")
+            raise ValueError("more wheelchairs than people")
         if self.wheelchairs and self.category:
-            raise ValueError("a place for a wheelchair is in a category of its own")
+            raise ValueError("wheelchair places have their own category; leave out `category`")
         return self
 
     def party(self) -> Party:
-        """The party as the rules see it."""
+        """Return the party as the model's type."""
         categories = frozenset({self.category} if self.category else ())
         return Party(self.party_size, categories, self.area, self.wheelchairs, self.near)
 
 
 class ChangeHoldRequest(Body):
-    """Which seats to add to a hold and which to drop from it."""
+    """The seats to add to a hold and the seats to drop from it."""
 
     add: Annotated[list[SeatId], Field(max_length=MAX_SEATS)] = []
     drop: Annotated[list[SeatId], Field(max_length=MAX_SEATS)] = []
@@ -98,14 +98,14 @@ class ChangeHoldRequest(Body):
     @model_validator(mode="after")
     def _are_apart(self) -> Self:
         if not self.add and not self.drop:
-            raise ValueError("nothing to add or to drop")
+            raise ValueError("no seats to add or drop")
         if set(self.add) & set(self.drop):
             raise ValueError("a seat is both added and dropped")
         return self
 
 
 class HoldResponse(BaseModel):
-    """A hold. `renewable_until` is the latest deadline that a renewal can give, null when it cannot be renewed."""
+    """A hold. `renewable_until` is the latest deadline after a renewal; null when the hold cannot be renewed."""
 
     hold_id: Id
     showtime_id: Id
@@ -115,18 +115,18 @@ class HoldResponse(BaseModel):
     in_checkout: bool
     revision: int
     server_time: Moment
-    claim: str = Field(description="What the checkout (`POST /api/bookings`) takes; a changed hold has a new one")
+    claim: str = Field(description="Send it with the checkout (`POST /api/bookings`); each change issues a new one")
 
 
 class NewHoldResponse(HoldResponse):
-    """A hold as it is first told. A guest whose request had no secret gets one, here and never again."""
+    """A new hold. A guest whose request had no secret gets one; it is not shown again."""
 
     secret: str | None = None
 
 
 class BestHoldResponse(NewHoldResponse):
-    """The best seats that were left. They are `together` if there is one group, side by side; else the groups are as
-    large and as near to each other as can be.
+    """A new hold of the best available seats. `together`: all seats are side by side. Otherwise the groups are as large
+    and as near to each other as possible.
     """
 
     together: bool
@@ -151,7 +151,7 @@ class BestHoldResponse(NewHoldResponse):
     ),
 )
 async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Response:
-    """Hold 1 to 10 seats, all or none. A guest may bring a secret of its own for all of its holds."""
+    """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
     holder, secret = _holder(who)
     try:
         made = await store.hold(
@@ -183,7 +183,9 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Re
     ),
 )
 async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller) -> Response:
-    """Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone."""
+    """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
+    left.
+    """
     holder, secret = _holder(who)
     is_new = secret is not None
     try:
@@ -201,7 +203,7 @@ async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCall
 
 
 def _holder(who: Caller) -> tuple[Holder, str | None]:
-    """Who is to hold, and the secret that was made for them, if one was. Raises SecretTooShort."""
+    """Return the holder, and a new secret when the guest sent none. Raises SecretTooShort."""
     if who.principal:
         return Holder(user_id=who.principal.user_id), None
     if who.secret is None:
@@ -216,7 +218,7 @@ def _holder(who: Caller) -> tuple[Holder, str | None]:
     "/holds/{hold_id}", response_model=HoldResponse, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing)
 )
 async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
-    """One's own hold, while it lasts."""
+    """Return the caller's hold until it expires."""
     showtime_id, found = await store.find_hold(hold_id, who.owns)
     if not found.is_live(now()):
         raise HoldLapsed(seats=found.seats)
@@ -241,7 +243,7 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
     ),
 )
 async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller) -> Response:
-    """Add and drop seats at once, all or nothing. What is added or dropped already is no error."""
+    """Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect."""
     telemetry.about(hold_id)
     return await _hold_response(*await store.change_hold(hold_id, who.owns, body.add, body.drop))
 
@@ -252,20 +254,20 @@ async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller) 
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
 async def renew_hold(hold_id: HoldId, who: AnyCaller) -> Response:
-    """Keep the seats longer, once."""
+    """Extend the hold. By default a hold can be renewed once."""
     telemetry.about(hold_id)
     return await _hold_response(*await store.renew_hold(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
 async def release_hold(hold_id: HoldId, who: AnyCaller) -> None:
-    """Let the seats go."""
+    """Release the hold and its seats."""
     telemetry.about(hold_id)
     await store.release_hold(hold_id, who.owns)
 
 
 async def _hold_response(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
-    """A HoldResponse with `more`. Making its text here saves FastAPI's validation of what is ours."""
+    """Return a HoldResponse with the fields of `more`. Serializing it here avoids FastAPI's validation of our data."""
     config = settings.get()
     seats = (await store.layout_of(showtime_id)).details_of(found.seats)
     claim = HoldClaim(

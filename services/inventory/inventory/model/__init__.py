@@ -1,4 +1,4 @@
-"""The rules of a showtime's seats. No I/O and no clock."""
+"""The rules of a showtime's seats. No I/O; the time is a parameter."""
 
 from inventory.model.auditorium import COMPANION, RESERVED, WHEELCHAIR, AuditoriumMap
 from inventory.model.best import COMPANIONS, Choice, Party, available_seats, best_available, is_released

@@ -1,4 +1,4 @@
-"""An auditorium's seats as neighbours: who sits beside whom, and which single seat a choice would leave over."""
+"""The map of an auditorium: which seats are neighbors, and which single seats a choice would leave."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,72 +9,72 @@ from contracts.catalog import PlacedSeat, Point
 
 WHEELCHAIR, COMPANION, LOVE_SEAT = "wheelchair", "companion", "love_seat"
 RESERVED = frozenset({WHEELCHAIR, COMPANION})
-"""Kept for people in wheelchairs and those who come with them."""
+"""Categories reserved for wheelchair users and their companions."""
 PENALTY_BETWEEN, PENALTY_AT_END = 10, 1
-"""What a seat that is left alone counts: between two taken ones or on half a couch, and at the end of a row."""
+"""Penalties of a single seat: between two taken seats or on half a love seat, and at the end of a row."""
 
 
 @dataclass(frozen=True)
 class SeatRun:
-    """Seats side by side from left to right, with neither aisle nor gap between them.
+    """Adjacent seats from left to right, without an aisle or a gap between them.
 
-    The sums begin with 0 and have one element more than there are seats, so that those of a window are differences.
+    Running sums start with 0 and have one element more than there are seats: the sum of a window is a difference.
     """
 
     seats: tuple[PlacedSeat, ...]
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """The names of the seats."""
+        """The ids of the seats."""
         return tuple(seat.seat_id for seat in self.seats)
 
     @cached_property
     def y(self) -> float:
-        """Where the middle of the row is."""
+        """The vertical center of the row."""
         return self.seats[0].y + 0.5
 
     @cached_property
     def sum_x(self) -> list[float]:
-        """Of the seats' middles."""
+        """Running sum of x of the seats' centers."""
         return list(accumulate((seat.x + 0.5 for seat in self.seats), initial=0.0))
 
     @cached_property
     def sum_squares(self) -> list[float]:
-        """Of x² + y² of the seats' middles."""
+        """Running sum of x² + y² of the seats' centers."""
         return list(accumulate(((seat.x + 0.5) ** 2 + self.y**2 for seat in self.seats), initial=0.0))
 
     @cached_property
     def wheelchairs(self) -> list[int]:
-        """How many places for wheelchairs there are."""
+        """Running number of wheelchair places."""
         return list(accumulate((seat.category == WHEELCHAIR for seat in self.seats), initial=0))
 
     @cached_property
     def ordinary(self) -> list[int]:
-        """How many seats are kept for nobody."""
+        """Running number of seats that are not reserved."""
         return list(accumulate((seat.category not in RESERVED for seat in self.seats), initial=0))
 
     @cached_property
     def category_changes(self) -> list[int]:
-        """How often the category category_changes up to each seat."""
+        """Running number of category changes between neighboring seats."""
         return list(accumulate((one.category != other.category for one, other in pairwise(self.seats)), initial=0))
 
     @cached_property
     def joined(self) -> list[bool]:
-        """For each seat and the end: whether somebody who sits there could be the neighbour of the one before it.
+        """For each seat and for the end: whether the seat counts as a neighbor of the seat before it.
 
-        A couch is for two, whoever sits beside it; places that are kept for some are nobody's neighbours.
+        A love seat pairs two seats, which have no other neighbors. Reserved seats have no neighbors.
         """
         joined = [False]
         for one, other in pairwise(self.seats):
-            couch = one.category == other.category == LOVE_SEAT
+            love_seat = one.category == other.category == LOVE_SEAT
             apart = LOVE_SEAT in (one.category, other.category) or {one.category, other.category} & RESERVED
-            joined.append(not joined[-1] if couch else not apart)
+            joined.append(not joined[-1] if love_seat else not apart)
         return [*joined, False]
 
     def penalty_beside(self, at: int, step: int, free: Sequence[bool]) -> int:
-        """What it counts that the seat beside `at` loses its last neighbour when `at` is taken; 0 if it does not.
+        """Return the penalty when taking `at` leaves the seat beside it without free neighbors; 0 when it does not.
 
-        `step` is 1 for the seat on the right, -1 for the one on the left.
+        `step` is 1 for the seat on the right, -1 for the seat on the left.
         """
         beside = at + step
         if not (self.joined[max(at, beside)] and free[beside]):
@@ -87,8 +87,10 @@ class SeatRun:
 
 @dataclass(frozen=True)
 class SingleSeats:
-    """What a choice of seats leaves behind: seats between two taken ones or on half a couch that lose their last
-    neighbour, seats at the end of a row that do, and the free seats thanks to which others do not.
+    """The single free seats that a choice of seats leaves.
+
+    `between` are between two taken seats or on half a love seat, `at_end` are at the end of a row. `relies_on` are free
+    seats: as long as they stay free, no other seats become single.
     """
 
     between: list[str]
@@ -97,20 +99,20 @@ class SingleSeats:
 
     @property
     def penalty(self) -> int:
-        """What the seats that are left alone count."""
+        """The sum of the penalties of the single seats."""
         return PENALTY_BETWEEN * len(self.between) + PENALTY_AT_END * len(self.at_end)
 
 
 @dataclass(frozen=True)
 class AuditoriumMap:
-    """An auditorium. The film is seen best from `focus`."""
+    """The seats of an auditorium as runs of neighbors. The view is best from `focus` (x, y)."""
 
     runs: tuple[SeatRun, ...]
     focus: tuple[float, float]
 
     @classmethod
     def from_layout(cls, seats: Iterable[PlacedSeat], focal_point: Point | None) -> "AuditoriumMap":
-        """The neighbours of a layout. Without a focal point it is seen best from the middle of all seats."""
+        """Create the map of a layout. Without a focal point, the center of all seats has the best view."""
         placed = sorted(seats, key=lambda seat: (seat.y, seat.row, seat.x))
         runs: list[list[PlacedSeat]] = []
         for seat in placed:
@@ -127,21 +129,21 @@ class AuditoriumMap:
 
     @cached_property
     def positions(self) -> dict[str, tuple[SeatRun, int]]:
-        """Each seat's run and its place in it."""
+        """The run of each seat and its index in the run."""
         return {seat_id: (run, at) for run in self.runs for at, seat_id in enumerate(run.ids)}
 
     @cached_property
     def ordinary(self) -> frozenset[str]:
-        """The seats that are kept for nobody."""
+        """The seats that are not reserved."""
         return frozenset(seat.seat_id for run in self.runs for seat in run.seats if seat.category not in RESERVED)
 
     def seat(self, seat_id: str) -> PlacedSeat:
-        """One of its seats."""
+        """Return the seat with this id."""
         run, at = self.positions[seat_id]
         return run.seats[at]
 
     def groups_of(self, seats: Iterable[str]) -> list[list[str]]:
-        """The seats in groups that sit side by side, in the order of the hall."""
+        """Group the seats that are side by side. The groups are in the order of the auditorium."""
         wanted = set(seats)
         groups: list[list[str]] = []
         for run in self.runs:
@@ -152,7 +154,7 @@ class AuditoriumMap:
         return groups
 
     def single_seats_after(self, chosen: Collection[str], taken: Collection[str]) -> SingleSeats:
-        """What choosing these seats leaves behind among those that nobody has taken."""
+        """Return the single free seats that choosing these seats would leave."""
         single = SingleSeats([], [], [])
         gone = {*chosen, *taken}
         for run, at in (self.positions[seat_id] for seat_id in chosen):

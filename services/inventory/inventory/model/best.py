@@ -1,8 +1,10 @@
-"""The best seats that are left for a party: in one row, side by side, near the place from which the film is seen best,
-and without leaving a single seat between others. Where that cannot be, in as few groups as possible.
+"""The best available seats for a party.
 
-Places for wheelchairs, with up to three companions beside each, are kept for those who need them until every other
-seat of the hall is sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
+The seats are in one row, side by side, near the point with the best view, and leave no single seat free. If that is
+impossible, the party is split into as few groups as possible.
+
+Wheelchair places, with up to three companions beside each, are reserved until every other seat of the auditorium is
+sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
 """
 
 import heapq
@@ -17,16 +19,16 @@ from inventory.model.auditorium import RESERVED, AuditoriumMap, SeatRun
 from inventory.model.seating import SeatState
 
 COMPANIONS = 3
-"""So many sit beside each wheelchair."""
+"""The maximum number of companions beside each wheelchair."""
 Cost = tuple[int, int, float, int, int]
-"""Single seats left alone, seats of another kind than wished, squared distance; then run and first seat."""
+"""Penalty of single seats, seats of an unwanted kind, squared distance; then the indexes of the run and first seat."""
 
 
 @dataclass(frozen=True)
 class Party:
-    """Who wants to sit together, `wheelchairs` of them in wheelchairs.
+    """People who want to sit together, `wheelchairs` of them in wheelchairs.
 
-    No categories means any. `near` is a seat to be close to instead of the best view.
+    Without categories, every category fits. `near` is a seat to sit close to instead of the point with the best view.
     """
 
     size: int
@@ -36,7 +38,7 @@ class Party:
     near: str | None = None
 
     def accepts(self, seat: PlacedSeat, *, released: bool) -> bool:
-        """Whether the seat is for this party."""
+        """Whether the party can have the seat. `released`: reserved seats are open to everyone."""
         if self.area is not None and seat.area != self.area:
             return False
         if seat.category in RESERVED:
@@ -46,9 +48,10 @@ class Party:
 
 @dataclass(frozen=True)
 class Choice:
-    """Seats for a party. `groups` sit side by side; there is one if all do.
+    """Seats for a party. The seats of a group are side by side.
 
-    `relies_on` are free seats that must stay so, or others would be left alone; `penalty` counts those that are anyway.
+    `relies_on` are free seats that must stay free, because otherwise other seats would become single. `penalty` is the
+    penalty of the single seats that the choice leaves.
     """
 
     groups: list[list[str]]
@@ -57,24 +60,22 @@ class Choice:
 
     @property
     def seats(self) -> list[str]:
-        """All of them."""
+        """The seats of all groups."""
         return [seat_id for group in self.groups for seat_id in group]
 
     @property
     def is_together(self) -> bool:
-        """Whether nobody sits apart."""
+        """Whether the whole party sits side by side."""
         return len(self.groups) == 1
 
 
 def is_released(auditorium: AuditoriumMap, states: Mapping[str, SeatState]) -> bool:
-    """Whether seats that are kept for some are for everybody: no other one can be sold any more, not even one that is
-    only held.
-    """
+    """Whether reserved seats are open to everyone: every other seat is sold or blocked. Held seats may become free."""
     return all(states.get(seat_id, "held") != "held" for seat_id in auditorium.ordinary)
 
 
 def available_seats(auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> list[str]:
-    """The free seats that this party may have."""
+    """Return the free seats that this party can have."""
     released = is_released(auditorium, states)
     seats = (seat for run in auditorium.runs for seat in run.seats if seat.seat_id not in states)
     return [seat.seat_id for seat in seats if party.accepts(seat, released=released)]
@@ -83,10 +84,10 @@ def available_seats(auditorium: AuditoriumMap, states: Mapping[str, SeatState], 
 def best_available(
     auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party, *, nth: int = 0
 ) -> Choice | None:
-    """The best seats for a party, or None when there are not enough; `states` are the seats that are not free.
+    """Return the best seats for a party, or None when there are not enough; `states` are the seats that are not free.
 
-    With `nth` the next best seats together after so many others that leave no more alone, beginning anew after the
-    last: people who ask at the same moment need not all go for the same ones.
+    `nth` skips that many choices with the same penalty, and wraps around after the last one. With it, people who ask
+    at the same moment do not all compete for the same seats.
     """
     search = _Search(auditorium, states, party)
     place = search.place(party.size, party.wheelchairs, nth)
@@ -101,8 +102,10 @@ def best_available(
 
 @dataclass
 class _Row:
-    """A run as the party finds it: which seats are free, which of these are for the party, what it counts if a window
-    begins or ends at each, and how many for the party are side by side at most.
+    """A run from the party's view: its free seats and the seats `open` to the party.
+
+    `before` and `after` are the penalties of a window that starts or ends at a seat; `longest` is the largest number of
+    open seats side by side.
     """
 
     run: SeatRun
@@ -116,7 +119,7 @@ class _Row:
         self.count()
 
     def count(self) -> None:
-        """Count anew, after seats were taken."""
+        """Recompute the penalties and the longest window."""
         places = range(len(self.free))
         self.before = [self.run.penalty_beside(at, -1, self.free) for at in places]
         self.after = [self.run.penalty_beside(at, 1, self.free) for at in places]
@@ -124,7 +127,7 @@ class _Row:
 
 
 class _Search:
-    """Places found one after the other; what was found is taken."""
+    """A search that finds windows of seats one after the other. Seats that were found count as taken."""
 
     def __init__(self, auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> None:
         self.auditorium, self.states, self.party, self.near = auditorium, states, party, auditorium.focus
@@ -143,7 +146,7 @@ class _Search:
                 self.rows.append(_Row(run, free, is_open))
 
     def place(self, size: int, wheelchairs: int, nth: int = 0) -> list[str] | None:
-        """The nth best place for so many side by side."""
+        """Return the nth best window of `size` seats and mark it as taken; None when there is no window."""
         found = heapq.nsmallest(nth + 1, self._windows(size, wheelchairs))
         if not found:
             return None
@@ -152,7 +155,7 @@ class _Search:
         return self._occupy(self.rows[row], start, start + size)
 
     def split(self) -> list[list[str]] | None:
-        """Places for groups as large as possible, each near the one before, nobody alone if that can be helped."""
+        """Split the party into large groups, each near the previous one. Avoid groups of one person."""
         groups: list[list[str]] = []
         left = self.party.size
         while left:
@@ -168,7 +171,7 @@ class _Search:
         return groups
 
     def split_with_wheelchairs(self) -> list[list[str]] | None:
-        """A place for each wheelchair with its share of the companions if that can be; the others sit near."""
+        """Place each wheelchair with its share of the companions beside it; the remaining companions sit near."""
         groups: list[list[str]] = []
         companions = self.party.size - self.party.wheelchairs
         for others in range(self.party.wheelchairs, 0, -1):
@@ -216,5 +219,5 @@ class _Search:
 
 
 def _closest_first(wished: int, most: int) -> list[int]:
-    """The numbers up to `most`, the closest to what is wished first."""
+    """Return the numbers from 0 to `most`, closest to `wished` first."""
     return sorted(range(most + 1), key=lambda number: abs(number - wished))

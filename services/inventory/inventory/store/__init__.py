@@ -1,8 +1,8 @@
-"""Inventory's documents and the conditional writes that keep the rules true.
+"""Inventory's documents and the conditional writes that enforce the rules.
 
-A showtime is one small hot document: only seats that are not free stand in it. Each write carries its guard in its
-own filter; one that misses is followed by a read that says why. The guards are local (these seats, this hold), never
-the document's version, so that people who want different seats do not get in each other's way.
+A showtime is one small hot document that contains only the seats that are not free. The guard of each write is part of
+its filter; when nothing matches, a read finds out why. Guards are local (these seats, this hold) instead of the
+document's version, so that requests for different seats do not conflict.
 """
 
 from inventory.store.best import hold_best

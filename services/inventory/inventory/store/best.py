@@ -1,4 +1,4 @@
-"""The best seats that are left, picked and held in one write."""
+"""Choosing the best available seats and holding them in one write."""
 
 import secrets
 
@@ -25,15 +25,15 @@ from inventory.store.documents import layout_of, live_states, seat_map_of
 from inventory.store.holds import hold_ids_of, try_hold
 
 SPREAD, ATTEMPTS = 4, 20
-"""After each lost race so many times more of the best places come into question, since others retry as well. Each one
-that is lost means that somebody else has got seats; whoever loses so many stands in a large crowd.
+"""After each lost race, the next attempt picks among SPREAD times as many of the best choices, because others retry as
+well. Each lost race means that another request succeeded, so only a very large crowd uses up all attempts.
 """
 
 
 async def hold_best(
     showtime_id: str, holder: Holder, party: Party, limits: HoldLimits, *, is_new_holder: bool = False
 ) -> tuple[Hold, Choice]:
-    """Hold the best seats for a party; the choice says whether they are together.
+    """Hold the best seats for a party; `Choice.is_together` is False when the party had to be split.
 
     Raises ShowtimeUnknown, SeatMapMissing, NoSuchSeats, SeatsUnknown, TooManyCompanions, SalesClosed, NotEnoughSeats,
     TooManyHolds and ShowtimeBusy.
@@ -59,7 +59,10 @@ async def hold_best(
 
 
 def _check_party(party: Party, auditorium: AuditoriumMap) -> None:
-    """Raises NoSuchSeats, SeatsUnknown and TooManyCompanions for wishes that this hall can never fulfil."""
+    """Check that the auditorium can have seats for this party.
+
+    Raises NoSuchSeats, SeatsUnknown and TooManyCompanions.
+    """
     if party.wheelchairs and party.size - party.wheelchairs > (most := COMPANIONS * party.wheelchairs):
         raise TooManyCompanions(limit=most)
     if party.near:

@@ -1,4 +1,4 @@
-"""Seats that staff take out of sale."""
+"""Blocking seats: staff take them off sale."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from inventory.store.holds import unset_seats
 
 
 async def block_seats(showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
-    """Take all the seats out of sale or none.
+    """Block all of the seats or none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SeatsTaken and ShowtimeBusy.
     """
@@ -33,7 +33,7 @@ async def block_seats(showtime_id: str, seats: Iterable[str], reason: str, block
 
 
 async def unblock_seats(showtime_id: str, block_id: str) -> None:
-    """Put a block's seats back on sale. A block never changes, so that it is still there is guard enough.
+    """Put a block's seats back on sale. A block never changes, so its existence is a sufficient guard.
 
     Raises ShowtimeUnknown and BlockUnknown.
     """

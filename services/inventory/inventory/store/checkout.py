@@ -1,6 +1,6 @@
-"""What the events of booking and payment do to seats: pin, sell, take back.
+"""The effects of booking's and payment's events on seats: pin, sell, release.
 
-One write decides between money, cancellation, lapse and other buyers, so that any order of the events is right.
+One write decides between payment, cancellation, expiry and other buyers, so that events can arrive in any order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from inventory.store.holds import find_hold, pull_hold, release_seats, set_held,
 
 
 async def pin_hold(showtime_id: str, booking_id: str, seats: list[str], holder: Holder, until: datetime) -> None:
-    """Keep a checkout's seats until `until`, or publish that it has no hold with exactly these seats.
+    """Pin a checkout's hold until `until`, or publish that there is no hold with exactly these seats.
 
-    Nearly always the hold is as it should be, so nothing is read first. A hold whose time is over is kept as well, if
-    all of its seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
+    The hold is nearly always live, so the first write needs no read. An expired hold is pinned as well if all of its
+    seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
     """
     wanted = Hold(id=booking_id, holder=holder, seats=seats, expires_at=until, cap_at=until, pinned=True)
     for _ in range(ATTEMPTS):
@@ -45,7 +45,7 @@ async def pin_hold(showtime_id: str, booking_id: str, seats: list[str], holder: 
 
 
 async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
-    """Pin a live hold with exactly these seats. They were held before, so no screen changes."""
+    """Pin a live hold with exactly these seats. The seats stay held, so there is nothing to broadcast."""
     live = {"id": wanted.id, "seats": wanted.seats, "pinned": False, "expires_at": {"$gt": moment}}
     until = wanted.expires_at
     return await Showtime.write(
@@ -59,9 +59,9 @@ async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
 
 
 async def _pin_expired(showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
-    """Pin a hold whose time is over; it may have been released since. False when something has changed since the read.
+    """Pin an expired hold, which may already be released. Returns False when something has changed since the read.
 
-    Without a hold, the booking's own seats are not free either: it has bought them.
+    Without a hold, the booking's own seats do not count as free, because it has bought them.
     """
     await _check_seats_exist(showtime, wanted.seats)
     hold = showtime.hold(wanted.id)
@@ -88,9 +88,9 @@ async def _pin_expired(showtime: Showtime, wanted: Hold, moment: datetime) -> bo
 
 
 async def sell_seats(sale: SeatsSold) -> None:
-    """Give a paid booking all of its seats for good, or reject the sale and free what it still holds.
+    """Sell all of its seats to a paid booking, or reject the sale and release the seats that it still holds.
 
-    Nearly always its hold is as it should be, so nothing is read first. Raises RejectedEvent when a seat does not
+    The hold nearly always has these seats, so the first write needs no read. Raises RejectedEvent when a seat does not
     exist, ShowtimeUnknown and ShowtimeBusy.
     """
     if await _sell_hold(sale):
@@ -110,7 +110,7 @@ async def sell_seats(sale: SeatsSold) -> None:
 
 
 async def sale_of_hold(hold_id: str, amount: int, currency: str) -> SeatsSold:
-    """The sale of a hold's seats to its holder, for a payment that does not name them. Raises HoldUnknown."""
+    """Return the sale of a hold's seats to its holder, for a payment without seats. Raises HoldUnknown."""
     showtime_id, hold = await find_hold(hold_id, lambda _: True)
     return SeatsSold(
         hold_id=hold_id,
@@ -139,7 +139,9 @@ async def _sell_hold(sale: SeatsSold) -> bool:
 
 
 async def _sell_seats(showtime: Showtime, sale: SeatsSold, result: SaleDecision, moment: datetime) -> bool:
-    """Sell to a booking whose hold is gone or has other seats. False when something has changed since the read."""
+    """Sell to a booking whose hold has ended or has other seats. Returns False when something has changed since the
+    read.
+    """
     booking_id, seats = sale.hold_id, sale.seats
     await _check_seats_exist(showtime, seats)
     return await Showtime.change_seats(
@@ -161,9 +163,9 @@ async def _sell_seats(showtime: Showtime, sale: SeatsSold, result: SaleDecision,
 
 
 async def _reject(showtime: Showtime, sale: SeatsSold, result: SaleDecision) -> bool:
-    """Publish that the money must go back, and free the booking's seats. False after a change since the read.
+    """Publish that the money must be refunded, and release the booking's seats.
 
-    A booking that has ended is rejected each time it is paid.
+    A booking that has ended is rejected each time it is paid. Returns False when something has changed since the read.
     """
     rejected = SaleRejected(hold_id=sale.hold_id, showtime_id=showtime.id, lost=result.lost)
     if sale.hold_id in showtime.ended:
@@ -183,7 +185,7 @@ def _set_sold(booking_id: str, seats: Sequence[str]) -> Mapping[str, dict[str, s
 
 
 async def expire_checkout(showtime_id: str, booking_id: str) -> None:
-    """Free the seats of a checkout that ended unpaid. Late money may have bought them since: a sale stays.
+    """Release the seats of a checkout that ended unpaid. A late payment may have bought them since; a sale stays.
 
     Raises ShowtimeUnknown and ShowtimeBusy.
     """
@@ -195,9 +197,9 @@ async def expire_checkout(showtime_id: str, booking_id: str) -> None:
 
 
 async def cancel_booking(showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
-    """Free the seats of a cancelled or exchanged booking, held or sold. Money that comes later goes back.
+    """Release the seats of a cancelled or exchanged booking, held or sold. Later payments are rejected.
 
-    `seats` are the booking's: late money may buy them between the read and the write, although it held none.
+    `seats` are the booking's seats: a late payment may buy them between the read and the write, even without a hold.
     Raises ShowtimeUnknown and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""The documents, and reading them. What never changes is read once per process."""
+"""The documents and their reads. Immutable data is cached in the process."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inventory.store.seat_updates import SeatBroadcaster
 
 ATTEMPTS = 10
-"""How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
+"""The maximum number of attempts of a guarded write. Each miss means that another write succeeded."""
 LAYOUTS_CACHED = 256
 SHOWTIMES_CACHED = 10_000
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class SeatLayout(Document):
-    """An auditorium's seats in one version. It never changes."""
+    """One version of an auditorium's seats. It never changes."""
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
     auditorium_id: str
@@ -46,10 +46,10 @@ class SeatLayout(Document):
 
 
 class Showtime(Aggregate, Seating):
-    """The seats of a showtime that are not free, and what selling them depends on.
+    """The seats of a showtime that are not free, and the facts on which sales depend.
 
-    `timed_at` is when catalog set the times: older events are ignored. `is_stale`: seats have changed since the last
-    `seat_map_updated`.
+    `timed_at` is the time at which catalog set the times; older events are ignored. `is_stale`: seats have changed
+    since the last `seat_map_updated`.
     """
 
     layout_id: str
@@ -74,7 +74,10 @@ class Showtime(Aggregate, Seating):
     async def change_seats(
         cls, where: Mapping[str, Any], update: Mapping[str, Any], seats: Iterable[str], *, events: Sequence[Event] = ()
     ) -> bool:
-        """`write` for a change that gives these seats another state: screens show it soon."""
+        """Write a change of these seats' states: mark the showtime as stale and broadcast the seats soon.
+
+        Returns False when `where` does not match.
+        """
         changed = list(seats)
         if not changed:
             return await cls.write(where, update, events=events)
@@ -90,7 +93,7 @@ DOCUMENTS = [Showtime, SeatLayout]
 
 
 class LayoutResponse(BaseModel):
-    """An auditorium's seats on a grid of `columns` by `rows`, with the screen on that side of it."""
+    """An auditorium's seats on a grid of `columns` by `rows`. `screen` is the side on which the screen is."""
 
     layout_id: str
     auditorium_id: str
@@ -104,20 +107,20 @@ class LayoutResponse(BaseModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout as requests need it: seats by name, as neighbours, and its LayoutResponse as JSON text."""
+    """A cached layout: the seats by id, the map of neighbors, and the LayoutResponse as JSON text."""
 
     seats: Mapping[str, Seat]
     auditorium: AuditoriumMap
     json: bytes
 
     def details_of(self, seats: Iterable[str]) -> list[Seat]:
-        """These seats with row, number and category."""
+        """Return these seats with row, number and category."""
         return [self.seats[seat] for seat in seats]
 
 
 @dataclass(frozen=True)
 class ShowtimeInfo:
-    """Where a showtime is, and the rule for single seats there."""
+    """The immutable facts about a showtime that requests need."""
 
     layout_id: str
     theater_id: str
@@ -127,7 +130,7 @@ class ShowtimeInfo:
 _layouts: dict[str, Layout] = {}
 _showtimes: dict[str, ShowtimeInfo] = {}
 _asking: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
-"""By showtime, the read of some seats that is about to be sent."""
+"""By showtime: the seats of a read that is about to be sent, and its task."""
 
 
 def _cache(cache: dict[str, T], key: str, value: T, most: int) -> T:
@@ -138,7 +141,7 @@ def _cache(cache: dict[str, T], key: str, value: T, most: int) -> T:
 
 
 async def showtime_info(showtime_id: str) -> ShowtimeInfo:
-    """Where the showtime is. Raises ShowtimeUnknown."""
+    """Return the cached facts about the showtime. Raises ShowtimeUnknown and SeatMapMissing."""
     if known := _showtimes.get(showtime_id):
         return known
     document = await _find({"_id": showtime_id}, {"layout_id": 1, "theater_id": 1, "orphan_rule": 1})
@@ -147,12 +150,12 @@ async def showtime_info(showtime_id: str) -> ShowtimeInfo:
 
 
 async def layout_of(showtime_id: str) -> Layout:
-    """The seats of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
+    """Return the layout of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
     return await layout((await showtime_info(showtime_id)).layout_id)
 
 
 async def layout(layout_id: str) -> Layout:
-    """The seats of a layout. Raises SeatMapMissing while catalog's event with it is still on its way."""
+    """Return a layout. Raises SeatMapMissing when catalog's event about it has not arrived yet."""
     if known := _layouts.get(layout_id):
         return known
     document = await SeatLayout.get(layout_id)
@@ -165,14 +168,14 @@ async def layout(layout_id: str) -> Layout:
 
 
 async def read(showtime_id: str) -> Showtime:
-    """The whole showtime. Raises ShowtimeUnknown."""
+    """Read the whole showtime. Raises ShowtimeUnknown and SeatMapMissing."""
     return Showtime.parse(await _find({"_id": showtime_id}, {"outbox": 0}))
 
 
 async def seating_of(showtime_id: str, seats: Iterable[str]) -> Seating:
-    """The part of the showtime that decides about these seats, without holds. Raises ShowtimeUnknown.
+    """Read the sales times and the states of these seats, without holds. Raises ShowtimeUnknown and SeatMapMissing.
 
-    Those whose writes missed in one command ask together.
+    Concurrent calls for one showtime share a read: writes that are sent in one command often miss together.
     """
     if (asking := _asking.get(showtime_id)) is None:
         wanted: set[str] = set()
@@ -189,12 +192,12 @@ async def _read_seating(showtime_id: str, seats: Set[str]) -> Seating:
 
 
 async def seat_map_of(showtime_id: str) -> dict[str, Any]:
-    """The raw showtime without what is nobody's business. Raises ShowtimeUnknown."""
+    """Read the raw showtime without its private fields. Raises ShowtimeUnknown and SeatMapMissing."""
     return await _find({"_id": showtime_id}, {"outbox": 0, "holds": 0, "blocks": 0, "ended": 0})
 
 
 def live_states(showtime: Mapping[str, Any], moment: datetime) -> dict[str, SeatState]:
-    """The seats of a raw showtime that are not free, with what they are."""
+    """Return the states of a raw showtime's seats that are not free."""
     taken = showtime["taken"].items()
     return {seat: entry["state"] for seat, entry in taken if (until := entry.get("until")) is None or until > moment}
 

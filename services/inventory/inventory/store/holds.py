@@ -1,4 +1,4 @@
-"""Holding seats: take, change, renew, let go."""
+"""Holds: create, change, renew and release them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -48,7 +48,7 @@ MayEnd = Callable[[Hold | None], bool]
 async def hold(
     showtime_id: str, holder: Holder, seats: Iterable[str], limits: HoldLimits, *, is_new_holder: bool = False
 ) -> Hold:
-    """Take all the seats or none. A new holder has no other holds that would have to be counted.
+    """Hold all of the seats or none. The holds of a new holder are not counted, because it has none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, SingleSeatLeft, SeatsKept,
     TooManyHolds and ShowtimeBusy.
@@ -75,9 +75,9 @@ async def try_hold(
     relies_on: Sequence[str],
     counted: Sequence[str] | None,
 ) -> Hold | None:
-    """Hold the seats if they, and those that must stay so, are free and the holder has no holds but those counted.
+    """Hold the seats if they and the seats of `relies_on` are free and the holder has only the holds in `counted`.
 
-    Without `counted` it may have any. None when something is in the way.
+    Without `counted`, the holder's holds are not checked. Returns None when a condition is not met.
     """
     moment = now()
     asked = in_order(seats)
@@ -95,9 +95,10 @@ async def try_hold(
 async def _check_choice(
     showtime_id: str, layout: Layout, seats: Sequence[str], own: Collection[str] = ()
 ) -> Sequence[str]:
-    """The free seats that must stay so for this choice to leave nobody alone; none where nobody minds.
+    """Check the choice against the rules for single and companion seats. Raises SingleSeatLeft and SeatsKept.
 
-    Nothing is read for most choices. Raises SingleSeatLeft and SeatsKept.
+    Returns the free seats that must stay free, because otherwise the choice would leave single seats. Most choices need
+    no read.
     """
     rule = (await showtime_info(showtime_id)).orphan_rule
     if rule == "off" and all(layout.seats[seat].category != COMPANION for seat in seats):
@@ -114,14 +115,14 @@ async def _check_choice(
 
 
 async def _raise_refusal(showtime_id: str, seats: Sequence[str]) -> None:
-    """Raises SalesClosed or SeatsTaken, unless what was in the way is gone again."""
+    """Raise the reason of a refused hold: SalesClosed or SeatsTaken. Return when the reason no longer applies."""
     seating, moment = await seating_of(showtime_id, seats), now()
     if problem := seating.sales_problem(moment) or seating.taken_problem(seats, moment):
         raise problem
 
 
 async def hold_ids_of(showtime_id: str, holder: Holder, limits: HoldLimits) -> list[str]:
-    """The ids of the holder's holds, live or not. Raises TooManyHolds when there is no room for one more."""
+    """Return the ids of the holder's holds, live or not. Raises TooManyHolds when the limit is reached."""
     showtime = await read(showtime_id)
     if problem := showtime.hold_limit_problem(holder, now(), limits):
         raise problem
@@ -129,7 +130,7 @@ async def hold_ids_of(showtime_id: str, holder: Holder, limits: HoldLimits) -> l
 
 
 async def find_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
-    """The showtime's id and the hold, lapsed or not. Raises HoldUnknown, also when it is not the caller's own."""
+    """Return the showtime's id and the hold, expired or not. Raises HoldUnknown, also for somebody else's hold."""
     document = await Showtime.collection().find_one({"holds.id": hold_id}, {"holds": {"$elemMatch": {"id": hold_id}}})
     found = Hold.model_validate(document["holds"][0]) if document else None
     if document is None or found is None or not owns(found.holder):
@@ -138,7 +139,7 @@ async def find_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
 
 
 async def change_hold(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
-    """Give a hold other seats in one write; returns the showtime's id and the hold as it is now.
+    """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
     SingleSeatLeft, SeatsKept and ShowtimeBusy.
@@ -172,7 +173,7 @@ async def change_hold(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequen
 
 
 async def renew_hold(hold_id: str, owns: Owns, limits: HoldLimits) -> tuple[str, Hold]:
-    """Keep a hold's seats longer; returns the showtime's id and the hold as it is now.
+    """Extend a hold. Returns the showtime's id and the extended hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp and ShowtimeBusy.
     """
@@ -200,7 +201,7 @@ async def renew_hold(hold_id: str, owns: Owns, limits: HoldLimits) -> tuple[str,
 
 
 async def release_hold(hold_id: str, owns: Owns) -> None:
-    """Let a hold go at its holder's wish. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
+    """Release a hold at the holder's request. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
     showtime_id, _ = await find_hold(hold_id, owns)
 
     def may_end(found: Hold | None) -> bool:
@@ -214,7 +215,9 @@ async def release_hold(hold_id: str, owns: Owns) -> None:
 
 
 async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
-    """Showtime and hold id of lapsed holds that have not been released; if there are many, some of them."""
+    """Return the showtime and hold ids of expired holds that are not released yet, at most those of EXPIRED_PER_RUN
+    showtimes.
+    """
     documents = Showtime.collection().find(
         {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=EXPIRED_PER_RUN
     )
@@ -227,12 +230,12 @@ async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
 
 
 async def release_expired(showtime_id: str, hold_id: str) -> None:
-    """Release a lapsed hold: those of its seats that nobody has taken since."""
+    """Release an expired hold, with those of its seats that nobody else has taken."""
     await release_if(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
 
 
 async def release_if(showtime_id: str, hold_id: str, may_end: MayEnd) -> None:
-    """Release the hold, if `may_end` allows it. Raises what `may_end` raises, ShowtimeUnknown and ShowtimeBusy."""
+    """Release the hold if `may_end` returns True. Raises ShowtimeUnknown, ShowtimeBusy and what `may_end` raises."""
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
         if not may_end(showtime.hold(hold_id)) or await release_seats(showtime, hold_id):
@@ -248,9 +251,10 @@ async def release_seats(
     record_in: Literal["closed", "ended"] | None = None,
     events: Sequence[Event] = (),
 ) -> bool:
-    """Free all that the owner has, held or sold. False when it has seat_change since the read.
+    """Release all seats of the owner, held or sold. Returns False when the owner's seats have changed since the read.
 
-    `guarded_seats` are seats that it must not have taken since the read. `record_in` names the showtime's list that keeps it.
+    `guarded_seats` are seats that the owner must not have got since the read. `record_in` names the showtime's list to
+    which the owner is added.
     """
     own = showtime.seats_of(owner_id)
     update: dict[str, Any] = {"$unset": unset_seats(own), "$pull": pull_hold(owner_id)}
@@ -262,21 +266,21 @@ async def release_seats(
 
 
 def set_held(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:
-    """`$set` for seats that the hold takes."""
+    """Return the `$set` that gives the seats to the hold."""
     entry = {"by": owner.id, "state": "held", "until": owner.expires_at}
     return {f"taken.{seat}": entry for seat in seats}
 
 
 def set_hold(after: Hold) -> dict[str, Any]:
-    """`$set` for the hold that the filter matches."""
+    """Return the `$set` that replaces the hold matched by the filter."""
     return {"holds.$": after.model_dump(exclude_none=True)}
 
 
 def unset_seats(seats: Iterable[str]) -> dict[str, str]:
-    """`$unset` for seats that become free."""
+    """Return the `$unset` that frees the seats."""
     return {f"taken.{seat}": "" for seat in seats}
 
 
 def pull_hold(hold_id: str) -> dict[str, Any]:
-    """`$pull` for the hold."""
+    """Return the `$pull` that removes the hold."""
     return {"holds": {"id": hold_id}}

@@ -1,7 +1,7 @@
-"""What seat maps on screens show: changes at once, and soon after them the whole map.
+"""Publishing seat updates: changes within milliseconds, and the whole map a few seconds later.
 
-Changes are gathered for a moment and broadcast together. Nothing relies on a broadcast: the durable `seat_map_updated`
-follows it, and corrects what a lost broadcast left wrong.
+Changes of a short window are broadcast together. Nothing relies on a broadcast: the durable `seat_map_updated` follows
+and corrects the effects of lost broadcasts.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ Broadcast = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 class SeatBroadcaster:
-    """Broadcasts the seats that `show` was given in the last BATCH_WINDOW_S seconds.
+    """Broadcasts the seats that were enqueued in the last BATCH_WINDOW_S seconds.
 
-    Their states are read together with the version, so that a broadcast is right even if another replica has changed
-    the seats since.
+    Their states are read together with the version, so that a broadcast is correct even when another replica has
+    changed the seats in the meantime.
     """
 
     def __init__(self, broadcast: Broadcast) -> None:
@@ -46,7 +46,7 @@ class SeatBroadcaster:
             await self._sending
 
     def enqueue(self, showtime_id: str, seats: Iterable[str]) -> None:
-        """Take seats that have changed, to be shown soon."""
+        """Add changed seats to the next broadcast."""
         self._changed.setdefault(showtime_id, set()).update(seats)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
@@ -62,7 +62,7 @@ class SeatBroadcaster:
 
 
 async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
-    """The changed seats of each showtime as they are now."""
+    """Read the current states of each showtime's changed seats."""
     fields = {"version", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
     async for document in Showtime.collection().find({"_id": {"$in": list(changed)}}, dict.fromkeys(fields, 1)):
         showtime_id, states = document["_id"], live_states(document, now())
@@ -71,15 +71,15 @@ async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
 
 
 async def publish_seat_maps() -> None:
-    """Publish the seat maps that have changed since they were published last; some, if many."""
+    """Publish the seat maps that have changed since their last publication, at most MAPS_PER_RUN."""
     stale = Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}, limit=MAPS_PER_RUN)
     await asyncio.gather(*[_publish_seat_map(document) async for document in stale])
 
 
 async def _publish_seat_map(document: Mapping[str, Any]) -> None:
-    """Publish a map as it was read. One that has changed since then stays stale and is published again.
+    """Publish the map that was read. If it has changed since the read, it stays stale and is published again.
 
-    While RabbitMQ is away, maps would fill the outbox inside the document, so only a few are left there.
+    The number of unsent maps is limited, because they would fill the document's outbox while RabbitMQ is unavailable.
     """
     showtime_id, version = document["_id"], document["version"]
     states = live_states(document, now())

@@ -1,4 +1,4 @@
-"""What catalog's events do: layouts, and showtimes that come, move and end."""
+"""Storing what catalog publishes: layouts and showtimes."""
 
 from datetime import datetime
 
@@ -11,10 +11,10 @@ from inventory.store.holds import release_if
 
 
 async def save_layout(event: SeatLayoutPublished) -> None:
-    """Keep a layout; one that is known already stays as it is. Raises RejectedEvent when a seat is there twice."""
+    """Store a layout; an existing one is not changed. Raises RejectedEvent for duplicate seats."""
     names = [seat.seat_id for seat in event.seats]
     if len(set(names)) < len(names):
-        raise RejectedEvent(f"layout {event.layout_id} names a seat twice")
+        raise RejectedEvent(f"layout {event.layout_id} has a duplicate seat")
     layout = SeatLayout(id=event.layout_id, **event.model_dump(exclude={"layout_id"}))
     try:
         await layout.insert()
@@ -23,13 +23,13 @@ async def save_layout(event: SeatLayoutPublished) -> None:
 
 
 async def add_showtime(event: ShowtimeScheduled, event_time: datetime) -> None:
-    """Put a showtime's seats on sale. One that is known already stays as it is."""
+    """Insert a showtime; an existing one is not changed."""
     fields = event.model_dump(include=set(Showtime.model_fields))
     await Showtime.add(Showtime(id=event.showtime_id, timed_at=event_time, **fields))
 
 
 async def reschedule_showtime(event: ShowtimeRescheduled, event_time: datetime) -> None:
-    """Take over new times, unless they are older than those we have. Raises ShowtimeUnknown."""
+    """Store new times unless they are older than the stored ones. Raises ShowtimeUnknown and SeatMapMissing."""
     times = event.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
     if not await Showtime.write(
         {"_id": event.showtime_id, "timed_at": {"$lte": event_time}},
@@ -39,9 +39,9 @@ async def reschedule_showtime(event: ShowtimeRescheduled, event_time: datetime) 
 
 
 async def cancel_showtime(showtime_id: str) -> None:
-    """Sell nothing more and let go every hold that no checkout has pinned. Raises ShowtimeUnknown and ShowtimeBusy.
+    """Stop sales and release every hold that is not pinned. Raises ShowtimeUnknown and ShowtimeBusy.
 
-    Holds that began before the first write are in the read that follows it; none can begin after it.
+    The read sees every hold created before the first write; no hold can be created after it.
     """
     await Showtime.write({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
     for hold in (await read(showtime_id)).holds:
