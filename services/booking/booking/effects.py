@@ -59,8 +59,8 @@ def has_new_start(booking: Booking, change: ShowtimeRescheduled, _: datetime) ->
 
 
 def has_new_times(booking: Booking, change: ShowtimeRescheduled, now: datetime) -> bool:
-    ends_otherwise = booking.screening is not None and change.ends_at != booking.screening.ends_at
-    return ends_otherwise or has_new_start(booking, change, now)
+    has_new_end = booking.screening is not None and change.ends_at != booking.screening.ends_at
+    return has_new_end or has_new_start(booking, change, now)
 
 
 def is_cancellation(booking: Booking, _: object, __: datetime) -> bool:

@@ -5,7 +5,7 @@ Ticket readers must refuse a text for another audience (RFC 7519, 4.1.3); `is_va
 Events contain the key encrypted; only the notifier can decrypt it.
 
 BookingProblem (booking.model)
-└── LinkInvalid    404
+└── LinkVoid    404
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ MIN_LINK_LIFETIME = timedelta(days=1)
 """How long a requested link to an older booking stays valid."""
 
 
-class LinkInvalid(BookingProblem):
+class LinkVoid(BookingProblem):
     code, status = "booking_link_void", 404  # browsers may cache a 410 indefinitely (RFC 9110, 15.5.11)
     title = "This link is invalid or has expired. Please request a new one."
 

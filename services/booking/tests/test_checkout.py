@@ -27,7 +27,7 @@ async def test_a_quote_is_all_in_and_changes_nothing(customer, bus):
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     body = answer.json()
     assert (body["hold_id"], body["amount"], body["currency"]) == (customer.id, TOTAL, "EUR")
-    assert (body["fee"], body["tax"]) == (None, None), "catalog did not say"
+    assert (body["fee"], body["tax"]) == (None, None), "catalog sent neither"
     assert [option["ticket_type"] for option in body["seats"][0]["options"]] == ["adult", "child"]
     chosen = [{"seat_id": "F7", "ticket_type": "child"}, {"seat_id": "F8"}]
     assert (await customer.get_quote(tickets=chosen)).json()["amount"] == 1800

@@ -78,8 +78,8 @@ WRONG = {
     "no signature": f"{KEY.rpartition('.')[0]}.",
     "no algorithm": unsigned({"alg": "none", "kid": SIGNER.kid}, claims()),
     "the public key as a secret": jwt.encode(claims(), SIGNER.jwk["x"], "HS256", HMAC),
-    "somebody else's signature": STRANGER.sign(claims()),
-    "somebody else's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": SIGNER.kid}),
+    "another key's signature": STRANGER.sign(claims()),
+    "another key's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": SIGNER.kid}),
     "an unknown key": jwt.encode(claims(), SIGNER._key, "EdDSA", {"kid": "unknown"}),
     "no key": jwt.encode(claims(), SIGNER._key, "EdDSA"),
 }

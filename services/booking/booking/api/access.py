@@ -8,7 +8,7 @@ from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader
 
 from booking import links, model, store, tickets
-from booking.links import LinkInvalid
+from booking.links import LinkVoid
 from booking.model import BookingUnknown
 
 _link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="The key after `#key=` in a mailed link")
@@ -34,10 +34,10 @@ async def visible_booking(caller: Caller, booking_id: str) -> model.Booking:
 async def visible_by_link(caller: Caller, booking_id: str, key: str) -> model.Booking:
     """Return the booking if the key opens it and its owner's account still exists, or if the caller may see it anyway.
 
-    Raises LinkInvalid, also when the booking does not exist.
+    Raises LinkVoid, also when the booking does not exist.
     """
     is_valid_key = links.is_valid_key(key, booking_id, await tickets.public_keys())
     booking = await store.find(booking_id)
     if booking and (may_see(caller, booking) or (is_valid_key and booking.email is not None)):
         return booking
-    raise LinkInvalid
+    raise LinkVoid

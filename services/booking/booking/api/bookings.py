@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from booking import model, store
 from booking.api.access import CurrentCaller, LinkKey, visible_booking, visible_by_link
 from booking.api.responses import BookingId, BookingResponse, Email, Reference, to_response
-from booking.links import LinkInvalid
+from booking.links import LinkVoid
 from booking.model import BookingBusy, BookingUnknown, Cancel, NotCancellable
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
@@ -46,7 +46,7 @@ async def list_bookings(caller: CurrentCaller, search: Annotated[BookingFilter, 
     return Page(items=[to_response(booking) for booking in found[: search.limit]], next_cursor=last)
 
 
-@router.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown, LinkInvalid))
+@router.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown, LinkVoid))
 async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey) -> BookingResponse:
     """Get one booking. For its owner, with the guest secret or a mailed link's key, or staff with `bookings:read`."""
     return to_response(
