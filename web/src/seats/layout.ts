@@ -1,8 +1,8 @@
 import type { Schemas } from "../api/client";
 
-export type Layout = Schemas["InventoryLayoutView"];
+export type Layout = Schemas["InventoryLayoutResponse"];
 export type Seat = Schemas["InventoryPlacedSeat"];
-export type Hold = Schemas["InventoryHoldView"];
+export type Hold = Schemas["InventoryHoldResponse"];
 
 /** Places that are kept for people who need them; nobody is offered one unasked. */
 export const RESERVED = ["wheelchair", "companion"];
