@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -22,7 +22,7 @@ from contracts.payment import PaymentSucceeded
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from .stage import GUEST, Committed, NewStage, Stage
+from .stage import GUEST, Committed, NewStage, Stage, no_expired_holds
 
 ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
@@ -333,10 +333,7 @@ async def new_stage(showtime: ShowtimeClient, committed: Committed, monkeypatch:
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import Showtime, read  # noqa: PLC0415
 
-    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
-        return []
-
-    monkeypatch.setattr(store, "expired_holds", nothing_yet)
+    monkeypatch.setattr(store, "expired_holds", no_expired_holds)
     pattern = await read(showtime.showtime_id)
 
     async def make() -> Stage:

@@ -63,21 +63,21 @@ def windows(room: AuditoriumMap, size: int) -> Iterator[Sequence[PlacedSeat]]:
             yield run.seats[start : start + size]
 
 
-def alone_after(room: AuditoriumMap, chosen: set[str], states: dict) -> set[str]:
+def single_after(room: AuditoriumMap, chosen: set[str], states: dict) -> set[str]:
     """The simple way: free seats that lose their last free neighbor. Love seats and reserved seats end a stretch."""
     found = set()
     for run in room.runs:
         stretch: list[str] = []
         for at, seat_id in enumerate(run.ids):
             if not run.joined[at]:
-                found |= lonely(stretch, chosen, states)
+                found |= isolated(stretch, chosen, states)
                 stretch = []
             stretch.append(seat_id)
-        found |= lonely(stretch, chosen, states)
+        found |= isolated(stretch, chosen, states)
     return found
 
 
-def lonely(stretch: list[str], chosen: set[str], states: dict) -> set[str]:
+def isolated(stretch: list[str], chosen: set[str], states: dict) -> set[str]:
     def beside(at: int, gone: set[str]) -> list[str]:
         return [stretch[n] for n in (at - 1, at + 1) if 0 <= n < len(stretch) and stretch[n] not in gone]
 
@@ -203,8 +203,8 @@ class TestBest:
         choice = best(room, taken("A1 B1"), Party(5))
         assert not choice.is_together
         assert sorted(map(len, choice.groups)) == [2, 3]
-        lonely_one = best(auditorium("sss.ss"), {}, Party(4))
-        assert sorted(map(len, lonely_one.groups)) == [2, 2], "two and two is better than three and one"
+        split = best(auditorium("sss.ss"), {}, Party(4))
+        assert sorted(map(len, split.groups)) == [2, 2], "two and two is better than three and one"
 
     def test_reserved_seats_come_last(self):
         room = auditorium("sswc")
@@ -232,7 +232,7 @@ class TestSingleSeatsAfter:
         assume(free)
         chosen = set(data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=6)))
         single = room.single_seats_after(chosen, states)
-        assert {*single.between, *single.at_end} == alone_after(room, chosen, states)
+        assert {*single.between, *single.at_end} == single_after(room, chosen, states)
         assert len(single.between) + len(single.at_end) == len({*single.between, *single.at_end})
         assert not {*single.relies_on} & ({*states} | chosen)
 
@@ -274,7 +274,7 @@ class TestOrphanRule:
         assert len(instead) == len(chosen)
         assert not {*instead} & states.keys()
         assert single_seat_problem(room, rule, instead, states) is None
-        assert {*problem.members["seats"]} <= alone_after(room, set(chosen), states)
+        assert {*problem.members["seats"]} <= single_after(room, set(chosen), states)
 
     @given(occupied_rooms(), sizes, st.sampled_from(["strict", "lenient", "off"]))
     def test_the_best_seats_are_never_refused(self, occupied_room, size, rule):

@@ -130,7 +130,7 @@ async def test_random_orders_do_what_the_rules_say(new_stage: NewStage, plan: Se
         owners = await stage.owners()
         assert owners == rules.owners(), step
         for buyer in SEATS:
-            assert stage.answers(buyer) == [given for who, given in rules.answers if who == buyer], step
+            assert stage.answers(buyer) == [answer for who, answer in rules.answers if who == buyer], step
         changed = {seat for seat in before.keys() | owners.keys() if before.get(seat) != owners.get(seat)}
         assert changed <= {seat for seats in shown for seat in seats}, step
 
@@ -190,17 +190,17 @@ async def check(stage: Stage, showtime: Any, paid: set[str], cancelled: set[str]
     for each in showtime.taken.values():
         assert each.state == "sold" or showtime.hold(each.by), "a seat is held without a hold"
     for buyer in stage.ids:
-        given, booking_id = stage.answers(buyer), stage.ids[buyer]
-        own, has_money = showtime.seats_of(booking_id), given.count("sold") == 1
-        assert given.count("sold") <= 1
+        answers, booking_id = stage.answers(buyer), stage.ids[buyer]
+        own, has_money = showtime.seats_of(booking_id), answers.count("sold") == 1
+        assert answers.count("sold") <= 1
         if booking_id in showtime.ended:
             assert own == []
         elif has_money:
             assert (own, showtime.is_sold(booking_id)) == (SEATS[buyer], True)
         if buyer in paid:
-            assert {"sold", "rejected"} & {*given}, "a payment without an answer"
+            assert {"sold", "rejected"} & {*answers}, "a payment without an answer"
         if buyer not in cancelled:
-            assert not {"sold", "rejected"} <= {*given}
+            assert not {"sold", "rejected"} <= {*answers}
 
 
 @pytest.mark.parametrize("is_guarded", [True, False])

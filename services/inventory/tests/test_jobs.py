@@ -10,7 +10,7 @@ from chassis.testing.bus import Bus
 from contracts.inventory import SeatsReleased
 
 from .conftest import Booking, ShowtimeClient, booking, wait_for_broadcast, wait_until_pinned
-from .stage import Committed
+from .stage import Committed, no_expired_holds
 
 
 async def test_an_expired_hold_frees_its_seats_and_is_broadcast(showtime: ShowtimeClient, bus: Bus, short_holds: None):
@@ -33,11 +33,8 @@ async def test_a_seat_that_was_taken_again_is_not_released(
 ):
     from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
-    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
-        return []
-
     with monkeypatch.context() as patch:
-        patch.setattr(store, "expired_holds", nothing_yet)
+        patch.setattr(store, "expired_holds", no_expired_holds)
         patch.setattr(settings.get(), "hold_seconds", 1)
         first = await showtime.held("A1", "A2")
         await asyncio.sleep(1.001)
@@ -59,10 +56,7 @@ async def test_a_checkout_can_still_pin_seats_that_expired_but_nobody_took(
 ):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
-    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
-        return []
-
-    monkeypatch.setattr(store, "expired_holds", nothing_yet)
+    monkeypatch.setattr(store, "expired_holds", no_expired_holds)
     held, lost = await showtime.held("A1"), await showtime.held("A2", "A3")
     await asyncio.sleep(1.001)
     await showtime.held("A3")

@@ -14,7 +14,7 @@ from contracts.envelope import Event
 from contracts.inventory import SeatMapUpdated, SeatsChanged
 
 from .conftest import NewShowtime, ShowtimeClient, booking, wait_for_broadcast, wait_until_pinned
-from .stage import Committed
+from .stage import Committed, no_expired_holds
 
 
 class RecordedBroadcasts:
@@ -197,10 +197,7 @@ class TestMap:
     ):
         from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
-        async def nothing_yet(_: object) -> list[tuple[str, str]]:
-            return []
-
-        monkeypatch.setattr(store, "expired_holds", nothing_yet)
+        monkeypatch.setattr(store, "expired_holds", no_expired_holds)
         with monkeypatch.context() as patch:
             patch.setattr(settings.get(), "hold_seconds", 1)
             await showtime.held("A1")

@@ -21,7 +21,7 @@ from inventory.model import (
 )
 
 router = APIRouter(prefix="/api", tags=["inventory"])
-Blocker = Annotated[Principal, Depends(require("seats:block"))]
+Staff = Annotated[Principal, Depends(require("seats:block"))]
 
 
 class BlockRequest(Body):
@@ -48,7 +48,7 @@ class BlockListResponse(BaseModel):
 
 
 @router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown, SeatMapMissing))
-async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockListResponse:
+async def list_blocks(showtime_id: ShowtimeId, staff: Staff) -> BlockListResponse:
     """List the blocks of a showtime: seats that staff took off sale, with the reasons."""
     await _check_theater(showtime_id, staff)
     blocks = (await store.read(showtime_id)).blocks
@@ -60,7 +60,7 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockListRespo
     status_code=201,
     responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
 )
-async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockResponse:
+async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff) -> BlockResponse:
     """Take free seats off sale, all or none."""
     await _check_theater(showtime_id, staff)
     made = await store.block_seats(showtime_id, body.seats, body.reason, staff.user_id)
@@ -72,7 +72,7 @@ async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> 
     status_code=204,
     responses=documented(ShowtimeUnknown, BlockUnknown, SeatMapMissing),
 )
-async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Blocker) -> None:
+async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Staff) -> None:
     """Put a block's seats back on sale."""
     await _check_theater(showtime_id, staff)
     await store.unblock_seats(showtime_id, block_id)

@@ -121,11 +121,11 @@ class AuditoriumMap:
                 runs[-1].append(seat)
             else:
                 runs.append([seat])
-        sides = tuple(SeatRun(tuple(run)) for run in runs)
+        seat_runs = tuple(SeatRun(tuple(run)) for run in runs)
         if focal_point:
-            return cls(sides, (focal_point.x, focal_point.y))
-        middle = (sum(seat.x + 0.5 for seat in placed), sum(seat.y + 0.5 for seat in placed))
-        return cls(sides, (middle[0] / len(placed), middle[1] / len(placed)))
+            return cls(seat_runs, (focal_point.x, focal_point.y))
+        center = (sum(seat.x + 0.5 for seat in placed), sum(seat.y + 0.5 for seat in placed))
+        return cls(seat_runs, (center[0] / len(placed), center[1] / len(placed)))
 
     @cached_property
     def positions(self) -> dict[str, tuple[SeatRun, int]]:

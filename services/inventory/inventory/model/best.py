@@ -201,14 +201,14 @@ class _Search:
                 start, end = last + 1 - size, last + 1
                 if length < size or (wheelchairs and run.wheelchairs[end] - run.wheelchairs[start] != wheelchairs):
                     continue
-                unlike = (
+                unwanted = (
                     run.ordinary[end] - run.ordinary[start]
                     if wheelchairs
                     else int(run.category_changes[last] > run.category_changes[start])
                 )
                 squares = run.sum_squares[end] - run.sum_squares[start]
                 distance = squares - 2 * x * (run.sum_x[end] - run.sum_x[start]) + constant
-                yield row.before[start] + row.after[last], unlike, distance, number, start
+                yield row.before[start] + row.after[last], unwanted, distance, number, start
 
     def _occupy(self, row: _Row, start: int, end: int) -> list[str]:
         for at in range(start, end):

@@ -129,7 +129,7 @@ class ShowtimeInfo:
 
 _layouts: dict[str, Layout] = {}
 _showtimes: dict[str, ShowtimeInfo] = {}
-_asking: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
+_pending_reads: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
 """By showtime: the seats of a read that is about to be sent, and its task."""
 
 
@@ -177,16 +177,16 @@ async def seating_of(showtime_id: str, seats: Iterable[str]) -> Seating:
 
     Concurrent calls for one showtime share a read: writes that are sent in one command often miss together.
     """
-    if (asking := _asking.get(showtime_id)) is None:
+    if (pending := _pending_reads.get(showtime_id)) is None:
         wanted: set[str] = set()
-        asking = _asking[showtime_id] = wanted, asyncio.create_task(_read_seating(showtime_id, wanted))
-    asking[0].update(seats)
-    return await asyncio.shield(asking[1])
+        pending = _pending_reads[showtime_id] = wanted, asyncio.create_task(_read_seating(showtime_id, wanted))
+    pending[0].update(seats)
+    return await asyncio.shield(pending[1])
 
 
 async def _read_seating(showtime_id: str, seats: Set[str]) -> Seating:
     await asyncio.sleep(0)
-    del _asking[showtime_id]
+    del _pending_reads[showtime_id]
     wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
     return Seating.model_validate(await _find({"_id": showtime_id}, dict.fromkeys(wanted, 1)))
 

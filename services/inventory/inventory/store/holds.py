@@ -41,8 +41,8 @@ from inventory.store.documents import (
 EXPIRED_PER_RUN = 1000
 MAX_RECORDED = 1000
 
-Owns = Callable[[Holder], bool]
-MayEnd = Callable[[Hold | None], bool]
+IsOwner = Callable[[Holder], bool]
+MayRelease = Callable[[Hold | None], bool]
 
 
 async def hold(
@@ -58,8 +58,8 @@ async def hold(
     counted: list[str] | None = None if is_new_holder else []
     for _ in range(ATTEMPTS):
         relies_on = await _check_choice(showtime_id, layout, asked)
-        if taken := await try_hold(showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted):
-            return taken
+        if new_hold := await try_hold(showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted):
+            return new_hold
         await _raise_refusal(showtime_id, asked)
         if counted is not None:
             counted = await hold_ids_of(showtime_id, holder, limits)
@@ -81,15 +81,17 @@ async def try_hold(
     """
     moment = now()
     asked = in_order(seats)
-    taken = Hold(id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap)
+    new_hold = Hold(
+        id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap
+    )
     room = {} if counted is None else guards.holder_has_only(holder, counted)
     free = guards.seats_are_free([*asked, *relies_on], moment)
     is_held = await Showtime.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
-        {"$set": set_held(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
+        {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
         asked,
     )
-    return taken if is_held else None
+    return new_hold if is_held else None
 
 
 async def _check_choice(
@@ -129,23 +131,23 @@ async def hold_ids_of(showtime_id: str, holder: Holder, limits: HoldLimits) -> l
     return [hold.id for hold in showtime.holds if hold.holder == holder]
 
 
-async def find_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
+async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
     """Return the showtime's id and the hold, expired or not. Raises HoldUnknown, also for somebody else's hold."""
     document = await Showtime.collection().find_one({"holds.id": hold_id}, {"holds": {"$elemMatch": {"id": hold_id}}})
     found = Hold.model_validate(document["holds"][0]) if document else None
-    if document is None or found is None or not owns(found.holder):
+    if document is None or found is None or not is_owner(found.holder):
         raise HoldUnknown
     return document["_id"], found
 
 
-async def change_hold(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
+async def change_hold(hold_id: str, is_owner: IsOwner, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
     """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
     SingleSeatLeft, SeatsKept and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
-        showtime_id, before = await find_hold(hold_id, owns)
+        showtime_id, before = await find_hold(hold_id, is_owner)
         moment = now()
         check_changeable(before, moment)
         layout = await layout_of(showtime_id)
@@ -172,13 +174,13 @@ async def change_hold(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequen
     raise ShowtimeBusy(retry_after=1)
 
 
-async def renew_hold(hold_id: str, owns: Owns, limits: HoldLimits) -> tuple[str, Hold]:
+async def renew_hold(hold_id: str, is_owner: IsOwner, limits: HoldLimits) -> tuple[str, Hold]:
     """Extend a hold. Returns the showtime's id and the extended hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
-        showtime_id, before = await find_hold(hold_id, owns)
+        showtime_id, before = await find_hold(hold_id, is_owner)
         moment = now()
         check_changeable(before, moment)
         after = before.model_copy(
@@ -200,18 +202,18 @@ async def renew_hold(hold_id: str, owns: Owns, limits: HoldLimits) -> tuple[str,
     raise ShowtimeBusy(retry_after=1)
 
 
-async def release_hold(hold_id: str, owns: Owns) -> None:
+async def release_hold(hold_id: str, is_owner: IsOwner) -> None:
     """Release a hold at the holder's request. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
-    showtime_id, _ = await find_hold(hold_id, owns)
+    showtime_id, _ = await find_hold(hold_id, is_owner)
 
-    def may_end(found: Hold | None) -> bool:
+    def may_release(found: Hold | None) -> bool:
         if found is None:
             raise HoldUnknown
         if found.pinned:
             raise HoldInCheckout
         return True
 
-    await release_if(showtime_id, hold_id, may_end)
+    await release_if(showtime_id, hold_id, may_release)
 
 
 async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
@@ -234,11 +236,11 @@ async def release_expired(showtime_id: str, hold_id: str) -> None:
     await release_if(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
 
 
-async def release_if(showtime_id: str, hold_id: str, may_end: MayEnd) -> None:
-    """Release the hold if `may_end` returns True. Raises ShowtimeUnknown, ShowtimeBusy and what `may_end` raises."""
+async def release_if(showtime_id: str, hold_id: str, may_release: MayRelease) -> None:
+    """Release the hold if `may_release` allows it. Raises ShowtimeUnknown, ShowtimeBusy and what `may_release` raises."""
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if not may_end(showtime.hold(hold_id)) or await release_seats(showtime, hold_id):
+        if not may_release(showtime.hold(hold_id)) or await release_seats(showtime, hold_id):
             return
     raise ShowtimeBusy(retry_after=1)
 
