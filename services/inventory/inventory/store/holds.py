@@ -237,7 +237,7 @@ async def release_expired(showtime_id: str, hold_id: str) -> None:
 
 
 async def release_if(showtime_id: str, hold_id: str, may_release: MayRelease) -> None:
-    """Release the hold if `may_release` allows it. Raises ShowtimeUnknown, ShowtimeBusy and what `may_release` raises."""
+    """Release the hold if `may_release` allows it. Raises ShowtimeUnknown, ShowtimeBusy and its exceptions."""
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
         if not may_release(showtime.hold(hold_id)) or await release_seats(showtime, hold_id):
