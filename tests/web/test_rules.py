@@ -65,7 +65,7 @@ async def test_a_choice_that_leaves_a_seat_alone_is_refused_and_others_are_offer
     await expect(visitor.page.locator('[data-seat][data-state="own"]')).to_have_count(1)
     await expect(refusal).to_have_count(0)
     # What leaves nobody alone is free to choose, the seat that was protected among it.
-    await visitor.button(re.compile("^Give up")).click()
+    await visitor.button(re.compile("^Remove")).click()
     await visitor.pick(alone)
     await expect(visitor.seat(alone)).to_have_attribute("data-state", "own")
 
@@ -80,5 +80,5 @@ async def test_a_party_that_cannot_sit_together_is_told_so(visit, house, device)
     await visitor.open_seats(showtime_id)
     await visitor.party(3)
     await visitor.button("Best 3 seats").click()
-    await expect(visitor.page.get_by_text("3 seats side by side are not free any more")).to_be_visible()
+    await expect(visitor.page.get_by_text("3 adjacent seats are no longer available")).to_be_visible()
     await expect(visitor.page.locator('[data-seat][data-state="own"]')).to_have_count(3)

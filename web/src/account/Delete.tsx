@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { leave } from "../api/session";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
@@ -14,7 +14,7 @@ export function Delete() {
   const [isAsked, setAsked] = useState(false);
   const navigate = useNavigate();
   const remove = useMutation({
-    mutationFn: (password: string) => told(api.POST("/api/users/me/delete", { body: { password } })),
+    mutationFn: (password: string) => unwrap(api.POST("/api/users/me/delete", { body: { password } })),
     onSuccess: async () => {
       await navigate("/");
       leave();

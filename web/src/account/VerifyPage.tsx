@@ -1,8 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
-import { accessToken, distrust } from "../api/session";
+import { accessToken, discardToken } from "../api/session";
 import { useSession } from "../api/useSession";
 import { t } from "../i18n";
 import { ButtonLink } from "../ui/Button";
@@ -16,10 +16,10 @@ export default function VerifyPage() {
   const session = useSession();
   usePageTitle(t("verify.title"));
   const { mutate, ...verify } = useMutation({
-    mutationFn: (given: string) => told(api.POST("/api/auth/verify-email", { body: { token: given } })),
+    mutationFn: (given: string) => unwrap(api.POST("/api/auth/verify-email", { body: { token: given } })),
     onSuccess: async () => {
       // The next access token says that the address is verified.
-      distrust();
+      discardToken();
       await accessToken();
     },
   });

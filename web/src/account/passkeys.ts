@@ -1,6 +1,6 @@
 // Passkeys: what the browser's own dialog makes and signs (WebAuthn).
 
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { enter } from "../api/session";
 
 type Json = Record<string, unknown>;
@@ -17,22 +17,24 @@ export const wasDismissed = (error: unknown): boolean =>
 
 /** Sign in with a passkey of this site. Raises DOMException when the person does not want to. */
 export async function signInWithPasskey(): Promise<void> {
-  const { public_key } = await told(api.POST("/api/auth/passkeys/login/options"));
+  const { public_key } = await unwrap(api.POST("/api/auth/passkeys/login/options"));
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
     public_key as unknown as PublicKeyCredentialRequestOptionsJSON,
   );
   const credential = await navigator.credentials.get({ publicKey });
-  enter(await told(api.POST("/api/auth/passkeys/login", { body: { credential: plain(credential), mode: "cookie" } })));
+  enter(
+    await unwrap(api.POST("/api/auth/passkeys/login", { body: { credential: plain(credential), mode: "cookie" } })),
+  );
 }
 
 /** Make a passkey for the signed-in person. */
 export async function addPasskey(password: string, name: string): Promise<void> {
-  const { public_key } = await told(api.POST("/api/auth/passkeys/options", { body: { password } }));
+  const { public_key } = await unwrap(api.POST("/api/auth/passkeys/options", { body: { password } }));
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
     public_key as unknown as PublicKeyCredentialCreationOptionsJSON,
   );
   const credential = await navigator.credentials.create({ publicKey });
-  await told(api.POST("/api/auth/passkeys", { body: { credential: plain(credential), name } }));
+  await unwrap(api.POST("/api/auth/passkeys", { body: { credential: plain(credential), name } }));
 }
 
 const plain = (credential: Credential | null): Json =>

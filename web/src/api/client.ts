@@ -4,7 +4,7 @@ import createClient, { type Middleware } from "openapi-fetch";
 import { guestSecret, linkKey } from "./guest";
 import { isProblem, Problem } from "./problem";
 import type { components, paths } from "./schema";
-import { accessToken, distrust } from "./session";
+import { accessToken, discardToken } from "./session";
 import { newKey, send } from "./transport";
 
 export type Schemas = components["schemas"];
@@ -28,7 +28,7 @@ const identified: Middleware = {
     if (key) request.headers.set("X-Booking-Key", key);
   },
   onResponse({ response }) {
-    if (response.status === 401) distrust();
+    if (response.status === 401) discardToken();
   },
 };
 
@@ -46,7 +46,7 @@ interface Answer<T> {
 }
 
 /** The body of an answer. Raises Problem for any that is not 2xx. */
-export async function told<T>(call: Promise<Answer<T>>): Promise<T> {
+export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await call;
   if (!response.ok) {
     throw new Problem(response.status, typeof error === "object" && error ? { ...error } : {});
@@ -55,9 +55,9 @@ export async function told<T>(call: Promise<Answer<T>>): Promise<T> {
 }
 
 /** The body of an answer; null for a problem with one of these codes. Raises Problem for any other. */
-export async function found<T>(call: Promise<Answer<T>>, ...codes: string[]): Promise<T | null> {
+export async function unwrapOrNull<T>(call: Promise<Answer<T>>, ...codes: string[]): Promise<T | null> {
   try {
-    return await told(call);
+    return await unwrap(call);
   } catch (error) {
     if (isProblem(error, ...codes)) return null;
     throw error;
@@ -70,7 +70,7 @@ interface Page<T> {
 }
 
 /** All items of a paged list, up to `most`. */
-export async function all<T>(page: (cursor?: string) => Promise<Page<T>>, most = 600): Promise<T[]> {
+export async function fetchAll<T>(page: (cursor?: string) => Promise<Page<T>>, most = 600): Promise<T[]> {
   const items: T[] = [];
   let cursor: string | undefined;
   do {

@@ -62,7 +62,7 @@ export async function accessToken(): Promise<string> {
 }
 
 /** The services no longer take the token: ask for another one with the next request. */
-export function distrust(): void {
+export function discardToken(): void {
   renewAt = 0;
 }
 

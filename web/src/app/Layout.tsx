@@ -78,12 +78,12 @@ function Header() {
 
 function Offline() {
   const isOnline = useSyncExternalStore(
-    (told) => {
-      addEventListener("online", told);
-      addEventListener("offline", told);
+    (onChange) => {
+      addEventListener("online", onChange);
+      addEventListener("offline", onChange);
       return () => {
-        removeEventListener("online", told);
-        removeEventListener("offline", told);
+        removeEventListener("online", onChange);
+        removeEventListener("offline", onChange);
       };
     },
     () => navigator.onLine,

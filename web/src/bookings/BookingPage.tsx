@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Link, useLocation, useNavigate, useParams } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { keepLinkKey, keyOf } from "../api/guest";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
@@ -132,7 +132,7 @@ function Unpaid({ booking }: { booking: Booking }) {
   const queries = useQueryClient();
   const cancel = useMutation({
     mutationFn: () =>
-      told(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
+      unwrap(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
     onSettled: () => queries.invalidateQueries({ queryKey: ["mine"] }),
   });
   return (

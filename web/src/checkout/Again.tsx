@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { becomeGuest } from "../api/guest";
 import { sentence } from "../api/problem";
 import { current } from "../api/session";
@@ -16,7 +16,7 @@ export function Again({ showtimeId, seats }: { showtimeId: string; seats: string
     mutationFn: () => {
       if (current().state === "guest") becomeGuest();
       const params = { path: { showtime_id: showtimeId } };
-      return told(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
+      return unwrap(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
     },
     onSuccess: (hold) => navigate(`/checkout/${hold.hold_id}`, { replace: true }),
   });

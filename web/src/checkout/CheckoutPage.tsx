@@ -7,7 +7,7 @@ import { useBooking, wereSeatsReleased } from "../bookings/queries";
 import { showtimeQuery } from "../films/queries";
 import { t } from "../i18n";
 import { clock, longDay } from "../lib/format";
-import { dropHold, keepHold, keepSeats, keptSeats } from "../seats/memory";
+import { forgetHold, storedSeats, storeHold, storeSeats } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { ButtonLink } from "../ui/Button";
 import { Icon } from "../ui/Icon";
@@ -29,11 +29,11 @@ export default function CheckoutPage() {
   const showtimeId = ordered?.showtime_id ?? held?.showtime_id;
   useEffect(() => {
     if (!showtimeId) return;
-    if (isOver) dropHold(showtimeId);
-    else keepHold(showtimeId, holdId);
+    if (isOver) forgetHold(showtimeId);
+    else storeHold(showtimeId, holdId);
   }, [showtimeId, holdId, isOver]);
   useEffect(() => {
-    if (held) keepSeats(held);
+    if (held) storeSeats(held);
   }, [held]);
 
   if (booking.isPending || hold.isPending) {
@@ -63,7 +63,7 @@ export default function CheckoutPage() {
       </Step>
     );
   }
-  const before = held === null && keptSeats(holdId);
+  const before = held === null && storedSeats(holdId);
   return before ? <Again {...before} /> : <Missing error={hold.error} retry={retry} />;
 }
 

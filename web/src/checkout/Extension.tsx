@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
 import { ASK_AT_S, KeepDialog } from "../seats/HoldDialogs";
 import type { Hold } from "../seats/layout";
@@ -17,7 +17,7 @@ export function Extension({ hold: { hold_id, renewable_until }, seconds, onRenew
   const [problem, setProblem] = useState<unknown>(null);
   const keep = async () => {
     try {
-      onRenewed(await told(api.POST("/api/holds/{hold_id}/renew", { params: { path: { hold_id } } })));
+      onRenewed(await unwrap(api.POST("/api/holds/{hold_id}/renew", { params: { path: { hold_id } } })));
     } catch (error) {
       if (isProblem(error, "hold_lapsed", "hold_unknown")) onOver();
       else setProblem(error);

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
@@ -30,7 +30,7 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
 
   const cancel = useMutation({
     mutationFn: () =>
-      told(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
+      unwrap(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
     onSuccess: (cancelled) => queries.setQueryData(queryKey, cancelled),
     onError: () => queries.invalidateQueries({ queryKey }),
   });

@@ -1,6 +1,6 @@
 // The page's one way to Stripe: its own script, or the sandbox's, at the address that payment's config names.
 
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isDark } from "../app/theme";
 import { currentLanguage, t } from "../i18n";
 
@@ -66,9 +66,9 @@ function loaded(address: string): Promise<void> {
  * Error without the script.
  */
 export async function cardForm(place: HTMLElement, bookingId: string, order: string): Promise<CardForm> {
-  const { script_url } = await told(api.GET("/api/payments/config"));
+  const { script_url } = await unwrap(api.GET("/api/payments/config"));
   const [intent] = await Promise.all([
-    told(api.POST("/api/payments/create-intent", { body: { order } })),
+    unwrap(api.POST("/api/payments/create-intent", { body: { order } })),
     loaded(script_url),
   ]);
   if (!window.Stripe) throw new Error(t("pay.noForm"));

@@ -5,11 +5,11 @@ import { date, duration, languageName, list, words } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { underTheaters } from "./programme";
 import { type Movie, movieQuery, movieShowtimesQuery } from "./queries";
 import { Rating } from "./Rating";
 import { Reviews } from "./Reviews";
 import { Showtimes } from "./Showtimes";
+import { underTheaters } from "./schedule";
 
 export default function FilmPage() {
   const { movieId = "" } = useParams();

@@ -4,7 +4,7 @@ import { t } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { clock, languageName, longDay, money, shortDay } from "../lib/format";
 import { Empty, Failure } from "../ui/Notice";
-import { byDay, type Listed } from "./programme";
+import { byDay, type Listed } from "./schedule";
 
 interface ShowtimesProps {
   listed: Listed[] | undefined;

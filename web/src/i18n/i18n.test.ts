@@ -14,7 +14,11 @@ it("has the same texts with the same gaps in every language", () => {
 it("leaves no text empty, and few the same", () => {
   const same = Object.entries(en).flatMap(([key, text]) => (de[key as keyof typeof en] === text ? [text] : []));
   expect(new Set(same)).toEqual(
-    new Set(["Live", "Genre", "bar", "VIP", "Name", "Code", "Passkeys"].filter((text) => same.includes(text))),
+    new Set(
+      ["Live", "Genre", "bar", "VIP", "Name", "Name (optional)", "Code", "Passkeys"].filter((text) =>
+        same.includes(text),
+      ),
+    ),
   );
   for (const text of [...Object.values(en), ...Object.values(de)]) expect(text.trim()).not.toBe("");
 });
@@ -41,9 +45,9 @@ describe("a text", () => {
   it("has its gaps filled, in the number's form", () => {
     expect(t("seat.place", { row: "F", number: 7 })).toBe("Row F, seat 7");
     expect([tn("map.free", 1), tn("map.free", 0), tn("map.free", 12)]).toEqual([
-      "1 seat free",
-      "0 seats free",
-      "12 seats free",
+      "1 seat available",
+      "0 seats available",
+      "12 seats available",
     ]);
   });
 

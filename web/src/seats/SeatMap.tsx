@@ -127,7 +127,7 @@ function paintSeat(node: SVGGElement, seat: Seat, store: SeatStore, prices: Pric
   const isMine = state === "wanted" || state === "own";
   const mark = markOf(state, seat.category);
   node.dataset.state = state;
-  node.dataset.looked = String(state === "free" && store.lookersAt(seat.seat_id) > 0);
+  node.dataset.looked = String(state === "free" && store.viewersOf(seat.seat_id) > 0);
   node.setAttribute("aria-label", fullLabel(seat, state, prices));
   node.setAttribute("aria-checked", String(isMine));
   node.setAttribute("aria-disabled", String(!isOpen || !(isMine || state === "free")));

@@ -38,17 +38,17 @@ export class SeatStore {
   #taken = new Map<string, Taken>();
   #wanted = new Set<string>();
   #own = new Set<string>();
-  #asked = new Set<string>();
+  #pending = new Set<string>();
   #version = -1;
-  #looked = new Map<string, number>();
+  #viewers = new Map<string, number>();
   /** What this visitor is looking at, which is counted like everybody's. */
-  looking: string[] = [];
+  viewing: string[] = [];
   #watchers = new Set<() => void>();
   #overview: Overview;
 
   constructor(readonly layout: Layout) {
     this.seats = new Map(layout.seats.map((seat) => [seat.seat_id, seat]));
-    this.#overview = this.#look();
+    this.#overview = this.#computeOverview();
   }
 
   stateOf = (seatId: string): SeatState => {
@@ -70,20 +70,20 @@ export class SeatStore {
   };
 
   /** How many others look at a seat. */
-  lookersAt = (seatId: string): number => (this.#looked.get(seatId) ?? 0) - (this.looking.includes(seatId) ? 1 : 0);
+  viewersOf = (seatId: string): number => (this.#viewers.get(seatId) ?? 0) - (this.viewing.includes(seatId) ? 1 : 0);
 
   /** Take over who looks where. */
-  look(seats: Record<string, number>): void {
-    const changed = [...this.#looked.keys(), ...Object.keys(seats)];
-    this.#looked = new Map(Object.entries(seats));
+  setViewers(seats: Record<string, number>): void {
+    const changed = [...this.#viewers.keys(), ...Object.keys(seats)];
+    this.#viewers = new Map(Object.entries(seats));
     for (const paint of this.painters) paint(changed);
   }
 
   /** Whether a change follows on what is known; else something was missed. */
-  follows = ({ since }: { since: number }): boolean => since <= this.#version;
+  isContiguous = ({ since }: { since: number }): boolean => since <= this.#version;
 
   /** Take over the whole state, unless a newer one is known. Answers whether it told anything new. */
-  replace({ version, seats }: Snapshot): boolean {
+  applySnapshot({ version, seats }: Snapshot): boolean {
     if (version < this.#version) return false;
     const next = new Map(Object.entries(seats));
     const changed = [...this.seats.keys()].filter((id) => next.get(id) !== this.#taken.get(id));
@@ -94,7 +94,7 @@ export class SeatStore {
   }
 
   /** Take over one change. What is older than what is known is no news. */
-  change({ type, version, seats, state }: Change): void {
+  applyChange({ type, version, seats, state }: Change): void {
     if (version < this.#version) return;
     this.#version = version;
     for (const id of seats) {
@@ -105,13 +105,13 @@ export class SeatStore {
   }
 
   /** These seats are somebody else's, as a refusal told before any message did; the next snapshot knows better. */
-  taken(seatIds: string[]): void {
+  markTaken(seatIds: string[]): void {
     for (const id of seatIds) if (!this.#taken.has(id)) this.#taken.set(id, "held");
     this.#changed(seatIds);
   }
 
   /** The time of this visitor's hold is over: its seats are free again, before any message has said so. */
-  lapse(): void {
+  releaseOwn(): void {
     const lapsed = [...this.#own];
     for (const id of lapsed) this.#taken.delete(id);
     this.#own.clear();
@@ -123,7 +123,7 @@ export class SeatStore {
   }
 
   /** These seats are wanted now, and no others. */
-  want(seatIds: Iterable<string>): void {
+  setWanted(seatIds: Iterable<string>): void {
     const next = new Set(seatIds);
     const changed = [...this.#wanted, ...next];
     this.#wanted = next;
@@ -131,7 +131,7 @@ export class SeatStore {
   }
 
   /** These seats are held for this visitor, whatever the state says. */
-  own(seatIds: Iterable<string>): void {
+  setOwn(seatIds: Iterable<string>): void {
     const next = new Set(seatIds);
     const changed = [...this.#own, ...next];
     this.#own = next;
@@ -139,26 +139,26 @@ export class SeatStore {
   }
 
   /** These seats are being asked for: that they are taken may be the answer on its way, so none of them is lost yet. */
-  ask(seatIds: Iterable<string>): void {
-    this.#asked = new Set(seatIds);
+  setPending(seatIds: Iterable<string>): void {
+    this.#pending = new Set(seatIds);
     this.#changed([]);
   }
 
-  pick = (seatIds: Iterable<string>): Seat[] => [...seatIds].flatMap((id) => this.seats.get(id) ?? []);
+  seatsOf = (seatIds: Iterable<string>): Seat[] => [...seatIds].flatMap((id) => this.seats.get(id) ?? []);
 
   #changed(seatIds: string[]): void {
-    const lost = [...this.#wanted].filter((id) => !this.isFree(id) && !this.#asked.has(id));
+    const lost = [...this.#wanted].filter((id) => !this.isFree(id) && !this.#pending.has(id));
     for (const id of lost) this.#wanted.delete(id);
     for (const paint of this.painters) paint(seatIds);
-    this.#overview = this.#look();
+    this.#overview = this.#computeOverview();
     for (const watcher of this.#watchers) watcher();
-    if (lost.length) this.onLost(this.pick(lost));
+    if (lost.length) this.onLost(this.seatsOf(lost));
   }
 
-  #look(): Overview {
+  #computeOverview(): Overview {
     return {
-      wanted: this.pick(this.#wanted),
-      own: this.pick(this.#own),
+      wanted: this.seatsOf(this.#wanted),
+      own: this.seatsOf(this.#own),
       free: this.seats.size - this.#taken.size,
       version: this.#version,
     };

@@ -40,8 +40,8 @@ export function useView(svg: RefObject<SVGSVGElement | null>, box: Box, onView: 
   const state = useRef<{ view: View; size: Size }>({ view: { x: 0, y: 0, scale: 1 }, size: { width: 1, height: 1 } });
   const moved = useRef(false);
   const [isZoomed, setZoomed] = useState(false);
-  const told = useRef(onView);
-  told.current = onView;
+  const latest = useRef(onView);
+  latest.current = onView;
 
   const show = useCallback(
     (view: View) => {
@@ -51,7 +51,7 @@ export function useView(svg: RefObject<SVGSVGElement | null>, box: Box, onView: 
       svg.current?.setAttribute("viewBox", shown);
       svg.current?.setAttribute("data-detail", String(view.scale * UNIT >= READABLE_PX));
       setZoomed(view.scale > fitted(box, size).scale * 1.05);
-      told.current(view, size);
+      latest.current(view, size);
     },
     [svg, box],
   );

@@ -1,16 +1,16 @@
 // Holds the seats that the visitor has chosen: each change of the choice becomes one request, one at a time.
 
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { becomeGuest } from "../api/guest";
 import { isProblem, Problem } from "../api/problem";
 import { current } from "../api/session";
 import { setServerTime } from "../lib/clock";
 import type { Hold, Seat } from "./layout";
-import { dropHold, keepHold, keptHold } from "./memory";
+import { forgetHold, storedHold, storeHold } from "./memory";
 import type { SeatStore } from "./store";
 
 /** How the hold stands. It is another object after each change. */
-export interface Keeping {
+export interface HoldState {
   hold: Hold | null;
   isBusy: boolean;
   /** Why the last request was refused; seats that were lost are told by `onLost` instead. */
@@ -19,13 +19,13 @@ export interface Keeping {
   expired: Seat[];
 }
 
-const CLICKS_MS = 150;
-const OVER = ["hold_lapsed", "hold_unknown", "hold_expired"];
+const DEBOUNCE_MS = 150;
+const HOLD_ENDED = ["hold_lapsed", "hold_unknown", "hold_expired"];
 
-export class Keeper {
+export class HoldController {
   onLost: (seats: Seat[]) => void = () => {};
 
-  #state: Keeping = { hold: null, isBusy: false, problem: null, expired: [] };
+  #state: HoldState = { hold: null, isBusy: false, problem: null, expired: [] };
   #wanted = new Set<string>();
   #watchers = new Set<() => void>();
   #timer = 0;
@@ -34,10 +34,10 @@ export class Keeper {
     readonly showtimeId: string,
     readonly store: SeatStore,
   ) {
-    store.onLost = (seats) => this.#lose(seats);
+    store.onLost = (seats) => this.#removeLost(seats);
   }
 
-  state = (): Keeping => this.#state;
+  state = (): HoldState => this.#state;
 
   subscribe = (watcher: () => void): (() => void) => {
     this.#watchers.add(watcher);
@@ -50,16 +50,16 @@ export class Keeper {
 
   /** Go on with the hold that this tab had before a reload, if it had one. */
   async resume(): Promise<void> {
-    const hold_id = keptHold(this.showtimeId);
+    const hold_id = storedHold(this.showtimeId);
     if (!hold_id || this.#state.hold) return;
     try {
-      const hold = await told(api.GET("/api/holds/{hold_id}", { params: { path: { hold_id } } }));
+      const hold = await unwrap(api.GET("/api/holds/{hold_id}", { params: { path: { hold_id } } }));
       this.#wanted = new Set(hold.seats.map((seat) => seat.seat_id));
-      this.#take(hold);
+      this.#apply(hold);
     } catch (error) {
       if (!(error instanceof Problem) || ![404, 410].includes(error.status)) return this.#set({ problem: error });
-      dropHold(this.showtimeId);
-      if (error.code === "hold_lapsed") this.#set({ expired: this.store.pick(error.seats) });
+      forgetHold(this.showtimeId);
+      if (error.code === "hold_lapsed") this.#set({ expired: this.store.seatsOf(error.seats) });
     }
   }
 
@@ -68,9 +68,9 @@ export class Keeper {
     if (this.#state.hold?.in_checkout) return;
     this.#wanted = new Set(seatIds);
     this.#set({ problem: null, expired: [] });
-    this.#show();
+    this.#updateStore();
     clearTimeout(this.#timer);
-    this.#timer = window.setTimeout(() => void this.#settle(), CLICKS_MS);
+    this.#timer = window.setTimeout(() => void this.#drain(), DEBOUNCE_MS);
   }
 
   /**
@@ -79,17 +79,17 @@ export class Keeper {
    */
   async best(party_size: number, wheelchairs: number): Promise<boolean | null> {
     this.choose([]);
-    await this.settled();
+    await this.sync();
     if (this.#state.hold || this.#state.isBusy) return null;
     if (current().state === "guest") becomeGuest();
     this.#set({ isBusy: true });
     const params = { path: { showtime_id: this.showtimeId } };
     try {
-      const found = await told(
+      const found = await unwrap(
         api.POST("/api/showtimes/{showtime_id}/holds/best", { params, body: { party_size, wheelchairs } }),
       );
       this.#wanted = new Set(found.seats.map((seat) => seat.seat_id));
-      this.#take(found);
+      this.#apply(found);
       return found.together;
     } catch (error) {
       this.#set({ problem: error });
@@ -100,9 +100,9 @@ export class Keeper {
   }
 
   /** Ask for what is chosen at once; resolves when the hold is as chosen, or was refused. */
-  async settled(): Promise<void> {
+  async sync(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#settle();
+    await this.#drain();
   }
 
   /** Keep the seats longer, as the service allows. */
@@ -110,101 +110,101 @@ export class Keeper {
     const hold_id = this.#state.hold?.hold_id;
     if (!hold_id) return;
     try {
-      this.#take(await told(api.POST("/api/holds/{hold_id}/renew", { params: { path: { hold_id } } })));
+      this.#apply(await unwrap(api.POST("/api/holds/{hold_id}/renew", { params: { path: { hold_id } } })));
     } catch (error) {
-      if (isProblem(error, ...OVER)) this.expire();
+      if (isProblem(error, ...HOLD_ENDED)) this.expire();
       else this.#set({ problem: error });
     }
   }
 
   /** The deadline has passed. */
   expire(): void {
-    const expired = this.store.pick(this.#held());
-    this.store.lapse();
-    dropHold(this.showtimeId);
+    const expired = this.store.seatsOf(this.#heldIds());
+    this.store.releaseOwn();
+    forgetHold(this.showtimeId);
     this.#wanted.clear();
     this.#set({ hold: null, expired });
-    this.#show();
+    this.#updateStore();
   }
 
-  async #settle(): Promise<void> {
+  async #drain(): Promise<void> {
     if (this.#state.isBusy) return;
     this.#set({ isBusy: true });
-    while (!this.#isAsChosen()) {
-      this.store.ask(this.#wanted);
+    while (!this.#isInSync()) {
+      this.store.setPending(this.#wanted);
       try {
-        await this.#ask();
+        await this.#request();
       } catch (error) {
-        this.#refused(error);
+        this.#handleRefusal(error);
       }
     }
-    this.store.ask([]);
+    this.store.setPending([]);
     this.#set({ isBusy: false });
-    this.#show();
+    this.#updateStore();
   }
 
-  #isAsChosen(): boolean {
-    const held = this.#held();
+  #isInSync(): boolean {
+    const held = this.#heldIds();
     return held.length === this.#wanted.size && held.every((id) => this.#wanted.has(id));
   }
 
-  async #ask(): Promise<void> {
+  async #request(): Promise<void> {
     const hold = this.#state.hold;
     const wanted = [...this.#wanted];
     if (!hold) {
       if (current().state === "guest") becomeGuest();
       const params = { path: { showtime_id: this.showtimeId } };
-      return this.#take(
-        await told(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats: wanted } })),
+      return this.#apply(
+        await unwrap(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats: wanted } })),
       );
     }
     const params = { path: { hold_id: hold.hold_id } };
     if (!wanted.length) {
-      await told(api.DELETE("/api/holds/{hold_id}", { params }));
-      dropHold(this.showtimeId);
+      await unwrap(api.DELETE("/api/holds/{hold_id}", { params }));
+      forgetHold(this.showtimeId);
       return this.#set({ hold: null });
     }
-    const held = this.#held();
+    const held = this.#heldIds();
     const body = {
       add: wanted.filter((id) => !held.includes(id)),
       drop: held.filter((id) => !this.#wanted.has(id)),
     };
-    this.#take(await told(api.PATCH("/api/holds/{hold_id}", { params, body })));
+    this.#apply(await unwrap(api.PATCH("/api/holds/{hold_id}", { params, body })));
   }
 
-  #refused(error: unknown): void {
+  #handleRefusal(error: unknown): void {
     if (isProblem(error, "seats_taken") && error.seats.length) {
-      this.store.taken(error.seats);
-      this.#lose(this.store.pick(error.seats));
-    } else if (isProblem(error, ...OVER)) this.expire();
+      this.store.markTaken(error.seats);
+      this.#removeLost(this.store.seatsOf(error.seats));
+    } else if (isProblem(error, ...HOLD_ENDED)) this.expire();
     else {
-      this.#wanted = new Set(this.#held());
+      this.#wanted = new Set(this.#heldIds());
       this.#set({ problem: error });
     }
   }
 
-  #lose(seats: Seat[]): void {
+  #removeLost(seats: Seat[]): void {
     for (const seat of seats) this.#wanted.delete(seat.seat_id);
-    this.#show();
+    this.#updateStore();
     this.onLost(seats);
   }
 
-  #take(hold: Hold): void {
+  #apply(hold: Hold): void {
     setServerTime(hold.server_time);
-    keepHold(this.showtimeId, hold.hold_id);
+    storeHold(this.showtimeId, hold.hold_id);
     this.#set({ hold, problem: null });
-    this.#show();
+    this.#updateStore();
   }
 
-  #held = (): string[] => this.#state.hold?.seats.map((seat) => seat.seat_id) ?? [];
+  #heldIds = (): string[] => this.#state.hold?.seats.map((seat) => seat.seat_id) ?? [];
 
-  #show(): void {
-    const held = this.#held();
-    this.store.own(held.filter((id) => this.#wanted.has(id) || this.#state.hold?.in_checkout));
-    this.store.want([...this.#wanted].filter((id) => !held.includes(id)));
+  #updateStore(): void {
+    const held = this.#heldIds();
+    this.store.setOwn(held.filter((id) => this.#wanted.has(id) || this.#state.hold?.in_checkout));
+    this.store.setWanted([...this.#wanted].filter((id) => !held.includes(id)));
   }
 
-  #set(change: Partial<Keeping>): void {
+  #set(change: Partial<HoldState>): void {
     this.#state = { ...this.#state, ...change };
     for (const watcher of this.#watchers) watcher();
   }
