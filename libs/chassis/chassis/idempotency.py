@@ -62,19 +62,13 @@ class KeyInvalid(Problem):
 
 
 class KeyReused(Problem):
-    code, status, title = (
-        "idempotency_key_reused",
-        422,
-        "This Idempotency-Key was already used with a different request.",
-    )
+    code, status = "idempotency_key_reused", 422
+    title = "This Idempotency-Key was already used with a different request."
 
 
 class StillRunning(Problem):
-    code, status, title = (
-        "idempotency_key_running",
-        409,
-        "The first request with this Idempotency-Key is still running.",
-    )
+    code, status = "idempotency_key_running", 409
+    title = "The first request with this Idempotency-Key is still running."
 
 
 class Idempotency:
