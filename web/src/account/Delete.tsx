@@ -9,7 +9,7 @@ import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
 import { fieldsOf, Refusal } from "./parts";
 
-/** The account goes, after a second thought and with the password. */
+/** Deletes the account, after a confirmation and with the password. */
 export function Delete() {
   const [isAsked, setAsked] = useState(false);
   const navigate = useNavigate();

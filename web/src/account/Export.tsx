@@ -12,7 +12,7 @@ import { fieldsOf, Refusal } from "./parts";
 const KEY = ["mine", "export"];
 const ASK_MS = 3000;
 
-/** Everything that is kept about a person, as one file. */
+/** Exports all of a person's data as one file. */
 export function Export() {
   const queries = useQueryClient();
   const found = useQuery({

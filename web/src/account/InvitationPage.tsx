@@ -10,7 +10,7 @@ import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 import { fieldsOf, linkToken, Narrow, NewPassword, Refusal } from "./parts";
 
-/** Where the link of an invitation by an admin leads. */
+/** The target of the link in an admin's invitation. */
 export default function InvitationPage() {
   const [token] = useState(linkToken);
   usePageTitle(t("invitation.title"));

@@ -10,7 +10,7 @@ import { fieldsOf, Refusal } from "./parts";
 const QrCode = lazy(() => import("../bookings/qr").then((module) => ({ default: module.QrCode })));
 const KEY = ["mine", "mfa"];
 
-/** The authenticator app: set it up, take it away, new recovery codes. */
+/** The authenticator app: set it up, remove it, renew the recovery codes. */
 export function SecondFactor() {
   const factor = useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET("/api/auth/mfa")) });
   const [codes, setCodes] = useState<string[]>([]);

@@ -5,7 +5,7 @@ import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { Refusal } from "./parts";
 
-/** Until the mailed link was followed one may do what a guest may. */
+/** A notice for people whose address is not confirmed yet. They have a guest's rights. */
 export function Unverified({ email }: { email: string }) {
   const resend = useMutation({ mutationFn: () => unwrap(api.POST("/api/auth/verify-email/resend")) });
   return (

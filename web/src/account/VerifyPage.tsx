@@ -10,7 +10,7 @@ import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 import { linkToken, Narrow, Refusal } from "./parts";
 
-/** Where the link of a sign-up, or of a new address, leads. */
+/** The target of the link that confirms a new account or a new address. */
 export default function VerifyPage() {
   const [token] = useState(linkToken);
   const session = useSession();
@@ -18,13 +18,13 @@ export default function VerifyPage() {
   const { mutate, ...verify } = useMutation({
     mutationFn: (given: string) => unwrap(api.POST("/api/auth/verify-email", { body: { token: given } })),
     onSuccess: async () => {
-      // The next access token says that the address is verified.
+      // The next access token has the verified address.
       discardToken();
       await accessToken();
     },
   });
   useEffect(() => {
-    // A link counts once; StrictMode's second run would use it up.
+    // The link is valid once, so the second run in StrictMode must not send it again.
     const timer = setTimeout(() => token && mutate(token));
     return () => clearTimeout(timer);
   }, [token, mutate]);

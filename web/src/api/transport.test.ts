@@ -19,7 +19,7 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** A keyed request to a server that gives these answers, one after the other. */
+/** A request with an idempotency key to a server that returns these responses in order. */
 async function ask(...answers: Answer[]): Promise<Request> {
   seen = [];
   server = createServer(async (request, response) => {

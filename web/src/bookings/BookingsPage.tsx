@@ -34,7 +34,7 @@ function Bookings() {
   });
   if (bookings.isPending) return <div aria-hidden="true" className="skeleton h-48" />;
   if (bookings.isError) return <Failure error={bookings.error} retry={() => void bookings.refetch()} />;
-  // Until 2026-12 a hold that was never checked out became a booking, too.
+  // Until 2026-12, a hold that was never checked out also became a booking.
   const shown = bookings.data.pages.flatMap((page) => page.items).filter((booking) => booking.reference);
   return (
     <>

@@ -7,7 +7,7 @@ import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 
-/** For whoever cannot open their booking any more: a link to it is mailed. */
+/** Mails a link to a booking to a customer who can no longer open it. */
 export default function LookupPage() {
   usePageTitle(t("lookup.title"));
   const ask = useMutation({

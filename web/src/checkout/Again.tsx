@@ -9,7 +9,7 @@ import { list } from "../lib/format";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 
-/** The time of a checkout is over: the same seats again, or others. The ticket types that were chosen are kept. */
+/** Offers the same or other seats after a checkout has expired. The chosen ticket types are kept. */
 export function Again({ showtimeId, seats }: { showtimeId: string; seats: string[] }) {
   const navigate = useNavigate();
   const again = useMutation({

@@ -11,7 +11,7 @@ interface ExtensionProps {
   onOver: () => void;
 }
 
-/** While somebody fills in the order and the time runs out: keep the seats, once. */
+/** Offers to extend the hold, once, when it is about to expire while the order is filled in. */
 export function Extension({ hold: { hold_id, renewable_until }, seconds, onRenewed, onOver }: ExtensionProps) {
   const [isRefused, setRefused] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);

@@ -27,7 +27,7 @@ interface OrderFormProps {
   showtime: Showtime;
 }
 
-/** Ticket types, contact, terms; the last step before the card. */
+/** Ticket types, contact and terms: the last step before payment. */
 export function OrderForm({ hold, showtime }: OrderFormProps) {
   const queries = useQueryClient();
   const navigate = useNavigate();
@@ -69,7 +69,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         }),
       ),
     onSuccess: async (ordered) => {
-      // An answer from before the checkout must not replace this one.
+      // A response from before the checkout must not replace this one.
       await queries.cancelQueries({ queryKey: bookingKey });
       queries.setQueryData(bookingKey, ordered);
     },

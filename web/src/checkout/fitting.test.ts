@@ -8,7 +8,7 @@ const chosen = [
   { seat_id: "C2", ticket_type: "companion" },
 ];
 
-/** What a quote is asked for, when the first one is refused. */
+/** The requested tickets when the first quote is rejected. */
 async function asked(code: string, seats: string[]) {
   const all: (string | null | undefined)[][] = [];
   const answer = fitting(chosen, async (tickets) => {

@@ -14,7 +14,7 @@ import type { Movie } from "./queries";
 type Review = Schemas["CatalogPublicReviewResponse"];
 type OwnReview = Schemas["CatalogOwnReviewResponse"];
 
-/** What people wrote about a film; those who were there can write. */
+/** The reviews of a film. People who have seen it can write one. */
 export function Reviews({ film }: { film: Movie }) {
   const isSignedIn = useSession().state === "signed-in";
   const path = { movie_id: film.id };

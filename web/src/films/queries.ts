@@ -8,7 +8,7 @@ export type Theater = Schemas["CatalogTheaterResponse"];
 
 const SCHEDULE_STALE_MS = 5 * 60_000;
 
-/** Which films somebody looks for; what is empty is not asked. */
+/** The filters of the film list. Empty ones are not applied. */
 export interface Wanted {
   status: "now_showing" | "coming_soon";
   q: string;

@@ -1,4 +1,4 @@
-// The WebSocket: follows a showtime's seats and the visitor's own bookings, and comes back by itself when it is cut.
+// The WebSocket connection for a showtime's seats and the visitor's bookings. It reconnects automatically.
 
 import { guestSecret } from "../api/guest";
 import { accessToken } from "../api/session";
@@ -42,7 +42,7 @@ export class LiveConnection {
   #retry = 0;
   #pinging: number;
 
-  /** `showtimeId`: whose seats to follow; null for the visitor's bookings only. */
+  /** `showtimeId`: the showtime to subscribe to; null for the visitor's bookings only. */
   constructor(
     readonly showtimeId: string | null,
     readonly handlers: Handlers,
@@ -62,17 +62,17 @@ export class LiveConnection {
     this.#socket?.close();
   }
 
-  /** Follow the showtime's seats; again, to get all of them anew after something was missed. */
+  /** Subscribe to the showtime's seats. Call it again to get a new snapshot after a missed message. */
   subscribe(): void {
     if (this.showtimeId) this.#send({ type: "subscribe", showtime_id: this.showtimeId });
   }
 
-  /** Say which seats this visitor looks at. */
+  /** Report which seats this visitor is looking at. */
   selectSeats(seats: string[]): void {
     if (this.showtimeId) this.#send({ type: "seat:select", showtime_id: this.showtimeId, seats });
   }
 
-  /** Also follow the bookings of whoever is signed in and of this tab's guest. */
+  /** Also subscribe to the bookings of the signed-in person and of this tab's guest. */
   authenticate = async (): Promise<void> => {
     const token = await accessToken().catch(() => "");
     const secret = guestSecret();
@@ -80,7 +80,7 @@ export class LiveConnection {
       this.#send({ type: "authenticate", ...(token && { token }), ...(secret && { hold_secret: secret }) });
   };
 
-  /** Send a message if there is a connection. */
+  /** Send a message if the connection is open. */
   #send(message: Record<string, unknown>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }

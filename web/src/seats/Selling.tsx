@@ -26,7 +26,7 @@ interface SellingProps {
   seating: Schemas["InventorySeatMapResponse"];
 }
 
-/** What the visitor is told about the last thing that happened, maybe with seats to take instead. */
+/** A message about the last event, optionally with alternative seats. */
 interface Remark {
   text: string;
   kind: "info" | "warn";
@@ -182,7 +182,7 @@ export function Selling({ showtime, seating }: SellingProps) {
   );
 }
 
-/** Why the seats cannot be had like that, with those that would do. */
+/** The error of a rejected selection, with alternative seats. */
 function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds: string[]) => void }) {
   const instead = problem instanceof Problem ? problem.instead : [];
   return (
@@ -243,7 +243,7 @@ function RemarkBox({ remark, onTake, onClose }: RemarkBoxProps) {
   );
 }
 
-/** Why nothing is sold now; empty when it is. */
+/** Why the showtime is not on sale; empty if it is. */
 function whyClosed({ sales_open_at, sales_close_at }: SellingProps["seating"], isCancelled: boolean): string {
   const now = serverNow();
   if (isCancelled) return t("seats.cancelled");

@@ -44,7 +44,7 @@ describe("the best available seats", () => {
 
   it("leave no seat alone where that can be helped", () => {
     const isFree = except("C3", "C6", "C7", "C8");
-    // C4 and C5 lie nearest; each would leave the other alone.
+    // C4 and C5 are nearest, but either would leave the other as a single seat.
     expect(idsOf(bestAvailable(layout, isFree, 1)?.seats)).toEqual(["D4"]);
     expect(strandedBy(layout, except("C3", "C6"), [seat("C5")])).toBe(1);
     expect(strandedBy(layout, except("C3", "C6"), [seat("C4"), seat("C5")])).toBe(0);

@@ -1,4 +1,4 @@
-// Holds the seats that the visitor has chosen: each change of the choice becomes one request, one at a time.
+// Keeps the hold in sync with the visitor's selection. It sends one request at a time.
 
 import { api, unwrap } from "../api/client";
 import { becomeGuest } from "../api/guest";
@@ -9,13 +9,13 @@ import type { Hold, Seat } from "./layout";
 import { forgetHold, storedHold, storeHold } from "./memory";
 import type { SeatStore } from "./store";
 
-/** How the hold stands. It is another object after each change. */
+/** The state of the hold. It is a new object after each change. */
 export interface HoldState {
   hold: Hold | null;
   isBusy: boolean;
-  /** Why the last request was refused; seats that were lost are told by `onLost` instead. */
+  /** The error of the last request. Lost seats are reported by `onLost` instead. */
   problem: unknown;
-  /** The seats of a hold whose time is over, until the visitor has said what to do. */
+  /** The seats of an expired hold, until the visitor decides what to do. */
   expired: Seat[];
 }
 
@@ -48,7 +48,7 @@ export class HoldController {
     return [...this.#wanted];
   }
 
-  /** Go on with the hold that this tab had before a reload, if it had one. */
+  /** Resume the hold that this tab had before a reload, if any. */
   async resume(): Promise<void> {
     const hold_id = storedHold(this.showtimeId);
     if (!hold_id || this.#state.hold) return;
@@ -63,7 +63,7 @@ export class HoldController {
     }
   }
 
-  /** Have just these seats: what is not held is asked for, what is held and not named is let go. */
+  /** Select exactly these seats. The hold follows: missing seats are added, others are released. */
   choose(seatIds: string[]): void {
     if (this.#state.hold?.in_checkout) return;
     this.#wanted = new Set(seatIds);
@@ -74,8 +74,8 @@ export class HoldController {
   }
 
   /**
-   * Have the best seats for a party picked and held, `wheelchairs` of it in wheelchairs; what was held is let go first.
-   * Answers whether they are together; null when there are none, and `problem` says why.
+   * Let the service select and hold the best seats for a party, `wheelchairs` of them wheelchair places. The current
+   * hold is released first. Returns whether the seats are together; null if there are none (see `problem`).
    */
   async best(party_size: number, wheelchairs: number): Promise<boolean | null> {
     this.choose([]);
@@ -99,13 +99,13 @@ export class HoldController {
     }
   }
 
-  /** Ask for what is chosen at once; resolves when the hold is as chosen, or was refused. */
+  /** Send the selection now. Resolves when the hold matches it, or when it was rejected. */
   async sync(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#drain();
   }
 
-  /** Keep the seats longer, as the service allows. */
+  /** Extend the hold. */
   async renew(): Promise<void> {
     const hold_id = this.#state.hold?.hold_id;
     if (!hold_id) return;
@@ -117,7 +117,7 @@ export class HoldController {
     }
   }
 
-  /** The deadline has passed. */
+  /** End the hold, because its deadline has passed. */
   expire(): void {
     const expired = this.store.seatsOf(this.#heldIds());
     this.store.releaseOwn();

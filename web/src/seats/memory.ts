@@ -1,5 +1,4 @@
-// What a reload must not lose, for this tab: which hold belongs to a showtime, its seats, and the ticket types chosen so
-// far.
+// What this tab stores across reloads: the hold of a showtime, its seats and the selected ticket types.
 
 import type { Hold } from "./layout";
 
@@ -11,7 +10,7 @@ export const storedHold = (showtimeId: string): string | null => sessionStorage.
 export const storeHold = (showtimeId: string, holdId: string) => sessionStorage.setItem(holdKey(showtimeId), holdId);
 export const forgetHold = (showtimeId: string) => sessionStorage.removeItem(holdKey(showtimeId));
 
-/** The seats that a hold had, to be taken again after its time is over. */
+/** The seats of a hold, to select them again after it has expired. */
 interface Seats {
   showtimeId: string;
   seats: string[];
@@ -25,7 +24,7 @@ export function storeSeats({ hold_id, showtime_id, seats }: Hold): void {
   sessionStorage.setItem(seatsKey(hold_id), JSON.stringify(kept));
 }
 
-/** Seat to ticket type. */
+/** The selected ticket type by seat. */
 export function storedTickets(showtimeId: string): Record<string, string> {
   return JSON.parse(sessionStorage.getItem(ticketsKey(showtimeId)) ?? "{}") as Record<string, string>;
 }

@@ -2,7 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { api, unwrap, unwrapOrNull } from "../api/client";
 import { setServerTime } from "../lib/clock";
 
-/** A showtime's seats as inventory has them now; what changes later comes over the WebSocket. */
+/** The current seats of a showtime from inventory. Later changes arrive over the WebSocket. */
 export const seatsQuery = (showtime_id: string) =>
   queryOptions({
     queryKey: ["seats", showtime_id],
@@ -18,7 +18,7 @@ export const seatsQuery = (showtime_id: string) =>
     refetchOnWindowFocus: false,
   });
 
-/** One's own hold with its claim, as it is now; null when it is over, or not this visitor's. */
+/** The visitor's current hold with its claim; null if it has ended or belongs to someone else. */
 export const holdQuery = (hold_id: string) =>
   queryOptions({
     queryKey: ["mine", "hold", hold_id],

@@ -12,13 +12,13 @@ import { type Overview, SeatStore, type Taken } from "./store";
 
 type Seating = Schemas["InventorySeatMapResponse"];
 
-/** `connecting` once, then `live` or `lost`; `healed` for a moment after what was missed has been made up for. */
+/** `connecting` at first, then `live` or `lost`; `healed` for a moment after missed changes were loaded. */
 export type Connection = "connecting" | "live" | "lost" | "healed";
 
 const COMPARE_MS = 30_000;
 const GRACE_MS = 2500;
 const HEALED_MS = 5000;
-/** Who only passes over a seat does not look at it. */
+/** How long the pointer must stay on a seat to count as looking at it. */
 const VIEWED_AFTER_MS = 600;
 
 export interface Seats {
@@ -28,11 +28,11 @@ export interface Seats {
   overview: Overview;
   connection: Connection;
   isCancelled: boolean;
-  /** Tell the others which seat this visitor looks at. */
+  /** Report which seat this visitor is looking at. */
   setViewing: (seat: Seat | null) => void;
 }
 
-/** The seats of a showtime, live, and this visitor's hold on some of them. */
+/** The live seats of a showtime and this visitor's hold. */
 export function useSeats(seating: Seating): Seats {
   const showtimeId = seating.showtime_id;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a layout never changes; newer states come as messages
@@ -125,7 +125,7 @@ function useLive(
   );
 }
 
-/** Now and then compare with inventory: a message that never came is made up for. */
+/** Compare with inventory periodically, to make up for lost messages. */
 function useConsistencyCheck(showtimeId: string, store: SeatStore, setConnection: (next: Connection) => void): void {
   const queries = useQueryClient();
   const waiting = useRef(0);
@@ -133,10 +133,10 @@ function useConsistencyCheck(showtimeId: string, store: SeatStore, setConnection
     const compare = async () => {
       const seating = await queries.fetchQuery(seatsQuery(showtimeId)).catch(() => null);
       if (!seating || seating.version <= store.version) return;
-      // The message may be on its way.
+      // The message may still arrive.
       waiting.current = window.setTimeout(() => {
         const missed = { version: seating.version, seats: seating.taken as Record<string, Taken> };
-        // Not every version has other seats: a checkout, for example, keeps those that were held before.
+        // A new version need not change seats: a checkout, for example, does not.
         if (store.applySnapshot(missed)) setConnection("healed");
       }, GRACE_MS);
     };
