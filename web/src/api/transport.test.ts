@@ -65,7 +65,7 @@ describe("a request", () => {
     expect(seen).toEqual(Array(tries).fill("POST the-key-of-this-request seats"));
   });
 
-  it("raises a problem when nobody answers", async () => {
+  it("throws a problem when the server does not answer", async () => {
     await expect(send(await ask())).rejects.toMatchObject({ status: 0, code: "unreachable" });
     expect(seen).toHaveLength(3);
   });

@@ -19,7 +19,7 @@ async function asked(code: string, seats: string[]) {
 }
 
 describe("a quote", () => {
-  it("gives the usual ticket to a companion whose wheelchair place is gone", async () => {
+  it("uses the default ticket for a companion whose wheelchair place is gone", async () => {
     expect(await asked("companion_without_wheelchair", ["C2"])).toEqual({
       all: [
         ["adult", "companion", "companion"],
@@ -29,7 +29,7 @@ describe("a quote", () => {
     });
   });
 
-  it("tells any other problem", async () => {
+  it("throws any other problem", async () => {
     expect(await asked("price_unknown", ["C2"])).toEqual({
       all: [["adult", "companion", "companion"]],
       error: "price_unknown",

@@ -19,12 +19,12 @@ beforeEach(() => {
 const states = () => [...store.seats.keys()].map(store.stateOf).join(" ");
 
 describe("the seats' states", () => {
-  it("begin with the snapshot", () => {
+  it("start with the snapshot", () => {
     expect(states()).toBe("gone held free free free free free gone");
     expect(store.overview().free).toBe(5);
   });
 
-  it("follow each change, and only what changes is painted", () => {
+  it("follow each change and repaint only changed seats", () => {
     store.applyChange({ type: "seat:lock", version: 6, seats: ["A3"], state: "held" });
     store.applyChange({ type: "seat:book", version: 7, seats: ["A2"] });
     store.applyChange({ type: "seat:release", version: 8, seats: ["B4"] });
@@ -33,13 +33,13 @@ describe("the seats' states", () => {
     expect(store.version).toBe(8);
   });
 
-  it("do not go back: what is older than what is known is no news", () => {
+  it("ignore changes that are older than the known version", () => {
     store.applyChange({ type: "seat:release", version: 4, seats: ["A1"] });
     expect(store.applySnapshot({ version: 4, seats: {} })).toBe(false);
     expect(states()).toBe("gone held free free free free free gone");
   });
 
-  it("are made up for by a newer snapshot, which tells whether it was news", () => {
+  it("are replaced by a newer snapshot, which reports whether it changed anything", () => {
     expect(store.applySnapshot({ version: 9, seats: { A4: "held" } })).toBe(true);
     expect(states()).toBe("free free free held free free free free");
     expect(painted.sort()).toEqual(["A1", "A2", "A4", "B4"]);
@@ -48,7 +48,7 @@ describe("the seats' states", () => {
 });
 
 describe("what the visitor wants", () => {
-  it("is shown at once, and as held once it is", () => {
+  it("is shown at once, and later as held", () => {
     store.setWanted(["A3", "A4"]);
     expect(store.stateOf("A3")).toBe("wanted");
     store.setOwn(["A3", "A4"]);
@@ -57,14 +57,14 @@ describe("what the visitor wants", () => {
     expect(idsOf(store.overview().wanted)).toEqual([]);
   });
 
-  it("is lost to whoever was faster, and the other seats stay", () => {
+  it("is lost if someone else was faster, and the other seats stay", () => {
     store.setWanted(["A3", "A4"]);
     store.applyChange({ type: "seat:lock", version: 6, seats: ["A3"], state: "held" });
     expect(idsOf(lost)).toEqual(["A3"]);
     expect(idsOf(store.overview().wanted)).toEqual(["A4"]);
   });
 
-  it("is not lost to the visitor's own request whose message comes before its answer", () => {
+  it("is not lost when the message about the visitor's own request arrives before its response", () => {
     store.setWanted(["A3"]);
     store.setPending(["A3"]);
     store.applyChange({ type: "seat:lock", version: 6, seats: ["A3"], state: "held" });
@@ -75,15 +75,15 @@ describe("what the visitor wants", () => {
     expect(store.stateOf("A3")).toBe("own");
   });
 
-  it("counts as free for the visitor when it is held for them", () => {
+  it("counts as free for the visitor while held for them", () => {
     store.setOwn(["A2"]);
     expect(store.isFree("A2")).toBe(true);
     expect(store.isFree("A1")).toBe(false);
   });
 });
 
-describe("a hold whose time is over", () => {
-  it("leaves its seats free at once, and a message that somebody has them counts", () => {
+describe("an expired hold", () => {
+  it("frees its seats at once, and a later message can mark them as taken", () => {
     store.setOwn(["A3", "A4"]);
     store.applyChange({ type: "seat:lock", version: 6, seats: ["A3", "A4"], state: "held" });
     store.releaseOwn();
@@ -94,8 +94,8 @@ describe("a hold whose time is over", () => {
   });
 });
 
-describe("what others look at", () => {
-  it("is told apart from one's own look, and painted as it changes", () => {
+describe("what others are looking at", () => {
+  it("excludes the visitor's own seats and is repainted when it changes", () => {
     store.viewing = ["A3"];
     store.setViewers({ A3: 1, A4: 2 });
     expect([store.viewersOf("A3"), store.viewersOf("A4"), store.viewersOf("B1")]).toEqual([0, 2, 0]);
@@ -106,14 +106,14 @@ describe("what others look at", () => {
 });
 
 describe("a gap", () => {
-  it("is a change that follows on a version that never came", () => {
+  it("is a change that follows a version that never arrived", () => {
     expect(store.isContiguous({ since: 5 })).toBe(true);
     expect(store.isContiguous({ since: 6 })).toBe(false);
   });
 });
 
-describe("a refusal", () => {
-  it("turns the seats taken before any message has come", () => {
+describe("a rejected request", () => {
+  it("marks the seats as taken before a message arrives", () => {
     store.setWanted(["A3", "A4"]);
     store.setPending(["A3", "A4"]);
     store.markTaken(["A3"]);
