@@ -41,7 +41,7 @@ ACKNOWLEDGE_S = 2.0
 REQUEUE_AFTER_S = 5.0
 """Pause before a message is requeued whose events could be neither handled nor retried. RabbitMQ counts deliveries."""
 SUSPECT_S = 1.0
-"""How long a message that may kill the process is delayed, times the number of earlier redeliveries."""
+"""Maximum delay of a message that may kill the process, for each redelivery after the first."""
 PREFETCH = 2
 """Prefetched messages per running handler. Handled ones wait a moment to be acknowledged together."""
 UNKNOWN_SOON_TIER, UNKNOWN_LATER_TIER = 1, 2
