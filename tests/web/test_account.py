@@ -41,7 +41,7 @@ async def test_a_deep_link_leads_to_sign_in_and_back(visit, address):
     await expect(page.get_by_text("Please sign in to view this page")).to_be_visible()
     await page.get_by_role("main").get_by_role("link", name="Sign in").click()
     await visitor.enter("customer@usher.example", "not the password")
-    await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or the password is wrong")
+    await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or password is wrong")
     await visitor.enter("customer@usher.example", "popcorn-and-a-movie")
     await visitor.is_signed_in()
     await expect(page).to_have_url(re.compile(rf"{address}$"))
@@ -216,7 +216,7 @@ async def test_an_account_is_deleted_after_a_second_thought_and_with_the_passwor
     await expect(page.get_by_role("heading", name="Now showing")).to_be_visible()
     await page.goto("/sign-in")
     await visitor.enter(newcomer.email, PASSWORD)
-    await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or the password is wrong")
+    await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or password is wrong")
 
 
 async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(visit, house, newcomer, device):
