@@ -169,7 +169,7 @@ def _process(command: list[str], log: Path, environment: dict[str, str], port: i
             start_new_session=True,
             preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread of the test run holds a lock at this point
         )
-    _hangs[port] = partial(os.kill, process.pid, signal.SIGSTOP), partial(os.kill, process.pid, signal.SIGCONT)
+    _hangs[port] = partial(_suspend, process.pid), partial(os.kill, process.pid, signal.SIGCONT)
     try:
         yield
     finally:
@@ -215,6 +215,13 @@ def _greets(host: str, port: int) -> bool:
             return connection.recv(4) == b"AMQP"
     except OSError:
         return False
+
+
+def _suspend(pid: int) -> None:
+    """Send SIGSTOP and wait until it has reached every thread: on a busy machine some still answer for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    _until(lambda: all(" T " in each.read_text() for each in tasks.glob("*/stat")), "suspending the server")
 
 
 def _until(ready: Any, what: str) -> None:
