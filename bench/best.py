@@ -7,7 +7,7 @@ from pathlib import Path
 
 from catalog import demo
 from catalog.model import parse_layout
-from inventory.model import Hall, Party, SeatState, best_available
+from inventory.model import AuditoriumMap, Party, SeatState, best_available
 
 from bench.report import RESULTS, Circumstances
 
@@ -20,27 +20,27 @@ PARTIES = {
 }
 
 
-def milliseconds(hall: Hall, states: dict[str, SeatState], party: Party) -> tuple[float, str]:
+def milliseconds(auditorium: AuditoriumMap, states: dict[str, SeatState], party: Party) -> tuple[float, str]:
     """CPU of one pick, the median of some rounds, and how the party sits."""
     rounds: list[float] = []
     for _ in range(ROUNDS):
         began = time.process_time()
         for _ in range(TIMES):
-            best_available(hall, states, party)
+            best_available(auditorium, states, party)
         rounds.append((time.process_time() - began) / TIMES * 1000)
-    choice = best_available(hall, states, party)
+    choice = best_available(auditorium, states, party)
     groups = " + ".join(str(len(group)) for group in choice.groups) if choice else "–"
     return statistics.median(rounds), groups
 
 
-def houses(hall: Hall) -> dict[str, dict[str, SeatState]]:
+def houses(auditorium: AuditoriumMap) -> dict[str, dict[str, SeatState]]:
     """From empty to the worst that can be: every other seat taken, so that ten people sit in ten places."""
     dice = random.Random(7)  # noqa: S311 - a dice, not a secret
-    seats = [seat_id for run in hall.runs for seat_id in run.ids]
+    seats = [seat_id for run in auditorium.runs for seat_id in run.ids]
     full: dict[str, dict[str, SeatState]] = {
         f"{share} % sold": {seat: "sold" for seat in seats if dice.random() * 100 < share} for share in (0, 30, 60, 90)
     }
-    every_other: dict[str, SeatState] = {seat_id: "sold" for run in hall.runs for seat_id in run.ids[::2]}
+    every_other: dict[str, SeatState] = {seat_id: "sold" for run in auditorium.runs for seat_id in run.ids[::2]}
     return full | {"every other seat": every_other}
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     circumstances = Circumstances.now()
     text = (Path(demo.__file__).parent / "layouts" / "berlin-1.txt").read_text()
     layout = parse_layout(text)
-    hall = Hall.of(layout.seats, layout.focal_point)
+    auditorium = AuditoriumMap.from_layout(layout.seats, layout.focal_point)
     lines = [
         "# What picking the best seats costs",
         "",
@@ -58,11 +58,11 @@ def main() -> None:
         f"CPU milliseconds of one pick among {len(layout.seats)} seats, median of {ROUNDS} rounds; in brackets how the "
         "party sits. Aim: 2 ms.",
         "",
-        f"| party of | {' | '.join(houses(hall))} |",
-        "| --- |" + " --- |" * len(houses(hall)),
+        f"| party of | {' | '.join(houses(auditorium))} |",
+        "| --- |" + " --- |" * len(houses(auditorium)),
     ]
     for name, party in PARTIES.items():
-        cells = [milliseconds(hall, states, party) for states in houses(hall).values()]
+        cells = [milliseconds(auditorium, states, party) for states in houses(auditorium).values()]
         lines.append(f"| {name} | " + " | ".join(f"{cost:.2f} ({groups})" for cost, groups in cells) + " |")
     result = "\n".join(lines) + "\n"
     print(result)

@@ -80,9 +80,9 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     hold_id = page.url.rsplit("/", 1)[1]
     await visitor.change_elsewhere("DELETE", hold_id)
     await page.reload()
-    await expect(visitor.button("Take the same seat again")).to_be_visible()
+    await expect(visitor.button("Select the same seat again")).to_be_visible()
     yield "order-over"
-    await visitor.button("Take the same seat again").click()
+    await visitor.button("Select the same seat again").click()
     await expect(page).not_to_have_url(re.compile(hold_id))
     hold_id = page.url.rsplit("/", 1)[1]
     await visitor.change_elsewhere("PATCH", hold_id, json={"add": [seats[11]]})

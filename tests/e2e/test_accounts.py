@@ -62,7 +62,7 @@ async def test_an_address_with_an_account_is_told_so_by_mail_alone(newcomer):
     await newcomer.sign_up()
     again = await newcomer.auth("register", email=newcomer.email, password=OTHER, name="Mallory")
     assert again["user"]["email_verified"] is False
-    mail = await newcomer.mail("You have an account already")
+    mail = await newcomer.mail("You already have an account")
     assert "Mallory" not in mail["text"] + mail["html"]
 
 
@@ -80,8 +80,8 @@ async def test_a_forgotten_password_in_german(newcomer):
     assert await refusal(newcomer.auth("refresh", refresh_token=session["refresh_token"])) == (401, "session_over")
     assert await refusal(newcomer.auth("login", email=newcomer.email, password=PASSWORD)) == (401, "wrong_credentials")
     await newcomer.auth("login", email=newcomer.email, password=OTHER)
-    told = await newcomer.mail("In Ihrem Konto hat sich etwas geändert")
-    assert "mit einem gemailten Link ersetzt" in told["text"]
+    told = await newcomer.mail("Änderung an Ihrem Usher-Konto")
+    assert "über einen Link zurückgesetzt" in told["text"]
 
 
 async def test_a_copied_refresh_token_ends_the_session_and_its_owner_reads_why(newcomer):
@@ -90,7 +90,7 @@ async def test_a_copied_refresh_token_ends_the_session_and_its_owner_reads_why(n
     third = (await newcomer.auth("refresh", refresh_token=second))["refresh_token"]
     assert await refusal(newcomer.auth("refresh", refresh_token=first)) == (401, "session_over")
     assert await refusal(newcomer.auth("refresh", refresh_token=third)) == (401, "session_over")
-    assert "from two places" in (await newcomer.mail("Something changed in your account"))["text"]
+    assert "from two places" in (await newcomer.mail("A change to your Usher account"))["text"]
 
 
 async def test_a_page_keeps_its_session_in_a_cookie(newcomer):

@@ -90,7 +90,7 @@ async def test_a_deactivated_persons_access_ends_in_every_copy_of_every_service(
 
     await until(refused_by_all)
     assert await refusal(newcomer.auth("login", email=newcomer.email, password=PASSWORD)) == (401, "wrong_credentials")
-    assert "closed" in (await newcomer.mail("Something changed in your account"))["text"]
+    assert "closed" in (await newcomer.mail("A change to your Usher account"))["text"]
     await admin.call("POST", f"/api/admin/users/{found['user_id']}/reactivate")
     assert set(await statuses(large_house, person)) == {401}, "the old token stays void"
     again = await signed_in(newcomer)
@@ -173,7 +173,7 @@ async def test_an_admin_invites_a_manager_who_plans_their_own_theater_alone(larg
     grant = {"roles": ["theater_manager"], "theaters": [own]}
     body = {"email": invited.email, "name": name_of(invited), "grant": grant}
     await admin.call("POST", "/api/admin/invitations", json=body)
-    page, token = await invited.link("You are invited to work with Usher")
+    page, token = await invited.link("You're invited to join the team on Usher")
     assert page == "accept-invitation"
     manager = invited.acting(await invited.auth("accept-invitation", token=token, password=PASSWORD))
     assert (await manager.call("GET", "/api/users/me"))["theaters"] == [own]

@@ -12,7 +12,7 @@ from visitor import Visitor
 
 OTHER = "a train to anywhere"
 CONFIRM, CONFIRM_NEW = "Please confirm your e-mail address", "Please confirm your new e-mail address"
-CHOOSE = "Choose another password"
+CHOOSE = "Choose a new password"
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ async def test_a_deep_link_leads_to_sign_in_and_back(visit, address):
     visitor = await visit()
     page = visitor.page
     await page.goto(address)
-    await expect(page.get_by_text("Please sign in to see this")).to_be_visible()
+    await expect(page.get_by_text("Please sign in to view this page")).to_be_visible()
     await page.get_by_role("main").get_by_role("link", name="Sign in").click()
     await visitor.enter("customer@usher.example", "not the password")
     await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or password is wrong")
     await visitor.enter("customer@usher.example", "popcorn-and-a-movie")
     await visitor.is_signed_in()
     await expect(page).to_have_url(re.compile(rf"{address}$"))
-    await expect(page.get_by_text("Please sign in to see this")).to_have_count(0)
+    await expect(page.get_by_text("Please sign in to view this page")).to_have_count(0)
 
 
 async def test_sign_up_then_the_mailed_link_makes_it_a_full_account(visit, newcomer, device):
@@ -61,7 +61,7 @@ async def test_sign_up_then_the_mailed_link_makes_it_a_full_account(visit, newco
     await page.get_by_label("Password").fill(PASSWORD)
     await visitor.button("Create an account").click()
     await expect(page.get_by_role("heading", name="Almost done")).to_be_visible()
-    await page.get_by_role("link", name="Go on").click()
+    await page.get_by_role("link", name="Continue").click()
     await expect(page).to_have_url(re.compile("/account$"))
     await expect(page.get_by_text(f"We have sent a link to {newcomer.email}")).to_be_visible()
     await expect(visitor.part("Password")).to_have_count(0)
@@ -69,7 +69,7 @@ async def test_sign_up_then_the_mailed_link_makes_it_a_full_account(visit, newco
     await expect(page.get_by_text(f"{newcomer.email} is confirmed")).to_be_visible()
     await visitor.is_signed_in()
     await page.reload()
-    await expect(page.get_by_text("This link was used before")).to_be_visible()
+    await expect(page.get_by_text("This link has expired or was already used")).to_be_visible()
     await page.goto("/account")
     await expect(visitor.part("Password")).to_be_visible()
 
@@ -91,13 +91,13 @@ async def test_a_forgotten_password_is_replaced_by_the_mailed_link(visit, newcom
     page = visitor.page
     await page.goto("/sign-in")
     await page.get_by_role("link", name="Forgot your password?").click()
-    await expect(page.get_by_role("heading", name="Forgot your password")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Reset your password")).to_be_visible()
     await page.get_by_label("E-mail").fill(newcomer.email)
-    await visitor.button("Send the link").click()
-    await expect(page.get_by_text("a mail with a link is on its way")).to_be_visible()
+    await visitor.button("Send link").click()
+    await expect(page.get_by_text("we have sent a link to it")).to_be_visible()
     await follow(visitor, newcomer, CHOOSE)
     await page.get_by_label("New password").fill(OTHER)
-    await visitor.button("Save the password").click()
+    await visitor.button("Save password").click()
     await page.get_by_role("main").get_by_role("link", name="Sign in").click()
     await visitor.enter(newcomer.email, PASSWORD)
     await expect(page.get_by_role("alert")).to_be_visible()
@@ -113,12 +113,12 @@ async def test_name_and_language_are_kept(visit, newcomer, device):
     await visitor.open_account(newcomer.email, PASSWORD)
     profile = visitor.part("Profile")
     await profile.get_by_label("Name").fill("Ada Lovelace")
-    await profile.get_by_label("Language of our mails").select_option("de")
+    await profile.get_by_label("E-mail language").select_option("de")
     await profile.get_by_role("button", name="Save").click()
     await expect(profile.get_by_text("Saved.")).to_be_visible()
     await visitor.page.reload()
     await expect(profile.get_by_label("Name")).to_have_value("Ada Lovelace")
-    await expect(profile.get_by_label("Language of our mails")).to_have_value("de")
+    await expect(profile.get_by_label("E-mail language")).to_have_value("de")
 
 
 async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(visit, house, newcomer):
@@ -129,10 +129,10 @@ async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(vis
     part = visitor.part("E-mail address")
     await part.get_by_label("New address").fill(moved.email)
     await part.get_by_label("Password").fill("not the password")
-    await part.get_by_role("button", name="Change the address").click()
+    await part.get_by_role("button", name="Change address").click()
     await expect(part.get_by_role("alert")).to_contain_text("The password is wrong.")
     await part.get_by_label("Password").fill(PASSWORD)
-    await part.get_by_role("button", name="Change the address").click()
+    await part.get_by_role("button", name="Change address").click()
     await expect(part.get_by_text("We have sent a link to the new address")).to_be_visible()
     await expect(part.get_by_text(f"Your address is {newcomer.email}.")).to_be_visible()
     await follow(visitor, moved, CONFIRM_NEW)
@@ -146,13 +146,13 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(visit, 
     await elsewhere.open_account(newcomer.email, PASSWORD)
     await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("Password")
-    await part.get_by_label("Present password").fill("not the password")
+    await part.get_by_label("Current password").fill("not the password")
     await part.get_by_label("New password").fill(OTHER)
-    await part.get_by_role("button", name="Change the password").click()
+    await part.get_by_role("button", name="Change password").click()
     await expect(part.get_by_role("alert")).to_contain_text("The password is wrong.")
-    await part.get_by_label("Present password").fill(PASSWORD)
-    await part.get_by_role("button", name="Change the password").click()
-    await expect(part.get_by_text("Your password is changed")).to_be_visible()
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Change password").click()
+    await expect(part.get_by_text("Your password has been changed")).to_be_visible()
     await expect(part.get_by_label("New password")).to_have_value("")
     await visitor.page.reload()
     await expect(visitor.button("Sign out")).to_be_visible()
@@ -169,9 +169,9 @@ async def test_another_session_is_seen_and_ended(visit, newcomer, device):
     rows = visitor.part("Where you are signed in").get_by_role("listitem")
     await expect(rows).to_have_count(3)  # signing up was the first
     await expect(rows.filter(has_text="This session")).to_have_count(1)
-    await rows.filter(has_text="Last seen").first.get_by_role("button").click()
+    await rows.filter(has_text="Last active").first.get_by_role("button").click()
     await expect(rows).to_have_count(2)
-    await visitor.button("End all other sessions").click()
+    await visitor.button("Sign out everywhere else").click()
     await expect(rows).to_have_count(1)
     await expect(rows).to_contain_text("This session")
     await phone.page.reload()
@@ -186,10 +186,10 @@ async def test_ones_data_are_gathered_and_saved_as_a_file(visit, newcomer, devic
     await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("Your data")
     await part.get_by_label("Password").fill(PASSWORD)
-    await part.get_by_role("button", name="Gather my data").click()
-    await expect(part.get_by_text("Your data are ready")).to_be_visible()
+    await part.get_by_role("button", name="Prepare my data").click()
+    await expect(part.get_by_text("Your data is ready")).to_be_visible()
     async with visitor.page.expect_download() as saving:
-        await part.get_by_role("button", name="Save the file").click()
+        await part.get_by_role("button", name="Download file").click()
     download = await saving.value
     assert download.suggested_filename == "usher-data.json"
     assert newcomer.email in saved(await download.path())
@@ -208,10 +208,10 @@ async def test_an_account_is_deleted_after_a_second_thought_and_with_the_passwor
     await expect(ask).to_be_focused()
     await ask.click()
     await page.get_by_role("dialog").get_by_label("Password").fill("not the password")
-    await visitor.button("Delete for good").click()
+    await visitor.button("Delete permanently").click()
     await expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("The password is wrong.")
     await page.get_by_role("dialog").get_by_label("Password").fill(PASSWORD)
-    await visitor.button("Delete for good").click()
+    await visitor.button("Delete permanently").click()
     await visitor.is_signed_out()
     await expect(page.get_by_role("heading", name="Now showing")).to_be_visible()
     await page.goto("/sign-in")
@@ -251,4 +251,4 @@ async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(vi
     answers.set()
     await expect(page.get_by_text("You have no bookings yet")).to_be_visible()
     await page.goto(f"/bookings/{booking['id']}")
-    await expect(page.get_by_role("heading", name="This booking cannot be shown")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This booking cannot be displayed")).to_be_visible()

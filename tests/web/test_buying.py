@@ -129,7 +129,7 @@ async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit):
     visitor = await visit()
     showtime_id, seats = await visitor.hold(1)
     await visitor.order("guest@usher.example")
-    await visitor.button("Cancel the booking").click()
+    await visitor.button("Cancel booking").click()
     await expect(visitor.page.get_by_role("heading", name="This booking was cancelled")).to_be_visible()
     await visitor.open_seats(showtime_id)
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")

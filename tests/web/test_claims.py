@@ -5,7 +5,7 @@ import re
 from playwright.async_api import Page, expect
 from visitor import Visitor
 
-OVER = "The time for your seats is over"
+OVER = "Your time has run out"
 RECORD = """() => {
   const send = window.fetch;
   window.fetch = async (request, ...rest) => {
@@ -56,10 +56,10 @@ async def test_an_order_for_seats_that_have_changed_leads_back_to_the_seats(visi
     hold_id = await to_the_order(visitor, seats)
     await visitor.change_elsewhere("PATCH", hold_id, json={"drop": seats[1:]})
     await place_order(page)
-    await expect(page.get_by_role("heading", name="We could not keep your seats")).to_be_visible()
-    await expect(page.get_by_text("No money was taken.")).to_be_visible()
+    await expect(page.get_by_role("heading", name="We could not hold your seats")).to_be_visible()
+    await expect(page.get_by_text("You have not been charged.")).to_be_visible()
     await page.reload()
-    await expect(page.get_by_role("heading", name="We could not keep your seats")).to_be_visible()
+    await expect(page.get_by_role("heading", name="We could not hold your seats")).to_be_visible()
     await page.get_by_role("link", name="Choose seats").click()
     await expect(page).to_have_url(re.compile(f"/showtimes/{showtime_id}$"))
     await visitor.take(*seats)
@@ -86,7 +86,7 @@ async def test_the_form_orders_with_the_claim_of_the_renewed_hold(visit_hasty):
     visitor = await visit_hasty()
     page = visitor.page
     _, seats = await visitor.hold(1)
-    await visitor.button("No, thank you").click()
+    await visitor.button("No, thanks").click()
     await visitor.button("Continue").click()
     await page.wait_for_url("**/checkout/*")
     async with page.expect_response(re.compile("/renew$")) as renewing:
@@ -108,7 +108,7 @@ async def test_after_the_seats_ran_out_a_reload_still_offers_them_again(visit_ha
     await page.reload()
     await expect(page.get_by_role("heading", name=OVER)).to_be_visible()
     await expect(page.get_by_role("main")).to_contain_text(seats[0])
-    await visitor.button("Take the same seats again").click()
+    await visitor.button("Select the same seats again").click()
     await expect(page).not_to_have_url(first)
     await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(2)
 

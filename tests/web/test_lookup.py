@@ -52,7 +52,7 @@ async def test_another_tab_has_to_follow_the_link_too(visit, house):
     await visitor.sees_tickets(2)
     other = await visitor.page.context.new_page()
     await other.goto(f"/bookings/{booking['id']}")
-    await expect(other.get_by_role("heading", name="This booking cannot be shown")).to_be_visible()
+    await expect(other.get_by_role("heading", name="This booking cannot be displayed")).to_be_visible()
     await other.goto(link)
     await expect(other.get_by_role("img", name=re.compile("^QR code of the ticket"))).to_have_count(2)
 
@@ -67,7 +67,7 @@ async def test_who_lost_the_mail_asks_for_a_link_and_opens_it(visit, house, devi
     await page.get_by_label("Booking reference").fill(booking["reference"].lower())
     await page.get_by_label("E-mail").fill(email)
     await visitor.button("Send me the link").click()
-    await expect(page.get_by_text(f"on its way to {email}")).to_be_visible()
+    await expect(page.get_by_text(f"sent a link to {email}")).to_be_visible()
     await page.goto(await house.mailed_link(booking["reference"], "Your booking"))
     await visitor.sees_tickets(2)
 
@@ -89,7 +89,7 @@ async def test_what_does_not_fit_is_answered_alike(visit):
     await page.get_by_label("Booking reference").fill("CDFGHJKM")
     await page.get_by_label("E-mail").fill("nobody@usher.example")
     await visitor.button("Send me the link").click()
-    await expect(page.get_by_text("If there is such a booking")).to_be_visible()
+    await expect(page.get_by_text("If this booking exists")).to_be_visible()
 
 
 async def test_a_link_that_is_too_old_leads_to_a_new_one_in_german(visit, house):
@@ -104,7 +104,7 @@ async def test_a_link_that_is_too_old_leads_to_a_new_one_in_german(visit, house)
     ):
         await page.goto("about:blank")
         await page.goto(address)
-        title = page.get_by_role("heading", name="Dieser Link öffnet die Buchung nicht")
+        title = page.get_by_role("heading", name="Dieser Link ist ungültig")
         await expect(title).to_be_visible()
         assert "#" not in page.url
     await page.get_by_role("main").get_by_role("link", name="Meine Buchung finden").click()

@@ -117,7 +117,7 @@ async def test_while_stripe_is_slow_to_tell_a_reload_goes_on_confirming_until_th
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
     await page.reload()
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
-    await expect(page.get_by_role("link", name="Go on")).to_have_count(0)
+    await expect(page.get_by_role("link", name="Continue")).to_have_count(0)
     await house.stripe("POST", "/_sandbox/webhooks/release")
     await visitor.sees_tickets(2)
 
@@ -135,7 +135,7 @@ async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_
     await page.go_back()
     await expect(page).to_have_url(re.compile("/showtimes/"))
     await page.evaluate(WATCH_ALERTS)
-    await visitor.button("Back to the payment").click()
+    await visitor.button("Back to payment").click()
     await visitor.sees_tickets(1)
     assert await page.evaluate("() => window.alerts") == []
     await expect(page).not_to_have_url(checkout)

@@ -82,11 +82,11 @@ async def test_without_a_network_the_page_says_so_and_still_opens(visit):
     await page.reload()
     await expect(page.get_by_role("link", name=re.compile("Alien"))).to_be_visible()
     await page.context.set_offline(True)
-    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    await expect(page.get_by_text("You are offline")).to_be_visible()
     await page.reload()
-    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    await expect(page.get_by_text("You are offline")).to_be_visible()
     await page.context.set_offline(False)
-    await expect(page.get_by_text("You are offline.")).to_have_count(0)
+    await expect(page.get_by_text("You are offline")).to_have_count(0)
 
 
 async def test_no_token_is_kept_where_scripts_can_read_it_and_a_reload_stays_signed_in(visit):

@@ -17,7 +17,7 @@ class Texts(NamedTuple):
 
 
 TEXTS = {
-    "en-GB": Texts("You have not been charged.", "Your seats are kept", r"^Try again in \d+ s$", "Try again"),
+    "en-GB": Texts("You have not been charged.", "Your seats are held", r"^Try again in \d+ s$", "Try again"),
     "de-DE": Texts(
         "Es wurde nichts abgebucht.", "Ihre Plätze sind", r"^Neuer Versuch in \d+ s$", "Noch einmal versuchen"
     ),

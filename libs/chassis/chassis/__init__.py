@@ -1,1 +1,1 @@
-"""How an Usher service runs. It knows nothing about cinema."""
+"""The runtime that all Usher services share. It contains no cinema domain code."""

@@ -1,4 +1,4 @@
-"""The app factory: everything that a service is, put together in one place."""
+"""The app factory, which assembles a service from its parts."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -42,12 +42,13 @@ def create_service(
     revoked: KeySource | None = None,
     on_revoked: Callable[[str], None] = lambda _: None,
 ) -> FastAPI:
-    """A FastAPI app that runs one service.
+    """Create the FastAPI app of a service.
 
-    `personal` says how it erases and hands out what it keeps about people, if it keeps anything.
-    `lifespans` are opened with the settings, after MongoDB and before the first event and request, and closed last.
-    `keys` gives the JWKS document, `revoked` the void tokens' (chassis.revocations); without them the settings'
-    `jwks_url` and its neighbour `revocations.json` are asked. `on_revoked` is told whose tokens have just become void.
+    `personal` erases and exports the personal data of a service that stores any.
+    `lifespans` are entered with the settings, after MongoDB and before the first event and request, and exited last.
+    `keys` returns the JWKS document and `revoked` the revocations (chassis.revocations); by default both are read from
+    identity at the settings' `jwks_url` and `revocations_url`. `on_revoked` is called with the id of each user whose
+    tokens were revoked.
     """
     telemetry.configure_logging(settings.service, settings.log_level)
     if personal is not None:
@@ -80,7 +81,7 @@ def create_service(
                 consumer = Consumer(rabbit, settings.service, reactions, settings.consumer_concurrency)
                 app.state.consumer = await stack.enter_async_context(consumer)
             app.state.readiness = Readiness(database, rabbit, consumer)
-            await app.state.readiness.checks()  # compares the clocks before the first request
+            await app.state.readiness.checks()  # also compares the clocks before the first request
             log.info("service_started")
             yield
             log.info("service_stopping")
@@ -91,13 +92,13 @@ def create_service(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Edge` has its own
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Edge` measures requests
     )
     for router in routers:
         app.include_router(router)
     app.include_router(_operations)
     problems.install(app)
-    # The last one added is the outermost.
+    # The middleware that is added last is the outermost one.
     app.add_middleware(idempotency.Idempotency)
     if settings.cors_origins:
         app.add_middleware(
@@ -117,19 +118,19 @@ _operations = APIRouter(include_in_schema=False)
 
 @_operations.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """The process answers."""
+    """Answer while the process runs."""
     return {"status": "alive"}
 
 
 @_operations.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
-    """200 when MongoDB answers, RabbitMQ is connected, the consumer is fed and the clock is right; else 503 and why."""
+    """Return 200 if MongoDB, RabbitMQ, the consumer and the clock are fine; otherwise 503 with the failed checks."""
     checks = await request.app.state.readiness.checks()
     return JSONResponse(checks, 200 if all(checks.values()) else 503)
 
 
 @_operations.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Prometheus text format, with what /readyz says."""
+    """Return the metrics in Prometheus text format, including the readiness checks."""
     await request.app.state.readiness.checks()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Who is calling: EdDSA access tokens checked against identity's published keys, and guests' secrets.
+"""Authentication: EdDSA access tokens, verified with identity's published keys, and guests' secrets.
 
 Unauthenticated (chassis.problems)
 └── TokenInvalid    401
@@ -32,21 +32,22 @@ KeySource = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class TokenInvalid(Unauthenticated):
-    code, title = "token_invalid", "The access token is not valid any more. Please sign in again."
+    code, title = "token_invalid", "The access token is no longer valid. Please sign in again."
 
 
 class EmailUnverified(Forbidden):
-    code, title = "email_unverified", "Please confirm your e-mail address first: we have sent you a link."
+    code, title = "email_unverified", "Please confirm your e-mail address first. We have sent you a link."
 
 
 class KeysUnavailable(Problem):
-    code, status, title = "keys_unavailable", 503, "Signing in cannot be checked right now. Please try again."
+    code, status, title = "keys_unavailable", 503, "Your sign-in cannot be verified right now. Please try again."
 
 
 class Principal(BaseModel):
-    """The signed-in person as the token describes them; `expires_at` is Unix time, `epoch` see chassis.revocations.
+    """The signed-in person, as described by the access token.
 
-    Whose address is not verified may do what a guest may and no more.
+    `expires_at` is Unix time; `epoch` is explained in chassis.revocations. A person without a verified e-mail address
+    has the rights of a guest.
     """
 
     user_id: str
@@ -62,13 +63,13 @@ class Principal(BaseModel):
 
 
 class Caller(BaseModel):
-    """Whoever calls: a signed-in person, a guest with a hold's secret, both or neither."""
+    """The caller of a request: a signed-in person, a guest with a hold's secret, both or neither."""
 
     principal: Principal | None = None
     secret: str | None = None
 
     def owns(self, holder: Holder) -> bool:
-        """Whether the thing with this holder is the caller's own."""
+        """Whether the caller is this holder."""
         if holder.user_id is not None:
             return self.principal is not None and self.principal.user_id == holder.user_id
         if self.secret is None or holder.secret_hash is None:
@@ -81,7 +82,7 @@ class Caller(BaseModel):
 
 
 def published_at(url: str, client: httpx.AsyncClient) -> KeySource:
-    """A source that reads a JSON document over HTTP."""
+    """Return a function that reads a JSON document over HTTP."""
 
     async def fetch() -> dict[str, Any]:
         answer = await client.get(url)
@@ -92,9 +93,9 @@ def published_at(url: str, client: httpx.AsyncClient) -> KeySource:
 
 
 class Verifier:
-    """Checks access tokens. Keys and checked tokens are kept; an unknown `kid` asks for the keys again.
+    """Verifies access tokens. It caches keys and verified tokens; an unknown `kid` makes it fetch the keys again.
 
-    Without `revocations` every token counts until it runs out.
+    Without `revocations`, a token is valid until it expires.
     """
 
     MAX_KEY_AGE_S = 60.0
@@ -111,7 +112,7 @@ class Verifier:
         self._checked: dict[str, Principal] = {}
 
     async def verify(self, token: str) -> Principal:
-        """The token's principal. Raises TokenInvalid, and KeysUnavailable when identity cannot be asked."""
+        """Return the token's principal. Raises TokenInvalid, or KeysUnavailable when identity cannot be reached."""
         principal = await self._signed(token)
         if self._revocations is not None:
             try:
@@ -161,10 +162,10 @@ class Verifier:
         return self._keys[kid]
 
     async def _renew(self, came_at: float) -> None:
-        """Ask for the keys, unless somebody else has since `came_at`; without an answer the known ones stay.
+        """Fetch the keys, unless another task has since `came_at`. If identity cannot be reached, keep the known keys.
 
-        Identity is asked every MIN_REFRESH_S at most, also by a crowd with invented keys. Who shows an unknown key
-        waits for that: it may be the newest one, and a refusal would sign its owner out.
+        The keys are fetched at most every MIN_REFRESH_S, also when many requests use invented keys. A request with an
+        unknown key waits for the fetch: the key may be the newest one, and a 401 would sign the person out.
         """
         async with self._lock:
             if self._asked_at > came_at:
@@ -184,7 +185,7 @@ class Verifier:
 
 
 _bearer = HTTPBearer(auto_error=False, description="Access token from /api/auth/login")
-_guest = APIKeyHeader(name="X-Hold-Secret", auto_error=False, description="A guest's secret, given with the hold")
+_guest = APIKeyHeader(name="X-Hold-Secret", auto_error=False, description="A guest's secret, returned with the hold")
 
 
 async def caller(
@@ -192,7 +193,7 @@ async def caller(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     secret: Annotated[str | None, Security(_guest)],
 ) -> Caller:
-    """Dependency: who calls, signed in or not. Raises TokenInvalid for a token that is there but wrong."""
+    """Dependency: the caller, signed in or not. Raises TokenInvalid when the request has an invalid token."""
     principal = await request.app.state.verifier.verify(bearer.credentials) if bearer else None
     return Caller(principal=principal, secret=secret[:128] if secret else None)
 
@@ -216,7 +217,7 @@ def require(permission: str) -> Callable[..., Awaitable[Principal]]:
 
     async def check(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
         if permission not in principal.permissions:
-            raise Forbidden(f"This takes the permission {permission}.")
+            raise Forbidden(f"This requires the permission {permission}.")
         return principal
 
     return check

@@ -1,7 +1,7 @@
-"""Removes the bindings of earlier versions: `python -m chassis.bindings contract`. Needs RABBITMQ_URI.
+"""Remove the bindings of earlier versions: `python -m chassis.bindings contract`. Needs RABBITMQ_URI.
 
-The last step of an upgrade: no replica of the previous version may run any more. Services only add bindings when they
-start. Repeating the command is harmless.
+This is the last step of an upgrade: run it when no replica of the previous version is left. Services only add bindings
+when they start. The command is idempotent.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from chassis.settings import ServiceSettings
 
 
 async def contract(uri: str) -> AsyncIterator[str]:
-    """Unbind every retired type from its queue; a line for each."""
+    """Unbind every retired event type from its queue. Returns one line for each."""
     async with await connect_once(uri) as connection:
         channel = await connection.channel()
         rabbit = await broker.declare(connection, channel)
@@ -29,7 +29,7 @@ async def contract(uri: str) -> AsyncIterator[str]:
 
 
 async def run(uri: str) -> None:
-    """Carry it out and print what was done."""
+    """Remove the bindings and print each of them."""
     async for line in contract(uri):
         sys.stdout.write(line + "\n")
 

@@ -1,7 +1,7 @@
-"""RabbitMQ as every service uses it: the exchange, the queues that the topology names, retry tiers, dead letters.
+"""RabbitMQ: the exchange, the queues of the topology, the retry tiers and the dead-letter queues.
 
-A retry tier is one queue with a time-to-live. A message enters it with the routing key of the queue that it came from
-and leaves it, when its time is over, through the default exchange: back into that queue and no other.
+A retry tier is a queue with a time-to-live. A message is put into it with the name of its queue as the routing key.
+When its time is over, RabbitMQ dead-letters it to the default exchange, which routes it back to that queue only.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ RETRY_TIERS_S = (1, 5, 30, 120)
 CONFIRM_TIMEOUT_S = 10.0
 BROADCAST_TIMEOUT_S = 1.0
 MOVE_AFTER = 5
-"""Messages in a row that a host did not take before the connection moves to the next one."""
+"""Number of consecutive unconfirmed messages after which the connection moves to the next host."""
 _QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 
 
 @dataclass
 class Broker:
-    """An open connection with the exchange to publish on and the topology declared."""
+    """An open connection to RabbitMQ. The topology is declared."""
 
     connection: HostsConnection
     channel: AbstractRobustChannel
@@ -44,12 +44,12 @@ class Broker:
     transient: AbstractExchange
     """The same exchange on a channel without publisher confirms."""
     _refused: int = field(default=0, init=False)
-    """Messages in a row that the host did not confirm."""
+    """Number of consecutive messages that the host did not confirm."""
 
     async def publish(self, *envelopes: Envelope) -> None:
-        """Publish events of one type as one message; returns when the broker has it safely.
+        """Publish events of one type as one message. Returns when the broker has confirmed it.
 
-        Events that a service consumes are `mandatory`: raises PublishError when no queue took them.
+        Events that a service consumes are `mandatory`: raises PublishError when they reach no queue.
         """
         kind = envelopes[0].type
         with ExitStack() as spans:
@@ -58,7 +58,7 @@ class Broker:
             await self._confirmed(self.exchange, message, kind, mandatory=topology.is_heard(kind))
 
     async def broadcast(self, events: Sequence[Event]) -> None:
-        """Publish events of one type as one transient message, which the broker may lose.
+        """Publish events of one type as one transient message, which may be lost.
 
         Raises TimeoutError or an AMQPError when the broker cannot be reached.
         """
@@ -68,7 +68,7 @@ class Broker:
             await _publish(self.transient, message, kind, mandatory=False, seconds=BROADCAST_TIMEOUT_S)
 
     async def retry_later(self, message: AbstractMessage, queue: str, tier: int) -> None:
-        """Put a message into a retry tier, from where it comes back to `queue`."""
+        """Put a message into a retry tier, which returns it to `queue`."""
         await self._confirmed(self.retries[tier], message, queue)
 
     async def put(self, message: AbstractMessage, queue: str) -> None:
@@ -78,10 +78,10 @@ class Broker:
     async def _confirmed(
         self, exchange: AbstractExchange, message: AbstractMessage, routing_key: str, *, mandatory: bool = True
     ) -> None:
-        """Publish a message and wait for the confirm. A host that takes nothing any more is left for the next one."""
+        """Publish a message and wait for the confirm. After MOVE_AFTER failures, connect to the next host."""
         try:
             await _publish(exchange, message, routing_key, mandatory=mandatory, seconds=CONFIRM_TIMEOUT_S)
-        except PublishError:  # no queue took it, which is the same at every host
+        except PublishError:  # unroutable: another host would return it too
             raise
         except (TimeoutError, DeliveryError):
             self._refused += 1
@@ -93,7 +93,7 @@ class Broker:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker can be reached at this moment."""
+        """Whether the connection and its channel are open."""
         return self.connection.connected.is_set() and not self.channel.is_closed
 
 
@@ -105,7 +105,7 @@ async def _publish(
         async with asyncio.timeout(seconds):
             await exchange.publish(message, routing_key, mandatory=mandatory)
     except asyncio.CancelledError as error:
-        # aiormq ends with it also what waited for a channel that has closed.
+        # aiormq also raises CancelledError in tasks that wait for a channel when it closes.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
@@ -116,7 +116,7 @@ async def _publish(
 
 @asynccontextmanager
 async def connected(settings: ServiceSettings) -> AsyncIterator[Broker]:
-    """Wait for RabbitMQ and declare the whole topology, so that no event is lost on a service that starts later.
+    """Wait for RabbitMQ and declare the whole topology, so that services that start later miss no event.
 
     Raises BrokerTooOld.
     """
@@ -128,9 +128,9 @@ async def connected(settings: ServiceSettings) -> AsyncIterator[Broker]:
 
 
 async def declare(connection: Any, channel: Any) -> Broker:
-    """Declare exchange, queues, retry tiers and dead-letter queues, and bind what this version consumes.
+    """Declare exchange, queues, retry tiers and dead-letter queues, and bind the events that this version consumes.
 
-    Only additions: what another version has declared and bound stays. Repeating it changes nothing.
+    It only adds: queues and bindings of other versions stay. It is idempotent.
     """
     exchange = await channel.declare_exchange(topology.EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
     for service, events in topology.HEARS.items():
@@ -147,7 +147,7 @@ async def declare(connection: Any, channel: Any) -> Broker:
 
 
 def _traced(envelope: Envelope, spans: ExitStack) -> Envelope:
-    """The envelope inside a span of its own, which is the parent of what its consumers do."""
+    """Open a span for the envelope and return the envelope with it as the parent of the consumers' spans."""
     span = telemetry.span(
         f"publish {envelope.type}", SpanKind.PRODUCER, subject=envelope.subject, parent=envelope.traceparent
     )

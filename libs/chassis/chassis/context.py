@@ -1,4 +1,4 @@
-"""What travels along with a request or an event: its correlation id and its trace."""
+"""The context of a request or an event: its correlation id and its trace."""
 
 from contextvars import ContextVar
 
@@ -8,7 +8,7 @@ correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
 
 def traceparent() -> str:
-    """The current span in W3C form, or an empty text when nothing is traced."""
+    """Return the current span as a W3C traceparent; empty when there is no trace."""
     here = trace.get_current_span().get_span_context()
     if not here.is_valid:
         return ""

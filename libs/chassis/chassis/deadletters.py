@@ -1,7 +1,7 @@
-"""Dead letters by command: `python -m chassis.deadletters list booking`, then `show`, `replay` or `drop`.
+"""Manage dead letters: `python -m chassis.deadletters list booking`, then `show`, `replay` or `drop`.
 
-A letter is named by its event id. `replay` puts it back into the service's own queue and no other, as if it had
-just come; `drop` throws it away. `--all` stands for every letter of the service. Needs RABBITMQ_URI.
+A dead letter is identified by its event id. `replay` puts it back into the queue of this service only, with a fresh
+retry count; `drop` deletes it. `--all` selects every dead letter of the service. Needs RABBITMQ_URI.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from chassis.wire import ATTEMPT, FIRST_SEEN, REASON, again
 
 @asynccontextmanager
 async def letters(uri: str, service: str) -> AsyncIterator[tuple[Any, list[AbstractIncomingMessage]]]:
-    """The channel and all dead letters of a service, oldest first. What is not acknowledged goes back at the end."""
+    """Yield a channel and a service's dead letters, oldest first. Unacknowledged ones return to the queue at exit."""
     async with await connect_once(uri) as connection:
         channel = await connection.channel(on_return_raises=True)
         queue = await channel.get_queue(topology.dead_letter_queue_name(service))
@@ -33,14 +33,14 @@ async def letters(uri: str, service: str) -> AsyncIterator[tuple[Any, list[Abstr
 
 
 def summary(message: AbstractIncomingMessage) -> str:
-    """One line: id, type, when, why."""
+    """Describe a dead letter in one line: id, type, time and reason."""
     when = message.timestamp.isoformat() if message.timestamp else "-"
     reason = " ".join(str(message.headers.get(REASON, "-")).split())
     return f"{message.message_id}  {message.type}  {when}  {reason}"
 
 
 def details(message: AbstractIncomingMessage) -> str:
-    """Everything about one letter, as JSON. It may hold personal data: do not paste it anywhere."""
+    """Return a dead letter as JSON. It may contain personal data: do not share it."""
     facts = {
         "headers": {name: str(value) for name, value in message.headers.items()},
         "correlation_id": message.correlation_id,
@@ -50,7 +50,7 @@ def details(message: AbstractIncomingMessage) -> str:
 
 
 async def replay(channel: Any, service: str, message: AbstractIncomingMessage) -> None:
-    """Put a letter back into the service's queue with a clean slate, then take it off the dead ones."""
+    """Put a dead letter back into the service's queue without its retry headers, then acknowledge it."""
     fresh = again(message)
     for header in (ATTEMPT, FIRST_SEEN, REASON, "x-delivery-count"):
         fresh.headers.pop(header, None)
@@ -59,7 +59,7 @@ async def replay(channel: Any, service: str, message: AbstractIncomingMessage) -
 
 
 async def run(command: str, service: str, chosen: str | None, uri: str) -> int:
-    """Carry out one command; `chosen` is an event id or None for all. Returns the exit status."""
+    """Run one command. `chosen` is an event id, or None for all. Returns the exit status."""
     async with letters(uri, service) as (channel, found):
         matching = [message for message in found if chosen is None or message.message_id == chosen]
         for message in matching:
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("command", choices=["list", "show", "replay", "drop"])
     parser.add_argument("service", choices=sorted(topology.HEARS))
     parser.add_argument("event_id", nargs="?")
-    parser.add_argument("--all", action="store_true", help="every letter of the service")
+    parser.add_argument("--all", action="store_true", help="every dead letter of the service")
     arguments = parser.parse_args()
     if arguments.command != "list" and bool(arguments.event_id) == arguments.all:
         parser.error(f"{arguments.command} takes an event id or --all")

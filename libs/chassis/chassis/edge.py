@@ -1,4 +1,4 @@
-"""The outermost layer of every service: correlation id, trace, body limit and request metrics, as plain ASGI."""
+"""The outermost ASGI middleware of every service: correlation id, trace, body limit and request metrics."""
 
 import re
 import time
@@ -19,7 +19,7 @@ from chassis.problems import InternalError, TooLarge, Unavailable, response
 log = structlog.get_logger()
 HEADER = "X-Correlation-Id"
 RETRY_AFTER_S = 2
-_SANE = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_VALID_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _seconds = Histogram(
     "usher_http_request_seconds",
     "Time to answer a request",
@@ -29,7 +29,7 @@ _seconds = Histogram(
 
 
 class Edge:
-    """ASGI middleware. `max_body_bytes` bounds what a request may send."""
+    """ASGI middleware. `max_body_bytes` limits the size of a request's body."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         self.app, self.max_body_bytes = app, max_body_bytes
@@ -40,7 +40,7 @@ class Edge:
             return
         headers = Headers(scope=scope)
         given = headers.get(HEADER, "")
-        current = given if _SANE.fullmatch(given) else new_id()
+        current = given if _VALID_ID.fullmatch(given) else new_id()
         correlation = correlation_id.set(current)
         trace = context.attach(propagate.extract(headers)) if "traceparent" in headers else None
         try:
@@ -70,7 +70,7 @@ class Edge:
                 else:
                     await self.app(scope, self._bounded(receive), send_with_id)
             except Exception as error:
-                # Caught here rather than by the framework, whose last resort lies outside the correlation id.
+                # Starlette's handler for unexpected errors runs outside this middleware, without the correlation id.
                 log.exception("request_failed", method=scope["method"], path=scope["path"])
                 if status:
                     raise

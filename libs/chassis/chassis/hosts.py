@@ -19,20 +19,20 @@ from yarl import URL
 
 log = structlog.get_logger()
 HEARTBEAT_S = 5
-"""RabbitMQ gives a silent client's messages to others after two to three of these (its documentation's lower bound)."""
+"""RabbitMQ redelivers a silent client's messages after two to three heartbeats. This is its documented minimum."""
 CONNECT_TIMEOUT_S = 10.0
 RECONNECT_S = 1.0
 BLOCKED_S = 0.1
 SINGLE_HOST, SEVERAL_HOSTS = (3, 10), (4, 0)
-"""The oldest versions. Three nodes of 3.10 with one dead stopped confirming in a test."""
+"""The oldest supported versions. In a test, three 3.10 nodes stopped confirming when one of them died."""
 
 
 class BrokerTooOld(Exception):
-    """RabbitMQ's version is older than what the service needs."""
+    """RabbitMQ's version is too old for the service."""
 
 
 def hosts_of(uri: str) -> list[URL]:
-    """A URI for each host that `uri` names. User, password, virtual host and options are the same for all."""
+    """Return a URI for each host in `uri`. User, password, virtual host and options are the same for all."""
     parts = urlsplit(uri)
     who, at, hosts = parts.netloc.rpartition("@")
     each = [URL(parts._replace(netloc=f"{who}{at}{host.strip()}").geturl()) for host in hosts.split(",")]
@@ -48,15 +48,15 @@ class HostsConnection(RobustConnection):
         self._next = cycle([*urls[1:], urls[0]])
 
     async def _on_connection_close(self, closing: asyncio.Future[Any]) -> None:
-        """aio-pika calls it when a connection ends and when an attempt to make one fails."""
+        """Called by aio-pika when a connection ends and when a connection attempt fails."""
         self.url = next(self._next)
         await super()._on_connection_close(closing)
 
     async def move(self) -> None:
-        """Leave the host for the next one, if there is one.
+        """Connect to the next host, if there is one.
 
-        Not while RabbitMQ blocks publishers: an alarm about memory or disk holds for all nodes, and each reconnection
-        counts as a delivery of what is in hand.
+        Do nothing while RabbitMQ blocks publishers: a memory or disk alarm blocks all nodes, and every reconnection
+        adds to the delivery count of the unacknowledged messages.
         """
         transport = self.transport
         if self.hosts == 1 or transport is None:
@@ -71,7 +71,7 @@ class HostsConnection(RobustConnection):
 
 
 async def connect(uri: str, name: str) -> HostsConnection:
-    """A connection to the first host that answers; waits until one does."""
+    """Connect to the first host that answers. Waits until one does."""
     connection = HostsConnection(
         hosts_of(uri), reconnect_interval=RECONNECT_S, fail_fast=False, client_properties={"connection_name": name}
     )
@@ -80,7 +80,7 @@ async def connect(uri: str, name: str) -> HostsConnection:
 
 
 async def connect_once(uri: str) -> AbstractConnection:
-    """A plain connection for a command. Raises what the last host said when none answers."""
+    """Open a plain connection for a command. Raises the last host's error when none answers."""
     *others, last = hosts_of(uri)
     for url in others:
         try:
@@ -91,7 +91,7 @@ async def connect_once(uri: str) -> AbstractConnection:
 
 
 def check_version(connection: HostsConnection) -> None:
-    """Compare RabbitMQ's version with what the number of hosts needs. Raises BrokerTooOld."""
+    """Check that RabbitMQ's version supports the number of hosts. Raises BrokerTooOld."""
     transport: Any = connection.transport
     version = str(transport.connection.server_properties["version"])
     oldest = SINGLE_HOST if connection.hosts == 1 else SEVERAL_HOSTS

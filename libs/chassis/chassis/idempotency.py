@@ -1,15 +1,15 @@
-"""`Idempotency-Key`: a write that a client repeats is carried out once.
+"""`Idempotency-Key`: run a write once even if the client repeats the request.
 
-The same key with the same body gives the same answer again, with another body 422, while the first is still running
-409. Keys are remembered for a day, per caller, method and path. (IETF draft "The Idempotency-Key HTTP Header Field";
-Stripe's API.)
+The same key with the same body returns the first response again. With another body the answer is 422; while the first
+request is running, 409. Keys are remembered for a day, per caller, method and path. (IETF draft "The Idempotency-Key
+HTTP Header Field"; Stripe's API.)
 
-A running request holds a lease on its key: five seconds, renewed while its process lives. When the process dies, the
-next try takes the lease over and runs the request again; the handler's own guarded writes make that safe. All times of
-a lease are MongoDB's, so replicas whose clocks differ agree. (docs/adr/0033-time-limits-and-leases.md)
+A running request holds a lease on its key. The lease lasts five seconds and is renewed while the process lives. When
+the process dies, the next attempt takes over the lease and runs the request again, which the handler's guarded writes
+make safe. Lease times come from MongoDB's clock, so replicas agree. (docs/adr/0033-time-limits-and-leases.md)
 
-The key itself is never stored, and what is stored can be read only with it: a body may hold a password, an answer a
-token or a guest's secret.
+The key is not stored, and the stored response is encrypted with it, because a response may contain a token or a guest's
+secret. Of the request's body only an HMAC is stored.
 
 Problem (contracts.errors)
 ├── KeyInvalid       422
@@ -50,27 +50,29 @@ MIN_KEY, MAX_KEY = 16, 255
 REMEMBERED = timedelta(days=1)
 LEASE_S = 5.0
 RENEW_S = LEASE_S / 3
-"""A request that ends earlier never renews its lease."""
+"""Interval of the renewals. A request that ends earlier never renews its lease."""
 STORE_S, RELEASE_S = 2.0, 0.5
-"""Time limits for the last write of a request. A lease that cannot be released soon runs out."""
+"""Time limits for the last write of a request. A lease that is not released expires soon."""
 INDEX = IndexModel("expires_at", expireAfterSeconds=0)
 
 
 class KeyInvalid(Problem):
     code, status = "idempotency_key_invalid", 422
-    title = f"An Idempotency-Key has {MIN_KEY} to {MAX_KEY} characters; a UUID is a good one."
+    title = f"An Idempotency-Key has {MIN_KEY} to {MAX_KEY} characters. Use a UUID, for example."
 
 
 class KeyReused(Problem):
-    code, status, title = "idempotency_key_reused", 422, "This Idempotency-Key came with another request before."
+    code, status = "idempotency_key_reused", 422
+    title = "This Idempotency-Key was already used with a different request."
 
 
 class StillRunning(Problem):
-    code, status, title = "idempotency_key_running", 409, "The first request with this Idempotency-Key is running."
+    code, status = "idempotency_key_running", 409
+    title = "The first request with this Idempotency-Key is still running."
 
 
 class Idempotency:
-    """ASGI middleware. The collection is there only once the service has started: `app.state.idempotency_keys`."""
+    """ASGI middleware. Its collection is `app.state.idempotency_keys`, which is set when the service starts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -106,9 +108,9 @@ class Idempotency:
         finally:
             if not _is_final(answered):
                 await lease.release()
-        # Before it is sent: a client that repeats at once gets the answer, not "still running".
+        # Stored before it is sent, so that a client that repeats at once gets the response and not "still running".
         if _is_final(answered) and not await lease.store(answered, cipher):
-            # Another try has taken the lease. One key has one answer, and that is the other's.
+            # Another attempt took over the lease. One key has one response, so return that of the other attempt.
             await _replay(await lease.others_answer(), cipher, send)
             return
         for message in answered:
@@ -116,7 +118,7 @@ class Idempotency:
 
 
 class _Lease:
-    """The right to run the request of a key. MongoDB's clock decides whether it has run out."""
+    """The right to run the request of a key. MongoDB's clock decides whether it has expired."""
 
     def __init__(self, keys: AsyncCollection[dict[str, Any]], record_id: str) -> None:
         self._keys, self._id, self._owner = keys, record_id, new_id()
@@ -125,11 +127,11 @@ class _Lease:
         self._renewing: asyncio.Task[None] | None = None
 
     async def take(self, fingerprint: bytes) -> Mapping[str, Any] | None:
-        """Take the lease; returns the earlier answer when there is one. Raises KeyReused and StillRunning."""
+        """Take the lease. Returns the earlier response if there is one. Raises KeyReused and StillRunning."""
         self._is_held_from(asyncio.get_running_loop().time())
         record = {"fingerprint": fingerprint, "expires_at": now() + REMEMBERED}
         try:
-            # An insert: no record has this owner. Only an update can enter MongoDB's own time.
+            # Always inserts, because no record has this owner. Only an update can use MongoDB's clock ($currentDate).
             await self._keys.update_one(self._mine, {"$setOnInsert": record, **_RENEWAL}, upsert=True)
         except DuplicateKeyError:
             known = await self._known()
@@ -144,7 +146,7 @@ class _Lease:
         return await self._take_over(known)
 
     async def _take_over(self, known: Mapping[str, Any]) -> None:
-        """Take a lease that has run out. Raises StillRunning when another try is faster or the owner lives."""
+        """Take over an expired lease. Raises StillRunning when another attempt was faster or the owner still runs."""
         self._is_held_from(asyncio.get_running_loop().time())
         change = {"$set": {"owner": self._owner, "expires_at": now() + REMEMBERED}, **_RENEWAL}
         taken = await self._keys.update_one({"_id": self._id, **unchanged(known)}, change)
@@ -154,7 +156,7 @@ class _Lease:
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
-        """Keep the lease inside the block, however long it takes."""
+        """Renew the lease periodically inside the block."""
 
         def begin() -> None:
             self._renewing = asyncio.create_task(self._renew())
@@ -186,10 +188,10 @@ class _Lease:
         self._certain_until = loop_time + LEASE_S
 
     async def store(self, answered: list[Message], cipher: Fernet) -> bool:
-        """Keep the answer; False when another try has taken the lease.
+        """Store the response. Returns False when another attempt took over the lease.
 
-        When MongoDB cannot say so, the answer is still right as long as nobody can have taken the lease: it goes to its
-        client, and a later try runs again. Raises PyMongoError once somebody can.
+        If MongoDB fails while the lease cannot have expired yet, the response is still sent to the client, and a later
+        attempt runs the request again. Raises PyMongoError if the lease may have expired.
         """
         body = b"".join(message.get("body", b"") for message in answered[1:])
         headers = [(name, value) for name, value in answered[0]["headers"] if name != b"x-correlation-id"]
@@ -205,7 +207,7 @@ class _Lease:
         return stored.matched_count > 0
 
     async def release(self) -> None:
-        """Forget the key, so that the client can try again at once; when MongoDB fails, once the lease has run out."""
+        """Delete the key, so that the client can retry at once. If that fails, it can retry when the lease expires."""
         try:
             with pymongo.timeout(RELEASE_S):
                 await self._keys.delete_one(self._mine)
@@ -213,19 +215,19 @@ class _Lease:
             log.warning("idempotency_lease_not_released", reason=type(error).__name__)
 
     async def others_answer(self) -> Mapping[str, Any]:
-        """The answer of the try that took the lease over. Raises StillRunning while there is none."""
+        """Return the response of the attempt that took over the lease. Raises StillRunning while there is none."""
         known = await self._known()
         if "status" not in known:
             raise _running(known)
         return known
 
     async def _known(self) -> dict[str, Any]:
-        """The record of the key, with the milliseconds that its lease still lasts; empty when there is none."""
+        """Return the key's record with the milliseconds left of its lease, or an empty dict."""
         return await self._keys.find_one({"_id": self._id}, _KNOWN) or {}
 
 
 _RENEWAL = {"$currentDate": {"renewed_at": True}}
-# The version before this one wrote `locked_until` instead.
+# The previous version wrote `locked_until` instead.
 _RENEWED_AT = {"$ifNull": ["$renewed_at", "$locked_until"]}
 _KNOWN = {
     **dict.fromkeys(("fingerprint", "owner", "renewed_at", "status", "headers", "body"), 1),
@@ -234,7 +236,7 @@ _KNOWN = {
 
 
 def unchanged(known: Mapping[str, Any]) -> dict[str, Any]:
-    """The guard of a takeover: nobody has renewed, taken, released or answered since."""
+    """Return a filter that matches if the record was not renewed, taken over, released or answered since."""
     return {"owner": known.get("owner"), "renewed_at": known.get("renewed_at"), "status": {"$exists": False}}
 
 
@@ -243,7 +245,7 @@ def _running(known: Mapping[str, Any]) -> StillRunning:
 
 
 def _is_final(answered: list[Message]) -> bool:
-    """Whether the same again would get the same answer: not after a failure of ours, nor when we said to come back."""
+    """Whether a repeated request would get the same response: not after a 5xx or a `Retry-After`."""
     if not answered or answered[0]["status"] >= 500:
         return False
     return all(name != b"retry-after" for name, _ in answered[0]["headers"])
@@ -276,7 +278,7 @@ def _given(body: bytes, receive: Receive) -> Receive:
 
 
 async def _caller(scope: Scope) -> str:
-    """Who sends the key: two callers never share one, even if they choose the same text."""
+    """Identify the caller. It is part of the record's id, so callers that choose the same key do not share it."""
     headers = Headers(scope=scope)
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

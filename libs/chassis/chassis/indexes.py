@@ -1,6 +1,6 @@
-"""Indexes of a collection, compared by their definition: keys and options, not names.
+"""Indexes of a collection, compared by their definition (keys and options), not by name.
 
-MongoDB refuses an index whose name another definition has, so a changed definition gets a name of its own.
+MongoDB rejects an index whose name belongs to another definition, so a changed definition gets a new name.
 """
 
 import hashlib
@@ -13,14 +13,14 @@ from pymongo import IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
 
 NEVER_S = 2**31 - 1
-"""MongoDB cannot take a lifetime back from an index. Documents that live so long never expire."""
+"""The lifetime for "no longer expires": MongoDB cannot remove a lifetime from an index."""
 _OPTIONS = frozenset({"unique", "sparse", "partialFilterExpression"})
 _APART = frozenset({"key", "name", "expireAfterSeconds", "v", "ns", "background", "hidden", "2dsphereIndexVersion"})
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index that the code wants or the database has. `lives_s`: seconds after which its documents expire."""
+    """An index in the code or in the database. `lives_s`: seconds after which its documents expire."""
 
     name: str
     definition: str
@@ -29,7 +29,7 @@ class Index:
 
     @classmethod
     def of(cls, model: Mapping[str, Any]) -> Self:
-        """An index from its description as MongoDB gives and takes it."""
+        """Create an Index from MongoDB's description of it."""
         keys = [(key, int(order) if isinstance(order, float) else order) for key, order in model["key"].items()]
         options = {name: value for name, value in model.items() if name not in _APART and value is not False}
         definition = json.dumps([keys, options], sort_keys=True, default=str)
@@ -37,13 +37,13 @@ class Index:
 
     @classmethod
     def wanted(cls, model: IndexModel) -> Self:
-        """An index from a document's settings. Raises ValueError for an option that MongoDB stores in another form."""
+        """Create an Index from a document's settings. Raises ValueError for options that MongoDB stores differently."""
         if unknown := model.document.keys() - _OPTIONS - _APART:
             raise ValueError(f"index {model.document['name']}: {', '.join(sorted(unknown))} cannot be compared")
         return cls.of(model.document)
 
     def named_apart(self, names: Iterable[str]) -> IndexModel:
-        """The index to create where these names are taken."""
+        """Return the index to create in a collection where these names are taken."""
         name = self.name
         if name in names:
             name = f"{name}_{hashlib.sha256(self.definition.encode()).hexdigest()[:8]}"
@@ -52,19 +52,19 @@ class Index:
 
 
 async def stored(collection: AsyncCollection[dict[str, Any]]) -> list[Index]:
-    """The indexes that a collection has, without that of `_id`."""
+    """Return the indexes of a collection, except the one on `_id`."""
     found = [Index.of(model) async for model in await collection.list_indexes()]
     return [index for index in found if index.name != "_id_"]
 
 
 def missing(wanted: Sequence[Index], has: Sequence[Index]) -> list[Index]:
-    """The wanted indexes whose definition the collection does not have."""
+    """Return the wanted indexes that the collection does not have."""
     definitions = {index.definition for index in has}
     return [index for index in wanted if index.definition not in definitions]
 
 
 async def create(collection: AsyncCollection[dict[str, Any]], wanted: Sequence[Index]) -> list[str]:
-    """Create what is missing, and give the indexes that are there the wanted lifetime. Returns what was done."""
+    """Create the missing indexes and set the lifetime of existing ones. Returns the changes."""
     has = await stored(collection)
     models = [index.named_apart({each.name for each in has}) for index in missing(wanted, has)]
     if models:
@@ -83,7 +83,7 @@ async def create(collection: AsyncCollection[dict[str, Any]], wanted: Sequence[I
 async def drop(
     collection: AsyncCollection[dict[str, Any]], retired: Sequence[Index], wanted: Sequence[Index]
 ) -> list[str]:
-    """Drop the retired indexes that nothing wants any more. Returns what was done."""
+    """Drop the retired indexes that are not wanted. Returns the changes."""
     definitions = {index.definition for index in retired} - {index.definition for index in wanted}
     dropped = [index.name for index in await stored(collection) if index.definition in definitions]
     for name in dropped:

@@ -1,7 +1,7 @@
-"""Periodic work that is safe with several replicas: a lease in MongoDB lets one of them do it at a time.
+"""Periodic jobs. With several replicas, a lease in MongoDB decides which one of them runs the jobs.
 
-A lease is a courtesy that saves double work, not a lock: what a job writes is guarded in the write itself. Its times
-are MongoDB's, so that a replica whose clock is wrong neither takes it from another nor keeps it for too long.
+The lease only saves duplicate work; it is not a lock, because every job guards its own writes. Lease times come from
+MongoDB's clock, so a replica with a wrong clock neither takes over a valid lease nor holds an expired one.
 """
 
 import asyncio
@@ -20,14 +20,16 @@ from chassis.ids import new_id
 
 log = structlog.get_logger()
 LEASE_S, RENEW_S, LOOK_S = 1.2, 0.75, 0.05
-"""Among several replicas, all jobs stand still for less than 1.5 s when the one that did them is killed.
+"""How long a lease lasts with several replicas: if its owner is killed, the jobs pause for less than 1.5 s.
 
-A replica that waits for the lease sleeps until it runs out, but at least LOOK_S.
+A waiting replica sleeps until the lease expires, but at least LOOK_S.
 """
 LONE_LEASE_S, LONE_RENEW_S = 7.0, 5.0
-"""How long the lease of a lone replica lasts: a renewal costs some 4 ms of CPU time, most of it MongoDB's."""
+"""How long the lease of a single replica lasts. A renewal costs about 4 ms of CPU time, mostly in MongoDB."""
 SEEN_S = 8.0
-"""How long a replica counts after it last looked at the lease; longer than a lone replica takes to see a new one."""
+"""How long a replica counts as alive after its last check of the lease. Longer than a single replica needs to notice
+another one.
+"""
 _LEASE = "jobs"
 _FIELDS = {
     **dict.fromkeys(("owner", "until"), 1),
@@ -39,9 +41,9 @@ _failures = Counter("usher_job_failures_total", "Job runs that ended with an err
 
 @dataclass(frozen=True)
 class Job:
-    """`run` is called about every `every` seconds, by one replica at a time; `rest` in those that do not have the turn.
+    """`run` is called about every `every` seconds by the replica with the lease, `rest` by the other replicas.
 
-    So a gauge that `run` sets can be taken back by the replica that measures no longer.
+    `rest` can reset a gauge that `run` has set, after another replica has taken over.
     """
 
     name: str
@@ -51,15 +53,15 @@ class Job:
 
 
 def _in(seconds: float) -> dict[str, Any]:
-    """The time so many seconds from now, by MongoDB's clock."""
+    """Return an expression for the time in that many seconds by MongoDB's clock."""
     return {"$add": ["$$NOW", round(seconds * 1000)]}
 
 
 class Scheduler:
-    """Runs a service's jobs until it is stopped; a run under way is finished first."""
+    """Runs a service's jobs until the service stops. A run that has started is finished first."""
 
     def __init__(self, jobs: list[Job], leases: AsyncCollection[dict[str, Any]]) -> None:
-        # A lease that a crash of MongoDB takes back is no harm, so it need not wait for the journal.
+        # Losing the lease in a crash of MongoDB is harmless, so the write need not wait for the journal.
         self._jobs, self._leases = jobs, leases.with_options(write_concern=WriteConcern(w=1))
         self._owner, self._has_lease, self._is_stopping = new_id(), False, False
         self._turn = asyncio.Event()
@@ -77,7 +79,7 @@ class Scheduler:
         await self._leases.delete_one({"_id": _LEASE, "owner": self._owner})
 
     async def _keep_lease(self) -> None:
-        """Take the lease at the start, even if another replica has it: that one may have been killed. Then renew it."""
+        """Take the lease at the start even if another replica has it, since that one may be dead. Then renew it."""
         is_new = True
         while not self._is_stopping:
             had_lease = self._has_lease
@@ -92,7 +94,7 @@ class Scheduler:
             await self._pause(pause)
 
     async def _look(self, *, is_new: bool) -> tuple[bool, float]:
-        """Take or extend the lease, unless another replica has it. Returns whether it did and when to look again."""
+        """Take or extend the lease, unless another replica has it. Returns its success and when to check again."""
         lease = await self._leases.find_one({"_id": _LEASE}, _FIELDS) or {}
         is_mine = lease.get("owner") == self._owner
         change: dict[str, Any] = {} if is_mine else {"others_until": _in(SEEN_S)}
@@ -125,14 +127,14 @@ class Scheduler:
             await self._pause(job.every)
 
     def _wake(self) -> None:
-        """End all pauses: whose turn it is has changed."""
+        """End the pauses of all jobs, because the lease has changed hands."""
         self._turn.set()
         self._turn = asyncio.Event()
 
     async def _pause(self, seconds: float) -> None:
         if self._is_stopping:
             return
-        pause = seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads replicas, guards nothing
+        pause = seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads replicas, not a secret
         try:
             async with asyncio.timeout(pause):
                 await self._turn.wait()

@@ -1,8 +1,8 @@
-"""Events in: a bounded number at a time, acknowledged once their effect is durable.
+"""Consume events: a limited number at a time, acknowledged when their effect is durable.
 
-An event that cannot be handled now waits in the retry tiers; one that never can be, or that has used them up, goes
-to the dead letters with its reason. While the database cannot be reached, events wait and are not counted. An event of
-an unknown type waits for a replica of a newer version.
+An event whose handler fails goes through the retry tiers. After the last tier, or at once if it can never be handled,
+it becomes a dead letter with the reason. Retries during a database outage are not counted as attempts. An event of an
+unknown type is retried until a replica of a newer version handles it.
 """
 
 import asyncio
@@ -37,41 +37,41 @@ log = structlog.get_logger()
 MAX_EVENT_BYTES = 1_048_576
 DRAIN_S = 10.0
 ACKNOWLEDGE_S = 2.0
-"""How long a service that stops waits for a broker that does not read its acknowledgements."""
+"""How long a stopping service waits until its acknowledgements are sent."""
 REQUEUE_AFTER_S = 5.0
-"""Before a message whose events could be neither handled nor put off comes again. Each time counts for the broker."""
+"""Pause before a message is requeued whose events could be neither handled nor retried. RabbitMQ counts deliveries."""
 SUSPECT_S = 1.0
-"""The head start that others get on a suspect message, more with each delivery."""
+"""Maximum delay of a message that may kill the process, for each redelivery after the first."""
 PREFETCH = 2
-"""Messages at hand for each running handler: handled ones wait a moment to be acknowledged together."""
+"""Prefetched messages per running handler. Handled ones wait a moment to be acknowledged together."""
 UNKNOWN_SOON_TIER, UNKNOWN_LATER_TIER = 1, 2
 UNKNOWN_SOON_S = 60.0
-"""How long an event of an unknown type comes back every 5 s, later every 30 s."""
+"""How long an event of an unknown type is retried every 5 s. After that it is retried every 30 s."""
 UNKNOWN_FOR_S = 3600.0
-"""How long it comes back before it is a dead letter."""
+"""How long it is retried before it becomes a dead letter."""
 EVENT_TYPE = re.compile(r"[a-z_.]{1,64}v\d+")
 Reaction = Callable[[Any], Awaitable[None]]
 Reactions = Mapping[type[Event], Reaction]
 
-_seconds = Histogram("usher_event_seconds", "Time to react to an event", ["type"])
+_seconds = Histogram("usher_event_seconds", "Time to handle an event", ["type"])
 _retried = Counter("usher_events_retried_total", "Events put into a retry tier", ["type", "tier"])
-_buried = Counter("usher_events_dead_total", "Events put to the dead letters", ["type", "reason"])
-_retired = Counter("usher_events_retired_total", "Events that this version no longer needs, dropped", ["type"])
-_unknown = Counter("usher_events_unknown_total", "Events of a type that this version does not know, put back", ["type"])
+_dead_lettered = Counter("usher_events_dead_total", "Events that became dead letters", ["type", "reason"])
+_retired = Counter("usher_events_retired_total", "Dropped events of types that this version no longer needs", ["type"])
+_unknown = Counter("usher_events_unknown_total", "Retries of events whose type this version does not know", ["type"])
 _unacknowledged = Gauge("usher_events_unacknowledged", "Messages received and neither acknowledged nor returned")
-_oldest = Gauge("usher_event_oldest_unacknowledged_seconds", "How long the oldest of them has been here")
+_oldest = Gauge("usher_event_oldest_unacknowledged_seconds", "Age of the oldest of these messages")
 _in_hand = Gauge("usher_events_in_hand", "Events being handled now")
 
 _envelope: ContextVar[Envelope] = ContextVar("envelope")
 
 
 def current_envelope() -> Envelope:
-    """The envelope of the event that is being handled. Raises LookupError outside a reaction."""
+    """Return the envelope of the event that is being handled. Raises LookupError outside a handler."""
     return _envelope.get()
 
 
 class Unreadable(Exception):
-    """The message is not an event that this service hears. `code` says why, for the metrics."""
+    """The message is not an event that this service can read. `code` is the reason in the metrics."""
 
     def __init__(self, code: str, reason: str) -> None:
         self.code = code
@@ -86,7 +86,7 @@ class UnknownType(Unreadable):
 
 
 def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
-    """The message's events, each as a message of its own. A batch that cannot be read is one unreadable event."""
+    """Split a message into one message per event. A malformed batch counts as one unreadable event."""
     if message.content_type == BATCH:
         with suppress(ValueError):
             return singles(message)
@@ -94,7 +94,7 @@ def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
 
 
 def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Event]:
-    """The envelope and the event of a message. Raises Unreadable; UnknownType if a newer version may handle it."""
+    """Parse a message. Raises Unreadable, or UnknownType if a newer version may be able to handle it."""
     if len(message.body) > MAX_EVENT_BYTES:
         raise Unreadable("oversized", f"{len(message.body)} bytes; {MAX_EVENT_BYTES} are allowed")
     event_type = message.type or ""
@@ -112,7 +112,7 @@ def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Even
 
 
 async def react(envelope: Envelope, event: Event, reactions: Reactions) -> None:
-    """Run the reaction with the event's correlation id and trace around it."""
+    """Call the event's handler with its correlation id and trace as the context."""
     correlation_id.set(envelope.correlation_id)
     _envelope.set(envelope)
     parent = envelope.traceparent
@@ -139,29 +139,29 @@ def _log_unsettled(event: AbstractMessage, failure: BaseException) -> None:
 
 
 async def _wait_if_suspect(message: AbstractIncomingMessage) -> None:
-    """Give other messages a head start on one that may have killed the process, in another order each time.
+    """Delay a redelivered message, which may have killed the process, by a random time.
 
-    So they are settled before the queue's delivery limit counts them among the dead.
+    The messages that were received with it are settled first, so that they do not reach the queue's delivery limit.
     """
     deliveries = _number(message, "x-delivery-count")
     if deliveries > 1:
-        await asyncio.sleep(random.uniform(0, SUSPECT_S * (deliveries - 1)))  # noqa: S311 - guards nothing
+        await asyncio.sleep(random.uniform(0, SUSPECT_S * (deliveries - 1)))  # noqa: S311 - not a secret
 
 
 def _number(message: AbstractMessage, header: str) -> int:
-    """A header's number; 0 if it is missing or something else, because anybody may write anything into it."""
+    """Return a header's number; 0 if it is missing or not a valid count. Headers are not trusted."""
     value = message.headers.get(header)
     return value if isinstance(value, int) and value >= 0 else 0
 
 
 class Consumer:
-    """Feeds a service's durable queue to its reactions."""
+    """Passes the events of a service's durable queue to their handlers."""
 
     def __init__(self, broker: Broker, service: str, reactions: Reactions, concurrency: int) -> None:
-        heard = set(topology.HEARS.get(service, ()))
-        if heard != set(reactions):
-            missing = ", ".join(sorted(event.type for event in heard ^ set(reactions)))
-            raise ValueError(f"{service}: the topology and the reactions disagree about {missing}")
+        consumed = set(topology.HEARS.get(service, ()))
+        if consumed != set(reactions):
+            missing = ", ".join(sorted(event.type for event in consumed ^ set(reactions)))
+            raise ValueError(f"{service}: the topology and the handlers differ in {missing}")
         self._broker, self._reactions, self._concurrency = broker, reactions, concurrency
         self._retired, self._unknown = frozenset(topology.RETIRED.get(service, ())), set[str]()
         self._queue_name, self._dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
@@ -187,7 +187,7 @@ class Consumer:
             await self._queue.cancel(self._tag)
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_S)
-        with suppress(TimeoutError):  # a broker that does not read gets no acknowledgement: all comes again
+        with suppress(TimeoutError):  # unacknowledged messages are redelivered
             async with asyncio.timeout(ACKNOWLEDGE_S):
                 for acks in self._acks.values():
                     await acks.send()
@@ -195,16 +195,16 @@ class Consumer:
             await self._channel.close()
 
     async def is_consuming(self) -> bool:
-        """Whether the broker still feeds this consumer; false while a reconnect has not restored it."""
+        """Whether the broker delivers to this consumer. False until a reconnect has restored it."""
         if self._channel is None or not self._broker.is_connected:
             return False
         underlay: Any = await self._channel.get_underlay_channel()
         return self._tag in underlay.consumers
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        """Handle the events of a message together and acknowledge it once all are settled.
+        """Handle the events of a message concurrently and acknowledge it when all are settled.
 
-        Whatever happens, the message is acknowledged or returned at the end, or else its channel is closed.
+        In every case the message is acknowledged or requeued, or its channel is closed.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a callback runs in a task
@@ -218,7 +218,7 @@ class Consumer:
                 return
             await asyncio.sleep(REQUEUE_AFTER_S)
             await message.nack(requeue=True)
-            acks.returned(tag)  # only now: an acknowledgement of all messages up to a later one must not overtake it
+            acks.returned(tag)  # after the nack: a cumulative acknowledgement must not overtake it
         except BaseException as error:
             if not acks.is_over:
                 _log_unsettled(message, error)
@@ -227,15 +227,15 @@ class Consumer:
                 raise
 
     async def _settle(self, message: AbstractIncomingMessage) -> bool:
-        """Handle a message's events together; False when one could be neither handled nor put elsewhere."""
+        """Handle a message's events concurrently. Returns False when one could be neither handled nor retried."""
         try:
             await _wait_if_suspect(message)
             events = events_of(message)
         except Exception as error:
             _log_unsettled(message, error)
             return False
-        # A batch that comes again may hold an event that kills the process.
-        settle = self._set_apart if message.redelivered and len(events) > 1 else self._process
+        # A redelivered batch may contain an event that kills the process.
+        settle = self._retry_alone if message.redelivered and len(events) > 1 else self._process
         results = await asyncio.gather(*map(settle, events), return_exceptions=True)
         failures = [(event, result) for event, result in zip(events, results, strict=True) if result is not None]
         for event, failure in failures:
@@ -244,33 +244,33 @@ class Consumer:
 
     def _acks_on(self, channel: AbstractChannel) -> Acknowledgements:
         if channel not in self._acks:
-            # After a reconnect the tags begin anew, and what the old channel delivered comes again.
+            # After a reconnect, delivery tags restart and RabbitMQ redelivers the messages of the old channel.
             live = {each: acks for each, acks in self._acks.items() if not acks.is_over}
             self._acks = live | {channel: Acknowledgements(channel)}
         return self._acks[channel]
 
-    async def _set_apart(self, event: AbstractMessage) -> None:
-        """Let an event of a batch come again as a message of its own, a little later: the batch is gone by then."""
+    async def _retry_alone(self, event: AbstractMessage) -> None:
+        """Retry an event of a batch as a separate message."""
         await self._broker.retry_later(event, self._queue_name, tier=0)
 
     async def _process(self, event: AbstractMessage) -> None:
-        """Handle an event. One that fails goes alone into a retry tier or to the dead letters; raises if it cannot."""
+        """Handle an event. If that fails, retry or dead-letter this event only. Raises if neither is possible."""
         async with self._gate:
             with _in_hand.track_inprogress():
                 try:
                     envelope, parsed = read(event, self._reactions)
                     await react(envelope, parsed, self._reactions)
                 except UnknownType as error:
-                    await self._leave(event, error)
+                    await self._drop_or_retry(event, error)
                 except Unreadable as error:
-                    await self._bury(event, error.code, str(error))
+                    await self._dead_letter(event, error.code, str(error))
                 except RejectedEvent as error:
-                    await self._bury(event, "rejected", f"{type(error).__name__}: {error}")
+                    await self._dead_letter(event, "rejected", f"{type(error).__name__}: {error}")
                 except Exception as error:
                     await self._retry(event, error)
 
-    async def _leave(self, event: AbstractMessage, error: UnknownType) -> None:
-        """Leave an event to replicas of another version: of a newer one for an hour, or to the past."""
+    async def _drop_or_retry(self, event: AbstractMessage, error: UnknownType) -> None:
+        """Drop an event of a retired type. Retry one of an unknown type for an hour, for a newer version's replica."""
         event_type, now = event.type or "", int(time.time())
         if event_type in self._retired:
             _retired.labels(event_type).inc()
@@ -278,7 +278,7 @@ class Consumer:
             return
         first_seen = _number(event, FIRST_SEEN) or now
         if now - first_seen >= UNKNOWN_FOR_S:
-            await self._bury(event, error.code, str(error))
+            await self._dead_letter(event, error.code, str(error))
             return
         _unknown.labels(event_type).inc()
         if event_type not in self._unknown:
@@ -291,15 +291,15 @@ class Consumer:
         attempt = _number(message, ATTEMPT)
         reason = f"{type(error).__name__}: {error}"
         if is_outage(error):
-            # Without the database no event can be handled; that uses up nobody's attempts, however long it takes.
-            await self._put_off(message, error, reason, tier=0, attempt=attempt)
+            # During a database outage no event can be handled, so it does not count as an attempt.
+            await self._schedule_retry(message, error, reason, tier=0, attempt=attempt)
         elif attempt < len(RETRY_TIERS_S):
-            await self._put_off(message, error, reason, tier=attempt, attempt=attempt + 1)
+            await self._schedule_retry(message, error, reason, tier=attempt, attempt=attempt + 1)
         else:
             log.error("event_retries_spent", type=message.type, event_id=message.message_id, exc_info=error)
-            await self._bury(message, "spent", reason)
+            await self._dead_letter(message, "spent", reason)
 
-    async def _put_off(
+    async def _schedule_retry(
         self, message: AbstractMessage, error: Exception, reason: str, *, tier: int, attempt: int
     ) -> None:
         expected = isinstance(error, NotYet) or is_outage(error)
@@ -316,14 +316,14 @@ class Consumer:
         late = again(message, **{ATTEMPT: attempt, REASON: reason[:500]})
         await self._broker.retry_later(late, self._queue_name, tier)
 
-    async def _bury(self, message: AbstractMessage, code: str, reason: str) -> None:
+    async def _dead_letter(self, message: AbstractMessage, code: str, reason: str) -> None:
         log.error("event_dead", type=message.type, event_id=message.message_id, code=code, reason=reason[:500])
-        _buried.labels(message.type if registry.model_of(message.type or "") else "unknown", code).inc()
+        _dead_lettered.labels(message.type if registry.model_of(message.type or "") else "unknown", code).inc()
         await self._broker.put(again(message, **{REASON: f"{code}: {reason[:500]}"}), self._dead)
 
 
 class Watcher:
-    """Feeds a replica's own short-lived queue to its handlers: live display only, no retries, nothing durable."""
+    """Passes the events of a replica's temporary queue to their handlers, without retries. For live displays."""
 
     def __init__(self, broker: Broker, service: str, watchers: Reactions) -> None:
         self._broker, self._service, self._watchers = broker, service, watchers

@@ -1,6 +1,6 @@
-"""Prepares databases for this version of the code: `python -m chassis.migrate booking [expand|contract|status]`.
+"""Prepare databases for this version of the code: `python -m chassis.migrate booking [expand|contract|status]`.
 
-`expand` before the new version starts, `contract` once the old one has gone. Several services may be named.
+Run `expand` before the new version starts and `contract` when the old one is gone. Several services can be named.
 (docs/runbooks/upgrade.md)
 """
 
@@ -22,11 +22,11 @@ ACTIONS = {"expand": migrations.expand, "contract": migrations.contract, "status
 
 
 async def migrate(services: Sequence[str], action: str) -> None:
-    """Carry out the action for one service after the other and print what was done."""
+    """Run the action for one service after the other and print the changes."""
     for service in services:
         schema: migrations.Schema = import_module(f"{service}.migrations").SCHEMA
         settings = ServiceSettings(service=service)
-        # No time limit: an index of a large collection takes as long as it takes.
+        # No time limit: building an index of a large collection may take long.
         async with AsyncMongoClient[dict[str, Any]](
             settings.mongo_uri, tz_aware=True, appname="usher-migrate", w="majority", journal=True
         ) as client:
@@ -42,7 +42,7 @@ def _print(service: str, line: str) -> None:
 
 
 def main() -> None:
-    """Parse the command line. Exit status 1 and one line on stderr when a database cannot be migrated."""
+    """Parse the command line and run the action. If it fails, print one line to stderr and exit with status 1."""
     parser = argparse.ArgumentParser(
         prog="python -m chassis.migrate", usage="%(prog)s SERVICE … [expand|contract|status]"
     )

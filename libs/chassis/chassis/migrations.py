@@ -1,8 +1,8 @@
-"""What a database needs before a service's code runs on it: indexes, and migrations of stored data.
+"""Database migrations of a service: indexes and changes of stored data.
 
-`expand` adds what this version needs and keeps what the version before needs, so both can run afterwards. `contract`
-removes what only earlier versions needed, once none of them runs any more. A command runs both
-(`python -m chassis.migrate`); the start of a service only checks. (docs/adr/0034-migrations-as-data.md)
+`expand` adds what this version needs and keeps what the previous version needs, so that both can run. `contract`
+removes what only earlier versions needed, when none of them runs. `python -m chassis.migrate` runs them; a starting
+service only checks. (docs/adr/0034-migrations-as-data.md)
 
 Exception
 ├── DatabaseBehind    the database lacks something that the code needs
@@ -37,26 +37,26 @@ Collection = AsyncCollection[dict[str, Any]]
 Phase = Literal["expand", "contract"]
 Report = Callable[[str], None]
 PATIENCE_S = 60.0
-"""How long a start waits for the command, which may be running just now."""
+"""How long a starting service waits for `expand`, which may still be running."""
 BATCH = 500
-"""Documents that one write of a migration changes: a fraction of a second."""
+"""Documents that one write of a migration changes, so that it takes a fraction of a second."""
 LEASE_S, RENEW_S, LOOK_S = 6.0, 2.0, 0.2
 _LEASE, _LEASES, _RECORDS = "migrations", "job_leases", "migrations"
 
 
 class DatabaseBehind(Exception):
-    """The database lacks something that the code needs; the text names it and the command."""
+    """The database lacks something that the code needs. The message names it and the command to run."""
 
 
 class LeaseLost(Exception):
-    """The lease ran out and another runner took it: this one stops."""
+    """The lease expired and another runner took it, so this runner stops."""
 
 
 @dataclass(frozen=True)
 class Migration:
-    """A change of stored data. `run` returns how many documents it changed.
+    """A change of stored data. `run` returns the number of changed documents.
 
-    It must be harmless to run again, also after it was killed half-way and while services write.
+    `run` must be idempotent, also if it was killed half-way and while services write.
     """
 
     name: str
@@ -66,10 +66,10 @@ class Migration:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a service's database consists of.
+    """The schema of a service's database.
 
-    `migrations` keeps the order in which they run; a migration is never renamed. `retired` has, by collection, the
-    indexes of earlier versions that `contract` drops. Raises ValueError when it contradicts itself.
+    `migrations` run in this order and are never renamed. `retired` has, by collection, the indexes of earlier versions
+    that `contract` drops. Raises ValueError when names or indexes occur twice.
     """
 
     documents: Sequence[type[Document]] = ()
@@ -87,24 +87,24 @@ class Schema:
 
     @cached_property
     def indexes(self) -> dict[str, list[Index]]:
-        """The indexes that this version needs, by collection."""
+        """Return the indexes that this version needs, by collection."""
         wanted = {"idempotency_keys": [Index.wanted(idempotency.INDEX)]}
         for document in self.documents:
-            settings: Any = getattr(document, "Settings")  # noqa: B009 - Beanie's convention, unknown to the type
+            settings: Any = getattr(document, "Settings")  # noqa: B009 - Beanie's convention, not in its type hints
             models = [*getattr(settings, "indexes", ()), *([OUTBOX_INDEX] if issubclass(document, Aggregate) else [])]
             if models:
                 wanted[settings.name] = [Index.wanted(model) for model in models]
         return wanted
 
     def retired_indexes(self, collection: str) -> list[Index]:
-        """The indexes of this collection that only earlier versions needed."""
+        """Return the indexes of this collection that only earlier versions needed."""
         return [Index.wanted(model) for model in self.retired.get(collection, ())]
 
 
 async def ensure_ready(database: Database, schema: Schema, command: str) -> None:
-    """Return once the database has what the code needs. Fills an empty database, changes no other.
+    """Wait until the database has what the code needs. Sets up an empty database, but changes no other.
 
-    Raises DatabaseBehind when that takes longer than PATIENCE_S.
+    Raises DatabaseBehind after PATIENCE_S.
     """
     if await _is_empty(database):
         await _initialise(database, schema)
@@ -120,7 +120,7 @@ async def ensure_ready(database: Database, schema: Schema, command: str) -> None
 
 
 async def pending(database: Database, schema: Schema) -> list[str]:
-    """What `expand` has to add. A different lifetime is no reason to wait: it guards nothing."""
+    """Return what `expand` has to add. A different lifetime is ignored, because correctness does not depend on it."""
     done = await _done(database)
     lacking = [
         f"migration {each.name}" for each in schema.migrations if each.phase == "expand" and each.name not in done
@@ -132,7 +132,7 @@ async def pending(database: Database, schema: Schema) -> list[str]:
 
 
 async def expand(database: Database, schema: Schema, report: Report) -> None:
-    """Add what this version needs. Data come first: a unique index may need them clean."""
+    """Add what this version needs. Migrations run first, because a unique index may need clean data."""
     async with _lease(database, report):
         if await _is_empty(database):
             await _initialise(database, schema)
@@ -157,7 +157,7 @@ async def contract(database: Database, schema: Schema, report: Report) -> None:
 
 
 async def status(database: Database, schema: Schema, report: Report) -> None:
-    """Report what each phase has to do, and what this version does not know: a newer version's, or added by hand."""
+    """Report what each phase has to do, and which migrations and indexes this version does not know."""
     done = await _done(database)
     known = {migration.name for migration in schema.migrations}
     to_expand = await pending(database, schema)
@@ -179,19 +179,19 @@ async def status(database: Database, schema: Schema, report: Report) -> None:
 
 
 async def update_in_batches(collection: Collection, where: Mapping[str, Any], change: Mapping[str, Any]) -> int:
-    """`update_many` for a large collection, in short steps. Returns how many documents it changed."""
+    """`update_many` in batches, for a large collection. Returns the number of changed documents."""
     return sum(
         [(await collection.update_many(some, change)).modified_count async for some in _batches(collection, where)]
     )
 
 
 async def delete_in_batches(collection: Collection, where: Mapping[str, Any]) -> int:
-    """`delete_many` for a large collection, in short steps. Returns how many documents it deleted."""
+    """`delete_many` in batches, for a large collection. Returns the number of deleted documents."""
     return sum([(await collection.delete_many(some)).deleted_count async for some in _batches(collection, where)])
 
 
 async def _batches(collection: Collection, where: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Filters for BATCH documents each. All ids must be of one type: MongoDB compares only those."""
+    """Yield filters for BATCH documents each. All ids must have one type, because `$gt` compares within a type."""
     after: Mapping[str, Any] = {}
     while found := await collection.find({"$and": [where, after]}, {"_id": 1}).sort("_id").limit(BATCH).to_list():
         ids = [document["_id"] for document in found]
@@ -204,8 +204,8 @@ async def _is_empty(database: Database) -> bool:
 
 
 async def _initialise(database: Database, schema: Schema) -> None:
-    """Give an empty database all indexes. It has no data of earlier versions, so every migration counts as done."""
-    with pymongo.timeout(0):  # an index may take longer than a request waits
+    """Create all indexes in an empty database and record every migration as done."""
+    with pymongo.timeout(0):  # building an index may take longer than a request's time limit
         if records := [_record(migration, 0) for migration in schema.migrations]:
             await database[_RECORDS].bulk_write(records, ordered=False)
         for name, wanted in schema.indexes.items():
@@ -232,9 +232,9 @@ def _record(migration: Migration, changed: int) -> UpdateOne:
 
 @asynccontextmanager
 async def _lease(database: Database, report: Report) -> AsyncIterator[None]:
-    """One runner at a time, by MongoDB's clock. A killed runner's lease runs out after LEASE_S.
+    """Lets one runner work at a time, by MongoDB's clock. A killed runner's lease expires after LEASE_S.
 
-    A courtesy that saves double work: two runners at once would do no harm.
+    It only saves duplicate work: two runners at once would do no harm.
     """
     leases, owner = database[_LEASES], new_id()
     is_told = False

@@ -18,10 +18,10 @@ log = structlog.get_logger()
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether MongoDB could not be reached, did not answer in time or was just stopping: the same may succeed soon.
+    """Whether the error is temporary: MongoDB was unreachable, too slow or shutting down.
 
-    After such an error nobody knows whether a write was carried out; its guard makes it safe to repeat. A stopping
-    server answers a write that it can no longer confirm with an error that bears MongoDB's own label.
+    After such an error it is unknown whether a write was applied; its guard makes it safe to repeat. A server that
+    shuts down marks the error of a write that it could not confirm with a label.
     """
     if isinstance(error, ConnectionFailure):
         return True
@@ -30,10 +30,10 @@ def is_outage(error: Exception) -> bool:
 
 @asynccontextmanager
 async def connected(settings: ServiceSettings, schema: Schema) -> AsyncIterator[Database]:
-    """Wait for MongoDB, bind the documents to the service's database and check that it is ready for this version.
+    """Wait for MongoDB, bind the documents to the service's database and check that it is migrated.
 
-    Writes are acknowledged by a majority and journaled: what was answered survives a crash. No operation takes longer
-    than the settings allow, except inside `pymongo.timeout(0)`.
+    Writes are acknowledged by a majority and journaled, so a confirmed write survives a crash. The time limit of the
+    settings applies to every operation, except inside `pymongo.timeout(0)`.
     """
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         settings.mongo_uri,
@@ -55,7 +55,7 @@ async def connected(settings: ServiceSettings, schema: Schema) -> AsyncIterator[
 
 
 async def wait_until_writable(client: AsyncMongoClient[dict[str, Any]]) -> None:
-    """A replica set that is just being initiated has no primary yet."""
+    """Wait for a primary, because a replica set that is being initiated has none yet."""
     for attempt in range(60):
         try:
             hello = await client.admin.command("hello")

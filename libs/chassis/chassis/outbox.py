@@ -1,8 +1,8 @@
-"""One document is one transaction: state, version and the events that it caused change in one write.
+"""The transactional outbox: one write changes a document's state, its version and the events that the change caused.
 
-The relay publishes right after the write and then pulls what the broker confirmed, many in one bulk write. The
-sweeper publishes what a crash or an absent broker left behind. So an event is published at least once, and soon.
-(Richardson, Microservices Patterns, transactional outbox; the document-store form.)
+The relay publishes right after the write and then removes the confirmed events from the documents in bulk. The sweeper
+publishes events that remained after a crash or an outage of RabbitMQ. So every event is published soon and at least
+once. (Richardson, Microservices Patterns, transactional outbox, here for a document store.)
 """
 
 import asyncio
@@ -35,14 +35,14 @@ OUTBOX_INDEX = IndexModel(
     [("outbox.time", ASCENDING)], name="outbox", partialFilterExpression={"outbox.0": {"$exists": True}}
 )
 STOP_S = 5.0
-"""How long a service that stops waits for the broker's confirmations."""
+"""How long a stopping service waits for the broker's confirms."""
 _SHOWN = frozenset(event.type for events in topology.SHOWN.values() for event in events)
 _leftovers = Counter("usher_outbox_leftovers_total", "Events that the sweeper had to publish")
-_age = Gauge("usher_outbox_oldest_seconds", "Age of the oldest event that is not confirmed yet")
+_age = Gauge("usher_outbox_oldest_seconds", "Age of the oldest unconfirmed event")
 
 
 class Aggregate(Document):
-    """A document that causes events. Change it with `commit` or `write` only; `version` counts its changes."""
+    """A document that publishes events. Change it with `commit` or `write` only; `version` counts its changes."""
 
     id: str = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
     version: int = 0
@@ -52,12 +52,12 @@ class Aggregate(Document):
 
     @classmethod
     def collection(cls) -> Collection:
-        """The raw collection."""
+        """Return the raw collection."""
         return cls.get_pymongo_collection()
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """A raw document as a model."""
+        """Parse a raw document."""
         return cls.model_validate(document)
 
     @classmethod
@@ -70,7 +70,7 @@ class Aggregate(Document):
         upsert: bool = False,
         projection: Mapping[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """Change the one document that `where` matches and record the events, in one write.
+        """Update the document that `where` matches and add the events to its outbox, in one write.
 
         Returns the raw document after the change, without its outbox; None when nothing matched, and for an upsert
         also when the document exists but does not match.
@@ -94,10 +94,10 @@ class Aggregate(Document):
 
     @classmethod
     async def write(cls, where: Mapping[str, Any], update: Mapping[str, Any], *, events: Sequence[Event] = ()) -> bool:
-        """The same for where many write: together with others' writes, and answering only whether `where` matched.
+        """Like `commit`, but batched with concurrent writes. Returns only whether `where` matched.
 
-        `where` names the document's `_id` and says no `$expr`. Raises DuplicateKeyError when the change takes another
-        document's unique key.
+        `where` must have the document's `_id` and no `$expr`. Raises DuplicateKeyError when the change violates a
+        unique index.
         """
         entries = [_entry(event) for event in events]
         if not await writes.update(cls.collection(), where, _change(update, entries)):
@@ -107,7 +107,7 @@ class Aggregate(Document):
 
     @classmethod
     async def add(cls, aggregate: Self, *, events: Sequence[Event] = ()) -> bool:
-        """Insert a new document with its events; False when its id or another unique key is taken."""
+        """Insert a new document with its events. Returns False when its id or another unique key already exists."""
         entries = [_entry(event) for event in events]
         document = aggregate.model_dump(by_alias=True) | {"version": 1, "outbox": entries}
         if not await writes.insert(cls.collection(), document):
@@ -129,7 +129,7 @@ def _change(update: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> dic
 
 
 def _entry(event: Event) -> dict[str, Any]:
-    """An event as it stands in an outbox: the envelope without what is known only after the write."""
+    """Create the outbox entry of an event: its envelope without the version, which is known only after the write."""
     entry: dict[str, Any] = {
         "id": new_id(),
         "type": event.type,
@@ -145,7 +145,7 @@ def _entry(event: Event) -> dict[str, Any]:
 
 
 def envelope(entry: Mapping[str, Any], version: int) -> Envelope:
-    """An outbox entry as it goes on the wire."""
+    """Create the envelope of an outbox entry."""
     return Envelope.model_construct(
         id=entry["id"],
         source=entry["type"].partition(".")[0],
@@ -160,14 +160,14 @@ def envelope(entry: Mapping[str, Any], version: int) -> Envelope:
 
 
 class Publish(Protocol):
-    """Publishes events of one type as one message. Returns once the broker has confirmed; raises when it has not."""
+    """Publishes events of one type as one message. Returns when the broker has confirmed it; raises otherwise."""
 
     def __call__(self, *envelopes: Envelope) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True)
 class _Pending:
-    """An entry that is to be published. `version` is unknown after a write that was not guarded by it."""
+    """An entry to publish. `version` is None after a write that was not guarded by the version."""
 
     collection: Collection
     document_id: str
@@ -176,18 +176,18 @@ class _Pending:
 
 
 class Relay:
-    """Publishes outbox entries: those of one type that are pending at one moment as one message.
+    """Publishes outbox entries. The entries of one type that are pending at the same time become one message.
 
-    While a message of a type is on its way, the next events of that type gather. An event that comes alone is published
-    at once, unless its type is one of `topology.GATHERED`.
+    While a message of a type is being published, further events of that type wait for the next message. A single event
+    is published at once, unless its type is in `topology.GATHERED`.
     """
 
     CAPACITY = 10_000
-    """Pending events of one type."""
+    """Maximum number of pending events of one type."""
     BATCH_CHARS = 262_144
     GATHER_S = 0.05
     PULL_AFTER_S = 2.0
-    """Long enough for the next events of the same document to be pulled along; well within SWEEP_AFTER_S."""
+    """Long enough to remove several events of a document together, and well below SWEEP_AFTER_S."""
     SWEEP_AFTER_S = 5.0
     SWEEP_DOCUMENTS = 200
 
@@ -224,13 +224,13 @@ class Relay:
         version: int | None,
         entries: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Take committed entries for publishing. What does not fit stays in the outbox for the sweeper."""
+        """Publish committed entries. Entries beyond the capacity stay in the outbox for the sweeper."""
         for entry in entries:
             event_type = entry["type"]
             if len(self._pending[event_type]) < self.CAPACITY:
                 self._pending[event_type].append(_Pending(collection, document_id, version, entry))
             if event_type not in self._publishing:
-                # Not in the context of the request that happened to come first.
+                # Must not inherit the context (trace, correlation id) of the first request.
                 self._publishing[event_type] = asyncio.create_task(self._drain(event_type), context=Context())
 
     async def _drain(self, event_type: str) -> None:
@@ -245,17 +245,17 @@ class Relay:
             del self._publishing[event_type]
 
     async def _gather(self) -> None:
-        """Give others GATHER_S to join, unless the service is stopping."""
+        """Wait GATHER_S for more events, unless the service is stopping."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.GATHER_S):
                 await self._is_stopping.wait()
 
     async def _send(self, batch: Sequence[_Pending]) -> None:
-        """Publish events of one type. What the broker does not confirm stays in the outbox for the sweeper."""
+        """Publish events of one type. Unconfirmed events stay in the outbox for the sweeper."""
         try:
-            present = await _present_versions(batch)
+            versions = await _current_versions(batch)
             await self._publish(
-                *(envelope(each.entry, each.version or present.get(each.document_id, 0)) for each in batch)
+                *(envelope(each.entry, each.version or versions.get(each.document_id, 0)) for each in batch)
             )
         except Exception as error:
             event_ids = [each.entry["id"] for each in batch]
@@ -290,11 +290,11 @@ class Relay:
             )
 
     async def sweep(self) -> None:
-        """Publish what has waited too long, with the document's present version: only a hint."""
+        """Publish events that have waited too long, with the document's current version as a hint."""
         _age.set(max(await asyncio.gather(*map(self._sweep, self._aggregates))))
 
     def rest(self) -> None:
-        """Another replica sweeps and knows the age."""
+        """Reset the gauge, because another replica sweeps and measures the age."""
         _age.set(0)
 
     async def _sweep(self, aggregate: type[Aggregate]) -> float:
@@ -319,7 +319,7 @@ class Relay:
 
 
 def _batches(pending: Sequence[_Pending], most_chars: int) -> Iterator[list[_Pending]]:
-    """At most MAX_BATCH events in a message and about `most_chars` of them, but at least one."""
+    """Split events into batches of at most MAX_BATCH events and about `most_chars` characters, but at least one."""
     batch: list[_Pending] = []
     chars = 0
     for each in pending:
@@ -332,10 +332,10 @@ def _batches(pending: Sequence[_Pending], most_chars: int) -> Iterator[list[_Pen
         yield batch
 
 
-async def _present_versions(batch: Sequence[_Pending]) -> dict[str, int]:
-    """The versions that are not known from the write, by document. Only a hint: a later write may have changed them.
+async def _current_versions(batch: Sequence[_Pending]) -> dict[str, int]:
+    """Return the current versions of the documents whose version the write did not tell, as a hint for consumers.
 
-    Only what is shown live uses the hint, so that it is not read for anything else.
+    A later write may have changed them. They are read only for events that are displayed live; no others use the hint.
     """
     if batch[0].entry["type"] not in _SHOWN:
         return {}

@@ -1,4 +1,4 @@
-"""Lists page by cursor: an opaque text that says where the next page begins."""
+"""Pagination by cursor: an opaque string that marks where the next page begins."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class CursorInvalid(Problem):
-    code, status, title = "cursor_invalid", 422, "The cursor is not one that this list handed out."
+    code, status, title = "cursor_invalid", 422, "The cursor is not valid for this list."
 
 
 class Page(BaseModel, Generic[T]):
@@ -22,12 +22,12 @@ class Page(BaseModel, Generic[T]):
 
 
 def encode_cursor(*position: Any) -> str:
-    """The sort key of a page's last row as opaque text. Only JSON values."""
+    """Encode the sort key of a page's last row, which must consist of JSON values."""
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
-    """The sort key that `encode_cursor` packed, with the kinds of its parts checked; None without a cursor.
+    """Decode the sort key of a cursor and check the types of its parts; None without a cursor.
 
     Raises CursorInvalid.
     """
@@ -36,7 +36,7 @@ def decode_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         position = json.loads(text)
-        json.dumps(position, ensure_ascii=False).encode()  # JSON can spell lone surrogates that no database takes
+        json.dumps(position, ensure_ascii=False).encode()  # JSON can contain lone surrogates, which MongoDB rejects
     except ValueError as error:
         raise CursorInvalid from error
     if not isinstance(position, list) or [type(part) for part in position] != list(kinds):

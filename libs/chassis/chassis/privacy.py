@@ -1,8 +1,8 @@
-"""Personal data: erased once a person is gone, handed out when they ask. A service says how, this says when.
+"""Erasure and export of personal data. A service defines how; this module decides when.
 
-What a service has of somebody may still be on its way when they are deleted, or be needed for a moment longer (a ticket
-that is being paid). So each deletion is carried out again, less and less often, for ERASED_AGAIN_FOR; `erase` does
-nothing where there is nothing left to do. (docs/adr/0010-erasure-and-export.md)
+When a person is deleted, events about them may still be on their way, and some data may be needed a moment longer (for
+a ticket that is being paid). So each erasure is repeated at growing intervals for ERASED_AGAIN_FOR. `erase` must be
+idempotent. (docs/adr/0010-erasure-and-export.md)
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,12 +27,12 @@ ERASED_AGAIN_FOR = timedelta(days=30)
 FIRST_AGAIN = timedelta(seconds=5)
 BATCH = 100
 PART_ITEMS = 20
-"""So few that a part stays far below what an event may weigh; counted, so that parts said again are the same ones."""
+"""Small enough to keep a part well below the maximum event size. A fixed number makes repeated parts identical."""
 ANSWERS_KEPT = timedelta(days=7)
 
 
 class Erasure(Document):
-    """A person, by id, who was deleted at `asked_at` and whose data are to be erased again at `due_at`."""
+    """The erasure of a person's data: requested at `asked_at`, repeated at `due_at`. Its id is the user id."""
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
     asked_at: datetime
@@ -47,7 +47,7 @@ class Erasure(Document):
 
 
 class Answer(Aggregate):
-    """A part of an export, for as long as its event may wait to be sent. Its id makes a second request harmless."""
+    """A part of an export, stored until its event is published. Its id makes a repeated request harmless."""
 
     answered_at: datetime
 
@@ -60,15 +60,15 @@ DOCUMENTS: list[type[Document]] = [Erasure, Answer]
 
 
 async def is_erased(user_id: str) -> bool:
-    """Whether this service has heard, in the last ERASED_AGAIN_FOR, that the person is gone."""
+    """Whether this service received the person's deletion in the last ERASED_AGAIN_FOR."""
     return await Erasure.get_pymongo_collection().find_one({"_id": user_id}, {"_id": 1}) is not None
 
 
 class Privacy:
-    """What a service does about the personal data that it keeps.
+    """Erases and exports the personal data of a service.
 
-    `erase(user_id)` takes out who a person was; `gather(user_id)` gives what is kept about them, an item each and the
-    oldest first; `says` is the event that carries it.
+    `erase(user_id)` erases or anonymizes a person's data; `gather(user_id)` yields their records, oldest first; `says`
+    is the event that contains them.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Privacy:
         self.job = Job("erase_again", every=5.0, run=self.erase_again)
 
     async def on_user_deleted(self, event: UserDeleted) -> None:
-        """Erase, and remember to do so again."""
+        """Erase the person's data and schedule the repetitions."""
         moment = now()
         first = {"asked_at": moment, "due_at": moment + FIRST_AGAIN}
         await Erasure.get_pymongo_collection().update_one({"_id": event.user_id}, {"$setOnInsert": first}, upsert=True)
@@ -91,7 +91,7 @@ class Privacy:
         log.info("person_erased", user_id=event.user_id)
 
     async def erase_again(self) -> None:
-        """Erase what has come since, each time after a pause twice as long. One that fails keeps none waiting."""
+        """Repeat the erasures that are due. The intervals double each time. A failure does not stop the others."""
         moment = now()
         for erasure in await Erasure.find({"due_at": {"$lte": moment}}).sort("due_at").limit(BATCH).to_list():
             pause = max(FIRST_AGAIN, moment - erasure.asked_at)
@@ -102,7 +102,7 @@ class Privacy:
                 log.exception("erasure_failed", user_id=erasure.id)
 
     async def on_export_requested(self, event: ExportRequested) -> None:
-        """Say what is kept, in parts."""
+        """Publish the person's data in parts."""
         part, items = 0, list[dict[str, Any]]()
         async for item in self._gather(event.user_id):
             if len(items) == PART_ITEMS:
@@ -112,5 +112,5 @@ class Privacy:
         await self._answer(event.export_id, part, items, is_last=True)
 
     async def _answer(self, export_id: str, part: int, items: list[dict[str, Any]], *, is_last: bool) -> None:
-        said = self._says(export_id=export_id, part=part, is_last=is_last, items=items)
-        await Answer.add(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[said])
+        exported = self._says(export_id=export_id, part=part, is_last=is_last, items=items)
+        await Answer.add(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[exported])

@@ -1,4 +1,4 @@
-"""Errors as people and programs get them: RFC 9457 problem documents.
+"""Error responses: problem documents as defined in RFC 9457.
 
 Problem (contracts.errors)
 ├── Unauthenticated        401
@@ -28,11 +28,11 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    code, status, title = "forbidden", 403, "You may not do this."
+    code, status, title = "forbidden", 403, "You are not allowed to do this."
 
 
 class TooLarge(Problem):
-    code, status, title = "too_large", 413, "The request's body is too large."
+    code, status, title = "too_large", 413, "The request body is too large."
 
 
 class InternalError(Problem):
@@ -41,11 +41,11 @@ class InternalError(Problem):
 
 
 class Unavailable(Problem):
-    code, status, title = "unavailable", 503, "This cannot be answered just now. Please try again in a moment."
+    code, status, title = "unavailable", 503, "The service is temporarily unavailable. Please try again in a moment."
 
 
 class ProblemDocument(BaseModel):
-    """The body of every error answer. Some problems carry more members, e.g. `seats`."""
+    """The body of every error response. Some problems have more members, e.g. `seats`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -58,7 +58,7 @@ class ProblemDocument(BaseModel):
 
 
 def document(code: str, status: int, title: str, detail: str, **members: Any) -> dict[str, Any]:
-    """The problem document as a dict."""
+    """Return the problem document as a dict."""
     return members | {
         "type": f"urn:usher:problem:{code}",
         "title": title,
@@ -70,7 +70,7 @@ def document(code: str, status: int, title: str, detail: str, **members: Any) ->
 
 
 def response(problem: Problem) -> JSONResponse:
-    """The HTTP answer for a domain error. A `retry_after` member (seconds) also becomes the header."""
+    """Return the HTTP response for a domain error. A `retry_after` member (seconds) also sets the header."""
     body = document(problem.code, problem.status, problem.title, problem.detail, **problem.members)
     headers = {"Retry-After": str(body["retry_after"])} if "retry_after" in body else {}
     if problem.status == Unauthenticated.status:
@@ -79,7 +79,7 @@ def response(problem: Problem) -> JSONResponse:
 
 
 def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that can answer with these problems."""
+    """Return the `responses=` argument of a route that can answer with these problems."""
     sentences: dict[int | str, list[str]] = {}
     for problem in problems:
         sentences.setdefault(problem.status, []).append(f"`{problem.code}`: {problem.title}")
@@ -113,7 +113,7 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Render every error of the app as a problem document and say so in its OpenAPI."""
+    """Render every error of the app as a problem document and document it in its OpenAPI."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

@@ -1,4 +1,4 @@
-"""Whether a service has what it needs, answered within a second even while a server hangs."""
+"""Readiness checks. They answer within a second even while a server hangs."""
 
 import asyncio
 import math
@@ -20,14 +20,14 @@ log = structlog.get_logger()
 PATIENCE_S = 0.8
 FRESH_S = 1.0
 MAX_SKEW_S = 60.0
-_ready = Gauge("usher_ready", "Whether what the service needs is there, as /readyz says it", ["check"])
-_skew = Gauge("usher_clock_skew_seconds", "How far this process's clock and MongoDB's are apart")
+_ready = Gauge("usher_ready", "Whether the readiness check passes, as in /readyz", ["check"])
+_skew = Gauge("usher_clock_skew_seconds", "Difference between this process's clock and MongoDB's")
 
 
 class Shared:
-    """A check that many may ask for at the same time: it runs once for all of them.
+    """A check that runs once for all concurrent callers.
 
-    An answer is at most FRESH_S old. A check that takes longer than PATIENCE_S counts as failed until it ends.
+    A result is used for FRESH_S. A check that takes longer than PATIENCE_S counts as failed until it ends.
     """
 
     def __init__(self, check: Callable[[], Awaitable[bool]]) -> None:
@@ -36,10 +36,10 @@ class Shared:
         self._begun_at = -math.inf
 
     async def passes(self) -> bool:
-        """The answer of the check that is running or has just ended, else of a new one."""
+        """Return the result of the check that is running or has just ended, or else run it."""
         loop_time = asyncio.get_running_loop().time()
         if self._running is None or (self._running.done() and loop_time - self._begun_at > FRESH_S):
-            # Not in the context of the request that happened to come first.
+            # Must not inherit the context (trace, correlation id) of the first request.
             self._running = asyncio.create_task(self._run(), context=Context())
             self._begun_at = loop_time
         await asyncio.wait({self._running}, timeout=self._begun_at + PATIENCE_S - loop_time)
@@ -50,7 +50,7 @@ class Shared:
 
 
 class Readiness:
-    """What a service needs: MongoDB, RabbitMQ, its consumer if it has one, and a clock that agrees with MongoDB's."""
+    """The checks of a service: MongoDB, RabbitMQ, its consumer if it has one, and its clock."""
 
     def __init__(self, database: Database, broker: Broker, consumer: Consumer | None) -> None:
         self._database, self._broker = database, broker
@@ -60,7 +60,7 @@ class Readiness:
         self._skew_s = 0.0
 
     async def checks(self) -> dict[str, bool]:
-        """Each check with its result, which the metrics get too."""
+        """Return the result of each check, and set the gauges."""
         names = [*self._shared]
         results = await asyncio.gather(*(self._shared[name].passes() for name in names))
         checks = dict(zip(names, results, strict=True))
@@ -77,10 +77,10 @@ class Readiness:
             log.warning("mongodb_unreachable", reason=type(error).__name__)
             return False
         round_trip_s = time.perf_counter() - began
-        # MongoDB looked at its clock at some moment of the round trip: only what goes beyond that is a difference.
+        # MongoDB read its clock at some moment during the round trip; only a difference beyond it counts.
         ahead_s = (hello["localTime"] - asked_at).total_seconds() - round_trip_s / 2
         self._skew_s = max(0.0, abs(ahead_s) - round_trip_s / 2)
         _skew.set(self._skew_s)
-        if round_trip_s < PATIENCE_S:  # a slow answer says little
+        if round_trip_s < PATIENCE_S:  # a slow answer is too imprecise
             clock.correct(timedelta(seconds=ahead_s))
         return True

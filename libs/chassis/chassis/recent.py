@@ -1,7 +1,7 @@
-"""What this replica wrote last, so that the next event about the same thing need not read it again.
+"""A cache of what this replica wrote last, so that the next event about the same object need not read it again.
 
-Another replica may have written since, so whoever decides on it guards the write with the version that it was decided
-on, and what speaks against the write is decided by what is stored.
+Another replica may have changed the object since. So a decision that is based on a cached object must guard its write
+with the object's version, and a rejection must be based on the stored object.
 """
 
 from collections import OrderedDict
@@ -11,23 +11,23 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """The `most` things that were kept last, by id."""
+    """An LRU cache of at most `most` objects, by id."""
 
     def __init__(self, most: int = 2000) -> None:
         self._most = most
         self._kept: OrderedDict[str, T] = OrderedDict()
 
     def keep(self, thing_id: str, thing: T) -> None:
-        """Remember the thing as it is now."""
+        """Store an object in the cache."""
         self._kept[thing_id] = thing
         self._kept.move_to_end(thing_id)
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
     def get(self, thing_id: str) -> T | None:
-        """The thing as it was when it was kept."""
+        """Return the cached object, which may be outdated."""
         return self._kept.get(thing_id)
 
     def forget(self, thing_id: str) -> None:
-        """It is not as it was kept."""
+        """Invalidate the entry."""
         self._kept.pop(thing_id, None)

@@ -1,4 +1,4 @@
-"""Secrets that are handed out once and kept only as a hash, and secrets that one must read again."""
+"""Random secrets, which are stored as a hash only, and encryption of secrets that must be read again."""
 
 import base64
 import hashlib
@@ -8,38 +8,38 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 def new_secret() -> str:
-    """256 random bits, safe in URLs and headers (43 characters)."""
+    """Return 256 random bits as 43 characters that are safe in URLs and headers."""
     return secrets.token_urlsafe(32)
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256 as hex. Enough for a random secret; a password needs argon2."""
+    """Return the SHA-256 as hex. This is enough for a random secret; a password needs argon2."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Unsealable(ValueError):
-    """What was to be opened was sealed with none of the keys."""
+    """The text was not encrypted with any of the keys."""
 
 
 class Seal:
-    """Encrypts text for whoever has the key. `keys` are random texts with commas between: the first one seals.
+    """Encrypts text with a shared key. `keys` are random strings, separated by commas; the first one encrypts.
 
-    All of them open, so a key is changed by putting the new one in front of it for a while.
+    All of them decrypt. To rotate a key, put the new one first and remove the old one later.
     """
 
     def __init__(self, keys: str) -> None:
         self._fernet = MultiFernet([_fernet(key) for each in keys.split(",") if (key := each.strip())])
 
     def close(self, text: str) -> str:
-        """The text, sealed (ASCII, safe in JSON)."""
+        """Encrypt a text. The result is ASCII and safe in JSON."""
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """The text that was sealed. Raises Unsealable."""
+        """Decrypt a text. Raises Unsealable."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except (InvalidToken, ValueError) as error:
-            raise Unsealable("sealed with another key") from error
+            raise Unsealable("encrypted with another key") from error
 
 
 def _fernet(key: str) -> Fernet:

@@ -1,7 +1,7 @@
-"""Runs a service's app: `python -m chassis.serve inventory --port 8103`.
+"""Run a service's app: `python -m chassis.serve inventory --port 8103`.
 
-SIGTERM is a drain that costs nobody an answer. uvicorn alone would close idle connections at once; a gateway may be
-sending a request into one of them just then, and a POST it may not send a second time.
+On SIGTERM the server drains, so that no request goes unanswered. uvicorn alone would close idle connections at once; a
+gateway may be sending a request on one of them, and it may not repeat a POST.
 """
 
 import argparse
@@ -25,37 +25,37 @@ from chassis.watchdog import Watchdog
 DRAIN_S = 3.0
 """Longer than the gateway keeps an idle connection (`keepalive_timeout` in its configuration)."""
 KEEP_ALIVE_S = 75
-"""Longer than the gateway, too, so that it is always the gateway who closes an idle connection."""
+"""Also longer, so that the gateway always closes an idle connection first."""
 ANSWER_S = 5
-"""How long a request may still take once the drain is over."""
+"""How long requests may still take after the drain."""
 WEBSOCKET_MAX_BYTES = 4096
 GARBAGE_AFTER = 50_000
-"""Python's 700 cost a service 6 % of its time: what waits for MongoDB or RabbitMQ at that moment is looked through in
-vain. Some megabytes are as many objects.
+"""Python's default of 700 cost a service 6 % of its CPU time, because most young objects still wait for MongoDB or
+RabbitMQ when they are scanned. This many objects take a few megabytes.
 """
 
 
 class Server(uvicorn.Server):
-    """Ends in the order that a gateway can follow."""
+    """A uvicorn server that drains its connections before it stops."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._to_exit = asyncio.Event()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal says to stop."""
+        """Serve until a stop signal."""
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop, and say so to the main loop."""
+        """Stop, and wake the main loop."""
         super().handle_exit(sig, frame)
         self._loop.call_soon_threadsafe(self._to_exit.set)
 
     async def main_loop(self) -> None:
-        """Renew the date header every second until the service is to stop; a watchdog ends a process that does not.
+        """Update the date header every second until the service stops. A watchdog ends the process if the loop hangs.
 
-        uvicorn looks ten times a second, which is most of what an idle service costs.
+        uvicorn wakes up ten times a second, which is most of the CPU time of an idle service.
         """
         with Watchdog() as watchdog:
             while not await self.on_tick(0):
@@ -65,9 +65,10 @@ class Server(uvicorn.Server):
                         await self._to_exit.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and from then on look for garbage less often, and not among what the start has made.
+        """Start, then collect garbage less often and exclude the objects that exist by now.
 
-        Not where thousands of lines stay open: their memory gets scattered, which costs each message a quarter more.
+        A WebSocket service keeps Python's defaults: with thousands of open connections its memory would become
+        fragmented, which makes each message a quarter more expensive.
         """
         await super().startup(sockets)
         if self.config.ws == "auto":
@@ -75,14 +76,14 @@ class Server(uvicorn.Server):
             gc.set_threshold(GARBAGE_AFTER)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, then what uvicorn does."""
+        """Drain, then shut down as uvicorn does."""
         await self._drain()
         await super().shutdown(sockets)
 
     async def _drain(self) -> None:
-        """Refuse new connections, which the gateway then makes elsewhere, and serve the open ones until they end.
+        """Refuse new connections, so that the gateway uses another replica, and serve the open ones until they close.
 
-        Each ends with its next answer, which says so, or when the gateway has had no use for it for a while.
+        A connection closes after its next response (`Connection: close`), or when the gateway closes it as idle.
         """
         self.server_state.default_headers.append((b"connection", b"close"))
         await self._refuse_new_connections()
@@ -91,7 +92,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.05)
 
     async def _refuse_new_connections(self) -> None:
-        """Stop listening. Who waits to be let in at that moment is let in, or a request in it would be lost."""
+        """Stop listening. Pending connections are accepted first, because they may already contain a request."""
         waiting: list[socket.socket] = []
         for server in self.servers:
             for listener in server.sockets:
@@ -101,17 +102,17 @@ class Server(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
     def _protocol(self) -> asyncio.Protocol:
-        """What uvicorn makes for each connection."""
+        """Create uvicorn's protocol for a connection."""
         make: Any = self.config.http_protocol_class
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _has_http_connections(self) -> bool:
-        """WebSockets do not end by themselves; uvicorn tells them that the service is restarting."""
+        """Whether HTTP connections are open. WebSockets do not count: uvicorn closes them with "service restart"."""
         return any(isinstance(each, self.config.http_protocol_class) for each in self.server_state.connections)
 
 
 def _accepted(listener: int) -> Iterator[socket.socket]:
-    """The connections that wait at a listening socket."""
+    """Accept the pending connections of a listening socket."""
     with socket.socket(fileno=os.dup(listener)) as listening, suppress(BlockingIOError):
         listening.setblocking(False)
         while True:
@@ -119,14 +120,14 @@ def _accepted(listener: int) -> Iterator[socket.socket]:
 
 
 def schedule_as_batch() -> None:
-    """Let the process finish what it does before another one gets its turn (Linux only).
+    """Use the batch scheduling policy, which preempts the process less often (Linux only).
 
-    Services wake each other with every message; fewer switches between them save a tenth of a booking's CPU time.
+    Services wake each other with every message. Fewer context switches save a tenth of a booking's CPU time.
     """
     if sys.platform == "linux":
         try:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        except OSError as error:  # a container may forbid it; the service works the same at a little more CPU time
+        except OSError as error:  # a container may forbid it; the service then needs a little more CPU time
             logging.getLogger("uvicorn.error").info("not scheduled as batch: %s", error)
 
 
@@ -137,7 +138,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    telemetry.configure_logging(arguments.service, "INFO")  # the service sets its own level once it is imported
+    telemetry.configure_logging(arguments.service, "INFO")  # the service sets its own level when it is imported
     main = import_module(f"{arguments.service}.main")
     config = uvicorn.Config(
         main.app,

@@ -1,4 +1,4 @@
-"""Settings that every service has, typed, from the environment."""
+"""The settings of every service, read from the environment."""
 
 from urllib.parse import urljoin
 
@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """Subclass with the service's name and its own fields. Each field is the environment variable of its name."""
+    """Base class of a service's settings. Each field is read from the environment variable of the same name."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
@@ -14,10 +14,10 @@ class ServiceSettings(BaseSettings):
     mongo_uri: str = "mongodb://127.0.0.1:27117/?directConnection=true"
     mongo_database: str = ""
     mongo_timeout_ms: int = 5000
-    """How long one operation may take, with all its retries."""
+    """Time limit of one MongoDB operation, including its retries, in milliseconds."""
     rabbitmq_uri: str = "amqp://guest:guest@127.0.0.1:5772/"
     consumer_concurrency: int = 64
-    """Events that are handled at the same time: those of a full message, so that their writes go together."""
+    """Events that are handled concurrently: one full message, so that their writes are batched."""
     jwks_url: str = "http://127.0.0.1:8101/.well-known/jwks.json"
     token_issuer: str = "https://usher.example"  # noqa: S105 - a name, not a secret
     token_audience: str = "usher"  # noqa: S105 - a name, not a secret
@@ -28,10 +28,10 @@ class ServiceSettings(BaseSettings):
 
     @property
     def revocations_url(self) -> str:
-        """Where identity says whose access tokens are void: beside its keys."""
+        """The URL of identity's revocation list, next to its keys."""
         return urljoin(self.jwks_url, "revocations.json")
 
     @property
     def database(self) -> str:
-        """The service's own database."""
+        """The name of the service's database."""
         return self.mongo_database or f"usher_{self.service}"

@@ -1,6 +1,6 @@
-"""Facts that a client carries from one service to another: JSON Web Signatures with a secret that both services have.
+"""Signed claims that a client carries from one service to another: JSON Web Signatures with a shared secret.
 
-Each pair of services has a key of its own, so that neither service can sign for another pair.
+Each pair of services has its own key, so that no service can sign for another pair.
 """
 
 from hashlib import sha256
@@ -17,14 +17,14 @@ MAX_LENGTH = 4096
 
 
 class NotSigned(ValueError):
-    """The text is not one that we signed for this audience, or it does not fit the model any more."""
+    """The text was not signed with our keys for this audience, or it no longer fits the model."""
 
 
 class SignedText(Generic[M]):
-    """Signs one kind of facts and reads them again.
+    """Signs and verifies one kind of claim.
 
-    `keys` are random texts with commas between them: the first one signs, all of them are accepted, so that a key can
-    be replaced. `audience` names what the facts are for; facts for another audience are refused (RFC 7519, 4.1.3).
+    `keys` are random strings, separated by commas: the first one signs and all of them verify, so that keys can be
+    rotated. Claims for another `audience` are rejected (RFC 7519, 4.1.3).
     """
 
     def __init__(self, model: type[M], audience: str, keys: SecretStr) -> None:
@@ -35,12 +35,12 @@ class SignedText(Generic[M]):
         self._keys = [sha256(f"{audience} {text}".encode()).digest() for text in texts]
 
     def sign(self, facts: M) -> str:
-        """The facts as a compact JWS, safe in JSON and in headers."""
+        """Return the claim as a compact JWS, which is safe in JSON and in headers."""
         claims = facts.model_dump(mode="json", exclude_none=True) | {"aud": self._audience}
         return jwt.encode(claims, self._keys[0], ALGORITHM)
 
     def read(self, text: str) -> M:
-        """The facts. Raises NotSigned."""
+        """Verify a text and return its claim. Raises NotSigned."""
         if len(text) > MAX_LENGTH:
             raise NotSigned("too long")
         for key in self._keys:

@@ -1,4 +1,4 @@
-"""Logs as JSON lines with the correlation id; traces when the standard OTEL_* variables ask for them."""
+"""Logs as JSON lines with the correlation id, and traces if the standard OTEL_* variables enable them."""
 
 import logging
 import os
@@ -24,9 +24,9 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from chassis.context import correlation_id
 
 SUBJECT = "usher.subject"
-"""The span attribute with the id of the thing that a span is about."""
+"""The span attribute with the id of the object that the span is about."""
 CLIENT = SpanKind.CLIENT
-"""The kind of a span around a call to somebody else's server."""
+"""The kind of a span around a call to another server."""
 log = structlog.get_logger()
 _tracer = trace.get_tracer("usher")
 _no_span: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
@@ -34,7 +34,7 @@ _is_tracing = False
 
 
 def configure_logging(service: str, level: str) -> None:
-    """Write one JSON object a line to stdout, from structlog, the standard library's loggers, warnings and crashes."""
+    """Log to stdout, one JSON object per line: structlog, the standard library's loggers, warnings and crashes."""
 
     def add_context(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
         event["service"] = service
@@ -50,7 +50,7 @@ def configure_logging(service: str, level: str) -> None:
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
-        # One write a line, so that the lines of processes that share the output do not mix.
+        # One write per line, so that lines of processes that share the output are not mixed.
         logger_factory=structlog.WriteLoggerFactory(sys.__stdout__),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -88,12 +88,12 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
 
 
 def _log_unraisable(ignored: "sys.UnraisableHookArgs") -> None:
-    """Log what a destructor or a callback of the interpreter raised."""
+    """Log an exception that a destructor or an interpreter callback raised."""
     log.error("exception_ignored", source=repr(ignored.object), exc_info=ignored.exc_value)
 
 
 def _exporter() -> SpanExporter | None:
-    """The exporter that the OpenTelemetry environment names; none when it names none."""
+    """Return the exporter named by the OpenTelemetry environment, or None."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     kind = os.environ.get("OTEL_TRACES_EXPORTER", "")
@@ -101,7 +101,7 @@ def _exporter() -> SpanExporter | None:
         return ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     if kind == "otlp" or (not kind and endpoint):
-        # A tenth of a service's import time, for something that is off by default.
+        # Imported late: it takes a tenth of a service's import time and is off by default.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
         return OTLPSpanExporter()
@@ -109,16 +109,16 @@ def _exporter() -> SpanExporter | None:
 
 
 def configure_tracing(service: str) -> TracerProvider | None:
-    """Turn tracing on when the environment says so. The caller shuts the provider down at the end."""
+    """Enable tracing if the environment names an exporter. The caller shuts down the provider at the end."""
     exporter = _exporter()
     if exporter is None:
         return None
-    # Somebody watches the console: each span is written as it ends.
+    # On the console each span is written when it ends.
     processor = SimpleSpanProcessor if isinstance(exporter, ConsoleSpanExporter) else BatchSpanProcessor
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"usher-{service}"}))
     provider.add_span_processor(processor(exporter))
     trace.set_tracer_provider(provider)
-    global _is_tracing  # noqa: PLW0603 - the SDK's provider, too, is set once for the whole process
+    global _is_tracing  # noqa: PLW0603 - one per process, like the SDK's provider
     _is_tracing = True
     return provider
 
@@ -126,9 +126,9 @@ def configure_tracing(service: str) -> TracerProvider | None:
 def span(
     name: str, kind: SpanKind = SpanKind.INTERNAL, *, subject: str = "", parent: str = ""
 ) -> AbstractContextManager[Span]:
-    """A span around a block while tracing is on, nothing while it is off.
+    """Open a span around a block, if tracing is on.
 
-    `subject`: the id of what it is about. `parent`: the W3C traceparent that it continues, else the current span.
+    `subject`: the id of the object that it is about. `parent`: a W3C traceparent; by default the current span.
     """
     if not _is_tracing:
         return _no_span
@@ -137,7 +137,7 @@ def span(
 
 
 def about(subject: str, **facts: str | None) -> None:
-    """Say on the current span what it is about, with further facts (`usher.<name>`)."""
+    """Set the subject and further attributes (`usher.<name>`) of the current span."""
     current = trace.get_current_span()
     if current.is_recording():
         known = {f"usher.{name}": value for name, value in facts.items() if value}
@@ -145,23 +145,23 @@ def about(subject: str, **facts: str | None) -> None:
 
 
 class DatabaseSpans(CommandListener):
-    """A span for each command to MongoDB that is part of something traced; not for what jobs look for by themselves."""
+    """Opens a span for each MongoDB command within a trace. Commands of jobs outside a trace get none."""
 
     def __init__(self) -> None:
         self._open: dict[int, Span] = {}
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Open the span, as a child of the span whose code sent the command."""
+        """Open the span as a child of the current span."""
         if trace.get_current_span().is_recording():
             collection = event.command.get(event.command_name, "")
             self._open[event.request_id] = _tracer.start_span(f"mongo {event.command_name} {collection}", kind=CLIENT)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Close it."""
+        """Close the span."""
         self._close(event.request_id)
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Close it with the kind of the failure."""
+        """Close the span with the type of the failure."""
         self._close(event.request_id, str(event.failure.get("codeName", "failed")))
 
     def _close(self, request_id: int, failure: str = "") -> None:
@@ -172,5 +172,5 @@ class DatabaseSpans(CommandListener):
 
 
 def database_listeners() -> list[CommandListener]:
-    """What a MongoDB client is to be given: nothing while tracing is off."""
+    """Return the listeners for a MongoDB client: none while tracing is off."""
     return [DatabaseSpans()] if _is_tracing else []

@@ -1,7 +1,7 @@
-"""Ends a process whose event loop hangs, so that its supervisor starts another one.
+"""End a process whose event loop hangs, so that its supervisor restarts it.
 
-Such a process looks alive to everybody: the kernel accepts its connections, and its leases on messages stay. It cannot
-notice by itself, so a thread watches the loop.
+Such a process looks alive from outside: the kernel accepts its connections and its unacknowledged messages stay. The
+loop cannot notice that it hangs, so a thread watches it.
 """
 
 import os
@@ -15,17 +15,17 @@ import structlog
 
 log = structlog.get_logger()
 LIMIT_S = 15
-"""How long the loop may hang. A tick of the thread is a second."""
+"""How long the loop may hang, in ticks of the thread. A tick is a second."""
 LOG_S = 1.0
 EXIT_STATUS = 70
 """EX_SOFTWARE of sysexits.h."""
 
 
 class Watchdog:
-    """Watches the loop of the thread that enters it. That loop calls `beat` at least once a second.
+    """Watches the event loop of the thread that enters it. The loop must call `beat` at least once a second.
 
-    It counts its own ticks instead of comparing times: while the whole process stands still (SIGSTOP, a paused
-    container, a sleeping machine), the thread stands still too and accuses nobody.
+    It counts its own ticks instead of comparing times: while the whole process is suspended (SIGSTOP, a paused
+    container, a sleeping machine), the thread is suspended too and does not misjudge the pause as a hang.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Watchdog:
         self._is_over.set()
 
     def beat(self) -> None:
-        """Say that the loop runs."""
+        """Report that the loop runs."""
         self._beats += 1
 
     def _watch(self) -> None:
@@ -54,7 +54,7 @@ class Watchdog:
                 self._end_process()
 
     def _end_process(self) -> None:
-        # In a thread of its own: if the loop hangs while it writes a log line, it may hold the lock on the output.
+        # In another thread: if the loop hangs while it writes a log line, it may hold the lock on the output.
         frame = sys._current_frames().get(self._watched)
         report = threading.Thread(target=_report, args=(frame,), daemon=True)
         report.start()

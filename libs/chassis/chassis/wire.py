@@ -1,7 +1,7 @@
 """CloudEvents 1.0 over AMQP.
 
-One event travels in binary mode: attributes as properties and headers, the event's JSON as the body. Several events of
-one type travel as a batch: a JSON array of events in structured mode.
+A single event is sent in binary mode: attributes as properties and headers, the event's JSON as the body. Several
+events of one type are sent as a batch: a JSON array of events in structured mode.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from pydantic_core import from_json, to_json
 ATTEMPT = "x-usher-attempt"
 REASON = "x-usher-reason"
 FIRST_SEEN = "x-usher-first-seen"
-"""When a consumer first met the event's unknown type, in seconds since 1970."""
+"""When a consumer first received the event of unknown type, in Unix time."""
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 64
-"""Events in one message."""
+"""Maximum number of events in one message."""
 STRUCTURED = "application/cloudevents+json"
 
 
 def to_message(envelope: Envelope) -> Message:
-    """A persistent message for an envelope."""
+    """Create a persistent message for an envelope."""
     headers: dict[str, Any] = {
         "cloudEvents_specversion": "1.0",
         "cloudEvents_id": envelope.id,
@@ -51,7 +51,7 @@ def to_message(envelope: Envelope) -> Message:
 
 
 def to_batch(envelopes: Sequence[Envelope], *, is_persistent: bool = True) -> Message:
-    """A message for events of one type."""
+    """Create a message for events of one type."""
     return Message(
         b"[" + b",".join(map(_structured, envelopes)) + b"]",
         content_type=BATCH,
@@ -62,7 +62,7 @@ def to_batch(envelopes: Sequence[Envelope], *, is_persistent: bool = True) -> Me
 
 
 def _structured(envelope: Envelope) -> bytes:
-    """An event in structured mode; its body becomes `data` as it is."""
+    """Encode an event in structured mode. Its body becomes `data` unchanged."""
     attributes = {
         "specversion": "1.0",
         "id": envelope.id,
@@ -94,13 +94,13 @@ class _Structured(BaseModel):
 
 
 def singles(message: AbstractMessage) -> list[Message]:
-    """The events of a batch, each as a message of its own. Raises ValueError for a body that is no batch.
+    """Split a batch into one message per event. Raises ValueError if the body is not a JSON array.
 
-    An entry that is not an event stays in structured mode, under the type of the batch.
+    An invalid entry becomes a message in structured mode with the type of the batch.
     """
     entries = from_json(message.body)
     if not isinstance(entries, list):
-        raise ValueError("a batch is an array")  # noqa: TRY004 - the text is wrong, not the caller
+        raise ValueError("a batch is an array")  # noqa: TRY004 - the message is wrong, not the caller
     return [_single(entry, message) for entry in entries]
 
 
@@ -131,7 +131,7 @@ def _single(entry: Any, batch: AbstractMessage) -> Message:
 
 
 def to_envelope(message: AbstractMessage) -> Envelope:
-    """The envelope of a message. Raises pydantic's ValidationError when an attribute is missing or of a wrong kind."""
+    """Parse the envelope of a message. Raises pydantic's ValidationError when an attribute is missing or invalid."""
     headers = message.headers
     return Envelope(
         id=message.message_id or "",
@@ -147,7 +147,7 @@ def to_envelope(message: AbstractMessage) -> Envelope:
 
 
 def again(message: AbstractMessage, **headers: Any) -> Message:
-    """The same message to be sent once more, with these headers besides its own."""
+    """Copy a message to send it again, with additional headers."""
     kept = {name: value for name, value in message.headers.items() if not name.startswith(("x-death", "x-first-death"))}
     return Message(
         message.body,

@@ -1,10 +1,10 @@
-"""Group commit: writes to one collection that come while another is on its way go to MongoDB together as one command.
+"""Group commit: concurrent writes to one collection are sent to MongoDB as one command.
 
-Sixteen guarded updates in one command cost MongoDB a third of sixteen commands and the driver a tenth; a write that
-comes alone waits for nobody. Each caller learns what became of its own write. When MongoDB does not answer in time, all
-callers get that error: any of their writes may have been carried out.
+Writes that arrive while a command is running wait for the next one; a single write does not wait. Sixteen guarded
+updates in one command cost MongoDB a third of sixteen commands, and the driver a tenth. Each caller gets the result of
+its own write. When MongoDB does not answer in time, all callers get that error, and any write may have been applied.
 
-The client's time limit applies. `pymongo.timeout` around one write would limit the others, too.
+The client's time limit applies. `pymongo.timeout` around one write would also limit the others.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ Operation = InsertOne[dict[str, Any]] | UpdateOne
 MOST = 500
 _DUPLICATE = 11000
 _MISSED = frozenset({54, 66})
-"""NotSingleValueField, ImmutableField: what an update that found no document cannot do to make one."""
+"""NotSingleValueField, ImmutableField: the errors of an upsert that matched nothing and cannot insert."""
 _NEVER_INSERT = {"$setOnInsert": {"_id": None}}
-"""Makes an update whose guard misses an error that names it: MongoDB counts the matches of a command, not of each of
-its updates. As an upsert it would have to insert a document under another id than its filter's, and may not.
+"""Makes an update whose guard does not match fail with an error that identifies it, because MongoDB counts the matches
+of a command and not of each update. The upsert would have to insert an id that differs from its filter's, which fails.
 """
 
 
 async def insert(collection: Collection, document: Mapping[str, Any], *, linger: float = 0) -> bool:
-    """Insert a document; False when its id or another unique key is taken. `linger` as in `merge`."""
+    """Insert a document. Returns False when its id or another unique key already exists. `linger`: see `merge`."""
     try:
         await _group(collection, linger).write(InsertOne(dict(document)))
     except DuplicateKeyError:
@@ -41,10 +41,10 @@ async def insert(collection: Collection, document: Mapping[str, Any], *, linger:
 
 
 async def update(collection: Collection, where: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
-    """Change the document with `where`'s `_id`; False when there is none or the rest of `where` does not hold.
+    """Update the document that `where` matches by `_id` and guards. Returns False when it does not match.
 
-    `where` may not say `$expr`: MongoDB does not allow it in what it takes for an upsert.
-    Raises DuplicateKeyError when the change takes another document's unique key.
+    `where` must not contain `$expr`, which MongoDB does not allow in an upsert. Raises DuplicateKeyError when the
+    change violates a unique index.
     """
     try:
         await _group(collection).write(UpdateOne(where, {**change, **_NEVER_INSERT}, upsert=True))
@@ -56,12 +56,12 @@ async def update(collection: Collection, where: Mapping[str, Any], change: Mappi
 
 
 async def merge(collection: Collection, document_id: str, change: Change, *, linger: float = 0) -> None:
-    """Change the document, which is made when it is not there; `linger` for so many seconds, so that others join."""
+    """Update the document or insert it. The write waits `linger` seconds for other writes to join."""
     await _group(collection, linger).write(UpdateOne({"_id": document_id}, change, upsert=True))
 
 
 class _Group:
-    """The writes that wait for one collection. It is there as long as one is on its way."""
+    """The pending writes of one collection. The group exists while a command is running."""
 
     def __init__(self, collection: Collection, linger: float) -> None:
         self._collection, self._linger = collection, linger
@@ -69,12 +69,12 @@ class _Group:
         self._running = asyncio.create_task(self._drain())
 
     async def write(self, operation: Operation) -> None:
-        """Returns when the write is durable. Raises what it would have raised alone."""
+        """Wait until the write is durable. Raises the error of this write."""
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((operation, done))
         with telemetry.span(f"write {self._collection.name}", telemetry.CLIENT):
             failure = await done
-        if failure:  # a guard that misses is nothing that the trace should call an error
+        if failure:  # outside the span: a guard that does not match is not an error in the trace
             raise failure
 
     async def _drain(self) -> None:
@@ -88,7 +88,7 @@ class _Group:
         del _groups[self._collection]
 
     async def _commit(self, operations: list[Operation]) -> dict[int | None, Exception]:
-        """Write; returns what failed by its place, under None what concerns all the others."""
+        """Send the operations. Returns the errors by index; the error under None applies to all others."""
         try:
             await self._collection.bulk_write(operations, ordered=False)
         except BulkWriteError as error:
@@ -104,7 +104,7 @@ class _Group:
 
 
 def _error(failure: Mapping[str, Any]) -> OperationFailure:
-    """The failure without the operation, whose addresses and secrets would go into logs and traces with it."""
+    """Create the error without the operation, so that its addresses and secrets do not get into logs and traces."""
     kind = DuplicateKeyError if failure["code"] == _DUPLICATE else WriteError
     return kind(failure["errmsg"], failure["code"], {name: fact for name, fact in failure.items() if name != "op"})
 

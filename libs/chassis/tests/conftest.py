@@ -1,4 +1,4 @@
-"""A toy service, as small as one can be, that uses every part of the chassis."""
+"""A minimal service that uses every part of the chassis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -188,7 +188,7 @@ def toy() -> SimpleNamespace:
 
 
 class Line:
-    """The network between services and a broker: while it is not open nothing gets through, and it can be cut."""
+    """A TCP proxy between services and a broker. It can be paused (`is_open`) and cut."""
 
     def __init__(self, where: URL) -> None:
         self._where = where
@@ -218,7 +218,7 @@ class Line:
 
 @pytest.fixture
 async def line(rabbitmq_uri: str) -> AsyncIterator[Line]:
-    """A line to the broker; services connect to its `uri`."""
+    """A proxy to the broker. Services connect to its `uri`."""
     where = URL(rabbitmq_uri)
     line = Line(where)
     proxy = await asyncio.start_server(line.connect, "127.0.0.1", 0)

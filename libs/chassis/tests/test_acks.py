@@ -1,4 +1,4 @@
-"""Acknowledgements against a real broker: whatever order messages are done in, none is told twice or forgotten."""
+"""Acknowledgements with a real broker: in any order of handling, each message is acknowledged exactly once."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ COUNT = 300
 
 
 async def test_messages_done_in_any_order_are_all_acknowledged_once(rabbitmq_uri: str):
-    dice = random.Random(7)  # noqa: S311 - a dice, not a secret
+    dice = random.Random(7)  # noqa: S311 - not a secret
     async with await aio_pika.connect(rabbitmq_uri) as connection:
         channel = await connection.channel(publisher_confirms=False)
         queue = await channel.declare_queue("acks", durable=True, arguments={"x-queue-type": "quorum"})

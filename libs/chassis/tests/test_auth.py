@@ -1,4 +1,4 @@
-"""Access tokens: what is accepted and what is not."""
+"""Access tokens: which are accepted and which are rejected."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(client, signer, 
 
 
 class Issuer:
-    """Publishes the keys that it has by now, counts who asks, and may be away."""
+    """Publishes its current keys, counts the requests, and can be unavailable."""
 
     def __init__(self):
         self.keys, self.asked, self.is_away = {}, 0, False
@@ -138,11 +138,11 @@ async def test_while_identity_is_away_known_keys_count_and_others_are_asked_to_c
     monkeypatch.setattr(verifier, "_asked_at", float("-inf"))
     for _ in range(5):
         assert (await verifier.verify(good)).user_id == "u"
-    assert issuer.asked == 2, "one try for all five"
+    assert issuer.asked == 2, "one fetch for all five"
     newest = issuer.add("second")
     answers = await asyncio.gather(*(verifier.verify(newest) for _ in range(20)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {KeysUnavailable}
-    assert issuer.asked == 3, "one try for all twenty"
+    assert issuer.asked == 3, "one fetch for all twenty"
     issuer.is_away = False
     assert (await verifier.verify(newest)).user_id == "u"
 

@@ -1,4 +1,4 @@
-"""Several events as one message: they run together and none of them takes its neighbours along."""
+"""Batches: their events are handled concurrently, and a failing event does not affect the others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -128,7 +128,7 @@ async def test_a_batch_that_cannot_be_read_is_dead_as_a_whole(client, bus: Bus, 
 
 @pytest.fixture
 async def lab(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
-    """A connection of a service `lab` with an empty queue, that nothing consumes yet."""
+    """A connection of a service `lab` with an empty queue and no consumer yet."""
     monkeypatch.setitem(topology.HEARS, "lab", (Probed,))
     async with broker.connected(toy.Settings(service="lab")) as rabbit:
         for name in (topology.queue_name("lab"), topology.dead_letter_queue_name("lab")):
@@ -141,7 +141,7 @@ def lab_consumer(rabbit: Broker, handle: Callable[[Probed], Awaitable[None]]) ->
 
 
 async def waiting(rabbit: Broker) -> int:
-    """Messages that nobody has in hand."""
+    """The number of messages that are ready in the queue."""
     channel = await rabbit.channel.get_underlay_channel()
     return (await channel.queue_declare(topology.queue_name("lab"), passive=True)).message_count or 0
 
@@ -186,7 +186,7 @@ async def test_an_event_that_kills_the_process_does_not_take_its_neighbours_alon
     left = deaths = 0
     while left != 1 or deaths < 4:  # the first split the batch
         deaths += 1
-        assert deaths < 18, "the queue lets a message come twenty times"
+        assert deaths < 18, "the queue's delivery limit is twenty"
         async with broker.connected(toy.Settings(service="lab")) as rabbit:
             await lives_through(rabbit)
         left = await until(lambda: waiting(lab))
@@ -197,7 +197,7 @@ async def test_an_event_that_kills_the_process_does_not_take_its_neighbours_alon
 
 
 @pytest.mark.parametrize("together", [1, 2])
-async def test_a_message_that_can_be_neither_handled_nor_put_off_comes_again(
+async def test_a_message_that_can_be_neither_handled_nor_retried_is_redelivered(
     lab: Broker, monkeypatch: pytest.MonkeyPatch, together: int
 ):
     monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.1)
@@ -286,7 +286,7 @@ async def test_a_broadcast_without_a_broker_fails_soon(lab: Broker, monkeypatch:
 
 @pytest.fixture
 async def behind(lab: Broker, line: Any, toy) -> AsyncIterator[tuple[Broker, Any]]:
-    """A connection of the service `lab` with its line."""
+    """A connection of the service `lab` through the proxy, and the proxy."""
     async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=line.uri)) as rabbit:
         yield rabbit, line
         line.cut()

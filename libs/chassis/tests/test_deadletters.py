@@ -14,8 +14,8 @@ def run(rabbitmq_uri):
     return run
 
 
-async def buried(bus, toy, times: int = 1) -> tuple[str, str]:
-    """Bury one event and wait until it is dead; its event id and its ping id."""
+async def dead_letter(bus, toy, times: int = 1) -> tuple[str, str]:
+    """Make an event a dead letter. Returns its event id and its ping id."""
     ping_id = new_id()
     toy.failures[ping_id] = [RejectedEvent("not now")] * times
     await toy.Ping.add(toy.Ping(id=ping_id))
@@ -23,7 +23,7 @@ async def buried(bus, toy, times: int = 1) -> tuple[str, str]:
 
 
 async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, capsys):
-    event_id, ping_id = await buried(bus, toy)
+    event_id, ping_id = await dead_letter(bus, toy)
     while await run("list", event_id) != 0:
         pass
     assert f"{event_id}  toy.pinged.v1" in capsys.readouterr().out
@@ -36,8 +36,8 @@ async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, caps
 
 
 async def test_a_dropped_letter_is_gone_and_the_others_stay(client, bus, toy, run):
-    dropped, _ = await buried(bus, toy)
-    kept, _ = await buried(bus, toy)
+    dropped, _ = await dead_letter(bus, toy)
+    kept, _ = await dead_letter(bus, toy)
     for event_id in (dropped, kept):
         while await run("list", event_id) != 0:
             pass

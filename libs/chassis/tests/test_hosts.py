@@ -1,4 +1,4 @@
-"""Several hosts of RabbitMQ: real nodes, of which one is dead, dies or takes nothing any more."""
+"""Several RabbitMQ hosts: real nodes, one of which is dead, dies or stops confirming."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +20,7 @@ from yarl import URL
 
 @pytest.fixture(scope="module")
 def other_node() -> Iterator[ExitStack]:
-    """A second node, which is no cluster with the first one; closing the stack ends it."""
+    """A second node, not clustered with the first one. Closing the stack stops it."""
     with ExitStack() as stack:
         yield stack
 
@@ -73,7 +73,7 @@ async def test_the_first_host_that_answers_is_used(rabbitmq_uri: str):
 
 
 async def test_a_host_that_takes_nothing_is_left_for_the_next_one(cluster: Broker, rabbitmq_uri: str):
-    """A queue that is full and refuses stands for a node that has lost the majority."""
+    """A full queue that rejects messages simulates a node that has lost the majority."""
     arguments: Any = {"x-max-length": 1, "x-overflow": "reject-publish"}
     await cluster.channel.declare_queue("full", arguments=arguments)
     message = wire.to_message(envelope())

@@ -1,4 +1,4 @@
-"""A key whose process dies, hangs or loses MongoDB: the next try goes on soon, and one key has one answer."""
+"""A key whose process dies, hangs or loses MongoDB: the next attempt runs soon, and one key has one response."""
 
 import asyncio
 import signal
@@ -75,7 +75,7 @@ async def has_run(database: Database, text: str, times: int = 1) -> None:
 
 
 def seconds_to_wait(running: httpx.Response) -> int:
-    """What the answer to a key that is still running says about the next try."""
+    """The Retry-After of a response to a key that is still running."""
     assert (running.status_code, running.json()["code"]) == (409, "idempotency_key_running"), running.text
     return int(running.headers["Retry-After"])
 
@@ -191,7 +191,7 @@ async def left_behind(keys: AsyncCollection[dict[str, Any]], **facts: Any) -> st
 
 @pytest.fixture(params=["no guard", "the guard"])
 def takers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many of two tries take a lease over."""
+    """The number of two attempts that take over a lease."""
     if request.param == "the guard":
         return 1
     monkeypatch.setattr(idempotency, "unchanged", lambda _: {})

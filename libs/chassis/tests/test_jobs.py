@@ -1,4 +1,4 @@
-"""Jobs of several replicas: one of them has the turn, and another takes over when it is gone."""
+"""Jobs of several replicas: one of them runs them, and another takes over when it is gone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 @dataclass
 class Replica:
-    """One of several with the same job. `every`: seconds."""
+    """One of several replicas with the same job. `every`: seconds."""
 
     leases: AsyncCollection[dict[str, Any]]
     every: float = 0.02
@@ -47,7 +47,7 @@ async def leases(mongo_uri: str) -> AsyncIterator[AsyncCollection[dict[str, Any]
 
 
 def kill(scheduler: Scheduler) -> None:
-    """End a scheduler without a word to the others."""
+    """Stop a scheduler without releasing its lease."""
     for task in scheduler._tasks:
         task.cancel()
 

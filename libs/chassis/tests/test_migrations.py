@@ -1,4 +1,4 @@
-"""Indexes and stored data change from one version to the next, and no start fails because of it."""
+"""Migrations of indexes and stored data from one version to the next, without a failing start."""
 
 import asyncio
 import os
@@ -49,7 +49,7 @@ class Commands(CommandListener):
 
 
 def schema(*indexes: IndexModel, **parts: Any) -> Schema:
-    """A version of the code whose things have these indexes."""
+    """A version of the code whose collection has these indexes."""
 
     class Thing(Aggregate):
         class Settings:
@@ -69,7 +69,7 @@ async def database(mongo_uri: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def start(mongo_uri: str, database: Database) -> Callable[[Schema], Any]:
-    """Connects as a service of this version does when it starts."""
+    """Connects as a starting service of this version does."""
 
     async def starts(version: Schema) -> None:
         settings = ServiceSettings(service="lab", mongo_uri=mongo_uri, mongo_database=database.name)
@@ -85,7 +85,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def has(database: Database) -> dict[str, dict[str, Any]]:
-    """The indexes of the things, by name."""
+    """The indexes of the collection, by name."""
     return {each["name"]: dict(each) async for each in await database.things.list_indexes() if each["name"] != "_id_"}
 
 
@@ -130,7 +130,7 @@ async def test_a_start_waits_for_a_command_that_comes(start, database):
 
 
 async def test_another_definition_under_the_same_name_is_created_beside_it(start, database):
-    """MongoDB itself refuses it, and so did the start."""
+    """MongoDB rejects it, and the start used to fail because of that."""
     await start(schema(OLD))
     await database.things.create_index("by_hand")
     with pytest.raises(OperationFailure, match="same name"):

@@ -1,4 +1,4 @@
-"""Each operation has a time limit. To exceed it is an outage, and what was written all the same is not lost."""
+"""Each operation has a time limit. Exceeding it counts as an outage, and a write that was applied is not lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -88,7 +88,7 @@ def test_which_errors_are_an_outage(error: Exception, outage: bool):
 
 
 async def test_events_of_writes_that_nobody_waited_for_are_published(client, bus: Bus, toy, mongo_uri: str):
-    """MongoDB carries out a command that it had received, when it goes on; the answer was 503 long before."""
+    """When MongoDB resumes, it applies a command that it had received, although the response was already 503."""
     text = new_id()[:20]
     with servers.hung(mongo_uri):
         answers = await asyncio.gather(*(client.post("/api/pings", json={"text": text}) for _ in range(5)))

@@ -1,4 +1,4 @@
-"""Cursors: what was packed comes back, anything else is a problem."""
+"""Cursors: an encoded key decodes to itself, anything else is a problem."""
 
 import base64
 

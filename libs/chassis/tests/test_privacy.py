@@ -1,4 +1,4 @@
-"""Personal data of the toy service: erased now and again, handed out in parts."""
+"""Personal data of the toy service: erased repeatedly, exported in parts."""
 
 from datetime import timedelta
 

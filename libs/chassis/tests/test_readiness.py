@@ -1,4 +1,4 @@
-"""Probes while a server hangs, and with a clock that is wrong."""
+"""Readiness probes while a server hangs, and with a wrong clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -67,13 +67,13 @@ async def test_a_clock_that_is_more_than_a_minute_wrong_is_not_ready(service_env
         metrics = await http.get("/metrics")
         told = datetime.fromisoformat((await http.get("/api/time")).json())
         assert abs(told - now()) < timedelta(seconds=10), "the process follows MongoDB's clock"
-    # What may have passed on the way is subtracted; a machine under load takes its time.
+    # The round trip is subtracted, which may be long on a busy machine.
     assert abs(ahead_s) - 10 < gauge(metrics, "usher_clock_skew_seconds") < abs(ahead_s) + 1
     assert gauge(metrics, 'usher_ready{check="clock"}') == is_fine
 
 
 class Counted:
-    """A check that waits until it may end."""
+    """A check that counts its runs and waits until the test lets it end."""
 
     def __init__(self) -> None:
         self.runs, self.may_end = 0, asyncio.Event()

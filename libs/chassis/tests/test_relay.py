@@ -1,4 +1,4 @@
-"""The relay: what is pending at one moment goes as one message of each type, and nothing is lost on the way."""
+"""The relay: events that are pending at the same time become one message per type, and none is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ class Note(Aggregate):
 
 
 class Exchange:
-    """The exchange with a tap that keeps what it took, and a line to it that a test can hold or cut."""
+    """The exchange with a recorder of its messages, and a proxy to it that a test can pause or cut."""
 
     def __init__(self, rabbit: Broker) -> None:
         self._rabbit = rabbit
@@ -54,7 +54,7 @@ class Exchange:
         self.messages.append(message)
 
     def subjects(self, event: type[Event] = Noted) -> list[list[str]]:
-        """Of each message of the type, the subjects of its events."""
+        """The subjects of the events of each message of the type."""
         of_type = [message for message in self.messages if message.type == event.type]
         return [[to_envelope(each).subject for each in events_of(message)] for message in of_type]
 
@@ -85,12 +85,12 @@ async def notes(mongo_uri: str) -> AsyncIterator[type[Note]]:
 
 
 async def outboxes(notes: type[Note]) -> list[str]:
-    """The ids of all events that are in an outbox."""
+    """The ids of all events in outboxes."""
     return [entry["id"] async for note in notes.collection().find() for entry in note["outbox"]]
 
 
 async def note(*events: str, text: str = "") -> None:
-    """Notes with an event each, written at the same time."""
+    """Write notes with an event each, concurrently."""
     noted = [(Note(id=note_id), Noted(note_id=note_id, text=text)) for note_id in events]
     await asyncio.gather(*(Note.add(aggregate, events=[event]) for aggregate, event in noted))
 
@@ -144,7 +144,7 @@ async def test_events_that_nobody_waits_for_gather_and_delay_no_others(
         await exchange.took(1)
         assert exchange.subjects(Shown) == [["b"]]
     await exchange.took(2)
-    assert exchange.subjects() == [["a", "b"]], "a service that stops publishes what it has gathered"
+    assert exchange.subjects() == [["a", "b"]], "a stopping service publishes the events that it has gathered"
     assert await outboxes(notes) == []
 
 

@@ -1,4 +1,4 @@
-"""Tokens that are void before they run out, in a service that checks them."""
+"""Revoked tokens in a service that checks them."""
 
 import httpx
 import pytest
@@ -58,7 +58,7 @@ async def test_a_service_that_starts_knows_what_it_did_not_hear(service_env, toy
 
 @pytest.fixture
 async def asked(signer):
-    """What a service knows without a broker, and who was told of it."""
+    """The revocations of a service without a broker, and the calls of `on_revoked`."""
     told: list[str] = []
     async with httpx.AsyncClient() as http:
         url = signer.url.replace("jwks", "revocations")
@@ -96,7 +96,7 @@ async def test_what_no_token_can_outlast_is_forgotten(asked, monkeypatch):
 async def test_nobody_is_believed_before_identity_was_asked_and_everybody_as_before_when_it_goes_away(
     service_env, toy, signer, monkeypatch
 ):
-    """A verifier with keys at hand, whose other question cannot be asked."""
+    """A verifier that has the keys but cannot fetch the revocations."""
     async with httpx.AsyncClient() as http:
         known = Revocations(published_at("http://127.0.0.1:9/", http))
         verifier = Verifier(toy.Settings(), published_at(signer.url, http), known)

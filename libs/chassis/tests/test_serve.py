@@ -1,4 +1,4 @@
-"""A service that is told to stop refuses new connections and answers whoever has one."""
+"""A stopping service refuses new connections and answers the open ones."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ async def hello(scope, receive, send) -> None:
 
 @pytest.fixture
 async def served() -> AsyncIterator[SimpleNamespace]:
-    """A server that listens, and its address."""
+    """A listening server and its address."""
     config = uvicorn.Config(hello, port=0, lifespan="off", log_config=None)
     config.load()
     server = serve.Server(config)
@@ -35,7 +35,7 @@ async def served() -> AsyncIterator[SimpleNamespace]:
 
 
 async def ask(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
-    """The answer's head, in lower case."""
+    """The head of the response, in lower case."""
     reader, writer = connection
     writer.write(GET)
     head = await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""The toy service end to end: request, outbox, event, reaction, retry, dead letter, job."""
+"""The toy service end to end: request, outbox, event, handler, retry, dead letter, job."""
 
 import asyncio
 from typing import Any

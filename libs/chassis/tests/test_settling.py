@@ -1,4 +1,4 @@
-"""Whatever happens to a message, it is settled or comes again: stalls, cancellations, unknown and retired types."""
+"""Every message is settled or redelivered: after stalls and cancellations, and with unknown or retired types."""
 
 import asyncio
 import time
@@ -41,7 +41,7 @@ def consumer(rabbit: Broker, handle: Callable[[Stamped], Awaitable[None]]) -> Co
 
 @pytest.fixture
 async def desk(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
-    """A connection of a service `desk` with an empty queue, that nothing consumes yet."""
+    """A connection of a service `desk` with an empty queue and no consumer yet."""
     monkeypatch.setitem(topology.HEARS, "desk", (Stamped,))
     monkeypatch.setitem(topology.RETIRED, "desk", (RETIRED,))
     async with broker.connected(toy.Settings(service="desk")) as rabbit:
@@ -51,7 +51,7 @@ async def desk(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> Async
 
 
 async def is_empty(rabbit: Broker) -> bool:
-    """Whether the queue has no message, neither ready nor in a consumer's hand: only then may it be deleted."""
+    """Whether the queue has no message, ready or unacknowledged. Only then can it be deleted."""
     channel = await rabbit.connection.channel()
     count = (await channel.declare_queue(topology.queue_name("desk"), passive=True)).declaration_result.message_count
     await channel.close()
@@ -168,7 +168,7 @@ async def test_a_header_that_is_no_number_stops_nothing(desk: Broker, bus: Bus, 
 
 
 async def test_messages_handled_while_others_are_acknowledged_are_acknowledged_too(desk: Broker):
-    """The broker reads slowly: an acknowledgement takes longer than the handling of the next message."""
+    """If the broker reads slowly, an acknowledgement takes longer than handling the next message."""
     queue = await desk.channel.get_queue(topology.queue_name("desk"))
     await desk.publish(envelope("a"))
     await desk.publish(envelope("b"))

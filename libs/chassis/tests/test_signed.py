@@ -1,4 +1,4 @@
-"""Signed texts: read back as they were signed, and refused in every other case."""
+"""Signed claims: verified as they were signed, and rejected in every other case."""
 
 from collections.abc import Callable
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Logs and traces as they leave the process, each in a process of its own."""
+"""Logs and traces as a process writes them. Each test runs a separate process."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_a_line_is_one_write_and_is_there_at_once():
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with here, subprocess.Popen([sys.executable, "-c", LIVE], stdout=there.fileno(), stdin=subprocess.PIPE) as running:
         there.close()
-        ours, theirs = (here.recv(100_000) for _ in range(2))  # each is what one write wrote
+        ours, theirs = (here.recv(100_000) for _ in range(2))  # one write per line
         assert running.stdin
         running.stdin.close()
         assert here.recv(1) == b""

@@ -1,4 +1,4 @@
-"""A process whose loop hangs ends; one that was stopped as a whole goes on."""
+"""A process whose loop hangs is ended; one that was suspended as a whole continues."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ async def test_a_process_that_was_stopped_goes_on(service_env: None):
         process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(3 * LIMIT_S)
         process.send_signal(signal.SIGCONT)
-        # It would end at the next tick.
+        # It would be ended at the next tick.
         await http.post("/api/block", params={"seconds": 0.5})
         await asyncio.sleep(1.5)
         assert (await http.get("/healthz")).is_success

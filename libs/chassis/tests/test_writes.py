@@ -1,4 +1,4 @@
-"""Group commit: many callers, few commands, and each learns what became of its own write."""
+"""Group commit: many callers, few commands, and each gets the result of its own write."""
 
 import asyncio
 from collections.abc import AsyncIterator

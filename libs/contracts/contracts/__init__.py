@@ -1,1 +1,1 @@
-"""The events that the services exchange, their schemas, and which service consumes them."""
+"""The events that the services exchange, their schemas, and which service consumes which."""

@@ -1,4 +1,4 @@
-"""AsyncAPI 3 for all events, rendered from the registry and the topology: `python -m contracts.asyncapi FILE`."""
+"""Render all events as AsyncAPI 3 from the registry and the topology: `python -m contracts.asyncapi FILE`."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ _HEADERS = {
     "required": ["cloudEvents_specversion", "cloudEvents_id", "cloudEvents_source", "cloudEvents_type"],
     "properties": {
         "cloudEvents_specversion": {"const": "1.0"},
-        "cloudEvents_id": {"type": "string", "description": "unique; the same id again is a repetition"},
+        "cloudEvents_id": {"type": "string", "description": "unique; a message with a known id is a duplicate"},
         "cloudEvents_source": {"enum": list(registry.SERVICES)},
         "cloudEvents_type": {"type": "string", "description": "the routing key"},
         "cloudEvents_subject": {"type": "string", "description": "the aggregate's id"},
@@ -26,15 +26,15 @@ _HEADERS = {
 
 
 def document() -> dict[str, Any]:
-    """The AsyncAPI document as plain data."""
+    """Return the AsyncAPI document as plain data."""
     events = registry.events()
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Usher events",
             "version": "1.0.0",
-            "description": "CloudEvents 1.0 over AMQP 0-9-1. One event is a message in binary mode; several of "
-            "one type are one message in the JSON batch format. Delivered at least once, in any order.",
+            "description": "CloudEvents 1.0 over AMQP 0-9-1. A single event is sent in binary mode; several events of "
+            "one type are sent together in the JSON batch format. Delivered at least once, in any order.",
         },
         "defaultContentType": "application/json",
         "servers": {"rabbitmq": {"host": "127.0.0.1:5772", "protocol": "amqp"}},
@@ -69,17 +69,17 @@ def _message(event: type[Event]) -> dict[str, Any]:
 def _operations(events: dict[str, type[Event]]) -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for name, event in events.items():
-        operations[f"{event.source()} says {name}"] = _operation("send", name)
-    for service, heard in topology.HEARS.items():
-        for event in heard:
-            operations[f"{service} hears {event.type}"] = _operation("receive", event.type) | {
+        operations[f"{event.source()} publishes {name}"] = _operation("send", name)
+    for service, consumed in topology.HEARS.items():
+        for event in consumed:
+            operations[f"{service} consumes {event.type}"] = _operation("receive", event.type) | {
                 "bindings": {"amqp": {"ack": True}},
                 "summary": f"durable queue {topology.queue_name(service)}",
             }
     for service, watched in topology.WATCHES.items():
         for event in watched:
-            operations[f"{service} watches {event.type}"] = _operation("receive", event.type) | {
-                "summary": "a queue of its own for each replica"
+            operations[f"every {service} replica consumes {event.type}"] = _operation("receive", event.type) | {
+                "summary": "one temporary queue per replica"
             }
     return operations
 
@@ -88,16 +88,16 @@ def _operation(action: str, name: str) -> dict[str, Any]:
     return {"action": action, "channel": {"$ref": f"#/channels/{name}"}}
 
 
-class _Plain(yaml.SafeDumper):
-    """Writes a shape out each time: readers of AsyncAPI need not know YAML's anchors."""
+class _NoAliasDumper(yaml.SafeDumper):
+    """Writes repeated shapes out in full, because many AsyncAPI tools do not resolve YAML anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def render() -> str:
-    """The document as YAML."""
-    return yaml.dump(document(), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+    """Return the document as YAML."""
+    return yaml.dump(document(), Dumper=_NoAliasDumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What booking says. The booking's id is the id of the hold that it began with."""
+"""Events that booking publishes. A booking has the same id as its first hold."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat, Se
 
 
 class Ticket(Shape):
-    """One admission. `qr` is the signed text that the door reads."""
+    """Admits one person. `qr` is the signed text that is scanned at the door."""
 
     ticket_id: Id
     seat: Seat
@@ -20,7 +20,7 @@ class Ticket(Shape):
 
 
 class Screening(Shape):
-    """The showtime as it is printed on a ticket."""
+    """The showtime's details as printed on a ticket."""
 
     showtime_id: Id
     movie_title: str
@@ -35,7 +35,7 @@ class Screening(Shape):
 
 
 _sealed = Field(
-    description="the key of a link to the booking, encrypted with LINK_KEY: only booking and notifier can read it",
+    description="the secret of a link to the booking, encrypted with LINK_KEY: only booking and notifier can read it",
     repr=False,
 )
 SealedLink = Annotated[str, _sealed]
@@ -43,7 +43,7 @@ MaybeSealedLink = Annotated[str | None, _sealed]
 
 
 class PaymentRequested(Event, type="booking.payment_requested.v1", subject="booking_id"):
-    """A checkout: the price is final, the seats must be kept until `payment_deadline_at`."""
+    """A customer checked out. The price is final; the seats must stay held until `payment_deadline_at`."""
 
     booking_id: Id
     showtime_id: Id
@@ -57,14 +57,14 @@ class PaymentRequested(Event, type="booking.payment_requested.v1", subject="book
 
 
 class PaymentCancelRequested(Event, type="booking.payment_cancel_requested.v1", subject="booking_id"):
-    """Take no money for this booking, now or later."""
+    """Asks payment to cancel the payment of this booking, even if it has not started yet."""
 
     booking_id: Id
     reason: Literal["cancelled", "deadline", "seats_released"]
 
 
 class BookingPaid(Event, type="booking.paid.v1", subject="booking_id"):
-    """The money is there: turn the hold into a sale."""
+    """The booking was paid. Inventory turns its hold into a sale."""
 
     booking_id: Id
     showtime_id: Id
@@ -73,7 +73,10 @@ class BookingPaid(Event, type="booking.paid.v1", subject="booking_id"):
 
 
 class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id"):
-    """Paid, sold, tickets issued. `sealed_link` lets a guest open it; who has an account signs in."""
+    """The booking is paid, its seats are sold and its tickets issued.
+
+    `sealed_link` lets a guest open the booking; it is missing for a customer with an account.
+    """
 
     booking_id: Id
     reference: str
@@ -90,9 +93,9 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
 
 
 class BookingLinkRequested(Event, type="booking.link_requested.v1", subject="booking_id"):
-    """Somebody asked by reference and address for a link to their booking, which opens it until `expires_at`.
+    """A customer asked for a link to a booking, with its reference and e-mail address.
 
-    `link_id` tells one such wish from the next.
+    The link is valid until `expires_at`. `link_id` identifies the request.
     """
 
     link_id: Id
@@ -108,10 +111,10 @@ class BookingLinkRequested(Event, type="booking.link_requested.v1", subject="boo
 
 
 class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_id"):
-    """The showtime of these tickets starts at another time than `previous_starts_at`; the tickets stay valid.
+    """The showtime of the booking was moved from `previous_starts_at`; the tickets stay valid.
 
-    `moves` counts up: of two words about a booking, the one with more moves is the later. `email` is missing once the
-    person is gone, `sealed_link` whenever it is no guest's.
+    `moves` counts the changes of time: of two events about a booking, the one with more moves is the later one.
+    `email` is missing when the customer's account was deleted, `sealed_link` when the booking is not a guest's.
     """
 
     booking_id: Id
@@ -127,7 +130,7 @@ class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_
 
 
 class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
-    """No money came in time."""
+    """The booking was not paid in time."""
 
     booking_id: Id
     showtime_id: Id
@@ -136,10 +139,10 @@ class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
 
 
 class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id"):
-    """Given up before it was paid, or taken back after. Its seats can be sold again.
+    """The booking was cancelled, before or after payment. Its seats can be sold again.
 
-    From `name` on: what a mail about it says, of a booking that was checked out. `refund_amount` is what is to go back;
-    without one, nothing was paid. `moves` and `sealed_link` are those of `booking.rescheduled`.
+    The fields from `name` on are for the mail about it and set only after a checkout. `refund_amount` is the amount to
+    refund; it is missing when nothing was paid. `moves` and `sealed_link` are those of `booking.rescheduled`.
     """
 
     booking_id: Id
@@ -159,7 +162,7 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
 
 
 class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id"):
-    """Replaced by another confirmed booking; its seats can be sold again."""
+    """The booking was exchanged for another confirmed booking. Its seats can be sold again."""
 
     booking_id: Id
     showtime_id: Id
@@ -169,7 +172,7 @@ class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id")
 
 
 class RefundRequested(Event, type="booking.refund_requested.v1", subject="booking_id"):
-    """Give this money back. `refund_id` makes a repeated request harmless."""
+    """Asks payment for a refund. `refund_id` makes the request idempotent."""
 
     booking_id: Id
     refund_id: Id
@@ -179,7 +182,7 @@ class RefundRequested(Event, type="booking.refund_requested.v1", subject="bookin
 
 
 class BookingRefunded(Event, type="booking.refunded.v1", subject="booking_id"):
-    """The money is on its way back."""
+    """The refund was accepted and is being paid out."""
 
     booking_id: Id
     holder: Holder
@@ -190,4 +193,4 @@ class BookingRefunded(Event, type="booking.refunded.v1", subject="booking_id"):
 
 
 class BookingDataExported(PersonalData, type="booking.personal_data_exported.v1", subject="export_id"):
-    """A person's bookings."""
+    """A part of a person's data export: their bookings."""

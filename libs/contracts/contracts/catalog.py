@@ -1,4 +1,4 @@
-"""What catalog says."""
+"""Events that catalog publishes."""
 
 from typing import Annotated, Literal
 
@@ -10,9 +10,9 @@ from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
 
 
 class PlacedSeat(Seat):
-    """A seat on the grid: `x` grows to the right, `y` downwards in the drawing; half steps are allowed.
+    """A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
 
-    `area` is the part of the auditorium that it is in, for example `Circle`.
+    `area` is its part of the auditorium, for example `Circle`.
     """
 
     x: float
@@ -21,14 +21,14 @@ class PlacedSeat(Seat):
 
 
 class Point(Shape):
-    """A place on the grid of a seat layout; the middle of a seat is half a step right of and below its `x`, `y`."""
+    """A point on the grid of a seat layout. The center of a seat is at its `x` + 0.5, `y` + 0.5."""
 
     x: float
     y: float
 
 
 class Aisle(Shape):
-    """A place to walk: `x`, `y` is its left upper corner on the grid."""
+    """An aisle. `x`, `y` is its upper left corner on the grid."""
 
     x: float
     y: float
@@ -37,9 +37,9 @@ class Aisle(Shape):
 
 
 class Price(Shape):
-    """What one ticket type costs in one seat category, taxes and fees included.
+    """The price of one ticket type in one seat category, taxes and fees included.
 
-    `fee` is the booking fee and `tax` the tax that are in the amount.
+    `fee` is the booking fee and `tax` the tax that the amount includes.
     """
 
     category: Code
@@ -51,12 +51,12 @@ class Price(Shape):
 
 ScreenSide = Literal["top", "bottom", "left", "right"]
 OrphanRule = Literal["strict", "lenient", "off"]
-"""Whether a choice of seats may leave a single seat alone: never, only at the end of a row, always."""
+"""Whether a selection may leave a single free seat: never, only at the end of a row, or always."""
 CancelReason = Literal["technical", "low_demand", "distributor", "other"]
 
 
 class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id"):
-    """A film can be found."""
+    """A film was published and can be found."""
 
     movie_id: Id
     title: str
@@ -65,7 +65,7 @@ class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id
 
 
 class MovieChanged(Event, type="catalog.movie_changed.v1", subject="movie_id"):
-    """What a film is called, how long it runs or who may see it is put right."""
+    """A film's title, running time or age rating was corrected."""
 
     movie_id: Id
     title: str
@@ -74,22 +74,22 @@ class MovieChanged(Event, type="catalog.movie_changed.v1", subject="movie_id"):
 
 
 class MovieDeleted(Event, type="catalog.movie_deleted.v1", subject="movie_id"):
-    """A film is gone; showtimes of it that lay ahead are being cancelled."""
+    """A film was deleted. Its future showtimes are being cancelled."""
 
     movie_id: Id
 
 
 class ReviewChanged(Event, type="catalog.review_changed.v1", subject="review_id"):
-    """A review was written, edited, hidden, shown again or taken back: the film's rating follows."""
+    """A review was created, edited, hidden, restored or deleted. The film's rating is recalculated."""
 
     review_id: Id
     movie_id: Id
 
 
 class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subject="layout_id"):
-    """A version of an auditorium's seats. It never changes; a refit is a new layout.
+    """A version of an auditorium's seats was published. It never changes; a refit gets a new layout.
 
-    `screen` is the side of the drawing that the screen is on; from `focal_point` the film is seen best.
+    `screen` is the side of the layout where the screen is; `focal_point` is the point with the best view.
     """
 
     layout_id: Id
@@ -103,7 +103,7 @@ class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subjec
 
 
 class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="showtime_id"):
-    """A film is shown, with everything that selling it takes."""
+    """A showtime was scheduled. The event has everything that is needed to sell its seats."""
 
     showtime_id: Id
     movie_id: Id
@@ -128,7 +128,7 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):
-    """A showtime starts at another time; seats and prices stay."""
+    """A showtime was moved to another time. Its seats and prices stay the same."""
 
     showtime_id: Id
     starts_at: Moment
@@ -138,11 +138,11 @@ class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject
 
 
 class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="showtime_id"):
-    """A showtime will not take place: every ticket is refunded, fee included."""
+    """A showtime was cancelled. Every ticket is refunded in full, fees included."""
 
     showtime_id: Id
     reason: CancelReason
 
 
 class CatalogDataExported(PersonalData, type="catalog.personal_data_exported.v1", subject="export_id"):
-    """A person's reviews and showtimes."""
+    """A part of a person's data export: their reviews and showtimes."""

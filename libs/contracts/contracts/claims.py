@@ -1,7 +1,7 @@
-"""Signed facts that a client carries from one service to the next, so that no service waits for another one's event.
+"""Signed claims that a client carries from one service to the next, so that no service waits for another's event.
 
-They state facts and grant no rights: each use is still checked against the caller. The text form is signed by
-`chassis.signed`.
+A claim states facts and grants no rights: the service that receives it still checks the caller. `chassis.signed` signs
+the text form.
 """
 
 from typing import ClassVar
@@ -10,7 +10,7 @@ from contracts.types import Amount, Currency, Holder, Id, Moment, Seat, Seats, S
 
 
 class HoldClaim(Shape):
-    """Inventory's statement about a hold, for booking. `revision` counts the hold's changes from 0."""
+    """Inventory's claim about a hold, for booking. `revision` is the number of changes to the hold."""
 
     audience: ClassVar[str] = "usher:hold-claim"
 
@@ -23,7 +23,7 @@ class HoldClaim(Shape):
 
 
 class PaymentOrder(Shape):
-    """Booking's statement about a checkout, for payment. `amount` in minor units."""
+    """Booking's claim about a checkout, for payment. `amount` is in minor units."""
 
     audience: ClassVar[str] = "usher:payment-order"
 

@@ -1,6 +1,6 @@
-"""The envelope around every event: CloudEvents 1.0 in binary mode over AMQP.
+"""The envelope of every event: CloudEvents 1.0 in binary mode over AMQP.
 
-The body is the event's JSON; the envelope's attributes travel as message properties and `cloudEvents_` headers.
+The body is the event's JSON; the envelope's attributes are sent as message properties and `cloudEvents_` headers.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from contracts import registry
 
 
 class Event(BaseModel):
-    """A fact that one service states. Subclass with its wire type and the field that names the aggregate:
+    """Base class of all events. Subclass it with the event type and the field that holds the aggregate's id:
 
     `class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id")`
     """
@@ -37,20 +37,20 @@ class Event(BaseModel):
 
     @property
     def subject(self) -> str:
-        """The id of the aggregate that the event is about."""
+        """Return the id of the aggregate that the event belongs to."""
         return str(getattr(self, self.subject_field))
 
     @classmethod
     def source(cls) -> str:
-        """The service that says this event."""
+        """Return the service that publishes this event."""
         return cls.type.partition(".")[0]
 
 
 class Envelope(BaseModel):
-    """One message as it stands in an outbox and on the wire; `body` is the event's JSON text.
+    """An event as stored in an outbox and sent on the wire. `body` is the event's JSON text.
 
-    `version` is the aggregate's version after the change that caused the event; consumers use it as a hint for
-    display, never to decide what is true.
+    `version` is the aggregate's version after the change that caused the event. Consumers use it for display only,
+    never to decide what is true.
     """
 
     id: str = Field(max_length=64)

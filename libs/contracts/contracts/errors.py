@@ -1,15 +1,15 @@
-"""Errors that every service knows.
+"""Errors that all services share.
 
-Problem             a domain error that a person or client is told (RFC 9457); each service draws its own tree below it
-RejectedEvent       an event that can never be handled: dead letter, alarm
-NotYet              an event that came before what it builds on: try again a little later
+Problem             a domain error that is returned to the client (RFC 9457); each service subclasses it
+RejectedEvent       an event that can never be handled: it becomes a dead letter and raises an alert
+NotYet              an event that arrived before one it depends on: it is retried a little later
 """
 
 from typing import Any, ClassVar
 
 
 class Problem(Exception):
-    """An error with a stable `code`, an HTTP `status` and a sentence for a person.
+    """A domain error with a stable `code`, an HTTP `status` and a sentence for people.
 
     `members` are extra fields of the problem document, e.g. `seats=["F7"]`; they must be JSON values.
     """
@@ -25,8 +25,8 @@ class Problem(Exception):
 
 
 class RejectedEvent(Exception):
-    """The event makes no sense here and will not make sense later."""
+    """The event cannot be handled, now or later."""
 
 
 class NotYet(Exception):
-    """The event's predecessor has not arrived yet."""
+    """The event depends on another event that has not arrived yet."""

@@ -1,4 +1,4 @@
-"""What identity says."""
+"""Events that identity publishes."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from contracts.types import Code, Id, Moment, Shape
 
 
 class UserRegistered(Event, type="identity.user_registered.v1", subject="user_id"):
-    """A person has an account."""
+    """A person has created an account."""
 
     user_id: Id
     email: str
@@ -18,48 +18,48 @@ class UserRegistered(Event, type="identity.user_registered.v1", subject="user_id
 
 
 class UserRolesChanged(Event, type="identity.user_roles_changed.v1", subject="user_id"):
-    """A person's roles are now exactly these."""
+    """A person's roles were changed. The event has the complete new roles."""
 
     user_id: Id
     roles: list[str]
 
 
 class UserDeactivated(Event, type="identity.user_deactivated.v1", subject="user_id"):
-    """A person's access ended; tokens already out run out within minutes."""
+    """An account was deactivated. Access tokens that were already issued expire within minutes."""
 
     user_id: Id
 
 
 class UserReactivated(Event, type="identity.user_reactivated.v1", subject="user_id"):
-    """A person's access is back."""
+    """An account was reactivated."""
 
     user_id: Id
 
 
 class UserDeleted(Event, type="identity.user_deleted.v1", subject="user_id"):
-    """A person is gone: whatever is personal about them must be erased or made anonymous."""
+    """An account was deleted. Every service erases or anonymizes the person's data."""
 
     user_id: Id
 
 
 class ExportRequested(Event, type="identity.export_requested.v1", subject="export_id"):
-    """A person wants all that is kept about them: every service that keeps anything answers with its own event."""
+    """A person requested their data. Every service that stores personal data answers with its own event."""
 
     export_id: Id
     user_id: Id
 
 
 class Grant(Shape):
-    """Roles, and the theaters that they are bound to; none means all."""
+    """Roles and the theaters that they apply to. An empty list means all theaters."""
 
     roles: list[str]
     theaters: list[str] = []
 
 
 class ActRecorded(Event, type="identity.act_recorded.v1", subject="user_id"):
-    """Somebody changed what a person may do or how they get in: a line of identity's audit log.
+    """A person's rights or sign-in methods were changed. Identity records it in its audit log.
 
-    `actor_id` is missing for a command on the machine itself; `before` and `after` are there when rights changed.
+    `actor_id` is missing for a command line change; `before` and `after` are set when rights changed.
     """
 
     act_id: Id
@@ -72,7 +72,7 @@ class ActRecorded(Event, type="identity.act_recorded.v1", subject="user_id"):
 
 
 class AccessRevoked(Event, type="identity.access_revoked.v1", subject="user_id"):
-    """Access tokens of this person with an earlier epoch are void from now on, however long they were to last."""
+    """Access tokens of this person with an earlier epoch are invalid from now on, even before they expire."""
 
     user_id: Id
     epoch: Annotated[int, Field(ge=1)]
@@ -85,9 +85,9 @@ SealedToken = Annotated[
 
 
 class OneTimeLink(Event):
-    """What every mail with a one-time link is made from; the link is void after `expires_at`.
+    """Base class of events that request a mail with a one-time link. The link is valid until `expires_at`.
 
-    `user_id` is whose mail it is, for erasing and handing out what is kept of it.
+    `user_id` is the recipient, whose data export includes the mail.
     """
 
     link_id: Id
@@ -99,16 +99,16 @@ class OneTimeLink(Event):
 
 
 class VerificationRequested(OneTimeLink, type="identity.verification_requested.v1", subject="link_id"):
-    """Somebody signed up with an address: the link makes it an account.
+    """Somebody signed up with an e-mail address. The link confirms the address and creates the account.
 
-    Their name is not told: a stranger chose it, and the mail would carry it to whomever they like.
+    The event has no name: the person who signed up could use it to send text to a stranger's address.
     """
 
 
 class RegistrationRepeated(Event, type="identity.registration_repeated.v1", subject="registration_id"):
-    """Somebody signed up with, or wants to change to, an address that has an account: its owner is told, nobody else.
+    """Somebody used the address of an existing account to sign up or as a new address. Only its owner is notified.
 
-    `registration_id` tells one such attempt from the next; user, name and locale are the owner's.
+    `registration_id` identifies the attempt; user, name and locale are the owner's.
     """
 
     registration_id: Id
@@ -119,23 +119,23 @@ class RegistrationRepeated(Event, type="identity.registration_repeated.v1", subj
 
 
 class PasswordResetRequested(OneTimeLink, type="identity.password_reset_requested.v1", subject="link_id"):
-    """Somebody forgot the password: the link lets them choose another one."""
+    """A person forgot their password. The link lets them choose a new one."""
 
     name: str
 
 
 class EmailChangeRequested(OneTimeLink, type="identity.email_change_requested.v1", subject="link_id"):
-    """A person wants this address instead of the one they have: the link makes it theirs."""
+    """A person wants to change their e-mail address to this one. The link confirms it."""
 
 
 class InvitationRequested(OneTimeLink, type="identity.invitation_requested.v1", subject="link_id"):
-    """An admin invited somebody to the staff: the link lets them choose a password, which makes it an account."""
+    """An admin invited a member of staff. The link lets them choose a password and creates the account."""
 
     name: str
 
 
 class SecurityNoticed(Event, type="identity.security_noticed.v1", subject="user_id"):
-    """Something happened to an account that its owner should know of: `what`, told to `email`."""
+    """A security event of an account (`what`) that its owner is notified of at `email`."""
 
     notice_id: Id
     user_id: Id
@@ -144,4 +144,4 @@ class SecurityNoticed(Event, type="identity.security_noticed.v1", subject="user_
     name: str
     locale: str
     noticed_at: Moment
-    device: str = Field(default="", description="the browser or app that did it, as it names itself")
+    device: str = Field(default="", description="the name that the browser or app gives itself")

@@ -1,4 +1,4 @@
-"""What inventory publishes. A booking has the id of the hold that it began with."""
+"""Events that inventory publishes. A booking has the same id as its first hold."""
 
 from typing import Literal
 
@@ -7,9 +7,9 @@ from contracts.types import Amount, Currency, Id, SeatId, Seats
 
 
 class SeatsReleased(Event, type="inventory.seats_released.v1", subject="hold_id"):
-    """A checkout cannot have its seats kept, because its hold is over (`lapsed`) or has other seats (`mismatch`).
+    """A checkout failed because its hold has expired (`lapsed`) or has other seats (`mismatch`).
 
-    `seats` are those that the hold gave back.
+    `seats` are the seats that the hold released.
     """
 
     hold_id: Id
@@ -19,10 +19,10 @@ class SeatsReleased(Event, type="inventory.seats_released.v1", subject="hold_id"
 
 
 class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id"):
-    """The seats belong to the booking. `user_id` is its holder, unless that is a guest.
+    """The seats were sold to the booking. `user_id` is its holder, unless that is a guest.
 
-    `amount` in minor units is what was paid, as payment said it; 0 for a free booking. It is missing in events from
-    before 2026-12.
+    `amount` is the amount paid in minor units, as payment reported it; 0 for a free booking. It is missing in events
+    from before 2026-12.
     """
 
     hold_id: Id
@@ -34,9 +34,9 @@ class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id"):
 
 
 class SaleRejected(Event, type="inventory.sale_rejected.v1", subject="hold_id"):
-    """A paid booking cannot have its seats: `lost` belong to others, or it or its showtime was cancelled.
+    """The seats of a paid booking cannot be sold: `lost` belong to others, or the booking or showtime was cancelled.
 
-    The money must go back.
+    Booking refunds the payment.
     """
 
     hold_id: Id
@@ -45,9 +45,9 @@ class SaleRejected(Event, type="inventory.sale_rejected.v1", subject="hold_id"):
 
 
 class SeatsChanged(Event, type="inventory.seats_changed.v1", subject="showtime_id"):
-    """Seats have another state. For screens only: it is transient, and `SeatMapUpdated` heals what gets lost.
+    """The state of some seats changed. Transient and for displays only: `SeatMapUpdated` makes up for lost events.
 
-    `version` is the showtime's, as it was read soon after the change: at least that of the change.
+    `version` is the showtime's version, read shortly after the change, so it is at least the version of the change.
     """
 
     showtime_id: Id
@@ -56,7 +56,7 @@ class SeatsChanged(Event, type="inventory.seats_changed.v1", subject="showtime_i
 
 
 class SeatMapUpdated(Event, type="inventory.seat_map_updated.v1", subject="showtime_id"):
-    """All seats of a showtime that are not free, at this `version`. Published soon after changes, not for each one."""
+    """All seats of a showtime that are not free at this `version`. One event may cover several changes."""
 
     showtime_id: Id
     version: int

@@ -1,7 +1,7 @@
-"""What notifier says."""
+"""Events that notifier publishes."""
 
 from contracts.personal import PersonalData
 
 
 class NotifierDataExported(PersonalData, type="notifier.personal_data_exported.v1", subject="export_id"):
-    """The mails that a person was sent."""
+    """A part of a person's data export: the mails that were sent to them."""

@@ -1,4 +1,4 @@
-"""What payment says. The subject is the booking that the money is for."""
+"""Events that payment publishes. The subject is the booking that is paid or refunded."""
 
 from contracts.envelope import Event
 from contracts.personal import PersonalData
@@ -6,9 +6,9 @@ from contracts.types import Amount, Currency, Id, Seats
 
 
 class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="booking_id"):
-    """The whole price has been captured. What was ordered comes from the payment order.
+    """The full amount was captured. The other fields come from the payment order.
 
-    `user_id` is the holder, unless that is a guest. `showtime_id` is missing in accounts from before 2026-12.
+    `user_id` is the holder, unless that is a guest. `showtime_id` is missing in events of payments from before 2026-12.
     """
 
     booking_id: Id
@@ -20,20 +20,20 @@ class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="booking_id")
 
 
 class PaymentFailed(Event, type="payment.failed.v1", subject="booking_id"):
-    """One attempt was declined; the customer may try again. `code` is the provider's, e.g. `insufficient_funds`."""
+    """A payment attempt was declined; the customer can retry. `code` is Stripe's, e.g. `insufficient_funds`."""
 
     booking_id: Id
     code: str
 
 
 class PaymentCancelled(Event, type="payment.cancelled.v1", subject="booking_id"):
-    """No money was taken and none will be."""
+    """The payment was cancelled. Nothing was charged and nothing will be."""
 
     booking_id: Id
 
 
 class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
-    """Money went back. `amount` in this refund, `refunded` in all so far, of `captured`."""
+    """A refund was made: `amount` in this refund, `refunded` in total so far, out of `captured`."""
 
     booking_id: Id
     refund_id: Id
@@ -45,4 +45,4 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
 
 
 class PaymentDataExported(PersonalData, type="payment.personal_data_exported.v1", subject="export_id"):
-    """A person's payments."""
+    """A part of a person's data export: their payments."""

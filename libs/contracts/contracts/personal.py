@@ -1,4 +1,4 @@
-"""What a service answers when a person asks for all that Usher keeps about them (identity.export_requested)."""
+"""The base of each service's answer to a data export request (identity.export_requested)."""
 
 from typing import Annotated, Any
 
@@ -9,9 +9,9 @@ from contracts.types import Id
 
 
 class PersonalData(Event):
-    """A part of the answer. Parts count from 0; the last one may be empty, and says that it is the last.
+    """A part of a service's export. Parts are numbered from 0; the last one has `is_last` and may be empty.
 
-    An item is one thing that the service keeps, as JSON, in words that its person understands.
+    An item is one record of the service as JSON, in words that the person understands.
     """
 
     export_id: Id

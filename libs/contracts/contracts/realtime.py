@@ -1,11 +1,11 @@
-"""What realtime says: to its own replicas only."""
+"""Events that realtime publishes, for its own replicas only."""
 
 from contracts.envelope import Event
 from contracts.types import Id
 
 
 class SeatsLookedAt(Event, type="realtime.seats_looked_at.v1", subject="showtime_id"):
-    """So many clients of this instance have each seat in their selection now; seats that are not named have none."""
+    """How many clients of this replica have each seat in their selection. Seats that are not listed have none."""
 
     instance_id: Id
     showtime_id: Id

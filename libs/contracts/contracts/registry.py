@@ -1,4 +1,4 @@
-"""Every event type and the model that describes it."""
+"""The registry of event types and their models."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _events: dict[str, type[Event]] = {}
 
 
 def register(event_type: str, model: type[Event]) -> None:
-    """Enter a model under its wire type. Raises ValueError when two models claim one type."""
+    """Register a model for an event type. Raises ValueError when the type already has another model."""
     if _events.setdefault(event_type, model) is not model:
         raise ValueError(f"{event_type} is registered twice")
 
 
 def events() -> dict[str, type[Event]]:
-    """All events of Usher's services by wire type, sorted."""
-    for speaker in SERVICES:
-        import_module(f"contracts.{speaker}")
+    """Return the models of all events by event type, sorted."""
+    for service in SERVICES:
+        import_module(f"contracts.{service}")
     return {name: _events[name] for name in sorted(_events) if name.partition(".")[0] in SERVICES}
 
 
 def model_of(event_type: str) -> type[Event] | None:
-    """The model of a wire type; None for a type that this release does not know."""
+    """Return the model of an event type; None if this release does not know the type."""
     if event_type not in _events:
         events()
     return _events.get(event_type)

@@ -1,7 +1,7 @@
-"""The wire schemas as they were released, one JSON file per event type, and what may still change in them.
+"""Snapshots of the released event schemas, one JSON file per event type, and the check of changes to them.
 
-`python -m contracts.snapshots` records compatible changes and new types; it refuses the others. A type never changes
-in place: optional additions stay v1, anything else is v2 beside v1.
+`python -m contracts.snapshots` records new types and compatible changes, and refuses others. Optional additions stay
+v1; any other change needs a v2 that is published in addition to v1.
 """
 
 import json
@@ -14,11 +14,11 @@ from contracts.envelope import Event
 
 FOLDER = Path(__file__).parent / "schemas"
 Schema = dict[str, Any]
-_WORDS_ONLY = frozenset({"title", "description", "examples"})
+_ANNOTATIONS = frozenset({"title", "description", "examples"})
 
 
 def schema_of(event: type[Event]) -> Schema:
-    """The event's JSON Schema with its references put in place."""
+    """Return the event's JSON Schema with all references inlined."""
     schema = event.model_json_schema(mode="validation")
     return _inlined(schema, schema.get("$defs", {}))
 
@@ -34,12 +34,12 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
 
 
 def recorded() -> dict[str, Schema]:
-    """Every snapshot by event type."""
+    """Return all snapshots by event type."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 
 
 def incompatibilities(old: Schema, new: Schema, place: str = "") -> list[str]:
-    """What in `new` would break a speaker or a listener of `old`, a sentence each. Empty: compatible."""
+    """Return the changes in `new` that would break a publisher or consumer of `old`, one sentence each."""
     if "properties" not in old:
         if "items" in old and "items" in new:
             rest = _changed(_without(old, "items"), _without(new, "items"), place)
@@ -67,20 +67,24 @@ def _without(schema: Schema, *keys: str) -> Schema:
 
 
 def _changed(old: Any, new: Any, place: str) -> list[str]:
-    before, after = _meaning(old), _meaning(new)
+    before, after = _constraints(old), _constraints(new)
     return [] if before == after else [f"{place or 'the event'} was {json.dumps(before)} and is {json.dumps(after)}"]
 
 
-def _meaning(node: Any) -> Any:
+def _constraints(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_constraints(each) for each in node]
     if isinstance(node, dict):
         return {
-            key: _meaning(value) for key, value in node.items() if key not in _WORDS_ONLY or isinstance(value, dict)
+            key: _constraints(value)
+            for key, value in node.items()
+            if key not in _ANNOTATIONS or isinstance(value, dict)
         }
     return node
 
 
 def faults() -> list[str]:
-    """Every incompatible change since the snapshots, and every type that has vanished."""
+    """Return all incompatible changes since the snapshots, including removed types."""
     now = {name: schema_of(event) for name, event in registry.events().items()}
     found: list[str] = []
     for name, old in recorded().items():
@@ -90,9 +94,9 @@ def faults() -> list[str]:
 
 
 def main() -> int:
-    """Record the present schemas; exit status 1 and the faults on stderr when that would break a released one."""
+    """Record the current schemas. If one is incompatible, print why to stderr and return exit status 1."""
     if found := faults():
-        sys.stderr.write("Make a v2 beside it instead:\n" + "".join(f"  {fault}\n" for fault in found))
+        sys.stderr.write("Add a v2 of the event instead:\n" + "".join(f"  {fault}\n" for fault in found))
         return 1
     for name, event in registry.events().items():
         (FOLDER / f"{name}.json").write_text(json.dumps(schema_of(event), indent=2, sort_keys=True) + "\n")

@@ -1,4 +1,4 @@
-"""Which service consumes what. Services declare their queues from this table; nothing else binds to the exchange."""
+"""Which service consumes which event. Services declare their queues from these tables, and bind nothing else."""
 
 from contracts.booking import (
     BookingCancelled,
@@ -64,7 +64,7 @@ ACCOUNT_MAILS = (
     SecurityNoticed,
 )
 PEOPLE = (UserDeleted, ExportRequested)
-"""For services that keep personal data."""
+"""Consumed by every service that stores personal data."""
 
 HEARS: dict[str, tuple[type[Event], ...]] = {
     "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
@@ -114,7 +114,7 @@ HEARS: dict[str, tuple[type[Event], ...]] = {
     ),
     "realtime": (SeatLayoutPublished, ShowtimeScheduled, ShowtimeCancelled, SeatMapUpdated),
 }
-"""A durable queue per service: each event reaches one of its replicas."""
+"""The events of each service's durable queue. Each event is delivered to one of the service's replicas."""
 
 _SEATS = ("seats_held", "hold_changed", "seats_blocked", "seats_unblocked")
 _SEAT_EVENTS = tuple(f"inventory.{name}.v1" for name in _SEATS)
@@ -125,10 +125,10 @@ RETIRED: dict[str, tuple[str, ...]] = {
     "payment": ("booking.payment_requested.v1",),
     "realtime": (*_SEAT_EVENTS, "inventory.seats_released.v1", "inventory.seats_sold.v1"),
 }
-"""What earlier versions consumed and no version in use needs any more, by service.
+"""Event types that earlier versions consumed and no version in use needs any more, by service.
 
-A type comes here one release after the last version that needs it, because two versions run side by side during an
-upgrade. Until `python -m chassis.bindings contract` removes the binding, consumers drop such events.
+A type is added here one release after the last version that needs it, because two versions run side by side during an
+upgrade. Consumers drop such events until `python -m chassis.bindings contract` removes the binding.
 """
 
 SHOWN: dict[str, tuple[type[Event], ...]] = {
@@ -137,25 +137,25 @@ SHOWN: dict[str, tuple[type[Event], ...]] = {
 WATCHES: dict[str, tuple[type[Event], ...]] = {
     service: (AccessRevoked, *SHOWN.get(service, ())) for service in SERVICES
 }
-"""A queue for each replica, which is deleted with it: what a replica misses must be published or asked for again."""
+"""The events of each replica's temporary queue. A replica does not receive what was published while it was down."""
 
 
 def queue_name(service: str) -> str:
-    """The durable queue of a service."""
+    """Return the name of a service's durable queue."""
     return f"{service}.events"
 
 
 def dead_letter_queue_name(service: str) -> str:
-    """Where a service's events go that it cannot handle."""
+    """Return the name of the queue for events that the service could not handle."""
     return f"{service}.events.dead"
 
 
 def is_heard(event_type: str) -> bool:
-    """Whether some durable queue is bound to the type, so that losing it would be a fault."""
+    """Whether a durable queue is bound to the event type, so that an unroutable event is an error."""
     return event_type in _HEARD
 
 
 _HEARD = frozenset(event.type for events in HEARS.values() for event in events)
 
 GATHERED = frozenset({PaymentRequested.type})
-"""Events that no customer waits for. They are published together every 50 ms."""
+"""Events that no customer waits for. They are published in batches every 50 ms."""

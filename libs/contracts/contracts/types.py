@@ -1,4 +1,4 @@
-"""Shapes that several events share."""
+"""Types that several events share."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ class Shape(BaseModel):
 
 
 class Seat(Shape):
-    """A seat as painted on it: row F, number 7 is `F7`. `category` decides the price."""
+    """A seat. Its label is row and number as printed on the seat, e.g. `F7`; `category` decides the price."""
 
     seat_id: SeatId
     row: str
@@ -29,7 +29,7 @@ class Seat(Shape):
 
 
 class Holder(Shape):
-    """Who holds: a person's user id, or for a guest the SHA-256 (hex) of the hold's secret. Exactly one is set."""
+    """The owner of a hold: a user id, or for a guest the SHA-256 (hex) of the hold's secret. Exactly one is set."""
 
     user_id: Id | None = None
     secret_hash: str | None = None

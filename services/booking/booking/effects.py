@@ -1,6 +1,6 @@
-"""What the saga's rows are made of: their conditions, what an event changes in a booking, what booking then says.
+"""The parts of the saga's transitions: conditions, changes of the booking's fields, and the published events.
 
-Pure functions; `saga.py` decides when they apply.
+Pure functions; the table in `saga.py` decides when they apply.
 """
 
 from collections.abc import Callable
@@ -22,31 +22,31 @@ from contracts.payment import PaymentFailed, PaymentRefunded
 
 from booking.model import Booking, Checkout, Replaced, State
 
-NUDGE_AFTER = timedelta(minutes=2)
-"""How long another service may stay silent before booking says its request again."""
+REPEAT_AFTER = timedelta(minutes=2)
+"""How long booking waits for another service's answer before it publishes its request again."""
 
 Fields = dict[str, Any]
-Issue = Callable[[Booking], list[Ticket]]
+TicketIssuer = Callable[[Booking], list[Ticket]]
 REFUND_REASONS = {
     "seats_lost": "seats_lost",
     "showtime_cancelled": "showtime_cancelled",
     "exchanged": "exchange_difference",
 }
-REASONS_TO_CANCEL = ("by_customer", "by_staff", "showtime_cancelled", "refunded_at_provider")
+CANCELLATION_REASONS = ("by_customer", "by_staff", "showtime_cancelled", "refunded_at_provider")
 
 
 class UnexpectedEvent(RejectedEvent):
-    """An event that cannot happen in the booking's state. Somebody must look at it."""
+    """An event that cannot happen in the booking's state. It becomes a dead letter for an operator to examine."""
 
 
-# ---- conditions: (booking, event, now) -> whether the row applies
+# ---- conditions: (booking, event, now) -> whether the transition applies
 
 
 def is_free(booking: Booking, _: object, __: datetime) -> bool:
     return booking.amount == 0
 
 
-def is_forgotten(booking: Booking, _: object, __: datetime) -> bool:
+def is_owner_erased(booking: Booking, _: object, __: datetime) -> bool:
     return booking.email is None
 
 
@@ -54,40 +54,40 @@ def is_due(booking: Booking, _: object, now: datetime) -> bool:
     return booking.due_at is not None and now >= booking.due_at
 
 
-def is_moved(booking: Booking, change: ShowtimeRescheduled, _: datetime) -> bool:
+def has_new_start(booking: Booking, change: ShowtimeRescheduled, _: datetime) -> bool:
     return booking.screening is not None and change.starts_at != booking.screening.starts_at
 
 
-def is_retimed(booking: Booking, change: ShowtimeRescheduled, now: datetime) -> bool:
-    ends_otherwise = booking.screening is not None and change.ends_at != booking.screening.ends_at
-    return ends_otherwise or is_moved(booking, change, now)
+def has_new_times(booking: Booking, change: ShowtimeRescheduled, now: datetime) -> bool:
+    has_new_end = booking.screening is not None and change.ends_at != booking.screening.ends_at
+    return has_new_end or has_new_start(booking, change, now)
 
 
-def is_given_up(booking: Booking, _: object, __: datetime) -> bool:
-    return booking.ending in REASONS_TO_CANCEL
+def is_cancellation(booking: Booking, _: object, __: datetime) -> bool:
+    return booking.ending in CANCELLATION_REASONS
 
 
-def showtime_is_cancelled(booking: Booking, _: object, __: datetime) -> bool:
+def is_showtime_cancelled(booking: Booking, _: object, __: datetime) -> bool:
     return booking.ending == "showtime_cancelled"
 
 
-def is_whole_refund(_: Booking, refund: PaymentRefunded, __: datetime) -> bool:
+def is_full_refund(_: Booking, refund: PaymentRefunded, __: datetime) -> bool:
     return refund.refunded >= refund.captured
 
 
-def completes_refund(booking: Booking, refund: PaymentRefunded, now: datetime) -> bool:
-    return refund.refund_id == refund_id(booking) or is_whole_refund(booking, refund, now)
+def is_refund_complete(booking: Booking, refund: PaymentRefunded, now: datetime) -> bool:
+    return refund.refund_id == refund_id(booking) or is_full_refund(booking, refund, now)
 
 
-def costs_less(booking: Booking, successor: Replaced, _: datetime) -> bool:
+def is_cheaper(booking: Booking, successor: Replaced, _: datetime) -> bool:
     return successor.amount < (booking.amount or 0)
 
 
-# ---- what an event changes in the booking, besides its state
+# ---- changes of the booking's other fields
 
 
-def begun(checkout: Checkout, now: datetime) -> Booking:
-    """The booking that begins with a checkout."""
+def new_booking(checkout: Checkout, now: datetime) -> Booking:
+    """Create the booking of a checkout."""
     hold, order = checkout.hold, checkout.order
     return Booking(
         id=hold.hold_id,
@@ -109,8 +109,8 @@ def begun(checkout: Checkout, now: datetime) -> Booking:
     )
 
 
-def learn(booking: Booking, event: object, issue: Issue) -> Fields:
-    """The fields that the event itself sets. Raises UnexpectedEvent when other seats were sold than the booking's."""
+def apply_event(booking: Booking, event: object, issue: TicketIssuer) -> Fields:
+    """Return the fields that the event sets. Raises UnexpectedEvent when the sold seats are not the booking's."""
     fields: Fields = {}
     match event:
         case PaymentFailed():
@@ -123,39 +123,40 @@ def learn(booking: Booking, event: object, issue: Issue) -> Fields:
             fields = {"screening": booking.screening.model_copy(update=times), "moves": moves}
         case SeatsSold():
             if set(event.seats) != set(booking.seat_ids):
-                raise UnexpectedEvent(f"booking {booking.id} is for {booking.seat_ids}, sold were {event.seats}")
+                raise UnexpectedEvent(f"booking {booking.id} has seats {booking.seat_ids}, but {event.seats} were sold")
             fields = {"tickets": issue(booking)}
     return fields
 
 
 def due_at(booking: Booking, now: datetime) -> datetime | None:
-    """When a timer must look at the booking next; None when nothing is outstanding."""
+    """When the timer must process the booking next; None when no deadline or answer is outstanding."""
     match booking.state:
         case State.AWAITING_PAYMENT:
             return booking.payment_deadline_at
         case State.CLOSING | State.CONFIRMING | State.REFUNDING:
-            return now + NUDGE_AFTER
+            return now + REPEAT_AFTER
         case _:
             return None
 
 
-# ---- what booking says, from the booking as it stands after the step
+# ---- published events, built from the booking after the transition
 
 
-def say(event_type: type[Event], booking: Booking, trigger: object, before: Booking) -> Event:
-    """The event of this type about the booking that `trigger` has just changed from `before`: it takes the facts that
-    it has fields for, by name.
+def build_event(event_type: type[Event], booking: Booking, trigger: object, before: Booking) -> Event:
+    """Build an event about the booking that `trigger` changed from `before`.
+
+    The event's fields take the booking's values of the same names.
     """
     facts = vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
     if before.screening:
         facts["previous_starts_at"] = before.screening.starts_at
-    return event_type.model_validate(facts | _own_facts(event_type, booking, trigger))
+    return event_type.model_validate(facts | _specific_fields(event_type, booking, trigger))
 
 
-def _own_facts(event_type: type[Event], booking: Booking, trigger: object) -> Fields:
-    """What an event calls otherwise than the booking does."""
+def _specific_fields(event_type: type[Event], booking: Booking, trigger: object) -> Fields:
+    """The values of event fields that the booking has no field of that name and meaning for."""
     if event_type is PaymentCancelRequested:
-        return {"reason": "cancelled" if booking.ending in REASONS_TO_CANCEL else booking.ending}
+        return {"reason": "cancelled" if booking.ending in CANCELLATION_REASONS else booking.ending}
     if event_type is BookingCancelled:
         return {"reason": booking.ending}
     if event_type is RefundRequested:
@@ -169,12 +170,12 @@ def _own_facts(event_type: type[Event], booking: Booking, trigger: object) -> Fi
 
 
 def refund_id(booking: Booking) -> str:
-    """A booking asks for money back at most once, so its own id makes the request unique."""
+    """The id of the booking's refund. A booking requests at most one refund, so its own id makes this one unique."""
     return f"{booking.id}-refund"
 
 
-def to_refund(booking: Booking, trigger: object) -> int:
-    """What is to go back, in minor units: for an exchange the difference, otherwise all that has not gone back yet."""
+def amount_to_refund(booking: Booking, trigger: object) -> int:
+    """The amount to refund in minor units: the difference of an exchange, otherwise all that is not refunded yet."""
     if isinstance(trigger, Replaced):
         return (booking.amount or 0) - trigger.amount
     return (booking.amount or 0) - booking.refunded_amount

@@ -1,4 +1,4 @@
-"""Time in: deadlines, and partners that stay silent."""
+"""Periodic work: deadlines, repeated requests to services that have not answered, and gauges."""
 
 import structlog
 from chassis import telemetry
@@ -11,30 +11,30 @@ from booking.model import DeadlinePassed, State
 
 log = structlog.get_logger()
 BATCH = 500
-WAITING_FOR_A_PARTNER = (State.CLOSING, State.CONFIRMING, State.REFUNDING)
-_reminders = Counter("usher_booking_reminders_total", "Requests said again to a silent service", ["state"])
-_open = Gauge("usher_booking_open_sagas", "Bookings that something is outstanding for", ["state"])
-_oldest = Gauge("usher_booking_oldest_saga_seconds", "How long the first of them has been in its state", ["state"])
-_failures = Counter("usher_booking_deadline_failures_total", "Deadlines that could not be handled")
+WAITING_FOR_PARTNER = (State.CLOSING, State.CONFIRMING, State.REFUNDING)
+_reminders = Counter("usher_booking_reminders_total", "Requests repeated without an answer", ["state"])
+_open = Gauge("usher_booking_open_sagas", "Bookings whose saga has not ended", ["state"])
+_oldest = Gauge("usher_booking_oldest_saga_seconds", "How long the oldest of them has been in its state", ["state"])
+_failures = Counter("usher_booking_deadline_failures_total", "Deadlines whose processing failed")
 
 
 async def pass_deadlines() -> None:
-    """Tell each booking whose time has come. One that fails does not keep the others waiting."""
-    async for booking_id, state in store.due(now(), BATCH):
+    """Advance every booking whose `due_at` has passed. A failure does not delay the other bookings."""
+    async for booking_id, state in store.due_bookings(now(), BATCH):
         try:
             with telemetry.span("deadline", subject=booking_id):
-                after = await store.drive(booking_id, DeadlinePassed())
+                after = await store.advance_booking(booking_id, DeadlinePassed())
         except Exception:
             _failures.inc()
             log.exception("deadline_failed", booking_id=booking_id)
             continue
-        if after.state == state and state in WAITING_FOR_A_PARTNER:
+        if after.state == state and state in WAITING_FOR_PARTNER:
             _reminders.labels(state).inc()
             log.warning("partner_silent", booking_id=booking_id, state=state)
 
 
 async def cascade_again() -> None:
-    """Apply changes of showtimes to the bookings that were made from an older copy of them."""
+    """Apply changes of showtimes to the bookings that a replica created from a stale copy."""
     async for showtime in store.due_cascades(now(), BATCH):
         try:
             await store.cascade(showtime.id)
@@ -45,17 +45,17 @@ async def cascade_again() -> None:
 
 
 async def measure() -> None:
-    """Count what is under way."""
+    """Set the gauges of open sagas."""
     moment = now()
     found = {state: (count, since) async for state, count, since in store.open_sagas()}
-    for state in (State.AWAITING_PAYMENT, *WAITING_FOR_A_PARTNER):
+    for state in (State.AWAITING_PAYMENT, *WAITING_FOR_PARTNER):
         count, since = found.get(state, (0, moment))
         _open.labels(state).set(count)
         _oldest.labels(state).set((moment - since).total_seconds())
 
 
-def measure_nothing() -> None:
-    """Another replica measures."""
+def clear_measurements() -> None:
+    """Remove the gauges: another replica sets them now."""
     _open.clear()
     _oldest.clear()
 
@@ -63,5 +63,5 @@ def measure_nothing() -> None:
 JOBS = [
     Job("pass_deadlines", every=1.0, run=pass_deadlines),
     Job("cascade_again", every=5.0, run=cascade_again),
-    Job("measure", every=15.0, run=measure, rest=measure_nothing),
+    Job("measure", every=15.0, run=measure, rest=clear_measurements),
 ]

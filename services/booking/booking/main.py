@@ -1,15 +1,15 @@
-"""Booking, put together."""
+"""Composition root of booking."""
 
 from chassis.app import create_service
 
-from booking import api, jobs, migrations, privacy, reactions, settings, tickets
+from booking import api, handlers, jobs, migrations, privacy, settings, tickets
 
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    reactions=reactions.REACTIONS,
+    reactions=handlers.HANDLERS,
     jobs=jobs.JOBS,
     personal=privacy.PRIVACY,
-    lifespans=[tickets.ready],
+    lifespans=[tickets.signing_lifespan],
 )

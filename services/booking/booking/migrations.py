@@ -1,4 +1,4 @@
-"""What booking's database needs before this version runs on it: see chassis.migrations."""
+"""Schema and migrations of booking's database: see chassis.migrations."""
 
 from chassis import privacy
 from chassis.migrations import Database, Migration, Schema, delete_in_batches
@@ -7,7 +7,7 @@ from booking import store
 
 
 async def remove_held_bookings(database: Database) -> int:
-    """A booking begins with its checkout; it used to begin as `held` before. The customer checks out with the claim."""
+    """Delete `held` bookings. Since 2026-12 a booking starts with its checkout; the claim is enough to check out."""
     return await delete_in_batches(database.bookings, {"state": "held"})
 
 

@@ -1,19 +1,19 @@
-"""A booking as plain data, and the rules for prices, checkout and tickets. No I/O, no clock.
+"""A booking as plain data, and the rules for prices, checkout and tickets. No I/O; the time is a parameter.
 
 BookingProblem
-├── BookingUnknown       404  no such booking, or not the caller's
+├── BookingUnknown       404  not found, or not the caller's
 ├── TicketUnknown        404
-├── ClaimRequired        422  an order without the hold's claim
+├── ClaimRequired        422  the request has no claim
 ├── ClaimInvalid         422
-├── HoldExpired          409  the seats went back before the checkout
-├── AlreadyCheckedOut    409  checked out before, with another order
+├── HoldExpired          409  the hold ended before the checkout
+├── AlreadyCheckedOut    409  checked out earlier with another order
 ├── NotCancellable       409
 ├── ShowtimeClosed       409  cancelled or over
 ├── TicketsDoNotMatch    422  names the seats
 ├── PriceUnknown         422  names the seats
 ├── CompanionWithoutWheelchair 422 names the seats
-├── ShowtimeNotReady     503  its prices have not arrived yet
-└── BookingBusy          503  lost too many races in a row
+├── ShowtimeNotReady     503  this service has not received its prices yet
+└── BookingBusy          503  too many concurrent changes
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,12 +30,12 @@ from contracts.types import Holder, Seat
 from pydantic import BaseModel
 
 COMPANION, WHEELCHAIR = "companion", "wheelchair"
-"""Catalog's ticket type of somebody who comes with a wheelchair user, and its category of the places for these."""
+"""Catalog's ticket type for the companion of a wheelchair user, and its category of wheelchair places."""
 
-TICKET_READABLE_FOR = timedelta(days=30)
-"""How long after the showtime a ticket's signature holds: a showtime that moves keeps its tickets."""
+TICKET_VALID_FOR = timedelta(days=30)
+"""How long a ticket's signature stays valid after the showtime. Tickets of a moved showtime must stay valid."""
 
-Ending = Literal[
+EndReason = Literal[
     "deadline",
     "seats_released",
     "seats_lost",
@@ -49,7 +49,7 @@ Ending = Literal[
 
 
 class BookingProblem(Problem):
-    """Anything that booking refuses."""
+    """Base class of the errors of this service."""
 
 
 class BookingUnknown(BookingProblem):
@@ -62,12 +62,12 @@ class TicketUnknown(BookingProblem):
 
 class ClaimRequired(BookingProblem):
     code, status = "claim_required", 422
-    title = "Send the hold's claim, which POST /api/showtimes/{id}/holds and GET /api/holds/{id} answer."
+    title = "The hold's claim is required. POST /api/showtimes/{id}/holds and GET /api/holds/{id} return it."
 
 
 class ClaimInvalid(BookingProblem):
     code, status = "claim_invalid", 422
-    title = "This is not the claim of a hold. GET /api/holds/{id} answers the current one."
+    title = "The hold's claim is invalid. GET /api/holds/{id} returns the current one."
 
 
 class HoldExpired(BookingProblem):
@@ -75,7 +75,7 @@ class HoldExpired(BookingProblem):
 
 
 class AlreadyCheckedOut(BookingProblem):
-    code, status, title = "already_checked_out", 409, "This booking was already checked out with another order."
+    code, status, title = "already_checked_out", 409, "This hold was already checked out with a different order."
 
 
 class NotCancellable(BookingProblem):
@@ -83,7 +83,7 @@ class NotCancellable(BookingProblem):
 
 
 class ShowtimeClosed(BookingProblem):
-    code, status, title = "showtime_closed", 409, "This showtime is no longer sold."
+    code, status, title = "showtime_closed", 409, "This showtime is no longer on sale."
 
 
 class TicketsDoNotMatch(BookingProblem):
@@ -91,24 +91,28 @@ class TicketsDoNotMatch(BookingProblem):
 
 
 class PriceUnknown(BookingProblem):
-    code, status, title = "price_unknown", 422, "There is no such ticket type for this seat."
+    code, status, title = "price_unknown", 422, "This ticket type is not available for this seat."
 
 
 class CompanionWithoutWheelchair(BookingProblem):
     code, status = "companion_without_wheelchair", 422
-    title = "A companion's ticket goes with a wheelchair place in the same booking, one with each."
+    title = "Each companion ticket requires a wheelchair place in the same booking."
 
 
 class ShowtimeNotReady(BookingProblem):
-    code, status, title = "showtime_not_ready", 503, "This showtime's prices are just arriving. Please try again."
+    code, status, title = (
+        "showtime_not_ready",
+        503,
+        "This showtime's prices are not available yet. Please try again.",
+    )
 
 
 class BookingBusy(BookingProblem):
-    code, status, title = "booking_busy", 503, "This booking is just being changed. Please try again."
+    code, status, title = "booking_busy", 503, "This booking is being changed at the moment. Please try again."
 
 
 class State(StrEnum):
-    """Where a booking stands in the saga."""
+    """The state of a booking in the saga."""
 
     AWAITING_PAYMENT = "awaiting_payment"
     CLOSING = "closing"
@@ -121,16 +125,16 @@ class State(StrEnum):
     EXCHANGED = "exchanged"
 
 
-class Line(BaseModel):
-    """What one seat costs with its ticket type, in minor units."""
+class OrderLine(BaseModel):
+    """One seat with its ticket type and its price in minor units."""
 
     seat: Seat
     ticket_type: str
     amount: int
 
 
-class Option(BaseModel):
-    """A ticket type that is sold for a seat, in minor units; `fee` and `tax` are in the amount, if catalog said so."""
+class TicketOption(BaseModel):
+    """A ticket type available for a seat, in minor units. `amount` includes `fee` and `tax`, null if unknown."""
 
     ticket_type: str
     amount: int
@@ -139,15 +143,18 @@ class Option(BaseModel):
 
 
 class QuotedSeat(BaseModel):
-    """What a seat would cost: the ticket type that was chosen, or else the usual one, among all that can be chosen."""
+    """The price of a seat: the chosen or default ticket type, and all ticket types that can be chosen."""
 
     seat: Seat
-    chosen: Option
-    options: list[Option]
+    chosen: TicketOption
+    options: list[TicketOption]
 
 
-class Passage(BaseModel):
-    """One change of state: where to, on which event, when. Bookings from before 2026-12 began as `held`."""
+class StateChange(BaseModel):
+    """One change of state: the new state, the event that caused it, and the time.
+
+    Bookings from before 2026-12 start with `held`.
+    """
 
     state: State | Literal["held"]
     event: str
@@ -155,11 +162,11 @@ class Passage(BaseModel):
 
 
 class Booking(BaseModel):
-    """One booking, which begins with the checkout of a hold and has the hold's id.
+    """A booking. The checkout of a hold creates it with the hold's id.
 
-    `expires_at` is the hold's end; `due_at` is when a timer looks at the booking next; `ending` says why it ended or
-    will end; `moves` counts how often its showtime got another start since. Bookings from before 2026-12 that were
-    never checked out have none of the order's fields.
+    `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
+    will end. `moves`: how often the showtime's start has changed since the checkout. Bookings from before 2026-12
+    that were never checked out lack the order's fields.
     """
 
     id: str
@@ -171,7 +178,7 @@ class Booking(BaseModel):
     opened_at: datetime
     expires_at: datetime
     due_at: datetime | None = None
-    lines: list[Line] = []
+    lines: list[OrderLine] = []
     amount: int | None = None
     currency: str | None = None
     email: str | None = None
@@ -183,21 +190,21 @@ class Booking(BaseModel):
     moves: int = 0
     replaces: str | None = None
     payment_failure: str | None = None
-    ending: Ending | None = None
+    ending: EndReason | None = None
     refund_amount: int | None = None
     refunded_amount: int = 0
     tickets: list[Ticket] = []
-    history: list[Passage] = []
+    history: list[StateChange] = []
 
     @property
     def seat_ids(self) -> list[str]:
-        """The names of its seats, in the hold's order."""
+        """The ids of the seats, in the hold's order."""
         return [seat.seat_id for seat in self.seats]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a customer asks for: seat id → ticket type, and whom to send it to."""
+    """A customer's order: ticket type by seat id, and the recipient of the tickets."""
 
     ticket_types: dict[str, str]
     email: str
@@ -206,8 +213,8 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A showtime as far as booking sells it."""
+class ShowtimeOffer:
+    """The data of a showtime that quotes and checkouts use."""
 
     screening: Screening
     currency: str
@@ -217,11 +224,11 @@ class Offer:
 
 @dataclass(frozen=True)
 class Checkout:
-    """Command: this order for the hold at this final price, to be paid by `payment_deadline_at`."""
+    """Command: check out the hold with this order at this final price, payable until `payment_deadline_at`."""
 
     hold: HoldClaim
     order: Order
-    lines: list[Line]
+    lines: list[OrderLine]
     currency: str
     screening: Screening
     reference: str
@@ -229,20 +236,20 @@ class Checkout:
 
     @property
     def amount(self) -> int:
-        """The whole price in minor units."""
+        """The total price in minor units."""
         return sum(line.amount for line in self.lines)
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """Command: give the booking up."""
+    """Command: cancel the booking."""
 
     by: Literal["by_customer", "by_staff"]
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """Command: the booking `by`, confirmed at the price of `amount` in minor units, takes this one's place."""
+    """Command: the confirmed booking `by`, at the price `amount` in minor units, replaces this one."""
 
     by: str
     amount: int
@@ -250,39 +257,47 @@ class Replaced:
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """Command of the timer: look whether the booking's `due_at` has come."""
+    """Command of the timer: the booking's `due_at` has passed."""
 
 
-def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[Price]) -> list[Line]:
-    """What each seat costs with the ticket type chosen for it, from the showtime's price table.
+def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[Price]) -> list[OrderLine]:
+    """Price each seat with its chosen ticket type, by the showtime's price table.
 
-    Raises TicketsDoNotMatch unless every seat has exactly one ticket type, PriceUnknown for a type that is not sold
-    for the seat's category, CompanionWithoutWheelchair.
+    Raises TicketsDoNotMatch unless every seat has exactly one ticket type, PriceUnknown when the type is not available
+    for the seat's category, and CompanionWithoutWheelchair.
     """
     by_id = {seat.seat_id: seat for seat in seats}
-    if odd := sorted(by_id.keys() ^ ticket_types.keys()):
-        raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(odd)}.", seats=odd)
+    _check_seats(by_id, ticket_types)
     table = {(price.category, price.ticket_type): price.amount for price in prices}
     amounts = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
     if unpriced := sorted(seat_id for seat_id, amount in amounts.items() if amount is None):
-        raise PriceUnknown(f"The ticket type chosen for {', '.join(unpriced)} is not sold there.", seats=unpriced)
+        raise _price_unknown(unpriced)
     _check_companions(by_id.values(), ticket_types)
     return [
-        Line(seat=seat, ticket_type=ticket_types[seat_id], amount=amount)
+        OrderLine(seat=seat, ticket_type=ticket_types[seat_id], amount=amount)
         for seat_id, seat in by_id.items()
         if (amount := amounts[seat_id]) is not None
     ]
 
 
-def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> list[str]:
-    """The seats, in their order, whose companion's ticket has no wheelchair place to go with.
+def _check_seats(seat_ids: Iterable[str], ticket_types: Mapping[str, Any]) -> None:
+    if mismatched := sorted(set(seat_ids) ^ ticket_types.keys()):
+        raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(mismatched)}.", seats=mismatched)
 
-    Each wheelchair place that is booked with another ticket has one companion; it cannot itself be a companion's.
+
+def _price_unknown(seat_ids: list[str]) -> PriceUnknown:
+    return PriceUnknown(f"The ticket type chosen for {', '.join(seat_ids)} is not available there.", seats=seat_ids)
+
+
+def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> list[str]:
+    """Return the seats with a companion ticket but no wheelchair place for it, in their order.
+
+    A wheelchair place with any other ticket allows one companion ticket; it cannot have a companion ticket itself.
     """
     places = {seat.seat_id for seat in seats if seat.category == WHEELCHAIR}
     companions = [seat.seat_id for seat in seats if ticket_types[seat.seat_id] == COMPANION]
-    beside = [seat_id for seat_id in companions if seat_id not in places][: len(places.difference(companions))]
-    return [seat_id for seat_id in companions if seat_id not in beside]
+    allowed = [seat_id for seat_id in companions if seat_id not in places][: len(places.difference(companions))]
+    return [seat_id for seat_id in companions if seat_id not in allowed]
 
 
 def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> None:
@@ -291,15 +306,15 @@ def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) 
         raise CompanionWithoutWheelchair(detail, seats=alone)
 
 
-def quote(hold: HoldClaim, offer: Offer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
-    """What the held seats would cost if they were checked out now with these ticket types.
+def quote(hold: HoldClaim, offer: ShowtimeOffer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
+    """Price the held seats as if they were checked out now with these ticket types.
 
-    Without `choices`, or with None for a seat, it is an adult's ticket, or the first that is sold for its category.
+    The default for a seat is `adult`, or else the first ticket type of its category.
     Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
     """
     _check_sold(hold, offer, now)
-    if choices and (odd := sorted({seat.seat_id for seat in hold.seats} ^ choices.keys())):
-        raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(odd)}.", seats=odd)
+    if choices:
+        _check_seats((seat.seat_id for seat in hold.seats), choices)
     quoted = [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in hold.seats]
     chosen = {each.seat.seat_id: each.chosen.ticket_type for each in quoted}
     _check_companions(hold.seats, chosen)
@@ -313,25 +328,27 @@ def quote(hold: HoldClaim, offer: Offer, choices: Mapping[str, str | None], now:
 
 
 def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> QuotedSeat:
-    options = [Option(**price.model_dump(exclude={"category"})) for price in prices if price.category == seat.category]
+    options = [
+        TicketOption(**price.model_dump(exclude={"category"})) for price in prices if price.category == seat.category
+    ]
     wanted = [ticket_type] if ticket_type else ["adult", *(option.ticket_type for option in options[:1])]
     for chosen in (option for kind in wanted for option in options if option.ticket_type == kind):
         return QuotedSeat(seat=seat, chosen=chosen, options=options)
-    raise PriceUnknown(f"The ticket type chosen for {seat.seat_id} is not sold there.", seats=[seat.seat_id])
+    raise _price_unknown([seat.seat_id])
 
 
 def total_of(parts: Iterable[int | None]) -> int | None:
-    """The sum, if all of it is known."""
+    """The sum, or None if any part is unknown."""
     known = list(parts)
     return None if None in known else sum(part for part in known if part is not None)
 
 
 def check_out(
-    hold: HoldClaim, offer: Offer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
+    hold: HoldClaim, offer: ShowtimeOffer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
 ) -> Checkout:
-    """The command that checks this hold out. The time to pay ends with the showtime at the latest.
+    """Create the command that checks out this hold. The payment deadline is never after the showtime's end.
 
-    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown or CompanionWithoutWheelchair.
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
     """
     _check_sold(hold, offer, now)
     return Checkout(
@@ -345,8 +362,8 @@ def check_out(
     )
 
 
-def _check_sold(hold: HoldClaim, offer: Offer, now: datetime) -> None:
-    """Raises ShowtimeClosed or HoldExpired when nothing can be bought for the hold any more."""
+def _check_sold(hold: HoldClaim, offer: ShowtimeOffer, now: datetime) -> None:
+    """Raises ShowtimeClosed or HoldExpired when the hold can no longer be checked out."""
     if offer.is_cancelled:
         raise ShowtimeClosed("This showtime was cancelled.")
     if now >= offer.screening.ends_at:
@@ -356,21 +373,21 @@ def _check_sold(hold: HoldClaim, offer: Offer, now: datetime) -> None:
 
 
 def is_same_order(booking: Booking, order: Order) -> bool:
-    """Whether the booking was checked out with just this order."""
+    """Whether the booking was checked out with exactly this order."""
     ordered = {line.seat.seat_id: line.ticket_type for line in booking.lines}
     mine = Order(ordered, booking.email or "", booking.name, booking.locale)
     return bool(booking.lines) and mine == order
 
 
-def refuse_cancel(booking: Booking) -> NotCancellable | None:
-    """Why a customer may not cancel now; None when they may. Only what is not paid yet can be cancelled."""
+def cancel_refusal(booking: Booking) -> NotCancellable | None:
+    """The reason why a customer cannot cancel now, or None. Only an unpaid booking can be cancelled."""
     sentences = {
-        State.CONFIRMING: "The payment has just arrived; the booking is being confirmed.",
+        State.CONFIRMING: "The booking is being confirmed.",
         State.CONFIRMED: "The booking is paid and confirmed; it can no longer be cancelled here.",
-        State.EXPIRED: "The booking has expired; there is nothing left to cancel.",
+        State.EXPIRED: "The booking has expired.",
         State.EXCHANGED: "The booking was exchanged for another one.",
-        State.REFUNDING: "The booking has ended and its money is on its way back.",
-        State.REFUNDED: "The booking has ended and its money went back.",
+        State.REFUNDING: "The booking has ended and is being refunded.",
+        State.REFUNDED: "The booking has ended and was refunded.",
     }
     sentence = sentences.get(booking.state)
     return NotCancellable(sentence, state=booking.state.value) if sentence else None
@@ -381,9 +398,9 @@ Sign = Callable[[dict[str, Any]], str]
 
 
 def issue_tickets(booking: Booking, sign: Sign) -> list[Ticket]:
-    """One ticket per line. The ids follow from booking and seat, so issuing again gives the same tickets."""
-    assert booking.screening is not None  # noqa: S101 - the checkout set it
-    readable_until = booking.screening.ends_at + TICKET_READABLE_FOR
+    """Create one ticket per order line. Ids derive from booking and seat, so a repeat creates the same tickets."""
+    assert booking.screening is not None  # noqa: S101 - the checkout sets it
+    valid_until = booking.screening.ends_at + TICKET_VALID_FOR
     tickets: list[Ticket] = []
     for line in booking.lines:
         ticket_id = f"{booking.id}-{line.seat.seat_id}"
@@ -392,7 +409,7 @@ def issue_tickets(booking: Booking, sign: Sign) -> list[Ticket]:
             "ref": booking.reference,
             "sid": booking.showtime_id,
             "seat": line.seat.seat_id,
-            "exp": int(readable_until.timestamp()),
+            "exp": int(valid_until.timestamp()),
         }
         tickets.append(
             Ticket(
@@ -407,5 +424,5 @@ def issue_tickets(booking: Booking, sign: Sign) -> list[Ticket]:
 
 
 def booking_id_of(ticket_id: str) -> str:
-    """The booking that a ticket belongs to."""
+    """The id of the ticket's booking."""
     return ticket_id.rpartition("-")[0]

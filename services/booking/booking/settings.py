@@ -1,4 +1,4 @@
-"""What can be set from outside."""
+"""Settings of booking, each from the environment variable of its name."""
 
 from functools import cache, cached_property
 
@@ -9,10 +9,12 @@ from pydantic import Field, SecretStr
 
 
 class Settings(ServiceSettings):
-    """`ticket_signing_key`: an Ed25519 private key (PKCS#8 PEM). Without one, booking makes its own and keeps it.
+    """Settings of this service in addition to the common ones.
 
-    `link_key` seals the keys of links to bookings for the notifier, which has the same. `claim_key` is shared with
-    inventory, which signs the claims of holds with it, `order_key` with payment, which reads the orders signed here.
+    `ticket_signing_key`: an Ed25519 private key (PKCS#8 PEM); if empty, booking generates one and stores it.
+    `link_key`: encrypts the keys of booking links; shared with the notifier, which decrypts them.
+    `claim_key`: verifies hold claims; shared with inventory, which signs them.
+    `order_key`: signs payment orders; shared with payment, which verifies them.
     """
 
     service: str = "booking"
@@ -24,16 +26,16 @@ class Settings(ServiceSettings):
 
     @cached_property
     def hold_claims(self) -> SignedText[HoldClaim]:
-        """Reads the claims of holds."""
+        """Verifies the claims of holds."""
         return SignedText(HoldClaim, HoldClaim.audience, self.claim_key)
 
     @cached_property
     def payment_orders(self) -> SignedText[PaymentOrder]:
-        """Signs orders for payment."""
+        """Signs payment orders."""
         return SignedText(PaymentOrder, PaymentOrder.audience, self.order_key)
 
 
 @cache
 def get() -> Settings:
-    """The settings, read once."""
-    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default
+    """The settings of this process."""
+    return Settings()  # pyright: ignore[reportCallIssue] - fields without a default come from the environment

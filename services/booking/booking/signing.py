@@ -1,4 +1,4 @@
-"""The Ed25519 key that booking signs with: anybody can check what it has signed, nobody else can make such a text."""
+"""Signatures with booking's Ed25519 key, which anybody can verify with the public key."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Signer:
 
 
 def new_pem() -> str:
-    """A fresh private key."""
+    """Generate a private key."""
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
@@ -42,7 +42,7 @@ _signers: list[Signer] = []
 
 @contextmanager
 def signing_with(signer: Signer) -> Iterator[None]:
-    """In here, `sign` signs with this one."""
+    """Make `sign` use this signer inside the context."""
     _signers.append(signer)
     try:
         yield

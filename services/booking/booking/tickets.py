@@ -1,7 +1,7 @@
-"""Tickets that a door can check without asking anyone: a compact JWS, signed with Ed25519.
+"""Tickets that the door can verify offline: compact JWS texts signed with Ed25519.
 
-The text of a ticket's QR code carries `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` and
-`exp`; tickets from before 2026-12 also `iat`. Its header names the key (`kid`), whose public half is in the key set at
+A ticket's QR text contains `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` and `exp`; tickets
+from before 2026-12 also contain `iat`. The header names the key (`kid`), whose public half is in the key set at
 `/api/tickets/keys`.
 """
 
@@ -18,31 +18,31 @@ from booking.store import TicketKey
 
 
 async def load_signer(settings: Settings) -> Signer:
-    """The signer with the key from the settings, or else with booking's own, which the first replica makes.
+    """Return the signer of the key in the settings, or of the generated key, which the first replica stores.
 
-    Every key that was ever used stays in the database with its public half, so that old tickets stay readable.
+    The public half of every key ever used stays in the database, so that old tickets can still be verified.
     """
     if settings.ticket_signing_key:
         signer = Signer(settings.ticket_signing_key)
-        await store.keep_key(TicketKey(id=signer.kid, jwk=signer.jwk))
+        await store.store_key(TicketKey(id=signer.kid, jwk=signer.jwk))
         return signer
     pem = new_pem()
-    own = await store.keep_key(TicketKey(id="own", jwk=Signer(pem).jwk, pem=pem))
+    own = await store.store_key(TicketKey(id="own", jwk=Signer(pem).jwk, pem=pem))
     return Signer(own.pem or pem)
 
 
 @asynccontextmanager
-async def ready(settings: Settings) -> AsyncIterator[None]:
-    """Lifespan: the signer is there before the first sale."""
+async def signing_lifespan(settings: Settings) -> AsyncIterator[None]:
+    """Lifespan: load the signer before the first request."""
     with signing_with(await load_signer(settings)):
         yield
 
 
 def issue(booking: Booking) -> list[Ticket]:
-    """The signed tickets of a sold booking."""
+    """Issue the signed tickets of a sold booking."""
     return issue_tickets(booking, sign)
 
 
 async def public_keys() -> list[dict[str, str]]:
-    """Every key that booking has ever signed with, as JWKs."""
+    """Every public key that booking has ever signed with, as JWKs."""
     return [key.jwk async for key in TicketKey.find_all()]

@@ -39,19 +39,19 @@ async def client(service_env):
 
 
 class Customer:
-    """Somebody with seats, and what the other services would say about them."""
+    """A customer with held seats: sends requests and publishes the events of the other services."""
 
     def __init__(self, client: httpx.AsyncClient, bus: Bus, headers: dict[str, str], holder: Holder) -> None:
         self.client, self.bus, self.headers, self.holder = client, bus, headers, holder
         self.showtime_id = f"show-{next(_numbers)}"
-        self.holds()
+        self.new_hold()
 
-    async def finds_showtime(self, starts_at: datetime | None = None) -> None:
+    async def add_showtime(self, starts_at: datetime | None = None) -> None:
         await self.bus.say(examples.scheduled(self.showtime_id, starts_at or now() + timedelta(hours=3)))
         await until(lambda: store.find_showtime(self.showtime_id))
 
-    def holds(self, *seats: Any, seconds: float = 480, **facts: Any) -> None:
-        """A new hold. Inventory publishes nothing about it: the customer brings its claim."""
+    def new_hold(self, *seats: Any, seconds: float = 480, **facts: Any) -> None:
+        """Create a hold, which booking knows only from its claim."""
         self.id = facts.get("hold_id", new_id())
         self.hold = HoldClaim(
             hold_id=self.id,
@@ -70,45 +70,44 @@ class Customer:
         tickets = [{"seat_id": seat, "ticket_type": "adult"} for seat in ("F7", "F8")]
         return {"claim": self.claim, "tickets": tickets, "email": "ada@example.org", "name": "Ada"} | changes
 
-    async def checks_out(self, **changes: Any) -> httpx.Response:
+    async def check_out(self, **changes: Any) -> httpx.Response:
         return await self.client.post("/api/bookings", json=self.order(**changes), headers=self.headers)
 
-    async def asks(self, **changes: Any) -> httpx.Response:
-        """A quote."""
+    async def get_quote(self, **changes: Any) -> httpx.Response:
         body = {"claim": self.claim} | changes
         return await self.client.post("/api/bookings/quote", json=body, headers=self.headers)
 
-    async def has_ordered(self) -> dict[str, Any]:
-        await self.finds_showtime()
-        answer = await self.checks_out()
+    async def place_order(self) -> dict[str, Any]:
+        await self.add_showtime()
+        answer = await self.check_out()
         assert answer.status_code == 201, answer.text
-        await self.bus.heard(PaymentRequested, self.mine)
+        await self.bus.heard(PaymentRequested, self.is_mine)
         return answer.json()
 
-    async def has_tickets(self) -> dict[str, Any]:
-        booking = await self.has_ordered()
+    async def buy_tickets(self) -> dict[str, Any]:
+        booking = await self.place_order()
         await self.bus.say(self.sold())
-        await self.bus.heard(BookingConfirmed, self.mine)
+        await self.bus.heard(BookingConfirmed, self.is_mine)
         return booking
 
     def sold(self, **changes: Any) -> SeatsSold:
         facts = {"hold_id": self.id, "showtime_id": self.showtime_id, "seats": ["F7", "F8"]}
         return SeatsSold.model_validate(facts | {"amount": examples.TOTAL, "currency": "EUR"} | changes)
 
-    def mine(self, event: Any) -> bool:
+    def is_mine(self, event: Any) -> bool:
         return event.booking_id == self.id
 
-    async def looks(self) -> dict[str, Any]:
+    async def get_booking(self) -> dict[str, Any]:
         answer = await self.client.get(f"/api/bookings/{self.id}", headers=self.headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def sees(self, state: str, seconds: float = 60) -> dict[str, Any]:
-        async def there() -> dict[str, Any]:
-            booking = await self.looks()
+    async def wait_for_state(self, state: str, seconds: float = 60) -> dict[str, Any]:
+        async def reached() -> dict[str, Any]:
+            booking = await self.get_booking()
             return booking if booking["state"] == state else {}
 
-        return await until(there, seconds=seconds)
+        return await until(reached, seconds=seconds)
 
 
 @pytest.fixture
@@ -130,11 +129,11 @@ Staff = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def staff(signer: Signer) -> Staff:
-    """Headers of somebody with these permissions."""
+    """Create headers of a staff member with these permissions."""
     return lambda *permissions: signer.headers("staff-1", list(permissions))
 
 
 def problem(answer: Any) -> tuple[int, str]:
-    """An answer's status and code, once it is a problem document."""
+    """The status and code of a problem document."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return answer.status_code, answer.json()["code"]

@@ -1,11 +1,11 @@
-"""Bookings, showtimes and events that the tests of booking share."""
+"""Bookings, showtimes and events shared by the tests of booking."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from booking.effects import begun
-from booking.model import Booking, Checkout, Offer, Order, Replaced, State, check_out, issue_tickets
-from booking.saga import Issue
+from booking.effects import new_booking
+from booking.model import Booking, Checkout, Order, Replaced, ShowtimeOffer, State, check_out, issue_tickets
+from booking.saga import TicketIssuer
 from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.claims import HoldClaim
@@ -51,15 +51,15 @@ def screening(starts_at: datetime = NOW + timedelta(hours=3), showtime_id: str =
     )
 
 
-OFFER = Offer(screening(), "EUR", PRICES)
+OFFER = ShowtimeOffer(screening(), "EUR", PRICES)
 
 
 def issue(booking: Booking) -> list[Any]:
-    """Tickets whose signed text only names the ticket."""
+    """Issue tickets whose signed text only contains the ticket id."""
     return issue_tickets(booking, lambda claims: f"signed:{claims['tid']}")
 
 
-ISSUE: Issue = issue
+ISSUE: TicketIssuer = issue
 
 
 def held(**changes: Any) -> HoldClaim:
@@ -79,10 +79,10 @@ def checkout(order: Order = ADULTS, hold: HoldClaim | None = None) -> Checkout:
 
 
 def in_state(state: State | None, **changes: Any) -> Booking | None:
-    """A booking that has come to this state with two adults' tickets for 30.50 EUR."""
+    """A booking in this state, with two adult tickets for 30.50 EUR."""
     if state is None:
         return None
-    booking = begun(checkout(), NOW)
+    booking = new_booking(checkout(), NOW)
     ending: dict[State, dict[str, Any]] = {
         State.CLOSING: {"ending": "deadline"},
         State.REFUNDING: {"ending": "seats_lost", "refund_amount": TOTAL},

@@ -1,4 +1,4 @@
-"""Bookings over HTTP: who may, what is asked, what is answered."""
+"""Bookings over HTTP: access, lists, cancellation and tickets."""
 
 import asyncio
 from datetime import datetime
@@ -14,38 +14,38 @@ from contracts.payment import PaymentCancelled
 
 from .conftest import problem
 
-# ---- secrecy
+# ---- access
 
 
 @pytest.mark.parametrize("act", ["get", "check_out", "cancel"])
-async def test_a_booking_is_nobody_elses(client, customer, guest, signer, act):
-    await customer.finds_showtime()
+async def test_other_people_cannot_see_or_change_a_booking(client, customer, guest, signer, act):
+    await customer.add_showtime()
     if act != "check_out":
-        assert (await customer.checks_out()).status_code == 201
+        assert (await customer.check_out()).status_code == 201
 
-    async def tries(headers: dict[str, str]) -> Any:
+    async def attempt(headers: dict[str, str]) -> Any:
         if act == "get":
             return await client.get(f"/api/bookings/{customer.id}", headers=headers)
         if act == "cancel":
             return await client.post(f"/api/bookings/{customer.id}/cancel", headers=headers)
         return await client.post("/api/bookings", json=customer.order(), headers=headers)
 
-    assert problem(await tries({})) == (401, "unauthenticated")
-    assert problem(await tries({"Authorization": "Bearer nonsense"})) == (401, "token_invalid")
-    assert problem(await tries(signer.headers("somebody-else"))) == (404, "booking_unknown")
-    assert problem(await tries(guest.headers)) == (404, "booking_unknown")
+    assert problem(await attempt({})) == (401, "unauthenticated")
+    assert problem(await attempt({"Authorization": "Bearer nonsense"})) == (401, "token_invalid")
+    assert problem(await attempt(signer.headers("somebody-else"))) == (404, "booking_unknown")
+    assert problem(await attempt(guest.headers)) == (404, "booking_unknown")
     booking = await store.find(customer.id)
     assert booking is None if act == "check_out" else booking and booking.state is State.AWAITING_PAYMENT
 
 
 async def test_staff_sees_bookings_but_does_not_check_them_out(client, customer, staff):
-    await customer.has_ordered()
+    await customer.place_order()
     headers = staff("bookings:read")
     assert (await client.get(f"/api/bookings/{customer.id}", headers=headers)).json()["id"] == customer.id
     assert problem(await client.post("/api/bookings", json=customer.order(), headers=headers))[0] == 404
 
 
-async def test_what_is_not_there_is_unknown_and_what_is_no_id_is_refused(client, customer):
+async def test_unknown_bookings_are_404_and_malformed_ids_422(client, customer):
     unknown = await client.get(f"/api/bookings/{new_id()}", headers=customer.headers)
     assert problem(unknown) == (404, "booking_unknown")
     assert problem(await client.get(f"/api/bookings/{'x' * 65}", headers=customer.headers))[0] == 422
@@ -57,12 +57,12 @@ async def test_what_is_not_there_is_unknown_and_what_is_no_id_is_refused(client,
 
 
 async def test_people_list_their_own_bookings_page_by_page(client, customer, bus, signer):
-    await customer.has_ordered()
+    await customer.place_order()
     ids = [customer.id]
     for _ in range(3):
-        customer.holds()
+        customer.new_hold()
         ids.append(customer.id)
-        assert (await customer.checks_out()).status_code == 201
+        assert (await customer.check_out()).status_code == 201
     lapsed = await store.Booking.collection().find_one({"_id": ids[0]})
     assert lapsed is not None
     never_ordered = {
@@ -89,8 +89,8 @@ async def test_people_list_their_own_bookings_page_by_page(client, customer, bus
 
 
 async def test_staff_finds_bookings_and_customers_do_not(client, customer, guest, staff):
-    booking = await customer.has_ordered()
-    await guest.has_ordered()
+    booking = await customer.place_order()
+    await guest.place_order()
     headers = staff("bookings:read")
 
     async def found(**params: str) -> list[str]:
@@ -120,74 +120,74 @@ async def test_staff_finds_bookings_and_customers_do_not(client, customer, guest
         {"owner": "u1"},
     ],
 )
-async def test_a_list_refuses_what_it_does_not_understand(client, customer, params):
+async def test_invalid_list_parameters_are_refused(client, customer, params):
     assert problem(await client.get("/api/bookings", params=params, headers=customer.headers))[0] == 422
 
 
-async def test_a_list_takes_an_account(client, guest):
+async def test_a_list_requires_an_account(client, guest):
     assert problem(await client.get("/api/bookings", headers=guest.headers)) == (401, "unauthenticated")
 
 
 # ---- cancel
 
 
-async def cancels(customer: Any, headers: dict[str, str] | None = None) -> Any:
+async def cancel(customer: Any, headers: dict[str, str] | None = None) -> Any:
     return await customer.client.post(f"/api/bookings/{customer.id}/cancel", headers=headers or customer.headers)
 
 
 async def test_a_booking_that_awaits_payment_closes_first(guest, bus):
-    await guest.has_ordered()
-    answers = [await cancels(guest), await cancels(guest)]
+    await guest.place_order()
+    answers = [await cancel(guest), await cancel(guest)]
     assert [(answer.status_code, answer.json()["state"]) for answer in answers] == [(200, "closing")] * 2
-    assert (await bus.heard(PaymentCancelRequested, guest.mine)).reason == "cancelled"
-    assert bus.events(BookingCancelled, guest.mine) == []
+    assert (await bus.heard(PaymentCancelRequested, guest.is_mine)).reason == "cancelled"
+    assert bus.events(BookingCancelled, guest.is_mine) == []
 
 
 async def test_a_paid_booking_is_not_cancelled(customer, bus):
-    await customer.has_tickets()
-    answer = await cancels(customer)
+    await customer.buy_tickets()
+    answer = await cancel(customer)
     assert problem(answer) == (409, "not_cancellable")
     assert "paid and confirmed" in answer.json()["detail"]
 
 
 async def test_a_cancelled_booking_is_not_checked_out_again(customer, bus):
-    await customer.has_ordered()
-    await cancels(customer)
+    await customer.place_order()
+    await cancel(customer)
     await bus.say(PaymentCancelled(booking_id=customer.id))
-    await customer.sees("cancelled")
-    again = await customer.checks_out()
+    await customer.wait_for_state("cancelled")
+    again = await customer.check_out()
     assert (again.status_code, again.json()["state"], again.json()["order"]) == (201, "cancelled", None)
-    assert len(bus.events(PaymentRequested, customer.mine)) == 1
+    assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
 async def test_staff_cancels_with_the_permission_to_write(customer, bus, staff):
-    await customer.has_ordered()
-    assert problem(await cancels(customer, staff("bookings:read"))) == (403, "forbidden")
-    answer = await cancels(customer, staff("bookings:read", "bookings:write"))
+    await customer.place_order()
+    assert problem(await cancel(customer, staff("bookings:read"))) == (403, "forbidden")
+    answer = await cancel(customer, staff("bookings:read", "bookings:write"))
     assert (answer.json()["state"], answer.json()["ending"]) == ("closing", "by_staff")
 
 
-async def test_cancel_and_checkout_at_the_same_time_leave_one_story(customer, bus):
-    await customer.finds_showtime()
-    answers = await asyncio.gather(*(act(customer) for _ in range(5) for act in (cancels, lambda c: c.checks_out())))
+async def test_concurrent_cancels_and_checkouts_keep_one_history(customer, bus):
+    await customer.add_showtime()
+    answers = await asyncio.gather(*(act(customer) for _ in range(5) for act in (cancel, lambda c: c.check_out())))
     assert {answer.status_code for answer in answers} <= {200, 201, 404}
-    await bus.heard(PaymentRequested, customer.mine)
-    states = [passage["state"] for passage in (await customer.looks())["history"]]
+    await bus.heard(PaymentRequested, customer.is_mine)
+    states = [passage["state"] for passage in (await customer.get_booking())["history"]]
     assert states in (["awaiting_payment"], ["awaiting_payment", "closing"])
     if len(states) == 2:
-        await bus.heard(PaymentCancelRequested, customer.mine)
-    assert len(bus.events(PaymentRequested, customer.mine)) == 1
+        await bus.heard(PaymentCancelRequested, customer.is_mine)
+    assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
 # ---- tickets
 
 
 async def test_a_door_checks_a_ticket_with_the_public_key_alone(client, customer):
-    booking = await customer.has_tickets()
-    tickets = (await customer.looks())["tickets"]
+    booking = await customer.buy_tickets()
+    tickets = (await customer.get_booking())["tickets"]
     answer = await client.get("/api/tickets/keys")
     keys = jwt.PyJWKSet.from_dict(answer.json())
-    assert "d" not in answer.json()["keys"][0], "the private half stays at home"
+    assert "d" not in answer.json()["keys"][0], "the private half is not published"
 
     text = tickets[0]["qr"]
     key = keys[jwt.get_unverified_header(text)["kid"]].key
@@ -204,12 +204,12 @@ async def test_a_door_checks_a_ticket_with_the_public_key_alone(client, customer
             jwt.decode(forged, key, algorithms=["EdDSA"])
 
 
-async def test_a_ticket_is_shown_to_those_who_may_see_its_booking(client, customer, guest, staff):
-    await customer.has_ordered()
+async def test_a_ticket_is_visible_like_its_booking(client, customer, guest, staff):
+    await customer.place_order()
     address = f"/api/tickets/{customer.id}-F7"
     assert problem(await client.get(address, headers=customer.headers)) == (404, "ticket_unknown"), "not sold yet"
     await customer.bus.say(customer.sold())
-    await customer.sees(State.CONFIRMED)
+    await customer.wait_for_state(State.CONFIRMED)
 
     ticket = (await client.get(address, headers=customer.headers)).json()
     assert (ticket["ticket"]["seat"]["seat_id"], ticket["screening"]["movie_title"]) == ("F7", "Metropolis")

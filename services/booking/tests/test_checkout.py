@@ -1,4 +1,4 @@
-"""Quote and checkout over HTTP: who may, what is asked, what is answered."""
+"""Quote and checkout over HTTP: access, validation, prices and repeated requests."""
 
 import asyncio
 import json
@@ -22,23 +22,23 @@ from .examples import F7, TOTAL
 
 
 async def test_a_quote_is_all_in_and_changes_nothing(customer, bus):
-    await customer.finds_showtime()
-    answer = await customer.asks()
+    await customer.add_showtime()
+    answer = await customer.get_quote()
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     body = answer.json()
     assert (body["hold_id"], body["amount"], body["currency"]) == (customer.id, TOTAL, "EUR")
-    assert (body["fee"], body["tax"]) == (None, None), "catalog did not say"
+    assert (body["fee"], body["tax"]) == (None, None), "catalog sent neither"
     assert [option["ticket_type"] for option in body["seats"][0]["options"]] == ["adult", "child"]
     chosen = [{"seat_id": "F7", "ticket_type": "child"}, {"seat_id": "F8"}]
-    assert (await customer.asks(tickets=chosen)).json()["amount"] == 1800
-    assert bus.events(PaymentRequested, customer.mine) == []
+    assert (await customer.get_quote(tickets=chosen)).json()["amount"] == 1800
+    assert bus.events(PaymentRequested, customer.is_mine) == []
     unknown = await customer.client.get(f"/api/bookings/{customer.id}", headers=customer.headers)
     assert problem(unknown) == (404, "booking_unknown")
 
 
-async def test_a_quote_that_cannot_be_given(customer, guest, client, signer, staff):
-    assert problem(await customer.asks()) == (503, "showtime_not_ready")
-    await customer.finds_showtime()
+async def test_invalid_quotes_are_refused(customer, guest, client, signer, staff):
+    assert problem(await customer.get_quote()) == (503, "showtime_not_ready")
+    await customer.add_showtime()
     for headers, expected in [
         ({}, (401, "unauthenticated")),
         (guest.headers, (404, "booking_unknown")),
@@ -58,23 +58,23 @@ async def test_a_quote_that_cannot_be_given(customer, guest, client, signer, sta
         ([one] * 11, (422, "invalid_request")),
         ("all", (422, "invalid_request")),
     ]:
-        assert problem(await customer.asks(tickets=tickets)) == expected
-    assert (await customer.checks_out()).status_code == 201
-    assert problem(await customer.asks()) == (409, "already_checked_out")
+        assert problem(await customer.get_quote(tickets=tickets)) == expected
+    assert (await customer.check_out()).status_code == 201
+    assert problem(await customer.get_quote()) == (409, "already_checked_out")
 
 
-async def test_a_quote_for_a_hold_that_is_over(customer):
-    await customer.finds_showtime()
-    customer.holds(seconds=0)
-    assert problem(await customer.asks()) == (409, "hold_expired")
+async def test_an_expired_hold_is_not_quoted(customer):
+    await customer.add_showtime()
+    customer.new_hold(seconds=0)
+    assert problem(await customer.get_quote()) == (409, "hold_expired")
 
 
 # ---- checkout
 
 
 async def test_a_checkout_fixes_the_price_and_asks_for_payment(customer, bus):
-    await customer.finds_showtime()
-    answer = await customer.checks_out(locale="de")
+    await customer.add_showtime()
+    answer = await customer.check_out(locale="de")
     booking = answer.json()
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/api/bookings/{customer.id}"
@@ -87,25 +87,25 @@ async def test_a_checkout_fixes_the_price_and_asks_for_payment(customer, bus):
         < datetime.fromisoformat(booking["payment_deadline_at"]) - now()
         <= timedelta(seconds=600)
     )
-    request = await bus.heard(PaymentRequested, customer.mine)
+    request = await bus.heard(PaymentRequested, customer.is_mine)
     assert (request.amount, request.reference, request.email) == (TOTAL, booking["reference"], "ada@example.org")
     assert request.holder == customer.holder
 
 
 async def test_a_free_booking_asks_for_no_payment(customer, bus):
-    await customer.finds_showtime()
+    await customer.add_showtime()
     free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
-    booking = (await customer.checks_out(tickets=free)).json()
+    booking = (await customer.check_out(tickets=free)).json()
     assert (booking["state"], booking["order"]) == ("confirming", None)
-    await bus.heard(BookingPaid, customer.mine)
-    assert bus.events(PaymentRequested, customer.mine) == []
-    assert (await customer.looks())["state"] == "confirming"
+    await bus.heard(BookingPaid, customer.is_mine)
+    assert bus.events(PaymentRequested, customer.is_mine) == []
+    assert (await customer.get_booking())["state"] == "confirming"
     await bus.say(customer.sold(amount=0, currency=None))
-    assert (await bus.heard(BookingConfirmed, customer.mine)).amount == 0
+    assert (await bus.heard(BookingConfirmed, customer.is_mine)).amount == 0
 
 
-async def test_the_checkout_answers_the_order_that_payment_takes(customer):
-    booking = await customer.has_ordered()
+async def test_the_checkout_returns_the_signed_payment_order(customer):
+    booking = await customer.place_order()
     order = ORDERS.read(booking["order"])
     assert order == PaymentOrder(
         booking_id=customer.id,
@@ -118,18 +118,18 @@ async def test_the_checkout_answers_the_order_that_payment_takes(customer):
         currency="EUR",
         payment_deadline_at=datetime.fromisoformat(booking["payment_deadline_at"]),
     )
-    assert ORDERS.read((await customer.looks())["order"]) == order
+    assert ORDERS.read((await customer.get_booking())["order"]) == order
     listed = (await customer.client.get("/api/bookings", headers=customer.headers)).json()["items"]
     assert [each["order"] for each in listed] == [None]
 
 
 async def test_an_order_is_for_the_holder_and_only_while_it_can_be_paid(customer, staff):
-    await customer.has_ordered()
+    await customer.place_order()
     headers = staff("bookings:read", "bookings:write")
     path = f"/api/bookings/{customer.id}"
     assert (await customer.client.get(path, headers=headers)).json()["order"] is None
     assert (await customer.client.post(f"{path}/cancel", headers=headers)).json()["order"] is None
-    assert (await customer.looks())["order"] is None, "it is closing"
+    assert (await customer.get_booking())["order"] is None, "it is closing"
 
 
 OTHER_KEY = CLAIMS.__class__(HoldClaim, HoldClaim.audience, SecretStr(KEYS["ORDER_KEY"]))
@@ -138,7 +138,7 @@ OTHER_AUDIENCE = CLAIMS.__class__(HoldClaim, PaymentOrder.audience, SecretStr(KE
 
 @pytest.mark.parametrize("route", ["/api/bookings", "/api/bookings/quote"])
 async def test_a_hold_without_its_claim_is_refused(customer, route):
-    await customer.finds_showtime()
+    await customer.add_showtime()
     order = customer.order() if route == "/api/bookings" else {}
 
     async def refusal(body: dict[str, Any], headers: Any = None) -> Any:
@@ -162,79 +162,79 @@ async def test_a_hold_without_its_claim_is_refused(customer, route):
 
 
 async def test_a_guest_checks_out_with_the_secret_of_the_hold(guest):
-    await guest.has_ordered()
-    assert (await guest.looks())["state"] == "awaiting_payment"
+    await guest.place_order()
+    assert (await guest.get_booking())["state"] == "awaiting_payment"
 
 
-async def test_the_same_order_again_gets_the_same_answer_and_asks_once(customer, bus):
-    first = await customer.has_ordered()
-    again = await customer.checks_out()
+async def test_a_repeated_order_returns_the_same_booking_and_requests_one_payment(customer, bus):
+    first = await customer.place_order()
+    again = await customer.check_out()
     assert (again.status_code, again.json()) == (201, first)
-    other = await customer.checks_out(email="eve@example.org")
+    other = await customer.check_out(email="eve@example.org")
     assert problem(other) == (409, "already_checked_out")
-    assert len(bus.events(PaymentRequested, customer.mine)) == 1
+    assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
-async def test_checkouts_at_the_same_time_make_one_order(customer, bus):
-    await customer.finds_showtime()
-    answers = await asyncio.gather(*(customer.checks_out(name=f"Ada {n % 2}") for n in range(12)))
+async def test_concurrent_checkouts_create_one_order(customer, bus):
+    await customer.add_showtime()
+    answers = await asyncio.gather(*(customer.check_out(name=f"Ada {n % 2}") for n in range(12)))
     won = {answer.json()["reference"] for answer in answers if answer.status_code == 201}
     assert len(won) == 1
     assert {problem(answer)[1] for answer in answers if answer.status_code != 201} == {"already_checked_out"}
-    await bus.heard(PaymentRequested, customer.mine)
-    assert len(bus.events(PaymentRequested, customer.mine)) == 1
+    await bus.heard(PaymentRequested, customer.is_mine)
+    assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
 async def test_an_idempotency_key_replays_the_checkout(customer):
-    await customer.finds_showtime()
+    await customer.add_showtime()
     customer.headers = customer.headers | {"Idempotency-Key": new_id()}
-    first, again = await customer.checks_out(), await customer.checks_out()
+    first, again = await customer.check_out(), await customer.check_out()
     assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (201, 201, "true")
     assert first.json() == again.json()
-    assert problem(await customer.checks_out(name="Eve")) == (422, "idempotency_key_reused")
+    assert problem(await customer.check_out(name="Eve")) == (422, "idempotency_key_reused")
 
 
 async def test_a_lapsed_hold_cannot_be_checked_out(customer):
-    await customer.finds_showtime()
-    customer.holds(seconds=-1)
-    assert problem(await customer.checks_out()) == (409, "hold_expired")
+    await customer.add_showtime()
+    customer.new_hold(seconds=-1)
+    assert problem(await customer.check_out()) == (409, "hold_expired")
 
 
-async def test_a_booking_is_answered_again_when_the_hold_or_the_showtime_is_over(customer, bus):
-    first = await customer.has_ordered()
-    customer.holds(hold_id=customer.id, seconds=-1)
-    again = await customer.checks_out()
+async def test_a_repeated_checkout_returns_the_booking_after_the_hold_or_showtime_ended(customer, bus):
+    first = await customer.place_order()
+    customer.new_hold(hold_id=customer.id, seconds=-1)
+    again = await customer.check_out()
     assert (again.status_code, again.json()) == (201, first)
-    assert problem(await customer.checks_out(name="Eve")) == (409, "already_checked_out")
+    assert problem(await customer.check_out(name="Eve")) == (409, "already_checked_out")
 
     await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
-    await customer.sees("closing")
-    again = await customer.checks_out()
+    await customer.wait_for_state("closing")
+    again = await customer.check_out()
     assert (again.status_code, again.json()["id"], again.json()["order"]) == (201, customer.id, None)
-    assert problem(await customer.checks_out(name="Eve")) == (409, "already_checked_out")
+    assert problem(await customer.check_out(name="Eve")) == (409, "already_checked_out")
 
 
-async def test_a_newer_claim_of_a_hold_that_was_checked_out_makes_no_second_booking(customer, bus):
-    await customer.has_ordered()
-    customer.holds(F7, hold_id=customer.id, revision=1)
+async def test_a_newer_claim_of_a_booked_hold_creates_no_second_booking(customer, bus):
+    await customer.place_order()
+    customer.new_hold(F7, hold_id=customer.id, revision=1)
     one = [{"seat_id": "F7", "ticket_type": "adult"}]
-    assert problem(await customer.checks_out(tickets=one)) == (409, "already_checked_out")
-    assert problem(await customer.asks()) == (409, "already_checked_out")
-    assert [seat["seat_id"] for seat in (await customer.looks())["seats"]] == ["F7", "F8"]
+    assert problem(await customer.check_out(tickets=one)) == (409, "already_checked_out")
+    assert problem(await customer.get_quote()) == (409, "already_checked_out")
+    assert [seat["seat_id"] for seat in (await customer.get_booking())["seats"]] == ["F7", "F8"]
 
 
 async def test_a_cancelled_or_past_showtime_is_not_sold(customer, guest, bus):
-    await customer.finds_showtime()
+    await customer.add_showtime()
     await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
     await until(lambda: store.Showtime.find_one({"_id": customer.showtime_id, "is_cancelled": True}))
-    assert problem(await customer.checks_out()) == (409, "showtime_closed")
+    assert problem(await customer.check_out()) == (409, "showtime_closed")
 
-    await guest.finds_showtime(starts_at=now() - timedelta(hours=3))
-    assert problem(await guest.checks_out()) == (409, "showtime_closed")
+    await guest.add_showtime(starts_at=now() - timedelta(hours=3))
+    assert problem(await guest.check_out()) == (409, "showtime_closed")
 
 
-async def test_a_showtime_whose_prices_have_not_arrived_is_a_matter_of_trying_again(customer):
-    answer = await customer.checks_out()
+async def test_a_showtime_without_prices_is_refused_with_retry_after(customer):
+    answer = await customer.check_out()
     assert problem(answer) == (503, "showtime_not_ready")
     assert answer.headers["retry-after"]
 
@@ -248,9 +248,9 @@ async def test_a_showtime_whose_prices_have_not_arrived_is_a_matter_of_trying_ag
         ([("F7", "senior"), ("F8", "adult")], "price_unknown", ["F7"]),
     ],
 )
-async def test_tickets_that_do_not_fit_are_refused_by_name(customer, tickets, code, seats):
-    await customer.finds_showtime()
-    answer = await customer.checks_out(tickets=[{"seat_id": s, "ticket_type": t} for s, t in tickets])
+async def test_tickets_that_do_not_match_are_refused_with_their_seats(customer, tickets, code, seats):
+    await customer.add_showtime()
+    answer = await customer.check_out(tickets=[{"seat_id": s, "ticket_type": t} for s, t in tickets])
     assert problem(answer) == (422, code)
     assert answer.json()["seats"] == seats
     assert await store.find(customer.id) is None
@@ -277,12 +277,12 @@ async def test_tickets_that_do_not_fit_are_refused_by_name(customer, tickets, co
     ],
 )
 async def test_a_malformed_order_is_refused(customer, change):
-    answer = await customer.checks_out(**change)
+    answer = await customer.check_out(**change)
     assert problem(answer) == (422, "invalid_request")
     assert answer.json()["errors"]
 
 
-async def test_other_bodies_than_an_order_are_refused(customer):
+async def test_malformed_bodies_are_refused(customer):
     async def post(content: bytes) -> Any:
         headers = customer.headers | {"Content-Type": "application/json"}
         return await customer.client.post("/api/bookings", content=content, headers=headers)

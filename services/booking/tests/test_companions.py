@@ -1,4 +1,4 @@
-"""A companion goes free with somebody in a wheelchair, and with nobody else."""
+"""Free companion tickets: one with each wheelchair place."""
 
 import pytest
 from booking.model import CompanionWithoutWheelchair, Order, quote
@@ -12,7 +12,7 @@ SEATS = {seat.seat_id: seat for seat in (given.C1, given.W1, given.C2, given.W2,
 
 
 def quoted_and_charged(tickets: dict[str, str]) -> int:
-    """The amount that the quote and the checkout of these seats agree on."""
+    """The amount of these tickets, which must be the same in the quote and the checkout."""
     hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
     quoted = sum(each.chosen.amount for each in quote(hold, OFFER, tickets, NOW))
     assert given.checkout(Order(tickets, "ada@example.org"), hold).amount == quoted
@@ -52,7 +52,7 @@ ORDERS = st.lists(st.sampled_from(sorted(SEATS)), min_size=1, unique=True).flatm
 
 
 @forall(ORDERS)
-def test_nobody_goes_free_without_somebody_in_a_wheelchair_who_pays(tickets: dict[str, str]) -> None:
+def test_each_free_companion_has_a_paid_wheelchair_place(tickets: dict[str, str]) -> None:
     wheelchairs = sum(kind == "adult" and SEATS[seat].category == "wheelchair" for seat, kind in tickets.items())
     companions = [seat for seat, kind in tickets.items() if kind == "companion"]
     are_beside = all(SEATS[seat].category != "wheelchair" for seat in companions)
@@ -67,7 +67,7 @@ def test_nobody_goes_free_without_somebody_in_a_wheelchair_who_pays(tickets: dic
 
 
 @forall(ORDERS, st.data())
-def test_what_a_quote_offers_is_just_what_can_be_chosen(tickets: dict[str, str], data: st.DataObject) -> None:
+def test_a_quote_offers_exactly_the_types_that_can_be_chosen(tickets: dict[str, str], data: st.DataObject) -> None:
     hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
     try:
         quoted = quote(hold, OFFER, dict(tickets), NOW)
@@ -86,8 +86,8 @@ def test_what_a_quote_offers_is_just_what_can_be_chosen(tickets: dict[str, str],
 
 
 async def test_a_companion_goes_free_with_a_wheelchair_place_only(customer):
-    await customer.finds_showtime()
-    customer.holds(given.C1, given.W1, given.C2)
+    await customer.add_showtime()
+    customer.new_hold(given.C1, given.W1, given.C2)
 
     def tickets(*kinds: str) -> list[dict[str, str]]:
         return [
@@ -96,7 +96,7 @@ async def test_a_companion_goes_free_with_a_wheelchair_place_only(customer):
         ]
 
     async def options(*kinds: str) -> list[list[str]]:
-        seats = (await customer.asks(tickets=tickets(*kinds))).json()["seats"]
+        seats = (await customer.get_quote(tickets=tickets(*kinds))).json()["seats"]
         return [[option["ticket_type"] for option in seat["options"]] for seat in seats]
 
     both = ["adult", "companion"]
@@ -104,10 +104,10 @@ async def test_a_companion_goes_free_with_a_wheelchair_place_only(customer):
     assert await options("companion", "adult", "adult") == [both, ["adult"], ["adult"]]
     for kinds, alone in [(("companion", "adult", "companion"), ["C2"]), (("adult", "companion", "adult"), ["W1"])]:
         for answer in (
-            await customer.asks(tickets=tickets(*kinds)),
-            await customer.checks_out(tickets=tickets(*kinds)),
+            await customer.get_quote(tickets=tickets(*kinds)),
+            await customer.check_out(tickets=tickets(*kinds)),
         ):
             assert (answer.status_code, answer.json()["code"]) == (422, "companion_without_wheelchair")
             assert answer.json()["seats"] == alone
             assert "choose another ticket type" in answer.json()["detail"]
-    assert (await customer.checks_out(tickets=tickets("companion", "adult", "adult"))).json()["amount"] == 2500
+    assert (await customer.check_out(tickets=tickets("companion", "adult", "adult"))).json()["amount"] == 2500

@@ -1,7 +1,7 @@
-"""The saga beside a model of its partners: people, messages and timers in any order, some messages twice.
+"""The saga with models of inventory and payment: customers, messages and timers in any order, some messages twice.
 
-Booking's part is the real table. Inventory and payment are a few lines each: the rules of the saga that booking relies
-on. Money, seats and progress are compared when every message is delivered and every timer has run.
+Booking uses the real table. The models of inventory and payment contain only the rules that booking relies on. Money,
+seats and progress are checked after every message has been delivered and every timer has run.
 """
 
 import os
@@ -36,10 +36,10 @@ from . import examples as given
 from .examples import NOW
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "500"))
-WISHES = {"b1": [given.F7, given.F8], "b2": [given.F8], "b3": [given.F7, given.F8]}
-"""Which seats each customer wants: every wish overlaps with another one."""
-TROUBLES = ("showtime_cancelled", "lapsed", "erased", "provider")
-"""What else may happen in a run. A run allows only some of it, so that quiet runs get far."""
+WANTED = {"b1": [given.F7, given.F8], "b2": [given.F8], "b3": [given.F7, given.F8]}
+"""The seats that each customer wants, which overlap with the others' seats."""
+FAULTS = ("showtime_cancelled", "lapsed", "erased", "provider")
+"""Faults that a run may include. Each run allows only some, so that runs with few faults get far."""
 UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
 Publish = Callable[[Event], None]
 Move = Callable[[], None]
@@ -47,7 +47,7 @@ Move = Callable[[], None]
 
 @dataclass
 class Inventory:
-    """At any moment a seat belongs to at most one live hold or one ticket; a hold of n seats is all or nothing."""
+    """Inventory: a seat belongs to at most one live hold or one ticket; a hold of n seats is all or nothing."""
 
     publish: Publish
     holds: dict[str, list[str]] = field(default_factory=dict)
@@ -73,10 +73,10 @@ class Inventory:
                 self.sell(event.booking_id, event.seats, event.amount, event.currency)
             case BookingPaid():
                 self.sell(event.booking_id, event.seats, 0, None)
-            case BookingExpired() if event.booking_id not in self.sold:  # late money may have bought the seats
+            case BookingExpired() if event.booking_id not in self.sold:  # a late payment may have bought the seats
                 self.release(event.booking_id)
                 self.closed.add(event.booking_id)
-            case BookingCancelled():  # frees the seats, held or sold; money that comes later goes back
+            case BookingCancelled():  # frees held or sold seats; a later payment is refunded
                 self.release(event.booking_id)
                 self.sold.pop(event.booking_id, None)
                 self.ended.add(event.booking_id)
@@ -84,7 +84,7 @@ class Inventory:
                 self.is_cancelled = True
 
     def pin(self, booking_id: str, seats: list[str]) -> None:
-        """The pin finds the claim's seats, or the checkout of a stale claim is cancelled."""
+        """Pin the claim's seats, or cancel the checkout of a stale claim."""
         if booking_id in self.sold or booking_id in self.closed | self.ended:
             return
         as_claimed = self.holds.get(booking_id, seats) == seats
@@ -98,7 +98,7 @@ class Inventory:
         self.publish(SeatsReleased(hold_id=booking_id, showtime_id=given.SHOWTIME, seats=seats, reason=reason))
 
     def sell(self, booking_id: str, seats: list[str], amount: int, currency: str | None) -> None:
-        """The one arbiter between money, cancellation and lapse. Late money buys the seats if they are all free."""
+        """Decide between payment, cancellation and lapse. A late payment buys the seats if all are free."""
         if booking_id in self.sold:
             return
         facts = {"hold_id": booking_id, "showtime_id": given.SHOWTIME}
@@ -113,7 +113,7 @@ class Inventory:
 
 @dataclass
 class Account:
-    """The money of one booking. Without an intent it is a tombstone: payment refuses to make one from then on."""
+    """The money of one booking. Without an intent it is a tombstone: payment no longer creates one."""
 
     has_intent: bool
     is_open: bool
@@ -128,7 +128,7 @@ class Payment:
     accounts: dict[str, Account] = field(default_factory=dict)
 
     def create_intent(self, booking_id: str) -> None:
-        """An order used twice makes one intent; after a cancellation none."""
+        """Create an intent: one even if the order is used twice, none after a cancellation."""
         self.accounts.setdefault(booking_id, Account(has_intent=True, is_open=True))
 
     def capture(self, booking: Booking) -> None:
@@ -139,14 +139,14 @@ class Payment:
         self.publish(PaymentSucceeded.model_validate(order | money))
 
     def cancel(self, booking_id: str) -> None:
-        """`payment.cancelled` is also the answer when no intent was made; money that was captured wins."""
+        """Publish `payment.cancelled`, also without an intent, unless money was captured."""
         account = self.accounts.setdefault(booking_id, Account(has_intent=False, is_open=False))
         account.is_open = False
         if not account.captured:
             self.publish(PaymentCancelled(booking_id=booking_id))
 
     def refund(self, booking_id: str, refund_id: str, amount: int, *, requested: bool) -> None:
-        """The sum of the refunds is never more than what was captured; one `refund_id` is one refund."""
+        """Refund at most the captured amount; a `refund_id` refunds once."""
         account = self.accounts[booking_id]
         amount = min(amount, account.captured - account.refunded)
         if refund_id not in account.refunds:
@@ -168,10 +168,10 @@ class Payment:
 
 
 class World:
-    """Each service's queue, and everything that people, Stripe and clocks can do."""
+    """The queue of each service, and every possible action of customers, Stripe and timers."""
 
-    def __init__(self, troubles: set[str]) -> None:
-        self.troubles = troubles
+    def __init__(self, faults: set[str]) -> None:
+        self.faults = faults
         self.queues: dict[str, list[Event]] = {"inventory": [], "payment": [], "booking": []}
         self.inventory, self.payment = Inventory(self.publish), Payment(self.publish)
         self.bookings: dict[str, Booking] = {}
@@ -188,93 +188,93 @@ class World:
                 queue.append(event)
 
     def moves(self) -> list[Move]:
-        """What can happen next. Each message may arrive now, or now and once more."""
+        """The actions that are possible now. Each message may be delivered once or twice."""
         deliveries = [
             partial(self.deliver, service, position, again=again)
             for service, queue in self.queues.items()
             for position in range(len(queue))
             for again in (False, False, True)
         ]
-        moves = [*deliveries, *(move for each in WISHES for move in self.moves_of(each))]
-        if "showtime_cancelled" in self.troubles and not self.inventory.is_cancelled:
+        moves = [*deliveries, *(move for each in WANTED for move in self.moves_of(each))]
+        if "showtime_cancelled" in self.faults and not self.inventory.is_cancelled:
             moves.append(partial(self.publish, given.SHOWTIME_CANCELLED))
         return moves
 
     def moves_of(self, booking_id: str) -> Iterator[Move]:
-        """What can happen to one customer's hold and booking."""
+        """The possible actions on one customer's hold and booking."""
         inventory = self.inventory
         booking, hold = self.bookings.get(booking_id), inventory.holds.get(booking_id)
-        seats = [seat.seat_id for seat in WISHES[booking_id]]
+        seats = [seat.seat_id for seat in WANTED[booking_id]]
         if booking_id not in self.claims and not inventory.is_cancelled and inventory.are_free(seats, booking_id):
             yield partial(self.hold, booking_id, seats)
-        if hold and "lapsed" in self.troubles:
-            yield partial(inventory.release, booking_id)  # if it is pinned, by its hard cap
+        if hold and "lapsed" in self.faults:
+            yield partial(inventory.release, booking_id)  # a pinned hold lapses by its hard cap
         if hold and len(hold) > 1 and booking_id not in inventory.pinned:
             yield partial(self.drop_a_seat, booking_id)
         if booking is None:
             for claim in self.claims.get(booking_id, []):
                 yield from (partial(self.check_out, claim, kind) for kind in ("adult", "adult", "child"))
             return
-        if "erased" in self.troubles and booking_id not in self.erased:
+        if "erased" in self.faults and booking_id not in self.erased:
             yield partial(self.erase, booking_id)
         if booking.state is State.AWAITING_PAYMENT:
-            yield partial(self.take, booking_id, Cancel("by_customer"))
+            yield partial(self.advance_booking, booking_id, Cancel("by_customer"))
         if booking.state is State.CONFIRMED:
-            yield partial(self.take, booking_id, Cancel("by_staff"))  # within policy
+            yield partial(self.advance_booking, booking_id, Cancel("by_staff"))  # within policy
         if booking.due_at:
-            yield partial(self.take, booking_id, DeadlinePassed())
+            yield partial(self.advance_booking, booking_id, DeadlinePassed())
         yield from self.moves_of_money(booking)
 
     def moves_of_money(self, booking: Booking) -> Iterator[Move]:
-        """What the customer and Stripe can do about the payment order of a checkout."""
+        """The possible actions of the customer and Stripe on the payment of a checkout."""
         booking_id, payment = booking.id, self.payment
         account = payment.accounts.get(booking_id)
         if booking.amount and not account:
             yield from 2 * [partial(payment.create_intent, booking_id)]
         if account and account.has_intent and not account.captured:
-            yield partial(payment.capture, booking)  # perhaps late: after Stripe had reported the intent as cancelled
+            yield partial(payment.capture, booking)  # possibly after Stripe reported the intent as cancelled
             yield partial(self.publish, PaymentFailed(booking_id=booking_id, code="declined"))
-            if "provider" in self.troubles:
+            if "provider" in self.faults:
                 yield partial(payment.cancel, booking_id)
-        if account and account.captured > account.refunded and "provider" in self.troubles:
+        if account and account.captured > account.refunded and "provider" in self.faults:
             yield partial(payment.refund, booking_id, "at-the-provider", account.captured, requested=False)
 
-    # ---- people
+    # ---- customers
 
     def hold(self, booking_id: str, seats: list[str]) -> None:
         self.inventory.holds[booking_id] = seats
-        self.claims[booking_id] = [given.held(hold_id=booking_id, seats=WISHES[booking_id])]
+        self.claims[booking_id] = [given.held(hold_id=booking_id, seats=WANTED[booking_id])]
 
     def drop_a_seat(self, booking_id: str) -> None:
-        """The hold's earlier claim is stale now; its owner may still send it."""
+        """Remove a seat from the hold. Its earlier claim is stale now, but its owner may still send it."""
         self.inventory.holds[booking_id] = self.inventory.holds[booking_id][:1]
-        fewer = {"seats": WISHES[booking_id][:1], "revision": 1}
+        fewer = {"seats": WANTED[booking_id][:1], "revision": 1}
         self.claims[booking_id].append(self.claims[booking_id][0].model_copy(update=fewer))
 
     def check_out(self, claim: HoldClaim, kind: str) -> None:
-        """A replica may not know yet that the showtime is cancelled. A claim used twice makes one booking."""
+        """Check out, possibly on a replica that does not know the cancellation yet. A claim creates one booking."""
         order = Order({seat.seat_id: kind for seat in claim.seats}, "ada@example.org")
-        self.take(claim.hold_id, given.checkout(order, claim))
+        self.advance_booking(claim.hold_id, given.checkout(order, claim))
 
     def erase(self, booking_id: str) -> None:
-        """Erase a person: unpaid bookings are cancelled, settled ones no longer name their holder."""
+        """Erase a person: cancel unpaid bookings and remove the person's data from settled ones."""
         self.erased.add(booking_id)
         booking = self.bookings[booking_id]
         if booking.state is State.AWAITING_PAYMENT:
-            self.take(booking_id, Cancel("by_customer"))
+            self.advance_booking(booking_id, Cancel("by_customer"))
         elif booking.state not in UNSETTLED:
             self.bookings[booking_id] = booking.model_copy(update={"email": None, "name": None})
 
     def cascade(self) -> None:
-        """A showtime's cancellation reaches the bookings that have not ended, and those that may be paid late."""
+        """Apply the showtime's cancellation to the live bookings and to those that may be paid late."""
         for booking_id, booking in list(self.bookings.items()):
             if booking.state in (*LIVE, State.EXPIRED):
-                self.take(booking_id, given.SHOWTIME_CANCELLED)
+                self.advance_booking(booking_id, given.SHOWTIME_CANCELLED)
 
     # ---- messages
 
-    def take(self, booking_id: str, trigger: Trigger) -> None:
-        """One step of the real saga; an event that cannot happen ends the test."""
+    def advance_booking(self, booking_id: str, trigger: Trigger) -> None:
+        """Apply one transition of the real saga; an unexpected event fails the test."""
         booking = self.bookings.get(booking_id)
         moment = booking.due_at if booking and booking.due_at and isinstance(trigger, DeadlinePassed) else NOW
         outcome = advance(booking, trigger, moment, given.issue)
@@ -295,31 +295,31 @@ class World:
             self.cascade()
         else:
             try:
-                self.take(event.subject, event)
+                self.advance_booking(event.subject, event)
             except NotYet:
                 queue.extend([] if again else [event])
 
     def settle(self) -> None:
-        """Every message arrives and every timer runs, until nothing is outstanding."""
+        """Deliver every message and run every timer until nothing is outstanding."""
         for _ in range(50):
             for service in 10 * tuple(self.queues):
                 for _ in range(len(self.queues[service])):
                     self.deliver(service, 0, again=False)
             if self.knows_cancellation:
-                self.cascade()  # the second pass, for checkouts by a stale offer
+                self.cascade()  # the second update, for checkouts with a stale offer
             for booking_id in self.erased:
                 self.erase(booking_id)
             if not any(self.queues.values()) and not any(booking.due_at for booking in self.bookings.values()):
                 return
             for booking_id in self.bookings:
-                self.take(booking_id, DeadlinePassed())
-        raise AssertionError(f"something never ends: {self.bookings}, {self.queues}")
+                self.advance_booking(booking_id, DeadlinePassed())
+        raise AssertionError(f"a saga does not end: {self.bookings}, {self.queues}")
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@forall(st.sets(st.sampled_from(TROUBLES)), st.lists(st.integers(0, 10_000), min_size=20, max_size=80))
-def test_money_seats_and_progress_in_any_order(troubles: set[str], choices: list[int]) -> None:
-    world = World(troubles)
+@forall(st.sets(st.sampled_from(FAULTS)), st.lists(st.integers(0, 10_000), min_size=20, max_size=80))
+def test_money_seats_and_progress_in_any_order(faults: set[str], choices: list[int]) -> None:
+    world = World(faults)
     for choice in choices:
         if moves := world.moves():
             moves[choice % len(moves)]()
@@ -328,7 +328,7 @@ def test_money_seats_and_progress_in_any_order(troubles: set[str], choices: list
     sold = world.inventory.sold
     assert all(count == 1 for count in Counter(seat for seats in sold.values() for seat in seats).values()), "once"
     assert sold.keys() == {each.id for each in world.bookings.values() if each.state is State.CONFIRMED}
-    assert not world.inventory.pinned, "a seat that nobody can buy"
+    assert not world.inventory.pinned, "no seat stays pinned"
     for booking in world.bookings.values():
         account = world.payment.accounts.get(booking.id) or Account(has_intent=False, is_open=False)
         entitled = booking.amount if booking.state is State.CONFIRMED else 0
@@ -342,8 +342,8 @@ def test_money_seats_and_progress_in_any_order(troubles: set[str], choices: list
         assert world.confirmations[booking.id] == int(was_confirmed), "tickets are mailed once"
 
 
-def test_a_checkout_by_a_stale_offer_is_found_by_the_second_pass() -> None:
-    """Booking knows of the cancellation, one replica's offer is from before it, and inventory does not know it yet."""
+def test_the_second_update_finds_a_checkout_with_a_stale_offer() -> None:
+    """Booking knows the cancellation, but one replica has an older offer and inventory does not know it yet."""
     world = World(set())
     world.hold("b1", ["F7", "F8"])
     world.publish(given.SHOWTIME_CANCELLED)

@@ -1,4 +1,4 @@
-"""Keys of links to a booking, and what must not pass for one."""
+"""Keys of links to a booking, and texts that must be refused."""
 
 import base64
 import json
@@ -43,18 +43,18 @@ def tampered(key: str, booking_id: str) -> str:
 
 
 def test_a_key_opens_its_booking_until_its_end_and_no_other():
-    key = links.key_of(BOOKING, now() + timedelta(minutes=1))
-    assert links.fits(key, BOOKING, KEYS)
-    assert not links.fits(key, "b2", KEYS)
-    assert not links.fits(key, "", KEYS)
-    assert not links.fits(links.key_of(BOOKING, now() - timedelta(seconds=1)), BOOKING, KEYS)
+    key = links.create_key(BOOKING, now() + timedelta(minutes=1))
+    assert links.is_valid_key(key, BOOKING, KEYS)
+    assert not links.is_valid_key(key, "b2", KEYS)
+    assert not links.is_valid_key(key, "", KEYS)
+    assert not links.is_valid_key(links.create_key(BOOKING, now() - timedelta(seconds=1)), BOOKING, KEYS)
 
 
-def test_a_key_stays_good_when_booking_signs_with_another_one():
-    key = links.key_of(BOOKING, now() + timedelta(minutes=1))
+def test_a_key_stays_valid_after_a_key_rotation():
+    key = links.create_key(BOOKING, now() + timedelta(minutes=1))
     with signing_with(STRANGER):
-        assert links.fits(key, BOOKING, [SIGNER.jwk, STRANGER.jwk])
-        assert not links.fits(key, BOOKING, [STRANGER.jwk])
+        assert links.is_valid_key(key, BOOKING, [SIGNER.jwk, STRANGER.jwk])
+        assert not links.is_valid_key(key, BOOKING, [STRANGER.jwk])
 
 
 KEY = SIGNER.sign(claims())
@@ -78,21 +78,21 @@ WRONG = {
     "no signature": f"{KEY.rpartition('.')[0]}.",
     "no algorithm": unsigned({"alg": "none", "kid": SIGNER.kid}, claims()),
     "the public key as a secret": jwt.encode(claims(), SIGNER.jwk["x"], "HS256", HMAC),
-    "somebody else's signature": STRANGER.sign(claims()),
-    "somebody else's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": SIGNER.kid}),
+    "another key's signature": STRANGER.sign(claims()),
+    "another key's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": SIGNER.kid}),
     "an unknown key": jwt.encode(claims(), SIGNER._key, "EdDSA", {"kid": "unknown"}),
     "no key": jwt.encode(claims(), SIGNER._key, "EdDSA"),
 }
 
 
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
-def test_what_does_not_open_a_booking(text):
-    assert links.fits(KEY, BOOKING, KEYS), "the right one does"
-    assert not links.fits(text, BOOKING, KEYS)
+def test_invalid_keys_are_refused(text):
+    assert links.is_valid_key(KEY, BOOKING, KEYS), "the right one does"
+    assert not links.is_valid_key(text, BOOKING, KEYS)
 
 
-def test_a_key_is_no_ticket_to_whoever_checks_tickets():
-    """A door that only checks the signature refuses it already, since it is meant for somebody else."""
+def test_a_key_does_not_pass_as_a_ticket():
+    """A door that only verifies the signature refuses the key because of its audience."""
     with pytest.raises(jwt.InvalidAudienceError):
         jwt.decode(KEY, jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"])
     body = jwt.decode(KEY, options={"verify_signature": False})
@@ -100,7 +100,7 @@ def test_a_key_is_no_ticket_to_whoever_checks_tickets():
     assert jwt.decode(WRONG["a ticket"], jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"])["tid"] == f"{BOOKING}-F7"
 
 
-def test_a_key_is_no_access_token():
+def test_a_key_does_not_pass_as_an_access_token():
     for audience in ("usher", "https://usher.example"):
         with pytest.raises(jwt.InvalidAudienceError):
             jwt.decode(KEY, jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"], audience=audience)
@@ -109,13 +109,13 @@ def test_a_key_is_no_access_token():
 @pytest.mark.parametrize(
     ("moment", "end"),
     [
-        (NOW, NOW + timedelta(hours=5) + links.OPENS_FOR),
+        (NOW, NOW + timedelta(hours=5) + links.LINK_LIFETIME),
         (NOW + timedelta(days=400), NOW + timedelta(days=401)),
     ],
-    ids=["weeks after the showtime", "a day, for a booking of last year"],
+    ids=["30 days after the showtime", "one day for an old booking"],
 )
-async def test_how_long_a_link_opens(client: Any, moment: datetime, end: datetime):
-    link = links.new(in_state(State.CONFIRMED), moment)
+async def test_how_long_a_link_is_valid(client: Any, moment: datetime, end: datetime):
+    link = links.new_link(in_state(State.CONFIRMED), moment)
     assert (link.booking_id, link.expires_at) == (BOOKING, end)
     body = jwt.decode(Seal(LINK_KEY).open(link.sealed_link), options={"verify_signature": False})
     assert body == {"aud": links.AUDIENCE, "sub": BOOKING, "exp": int(end.timestamp())}

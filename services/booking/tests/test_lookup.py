@@ -1,4 +1,4 @@
-"""Links to a booking over HTTP: who gets one, and what it opens."""
+"""Links to a booking over HTTP: access by link, and lookup."""
 
 import asyncio
 import json
@@ -21,50 +21,50 @@ from .conftest import LINK_KEY, problem
 EMAIL = "ada@example.org"
 
 
-def unsealed(event: Any) -> str:
-    """The key that the notifier mails."""
+def decrypted_key(event: Any) -> str:
+    """The key in an event, which the notifier mails."""
     return Seal(LINK_KEY).open(event.sealed_link)
 
 
-async def opens(customer: Any, key: str, **headers: str) -> httpx.Response:
-    """Somebody who has nothing but the link."""
+async def open_link(customer: Any, key: str, **headers: str) -> httpx.Response:
+    """Get the booking with only the link's key."""
     return await customer.client.get(f"/api/bookings/{customer.id}", headers={"X-Booking-Key": key} | headers)
 
 
-async def looks_up(client: httpx.AsyncClient, reference: Any, email: Any = EMAIL) -> httpx.Response:
+async def look_up(client: httpx.AsyncClient, reference: Any, email: Any = EMAIL) -> httpx.Response:
     return await client.post("/api/bookings/lookup", json={"reference": reference, "email": email})
 
 
-# ---- what a link opens
+# ---- access by link
 
 
 async def test_the_link_in_a_guests_mails_shows_the_booking_with_its_tickets(guest, bus):
-    await guest.has_tickets()
-    confirmed = bus.events(BookingConfirmed, guest.mine)[0]
-    answer = await opens(guest, unsealed(confirmed))
-    assert (answer.status_code, answer.json()) == (200, await guest.looks())
+    await guest.buy_tickets()
+    confirmed = bus.events(BookingConfirmed, guest.is_mine)[0]
+    answer = await open_link(guest, decrypted_key(confirmed))
+    assert (answer.status_code, answer.json()) == (200, await guest.get_booking())
     assert [ticket["qr"] for ticket in answer.json()["tickets"]] == [ticket.qr for ticket in confirmed.tickets]
 
     starts_at = now() + timedelta(days=60)
     times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
     await bus.say(ShowtimeRescheduled(showtime_id=guest.showtime_id, starts_at=starts_at, **times))
-    moved = await bus.heard(BookingRescheduled, guest.mine)
-    assert unsealed(moved) != unsealed(confirmed), "it opens for longer"
+    moved = await bus.heard(BookingRescheduled, guest.is_mine)
+    assert decrypted_key(moved) != decrypted_key(confirmed), "its key is valid for longer"
     await bus.say(ShowtimeCancelled(showtime_id=guest.showtime_id, reason="technical"))
-    cancelled = await bus.heard(BookingCancelled, guest.mine)
+    cancelled = await bus.heard(BookingCancelled, guest.is_mine)
     for event in (confirmed, moved, cancelled):
-        seen = (await opens(guest, unsealed(event))).json()
+        seen = (await open_link(guest, decrypted_key(event))).json()
         assert (seen["state"], seen["tickets"]) == ("refunding", [])
 
 
-async def test_who_has_an_account_signs_in(customer, bus):
-    await customer.has_tickets()
-    assert bus.events(BookingConfirmed, customer.mine)[0].sealed_link is None
+async def test_customers_with_an_account_get_no_link(customer, bus):
+    await customer.buy_tickets()
+    assert bus.events(BookingConfirmed, customer.is_mine)[0].sealed_link is None
 
 
-async def test_a_link_only_shows(guest, client):
-    await guest.has_ordered()
-    header = {"X-Booking-Key": links.key_of(guest.id, now() + timedelta(days=1))}
+async def test_a_link_is_read_only(guest, client):
+    await guest.place_order()
+    header = {"X-Booking-Key": links.create_key(guest.id, now() + timedelta(days=1))}
     seen = await client.get(f"/api/bookings/{guest.id}", headers=header)
     assert (seen.status_code, seen.json()["order"]) == (200, None)
     for method, path in [
@@ -75,114 +75,119 @@ async def test_a_link_only_shows(guest, client):
         assert problem(await client.request(method, path, headers=header)) == (401, "unauthenticated")
     body = {"claim": guest.claim}
     assert problem(await client.post("/api/bookings/quote", json=body, headers=header)) == (401, "unauthenticated")
-    assert (await guest.looks())["state"] == "awaiting_payment"
+    assert (await guest.get_booking())["state"] == "awaiting_payment"
 
 
-async def test_what_does_not_open_it_says_the_same_whether_there_is_a_booking(guest, customer, client):
-    await guest.has_tickets()
-    ticket = (await guest.looks())["tickets"][0]["qr"]
+async def test_an_invalid_link_does_not_reveal_whether_a_booking_exists(guest, customer, client):
+    await guest.buy_tickets()
+    ticket = (await guest.get_booking())["tickets"][0]["qr"]
     later = now() + timedelta(days=1)
     wrong = [
-        links.key_of("another", later),
-        links.key_of(guest.id, now() - timedelta(seconds=1)),
-        links.key_of(guest.id, later)[:-3],
+        links.create_key("another", later),
+        links.create_key(guest.id, now() - timedelta(seconds=1)),
+        links.create_key(guest.id, later)[:-3],
         ticket,
         "rubbish",
         "x" * 30_000,
     ]
     for key in wrong:
-        void = await opens(guest, key)
+        void = await open_link(guest, key)
         assert problem(void) == (404, "booking_link_void")
         nothing = await client.get("/api/bookings/nothing", headers={"X-Booking-Key": key})
         assert nothing.json() | {"correlation_id": ""} == void.json() | {"correlation_id": ""}
-    good_for_nothing = {"X-Booking-Key": links.key_of("nothing", later)}
+    good_for_nothing = {"X-Booking-Key": links.create_key("nothing", later)}
     assert problem(await client.get("/api/bookings/nothing", headers=good_for_nothing)) == (404, "booking_link_void")
-    assert problem(await opens(guest, "rubbish", **customer.headers)) == (404, "booking_link_void")
+    assert problem(await open_link(guest, "rubbish", **customer.headers)) == (404, "booking_link_void")
 
 
-async def test_whoever_may_see_it_anyway_does_with_an_old_link_too(guest, staff):
-    await guest.has_tickets()
+async def test_an_invalid_link_does_not_lock_out_the_owner_or_staff(guest, staff):
+    await guest.buy_tickets()
     for headers in (guest.headers, staff("bookings:read")):
-        assert (await opens(guest, "an old link", **headers)).status_code == 200
+        assert (await open_link(guest, "an old link", **headers)).status_code == 200
 
 
-async def test_a_key_opens_nothing_as_a_secret_or_a_token(guest, client):
-    await guest.has_tickets()
-    key = links.key_of(guest.id, now() + timedelta(days=1))
+async def test_a_key_does_not_pass_as_a_secret_or_a_token(guest, client):
+    await guest.buy_tickets()
+    key = links.create_key(guest.id, now() + timedelta(days=1))
     path = f"/api/bookings/{guest.id}"
     assert problem(await client.get(path, headers={"X-Hold-Secret": key})) == (404, "booking_unknown")
     assert problem(await client.get(path, headers={"Authorization": f"Bearer {key}"})) == (401, "token_invalid")
 
 
-async def test_who_is_gone_is_shown_to_nobody(customer, bus):
-    await customer.has_tickets()
-    key = links.key_of(customer.id, now() + timedelta(days=1))
-    reference = (await customer.looks())["reference"]
-    assert (await opens(customer, key)).status_code == 200
+async def test_a_link_to_an_erased_persons_booking_is_refused(customer, bus):
+    await customer.buy_tickets()
+    key = links.create_key(customer.id, now() + timedelta(days=1))
+    reference = (await customer.get_booking())["reference"]
+    assert (await open_link(customer, key)).status_code == 200
     await bus.say(UserDeleted(user_id=customer.holder.user_id))
 
     async def void() -> bool:
-        return (await opens(customer, key)).status_code == 404
+        return (await open_link(customer, key)).status_code == 404
 
     await until(void)
-    assert (await looks_up(customer.client, reference)).status_code == 202
-    assert await store.find_lost(reference, EMAIL) is None
+    assert (await look_up(customer.client, reference)).status_code == 202
+    assert await store.find_for_lookup(reference, EMAIL) is None
 
 
-# ---- asking for one
+# ---- lookup
 
 
-async def test_reference_and_address_have_the_link_mailed(guest, customer, client, bus):
+async def test_reference_and_address_request_a_link(guest, customer, client, bus):
     for somebody in (guest, customer):
-        await somebody.has_tickets()
-        booking = await somebody.looks()
-        answer = await looks_up(client, f" {booking['reference'].lower()} ", EMAIL.upper())
+        await somebody.buy_tickets()
+        booking = await somebody.get_booking()
+        answer = await look_up(client, f" {booking['reference'].lower()} ", EMAIL.upper())
         assert answer.status_code == 202
-        wish = await bus.heard(BookingLinkRequested, somebody.mine)
-        assert (wish.reference, wish.email, wish.name, wish.locale) == (booking["reference"], EMAIL, "Ada", "en")
-        assert (wish.holder, wish.screening.model_dump(mode="json")) == (somebody.holder, booking["screening"])
-        assert wish.expires_at == wish.screening.ends_at + links.OPENS_FOR
-        assert (await opens(somebody, unsealed(wish))).json() == booking
+        request = await bus.heard(BookingLinkRequested, somebody.is_mine)
+        assert (request.reference, request.email, request.name, request.locale) == (
+            booking["reference"],
+            EMAIL,
+            "Ada",
+            "en",
+        )
+        assert (request.holder, request.screening.model_dump(mode="json")) == (somebody.holder, booking["screening"])
+        assert request.expires_at == request.screening.ends_at + links.LINK_LIFETIME
+        assert (await open_link(somebody, decrypted_key(request))).json() == booking
 
 
-async def test_nobody_learns_whether_it_fits(guest, client, bus):
-    await guest.has_tickets()
-    reference = (await guest.looks())["reference"]
+async def test_a_lookup_does_not_reveal_whether_a_booking_matches(guest, client, bus):
+    await guest.buy_tickets()
+    reference = (await guest.get_booking())["reference"]
     answers = [
-        await looks_up(client, reference, "eve@example.org"),
-        await looks_up(client, "CDFGHJKM", EMAIL),
-        await looks_up(client, reference),
-        await looks_up(client, reference),
+        await look_up(client, reference, "eve@example.org"),
+        await look_up(client, "CDFGHJKM", EMAIL),
+        await look_up(client, reference),
+        await look_up(client, reference),
     ]
     assert {(answer.status_code, answer.text) for answer in answers} == {(202, answers[0].text)}
-    await bus.heard(BookingLinkRequested, guest.mine)
-    assert len(bus.events(BookingLinkRequested, guest.mine)) == 1, "only the one that fits is mailed"
-    kept = await store.Lookup.get_pymongo_collection().find({}).to_list()
-    assert len(kept) >= 3, "what does not fit is counted too"
-    assert not any(word in str(each["_id"]) for each in kept for word in (reference, "@"))
+    await bus.heard(BookingLinkRequested, guest.is_mine)
+    assert len(bus.events(BookingLinkRequested, guest.is_mine)) == 1, "only a matching lookup is mailed"
+    stored = await store.Lookup.get_pymongo_collection().find({}).to_list()
+    assert len(stored) >= 3, "lookups without a match are stored too"
+    assert not any(word in str(each["_id"]) for each in stored for word in (reference, "@"))
 
 
-async def test_however_often_it_is_asked_for_one_mail_goes_out_in_ten_minutes(guest, client, bus):
-    await guest.has_tickets()
-    reference = (await guest.looks())["reference"]
-    answers = await asyncio.gather(*(looks_up(client, reference) for _ in range(20)))
+async def test_repeated_lookups_send_one_mail_in_ten_minutes(guest, client, bus):
+    await guest.buy_tickets()
+    reference = (await guest.get_booking())["reference"]
+    answers = await asyncio.gather(*(look_up(client, reference) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {202}
-    await bus.heard(BookingLinkRequested, guest.mine)
+    await bus.heard(BookingLinkRequested, guest.is_mine)
     ten_minutes_ago = {"$set": {"asked_at": now() - store.LOOKUP_PAUSE}}
     await store.Lookup.collection().update_many({}, ten_minutes_ago)
-    await asyncio.gather(*(looks_up(client, reference) for _ in range(20)))
+    await asyncio.gather(*(look_up(client, reference) for _ in range(20)))
 
     async def two() -> bool:
-        return len({event.link_id for event in bus.events(BookingLinkRequested, guest.mine)}) >= 2
+        return len({event.link_id for event in bus.events(BookingLinkRequested, guest.is_mine)}) >= 2
 
     await until(two)
-    assert len({event.link_id for event in bus.events(BookingLinkRequested, guest.mine)}) == 2
+    assert len({event.link_id for event in bus.events(BookingLinkRequested, guest.is_mine)}) == 2
 
 
-async def test_what_is_not_paid_yet_has_no_link(guest, client):
-    booking = await guest.has_ordered()
-    assert (await looks_up(client, booking["reference"])).status_code == 202
-    assert await store.find_lost(booking["reference"], EMAIL) is None
+async def test_an_unpaid_booking_has_no_link(guest, client):
+    booking = await guest.place_order()
+    assert (await look_up(client, booking["reference"])).status_code == 202
+    assert await store.find_for_lookup(booking["reference"], EMAIL) is None
 
 
 @pytest.mark.parametrize(
@@ -201,33 +206,33 @@ async def test_what_is_not_paid_yet_has_no_link(guest, client):
         ({"reference": "CDFGHJKM", "email": EMAIL, "user_id": "u1"}, "user_id"),
     ],
 )
-async def test_bad_input_is_named(client, body, place):
+async def test_invalid_fields_are_named(client, body, place):
     answer = await client.post("/api/bookings/lookup", json=body)
     assert problem(answer) == (422, "invalid_request")
     assert answer.json()["errors"][0]["loc"][-1] == place
 
 
-async def test_what_is_no_json_is_named_too(client):
+async def test_invalid_json_is_refused(client):
     for text in ("", "{", "[]", "null", '"CDFGHJKM"'):
         answer = await client.post("/api/bookings/lookup", content=text, headers={"Content-Type": "application/json"})
         assert problem(answer) == (422, "invalid_request"), text
 
 
-async def test_no_log_and_no_document_tells_a_key_or_an_address(guest, client, bus):
+async def test_logs_and_documents_contain_no_key_or_address(guest, client, bus):
     with capture_logs() as logs:
-        await guest.has_tickets()
-        await looks_up(client, (await guest.looks())["reference"])
-        wish = await bus.heard(BookingLinkRequested, guest.mine)
-        await opens(guest, unsealed(wish))
-        await opens(guest, "rubbish-that-nobody-logs")
-    told = json.dumps(logs, default=str)
-    for word in (unsealed(wish), "rubbish-that-nobody-logs", EMAIL):
-        assert word not in told
-    kept = str(await store.Booking.collection().find_one({"_id": guest.id}))
-    assert unsealed(wish) not in kept
+        await guest.buy_tickets()
+        await look_up(client, (await guest.get_booking())["reference"])
+        request = await bus.heard(BookingLinkRequested, guest.is_mine)
+        await open_link(guest, decrypted_key(request))
+        await open_link(guest, "rubbish-that-nobody-logs")
+    logged = json.dumps(logs, default=str)
+    for word in (decrypted_key(request), "rubbish-that-nobody-logs", EMAIL):
+        assert word not in logged
+    stored = str(await store.Booking.collection().find_one({"_id": guest.id}))
+    assert decrypted_key(request) not in stored
 
 
-async def test_a_lost_booking_is_found_by_an_index(client):
+async def test_a_lookup_uses_an_index(client):
     where = {"reference": {"$eq": "CDFGHJKM", "$type": "string"}, "email": EMAIL, "state": {"$ne": "awaiting_payment"}}
     plan = await store.Booking.collection().find(where).explain()
     assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])

@@ -1,4 +1,4 @@
-"""Bookings as the release before 2026-12 stored them: `held` ones are removed, the others are finished."""
+"""Bookings stored by the release before 2026-12: `held` ones are removed, the others continue."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from .examples import TOTAL, screening
 
 
 def old_document(customer: Customer, state: str, **changes: Any) -> dict[str, Any]:
-    """What the old release stored for a booking in this state."""
+    """A booking in this state as the old release stored it."""
     opened_at = now() - timedelta(minutes=2)
     seats = [seat.model_dump() for seat in customer.hold.seats]
     amounts = dict(zip(("F7", "F8"), (1250, 1800), strict=True))
@@ -71,7 +71,7 @@ async def stored(document: dict[str, Any]) -> None:
 
 
 async def test_held_bookings_are_removed_and_checked_out_with_their_claims(customer, guest):
-    await customer.finds_showtime()
+    await customer.add_showtime()
     await stored(held_document(customer))
     await stored(old_document(guest, "awaiting_payment"))
 
@@ -79,51 +79,51 @@ async def test_held_bookings_are_removed_and_checked_out_with_their_claims(custo
         assert await migrations.remove_held_bookings(store.Booking.collection().database) == removed
     assert await store.find(customer.id) is None
     assert await store.find(guest.id) is not None
-    assert (await customer.checks_out()).json()["state"] == "awaiting_payment"
+    assert (await customer.check_out()).json()["state"] == "awaiting_payment"
 
 
 async def test_an_old_booking_is_paid_and_confirmed(customer, bus):
     await stored(old_document(customer, "awaiting_payment"))
-    booking = await customer.looks()
+    booking = await customer.get_booking()
     assert booking["history"][0]["state"] == "held"
     assert ORDERS.read(booking["order"]).amount == TOTAL
     await bus.say(customer.sold())
-    confirmed = await bus.heard(BookingConfirmed, customer.mine)
+    confirmed = await bus.heard(BookingConfirmed, customer.is_mine)
     assert [ticket.amount for ticket in confirmed.tickets] == [1250, 1800]
     listed = (await customer.client.get("/api/bookings", headers=customer.headers)).json()["items"]
     assert [each["id"] for each in listed] == [customer.id]
 
 
-async def test_an_old_booking_whose_time_is_over_is_closed(customer, bus):
+async def test_an_old_booking_is_closed_after_its_deadline(customer, bus):
     await stored(old_document(customer, "awaiting_payment", due_at=now()))
-    assert (await bus.heard(PaymentCancelRequested, customer.mine)).reason == "deadline"
+    assert (await bus.heard(PaymentCancelRequested, customer.is_mine)).reason == "deadline"
     await bus.say(PaymentCancelled(booking_id=customer.id))
-    await customer.sees("expired")
+    await customer.wait_for_state("expired")
 
 
 @pytest.mark.parametrize("sale", [{}, {"amount": 0, "currency": None}, {"amount": None, "currency": None}])
 async def test_an_old_booking_that_was_paid_is_confirmed(customer, bus, sale):
     await stored(old_document(customer, "confirming"))
     await bus.say(customer.sold(**sale))
-    assert (await bus.heard(BookingConfirmed, customer.mine)).amount == TOTAL
+    assert (await bus.heard(BookingConfirmed, customer.is_mine)).amount == TOTAL
 
 
-async def test_an_old_booking_that_closes_ends(customer, bus):
+async def test_an_old_closing_booking_ends(customer, bus):
     await stored(old_document(customer, "closing", ending="by_customer"))
     await bus.say(PaymentCancelled(booking_id=customer.id))
-    assert (await bus.heard(BookingCancelled, customer.mine)).reason == "by_customer"
+    assert (await bus.heard(BookingCancelled, customer.is_mine)).reason == "by_customer"
 
 
-async def test_an_old_refund_goes_on(customer, bus):
+async def test_an_old_refund_continues(customer, bus):
     await stored(old_document(customer, "refunding", ending="seats_lost", refund_amount=TOTAL, due_at=now()))
-    request = await bus.heard(RefundRequested, customer.mine)
+    request = await bus.heard(RefundRequested, customer.is_mine)
     facts = {"booking_id": customer.id, "refund_id": request.refund_id, "requested": True, "currency": "EUR"}
     await bus.say(PaymentRefunded(**facts, amount=TOTAL, refunded=TOTAL, captured=TOTAL))
-    assert (await bus.heard(BookingRefunded, customer.mine)).amount == TOTAL
+    assert (await bus.heard(BookingRefunded, customer.is_mine)).amount == TOTAL
 
 
 async def test_old_tickets_stay_valid(customer, client):
-    """A ticket of the old release says in its text when it was issued."""
+    """The texts of old tickets contain the time of issue."""
     claims = {"tid": f"{customer.id}-F7", "ref": "CDFGHJKM", "sid": customer.showtime_id, "seat": "F7"}
     text = sign(claims | {"iat": int(now().timestamp()), "exp": int(now().timestamp()) + 3600})
     document = old_document(customer, "confirmed", due_at=None)

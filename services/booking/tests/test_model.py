@@ -7,21 +7,21 @@ import pytest
 from booking.model import (
     Cancel,
     HoldExpired,
-    Offer,
     Order,
     PriceUnknown,
     ShowtimeClosed,
+    ShowtimeOffer,
     State,
     TicketsDoNotMatch,
     booking_id_of,
+    cancel_refusal,
     is_same_order,
     issue_tickets,
     price,
     quote,
-    refuse_cancel,
     total_of,
 )
-from booking.saga import IGNORED, STEPS
+from booking.saga import IGNORED, TRANSITIONS
 from contracts.catalog import Price
 from contracts.types import Seat
 from hypothesis import given as forall
@@ -31,7 +31,7 @@ from . import examples as given
 from .examples import NOW, OFFER, PRICES, WINDOW, held, in_state
 
 
-def test_each_seat_costs_what_its_category_and_ticket_type_say() -> None:
+def test_a_seats_price_depends_on_category_and_ticket_type() -> None:
     lines = price([given.F7, given.F8], {"F8": "child", "F7": "adult"}, PRICES)
     assert [(line.seat.seat_id, line.ticket_type, line.amount) for line in lines] == [
         ("F7", "adult", 1250),
@@ -48,13 +48,13 @@ def test_each_seat_costs_what_its_category_and_ticket_type_say() -> None:
         ({"F7": "adult", "A1": "adult"}, ["A1", "F8"]),
     ],
 )
-def test_tickets_that_do_not_fit_the_seats_are_named(chosen: dict[str, str], named: list[str]) -> None:
+def test_tickets_that_do_not_match_the_seats_are_named(chosen: dict[str, str], named: list[str]) -> None:
     with pytest.raises(TicketsDoNotMatch) as caught:
         price([given.F7, given.F8], chosen, PRICES)
     assert caught.value.members == {"seats": named}
 
 
-def test_a_ticket_type_that_the_seat_has_no_price_for_is_named() -> None:
+def test_a_seat_without_a_price_for_its_ticket_type_is_named() -> None:
     with pytest.raises(PriceUnknown) as caught:
         price([given.F7, given.F8], {"F7": "adult", "F8": "senior"}, PRICES)
     assert caught.value.members == {"seats": ["F8"]}
@@ -75,13 +75,13 @@ def test_a_quote_shows_every_ticket_type_of_each_seat() -> None:
     ]
     assert [(option.ticket_type, option.amount) for option in quoted[1].options] == [("adult", 1800), ("child", 0)]
     child = [Price(category="standard", ticket_type="child", amount=800, fee=100, tax=52)]
-    only = Offer(given.screening(), "EUR", [*child, *(price for price in PRICES if price.category == "vip")])
+    only = ShowtimeOffer(given.screening(), "EUR", [*child, *(price for price in PRICES if price.category == "vip")])
     (first, _) = quote(held(), only, {"F7": None, "F8": "child"}, NOW)
     assert first.chosen.model_dump() == {"ticket_type": "child", "amount": 800, "fee": 100, "tax": 52}
 
 
 @forall(st.dictionaries(st.sampled_from(["F7", "F8"]), st.sampled_from(["adult", "child"]), min_size=2))
-def test_a_quote_says_what_the_checkout_will_charge(chosen: dict[str, str]) -> None:
+def test_a_quote_and_its_checkout_have_the_same_prices(chosen: dict[str, str]) -> None:
     quoted = quote(held(), OFFER, dict(chosen), NOW)
     lines = given.checkout(Order(chosen, "ada@example.org")).lines
     assert [(each.seat, each.chosen.ticket_type, each.chosen.amount) for each in quoted] == [
@@ -100,18 +100,18 @@ def test_a_quote_says_what_the_checkout_will_charge(chosen: dict[str, str]) -> N
         ({}, {}, OFFER.screening.ends_at, ShowtimeClosed),
     ],
 )
-def test_what_cannot_be_quoted(choices: Any, changes: Any, moment: datetime, problem: type[Exception]) -> None:
+def test_invalid_quotes(choices: Any, changes: Any, moment: datetime, problem: type[Exception]) -> None:
     with pytest.raises(problem):
         quote(held(**changes), OFFER, choices, moment)
 
 
-def test_a_total_is_known_when_all_of_it_is() -> None:
+def test_a_total_is_known_if_all_its_parts_are() -> None:
     assert total_of([1, 2]) == 3
     assert total_of([]) == 0
     assert total_of([1, None]) is None
 
 
-def test_the_time_to_pay_ends_with_the_showtime() -> None:
+def test_the_payment_deadline_is_never_after_the_showtime() -> None:
     late = OFFER.screening.ends_at - timedelta(minutes=1)
     hold = held(expires_at=late + timedelta(minutes=8))
     last = given.check_out(hold, OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=late)
@@ -119,18 +119,18 @@ def test_the_time_to_pay_ends_with_the_showtime() -> None:
     assert given.checkout().payment_deadline_at == NOW + WINDOW
 
 
-def test_a_checkout_comes_too_late() -> None:
+def test_late_checkouts_are_refused() -> None:
     with pytest.raises(HoldExpired):
         given.check_out(held(expires_at=NOW), OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=NOW)
     with pytest.raises(ShowtimeClosed):
         over = OFFER.screening.ends_at
         given.check_out(held(), OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=over)
     with pytest.raises(ShowtimeClosed, match="cancelled"):
-        cancelled = Offer(given.screening(), "EUR", PRICES, is_cancelled=True)
+        cancelled = ShowtimeOffer(given.screening(), "EUR", PRICES, is_cancelled=True)
         given.check_out(held(), cancelled, given.ADULTS, reference="x", payment_window=WINDOW, now=NOW)
 
 
-def test_the_same_order_is_recognised() -> None:
+def test_the_same_order_is_recognized() -> None:
     booking = in_state(State.AWAITING_PAYMENT)
     assert booking is not None
     assert is_same_order(booking, given.ADULTS)
@@ -140,14 +140,14 @@ def test_the_same_order_is_recognised() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_what_is_not_paid_can_be_cancelled_and_the_saga_agrees(state: State) -> None:
+def test_only_unpaid_bookings_can_be_cancelled_and_the_saga_agrees(state: State) -> None:
     booking = in_state(state)
     assert booking is not None
-    refusal = refuse_cancel(booking)
+    refusal = cancel_refusal(booking)
     unpaid = {State.AWAITING_PAYMENT, State.CLOSING, State.CANCELLED}
     assert (refusal is None) == (state in unpaid)
-    known = {row.state for row in STEPS if row.event is Cancel} | set(IGNORED[Cancel][0])
-    assert refusal or state in known, "what is not refused must be a step of the saga"
+    known = {row.state for row in TRANSITIONS if row.event is Cancel} | set(IGNORED[Cancel][0])
+    assert refusal or state in known, "the saga must handle a cancellation that is not refused"
 
 
 def test_tickets_are_the_same_when_issued_again() -> None:

@@ -1,4 +1,4 @@
-"""Two replicas of booking: each step works the same on the other one."""
+"""Two replicas of booking: each request and event may reach either of them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,50 +34,50 @@ def other(customer: Customer, replica: httpx.AsyncClient) -> Customer:
 
 @pytest.fixture(params=["the booking's id", "no guard"])
 def bookings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The guard against booking one hold twice, with and without it, and the number of bookings that follow."""
+    """With and without the guard against booking a hold twice; the value is the expected number of bookings."""
     if request.param == "the booking's id":
         return 1
-    begun = effects.begun
-    monkeypatch.setattr(effects, "begun", lambda *facts: begun(*facts).model_copy(update={"id": new_id()}))
+    new_booking = effects.new_booking
+    monkeypatch.setattr(effects, "new_booking", lambda *facts: new_booking(*facts).model_copy(update={"id": new_id()}))
     return 2
 
 
 async def test_one_claim_on_two_replicas_at_once(customer: Customer, other: Customer, bookings: int):
-    await customer.finds_showtime()
-    answers = await asyncio.gather(customer.checks_out(), other.checks_out())
+    await customer.add_showtime()
+    answers = await asyncio.gather(customer.check_out(), other.check_out())
     assert [answer.status_code for answer in answers] == [201, 201]
     assert len({answer.json()["reference"] for answer in answers}) == bookings
-    mine = {"showtime_id": customer.showtime_id}
-    assert await store.Booking.collection().count_documents(mine) == bookings
+    is_mine = {"showtime_id": customer.showtime_id}
+    assert await store.Booking.collection().count_documents(is_mine) == bookings
 
 
 async def test_two_orders_for_one_hold_on_two_replicas(customer: Customer, other: Customer, bus: Any):
-    await customer.finds_showtime()
-    tries = [each.checks_out(name=f"Ada {n}") for n in range(6) for each in (customer, other)]
-    answers = await asyncio.gather(*tries)
+    await customer.add_showtime()
+    attempt = [each.check_out(name=f"Ada {n}") for n in range(6) for each in (customer, other)]
+    answers = await asyncio.gather(*attempt)
     won = [answer for answer in answers if answer.status_code == 201]
     assert len({answer.json()["reference"] for answer in won}) == 1
     assert len({answer.json()["name"] for answer in won}) == 1
     assert {problem(answer) for answer in answers if answer not in won} == {(409, "already_checked_out")}
-    await bus.heard(PaymentRequested, customer.mine)
-    assert len(bus.events(PaymentRequested, customer.mine)) == 1
+    await bus.heard(PaymentRequested, customer.is_mine)
+    assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
-async def test_the_next_step_may_come_to_the_other_replica(customer: Customer, other: Customer):
-    booking = await customer.has_ordered()
-    assert await other.looks() == booking
-    assert (await other.checks_out()).json() == booking
-    assert problem(await other.asks()) == (409, "already_checked_out")
+async def test_the_next_request_may_reach_the_other_replica(customer: Customer, other: Customer):
+    booking = await customer.place_order()
+    assert await other.get_booking() == booking
+    assert (await other.check_out()).json() == booking
+    assert problem(await other.get_quote()) == (409, "already_checked_out")
     cancelled = await other.client.post(f"/api/bookings/{customer.id}/cancel", headers=other.headers)
-    assert cancelled.json()["state"] == (await customer.looks())["state"] == "closing"
+    assert cancelled.json()["state"] == (await customer.get_booking())["state"] == "closing"
 
 
 @pytest.mark.parametrize("guard", ["the version", "no guard"])
-async def test_what_a_replica_remembers_is_no_truth(
+async def test_a_stale_cached_booking_is_not_written(
     customer: Customer, other: Customer, guard: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """This replica has its checkout in memory; the other one has cancelled the booking since."""
-    await customer.has_ordered()
+    """This replica has cached the booking at its checkout; the other one has cancelled it in the meantime."""
+    await customer.place_order()
     await other.client.post(f"/api/bookings/{customer.id}/cancel", headers=other.headers)
     if guard == "no guard":
         write = store.Booking.write
@@ -86,25 +86,25 @@ async def test_what_a_replica_remembers_is_no_truth(
             return await write({"_id": where["_id"]}, *change, **events)
 
         monkeypatch.setattr(store.Booking, "write", unguarded)
-    await store.drive(customer.id, customer.sold(), tickets.issue)
-    states = [passage["state"] for passage in (await customer.looks())["history"]]
+    await store.advance_booking(customer.id, customer.sold(), tickets.issue)
+    states = [passage["state"] for passage in (await customer.get_booking())["history"]]
     lost = ["awaiting_payment", "confirmed"]
     assert states == (lost if guard == "no guard" else ["awaiting_payment", "closing", "confirmed"])
 
 
 class Pair:
-    """Two customers of one showtime that both replicas have in memory as it was before the change."""
+    """Two customers, one at each replica, of a showtime that both replicas cached before its change."""
 
     def __init__(self, one: Customer, two: Customer, replica: httpx.AsyncClient, sentinel: str) -> None:
         self.one, self.two, self.sentinel = one, two, sentinel
         two.client, two.showtime_id = replica, one.showtime_id
 
-    async def hears(self, change: Any) -> None:
-        """One of the replicas consumes the change and finishes the first pass."""
+    async def consume(self, change: Any) -> None:
+        """Wait until one of the replicas has consumed the change and updated the bookings once."""
         one, two = self.one, self.two
         for each in (one, two):
-            each.holds()
-            assert (await each.asks()).is_success
+            each.new_hold()
+            assert (await each.get_quote()).is_success
         await one.bus.say(change)
 
         async def is_passed() -> bool:
@@ -114,8 +114,8 @@ class Pair:
 
         await until(is_passed)
 
-    async def second_pass_is_due(self) -> None:
-        """As if a minute had gone by."""
+    async def run_second_pass(self) -> None:
+        """Make the second update due now and wait for its end."""
         due = {"$set": {"cascade_at": now() - timedelta(seconds=1)}}
         where = {"_id": self.one.showtime_id, "cascade_at": {"$gt": now()}}
         assert (await store.Showtime.get_pymongo_collection().update_one(where, due)).matched_count
@@ -124,39 +124,39 @@ class Pair:
 
 @pytest.fixture
 async def pair(customer: Customer, guest: Customer, replica: httpx.AsyncClient) -> Pair:
-    await customer.has_ordered()
+    await customer.place_order()
     return Pair(customer, guest, replica, sentinel=customer.id)
 
 
-async def test_a_checkout_by_a_stale_offer_is_closed_by_the_second_pass(pair: Pair):
-    await pair.hears(ShowtimeCancelled(showtime_id=pair.one.showtime_id, reason="technical"))
-    answers = {each: await each.checks_out() for each in (pair.one, pair.two)}
+async def test_the_second_update_closes_a_checkout_with_a_stale_offer(pair: Pair):
+    await pair.consume(ShowtimeCancelled(showtime_id=pair.one.showtime_id, reason="technical"))
+    answers = {each: await each.check_out() for each in (pair.one, pair.two)}
     [stale] = [each for each, answer in answers.items() if answer.status_code == 201]
     [fresh] = [answer for each, answer in answers.items() if each is not stale]
-    assert problem(fresh) == (409, "showtime_closed"), "the replica that consumed the event sells by it at once"
-    assert (await stale.looks())["state"] == "awaiting_payment", "nobody but a second pass finds it"
-    await pair.second_pass_is_due()
-    booking = await stale.looks()
+    assert problem(fresh) == (409, "showtime_closed"), "the replica that consumed the event applies it at once"
+    assert (await stale.get_booking())["state"] == "awaiting_payment", "only the second update finds it"
+    await pair.run_second_pass()
+    booking = await stale.get_booking()
     assert (booking["state"], booking["ending"]) == ("closing", "showtime_cancelled")
 
 
-async def test_a_checkout_by_a_stale_offer_is_moved_by_the_second_pass(pair: Pair, bus: Any):
+async def test_the_second_update_moves_a_checkout_with_a_stale_offer(pair: Pair, bus: Any):
     starts_at = now() + timedelta(days=2)
     times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
-    await pair.hears(ShowtimeRescheduled(showtime_id=pair.one.showtime_id, starts_at=starts_at, **times))
+    await pair.consume(ShowtimeRescheduled(showtime_id=pair.one.showtime_id, starts_at=starts_at, **times))
 
     async def starts() -> list[bool]:
-        seen = [await each.looks() for each in (pair.one, pair.two)]
+        seen = [await each.get_booking() for each in (pair.one, pair.two)]
         return sorted(each["screening"]["starts_at"] == starts_at.isoformat().replace("+00:00", "Z") for each in seen)
 
     for each in (pair.one, pair.two):
-        assert (await each.checks_out()).status_code == 201
+        assert (await each.check_out()).status_code == 201
     assert await starts() == [False, True]
     for each in (pair.one, pair.two):
         await bus.say(each.sold())
-        await each.sees("confirmed")
-    await pair.second_pass_is_due()
+        await each.wait_for_state("confirmed")
+    await pair.run_second_pass()
     assert await starts() == [True, True]
     [stale] = [each for each in (pair.one, pair.two) if (await store.find(each.id)).moves]  # pyright: ignore[reportOptionalMemberAccess]
-    moved = await bus.heard(BookingRescheduled, stale.mine)
+    moved = await bus.heard(BookingRescheduled, stale.is_mine)
     assert (moved.screening.starts_at, moved.moves) == (starts_at, 1)

@@ -156,7 +156,7 @@ async def test_writing_takes_the_permission(client, signer, method, path, body):
     nobody = await client.request(method, path, json=body)
     customer = await client.request(method, path, json=body, headers=signer.headers("someone", ["showtimes:write"]))
     assert (nobody.status_code, customer.status_code) == (401, 403)
-    assert customer.json()["detail"] == "This takes the permission movies:write."
+    assert customer.json()["detail"] == "This requires the permission movies:write."
 
 
 async def test_genres_are_entered_renamed_and_removed_unless_a_film_has_them(client, film, staff):

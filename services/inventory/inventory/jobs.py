@@ -1,4 +1,4 @@
-"""Time in: lapsed holds are released, and changed seat maps are published."""
+"""Periodic work: release expired holds and publish changed seat maps."""
 
 import asyncio
 
@@ -8,19 +8,19 @@ from chassis.jobs import Job
 from inventory import store
 
 
-async def release_lapsed_holds() -> None:
-    """Release every hold whose time is over. Its seats can be held even before that (each write compares the time).
+async def release_expired_holds() -> None:
+    """Release every expired hold. Its seats can be held again even before that, because each write compares the time.
 
-    Raises ExceptionGroup when some cannot be released now; the others are.
+    Raises ExceptionGroup when some holds cannot be released; all others are released.
     """
-    lapsed = await store.lapsed_holds(now())
-    results = await asyncio.gather(*(store.lapse(*each) for each in lapsed), return_exceptions=True)
+    expired = await store.expired_holds(now())
+    results = await asyncio.gather(*(store.release_expired(*each) for each in expired), return_exceptions=True)
     if failures := [result for result in results if isinstance(result, Exception)]:
-        raise ExceptionGroup("holds that were not released", failures)
+        raise ExceptionGroup("some holds were not released", failures)
 
 
 JOBS = [
-    # Half a second and a lease (chassis.jobs) make the two seconds within which a lapse is shown whatever crashes.
-    Job("release_lapsed_holds", every=0.5, run=release_lapsed_holds),
+    # This interval plus a lease (chassis.jobs) stays below 2 s, the limit for showing an expiry even after a crash.
+    Job("release_lapsed_holds", every=0.5, run=release_expired_holds),
     Job("publish_seat_maps", every=2, run=store.publish_seat_maps),
 ]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from chassis.app import create_service
 from contracts.envelope import Event
 
-from inventory import api, jobs, migrations, reactions, settings, store
+from inventory import api, handlers, jobs, migrations, settings, store
 
 
 async def broadcast(events: Sequence[Event]) -> None:
-    """Show the events to all replicas that show them."""
+    """Broadcast the events to all replicas that consume them."""
     await app.state.broker.broadcast(events)
 
 
@@ -17,7 +17,7 @@ app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    reactions=reactions.REACTIONS,
+    reactions=handlers.HANDLERS,
     jobs=jobs.JOBS,
-    lifespans=[lambda _: store.Screens(broadcast)],
+    lifespans=[lambda _: store.SeatBroadcaster(broadcast)],
 )

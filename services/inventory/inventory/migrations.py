@@ -1,4 +1,4 @@
-"""What inventory's database needs before this version runs on it: see chassis.migrations."""
+"""Migrations of inventory's database. See chassis.migrations."""
 
 from chassis.migrations import Database, Migration, Schema, update_in_batches
 
@@ -6,7 +6,7 @@ from inventory import store
 
 
 async def publish_seat_maps(database: Database) -> int:
-    """Catalog and realtime keep copies of whole seat maps; they used to follow single holds and sales."""
+    """Publish all seat maps once: catalog and realtime store copies of them instead of following holds and sales."""
     return await update_in_batches(database.showtimes, {"is_stale": {"$ne": True}}, {"$set": {"is_stale": True}})
 
 

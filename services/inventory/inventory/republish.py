@@ -1,7 +1,7 @@
-"""Publishes all seat maps again: `python -m inventory.republish`, once events were lost.
+"""Publish all seat maps again, after events were lost: `python -m inventory.republish`.
 
-Catalog and realtime replace their copies with them. Repeating the command is harmless.
-(docs/runbooks/restore-a-backup.md)
+Catalog and realtime replace their copies with them. The command can be repeated safely.
+See docs/runbooks/restore-a-backup.md.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from inventory import migrations, settings, store
 
 
 async def republish() -> int:
-    """Mark all seat maps as not published; returns how many there are."""
+    """Mark all seat maps as stale, so that the job publishes them again. Returns their number."""
     marked = await store.Showtime.collection().update_many({}, {"$set": {"is_stale": True}})
     return marked.matched_count
 

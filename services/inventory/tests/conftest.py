@@ -1,9 +1,9 @@
-"""Inventory against real servers, and the words its tests speak in."""
+"""Inventory on real servers, and helpers for its tests."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -22,12 +22,12 @@ from contracts.payment import PaymentSucceeded
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from .stage import GUEST, Committed, NewStage, Stage
+from .stage import GUEST, Committed, NewStage, Stage, no_expired_holds
 
 ROWS, NUMBERS = "ABCDE", 10
 SECRET = "a-guest-secret-of-more-than-32-characters"
 OLD_ID = "01900000000070008000000000000000"
-"""Of nothing, made in 2024: no event about it is on its way."""
+"""An id from 2024 of which nothing exists, so that no event about it can still arrive."""
 CLAIM_KEY = "a claim key for the tests"
 
 
@@ -100,38 +100,38 @@ def scheduled(showtime_id: str, layout_id: str, **changes: Any) -> ShowtimeSched
 
 
 @dataclass
-class Box:
-    """One showtime seen through its endpoints."""
+class ShowtimeClient:
+    """Calls the endpoints of one showtime."""
 
     client: httpx.AsyncClient
     showtime_id: str
     headers: dict[str, str] = field(default_factory=dict)
 
     async def hold(self, *seats: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        """Ask for a hold."""
+        """Request a hold."""
         address = f"/api/showtimes/{self.showtime_id}/holds"
         return await self.client.post(address, json={"seats": seats}, headers=headers or self.headers)
 
     async def best(self, party_size: int, headers: dict[str, str] | None = None, **wishes: Any) -> httpx.Response:
-        """Ask for the best seats."""
+        """Request a hold of the best seats."""
         address = f"/api/showtimes/{self.showtime_id}/holds/best"
         body = {"party_size": party_size, **wishes}
         return await self.client.post(address, json=body, headers=headers or self.headers)
 
-    async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "Held":
-        """A hold that is sure to be given."""
+    async def held(self, *seats: str, headers: dict[str, str] | None = None) -> "HoldClient":
+        """Create a hold; fails when it is refused."""
         answer = await self.hold(*seats, headers=headers)
         assert answer.status_code == 201, answer.text
         body = answer.json()
         secret = {"X-Hold-Secret": body["secret"]} if body["secret"] else headers or self.headers
-        return Held(self.client, body, secret)
+        return HoldClient(self.client, body, secret)
 
     async def taken(self) -> dict[str, str]:
-        """The seats that are not free."""
+        """Return the states of the seats that are not free."""
         return (await self.client.get(f"/api/showtimes/{self.showtime_id}/seats")).json()["taken"]
 
-    async def comes_to(self, **taken: str) -> None:
-        """Wait until exactly these seats are not free."""
+    async def wait_for_taken(self, **taken: str) -> None:
+        """Wait until exactly these seats are taken, in these states."""
 
         async def fits() -> bool:
             return await self.taken() == taken
@@ -143,8 +143,8 @@ class Box:
 
 
 @dataclass
-class Held:
-    """A hold and the headers that prove whose it is."""
+class HoldClient:
+    """Calls the endpoints of one hold with its holder's headers."""
 
     client: httpx.AsyncClient
     body: dict[str, Any]
@@ -172,36 +172,36 @@ class Held:
 
 
 class Booking:
-    """What booking and payment publish about a hold, and what inventory answers."""
+    """Publishes booking's and payment's events about a hold, and waits for inventory's."""
 
-    def __init__(self, bus: Bus, box: Box, booking_id: str, *seats: str) -> None:
+    def __init__(self, bus: Bus, showtime: ShowtimeClient, booking_id: str, *seats: str) -> None:
         self.bus, self.id = bus, booking_id
         self.facts: dict[str, Any] = {
             "booking_id": booking_id,
-            "showtime_id": box.showtime_id,
+            "showtime_id": showtime.showtime_id,
             "seats": list(seats),
             "holder": GUEST,
         }
 
-    async def checks_out(self, **changes: Any) -> None:
+    async def request_payment(self, **changes: Any) -> None:
         more = {"email": "a@usher.example", "reference": "R1", "amount": 2500, "currency": "EUR"}
         deadline = {"payment_deadline_at": now() + timedelta(minutes=10)}
         await self.bus.say(PaymentRequested.model_validate(self.facts | more | deadline | changes))
 
-    async def is_paid(self, **changes: Any) -> None:
+    async def pay(self, **changes: Any) -> None:
         money = {"amount": 2500, "currency": "EUR", "user_id": self.facts["holder"].user_id}
         await self.bus.say(PaymentSucceeded.model_validate(self.facts | money | changes))
 
-    async def is_free_of_charge(self) -> None:
+    async def confirm_free(self) -> None:
         await self.bus.say(BookingPaid.model_validate(self.facts))
 
-    async def is_cancelled(self) -> None:
+    async def cancel(self) -> None:
         await self.bus.say(BookingCancelled.model_validate(self.facts | {"reason": "by_customer"}))
 
-    async def is_exchanged(self) -> None:
+    async def exchange(self) -> None:
         await self.bus.say(BookingExchanged.model_validate(self.facts | {"replaced_by": new_id()}))
 
-    async def has_expired(self) -> None:
+    async def expire(self) -> None:
         await self.bus.say(BookingExpired.model_validate(self.facts))
 
     async def sold(self) -> SeatsSold:
@@ -213,24 +213,24 @@ class Booking:
     async def rejected(self) -> SaleRejected:
         return await self.bus.heard(SaleRejected, lambda e: e.hold_id == self.id)
 
-    def said(self, event: type[Event]) -> int:
-        """How often inventory published the event about this booking."""
+    def count_of(self, event: type[Event]) -> int:
+        """Return how often inventory published the event about this booking."""
         return sum(envelope.subject == self.id for envelope in self.bus.envelopes(event))
 
 
-def booking(bus: Bus, box: Box, held: Held, *seats: str) -> Booking:
-    """The booking of a hold, by its holder."""
-    made = Booking(bus, box, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
+def booking(bus: Bus, showtime: ShowtimeClient, held: HoldClient, *seats: str) -> Booking:
+    """Create the booking of a hold by its holder."""
+    made = Booking(bus, showtime, held.id, *(seats or [seat["seat_id"] for seat in held.body["seats"]]))
     made.facts["holder"] = claim_of(held.body).holder
     return made
 
 
 def claim_of(body: dict[str, Any]) -> HoldClaim:
-    """The claim of an answer, as booking reads it."""
+    """Read the claim of a response as booking does."""
     return SignedText(HoldClaim, HoldClaim.audience, SecretStr(CLAIM_KEY)).read(body["claim"])
 
 
-async def in_checkout(held: Held) -> None:
+async def wait_until_pinned(held: HoldClient) -> None:
     """Wait until the hold is pinned."""
 
     async def is_pinned() -> bool:
@@ -239,10 +239,10 @@ async def in_checkout(held: Held) -> None:
     await until(is_pinned)
 
 
-async def shown(bus: Bus, box: Box, **seats: str) -> SeatsChanged:
-    """The broadcast that shows these seats of the showtime so."""
+async def wait_for_broadcast(bus: Bus, showtime: ShowtimeClient, **seats: str) -> SeatsChanged:
+    """Wait for the broadcast of these states of the showtime's seats."""
     return await bus.heard(
-        SeatsChanged, lambda e: e.showtime_id == box.showtime_id and seats.items() <= e.seats.items()
+        SeatsChanged, lambda e: e.showtime_id == showtime.showtime_id and seats.items() <= e.seats.items()
     )
 
 
@@ -252,17 +252,17 @@ def committed(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Com
 
     committed = Committed()
     monkeypatch.setattr(Showtime, "relay", committed)
-    monkeypatch.setattr(Showtime, "screens", committed)
+    monkeypatch.setattr(Showtime, "broadcaster", committed)
     return committed
 
 
-NewShowtime = Callable[..., Awaitable[Box]]
+NewShowtime = Callable[..., Awaitable[ShowtimeClient]]
 LOUNGE = ["ssss", "ssss", "wcss", "llll"]
 """One letter is one seat: standard, wheelchair, companion, love seat."""
 
 
 def lounge(layout_id: str) -> SeatLayoutPublished:
-    """Four rows of four, seen best from the middle."""
+    """Four rows of four seats; the view is best from the center."""
     kinds = {"s": "standard", "w": "wheelchair", "c": "companion", "l": "love_seat"}
     seats = [
         PlacedSeat(seat_id=f"{row}{x + 1}", row=row, number=x + 1, category=kinds[cell], x=x, y=y)
@@ -276,33 +276,33 @@ def lounge(layout_id: str) -> SeatLayoutPublished:
 
 @pytest.fixture(scope="session")
 async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
-    """Makes showtimes by the events that catalog would send."""
+    """A function that creates showtimes with the events that catalog publishes."""
     layout_id, lounge_id = new_id(), new_id()
     await bus.say(layout(layout_id))
     await bus.say(lounge(lounge_id))
 
-    async def make(*, in_the_lounge: bool = False, **changes: Any) -> Box:
-        box = Box(client, new_id())
-        await bus.say(scheduled(box.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1)
+    async def make(*, in_the_lounge: bool = False, **changes: Any) -> ShowtimeClient:
+        showtime = ShowtimeClient(client, new_id())
+        await bus.say(scheduled(showtime.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1)
 
         async def is_there() -> bool:
-            return (await client.get(f"/api/showtimes/{box.showtime_id}/seats")).status_code == 200
+            return (await client.get(f"/api/showtimes/{showtime.showtime_id}/seats")).status_code == 200
 
         await until(is_there)
-        return box
+        return showtime
 
     return make
 
 
 @pytest.fixture
-async def box(new_showtime: NewShowtime) -> Box:
-    """A showtime of the test's own."""
+async def showtime(new_showtime: NewShowtime) -> ShowtimeClient:
+    """A new showtime for each test."""
     return await new_showtime()
 
 
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Holds of a second."""
+    """Let holds expire after one second."""
     from inventory import settings  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(settings.get(), "hold_seconds", 1)
@@ -310,17 +310,17 @@ def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable[None]]:
-    """Waits until all events that were published before have been handled, and what they caused has been published."""
+    """A function that waits until all earlier events are handled and their resulting events are published."""
 
     async def is_idle() -> bool:
         return REGISTRY.get_sample_value("usher_events_in_hand") == 0
 
     async def wait() -> None:
-        # Events are taken up in the order of the queue, and published in the order of the writes.
+        # Events are consumed in the order of the queue, and published in the order of the writes.
         marker = await new_showtime()
         for seat in ("A1", "A2"):
             last = booking(bus, marker, await marker.held(seat))
-            await last.is_paid()
+            await last.pay()
             await last.sold()
             await until(is_idle)
 
@@ -328,16 +328,13 @@ async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable
 
 
 @pytest.fixture
-async def new_stage(box: Box, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
-    """Makes copies of a showtime that is on sale. Holds lapse in it only when a step says so."""
+async def new_stage(showtime: ShowtimeClient, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
+    """A function that creates copies of a showtime on sale, whose holds are released only by the step `sweep`."""
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import Showtime, read  # noqa: PLC0415
 
-    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
-        return []
-
-    monkeypatch.setattr(store, "lapsed_holds", nothing_yet)
-    pattern = await read(box.showtime_id)
+    monkeypatch.setattr(store, "expired_holds", no_expired_holds)
+    pattern = await read(showtime.showtime_id)
 
     async def make() -> Stage:
         copy = pattern.model_copy(update={"id": new_id()})

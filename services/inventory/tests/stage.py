@@ -1,12 +1,12 @@
-"""A showtime whose buyers take their steps in any order.
+"""A showtime whose buyers act in any order.
 
-The steps go to the handlers and the store directly, one after the other, so that an order is an order; or at once.
-Time passes when a hold's deadline is moved into the past.
+The steps call the handlers and the store directly, either one after the other, so that the order is exact, or
+concurrently. `time_passes` moves a hold's deadline into the past.
 """
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.clock import now
@@ -21,29 +21,34 @@ ANSWERS = {"seats_sold": "sold", "sale_rejected": "rejected", "seats_released": 
 Step = tuple[str, str]
 
 
+async def no_expired_holds(_: datetime) -> list[tuple[str, str]]:
+    """Replaces `store.expired_holds`, so that the job releases nothing."""
+    return []
+
+
 class Committed:
-    """Stands in for the relay and the screens: keeps what committed writes gave them, in the order of the writes."""
+    """Replaces the relay and the broadcaster: records the events and seats of committed writes, in order."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
-        self.shown: dict[str, list[list[str]]] = defaultdict(list)
+        self.enqueued: dict[str, list[list[str]]] = defaultdict(list)
 
     def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
         self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
 
-    def show(self, showtime_id: str, seats: list[str]) -> None:
-        self.shown[showtime_id].append(seats)
+    def enqueue(self, showtime_id: str, seats: list[str]) -> None:
+        self.enqueued[showtime_id].append(seats)
 
 
 class Stage:
-    """One showtime, its buyers, and what inventory does and answers."""
+    """One showtime, its buyers, and what inventory does and publishes."""
 
     def __init__(self, showtime_id: str, committed: Committed) -> None:
         self.showtime_id, self.committed = showtime_id, committed
         self.ids: dict[str, str] = {}
 
-    async def take(self, step: Step) -> None:
-        """Run one step of one buyer. Without a hold, a step does nothing."""
+    async def run(self, step: Step) -> None:
+        """Run one step of one buyer. A step that needs a hold does nothing without one."""
         verb, buyer = step
         if verb in {"hold", "sweep", "close_showtime"} or buyer in self.ids:
             await getattr(self, verb)(buyer)
@@ -64,12 +69,12 @@ class Stage:
         from inventory import model, store  # noqa: PLC0415 - its settings come from inventory_env
 
         try:
-            await store.release(self.ids[buyer], lambda _: True)
+            await store.release_hold(self.ids[buyer], lambda _: True)
         except (model.HoldUnknown, model.HoldInCheckout):
             return
 
     async def time_passes(self, buyer: str) -> None:
-        """The hold's time is over."""
+        """Make the hold expire."""
         from inventory.store import Showtime, read  # noqa: PLC0415 - its settings come from inventory_env
 
         held = [seat for seat, each in (await read(self.showtime_id)).taken.items() if each.by == self.ids[buyer]]
@@ -81,10 +86,10 @@ class Stage:
             )
 
     async def sweep(self, _: str) -> None:
-        from inventory.store import lapse, read  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import read, release_expired  # noqa: PLC0415 - its settings come from inventory_env
 
         for hold in (await read(self.showtime_id)).holds:
-            await lapse(self.showtime_id, hold.id)
+            await release_expired(self.showtime_id, hold.id)
 
     async def pin(self, buyer: str) -> None:
         deadline = now() + timedelta(minutes=10)
@@ -105,9 +110,9 @@ class Stage:
         await self._handle(ShowtimeCancelled(showtime_id=self.showtime_id, reason="technical"))
 
     async def _handle(self, event: Any) -> None:
-        from inventory.reactions import REACTIONS  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.handlers import HANDLERS  # noqa: PLC0415 - its settings come from inventory_env
 
-        await REACTIONS[type(event)](event)
+        await HANDLERS[type(event)](event)
 
     def _facts(self, buyer: str) -> dict[str, Any]:
         return {
@@ -118,7 +123,7 @@ class Stage:
         }
 
     async def owners(self) -> dict[str, str]:
-        """The owner and state of each seat, e.g. `ada sold`."""
+        """Return the owner and state of each seat, e.g. `ada sold`."""
         from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
 
         names = {hold_id: buyer for buyer, hold_id in self.ids.items()}
@@ -126,7 +131,7 @@ class Stage:
         return {seat: f"{names[each.by]} {each.state}" for seat, each in sorted(taken.items())}
 
     def answers(self, buyer: str) -> list[str]:
-        """What inventory published about the buyer's booking, in the order of the writes."""
+        """Return what inventory published about the buyer's booking, in the order of the writes."""
         mine = self.ids.get(buyer)
         return [ANSWERS[kind] for kind, subject in self.committed.events if subject == mine]
 
@@ -135,6 +140,6 @@ NewStage = Callable[[], Awaitable[Stage]]
 
 
 def steps(text: str) -> list[Step]:
-    """`ada hold, ben pay, sweep` as steps."""
+    """Parse steps, e.g. `ada hold, ben pay, sweep`."""
     parts = [part.split() for part in text.split(", ")]
     return [(part[1], part[0]) if len(part) == 2 else (part[0], "") for part in parts]

@@ -1,4 +1,4 @@
-"""Who gets the seats when money, cancellation, lapse and other buyers come in any order."""
+"""Who gets the seats when payment, cancellation, expiry and other buyers arrive in any order."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ from .stage import NewStage, Stage, steps
 HELD, SOLD = {"A1": "ada held", "A2": "ada held"}, {"A1": "ada sold", "A2": "ada sold"}
 BENS = {"A2": "ben held", "A3": "ben held"}
 ORDERS: list[tuple[str, dict[str, str], list[str]]] = [
-    # the order of a good day, and each overtaking
+    # the usual order, and events that overtake each other
     ("ada pin, ada pay", SOLD, ["sold"]),
     ("ada pay, ada pin", SOLD, ["sold"]),
     ("ada pin, ada time_passes, sweep, ada pay", SOLD, ["sold"]),
-    # a hold whose time is over when its checkout is made known
+    # a hold that has expired when the checkout's event arrives
     ("ada time_passes, ada pin", HELD, []),
     ("ada time_passes, sweep, ada pin", HELD, []),
     ("ada release, ada pin, ada pay", SOLD, ["sold"]),
@@ -23,14 +23,14 @@ ORDERS: list[tuple[str, dict[str, str], list[str]]] = [
     ("ada time_passes, ben hold, ben release, ada pin", HELD, []),
     ("ada time_passes, ben hold, ada pin, ben release, ada pin", {}, ["refused"]),
     ("ada time_passes, ben hold, ada pin, ben release, ada pay", SOLD, ["refused", "sold"]),
-    # money after the time, with and without another buyer
+    # payment after the expiry, with and without another buyer
     ("ada time_passes, ada pay", SOLD, ["sold"]),
     ("ada time_passes, sweep, ada pay", SOLD, ["sold"]),
     ("ada time_passes, ben hold, ada pay", BENS, ["rejected"]),
     ("ada time_passes, ben hold, ada pay, ben release, ada pay", {}, ["rejected", "rejected"]),
     ("ada time_passes, ben hold, ada pay, ada pin", BENS, ["rejected"]),
     ("ada time_passes, ben hold, ben time_passes, ada pay, ben pay", SOLD, ["sold"]),
-    # booking.expired around money and checkout
+    # booking.expired before and after payment and checkout
     ("ada pin, ada expire", {}, []),
     ("ada pin, ada expire, ada pay", SOLD, ["sold"]),
     ("ada pin, ada pay, ada expire", SOLD, ["sold"]),
@@ -38,7 +38,7 @@ ORDERS: list[tuple[str, dict[str, str], list[str]]] = [
     ("ada expire, ada pin", {}, []),
     ("ada expire, ada pin, ada pay", SOLD, ["sold"]),
     ("ada expire, ada pay, ada pin", SOLD, ["sold"]),
-    # booking.cancelled around money and checkout
+    # booking.cancelled before and after payment and checkout
     ("ada pin, ada cancel", {}, []),
     ("ada pin, ada cancel, ada pay", {}, ["rejected"]),
     ("ada pin, ada pay, ada cancel", {}, ["sold"]),
@@ -63,7 +63,7 @@ ORDERS: list[tuple[str, dict[str, str], list[str]]] = [
 async def test_every_order(new_stage: NewStage, text: str, owners: dict[str, str], answers: list[str]):
     stage = await new_stage()
     for step in steps(f"ada hold, {text}"):
-        await stage.take(step)
+        await stage.run(step)
     assert (await stage.owners(), stage.answers("ada")) == (owners, answers)
 
 
@@ -71,22 +71,22 @@ async def test_every_order(new_stage: NewStage, text: str, owners: dict[str, str
 async def test_every_order_with_each_step_twice(
     new_stage: NewStage, text: str, owners: dict[str, str], answers: list[str]
 ):
-    """Only a rejection is published again, so that no money stays; everything else happens once."""
+    """Only a rejection is published again, so that every payment is refunded; everything else happens once."""
     stage = await new_stage()
     for step in steps(f"ada hold, {text}"):
-        await stage.take(step)
-        await stage.take(step)
+        await stage.run(step)
+        await stage.run(step)
     assert await stage.owners() == owners
     twice = [answer for each in answers for answer in [each] * (2 if each == "rejected" else 1)]
     assert stage.answers("ada") == twice
 
 
-async def test_seats_that_are_kept_late_are_shown_again(new_stage: NewStage):
-    """People saw them free in a seat map."""
+async def test_seats_of_an_expired_hold_that_is_pinned_are_broadcast_again(new_stage: NewStage):
+    """Clients have seen them as free in a seat map."""
     stage = await new_stage()
     for step in steps("ada hold, ada time_passes, ada pin"):
-        await stage.take(step)
-    assert stage.committed.shown[stage.showtime_id] == [["A1", "A2"]] * 2
+        await stage.run(step)
+    assert stage.committed.enqueued[stage.showtime_id] == [["A1", "A2"]] * 2
 
 
 Meanwhile = Callable[[Callable[[], Awaitable[object]]], None]
@@ -94,7 +94,7 @@ Meanwhile = Callable[[Callable[[], Awaitable[object]]], None]
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    """A function that puts something between the next read of a decision and its write."""
+    """A function that runs something between the next read of a decision and its write."""
     from inventory.store import checkout  # noqa: PLC0415 - its settings come from inventory_env
 
     read = checkout.read
@@ -112,7 +112,9 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
 
 
 class Race(NamedTuple):
-    """What `happens` between the read and the write of what ada's step `decides`, and ada's answers after it."""
+    """`happens` runs between the read and the write of ada's step `decides`; `answers` are ada's answers afterwards,
+    and `without` those without the guard.
+    """
 
     before: str
     decides: str
@@ -126,8 +128,8 @@ class Race(NamedTuple):
 RACES = [
     Race("ada time_passes, sweep", "pay", "ben hold", "seats_are_free", ["sold"], ["rejected"], BENS),
     Race("ada time_passes, sweep", "pay", "ada cancel", "is_not_ended", ["sold"], ["rejected"], {}),
-    Race("ada time_passes, sweep", "pay", "ada pay", "owner_stands_as_read", ["sold", "sold"], ["sold"], SOLD),
-    Race("ada pin", "expire", "ada pay", "owner_stands_as_read", ["sold"], ["sold"], SOLD),
+    Race("ada time_passes, sweep", "pay", "ada pay", "owner_is_unchanged", ["sold", "sold"], ["sold"], SOLD),
+    Race("ada pin", "expire", "ada pay", "owner_is_unchanged", ["sold"], ["sold"], SOLD),
     Race("ada time_passes, sweep", "pin", "ben hold", "seats_are_free", [], ["refused"], BENS),
     Race("ada time_passes, sweep", "pin", "ada pay", "seats_are_free", ["sold"], ["sold"], SOLD),
     Race("ada time_passes, sweep", "pin", "ada expire", "is_not_closed", [], [], {}),
@@ -135,13 +137,13 @@ RACES = [
 ]
 
 
-async def ends(race: Race, stage: Stage, meanwhile: Meanwhile) -> tuple[dict[str, str], list[str]]:
-    """The owners of the seats after the race, and ada's answers."""
+async def run_race(race: Race, stage: Stage, meanwhile: Meanwhile) -> tuple[dict[str, str], list[str]]:
+    """Run the race; return the owners of the seats and ada's answers."""
     for step in steps(f"ada hold, {race.before}"):
-        await stage.take(step)
+        await stage.run(step)
     [other] = steps(race.happens)
-    meanwhile(lambda: stage.take(other))
-    await stage.take((race.decides, "ada"))
+    meanwhile(lambda: stage.run(other))
+    await stage.run((race.decides, "ada"))
     return await stage.owners(), stage.answers("ada")
 
 
@@ -152,11 +154,11 @@ async def test_without_its_guard_a_race_goes_wrong(
     from inventory.store import guards  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(guards, race.guard, lambda *_: {})
-    owners, answers = await ends(race, await new_stage(), meanwhile)
+    owners, answers = await run_race(race, await new_stage(), meanwhile)
     assert answers == race.without
     assert (owners, answers) != (race.owners, race.answers)
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: f"{race.decides} against {race.happens}")
 async def test_with_its_guard_it_goes_right(race: Race, new_stage: NewStage, meanwhile: Meanwhile):
-    assert await ends(race, await new_stage(), meanwhile) == (race.owners, race.answers)
+    assert await run_race(race, await new_stage(), meanwhile) == (race.owners, race.answers)

@@ -1,4 +1,4 @@
-"""The best available seats and the seats that a choice leaves alone, checked against the slow and plain way."""
+"""The best available seats and the single seats left by a choice, compared with a slow and simple implementation."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,16 +6,16 @@ import pytest
 from contracts.catalog import PlacedSeat, Point
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from inventory.model.auditorium import PENALTY_AT_END, PENALTY_BETWEEN, RESERVED, WHEELCHAIR, AuditoriumMap
 from inventory.model.best import COMPANIONS, Choice, Party, best_available, is_released
-from inventory.model.hall import BAD, RESERVED, WHEELCHAIR, WORSE, Hall
-from inventory.model.orphans import why_kept, why_left_alone
+from inventory.model.orphans import companion_seat_problem, single_seat_problem
 
 KINDS = {"s": "standard", "v": "vip", "r": "recliner", "l": "love_seat", "w": "wheelchair", "c": "companion"}
 FOCUS = Point(x=5, y=3)
 
 
-def hall(*rows: str, focus: Point | None = FOCUS) -> Hall:
-    """Rows A, B, C as catalog draws them: letters of KINDS, `.` for a gap. Rows from D on are in the circle."""
+def auditorium(*rows: str, focus: Point | None = FOCUS) -> AuditoriumMap:
+    """Create the map of rows A, B, C, …: letters of KINDS, `.` for a gap. Rows from D on are in the circle."""
     seats: list[PlacedSeat] = []
     for y, (row, cells) in enumerate(zip("ABCDEFGH", rows, strict=False)):
         places = [(x, cell) for x, cell in enumerate(cells) if cell != "."]
@@ -23,61 +23,61 @@ def hall(*rows: str, focus: Point | None = FOCUS) -> Hall:
             area = "circle" if row >= "D" else "stalls"
             names = {"seat_id": f"{row}{number}", "row": row, "number": number, "category": KINDS[cell]}
             seats.append(PlacedSeat.model_validate(names | {"x": x, "y": y, "area": area}))
-    return Hall.of(seats, focus)
+    return AuditoriumMap.from_layout(seats, focus)
 
 
 def taken(*seats: str, state: str = "sold") -> dict:
     return dict.fromkeys(" ".join(seats).split(), state)
 
 
-def best(a_hall: Hall, states: dict, party: Party) -> Choice:
-    """A choice that is sure to be there."""
-    choice = best_available(a_hall, states, party)
+def best(room: AuditoriumMap, states: dict, party: Party) -> Choice:
+    """Return the best choice; fails when there is none."""
+    choice = best_available(room, states, party)
     assert choice is not None
     return choice
 
 
-def ids(a_hall: Hall) -> list[str]:
-    return [seat_id for run in a_hall.runs for seat_id in run.ids]
+def ids(room: AuditoriumMap) -> list[str]:
+    return [seat_id for run in room.runs for seat_id in run.ids]
 
 
 groups = st.sampled_from(["s", "ss", "sss", "ssss", "v", "vv", "ll", "llll", "wc", "cw", "wcc", "wcss", "cwwc", "."])
 rows = st.lists(groups, min_size=1, max_size=5).map("".join).filter(lambda row: row.strip("."))
-halls = st.lists(rows, min_size=1, max_size=5).map(lambda drawn: hall(*drawn))
+rooms = st.lists(rows, min_size=1, max_size=5).map(lambda drawn: auditorium(*drawn))
 sizes = st.integers(1, 10)
 
 
 @st.composite
-def houses(draw: st.DrawFn) -> tuple[Hall, dict]:
-    """A hall and its seats that are not free: some, nearly all, or all that anybody may have."""
-    drawn = draw(halls)
+def occupied_rooms(draw: st.DrawFn) -> tuple[AuditoriumMap, dict]:
+    """An auditorium and its taken seats: some, nearly all, or all that are not reserved."""
+    drawn = draw(rooms)
     states = draw(st.dictionaries(st.sampled_from(ids(drawn)), st.sampled_from(["held", "sold", "blocked"])))
     if draw(st.booleans()):
         states |= dict.fromkeys(drawn.ordinary, draw(st.sampled_from(["held", "sold"])))
     return drawn, states
 
 
-def windows(a_hall: Hall, size: int) -> Iterator[Sequence[PlacedSeat]]:
-    for run in a_hall.runs:
+def windows(room: AuditoriumMap, size: int) -> Iterator[Sequence[PlacedSeat]]:
+    for run in room.runs:
         for start in range(len(run.seats) - size + 1):
             yield run.seats[start : start + size]
 
 
-def alone_after(a_hall: Hall, chosen: set[str], states: dict) -> set[str]:
-    """The plain way: who had a neighbour and has none any more. A couch and what is kept for some end a stretch."""
+def single_after(room: AuditoriumMap, chosen: set[str], states: dict) -> set[str]:
+    """The simple way: free seats that lose their last free neighbor. Love seats and reserved seats end a stretch."""
     found = set()
-    for run in a_hall.runs:
+    for run in room.runs:
         stretch: list[str] = []
         for at, seat_id in enumerate(run.ids):
             if not run.joined[at]:
-                found |= lonely(stretch, chosen, states)
+                found |= isolated(stretch, chosen, states)
                 stretch = []
             stretch.append(seat_id)
-        found |= lonely(stretch, chosen, states)
+        found |= isolated(stretch, chosen, states)
     return found
 
 
-def lonely(stretch: list[str], chosen: set[str], states: dict) -> set[str]:
+def isolated(stretch: list[str], chosen: set[str], states: dict) -> set[str]:
     def beside(at: int, gone: set[str]) -> list[str]:
         return [stretch[n] for n in (at - 1, at + 1) if 0 <= n < len(stretch) and stretch[n] not in gone]
 
@@ -91,195 +91,198 @@ def lonely(stretch: list[str], chosen: set[str], states: dict) -> set[str]:
     }
 
 
-def distance(a_hall: Hall, seats: Sequence[PlacedSeat]) -> float:
-    x, y = a_hall.focus
+def distance(room: AuditoriumMap, seats: Sequence[PlacedSeat]) -> float:
+    x, y = room.focus
     return sum((seat.x + 0.5 - x) ** 2 + (seat.y + 0.5 - y) ** 2 for seat in seats)
 
 
 class TestBest:
-    @given(houses(), sizes)
-    def test_a_party_sits_together_near_the_best_view_and_leaves_nobody_alone_if_that_can_be(self, house, size):
-        a_hall, states = house
-        released = is_released(a_hall, states)
+    @given(occupied_rooms(), sizes)
+    def test_a_party_sits_together_near_the_best_view_and_leaves_no_single_seat_if_possible(self, occupied_room, size):
+        room, states = occupied_room
+        released = is_released(room, states)
         open_to_all = {
             seat.seat_id
-            for run in a_hall.runs
+            for run in room.runs
             for seat in run.seats
             if seat.seat_id not in states and (released or seat.category not in RESERVED)
         }
-        choice = best_available(a_hall, states, Party(size))
+        choice = best_available(room, states, Party(size))
         if choice is None:
             assert len(open_to_all) < size
             return
         assert len(choice.seats) == len(set(choice.seats)) == size
         assert set(choice.seats) <= open_to_all
-        possible = [seats for seats in windows(a_hall, size) if {seat.seat_id for seat in seats} <= open_to_all]
+        possible = [seats for seats in windows(room, size) if {seat.seat_id for seat in seats} <= open_to_all]
         assert choice.is_together == bool(possible)
-        assert sorted(a_hall.together(choice.seats)) == sorted(choice.groups)
+        assert sorted(room.groups_of(choice.seats)) == sorted(choice.groups)
 
         def cost(seats: Sequence[PlacedSeat]) -> tuple[int, bool, float]:
-            worth = a_hall.traces([seat.seat_id for seat in seats], states).worth
-            return worth, len({seat.category for seat in seats}) > 1, distance(a_hall, seats)
+            penalty = room.single_seats_after([seat.seat_id for seat in seats], states).penalty
+            return penalty, len({seat.category for seat in seats}) > 1, distance(room, seats)
 
         if possible:
             best = min(map(cost, possible))
-            mine = cost([a_hall.seat(seat_id) for seat_id in choice.seats])
+            mine = cost([room.seat(seat_id) for seat_id in choice.seats])
             assert mine[:2] == best[:2]
             assert mine[2] == pytest.approx(best[2])
-            assert choice.worth == best[0]
+            assert choice.penalty == best[0]
 
-    @given(houses(), st.integers(1, 3), st.integers(0, 3 * COMPANIONS))
-    def test_wheelchairs_get_places_with_companions_beside_them(self, house, wheelchairs, companions):
+    @given(occupied_rooms(), st.integers(1, 3), st.integers(0, 3 * COMPANIONS))
+    def test_wheelchairs_get_places_with_companions_beside_them(self, occupied_room, wheelchairs, companions):
         assume(companions <= COMPANIONS * wheelchairs)
-        a_hall, states = house
+        room, states = occupied_room
         party = Party(wheelchairs + companions, wheelchairs=wheelchairs)
-        choice = best_available(a_hall, states, party)
-        free = [seat for run in a_hall.runs for seat in run.seats if seat.seat_id not in states]
+        choice = best_available(room, states, party)
+        free = [seat for run in room.runs for seat in run.seats if seat.seat_id not in states]
         places = [seat for seat in free if seat.category == WHEELCHAIR]
         if choice is None:
             assert len(places) < wheelchairs or companions
             return
-        categories = [a_hall.seat(seat_id).category for seat_id in choice.seats]
+        categories = [room.seat(seat_id).category for seat_id in choice.seats]
         assert not {*choice.seats} & states.keys()
         assert len({*choice.seats}) == party.size
-        assert categories.count(WHEELCHAIR) == wheelchairs or is_released(a_hall, states)
+        assert categories.count(WHEELCHAIR) == wheelchairs or is_released(room, states)
         possible = [
             seats
-            for seats in windows(a_hall, party.size)
+            for seats in windows(room, party.size)
             if not {seat.seat_id for seat in seats} & states.keys()
             and [seat.category for seat in seats].count(WHEELCHAIR) == wheelchairs
         ]
         assert not possible or choice.is_together
 
     @given(
-        houses(), sizes, st.sampled_from(["standard", "vip", "love_seat"]), st.sampled_from([None, "stalls", "circle"])
+        occupied_rooms(),
+        sizes,
+        st.sampled_from(["standard", "vip", "love_seat"]),
+        st.sampled_from([None, "stalls", "circle"]),
     )
-    def test_a_wish_is_kept(self, house, size, category, area):
-        a_hall, states = house
-        choice = best_available(a_hall, states, Party(size, frozenset({category}), area))
+    def test_a_wish_is_fulfilled(self, occupied_room, size, category, area):
+        room, states = occupied_room
+        choice = best_available(room, states, Party(size, frozenset({category}), area))
         fitting = [
             seat
-            for run in a_hall.runs
+            for run in room.runs
             for seat in run.seats
             if seat.seat_id not in states and seat.category == category and area in (None, seat.area)
         ]
-        if choice and not is_released(a_hall, states):
+        if choice and not is_released(room, states):
             assert {*choice.seats} <= {seat.seat_id for seat in fitting}
         elif choice is None:
             assert len(fitting) < size
 
-    @given(houses(), sizes, st.integers(0, 30))
-    def test_the_next_best_sit_together_as_well(self, house, size, nth):
-        a_hall, states = house
-        first, other = (best_available(a_hall, states, Party(size), nth=n) for n in (0, nth))
+    @given(occupied_rooms(), sizes, st.integers(0, 30))
+    def test_the_next_best_sit_together_as_well(self, occupied_room, size, nth):
+        room, states = occupied_room
+        first, other = (best_available(room, states, Party(size), nth=n) for n in (0, nth))
         assert (first is None) == (other is None)
         if first and other:
             assert first.is_together == other.is_together
-            assert first.worth == other.worth or not first.is_together
+            assert first.penalty == other.penalty or not first.is_together
 
     def test_the_middle_row_two_thirds_back_comes_first(self):
-        room = hall(*["ssssssssss"] * 4)
+        room = auditorium(*["ssssssssss"] * 4)
         assert best(room, {}, Party(2)).seats == ["C5", "C6"]
         assert best(room, {}, Party(4)).seats == ["C4", "C5", "C6", "C7"]
         assert best(room, taken("C5 C6"), Party(2)).seats == ["D5", "D6"]
         near = best(room, {}, Party(2, near="A1"))
         assert near.seats == ["A1", "A2"]
 
-    def test_it_would_rather_sit_elsewhere_than_leave_one_alone(self):
-        room = hall("ssss", "ssss", focus=Point(x=2, y=2))
-        assert best(room, {}, Party(3)).worth == BAD, "nothing better"
+    def test_it_prefers_other_seats_to_a_choice_that_leaves_a_single_seat(self):
+        room = auditorium("ssss", "ssss", focus=Point(x=2, y=2))
+        assert best(room, {}, Party(3)).penalty == PENALTY_AT_END, "nothing better"
         assert best(room, taken("B1"), Party(3)).seats == ["B2", "B3", "B4"]
 
-    def test_a_couch_is_not_cut_in_two(self):
-        room = hall("llll", "ssss", focus=Point(x=2, y=0.5))
+    def test_a_love_seat_is_not_split(self):
+        room = auditorium("llll", "ssss", focus=Point(x=2, y=0.5))
         assert best(room, {}, Party(2)).seats in (["A1", "A2"], ["A3", "A4"])
         assert best(room, {}, Party(1)).seats[0].startswith("B")
 
-    def test_it_says_when_it_must_split_and_keeps_groups_large_and_near(self):
-        room = hall("ssss..ss", "..ssss")
+    def test_a_split_party_sits_in_large_groups_near_each_other(self):
+        room = auditorium("ssss..ss", "..ssss")
         choice = best(room, taken("A1 B1"), Party(5))
         assert not choice.is_together
         assert sorted(map(len, choice.groups)) == [2, 3]
-        lonely_one = best(hall("sss.ss"), {}, Party(4))
-        assert sorted(map(len, lonely_one.groups)) == [2, 2], "better two and two than three and one"
+        split = best(auditorium("sss.ss"), {}, Party(4))
+        assert sorted(map(len, split.groups)) == [2, 2], "two and two is better than three and one"
 
-    def test_what_is_kept_comes_last(self):
-        room = hall("sswc")
+    def test_reserved_seats_come_last(self):
+        room = auditorium("sswc")
         assert best_available(room, {}, Party(3)) is None
-        assert best_available(room, taken("A1 A2", state="held"), Party(1)) is None, "the holds may lapse"
+        assert best_available(room, taken("A1 A2", state="held"), Party(1)) is None, "the holds may expire"
         assert best(room, taken("A1 A2"), Party(2)).seats == ["A3", "A4"]
         assert best(room, {}, Party(2, wheelchairs=1)).seats == ["A3", "A4"]
         assert len(best(room, {}, Party(4, wheelchairs=1)).seats) == 4
 
     def test_two_wheelchairs_that_cannot_be_together_have_a_companion_each(self):
-        choice = best(hall("wcs", "ss", "wcs"), {}, Party(4, wheelchairs=2))
+        choice = best(auditorium("wcs", "ss", "wcs"), {}, Party(4, wheelchairs=2))
         assert choice.groups == [["A1", "A2"], ["C1", "C2"]]
 
-    def test_companions_for_whom_there_is_no_seat_beside_sit_near(self):
-        choice = best(hall("wc.ss", "ssss"), {}, Party(4, wheelchairs=1))
+    def test_companions_without_a_seat_beside_the_wheelchair_sit_near(self):
+        choice = best(auditorium("wc.ss", "ssss"), {}, Party(4, wheelchairs=1))
         assert choice.groups[0] == ["A1", "A2"]
         assert len(choice.seats) == 4
 
 
-class TestTraces:
-    @given(houses(), st.data())
-    def test_they_are_just_those_who_lose_their_last_neighbour(self, house, data):
-        a_hall, states = house
-        free = [seat_id for seat_id in ids(a_hall) if seat_id not in states]
+class TestSingleSeatsAfter:
+    @given(occupied_rooms(), st.data())
+    def test_they_are_exactly_the_seats_that_lose_their_last_neighbor(self, occupied_room, data):
+        room, states = occupied_room
+        free = [seat_id for seat_id in ids(room) if seat_id not in states]
         assume(free)
         chosen = set(data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=6)))
-        traces = a_hall.traces(chosen, states)
-        assert {*traces.between, *traces.at_end} == alone_after(a_hall, chosen, states)
-        assert len(traces.between) + len(traces.at_end) == len({*traces.between, *traces.at_end})
-        assert not {*traces.relies_on} & ({*states} | chosen)
+        single = room.single_seats_after(chosen, states)
+        assert {*single.between, *single.at_end} == single_after(room, chosen, states)
+        assert len(single.between) + len(single.at_end) == len({*single.between, *single.at_end})
+        assert not {*single.relies_on} & ({*states} | chosen)
 
-    @given(houses(), st.data())
-    def test_as_long_as_what_it_relies_on_stays_free_nobody_else_is_left_alone(self, house, data):
-        """The write carries `relies_on` in its filter; others may take any other seat between read and write."""
-        a_hall, states = house
-        free = [seat_id for seat_id in ids(a_hall) if seat_id not in states]
+    @given(occupied_rooms(), st.data())
+    def test_as_long_as_what_it_relies_on_stays_free_nobody_else_is_left_alone(self, occupied_room, data):
+        """`relies_on` is in the write's filter; others can take any other seat between the read and the write."""
+        room, states = occupied_room
+        free = [seat_id for seat_id in ids(room) if seat_id not in states]
         assume(free)
         chosen = set(data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=4)))
-        before = a_hall.traces(chosen, states)
+        before = room.single_seats_after(chosen, states)
         others = [seat_id for seat_id in free if seat_id not in chosen and seat_id not in before.relies_on]
         took = data.draw(st.lists(st.sampled_from(others), max_size=4)) if others else []
         meanwhile = states | dict.fromkeys(took, "held")
-        after = a_hall.traces(chosen, meanwhile)
+        after = room.single_seats_after(chosen, meanwhile)
         assert {*after.between, *after.at_end} <= {*before.between, *before.at_end}
 
-    def test_where_they_are_counts(self):
-        room = hall("ssssss", "llss")
-        assert room.traces(["A2"], {}).worth == BAD
-        assert room.traces(["A3"], taken("A1")).worth == WORSE
-        assert room.traces(["A2", "A4"], {}).between == ["A3"]
-        assert room.traces(["B1"], {}).between == ["B2"], "nobody shares a couch with a stranger"
-        assert room.traces(["B2", "B1"], {}).worth == 0
-        assert room.traces(["A1"], {}).relies_on == ["A3"]
+    def test_the_penalty_depends_on_their_position(self):
+        room = auditorium("ssssss", "llss")
+        assert room.single_seats_after(["A2"], {}).penalty == PENALTY_AT_END
+        assert room.single_seats_after(["A3"], taken("A1")).penalty == PENALTY_BETWEEN
+        assert room.single_seats_after(["A2", "A4"], {}).between == ["A3"]
+        assert room.single_seats_after(["B1"], {}).between == ["B2"], "nobody shares a love seat with a stranger"
+        assert room.single_seats_after(["B2", "B1"], {}).penalty == 0
+        assert room.single_seats_after(["A1"], {}).relies_on == ["A3"]
 
 
 class TestOrphanRule:
-    @given(houses(), st.data(), st.sampled_from(["strict", "lenient"]))
-    def test_whoever_is_refused_can_have_what_is_offered_instead(self, house, data, rule):
-        a_hall, states = house
-        free = [seat_id for seat_id in ids(a_hall) if seat_id not in states]
+    @given(occupied_rooms(), st.data(), st.sampled_from(["strict", "lenient"]))
+    def test_the_seats_that_a_refusal_suggests_are_accepted(self, occupied_room, data, rule):
+        room, states = occupied_room
+        free = [seat_id for seat_id in ids(room) if seat_id not in states]
         assume(free)
         chosen = data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=4, unique=True))
-        problem = why_left_alone(a_hall, rule, chosen, states)
+        problem = single_seat_problem(room, rule, chosen, states)
         if problem is None:
             return
         instead = problem.members["instead"]
         assert len(instead) == len(chosen)
         assert not {*instead} & states.keys()
-        assert why_left_alone(a_hall, rule, instead, states) is None
-        assert {*problem.members["seats"]} <= alone_after(a_hall, set(chosen), states)
+        assert single_seat_problem(room, rule, instead, states) is None
+        assert {*problem.members["seats"]} <= single_after(room, set(chosen), states)
 
-    @given(houses(), sizes, st.sampled_from(["strict", "lenient", "off"]))
-    def test_the_best_seats_are_never_refused(self, house, size, rule):
-        a_hall, states = house
-        choice = best_available(a_hall, states, Party(size))
+    @given(occupied_rooms(), sizes, st.sampled_from(["strict", "lenient", "off"]))
+    def test_the_best_seats_are_never_refused(self, occupied_room, size, rule):
+        room, states = occupied_room
+        choice = best_available(room, states, Party(size))
         if choice and choice.is_together:
-            assert why_left_alone(a_hall, rule, choice.seats, states) is None
-            assert why_kept(a_hall, choice.seats, states) is None
+            assert single_seat_problem(room, rule, choice.seats, states) is None
+            assert companion_seat_problem(room, choice.seats, states) is None
 
     @pytest.mark.parametrize(
         ("rule", "seats", "refused"),
@@ -293,27 +296,29 @@ class TestOrphanRule:
         ],
     )
     def test_strict_minds_every_single_seat_lenient_those_between_others(self, rule, seats, refused):
-        problem = why_left_alone(hall("ssssss", "ssss"), rule, seats, {})
+        problem = single_seat_problem(auditorium("ssssss", "ssss"), rule, seats, {})
         assert (problem and problem.members["seats"]) == refused
 
-    def test_who_cannot_avoid_it_is_let_through(self):
-        assert why_left_alone(hall("sss"), "strict", ["A1", "A2"], {}) is None
-        assert why_left_alone(hall("sss", "ss"), "strict", ["A1", "A2"], {}) is not None
-        assert why_left_alone(hall("sss", "vv"), "strict", ["A1", "A2"], {}) is None, "other seats cost something else"
-        assert why_left_alone(hall("sss", "ss"), "strict", ["A1", "A2"], taken("B1")) is None
+    def test_a_party_without_a_better_choice_is_not_refused(self):
+        assert single_seat_problem(auditorium("sss"), "strict", ["A1", "A2"], {}) is None
+        assert single_seat_problem(auditorium("sss", "ss"), "strict", ["A1", "A2"], {}) is not None
+        assert single_seat_problem(auditorium("sss", "vv"), "strict", ["A1", "A2"], {}) is None, (
+            "other seats cost something else"
+        )
+        assert single_seat_problem(auditorium("sss", "ss"), "strict", ["A1", "A2"], taken("B1")) is None
         beside_a_wheelchair = ["A1", "A2", "A3", "A4"]
-        assert why_left_alone(hall("wcsss", "ssss"), "strict", beside_a_wheelchair, {}) is None
-        assert why_left_alone(hall("sssss", "ssss"), "strict", beside_a_wheelchair, {}) is not None
-        assert why_left_alone(hall("ssss"), "strict", [], {}) is None
+        assert single_seat_problem(auditorium("wcsss", "ssss"), "strict", beside_a_wheelchair, {}) is None
+        assert single_seat_problem(auditorium("sssss", "ssss"), "strict", beside_a_wheelchair, {}) is not None
+        assert single_seat_problem(auditorium("ssss"), "strict", [], {}) is None
 
 
-class TestKept:
-    def test_a_companion_comes_with_somebody(self):
-        room = hall("sswcc")
-        problem = why_kept(room, ["A4"], {})
+class TestCompanionSeats:
+    def test_a_companion_seat_needs_a_wheelchair_place(self):
+        room = auditorium("sswcc")
+        problem = companion_seat_problem(room, ["A4"], {})
         assert problem is not None
         assert problem.members == {"seats": ["A4"]}
-        assert why_kept(room, ["A3", "A4"], {}) is None
-        assert why_kept(room, ["A1", "A2"], {}) is None
-        assert why_kept(room, ["A4"], taken("A1 A2", state="held")) is not None
-        assert why_kept(room, ["A4"], taken("A1 A2")) is None, "nothing else is left"
+        assert companion_seat_problem(room, ["A3", "A4"], {}) is None
+        assert companion_seat_problem(room, ["A1", "A2"], {}) is None
+        assert companion_seat_problem(room, ["A4"], taken("A1 A2", state="held")) is not None
+        assert companion_seat_problem(room, ["A4"], taken("A1 A2")) is None, "nothing else is left"

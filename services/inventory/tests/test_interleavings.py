@@ -1,4 +1,4 @@
-"""Random orders of what buyers do, one after the other and at once."""
+"""Random orders of buyers' steps, sequential and concurrent."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from .stage import SEATS, NewStage, Stage, Step, steps
 
 
 class Rules:
-    """The same rules in another form: the model that random orders are checked against."""
+    """An independent implementation of the rules, against which random orders are checked."""
 
     def __init__(self) -> None:
         self.owner: dict[str, str] = {}
@@ -25,10 +25,10 @@ class Rules:
         self.closed: set[str] = set()
         self.ended: set[str] = set()
         self.is_cancelled = False
-        self.said: list[tuple[str, str]] = []
+        self.answers: list[tuple[str, str]] = []
         self.known: set[str] = set()
 
-    def take(self, step: Step) -> None:
+    def run(self, step: Step) -> None:
         verb, buyer = step
         if verb in {"hold", "sweep", "close_showtime"} or buyer in self.known:
             getattr(self, verb)(buyer)
@@ -67,7 +67,7 @@ class Rules:
         if buyer in self.pinned | self.sold | self.closed | self.ended:
             return
         if self.is_cancelled or not self.can_have(buyer):
-            self.said.append((buyer, "refused"))
+            self.answers.append((buyer, "refused"))
             self.expire(buyer)
         else:
             self.get(buyer)
@@ -78,13 +78,13 @@ class Rules:
         if buyer in self.sold:
             return
         if self.is_cancelled or buyer in self.ended or not self.can_have(buyer):
-            self.said.append((buyer, "rejected"))
+            self.answers.append((buyer, "rejected"))
             self.cancel(buyer)
         else:
             self.lose(buyer)
             self.get(buyer)
             self.sold.add(buyer)
-            self.said.append((buyer, "sold"))
+            self.answers.append((buyer, "sold"))
 
     def expire(self, buyer: str) -> None:
         if buyer not in self.sold | self.closed | self.ended:
@@ -119,25 +119,25 @@ contenders = st.lists(st.sampled_from(contending), min_size=3, max_size=5, uniqu
 @example(plan=steps("ada hold, ada time_passes, ben hold, ben pin, ada pin, ben expire, ada pay, ben pay"))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_random_orders_do_what_the_rules_say(new_stage: NewStage, plan: Sequence[Step]):
-    """After each step: the seats, the answers, and the seats that are shown."""
+    """Compares the seats, the answers and the broadcast seats after each step."""
     stage, rules = await new_stage(), Rules()
     owners: dict[str, str] = {}
     for step in [("hold", "ada"), *plan]:
-        before, shown = owners, stage.committed.shown[stage.showtime_id]
+        before, shown = owners, stage.committed.enqueued[stage.showtime_id]
         shown.clear()
-        await stage.take(step)
-        rules.take(step)
+        await stage.run(step)
+        rules.run(step)
         owners = await stage.owners()
         assert owners == rules.owners(), step
         for buyer in SEATS:
-            assert stage.answers(buyer) == [said for who, said in rules.said if who == buyer], step
+            assert stage.answers(buyer) == [answer for who, answer in rules.answers if who == buyer], step
         changed = {seat for seat in before.keys() | owners.keys() if before.get(seat) != owners.get(seat)}
         assert changed <= {seat for seats in shown for seat in seats}, step
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> random.Random:
-    """Some time passes between each read of a decision and its write: as much as these dice say."""
+    """A random delay between each read of a decision and its write."""
     from inventory.store import checkout, holds, read  # noqa: PLC0415 - its settings come from inventory_env
 
     dice = random.Random()  # noqa: S311 - dice, not a secret
@@ -166,12 +166,12 @@ async def test_whatever_happens_at_once_is_right(
     stage = await new_stage()
     slow.seed(seed)
     for step in steps(before):
-        await stage.take(step)
+        await stage.run(step)
     paid, cancelled = {"ada"} if "pay" in before else set[str](), set[str]()
 
     async def take(step: Step) -> None:
         await asyncio.sleep(slow.random() * 0.01)
-        await stage.take(step)
+        await stage.run(step)
 
     for plan in rounds:
         known = {*stage.ids}
@@ -182,40 +182,40 @@ async def test_whatever_happens_at_once_is_right(
 
 
 async def check(stage: Stage, showtime: Any, paid: set[str], cancelled: set[str]) -> None:
-    """What must hold at any moment, whatever came before."""
+    """Check what must be true at any moment."""
     for hold in showtime.holds:
         assert not showtime.is_sold(hold.id)
         if hold.is_live(now()):
-            assert showtime.owned(hold.id) == hold.seats
+            assert showtime.seats_of(hold.id) == hold.seats
     for each in showtime.taken.values():
         assert each.state == "sold" or showtime.hold(each.by), "a seat is held without a hold"
     for buyer in stage.ids:
-        said, booking_id = stage.answers(buyer), stage.ids[buyer]
-        own, has_money = showtime.owned(booking_id), said.count("sold") == 1
-        assert said.count("sold") <= 1
+        answers, booking_id = stage.answers(buyer), stage.ids[buyer]
+        own, has_money = showtime.seats_of(booking_id), answers.count("sold") == 1
+        assert answers.count("sold") <= 1
         if booking_id in showtime.ended:
             assert own == []
         elif has_money:
             assert (own, showtime.is_sold(booking_id)) == (SEATS[buyer], True)
         if buyer in paid:
-            assert {"sold", "rejected"} & {*said}, "money without an answer"
+            assert {"sold", "rejected"} & {*answers}, "a payment without an answer"
         if buyer not in cancelled:
-            assert not {"sold", "rejected"} <= {*said}
+            assert not {"sold", "rejected"} <= {*answers}
 
 
 @pytest.mark.parametrize("is_guarded", [True, False])
-async def test_late_money_between_the_read_and_the_write_of_a_cancellation(new_stage: NewStage, is_guarded: bool):
-    """Without the guard the booking ends with seats that nobody can ever free."""
+async def test_a_late_payment_between_the_read_and_the_write_of_a_cancellation(new_stage: NewStage, is_guarded: bool):
+    """Without the guard, the booking ends with seats that can never be released."""
     from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
-    from inventory.store.holds import give_back  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store.holds import release_seats  # noqa: PLC0415 - its settings come from inventory_env
 
     stage = await new_stage()
     for step in steps("ada hold, ada release"):
-        await stage.take(step)
+        await stage.run(step)
     as_read = await read(stage.showtime_id)
     await stage.pay("ada")
     guarded = SEATS["ada"] if is_guarded else []
-    is_written = await give_back(as_read, stage.ids["ada"], but_not=guarded, remember="ended")
+    is_written = await release_seats(as_read, stage.ids["ada"], guarded_seats=guarded, record_in="ended")
     assert is_written is not is_guarded
     await stage.cancel("ada")
     assert await stage.owners() == ({} if is_guarded else dict.fromkeys(SEATS["ada"], "ada sold"))

@@ -1,4 +1,4 @@
-"""Time in: lapsed holds are released, without the seats that somebody has taken since."""
+"""Expired holds are released, without the seats that somebody else has taken since."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -9,14 +9,14 @@ from chassis.jobs import LEASE_S, LOOK_S
 from chassis.testing.bus import Bus
 from contracts.inventory import SeatsReleased
 
-from .conftest import Booking, Box, booking, in_checkout, shown
-from .stage import Committed
+from .conftest import Booking, ShowtimeClient, booking, wait_for_broadcast, wait_until_pinned
+from .stage import Committed, no_expired_holds
 
 
-async def test_a_lapse_frees_its_seats_and_is_shown(box: Box, bus: Bus, short_holds: None):
-    held = await box.held("A1", "A2")
-    await shown(bus, box, A1="free", A2="free")
-    assert await box.taken() == {}
+async def test_an_expired_hold_frees_its_seats_and_is_broadcast(showtime: ShowtimeClient, bus: Bus, short_holds: None):
+    held = await showtime.held("A1", "A2")
+    await wait_for_broadcast(bus, showtime, A1="free", A2="free")
+    assert await showtime.taken() == {}
     assert (await held.get()).status_code == 404
     assert not bus.events(SeatsReleased, lambda e: e.hold_id == held.id)
 
@@ -25,99 +25,99 @@ def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is
     from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from inventory_env
 
     release = next(job for job in JOBS if job.name == "release_lapsed_holds")
-    assert LEASE_S + (LOOK_S + release.every) * 1.1 < 2, "pauses are up to a tenth longer"
+    assert LEASE_S + (LOOK_S + release.every) * 1.1 < 2, "pauses have up to 10 % jitter"
 
 
-async def test_a_seat_that_was_taken_again_is_not_released(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+async def test_a_seat_that_was_taken_again_is_not_released(
+    showtime: ShowtimeClient, bus: Bus, monkeypatch: pytest.MonkeyPatch
+):
     from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
-    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
-        return []
-
     with monkeypatch.context() as patch:
-        patch.setattr(store, "lapsed_holds", nothing_yet)
+        patch.setattr(store, "expired_holds", no_expired_holds)
         patch.setattr(settings.get(), "hold_seconds", 1)
-        first = await box.held("A1", "A2")
+        first = await showtime.held("A1", "A2")
         await asyncio.sleep(1.001)
         patch.setattr(settings.get(), "hold_seconds", 480)
-        second = await box.held("A2", "A3")
-        assert await box.taken() == {"A2": "held", "A3": "held"}
+        second = await showtime.held("A2", "A3")
+        assert await showtime.taken() == {"A2": "held", "A3": "held"}
         gone = await first.get()
         assert (gone.status_code, gone.json()["code"], gone.json()["seats"]) == (410, "hold_lapsed", ["A1", "A2"])
         assert (await first.renew()).status_code == 410
-    changed = await shown(bus, box, A1="free")
+    changed = await wait_for_broadcast(bus, showtime, A1="free")
     assert changed.seats.get("A2") != "free"
     assert (await first.get()).status_code == 404
-    assert await box.taken() == {"A2": "held", "A3": "held"}
+    assert await showtime.taken() == {"A2": "held", "A3": "held"}
     assert (await second.get()).status_code == 200
 
 
-async def test_a_checkout_can_still_pin_seats_that_lapsed_but_nobody_took(
-    box: Box, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
+async def test_a_checkout_can_still_pin_seats_that_expired_but_nobody_took(
+    showtime: ShowtimeClient, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
 ):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
-    async def nothing_yet(_: datetime) -> list[tuple[str, str]]:
-        return []
-
-    monkeypatch.setattr(store, "lapsed_holds", nothing_yet)
-    held, lost = await box.held("A1"), await box.held("A2", "A3")
+    monkeypatch.setattr(store, "expired_holds", no_expired_holds)
+    held, lost = await showtime.held("A1"), await showtime.held("A2", "A3")
     await asyncio.sleep(1.001)
-    await box.held("A3")
+    await showtime.held("A3")
     for late, seats in ((held, ["A1"]), (lost, ["A2", "A3"])):
-        await Booking(bus, box, late.id, *seats).checks_out()
+        await Booking(bus, showtime, late.id, *seats).request_payment()
     released = await bus.heard(SeatsReleased, lambda e: e.hold_id == lost.id)
     assert (released.seats, released.reason) == (["A2"], "lapsed")
 
-    await in_checkout(held)
+    await wait_until_pinned(held)
 
 
-async def test_a_hold_that_was_renewed_in_the_meantime_stays(box: Box, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+async def test_a_hold_that_was_renewed_in_the_meantime_stays(
+    showtime: ShowtimeClient, bus: Bus, monkeypatch: pytest.MonkeyPatch
+):
     from inventory import jobs, store  # noqa: PLC0415 - its settings come from inventory_env
 
-    held = await box.held("A1")
+    held = await showtime.held("A1")
 
     async def seen_before_it_was_renewed(_: datetime) -> list[tuple[str, str]]:
-        return [(box.showtime_id, held.id)]
+        return [(showtime.showtime_id, held.id)]
 
-    monkeypatch.setattr(store, "lapsed_holds", seen_before_it_was_renewed)
-    await jobs.release_lapsed_holds()
-    assert await box.taken() == {"A1": "held"}
+    monkeypatch.setattr(store, "expired_holds", seen_before_it_was_renewed)
+    await jobs.release_expired_holds()
+    assert await showtime.taken() == {"A1": "held"}
 
 
 async def test_a_hold_that_cannot_be_released_now_stops_no_other(
-    box: Box, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
+    showtime: ShowtimeClient, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
 ):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
-    stuck, release = await box.held("A1"), store.lapse
+    stuck, release = await showtime.held("A1"), store.release_expired
 
-    async def lapse(showtime_id: str, hold_id: str) -> None:
+    async def release_expired(showtime_id: str, hold_id: str) -> None:
         if hold_id == stuck.id:
             raise ConnectionError("no answer")
         await release(showtime_id, hold_id)
 
-    monkeypatch.setattr(store, "lapse", lapse)
-    await box.held("A2")
-    await shown(bus, box, A2="free")
+    monkeypatch.setattr(store, "release_expired", release_expired)
+    await showtime.held("A2")
+    await wait_for_broadcast(bus, showtime, A2="free")
     monkeypatch.undo()
-    await shown(bus, box, A1="free")
+    await wait_for_broadcast(bus, showtime, A1="free")
 
 
-async def test_several_replicas_release_it_once(box: Box, committed: Committed, short_holds: None):
+async def test_several_replicas_release_it_once(showtime: ShowtimeClient, committed: Committed, short_holds: None):
     from inventory import jobs  # noqa: PLC0415 - its settings come from inventory_env
 
-    await box.held("A1")
+    await showtime.held("A1")
     await asyncio.sleep(1.001)
-    await asyncio.gather(*(jobs.release_lapsed_holds() for _ in range(8)))
-    assert committed.shown[box.showtime_id] == [["A1"], ["A1"]]
-    assert await box.taken() == {}
+    await asyncio.gather(*(jobs.release_expired_holds() for _ in range(8)))
+    assert committed.enqueued[showtime.showtime_id] == [["A1"], ["A1"]]
+    assert await showtime.taken() == {}
 
 
-async def test_a_checkout_that_booking_never_ends_is_released_at_the_hard_cap(box: Box, bus: Bus):
-    held = await box.held("A1")
-    await booking(bus, box, held).checks_out(payment_deadline_at=now() - timedelta(minutes=20) + timedelta(seconds=1))
+async def test_a_checkout_that_booking_never_ends_is_released_at_the_hard_cap(showtime: ShowtimeClient, bus: Bus):
+    held = await showtime.held("A1")
+    await booking(bus, showtime, held).request_payment(
+        payment_deadline_at=now() - timedelta(minutes=20) + timedelta(seconds=1)
+    )
 
-    await in_checkout(held)
-    await shown(bus, box, A1="free")
-    assert await box.taken() == {}
+    await wait_until_pinned(held)
+    await wait_for_broadcast(bus, showtime, A1="free")
+    assert await showtime.taken() == {}

@@ -1,4 +1,4 @@
-"""Seat maps are published once more: those of the release before 2026-12, and all of them on demand."""
+"""Seat maps are published again: those of the release before 2026-12 by a migration, and all of them on demand."""
 
 import asyncio
 import sys
@@ -8,11 +8,11 @@ from chassis.ids import new_id
 from chassis.testing.bus import Bus
 from contracts.inventory import SeatMapUpdated
 
-from .conftest import Box
+from .conftest import ShowtimeClient
 from .stage import GUEST
 
 
-async def test_the_seat_map_of_the_release_before_is_published(box: Box, bus: Bus):
+async def test_the_seat_map_of_the_release_before_is_published(showtime: ShowtimeClient, bus: Bus):
     from inventory import migrations  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.model import Hold  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import Showtime  # noqa: PLC0415
@@ -23,19 +23,19 @@ async def test_the_seat_map_of_the_release_before_is_published(box: Box, bus: Bu
         "taken": {"A1": {"by": hold["id"], "state": "held"}, "A2": {"by": "b1", "state": "sold"}},
     }
     await Showtime.collection().update_one(
-        {"_id": box.showtime_id}, {"$set": old, "$unset": {"is_stale": "", "closed": ""}}
+        {"_id": showtime.showtime_id}, {"$set": old, "$unset": {"is_stale": "", "closed": ""}}
     )
     for _ in range(2):
         await migrations.publish_seat_maps(Showtime.collection().database)
-    published = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id)
+    published = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
     assert published.sold == ["A2"]
 
 
-async def test_all_seat_maps_are_published_again_on_demand(box: Box, bus: Bus):
+async def test_all_seat_maps_are_published_again_on_demand(showtime: ShowtimeClient, bus: Bus):
     from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
 
-    await box.held("A1")
-    published = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id)
+    await showtime.held("A1")
+    published = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "inventory.republish", stdout=asyncio.subprocess.PIPE
     )
@@ -43,6 +43,6 @@ async def test_all_seat_maps_are_published_again_on_demand(box: Box, bus: Bus):
     assert process.returncode == 0
     assert out.decode().strip() == f"{await Showtime.collection().count_documents({})} seat maps will be published"
     again = await bus.heard(
-        SeatMapUpdated, lambda e: e.showtime_id == box.showtime_id and e.version > published.version
+        SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and e.version > published.version
     )
     assert again.held == published.held == ["A1"]

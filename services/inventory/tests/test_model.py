@@ -1,4 +1,4 @@
-"""The rules, without I/O."""
+"""Unit tests of the rules; no I/O."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,26 +12,26 @@ from inventory.model import (
     Hold,
     HoldInCheckout,
     HoldLapsed,
-    Limits,
+    HoldLimits,
     RenewalUsedUp,
-    Sale,
+    SaleDecision,
     SalesClosed,
     SeatCountWrong,
+    SeatEntry,
     Seating,
     SeatsTaken,
     SeatsUnknown,
-    Taken,
     TooManyHolds,
-    changed,
     check_changeable,
-    checked_seats,
     in_order,
-    renewed_until,
+    renewed_deadline,
+    seat_change,
+    validate_seats,
 )
 
 NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-LIMITS = Limits(hold=timedelta(seconds=480), cap=timedelta(seconds=900), renewals=1, holds_per_holder=2)
+LIMITS = HoldLimits(hold=timedelta(seconds=480), cap=timedelta(seconds=900), renewals=1, holds_per_holder=2)
 ANNA, BEN = Holder(user_id="anna"), Holder(user_id="ben")
 
 seat_ids = st.builds("{}{}".format, st.sampled_from(["A", "B", "F", "AA"]), st.integers(1, 12))
@@ -43,46 +43,46 @@ def a_hold(*seats: str, hold_id: str = "h1", until: datetime = NOW + LIMITS.hold
     return Hold(id=hold_id, seats=in_order(seats), expires_at=until, **(defaults | fields))
 
 
-def seating(*holds: Hold, taken: dict[str, Taken] | None = None, **fields: Any) -> Seating:
-    held = {seat: Taken(by=hold.id, state="held", until=hold.expires_at) for hold in holds for seat in hold.seats}
+def seating(*holds: Hold, taken: dict[str, SeatEntry] | None = None, **fields: Any) -> Seating:
+    held = {seat: SeatEntry(by=hold.id, state="held", until=hold.expires_at) for hold in holds for seat in hold.seats}
     times: dict[str, Any] = {"sales_open_at": NOW - 60 * SECOND, "sales_close_at": NOW + 60 * SECOND}
     return Seating(**(times | fields), holds=list(holds), taken=held | (taken or {}))
 
 
-def sold_to(booking_id: str, *seats: str) -> dict[str, Taken]:
-    return {seat: Taken(by=booking_id, state="sold") for seat in seats}
+def sold_to(booking_id: str, *seats: str) -> dict[str, SeatEntry]:
+    return {seat: SeatEntry(by=booking_id, state="sold") for seat in seats}
 
 
 class TestFree:
     def test_a_seat_that_nobody_has_is_free(self):
-        assert seating().lost(["A1"], NOW) == []
+        assert seating().unavailable(["A1"], NOW) == []
 
     @pytest.mark.parametrize("early, lost", [(SECOND, ["A1"]), (0 * SECOND, []), (-SECOND, [])])
     def test_a_held_seat_is_free_from_its_deadline_on(self, early, lost):
-        assert seating(a_hold("A1", until=NOW + early)).lost(["A1"], NOW) == lost
+        assert seating(a_hold("A1", until=NOW + early)).unavailable(["A1"], NOW) == lost
 
     @pytest.mark.parametrize("state", ["sold", "blocked"])
-    def test_sold_and_blocked_seats_never_lapse(self, state):
+    def test_sold_and_blocked_seats_never_expire(self, state):
         far = NOW + timedelta(days=3650)
-        assert seating(taken={"A1": Taken(by="x", state=state)}).lost(["A1", "A2"], far) == ["A1"]
+        assert seating(taken={"A1": SeatEntry(by="x", state=state)}).unavailable(["A1", "A2"], far) == ["A1"]
 
-    def test_ones_own_seats_are_not_lost(self):
-        assert seating(a_hold("A1")).lost(["A1"], NOW, "h1") == []
+    def test_the_owners_seats_are_available(self):
+        assert seating(a_hold("A1")).unavailable(["A1"], NOW, "h1") == []
 
     @given(mine=seat_sets, theirs=seat_sets)
     def test_lost_is_what_somebody_else_has(self, mine, theirs):
-        assert set(seating(a_hold(*theirs)).lost(mine, NOW)) == mine & theirs
+        assert set(seating(a_hold(*theirs)).unavailable(mine, NOW)) == mine & theirs
 
 
 class TestWhyNot:
     def test_nothing_is_in_the_way(self):
         showtime = seating()
-        assert showtime.why_not_on_sale(NOW) is None
-        assert showtime.why_not_free(["A1"], NOW) is None
-        assert showtime.why_no_room(ANNA, NOW, LIMITS) is None
+        assert showtime.sales_problem(NOW) is None
+        assert showtime.taken_problem(["A1"], NOW) is None
+        assert showtime.hold_limit_problem(ANNA, NOW, LIMITS) is None
 
     def test_names_just_the_lost_seats_in_order(self):
-        problem = seating(a_hold("B10", "B2", "C1")).why_not_free(["B10", "A1", "B2"], NOW)
+        problem = seating(a_hold("B10", "B2", "C1")).taken_problem(["B10", "A1", "B2"], NOW)
         assert isinstance(problem, SeatsTaken)
         assert problem.members == {"seats": ["B2", "B10"]}
 
@@ -95,42 +95,42 @@ class TestWhyNot:
         ],
     )
     def test_says_why_nothing_is_sold(self, fields: dict[str, Any], reason: str):
-        problem = seating(**fields).why_not_on_sale(NOW)
+        problem = seating(**fields).sales_problem(NOW)
         assert isinstance(problem, SalesClosed)
         assert problem.members == {"reason": reason}
 
     def test_counts_only_the_holders_own_live_holds(self):
-        live, lapsed = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
+        live, expired = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
         others = a_hold("A3", hold_id="h3", holder=BEN)
-        assert seating(live, lapsed, others).why_no_room(ANNA, NOW, LIMITS) is None
+        assert seating(live, expired, others).hold_limit_problem(ANNA, NOW, LIMITS) is None
         second = a_hold("A4", hold_id="h4", pinned=True)
-        problem = seating(live, lapsed, others, second).why_no_room(ANNA, NOW, LIMITS)
+        problem = seating(live, expired, others, second).hold_limit_problem(ANNA, NOW, LIMITS)
         assert isinstance(problem, TooManyHolds)
 
 
 class TestChange:
     def test_adds_and_drops(self):
-        change = changed(a_hold("A1", "A2"), ["A10"], ["A1"])
+        change = seat_change(a_hold("A1", "A2"), ["A10"], ["A1"])
         assert (change.seats, change.added, change.dropped) == (["A2", "A10"], ["A10"], ["A1"])
 
     @given(before=seat_sets, add=seat_sets, drop=seat_sets)
     def test_what_it_says_is_what_it_does_and_repeating_it_changes_nothing(self, before, add, drop):
         add -= drop
         try:
-            change = changed(a_hold(*before), add, drop)
+            change = seat_change(a_hold(*before), add, drop)
         except SeatCountWrong:
             assert not 1 <= len((before | add) - drop) <= MAX_SEATS
             return
         assert (before | set(change.added)) - set(change.dropped) == set(change.seats)
         assert not set(change.added) & before
         assert set(change.dropped) <= before
-        again = changed(a_hold(*change.seats), add, drop)
+        again = seat_change(a_hold(*change.seats), add, drop)
         assert (again.seats, again.added, again.dropped) == (change.seats, [], [])
 
     @pytest.mark.parametrize("add, drop", [([], ["A1", "A2"]), ([f"B{n}" for n in range(1, 10)], [])])
     def test_a_hold_keeps_one_to_ten_seats(self, add, drop):
         with pytest.raises(SeatCountWrong):
-            changed(a_hold("A1", "A2"), add, drop)
+            seat_change(a_hold("A1", "A2"), add, drop)
 
     def test_a_checkout_and_the_deadline_end_all_change(self):
         check_changeable(a_hold("A1"), NOW)
@@ -141,82 +141,90 @@ class TestChange:
 
 
 class TestRenewal:
-    def test_begins_the_time_anew(self):
+    def test_restarts_the_time(self):
         later = NOW + 400 * SECOND
-        assert renewed_until(a_hold("A1"), later, LIMITS) == later + LIMITS.hold
+        assert renewed_deadline(a_hold("A1"), later, LIMITS) == later + LIMITS.hold
 
     def test_ends_at_the_cap(self):
-        assert renewed_until(a_hold("A1"), NOW + 470 * SECOND, LIMITS) == NOW + LIMITS.cap
+        assert renewed_deadline(a_hold("A1"), NOW + 470 * SECOND, LIMITS) == NOW + LIMITS.cap
 
     def test_once_only(self):
         with pytest.raises(RenewalUsedUp):
-            renewed_until(a_hold("A1", renewals=1), NOW + SECOND, LIMITS)
+            renewed_deadline(a_hold("A1", renewals=1), NOW + SECOND, LIMITS)
 
     def test_never_takes_time_away(self):
         with pytest.raises(RenewalUsedUp):
-            renewed_until(a_hold("A1", until=NOW + LIMITS.cap), NOW, LIMITS)
+            renewed_deadline(a_hold("A1", until=NOW + LIMITS.cap), NOW, LIMITS)
 
 
 class TestSale:
     def test_a_hold_becomes_a_sale(self):
-        assert seating(a_hold("A1", "A2")).sale("h1", ["A1", "A2"], NOW) == Sale(lost=[], spare=[])
+        assert seating(a_hold("A1", "A2")).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(lost=[], to_release=[])
 
-    def test_late_money_buys_seats_that_are_still_free(self):
-        lapsed_of_another = a_hold("A1", hold_id="h2", until=NOW)
-        assert seating(lapsed_of_another).sale("h1", ["A1", "A2"], NOW) == Sale(lost=[], spare=[])
+    def test_a_late_payment_buys_seats_that_are_still_free(self):
+        expired_of_another = a_hold("A1", hold_id="h2", until=NOW)
+        assert seating(expired_of_another).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(lost=[], to_release=[])
 
-    def test_a_lost_seat_loses_them_all_and_gives_back_the_rest(self):
+    def test_a_lost_seat_loses_them_all_and_releases_the_rest(self):
         mine, theirs = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
-        assert seating(mine, theirs).sale("h1", ["A1", "A2"], NOW) == Sale(lost=["A2"], spare=["A1"])
+        assert seating(mine, theirs).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(
+            lost=["A2"], to_release=["A1"]
+        )
 
     def test_a_blocked_seat_is_lost(self):
-        blocked = {"A1": Taken(by="b", state="blocked")}
-        assert seating(taken=blocked).sale("h1", ["A1"], NOW) == Sale(lost=["A1"], spare=[])
+        blocked = {"A1": SeatEntry(by="b", state="blocked")}
+        assert seating(taken=blocked).decide_sale("h1", ["A1"], NOW) == SaleDecision(lost=["A1"], to_release=[])
 
     def test_seats_that_the_booking_did_not_buy_come_back(self):
-        assert seating(a_hold("A1", "A2")).sale("h1", ["A2", "A3"], NOW) == Sale(lost=[], spare=["A1"])
+        assert seating(a_hold("A1", "A2")).decide_sale("h1", ["A2", "A3"], NOW) == SaleDecision(
+            lost=[], to_release=["A1"]
+        )
 
     def test_a_booking_that_has_its_seats_gets_no_others(self):
-        assert seating(taken=sold_to("h1", "A1")).sale("h1", ["A1"], NOW) is None
+        assert seating(taken=sold_to("h1", "A1")).decide_sale("h1", ["A1"], NOW) is None
 
     def test_a_booking_that_has_ended_loses_all_each_time(self):
-        assert seating(ended=["h1"]).sale("h1", ["A1", "A2"], NOW) == Sale(lost=["A1", "A2"], spare=[])
+        assert seating(ended=["h1"]).decide_sale("h1", ["A1", "A2"], NOW) == SaleDecision(
+            lost=["A1", "A2"], to_release=[]
+        )
 
-    def test_late_money_buys_for_a_checkout_that_was_closed(self):
-        assert seating(closed=["h1"]).sale("h1", ["A1"], NOW) == Sale(lost=[], spare=[])
+    def test_a_late_payment_buys_for_a_checkout_that_was_closed(self):
+        assert seating(closed=["h1"]).decide_sale("h1", ["A1"], NOW) == SaleDecision(lost=[], to_release=[])
 
     def test_a_cancelled_showtime_sells_nothing(self):
-        assert seating(a_hold("A1"), cancelled=True).sale("h1", ["A1"], NOW) == Sale(lost=["A1"], spare=["A1"])
+        assert seating(a_hold("A1"), cancelled=True).decide_sale("h1", ["A1"], NOW) == SaleDecision(
+            lost=["A1"], to_release=["A1"]
+        )
 
     @given(mine=seat_sets, asked=seat_sets, theirs=seat_sets)
-    def test_sells_all_or_gives_back_all(self, mine, asked, theirs):
+    def test_sells_all_or_releases_all(self, mine, asked, theirs):
         showtime = seating(a_hold(*mine), a_hold(*theirs, hold_id="h2"))
         mine -= theirs
-        sale = showtime.sale("h1", asked, NOW)
+        sale = showtime.decide_sale("h1", asked, NOW)
         assert sale is not None
         assert set(sale.lost) == asked & theirs
-        assert set(sale.spare) == (mine if sale.lost else mine - asked)
+        assert set(sale.to_release) == (mine if sale.lost else mine - asked)
 
 
 class TestPin:
     @pytest.mark.parametrize("until", [NOW + SECOND, NOW - SECOND])
     def test_a_hold_that_still_has_its_seats_can_be_kept(self, until):
-        assert seating(a_hold("A1", "A2", until=until)).why_not_pinned("h1", ["A1", "A2"], NOW) is None
+        assert seating(a_hold("A1", "A2", until=until)).pin_failure("h1", ["A1", "A2"], NOW) is None
 
     def test_seats_that_others_took_are_gone(self):
-        lapsed, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
-        assert seating(lapsed, next_one).why_not_pinned("h1", ["A1", "A2"], NOW) == "lapsed"
+        expired, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
+        assert seating(expired, next_one).pin_failure("h1", ["A1", "A2"], NOW) == "lapsed"
 
     def test_other_seats_than_those_to_be_paid(self):
-        assert seating(a_hold("A1", "A2")).why_not_pinned("h1", ["A1"], NOW) == "mismatch"
+        assert seating(a_hold("A1", "A2")).pin_failure("h1", ["A1"], NOW) == "mismatch"
 
     def test_a_hold_that_was_released_can_be_kept_while_its_seats_are_free(self):
         others = a_hold("A2", hold_id="h2")
-        assert seating(others).why_not_pinned("h1", ["A1"], NOW) is None
-        assert seating(others).why_not_pinned("h1", ["A1", "A2"], NOW) == "lapsed"
+        assert seating(others).pin_failure("h1", ["A1"], NOW) is None
+        assert seating(others).pin_failure("h1", ["A1", "A2"], NOW) == "lapsed"
 
     def test_a_cancelled_showtime_keeps_nothing(self):
-        assert seating(a_hold("A1"), cancelled=True).why_not_pinned("h1", ["A1"], NOW) == "lapsed"
+        assert seating(a_hold("A1"), cancelled=True).pin_failure("h1", ["A1"], NOW) == "lapsed"
 
     def test_a_checkout_is_settled_when_it_is_sold_closed_or_ended(self):
         assert not seating(a_hold("A1"), taken=sold_to("h2", "A2")).is_settled("h1")
@@ -236,5 +244,5 @@ class TestSeats:
 
     def test_unknown_seats_are_named(self):
         with pytest.raises(SeatsUnknown) as error:
-            checked_seats(["Z2", "A1", "Z1"], {"A1"})
+            validate_seats(["Z2", "A1", "Z1"], {"A1"})
         assert error.value.members == {"seats": ["Z1", "Z2"]}

@@ -1,7 +1,10 @@
-"""The mails about an account: links that work once, and what its owner should know."""
+"""The mails about an account: one-time links and security notices."""
 
+from collections.abc import Callable
 from datetime import datetime
 from email.headerregistry import Address
+from functools import partial
+from typing import Any, NamedTuple
 
 from babel import Locale
 from babel.dates import format_datetime
@@ -16,101 +19,112 @@ from contracts.identity import (
     VerificationRequested,
 )
 
-from notifier import notice as mails
-from notifier.languages import locale_of, words_of
-from notifier.mail import Letter
+from notifier import notice
+from notifier.languages import locale_of, texts_of
+from notifier.mail import RenderedMail
 from notifier.model import Kind, Refused, checked_address, one_line
-from notifier.notice import Facts
+from notifier.notice import NoticeContext
+
+AccountEvent = OneTimeLink | RegistrationRepeated | SecurityNoticed
 
 CLOSED = frozenset({"account_deleted", "account_deactivated"})
-"""Happenings after which nobody can choose another password."""
+"""Security events after which nobody can choose a new password."""
 
 
-def verification(event: str) -> Letter:
-    """The link that shows whose address it is. Raises Unmailable, and Refused when the link is too old."""
-    told = VerificationRequested.model_validate_json(event)
-    return mails.letter(link("verification", told, "", "verify-email"))
+class AccountMail(NamedTuple):
+    """One kind of mail about an account.
+
+    `id_field` of the event identifies the mail. `check` raises Unmailable. `context` returns what the mail prints; it
+    raises Unmailable, and Refused when the event's link has expired.
+    """
+
+    event_type: type[AccountEvent]
+    id_field: str
+    check: Callable[[Any], object]
+    context: Callable[[Any], NoticeContext]
 
 
-def password_reset(event: str) -> Letter:
-    """The link to another password. Raises Unmailable, and Refused when the link is too old."""
-    told = PasswordResetRequested.model_validate_json(event)
-    return mails.letter(link("password_reset", told, told.name, "reset-password"))
-
-
-def email_change(event: str) -> Letter:
-    """The link to a new address. Raises Unmailable, and Refused when the link is too old."""
-    told = EmailChangeRequested.model_validate_json(event)
-    return mails.letter(link("email_change", told, "", "verify-email"))
-
-
-def invitation(event: str) -> Letter:
-    """The link to a place among the staff. Raises Unmailable, and Refused when the link is too old."""
-    told = InvitationRequested.model_validate_json(event)
-    return mails.letter(link("invitation", told, told.name, "accept-invitation"))
-
-
-def registration_repeated(event: str) -> Letter:
-    """Word to whoever has an account already. Raises Unmailable."""
-    return mails.letter(known_already(RegistrationRepeated.model_validate_json(event)))
-
-
-def security(event: str) -> Letter:
-    """Word about what happened to an account. Raises Unmailable."""
-    return mails.letter(notice(SecurityNoticed.model_validate_json(event)))
+def render_event(kind: Kind, event: str) -> RenderedMail:
+    """Render the mail for the JSON of an event. Raises Unmailable, and Refused when the link has expired."""
+    mail = ACCOUNT_MAILS[kind]
+    return notice.render(mail.context(mail.event_type.model_validate_json(event)))
 
 
 def check_link(event: OneTimeLink) -> None:
-    """Raises Unmailable for a link that no mail can be made from."""
+    """Check that a mail can be made from the link. Raises Unmailable."""
     checked_address(event.email)
-    mails.unsealed(event.sealed_token)
+    notice.decrypted(event.sealed_token)
 
 
-def link(kind: Kind, event: OneTimeLink, name: str, page: str) -> Facts:
-    """What a mail with a link prints. The token follows a `#`, which no browser sends to any server or tells others."""
+def link_context(event: OneTimeLink, *, kind: Kind, page: str) -> NoticeContext:
+    """Return what a mail with a link prints. Raises Unmailable, and Refused when the link has expired.
+
+    The token follows a `#`: browsers send that part of an address to no server, not even as the referrer.
+    """
     if event.expires_at <= now():
-        raise Refused("the link is too old")
-    token, locale = mails.unsealed(event.sealed_token), locale_of(event.locale)
-    details = [("until", _moment(event.expires_at, locale))]
-    return _facts(kind, locale, _to(event.email, name), details, f"{page}#token={token}")
+        raise Refused("the link has expired")
+    token, locale = notice.decrypted(event.sealed_token), locale_of(event.locale)
+    name = event.name if isinstance(event, PasswordResetRequested | InvitationRequested) else ""
+    details = [("until", _date_and_time(event.expires_at, locale))]
+    return _context(kind, locale, _recipient(event.email, name), details, f"{page}#token={token}")
 
 
-def known_already(event: RegistrationRepeated) -> Facts:
-    """What the owner of an address prints that was signed up with again."""
-    return _facts("registration_repeated", locale_of(event.locale), _to(event.email, event.name), [], "forgot-password")
+def registration_repeated_context(event: RegistrationRepeated) -> NoticeContext:
+    """Return what the owner of an address reads when somebody signs up with it again. Raises Unmailable."""
+    recipient = _recipient(event.email, event.name)
+    return _context("registration_repeated", locale_of(event.locale), recipient, [], "forgot-password")
 
 
-def notice(event: SecurityNoticed) -> Facts:
-    """What a notice prints; in general words for a happening that this release does not know."""
+def security_context(event: SecurityNoticed) -> NoticeContext:
+    """Return what a security notice prints. Raises Unmailable.
+
+    An event that this release does not know is described in general terms.
+    """
     locale = locale_of(event.locale)
-    details = [("when", _moment(event.noticed_at, locale)), ("device", one_line(event.device))]
-    facts = _facts("security", locale, _to(event.email, event.name), details, "forgot-password")
-    happenings = facts.words["security"]["happenings"]
-    button = "" if event.what in CLOSED else facts.button
-    return facts._replace(intro=happenings.get(event.what, happenings["other"]), button=button)
+    details = [("when", _date_and_time(event.noticed_at, locale)), ("device", one_line(event.device))]
+    context = _context("security", locale, _recipient(event.email, event.name), details, "forgot-password")
+    events = context.texts["security"]["events"]
+    button = "" if event.what in CLOSED else context.button
+    return context._replace(intro=events.get(event.what, events["other"]), button=button)
 
 
-def _to(email: str, name: str) -> Address:
+def _recipient(email: str, name: str) -> Address:
     return Address(one_line(name)[:100], *checked_address(email))
 
 
-def _facts(kind: Kind, locale: Locale, to: Address, details: list[tuple[str, str]], page: str) -> Facts:
-    words = words_of(locale.language, "account")
-    said = words[kind]
-    return Facts(
+def _context(kind: Kind, locale: Locale, to: Address, details: list[tuple[str, str]], page: str) -> NoticeContext:
+    texts = texts_of(locale.language, "account")
+    own = texts[kind]
+    return NoticeContext(
         to=to,
         language=locale.language,
-        words=words,
+        texts=texts,
         name=to.display_name,
-        subject=said["subject"],
-        intro=said.get("intro", ""),
-        details=[(words[label], text) for label, text in details if text],
-        button=said["button"],
-        url=mails.page(page),
-        why=said["why"],
+        subject=own["subject"],
+        intro=own.get("intro", ""),
+        details=[(texts[label], text) for label, text in details if text],
+        button=own["button"],
+        url=notice.page_url(page),
+        why=own["why"],
     )
 
 
-def _moment(moment: datetime, locale: Locale) -> str:
-    """Nobody has told us where the person is: the time zone is named."""
+def _date_and_time(moment: datetime, locale: Locale) -> str:
+    """Return the moment in UTC with its time zone: identity does not know where the person is."""
     return format_datetime(moment, "long", locale=locale)
+
+
+def _link_mail(kind: Kind, event_type: type[OneTimeLink], page: str) -> AccountMail:
+    return AccountMail(event_type, "link_id", check_link, partial(link_context, kind=kind, page=page))
+
+
+ACCOUNT_MAILS: dict[Kind, AccountMail] = {
+    "verification": _link_mail("verification", VerificationRequested, "verify-email"),
+    "password_reset": _link_mail("password_reset", PasswordResetRequested, "reset-password"),
+    "email_change": _link_mail("email_change", EmailChangeRequested, "verify-email"),
+    "invitation": _link_mail("invitation", InvitationRequested, "accept-invitation"),
+    "registration_repeated": AccountMail(
+        RegistrationRepeated, "registration_id", registration_repeated_context, registration_repeated_context
+    ),
+    "security": AccountMail(SecurityNoticed, "notice_id", security_context, security_context),
+}

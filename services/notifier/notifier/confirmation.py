@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 from babel import Locale
 from contracts.booking import BookingConfirmed, Ticket
 
-from notifier import qr, settings
-from notifier.languages import locale_of, money, on_the_clock, words_of
-from notifier.mail import Letter, Picture, render
+from notifier import mail, qr, settings
+from notifier.languages import local_date_and_time, locale_of, money, texts_of
+from notifier.mail import InlineImage, RenderedMail
 from notifier.model import Unmailable, checked_address, one_line
-from notifier.notice import booking_page
+from notifier.notice import booking_url
 
-# More would make a code that a door's camera reads badly.
+# A longer text makes a code that a camera at the door reads badly.
 MAX_QR_BYTES = 1000
 
 
-class Admission(NamedTuple):
-    """One ticket as it is printed."""
+class PrintedTicket(NamedTuple):
+    """One ticket as the mail prints it."""
 
     seat_id: str
     place: str
@@ -28,12 +28,12 @@ class Admission(NamedTuple):
     cid: str
 
 
-class Facts(NamedTuple):
-    """Everything that the templates print, in the reader's language and the theater's time."""
+class ConfirmationContext(NamedTuple):
+    """The variables of the templates, in the reader's language and the theater's time zone."""
 
     to: Address
     language: str
-    words: dict[str, Any]
+    texts: dict[str, Any]
     name: str
     reference: str
     movie: str
@@ -44,65 +44,65 @@ class Facts(NamedTuple):
     theater: str
     auditorium: str
     seats: str
-    admissions: list[Admission]
+    tickets: list[PrintedTicket]
     total: str
     url: str
 
 
-def letter(event: str) -> Letter:
-    """The letter for the JSON of a `BookingConfirmed`. Raises Unmailable."""
-    return written(facts(BookingConfirmed.model_validate_json(event)))
+def render_event(event: str) -> RenderedMail:
+    """Render the mail for the JSON of a `BookingConfirmed`. Raises Unmailable."""
+    return render(build_context(BookingConfirmed.model_validate_json(event)))
 
 
-def written(told: Facts) -> Letter:
-    """The letter that prints these facts."""
-    text, html = render("confirmation", told)
-    pictures = [Picture(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in told.admissions]
-    subject = told.words["subject"].format(movie=told.movie, date=told.date, begins=told.begins)
-    return Letter(told.to, subject, text, html, pictures)
+def render(context: ConfirmationContext) -> RenderedMail:
+    """Render the mail."""
+    text, html = mail.render_template("confirmation", context)
+    images = [InlineImage(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in context.tickets]
+    subject = context.texts["subject"].format(movie=context.movie, date=context.date, begins=context.begins)
+    return RenderedMail(context.to, subject, text, html, images)
 
 
-def facts(event: BookingConfirmed) -> Facts:
-    """What the letter prints. Raises Unmailable for what cannot be printed or addressed."""
+def build_context(event: BookingConfirmed) -> ConfirmationContext:
+    """Return what the mail prints. Raises Unmailable when something cannot be printed or addressed."""
     locale = locale_of(event.locale)
-    words = words_of(locale.language, "confirmation")
+    texts = texts_of(locale.language, "confirmation")
     screening = event.screening
-    date, begins = on_the_clock(screening.starts_at, screening.time_zone, locale)
+    date, begins = local_date_and_time(screening.starts_at, screening.time_zone, locale)
     name = one_line(event.name or "")[:100]
     details = (screening.certificate, screening.format, screening.language)
-    return Facts(
+    return ConfirmationContext(
         to=Address(name, *checked_address(event.email)),
         language=locale.language,
-        words=words,
+        texts=texts,
         name=name,
         reference=one_line(event.reference),
         movie=one_line(screening.movie_title),
         details=" · ".join(one_line(detail) for detail in details if detail),
         date=date,
         begins=begins,
-        ends=on_the_clock(screening.ends_at, screening.time_zone, locale)[1],
+        ends=local_date_and_time(screening.ends_at, screening.time_zone, locale)[1],
         theater=one_line(screening.theater_name),
         auditorium=one_line(screening.auditorium_name),
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
-        admissions=[_admission(ticket, event, words, locale) for ticket in event.tickets],
+        tickets=[_printed(ticket, event, texts, locale) for ticket in event.tickets],
         total=money(event.amount, event.currency, locale),
-        url=booking_page(event.booking_id, event.sealed_link),
+        url=booking_url(event.booking_id, event.sealed_link),
     )
 
 
-def _admission(ticket: Ticket, event: BookingConfirmed, words: dict[str, Any], locale: Locale) -> Admission:
+def _printed(ticket: Ticket, event: BookingConfirmed, texts: dict[str, Any], locale: Locale) -> PrintedTicket:
     if not 0 < len(ticket.qr.encode()) <= MAX_QR_BYTES:
         raise Unmailable(f"ticket {ticket.ticket_id}: a QR text has 1 to {MAX_QR_BYTES} bytes")
-    return Admission(
+    return PrintedTicket(
         seat_id=ticket.seat.seat_id,
-        place=words["place"].format(row=one_line(ticket.seat.row), number=ticket.seat.number),
-        category=_label(words["categories"], ticket.seat.category),
-        ticket_type=_label(words["ticket_types"], ticket.ticket_type),
+        place=texts["place"].format(row=one_line(ticket.seat.row), number=ticket.seat.number),
+        category=_label(texts["categories"], ticket.seat.category),
+        ticket_type=_label(texts["ticket_types"], ticket.ticket_type),
         price=money(ticket.amount, event.currency, locale),
         qr=ticket.qr,
         cid=f"{ticket.ticket_id}.{event.booking_id}@{settings.get().sender.domain}",
     )
 
 
-def _label(known: dict[str, str], code: str) -> str:
-    return known.get(code) or code.replace("_", " ").replace("-", " ").capitalize()
+def _label(labels: dict[str, str], code: str) -> str:
+    return labels.get(code) or code.replace("_", " ").replace("-", " ").capitalize()

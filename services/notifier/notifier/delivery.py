@@ -1,25 +1,26 @@
-"""The sender: delivers a new message at once if it has a hand free, and what is due when woken or every few seconds,
-beside other replicas.
+"""The sender of this replica: delivers a new message at once if it has room, and others when they are due.
 
-**Once, also when MongoDB fails between the mail server's yes and our record.** Two rules keep a living sender's message
-from being sent again:
+**A mail is sent once, even if MongoDB fails after the mail server has accepted it and before that is recorded.** Two
+rules prevent a second copy while the sender lives:
 
-1. The sender remembers the message (`_accepted`) and repeats its record until that is written. Meanwhile it delivers
-   the message no second time, whoever claims it.
-2. A replica takes over a message whose lease has ended only when MongoDB has answered all its own questions promptly
-   for STEADY_S. So when MongoDB is back after an outage in which the lease ended, only the living owner writes for
-   STEADY_S. It tries every RECORD_AGAIN_S, so its record comes first. A claim that hangs in a stalled connection does
-   no harm: its filter has the time at which it was sent, and then MongoDB had been well for STEADY_S. An outage that no
-   sweep meets is shorter than `sweep_seconds`, and no lease ends so soon after its message was sent (`Settings.lease`).
+1. The sender remembers the message (`_accepted`) and retries the record until it is written. Until then it does not
+   deliver the message again, whichever replica claims it.
+2. A replica takes over a message whose lease has ended only when MongoDB has answered all its own queries promptly for
+   STEADY_S. So when MongoDB is back after an outage in which the lease ended, only the living owner writes for
+   STEADY_S. It retries every RECORD_RETRY_S, so its record comes first. A claim that hangs in a stalled connection does
+   no harm: its filter has the time at which it was sent, and MongoDB had been steady for STEADY_S then. An outage that
+   no sweep notices is shorter than `sweep_seconds`, and no lease ends so soon after its message was sent
+   (`Settings.lease`).
 
-A sender that dies, or that alone cannot reach MongoDB until after its lease, may leave a message that is sent twice.
+A second copy, with the same `Message-ID`, is possible only if the sender dies in between, or if it alone cannot reach
+MongoDB until after its lease.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -34,128 +35,124 @@ from notifier.store import Message
 
 log = structlog.get_logger()
 BACKLOG = 64
-"""New messages that are at hand, most of them waiting for a free sender."""
+"""New messages that this replica holds at a time, most of them waiting for a free sender."""
 RECORD_AFTER_S = 0.1
-"""How long a delivery waits for others to be recorded with it: to MongoDB, one costs as much as several."""
-RECORD_AGAIN_S = 0.5
+"""How long a delivery waits for others to be recorded with it: for MongoDB, several cost as much as one."""
+RECORD_RETRY_S = 0.5
 STEADY_S = 10.0
-"""Much longer than RECORD_AGAIN_S and the time in which the driver finds a MongoDB that is back."""
+"""Much longer than RECORD_RETRY_S and the time in which the driver notices that MongoDB is back."""
 PROMPT_S = 1.0
-"""A MongoDB that takes longer to answer is not well."""
-Write = Callable[[], mail.Letter]
+"""If an answer takes longer, MongoDB is not steady."""
+Render = Callable[[], mail.RenderedMail]
 _outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a message", ["kind", "outcome"])
 _woken, _stopping = asyncio.Event(), asyncio.Event()
-_at_hand: set[asyncio.Task[None]] = set()
+_tasks: set[asyncio.Task[None]] = set()
 _accepted: dict[str, datetime] = {}
-"""By id, messages that the mail server has taken and when, not recorded yet."""
+"""The messages that the mail server has accepted and that are not recorded yet: when, by id."""
 
-LETTERS: dict[Kind, Callable[[str], mail.Letter]] = {
-    "confirmation": confirmation.letter,
-    "rescheduled": changes.rescheduled,
-    "showtime_cancelled": changes.cancelled,
-    "booking_link": lookup.letter,
-    "verification": accounts.verification,
-    "registration_repeated": accounts.registration_repeated,
-    "password_reset": accounts.password_reset,
-    "email_change": accounts.email_change,
-    "invitation": accounts.invitation,
-    "security": accounts.security,
+RENDERERS: dict[Kind, Callable[[str], mail.RenderedMail]] = {
+    "confirmation": confirmation.render_event,
+    "rescheduled": changes.render_rescheduled,
+    "showtime_cancelled": changes.render_cancelled,
+    "booking_link": lookup.render_event,
+    **{kind: partial(accounts.render_event, kind) for kind in accounts.ACCOUNT_MAILS},
 }
-"""What makes a letter of a kind from the JSON of its event."""
+"""By kind, the function that renders a mail from the JSON of its event."""
 
 
 def wake() -> None:
-    """Something became due."""
+    """Start a sweep now, because a message is due."""
     _woken.set()
 
 
-async def queue(message: Message, write: Write | None = None) -> bool:
-    """Keep a new message for sending, and have it at hand if not too many are; False when its key is there already.
+async def queue(message: Message, render: Render | None = None) -> bool:
+    """Store a new message and deliver it soon; False when its key already exists.
 
-    Such a message is stored as if its sender had claimed it: should this process die, its lease runs out as any other.
-    `write` makes the letter of what was read from the event already.
+    If this replica has room, the message is stored as already claimed: should the process die, its lease ends like any
+    other. Otherwise a sweep delivers it. `render` renders the mail without parsing the event again.
     """
-    begin_by, lease_ends = now() + settings.get().patience, now() + settings.get().lease
-    begin = len(_at_hand) < BACKLOG
-    if begin:
+    begin_by, lease_ends = now() + settings.get().max_wait, now() + settings.get().lease
+    has_room = len(_tasks) < BACKLOG
+    if has_room:
         message.state, message.attempts, message.due_at = "sending", 1, lease_ends
     if not await message.queue():
         return False
-    if begin:
-        _start(_begin(message, begin_by, write))
+    if has_room:
+        _start_task(_deliver_when_free(message, begin_by, render))
     else:
         wake()
     return True
 
 
-async def _begin(message: Message, begin_by: datetime, write: Write | None) -> None:
-    async with _hands():
+async def _deliver_when_free(message: Message, begin_by: datetime, render: Render | None) -> None:
+    """Wait for a free sender and deliver; release the message when it is too late or this replica stops."""
+    async with _free_senders():
         if _stopping.is_set() or now() > begin_by:
-            await message.give_back(now())
+            await message.release(now())
         else:
-            await deliver(message, write)
+            await deliver(message, render)
 
 
 @cache
-def _hands() -> asyncio.Semaphore:
-    """As many as there are senders for new messages."""
+def _free_senders() -> asyncio.Semaphore:
+    """Return the semaphore of the senders for new messages."""
     return asyncio.Semaphore(settings.get().mail_senders)
 
 
-def _start(work: Coroutine[Any, Any, None]) -> None:
+def _start_task(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(work)
-    _at_hand.add(task)
-    task.add_done_callback(_ended)
+    _tasks.add(task)
+    task.add_done_callback(_finish_task)
 
 
-def _ended(task: asyncio.Task[None]) -> None:
-    _at_hand.discard(task)
+def _finish_task(task: asyncio.Task[None]) -> None:
+    _tasks.discard(task)
     if not task.cancelled() and (error := task.exception()):
         log.error("sender_failed", exc_info=error)
 
 
 @asynccontextmanager
-async def sending(chosen: Settings) -> AsyncIterator[None]:
-    """Run the sender; at the end a delivery under way is finished first, and what waits is left to other replicas."""
+async def run_sender(chosen: Settings) -> AsyncIterator[None]:
+    """Run the sender. At the end it finishes deliveries in progress and leaves waiting messages to other replicas."""
     _stopping.clear()
-    task = asyncio.create_task(_send(chosen, _Steadiness()))
+    task = asyncio.create_task(_sweep_until_stopped(chosen, _MongoHealth()))
     try:
         yield
     finally:
         _stopping.set()
         wake()
         await task
-        while _at_hand:
-            await asyncio.wait(_at_hand)
+        while _tasks:
+            await asyncio.wait(_tasks)
 
 
-class _Steadiness:
-    """Since when MongoDB has answered the questions of this replica's sweeps promptly."""
+class _MongoHealth:
+    """How long MongoDB has answered the queries of this replica's sweeps promptly."""
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
-        self._since = self._clock()
+        self._steady_since = self._clock()
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """A question to MongoDB. If it fails or takes long, the steady time begins anew."""
+    async def observe_query(self) -> AsyncIterator[None]:
+        """Time a query. If it fails or takes long, the steady time starts over."""
         asked_at, is_prompt = self._clock(), False
         try:
             yield
             is_prompt = self._clock() - asked_at < PROMPT_S
         finally:
             if not is_prompt:
-                self._since = self._clock()
+                self._steady_since = self._clock()
 
-    def lasts(self) -> bool:
-        """Whether it has been so for STEADY_S."""
-        return self._clock() - self._since >= STEADY_S
+    def is_steady(self) -> bool:
+        """Whether MongoDB has answered promptly for STEADY_S."""
+        return self._clock() - self._steady_since >= STEADY_S
 
 
-async def _send(chosen: Settings, steadiness: _Steadiness) -> None:
+async def _sweep_until_stopped(chosen: Settings, health: _MongoHealth) -> None:
     while not _stopping.is_set():
         _woken.clear()
-        _log_failures(await asyncio.gather(_deliver_all_due(chosen, steadiness), return_exceptions=True))
+        _log_failures(await asyncio.gather(_deliver_all_due(chosen, health), return_exceptions=True))
         try:
             async with asyncio.timeout(chosen.sweep_seconds):
                 await _woken.wait()
@@ -163,12 +160,12 @@ async def _send(chosen: Settings, steadiness: _Steadiness) -> None:
             continue
 
 
-async def _deliver_all_due(chosen: Settings, steadiness: _Steadiness) -> None:
-    """Start the senders when something is due, so that an idle notifier asks once and writes nothing."""
-    async with steadiness.watching():
+async def _deliver_all_due(chosen: Settings, health: _MongoHealth) -> None:
+    """Start the senders if a message is due. An idle notifier makes one query and no write."""
+    async with health.observe_query():
         is_any_due = await Message.is_any_due(now())
     if is_any_due:
-        senders = (_deliver_due(chosen, steadiness) for _ in range(chosen.mail_senders))
+        senders = (_deliver_due(chosen, health) for _ in range(chosen.mail_senders))
         _log_failures(await asyncio.gather(*senders, return_exceptions=True))
 
 
@@ -178,31 +175,31 @@ def _log_failures(results: Iterable[BaseException | None]) -> None:
             log.error("sender_failed", exc_info=error)
 
 
-async def _deliver_due(chosen: Settings, steadiness: _Steadiness) -> None:
+async def _deliver_due(chosen: Settings, health: _MongoHealth) -> None:
     while not _stopping.is_set():
-        async with steadiness.watching():
-            message = await Message.claim(now(), chosen.lease, may_take_over=steadiness.lasts())
+        async with health.observe_query():
+            message = await Message.claim(now(), chosen.lease, may_take_over=health.is_steady())
         if message is None:
             return
         await deliver(message)
 
 
-async def deliver(message: Message, write: Write | None = None) -> None:
-    """Try a claimed message once and record what came of it. One that the mail server has taken already is let be."""
+async def deliver(message: Message, render: Render | None = None) -> None:
+    """Try to deliver a claimed message and record the result. Skip one that the mail server has already accepted."""
     if message.id in _accepted:
         return
     try:
         with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
-            if await message.is_overtaken():
-                raise Refused("a later word about it is there")
-            letter = write() if write else LETTERS[message.kind](message.event)
-            await smtp.hand_over(mail.compose(letter, message.key, message.queued_at), letter.to.addr_spec)
+            if await message.is_superseded():
+                raise Refused("superseded by a later mail")
+            rendered = render() if render else RENDERERS[message.kind](message.event)
+            await smtp.send(mail.compose(rendered, message.key, message.queued_at), rendered.to.addr_spec)
     except Refused as error:
         await _fail(message, str(error))
     except Exception as error:
         if not isinstance(error, DeliveryError):
             log.exception("message_broken", key=message.key)
-        await _put_off(message, str(error) if isinstance(error, DeliveryError) else type(error).__name__)
+        await _schedule_retry(message, str(error) if isinstance(error, DeliveryError) else type(error).__name__)
     else:
         _record_sent(message)
         _outcomes.labels(message.kind, "sent").inc()
@@ -210,34 +207,34 @@ async def deliver(message: Message, write: Write | None = None) -> None:
 
 
 def _record_sent(message: Message) -> None:
-    """Soon: nobody waits for it."""
+    """Record the delivery soon, together with others."""
     _accepted[message.id] = now()
     if len(_accepted) == 1:
-        _start(_record_accepted())
+        _start_task(_record_accepted())
 
 
 async def _record_accepted() -> None:
-    """Record what was sent, until all is recorded. A notifier that stops does not end before that."""
+    """Record all accepted messages, retrying until that succeeds. The process does not end before."""
     await asyncio.sleep(RECORD_AFTER_S)
     while accepted := dict(_accepted):
         try:
             await Message.record_sent(accepted)
         except Exception:
             log.exception("sent_not_recorded", messages=len(accepted))
-            await asyncio.sleep(RECORD_AGAIN_S)
+            await asyncio.sleep(RECORD_RETRY_S)
         else:
             for message_id in accepted:
                 del _accepted[message_id]
 
 
-async def _put_off(message: Message, reason: str) -> None:
+async def _schedule_retry(message: Message, reason: str) -> None:
     moment = now()
     due_at = next_try_at(message.attempts, message.queued_at, moment, settings.get().retry_pause)
     if due_at is None:
         await _fail(message, reason)
         return
     reason = masked_reason(reason, message.address)
-    await message.put_off(due_at, reason)
+    await message.schedule_retry(due_at, reason)
     _outcomes.labels(message.kind, "put_off").inc()
     log.warning("message_put_off", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
 

@@ -1,4 +1,4 @@
-"""The languages that mails are written in: one file each in `texts/`; times and money as their readers write them."""
+"""The languages of the mails, one file each in `texts/`; dates and amounts in the format of the reader's locale."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,38 +15,38 @@ from babel.numbers import format_currency, get_currency_precision
 from notifier.model import Unmailable
 
 FALLBACK = "en"
-MOST = 1000
-"""Showtimes and prices whose written form is kept: people who book at the same time book much the same."""
+CACHE_SIZE = 1000
+"""Formatted start times and prices to cache: bookings of the same hour have most of them in common."""
 
 
 def locale_of(tag: str) -> Locale:
-    """The reader's locale if we speak its language, else English."""
+    """Return the reader's locale if there are texts in its language, otherwise English."""
     try:
         locale = Locale.parse(tag.replace("-", "_"))
     except (UnknownLocaleError, ValueError, TypeError):
         return Locale(FALLBACK)
-    return locale if locale.language in _texts() else Locale(FALLBACK)
+    return locale if locale.language in _all_texts() else Locale(FALLBACK)
 
 
-def words_of(language: str, section: str) -> dict[str, Any]:
-    """What a kind of mail says in a language."""
-    return _texts()[language][section]
+def texts_of(language: str, section: str) -> dict[str, Any]:
+    """Return the texts of one section of a language's file."""
+    return _all_texts()[language][section]
 
 
-@lru_cache(MOST)
+@lru_cache(CACHE_SIZE)
 def money(amount: int, currency: str, locale: Locale) -> str:
-    """An amount in minor units with its currency's digits and sign."""
+    """Format an amount in minor units with its currency's digits and sign."""
     return format_currency(Decimal(amount).scaleb(-get_currency_precision(currency)), currency, locale=locale)
 
 
 def date_and_time(moment: datetime, time_zone: str, locale: Locale) -> str:
-    """The moment on the theater's clock, written out. Raises Unmailable when there is no such time zone."""
-    return ", ".join(on_the_clock(moment, time_zone, locale))
+    """Format a moment in the theater's time zone. Raises Unmailable when the time zone does not exist."""
+    return ", ".join(local_date_and_time(moment, time_zone, locale))
 
 
-@lru_cache(MOST)
-def on_the_clock(moment: datetime, time_zone: str, locale: Locale) -> tuple[str, str]:
-    """The moment's date and time of day in the theater. Raises Unmailable when there is no such time zone."""
+@lru_cache(CACHE_SIZE)
+def local_date_and_time(moment: datetime, time_zone: str, locale: Locale) -> tuple[str, str]:
+    """Format date and time of a moment in the theater's time zone. Raises Unmailable when that does not exist."""
     try:
         local = moment.astimezone(ZoneInfo(time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError, OverflowError) as error:
@@ -55,7 +55,7 @@ def on_the_clock(moment: datetime, time_zone: str, locale: Locale) -> tuple[str,
 
 
 @cache
-def _texts() -> dict[str, dict[str, Any]]:
-    """What all mails say, by language and kind."""
-    texts = (file for file in (files("notifier") / "texts").iterdir() if file.name.endswith(".toml"))
-    return {file.name.removesuffix(".toml"): loads(file.read_text("utf-8")) for file in texts}
+def _all_texts() -> dict[str, dict[str, Any]]:
+    """Read all texts, by language and section."""
+    toml_files = (file for file in (files("notifier") / "texts").iterdir() if file.name.endswith(".toml"))
+    return {file.name.removesuffix(".toml"): loads(file.read_text("utf-8")) for file in toml_files}

@@ -1,14 +1,14 @@
-"""The notifier, put together."""
+"""Composition root of the notifier."""
 
 from chassis.app import create_service
 
-from notifier import api, delivery, migrations, privacy, reactions, settings
+from notifier import api, delivery, handlers, migrations, privacy, settings
 
 app = create_service(
     settings.get(),
     routers=[api.router],
     schema=migrations.SCHEMA,
-    reactions=reactions.REACTIONS,
+    reactions=handlers.HANDLERS,
     personal=privacy.PRIVACY,
-    lifespans=[delivery.sending],
+    lifespans=[delivery.run_sender],
 )

@@ -1,4 +1,4 @@
-"""What notifier's database needs before this version runs on it: see chassis.migrations."""
+"""The indexes and migrations that this version needs in the notifier's database: see chassis.migrations."""
 
 from chassis import privacy
 from chassis.migrations import Schema

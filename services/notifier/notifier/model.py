@@ -1,14 +1,14 @@
-"""Messages as plain data: under which key, when to try again, what staff may see.
+"""Rules for messages: keys, retry schedule, address validation, masking.
 
 Problem (contracts.errors)
-└── (none of its own: the chassis answers for tokens, permissions, cursors)
+└── (none: the chassis raises those for tokens, permissions and cursors)
 
 RejectedEvent (contracts.errors)
 └── Unmailable      the event cannot become a mail: dead letter
 
 DeliveryError
-├── Refused         the mail server will never take this message
-└── TryLater        the mail server is away or busy
+├── Refused         permanent: the message will never be accepted
+└── TryLater        temporary: the mail server is unavailable or busy
 """
 
 import re
@@ -36,9 +36,9 @@ LONGEST_PAUSE = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(days=2)
 MAX_REASON = 300
 
-# Bidirectional controls can make a line read as something that it is not (Unicode TR 36).
+# Bidirectional controls can make a line appear to read differently (Unicode TR 36).
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Stricter than RFC 5321: no quoted local parts, no address literals. Nothing that could end or split a header.
+# Stricter than RFC 5321: no quoted local parts, no address literals, no character that could end or split a header.
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,185}")
 
 
@@ -47,33 +47,33 @@ class Unmailable(RejectedEvent):
 
 
 class DeliveryError(Exception):
-    """The mail server did not take a message. The text is its answer."""
+    """A message was not delivered. The text is the reason, usually the mail server's reply."""
 
 
 class Refused(DeliveryError):
-    """It will never take this message."""
+    """The message will never be accepted."""
 
 
 class TryLater(DeliveryError):
-    """It is away or busy, or we are set up wrongly."""
+    """The mail server is unavailable or busy, or the settings are wrong."""
 
 
 def message_key(kind: Kind, subject: str) -> str:
-    """One message of a kind about one thing: the same key is the same message."""
+    """Return the unique key of the message of a kind about a subject."""
     return f"{kind}.{subject}"
 
 
 def next_try_at(attempts: int, queued_at: datetime, now: datetime, first_pause: timedelta) -> datetime | None:
-    """When to try again after so many failed attempts: each pause twice the one before; None to give up."""
+    """Return when to try again after `attempts` failures; None to give up. Each pause is twice the one before."""
     pause = min(first_pause * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
     due_at = now + pause
     return due_at if due_at <= queued_at + GIVE_UP_AFTER else None
 
 
 def checked_address(address: str) -> tuple[str, str]:
-    """Local part and ASCII domain of a plain address. Raises Unmailable."""
+    """Return the local part and the ASCII domain of an address. Raises Unmailable."""
     if not _ADDRESS.fullmatch(address):
-        raise Unmailable("the e-mail address is not one")
+        raise Unmailable("the e-mail address is invalid")
     local, _, domain = address.partition("@")
     try:
         return local, domain.encode("idna").decode()
@@ -82,18 +82,18 @@ def checked_address(address: str) -> tuple[str, str]:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without control characters: fit for a header and for a line of plain text."""
+    """Return the text on one line without control characters, safe for a header and a line of plain text."""
     line = " ".join(text.split())
-    if line.isprintable():  # the usual case: nothing to take out
+    if line.isprintable():  # the usual case: nothing to remove
         return line
     return "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cs"} and c not in _BIDI)
 
 
 def masked(address: str) -> str:
-    """An address as staff see it: first letter and domain."""
+    """Return an address as staff see it: its first letter and its domain."""
     return f"{address[:1]}***@{address.rpartition('@')[2]}"
 
 
 def masked_reason(reason: str, address: str) -> str:
-    """A mail server's answer without the address that it often repeats."""
+    """Mask the address in a mail server's reply, which often repeats it."""
     return re.sub(re.escape(address), masked(address), one_line(reason), flags=re.IGNORECASE)[:MAX_REASON]

@@ -1,4 +1,4 @@
-"""The plain kind of mail: a few sentences, what they are about, and a button."""
+"""The template that most mails share: a few sentences, a list of details and a button."""
 
 from email.headerregistry import Address
 from typing import Any, NamedTuple
@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 from chassis.secrets import Unsealable
 
 from notifier import settings
-from notifier.mail import Letter, render
+from notifier.mail import RenderedMail, render_template
 from notifier.model import Unmailable
 
 
-class Facts(NamedTuple):
-    """Everything that the templates print. `details` are label and text; without a `button` there is none."""
+class NoticeContext(NamedTuple):
+    """The variables of the templates. `details` are pairs of label and text; an empty `button` is left out."""
 
     to: Address
     language: str
-    words: dict[str, Any]
+    texts: dict[str, Any]
     name: str
     subject: str
     intro: str
@@ -25,29 +25,29 @@ class Facts(NamedTuple):
     why: str
 
 
-def letter(facts: Facts) -> Letter:
-    """The facts in both forms."""
-    text, html = render("notice", facts)
-    return Letter(facts.to, facts.subject, text, html, [])
+def render(context: NoticeContext) -> RenderedMail:
+    """Render the mail."""
+    text, html = render_template("notice", context)
+    return RenderedMail(context.to, context.subject, text, html, [])
 
 
-def page(path: str) -> str:
-    """The address of a page of ours."""
+def page_url(path: str) -> str:
+    """Return the address of a page of the web client."""
     return f"{settings.get().public_url.rstrip('/')}/{path}"
 
 
-def booking_page(booking_id: str, sealed_link: str | None) -> str:
-    """The address of a booking's page; with a link's key, it opens without signing in. Raises Unmailable.
+def booking_url(booking_id: str, encrypted_key: str | None) -> str:
+    """Return the address of a booking's page; with a key, the page opens without signing in. Raises Unmailable.
 
-    The key follows a `#`, which no browser sends to any server or tells others.
+    The key follows a `#`: browsers send that part of an address to no server, not even as the referrer.
     """
-    key = f"#key={unsealed(sealed_link)}" if sealed_link else ""
-    return page(f"bookings/{booking_id}{key}")
+    key = f"#key={decrypted(encrypted_key)}" if encrypted_key else ""
+    return page_url(f"bookings/{booking_id}{key}")
 
 
-def unsealed(secret: str) -> str:
-    """What identity or booking has sealed for a mail. Raises Unmailable."""
+def decrypted(secret: str) -> str:
+    """Decrypt a secret that identity or booking encrypted for a mail. Raises Unmailable."""
     try:
-        return settings.get().seal.open(secret)
+        return settings.get().link_encryption.open(secret)
     except Unsealable as error:
-        raise Unmailable("the link was sealed with a LINK_KEY that is not ours") from error
+        raise Unmailable("the link was encrypted with a LINK_KEY that this service does not have") from error

@@ -1,6 +1,7 @@
-"""What the notifier keeps about a person: erased when they are gone, handed out when they ask.
+"""The personal data that the notifier stores: erased after an account is deleted, exported on request.
 
-What is still to be sent is sent first, the word that the account is deleted among it: the chassis comes again.
+Pending mails are sent before they are erased, including the one that confirms the deletion: the chassis repeats the
+erasure.
 """
 
 from collections.abc import AsyncIterator
@@ -11,14 +12,14 @@ from contracts.notifier import NotifierDataExported
 
 from notifier.store import Message
 
-HANDED_OUT = {"kind", "address", "reference", "state", "queued_at", "sent_at"}
-"""Not what a mail said: it may hold tickets and links, and whoever got it has it."""
+EXPORTED_FIELDS = {"kind", "address", "reference", "state", "queued_at", "sent_at"}
+"""Without the mail's content: it may hold tickets and links, and the recipient already has it."""
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The mails that a person was sent and that are still kept."""
+    """Yield the stored mails of a person."""
     async for message in Message.of_person(user_id):
-        yield message.model_dump(include=HANDED_OUT)
+        yield message.model_dump(include=EXPORTED_FIELDS)
 
 
 PRIVACY = Privacy(erase=Message.erase_person, gather=gather, says=NotifierDataExported)

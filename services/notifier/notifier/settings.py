@@ -14,9 +14,9 @@ from notifier.model import checked_address
 
 
 class Settings(ServiceSettings):
-    """`smtp_seconds` bounds each step of a delivery, `retry_seconds` is the first pause after a failed one.
+    """`smtp_seconds` limits each step of a delivery; `retry_seconds` is the pause after the first failed attempt.
 
-    `link_key` opens the secrets of links that identity and booking have sealed with the same.
+    `link_key` decrypts the secrets of links that identity and booking encrypted with the same key.
     """
 
     service: str = "notifier"
@@ -31,7 +31,9 @@ class Settings(ServiceSettings):
     mail_senders: int = Field(default=4, ge=1, le=64)
     retry_seconds: float = Field(default=5.0, gt=0)
     sweep_seconds: float = Field(default=2.0, gt=0)
-    message_days: int = Field(default=30, ge=3, description="how long messages are kept; they are tried for two days")
+    message_days: int = Field(
+        default=30, ge=3, description="how long messages are stored; delivery is tried for two days"
+    )
 
     @field_validator("mail_from")
     @classmethod
@@ -40,26 +42,26 @@ class Settings(ServiceSettings):
         return value
 
     @model_validator(mode="after")
-    def _password_travels_encrypted(self) -> Self:
+    def _password_is_sent_encrypted(self) -> Self:
         if self.smtp_user and self.smtp_security == "none":
-            raise ValueError("SMTP_USER needs SMTP_SECURITY=starttls or tls: a password is not sent in the clear")
+            raise ValueError("SMTP_USER needs SMTP_SECURITY=starttls or tls: passwords are not sent unencrypted")
         return self
 
     @cached_property
     def sender(self) -> Address:
-        """Who the mails are from."""
+        """The sender of all mails."""
         name, address = parseaddr(self.mail_from)
         local, domain = checked_address(address)
         return Address(name, local, domain)
 
     @cached_property
-    def seal(self) -> Seal:
-        """Opens the secrets of links."""
+    def link_encryption(self) -> Seal:
+        """Decrypts the secrets of links."""
         return Seal(self.link_key.get_secret_value())
 
     @property
     def retention(self) -> timedelta:
-        """How long a message is kept."""
+        """How long a message is stored."""
         return timedelta(days=self.message_days)
 
     @property
@@ -68,17 +70,17 @@ class Settings(ServiceSettings):
         return timedelta(seconds=self.retry_seconds)
 
     @property
-    def patience(self) -> timedelta:
+    def max_wait(self) -> timedelta:
         """How long a claimed message may wait for a free sender."""
         return timedelta(seconds=self.smtp_seconds)
 
     @property
     def lease(self) -> timedelta:
-        """How long a replica has a message to itself: longer than that and all steps of a delivery together."""
-        return self.patience + timedelta(seconds=12 * self.smtp_seconds)
+        """How long a claim lasts: longer than `max_wait` and all steps of a delivery together."""
+        return self.max_wait + timedelta(seconds=12 * self.smtp_seconds)
 
 
 @cache
 def get() -> Settings:
-    """The settings, read once."""
-    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default
+    """Read the settings from the environment, once."""
+    return Settings()  # pyright: ignore[reportCallIssue] - the environment has the fields without a default

@@ -1,4 +1,4 @@
-"""Handing a mail to the mail server."""
+"""SMTP client: sends a mail to the mail server."""
 
 import asyncio
 import socket
@@ -13,43 +13,43 @@ from notifier.model import Refused, TryLater
 PERMANENT = 500
 COMPLETED, START_INPUT = 250, 354
 IDLE_S = 1.0
-"""How long a connection waits for the next mail: long enough in a rush, which is when it matters."""
+"""How long an idle connection stays open for the next mail. In a rush, the next mail comes sooner."""
 _idle: dict[aiosmtplib.SMTP, asyncio.TimerHandle] = {}
 
 
-async def hand_over(mail: bytes, recipient: str) -> None:
-    """Return once the server has taken the mail.
+async def send(mail: bytes, recipient: str) -> None:
+    """Send the mail; return once the server has accepted it.
 
-    Raises Refused when it will never take this recipient or this text (5xx), TryLater for everything else: also for
-    a refused password or sender, which is our fault and not the message's.
+    Raises Refused when the server refuses the recipient or the content for good (5xx), and TryLater for everything
+    else, including a refused password or sender: those are wrong settings, and the message can be sent later.
     """
     try:
         async with _connection() as server:
             options = [] if recipient.isascii() else [await _smtputf8(server)]
             await server.mail(settings.get().sender.addr_spec, options=options)
             await server.rcpt(recipient, encoding="utf-8")
-            await _write(server, mail)
+            await _send_data(server, mail)
     except (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as error:
-        raise _by_code(error) from error
+        raise _error_for(error) from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise TryLater(f"{type(error).__name__}: {error}") from error
 
 
-async def _write(server: aiosmtplib.SMTP, mail: bytes) -> None:
-    """Send the text. The library's own `data` searches it for bare line ends, of which ours has none, and that takes as
-    long as the rest of the conversation.
+async def _send_data(server: aiosmtplib.SMTP, mail: bytes) -> None:
+    """Send the content. The library's `data` would search it for bare line ends, of which there are none; that takes
+    as long as the rest of the session.
     """
     ready = await server.execute_command(b"DATA")
     if ready.code != START_INPUT or server.protocol is None:
         raise aiosmtplib.SMTPDataError(ready.code, ready.message)
     server.protocol.write(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")  # RFC 5321, 4.5.2
-    answer = await server.protocol.read_response(settings.get().smtp_seconds)
-    if answer.code != COMPLETED:
-        raise aiosmtplib.SMTPDataError(answer.code, answer.message)
+    reply = await server.protocol.read_response(settings.get().smtp_seconds)
+    if reply.code != COMPLETED:
+        raise aiosmtplib.SMTPDataError(reply.code, reply.message)
 
 
 async def _smtputf8(server: aiosmtplib.SMTP) -> str:
-    """The option for an address beyond ASCII. Raises Refused when the server cannot take one."""
+    """Return the option for a non-ASCII address. Raises Refused when the server does not support it."""
     if server.is_ehlo_or_helo_needed:
         await server.ehlo()
     if not server.supports_extension("smtputf8"):
@@ -59,21 +59,21 @@ async def _smtputf8(server: aiosmtplib.SMTP) -> str:
 
 @asynccontextmanager
 async def _connection() -> AsyncIterator[aiosmtplib.SMTP]:
-    """A connection that nobody else uses: one that was used a moment ago, or a new one. After an error it is closed."""
-    server, waiting = _idle.popitem() if _idle else (None, None)
-    if waiting is not None:
-        waiting.cancel()
+    """Return an idle connection or a new one, for exclusive use. After an error it is closed."""
+    server, closing = _idle.popitem() if _idle else (None, None)
+    if closing is not None:
+        closing.cancel()
     if server is None or not server.is_connected:
-        server = await _connected()
+        server = await _connect()
     try:
         yield server
     except BaseException:
         server.close()
         raise
-    _idle[server] = asyncio.get_running_loop().call_later(IDLE_S, _let_go, server)
+    _idle[server] = asyncio.get_running_loop().call_later(IDLE_S, _close_idle, server)
 
 
-async def _connected() -> aiosmtplib.SMTP:
+async def _connect() -> aiosmtplib.SMTP:
     chosen = settings.get()
     server = aiosmtplib.SMTP(
         hostname=chosen.smtp_host,
@@ -83,18 +83,18 @@ async def _connected() -> aiosmtplib.SMTP:
         use_tls=chosen.smtp_security == "tls",
         start_tls=chosen.smtp_security == "starttls",
         timeout=chosen.smtp_seconds,
-        local_hostname=socket.gethostname(),  # the library would ask the name server, and everybody would wait
+        local_hostname=socket.gethostname(),  # the library would resolve it and block the event loop
     )
     await server.connect()
     return server
 
 
-def _let_go(server: aiosmtplib.SMTP) -> None:
+def _close_idle(server: aiosmtplib.SMTP) -> None:
     del _idle[server]
     server.close()
 
 
-def _by_code(answer: aiosmtplib.SMTPResponseException) -> Refused | TryLater:
-    """RFC 5321, 4.2.1: 4xx is transient, 5xx permanent."""
-    kind = Refused if answer.code >= PERMANENT else TryLater
-    return kind(f"{answer.code} {answer.message}")
+def _error_for(reply: aiosmtplib.SMTPResponseException) -> Refused | TryLater:
+    """Return the error for a reply (RFC 5321, 4.2.1: 4xx is transient, 5xx permanent)."""
+    error_type = Refused if reply.code >= PERMANENT else TryLater
+    return error_type(f"{reply.code} {reply.message}")

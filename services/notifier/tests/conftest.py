@@ -14,101 +14,107 @@ from notifier import settings
 LINK_KEY = "a link key for the tests"
 
 
-class Postbox:
-    """A real SMTP server on loopback. What stands in `to_recipients` and `to_texts` is answered to the next ones
-    instead of a yes; while it is `holding`, it answers no recipient.
+class MailServer:
+    """A real SMTP server on loopback.
+
+    It answers the next recipients and contents with `recipient_replies` and `data_replies` before it accepts any.
+    While it `is_stalled`, it answers no recipient.
     """
 
     def __init__(self, *, utf8=False):
         self.port = free_port()
         self.mails = []
-        self.to_recipients, self.to_texts = [], []
-        self.holding = False
+        self.recipient_replies, self.data_replies = [], []
+        self.is_stalled = False
         self.on_accepted = lambda: None
-        """Called in the server's thread before a text is answered with a yes."""
+        """Called in the server's thread before it accepts a content."""
         self._utf8 = utf8
         self._controller = None
 
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - aiosmtpd's name
-        while self.holding:  # it has an event loop of its own, in another thread
+        while self.is_stalled:  # it has an event loop of its own, in another thread
             await asyncio.sleep(0.01)
-        if self.to_recipients:
-            return self.to_recipients.pop(0)
+        if self.recipient_replies:
+            return self.recipient_replies.pop(0)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
-        if self.to_texts:
-            return self.to_texts.pop(0)
+        if self.data_replies:
+            return self.data_replies.pop(0)
         self.mails.append((envelope, message_from_bytes(envelope.content, policy=policy.default)))
         self.on_accepted()
         return "250 OK"
 
     async def open(self):
-        """Listen; the same port as before."""
+        """Start listening, always on the same port."""
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=self._utf8)
         await asyncio.to_thread(self._controller.start)
 
     async def close(self):
-        """Refuse connections."""
+        """Stop listening, so that connections are refused."""
         if self._controller:
             await asyncio.to_thread(self._controller.stop)
             self._controller = None
 
-    def about(self, event):
-        """The mails for a booking."""
-        return self.keyed(f"confirmation.{event.booking_id}")
+    def mails_for(self, event):
+        """Return the confirmation mails of a booking."""
+        return self.mails_with_key(f"confirmation.{event.booking_id}")
 
-    def keyed(self, key):
-        """The mails of a message."""
+    def mails_with_key(self, key):
+        """Return the mails of a message."""
         return [mail for _, mail in self.mails if mail["Message-ID"] == f"<{key}@usher.example>"]
 
-    async def has(self, event):
-        """The one mail for a booking, waiting for it."""
-        return await self.has_keyed(f"confirmation.{event.booking_id}")
+    async def mail_for(self, event):
+        """Wait for the confirmation mail of a booking."""
+        return await self.mail_with_key(f"confirmation.{event.booking_id}")
 
-    async def has_keyed(self, key):
-        """The one mail of a message, waiting for it."""
+    async def mail_with_key(self, key):
+        """Wait for the mail of a message."""
 
         async def found():
-            return self.keyed(key)
+            return self.mails_with_key(key)
 
         return (await until(found))[0]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def link_key():
-    """The setting that has no default."""
+    """Set the setting that has no default."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINK_KEY", LINK_KEY)
         yield
 
 
 @pytest.fixture(scope="session")
-async def postbox_server():
-    postbox = Postbox()
-    await postbox.open()
-    yield postbox
-    await postbox.close()
+async def session_mail_server():
+    mail_server = MailServer()
+    await mail_server.open()
+    yield mail_server
+    await mail_server.close()
 
 
 @pytest.fixture
-async def postbox(postbox_server):
-    """The server, open and saying yes at the beginning of each test."""
-    postbox_server.to_recipients, postbox_server.to_texts, postbox_server.holding = [], [], False
-    postbox_server.on_accepted = lambda: None
-    if postbox_server._controller is None:
-        await postbox_server.open()
-    return postbox_server
+async def mail_server(session_mail_server):
+    """The server, open and accepting mails at the beginning of each test."""
+    session_mail_server.recipient_replies, session_mail_server.data_replies, session_mail_server.is_stalled = (
+        [],
+        [],
+        False,
+    )
+    session_mail_server.on_accepted = lambda: None
+    if session_mail_server._controller is None:
+        await session_mail_server.open()
+    return session_mail_server
 
 
 @pytest.fixture(scope="session")
-async def client(service_env, postbox_server):
+async def client(service_env, session_mail_server):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SMTP_PORT", str(postbox_server.port))
+        patch.setenv("SMTP_PORT", str(session_mail_server.port))
         patch.setenv("RETRY_SECONDS", "0.05")
         patch.setenv("SWEEP_SECONDS", "0.05")
-        settings.get.cache_clear()  # a test without a server may have read them before there were any
+        settings.get.cache_clear()  # a test without a server may have read them before
         from notifier import delivery  # noqa: PLC0415 - the settings read the environment
         from notifier.main import app  # noqa: PLC0415
 
@@ -123,7 +129,7 @@ def ticket(number=7, *, row="F", amount=1250, ticket_type="adult", category="sta
 
 
 def confirmed(*, screening=None, **fields):
-    """A confirmed booking of two seats; `fields` and `screening` replace what is given."""
+    """A confirmed booking of two seats; `fields` and `screening` override the defaults."""
     starts_at = datetime(2026, 11, 21, 19, 15, tzinfo=UTC)
     printed = {
         "showtime_id": new_id(),

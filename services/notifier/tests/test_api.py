@@ -10,7 +10,7 @@ def staff(signer):
     return signer.headers(permissions=["notifications:read"])
 
 
-async def test_staff_see_what_was_sent_with_masked_addresses(client, bus, postbox, staff):
+async def test_staff_list_messages_with_masked_addresses(client, bus, mail_server, staff):
     event = confirmed(reference="SEEN")
     await bus.say(event)
     await until(lambda: Message.find_one({"reference": "SEEN", "state": "sent"}))
@@ -29,7 +29,7 @@ async def all_sent(reference, count):
     return await Message.find({"reference": reference, "state": "sent"}).count() == count
 
 
-async def test_pages_cover_everything_once_the_newest_first(client, bus, postbox, staff):
+async def test_pages_list_every_message_once_newest_first(client, bus, mail_server, staff):
     events = [confirmed(reference="PAGED") for _ in range(5)]
     for event in events:
         await bus.say(event)
@@ -47,7 +47,7 @@ async def test_pages_cover_everything_once_the_newest_first(client, bus, postbox
     assert [item["reference"] for item in seen].count("PAGED") == 5
 
 
-async def test_nobody_else_sees_them(client, signer):
+async def test_listing_requires_the_permission(client, signer):
     assert (await client.get("/api/notifications")).status_code == 401
     answer = await client.get("/api/notifications", headers=signer.headers(permissions=["bookings:read"]))
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
@@ -56,13 +56,13 @@ async def test_nobody_else_sees_them(client, signer):
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "limit=x", "state=lost", "cursor=rubbish", "cursor=WzFd", "cursor=" + "x" * 201]
 )
-async def test_bad_input_is_told_so(client, staff, query):
+async def test_invalid_input_is_rejected(client, staff, query):
     answer = await client.get(f"/api/notifications?{query}", headers=staff)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_it_is_ready(client):
+async def test_the_service_becomes_ready(client):
     answer = await client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json() == {"mongodb": True, "consumer": True, "rabbitmq": True, "clock": True}

@@ -1,4 +1,4 @@
-"""The mails about a showtime that is moved or cancelled: what they say, and that each is sent once or not at all."""
+"""The mails about a rescheduled or cancelled showtime: their content, and that each is sent at most once."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,15 +10,15 @@ from contracts.booking import BookingCancelled, BookingRescheduled
 from contracts.identity import UserDeleted
 from contracts.types import Holder
 from notifier import changes
-from notifier.delivery import LETTERS
+from notifier.delivery import RENDERERS
 from notifier.model import Unmailable
 from notifier.store import Message
 
 from .conftest import confirmed
 
 OLD, NEW = datetime(2026, 10, 24, 18, 15, tzinfo=UTC), datetime(2026, 10, 25, 18, 15, tzinfo=UTC)
-"""The clocks go back in between: 20:15 and 19:15 in Berlin."""
-TOLD = {"reference": "K7QF2M", "email": "ada@usher.example", "name": "Ada Lovelace", "locale": "en"}
+"""Daylight saving time ends in between: 20:15 and 19:15 in Berlin."""
+CONTACT = {"reference": "K7QF2M", "email": "ada@usher.example", "name": "Ada Lovelace", "locale": "en"}
 
 
 def screening(starts_at):
@@ -26,15 +26,25 @@ def screening(starts_at):
 
 
 def rescheduled(**fields):
-    told = TOLD | {"booking_id": new_id(), "holder": Holder(user_id=new_id()), "moves": 1}
-    told |= {"screening": screening(NEW), "previous_starts_at": OLD}
-    return BookingRescheduled.model_validate(told | fields)
+    defaults = CONTACT | {"booking_id": new_id(), "holder": Holder(user_id=new_id()), "moves": 1}
+    defaults |= {"screening": screening(NEW), "previous_starts_at": OLD}
+    return BookingRescheduled.model_validate(defaults | fields)
 
 
 def cancelled(**fields):
-    told = TOLD | {"booking_id": new_id(), "holder": Holder(user_id=new_id()), "seats": ["F7"], "currency": "EUR"}
-    told |= {"showtime_id": "s1", "reason": "showtime_cancelled", "screening": screening(OLD), "refund_amount": 2100}
-    return BookingCancelled.model_validate(told | fields)
+    defaults = CONTACT | {
+        "booking_id": new_id(),
+        "holder": Holder(user_id=new_id()),
+        "seats": ["F7"],
+        "currency": "EUR",
+    }
+    defaults |= {
+        "showtime_id": "s1",
+        "reason": "showtime_cancelled",
+        "screening": screening(OLD),
+        "refund_amount": 2100,
+    }
+    return BookingCancelled.model_validate(defaults | fields)
 
 
 def key_of(event):
@@ -43,8 +53,8 @@ def key_of(event):
 
 
 def forms(kind, event):
-    letter = LETTERS[kind](event.model_dump_json(exclude_none=True))
-    return letter, (letter.text, letter.html)
+    mail = RENDERERS[kind](event.model_dump_json(exclude_none=True))
+    return mail, (mail.text, mail.html)
 
 
 ENGLISH = ("Sunday, October 25, 2026, 7:15\u202fPM", "Saturday, October 24, 2026, 8:15\u202fPM", "stay valid")
@@ -52,11 +62,11 @@ GERMAN = ("Sonntag, 25. Oktober 2026, 19:15", "Samstag, 24. Oktober 2026, 20:15"
 
 
 @pytest.mark.parametrize(("locale", "expected"), [("en", ENGLISH), ("de-DE", GERMAN), ("xx", ENGLISH)])
-def test_a_moved_showtime_both_times_on_the_theaters_clock(locale, expected):
+def test_a_rescheduled_showtime_shows_both_times_in_the_theaters_time_zone(locale, expected):
     event = rescheduled(locale=locale)
-    letter, both = forms("rescheduled", event)
-    assert expected[0] in letter.subject
-    assert expected[1] not in letter.subject
+    mail, both = forms("rescheduled", event)
+    assert expected[0] in mail.subject
+    assert expected[1] not in mail.subject
     page = f"http://127.0.0.1:8080/bookings/{event.booking_id}"
     for form in both:
         assert form.index(expected[0]) < form.index(expected[1])
@@ -66,34 +76,34 @@ def test_a_moved_showtime_both_times_on_the_theaters_clock(locale, expected):
 
 @pytest.mark.parametrize(
     ("locale", "expected"),
-    [("en", (*ENGLISH[1:2], "void", "€21.00")), ("de", (*GERMAN[1:2], "ungültig", "21,00\xa0€"))],
+    [("en", (*ENGLISH[1:2], "no longer valid", "€21.00")), ("de", (*GERMAN[1:2], "ungültig", "21,00\xa0€"))],
 )
-def test_a_cancelled_showtime_and_the_money_that_goes_back(locale, expected):
-    letter, both = forms("showtime_cancelled", cancelled(locale=locale))
-    assert expected[0] in letter.subject
+def test_a_cancelled_showtime_shows_the_refund(locale, expected):
+    mail, both = forms("showtime_cancelled", cancelled(locale=locale))
+    assert expected[0] in mail.subject
     for form in both:
         for text in (*expected, "Metropolis", "Usher Mitte, Auditorium 2", "K7QF2M", "Ada Lovelace"):
             assert text in form
 
 
-def test_of_free_tickets_no_money_goes_back():
+def test_free_tickets_show_no_refund():
     _, both = forms("showtime_cancelled", cancelled(refund_amount=0))
     for form in both:
         assert "€" not in form
-        assert "Goes back" not in form
+        assert "Refund to" not in form
 
 
 NASTY = "<script>alert(1)</script>\r\nBcc: eve@usher.example {name} \u202egnp"
 
 
-def test_nasty_names_are_only_text():
+def test_malicious_names_are_escaped():
     shown = screening(NEW).model_copy(update={"movie_title": NASTY, "theater_name": NASTY, "auditorium_name": NASTY})
     for kind, event in (
         ("rescheduled", rescheduled(screening=shown, name=NASTY, reference=NASTY)),
         ("showtime_cancelled", cancelled(screening=shown, name=NASTY, reference=NASTY)),
     ):
-        letter, (text, html) = forms(kind, event)
-        assert "\n" not in letter.subject + letter.to.display_name
+        mail, (text, html) = forms(kind, event)
+        assert "\n" not in mail.subject + mail.to.display_name
         assert "<script>" not in html
         assert "\u202e" not in text + html
         assert "<script>alert(1)</script> Bcc: eve@usher.example {name} gnp" in text
@@ -103,32 +113,32 @@ def test_nasty_names_are_only_text():
     "change",
     [{"email": "ada@usher.example\nBcc: eve"}, {"screening": screening(NEW).model_copy(update={"time_zone": "Mars"})}],
 )
-def test_what_cannot_become_a_mail_is_said_at_once(change):
+def test_an_event_that_cannot_become_a_mail_is_rejected(change):
     with pytest.raises(Unmailable):
-        changes.moved(rescheduled(**change))
+        changes.rescheduled_context(rescheduled(**change))
     with pytest.raises(Unmailable):
-        changes.called_off(cancelled(**change))
+        changes.cancelled_context(cancelled(**change))
 
 
-async def test_each_change_is_mailed_once_however_often_it_is_said(client, bus, postbox):
+async def test_each_change_is_mailed_once_even_if_repeated(client, bus, mail_server):
     first = rescheduled()
     again = first.model_copy(update={"moves": 2, "previous_starts_at": NEW, "screening": screening(OLD)})
     end = cancelled(booking_id=first.booking_id, holder=first.holder, moves=2)
     for event in (first, again, end):
         for _ in range(3):
             await bus.say(event)
-        mail = await postbox.has_keyed(key_of(event))
+        mail = await mail_server.mail_with_key(key_of(event))
         assert mail["To"] == "Ada Lovelace <ada@usher.example>"
     await bus.say(end)
-    await passed(bus, postbox)
-    assert [len(postbox.keyed(key_of(event))) for event in (first, again, end)] == [1, 1, 1]
+    await passed(bus, mail_server)
+    assert [len(mail_server.mails_with_key(key_of(event))) for event in (first, again, end)] == [1, 1, 1]
 
 
-async def passed(bus, postbox):
-    """What was said before has been heard and sent."""
+async def passed(bus, mail_server):
+    """Wait until all earlier events are handled and their mails sent."""
     last = confirmed()
     await bus.say(last)
-    await postbox.has(last)
+    await mail_server.mail_for(last)
 
     async def idle():
         return await Message.find({"state": "sending"}).count() == 0
@@ -136,39 +146,39 @@ async def passed(bus, postbox):
     await until(idle)
 
 
-async def test_a_word_that_comes_after_a_later_one_is_not_sent(client, bus, postbox):
+async def test_an_event_that_arrives_after_a_later_one_is_not_mailed(client, bus, mail_server):
     first = rescheduled()
     second = first.model_copy(update={"moves": 2})
     await bus.say(second)
-    await postbox.has_keyed(key_of(second))
+    await mail_server.mail_with_key(key_of(second))
     await bus.say(first)
     await overtaken(first)
 
     third = first.model_copy(update={"moves": 2, "booking_id": new_id()})
     end = cancelled(booking_id=third.booking_id, moves=2)
     await bus.say(end)
-    await postbox.has_keyed(key_of(end))
+    await mail_server.mail_with_key(key_of(end))
     await bus.say(third)
     await overtaken(third)
-    assert [postbox.keyed(key_of(event)) for event in (first, third)] == [[], []]
+    assert [mail_server.mails_with_key(key_of(event)) for event in (first, third)] == [[], []]
 
 
 async def overtaken(event):
-    where = {"key": key_of(event), "state": "failed", "reason": "a later word about it is there"}
+    where = {"key": key_of(event), "state": "failed", "reason": "superseded by a later mail"}
     await until(lambda: Message.find_one(where))
 
 
-async def test_what_waits_for_the_server_is_dropped_when_a_later_word_comes(client, bus, postbox):
-    await postbox.close()
+async def test_a_waiting_mail_is_dropped_when_a_later_event_arrives(client, bus, mail_server):
+    await mail_server.close()
     first = rescheduled()
     second = first.model_copy(update={"moves": 2})
     await bus.say(first)
     await until(lambda: Message.find_one({"key": key_of(first), "state": "queued"}))
     await bus.say(second)
     await overtaken(first)
-    await postbox.open()
-    await postbox.has_keyed(key_of(second))
-    assert postbox.keyed(key_of(first)) == []
+    await mail_server.open()
+    await mail_server.mail_with_key(key_of(second))
+    assert mail_server.mails_with_key(key_of(first)) == []
 
 
 NO_MAIL = [
@@ -182,19 +192,19 @@ NO_MAIL = [
 ]
 
 
-async def test_whom_it_does_not_concern_gets_no_mail(client, bus, postbox):
+async def test_bookings_without_tickets_or_address_get_no_mail(client, bus, mail_server):
     for event in NO_MAIL:
         await bus.say(event)
-    await passed(bus, postbox)
+    await passed(bus, mail_server)
     assert await Message.find({"topic": {"$in": [event.booking_id for event in NO_MAIL]}}).count() == 0
     assert await bus.dead("notifier", seconds=0.1) == []
 
 
-async def test_a_person_who_is_gone_gets_none_of_what_was_on_its_way(client, bus, postbox):
+async def test_a_deleted_person_gets_no_mail_from_late_events(client, bus, mail_server):
     holder = Holder(user_id=new_id())
     moved = rescheduled(holder=holder)
     await bus.say(moved)
-    await postbox.has_keyed(key_of(moved))
+    await mail_server.mail_with_key(key_of(moved))
     await bus.say(UserDeleted(user_id=holder.user_id or ""))
 
     async def emptied():
@@ -204,20 +214,20 @@ async def test_a_person_who_is_gone_gets_none_of_what_was_on_its_way(client, bus
     await until(emptied)
     late = [moved, rescheduled(holder=holder), cancelled(holder=holder), cancelled(holder=holder)]
     await asyncio.gather(*(bus.say(event) for event in late))
-    await passed(bus, postbox)
-    assert [len(postbox.keyed(key_of(event))) for event in late] == [1, 0, 0, 0]
+    await passed(bus, mail_server)
+    assert [len(mail_server.mails_with_key(key_of(event))) for event in late] == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("make", [rescheduled, cancelled])
 @pytest.mark.parametrize("body", ["{", "{}", None])
-async def test_an_event_that_makes_no_mail_is_a_dead_letter(client, bus, make, body):
+async def test_an_event_that_cannot_become_a_mail_is_a_dead_letter(client, bus, make, body):
     event = make(email="nobody")
     await bus.say_raw(event.type, event.model_dump_json() if body is None else body)
     (letter,) = await bus.dead("notifier")
     assert letter.reason.startswith("rejected: Unmailable" if body is None else "malformed")
 
 
-async def test_later_words_are_found_by_an_index(client):
+async def test_later_messages_are_found_by_an_index(client):
     where = {"topic": {"$eq": "b1", "$type": "string"}, "turn": {"$gt": 1}}
     plan = await Message.get_pymongo_collection().find(where).explain()
     assert "topic_1_turn_1" in str(plan["queryPlanner"]["winningPlan"])

@@ -1,4 +1,4 @@
-"""The mail itself, without any server."""
+"""The composed mail, without a server."""
 
 import struct
 import zlib
@@ -16,8 +16,8 @@ from .conftest import confirmed, ticket
 
 
 def mailed(event):
-    letter = confirmation.letter(event.model_dump_json(exclude_none=True))
-    sent = mail.compose(letter, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
+    rendered = confirmation.render_event(event.model_dump_json(exclude_none=True))
+    sent = mail.compose(rendered, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
     return message_from_bytes(sent.replace(b"\r\n", b"\n"), policy=policy.default)
 
 
@@ -26,7 +26,7 @@ def bodies(sent):
 
 
 class Tags(HTMLParser):
-    """Every tag with its attributes, and the text between."""
+    """All tags with their attributes, and the text."""
 
     def __init__(self, html):
         super().__init__()
@@ -52,7 +52,7 @@ def test_headers():
 
 
 @pytest.mark.parametrize("form", [0, 1])
-def test_both_forms_say_everything(form):
+def test_both_forms_have_all_details(form):
     event = confirmed()
     text = bodies(mailed(event))[form]
     for expected in (
@@ -91,7 +91,7 @@ def test_each_ticket_has_its_code_inline():
 
 
 def read_qr(png: bytes) -> str:
-    """What a camera at the door reads from the picture."""
+    """Decode the QR code as a camera at the door would."""
     assert png.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", png[16:24])
     assert width == height >= 224
@@ -118,7 +118,7 @@ def test_german():
 
 
 @pytest.mark.parametrize("locale", ["", "xx", "fr-FR", "../../etc/passwd", "de\n", "1", "x" * 500])
-def test_a_language_that_we_do_not_speak_becomes_english(locale):
+def test_an_unknown_language_falls_back_to_english(locale):
     assert "Row F, seat 7" in bodies(mailed(confirmed(locale=locale)))[0]
 
 
@@ -126,21 +126,21 @@ def test_a_language_that_we_do_not_speak_becomes_english(locale):
     ("currency", "amount", "printed"),
     [("JPY", 1800, "¥1,800"), ("KWD", 3500, "KWD3.500"), ("XQZ", 100, "XQZ1.00"), ("EUR", 0, "€0.00")],
 )
-def test_money_has_the_digits_of_its_currency(currency, amount, printed):
+def test_amounts_have_the_digits_of_their_currency(currency, amount, printed):
     assert printed in bodies(mailed(confirmed(currency=currency, amount=amount)))[0]
 
 
-def test_one_moment_is_another_hour_elsewhere():
+def test_times_are_in_the_theaters_time_zone():
     berlin, tokyo = (mailed(confirmed(screening={"time_zone": zone})) for zone in ("Europe/Berlin", "Asia/Tokyo"))
     assert "Saturday, November 21, 2026, 8:15\u202fPM" in bodies(berlin)[0]
     assert "Sunday, November 22, 2026, 4:15\u202fAM" in bodies(tokyo)[0]
 
 
-def test_lines_end_and_break_as_mail_servers_demand():
+def test_line_ends_and_lengths_follow_the_rfcs():
     """RFC 5321, 2.3.8 and RFC 2045, 6.7 and 6.8."""
     event = confirmed(name="É" * 100, screening={"movie_title": "日本語 " * 60, "theater_name": "x" * 3000})
-    letter = confirmation.letter(event.model_dump_json())
-    lines = mail.compose(letter, "k", datetime(2026, 11, 1, tzinfo=UTC)).split(b"\r\n")
+    rendered = confirmation.render_event(event.model_dump_json())
+    lines = mail.compose(rendered, "k", datetime(2026, 11, 1, tzinfo=UTC)).split(b"\r\n")
     assert lines[-1] == b""
     assert not [line for line in lines if b"\r" in line or b"\n" in line]
     assert max(map(len, lines)) <= 998
@@ -150,7 +150,7 @@ def test_lines_end_and_break_as_mail_servers_demand():
 NASTY = "<script>alert(1)</script>\r\nBcc: eve@usher.example\r\n\r\n{{ 7*7 }} {name} \"'&\u202egnp\x00"
 
 
-def test_nasty_names_are_only_text():
+def test_malicious_names_are_escaped():
     printed = dict.fromkeys(("movie_title", "theater_name", "auditorium_name", "certificate", "format"), NASTY)
     event = confirmed(
         name=NASTY,
@@ -175,13 +175,13 @@ def test_nasty_names_are_only_text():
     assert not [attrs for _, attrs in parsed.tags if any(name.startswith("on") for name in attrs)]
 
 
-def test_a_name_without_letters_in_ascii_survives_the_header():
+def test_a_non_ascii_name_does_not_break_the_header():
     assert mailed(confirmed(name="Ζωή, 田中 👩‍👩‍👧" * 5))["To"].addresses[0].addr_spec == "ada@usher.example"
     assert mailed(confirmed(name='Eve" <eve@usher.example>, "'))["To"].addresses[0].addr_spec == "ada@usher.example"
     assert len(mailed(confirmed(name='Eve" <eve@usher.example>, "'))["To"].addresses) == 1
 
 
-def test_without_a_name_it_greets_nobody():
+def test_the_greeting_without_a_name():
     text, html = bodies(mailed(confirmed(name=None)))
     assert text.startswith("Hello,\n")
     assert "Hello,<" in html
@@ -199,6 +199,6 @@ def test_without_a_name_it_greets_nobody():
         {"tickets": [ticket(qr="")]},
     ],
 )
-def test_what_cannot_become_a_mail_is_said_at_once(change):
+def test_an_event_that_cannot_become_a_mail_is_rejected(change):
     with pytest.raises(Unmailable):
-        confirmation.facts(confirmed(**change))
+        confirmation.build_context(confirmed(**change))

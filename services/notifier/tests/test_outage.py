@@ -1,4 +1,4 @@
-"""MongoDB is out of reach from the mail server's yes until after the lease: still one mail, with two replicas."""
+"""MongoDB is unreachable from the delivery until after the lease has ended; two replicas still send one mail."""
 
 import asyncio
 import os
@@ -16,8 +16,8 @@ DATABASE = "usher_notifier_outage"
 OUTLASTS_DRIVER = timedelta(seconds=6)
 
 
-class Link:
-    """The way of one replica to MongoDB. Cut, it closes its connections and accepts none that lasts."""
+class MongoProxy:
+    """A proxy between one replica and MongoDB. After `cut`, it drops all connections, including new ones."""
 
     def __init__(self, host, port):
         self._target = host, port
@@ -35,7 +35,7 @@ class Link:
         for writer in self._writers:
             writer.transport.abort()
 
-    def mend(self):
+    def restore(self):
         self.is_cut, self.answers = False, 0
 
     async def _connected(self, reader, writer):
@@ -62,11 +62,16 @@ class Link:
         writer.close()
 
 
-async def test_a_mail_whose_lease_ends_in_an_outage_is_sent_once(service_env, postbox):
-    """The other replica reaches MongoDB first, and sees a message whose lease ended long ago."""
+async def test_a_mail_whose_lease_ends_in_an_outage_is_sent_once(service_env, mail_server):
+    """The other replica reaches MongoDB first and finds a message whose lease ended long ago."""
     address = urlsplit(os.environ["MONGO_URI"])
-    sender, other = Link(address.hostname, address.port), Link(address.hostname, address.port)
-    chosen = {"MONGO_DATABASE": DATABASE, "SMTP_PORT": str(postbox.port), "SMTP_SECONDS": "0.3", "SWEEP_SECONDS": "0.1"}
+    sender, other = MongoProxy(address.hostname, address.port), MongoProxy(address.hostname, address.port)
+    chosen = {
+        "MONGO_DATABASE": DATABASE,
+        "SMTP_PORT": str(mail_server.port),
+        "SMTP_SECONDS": "0.3",
+        "SWEEP_SECONDS": "0.1",
+    }
     loop = asyncio.get_running_loop()
     async with AsyncMongoClient(os.environ["MONGO_URI"], tz_aware=True) as mongo, AsyncExitStack() as stack:
         messages = mongo[DATABASE]["messages"]
@@ -75,32 +80,32 @@ async def test_a_mail_whose_lease_ends_in_an_outage_is_sent_once(service_env, po
             uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
             await stack.enter_async_context(replica_of("notifier", MONGO_URI=uri, **chosen))
         other.cut()
-        postbox.on_accepted = lambda: loop.call_soon_threadsafe(sender.cut)
+        mail_server.on_accepted = lambda: loop.call_soon_threadsafe(sender.cut)
         key = await _queued(messages)
 
         async def is_long_overdue():
-            """The driver of the sender has given up its first try to record."""
+            """Whether the sender's first attempt to record the delivery has timed out."""
             return sender.is_cut and await messages.find_one({"key": key, "due_at": {"$lt": now() - OUTLASTS_DRIVER}})
 
         await until(is_long_overdue)
-        other.mend()
+        other.restore()
 
         async def has_swept():
             return other.answers > 40
 
         await until(has_swept)
-        sender.mend()
+        sender.restore()
 
         async def is_recorded():
             return await messages.find_one({"key": key, "state": "sent"})
 
         await until(is_recorded)
         assert await messages.count_documents({"key": key, "attempts": 1}) == 1
-    assert len(postbox.keyed(key)) == 1
+    assert len(mail_server.mails_with_key(key)) == 1
 
 
 async def _queued(messages):
-    """A message that is due, which only replicas with this database see; its key."""
+    """Insert a due message into the database of these replicas; return its key."""
     booking, moment = confirmed(), now()
     key = f"confirmation.{booking.booking_id}"
     await messages.insert_one(

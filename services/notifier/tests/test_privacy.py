@@ -1,4 +1,4 @@
-"""What the notifier keeps about people is erased, handed out, and let go of in time."""
+"""The personal data that the notifier stores is erased, exported, and deleted after its retention time."""
 
 from datetime import timedelta
 
@@ -21,12 +21,12 @@ def user_id() -> str:
 
 
 async def mailed(bus, user_id: str):
-    """A person's tickets and a word about their account, both sent."""
-    booking, word = confirmed(holder=Holder(user_id=user_id)), notice(user_id=user_id)
-    for event in (booking, word):
+    """Send a person a mail with tickets and a security notice."""
+    booking, security = confirmed(holder=Holder(user_id=user_id)), notice(user_id=user_id)
+    for event in (booking, security):
         await bus.say(event)
-    await sent(f"confirmation.{booking.booking_id}", f"security.{word.notice_id}")
-    return booking, word
+    await sent(f"confirmation.{booking.booking_id}", f"security.{security.notice_id}")
+    return booking, security
 
 
 async def sent(*keys: str) -> None:
@@ -36,7 +36,7 @@ async def sent(*keys: str) -> None:
     await until(all_sent)
 
 
-async def kept(key: str) -> str:
+async def stored(key: str) -> str:
     return str(await Message.get_pymongo_collection().find_one({"key": key}))
 
 
@@ -50,53 +50,53 @@ async def exported(bus, user_id: str) -> NotifierDataExported:
     return await bus.heard(NotifierDataExported, lambda event: event.export_id == export_id)
 
 
-async def test_an_export_tells_which_mails_went_where(client, bus, postbox, user_id):
+async def test_an_export_lists_the_mails_with_their_addresses(client, bus, mail_server, user_id):
     await mailed(bus, user_id)
-    told = await exported(bus, user_id)
-    assert {(item["kind"], item["address"], item["state"]) for item in told.items} == {
+    export = await exported(bus, user_id)
+    assert {(item["kind"], item["address"], item["state"]) for item in export.items} == {
         ("confirmation", "ada@usher.example", "sent"),
         ("security", "ada@usher.example", "sent"),
     }
-    assert "signed.text" not in str(told.items)
+    assert "signed.text" not in str(export.items)
     assert (await exported(bus, new_id())).items == []
 
 
-async def test_a_deleted_persons_mails_are_emptied_and_not_sent_again(client, bus, postbox, user_id):
-    booking, word = await mailed(bus, user_id)
+async def test_a_deleted_persons_mails_are_erased_and_not_sent_again(client, bus, mail_server, user_id):
+    booking, security = await mailed(bus, user_id)
     other = confirmed(holder=Holder(user_id=new_id()))
     await bus.say(other)
     await sent(f"confirmation.{other.booking_id}")
     for _ in range(2):
         await bus.say(UserDeleted(user_id=user_id))
-    keys = f"confirmation.{booking.booking_id}", f"security.{word.notice_id}"
+    keys = f"confirmation.{booking.booking_id}", f"security.{security.notice_id}"
 
     async def emptied():
-        return not any([personal(await kept(key), user_id) for key in keys])
+        return not any([personal(await stored(key), user_id) for key in keys])
 
     await until(emptied)
-    assert "ada@usher.example" in await kept(f"confirmation.{other.booking_id}")
+    assert "ada@usher.example" in await stored(f"confirmation.{other.booking_id}")
     await bus.say(booking)
     assert (await exported(bus, user_id)).items == []
-    assert len(postbox.about(booking)) == 1
+    assert len(mail_server.mails_for(booking)) == 1
 
 
-async def test_the_word_about_the_deletion_is_sent_and_then_emptied(client, bus, postbox, user_id, monkeypatch):
+async def test_the_mail_about_the_deletion_is_sent_and_then_erased(client, bus, mail_server, user_id, monkeypatch):
     monkeypatch.setattr(privacy, "FIRST_AGAIN", timedelta(0))
-    postbox.to_texts = ["451 4.3.0 busy"] * 5
-    word = notice(user_id=user_id, what="account_deleted")
-    assert isinstance(word, SecurityNoticed)
-    await bus.say(word)
+    mail_server.data_replies = ["451 4.3.0 busy"] * 5
+    security = notice(user_id=user_id, what="account_deleted")
+    assert isinstance(security, SecurityNoticed)
+    await bus.say(security)
     await bus.say(UserDeleted(user_id=user_id))
-    mail = await postbox.has_keyed(f"security.{word.notice_id}")
+    mail = await mail_server.mail_with_key(f"security.{security.notice_id}")
     assert mail["To"] == "Ada Lovelace <ada@usher.example>"
 
     async def emptied():
-        return not personal(await kept(f"security.{word.notice_id}"), user_id)
+        return not personal(await stored(f"security.{security.notice_id}"), user_id)
 
     await until(emptied)
 
 
-async def test_mongodb_lets_go_of_messages_in_time(client, bus, postbox, user_id):
+async def test_mongodb_deletes_messages_after_30_days(client, bus, mail_server, user_id):
     booking, _ = await mailed(bus, user_id)
     (message,) = await Message.find({"key": f"confirmation.{booking.booking_id}"}).to_list()
     assert message.expires_at == message.queued_at + timedelta(days=30)

@@ -1,4 +1,4 @@
-"""HTTP in: paying, looking, giving back, and Stripe's webhook."""
+"""HTTP routes: payment intents, payments, refunds, and Stripe's webhook."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -22,7 +22,7 @@ from payment.model import (
     BadPayload,
     BadSignature,
     DeadlinePassed,
-    Line,
+    LedgerEntry,
     OrderInvalid,
     OrderMismatch,
     OrderRequired,
@@ -33,8 +33,8 @@ from payment.model import (
     RefundTooLarge,
     State,
 )
-from payment.news import read_event
 from payment.store import Payment, WebhookEvent
+from payment.updates import parse_event
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/payments", tags=["payments"])
@@ -42,15 +42,15 @@ Who = Annotated[Caller, Depends(caller)]
 MAX_TYPE = 100
 
 
-class ConfigView(BaseModel):
-    """What the payment page needs before it can begin."""
+class ConfigResponse(BaseModel):
+    """The settings of Stripe.js for the payment page."""
 
     publishable_key: str
     script_url: str
 
 
 class IntentRequest(BaseModel):
-    """`order` is the text that booking answers to a checkout. `booking_id` is ignored: the order names it."""
+    """`order` is the signed text that a checkout returns. `booking_id` is ignored: the order contains it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,8 +58,8 @@ class IntentRequest(BaseModel):
     booking_id: Annotated[Id | None, Field(json_schema_extra={"deprecated": True})] = None
 
 
-class IntentView(BaseModel):
-    """`client_secret` is for Stripe.js in the customer's browser only. `amount` in minor units."""
+class IntentResponse(BaseModel):
+    """Only Stripe.js in the customer's browser uses `client_secret`. `amount` is in minor units."""
 
     client_secret: str
     payment_intent_id: str
@@ -69,25 +69,28 @@ class IntentView(BaseModel):
 
 
 class RefundRequest(BaseModel):
-    """`amount` in minor units; without it everything that is left goes back."""
+    """`amount` is in minor units. Default: the whole refundable amount."""
 
     model_config = ConfigDict(extra="forbid")
 
     amount: Annotated[int, Field(ge=1, le=10**9, strict=True)] | None = None
 
 
-class RefundView(BaseModel):
-    """`asked`: it will be sent to Stripe as soon as Stripe answers. Amounts in minor units."""
+class RefundResponse(BaseModel):
+    """State `asked`: the refund is sent to Stripe as soon as Stripe answers. Amounts are in minor units."""
 
     refund_id: str
     amount: int
     state: model.RefundState
-    asked_by: model.Asker
+    asked_by: model.RefundRequester
     at: datetime
 
 
-class PaymentView(BaseModel):
-    """Amounts in minor units; `refunding` is on its way, `refunded` done. The last four are for staff."""
+class PaymentResponse(BaseModel):
+    """Amounts are in minor units. `refunding` is requested or pending, `refunded` is completed.
+
+    Only staff receive `email`, `intent_id`, `refundable` and `ledger`.
+    """
 
     booking_id: str
     reference: str
@@ -98,25 +101,25 @@ class PaymentView(BaseModel):
     captured: int
     refunding: int
     refunded: int
-    refunds: list[RefundView]
+    refunds: list[RefundResponse]
     email: str | None = None
     intent_id: str | None = None
     refundable: int | None = None
-    ledger: list[Line] | None = None
+    ledger: list[LedgerEntry] | None = None
 
 
-class Received(BaseModel):
+class WebhookResponse(BaseModel):
     received: Literal[True] = True
 
 
-RECEIVED = Received().model_dump_json()
+RECEIVED = WebhookResponse().model_dump_json()
 
 
 @router.get("/config")
-async def config() -> ConfigView:
-    """The publishable key and where Stripe's script is."""
+async def config() -> ConfigResponse:
+    """Return the publishable key and the address of Stripe.js."""
     current = settings.get()
-    return ConfigView(publishable_key=current.stripe_publishable_key, script_url=current.stripe_js_url)
+    return ConfigResponse(publishable_key=current.stripe_publishable_key, script_url=current.stripe_js_url)
 
 
 @router.post(
@@ -133,18 +136,18 @@ async def config() -> ConfigView:
         ProviderUnavailable,
     ),
 )
-async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
-    """The order's one PaymentIntent: made now, or the same one again."""
-    order = _read_order(asked.order)
+async def create_intent(body: IntentRequest, who: Who) -> IntentResponse:
+    """Create the order's PaymentIntent, or return the existing one: an order has at most one."""
+    order = _read_order(body.order)
     telemetry.about(order.booking_id)
     if not who.owns(order.holder):
         raise PaymentUnknown
-    with stripe.patience():
-        offer = await settlement.open_intent(order)
-    log.info("intent_offered", booking_id=order.booking_id, intent_id=offer.intent.id)
-    return IntentView(
-        client_secret=offer.client_secret,
-        payment_intent_id=offer.intent.id,
+    with stripe.time_budget():
+        handle = await settlement.open_intent(order)
+    log.info("intent_offered", booking_id=order.booking_id, intent_id=handle.intent.id)
+    return IntentResponse(
+        client_secret=handle.client_secret,
+        payment_intent_id=handle.intent.id,
         amount=order.amount,
         currency=order.currency,
         publishable_key=settings.get().stripe_publishable_key,
@@ -152,7 +155,7 @@ async def create_intent(asked: IntentRequest, who: Who) -> IntentView:
 
 
 def _read_order(text: str | None) -> PaymentOrder:
-    """Raises OrderRequired and OrderInvalid."""
+    """Verify and read a signed order. Raises OrderRequired and OrderInvalid."""
     if not text:
         raise OrderRequired
     try:
@@ -165,44 +168,44 @@ def _owns(who: Caller, payment: Payment) -> bool:
     return payment.holder is not None and who.owns(payment.holder)
 
 
-@router.post("/webhook", response_model=Received, responses=documented(BadSignature, BadPayload, TooLarge))
+@router.post("/webhook", response_model=WebhookResponse, responses=documented(BadSignature, BadPayload, TooLarge))
 async def webhook(request: Request, stripe_signature: Annotated[str | None, Header()] = None) -> Response:
-    """Stripe's events: checked, stored once and answered. An event that we do not act on is kept too."""
-    event = _read(stripe.verified(await request.body(), stripe_signature))
-    work = BackgroundTask(settlement.work_off, event) if await settlement.take_in(event) else None
+    """Receive an event from Stripe: verify its signature and store it once. Unused event types are stored, too."""
+    event = _parse(stripe.verify_webhook(await request.body(), stripe_signature))
+    work = BackgroundTask(settlement.process, event) if await settlement.receive(event) else None
     return Response(RECEIVED, media_type="application/json", background=work)
 
 
-def _read(raw: dict[str, Any]) -> WebhookEvent:
-    """The event as it is stored. Raises BadPayload for one that is not built like Stripe's."""
+def _parse(raw: dict[str, Any]) -> WebhookEvent:
+    """Parse an event for storage. Raises BadPayload when it is not a Stripe event."""
     moment = now()
     try:
         event_type = str(raw["type"])[:MAX_TYPE]
-        news = read_event(event_type, raw["data"]["object"]) if raw.get("object") == "event" else None
+        update = parse_event(event_type, raw["data"]["object"]) if raw.get("object") == "event" else None
         return WebhookEvent(
             id=raw["id"],
             type=event_type,
-            created_at=datetime.fromtimestamp(raw["created"], UTC) if news else moment,
+            created_at=datetime.fromtimestamp(raw["created"], UTC) if update else moment,
             received_at=moment,
-            news=news,
-            outcome=None if news else "ignored",
-            processed_at=None if news else moment,
-            next_try_at=moment + model.check_after(0) if news else None,
+            news=update,
+            outcome=None if update else "ignored",
+            processed_at=None if update else moment,
+            next_try_at=moment + model.check_delay(0) if update else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, ValidationError) as error:
         raise BadPayload from error
 
 
 @router.get("/{booking_id}", responses=documented(PaymentUnknown), response_model_exclude_none=True)
-async def get_payment(booking_id: Id, who: Who) -> PaymentView:
-    """How a booking's money stands; for its owner, and with the ledger for staff (`payments:read`)."""
+async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
+    """Return the state of a booking's payment to its owner; with the ledger to staff (`payments:read`)."""
     payment = await store.find(booking_id)
     is_staff = who.may("payments:read")
     if payment is None or not (is_staff or _owns(who, payment)):
         raise PaymentUnknown
-    view = PaymentView(
+    response = PaymentResponse(
         booking_id=payment.id,
-        refunds=[_refund_view(refund_id, refund) for refund_id, refund in payment.refunds.items()],
+        refunds=[_refund_response(refund_id, refund) for refund_id, refund in payment.refunds.items()],
         **payment.model_dump(
             include={
                 "reference",
@@ -217,25 +220,27 @@ async def get_payment(booking_id: Id, who: Who) -> PaymentView:
         ),
     )
     if not is_staff:
-        return view
+        return response
     staff_only = {name: getattr(payment, name) for name in ("email", "intent_id", "refundable", "ledger")}
-    return view.model_copy(update=staff_only)
+    return response.model_copy(update=staff_only)
 
 
 @router.post("/{booking_id}/refunds", status_code=202, responses=documented(PaymentUnknown, RefundTooLarge))
 async def refund(
-    booking_id: Id, asked: RefundRequest, who: Annotated[Principal, Depends(require("payments:refund"))]
-) -> RefundView:
-    """Give money back: it is promised with this answer, and sent now or when Stripe answers again."""
+    booking_id: Id, body: RefundRequest, who: Annotated[Principal, Depends(require("payments:refund"))]
+) -> RefundResponse:
+    """Refund a payment. The refund is stored with this answer and sent now, or as soon as Stripe answers."""
     refund_id = new_id()
-    payment = await store.change(booking_id, lambda account: model.ask_refund(account, refund_id, asked.amount, now()))
+    payment = await store.change(
+        booking_id, lambda account: model.request_refund(account, refund_id, body.amount, now())
+    )
     if payment is None:
         raise PaymentUnknown
     log.info("refund_asked", booking_id=booking_id, refund_id=refund_id, by=who.user_id)
-    await settlement.settle_soon(payment)
+    await settlement.try_settle(payment)
     settled = await store.find(booking_id) or payment
-    return _refund_view(refund_id, settled.refunds[refund_id])
+    return _refund_response(refund_id, settled.refunds[refund_id])
 
 
-def _refund_view(refund_id: str, refund: model.Refund) -> RefundView:
-    return RefundView(refund_id=refund_id, **refund.model_dump(exclude={"stripe_id", "attempt"}))
+def _refund_response(refund_id: str, refund: model.Refund) -> RefundResponse:
+    return RefundResponse(refund_id=refund_id, **refund.model_dump(exclude={"stripe_id", "attempt"}))

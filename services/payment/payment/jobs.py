@@ -1,4 +1,4 @@
-"""Time in: what Stripe has been silent about, and what a crash left undone."""
+"""Periodic work: reconciliation with Stripe, and webhook events that still have to be processed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,21 +14,23 @@ from payment.model import ProviderRefused, ProviderUnavailable
 from payment.store import Payment, WebhookEvent
 
 log = structlog.get_logger()
-# A run under way is finished before the service stops: with Stripe away this one takes 30 s at most.
+# The service stops only after a run has ended: a run takes at most 30 s while Stripe is unavailable.
 BATCH, AT_ONCE = 64, 16
-_failures = Counter("usher_payment_job_item_failures_total", "Payments and webhooks that a job failed at", ["name"])
-_waiting = Gauge("usher_payment_webhooks_waiting", "Webhook events without their effect yet")
-_oldest = Gauge("usher_payment_webhook_oldest_seconds", "Age of the first of them")
+_failures = Counter(
+    "usher_payment_job_item_failures_total", "Payments and webhook events that a job failed at", ["name"]
+)
+_waiting = Gauge("usher_payment_webhooks_waiting", "Webhook events not yet processed")
+_oldest = Gauge("usher_payment_webhook_oldest_seconds", "Age of the oldest unprocessed webhook event")
 T = TypeVar("T")
 
 
 async def reconcile() -> None:
-    """Ask Stripe about intents and refunds that have been silent too long: heals lost webhooks."""
+    """Ask Stripe about intents and refunds without recent webhooks, in case one was lost."""
     await _each(await store.due_payments(now(), BATCH), _reconcile_one)
 
 
 async def _reconcile_one(payment: Payment) -> None:
-    if not await store.claim_due(payment, now()):
+    if not await store.claim_check(payment, now()):
         return
     try:
         await settlement.settle(payment)
@@ -36,18 +38,18 @@ async def _reconcile_one(payment: Payment) -> None:
         log.warning("reconciliation_postponed", booking_id=payment.id, reason=problem.code)
 
 
-async def work_off_webhooks() -> None:
-    """Work off webhook events that were stored and answered, but whose effect did not come about."""
-    await _each(await store.due_events(now(), BATCH), _work_off_one)
+async def process_webhooks() -> None:
+    """Process stored webhook events that have not taken effect yet."""
+    await _each(await store.due_events(now(), BATCH), _process_one)
 
 
-async def _work_off_one(event: WebhookEvent) -> None:
+async def _process_one(event: WebhookEvent) -> None:
     if await store.claim_event(event, now()):
-        await settlement.work_off(event)
+        await settlement.process(event)
 
 
 async def _each(items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None:
-    """A few at a time; one that fails does not keep the others."""
+    """Run AT_ONCE items at a time. A failing item does not stop the others."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(item: T) -> None:
@@ -62,20 +64,20 @@ async def _each(items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None
 
 
 async def measure() -> None:
-    """Count the webhook events that wait."""
-    count, since = await store.waiting_events()
+    """Measure how many webhook events are unprocessed, and for how long."""
+    count, since = await store.count_waiting_events()
     _waiting.set(count)
     _oldest.set((now() - since).total_seconds() if since else 0)
 
 
-def measure_nothing() -> None:
-    """Another replica measures."""
+def stop_measuring() -> None:
+    """Reset the gauges: another replica measures now."""
     _waiting.set(0)
     _oldest.set(0)
 
 
 JOBS = [
-    Job("measure", every=15.0, run=measure, rest=measure_nothing),
+    Job("measure", every=15.0, run=measure, rest=stop_measuring),
     Job("reconcile_payments", every=2.0, run=reconcile),
-    Job("work_off_webhooks", every=2.0, run=work_off_webhooks),
+    Job("process_webhooks", every=2.0, run=process_webhooks),
 ]

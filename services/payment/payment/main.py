@@ -1,15 +1,15 @@
-"""Payment, put together."""
+"""Composition root of the payment service."""
 
 from chassis.app import create_service
 
-from payment import api, jobs, migrations, privacy, reactions, settings, stripe
+from payment import api, handlers, jobs, migrations, privacy, settings, stripe
 
 app = create_service(
     settings.get(),
     routers=[api.router],
     schema=migrations.SCHEMA,
-    reactions=reactions.REACTIONS,
+    reactions=handlers.HANDLERS,
     jobs=jobs.JOBS,
     personal=privacy.PRIVACY,
-    lifespans=[stripe.connected],
+    lifespans=[stripe.lifespan],
 )

@@ -1,4 +1,4 @@
-"""What payment's database needs before this version runs on it: see chassis.migrations."""
+"""The indexes and migrations of payment's database; see chassis.migrations."""
 
 from chassis import privacy
 from chassis.migrations import Schema

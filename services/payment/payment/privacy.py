@@ -1,4 +1,4 @@
-"""What payment keeps about a person: taken out when they are gone, handed out when they ask. The ledger stays."""
+"""Erasure and export of a person's data. The ledger stays."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,16 +8,16 @@ from contracts.payment import PaymentDataExported
 
 from payment import store
 
-HANDED_OUT = {
+EXPORTED_FIELDS = {
     "id", "holder", "email", "reference", "showtime_id", "seats", "amount", "currency", "payment_deadline_at", "state",
     "intent_id", "captured", "refunding", "refunded", "refunds", "ledger",
 }  # fmt: skip
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The person's payments."""
-    async for payment in store.owned_by(user_id):
-        yield payment.model_dump(include=HANDED_OUT)
+    """Yield the person's payments."""
+    async for payment in store.find_by_owner(user_id):
+        yield payment.model_dump(include=EXPORTED_FIELDS)
 
 
-PRIVACY = Privacy(erase=store.forget_owner, gather=gather, says=PaymentDataExported)
+PRIVACY = Privacy(erase=store.erase_owner, gather=gather, says=PaymentDataExported)

@@ -1,4 +1,4 @@
-"""Settings of payment, from the environment."""
+"""Settings of the payment service, from the environment."""
 
 from functools import cache, cached_property
 
@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 
 class Settings(ServiceSettings):
-    """An empty `stripe_api_base` means Stripe itself; `stripe_webhook_secret` may be several with commas, to rotate.
+    """An empty `stripe_api_base` means Stripe itself. `stripe_webhook_secret` accepts several secrets with commas.
 
     `order_key` is the key with which booking signs payment orders.
     """
@@ -26,16 +26,16 @@ class Settings(ServiceSettings):
 
     @cached_property
     def payment_orders(self) -> SignedText[PaymentOrder]:
-        """Reads the payment orders that booking has signed."""
+        """The verifier of payment orders, which booking signs."""
         return SignedText(PaymentOrder, PaymentOrder.audience, self.order_key)
 
     @property
     def webhook_secrets(self) -> list[str]:
-        """The secrets of which a webhook must be signed with one."""
+        """The accepted webhook secrets; more than one while they rotate."""
         return [secret.strip() for secret in self.stripe_webhook_secret.split(",") if secret.strip()]
 
 
 @cache
 def get() -> Settings:
-    """The settings, read once."""
-    return Settings()  # pyright: ignore[reportCallIssue] - the environment gives what has no default
+    """Return the settings, which are read once."""
+    return Settings()  # pyright: ignore[reportCallIssue] - required fields come from the environment

@@ -1,7 +1,7 @@
-"""Stripe, through its own SDK. `STRIPE_API_BASE` decides whether it is Stripe itself or the sandbox.
+"""Stripe's API, through its SDK. `STRIPE_API_BASE` selects Stripe itself or the sandbox.
 
-A call that fails on Stripe's side is repeated under the same idempotency key, so it has its effect once. Stripe keeps
-the answer of a request that began to execute, also a 500, and repeats it for that key: then only another key helps, and
+A call that fails at Stripe is repeated under the same idempotency key, so it takes effect once. Stripe stores the
+answer of a request that began to execute, also a 500, and replays it for that key. Then only another key helps, and
 the caller decides (https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/error-low-level).
 """
 
@@ -34,12 +34,12 @@ from payment.model import (
     intent_key,
     refund_key,
 )
-from payment.news import IntentSeen, RefundSeen, read_intent, read_refund
+from payment.updates import IntentUpdate, RefundUpdate, parse_intent, parse_refund
 
 log = structlog.get_logger()
 TOLERANCE_S = 300
-PATIENCE_S = 7.0
-"""How long a request waits for Stripe, all calls and repetitions together."""
+TIME_BUDGET_S = 7.0
+"""The longest time that a request waits for Stripe: all calls and retries together."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 1.0
 RETRY_AFTER_S = 5
 _seconds = Histogram("usher_payment_stripe_seconds", "Time of a call to Stripe, retries included", ["call"])
@@ -47,19 +47,19 @@ _errors = Counter("usher_payment_stripe_errors_total", "Calls to Stripe that fai
 
 
 @dataclass(frozen=True)
-class Offer:
-    """An intent and the secret with which the customer's browser, and nobody else, confirms it."""
+class IntentHandle:
+    """An intent and its client secret, with which only the customer's browser confirms it."""
 
-    intent: IntentSeen
+    intent: IntentUpdate
     client_secret: str
 
 
 @asynccontextmanager
-async def connected(config: settings.Settings) -> AsyncIterator[None]:
-    """Lifespan: checks that the keys are there and closes the connections at the end. Raises ValueError."""
+async def lifespan(config: settings.Settings) -> AsyncIterator[None]:
+    """Check that the keys are set; close the connections at the end. Raises ValueError."""
     if not config.stripe_secret_key or not config.webhook_secrets:
         raise ValueError("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET must be set")
-    # Its debug lines show whole answers, client secrets among them.
+    # The SDK's debug lines contain whole answers, with client secrets.
     logging.getLogger("stripe").setLevel(logging.WARNING)
     stripe.enable_telemetry = False
     try:
@@ -78,7 +78,7 @@ def _connection() -> tuple[stripe.AIOHTTPClient, stripe.StripeClient]:
         config.stripe_secret_key,
         http_client=http,
         base_addresses={"api": config.stripe_api_base} if config.stripe_api_base else None,
-        max_network_retries=0,  # it knows neither how long a request may take nor what a kept 500 means
+        max_network_retries=0,  # the SDK knows neither the time budget nor what a stored 500 means
     )
 
 
@@ -86,18 +86,18 @@ def _client() -> stripe.StripeClient:
     return _connection()[1]
 
 
-class _Patience:
-    """PATIENCE_S from now on, and pauses in it that grow."""
+class _TimeBudget:
+    """TIME_BUDGET_S from now on, with growing pauses between retries."""
 
     def __init__(self) -> None:
-        self._ends = asyncio.get_running_loop().time() + PATIENCE_S
+        self._ends = asyncio.get_running_loop().time() + TIME_BUDGET_S
         self._pause = FIRST_PAUSE_S
 
     def limit(self) -> asyncio.Timeout:
         return asyncio.timeout_at(self._ends)
 
     async def pause(self) -> bool:
-        """Wait before the next try; False, at once, when there is no time for one."""
+        """Wait before the next try. Return False immediately when no time is left for one."""
         pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers, guards nothing
         if asyncio.get_running_loop().time() + pause >= self._ends:
             return False
@@ -106,54 +106,54 @@ class _Patience:
         return True
 
 
-_patience: ContextVar[_Patience | None] = ContextVar("stripe_patience", default=None)
+_budget: ContextVar[_TimeBudget | None] = ContextVar("stripe_time_budget", default=None)
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """Within the block all calls to Stripe and the pauses between them take PATIENCE_S at most."""
-    before = _patience.set(_Patience())
+def time_budget() -> Iterator[None]:
+    """Limit all calls to Stripe within the block, with the pauses between them, to TIME_BUDGET_S."""
+    before = _budget.set(_TimeBudget())
     try:
         yield
     finally:
-        _patience.reset(before)
+        _budget.reset(before)
 
 
-async def pause() -> None:
-    """Wait before trying again with another idempotency key. Raises ProviderUnavailable when the time is over."""
-    if not await (_patience.get() or _Patience()).pause():
+async def wait_before_retry() -> None:
+    """Wait before a retry with another idempotency key. Raises ProviderUnavailable when the time budget is spent."""
+    if not await (_budget.get() or _TimeBudget()).pause():
         raise ProviderUnavailable(retry_after=RETRY_AFTER_S)
 
 
-async def _ask(call: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
-    """Stripe's answer as its JSON says it. The SDK's own objects cost almost as much again, and we read few fields.
+async def _call(call: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
+    """Call Stripe and return the JSON of its answer. The SDK's objects would nearly double the cost of a call.
 
-    Asks again while Stripe fails and there is time. Raises ProviderUnavailable and ProviderRefused, and at once
-    ProviderFailed for a failure that Stripe keeps under the idempotency key.
+    Retries while Stripe fails and time is left. Raises ProviderUnavailable and ProviderRefused, and immediately
+    ProviderFailed for a failure that Stripe stores under the idempotency key.
     """
-    time = _patience.get() or _Patience()
+    budget = _budget.get() or _TimeBudget()
     with telemetry.span(f"stripe {call}", telemetry.CLIENT), _seconds.labels(call).time():
         while True:
             try:
-                async with time.limit():
+                async with budget.limit():
                     answer = await _client().raw_request_async(method, f"/v1/{path}", **fields)
                 return cast(dict[str, Any], answer.data)
             except (stripe.StripeError, TimeoutError) as error:
-                problem = _translated(call, error)
-                is_kept = isinstance(problem, ProviderFailed) and "idempotency_key" in fields
-                if isinstance(problem, ProviderUnavailable) and not is_kept and await time.pause():
+                problem = _to_problem(call, error)
+                is_stored = isinstance(problem, ProviderFailed) and "idempotency_key" in fields
+                if isinstance(problem, ProviderUnavailable) and not is_stored and await budget.pause():
                     continue
                 _errors.labels(call, type(error).__name__).inc()
                 raise problem from error
 
 
-def _translated(call: str, error: stripe.StripeError | TimeoutError) -> ProviderUnavailable | ProviderRefused:
+def _to_problem(call: str, error: stripe.StripeError | TimeoutError) -> ProviderUnavailable | ProviderRefused:
     if isinstance(error, TimeoutError):
         return ProviderUnavailable(retry_after=RETRY_AFTER_S)
     status = error.http_status or 0
     headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
-    is_kept = headers.get("idempotent-replayed") == "true" or headers.get("stripe-should-retry") == "false"
-    if status >= 500 and is_kept:
+    is_stored = headers.get("idempotent-replayed") == "true" or headers.get("stripe-should-retry") == "false"
+    if status >= 500 and is_stored:
         return ProviderFailed(retry_after=RETRY_AFTER_S)
     if status < 400 or status in {409, 429} or status >= 500:
         return ProviderUnavailable(retry_after=RETRY_AFTER_S)
@@ -161,12 +161,12 @@ def _translated(call: str, error: stripe.StripeError | TimeoutError) -> Provider
     return ProviderRefused()
 
 
-async def create_intent(account: Account) -> Offer:
-    """The intent for this booking's price; the same one again for the same idempotency key.
+async def create_intent(account: Account) -> IntentHandle:
+    """Create an intent for this booking's price. The same idempotency key returns the same intent.
 
-    Nothing that leaves our page: the seats are kept for minutes only.
+    Payment methods that redirect are excluded: the seats are held only for minutes.
     """
-    made = await _ask(
+    intent = await _call(
         "create_intent",
         "post",
         "payment_intents",
@@ -177,11 +177,11 @@ async def create_intent(account: Account) -> Offer:
         metadata=_metadata(account),
         idempotency_key=intent_key(account),
     )
-    return _offer(made)
+    return _intent_handle(intent)
 
 
 def _metadata(account: Account) -> dict[str, Any]:
-    """What is needed to restore a lost account (`news.OrderSeen`). No address: Stripe would keep it for ever."""
+    """The fields that restore a lost account (`updates.OrderMetadata`). No e-mail address: Stripe would store it."""
     return {
         "booking_id": account.id,
         "reference": account.reference,
@@ -192,22 +192,22 @@ def _metadata(account: Account) -> dict[str, Any]:
     }
 
 
-async def retrieve_intent(intent_id: str) -> Offer:
-    """The intent as it is now."""
-    return _offer(await _ask("retrieve_intent", "get", f"payment_intents/{quote(intent_id, safe='')}"))
+async def retrieve_intent(intent_id: str) -> IntentHandle:
+    """Fetch an intent in its current state."""
+    return _intent_handle(await _call("retrieve_intent", "get", f"payment_intents/{quote(intent_id, safe='')}"))
 
 
-async def cancel_intent(intent_id: str) -> IntentSeen:
-    """Cancel the intent if that is still possible, and tell how it stands then."""
+async def cancel_intent(intent_id: str) -> IntentUpdate:
+    """Cancel an intent if that is still possible; return its state after that."""
     try:
-        return read_intent(await _ask("cancel_intent", "post", f"payment_intents/{quote(intent_id, safe='')}/cancel"))
+        return parse_intent(await _call("cancel_intent", "post", f"payment_intents/{quote(intent_id, safe='')}/cancel"))
     except ProviderRefused:
         return (await retrieve_intent(intent_id)).intent
 
 
-async def create_refund(account: Account, refund_id: str, refund: Refund) -> RefundSeen | None:
-    """Send money back. The same key again repeats the answer, not the refund."""
-    made = await _ask(
+async def create_refund(account: Account, refund_id: str, refund: Refund) -> RefundUpdate | None:
+    """Create a refund. The same idempotency key replays the answer and refunds nothing again."""
+    created = await _call(
         "create_refund",
         "post",
         "refunds",
@@ -216,27 +216,27 @@ async def create_refund(account: Account, refund_id: str, refund: Refund) -> Ref
         metadata={"booking_id": account.id, "refund_id": refund_id},
         idempotency_key=refund_key(refund_id, refund),
     )
-    return read_refund(made)
+    return parse_refund(created)
 
 
-async def list_refunds(intent_id: str) -> list[RefundSeen]:
-    """All refunds of an intent, ours and those made by hand."""
+async def list_refunds(intent_id: str) -> list[RefundUpdate]:
+    """Fetch all refunds of an intent, including those created in Stripe's Dashboard."""
     found: list[dict[str, Any]] = []
     while True:
         after = {"starting_after": found[-1]["id"]} if found else {}
-        page = await _ask("list_refunds", "get", "refunds", payment_intent=intent_id, limit=100, **after)
+        page = await _call("list_refunds", "get", "refunds", payment_intent=intent_id, limit=100, **after)
         found += page["data"]
         if not page["has_more"]:
-            return [seen for each in found if (seen := read_refund(each))]
+            return [refund for each in found if (refund := parse_refund(each))]
 
 
-def verified(body: bytes, header: str | None) -> dict[str, Any]:
-    """A webhook's event, once one of our secrets has signed it within the last five minutes.
+def verify_webhook(body: bytes, header: str | None) -> dict[str, Any]:
+    """Return a webhook's event after verifying its signature, which may be at most five minutes old.
 
     Raises BadSignature and BadPayload.
     """
-    # The SDK compares the signature as text, which Python refuses beyond ASCII.
-    if header is None or not header.isascii() or not any(_signed(body, header, secret) for secret in _secrets()):
+    # The SDK compares the signature as text, and Python's comparison rejects non-ASCII text.
+    if header is None or not header.isascii() or not any(_is_signed(body, header, secret) for secret in _secrets()):
         raise BadSignature
     try:
         event = json.loads(body)
@@ -251,7 +251,7 @@ def _secrets() -> list[str]:
     return settings.get().webhook_secrets
 
 
-def _signed(body: bytes, header: str, secret: str) -> bool:
+def _is_signed(body: bytes, header: str, secret: str) -> bool:
     try:
         return stripe.WebhookSignature.verify_header(body, header, secret, TOLERANCE_S)
     except UnicodeDecodeError as error:
@@ -260,5 +260,5 @@ def _signed(body: bytes, header: str, secret: str) -> bool:
         return False
 
 
-def _offer(intent: dict[str, Any]) -> Offer:
-    return Offer(read_intent(intent), intent.get("client_secret") or "")
+def _intent_handle(intent: dict[str, Any]) -> IntentHandle:
+    return IntentHandle(parse_intent(intent), intent.get("client_secret") or "")

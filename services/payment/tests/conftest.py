@@ -1,4 +1,4 @@
-"""Payment against real servers: MongoDB, RabbitMQ, and the Stripe sandbox as a process of its own."""
+"""Fixtures: the payment service with MongoDB, RabbitMQ, and the Stripe sandbox as a separate process."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def webhook_port() -> int:
 
 @pytest.fixture(scope="session")
 def sandbox_url(webhook_port: int) -> Iterator[str]:
-    """A running sandbox that sends its webhooks to the service under test."""
+    """Start a sandbox that sends its webhooks to the service under test."""
     port = free_port()
     environment = {
         "STRIPE_SECRET_KEY": KEY,
@@ -73,7 +73,7 @@ def sandbox_url(webhook_port: int) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The sandbox as an HTTP client sees it, with the secret key."""
+    """An HTTP client of the sandbox, with the secret key."""
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(base_url=sandbox_url, headers=headers, timeout=10) as client:
 
@@ -89,7 +89,7 @@ async def at_stripe(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 def payment_env(service_env: None, sandbox_url: str) -> Iterator[None]:
-    """The environment of payment, for this process and for those that it starts."""
+    """The environment of payment, for this process and its child processes."""
     environment = {
         "STRIPE_API_BASE": sandbox_url,
         "STRIPE_SECRET_KEY": KEY,
@@ -116,7 +116,7 @@ async def client(
 
 @asynccontextmanager
 async def _listening(app: Any, port: int) -> AsyncIterator[None]:
-    """The app on a real port too, for Stripe's webhooks."""
+    """Serve the app on a real port too, for Stripe's webhooks."""
     config = uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # pyright: ignore[reportAttributeAccessIssue]
@@ -128,8 +128,8 @@ async def _listening(app: Any, port: int) -> AsyncIterator[None]:
         await serving
 
 
-class _no_signals:  # noqa: N801 - stands in for a context manager function
-    """pytest keeps its own signal handlers."""
+class _no_signals:  # noqa: N801 - replaces a context manager function
+    """Do not install signal handlers: pytest has its own."""
 
     def __enter__(self) -> None: ...
 
@@ -138,9 +138,9 @@ class _no_signals:  # noqa: N801 - stands in for a context manager function
 
 @dataclass
 class Checkout:
-    """One unpaid booking, with what its customer, booking, staff and Stripe can do to it.
+    """An unpaid booking, with the actions of its customer, the booking service, staff and Stripe.
 
-    `changes` are the fields of its order that differ.
+    `changes` override fields of its order.
     """
 
     client: httpx.AsyncClient
@@ -166,34 +166,34 @@ class Checkout:
         }
         return PaymentOrder.model_validate(fields | self.changes | changes)
 
-    async def ask_intent(self, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
-        """Ask with the booking's order, or one that says something else."""
+    async def create_intent(self, headers: dict[str, str] | None = None, **changes: Any) -> httpx.Response:
+        """Request the intent with the booking's order, or with changed fields."""
         body = {"order": ORDERS.sign(self.order(**changes))}
         answer = await self.client.post("/api/payments/create-intent", json=body, headers=headers or GUEST)
         if answer.is_success:
             self.intent_id = answer.json()["payment_intent_id"]
         return answer
 
-    async def offered(self) -> "Checkout":
-        answer = await self.ask_intent()
+    async def with_intent(self) -> "Checkout":
+        answer = await self.create_intent()
         assert answer.status_code == 200, answer.text
         return self
 
     async def confirm(self, card: str = "pm_card_visa") -> httpx.Response:
-        """What Stripe.js does when the customer presses pay."""
+        """Confirm the intent, as Stripe.js does when the customer presses pay."""
         return await self.stripe.post(f"/v1/payment_intents/{self.intent_id}/confirm", data={"payment_method": card})
 
     async def paid(self, card: str = "pm_card_visa") -> "Checkout":
-        await self.offered()
+        await self.with_intent()
         answer = await self.confirm(card)
         assert answer.json().get("status") == "succeeded", answer.text
-        await self.comes_to(state="succeeded", captured=PRICE)
+        await self.wait_until(state="succeeded", captured=PRICE)
         return self
 
     async def cancel(self) -> None:
         await self.bus.say(PaymentCancelRequested(booking_id=self.id, reason="cancelled"))
 
-    async def give_back(self, amount: int, refund_id: str) -> None:
+    async def request_refund(self, amount: int, refund_id: str) -> None:
         asked = RefundRequested(
             booking_id=self.id, refund_id=refund_id, amount=amount, currency="EUR", reason="cancelled"
         )
@@ -203,29 +203,29 @@ class Checkout:
         headers = self.signer.headers("staff-1", STAFF)
         return await self.client.post(f"/api/payments/{self.id}/refunds", json=body, headers=headers)
 
-    async def view(self) -> dict[str, Any]:
+    async def payment(self) -> dict[str, Any]:
         answer = await self.client.get(f"/api/payments/{self.id}", headers=self.signer.headers("staff-1", STAFF))
         return answer.json() if answer.is_success else {}
 
-    async def comes_to(self, **expected: Any) -> dict[str, Any]:
-        """Wait until the payment looks like this."""
+    async def wait_until(self, **expected: Any) -> dict[str, Any]:
+        """Wait until the payment has these fields."""
 
         async def fits() -> bool:
-            view = await self.view()
+            view = await self.payment()
             return all(view.get(name) == value for name, value in expected.items())
 
         try:
             await until(fits)
         except AssertionError:
-            view = await self.view()
+            view = await self.payment()
             assert {name: view.get(name) for name in expected} == expected
-        return await self.view()
+        return await self.payment()
 
     async def at_stripe(self) -> dict[str, Any]:
         return (await self.stripe.get(f"/v1/payment_intents/{self.intent_id}")).json()
 
     async def intents_at_stripe(self) -> list[dict[str, Any]]:
-        """All intents that were made for this booking, newest first."""
+        """Fetch all intents of this booking, newest first."""
         every = await self.stripe.get("/v1/payment_intents", params={"limit": 100})
         return [each for each in every.json()["data"] if each["metadata"].get("booking_id") == self.id]
 
@@ -233,50 +233,50 @@ class Checkout:
         answer = await self.stripe.get("/v1/refunds", params={"payment_intent": self.intent_id})
         return answer.json()["data"]
 
-    async def fault(self, kind: str, **changes: Any) -> int:
-        """Let something go wrong for this booking only."""
+    async def add_fault(self, kind: str, **changes: Any) -> int:
+        """Add a fault that affects only this booking."""
         body = {"kind": kind, "metadata": {"booking_id": self.id}} | changes
         answer = await self.stripe.post("/_sandbox/faults", json=body)
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
     async def release(self) -> None:
-        """Let the webhooks go that `webhook_hold` kept."""
+        """Release the webhooks that `webhook_hold` has held back."""
         await self.stripe.post("/_sandbox/webhooks/release", json={"metadata": {"booking_id": self.id}})
 
-    async def mend(self, fault: int) -> None:
+    async def remove_fault(self, fault: int) -> None:
         await self.stripe.delete(f"/_sandbox/faults/{fault}")
 
-    def heard(self, event: Any) -> list[Any]:
+    def events(self, event: Any) -> list[Any]:
         return self.bus.events(event, lambda each: each.booking_id == self.id)
 
-    async def hears(self, event: Any, count: int = 1) -> list[Any]:
-        """Wait for so many events about this booking."""
+    async def wait_for_events(self, event: Any, count: int = 1) -> list[Any]:
+        """Wait for `count` events about this booking."""
 
         async def enough() -> bool:
-            return len(self.heard(event)) >= count
+            return len(self.events(event)) >= count
 
         await until(enough)
-        return self.heard(event)
+        return self.events(event)
 
 
 @pytest.fixture
 def new_checkout(
     client: httpx.AsyncClient, at_stripe: httpx.AsyncClient, bus: Bus, signer: Signer
 ) -> Callable[[], Checkout]:
-    """Makes bookings that wait for their payment."""
+    """A factory of unpaid bookings."""
     return lambda: Checkout(client, at_stripe, bus, signer)
 
 
 @pytest.fixture
 def checkout(new_checkout: Callable[[], Checkout]) -> Checkout:
-    """A booking that waits for its payment."""
+    """An unpaid booking."""
     return new_checkout()
 
 
 @pytest.fixture
 def unguard(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Takes the guard off this replica's inserts: they overwrite an account that exists."""
+    """Remove the guard from this replica's inserts: they overwrite an existing account."""
     from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
 
     async def overwrite(payment: Payment, **_: Any) -> bool:
@@ -287,7 +287,7 @@ def unguard(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def signed(event: dict[str, Any] | str | bytes, secret: str = SECRET, age_seconds: int = 0) -> dict[str, Any]:
-    """`content` and `headers` of a webhook as Stripe would send it."""
+    """Return `content` and `headers` of a webhook as Stripe sends it."""
     body = json.dumps(event) if isinstance(event, dict) else event
     text = body.decode("latin-1") if isinstance(body, bytes) else body
     at = int(now().timestamp()) - age_seconds
@@ -296,20 +296,20 @@ def signed(event: dict[str, Any] | str | bytes, secret: str = SECRET, age_second
 
 
 def event(kind: str, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """An event as Stripe's webhook brings it."""
+    """Build an event as Stripe's webhook sends it."""
     fields = {"id": f"evt_{new_id()}", "object": "event", "type": kind, "created": int(now().timestamp())}
     return fields | {"data": {"object": body}} | changes
 
 
 async def stored(event_id: str) -> Any:
-    """The event, if it is stored alone and not in the account that it changed."""
+    """Return the event if it is stored on its own, not in the account that it changed."""
     from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
 
     return await WebhookEvent.get(event_id)
 
 
-async def run_due(booking_id: str) -> None:
-    """Let the payment's waiting time be over, and the job come round."""
+async def reconcile_now(booking_id: str) -> None:
+    """Make the payment's next check due, and run the reconciliation job."""
     from payment import jobs  # noqa: PLC0415 - its settings come from the environment
     from payment.store import Payment  # noqa: PLC0415
 

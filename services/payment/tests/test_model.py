@@ -1,4 +1,4 @@
-"""The rules of money, without I/O."""
+"""The rules of `payment.model`, without I/O."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from payment import model
 from payment.model import (
     Account,
+    AccountChange,
     AlreadyPaid,
-    Change,
     DeadlinePassed,
     MoneyMismatch,
     OrderInvalid,
@@ -24,10 +24,10 @@ from payment.model import (
     RefundTooLarge,
     State,
     StripeEvent,
-    on_intent,
-    on_refund,
+    apply_intent,
+    apply_refund,
 )
-from payment.news import ChargeSeen, IntentSeen, OrderSeen, RefundSeen, read_event, read_intent
+from payment.updates import ChargeUpdate, IntentUpdate, OrderMetadata, RefundUpdate, parse_event, parse_intent
 from pydantic import BaseModel, ValidationError
 
 NOW = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
@@ -48,7 +48,7 @@ def requested(**changes: Any) -> Account:
     return Account.model_validate(fields | changes)
 
 
-def offered(**changes: Any) -> Account:
+def with_intent(**changes: Any) -> Account:
     return requested(state=State.INTENT_CREATED, intent_id="pi_1", **changes)
 
 
@@ -56,22 +56,24 @@ def paid(**changes: Any) -> Account:
     return requested(state=State.SUCCEEDED, intent_id="pi_1", captured=PRICE, **changes)
 
 
-def seen(status: str, **changes: Any) -> IntentSeen:
+def intent_update(status: str, **changes: Any) -> IntentUpdate:
     fields = {"id": "pi_1", "booking_id": "b1", "status": status, "amount_received": 0, "currency": "EUR"}
-    return IntentSeen.model_validate(fields | changes)
+    return IntentUpdate.model_validate(fields | changes)
 
 
-def success(**changes: Any) -> IntentSeen:
-    return seen("succeeded", **{"amount_received": PRICE, "charge_id": "ch_1"} | changes)
+def succeeded(**changes: Any) -> IntentUpdate:
+    return intent_update("succeeded", **{"amount_received": PRICE, "charge_id": "ch_1"} | changes)
 
 
-def back(amount: int, state: str = "succeeded", refund_id: str | None = None, stripe_id: str = "re_1") -> RefundSeen:
+def refund_update(
+    amount: int, state: str = "succeeded", refund_id: str | None = None, stripe_id: str = "re_1"
+) -> RefundUpdate:
     fields = {"id": stripe_id, "intent_id": "pi_1", "refund_id": refund_id, "amount": amount, "state": state}
-    return RefundSeen.model_validate(fields)
+    return RefundUpdate.model_validate(fields)
 
 
-def after(account: Account, change: Change | None) -> Account:
-    """The account as the store would write it."""
+def applied(account: Account, change: AccountChange | None) -> Account:
+    """Return the account as the store would write it."""
     if change is None:
         return account
     raw = account.model_dump()
@@ -82,12 +84,12 @@ def after(account: Account, change: Change | None) -> Account:
             raw[place][key] = plain
         else:
             raw[place] = plain
-    raw["ledger"] += [line.model_dump() for line in change.lines]
+    raw["ledger"] += [entry.model_dump() for entry in change.entries]
     raw["stripe_events"] += [change.cause.model_dump()] if change.cause else []
     return Account.model_validate(raw)
 
 
-def said(change: Change | None) -> list[Any]:
+def events_of(change: AccountChange | None) -> list[Any]:
     return list(change.events) if change else []
 
 
@@ -97,171 +99,175 @@ def said(change: Change | None) -> list[Any]:
         (requested(payment_deadline_at=NOW), DeadlinePassed),
         (Account(id="b1"), DeadlinePassed),
         (requested(state=State.CANCELLED), PaymentClosed),
-        (offered(cancel_requested=True), PaymentClosed),
+        (with_intent(cancel_requested=True), PaymentClosed),
         (paid(), AlreadyPaid),
         (paid(payment_deadline_at=NOW), AlreadyPaid),
     ],
 )
-def test_who_cannot_pay_any_more(account: Account, problem: type[Exception]):
+def test_closed_paid_and_late_bookings_cannot_be_paid(account: Account, problem: type[Exception]):
     with pytest.raises(problem):
         model.check_payable(account, NOW)
     assert model.attach_intent(account, "pi_2", NOW) is None
 
 
-def test_one_intent_is_attached_and_watched():
-    account = after(requested(), model.attach_intent(requested(), "pi_1", NOW))
+def test_one_intent_is_attached_and_its_check_scheduled():
+    account = applied(requested(), model.attach_intent(requested(), "pi_1", NOW))
     assert (account.state, account.intent_id) == (State.INTENT_CREATED, "pi_1")
     assert account.next_check_at == NOW + timedelta(seconds=20)
     assert model.attach_intent(account, "pi_2", NOW) is None
 
 
-def test_a_cancellation_without_an_intent_is_final_at_once():
-    change = model.cancel(requested(), NOW)
-    assert said(change) == [PaymentCancelled(booking_id="b1")]
-    account = after(requested(), change)
+def test_a_cancellation_without_an_intent_is_immediate():
+    change = model.request_cancel(requested(), NOW)
+    assert events_of(change) == [PaymentCancelled(booking_id="b1")]
+    account = applied(requested(), change)
     assert account.state is State.CANCELLED
-    assert model.cancel(account, NOW) is None
+    assert model.request_cancel(account, NOW) is None
 
 
 def test_a_cancellation_with_an_intent_waits_for_stripe():
-    change = model.cancel(offered(), NOW)
-    assert said(change) == []
-    account = after(offered(), change)
+    change = model.request_cancel(with_intent(), NOW)
+    assert events_of(change) == []
+    account = applied(with_intent(), change)
     assert account.cancel_requested
     assert account.is_waiting
-    assert model.cancel(account, NOW) is None
-    assert model.cancel(paid(), NOW) is None
+    assert model.request_cancel(account, NOW) is None
+    assert model.request_cancel(paid(), NOW) is None
 
 
-def test_stripe_decides_whether_the_cancellation_or_the_money_won():
-    waiting = offered(cancel_requested=True)
-    assert said(on_intent(waiting, seen("canceled"), NOW)) == [PaymentCancelled(booking_id="b1")]
-    assert said(on_intent(waiting, success(), NOW)) == [
+def test_stripe_decides_between_cancellation_and_payment():
+    waiting = with_intent(cancel_requested=True)
+    assert events_of(apply_intent(waiting, intent_update("canceled"), NOW)) == [PaymentCancelled(booking_id="b1")]
+    assert events_of(apply_intent(waiting, succeeded(), NOW)) == [
         PaymentSucceeded(
             booking_id="b1", amount=PRICE, currency="EUR", showtime_id="s1", seats=["F7", "F8"], user_id="u1"
         )
     ]
-    assert on_intent(waiting, seen("processing"), NOW) is None
+    assert apply_intent(waiting, intent_update("processing"), NOW) is None
 
 
-@pytest.mark.parametrize("account", [requested(), offered(), requested(state=State.CANCELLED, intent_id="pi_1")])
-def test_money_is_recorded_wherever_it_meets_the_account(account: Account):
-    richer = after(account, on_intent(account, success(), NOW))
-    assert (richer.state, richer.captured, richer.intent_id) == (State.SUCCEEDED, PRICE, "pi_1")
-    assert [(line.entry_id, line.amount) for line in richer.ledger] == [("ch_1", PRICE)]
+@pytest.mark.parametrize("account", [requested(), with_intent(), requested(state=State.CANCELLED, intent_id="pi_1")])
+def test_a_payment_is_recorded_in_every_state(account: Account):
+    paid_account = applied(account, apply_intent(account, succeeded(), NOW))
+    assert (paid_account.state, paid_account.captured, paid_account.intent_id) == (State.SUCCEEDED, PRICE, "pi_1")
+    assert [(entry.entry_id, entry.amount) for entry in paid_account.ledger] == [("ch_1", PRICE)]
 
 
 def test_nothing_undoes_success():
-    late = [seen("canceled"), seen("requires_payment_method", failure_id="ch_0", failure_code="declined"), success()]
-    assert [on_intent(paid(), news, NOW) for news in late] == [None, None, None]
+    late = [
+        intent_update("canceled"),
+        intent_update("requires_payment_method", failure_id="ch_0", failure_code="declined"),
+        succeeded(),
+    ]
+    assert [apply_intent(paid(), update, NOW) for update in late] == [None, None, None]
 
 
-@pytest.mark.parametrize("news", [success(amount_received=PRICE - 1), success(currency="USD")])
-def test_other_money_than_asked_is_not_taken_for_it(news: IntentSeen):
+@pytest.mark.parametrize("update", [succeeded(amount_received=PRICE - 1), succeeded(currency="USD")])
+def test_another_amount_or_currency_is_refused(update: IntentUpdate):
     with pytest.raises(MoneyMismatch):
-        on_intent(offered(), news, NOW)
+        apply_intent(with_intent(), update, NOW)
 
 
-def test_a_second_intent_that_is_paid_too_calls_for_a_person():
+def test_a_second_paid_intent_is_a_mismatch():
     with pytest.raises(MoneyMismatch):
-        on_intent(paid(), success(id="pi_2"), NOW)
+        apply_intent(paid(), succeeded(id="pi_2"), NOW)
 
 
-def test_a_decline_is_said_once_and_the_next_one_too():
-    declined = seen("requires_payment_method", failure_id="ch_0", failure_code="insufficient_funds")
-    change = on_intent(offered(), declined, NOW)
-    assert said(change) == [PaymentFailed(booking_id="b1", code="insufficient_funds")]
-    account = after(offered(), change)
+def test_each_decline_is_published_once():
+    declined = intent_update("requires_payment_method", failure_id="ch_0", failure_code="insufficient_funds")
+    change = apply_intent(with_intent(), declined, NOW)
+    assert events_of(change) == [PaymentFailed(booking_id="b1", code="insufficient_funds")]
+    account = applied(with_intent(), change)
     assert account.state is State.INTENT_CREATED
-    assert on_intent(account, declined, NOW) is None
-    assert said(on_intent(account, declined.model_copy(update={"failure_id": "ch_00"}), NOW)) != []
+    assert apply_intent(account, declined, NOW) is None
+    assert events_of(apply_intent(account, declined.model_copy(update={"failure_id": "ch_00"}), NOW)) != []
 
 
-def test_a_webhook_event_changes_the_account_once_and_stays_with_it():
+def test_a_webhook_event_changes_the_account_once_and_is_stored_in_it():
     first, second = (
         StripeEvent(id=id_, type="payment_intent.payment_failed", created_at=NOW, processed_at=NOW)
         for id_ in ("evt_1", "evt_2")
     )
-    decline, next_one = (seen("requires_payment_method", failure_id=id_) for id_ in ("ch_1", "ch_2"))
-    account = after(offered(), model.on_webhook(offered(), decline, first))
+    decline, next_one = (intent_update("requires_payment_method", failure_id=id_) for id_ in ("ch_1", "ch_2"))
+    account = applied(with_intent(), apply_intent(with_intent(), decline, NOW, first))
     assert account.stripe_events == [first]
-    assert model.on_webhook(account, next_one, first) is None
-    assert said(model.on_webhook(account, next_one, second)) == [PaymentFailed(booking_id="b1", code="")]
-    assert model.on_webhook(account, decline, second) is None, "what changes nothing does not stay"
+    assert apply_intent(account, next_one, NOW, first) is None
+    assert events_of(apply_intent(account, next_one, NOW, second)) == [PaymentFailed(booking_id="b1", code="")]
+    assert apply_intent(account, decline, NOW, second) is None, "an event without a change is not stored in the account"
 
 
-def test_news_of_an_intent_that_is_not_ours_changes_nothing():
-    assert on_intent(offered(), seen("canceled", id="pi_stray"), NOW) is None
-    assert on_intent(requested(), seen("canceled"), NOW) is None
+def test_an_update_of_an_unknown_intent_changes_nothing():
+    assert apply_intent(with_intent(), intent_update("canceled", id="pi_stray"), NOW) is None
+    assert apply_intent(requested(), intent_update("canceled"), NOW) is None
 
 
-def test_a_refund_is_reserved_sent_and_said_once():
-    account = after(paid(), model.ask_booking_refund(paid(), "r1", 1000, NOW))
+def test_a_refund_is_reserved_sent_and_published_once():
+    account = applied(paid(), model.request_booking_refund(paid(), "r1", 1000, NOW))
     assert (account.refunding, account.refunded, account.refundable) == (1000, 0, 1500)
-    assert model.ask_booking_refund(account, "r1", 1000, NOW) is None
-    change = on_refund(account, back(1000, refund_id="r1"), NOW)
+    assert model.request_booking_refund(account, "r1", 1000, NOW) is None
+    change = apply_refund(account, refund_update(1000, refund_id="r1"), NOW)
     event = PaymentRefunded(
         booking_id="b1", refund_id="r1", amount=1000, refunded=1000, captured=PRICE, currency="EUR", requested=True
     )
-    assert said(change) == [event]
-    account = after(account, change)
+    assert events_of(change) == [event]
+    account = applied(account, change)
     assert (account.refunding, account.refunded) == (0, 1000)
-    assert on_refund(account, back(1000, refund_id="r1"), NOW) is None
-    assert [line.kind for line in account.ledger] == ["refunded"]
+    assert apply_refund(account, refund_update(1000, refund_id="r1"), NOW) is None
+    assert [entry.kind for entry in account.ledger] == ["refunded"]
 
 
-def test_a_refund_before_the_money_waits():
+def test_a_refund_before_the_payment_waits():
     with pytest.raises(NotYet):
-        model.ask_booking_refund(offered(), "r1", 1000, NOW)
+        model.request_booking_refund(with_intent(), "r1", 1000, NOW)
 
 
 @pytest.mark.parametrize("amount", [PRICE + 1, 10**9])
-def test_staff_cannot_give_back_more_than_came_in(amount: int):
+def test_staff_cannot_refund_more_than_was_captured(amount: int):
     with pytest.raises(RefundTooLarge) as caught:
-        model.ask_refund(paid(), "r1", amount, NOW)
+        model.request_refund(paid(), "r1", amount, NOW)
     assert caught.value.members == {"refundable": PRICE}
 
 
-@pytest.mark.parametrize("account", [offered(), paid(refunding=PRICE), paid(refunded=PRICE)])
-def test_staff_cannot_give_back_what_is_not_there(account: Account):
+@pytest.mark.parametrize("account", [with_intent(), paid(refunding=PRICE), paid(refunded=PRICE)])
+def test_staff_cannot_refund_without_a_refundable_amount(account: Account):
     with pytest.raises(RefundTooLarge):
-        model.ask_refund(account, "r1", None, NOW)
+        model.request_refund(account, "r1", None, NOW)
 
 
 def test_bookings_refund_is_capped_and_always_answered():
-    account = after(paid(), on_refund(paid(), back(PRICE), NOW))
-    change = model.ask_booking_refund(account, "r1", PRICE, NOW)
-    (event,) = said(change)
+    account = applied(paid(), apply_refund(paid(), refund_update(PRICE), NOW))
+    change = model.request_booking_refund(account, "r1", PRICE, NOW)
+    (event,) = events_of(change)
     assert (event.amount, event.refunded, event.requested) == (0, PRICE, True)
 
 
-def test_money_that_left_by_hand_shrinks_what_is_only_asked_for():
-    account = after(paid(), model.ask_booking_refund(paid(), "r1", PRICE, NOW))
-    change = on_refund(account, back(PRICE - 300), NOW)
-    assert [event.requested for event in said(change)] == [False]
-    account = after(account, change)
+def test_a_refund_by_hand_reduces_requested_refunds():
+    account = applied(paid(), model.request_booking_refund(paid(), "r1", PRICE, NOW))
+    change = apply_refund(account, refund_update(PRICE - 300), NOW)
+    assert [event.requested for event in events_of(change)] == [False]
+    account = applied(account, change)
     assert account.refunds["r1"].amount == 300
     assert (account.refunding, account.refunded) == (300, PRICE - 300)
 
 
-def test_a_pending_refund_is_said_when_it_is_done():
-    account = after(paid(), model.ask_refund(paid(), "r1", None, NOW))
-    account = after(account, on_refund(account, back(PRICE, "pending", "r1"), NOW))
+def test_a_pending_refund_is_published_when_it_succeeds():
+    account = applied(paid(), model.request_refund(paid(), "r1", None, NOW))
+    account = applied(account, apply_refund(account, refund_update(PRICE, "pending", "r1"), NOW))
     assert account.is_waiting
     assert account.refunding == PRICE
-    change = on_refund(account, back(PRICE, refund_id="r1"), NOW)
-    assert [event.requested for event in said(change)] == [False], "staff's refund was not asked for by booking"
-    assert on_refund(after(account, change), back(PRICE, "pending", "r1"), NOW) is None
+    change = apply_refund(account, refund_update(PRICE, refund_id="r1"), NOW)
+    assert [event.requested for event in events_of(change)] == [False], "staff requested this refund, not booking"
+    assert apply_refund(applied(account, change), refund_update(PRICE, "pending", "r1"), NOW) is None
 
 
-def test_a_refund_that_failed_gives_the_money_back_to_the_account():
-    account = after(paid(), model.ask_refund(paid(), "r1", None, NOW))
-    account = after(account, on_refund(account, back(PRICE, refund_id="r1"), NOW))
-    change = on_refund(account, back(PRICE, "failed", "r1"), NOW)
-    account = after(account, change)
-    assert said(change) == []
+def test_a_failed_refund_becomes_refundable_again():
+    account = applied(paid(), model.request_refund(paid(), "r1", None, NOW))
+    account = applied(account, apply_refund(account, refund_update(PRICE, refund_id="r1"), NOW))
+    change = apply_refund(account, refund_update(PRICE, "failed", "r1"), NOW)
+    account = applied(account, change)
+    assert events_of(change) == []
     assert (account.refunded, account.refundable) == (0, PRICE)
-    assert [line.kind for line in account.ledger] == ["refunded", "refund_failed"]
+    assert [entry.kind for entry in account.ledger] == ["refunded", "refund_failed"]
 
 
 def order(**changes: Any) -> PaymentOrder:
@@ -280,17 +286,17 @@ def order(**changes: Any) -> PaymentOrder:
 
 
 def test_an_order_opens_an_account():
-    account = model.account_of(order())
+    account = model.new_account(order())
     assert account == requested(email="a@usher.example")
-    assert model.complete(account, order()) is None
+    assert model.complete_account(account, order()) is None
     with pytest.raises(OrderInvalid):
-        model.account_of(order(amount=0))
+        model.new_account(order(amount=0))
 
 
 @pytest.mark.parametrize("lacks", [{"showtime_id": None, "seats": []}, {"email": ""}])
 def test_an_order_completes_an_account(lacks: dict[str, Any]):
     account = requested(**{"email": "a@usher.example"} | lacks)
-    assert after(account, model.complete(account, order())) == model.account_of(order())
+    assert applied(account, model.complete_account(account, order())) == model.new_account(order())
 
 
 @pytest.mark.parametrize(
@@ -303,78 +309,78 @@ def test_an_order_completes_an_account(lacks: dict[str, Any]):
     ],
 )
 def test_an_order_of_another_price_or_person_does_not_fit(change: dict[str, Any], problem: type[Exception]):
-    for account in (requested(), requested(showtime_id=None), offered()):
+    for account in (requested(), requested(showtime_id=None), with_intent()):
         with pytest.raises(problem):
-            model.complete(account, order(**change))
+            model.complete_account(account, order(**change))
 
 
-def ordered(**changes: Any) -> OrderSeen:
+def order_metadata(**changes: Any) -> OrderMetadata:
     facts = {"reference": "USHER1", "showtime_id": "s1", "seats": "F7,F8", "user_id": "u1"}
-    return OrderSeen.model_validate(facts | {"payment_deadline_at": NOW + timedelta(minutes=10)} | changes)
+    return OrderMetadata.model_validate(facts | {"payment_deadline_at": NOW + timedelta(minutes=10)} | changes)
 
 
-def test_a_tombstone_takes_what_was_ordered_from_the_money_it_meets():
-    account, event = model.tombstone("b1")
+def test_a_payment_fills_in_the_order_of_a_tombstone():
+    account, event = model.create_tombstone("b1")
     assert event == PaymentCancelled(booking_id="b1")
     with pytest.raises(PaymentClosed):
         model.check_payable(account, NOW)
-    change = on_intent(account, success(amount=PRICE, order=ordered()), NOW)
-    (told,) = said(change)
-    assert (told.showtime_id, told.seats, told.user_id, told.amount) == ("s1", ["F7", "F8"], "u1", PRICE)
-    paid_up = after(account, change)
+    change = apply_intent(account, succeeded(amount=PRICE, order=order_metadata()), NOW)
+    (event,) = events_of(change)
+    assert (event.showtime_id, event.seats, event.user_id, event.amount) == ("s1", ["F7", "F8"], "u1", PRICE)
+    paid_up = applied(account, change)
     assert (paid_up.holder, paid_up.amount, paid_up.captured) == (Holder(user_id="u1"), PRICE, PRICE)
 
 
-@pytest.mark.parametrize("news", [success(amount=PRICE), success(amount=PRICE + 1, order=ordered())])
-def test_a_tombstone_that_cannot_know_its_price_calls_for_a_person(news: IntentSeen):
-    account, _ = model.tombstone("b1")
+@pytest.mark.parametrize("update", [succeeded(amount=PRICE), succeeded(amount=PRICE + 1, order=order_metadata())])
+def test_a_tombstone_without_a_matching_price_is_a_mismatch(update: IntentUpdate):
+    account, _ = model.create_tombstone("b1")
     with pytest.raises(MoneyMismatch):
-        on_intent(account, news, NOW)
+        apply_intent(account, update, NOW)
 
 
 @pytest.mark.parametrize("status", ["canceled", "processing"])
-def test_a_tombstone_stays_one_without_money(status: str):
-    account, _ = model.tombstone("b1")
-    assert on_intent(account, seen(status, order=ordered()), NOW) is None
+def test_an_unpaid_intent_does_not_change_a_tombstone(status: str):
+    account, _ = model.create_tombstone("b1")
+    assert apply_intent(account, intent_update(status, order=order_metadata()), NOW) is None
 
 
-def test_a_lost_account_is_made_from_its_intent():
-    account = model.lost_account(success(amount=PRICE, order=ordered()), NOW)
-    assert account == offered(checks=2, next_check_at=NOW + timedelta(seconds=20))
-    assert model.lost_account(success(amount=PRICE), NOW) is None
-    assert model.lost_account(success(booking_id=None, order=ordered()), NOW) is None
+def test_a_lost_account_is_restored_from_its_intent():
+    account = model.restore_account(succeeded(amount=PRICE, order=order_metadata()), NOW)
+    assert account == with_intent(checks=2, next_check_at=NOW + timedelta(seconds=20))
+    assert model.restore_account(succeeded(amount=PRICE), NOW) is None
+    assert model.restore_account(succeeded(booking_id=None, order=order_metadata()), NOW) is None
 
 
-def test_an_account_that_knows_its_order_does_not_take_another_one():
-    change = on_intent(offered(), success(amount=1, order=ordered(seats="A1", user_id="u2")), NOW)
-    assert after(offered(), change) == after(offered(), on_intent(offered(), success(), NOW))
+def test_an_account_with_an_order_ignores_the_intents_order():
+    change = apply_intent(with_intent(), succeeded(amount=1, order=order_metadata(seats="A1", user_id="u2")), NOW)
+    assert applied(with_intent(), change) == applied(with_intent(), apply_intent(with_intent(), succeeded(), NOW))
 
 
 def test_checks_back_off_and_end():
-    account = offered(checks=2, next_check_at=NOW)
-    account = after(account, model.check(account, NOW))
+    account = with_intent(checks=2, next_check_at=NOW)
+    account = applied(account, model.claim_next_check(account, NOW))
     assert (account.checks, account.next_check_at) == (3, NOW + timedelta(seconds=40))
-    assert model.check(account, NOW) is None
-    assert model.check_after(10**6) == timedelta(minutes=10)
+    assert model.claim_next_check(account, NOW) is None
+    assert model.check_delay(10**6) == timedelta(minutes=10)
     done = paid(next_check_at=NOW)
-    assert after(done, model.check(done, NOW)).next_check_at is None
+    assert applied(done, model.claim_next_check(done, NOW)).next_check_at is None
 
 
-def test_keys_change_with_what_is_asked():
+def test_idempotency_keys_change_with_the_parameters():
     accounts = [requested(), requested(amount=1), requested(currency="USD"), requested(id="b2")]
     keys = [model.intent_key(account) for account in accounts]
-    keys.append(model.intent_key(after(requested(), model.spend_intent_key(requested(), 0))))
+    keys.append(model.intent_key(applied(requested(), model.rotate_intent_key(requested(), 0))))
     assert len(set(keys)) == len(keys)
-    assert model.spend_intent_key(requested(), 1) is None
-    assert model.spend_intent_key(offered(), 0) is None
-    account = after(paid(), model.ask_refund(paid(), "r1", 5, NOW))
-    spent = after(account, model.spend_refund_key(account, "r1"))
+    assert model.rotate_intent_key(requested(), 1) is None
+    assert model.rotate_intent_key(with_intent(), 0) is None
+    account = applied(paid(), model.request_refund(paid(), "r1", 5, NOW))
+    spent = applied(account, model.rotate_refund_key(account, "r1"))
     assert model.refund_key("r1", account.refunds["r1"]) != model.refund_key("r1", spent.refunds["r1"])
 
 
 moves = st.lists(
     st.tuples(
-        st.sampled_from(["booking", "staff", "seen"]),
+        st.sampled_from(["booking", "staff", "stripe"]),
         st.sampled_from(["r1", "r2", "re_3"]),
         st.integers(1, 3000),
         st.sampled_from(["pending", "succeeded", "failed"]),
@@ -384,25 +390,27 @@ moves = st.lists(
 
 
 @given(moves)
-def test_whatever_comes_no_more_goes_back_than_came_in(moves: list[tuple[str, str, int, str]]):
+def test_no_sequence_of_updates_refunds_more_than_was_captured(moves: list[tuple[str, str, int, str]]):
     account = paid()
     for kind, refund_id, amount, state in moves:
         if kind == "staff" and refund_id not in account.refunds:
             try:
-                account = after(account, model.ask_refund(account, refund_id, amount, NOW))
+                account = applied(account, model.request_refund(account, refund_id, amount, NOW))
             except RefundTooLarge:
                 assert amount > account.refundable
         elif kind == "booking":
-            account = after(account, model.ask_booking_refund(account, refund_id, amount, NOW))
-        elif kind == "seen":
-            account = after(account, on_refund(account, back(amount, state, refund_id, f"re_{refund_id}"), NOW))
+            account = applied(account, model.request_booking_refund(account, refund_id, amount, NOW))
+        elif kind == "stripe":
+            account = applied(
+                account, apply_refund(account, refund_update(amount, state, refund_id, f"re_{refund_id}"), NOW)
+            )
         assert account.refunded + account.refunding <= account.captured
         signs = {"refunded": 1, "refund_failed": -1}
-        assert account.refunded == sum(signs[line.kind] * line.amount for line in account.ledger)
-        assert len({line.entry_id for line in account.ledger}) == len(account.ledger)
+        assert account.refunded == sum(signs[entry.kind] * entry.amount for entry in account.ledger)
+        assert len({entry.entry_id for entry in account.ledger}) == len(account.ledger)
 
 
-def test_news_is_read_from_stripes_objects():
+def test_updates_are_parsed_from_stripes_objects():
     raw = {
         "id": "pi_1",
         "object": "payment_intent",
@@ -414,30 +422,30 @@ def test_news_is_read_from_stripes_objects():
         "client_secret": "pi_1_secret_x",
         "last_payment_error": {"charge": "ch_1", "code": "card_declined", "decline_code": "lost_card"},
     }
-    news = read_intent(raw)
-    assert (news.booking_id, news.currency, news.charge_id) == ("b1", "EUR", "ch_1")
-    assert (news.failure_id, news.failure_code) == ("ch_1", "lost_card")
-    assert "secret" not in news.model_dump_json()
-    assert read_event("payment_intent.created", raw) is None
-    assert read_event("payment_intent.succeeded", raw | {"metadata": {}}) is None
-    assert read_event("payment_intent.succeeded", raw | {"metadata": {"booking_id": "no $uch id"}}) is None
+    update = parse_intent(raw)
+    assert (update.booking_id, update.currency, update.charge_id) == ("b1", "EUR", "ch_1")
+    assert (update.failure_id, update.failure_code) == ("ch_1", "lost_card")
+    assert "secret" not in update.model_dump_json()
+    assert parse_event("payment_intent.created", raw) is None
+    assert parse_event("payment_intent.succeeded", raw | {"metadata": {}}) is None
+    assert parse_event("payment_intent.succeeded", raw | {"metadata": {"booking_id": "no $uch id"}}) is None
 
 
-def test_a_dispute_counts_when_it_is_lost():
+def test_only_a_lost_dispute_is_a_refund():
     raw = {"id": "du_1", "status": "lost", "payment_intent": "pi_1", "amount": 900}
-    assert read_event("charge.dispute.closed", raw) == back(900, stripe_id="du_1")
-    assert read_event("charge.dispute.closed", raw | {"status": "won"}) is None
-    assert read_event("charge.dispute.created", raw) is None
+    assert parse_event("charge.dispute.closed", raw) == refund_update(900, stripe_id="du_1")
+    assert parse_event("charge.dispute.closed", raw | {"status": "won"}) is None
+    assert parse_event("charge.dispute.created", raw) is None
 
 
-def test_charges_and_refunds_without_an_intent_are_not_ours():
+def test_charges_and_refunds_without_an_intent_are_ignored():
     raw = {"id": "ch_1", "payment_intent": None, "amount_refunded": 5, "amount": 5, "status": "succeeded"}
-    assert read_event("charge.refunded", raw) is None
-    assert read_event("refund.created", raw) is None
-    expected = ChargeSeen(id="ch_1", intent_id="pi_1", amount_refunded=5)
-    assert read_event("charge.refunded", raw | {"payment_intent": "pi_1"}) == expected
+    assert parse_event("charge.refunded", raw) is None
+    assert parse_event("refund.created", raw) is None
+    expected = ChargeUpdate(id="ch_1", intent_id="pi_1", amount_refunded=5)
+    assert parse_event("charge.refunded", raw | {"payment_intent": "pi_1"}) == expected
 
 
-def test_an_object_that_is_not_stripes_is_refused():
+def test_a_malformed_object_is_refused():
     with pytest.raises((KeyError, ValidationError)):
-        read_event("payment_intent.succeeded", {"id": "pi_1"})
+        parse_event("payment_intent.succeeded", {"id": "pi_1"})

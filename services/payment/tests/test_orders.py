@@ -1,4 +1,4 @@
-"""Payment orders: forged, stolen, late, of another price; accounts from before there were orders."""
+"""Payment orders: forged, stolen, late, or with another price; accounts that are older than orders."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,19 +18,19 @@ from .conftest import GUEST, HOLD_SECRET, ORDER_KEY, ORDERS, PRICE, Checkout
 pytestmark = pytest.mark.usefixtures("client")
 
 
-async def ask(checkout: Checkout, **body: Any) -> tuple[int, str]:
+async def post_order(checkout: Checkout, **body: Any) -> tuple[int, str]:
     answer = await checkout.client.post("/api/payments/create-intent", json=body, headers=GUEST)
     return answer.status_code, answer.json().get("code", "")
 
 
 @pytest.mark.parametrize("order", [{}, {"order": None}, {"order": ""}])
 async def test_a_booking_id_alone_is_not_enough(checkout: Checkout, order: dict[str, Any]):
-    assert await ask(checkout, **order) == (422, "order_required")
-    assert await ask(checkout, booking_id=checkout.id, **order) == (422, "order_required")
+    assert await post_order(checkout, **order) == (422, "order_required")
+    assert await post_order(checkout, booking_id=checkout.id, **order) == (422, "order_required")
 
 
 async def test_a_booking_id_beside_the_order_is_ignored(checkout: Checkout):
-    assert await ask(checkout, order=ORDERS.sign(checkout.order()), booking_id="another") == (200, "")
+    assert await post_order(checkout, order=ORDERS.sign(checkout.order()), booking_id="another") == (200, "")
 
 
 def claim_of(order: PaymentOrder) -> HoldClaim:
@@ -66,31 +66,31 @@ def forged(order: PaymentOrder) -> dict[str, str]:
 
 async def test_orders_that_booking_did_not_sign_are_refused(checkout: Checkout):
     made = forged(checkout.order())
-    answers = {name: await ask(checkout, order=text) for name, text in made.items()}
+    answers = {name: await post_order(checkout, order=text) for name, text in made.items()}
     assert answers == dict.fromkeys(made, (422, "order_invalid"))
     assert await checkout.intents_at_stripe() == []
-    assert await ask(checkout, order=ORDERS.sign(checkout.order())) == (200, "")
+    assert await post_order(checkout, order=ORDERS.sign(checkout.order())) == (200, "")
 
 
-async def test_a_stolen_order_is_worth_nothing(checkout: Checkout):
+async def test_a_stolen_order_is_refused(checkout: Checkout):
     for headers in ({"X-Hold-Secret": "x" * 40}, checkout.signer.headers("a-thief")):
-        answer = await checkout.ask_intent(headers)
+        answer = await checkout.create_intent(headers)
         assert (answer.status_code, answer.json()["code"]) == (404, "payment_unknown")
     assert await checkout.intents_at_stripe() == []
 
 
-async def test_a_free_booking_is_not_paid(checkout: Checkout):
-    answer = await checkout.ask_intent(amount=0)
+async def test_a_free_booking_cannot_be_paid(checkout: Checkout):
+    answer = await checkout.create_intent(amount=0)
     assert (answer.status_code, answer.json()["code"]) == (422, "order_invalid")
-    assert await checkout.view() == {}
+    assert await checkout.payment() == {}
 
 
 @pytest.mark.parametrize("change", [{"amount": PRICE - 1}, {"currency": "USD"}])
 async def test_an_order_of_another_price_is_refused(checkout: Checkout, change: dict[str, Any]):
-    await checkout.offered()
-    answer = await checkout.ask_intent(**change)
+    await checkout.with_intent()
+    answer = await checkout.create_intent(**change)
     assert (answer.status_code, answer.json()["code"]) == (409, "order_mismatch")
-    assert (await checkout.view())["amount"] == PRICE
+    assert (await checkout.payment())["amount"] == PRICE
     other, own = await checkout.intents_at_stripe()
     assert (other["status"], own["id"], own["status"]) == ("canceled", checkout.intent_id, "requires_payment_method")
 
@@ -102,21 +102,21 @@ async def test_an_order_whose_deadline_passes_while_stripe_is_asked(
 
     create = stripe.create_intent
 
-    async def create_slowly(account: Any) -> stripe.Offer:
-        offer = await create(account)
+    async def create_slowly(account: Any) -> stripe.IntentHandle:
+        handle = await create(account)
         monkeypatch.setattr(settlement, "now", lambda: checkout.deadline)
-        return offer
+        return handle
 
     monkeypatch.setattr(stripe, "create_intent", create_slowly)
-    answer = await checkout.ask_intent()
+    answer = await checkout.create_intent()
     assert (answer.status_code, answer.json()["code"]) == (409, "payment_deadline_passed")
     assert [each["status"] for each in await checkout.intents_at_stripe()] == ["canceled"]
-    # Stripe tells of the intent that it cancelled, which leaves an account that nobody can pay.
-    await checkout.comes_to(state="cancelled", captured=0)
+    # Stripe's webhook about the cancelled intent creates an account that nobody can pay.
+    await checkout.wait_until(state="cancelled", captured=0)
 
 
 async def old_account(checkout: Checkout, **fields: Any) -> None:
-    """An account as it was stored before 2026-12, from `booking.payment_requested`."""
+    """Insert an account as it was stored before 2026-12, from `booking.payment_requested`."""
     from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
 
     account = {
@@ -148,7 +148,7 @@ async def old_account(checkout: Checkout, **fields: Any) -> None:
 
 
 async def old_intent(checkout: Checkout) -> dict[str, Any]:
-    """The fields of an old account with an intent, which exists at Stripe with the metadata of then."""
+    """Create an intent with the metadata of before 2026-12; return the fields of its account."""
     asked = {
         "amount": PRICE,
         "currency": "eur",
@@ -164,18 +164,18 @@ async def old_intent(checkout: Checkout) -> dict[str, Any]:
 async def test_an_old_account_without_an_intent_is_completed_by_the_order(checkout: Checkout):
     await old_account(checkout)
     await checkout.paid()
-    (said,) = await checkout.hears(PaymentSucceeded)
-    assert (said.showtime_id, said.seats) == ("s1", ["F7", "F8"])
+    (published,) = await checkout.wait_for_events(PaymentSucceeded)
+    assert (published.showtime_id, published.seats) == ("s1", ["F7", "F8"])
     assert len(await checkout.intents_at_stripe()) == 1
 
 
 async def test_an_old_account_with_an_intent_is_paid_without_its_showtime(checkout: Checkout):
     await old_account(checkout, **await old_intent(checkout))
     await checkout.confirm()
-    (said,) = await checkout.hears(PaymentSucceeded)
-    assert (said.showtime_id, said.seats, said.amount) == (None, [], PRICE)
-    await checkout.give_back(PRICE, f"{checkout.id}-refund")
-    await checkout.hears(PaymentRefunded)
+    (published,) = await checkout.wait_for_events(PaymentSucceeded)
+    assert (published.showtime_id, published.seats, published.amount) == (None, [], PRICE)
+    await checkout.request_refund(PRICE, f"{checkout.id}-refund")
+    await checkout.wait_for_events(PaymentRefunded)
 
 
 async def test_an_old_account_with_an_intent_is_completed_by_the_order(checkout: Checkout):
@@ -183,17 +183,17 @@ async def test_an_old_account_with_an_intent_is_completed_by_the_order(checkout:
     first = checkout.intent_id
     await checkout.paid()
     assert checkout.intent_id == first
-    (said,) = await checkout.hears(PaymentSucceeded)
-    assert (said.showtime_id, said.seats) == ("s1", ["F7", "F8"])
+    (published,) = await checkout.wait_for_events(PaymentSucceeded)
+    assert (published.showtime_id, published.seats) == ("s1", ["F7", "F8"])
 
 
-async def test_an_old_account_that_is_paid_or_closed_stays_so(checkout: Checkout, new_checkout: Any):
+async def test_an_old_account_that_is_paid_or_closed_cannot_be_paid(checkout: Checkout, new_checkout: Any):
     await old_account(checkout, state="succeeded", intent_id="pi_old", captured=PRICE)
-    assert (await checkout.ask_intent()).json()["code"] == "already_paid"
+    assert (await checkout.create_intent()).json()["code"] == "already_paid"
     closed = new_checkout()
     await old_account(closed, state="cancelled", cancel_requested=True)
-    assert (await closed.ask_intent()).json()["code"] == "payment_closed"
+    assert (await closed.create_intent()).json()["code"] == "payment_closed"
     late = new_checkout()
     await old_account(late)
-    answer = await late.ask_intent(payment_deadline_at=now() - timedelta(seconds=1))
+    answer = await late.create_intent(payment_deadline_at=now() - timedelta(seconds=1))
     assert answer.json()["code"] == "payment_deadline_passed"

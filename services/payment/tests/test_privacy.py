@@ -1,4 +1,4 @@
-"""A person who is gone, and one who wants to see what is kept about them."""
+"""Erasure and export of a person's data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,17 +23,17 @@ def user_id() -> str:
 
 @pytest.fixture
 async def own(new_checkout: Callable[[], Checkout], signer, user_id: str) -> Checkout:
-    """A paid booking of somebody with an account."""
+    """A paid booking of a user."""
     made = new_checkout()
     made.changes = {"holder": Holder(user_id=user_id), "email": "ada@example.org"}
-    answer = await made.ask_intent(signer.headers(user_id))
+    answer = await made.create_intent(signer.headers(user_id))
     assert answer.is_success
     await made.confirm()
-    await made.comes_to(state="succeeded", captured=PRICE)
+    await made.wait_until(state="succeeded", captured=PRICE)
     return made
 
 
-async def kept(checkout: Checkout) -> dict[str, Any]:
+async def stored_document(checkout: Checkout) -> dict[str, Any]:
     from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
 
     document = await Payment.collection().find_one({"_id": checkout.id})
@@ -43,55 +43,55 @@ async def kept(checkout: Checkout) -> dict[str, Any]:
 
 async def forgotten(checkout: Checkout, user_id: str) -> None:
     async def nothing_personal() -> bool:
-        document = str(await kept(checkout))
+        document = str(await stored_document(checkout))
         return user_id not in document and "ada@" not in document
 
     await until(nothing_personal)
 
 
-async def test_the_person_goes_and_the_ledger_stays(own: Checkout, user_id: str, signer):
-    before = await own.view()
+async def test_erasing_a_user_keeps_the_ledger(own: Checkout, user_id: str, signer):
+    before = await own.payment()
     for _ in range(2):
         await own.bus.say(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
-    assert await own.view() == before | {"email": ""}
+    assert await own.payment() == before | {"email": ""}
     assert before["ledger"]
     gone = await own.client.get(f"/api/payments/{own.id}", headers=signer.headers(user_id))
     assert gone.status_code == 404
 
 
-async def test_the_money_of_somebody_who_is_gone_can_still_go_back(own: Checkout, user_id: str):
+async def test_a_payment_of_an_erased_user_can_be_refunded(own: Checkout, user_id: str):
     await own.bus.say(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
-    await own.give_back(PRICE, f"{own.id}-refund")
-    await own.hears(PaymentRefunded)
-    await own.comes_to(refunded=PRICE)
+    await own.request_refund(PRICE, f"{own.id}-refund")
+    await own.wait_for_events(PaymentRefunded)
+    await own.wait_until(refunded=PRICE)
 
 
-async def test_an_account_that_was_still_being_made_is_found_later(
+async def test_an_account_created_after_the_erasure_is_erased_later(
     new_checkout: Callable[[], Checkout], signer: Signer, user_id: str
 ):
     late = new_checkout()
     await late.bus.say(UserDeleted(user_id=user_id))
-    answer = await late.ask_intent(signer.headers(user_id), holder=Holder(user_id=user_id), email="ada@example.org")
+    answer = await late.create_intent(signer.headers(user_id), holder=Holder(user_id=user_id), email="ada@example.org")
     assert answer.is_success
     await forgotten(late, user_id)
 
 
-async def test_the_order_of_somebody_who_is_gone_is_refused(checkout: Checkout, user_id: str, signer: Signer):
+async def test_the_order_of_an_erased_user_is_refused(checkout: Checkout, user_id: str, signer: Signer):
     checkout.changes = {"holder": Holder(user_id=user_id), "email": "ada@example.org"}
-    assert (await checkout.ask_intent(signer.headers(user_id))).is_success
+    assert (await checkout.create_intent(signer.headers(user_id))).is_success
     await checkout.bus.say(UserDeleted(user_id=user_id))
     await forgotten(checkout, user_id)
-    answer = await checkout.ask_intent(signer.headers(user_id))
+    answer = await checkout.create_intent(signer.headers(user_id))
     assert (answer.status_code, answer.json()["code"]) == (404, "payment_unknown")
 
 
-async def test_nobody_elses_payments_are_touched(own: Checkout, checkout: Checkout, user_id: str):
-    await checkout.offered()
+async def test_payments_of_other_people_are_unchanged(own: Checkout, checkout: Checkout, user_id: str):
+    await checkout.with_intent()
     await own.bus.say(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
-    assert (await kept(checkout))["email"] == "guest@usher.example"
+    assert (await stored_document(checkout))["email"] == "guest@usher.example"
 
 
 async def events_of(checkout: Checkout) -> list[dict[str, Any]]:
@@ -100,21 +100,21 @@ async def events_of(checkout: Checkout) -> list[dict[str, Any]]:
     return await WebhookEvent.get_pymongo_collection().find({"news.booking_id": checkout.id}).to_list()
 
 
-async def test_an_event_that_had_its_effect_names_nobody(checkout: Checkout, user_id: str, signer: Signer):
+async def test_a_processed_event_names_nobody(checkout: Checkout, user_id: str, signer: Signer):
     checkout.changes = {"holder": Holder(user_id=user_id)}
-    await checkout.ask_intent(signer.headers(user_id))
+    await checkout.create_intent(signer.headers(user_id))
     await checkout.cancel()
 
-    async def told() -> bool:
+    async def is_stored() -> bool:
         return bool(await events_of(checkout))
 
-    await until(told)
+    await until(is_stored)
     assert user_id not in str(await events_of(checkout))
 
 
-async def test_an_event_that_waits_forgets_the_person(checkout: Checkout, user_id: str, signer: Signer):
+async def test_erasure_removes_the_user_from_an_unprocessed_event(checkout: Checkout, user_id: str, signer: Signer):
     checkout.changes = {"holder": Holder(user_id=user_id)}
-    await checkout.ask_intent(signer.headers(user_id))
+    await checkout.create_intent(signer.headers(user_id))
     odd = await checkout.at_stripe() | {"status": "succeeded", "amount_received": PRICE - 1}
     sent = event("payment_intent.succeeded", odd)
     assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
@@ -127,11 +127,11 @@ async def test_an_event_that_waits_forgets_the_person(checkout: Checkout, user_i
     await until(forgets)
 
 
-async def test_an_export_tells_what_was_paid(own: Checkout, user_id: str):
+async def test_an_export_contains_the_payments(own: Checkout, user_id: str):
     export_id = new_id()
     await own.bus.say(ExportRequested(export_id=export_id, user_id=user_id))
-    told = await own.bus.heard(PaymentDataExported, lambda event: event.export_id == export_id)
-    [payment] = told.items
-    assert told.is_last
+    exported = await own.bus.heard(PaymentDataExported, lambda event: event.export_id == export_id)
+    [payment] = exported.items
+    assert exported.is_last
     assert (payment["id"], payment["email"], payment["captured"]) == (own.id, "ada@example.org", PRICE)
     assert [line["kind"] for line in payment["ledger"]] == ["captured"]

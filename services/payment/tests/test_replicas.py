@@ -1,4 +1,4 @@
-"""Two replicas of payment: each step works the same on the other one, also when one of them is killed."""
+"""Two replicas of payment: every step works on either one, also after one of them is killed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,15 +24,15 @@ async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]
 
 @pytest.fixture
 def other(checkout: Checkout, replica: httpx.AsyncClient) -> Checkout:
-    """The same booking as the other replica sees it."""
+    """The same booking, with requests to the other replica."""
     return replace(checkout, client=replica)
 
 
 async def ask_until_answered(checkout: Checkout) -> str:
-    """The intent's id. Stripe refuses an idempotency key while it is in use, and that is a 503 for the customer."""
+    """Return the intent's id. Stripe refuses an idempotency key that is in use: the customer gets a 503 and retries."""
 
     async def answered() -> bool:
-        return (await checkout.ask_intent()).is_success
+        return (await checkout.create_intent()).is_success
 
     await until(answered)
     return checkout.intent_id
@@ -46,7 +46,7 @@ async def open_intents(checkout: Checkout) -> list[str]:
 def guards(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, unguard: Callable[[], None]
 ) -> tuple[int, int]:
-    """The guard that this replica lacks; how many intents one order then gets, and how many of them can be paid."""
+    """Remove guards from this replica. Returns how many intents one order then gets, and how many can be paid."""
     from payment import stripe  # noqa: PLC0415 - its settings come from the environment
 
     if request.param == "the idempotency key, too":
@@ -59,73 +59,73 @@ def guards(
 
 
 async def test_one_order_on_two_replicas_at_once(checkout: Checkout, other: Checkout, guards: tuple[int, int]):
-    """Two intents that can both be paid, where nothing guards; else one, whose account has been stored once."""
-    await checkout.fault("api_delay", path="/v1/payment_intents", method="POST", seconds=0.8, after=True)
+    """Without guards two intents can be paid. With them there is one, and its account is stored once."""
+    await checkout.add_fault("api_delay", path="/v1/payment_intents", method="POST", seconds=0.8, after=True)
     first = asyncio.create_task(ask_until_answered(checkout))
     await until(checkout.intents_at_stripe)
     second = await ask_until_answered(other)
-    offered = {await first, second}
-    assert (len(await checkout.intents_at_stripe()), len(offered)) == guards
-    assert set(await open_intents(checkout)) == offered
-    if len(offered) == 1:
+    returned = {await first, second}
+    assert (len(await checkout.intents_at_stripe()), len(returned)) == guards
+    assert set(await open_intents(checkout)) == returned
+    if len(returned) == 1:
         await checkout.confirm()
-        await checkout.comes_to(state="succeeded", captured=PRICE, intent_id=second)
-        assert len(await checkout.hears(PaymentSucceeded)) == 1
+        await checkout.wait_until(state="succeeded", captured=PRICE, intent_id=second)
+        assert len(await checkout.wait_for_events(PaymentSucceeded)) == 1
 
 
-async def test_many_at_once_on_both_get_one_intent(checkout: Checkout, other: Checkout):
+async def test_concurrent_requests_on_both_replicas_get_one_intent(checkout: Checkout, other: Checkout):
     ids = await asyncio.gather(*(ask_until_answered(each) for each in (checkout, other) * 4))
     assert set(ids) == set(await open_intents(checkout))
     assert len(await checkout.intents_at_stripe()) == 1
 
 
-async def test_the_next_step_may_come_to_the_other_replica(checkout: Checkout, other: Checkout):
-    await other.offered()
-    assert (await checkout.view())["state"] == "intent_created"
+async def test_the_other_replica_can_handle_the_next_step(checkout: Checkout, other: Checkout):
+    await other.with_intent()
+    assert (await checkout.payment())["state"] == "intent_created"
     await checkout.paid()
     assert checkout.intent_id == other.intent_id
-    assert (await other.ask_intent()).json()["code"] == "already_paid"
+    assert (await other.create_intent()).json()["code"] == "already_paid"
 
 
 async def test_a_failure_that_stripe_repeats_spends_the_key_for_both(
     checkout: Checkout, other: Checkout, monkeypatch: pytest.MonkeyPatch
 ):
-    """The other replica asks with the first key, too, and finds in the account that it is spent."""
+    """The other replica also tries the first key, and then reads in the account that this key is spent."""
     from payment import stripe  # noqa: PLC0415 - its settings come from the environment
 
-    monkeypatch.setattr(stripe, "PATIENCE_S", 1.0)
-    fault = await checkout.fault("api_error", path="/v1/payment_intents", method="POST", count=None)
-    assert (await checkout.ask_intent()).status_code == 503
-    await checkout.mend(fault)
-    await other.offered()
-    await checkout.offered()
+    monkeypatch.setattr(stripe, "TIME_BUDGET_S", 1.0)
+    fault = await checkout.add_fault("api_error", path="/v1/payment_intents", method="POST", count=None)
+    assert (await checkout.create_intent()).status_code == 503
+    await checkout.remove_fault(fault)
+    await other.with_intent()
+    await checkout.with_intent()
     assert checkout.intent_id == other.intent_id
     assert [each["id"] for each in await checkout.intents_at_stripe()] == [checkout.intent_id]
 
 
 async def test_a_cancelled_booking_is_closed_on_both(checkout: Checkout, other: Checkout):
     await checkout.cancel()
-    await checkout.hears(PaymentCancelled)
+    await checkout.wait_for_events(PaymentCancelled)
     for each in (checkout, other):
-        assert (await each.ask_intent()).json()["code"] == "payment_closed"
+        assert (await each.create_intent()).json()["code"] == "payment_closed"
     assert await open_intents(checkout) == []
 
 
 @asynccontextmanager
 async def killed_after_stripes_create(checkout: Checkout) -> AsyncIterator[None]:
-    """A replica has made the booking's intent and is killed before it stores anything."""
+    """Kill a replica after Stripe has created the intent and before the replica stores anything."""
     async with replica_of("payment") as (process, http):
-        fault = await checkout.fault(
+        fault = await checkout.add_fault(
             "api_delay", path="/v1/payment_intents", method="POST", seconds=0.9, after=True, count=None
         )
-        asking = asyncio.create_task(replace(checkout, client=http).ask_intent())
+        asking = asyncio.create_task(replace(checkout, client=http).create_intent())
         await until(checkout.intents_at_stripe)
         process.kill()
         await process.wait()
         with pytest.raises(httpx.TransportError):
             await asking
-        await checkout.mend(fault)
-    assert await checkout.view() == {}
+        await checkout.remove_fault(fault)
+    assert await checkout.payment() == {}
     yield
 
 
@@ -135,27 +135,27 @@ async def test_a_crash_between_stripes_write_and_ours(checkout: Checkout):
         assert await ask_until_answered(checkout) == made["id"]
         assert await open_intents(checkout) == [made["id"]]
         await checkout.paid()
-        assert len(await checkout.hears(PaymentSucceeded)) == 1
+        assert len(await checkout.wait_for_events(PaymentSucceeded)) == 1
 
 
 async def test_a_webhook_after_such_a_crash(checkout: Checkout):
-    """Nobody has the secret, so no customer can pay. Should money come all the same, it is not lost."""
+    """No customer has the secret, so nobody can pay. If money arrives nevertheless, it is not lost."""
     async with killed_after_stripes_create(checkout):
         (made,) = await checkout.intents_at_stripe()
         checkout.intent_id = made["id"]
         await checkout.confirm()
-        await checkout.comes_to(state="succeeded", captured=PRICE, intent_id=made["id"])
-        (said,) = await checkout.hears(PaymentSucceeded)
-        assert (said.showtime_id, said.seats) == ("s1", ["F7", "F8"])
+        await checkout.wait_until(state="succeeded", captured=PRICE, intent_id=made["id"])
+        (published,) = await checkout.wait_for_events(PaymentSucceeded)
+        assert (published.showtime_id, published.seats) == ("s1", ["F7", "F8"])
 
 
 async def test_a_cancellation_after_such_a_crash(checkout: Checkout):
     async with killed_after_stripes_create(checkout):
         await checkout.cancel()
-        await checkout.hears(PaymentCancelled)
+        await checkout.wait_for_events(PaymentCancelled)
 
         async def refused() -> bool:
-            answer = await checkout.ask_intent()
+            answer = await checkout.create_intent()
             return answer.json()["code"] == "payment_closed"
 
         await until(refused)

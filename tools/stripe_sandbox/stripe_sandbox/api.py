@@ -1,4 +1,4 @@
-"""The way of every call under /v1: who calls, what they ask, faults, idempotency, the operation, the answer."""
+"""Every call under /v1: authentication, parameters, faults, idempotency, the operation, the response."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address of the API. `for_browsers`: the publishable key is enough."""
+    """A route of the API. `for_browsers`: the publishable key is sufficient."""
 
     method: str
     path: str
@@ -58,18 +58,18 @@ ROUTES = (
 )
 
 
-def stripe_api(box: Sandbox) -> APIRouter:
-    """All of /v1, as plain routes: nothing is validated twice on the way."""
+def stripe_api(sandbox: Sandbox) -> APIRouter:
+    """Create all routes under /v1, as plain Starlette routes: the operations validate their own parameters."""
     router = APIRouter()
     for route in ROUTES:
-        router.add_route(route.path, _endpoint(box, route), methods=[route.method])
-    router.add_route("/v1/{anything:path}", _unknown_address, methods=["GET", "POST", "DELETE"])
+        router.add_route(route.path, _endpoint(sandbox, route), methods=[route.method])
+    router.add_route("/v1/{anything:path}", _not_found, methods=["GET", "POST", "DELETE"])
     return router
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What goes out: status, JSON, headers."""
+    """A response: status, JSON, headers."""
 
     status: int
     body: bytes
@@ -79,20 +79,20 @@ class Outcome:
         return Response(self.body, self.status, self.headers, media_type="application/json")
 
 
-def _endpoint(box: Sandbox, route: Route) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(sandbox: Sandbox, route: Route) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         headers = _headers(request)
         try:
-            params = await _parameters(request)
+            params = await _parse_parameters(request)
             call = Call(
                 params,
                 request.path_params,
                 base_url=str(request.base_url).rstrip("/"),
-                by_browser=_caller_is_browser(request, params, box.settings, route),
+                by_browser=_caller_is_browser(request, params, sandbox.settings, route),
                 request_id=headers["request-id"],
                 idempotency_key=request.headers.get("idempotency-key") if route.method == "POST" else None,
             )
-            outcome = await _answer(box, route, call, request.url.path)
+            outcome = await _handle(sandbox, route, call, request.url.path)
         except StripeError as error:
             outcome = Outcome(error.status, _json(error.body()), {})
         outcome.headers = headers | outcome.headers
@@ -101,7 +101,7 @@ def _endpoint(box: Sandbox, route: Route) -> Callable[[Request], Awaitable[Respo
     return endpoint
 
 
-async def _unknown_address(request: Request) -> Response:
+async def _not_found(request: Request) -> Response:
     text = f"Unrecognized request URL ({request.method}: {request.url.path}), or one that the sandbox does not have."
     return Outcome(404, _json(InvalidRequest(text, status=404).body()), _headers(request)).response()
 
@@ -111,73 +111,73 @@ def _headers(request: Request) -> dict[str, str]:
     return {"request-id": new_id("req"), "stripe-version": version, "cache-control": "no-cache, no-store"}
 
 
-async def _answer(box: Sandbox, route: Route, call: Call, path: str) -> Outcome:
-    fault = box.faults.for_call(route.method, path, *_scope(box, call), by_browser=call.by_browser)
+async def _handle(sandbox: Sandbox, route: Route, call: Call, path: str) -> Outcome:
+    fault = sandbox.faults.for_call(route.method, path, *_scope(sandbox, call), by_browser=call.by_browser)
     if call.idempotency_key:
-        outcome = await _once(box, route, call, path, fault)
+        outcome = await _perform_once(sandbox, route, call, path, fault)
     else:
-        outcome, _ = await _perform(box, route, call, fault)
-    if fault and fault.after and not fault.is_kept:
-        await _suffer(fault)
+        outcome, _ = await _perform(sandbox, route, call, fault)
+    if fault and fault.after and not fault.is_stored:
+        await _apply_fault(fault)
     return outcome
 
 
-async def _once(box: Sandbox, route: Route, call: Call, path: str, fault: Fault | None) -> Outcome:
+async def _perform_once(sandbox: Sandbox, route: Route, call: Call, path: str, fault: Fault | None) -> Outcome:
     key, request_id = call.idempotency_key or "", call.request_id or ""
-    earlier = box.answers.begin(key, path, call.params, request_id)
+    earlier = sandbox.idempotency_keys.begin(key, path, call.params, request_id)
     known = {"idempotency-key": key}
     if earlier:
         replayed = {"original-request": earlier.request_id, "idempotent-replayed": "true"}
-        return Outcome(earlier.status, earlier.body, known | replayed | _advice(earlier.status))
+        return Outcome(earlier.status, earlier.body, known | replayed | _retry_advice(earlier.status))
     executed = False
     try:
-        outcome, executed = await _perform(box, route, call, fault)
+        outcome, executed = await _perform(sandbox, route, call, fault)
     finally:
         if not executed:
-            box.answers.abandon(key)
+            sandbox.idempotency_keys.abandon(key)
     if executed:
-        box.answers.finish(key, outcome.status, outcome.body)
-        outcome.headers = _advice(outcome.status)
+        sandbox.idempotency_keys.finish(key, outcome.status, outcome.body)
+        outcome.headers = _retry_advice(outcome.status)
     outcome.headers |= known | {"original-request": request_id}
     return outcome
 
 
-def _advice(kept_status: int) -> dict[str, str]:
-    """Stripe advises against a repetition under a key that would only repeat the failure."""
+def _retry_advice(kept_status: int) -> dict[str, str]:
+    """Return the header with which Stripe advises against a retry that would only replay the failure."""
     return {"stripe-should-retry": "false"} if kept_status >= EXECUTED else {}
 
 
-async def _perform(box: Sandbox, route: Route, call: Call, fault: Fault | None) -> tuple[Outcome, bool]:
-    """The outcome, and whether the operation got far enough for its answer to be kept."""
+async def _perform(sandbox: Sandbox, route: Route, call: Call, fault: Fault | None) -> tuple[Outcome, bool]:
+    """Run the operation. Returns the outcome, and whether the response is stored under the idempotency key."""
     try:
         if fault and not fault.after:
-            await _suffer(fault)
-        shown = box.expanded(route.operation(box, call), call.params)
-        if fault and fault.after and fault.is_kept:
-            await _suffer(fault)
+            await _apply_fault(fault)
+        shown = sandbox.expanded(route.operation(sandbox, call), call.params)
+        if fault and fault.after and fault.is_stored:
+            await _apply_fault(fault)
     except StripeError as error:
         return Outcome(error.status, _json(error.body()), {}), error.executed
     return Outcome(200, _json(shown), {}), True
 
 
-async def _suffer(fault: Fault) -> None:
+async def _apply_fault(fault: Fault) -> None:
     if fault.kind == "api_delay":
         await asyncio.sleep(fault.seconds)
     else:
-        text = "An unknown error occurred (asked for by a fault of the sandbox)."
-        raise StripeError(fault.status, text, kind="api_error", executed=fault.is_kept)
+        text = "An unknown error occurred (requested by a fault of the sandbox)."
+        raise StripeError(fault.status, text, kind="api_error", executed=fault.is_stored)
 
 
-def _scope(box: Sandbox, call: Call) -> tuple[str | None, dict[str, Any]]:
-    """The PaymentIntent that a call is about, and its metadata, or what a new one will have."""
+def _scope(sandbox: Sandbox, call: Call) -> tuple[str | None, dict[str, Any]]:
+    """Return the id and metadata of the call's PaymentIntent; for a new one only its metadata."""
     intent_id = call.path.get("id") or forms.string(call.params, "payment_intent")
-    if intent := box.intents.get(intent_id or ""):
+    if intent := sandbox.intents.get(intent_id or ""):
         return intent_id, intent["metadata"]
     given = call.params.get("metadata")
     return None, given if isinstance(given, dict) else {}
 
 
-async def _parameters(request: Request) -> forms.Params:
+async def _parse_parameters(request: Request) -> forms.Params:
     params = forms.parse_form(request.url.query) if request.url.query else {}
     if request.method != "POST":
         return params
@@ -193,17 +193,17 @@ async def _parameters(request: Request) -> forms.Params:
 
 
 def _caller_is_browser(request: Request, params: forms.Params, settings: Settings, route: Route) -> bool:
-    """Check the key, from a header or, as Stripe.js sends it, the parameter `key`; raises InvalidRequest 401."""
-    key = _key_of(request.headers.get("authorization", "")) or str(params.pop("key", ""))
+    """Check the API key: a header or, from Stripe.js, the parameter `key`. Raises InvalidRequest (401)."""
+    key = _parse_key(request.headers.get("authorization", "")) or str(params.pop("key", ""))
     if not key:
         raise InvalidRequest(
             "You did not provide an API key. You need to provide your API key in the Authorization header, using "
             "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
             status=401,
         )
-    if _is(key, settings.secret_key, "sk_test_"):
+    if _matches_key(key, settings.secret_key, "sk_test_"):
         return False
-    if not _is(key, settings.publishable_key, "pk_test_"):
+    if not _matches_key(key, settings.publishable_key, "pk_test_"):
         shown = f"{key[:8]}{'*' * max(0, len(key) - 12)}{key[-4:]}"
         raise InvalidRequest(f"Invalid API Key provided: {shown}", status=401)
     if not route.for_browsers:
@@ -212,11 +212,11 @@ def _caller_is_browser(request: Request, params: forms.Params, settings: Setting
     return True
 
 
-def _is(key: str, expected: str | None, prefix: str) -> bool:
+def _matches_key(key: str, expected: str | None, prefix: str) -> bool:
     return key == expected if expected else key.startswith(prefix)
 
 
-def _key_of(header: str) -> str:
+def _parse_key(header: str) -> str:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

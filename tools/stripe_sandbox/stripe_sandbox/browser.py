@@ -1,4 +1,4 @@
-"""What the browser loads: the script at /v3/, the card's iframe and the bank's 3-D Secure page."""
+"""Pages for the browser: the script at /v3/, the iframe of the card form, and the bank's 3-D Secure page."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stripe's published test cards and what each of them does (https://docs.stripe.com/testing)."""
+"""Stripe's published test cards and their behavior (https://docs.stripe.com/testing)."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,7 +8,7 @@ from .errors import CardError
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """How the bank says no: Stripe's error code, its decline code and the sentence for the customer."""
+    """A decline by the bank: Stripe's error code, the decline code and the message for the customer."""
 
     code: str
     decline_code: str
@@ -36,7 +36,7 @@ AUTHENTICATION_REQUIRED = Decline(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One test card. `number` is public knowledge; no other number is ever kept."""
+    """One test card. Its `number` is public; other card numbers are never stored."""
 
     number: str
     aliases: tuple[str, ...]
@@ -44,65 +44,65 @@ class Card:
     funding: str = "credit"
     country: str = "US"
     decline: Decline | None = None
-    authenticates: bool = False
-    """Asks for 3-D Secure before anything else."""
+    requires_authentication: bool = False
+    """Requires 3-D Secure before the payment."""
     dispute: str | None = None
-    """The reason of the dispute that the payment ends in."""
+    """The reason of the dispute that follows the payment; None: no dispute."""
     refund: str = "succeeded"
-    """What a refund becomes: `succeeded`, `pending` (succeeds later) or `failed` (later)."""
+    """The outcome of a refund: `succeeded`, `pending` (succeeds later) or `failed` (later)."""
 
     @property
     def fingerprint(self) -> str:
         return sha256(self.number.encode()).hexdigest()[:16]
 
 
-def _ok(number: str, *aliases: str, brand: str = "visa", funding: str = "credit", country: str = "US") -> Card:
+def _accepted(number: str, *aliases: str, brand: str = "visa", funding: str = "credit", country: str = "US") -> Card:
     return Card(number, aliases, brand, funding, country)
 
 
-def _no(number: str, decline: Decline, *aliases: str, authenticates: bool = False) -> Card:
-    return Card(number, aliases, decline=decline, authenticates=authenticates)
+def _declined(number: str, decline: Decline, *aliases: str, requires_authentication: bool = False) -> Card:
+    return Card(number, aliases, decline=decline, requires_authentication=requires_authentication)
 
 
 CARDS = (
-    _ok("4242424242424242", "visa"),
-    _ok("4000056655665556", "visa_debit", funding="debit"),
-    _ok("5555555555554444", "mastercard", brand="mastercard"),
-    _ok("5200828282828210", "mastercard_debit", brand="mastercard", funding="debit"),
-    _ok("378282246310005", "amex", brand="amex"),
-    _ok("6011111111111117", "discover", brand="discover"),
-    _ok("3056930009020004", "diners", brand="diners"),
-    _ok("3566002020360505", "jcb", brand="jcb", country="JP"),
-    _ok("6200000000000005", "unionpay", brand="unionpay", country="CN"),
-    _ok("4000002760000016", "de", country="DE"),
-    _ok("4000008260000000", "gb", country="GB"),
-    _ok("4000000000003055", "threeDSecureOptional"),
-    _no("4000000000000002", GENERIC, "visa_chargeDeclined", "chargeDeclined"),
-    _no(
+    _accepted("4242424242424242", "visa"),
+    _accepted("4000056655665556", "visa_debit", funding="debit"),
+    _accepted("5555555555554444", "mastercard", brand="mastercard"),
+    _accepted("5200828282828210", "mastercard_debit", brand="mastercard", funding="debit"),
+    _accepted("378282246310005", "amex", brand="amex"),
+    _accepted("6011111111111117", "discover", brand="discover"),
+    _accepted("3056930009020004", "diners", brand="diners"),
+    _accepted("3566002020360505", "jcb", brand="jcb", country="JP"),
+    _accepted("6200000000000005", "unionpay", brand="unionpay", country="CN"),
+    _accepted("4000002760000016", "de", country="DE"),
+    _accepted("4000008260000000", "gb", country="GB"),
+    _accepted("4000000000003055", "threeDSecureOptional"),
+    _declined("4000000000000002", GENERIC, "visa_chargeDeclined", "chargeDeclined"),
+    _declined(
         "4000000000009995",
         INSUFFICIENT_FUNDS,
         "visa_chargeDeclinedInsufficientFunds",
         "chargeDeclinedInsufficientFunds",
     ),
-    _no("4000000000009987", LOST, "visa_chargeDeclinedLostCard", "chargeDeclinedLostCard"),
-    _no("4000000000009979", STOLEN, "visa_chargeDeclinedStolenCard", "chargeDeclinedStolenCard"),
-    _no("4000000000000069", EXPIRED, "chargeDeclinedExpiredCard"),
-    _no("4000000000000127", INCORRECT_CVC, "chargeDeclinedIncorrectCvc"),
-    _no("4000000000000119", PROCESSING_ERROR, "chargeDeclinedProcessingError"),
-    _no("4000000000006975", VELOCITY, "visa_chargeDeclinedVelocityLimitExceeded"),
-    _no("4000000000000341", GENERIC, "chargeCustomerFail"),
-    _no("4100000000000019", FRAUDULENT, "radarBlock"),
-    Card("4000002500003155", ("authenticationRequiredOnSetup",), authenticates=True),
-    Card("4000002760003184", ("authenticationRequired",), authenticates=True),
-    Card("4000003800000446", ("authenticationRequiredSetupForOffSession",), authenticates=True),
-    Card("4000000000003220", ("threeDSecure2Required",), authenticates=True),
-    Card("4000000000003063", ("threeDSecureRequired",), authenticates=True),
-    _no("4000008400001629", GENERIC, "threeDSecureRequiredChargeDeclined", authenticates=True),
-    _no(
+    _declined("4000000000009987", LOST, "visa_chargeDeclinedLostCard", "chargeDeclinedLostCard"),
+    _declined("4000000000009979", STOLEN, "visa_chargeDeclinedStolenCard", "chargeDeclinedStolenCard"),
+    _declined("4000000000000069", EXPIRED, "chargeDeclinedExpiredCard"),
+    _declined("4000000000000127", INCORRECT_CVC, "chargeDeclinedIncorrectCvc"),
+    _declined("4000000000000119", PROCESSING_ERROR, "chargeDeclinedProcessingError"),
+    _declined("4000000000006975", VELOCITY, "visa_chargeDeclinedVelocityLimitExceeded"),
+    _declined("4000000000000341", GENERIC, "chargeCustomerFail"),
+    _declined("4100000000000019", FRAUDULENT, "radarBlock"),
+    Card("4000002500003155", ("authenticationRequiredOnSetup",), requires_authentication=True),
+    Card("4000002760003184", ("authenticationRequired",), requires_authentication=True),
+    Card("4000003800000446", ("authenticationRequiredSetupForOffSession",), requires_authentication=True),
+    Card("4000000000003220", ("threeDSecure2Required",), requires_authentication=True),
+    Card("4000000000003063", ("threeDSecureRequired",), requires_authentication=True),
+    _declined("4000008400001629", GENERIC, "threeDSecureRequiredChargeDeclined", requires_authentication=True),
+    _declined(
         "4000008260003178",
         INSUFFICIENT_FUNDS,
         "authenticationRequiredChargeDeclinedInsufficientFunds",
-        authenticates=True,
+        requires_authentication=True,
     ),
     Card("4000000000007726", ("pendingRefund",), refund="pending"),
     Card("4000000000005126", ("refundFail",), refund="failed"),
@@ -120,14 +120,14 @@ _NOT_A_TEST_CARD = Decline(
 )
 
 
-def card_numbered(number: str) -> Card:
-    """The test card with this number.
+def find_card(number: str) -> Card:
+    """Return the test card with this number.
 
-    Raises CardError: `incorrect_number` when the check digit is wrong, `test_mode_live_card` for any other number, so
-    that a real card is turned away and forgotten.
+    Raises CardError: `incorrect_number` when the check digit is wrong, `test_mode_live_card` for any other number. So
+    a real card is refused and its number is not stored.
     """
     digits = "".join(number.split())
-    if not digits.isdecimal() or not _check_digit_fits(digits):
+    if not digits.isdecimal() or not _has_valid_check_digit(digits):
         raise CardError("Your card number is incorrect.", "incorrect_number", param="number")
     if card := BY_NUMBER.get(digits):
         return card
@@ -135,7 +135,7 @@ def card_numbered(number: str) -> Card:
     raise CardError(decline.message, decline.code, decline.decline_code)
 
 
-def _check_digit_fits(digits: str) -> bool:
+def _has_valid_check_digit(digits: str) -> bool:
     """The Luhn formula (ISO/IEC 7812-1, annex B)."""
     doubled = (int(digit) * 2 for digit in digits[-2::-2])
     plain = sum(int(digit) for digit in digits[-1::-2])

@@ -1,7 +1,7 @@
-"""Stripe's errors, in Stripe's words.
+"""Stripe's errors, in Stripe's format.
 
 StripeError
-├── InvalidRequest      bad parameter, unknown object, illegal move
+├── InvalidRequest      bad parameter, unknown object, illegal transition
 └── CardError           the card was declined; 402
 """
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class StripeError(Exception):
-    """An answer other than 2xx.
+    """A response other than 2xx.
 
-    `fields` go into the body's `error` as they are. `executed` says whether the request got as far as doing something:
-    only then does Stripe keep the answer under the idempotency key.
+    `fields` are copied into the body's `error`. `executed`: whether the request began to execute. Only then does
+    Stripe store the response under the idempotency key.
     """
 
     def __init__(self, status: int, message: str, *, kind: str, executed: bool = True, **fields: Any) -> None:
@@ -21,7 +21,7 @@ class StripeError(Exception):
         self.executed = executed
         self.fields = {name: value for name, value in fields.items() if value is not None}
         if code := self.fields.get("code"):
-            self.fields["doc_url"] = documentation_of(code)
+            self.fields["doc_url"] = documentation_url(code)
         self.fields |= {"message": message, "type": kind}
 
     def body(self) -> dict[str, Any]:
@@ -30,20 +30,20 @@ class StripeError(Exception):
 
 
 class InvalidRequest(StripeError):
-    """The request is wrong, whoever repeats it."""
+    """The request is invalid. Repeating it does not help."""
 
     def __init__(self, message: str, param: str | None = None, *, status: int = 400, **fields: Any) -> None:
         super().__init__(status, message, kind="invalid_request_error", param=param, **fields)
 
 
 class CardError(StripeError):
-    """The card was declined: code, and decline_code where the bank gave one."""
+    """The card was declined. `decline_code` is the bank's code, if it gave one."""
 
     def __init__(self, message: str, code: str, decline_code: str | None = None, **fields: Any) -> None:
         super().__init__(402, message, kind="card_error", code=code, decline_code=decline_code, **fields)
 
 
-def documentation_of(code: str) -> str:
+def documentation_url(code: str) -> str:
     return f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
 
 

@@ -1,4 +1,4 @@
-"""Events and webhook endpoints: the calls of the API."""
+"""The API calls of events and webhook endpoints."""
 
 import json
 from collections.abc import Callable
@@ -16,27 +16,32 @@ from .webhooks import Event
 ENDPOINT_PARAMS = ("url", "enabled_events", "description", "metadata", "expand")
 
 
-def retrieve(box: Sandbox, call: Call) -> Object:
+def retrieve(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/events/{id}"""
-    return _shown(box, event_called(box, call.path["id"]))
+    return _to_json(sandbox, find_event(sandbox, call.path["id"]))
 
 
-def list_all(box: Sandbox, call: Call) -> Object:
-    """GET /v1/events, newest first; `type` (`charge.*` too) or `types[]` narrow it."""
-    forms.only_known(call.params, ("type", "types", "delivery_success", *PAGE_PARAMS))
+def list_all(sandbox: Sandbox, call: Call) -> Object:
+    """GET /v1/events, newest first, filtered by `type` (wildcards like `charge.*` are allowed) or `types[]`."""
+    forms.check_known(call.params, ("type", "types", "delivery_success", *PAGE_PARAMS))
     return page(
-        box.events, "event", "/v1/events", call.params, keep=_wanted(box, call.params), show=lambda e: _shown(box, e)
+        sandbox.events,
+        "event",
+        "/v1/events",
+        call.params,
+        keep=_filter(sandbox, call.params),
+        show=lambda event: _to_json(sandbox, event),
     )
 
 
-def event_called(box: Sandbox, identifier: str) -> Event:
-    event = box.events.get(identifier)
+def find_event(sandbox: Sandbox, identifier: str) -> Event:
+    event = sandbox.events.get(identifier)
     if event is None:
         raise missing_object("event", identifier, "id")
     return event
 
 
-def _wanted(box: Sandbox, params: Params) -> Callable[[Event], bool]:
+def _filter(sandbox: Sandbox, params: Params) -> Callable[[Event], bool]:
     when = created_within(params)
     types = [*forms.strings(params, "types"), *filter(None, [forms.string(params, "type")])]
     delivered = forms.boolean(params, "delivery_success") if "delivery_success" in params else None
@@ -45,44 +50,44 @@ def _wanted(box: Sandbox, params: Params) -> Callable[[Event], bool]:
         return (
             event.created in when
             and (not types or any(fnmatchcase(event.type, pattern) for pattern in types))
-            and delivered in (None, _pending(box, event) == 0)
+            and delivered in (None, _pending(sandbox, event) == 0)
         )
 
     return wanted
 
 
-def _shown(box: Sandbox, event: Event) -> Object:
-    return json.loads(event.body) | {"pending_webhooks": _pending(box, event)}
+def _to_json(sandbox: Sandbox, event: Event) -> Object:
+    return json.loads(event.body) | {"pending_webhooks": _pending(sandbox, event)}
 
 
-def _pending(box: Sandbox, event: Event) -> int:
-    deliveries = map(box.courier.deliveries.get, event.delivery_ids)
+def _pending(sandbox: Sandbox, event: Event) -> int:
+    deliveries = map(sandbox.webhook_sender.deliveries.get, event.delivery_ids)
     return sum(delivery is not None and delivery.state != "delivered" for delivery in deliveries)
 
 
-def create_endpoint(box: Sandbox, call: Call) -> Object:
-    """POST /v1/webhook_endpoints; the answer is the only one that carries the secret."""
+def create_endpoint(sandbox: Sandbox, call: Call) -> Object:
+    """POST /v1/webhook_endpoints. Only this response contains the secret."""
     params = call.params
-    forms.only_known(params, (*ENDPOINT_PARAMS, "api_version"))
+    forms.check_known(params, (*ENDPOINT_PARAMS, "api_version"))
     url, types = _url(params), forms.strings(params, "enabled_events")
     if not types:
         raise missing_parameter("enabled_events")
     secret = new_id("whsec")
     metadata = forms.metadata(params, {})
-    endpoint = box.add_endpoint(url, types, secret, forms.string(params, "description"), metadata)
+    endpoint = sandbox.add_endpoint(url, types, secret, forms.string(params, "description"), metadata)
     return endpoint | {"secret": secret}
 
 
-def retrieve_endpoint(box: Sandbox, call: Call) -> Object:
+def retrieve_endpoint(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/webhook_endpoints/{id}"""
-    return find(box.courier.endpoints, "webhook endpoint", call.path["id"], "webhook_endpoint")
+    return find(sandbox.webhook_sender.endpoints, "webhook endpoint", call.path["id"], "webhook_endpoint")
 
 
-def update_endpoint(box: Sandbox, call: Call) -> Object:
+def update_endpoint(sandbox: Sandbox, call: Call) -> Object:
     """POST /v1/webhook_endpoints/{id}"""
     params = call.params
-    forms.only_known(params, (*ENDPOINT_PARAMS, "disabled"))
-    endpoint = retrieve_endpoint(box, call)
+    forms.check_known(params, (*ENDPOINT_PARAMS, "disabled"))
+    endpoint = retrieve_endpoint(sandbox, call)
     if "url" in params:
         endpoint["url"] = _url(params)
     if types := forms.strings(params, "enabled_events"):
@@ -95,17 +100,17 @@ def update_endpoint(box: Sandbox, call: Call) -> Object:
     return endpoint
 
 
-def delete_endpoint(box: Sandbox, call: Call) -> Object:
-    """DELETE /v1/webhook_endpoints/{id}; what is on its way there is cancelled."""
-    endpoint = retrieve_endpoint(box, call)
-    del box.courier.endpoints[endpoint["id"]]
+def delete_endpoint(sandbox: Sandbox, call: Call) -> Object:
+    """DELETE /v1/webhook_endpoints/{id}. Pending deliveries to it are cancelled."""
+    endpoint = retrieve_endpoint(sandbox, call)
+    del sandbox.webhook_sender.endpoints[endpoint["id"]]
     return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
-def list_endpoints(box: Sandbox, call: Call) -> Object:
+def list_endpoints(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/webhook_endpoints"""
-    forms.only_known(call.params, PAGE_PARAMS[1:])
-    return page(box.courier.endpoints, "webhook endpoint", "/v1/webhook_endpoints", call.params)
+    forms.check_known(call.params, PAGE_PARAMS[1:])
+    return page(sandbox.webhook_sender.endpoints, "webhook endpoint", "/v1/webhook_endpoints", call.params)
 
 
 def _url(params: Params) -> str:

@@ -1,4 +1,4 @@
-"""Stripe's form encoding: `metadata[booking_id]=b1&expand[]=latest_charge`, and readers for typed values in it."""
+"""Stripe's form encoding, e.g. `metadata[booking_id]=b1&expand[]=latest_charge`, and readers of typed values."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from .errors import InvalidRequest, bad_parameter, missing_parameter
 
 Params = dict[str, Any]
-"""Values are strings, lists of strings (`a[]=`) or again Params (`a[b]=`)."""
+"""Values are strings, lists of strings (`a[]=`) or nested Params (`a[b]=`)."""
 
 MOST_METADATA_KEYS = 50
 LONGEST_METADATA_KEY = 40
@@ -16,7 +16,7 @@ LONGEST_INTEGER = 18
 
 
 def parse_form(text: str) -> Params:
-    """Turn a query string or form body into nested parameters; raises InvalidRequest when it is malformed."""
+    """Parse a query string or form body into nested parameters. Raises InvalidRequest when it is malformed."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000)
     except ValueError as error:
@@ -46,8 +46,8 @@ def _place(params: Params, name: str, value: str) -> None:
     items.append(value)
 
 
-def only_known(params: Params, known: Collection[str]) -> None:
-    """Refuse a parameter that Stripe, or this sandbox, does not know, as Stripe does."""
+def check_known(params: Params, known: Collection[str]) -> None:
+    """Raise InvalidRequest for an unknown parameter, as Stripe does."""
     unknown = [name for name in params if name not in known]
     if unknown:
         text = f"Received unknown parameter{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}"
@@ -55,7 +55,7 @@ def only_known(params: Params, known: Collection[str]) -> None:
 
 
 def string(params: Params, name: str, default: str | None = None) -> str | None:
-    """The string called `name`; an empty one unsets, so it reads as None."""
+    """Return a string. An empty one, which unsets a field, is returned as None."""
     value = params.get(name, default)
     if value is not None and not isinstance(value, str):
         raise bad_parameter(f"Invalid string: {value}", name, "parameter_invalid_string")
@@ -88,7 +88,7 @@ def boolean(params: Params, name: str, default: bool = False) -> bool:
 
 
 def group(params: Params, name: str) -> Params:
-    """The nested parameters `name[…]`, or {}."""
+    """Return the nested parameters `name[…]`, or {}."""
     value = params.get(name, {})
     if not isinstance(value, dict):
         raise bad_parameter("Invalid hash", name)
@@ -96,7 +96,7 @@ def group(params: Params, name: str) -> Params:
 
 
 def strings(params: Params, name: str) -> list[str]:
-    """The list `name[]=…` or `name[0]=…`, or []."""
+    """Return the list `name[]=…` or `name[0]=…`, or []."""
     value = params.get(name, [])
     items = list(value.values()) if isinstance(value, dict) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -105,7 +105,7 @@ def strings(params: Params, name: str) -> list[str]:
 
 
 def metadata(params: Params, current: dict[str, str]) -> dict[str, str]:
-    """`current` with what `metadata[…]` sets and without what it empties. Raises beyond Stripe's limits."""
+    """Merge `metadata[…]` into `current`; empty values delete keys. Raises InvalidRequest beyond Stripe's limits."""
     given = params.get("metadata")
     if given is None:
         return current

@@ -1,4 +1,4 @@
-"""Idempotency keys as Stripe keeps them (https://docs.stripe.com/api/idempotent_requests)."""
+"""Idempotency keys, as at Stripe (https://docs.stripe.com/api/idempotent_requests)."""
 
 import time
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ LONGEST_KEY = 255
 
 
 @dataclass(slots=True)
-class Answer:
-    """What a keyed request asked, and what it was answered; `status` 0 while it is still under way."""
+class StoredAnswer:
+    """A request with an idempotency key, and its response. `status` is 0 while the request is running."""
 
     path: str
     params: Params
@@ -22,28 +22,28 @@ class Answer:
     body: bytes = b""
 
 
-class Answers:
-    """The answers of the last 24 hours by idempotency key, at most `kept` of them."""
+class IdempotencyKeys:
+    """The responses of the last 24 hours by idempotency key, at most `kept` of them."""
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, StoredAnswer] = {}
 
-    def begin(self, key: str, path: str, params: Params, request_id: str) -> Answer | None:
-        """The stored answer to replay, or None when this request is the first with its key.
+    def begin(self, key: str, path: str, params: Params, request_id: str) -> StoredAnswer | None:
+        """Return the stored response to replay, or None for the first request with this key.
 
         Raises StripeError: `idempotency_error` (400) for another request under the same key, `idempotency_key_in_use`
-        (409) while the first one is still running.
+        (409) while the first request is running.
         """
         if len(key) > LONGEST_KEY:
             raise InvalidRequest(f"Idempotency keys can have up to {LONGEST_KEY} characters.", executed=False)
-        self._drop_old()
+        self._delete_old()
         earlier = self._answers.get(key)
         if earlier is None:
-            self._answers[key] = Answer(path, params, request_id, time.monotonic())
+            self._answers[key] = StoredAnswer(path, params, request_id, time.monotonic())
             return None
         if earlier.path != path or earlier.params != params:
-            raise StripeError(400, _misused(key, earlier.path, path), kind="idempotency_error", executed=False)
+            raise StripeError(400, _mismatch_message(key, earlier.path, path), kind="idempotency_error", executed=False)
         if earlier.status == 0:
             text = (
                 "There is currently another in-progress request using this Idempotent Key (that probably means you "
@@ -57,10 +57,10 @@ class Answers:
             answer.status, answer.body = status, body
 
     def abandon(self, key: str) -> None:
-        """Forget a request that got no answer worth keeping, so that its key is free again."""
+        """Delete a request whose response is not stored, so that its key can be used again."""
         self._answers.pop(key, None)
 
-    def _drop_old(self) -> None:
+    def _delete_old(self) -> None:
         oldest_kept = time.monotonic() - DAY_SECONDS
         while self._answers:
             key, answer = next(iter(self._answers.items()))
@@ -69,7 +69,7 @@ class Answers:
             del self._answers[key]
 
 
-def _misused(key: str, first_path: str, path: str) -> str:
+def _mismatch_message(key: str, first_path: str, path: str) -> str:
     what = (
         "with the same parameters they were first used with"
         if first_path == path

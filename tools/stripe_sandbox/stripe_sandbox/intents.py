@@ -1,4 +1,4 @@
-"""PaymentIntents: the calls of the API. What a confirmation does stands in `payments`."""
+"""The API calls of PaymentIntents. `payments` implements the confirmation."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ WITHOUT_MINOR_UNIT = ("jpy",)
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
-# Stripe lets a payment in `processing` be cancelled "in rare cases"; here in none, so that money can come late.
+# Stripe allows cancelling a payment in `processing` "in rare cases". The sandbox never does, so a payment can be late.
 CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action")
 CANCELLATION_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
@@ -67,10 +67,10 @@ CREATE_PARAMS = (
 )
 
 
-def create(box: Sandbox, call: Call) -> Object:
+def create(sandbox: Sandbox, call: Call) -> Object:
     """POST /v1/payment_intents"""
     params = call.params
-    forms.only_known(params, CREATE_PARAMS)
+    forms.check_known(params, CREATE_PARAMS)
     confirmed = forms.boolean(params, "confirm")
     if not confirmed and "return_url" in params:
         raise bad_parameter("This parameter is only allowed with confirm=true.", "return_url")
@@ -78,84 +78,86 @@ def create(box: Sandbox, call: Call) -> Object:
     currency = _currency(params)
     _check_amount(amount, currency)
     intent = payment_intent(amount, currency, forms.metadata(params, {}))
-    intent |= _ways_to_pay(params) | _capture(params) | _descriptive(params)
+    intent |= _payment_method_fields(params) | _capture_fields(params) | _descriptive_fields(params)
     if confirmed:
         payments.check_return_url(call, intent)
-    _set_payment_method(box, intent, params)
-    box.intents[intent["id"]] = intent
-    box.emit("payment_intent.created", intent, call)
-    return payments.confirm(box, call, intent) if confirmed else intent
+    _set_payment_method(sandbox, intent, params)
+    sandbox.intents[intent["id"]] = intent
+    sandbox.emit("payment_intent.created", intent, call)
+    return payments.confirm(sandbox, call, intent) if confirmed else intent
 
 
-def retrieve(box: Sandbox, call: Call) -> Object:
-    """GET /v1/payment_intents/{id}; a browser must show the client secret and sees less."""
+def retrieve(sandbox: Sandbox, call: Call) -> Object:
+    """GET /v1/payment_intents/{id}. A browser must send the client secret and receives fewer fields."""
     if call.by_browser:
-        forms.only_known(call.params, ("client_secret", "expand"))
-    intent = _addressed(box, call)
+        forms.check_known(call.params, ("client_secret", "expand"))
+    intent = _find_intent(sandbox, call)
     return public_view(intent) if call.by_browser else intent
 
 
-def update(box: Sandbox, call: Call) -> Object:
+def update(sandbox: Sandbox, call: Call) -> Object:
     """POST /v1/payment_intents/{id}"""
-    forms.only_known(call.params, UPDATE_PARAMS)
-    intent, params = _addressed(box, call), call.params
+    forms.check_known(call.params, UPDATE_PARAMS)
+    intent, params = _find_intent(sandbox, call), call.params
     for name in ("amount", "currency", *PAYMENT_METHOD_PARAMS):
         if name in params and intent["status"] not in OPEN:
-            raise unexpected_state(_frozen(name, intent["status"]), intent)
+            raise unexpected_state(_cannot_update_message(name, intent["status"]), intent)
     amount = forms.integer(params, "amount")
     amount = intent["amount"] if amount is None else amount
     currency = _currency(params) if "currency" in params else intent["currency"]
     _check_amount(amount, currency)
-    changes = _descriptive(params) | {"metadata": forms.metadata(params, intent["metadata"])}
-    _set_payment_method(box, intent, params)
+    changes = _descriptive_fields(params) | {"metadata": forms.metadata(params, intent["metadata"])}
+    _set_payment_method(sandbox, intent, params)
     if intent["status"] == "requires_action" and (amount, currency) != (intent["amount"], intent["currency"]):
         intent |= {"status": "requires_confirmation", "next_action": None}
     intent |= changes | {"amount": amount, "currency": currency}
     return intent
 
 
-def confirm(box: Sandbox, call: Call) -> Object:
-    """POST /v1/payment_intents/{id}/confirm, by the server or, with the client secret, by a browser."""
-    forms.only_known(call.params, CONFIRM_PARAMS)
-    intent = _addressed(box, call)
+def confirm(sandbox: Sandbox, call: Call) -> Object:
+    """POST /v1/payment_intents/{id}/confirm, from a server, or from a browser with the client secret."""
+    forms.check_known(call.params, CONFIRM_PARAMS)
+    intent = _find_intent(sandbox, call)
     if intent["status"] == "succeeded":
         text = (
             "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed."
         )
-        raise unexpected_state(text, _seen(call, intent))
+        raise unexpected_state(text, _visible_intent(call, intent))
     if intent["status"] not in OPEN:
-        raise unexpected_state(_barred("confirm", "confirmed", intent["status"], OPEN[1:]), _seen(call, intent))
+        raise unexpected_state(
+            _wrong_status_message("confirm", "confirmed", intent["status"], OPEN[1:]), _visible_intent(call, intent)
+        )
     payments.check_return_url(call, intent)
-    _set_payment_method(box, intent, call.params)
-    intent |= _descriptive(call.params)
-    payments.confirm(box, call, intent)
-    return _seen(call, intent)
+    _set_payment_method(sandbox, intent, call.params)
+    intent |= _descriptive_fields(call.params)
+    payments.confirm(sandbox, call, intent)
+    return _visible_intent(call, intent)
 
 
-def cancel(box: Sandbox, call: Call) -> Object:
+def cancel(sandbox: Sandbox, call: Call) -> Object:
     """POST /v1/payment_intents/{id}/cancel"""
-    forms.only_known(call.params, ("cancellation_reason", "expand"))
-    intent = _addressed(box, call)
+    forms.check_known(call.params, ("cancellation_reason", "expand"))
+    intent = _find_intent(sandbox, call)
     reason = forms.string(call.params, "cancellation_reason")
     if reason and reason not in CANCELLATION_REASONS:
         text = f"Invalid cancellation_reason: must be one of {', '.join(CANCELLATION_REASONS)}"
         raise bad_parameter(text, "cancellation_reason")
     if intent["status"] not in CANCELABLE:
-        raise unexpected_state(_barred("cancel", "canceled", intent["status"], CANCELABLE), intent)
+        raise unexpected_state(_wrong_status_message("cancel", "canceled", intent["status"], CANCELABLE), intent)
     intent |= {"status": "canceled", "canceled_at": now(), "cancellation_reason": reason}
     intent |= {"next_action": None, "processing": None}
-    box.emit("payment_intent.canceled", intent, call)
+    sandbox.emit("payment_intent.canceled", intent, call)
     return intent
 
 
-def list_all(box: Sandbox, call: Call) -> Object:
+def list_all(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/payment_intents, newest first."""
-    forms.only_known(call.params, PAGE_PARAMS)
-    return page(box.intents, "payment_intent", "/v1/payment_intents", call.params, keep=matching(call.params))
+    forms.check_known(call.params, PAGE_PARAMS)
+    return page(sandbox.intents, "payment_intent", "/v1/payment_intents", call.params, keep=matching(call.params))
 
 
-def _addressed(box: Sandbox, call: Call) -> Object:
-    intent = find(box.intents, "payment_intent", call.path["id"], "intent")
+def _find_intent(sandbox: Sandbox, call: Call) -> Object:
+    intent = find(sandbox.intents, "payment_intent", call.path["id"], "intent")
     secret = forms.string(call.params, "client_secret")
     if call.by_browser and secret is None:
         raise missing_parameter("client_secret")
@@ -165,7 +167,7 @@ def _addressed(box: Sandbox, call: Call) -> Object:
     return intent
 
 
-def _seen(call: Call, intent: Object) -> Object:
+def _visible_intent(call: Call, intent: Object) -> Object:
     return public_view(intent) if call.by_browser else intent
 
 
@@ -198,12 +200,12 @@ def _check_amount(amount: int, currency: str) -> None:
 
 
 def money(amount: int, currency: str) -> str:
-    """Minor units as Stripe's error messages write them: `$1,099.00`."""
+    """Format minor units as in Stripe's error messages: `$1,099.00`."""
     text = f"{amount:,}" if currency in WITHOUT_MINOR_UNIT else f"{amount / 100:,.2f}"
     return SYMBOLS.get(currency, "") + text
 
 
-def _ways_to_pay(params: Params) -> Object:
+def _payment_method_fields(params: Params) -> Object:
     types = forms.strings(params, "payment_method_types")
     automatic = forms.group(params, "automatic_payment_methods")
     enabled = forms.boolean(automatic, "enabled", default=not types)
@@ -216,7 +218,7 @@ def _ways_to_pay(params: Params) -> Object:
     return {"automatic_payment_methods": {"allow_redirects": redirects, "enabled": True} if enabled else None}
 
 
-def _capture(params: Params) -> Object:
+def _capture_fields(params: Params) -> Object:
     method = forms.string(params, "capture_method", "automatic_async")
     if method not in ("automatic", "automatic_async"):
         raise bad_parameter("The sandbox captures at once: it does not know capture_method=manual.", "capture_method")
@@ -225,28 +227,28 @@ def _capture(params: Params) -> Object:
     return {"capture_method": method}
 
 
-def _descriptive(params: Params) -> dict[str, Any]:
+def _descriptive_fields(params: Params) -> dict[str, Any]:
     return {name: forms.string(params, name) for name in DESCRIPTIVE_PARAMS if name in params}
 
 
-def _set_payment_method(box: Sandbox, intent: Object, params: Params) -> None:
+def _set_payment_method(sandbox: Sandbox, intent: Object, params: Params) -> None:
     if identifier := forms.string(params, "payment_method"):
-        method = payment_methods.named(box, identifier, "payment_method")
+        method = payment_methods.find_or_create(sandbox, identifier, "payment_method")
     elif "payment_method_data" in params:
-        method = payment_methods.from_data(box, forms.group(params, "payment_method_data"))
+        method = payment_methods.from_data(sandbox, forms.group(params, "payment_method_data"))
     else:
         return
     intent |= {"payment_method": method["id"], "status": "requires_confirmation", "next_action": None}
 
 
-def _frozen(name: str, status: str) -> str:
+def _cannot_update_message(name: str, status: str) -> str:
     return (
         f"This PaymentIntent's {name} could not be updated because it has a status of {status}. "
         f"You may only update the {name} of a PaymentIntent with one of the following statuses: {', '.join(OPEN)}."
     )
 
 
-def _barred(verb: str, done: str, status: str, allowed: tuple[str, ...]) -> str:
+def _wrong_status_message(verb: str, done: str, status: str, allowed: tuple[str, ...]) -> str:
     return (
         f"You cannot {verb} this PaymentIntent because it has a status of {status}. "
         f"Only a PaymentIntent with one of the following statuses may be {done}: {', '.join(allowed)}."

@@ -1,4 +1,4 @@
-"""The sandbox as an application: `uvicorn stripe_sandbox.main:app --port 8112`."""
+"""The sandbox's application: `uvicorn stripe_sandbox.main:app --port 8112`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +16,12 @@ from .state import Sandbox
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """One sandbox with a state of its own."""
-    box = Sandbox(settings)
+    """Create a sandbox with its own state."""
+    sandbox = Sandbox(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with box.courier.running():
+        async with sandbox.webhook_sender.running():
             yield
 
     app = FastAPI(title="Stripe sandbox", description="Test cards only. No money moves here.", lifespan=lifespan)
@@ -32,8 +32,8 @@ def create_app(settings: Settings) -> FastAPI:
         allow_headers=["*"],
         expose_headers=["request-id", "stripe-version"],
     )
-    app.include_router(stripe_api(box))
-    app.include_router(control_api(box))
+    app.include_router(stripe_api(sandbox))
+    app.include_router(control_api(sandbox))
     app.include_router(browser_pages())
 
     @app.exception_handler(StripeError)

@@ -1,17 +1,17 @@
-"""The objects as Stripe shows them: plain dicts, so that a payment costs little and goes straight out as JSON."""
+"""Stripe's objects as plain dicts, which are cheap to build and to serialize."""
 
 import secrets
 import time
 from typing import Any
 
 from .cards import Card, Decline
-from .errors import documentation_of
+from .errors import documentation_url
 from .settings import API_VERSION
 
 Object = dict[str, Any]
 
 VISA_REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1"}
-"""Visa's reason codes for the disputes that the sandbox raises."""
+"""Visa's reason codes of the sandbox's disputes."""
 
 
 def new_id(prefix: str) -> str:
@@ -23,7 +23,7 @@ def now() -> int:
 
 
 def payment_intent(amount: int, currency: str, metadata: dict[str, str]) -> Object:
-    """A PaymentIntent that still needs a payment method."""
+    """Create a PaymentIntent without a payment method."""
     identifier = new_id("pi")
     return {
         "id": identifier,
@@ -72,7 +72,7 @@ def payment_intent(amount: int, currency: str, metadata: dict[str, str]) -> Obje
     }
 
 
-SEEN_BY_PUBLISHABLE_KEY = (
+PUBLIC_FIELDS = (
     "id",
     "object",
     "amount",
@@ -102,8 +102,8 @@ SEEN_BY_PUBLISHABLE_KEY = (
 
 
 def public_view(intent: Object) -> Object:
-    """What a browser may see of a PaymentIntent: no metadata, no charge."""
-    return {name: intent[name] for name in SEEN_BY_PUBLISHABLE_KEY}
+    """Return the fields of a PaymentIntent that a browser receives: no metadata, no charge."""
+    return {name: intent[name] for name in PUBLIC_FIELDS}
 
 
 def billing_details(given: dict[str, Any]) -> Object:
@@ -119,7 +119,7 @@ def billing_details(given: dict[str, Any]) -> Object:
 
 
 def payment_method(card: Card, expiry: tuple[int, int], billing: Object, metadata: dict[str, str]) -> Object:
-    """A PaymentMethod of type card; `expiry` is (month, four-digit year)."""
+    """Create a PaymentMethod of type card. `expiry` is (month, four-digit year)."""
     return {
         "id": new_id("pm"),
         "object": "payment_method",
@@ -151,7 +151,7 @@ def payment_method(card: Card, expiry: tuple[int, int], billing: Object, metadat
 
 
 def charge(intent: Object, method: Object, decline: Decline | None, *, authenticated: bool) -> Object:
-    """The Charge of one attempt at paying `intent` with `method`, succeeded or declined."""
+    """Create the Charge of one attempt to pay `intent` with `method`, succeeded or declined."""
     amount = intent["amount"]
     paid = decline is None
     return {
@@ -261,12 +261,12 @@ def _authentication() -> Object:
 
 
 def payment_error(code: str, message: str, decline_code: str | None, method: Object, charge_id: str | None) -> Object:
-    """`last_payment_error` of a PaymentIntent."""
+    """Create the `last_payment_error` of a PaymentIntent."""
     error = {
         "charge": charge_id,
         "code": code,
         "decline_code": decline_code,
-        "doc_url": documentation_of(code),
+        "doc_url": documentation_url(code),
         "message": message,
         "payment_method": method,
         "type": "card_error" if charge_id else "invalid_request_error",
@@ -371,7 +371,7 @@ def dispute(paid: Object, amount: int, reason: str) -> Object:
 
 
 def webhook_endpoint(url: str, enabled_events: list[str], description: str | None, metadata: dict[str, str]) -> Object:
-    """A WebhookEndpoint without its secret, which Stripe shows only once, when it is made."""
+    """Create a WebhookEndpoint without its secret, which Stripe returns only once, on creation."""
     return {
         "id": new_id("we"),
         "object": "webhook_endpoint",

@@ -1,9 +1,9 @@
-"""PaymentMethods: always a card, always one of the test cards."""
+"""PaymentMethods. Each is one of the test cards."""
 
 from datetime import UTC, datetime
 
 from . import forms
-from .cards import BY_ALIAS, Card, card_numbered
+from .cards import BY_ALIAS, Card, find_card
 from .errors import CardError, bad_parameter, missing_object
 from .forms import Params
 from .objects import Object, billing_details, payment_method
@@ -13,21 +13,21 @@ CREATE_PARAMS = ("type", "card", "billing_details", "metadata", "allow_redisplay
 CVC_LENGTHS = (3, 4)
 
 
-def create(box: Sandbox, call: Call) -> Object:
+def create(sandbox: Sandbox, call: Call) -> Object:
     """POST /v1/payment_methods"""
-    forms.only_known(call.params, CREATE_PARAMS)
-    return from_data(box, call.params)
+    forms.check_known(call.params, CREATE_PARAMS)
+    return from_data(sandbox, call.params)
 
 
-def retrieve(box: Sandbox, call: Call) -> Object:
+def retrieve(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/payment_methods/{id}"""
-    return named(box, call.path["id"], "payment_method")
+    return find_or_create(sandbox, call.path["id"], "payment_method")
 
 
-def from_data(box: Sandbox, data: Params) -> Object:
-    """A new PaymentMethod from `type=card&card[number]=…` or `card[token]=tok_visa`.
+def from_data(sandbox: Sandbox, data: Params) -> Object:
+    """Create a PaymentMethod from `type=card&card[number]=…` or `card[token]=tok_visa`.
 
-    Raises CardError for a number that is no test card, an expiry in the past or a malformed CVC.
+    Raises CardError for a number that is not a test card's, an expiry in the past, or a malformed CVC.
     """
     kind = forms.required_string(data, "type")
     if kind != "card":
@@ -39,27 +39,27 @@ def from_data(box: Sandbox, data: Params) -> Object:
             raise missing_object("token", token, "card[token]")
         expiry = _next_year()
     else:
-        card = card_numbered(forms.required_string(details, "number"))
+        card = find_card(forms.required_string(details, "number"))
         expiry = _expiry(details)
         _check_cvc(forms.string(details, "cvc"))
-    return _keep(box, card, expiry, data)
+    return _store(sandbox, card, expiry, data)
 
 
-def named(box: Sandbox, identifier: str, param: str) -> Object:
-    """The PaymentMethod with this id; `pm_card_…` makes a new one of that test card, as Stripe does."""
+def find_or_create(sandbox: Sandbox, identifier: str, param: str) -> Object:
+    """Return the PaymentMethod with this id. `pm_card_…` creates one of that test card, as at Stripe."""
     if card := BY_ALIAS.get(identifier):
-        return _keep(box, card, _next_year(), {})
-    found = box.payment_methods.get(identifier)
+        return _store(sandbox, card, _next_year(), {})
+    found = sandbox.payment_methods.get(identifier)
     if found is None:
         raise missing_object("PaymentMethod", identifier, param)
     return found
 
 
-def _keep(box: Sandbox, card: Card, expiry: tuple[int, int], data: Params) -> Object:
+def _store(sandbox: Sandbox, card: Card, expiry: tuple[int, int], data: Params) -> Object:
     billing = billing_details(forms.group(data, "billing_details"))
     method = payment_method(card, expiry, billing, forms.metadata(data, {}))
-    box.payment_methods[method["id"]] = method
-    box.cards[method["id"]] = card
+    sandbox.payment_methods[method["id"]] = method
+    sandbox.cards[method["id"]] = card
     return method
 
 

@@ -1,4 +1,4 @@
-"""Paying a PaymentIntent: 3-D Secure first when the card asks for it, then the bank's yes or no.
+"""Payment of a PaymentIntent: 3-D Secure if the card requires it, then the bank's decision.
 
 requires_confirmation ──► requires_action ──► (processing) ──► succeeded
                      └──────────┴────────────────┴───────────► requires_payment_method, with last_payment_error
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from . import forms, objects
 from .cards import AUTHENTICATION_REQUIRED, Decline
-from .disputes import raise_dispute
+from .disputes import open_dispute
 from .errors import CardError, InvalidRequest, StripeError, unexpected_state
 from .objects import Object, public_view
 from .state import Call, Sandbox
@@ -21,7 +21,7 @@ AUTHENTICATION_FAILURE_TEXT = (
 
 
 def check_return_url(call: Call, intent: Object) -> None:
-    """Raise InvalidRequest when a server confirms without the `return_url` that redirects would need."""
+    """Raise InvalidRequest when a server confirms without the `return_url` that redirects require."""
     automatic = intent["automatic_payment_methods"]
     stays = call.by_browser or "return_url" in call.params or forms.boolean(call.params, "use_stripe_sdk")
     if stays or automatic is None or automatic["allow_redirects"] == "never":
@@ -34,8 +34,8 @@ def check_return_url(call: Call, intent: Object) -> None:
     )
 
 
-def confirm(box: Sandbox, call: Call, intent: Object) -> Object:
-    """Try to pay `intent` with its payment method.
+def confirm(sandbox: Sandbox, call: Call, intent: Object) -> Object:
+    """Pay `intent` with its payment method.
 
     Raises CardError when the bank declines, InvalidRequest when the intent has no payment method.
     """
@@ -48,37 +48,39 @@ def confirm(box: Sandbox, call: Call, intent: Object) -> Object:
         raise unexpected_state(text, public_view(intent) if call.by_browser else intent)
     intent["last_payment_error"] = None
     off_session = "off_session" in call.params and call.params["off_session"] != "false"
-    if not box.cards[intent["payment_method"]].authenticates:
-        error = _pay(box, intent, call, authenticated=False)
+    if not sandbox.cards[intent["payment_method"]].requires_authentication:
+        error = _pay(sandbox, intent, call, authenticated=False)
     elif off_session or forms.boolean(call.params, "error_on_requires_action"):
-        error = _settle(box, intent, call, AUTHENTICATION_REQUIRED, authenticated=False)
+        error = _settle(sandbox, intent, call, AUTHENTICATION_REQUIRED, authenticated=False)
     else:
         error = None
-        _ask_to_authenticate(box, intent, call)
+        _ask_to_authenticate(sandbox, intent, call)
     if error:
         raise error
     return intent
 
 
-def authenticate(box: Sandbox, intent: Object, *, approve: bool) -> Object:
-    """End the 3-D Secure that `intent` waits for, as the customer would on the bank's page.
+def authenticate(sandbox: Sandbox, intent: Object, *, approve: bool) -> Object:
+    """Complete the 3-D Secure of `intent`, as the customer does on the bank's page.
 
-    Raises InvalidRequest when it waits for none.
+    Raises InvalidRequest when `intent` does not wait for 3-D Secure.
     """
     if intent["status"] != "requires_action":
-        raise unexpected_state(f"This PaymentIntent waits for no authentication: it is {intent['status']}.", intent)
+        raise unexpected_state(
+            f"This PaymentIntent does not wait for authentication: its status is {intent['status']}.", intent
+        )
     intent["next_action"] = None
     if approve:
-        _pay(box, intent, Call({}), authenticated=True)
+        _pay(sandbox, intent, Call({}), authenticated=True)
     else:
-        method = box.payment_methods[intent["payment_method"]]
+        method = sandbox.payment_methods[intent["payment_method"]]
         failure = objects.payment_error(AUTHENTICATION_FAILURE, AUTHENTICATION_FAILURE_TEXT, None, method, None)
         intent |= {"status": "requires_payment_method", "payment_method": None, "last_payment_error": failure}
-        box.emit("payment_intent.payment_failed", intent)
+        sandbox.emit("payment_intent.payment_failed", intent)
     return intent
 
 
-def _ask_to_authenticate(box: Sandbox, intent: Object, call: Call) -> None:
+def _ask_to_authenticate(sandbox: Sandbox, intent: Object, call: Call) -> None:
     in_page = forms.boolean(call.params, "use_stripe_sdk")
     return_url = None if in_page else forms.string(call.params, "return_url")
     query = {"payment_intent": intent["id"], "payment_intent_client_secret": intent["client_secret"]}
@@ -90,44 +92,44 @@ def _ask_to_authenticate(box: Sandbox, intent: Object, call: Call) -> None:
     else:
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": page}}
     intent |= {"status": "requires_action", "next_action": action}
-    box.emit("payment_intent.requires_action", intent, call)
+    sandbox.emit("payment_intent.requires_action", intent, call)
 
 
-def _pay(box: Sandbox, intent: Object, call: Call, *, authenticated: bool) -> StripeError | None:
-    decline = box.cards[intent["payment_method"]].decline
-    fault = box.faults.for_payment(intent["id"], intent["metadata"])
+def _pay(sandbox: Sandbox, intent: Object, call: Call, *, authenticated: bool) -> StripeError | None:
+    decline = sandbox.cards[intent["payment_method"]].decline
+    fault = sandbox.faults.for_payment(intent["id"], intent["metadata"])
     if fault is None:
-        return _settle(box, intent, call, decline, authenticated=authenticated)
+        return _settle(sandbox, intent, call, decline, authenticated=authenticated)
     intent |= {"status": "processing", "processing": {"type": "card"}}
-    box.emit("payment_intent.processing", intent, call)
-    box.later(fault.seconds, partial(_settle_late, box, intent, decline, authenticated=authenticated))
+    sandbox.emit("payment_intent.processing", intent, call)
+    sandbox.schedule(fault.seconds, partial(_settle_late, sandbox, intent, decline, authenticated=authenticated))
     return None
 
 
-def _settle_late(box: Sandbox, intent: Object, decline: Decline | None, *, authenticated: bool) -> None:
+def _settle_late(sandbox: Sandbox, intent: Object, decline: Decline | None, *, authenticated: bool) -> None:
     if intent["status"] == "processing":
         intent["processing"] = None
-        _settle(box, intent, Call({}), decline, authenticated=authenticated)
+        _settle(sandbox, intent, Call({}), decline, authenticated=authenticated)
 
 
 def _settle(
-    box: Sandbox, intent: Object, call: Call, decline: Decline | None, *, authenticated: bool
+    sandbox: Sandbox, intent: Object, call: Call, decline: Decline | None, *, authenticated: bool
 ) -> StripeError | None:
-    method = box.payment_methods[intent["payment_method"]]
+    method = sandbox.payment_methods[intent["payment_method"]]
     charge = objects.charge(intent, method, decline, authenticated=authenticated)
-    box.charges[charge["id"]] = charge
+    sandbox.charges[charge["id"]] = charge
     intent["latest_charge"] = charge["id"]
     if decline is None:
         intent |= {"status": "succeeded", "amount_received": intent["amount"], "next_action": None}
-        box.emit("charge.succeeded", charge, call)
-        box.emit("payment_intent.succeeded", intent, call)
-        if reason := box.cards[method["id"]].dispute:
-            box.later(box.settings.settle_seconds, partial(raise_dispute, box, charge, reason))
+        sandbox.emit("charge.succeeded", charge, call)
+        sandbox.emit("payment_intent.succeeded", intent, call)
+        if reason := sandbox.cards[method["id"]].dispute:
+            sandbox.schedule(sandbox.settings.settle_seconds, partial(open_dispute, sandbox, charge, reason))
         return None
     failure = objects.payment_error(decline.code, decline.message, decline.decline_code, method, charge["id"])
     intent |= {"status": "requires_payment_method", "payment_method": None, "last_payment_error": failure}
-    box.emit("charge.failed", charge, call)
-    box.emit("payment_intent.payment_failed", intent, call)
+    sandbox.emit("charge.failed", charge, call)
+    sandbox.emit("payment_intent.payment_failed", intent, call)
     return CardError(
         decline.message,
         decline.code,

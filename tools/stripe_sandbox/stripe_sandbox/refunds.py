@@ -1,4 +1,4 @@
-"""Charges and their refunds: never more goes back than came in."""
+"""Charges and their refunds, which never exceed the charge."""
 
 from functools import partial
 
@@ -11,61 +11,61 @@ from .state import PAGE_PARAMS, Call, Sandbox, find, matching, page
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
 
-def retrieve_charge(box: Sandbox, call: Call) -> Object:
+def retrieve_charge(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/charges/{id}"""
-    return find(box.charges, "charge", call.path["id"], "id")
+    return find(sandbox.charges, "charge", call.path["id"], "id")
 
 
-def list_charges(box: Sandbox, call: Call) -> Object:
-    """GET /v1/charges, newest first; `payment_intent` narrows it."""
-    forms.only_known(call.params, ("payment_intent", *PAGE_PARAMS))
-    return page(box.charges, "charge", "/v1/charges", call.params, keep=matching(call.params, "payment_intent"))
+def list_charges(sandbox: Sandbox, call: Call) -> Object:
+    """GET /v1/charges, newest first, filtered by `payment_intent`."""
+    forms.check_known(call.params, ("payment_intent", *PAGE_PARAMS))
+    return page(sandbox.charges, "charge", "/v1/charges", call.params, keep=matching(call.params, "payment_intent"))
 
 
-def create(box: Sandbox, call: Call) -> Object:
-    """POST /v1/refunds, by `payment_intent` or `charge`; without `amount` all that is left.
+def create(sandbox: Sandbox, call: Call) -> Object:
+    """POST /v1/refunds, by `payment_intent` or `charge`. Default `amount`: all that is left.
 
-    Raises InvalidRequest: `charge_already_refunded`, `charge_disputed`, or an amount above what is left.
+    Raises InvalidRequest: `charge_already_refunded`, `charge_disputed`, or an amount that exceeds what is left.
     """
     params = call.params
-    forms.only_known(params, ("amount", "charge", "payment_intent", "reason", "metadata", "expand"))
-    charge = _charge(box, call)
+    forms.check_known(params, ("amount", "charge", "payment_intent", "reason", "metadata", "expand"))
+    charge = _charge(sandbox, call)
     reason = forms.string(params, "reason")
     if reason and reason not in REASONS:
         raise bad_parameter(f"Invalid reason: must be one of {', '.join(REASONS)}", "reason")
     amount = _refundable(charge, forms.integer(params, "amount"))
-    outcome = box.cards[charge["payment_method"]].refund
+    outcome = sandbox.cards[charge["payment_method"]].refund
     status = "pending" if outcome == "pending" else "succeeded"
     refund = objects.refund(charge, amount, status, reason, forms.metadata(params, {}))
-    box.refunds[refund["id"]] = refund
-    _count(box, charge, amount, call)
-    box.emit("refund.created", refund, call)
+    sandbox.refunds[refund["id"]] = refund
+    _add_refund(sandbox, charge, amount, call)
+    sandbox.emit("refund.created", refund, call)
     if outcome != "succeeded":
-        finish = partial(_succeed if outcome == "pending" else _fail, box, charge, refund)
-        box.later(box.settings.settle_seconds, finish)
+        finish = partial(_succeed if outcome == "pending" else _fail, sandbox, charge, refund)
+        sandbox.schedule(sandbox.settings.settle_seconds, finish)
     return refund
 
 
-def retrieve(box: Sandbox, call: Call) -> Object:
+def retrieve(sandbox: Sandbox, call: Call) -> Object:
     """GET /v1/refunds/{id}"""
-    return find(box.refunds, "refund", call.path["id"], "id")
+    return find(sandbox.refunds, "refund", call.path["id"], "id")
 
 
-def list_all(box: Sandbox, call: Call) -> Object:
-    """GET /v1/refunds, newest first; `charge` and `payment_intent` narrow it."""
-    forms.only_known(call.params, ("charge", "payment_intent", *PAGE_PARAMS))
+def list_all(sandbox: Sandbox, call: Call) -> Object:
+    """GET /v1/refunds, newest first, filtered by `charge` and `payment_intent`."""
+    forms.check_known(call.params, ("charge", "payment_intent", *PAGE_PARAMS))
     return page(
-        box.refunds, "refund", "/v1/refunds", call.params, keep=matching(call.params, "charge", "payment_intent")
+        sandbox.refunds, "refund", "/v1/refunds", call.params, keep=matching(call.params, "charge", "payment_intent")
     )
 
 
-def _charge(box: Sandbox, call: Call) -> Object:
+def _charge(sandbox: Sandbox, call: Call) -> Object:
     charge_id, intent_id = forms.string(call.params, "charge"), forms.string(call.params, "payment_intent")
     if charge_id and intent_id is None:
-        charge = find(box.charges, "charge", charge_id, "charge")
+        charge = find(sandbox.charges, "charge", charge_id, "charge")
     elif intent_id and charge_id is None:
-        intent = find(box.intents, "payment_intent", intent_id, "payment_intent")
-        charge = box.charges.get(intent["latest_charge"] or "")
+        intent = find(sandbox.intents, "payment_intent", intent_id, "payment_intent")
+        charge = sandbox.charges.get(intent["latest_charge"] or "")
         if charge is None or not charge["paid"]:
             raise InvalidRequest(
                 f"This PaymentIntent ({intent_id}) does not have a successful charge to refund.", "payment_intent"
@@ -98,23 +98,23 @@ def _refundable(charge: Object, asked: int | None) -> int:
     return amount
 
 
-def _count(box: Sandbox, charge: Object, amount: int, call: Call) -> None:
+def _add_refund(sandbox: Sandbox, charge: Object, amount: int, call: Call) -> None:
     before = {"amount_refunded": charge["amount_refunded"]}
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
     if charge["refunded"]:
         before["refunded"] = False
-    box.emit("charge.refunded", charge, call, before)
+    sandbox.emit("charge.refunded", charge, call, before)
 
 
-def _succeed(box: Sandbox, charge: Object, refund: Object) -> None:
+def _succeed(sandbox: Sandbox, charge: Object, refund: Object) -> None:
     refund["status"] = "succeeded"
-    box.emit("refund.updated", refund, previous={"status": "pending"})
+    sandbox.emit("refund.updated", refund, previous={"status": "pending"})
 
 
-def _fail(box: Sandbox, charge: Object, refund: Object) -> None:
-    """The bank sends the refund back: the money stands on the charge again."""
+def _fail(sandbox: Sandbox, charge: Object, refund: Object) -> None:
+    """The bank returns the refund: the charge can be refunded again."""
     refund |= {"status": "failed", "failure_reason": "expired_or_canceled_card"}
     charge["amount_refunded"] -= refund["amount"]
     charge["refunded"] = False
-    box.emit("refund.failed", refund)
+    sandbox.emit("refund.failed", refund)

@@ -1,38 +1,38 @@
-"""What the sandbox reads from its environment."""
+"""Settings, from the environment."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 API_VERSION = "2026-10-28.endive"
-"""The version of Stripe's API whose shapes the sandbox answers; the SDK that the project uses pins the same one."""
+"""The version of Stripe's API that the sandbox implements. The SDK that the project uses pins the same version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything has a default, so the sandbox also starts with an empty environment."""
+    """Every setting has a default, so the sandbox starts with an empty environment."""
 
     secret_key: str | None = None
-    """The one secret key that is let in; None lets in any `sk_test_…`."""
+    """The only accepted secret key; None accepts any `sk_test_…`."""
     publishable_key: str | None = None
     webhook_url: str | None = None
-    webhook_secret: str = "whsec_sandbox"  # noqa: S105 -- a fixed secret of a server that guards nothing
+    webhook_secret: str = "whsec_sandbox"  # noqa: S105 -- a fixed secret of a server that protects nothing
     webhook_events: tuple[str, ...] = ("*",)
     webhook_workers: int = 32
-    """How many webhooks are on their way at once."""
+    """How many webhooks are sent concurrently."""
     webhook_timeout_seconds: float = 10.0
     retry_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-    """Waits between the attempts to deliver one webhook; Stripe takes three days over it."""
+    """Waits between the attempts to deliver a webhook. Stripe retries for three days."""
     settle_seconds: float = 1.0
-    """How long a refund that settles late, or a dispute that a test card raises, takes."""
+    """The delay of refunds that settle late, and of disputes that a test card opens."""
     kept: int = 50_000
-    """How many events, deliveries and idempotency keys are kept before the oldest go."""
+    """How many events, deliveries and idempotency keys are stored before the oldest are deleted."""
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read `STRIPE_…` and `SANDBOX_…`; an empty variable counts as unset.
 
-        Raises ValueError for a number that is none.
+        Raises ValueError for a malformed number.
         """
         given = {name: value for name, value in environment.items() if value}
         default = Settings()

@@ -1,4 +1,4 @@
-"""All that the sandbox remembers, in memory: objects by id, oldest first, and what happened to them."""
+"""The sandbox's state, in memory: objects by id, oldest first, and their events."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -10,10 +10,10 @@ from .cards import Card
 from .errors import InvalidRequest, bad_parameter, missing_object
 from .faults import Faults
 from .forms import Params
-from .idempotency import Answers
+from .idempotency import IdempotencyKeys
 from .objects import Object, webhook_endpoint
 from .settings import Settings
-from .webhooks import Courier, Event, render_event
+from .webhooks import Event, WebhookSender, create_event
 
 LONGEST_PAGE = 100
 DEEPEST_EXPANSION = 4
@@ -23,7 +23,7 @@ PAGE_PARAMS = ("created", "limit", "starting_after", "ending_before", "expand")
 
 @dataclass(slots=True)
 class Call:
-    """One API call that has been let in: `by_browser` when it came with the publishable key."""
+    """One authenticated API call. `by_browser`: it was made with the publishable key."""
 
     params: Params
     path: Mapping[str, str] = field(default_factory=dict)
@@ -34,19 +34,19 @@ class Call:
 
 
 class Sandbox:
-    """The state of one sandbox; every method is synchronous, so each call to the API is atomic."""
+    """The state of one sandbox. Every method is synchronous, so each API call is atomic."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.faults = Faults()
-        self.courier = Courier(settings, self.faults)
+        self.webhook_sender = WebhookSender(settings, self.faults)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything but the endpoint that the environment names."""
-        self.courier.forget()
+        """Delete everything except the webhook endpoint from the environment."""
+        self.webhook_sender.clear()
         self.faults.remove(lambda number, fault: True)
-        self.answers = Answers(self.settings.kept)
+        self.idempotency_keys = IdempotencyKeys(self.settings.kept)
         self.intents: dict[str, Object] = {}
         self.charges: dict[str, Object] = {}
         self.refunds: dict[str, Object] = {}
@@ -54,7 +54,7 @@ class Sandbox:
         self.disputes: dict[str, Object] = {}
         self.events: dict[str, Event] = {}
         self.cards: dict[str, Card] = {}
-        self.courier.endpoints.clear()
+        self.webhook_sender.endpoints.clear()
         if url := self.settings.webhook_url:
             self.add_endpoint(url, list(self.settings.webhook_events), self.settings.webhook_secret)
 
@@ -62,28 +62,28 @@ class Sandbox:
         self, url: str, events: list[str], secret: str, description: str | None = None, metadata: dict | None = None
     ) -> Object:
         endpoint = webhook_endpoint(url, events, description, metadata or {})
-        self.courier.endpoints[endpoint["id"]] = endpoint
-        self.courier.secrets[endpoint["id"]] = secret
+        self.webhook_sender.endpoints[endpoint["id"]] = endpoint
+        self.webhook_sender.secrets[endpoint["id"]] = secret
         return endpoint
 
-    def emit(self, kind: str, about: Object, call: Call | None = None, previous: Object | None = None) -> None:
-        """Record the event `kind` about an object as it is now, and send it to whoever listens."""
-        intent = about if about["object"] == "payment_intent" else self.intents.get(about["payment_intent"])
+    def emit(self, kind: str, subject: Object, call: Call | None = None, previous: Object | None = None) -> None:
+        """Store an event about an object in its current state, and send it to the subscribed endpoints."""
+        intent = subject if subject["object"] == "payment_intent" else self.intents.get(subject["payment_intent"])
         request = {"id": call and call.request_id, "idempotency_key": call and call.idempotency_key}
-        listeners = self.courier.listeners(kind)
-        event = render_event(kind, about, intent=intent, request=request, previous=previous, pending=len(listeners))
+        subscribers = self.webhook_sender.subscribers(kind)
+        event = create_event(kind, subject, intent=intent, request=request, previous=previous, pending=len(subscribers))
         self.events[event.id] = event
         if len(self.events) > self.settings.kept:
             del self.events[next(iter(self.events))]
-        self.courier.send(event, listeners)
+        self.webhook_sender.send(event, subscribers)
 
-    def later(self, seconds: float, act: Callable[[], object]) -> None:
-        """Do `act` after a while, unless the sandbox is reset before."""
+    def schedule(self, seconds: float, act: Callable[[], object]) -> None:
+        """Call `act` after `seconds`, unless the sandbox is reset first."""
         intents = self.intents
         asyncio.get_running_loop().call_later(seconds, lambda: act() if self.intents is intents else None)
 
     def expanded(self, shown: Object, params: Params) -> Object:
-        """A copy of `shown` in which the ids that `expand[]` names are replaced by their objects."""
+        """Return a copy of `shown` in which the ids that `expand[]` names are replaced by their objects."""
         for path in forms.strings(params, "expand"):
             steps = path.split(".")
             if len(steps) > DEEPEST_EXPANSION:
@@ -97,22 +97,22 @@ class Sandbox:
             return shown | {"data": [self._expand(item, rest, path) if rest else item for item in shown["data"]]}
         if first not in _EXPANDABLE.get(shown["object"], ()):
             raise InvalidRequest(f"This property cannot be expanded ({path}).", "expand")
-        found = self._referred(shown, first)
+        found = self._related(shown, first)
         if found is None:
             return shown
         return shown | {first: self._expand(found, rest, path) if rest else found}
 
-    def _referred(self, shown: Object, name: str) -> Object | None:
+    def _related(self, shown: Object, name: str) -> Object | None:
         if name == "refunds":
             url = f"/v1/charges/{shown['id']}/refunds"
             refunds = [refund for refund in reversed(self.refunds.values()) if refund["charge"] == shown["id"]]
             return {"object": "list", "data": refunds, "has_more": False, "url": url}
         value = shown[name]
-        shelf: dict[str, Object] = getattr(self, _SHELVES[name])
-        return shelf.get(value) if isinstance(value, str) else value
+        collection: dict[str, Object] = getattr(self, _COLLECTIONS[name])
+        return collection.get(value) if isinstance(value, str) else value
 
 
-_SHELVES = {
+_COLLECTIONS = {
     "latest_charge": "charges",
     "charge": "charges",
     "payment_intent": "intents",
@@ -126,16 +126,16 @@ _EXPANDABLE = {
 }
 
 
-def find(shelf: dict[str, Object], kind: str, identifier: str, param: str) -> Object:
-    """The object with this id; raises InvalidRequest `resource_missing` (404)."""
-    found = shelf.get(identifier)
+def find(collection: dict[str, Object], kind: str, identifier: str, param: str) -> Object:
+    """Return the object with this id. Raises InvalidRequest `resource_missing` (404)."""
+    found = collection.get(identifier)
     if found is None:
         raise missing_object(kind, identifier, param)
     return found
 
 
 def page(
-    shelf: dict[str, Any],
+    collection: dict[str, Any],
     kind: str,
     url: str,
     params: Params,
@@ -143,7 +143,7 @@ def page(
     keep: Callable[[Any], bool] = lambda item: True,
     show: Callable[[Any], Object] = lambda item: item,
 ) -> Object:
-    """One page of a list, newest first, by Stripe's cursors: `limit`, `starting_after`, `ending_before`."""
+    """Return one page of a list, newest first, by Stripe's cursors: `limit`, `starting_after`, `ending_before`."""
     limit = forms.integer(params, "limit")
     limit = 10 if limit is None else limit
     if not 1 <= limit <= LONGEST_PAGE:
@@ -153,11 +153,11 @@ def page(
         raise InvalidRequest("You can only specify one of starting_after, ending_before.", code="parameters_exclusive")
     cursor_name = "starting_after" if after else "ending_before"
     cursor = after or before
-    if cursor and cursor not in shelf:
+    if cursor and cursor not in collection:
         raise missing_object(kind, cursor, cursor_name)
-    items = iter(shelf.items()) if before else reversed(shelf.items())
+    items = iter(collection.items()) if before else reversed(collection.items())
     found: list[Object] = []
-    for item in _beyond(items, cursor):
+    for item in _after_cursor(items, cursor):
         if keep(item):
             found.append(item)
         if len(found) > limit:
@@ -166,7 +166,7 @@ def page(
     return {"object": "list", "data": shown[::-1] if before else shown, "has_more": len(found) > limit, "url": url}
 
 
-def _beyond(items: Iterator[tuple[str, Any]], cursor: str | None) -> Iterator[Any]:
+def _after_cursor(items: Iterator[tuple[str, Any]], cursor: str | None) -> Iterator[Any]:
     for identifier, _ in items if cursor else ():
         if identifier == cursor:
             break
@@ -175,7 +175,7 @@ def _beyond(items: Iterator[tuple[str, Any]], cursor: str | None) -> Iterator[An
 
 
 def created_within(params: Params) -> range:
-    """The seconds that `created=…` or `created[gte]=…` of Stripe's lists asks for (Unix time)."""
+    """Return the range of Unix time that `created=…` or `created[gte]=…` selects."""
     given = params.get("created", {})
     bounds = {"gte": given, "lte": given} if isinstance(given, str) else given
     low = max(forms.integer(bounds, "gte") or 0, (forms.integer(bounds, "gt") or -1) + 1)
@@ -184,7 +184,7 @@ def created_within(params: Params) -> range:
 
 
 def matching(params: Params, *names: str) -> Callable[[Object], bool]:
-    """The filter of a list: `created`, and equality for each of `names` that was given."""
+    """Return the filter of a list: `created`, and equality for each parameter of `names`."""
     when = created_within(params)
     wanted = [(name, value) for name in names if (value := forms.string(params, name))]
     return lambda item: item["created"] in when and all(item[name] == value for name, value in wanted)

@@ -1,4 +1,4 @@
-"""Webhooks: signed as Stripe signs them, delivered by a few workers, repeated until they are answered 2xx."""
+"""Webhooks: signed as at Stripe, delivered by a few workers, retried until the response is 2xx."""
 
 import asyncio
 import hmac
@@ -22,7 +22,7 @@ DeliveryState = Literal["queued", "delayed", "held", "retrying", "delivered", "d
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `body` is its JSON, rendered once: what it says never changes."""
+    """An event. `body` is its JSON, which is rendered once and never changes."""
 
     id: str
     type: str
@@ -35,7 +35,7 @@ class Event:
 
 @dataclass(slots=True)
 class Delivery:
-    """One event on its way to one endpoint, with what became of each attempt."""
+    """The delivery of one event to one endpoint, with the result of each attempt."""
 
     event: Event
     endpoint_id: str
@@ -47,25 +47,25 @@ class Delivery:
     def is_pending(self) -> bool:
         return self.state in ("queued", "delayed", "held", "retrying")
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """`{"id", "event", "type", "payment_intent", "endpoint", "state", "attempts": [{"at", "status", "error"}]}`"""
         event = self.event
-        about = {"id": self.id, "event": event.id, "type": event.type, "payment_intent": event.intent_id}
-        return about | {"endpoint": self.endpoint_id, "state": self.state, "attempts": self.attempts}
+        subject = {"id": self.id, "event": event.id, "type": event.type, "payment_intent": event.intent_id}
+        return subject | {"endpoint": self.endpoint_id, "state": self.state, "attempts": self.attempts}
 
 
-def render_event(
+def create_event(
     kind: str,
-    about: Object,
+    subject: Object,
     *,
     intent: Object | None,
     request: dict[str, str | None],
     previous: Object | None,
     pending: int,
 ) -> Event:
-    """Make the Event `kind` about an object as it is now."""
+    """Create an event of type `kind` about an object in its current state."""
     identifier, created = new_id("evt"), now()
-    data = {"object": about} if previous is None else {"object": about, "previous_attributes": previous}
+    data = {"object": subject} if previous is None else {"object": subject, "previous_attributes": previous}
     body = {
         "id": identifier,
         "object": "event",
@@ -82,13 +82,13 @@ def render_event(
 
 
 def signature(body: bytes, secret: str, at: int) -> str:
-    """The `Stripe-Signature` header: HMAC-SHA256 over `timestamp.body` (https://docs.stripe.com/webhooks/signature)."""
+    """Return the `Stripe-Signature` header: HMAC-SHA256 over `timestamp.body` (https://docs.stripe.com/webhooks/signature)."""
     digest = hmac.new(secret.encode(), b"%d." % at + body, sha256).hexdigest()
     return f"t={at},v1={digest}"
 
 
-class Courier:
-    """Carries events to the endpoints that asked for them, and does what the faults say on the way."""
+class WebhookSender:
+    """Sends events to their subscribed endpoints, and applies the active faults."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self.settings = settings
@@ -102,7 +102,7 @@ class Courier:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Deliver while the context is open; what is still under way when it closes is forgotten with the rest."""
+        """Deliver while the context is open. Pending deliveries are dropped when it closes."""
         tls = ssl.create_default_context()
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self._work(tls)) for _ in range(self.settings.webhook_workers)]
@@ -110,8 +110,8 @@ class Courier:
             for worker in workers:
                 worker.cancel()
 
-    def listeners(self, event_type: str) -> list[str]:
-        """Ids of the endpoints that want this type of event."""
+    def subscribers(self, event_type: str) -> list[str]:
+        """Return the ids of the endpoints that are subscribed to this type of event."""
         return [
             identifier
             for identifier, endpoint in self.endpoints.items()
@@ -120,30 +120,32 @@ class Courier:
         ]
 
     def send(self, event: Event, endpoint_ids: Iterable[str]) -> list[Delivery]:
-        """Start one delivery for each endpoint; faults in force may lose, hold, delay or multiply it."""
-        made = [Delivery(event, endpoint_id) for endpoint_id in endpoint_ids]
-        for delivery in made:
+        """Start one delivery for each endpoint. Active faults may drop, hold, delay or repeat it."""
+        deliveries = [Delivery(event, endpoint_id) for endpoint_id in endpoint_ids]
+        for delivery in deliveries:
             self.deliveries[delivery.id] = delivery
             event.delivery_ids.append(delivery.id)
             fault = self.faults.for_webhook(event.type, event.intent_id, event.metadata)
             if fault is None:
                 self._queue.put_nowait([delivery])
             else:
-                self._suffer(delivery, fault)
+                self._apply_fault(delivery, fault)
         while len(self.deliveries) > self.settings.kept:
             del self.deliveries[next(iter(self.deliveries))]
-        return made
+        return deliveries
 
     def release(self, scope: Scope) -> int:
-        """Let go the webhooks that were held back and that `scope` fits; returns how many."""
-        freed = [delivery for delivery in self._held if scope.fits(delivery.event.intent_id, delivery.event.metadata)]
-        self._held = [delivery for delivery in self._held if delivery not in freed]
-        if freed:
-            self._enqueue(freed)
-        return len(freed)
+        """Send the held webhooks that match `scope`; return how many."""
+        released = [
+            delivery for delivery in self._held if scope.matches(delivery.event.intent_id, delivery.event.metadata)
+        ]
+        self._held = [delivery for delivery in self._held if delivery not in released]
+        if released:
+            self._enqueue(released)
+        return len(released)
 
-    def forget(self) -> None:
-        """Cancel whatever is under way and forget all deliveries."""
+    def clear(self) -> None:
+        """Cancel pending deliveries and delete all of them."""
         for delivery in self.deliveries.values():
             if delivery.is_pending:
                 delivery.state = "cancelled"
@@ -151,12 +153,12 @@ class Courier:
         self._held.clear()
         self._gathered.clear()
 
-    def _suffer(self, delivery: Delivery, fault: Fault) -> None:
+    def _apply_fault(self, delivery: Delivery, fault: Fault) -> None:
         match fault.kind:
             case "webhook_drop":
                 delivery.state = "dropped"
             case "webhook_delay":
-                self._later(fault.seconds, [delivery], "delayed")
+                self._schedule(fault.seconds, [delivery], "delayed")
             case "webhook_repeat":
                 self._enqueue([delivery] * fault.times)
             case "webhook_hold":
@@ -169,12 +171,12 @@ class Courier:
         delivery.state = "delayed"
         key = id(fault)
         if key not in self._gathered:
-            asyncio.get_running_loop().call_later(fault.seconds, self._turn_around, key)
+            asyncio.get_running_loop().call_later(fault.seconds, self._release_reversed, key)
         self._gathered.setdefault(key, []).append(delivery)
         if fault.is_spent:
-            self._turn_around(key)
+            self._release_reversed(key)
 
-    def _turn_around(self, key: int) -> None:
+    def _release_reversed(self, key: int) -> None:
         if gathered := self._gathered.pop(key, None):
             self._enqueue(gathered[::-1])
 
@@ -184,15 +186,15 @@ class Courier:
                 delivery.state = "queued"
         self._queue.put_nowait(batch)
 
-    def _later(self, seconds: float, batch: list[Delivery], state: DeliveryState) -> None:
+    def _schedule(self, seconds: float, batch: list[Delivery], state: DeliveryState) -> None:
         for delivery in batch:
             delivery.state = state
         asyncio.get_running_loop().call_later(seconds, self._queue.put_nowait, batch)
 
     async def _work(self, tls: ssl.SSLContext) -> None:
-        """Deliver batch after batch over a connection of its own.
+        """Deliver batches over the worker's own connection.
 
-        httpx looks through its whole pool for each request: one pool for all workers costs three times the CPU.
+        httpx searches its whole pool for each request: one pool for all workers costs three times the CPU.
         """
         timeout = self.settings.webhook_timeout_seconds
         async with httpx.AsyncClient(verify=tls, timeout=timeout, trust_env=False) as client:
@@ -211,7 +213,7 @@ class Courier:
         if status is not None and 200 <= status < 300:
             delivery.state = "delivered"
         elif delivery.state != "delivered":
-            self._try_again(delivery)
+            self._retry(delivery)
 
     async def _post(self, client: httpx.AsyncClient, endpoint: Object, body: bytes) -> tuple[int | None, str | None]:
         headers = {
@@ -225,16 +227,16 @@ class Courier:
             return None, f"{type(error).__name__}: {error}"
         return response.status_code, None
 
-    def _try_again(self, delivery: Delivery) -> None:
+    def _retry(self, delivery: Delivery) -> None:
         waits = self.settings.retry_seconds
         if len(delivery.attempts) > len(waits):
             delivery.state = "failed"
         else:
-            self._later(waits[len(delivery.attempts) - 1], [delivery], "retrying")
+            self._schedule(waits[len(delivery.attempts) - 1], [delivery], "retrying")
 
 
-def counted(deliveries: Iterable[Delivery]) -> dict[str, int]:
-    """How many deliveries stand in which state."""
+def count_by_state(deliveries: Iterable[Delivery]) -> dict[str, int]:
+    """Count deliveries by state."""
     totals: dict[str, int] = {}
     for delivery in deliveries:
         totals[delivery.state] = totals.get(delivery.state, 0) + 1

@@ -1,4 +1,4 @@
-"""A sandbox on a real port, the official SDK that talks to it, and a shop that hears its webhooks."""
+"""Fixtures: a sandbox on a real port, the official SDK as its client, and a shop that receives its webhooks."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ SECRET = "whsec_of_the_test_shop"
 
 @asynccontextmanager
 async def served(app) -> AsyncIterator[str]:
-    """Serve `app` on a free loopback port and give its address."""
+    """Serve `app` on a free loopback port; yield its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -40,27 +40,27 @@ async def served(app) -> AsyncIterator[str]:
 
 @dataclass
 class Shop:
-    """Hears webhooks, verifies each with the SDK, and answers what the test says (200 when it says nothing)."""
+    """Receives webhooks, verifies them with the SDK, and responds with the test's `answers`, then with 200."""
 
     url: str = ""
-    heard: list[stripe.Event] = field(default_factory=list)
+    received: list[stripe.Event] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
-    async def hear(self, request: Request) -> Response:
+    async def receive(self, request: Request) -> Response:
         body = await request.body()
         event = stripe.Webhook.construct_event(body, request.headers["stripe-signature"], SECRET)
-        self.heard.append(event)
+        self.received.append(event)
         self.headers.append(dict(request.headers))
         return Response(status_code=self.answers.pop(0) if self.answers else 200)
 
-    def forget(self) -> None:
-        self.heard.clear()
+    def clear(self) -> None:
+        self.received.clear()
         self.headers.clear()
         self.answers.clear()
 
     def types(self, intent_id: str | None = None) -> list[str]:
-        return [event.type for event in self.heard if intent_id is None or intent_of(event) == intent_id]
+        return [event.type for event in self.received if intent_id is None or intent_of(event) == intent_id]
 
     async def until(self, is_so: Callable[[], object], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
@@ -76,7 +76,7 @@ def intent_of(event: stripe.Event) -> str:
 @pytest.fixture(scope="session")
 async def open_shop() -> AsyncIterator[Shop]:
     shop = Shop()
-    async with served(Starlette(routes=[Route("/webhook", shop.hear, methods=["POST"])])) as url:
+    async with served(Starlette(routes=[Route("/webhook", shop.receive, methods=["POST"])])) as url:
         shop.url = f"{url}/webhook"
         yield shop
 
@@ -104,7 +104,7 @@ def serve():
 
 @pytest.fixture
 async def control(address) -> AsyncIterator[httpx.AsyncClient]:
-    """A plain HTTP client: for the control API, and for what the SDK cannot send. Each test starts from nothing."""
+    """A plain HTTP client, for the control API and for requests that the SDK cannot send. It resets the sandbox."""
     async with httpx.AsyncClient(base_url=address, trust_env=False) as control:
         await control.post("/_sandbox/reset")
         yield control
@@ -118,7 +118,7 @@ def sandbox(address, control) -> str:
 
 @pytest.fixture
 def shop(open_shop) -> Shop:
-    open_shop.forget()
+    open_shop.clear()
     return open_shop
 
 
@@ -146,7 +146,7 @@ def pay(client):
 
 
 async def refusal(call: Awaitable[Any], kind: type[stripe.StripeError] = stripe.InvalidRequestError) -> Any:
-    """The SDK's error that `call` must end in."""
+    """Return the SDK's error that `call` must raise."""
     with pytest.raises(kind) as caught:
         await call
     return caught.value

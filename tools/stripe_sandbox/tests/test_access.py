@@ -1,4 +1,4 @@
-"""Who is let in: the secret key everywhere, the publishable key with a client secret in the browser, nobody else."""
+"""Access: the secret key for every call; the publishable key only with a client secret, from the browser."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ AS_SHOP = {"authorization": "Bearer sk_test_shop"}
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer sk_live_51", "Bearer nonsense", "Basic %%%", "Digest x"])
-async def test_a_bad_key_is_turned_away(control, header):
+async def test_an_invalid_key_is_refused(control, header):
     answer = await control.get("/v1/payment_intents", headers={"authorization": header})
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
@@ -41,7 +41,7 @@ async def test_basic_authentication_and_the_headers_of_every_answer(control):
     assert API_VERSION == _ApiVersion.CURRENT
 
 
-async def test_only_the_configured_keys_fit():
+async def test_only_the_configured_keys_are_accepted():
     app = create_app(Settings(secret_key="sk_test_mine", publishable_key="pk_test_mine"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox") as client:
         for key, status in (("sk_test_mine", 200), ("sk_test_other", 401), ("pk_test_mine", 401)):
@@ -49,7 +49,7 @@ async def test_only_the_configured_keys_fit():
             assert answer.status_code == status
 
 
-async def test_a_browser_pays_with_the_client_secret_and_sees_no_more_than_it_may(control):
+async def test_a_browser_pays_with_the_client_secret_and_sees_only_public_fields(control):
     intent = (await control.post("/v1/payment_intents", data=INTENT, headers=AS_SHOP)).json()
     address, key = f"/v1/payment_intents/{intent['id']}", {"key": "pk_test_shop"}
     allowed = key | {"client_secret": intent["client_secret"]}
@@ -110,7 +110,7 @@ def test_settings_come_from_the_environment():
         Settings.from_environment({"SANDBOX_RETRY_SECONDS": "soon"})
 
 
-async def test_it_starts_as_a_server_of_its_own():
+async def test_it_starts_as_a_standalone_server():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = (sys.executable, "-m", "uvicorn", "stripe_sandbox.main:app", "--port", str(port), "--no-access-log")

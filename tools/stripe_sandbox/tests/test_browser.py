@@ -1,4 +1,4 @@
-"""The script at /v3/ in a real browser: a shop's page mounts the card element and pays."""
+"""The script at /v3/ in a real browser: a shop's page mounts the card element and pays with it."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 
 @asynccontextmanager
 async def browsing(url: str, profile: Path) -> AsyncIterator[None]:
-    """A headless Chromium that shows `url` while the context is open."""
+    """Show `url` in a headless Chromium while the context is open."""
     quiet = (
         "--headless",
         "--no-sandbox",
@@ -47,7 +47,7 @@ async def browsing(url: str, profile: Path) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def outcome(app, address, serve, tmp_path):
-    """Show the shop's page, on the sandbox's own origin (so that it can type into the iframe) or on another one."""
+    """Show the shop's page on the sandbox's origin, where it can type into the iframe, or on another origin."""
 
     async def outcome(client, *, same_origin: bool) -> dict:
         told: asyncio.Future[dict] = asyncio.get_running_loop().create_future()
@@ -90,7 +90,7 @@ async def test_a_customer_types_a_card_and_approves_or_refuses_3d_secure(client,
     }
 
 
-async def test_the_page_of_a_shop_cannot_look_into_the_card_element(client, outcome):
+async def test_a_page_of_a_shop_cannot_read_the_card_element(client, outcome):
     result = await outcome(client, same_origin=False)
     assert result == {
         "closed": True,

@@ -1,4 +1,4 @@
-"""Idempotency keys: the same answer again, another request refused, a running one in the way."""
+"""Idempotency keys: replayed responses, refused requests, and conflicts with running requests."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def test_the_same_request_is_answered_once_and_replayed(client, shop):
     assert replayed["original-request"] == sent["request-id"] != replayed["request-id"]
     assert len((await client.v1.payment_intents.list_async()).data) == 1
     await shop.until(lambda: shop.types(first.id))
-    event = next(event for event in shop.heard if event.type == "payment_intent.created")
+    event = next(event for event in shop.received if event.type == "payment_intent.created")
     assert (event.request.id, event.request.idempotency_key) == (sent["request-id"], "booking-9")
 
 
@@ -37,7 +37,7 @@ async def test_the_same_key_at_another_address_is_refused(client):
         await client.v1.payment_intents.cancel_async(intent.id, {}, {"idempotency_key": "k"})
 
 
-async def test_a_request_that_still_runs_is_in_the_way(client, control, refused):
+async def test_a_running_request_blocks_its_key(client, control, refused):
     await control.post(
         "/_sandbox/faults", json={"kind": "api_delay", "seconds": 0.3, "metadata": {"booking_id": "b-9"}}
     )
@@ -50,7 +50,7 @@ async def test_a_request_that_still_runs_is_in_the_way(client, control, refused)
     assert (await create(PARAMS, {"idempotency_key": "k"})).id == intent.id
 
 
-async def test_a_decline_is_replayed_but_a_bad_request_is_not_kept(client, refused):
+async def test_a_decline_is_replayed_but_a_bad_request_is_not_stored(client, refused):
     intent = await client.v1.payment_intents.create_async({**PARAMS, "payment_method_types": ["card"]})
     confirm = client.v1.payment_intents.confirm_async
     declined = {"payment_method": "pm_card_chargeDeclined"}
@@ -64,7 +64,7 @@ async def test_a_decline_is_replayed_but_a_bad_request_is_not_kept(client, refus
     assert (await client.v1.payment_intents.create_async(PARAMS, {"idempotency_key": "new"})).amount == 900
 
 
-async def test_an_answer_that_got_lost_is_found_under_its_key(client, control):
+async def test_a_lost_response_is_replayed_under_its_key(client, control):
     fault = {"kind": "api_error", "after": True, "path": "/v1/payment_intents", "status": 503}
     await control.post("/_sandbox/faults", json=fault)
     options = {"idempotency_key": "k", "max_network_retries": 0}
@@ -85,7 +85,7 @@ async def test_a_key_is_free_again_after_a_failure_without_effect(client, contro
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_a_500_is_kept_under_its_key_whether_the_call_had_its_effect_or_not(client, control, refused, after):
+async def test_a_500_is_stored_under_its_key_with_or_without_effect(client, control, refused, after):
     await control.post("/_sandbox/faults", json={"kind": "api_error", "method": "POST", "after": after})
     create = client.v1.payment_intents.create_async
     options = {"idempotency_key": "k", "max_network_retries": 0}
@@ -97,7 +97,7 @@ async def test_a_500_is_kept_under_its_key_whether_the_call_had_its_effect_or_no
     assert (await create(PARAMS, {"idempotency_key": "k-2"})).amount == 900
 
 
-async def test_a_fault_can_hit_a_share_of_the_calls(client, control):
+async def test_a_fault_can_affect_a_share_of_the_calls(client, control):
     await control.post("/_sandbox/faults", json={"kind": "api_error", "count": None, "share": 0.25})
     failed = 0
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""PaymentIntents through the official SDK: the whole life, and every illegal move."""
+"""PaymentIntents through the official SDK: the whole lifecycle, and every illegal transition."""
 
 import pytest
 import stripe
@@ -90,7 +90,7 @@ async def test_only_a_test_card_becomes_a_payment_method(refused, client, detail
     assert (error.code, error.error.decline_code) == (code, decline_code)
 
 
-async def test_a_payment_method_is_made_and_read(client):
+async def test_a_payment_method_is_created_and_retrieved(client):
     details = {"email": "ada@example.org", "address": {"city": "Turin"}}
     card = card_data("4000056655665556", exp_year=40)
     made = await client.v1.payment_methods.create_async({"type": "card", "card": card, "billing_details": details})
@@ -133,7 +133,7 @@ async def test_3d_secure_is_approved_or_refused(client, control, shop, number, a
     assert "payment_intent.requires_action" in shop.types(intent.id)
 
 
-async def test_a_card_that_asks_for_3d_secure_is_declined_when_nobody_is_there(refused, pay):
+async def test_a_card_that_requires_3d_secure_is_declined_off_session(refused, pay):
     error = await refused(pay("pm_card_authenticationRequired", off_session=True), stripe.CardError)
     assert error.code == "authentication_required"
 

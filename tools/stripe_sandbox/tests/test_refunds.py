@@ -1,4 +1,4 @@
-"""Refunds never exceed the payment; disputes take it back."""
+"""Refunds, which never exceed the payment, and disputes."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ async def test_partial_refunds_add_up_to_the_payment_and_no_further(refused, cli
 
     await shop.until(lambda: shop.types(intent.id).count("charge.refunded") == 2)
     assert shop.types(intent.id).count("refund.created") == 2
-    full = next(e for e in shop.heard if e.type == "charge.refunded" and e.data.object["refunded"])
+    full = next(e for e in shop.received if e.type == "charge.refunded" and e.data.object["refunded"])
     assert full.data.previous_attributes.to_dict() == {"amount_refunded": 1000, "refunded": False}
 
 
@@ -41,7 +41,7 @@ async def test_many_refunds_at_once_never_exceed_the_payment(client, pay):
     assert sum(isinstance(refund, stripe.InvalidRequestError) for refund in done) == 5
 
 
-async def test_a_refund_needs_money_that_came_in(refused, client, pay):
+async def test_a_refund_needs_a_paid_charge(refused, client, pay):
     unpaid = await client.v1.payment_intents.create_async({"amount": 900, "currency": "eur"})
     assert (await refused(client.v1.refunds.create_async({"payment_intent": unpaid.id}))).param == "payment_intent"
     declined = await refused(pay("pm_card_chargeDeclined"), stripe.CardError)
@@ -76,7 +76,7 @@ async def test_a_refund_may_settle_late_or_come_back(client, pay, shop, card, ex
 
 
 @pytest.mark.parametrize("outcome", ["won", "lost"])
-async def test_a_dispute_is_raised_and_decided(client, control, pay, shop, outcome):
+async def test_a_dispute_is_opened_and_closed(client, control, pay, shop, outcome):
     intent = await pay()
     answer = await control.post("/_sandbox/disputes", json={"payment_intent": intent.id, "reason": "general"})
     dispute = await client.v1.disputes.retrieve_async(answer.json()["id"])
@@ -92,7 +92,7 @@ async def test_a_dispute_is_raised_and_decided(client, control, pay, shop, outco
         await shop.until(lambda: "charge.dispute.funds_reinstated" in shop.types(intent.id))
 
 
-async def test_a_test_card_raises_a_dispute_that_the_merchant_accepts(refused, client, pay, shop):
+async def test_a_test_card_opens_a_dispute_that_the_merchant_accepts(refused, client, pay, shop):
     intent = await pay("pm_card_createDispute")
     await shop.until(lambda: "charge.dispute.created" in shop.types(intent.id))
     [dispute] = (await client.v1.disputes.list_async({"payment_intent": intent.id})).data

@@ -1,7 +1,7 @@
-"""Every object that the sandbox makes, held against the annotations of the SDK's own classes.
+"""Every object of the sandbox, checked against the annotations of the SDK's classes.
 
-No field is missing that the SDK calls certain, none is there that it does not know, and each value is of its kind;
-where the SDK lists the values of a string, it is one of them.
+All required fields exist, there are no unknown fields, and each value has the annotated type. A string for which the
+SDK lists the values is one of them.
 """
 
 import inspect
@@ -26,13 +26,13 @@ def fields_of(cls: type) -> dict[str, Any]:
     }
 
 
-def complaints(value: Any, hint: Any, where: str) -> Iterator[str]:
-    """What does not fit: one sentence for each place."""
+def mismatches(value: Any, hint: Any, where: str) -> Iterator[str]:
+    """Yield one sentence for each mismatch."""
     if isinstance(hint, ForwardRef):
         hint = getattr(stripe, hint.__forward_arg__)
     origin, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if origin is Union:
-        yield from union_complaints(value, inner, where)
+        yield from union_mismatches(value, inner, where)
     elif origin is Literal:
         if value not in inner:
             yield f"{where}: {value!r} is none of the known values"
@@ -42,28 +42,28 @@ def complaints(value: Any, hint: Any, where: str) -> Iterator[str]:
             yield f"{where}: no list"
             return
         for position, item in enumerate(items):
-            yield from complaints(item, inner[0], f"{where}[{position}]")
+            yield from mismatches(item, inner[0], f"{where}[{position}]")
     elif origin is not UntypedStripeObject and issubclass(origin, StripeObject):
-        yield from object_complaints(value, origin, where)
+        yield from object_mismatches(value, origin, where)
     else:
         kind = dict if origin is UntypedStripeObject else origin
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             yield f"{where}: {value!r} is no {kind.__name__}"
 
 
-def union_complaints(value: Any, options: tuple, where: str) -> Iterator[str]:
+def union_mismatches(value: Any, options: tuple, where: str) -> Iterator[str]:
     if value is None:
         if NoneType not in options:
             yield f"{where}: null"
         return
     listed = [option for option in options if typing.get_origin(option) is Literal]
     candidates = listed if listed and isinstance(value, str) else [o for o in options if o is not NoneType]
-    found = [list(complaints(value, option, where)) for option in candidates]
+    found = [list(mismatches(value, option, where)) for option in candidates]
     if not any(problems == [] for problems in found):
         yield from min(found, key=len)
 
 
-def object_complaints(value: Any, cls: type, where: str) -> Iterator[str]:
+def object_mismatches(value: Any, cls: type, where: str) -> Iterator[str]:
     if not isinstance(value, Mapping):
         yield f"{where}: no object"
         return
@@ -74,7 +74,7 @@ def object_complaints(value: Any, cls: type, where: str) -> Iterator[str]:
             yield f"{where}.{name}: missing"
     for name, item in value.items():
         if name in fields:
-            yield from complaints(item, fields[name], f"{where}.{name}")
+            yield from mismatches(item, fields[name], f"{where}.{name}")
         else:
             yield f"{where}.{name}: unknown to {cls.__name__}"
 
@@ -92,11 +92,11 @@ SCENES = ("new", "paid", "declined", "authenticating", "refused by the bank", "r
 
 
 def check(shown: dict) -> None:
-    assert list(object_complaints(shown, CLASSES[shown["object"]], shown["object"])) == []
+    assert list(object_mismatches(shown, CLASSES[shown["object"]], shown["object"])) == []
 
 
 async def scene(name: str, pay, client, control) -> None:
-    """Make the objects that a scene is about."""
+    """Create the objects of a scene."""
     if name == "new":
         await client.v1.payment_intents.create_async({"amount": 900, "currency": "eur"})
         return
@@ -130,16 +130,16 @@ async def test_objects_are_shaped_as_the_sdk_says(name, pay, client, control, sh
             if method := shown.get("payment_method"):
                 check((await control.get(f"/v1/payment_methods/{method}", headers=headers)).json())
     assert {"payment_intent", "event", "webhook_endpoint"} <= seen
-    await shop.until(lambda: len(shop.heard) >= (1 if name == "new" else 2))
-    for event in shop.heard:
+    await shop.until(lambda: len(shop.received) >= (1 if name == "new" else 2))
+    for event in shop.received:
         check(event.to_dict())
 
 
-def test_the_check_itself_finds_what_is_wrong():
+def test_the_check_finds_mismatches():
     good = {"available": ["visa"], "preferred": None}
     networks = stripe.PaymentMethod.Card.Networks
-    assert list(object_complaints(good, networks, "n")) == []
+    assert list(object_mismatches(good, networks, "n")) == []
     for bad in ({"preferred": None}, good | {"x": 1}, good | {"available": "visa"}, good | {"preferred": 5}):
-        assert len(list(object_complaints(bad, networks, "n"))) == 1
+        assert len(list(object_mismatches(bad, networks, "n"))) == 1
     status = fields_of(stripe.PaymentIntent)["status"]
-    assert list(complaints("cancelled", status, "status"))
+    assert list(mismatches("cancelled", status, "status"))

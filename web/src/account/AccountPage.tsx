@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { leave } from "../api/session";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
@@ -30,9 +30,9 @@ export default function AccountPage() {
 }
 
 function Account() {
-  const profile = useQuery({ queryKey: ["mine", "profile"], queryFn: () => told(api.GET("/api/users/me")) });
+  const profile = useQuery({ queryKey: ["mine", "profile"], queryFn: () => unwrap(api.GET("/api/users/me")) });
   const signOut = useMutation({
-    mutationFn: () => told(api.POST("/api/auth/logout", { body: {} })),
+    mutationFn: () => unwrap(api.POST("/api/auth/logout", { body: {} })),
     onSuccess: leave,
   });
   if (profile.isPending) return <div aria-hidden="true" className="skeleton h-96" />;

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { leave } from "../api/session";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
@@ -9,12 +9,12 @@ import { Dialog } from "../ui/Dialog";
 import { Field } from "../ui/Field";
 import { fieldsOf, Refusal } from "./parts";
 
-/** The account goes, after a second thought and with the password. */
+/** Deletes the account, after a confirmation and with the password. */
 export function Delete() {
   const [isAsked, setAsked] = useState(false);
   const navigate = useNavigate();
   const remove = useMutation({
-    mutationFn: (password: string) => told(api.POST("/api/users/me/delete", { body: { password } })),
+    mutationFn: (password: string) => unwrap(api.POST("/api/users/me/delete", { body: { password } })),
     onSuccess: async () => {
       await navigate("/");
       leave();

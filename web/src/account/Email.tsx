@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
@@ -9,7 +9,7 @@ import { faultOf, fieldsOf, Refusal } from "./parts";
 export function Email({ email }: { email: string }) {
   const change = useMutation({
     mutationFn: ({ email: next = "", password = "" }: Record<string, string>) =>
-      told(api.POST("/api/users/me/email", { body: { email: next, password } })),
+      unwrap(api.POST("/api/users/me/email", { body: { email: next, password } })),
   });
   return (
     <>

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
 import { t } from "../i18n";
 import { fullDate } from "../lib/format";
@@ -12,24 +12,24 @@ import { fieldsOf, Refusal } from "./parts";
 const KEY = ["mine", "export"];
 const ASK_MS = 3000;
 
-/** Everything that is kept about a person, as one file. */
+/** Exports all of a person's data as one file. */
 export function Export() {
   const queries = useQueryClient();
   const found = useQuery({
     queryKey: KEY,
     queryFn: () =>
-      told(api.GET("/api/users/me/export")).catch((error: unknown) => {
+      unwrap(api.GET("/api/users/me/export")).catch((error: unknown) => {
         if (isProblem(error, "export_unknown")) return null;
         throw error;
       }),
     refetchInterval: ({ state }) => (state.data?.state === "gathering" ? ASK_MS : false),
   });
   const ask = useMutation({
-    mutationFn: (password: string) => told(api.POST("/api/users/me/export", { body: { password } })),
+    mutationFn: (password: string) => unwrap(api.POST("/api/users/me/export", { body: { password } })),
     onSuccess: (begun) => queries.setQueryData(KEY, begun),
   });
   const save = useMutation({
-    mutationFn: () => told(api.GET("/api/users/me/export/data", { parseAs: "text" })),
+    mutationFn: () => unwrap(api.GET("/api/users/me/export/data", { parseAs: "text" })),
     onSuccess: (data) => saveFile("usher-data.json", "application/json", String(data)),
   });
   if (found.isPending) return <div aria-hidden="true" className="skeleton h-20" />;

@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
@@ -10,7 +10,7 @@ import { fieldsOf, Narrow, Refusal } from "./parts";
 export default function ForgotPage() {
   usePageTitle(t("forgot.title"));
   const ask = useMutation({
-    mutationFn: (email: string) => told(api.POST("/api/auth/forgot-password", { body: { email } })),
+    mutationFn: (email: string) => unwrap(api.POST("/api/auth/forgot-password", { body: { email } })),
   });
   return (
     <Narrow title={t("forgot.title")}>

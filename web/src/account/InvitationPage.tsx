@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Navigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
 import { enter } from "../api/session";
 import { t } from "../i18n";
@@ -10,13 +10,13 @@ import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 import { fieldsOf, linkToken, Narrow, NewPassword, Refusal } from "./parts";
 
-/** Where the link of an invitation by an admin leads. */
+/** The target of the link in an admin's invitation. */
 export default function InvitationPage() {
   const [token] = useState(linkToken);
   usePageTitle(t("invitation.title"));
   const accept = useMutation({
     mutationFn: (password: string) =>
-      told(api.POST("/api/auth/accept-invitation", { body: { token, password, mode: "cookie" } })),
+      unwrap(api.POST("/api/auth/accept-invitation", { body: { token, password, mode: "cookie" } })),
     onSuccess: enter,
   });
   if (accept.isSuccess) return <Navigate replace to="/account" />;

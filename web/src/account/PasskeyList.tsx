@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { date } from "../lib/format";
 import { Button } from "../ui/Button";
@@ -12,7 +12,7 @@ const KEY = ["mine", "passkeys"];
 
 export function PasskeyList() {
   const queries = useQueryClient();
-  const passkeys = useQuery({ queryKey: KEY, queryFn: () => told(api.GET("/api/auth/passkeys")) });
+  const passkeys = useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET("/api/auth/passkeys")) });
   const refresh = () => queries.invalidateQueries({ queryKey: KEY });
   const add = useMutation({
     mutationFn: ({ password = "", name = "" }: Record<string, string>) => addPasskey(password, name),
@@ -20,7 +20,7 @@ export function PasskeyList() {
   });
   const remove = useMutation({
     mutationFn: (passkey_id: string) =>
-      told(api.DELETE("/api/auth/passkeys/{passkey_id}", { params: { path: { passkey_id } } })),
+      unwrap(api.DELETE("/api/auth/passkeys/{passkey_id}", { params: { path: { passkey_id } } })),
     onSuccess: refresh,
   });
   if (passkeys.isPending) return <div aria-hidden="true" className="skeleton h-20" />;

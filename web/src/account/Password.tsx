@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { enter } from "../api/session";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
@@ -13,7 +13,7 @@ export function Password() {
   const [round, setRound] = useState(0);
   const change = useMutation({
     mutationFn: ({ old_password = "", password = "" }: Record<string, string>) =>
-      told(api.PUT("/api/users/me/password", { body: { old_password, password, mode: "cookie" } })),
+      unwrap(api.PUT("/api/users/me/password", { body: { old_password, password, mode: "cookie" } })),
     onSuccess: (answer) => {
       enter(answer);
       setRound((count) => count + 1);

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, type Schemas, told } from "../api/client";
+import { api, type Schemas, unwrap } from "../api/client";
 import { rename } from "../api/session";
 import { LANGUAGES, t } from "../i18n";
 import { Button } from "../ui/Button";
@@ -11,7 +11,7 @@ export function Profile({ profile }: { profile: Schemas["IdentityProfileResponse
   const queries = useQueryClient();
   const save = useMutation({
     mutationFn: ({ name, locale }: Record<string, string>) =>
-      told(api.PATCH("/api/users/me", { body: { name, locale } })),
+      unwrap(api.PATCH("/api/users/me", { body: { name, locale } })),
     onSuccess: (changed) => {
       queries.setQueryData(["mine", "profile"], changed);
       rename(changed);

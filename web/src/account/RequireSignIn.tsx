@@ -5,7 +5,7 @@ import { t } from "../i18n";
 import { ButtonLink } from "../ui/Button";
 import { Empty } from "../ui/Notice";
 
-/** What only a signed-in person sees; anybody else is asked to sign in and comes back here. */
+/** Shows its children to a signed-in person. Others are sent to the sign-in page and return here. */
 export function RequireSignIn({ children }: { children: ReactNode }) {
   const session = useSession();
   const { pathname } = useLocation();

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
 import { leave } from "../api/session";
 import { t } from "../i18n";
@@ -14,7 +14,7 @@ export default function ResetPage() {
   const [token] = useState(linkToken);
   usePageTitle(t("reset.title"));
   const reset = useMutation({
-    mutationFn: (password: string) => told(api.POST("/api/auth/reset-password", { body: { token, password } })),
+    mutationFn: (password: string) => unwrap(api.POST("/api/auth/reset-password", { body: { token, password } })),
     onSuccess: leave,
   });
   if (!token || isProblem(reset.error, "link_void")) {

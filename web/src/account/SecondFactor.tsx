@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t, tn } from "../i18n";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
@@ -10,9 +10,9 @@ import { fieldsOf, Refusal } from "./parts";
 const QrCode = lazy(() => import("../bookings/qr").then((module) => ({ default: module.QrCode })));
 const KEY = ["mine", "mfa"];
 
-/** The authenticator app: set it up, take it away, new recovery codes. */
+/** The authenticator app: set it up, remove it, renew the recovery codes. */
 export function SecondFactor() {
-  const factor = useQuery({ queryKey: KEY, queryFn: () => told(api.GET("/api/auth/mfa")) });
+  const factor = useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET("/api/auth/mfa")) });
   const [codes, setCodes] = useState<string[]>([]);
   if (factor.isPending) return <div aria-hidden="true" className="skeleton h-20" />;
   if (factor.isError) return <Failure error={factor.error} retry={() => void factor.refetch()} />;
@@ -32,10 +32,10 @@ function useRefresh() {
 function SetUp({ onCodes }: { onCodes: (codes: string[]) => void }) {
   const refresh = useRefresh();
   const offer = useMutation({
-    mutationFn: (password: string) => told(api.POST("/api/auth/mfa/totp", { body: { password } })),
+    mutationFn: (password: string) => unwrap(api.POST("/api/auth/mfa/totp", { body: { password } })),
   });
   const confirm = useMutation({
-    mutationFn: (code: string) => told(api.POST("/api/auth/mfa/totp/confirm", { body: { code } })),
+    mutationFn: (code: string) => unwrap(api.POST("/api/auth/mfa/totp/confirm", { body: { code } })),
     onSuccess: ({ recovery_codes }) => {
       onCodes(recovery_codes);
       return refresh();
@@ -95,11 +95,12 @@ function RecoveryCodes({ codes, onClose }: { codes: string[]; onClose: () => voi
 function Manage({ left, onCodes }: { left: number; onCodes: (codes: string[]) => void }) {
   const refresh = useRefresh();
   const remove = useMutation({
-    mutationFn: (body: { password: string; code: string }) => told(api.POST("/api/auth/mfa/totp/remove", { body })),
+    mutationFn: (body: { password: string; code: string }) => unwrap(api.POST("/api/auth/mfa/totp/remove", { body })),
     onSuccess: refresh,
   });
   const renew = useMutation({
-    mutationFn: (body: { password: string; code: string }) => told(api.POST("/api/auth/mfa/recovery-codes", { body })),
+    mutationFn: (body: { password: string; code: string }) =>
+      unwrap(api.POST("/api/auth/mfa/recovery-codes", { body })),
     onSuccess: ({ recovery_codes }) => {
       onCodes(recovery_codes);
       return refresh();

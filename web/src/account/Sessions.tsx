@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { all, api, type Schemas, told } from "../api/client";
+import { api, fetchAll, type Schemas, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { fullDate } from "../lib/format";
 import { Button } from "../ui/Button";
@@ -10,16 +10,17 @@ export function Sessions() {
   const queries = useQueryClient();
   const sessions = useQuery({
     queryKey: ["mine", "sessions"],
-    queryFn: () => all((cursor) => told(api.GET("/api/auth/sessions", { params: { query: { cursor, limit: 100 } } }))),
+    queryFn: () =>
+      fetchAll((cursor) => unwrap(api.GET("/api/auth/sessions", { params: { query: { cursor, limit: 100 } } }))),
   });
   const onSuccess = () => queries.invalidateQueries({ queryKey: ["mine", "sessions"] });
   const end = useMutation({
     mutationFn: (session_id: string) =>
-      told(api.DELETE("/api/auth/sessions/{session_id}", { params: { path: { session_id } } })),
+      unwrap(api.DELETE("/api/auth/sessions/{session_id}", { params: { path: { session_id } } })),
     onSuccess,
   });
   const endOthers = useMutation({
-    mutationFn: () => told(api.DELETE("/api/auth/sessions", { params: { query: { keep_current: true } } })),
+    mutationFn: () => unwrap(api.DELETE("/api/auth/sessions", { params: { query: { keep_current: true } } })),
     onSuccess,
   });
   if (sessions.isPending) return <div aria-hidden="true" className="skeleton h-20" />;

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, Navigate, useSearchParams } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
 import { enter } from "../api/session";
 import { useSession } from "../api/useSession";
@@ -19,7 +19,7 @@ export default function SignInPage() {
   usePageTitle(t("nav.signIn"));
   const signIn = useMutation({
     mutationFn: ({ email = "", password = "", code }: Record<string, string>) =>
-      told(api.POST("/api/auth/login", { body: { email, password, code: code || undefined, mode: "cookie" } })),
+      unwrap(api.POST("/api/auth/login", { body: { email, password, code: code || undefined, mode: "cookie" } })),
     onSuccess: enter,
     onError: (error) => {
       if (isProblem(error, "second_factor_needed")) setNeedsCode(true);

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { enter } from "../api/session";
 import { currentLanguage, t } from "../i18n";
 import { Button, ButtonLink } from "../ui/Button";
@@ -18,7 +18,7 @@ export default function SignUpPage() {
     mutationFn: ({ email: address = "", password = "", name = "" }: Record<string, string>) => {
       setEmail(address);
       const body = { email: address, password, name, locale: currentLanguage(), mode: "cookie" as const };
-      return told(api.POST("/api/auth/register", { body }));
+      return unwrap(api.POST("/api/auth/register", { body }));
     },
     onSuccess: enter,
   });

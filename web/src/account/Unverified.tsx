@@ -1,13 +1,13 @@
 import { useMutation } from "@tanstack/react-query";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { Refusal } from "./parts";
 
-/** Until the mailed link was followed one may do what a guest may. */
+/** A notice for people whose address is not confirmed yet. They have a guest's rights. */
 export function Unverified({ email }: { email: string }) {
-  const resend = useMutation({ mutationFn: () => told(api.POST("/api/auth/verify-email/resend")) });
+  const resend = useMutation({ mutationFn: () => unwrap(api.POST("/api/auth/verify-email/resend")) });
   return (
     <div className="grid justify-items-start gap-3">
       <Notice kind="warn">{t("signUp.mailed", { email })}</Notice>

@@ -1,8 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
-import { accessToken, distrust } from "../api/session";
+import { accessToken, discardToken } from "../api/session";
 import { useSession } from "../api/useSession";
 import { t } from "../i18n";
 import { ButtonLink } from "../ui/Button";
@@ -10,21 +10,21 @@ import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 import { linkToken, Narrow, Refusal } from "./parts";
 
-/** Where the link of a sign-up, or of a new address, leads. */
+/** The target of the link that confirms a new account or a new address. */
 export default function VerifyPage() {
   const [token] = useState(linkToken);
   const session = useSession();
   usePageTitle(t("verify.title"));
   const { mutate, ...verify } = useMutation({
-    mutationFn: (given: string) => told(api.POST("/api/auth/verify-email", { body: { token: given } })),
+    mutationFn: (given: string) => unwrap(api.POST("/api/auth/verify-email", { body: { token: given } })),
     onSuccess: async () => {
-      // The next access token says that the address is verified.
-      distrust();
+      // The next access token has the verified address.
+      discardToken();
       await accessToken();
     },
   });
   useEffect(() => {
-    // A link counts once; StrictMode's second run would use it up.
+    // The link is valid once, so the second run in StrictMode must not send it again.
     const timer = setTimeout(() => token && mutate(token));
     return () => clearTimeout(timer);
   }, [token, mutate]);

@@ -19,13 +19,13 @@ describe("after signing in", () => {
     expect(nextAddress(new URLSearchParams({ next }))).toBe(address);
   });
 
-  it("leads to the films when nothing was asked for", () => {
+  it("leads to the films if there is no next address", () => {
     expect(nextAddress(new URLSearchParams())).toBe("/");
   });
 });
 
-describe("a form's fault", () => {
-  it("stands at the field that the service names", () => {
+describe("a form's error", () => {
+  it("is shown at the field that the service names", () => {
     const refused = new Problem(422, { errors: [{ loc: ["body", "password"], msg: "too common" }] });
     expect([faultOf(refused, "password"), faultOf(refused, "email")]).toEqual(["too common", undefined]);
     expect(faultOf(new Error("other"), "password")).toBeUndefined();

@@ -16,7 +16,7 @@ export function Narrow({ title, children }: { title: string; children: ReactNode
 
 const HERE = "http://here";
 
-/** The address to go on to, as a browser would read it, if it is one of this site's. */
+/** The path to continue to, parsed as a browser would, if it belongs to this site; otherwise `/`. */
 export function nextAddress(params: URLSearchParams): string {
   const next = params.get("next") ?? "/";
   if (!URL.canParse(next, HERE)) return "/";
@@ -24,19 +24,19 @@ export function nextAddress(params: URLSearchParams): string {
   return origin === HERE && !pathname.startsWith("//") ? pathname + search + hash : "/";
 }
 
-/** A form's fields as texts, without sending it. */
+/** Returns a submitted form's fields as strings and prevents the browser's own submission. */
 export function fieldsOf(event: FormEvent<HTMLFormElement>): Record<string, string> {
   event.preventDefault();
   return Object.fromEntries([...new FormData(event.currentTarget)].map(([name, value]) => [name, String(value)]));
 }
 
-/** What is wrong with one field, if the service says that it is this one. */
+/** The service's error message for one field, if there is one. */
 export function faultOf(error: unknown, field: string): string | undefined {
   if (!(error instanceof Problem)) return undefined;
   return error.errors.find(({ loc }) => loc.at(-1) === field)?.msg;
 }
 
-/** Why a form was refused, unless its fields tell already. */
+/** The error of a form, unless it is shown at its fields. */
 export function Refusal({ error, fields = [] }: { error: unknown; fields?: string[] }) {
   if (!error || fields.some((field) => faultOf(error, field))) return null;
   const wait = isProblem(error, "too_many_attempts") ? Number(error.document.retry_after) : 0;
@@ -47,7 +47,7 @@ export function Refusal({ error, fields = [] }: { error: unknown; fields?: strin
   );
 }
 
-/** A password that is to be remembered from now on, with what the form's answer says of it. */
+/** A field for a new password, with the error from the form's response. */
 export function NewPassword({ label, error }: { label: string; error: unknown }) {
   return (
     <Field
@@ -64,5 +64,5 @@ export function NewPassword({ label, error }: { label: string; error: unknown })
   );
 }
 
-/** The secret that a mailed link brings; it stands behind `#`, where no server sees it. */
+/** The secret of a mailed link. It is in the fragment, which is not sent to servers. */
 export const linkToken = (): string => new URLSearchParams(location.hash.slice(1)).get("token") ?? "";

@@ -1,11 +1,11 @@
-// Passkeys: what the browser's own dialog makes and signs (WebAuthn).
+// Passkeys (WebAuthn), created and used in the browser's own dialog.
 
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { enter } from "../api/session";
 
 type Json = Record<string, unknown>;
 
-/** Whether this browser can keep passkeys for this address; they are bound to a name, never to an IP address. */
+/** Whether this browser supports passkeys for this host. Passkeys are bound to a domain name, not to an IP address. */
 export const hasPasskeys = (): boolean =>
   "PublicKeyCredential" in window &&
   typeof PublicKeyCredential.parseRequestOptionsFromJSON === "function" &&
@@ -15,24 +15,26 @@ export const hasPasskeys = (): boolean =>
 export const wasDismissed = (error: unknown): boolean =>
   error instanceof DOMException && (error.name === "NotAllowedError" || error.name === "AbortError");
 
-/** Sign in with a passkey of this site. Raises DOMException when the person does not want to. */
+/** Sign in with a passkey of this site. Throws DOMException when the person cancels. */
 export async function signInWithPasskey(): Promise<void> {
-  const { public_key } = await told(api.POST("/api/auth/passkeys/login/options"));
+  const { public_key } = await unwrap(api.POST("/api/auth/passkeys/login/options"));
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
     public_key as unknown as PublicKeyCredentialRequestOptionsJSON,
   );
   const credential = await navigator.credentials.get({ publicKey });
-  enter(await told(api.POST("/api/auth/passkeys/login", { body: { credential: plain(credential), mode: "cookie" } })));
+  enter(
+    await unwrap(api.POST("/api/auth/passkeys/login", { body: { credential: plain(credential), mode: "cookie" } })),
+  );
 }
 
-/** Make a passkey for the signed-in person. */
+/** Create a passkey for the signed-in person. */
 export async function addPasskey(password: string, name: string): Promise<void> {
-  const { public_key } = await told(api.POST("/api/auth/passkeys/options", { body: { password } }));
+  const { public_key } = await unwrap(api.POST("/api/auth/passkeys/options", { body: { password } }));
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
     public_key as unknown as PublicKeyCredentialCreationOptionsJSON,
   );
   const credential = await navigator.credentials.create({ publicKey });
-  await told(api.POST("/api/auth/passkeys", { body: { credential: plain(credential), name } }));
+  await unwrap(api.POST("/api/auth/passkeys", { body: { credential: plain(credential), name } }));
 }
 
 const plain = (credential: Credential | null): Json =>

@@ -11,14 +11,14 @@ interface ProblemDocument {
   [member: string]: unknown;
 }
 
-/** An answer that was not 2xx, or none at all (`status` 0, `code` "unreachable"). */
+/** A response other than 2xx, or none (`status` 0, `code` "unreachable"). */
 export class Problem extends Error {
   readonly code: string;
   readonly seats: string[];
-  /** Seats that would do in place of those that were asked for. */
+  /** Alternatives to the requested seats. */
   readonly instead: string[];
   readonly errors: { loc: string[]; msg: string }[];
-  /** Seconds after which to try again; 0 when the service does not say. */
+  /** Seconds after which to retry; 0 if the service sent none. */
   readonly retryAfter: number;
 
   constructor(
@@ -34,7 +34,7 @@ export class Problem extends Error {
   }
 }
 
-/** What to tell a person about an error: this language's sentence for the code, else the service's own. */
+/** The message for an error: the translation of its code, else the service's own text. */
 export function sentence(error: unknown): string {
   if (!(error instanceof Problem)) return t("problem.unknown");
   const key = `problem.${error.code}`;

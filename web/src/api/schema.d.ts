@@ -1808,7 +1808,7 @@ export interface paths {
         };
         /**
          * List Bookings
-         * @description The caller's own bookings, the newest first; with a filter, everybody's that fit (takes `bookings:read`).
+         * @description List the caller's own bookings, newest first; with a filter, all matching bookings (needs `bookings:read`).
          */
         get: {
             parameters: {
@@ -1831,7 +1831,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingPage_BookingOut_"];
+                        "application/json": components["schemas"]["BookingPage_BookingResponse_"];
                     };
                 };
             };
@@ -1839,9 +1839,9 @@ export interface paths {
         put?: never;
         /**
          * Check Out
-         * @description Order tickets for a hold. The price is final then, and the seats are kept until `payment_deadline_at`.
+         * @description Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
          *
-         *     The same order again gives the same answer. Owner only: the account or the guest secret that holds the seats.
+         *     The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
          */
         post: {
             parameters: {
@@ -1852,7 +1852,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["BookingCheckoutBody"];
+                    "application/json": components["schemas"]["BookingCheckoutRequest"];
                 };
             };
             responses: {
@@ -1862,7 +1862,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingBookingOut"];
+                        "application/json": components["schemas"]["BookingBookingResponse"];
                     };
                 };
             };
@@ -1884,9 +1884,9 @@ export interface paths {
         put?: never;
         /**
          * Look Up
-         * @description Mail a link to a booking to its own address. The same answer, and the same work, whether there is one or not.
+         * @description Mail a link to a booking to the address of its order. Response and work are the same if no booking matches.
          *
-         *     One reference and address have a mail sent every ten minutes at most. What is not paid yet has no link.
+         *     Each reference and address can request one mail every ten minutes. Unpaid bookings have no link.
          */
         post: {
             parameters: {
@@ -1897,7 +1897,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["BookingLookupBody"];
+                    "application/json": components["schemas"]["BookingLookupRequest"];
                 };
             };
             responses: {
@@ -1907,7 +1907,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingLookupAccepted"];
+                        "application/json": components["schemas"]["BookingLookupResponse"];
                     };
                 };
             };
@@ -1929,10 +1929,10 @@ export interface paths {
         put?: never;
         /**
          * Quote
-         * @description What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only.
+         * @description Price a hold, by seat and ticket type, without changing anything. For its owner only.
          *
-         *     A seat's `options` are the ticket types that it can have beside the others' `chosen` ones: a companion's ticket goes
-         *     with a wheelchair place in the same hold, one with each.
+         *     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
+         *     companion ticket requires a wheelchair place in the same hold.
          */
         post: {
             parameters: {
@@ -1943,7 +1943,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["BookingQuoteBody"];
+                    "application/json": components["schemas"]["BookingQuoteRequest"];
                 };
             };
             responses: {
@@ -1953,7 +1953,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingQuoteOut"];
+                        "application/json": components["schemas"]["BookingQuoteResponse"];
                     };
                 };
             };
@@ -1973,7 +1973,7 @@ export interface paths {
         };
         /**
          * Get Booking
-         * @description One booking: its owner, a holder of its guest secret or of a mailed link's key, or staff with `bookings:read`.
+         * @description Get one booking. For its owner, with the guest secret or a mailed link's key, or staff with `bookings:read`.
          */
         get: {
             parameters: {
@@ -1993,7 +1993,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingBookingOut"];
+                        "application/json": components["schemas"]["BookingBookingResponse"];
                     };
                 };
             };
@@ -2017,9 +2017,9 @@ export interface paths {
         put?: never;
         /**
          * Cancel Booking
-         * @description Give up a booking that is not paid. While money may still be on its way it is `closing` first.
+         * @description Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
          *
-         *     Its owner, a holder of its guest secret, or staff with `bookings:write`. Again changes nothing.
+         *     For the owner, with the guest secret, or for staff with `bookings:write`. A repeated request changes nothing.
          */
         post: {
             parameters: {
@@ -2039,7 +2039,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingBookingOut"];
+                        "application/json": components["schemas"]["BookingBookingResponse"];
                     };
                 };
             };
@@ -2166,7 +2166,7 @@ export interface paths {
         };
         /**
          * Get Hold
-         * @description One's own hold, while it lasts.
+         * @description Return the caller's hold until it expires.
          */
         get: {
             parameters: {
@@ -2185,7 +2185,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryHoldView"];
+                        "application/json": components["schemas"]["InventoryHoldResponse"];
                     };
                 };
             };
@@ -2194,7 +2194,7 @@ export interface paths {
         post?: never;
         /**
          * Release Hold
-         * @description Let the seats go.
+         * @description Release the hold and its seats.
          */
         delete: {
             parameters: {
@@ -2220,7 +2220,7 @@ export interface paths {
         head?: never;
         /**
          * Change Hold
-         * @description Add and drop seats at once, all or nothing. What is added or dropped already is no error.
+         * @description Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect.
          */
         patch: {
             parameters: {
@@ -2233,7 +2233,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["InventoryChangeRequest"];
+                    "application/json": components["schemas"]["InventoryChangeHoldRequest"];
                 };
             };
             responses: {
@@ -2243,7 +2243,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryHoldView"];
+                        "application/json": components["schemas"]["InventoryHoldResponse"];
                     };
                 };
             };
@@ -2261,7 +2261,7 @@ export interface paths {
         put?: never;
         /**
          * Renew Hold
-         * @description Keep the seats longer, once.
+         * @description Extend the hold. By default a hold can be renewed once.
          */
         post: {
             parameters: {
@@ -2280,7 +2280,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryHoldView"];
+                        "application/json": components["schemas"]["InventoryHoldResponse"];
                     };
                 };
             };
@@ -3080,7 +3080,7 @@ export interface paths {
         };
         /**
          * Notifications
-         * @description The mails, the newest first.
+         * @description List the mails, newest first.
          */
         get: {
             parameters: {
@@ -3101,7 +3101,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["NotifierPage_Notification_"];
+                        "application/json": components["schemas"]["NotifierPage_NotificationResponse_"];
                     };
                 };
             };
@@ -3123,7 +3123,7 @@ export interface paths {
         };
         /**
          * Config
-         * @description The publishable key and where Stripe's script is.
+         * @description Return the publishable key and the address of Stripe.js.
          */
         get: {
             parameters: {
@@ -3140,7 +3140,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PaymentConfigView"];
+                        "application/json": components["schemas"]["PaymentConfigResponse"];
                     };
                 };
             };
@@ -3164,7 +3164,7 @@ export interface paths {
         put?: never;
         /**
          * Create Intent
-         * @description The order's one PaymentIntent: made now, or the same one again.
+         * @description Create the order's PaymentIntent, or return the existing one: an order has at most one.
          */
         post: {
             parameters: {
@@ -3185,7 +3185,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PaymentIntentView"];
+                        "application/json": components["schemas"]["PaymentIntentResponse"];
                     };
                 };
             };
@@ -3207,7 +3207,7 @@ export interface paths {
         put?: never;
         /**
          * Webhook
-         * @description Stripe's events: checked, stored once and answered. An event that we do not act on is kept too.
+         * @description Receive an event from Stripe: verify its signature and store it once. Unused event types are stored, too.
          */
         post: {
             parameters: {
@@ -3226,7 +3226,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PaymentReceived"];
+                        "application/json": components["schemas"]["PaymentWebhookResponse"];
                     };
                 };
             };
@@ -3246,7 +3246,7 @@ export interface paths {
         };
         /**
          * Get Payment
-         * @description How a booking's money stands; for its owner, and with the ledger for staff (`payments:read`).
+         * @description Return the state of a booking's payment to its owner; with the ledger to staff (`payments:read`).
          */
         get: {
             parameters: {
@@ -3265,7 +3265,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PaymentPaymentView"];
+                        "application/json": components["schemas"]["PaymentPaymentResponse"];
                     };
                 };
             };
@@ -3289,7 +3289,7 @@ export interface paths {
         put?: never;
         /**
          * Refund
-         * @description Give money back: it is promised with this answer, and sent now or when Stripe answers again.
+         * @description Refund a payment. The refund is stored with this answer and sent now, or as soon as Stripe answers.
          */
         post: {
             parameters: {
@@ -3312,7 +3312,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["PaymentRefundView"];
+                        "application/json": components["schemas"]["PaymentRefundResponse"];
                     };
                 };
             };
@@ -3720,7 +3720,7 @@ export interface paths {
         };
         /**
          * List Blocks
-         * @description The seats that staff took out of sale, with the reasons.
+         * @description List the blocks of a showtime: seats that staff took off sale, with the reasons.
          */
         get: {
             parameters: {
@@ -3739,7 +3739,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryBlockList"];
+                        "application/json": components["schemas"]["InventoryBlockListResponse"];
                     };
                 };
             };
@@ -3747,7 +3747,7 @@ export interface paths {
         put?: never;
         /**
          * Block
-         * @description Take free seats out of sale, all or none.
+         * @description Take free seats off sale, all or none.
          */
         post: {
             parameters: {
@@ -3770,7 +3770,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryBlockView"];
+                        "application/json": components["schemas"]["InventoryBlockResponse"];
                     };
                 };
             };
@@ -3877,7 +3877,7 @@ export interface paths {
         put?: never;
         /**
          * Hold
-         * @description Hold 1 to 10 seats, all or none. A guest may bring a secret of its own for all of its holds.
+         * @description Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds.
          */
         post: {
             parameters: {
@@ -3900,7 +3900,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryNewHold"];
+                        "application/json": components["schemas"]["InventoryNewHoldResponse"];
                     };
                 };
             };
@@ -3922,7 +3922,8 @@ export interface paths {
         put?: never;
         /**
          * Hold Best
-         * @description Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone.
+         * @description Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
+         *     left.
          */
         post: {
             parameters: {
@@ -3935,7 +3936,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["InventoryBestRequest"];
+                    "application/json": components["schemas"]["InventoryBestHoldRequest"];
                 };
             };
             responses: {
@@ -3945,7 +3946,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventoryBestHold"];
+                        "application/json": components["schemas"]["InventoryBestHoldResponse"];
                     };
                 };
             };
@@ -3965,7 +3966,7 @@ export interface paths {
         };
         /**
          * Seat Map
-         * @description The seat map with every seat's state. The same for everybody: it never says who holds a seat.
+         * @description Return the seat map with the state of every seat. It is the same for all callers and never shows a holder.
          */
         get: {
             parameters: {
@@ -3986,7 +3987,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["InventorySeatMap"];
+                        "application/json": components["schemas"]["InventorySeatMapResponse"];
                     };
                 };
             };
@@ -4514,7 +4515,7 @@ export interface paths {
         };
         /**
          * Ticket Key Set
-         * @description The public keys to check a ticket's QR text with, offline. Keys are added but never changed.
+         * @description Get the public keys that verify a ticket's QR text offline. Keys are added but never changed.
          */
         get: {
             parameters: {
@@ -4531,7 +4532,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingKeySet"];
+                        "application/json": components["schemas"]["BookingKeySetResponse"];
                     };
                 };
             };
@@ -4553,7 +4554,7 @@ export interface paths {
         };
         /**
          * Get Ticket
-         * @description One valid ticket, for those who may see its booking.
+         * @description Get one valid ticket. For everybody who may see its booking.
          */
         get: {
             parameters: {
@@ -4572,7 +4573,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["BookingTicketOut"];
+                        "application/json": components["schemas"]["BookingTicketResponse"];
                     };
                 };
             };
@@ -4894,13 +4895,14 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * BookingOut
+         * BookingResponse
          * @description A booking. It has tickets only while it is confirmed.
          *
-         *     `order` is what `POST /api/payments/create-intent` takes: for the holder, while the booking awaits payment; not in
-         *     lists. Reference, screening and price are null in bookings from before 2026-12 that were never checked out.
+         *     `order` is the input of `POST /api/payments/create-intent`. It is set only for the holder, while the booking awaits
+         *     payment, and not in lists. Reference, screening and price are null in bookings from before 2026-12 that were never
+         *     checked out.
          */
-        BookingBookingOut: {
+        BookingBookingResponse: {
             /** Id */
             id: string;
             state: components["schemas"]["BookingState"];
@@ -4912,7 +4914,7 @@ export interface components {
             /** Seats */
             seats: components["schemas"]["BookingSeat"][];
             /** Lines */
-            lines: components["schemas"]["BookingLine"][];
+            lines: components["schemas"]["BookingOrderLine"][];
             /** Tickets */
             tickets: components["schemas"]["BookingTicket"][];
             /** Amount */
@@ -4947,24 +4949,24 @@ export interface components {
             /** Ending */
             ending: ("deadline" | "seats_released" | "seats_lost" | "payment_cancelled" | "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider" | "exchanged") | null;
             /** History */
-            history: components["schemas"]["BookingPassage"][];
+            history: components["schemas"]["BookingStateChange"][];
             /** Order */
             order?: string | null;
         };
         /**
-         * CheckoutBody
+         * CheckoutRequest
          * @description An order for a hold: one ticket for each of its seats.
          */
-        BookingCheckoutBody: {
+        BookingCheckoutRequest: {
             /**
              * Claim
-             * @description The `claim` of the hold. Required; inventory answers it with each hold.
+             * @description The `claim` of the hold. Required; inventory returns it with each hold.
              */
             claim?: string | null;
             /**
              * Hold Id
              * @deprecated
-             * @description No longer used: the claim names the hold.
+             * @description No longer used: the claim contains the hold's id.
              */
             hold_id?: string | null;
             /** Tickets */
@@ -4983,46 +4985,24 @@ export interface components {
             locale: string;
         };
         /**
-         * KeySet
+         * KeySetResponse
          * @description Public keys as a JWK set (RFC 7517).
          */
-        BookingKeySet: {
+        BookingKeySetResponse: {
             /** Keys */
             keys: {
                 [key: string]: string;
             }[];
         };
         /**
-         * Line
-         * @description What one seat costs with its ticket type, in minor units.
-         */
-        BookingLine: {
-            seat: components["schemas"]["BookingSeat"];
-            /** Ticket Type */
-            ticket_type: string;
-            /** Amount */
-            amount: number;
-        };
-        /**
-         * LookupAccepted
-         * @description The same for every reference and address.
-         */
-        BookingLookupAccepted: {
-            /**
-             * Detail
-             * @default If there is such a booking, a mail with a link to it is on its way.
-             */
-            detail: string;
-        };
-        /**
-         * LookupBody
-         * @description What stands in the mail with the tickets: the booking's reference and the address that it went to.
+         * LookupRequest
+         * @description The booking's reference and the address that its tickets were mailed to.
          * @example {
          *       "email": "ada@example.org",
          *       "reference": "CDFGHJKM"
          *     }
          */
-        BookingLookupBody: {
+        BookingLookupRequest: {
             /** Reference */
             reference: string;
             /**
@@ -5032,23 +5012,31 @@ export interface components {
             email: string;
         };
         /**
-         * Option
-         * @description A ticket type that is sold for a seat, in minor units; `fee` and `tax` are in the amount, if catalog said so.
+         * LookupResponse
+         * @description The response to every lookup, whether a booking matches or not.
          */
-        BookingOption: {
+        BookingLookupResponse: {
+            /**
+             * Detail
+             * @default If a booking matches, an email with a link to it is on its way.
+             */
+            detail: string;
+        };
+        /**
+         * OrderLine
+         * @description One seat with its ticket type and its price in minor units.
+         */
+        BookingOrderLine: {
+            seat: components["schemas"]["BookingSeat"];
             /** Ticket Type */
             ticket_type: string;
             /** Amount */
             amount: number;
-            /** Fee */
-            fee?: number | null;
-            /** Tax */
-            tax?: number | null;
         };
-        /** Page[BookingOut] */
-        BookingPage_BookingOut_: {
+        /** Page[BookingResponse] */
+        BookingPage_BookingResponse_: {
             /** Items */
-            items: components["schemas"]["BookingBookingOut"][];
+            items: components["schemas"]["BookingBookingResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
@@ -5056,23 +5044,8 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
-         * Passage
-         * @description One change of state: where to, on which event, when. Bookings from before 2026-12 began as `held`.
-         */
-        BookingPassage: {
-            /** State */
-            state: components["schemas"]["BookingState"] | "held";
-            /** Event */
-            event: string;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-        };
-        /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         BookingProblemDocument: {
             /** Type */
@@ -5091,19 +5064,29 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * QuoteBody
-         * @description A hold that may be checked out. `tickets` are for all of its seats or for none.
+         * QuoteChoice
+         * @description A held seat and optionally its ticket type.
          */
-        BookingQuoteBody: {
+        BookingQuoteChoice: {
+            /** Seat Id */
+            seat_id: string;
+            /** Ticket Type */
+            ticket_type?: string | null;
+        };
+        /**
+         * QuoteRequest
+         * @description A quote request. `tickets` names all seats of the hold or none.
+         */
+        BookingQuoteRequest: {
             /**
              * Claim
-             * @description The `claim` of the hold. Required; inventory answers it with each hold.
+             * @description The `claim` of the hold. Required; inventory returns it with each hold.
              */
             claim?: string | null;
             /**
              * Hold Id
              * @deprecated
-             * @description No longer used: the claim names the hold.
+             * @description No longer used: the claim contains the hold's id.
              */
             hold_id?: string | null;
             /**
@@ -5113,21 +5096,12 @@ export interface components {
             tickets: components["schemas"]["BookingQuoteChoice"][];
         };
         /**
-         * QuoteChoice
-         * @description A held seat, and the ticket type that is thought of for it.
+         * QuoteResponse
+         * @description All-in prices in minor units. `amount` includes `fee` and `tax`, which are null if unknown.
+         *
+         *     Only the checkout makes the price final.
          */
-        BookingQuoteChoice: {
-            /** Seat Id */
-            seat_id: string;
-            /** Ticket Type */
-            ticket_type?: string | null;
-        };
-        /**
-         * QuoteOut
-         * @description All-in prices in minor units. `fee` and `tax` are in `amount`, null where catalog did not say. Final only in the
-         *     checkout.
-         */
-        BookingQuoteOut: {
+        BookingQuoteResponse: {
             /** Hold Id */
             hold_id: string;
             /** Showtime Id */
@@ -5158,17 +5132,17 @@ export interface components {
         };
         /**
          * QuotedSeat
-         * @description What a seat would cost: the ticket type that was chosen, or else the usual one, among all that can be chosen.
+         * @description The price of a seat: the chosen or default ticket type, and all ticket types that can be chosen.
          */
         BookingQuotedSeat: {
             seat: components["schemas"]["BookingSeat"];
-            chosen: components["schemas"]["BookingOption"];
+            chosen: components["schemas"]["BookingTicketOption"];
             /** Options */
-            options: components["schemas"]["BookingOption"][];
+            options: components["schemas"]["BookingTicketOption"][];
         };
         /**
          * Screening
-         * @description The showtime as it is printed on a ticket.
+         * @description The showtime's details as printed on a ticket.
          */
         BookingScreening: {
             /** Showtime Id */
@@ -5200,7 +5174,7 @@ export interface components {
         };
         /**
          * Seat
-         * @description A seat as painted on it: row F, number 7 is `F7`. `category` decides the price.
+         * @description A seat. Its label is row and number as printed on the seat, e.g. `F7`; `category` decides the price.
          */
         BookingSeat: {
             /** Seat Id */
@@ -5214,13 +5188,30 @@ export interface components {
         };
         /**
          * State
-         * @description Where a booking stands in the saga.
+         * @description The state of a booking in the saga.
          * @enum {string}
          */
         BookingState: "awaiting_payment" | "closing" | "confirming" | "confirmed" | "refunding" | "refunded" | "expired" | "cancelled" | "exchanged";
         /**
+         * StateChange
+         * @description One change of state: the new state, the event that caused it, and the time.
+         *
+         *     Bookings from before 2026-12 start with `held`.
+         */
+        BookingStateChange: {
+            /** State */
+            state: components["schemas"]["BookingState"] | "held";
+            /** Event */
+            event: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
          * Ticket
-         * @description One admission. `qr` is the signed text that the door reads.
+         * @description Admits one person. `qr` is the signed text that is scanned at the door.
          */
         BookingTicket: {
             /** Ticket Id */
@@ -5247,10 +5238,24 @@ export interface components {
             ticket_type: string;
         };
         /**
-         * TicketOut
-         * @description One ticket with what is printed on it.
+         * TicketOption
+         * @description A ticket type available for a seat, in minor units. `amount` includes `fee` and `tax`, null if unknown.
          */
-        BookingTicketOut: {
+        BookingTicketOption: {
+            /** Ticket Type */
+            ticket_type: string;
+            /** Amount */
+            amount: number;
+            /** Fee */
+            fee?: number | null;
+            /** Tax */
+            tax?: number | null;
+        };
+        /**
+         * TicketResponse
+         * @description One ticket with the data printed on it.
+         */
+        BookingTicketResponse: {
             /** Booking Id */
             booking_id: string;
             /** Reference */
@@ -5285,7 +5290,7 @@ export interface components {
         };
         /**
          * Aisle
-         * @description A place to walk: `x`, `y` is its left upper corner on the grid.
+         * @description An aisle. `x`, `y` is its upper left corner on the grid.
          */
         CatalogAisle: {
             /** X */
@@ -6080,9 +6085,9 @@ export interface components {
         };
         /**
          * PlacedSeat
-         * @description A seat on the grid: `x` grows to the right, `y` downwards in the drawing; half steps are allowed.
+         * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
          *
-         *     `area` is the part of the auditorium that it is in, for example `Circle`.
+         *     `area` is its part of the auditorium, for example `Circle`.
          */
         CatalogPlacedSeat: {
             /** Seat Id */
@@ -6134,7 +6139,7 @@ export interface components {
         };
         /**
          * Point
-         * @description A place on the grid of a seat layout; the middle of a seat is half a step right of and below its `x`, `y`.
+         * @description A point on the grid of a seat layout. The center of a seat is at its `x` + 0.5, `y` + 0.5.
          */
         CatalogPoint: {
             /** X */
@@ -6154,9 +6159,9 @@ export interface components {
         };
         /**
          * Price
-         * @description What one ticket type costs in one seat category, taxes and fees included.
+         * @description The price of one ticket type in one seat category, taxes and fees included.
          *
-         *     `fee` is the booking fee and `tax` the tax that are in the amount.
+         *     `fee` is the booking fee and `tax` the tax that the amount includes.
          */
         CatalogPrice: {
             /** Category */
@@ -6347,7 +6352,7 @@ export interface components {
         };
         /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         CatalogProblemDocument: {
             /** Type */
@@ -7756,7 +7761,7 @@ export interface components {
         };
         /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         IdentityProblemDocument: {
             /** Type */
@@ -8051,7 +8056,7 @@ export interface components {
         };
         /**
          * Grant
-         * @description Roles, and the theaters that they are bound to; none means all.
+         * @description Roles and the theaters that they apply to. An empty list means all theaters.
          */
         Identitycontracts__identity__Grant: {
             /** Roles */
@@ -8087,7 +8092,7 @@ export interface components {
         };
         /**
          * Aisle
-         * @description A place to walk: `x`, `y` is its left upper corner on the grid.
+         * @description An aisle. `x`, `y` is its upper left corner on the grid.
          */
         InventoryAisle: {
             /** X */
@@ -8100,51 +8105,11 @@ export interface components {
             depth: number;
         };
         /**
-         * BestHold
-         * @description The best seats that were left. They are `together` if there is one group, side by side; else the groups are as
-         *     large and as near to each other as can be.
+         * BestHoldRequest
+         * @description A party that needs seats, `wheelchairs` of them in wheelchairs. `near` is a seat to sit close to instead of the
+         *     point with the best view.
          */
-        InventoryBestHold: {
-            /** Hold Id */
-            hold_id: string;
-            /** Showtime Id */
-            showtime_id: string;
-            /** Seats */
-            seats: components["schemas"]["InventorySeat"][];
-            /**
-             * Expires At
-             * Format: date-time
-             */
-            expires_at: string;
-            /** Renewable Until */
-            renewable_until: string | null;
-            /** In Checkout */
-            in_checkout: boolean;
-            /** Revision */
-            revision: number;
-            /**
-             * Server Time
-             * Format: date-time
-             */
-            server_time: string;
-            /**
-             * Claim
-             * @description What the checkout (`POST /api/bookings`) takes; a changed hold has a new one
-             */
-            claim: string;
-            /** Secret */
-            secret?: string | null;
-            /** Together */
-            together: boolean;
-            /** Groups */
-            groups: string[][];
-        };
-        /**
-         * BestRequest
-         * @description For whom seats are sought, `wheelchairs` of the party in wheelchairs. `near` is a seat to be close to instead of
-         *     the best view.
-         */
-        InventoryBestRequest: {
+        InventoryBestHoldRequest: {
             /** Party Size */
             party_size: number;
             /** Category */
@@ -8160,71 +8125,11 @@ export interface components {
             near?: string | null;
         };
         /**
-         * BlockList
-         * @description All blocks of a showtime.
+         * BestHoldResponse
+         * @description A new hold of the best available seats. `together`: all seats are side by side. Otherwise the groups are as large
+         *     and as near to each other as possible.
          */
-        InventoryBlockList: {
-            /** Items */
-            items: components["schemas"]["InventoryBlockView"][];
-        };
-        /**
-         * BlockRequest
-         * @description Which seats to take out of sale, and why.
-         */
-        InventoryBlockRequest: {
-            /** Seats */
-            seats: string[];
-            /** Reason */
-            reason: string;
-        };
-        /**
-         * BlockView
-         * @description Seats out of sale.
-         */
-        InventoryBlockView: {
-            /** Block Id */
-            block_id: string;
-            /** Showtime Id */
-            showtime_id: string;
-            /** Seats */
-            seats: string[];
-            /** Reason */
-            reason: string;
-            /**
-             * Blocked At
-             * Format: date-time
-             */
-            blocked_at: string;
-        };
-        /**
-         * ChangeRequest
-         * @description Which seats to add to a hold and which to drop from it.
-         */
-        InventoryChangeRequest: {
-            /**
-             * Add
-             * @default []
-             */
-            add: string[];
-            /**
-             * Drop
-             * @default []
-             */
-            drop: string[];
-        };
-        /**
-         * HoldRequest
-         * @description Which seats to hold.
-         */
-        InventoryHoldRequest: {
-            /** Seats */
-            seats: string[];
-        };
-        /**
-         * HoldView
-         * @description A hold. `renewable_until` is the latest deadline that a renewal can give, null when it cannot be renewed.
-         */
-        InventoryHoldView: {
+        InventoryBestHoldResponse: {
             /** Hold Id */
             hold_id: string;
             /** Showtime Id */
@@ -8249,15 +8154,115 @@ export interface components {
             server_time: string;
             /**
              * Claim
-             * @description What the checkout (`POST /api/bookings`) takes; a changed hold has a new one
+             * @description Send it with the checkout (`POST /api/bookings`); each change issues a new one
+             */
+            claim: string;
+            /** Secret */
+            secret?: string | null;
+            /** Together */
+            together: boolean;
+            /** Groups */
+            groups: string[][];
+        };
+        /**
+         * BlockListResponse
+         * @description All blocks of a showtime.
+         */
+        InventoryBlockListResponse: {
+            /** Items */
+            items: components["schemas"]["InventoryBlockResponse"][];
+        };
+        /**
+         * BlockRequest
+         * @description The seats to take off sale, and the reason.
+         */
+        InventoryBlockRequest: {
+            /** Seats */
+            seats: string[];
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * BlockResponse
+         * @description Seats that are off sale.
+         */
+        InventoryBlockResponse: {
+            /** Block Id */
+            block_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            /** Seats */
+            seats: string[];
+            /** Reason */
+            reason: string;
+            /**
+             * Blocked At
+             * Format: date-time
+             */
+            blocked_at: string;
+        };
+        /**
+         * ChangeHoldRequest
+         * @description The seats to add to a hold and the seats to drop from it.
+         */
+        InventoryChangeHoldRequest: {
+            /**
+             * Add
+             * @default []
+             */
+            add: string[];
+            /**
+             * Drop
+             * @default []
+             */
+            drop: string[];
+        };
+        /**
+         * HoldRequest
+         * @description The seats to hold.
+         */
+        InventoryHoldRequest: {
+            /** Seats */
+            seats: string[];
+        };
+        /**
+         * HoldResponse
+         * @description A hold. `renewable_until` is the latest deadline after a renewal; null when the hold cannot be renewed.
+         */
+        InventoryHoldResponse: {
+            /** Hold Id */
+            hold_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            /** Seats */
+            seats: components["schemas"]["InventorySeat"][];
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Renewable Until */
+            renewable_until: string | null;
+            /** In Checkout */
+            in_checkout: boolean;
+            /** Revision */
+            revision: number;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+            /**
+             * Claim
+             * @description Send it with the checkout (`POST /api/bookings`); each change issues a new one
              */
             claim: string;
         };
         /**
-         * LayoutView
-         * @description An auditorium's seats on a grid of `columns` by `rows`, with the screen on that side of it.
+         * LayoutResponse
+         * @description An auditorium's seats on a grid of `columns` by `rows`. `screen` is the side on which the screen is.
          */
-        InventoryLayoutView: {
+        InventoryLayoutResponse: {
             /** Layout Id */
             layout_id: string;
             /** Auditorium Id */
@@ -8282,10 +8287,10 @@ export interface components {
             aisles: components["schemas"]["InventoryAisle"][];
         };
         /**
-         * NewHold
-         * @description A hold as it is first told. A guest whose request had no secret gets one, here and never again.
+         * NewHoldResponse
+         * @description A new hold. A guest whose request had no secret gets one; it is not shown again.
          */
-        InventoryNewHold: {
+        InventoryNewHoldResponse: {
             /** Hold Id */
             hold_id: string;
             /** Showtime Id */
@@ -8310,7 +8315,7 @@ export interface components {
             server_time: string;
             /**
              * Claim
-             * @description What the checkout (`POST /api/bookings`) takes; a changed hold has a new one
+             * @description Send it with the checkout (`POST /api/bookings`); each change issues a new one
              */
             claim: string;
             /** Secret */
@@ -8318,9 +8323,9 @@ export interface components {
         };
         /**
          * PlacedSeat
-         * @description A seat on the grid: `x` grows to the right, `y` downwards in the drawing; half steps are allowed.
+         * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
          *
-         *     `area` is the part of the auditorium that it is in, for example `Circle`.
+         *     `area` is its part of the auditorium, for example `Circle`.
          */
         InventoryPlacedSeat: {
             /** Seat Id */
@@ -8340,7 +8345,7 @@ export interface components {
         };
         /**
          * Point
-         * @description A place on the grid of a seat layout; the middle of a seat is half a step right of and below its `x`, `y`.
+         * @description A point on the grid of a seat layout. The center of a seat is at its `x` + 0.5, `y` + 0.5.
          */
         InventoryPoint: {
             /** X */
@@ -8350,7 +8355,7 @@ export interface components {
         };
         /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         InventoryProblemDocument: {
             /** Type */
@@ -8370,7 +8375,7 @@ export interface components {
         };
         /**
          * Seat
-         * @description A seat as painted on it: row F, number 7 is `F7`. `category` decides the price.
+         * @description A seat. Its label is row and number as printed on the seat, e.g. `F7`; `category` decides the price.
          */
         InventorySeat: {
             /** Seat Id */
@@ -8383,10 +8388,10 @@ export interface components {
             category: string;
         };
         /**
-         * SeatMap
-         * @description A showtime's seats. Those that are not in `taken` are free. `version` grows with every change.
+         * SeatMapResponse
+         * @description A showtime's seats. Seats that are not in `taken` are free. `version` increases with every change.
          */
-        InventorySeatMap: {
+        InventorySeatMapResponse: {
             /** Showtime Id */
             showtime_id: string;
             /** Version */
@@ -8415,7 +8420,7 @@ export interface components {
             cancelled: boolean;
             /**
              * Orphan Rule
-             * @description Whether a choice may leave a single seat alone
+             * @description Whether a selection may leave a single free seat
              * @enum {string}
              */
             orphan_rule: "strict" | "lenient" | "off";
@@ -8423,13 +8428,13 @@ export interface components {
             taken: {
                 [key: string]: "held" | "sold" | "blocked";
             };
-            layout: components["schemas"]["InventoryLayoutView"];
+            layout: components["schemas"]["InventoryLayoutResponse"];
         };
         /**
-         * Notification
-         * @description One mail as staff see it.
+         * NotificationResponse
+         * @description One mail and its delivery state.
          */
-        NotifierNotification: {
+        NotifierNotificationResponse: {
             /** Notification Id */
             notification_id: string;
             /** Key */
@@ -8443,7 +8448,7 @@ export interface components {
             reference: string;
             /**
              * To
-             * @description The address with all but its first letter and its domain masked.
+             * @description The masked address: its first letter and its domain.
              */
             to: string;
             /**
@@ -8465,16 +8470,16 @@ export interface components {
             queued_at: string;
             /**
              * Due At
-             * @description When it is tried next, or the present attempt counts as lost.
+             * @description When the next attempt is due, or when the current one times out.
              */
             due_at: string | null;
             /** Sent At */
             sent_at: string | null;
         };
-        /** Page[Notification] */
-        NotifierPage_Notification_: {
+        /** Page[NotificationResponse] */
+        NotifierPage_NotificationResponse_: {
             /** Items */
-            items: components["schemas"]["NotifierNotification"][];
+            items: components["schemas"]["NotifierNotificationResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
@@ -8483,7 +8488,7 @@ export interface components {
         };
         /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         NotifierProblemDocument: {
             /** Type */
@@ -8502,10 +8507,10 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * ConfigView
-         * @description What the payment page needs before it can begin.
+         * ConfigResponse
+         * @description The settings of Stripe.js for the payment page.
          */
-        PaymentConfigView: {
+        PaymentConfigResponse: {
             /** Publishable Key */
             publishable_key: string;
             /** Script Url */
@@ -8513,7 +8518,7 @@ export interface components {
         };
         /**
          * IntentRequest
-         * @description `order` is the text that booking answers to a checkout. `booking_id` is ignored: the order names it.
+         * @description `order` is the signed text that a checkout returns. `booking_id` is ignored: the order contains it.
          */
         PaymentIntentRequest: {
             /** Order */
@@ -8525,10 +8530,10 @@ export interface components {
             booking_id?: string | null;
         };
         /**
-         * IntentView
-         * @description `client_secret` is for Stripe.js in the customer's browser only. `amount` in minor units.
+         * IntentResponse
+         * @description Only Stripe.js in the customer's browser uses `client_secret`. `amount` is in minor units.
          */
-        PaymentIntentView: {
+        PaymentIntentResponse: {
             /** Client Secret */
             client_secret: string;
             /** Payment Intent Id */
@@ -8541,10 +8546,10 @@ export interface components {
             publishable_key: string;
         };
         /**
-         * Line
-         * @description A line of the ledger, written once: `entry_id` comes from the Stripe object that moved the money.
+         * LedgerEntry
+         * @description An entry of the ledger, inserted once. `entry_id` is derived from the Stripe object that moved the money.
          */
-        PaymentLine: {
+        PaymentLedgerEntry: {
             /** Entry Id */
             entry_id: string;
             /**
@@ -8563,10 +8568,12 @@ export interface components {
             at: string;
         };
         /**
-         * PaymentView
-         * @description Amounts in minor units; `refunding` is on its way, `refunded` done. The last four are for staff.
+         * PaymentResponse
+         * @description Amounts are in minor units. `refunding` is requested or pending, `refunded` is completed.
+         *
+         *     Only staff receive `email`, `intent_id`, `refundable` and `ledger`.
          */
-        PaymentPaymentView: {
+        PaymentPaymentResponse: {
             /** Booking Id */
             booking_id: string;
             /** Reference */
@@ -8585,7 +8592,7 @@ export interface components {
             /** Refunded */
             refunded: number;
             /** Refunds */
-            refunds: components["schemas"]["PaymentRefundView"][];
+            refunds: components["schemas"]["PaymentRefundResponse"][];
             /** Email */
             email?: string | null;
             /** Intent Id */
@@ -8593,11 +8600,11 @@ export interface components {
             /** Refundable */
             refundable?: number | null;
             /** Ledger */
-            ledger?: components["schemas"]["PaymentLine"][] | null;
+            ledger?: components["schemas"]["PaymentLedgerEntry"][] | null;
         };
         /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         PaymentProblemDocument: {
             /** Type */
@@ -8615,28 +8622,19 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** Received */
-        PaymentReceived: {
-            /**
-             * Received
-             * @default true
-             * @constant
-             */
-            received: true;
-        };
         /**
          * RefundRequest
-         * @description `amount` in minor units; without it everything that is left goes back.
+         * @description `amount` is in minor units. Default: the whole refundable amount.
          */
         PaymentRefundRequest: {
             /** Amount */
             amount?: number | null;
         };
         /**
-         * RefundView
-         * @description `asked`: it will be sent to Stripe as soon as Stripe answers. Amounts in minor units.
+         * RefundResponse
+         * @description State `asked`: the refund is sent to Stripe as soon as Stripe answers. Amounts are in minor units.
          */
-        PaymentRefundView: {
+        PaymentRefundResponse: {
             /** Refund Id */
             refund_id: string;
             /** Amount */
@@ -8659,13 +8657,22 @@ export interface components {
         };
         /**
          * State
-         * @description In this order only. Late money wins over `cancelled`: it is there and must be known.
+         * @description A state only moves forward, in this order. So money that arrives late changes `cancelled` to `succeeded`.
          * @enum {string}
          */
         PaymentState: "requested" | "intent_created" | "cancelled" | "succeeded";
+        /** WebhookResponse */
+        PaymentWebhookResponse: {
+            /**
+             * Received
+             * @default true
+             * @constant
+             */
+            received: true;
+        };
         /**
          * ProblemDocument
-         * @description The body of every error answer. Some problems carry more members, e.g. `seats`.
+         * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
         RealtimeProblemDocument: {
             /** Type */

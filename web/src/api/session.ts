@@ -1,4 +1,4 @@
-// Who is signed in. The refresh token is in a cookie that no script can read; the access token only in this module.
+// The session. The refresh token is in a cookie that scripts cannot read, the access token only in this module.
 
 import type { Schemas } from "./client";
 import { Problem } from "./problem";
@@ -29,7 +29,7 @@ function change(next: Session): void {
   for (const listener of listeners) listener();
 }
 
-/** Go on as whoever an answer of the log-in kind names. */
+/** Sign in with the response of a sign-in request. */
 export function enter(answer: SignedIn): void {
   token = answer.access_token;
   renewAt = performance.now() + answer.expires_in * 1000 - RENEW_BEFORE_MS;
@@ -37,19 +37,19 @@ export function enter(answer: SignedIn): void {
   change({ state: "signed-in", user: answer.user });
 }
 
-/** Go on as a guest. */
+/** Continue as a guest. */
 export function leave(): void {
   token = "";
   localStorage.removeItem(HINT);
   change({ state: "guest", user: null });
 }
 
-/** The name or address has changed. */
+/** Update the name or address after a change. */
 export function rename(user: Account): void {
   if (session.state === "signed-in") change({ state: "signed-in", user: { ...session.user, ...user } });
 }
 
-/** The access token, renewed in time; empty for a guest. */
+/** Returns the access token and renews it before it expires; empty for a guest. */
 export async function accessToken(): Promise<string> {
   if (session.state === "guest") return "";
   if (session.state === "unknown" || performance.now() > renewAt) {
@@ -61,8 +61,8 @@ export async function accessToken(): Promise<string> {
   return token;
 }
 
-/** The services no longer take the token: ask for another one with the next request. */
-export function distrust(): void {
+/** Discard a rejected access token, so that the next request renews it. */
+export function discardToken(): void {
   renewAt = 0;
 }
 

@@ -19,7 +19,7 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-/** A keyed request to a server that gives these answers, one after the other. */
+/** A request with an idempotency key to a server that returns these responses in order. */
 async function ask(...answers: Answer[]): Promise<Request> {
   seen = [];
   server = createServer(async (request, response) => {
@@ -65,7 +65,7 @@ describe("a request", () => {
     expect(seen).toEqual(Array(tries).fill("POST the-key-of-this-request seats"));
   });
 
-  it("raises a problem when nobody answers", async () => {
+  it("throws a problem when the server does not answer", async () => {
     await expect(send(await ask())).rejects.toMatchObject({ status: 0, code: "unreachable" });
     expect(seen).toHaveLength(3);
   });

@@ -1,4 +1,4 @@
-// One request, repeated under the same Idempotency-Key when nobody knows what became of it.
+// Sends a request and repeats it with the same Idempotency-Key when its outcome is unknown.
 
 import { Problem } from "./problem";
 
@@ -12,7 +12,7 @@ export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Like fetch. Raises a Problem with status 0 when the network does not carry it. */
+/** Like fetch. Throws a Problem with status 0 on a network error. */
 export async function send(request: Request): Promise<Response> {
   const pauses = [...PAUSES_MS];
   const patientUntil = performance.now() + RUNNING_FOR_MS;
@@ -32,12 +32,12 @@ export async function send(request: Request): Promise<Response> {
   }
 }
 
-/** Whether the service itself has tried for long and says when to come back: a person decides then. */
+/** Whether the service has already retried and sent a Retry-After, so that the person should decide. */
 function asksForPatience(answer: Response): boolean {
   return 1000 * Number(answer.headers.get("Retry-After")) > LONGEST_WAIT_MS;
 }
 
-/** Whether an earlier try has not ended yet: the gateway has sent this one to a second replica, or the page has. */
+/** Whether an earlier attempt is still running, because the gateway or this page repeated the request. */
 async function isRunning(answer: Response): Promise<boolean> {
   return answer.status === 409 && (await answer.clone().json()).code === "idempotency_key_running";
 }

@@ -1,7 +1,7 @@
 import { useEffect, useSyncExternalStore } from "react";
 import { accessToken, current, type Session, subscribe } from "./session";
 
-/** Who is signed in, as it changes; finds it out first if nobody has yet. */
+/** Subscribes to the session. Restores it first if that has not happened yet. */
 export function useSession(): Session {
   const session = useSyncExternalStore(subscribe, current);
   useEffect(() => {

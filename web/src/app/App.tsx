@@ -10,14 +10,14 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 30_000,
-      // The transport has repeated what may be repeated; a refusal stays one.
+      // The transport already retries; other errors are final.
       retry: false,
       refetchOnWindowFocus: (query) => query.state.error instanceof Problem || query.state.status === "success",
     },
   },
 });
 
-// What one person was told is not shown to the next. As long as nobody is known, nobody was told anything.
+// One person's data must not be shown to the next one. Until the session is known, none was loaded.
 let last = session.current();
 session.subscribe(() => {
   const [before, next] = [last, session.current()];

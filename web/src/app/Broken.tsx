@@ -3,7 +3,7 @@ import { t } from "../i18n";
 import { Button, ButtonLink } from "../ui/Button";
 import { usePageTitle } from "../ui/usePageTitle";
 
-/** A page's code could not be loaded, or it failed: say so and offer ways on. */
+/** The error page, for a page that failed or whose code could not be loaded. */
 export function Broken() {
   const error = useRouteError();
   usePageTitle(t("broken.title"));

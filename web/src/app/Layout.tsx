@@ -12,8 +12,8 @@ export function Layout() {
   const first = useRef(true);
   const isLoading = useNavigation().state === "loading";
 
-  // After a change of page a screen reader begins to read at its top.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the address is what it is about
+  // After navigation a screen reader must start at the top of the page.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the address changes
   useEffect(() => {
     if (first.current) first.current = false;
     else main.current?.focus({ preventScroll: true });
@@ -78,12 +78,12 @@ function Header() {
 
 function Offline() {
   const isOnline = useSyncExternalStore(
-    (told) => {
-      addEventListener("online", told);
-      addEventListener("offline", told);
+    (onChange) => {
+      addEventListener("online", onChange);
+      addEventListener("offline", onChange);
       return () => {
-        removeEventListener("online", told);
-        removeEventListener("offline", told);
+        removeEventListener("online", onChange);
+        removeEventListener("offline", onChange);
       };
     },
     () => navigator.onLine,

@@ -4,7 +4,7 @@ import { FilmsPage } from "../films/FilmsPage";
 import { Broken, NotFound } from "./Broken";
 import { Layout } from "./Layout";
 
-/** A page whose code comes when it is first visited. */
+/** A page whose code is loaded on the first visit. */
 const page = (load: () => Promise<{ default: ComponentType }>) => ({
   lazy: async () => ({ Component: (await load()).default }),
 });

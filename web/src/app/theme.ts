@@ -1,4 +1,4 @@
-// Light, dark, or what the system says; public/theme.js applies the choice before the first paint.
+// The theme: light, dark or as the system. public/theme.js applies it before the first paint.
 
 export type Theme = "auto" | "light" | "dark";
 
@@ -10,7 +10,7 @@ export function theme(): Theme {
   return stored === "light" || stored === "dark" ? stored : "auto";
 }
 
-/** Go on to the next of the three, and answer it. */
+/** Switches to the next theme and returns it. */
 export function nextTheme(): Theme {
   const next = NEXT[theme()];
   if (next === "auto") localStorage.removeItem(KEY);

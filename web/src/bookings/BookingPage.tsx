@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Link, useLocation, useNavigate, useParams } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { keepLinkKey, keyOf } from "../api/guest";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
@@ -16,7 +16,7 @@ import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 const Tickets = lazy(() => import("./Tickets"));
 const LONG_MS = 20_000;
 
-/** One booking. The key of a mailed link is put away first: it stays neither in the address nor in the history. */
+/** A booking. The key of a mailed link is stored first, so that it stays neither in the address nor in the history. */
 export default function BookingPage() {
   const { bookingId = "" } = useParams();
   const { hash, pathname } = useLocation();
@@ -30,14 +30,14 @@ export default function BookingPage() {
   return key === null && <Shown bookingId={bookingId} />;
 }
 
-/** What it waits for, its tickets, or how it ended. */
+/** Shows the booking's progress, its tickets or its end. */
 function Shown({ bookingId }: { bookingId: string }) {
   const { state: visit } = useLocation();
   const booking = useBooking(bookingId);
   usePageTitle(booking.data?.reference ? t("booking.title", { reference: booking.data.reference }) : t("booking.one"));
   if (booking.isPending) return <div aria-hidden="true" className="page skeleton mt-8 h-96" />;
   if (!booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
-  // Stripe has the money and Usher hears of it in a moment; nobody is to pay twice meanwhile.
+  // Stripe has the money, but the webhook has not arrived yet. Nobody should pay twice meanwhile.
   const isPaid = booking.data.state === "awaiting_payment" && Boolean(visit?.isPaid);
   const data: Booking = isPaid ? { ...booking.data, state: "confirming" } : booking.data;
   return (
@@ -105,7 +105,7 @@ function Head({ booking }: { booking: Booking }) {
   );
 }
 
-/** What happens by itself; the page follows it. */
+/** A booking that is being processed. The page updates when it changes. */
 function Moving({ booking }: { booking: Booking }) {
   const [isLong, setLong] = useState(false);
   useEffect(() => {
@@ -132,7 +132,7 @@ function Unpaid({ booking }: { booking: Booking }) {
   const queries = useQueryClient();
   const cancel = useMutation({
     mutationFn: () =>
-      told(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
+      unwrap(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
     onSettled: () => queries.invalidateQueries({ queryKey: ["mine"] }),
   });
   return (

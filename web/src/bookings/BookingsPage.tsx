@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { RequireSignIn } from "../account/RequireSignIn";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { clock, list, longDay, money } from "../lib/format";
 import { Button, ButtonLink } from "../ui/Button";
@@ -28,13 +28,13 @@ function Bookings() {
   const bookings = useInfiniteQuery({
     queryKey: ["mine", "bookings"],
     initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam: cursor }) => told(api.GET("/api/bookings", { params: { query: { cursor, limit: 20 } } })),
+    queryFn: ({ pageParam: cursor }) => unwrap(api.GET("/api/bookings", { params: { query: { cursor, limit: 20 } } })),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     staleTime: 0,
   });
   if (bookings.isPending) return <div aria-hidden="true" className="skeleton h-48" />;
   if (bookings.isError) return <Failure error={bookings.error} retry={() => void bookings.refetch()} />;
-  // Until 2026-12 a hold that was never checked out became a booking, too.
+  // Until 2026-12, a hold that was never checked out also became a booking.
   const shown = bookings.data.pages.flatMap((page) => page.items).filter((booking) => booking.reference);
   return (
     <>

@@ -1,18 +1,18 @@
 import { useMutation } from "@tanstack/react-query";
 import { faultOf, fieldsOf, Narrow, Refusal } from "../account/parts";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 
-/** For whoever cannot open their booking any more: a link to it is mailed. */
+/** Mails a link to a booking to a customer who can no longer open it. */
 export default function LookupPage() {
   usePageTitle(t("lookup.title"));
   const ask = useMutation({
     mutationFn: ({ reference = "", email = "" }: Record<string, string>) =>
-      told(api.POST("/api/bookings/lookup", { body: { reference, email } })),
+      unwrap(api.POST("/api/bookings/lookup", { body: { reference, email } })),
   });
   return (
     <Narrow title={t("lookup.title")}>

@@ -8,7 +8,7 @@ import { calendar } from "./calendar";
 import { QrCode } from "./qr";
 import type { Booking } from "./queries";
 
-/** The tickets of a confirmed booking, to be shown at the door, printed, or put into a calendar. */
+/** The tickets of a confirmed booking, to show at the door, print or add to a calendar. */
 export default function Tickets({ booking }: { booking: Booking }) {
   const seats = list(booking.tickets.map((ticket) => ticket.seat.seat_id));
   return (

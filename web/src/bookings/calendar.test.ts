@@ -13,7 +13,7 @@ const booking = {
   },
 } as Booking;
 
-it("is an event from start to end with its signs escaped and its lines folded", () => {
+it("is an event from start to end with escaped characters and folded lines", () => {
   const text = calendar(booking, "Amélie", `Reihe A\n${"ü".repeat(60)}`, new Date("2026-11-20T08:00:00Z")) ?? "";
   expect(text).toContain("DTSTART:20261121T191500Z\r\nDTEND:20261121T213000Z\r\n");
   expect(text).toContain("LOCATION:Kino am Ufer\\; Berlin\\, Saal 1\r\n");

@@ -4,7 +4,7 @@ import type { Booking } from "./queries";
 
 const MOST_OCTETS = 75;
 
-/** The file's text; null for a booking without a screening. */
+/** Returns the file's text, or null for a booking without a screening. */
 export function calendar(booking: Booking, summary: string, description: string, now: Date): string | null {
   const { screening } = booking;
   if (!screening) return null;
@@ -30,7 +30,7 @@ const stamp = (moment: string) => new Date(moment).toISOString().replaceAll(/[-:
 
 const escaped = (text: string) => text.replaceAll(/[\\;,]/g, (sign) => `\\${sign}`).replaceAll("\n", "\\n");
 
-/** Long lines go on in the next one after a space, cut between characters. */
+/** Folds long lines: the next line starts with a space, and no character is split. */
 function folded(line: string): string {
   const encoder = new TextEncoder();
   let octets = 0;

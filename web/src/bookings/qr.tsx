@@ -3,7 +3,7 @@ import { useMemo } from "react";
 
 const QUIET = 4;
 
-/** A text as a QR code: dark on white in every theme, as scanners want it. */
+/** A QR code, dark on white in every theme, because scanners need it. */
 export function QrCode({ text, label, className = "" }: { text: string; label: string; className?: string }) {
   const { path, size } = useMemo(() => drawn(text), [text]);
   return (
@@ -19,7 +19,7 @@ export function QrCode({ text, label, className = "" }: { text: string; label: s
   );
 }
 
-/** Its dark modules as one path, with the quiet zone of four modules around. */
+/** Returns the dark modules as one path, inside a quiet zone of four modules. */
 export function drawn(text: string): { path: string; size: number } {
   const code = qrcode(0, "L");
   code.addData(text, "Byte");

@@ -1,38 +1,38 @@
 import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { api, found, type Schemas } from "../api/client";
+import { api, type Schemas, unwrapOrNull } from "../api/client";
 import { subscribe } from "../api/session";
-import { Live } from "../lib/live";
+import { LiveConnection } from "../lib/live";
 
-export type Booking = Schemas["BookingBookingOut"];
+export type Booking = Schemas["BookingBookingResponse"];
 export type State = Schemas["BookingState"];
 
-/** It was ordered with seats that had changed since, or whose time was over: it ends without them. */
+/** Whether the seats had changed or their hold had expired before the order arrived. */
 export const wereSeatsReleased = ({ state, ending }: Booking): boolean =>
   ending === "seats_released" && (state === "closing" || state === "expired");
 
-/** Something is still going to happen by itself. */
+/** States that change without action by the customer. */
 export const MOVING: State[] = ["closing", "confirming", "refunding"];
 const ASK_MOVING_MS = 2000;
 const ASK_WAITING_MS = 5000;
 
-/** A booking, which has the id of its hold; null before the checkout, and for who may not see it. */
+/** A booking, by the id of its hold. Null before the checkout, and if the caller may not see it. */
 export const bookingQuery = (booking_id: string) =>
   queryOptions({
     queryKey: ["mine", "booking", booking_id],
     queryFn: () =>
-      found(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } }), "booking_unknown"),
+      unwrapOrNull(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } }), "booking_unknown"),
     staleTime: 0,
   });
 
-/** A booking as it goes on: over the WebSocket, and by asking again in case a message gets lost. */
+/** A booking with live updates over the WebSocket, and polling in case a message gets lost. */
 export function useBooking(bookingId: string) {
   const queries = useQueryClient();
   useEffect(() => {
     const { queryKey } = bookingQuery(bookingId);
     const ask = () => void queries.invalidateQueries({ queryKey });
-    const live = new Live(null, {
-      hear: (message) => {
+    const live = new LiveConnection(null, {
+      onMessage: (message) => {
         if (message.type === "authenticated") ask();
         if (message.type === "booking:update" && message.booking_id === bookingId) ask();
       },

@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { becomeGuest } from "../api/guest";
 import { sentence } from "../api/problem";
 import { current } from "../api/session";
@@ -9,14 +9,14 @@ import { list } from "../lib/format";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 
-/** The time of a checkout is over: the same seats again, or others. The ticket types that were chosen are kept. */
+/** Offers the same or other seats after a checkout has expired. The chosen ticket types are kept. */
 export function Again({ showtimeId, seats }: { showtimeId: string; seats: string[] }) {
   const navigate = useNavigate();
   const again = useMutation({
     mutationFn: () => {
       if (current().state === "guest") becomeGuest();
       const params = { path: { showtime_id: showtimeId } };
-      return told(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
+      return unwrap(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
     },
     onSuccess: (hold) => navigate(`/checkout/${hold.hold_id}`, { replace: true }),
   });

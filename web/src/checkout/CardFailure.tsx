@@ -9,12 +9,12 @@ import { Notice } from "../ui/Notice";
 
 interface CardFailureProps {
   error: unknown;
-  /** Until when the seats are kept. */
+  /** Until when the seats are held. */
   deadline?: string | null;
   onRetry: () => void;
 }
 
-/** The card form could not be shown: why, what becomes of the seats, and when to try again. */
+/** Explains why the card form could not be loaded, how long the seats are held and when to retry. */
 export function CardFailure({ error, deadline, onRetry }: CardFailureProps) {
   const isAway = isProblem(error, "payment_provider_unavailable");
   const wait = error instanceof Problem ? error.retryAfter : 0;

@@ -7,7 +7,7 @@ import { useBooking, wereSeatsReleased } from "../bookings/queries";
 import { showtimeQuery } from "../films/queries";
 import { t } from "../i18n";
 import { clock, longDay } from "../lib/format";
-import { dropHold, keepHold, keepSeats, keptSeats } from "../seats/memory";
+import { forgetHold, storedSeats, storeHold, storeSeats } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { ButtonLink } from "../ui/Button";
 import { Icon } from "../ui/Icon";
@@ -17,7 +17,7 @@ import { Again } from "./Again";
 import { OrderForm } from "./OrderForm";
 import { Payment } from "./Payment";
 
-/** From a hold to the money: ticket types and contact, then the card. A reload goes on where it was. */
+/** The checkout of a hold: ticket types and contact, then payment. After a reload it continues at the same step. */
 export default function CheckoutPage() {
   const { holdId = "" } = useParams();
   const booking = useBooking(holdId);
@@ -29,11 +29,11 @@ export default function CheckoutPage() {
   const showtimeId = ordered?.showtime_id ?? held?.showtime_id;
   useEffect(() => {
     if (!showtimeId) return;
-    if (isOver) dropHold(showtimeId);
-    else keepHold(showtimeId, holdId);
+    if (isOver) forgetHold(showtimeId);
+    else storeHold(showtimeId, holdId);
   }, [showtimeId, holdId, isOver]);
   useEffect(() => {
-    if (held) keepSeats(held);
+    if (held) storeSeats(held);
   }, [held]);
 
   if (booking.isPending || hold.isPending) {
@@ -63,7 +63,7 @@ export default function CheckoutPage() {
       </Step>
     );
   }
-  const before = held === null && keptSeats(holdId);
+  const before = held === null && storedSeats(holdId);
   return before ? <Again {...before} /> : <Missing error={hold.error} retry={retry} />;
 }
 
@@ -75,7 +75,7 @@ interface StepProps {
   children: (showtime: Schemas["CatalogShowtimeResponse"]) => ReactNode;
 }
 
-/** One step. It begins at its title, also for who listens or has scrolled to the button of the step before. */
+/** A checkout step. It scrolls to its title and focuses it, also for screen readers. */
 function Step({ title, showtimeId, isFirst = false, children }: StepProps) {
   const showtime = useQuery(showtimeQuery(showtimeId));
   return (
@@ -104,7 +104,7 @@ function Step({ title, showtimeId, isFirst = false, children }: StepProps) {
   );
 }
 
-/** A heading that has the focus as it appears. */
+/** A heading that takes the focus when it appears. */
 function Title({ children }: { children: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
@@ -125,7 +125,7 @@ function Screening({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] 
   );
 }
 
-/** `error` is null when there is neither a hold nor a booking, or none that this visitor may see. */
+/** `error` is null if there is no hold or booking that this visitor may see. */
 function Missing({ error, retry }: { error: unknown; retry: () => void }) {
   const isGone = error === null || (error instanceof Problem && error.status === 401);
   return (

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem } from "../api/problem";
 import { ASK_AT_S, KeepDialog } from "../seats/HoldDialogs";
 import type { Hold } from "../seats/layout";
@@ -11,13 +11,13 @@ interface ExtensionProps {
   onOver: () => void;
 }
 
-/** While somebody fills in the order and the time runs out: keep the seats, once. */
+/** Offers to extend the hold, once, when it is about to expire while the order is filled in. */
 export function Extension({ hold: { hold_id, renewable_until }, seconds, onRenewed, onOver }: ExtensionProps) {
   const [isRefused, setRefused] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);
   const keep = async () => {
     try {
-      onRenewed(await told(api.POST("/api/holds/{hold_id}/renew", { params: { path: { hold_id } } })));
+      onRenewed(await unwrap(api.POST("/api/holds/{hold_id}/renew", { params: { path: { hold_id } } })));
     } catch (error) {
       if (isProblem(error, "hold_lapsed", "hold_unknown")) onOver();
       else setProblem(error);

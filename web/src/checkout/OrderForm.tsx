@@ -1,7 +1,7 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useNavigate } from "react-router";
-import { api, type Schemas, told } from "../api/client";
+import { api, type Schemas, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
 import { bookingQuery } from "../bookings/queries";
@@ -10,7 +10,7 @@ import { money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { place } from "../seats/labels";
 import type { Hold } from "../seats/layout";
-import { dropHold, keepTickets, keptTickets } from "../seats/memory";
+import { forgetHold, storedTickets, storeTickets } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { Button } from "../ui/Button";
 import { Countdown } from "../ui/Countdown";
@@ -27,16 +27,16 @@ interface OrderFormProps {
   showtime: Showtime;
 }
 
-/** Ticket types, contact, terms; the last step before the card. */
+/** Ticket types, contact and terms: the last step before payment. */
 export function OrderForm({ hold, showtime }: OrderFormProps) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const [kept, setKept] = useState(() => keptTickets(showtime.id));
+  const [kept, setKept] = useState(() => storedTickets(showtime.id));
   const { hold_id, claim } = hold;
   const bookingKey = bookingQuery(hold_id).queryKey;
   const holdKey = holdQuery(hold_id).queryKey;
   const over = () => {
-    dropHold(showtime.id);
+    forgetHold(showtime.id);
     queries.setQueryData(holdKey, null);
     // Another tab may have placed the order.
     void queries.invalidateQueries({ queryKey: bookingKey });
@@ -45,7 +45,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   const chosen = hold.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
   const quote = useQuery({
     queryKey: ["mine", "quote", claim, chosen],
-    queryFn: () => fitting(chosen, (tickets) => told(api.POST("/api/bookings/quote", { body: { claim, tickets } }))),
+    queryFn: () => fitting(chosen, (tickets) => unwrap(api.POST("/api/bookings/quote", { body: { claim, tickets } }))),
     placeholderData: keepPreviousData,
   });
   const lookAgain = () => {
@@ -58,7 +58,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
 
   const order = useMutation({
     mutationFn: (contact: { email: string; name: string | null }) =>
-      told(
+      unwrap(
         api.POST("/api/bookings", {
           body: {
             claim,
@@ -69,7 +69,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         }),
       ),
     onSuccess: async (ordered) => {
-      // An answer from before the checkout must not replace this one.
+      // A response from before the checkout must not replace this one.
       await queries.cancelQueries({ queryKey: bookingKey });
       queries.setQueryData(bookingKey, ordered);
     },
@@ -79,9 +79,9 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
     },
   });
   const release = useMutation({
-    mutationFn: () => told(api.DELETE("/api/holds/{hold_id}", { params: { path: { hold_id } } })),
+    mutationFn: () => unwrap(api.DELETE("/api/holds/{hold_id}", { params: { path: { hold_id } } })),
     onSuccess: () => {
-      dropHold(showtime.id);
+      forgetHold(showtime.id);
       return navigate(`/showtimes/${showtime.id}`, { replace: true });
     },
   });
@@ -92,7 +92,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   };
   const change = ({ seat }: Quoted, type: string) => {
     const next = { ...kept, [seat.seat_id]: type };
-    keepTickets(showtime.id, next);
+    storeTickets(showtime.id, next);
     setKept(next);
   };
   return (
@@ -150,7 +150,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   );
 }
 
-function Total({ quote: { amount, fee, tax, currency } }: { quote: Schemas["BookingQuoteOut"] }) {
+function Total({ quote: { amount, fee, tax, currency } }: { quote: Schemas["BookingQuoteResponse"] }) {
   const parts = [
     fee !== null && t("checkout.fee", { amount: money(fee, currency) }),
     tax !== null && t("checkout.tax", { amount: money(tax, currency) }),

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
@@ -13,7 +13,7 @@ import { Notice } from "../ui/Notice";
 import { CardFailure } from "./CardFailure";
 import { type CardForm, cardForm } from "./stripe";
 
-/** The card. A refusal is told in place and the seats stay; 3-D Secure opens over the page. */
+/** The card payment. A decline is shown in place and the seats stay held; 3-D Secure opens in an overlay. */
 export function Payment({ booking, order }: { booking: Booking; order: string }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
@@ -30,7 +30,7 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
 
   const cancel = useMutation({
     mutationFn: () =>
-      told(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
+      unwrap(api.POST("/api/bookings/{booking_id}/cancel", { params: { path: { booking_id: booking.id } } })),
     onSuccess: (cancelled) => queries.setQueryData(queryKey, cancelled),
     onError: () => queries.invalidateQueries({ queryKey }),
   });
@@ -87,18 +87,18 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
   );
 }
 
-/** Stripe's form in `place`, and why it could not be shown; `onPaid` when there is nothing left to pay. */
+/** Mounts Stripe's form in `place`; returns the error if that failed. `onPaid` is called if nothing is left to pay. */
 function useCardForm(bookingId: string, order: string, onPaid: () => void) {
   const place = useRef<HTMLDivElement>(null);
   const [form, setForm] = useState<CardForm | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
   const [tries, setTries] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each try loads it once more, with the order as it is then
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each attempt loads it again with the current order
   useEffect(() => {
     if (!place.current) return;
     let isLeft = false;
     let shown: CardForm | null = null;
-    // Stripe fills a place of its own, which React never touches.
+    // Stripe renders into this element, which React does not touch.
     const own = document.createElement("div");
     place.current.replaceChildren(own);
     cardForm(own, bookingId, order).then(

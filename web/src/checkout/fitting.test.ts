@@ -8,7 +8,7 @@ const chosen = [
   { seat_id: "C2", ticket_type: "companion" },
 ];
 
-/** What a quote is asked for, when the first one is refused. */
+/** The requested tickets when the first quote is rejected. */
 async function asked(code: string, seats: string[]) {
   const all: (string | null | undefined)[][] = [];
   const answer = fitting(chosen, async (tickets) => {
@@ -19,7 +19,7 @@ async function asked(code: string, seats: string[]) {
 }
 
 describe("a quote", () => {
-  it("gives the usual ticket to a companion whose wheelchair place is gone", async () => {
+  it("uses the default ticket for a companion whose wheelchair place is gone", async () => {
     expect(await asked("companion_without_wheelchair", ["C2"])).toEqual({
       all: [
         ["adult", "companion", "companion"],
@@ -29,7 +29,7 @@ describe("a quote", () => {
     });
   });
 
-  it("tells any other problem", async () => {
+  it("throws any other problem", async () => {
     expect(await asked("price_unknown", ["C2"])).toEqual({
       all: [["adult", "companion", "companion"]],
       error: "price_unknown",

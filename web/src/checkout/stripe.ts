@@ -1,6 +1,6 @@
-// The page's one way to Stripe: its own script, or the sandbox's, at the address that payment's config names.
+// The adapter for Stripe. It loads Stripe's script, or the sandbox's, from the address in payment's config.
 
-import { api, told } from "../api/client";
+import { api, unwrap } from "../api/client";
 import { isDark } from "../app/theme";
 import { currentLanguage, t } from "../i18n";
 
@@ -34,14 +34,14 @@ declare global {
   }
 }
 
-/** A card form that can be used. */
+/** A mounted card form. */
 export interface CardForm {
-  /** Pay: null when the money is on its way, a sentence when it is not; the form stays usable then. */
+  /** Pays. Returns null on success, otherwise a message for the customer; the form then stays usable. */
   pay: () => Promise<string | null>;
   close: () => void;
 }
 
-/** Another tab was faster with the same payment. */
+/** The same payment was already made in another tab. */
 const PAID = ["succeeded", "processing"];
 
 let loading: Promise<void> | null = null;
@@ -62,13 +62,13 @@ function loaded(address: string): Promise<void> {
 }
 
 /**
- * Show a card form for a booking with its payment order in `place`; resolves once it can be used. Raises Problem, and
- * Error without the script.
+ * Mounts a card form for a booking with its payment order in `place`. Resolves when it is ready. Throws Problem, or
+ * Error if the script cannot be loaded.
  */
 export async function cardForm(place: HTMLElement, bookingId: string, order: string): Promise<CardForm> {
-  const { script_url } = await told(api.GET("/api/payments/config"));
+  const { script_url } = await unwrap(api.GET("/api/payments/config"));
   const [intent] = await Promise.all([
-    told(api.POST("/api/payments/create-intent", { body: { order } })),
+    unwrap(api.POST("/api/payments/create-intent", { body: { order } })),
     loaded(script_url),
   ]);
   if (!window.Stripe) throw new Error(t("pay.noForm"));

@@ -5,11 +5,11 @@ import { date, duration, languageName, list, words } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { underTheaters } from "./programme";
 import { type Movie, movieQuery, movieShowtimesQuery } from "./queries";
 import { Rating } from "./Rating";
 import { Reviews } from "./Reviews";
 import { Showtimes } from "./Showtimes";
+import { underTheaters } from "./schedule";
 
 export default function FilmPage() {
   const { movieId = "" } = useParams();
@@ -48,7 +48,7 @@ export default function FilmPage() {
 function Head({ film }: { film: Movie }) {
   const facts = [film.year, film.certificate, duration(film.runtime_minutes), film.genres.map(words).join(", ")];
   return (
-    // The lights are down here in either theme.
+    // Dark in both themes.
     <div className="relative isolate overflow-hidden border-b border-line bg-ground text-ink [color-scheme:dark]">
       <img src={film.backdrop_url} alt="" className="absolute inset-0 -z-20 size-full object-cover opacity-45" />
       <div className="absolute inset-0 -z-10 bg-linear-to-t from-ground from-5% via-ground/85 to-ground/60" />

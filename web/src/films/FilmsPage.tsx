@@ -9,7 +9,7 @@ import { usePageTitle } from "../ui/usePageTitle";
 import { genresQuery, type MovieCard, moviesQuery, theatersQuery } from "./queries";
 import { Rating } from "./Rating";
 
-/** Films now showing or coming soon; what is looked for stands in the address. */
+/** Films now showing or coming soon. The search is stored in the address. */
 export function FilmsPage() {
   const [params, setParams] = useSearchParams();
   const isSoon = params.get("show") === "soon";
@@ -31,7 +31,7 @@ export function FilmsPage() {
       },
       { replace: true, preventScrollReset: true },
     );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only what is typed changes the address
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only typing changes the address
   useEffect(() => {
     if (asked !== (params.get("q") ?? "")) change("q", asked);
   }, [asked]);
@@ -167,7 +167,7 @@ interface ChooseProps {
   all: string;
   value: string;
   onChange: (value: string) => void;
-  /** Values with what they are called. */
+  /** Values and their labels. */
   children: [value: string, name: string][] | undefined;
 }
 
@@ -216,7 +216,7 @@ function Skeletons() {
   return (
     <div aria-hidden="true" className="grid grid-cols-2 gap-x-4 gap-y-8 sm:grid-cols-3 md:grid-cols-4 lg:grid-cols-5">
       {Array.from({ length: 10 }, (_, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: they are all the same
+        // biome-ignore lint/suspicious/noArrayIndexKey: the items are identical
         <div key={index}>
           <div className="skeleton mb-2.5 aspect-[2/3]" />
           <div className="skeleton mb-2 h-5 w-3/4" />

@@ -1,7 +1,7 @@
 import { locale, t, tn } from "../i18n";
 import { Icon } from "../ui/Icon";
 
-/** The average of the reviews; nothing where nobody has written one. */
+/** The average rating; nothing if there are no reviews. */
 export function Rating({ rating }: { rating: { average: number | null; count: number } }) {
   if (rating.average === null) return null;
   const average = new Intl.NumberFormat(locale(), { maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(

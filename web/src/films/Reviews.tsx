@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId, useState } from "react";
-import { api, type Schemas, told } from "../api/client";
+import { api, type Schemas, unwrap } from "../api/client";
 import { sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
 import { t, tn } from "../i18n";
@@ -14,7 +14,7 @@ import type { Movie } from "./queries";
 type Review = Schemas["CatalogPublicReviewResponse"];
 type OwnReview = Schemas["CatalogOwnReviewResponse"];
 
-/** What people wrote about a film; those who were there can write. */
+/** The reviews of a film. People who have seen it can write one. */
 export function Reviews({ film }: { film: Movie }) {
   const isSignedIn = useSession().state === "signed-in";
   const path = { movie_id: film.id };
@@ -22,12 +22,12 @@ export function Reviews({ film }: { film: Movie }) {
     queryKey: ["movie", film.id, "reviews"],
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam: cursor }) =>
-      told(api.GET("/api/movies/{movie_id}/reviews", { params: { path, query: { cursor, limit: 10 } } })),
+      unwrap(api.GET("/api/movies/{movie_id}/reviews", { params: { path, query: { cursor, limit: 10 } } })),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
   const mine = useQuery({
     queryKey: ["mine", "review", film.id],
-    queryFn: () => told(api.GET("/api/movies/{movie_id}/reviews/mine", { params: { path } })),
+    queryFn: () => unwrap(api.GET("/api/movies/{movie_id}/reviews/mine", { params: { path } })),
     enabled: isSignedIn,
   });
   const items = reviews.data?.pages.flatMap((page) => page.items) ?? [];
@@ -95,13 +95,13 @@ function ReviewForm({ film, review }: { film: Movie; review: OwnReview | null })
   const save = useMutation({
     mutationFn: (body: Schemas["CatalogReviewText"]) =>
       review
-        ? told(api.PUT("/api/reviews/{review_id}", { params: { path: { review_id: review.id } }, body }))
-        : told(api.POST("/api/movies/{movie_id}/reviews", { params: { path: { movie_id: film.id } }, body })),
+        ? unwrap(api.PUT("/api/reviews/{review_id}", { params: { path: { review_id: review.id } }, body }))
+        : unwrap(api.POST("/api/movies/{movie_id}/reviews", { params: { path: { movie_id: film.id } }, body })),
     onSuccess: done,
   });
   const remove = useMutation({
     mutationFn: (review_id: string) =>
-      told(api.DELETE("/api/reviews/{review_id}", { params: { path: { review_id } } })),
+      unwrap(api.DELETE("/api/reviews/{review_id}", { params: { path: { review_id } } })),
     onSuccess: done,
   });
   const submit = (event: FormEvent<HTMLFormElement>) => {

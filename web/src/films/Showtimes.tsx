@@ -4,7 +4,7 @@ import { t } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { clock, languageName, longDay, money, shortDay } from "../lib/format";
 import { Empty, Failure } from "../ui/Notice";
-import { byDay, type Listed } from "./programme";
+import { byDay, type Listed } from "./schedule";
 
 interface ShowtimesProps {
   listed: Listed[] | undefined;
@@ -12,7 +12,7 @@ interface ShowtimesProps {
   retry: () => void;
 }
 
-/** A row of days to choose from, and that day's showtimes. */
+/** A row of days and the showtimes of the selected day. */
 export function Showtimes({ listed, error, retry }: ShowtimesProps) {
   const [chosen, setChosen] = useState<string>();
   if (error) return <Failure error={error} retry={retry} />;
@@ -49,7 +49,7 @@ export function Showtimes({ listed, error, retry }: ShowtimesProps) {
   );
 }
 
-/** The day as it is called where its first showtime is. */
+/** The day's name in the time zone of its first showtime. */
 function dayName(groups: Listed[][], name: typeof shortDay): string {
   const first = groups[0]?.[0];
   return first ? name(first.starts_at, first.time_zone) : "";
@@ -122,7 +122,7 @@ const LEVELS = {
   sold_out: ["showtimes.soldOut", "w-full bg-bad"],
 } as const;
 
-/** How full it is, as words and as a bar. */
+/** The occupancy as text and as a bar. */
 function Availability({ level }: { level: Listed["availability"] }) {
   const [text, look] = LEVELS[level];
   return (

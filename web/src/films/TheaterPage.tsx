@@ -4,9 +4,9 @@ import { named, t, tn } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
-import { underFilms } from "./programme";
 import { type Theater, theaterQuery, theaterShowtimesQuery } from "./queries";
 import { Showtimes } from "./Showtimes";
+import { underFilms } from "./schedule";
 
 export default function TheaterPage() {
   const { theaterId = "" } = useParams();

@@ -1,14 +1,14 @@
 import { queryOptions } from "@tanstack/react-query";
-import { all, api, type Schemas, told } from "../api/client";
+import { api, fetchAll, type Schemas, unwrap } from "../api/client";
 
 export type MovieCard = Schemas["CatalogMovieSummary"];
 export type Movie = Schemas["CatalogMovieResponse"];
 export type Showtime = Schemas["CatalogShowtimeSummary"];
 export type Theater = Schemas["CatalogTheaterResponse"];
 
-const PROGRAMME_MS = 5 * 60_000;
+const SCHEDULE_STALE_MS = 5 * 60_000;
 
-/** Which films somebody looks for; what is empty is not asked. */
+/** The filters of the film list. Empty ones are not applied. */
 export interface Wanted {
   status: "now_showing" | "coming_soon";
   q: string;
@@ -21,8 +21,8 @@ export const moviesQuery = ({ status, q, genre, city, date }: Wanted) =>
   queryOptions({
     queryKey: ["movies", status, q, genre, city, date],
     queryFn: ({ signal }) =>
-      all((cursor) =>
-        told(
+      fetchAll((cursor) =>
+        unwrap(
           api.GET("/api/movies", {
             params: {
               query: {
@@ -39,28 +39,28 @@ export const moviesQuery = ({ status, q, genre, city, date }: Wanted) =>
           }),
         ),
       ),
-    staleTime: PROGRAMME_MS,
+    staleTime: SCHEDULE_STALE_MS,
   });
 
 export const genresQuery = queryOptions({
   queryKey: ["genres"],
-  queryFn: () => told(api.GET("/api/genres")),
-  staleTime: PROGRAMME_MS,
+  queryFn: () => unwrap(api.GET("/api/genres")),
+  staleTime: SCHEDULE_STALE_MS,
 });
 
 export const movieQuery = (movie_id: string) =>
   queryOptions({
     queryKey: ["movie", movie_id],
-    queryFn: () => told(api.GET("/api/movies/{movie_id}", { params: { path: { movie_id } } })),
-    staleTime: PROGRAMME_MS,
+    queryFn: () => unwrap(api.GET("/api/movies/{movie_id}", { params: { path: { movie_id } } })),
+    staleTime: SCHEDULE_STALE_MS,
   });
 
 export const movieShowtimesQuery = (movie_id: string) =>
   queryOptions({
     queryKey: ["movie", movie_id, "showtimes"],
     queryFn: () =>
-      all((cursor) =>
-        told(
+      fetchAll((cursor) =>
+        unwrap(
           api.GET("/api/movies/{movie_id}/showtimes", {
             params: { path: { movie_id }, query: { days: 14, limit: 20, cursor } },
           }),
@@ -70,23 +70,23 @@ export const movieShowtimesQuery = (movie_id: string) =>
 
 export const theatersQuery = queryOptions({
   queryKey: ["theaters"],
-  queryFn: () => all((cursor) => told(api.GET("/api/theaters", { params: { query: { limit: 100, cursor } } }))),
-  staleTime: PROGRAMME_MS,
+  queryFn: () => fetchAll((cursor) => unwrap(api.GET("/api/theaters", { params: { query: { limit: 100, cursor } } }))),
+  staleTime: SCHEDULE_STALE_MS,
 });
 
 export const theaterQuery = (theater_id: string) =>
   queryOptions({
     queryKey: ["theater", theater_id],
-    queryFn: () => told(api.GET("/api/theaters/{theater_id}", { params: { path: { theater_id } } })),
-    staleTime: PROGRAMME_MS,
+    queryFn: () => unwrap(api.GET("/api/theaters/{theater_id}", { params: { path: { theater_id } } })),
+    staleTime: SCHEDULE_STALE_MS,
   });
 
 export const theaterShowtimesQuery = (theater_id: string) =>
   queryOptions({
     queryKey: ["theater", theater_id, "showtimes"],
     queryFn: () =>
-      all((cursor) =>
-        told(
+      fetchAll((cursor) =>
+        unwrap(
           api.GET("/api/showtimes", {
             params: { query: { theater_id, from: new Date().toISOString(), limit: 100, cursor } },
           }),
@@ -97,6 +97,6 @@ export const theaterShowtimesQuery = (theater_id: string) =>
 export const showtimeQuery = (showtime_id: string) =>
   queryOptions({
     queryKey: ["showtime", showtime_id],
-    queryFn: () => told(api.GET("/api/showtimes/{showtime_id}", { params: { path: { showtime_id } } })),
-    staleTime: PROGRAMME_MS,
+    queryFn: () => unwrap(api.GET("/api/showtimes/{showtime_id}", { params: { path: { showtime_id } } })),
+    staleTime: SCHEDULE_STALE_MS,
   });

@@ -5,16 +5,20 @@ import { choose, currentLanguage, named, start, t, tn } from "./index";
 
 const gaps = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
-it("has the same texts with the same gaps in every language", () => {
+it("has the same keys and placeholders in every language", () => {
   expect(Object.keys(de).sort()).toEqual(Object.keys(en).sort());
   for (const [key, text] of Object.entries(en))
     expect([key, gaps(de[key as keyof typeof en])]).toEqual([key, gaps(text)]);
 });
 
-it("leaves no text empty, and few the same", () => {
+it("has no empty texts and few identical ones", () => {
   const same = Object.entries(en).flatMap(([key, text]) => (de[key as keyof typeof en] === text ? [text] : []));
   expect(new Set(same)).toEqual(
-    new Set(["Live", "Genre", "bar", "VIP", "Name", "Code", "Passkeys"].filter((text) => same.includes(text))),
+    new Set(
+      ["Live", "Genre", "bar", "VIP", "Name", "Name (optional)", "Code", "Passkeys"].filter((text) =>
+        same.includes(text),
+      ),
+    ),
   );
   for (const text of [...Object.values(en), ...Object.values(de)]) expect(text.trim()).not.toBe("");
 });
@@ -27,27 +31,27 @@ describe("a text", () => {
     vi.stubGlobal("document", { documentElement: {} });
   });
 
-  it("is in the first language of the browser's that there is", async () => {
+  it("is in the browser's first supported language", async () => {
     await start();
     expect([currentLanguage(), document.documentElement.lang, t("again")]).toEqual(["de", "de", de.again]);
   });
 
-  it("is in the chosen language, also the next time", async () => {
+  it("is in the chosen language, also on the next visit", async () => {
     await choose("en");
     await start();
     expect([currentLanguage(), t("again")]).toEqual(["en", en.again]);
   });
 
-  it("has its gaps filled, in the number's form", () => {
+  it("has its placeholders filled and the right plural form", () => {
     expect(t("seat.place", { row: "F", number: 7 })).toBe("Row F, seat 7");
     expect([tn("map.free", 1), tn("map.free", 0), tn("map.free", 12)]).toEqual([
-      "1 seat free",
-      "0 seats free",
-      "12 seats free",
+      "1 seat available",
+      "0 seats available",
+      "12 seats available",
     ]);
   });
 
-  it("for a code that no catalogue knows is the code in words", () => {
+  it("for a code without a translation is the code in words", () => {
     expect([named("category", "love_seat"), named("category", "bean_bag"), named("ticket", "adult")]).toEqual([
       "love seat",
       "bean bag",

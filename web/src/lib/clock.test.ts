@@ -3,7 +3,7 @@ import { secondsUntil, serverNow, setServerTime } from "./clock";
 
 afterEach(() => vi.useRealTimers());
 
-it("counts by the server's clock, whatever this machine's says", () => {
+it("counts by the server's clock, regardless of the local one", () => {
   vi.useFakeTimers({ now: Date.parse("2026-11-21T10:00:00Z") });
   setServerTime("2026-11-21T10:07:30Z");
   expect(serverNow()).toBe(Date.parse("2026-11-21T10:07:30Z"));

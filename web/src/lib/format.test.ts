@@ -12,20 +12,20 @@ describe("money", () => {
 describe("a moment", () => {
   const moment = "2026-11-21T23:30:00Z";
 
-  it("is told by the theater's clock, whatever day it is elsewhere", () => {
+  it("is shown in the theater's time zone", () => {
     expect([clock(moment, "Europe/London"), clock(moment, "Europe/Berlin")]).toEqual(["23:30", "00:30"]);
     expect(longDay(moment, "Europe/London")).toMatch(/Saturday.* 21 November/);
     expect(longDay(moment, "Europe/Berlin")).toMatch(/Sunday.* 22 November/);
   });
 });
 
-describe("a length", () => {
-  it("is told as people say it", () => {
+describe("a duration", () => {
+  it("is shown in hours and minutes", () => {
     expect([minutesAndSeconds(65), minutesAndSeconds(600), minutesAndSeconds(9)]).toEqual(["1:05", "10:00", "0:09"]);
     expect([duration(45), duration(60), duration(136)]).toEqual(["45 min", "1 h", "2 h 16 min"]);
   });
 });
 
-it("lists seats as a sentence does", () => {
+it("joins seats as in a sentence", () => {
   expect(list(["F7", "F8", "F9"])).toBe("F7, F8 and F9");
 });

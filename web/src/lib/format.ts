@@ -1,4 +1,4 @@
-// Money, dates and times as people write them: in the chosen language, in the theater's time zone.
+// Formats money, dates and times in the chosen language and the theater's time zone.
 
 import { locale } from "../i18n";
 
@@ -19,7 +19,7 @@ export function money(amount: number, currency: string): string {
   return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
-/** The time of the day; in the visitor's own time zone if none is given. */
+/** The time of day, by default in the visitor's time zone. */
 export const clock = (moment: string, timeZone?: string) =>
   dates({ hour: "2-digit", minute: "2-digit", timeZone }).format(new Date(moment));
 
@@ -49,5 +49,5 @@ export function languageName(code: string): string {
 /** `FR7, FR8 and FR9`. */
 export const list = (items: string[]) => new Intl.ListFormat(locale(), { type: "conjunction" }).format(items);
 
-/** `love_seat` as `love seat`, for a code that no catalogue knows. */
+/** `love_seat` as `love seat`, for a code without a translation. */
 export const words = (code: string) => code.replaceAll(/[_-]/g, " ");

@@ -1,4 +1,4 @@
-// The WebSocket: follows a showtime's seats and the visitor's own bookings, and comes back by itself when it is cut.
+// The WebSocket connection for a showtime's seats and the visitor's bookings. It reconnects automatically.
 
 import { guestSecret } from "../api/guest";
 import { accessToken } from "../api/session";
@@ -30,24 +30,24 @@ export type Message =
   | { type: "error"; code: string; detail: string };
 
 interface Handlers {
-  hear: (message: Message) => void;
-  status?: (status: "live" | "lost") => void;
+  onMessage: (message: Message) => void;
+  onStatus?: (status: "live" | "lost") => void;
 }
 
-export class Live {
+export class LiveConnection {
   #socket: WebSocket | null = null;
-  #tries = 0;
-  #heardAt = 0;
+  #attempts = 0;
+  #receivedAt = 0;
   #isClosed = false;
   #retry = 0;
   #pinging: number;
 
-  /** `showtimeId`: whose seats to follow; null for the visitor's bookings only. */
+  /** `showtimeId`: the showtime to subscribe to; null for the visitor's bookings only. */
   constructor(
     readonly showtimeId: string | null,
     readonly handlers: Handlers,
   ) {
-    this.#pinging = window.setInterval(this.#ping, PING_EVERY_MS);
+    this.#pinging = window.setInterval(this.#checkAlive, PING_EVERY_MS);
     document.addEventListener("visibilitychange", this.#wake);
     addEventListener("online", this.#wake);
     this.#connect();
@@ -62,26 +62,26 @@ export class Live {
     this.#socket?.close();
   }
 
-  /** Follow the showtime's seats; again, to get all of them anew after something was missed. */
+  /** Subscribe to the showtime's seats. Call it again to get a new snapshot after a missed message. */
   subscribe(): void {
-    if (this.showtimeId) this.say({ type: "subscribe", showtime_id: this.showtimeId });
+    if (this.showtimeId) this.#send({ type: "subscribe", showtime_id: this.showtimeId });
   }
 
-  /** Say which seats this visitor looks at. */
-  look(seats: string[]): void {
-    if (this.showtimeId) this.say({ type: "seat:select", showtime_id: this.showtimeId, seats });
+  /** Report which seats this visitor is looking at. */
+  selectSeats(seats: string[]): void {
+    if (this.showtimeId) this.#send({ type: "seat:select", showtime_id: this.showtimeId, seats });
   }
 
-  /** Also follow the bookings of whoever is signed in and of this tab's guest. */
+  /** Also subscribe to the bookings of the signed-in person and of this tab's guest. */
   authenticate = async (): Promise<void> => {
     const token = await accessToken().catch(() => "");
     const secret = guestSecret();
     if (token || secret)
-      this.say({ type: "authenticate", ...(token && { token }), ...(secret && { hold_secret: secret }) });
+      this.#send({ type: "authenticate", ...(token && { token }), ...(secret && { hold_secret: secret }) });
   };
 
-  /** Send a message if there is a connection. */
-  say(message: Record<string, unknown>): void {
+  /** Send a message if the connection is open. */
+  #send(message: Record<string, unknown>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
@@ -89,51 +89,51 @@ export class Live {
     if (this.#isClosed) return;
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
     this.#socket = socket;
-    this.#heardAt = performance.now();
+    this.#receivedAt = performance.now();
     socket.onopen = () => {
       this.subscribe();
       void this.authenticate();
     };
-    socket.onmessage = ({ data }) => this.#hear(JSON.parse(String(data)) as Message);
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(String(data)) as Message);
     socket.onclose = () => {
-      if (socket === this.#socket) this.#lost();
+      if (socket === this.#socket) this.#reconnect();
     };
   }
 
   #wake = (): void => {
     if (document.visibilityState !== "visible") return;
-    if (this.#socket) this.#ping();
+    if (this.#socket) this.#checkAlive();
     else {
       clearTimeout(this.#retry);
       this.#connect();
     }
   };
 
-  #ping = (): void => {
-    if (performance.now() - this.#heardAt > SILENT_FOR_MS) this.#lost();
-    else this.say({ type: "ping" });
+  #checkAlive = (): void => {
+    if (performance.now() - this.#receivedAt > SILENT_FOR_MS) this.#reconnect();
+    else this.#send({ type: "ping" });
   };
 
-  #lost(): void {
+  #reconnect(): void {
     if (this.#isClosed) return;
     const old = this.#socket;
     this.#socket = null;
     old?.close();
-    this.handlers.status?.("lost");
+    this.handlers.onStatus?.("lost");
     clearTimeout(this.#retry);
-    const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** this.#tries++) * (0.5 + Math.random() / 2);
+    const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
     this.#retry = window.setTimeout(() => this.#connect(), pause);
   }
 
-  #hear(message: Message): void {
-    this.#heardAt = performance.now();
+  #receive(message: Message): void {
+    this.#receivedAt = performance.now();
     if (message.type === "showtime:update" || message.type === "authenticated") {
-      this.#tries = 0;
-      this.handlers.status?.("live");
+      this.#attempts = 0;
+      this.handlers.onStatus?.("live");
     }
     if (message.type === "error" && message.code === "token_expired") void this.authenticate();
     else if (message.type === "error" && ["showtime_not_found", "showtime_not_ready"].includes(message.code))
-      this.#lost();
-    else this.handlers.hear(message);
+      this.#reconnect();
+    else this.handlers.onMessage(message);
   }
 }

@@ -3,7 +3,7 @@ import { secondsUntil } from "./clock";
 
 const TICK_MS = 250;
 
-/** Seconds until a moment by the server's clock; `onOver` is called once when they have passed. */
+/** Seconds until a moment in server time. `onOver` is called once when they have passed. */
 export function useCountdown(until: string | null | undefined, onOver?: () => void): number | null {
   const [left, setLeft] = useState(() => (until ? secondsUntil(until) : null));
   const over = useRef(onOver);

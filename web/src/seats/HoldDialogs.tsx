@@ -7,18 +7,18 @@ import { Dialog } from "../ui/Dialog";
 import { Notice } from "../ui/Notice";
 import type { Seat } from "./layout";
 
-/** The hold is asked about when this many seconds are left (WCAG 2.2.1 asks for 20 at least). */
+/** Seconds before expiry at which the extension is offered (WCAG 2.2.1 requires at least 20). */
 export const ASK_AT_S = 45;
 
 interface KeepDialogProps {
   seconds: number;
-  /** Why they could not be kept longer. */
+  /** Why the hold could not be extended. */
   problem?: unknown;
   onKeep: () => Promise<void>;
   onClose: () => void;
 }
 
-/** Little time is left: keep the seats, once, by one click. */
+/** Offers to extend the hold, once, when little time is left. */
 export function KeepDialog({ seconds, problem = null, onKeep, onClose }: KeepDialogProps) {
   const [isBusy, setBusy] = useState(false);
   const keep = async () => {
@@ -44,13 +44,13 @@ export function KeepDialog({ seconds, problem = null, onKeep, onClose }: KeepDia
 
 interface ExpiredDialogProps {
   seats: Seat[];
-  /** Whether all of them can be had again. */
+  /** Whether all of them are still free. */
   isFree: boolean;
   onAgain: () => void;
   onOther: () => void;
 }
 
-/** The time is over: friendly, with the same seats again if they are still free. */
+/** Offers the same seats, if they are still free, after the hold has expired. */
 export function ExpiredDialog({ seats, isFree, onAgain, onOther }: ExpiredDialogProps) {
   const names = list(seats.map((seat) => seat.seat_id));
   return (

@@ -11,7 +11,7 @@ const STATES: [SeatState, "legend.own" | "legend.held" | "legend.gone"][] = [
   ["gone", "legend.gone"],
 ];
 
-/** What the shapes and marks mean, with the price of an adult. */
+/** Explains the shapes and marks, with the adult prices. */
 export function Legend({ layout, prices }: { layout: Layout; prices: Prices }) {
   const categories = [...new Set(layout.seats.map((seat) => seat.category))];
   return (

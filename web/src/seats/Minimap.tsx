@@ -3,7 +3,7 @@ import { type Box, type Point, UNIT } from "./geometry";
 import type { Layout } from "./layout";
 
 export interface MinimapHandle {
-  /** Mark the part of the hall that the map shows. */
+  /** Mark the visible part of the auditorium. */
   show: (part: Box) => void;
 }
 
@@ -15,7 +15,7 @@ interface MinimapProps {
   onLook: (at: Point) => void;
 }
 
-/** The whole hall, small, with a frame around what the map shows; a click looks there. The keyboard has the map itself. */
+/** A small map of the auditorium that frames the visible part. A click moves there. Keyboards use the map itself. */
 export function Minimap({ ref, layout, box, isShown, onLook }: MinimapProps) {
   const svg = useRef<SVGSVGElement>(null);
   const frame = useRef<SVGRectElement>(null);

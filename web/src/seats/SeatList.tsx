@@ -12,7 +12,7 @@ interface SeatListProps {
   onPick: (seat: Seat) => void;
 }
 
-/** The same seats as a list: area, row, seat. It hears of every change that the map hears of. */
+/** The seats as a list by area and row. It updates with the map. */
 export function SeatList({ store, prices, isOpen, onPick }: SeatListProps) {
   useSyncExternalStore(store.subscribe, store.overview);
   const areas = useMemo(() => [...grouped(rows(store.layout), ({ seats }) => seats[0]?.area ?? "")], [store]);

@@ -13,18 +13,18 @@ import { useView } from "./useView";
 interface SeatMapProps {
   store: SeatStore;
   prices: Prices;
-  /** Whether seats can be chosen at present. */
+  /** Whether seats can be selected now. */
   isOpen: boolean;
-  /** Show the wheelchair places and let the rest step back. */
+  /** Highlight the wheelchair places and dim the other seats. */
   dims: boolean;
   onPick: (seat: Seat) => void;
-  /** The seat that is pointed at, or focused, or none. */
+  /** The seat under the pointer or with the focus, or null. */
   onLook: (seat: Seat | null) => void;
 }
 
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
-/** The hall as one drawing. React makes it once; after that only the seats that change are touched. */
+/** The auditorium as one SVG. React renders it once; later only changed seats are updated. */
 export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMapProps) {
   const svg = useRef<SVGSVGElement>(null);
   const minimap = useRef<MinimapHandle>(null);
@@ -101,7 +101,7 @@ export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMap
   );
 }
 
-/** Paint every seat now, and later those that the store names. */
+/** Paint all seats now, and later the ones that the store reports as changed. */
 function usePainting(svg: RefObject<SVGSVGElement | null>, store: SeatStore, prices: Prices, isOpen: boolean): void {
   useEffect(() => {
     const nodes = new Map<string, SVGGElement>();
@@ -127,7 +127,7 @@ function paintSeat(node: SVGGElement, seat: Seat, store: SeatStore, prices: Pric
   const isMine = state === "wanted" || state === "own";
   const mark = markOf(state, seat.category);
   node.dataset.state = state;
-  node.dataset.looked = String(state === "free" && store.lookersAt(seat.seat_id) > 0);
+  node.dataset.looked = String(state === "free" && store.viewersOf(seat.seat_id) > 0);
   node.setAttribute("aria-label", fullLabel(seat, state, prices));
   node.setAttribute("aria-checked", String(isMine));
   node.setAttribute("aria-disabled", String(!isOpen || !(isMine || state === "free")));
@@ -135,7 +135,7 @@ function paintSeat(node: SVGGElement, seat: Seat, store: SeatStore, prices: Pric
   node.querySelector(".number")?.setAttribute("visibility", mark ? "hidden" : "visible");
 }
 
-/** One seat at a time is in the tab order; the arrow keys go to the others. */
+/** Only one seat is in the tab order; the arrow keys move to the others. */
 function makeReachable(svg: SVGSVGElement | null, seat: Seat): void {
   svg?.querySelector('[data-seat][tabindex="0"]')?.setAttribute("tabindex", "-1");
   svg?.querySelector(`[data-seat="${CSS.escape(seat.seat_id)}"]`)?.setAttribute("tabindex", "0");
@@ -145,7 +145,7 @@ function focusSeat(svg: SVGSVGElement | null, seat: Seat): void {
   svg?.querySelector<SVGGElement>(`[data-seat="${CSS.escape(seat.seat_id)}"]`)?.focus();
 }
 
-/** Row letters stay at the edges of what is shown. */
+/** Keeps the row letters at the edges of the visible part. */
 function keepLettersInSight(svg: SVGSVGElement | null, box: Box, shown: Box): void {
   const left = Math.max(0, shown.x - box.x);
   const right = Math.min(0, shown.x + shown.width - box.x - box.width);
@@ -200,7 +200,7 @@ interface LettersProps {
   lines: { row: string; seats: Seat[] }[];
 }
 
-/** A column that seats pass under when the map is moved. */
+/** A column of row letters above the seats. */
 function Letters({ side, x, box, lines }: LettersProps) {
   return (
     <g data-letters={side} aria-hidden="true" pointerEvents="none">
@@ -217,7 +217,7 @@ function Letters({ side, x, box, lines }: LettersProps) {
   );
 }
 
-/** The screen at its side of the hall, with its light falling on the seats. */
+/** The screen at its side of the auditorium, with its light on the seats. */
 function Screen({ layout, box }: { layout: Layout; box: Box }) {
   const side = layout.screen ?? "top";
   const isLevel = side === "top" || side === "bottom";

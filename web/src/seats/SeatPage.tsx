@@ -19,7 +19,7 @@ export default function SeatPage() {
   usePageTitle(showtime.data?.movie_title);
   const failure = showtime.error ?? seating.error;
   const free = seating.data && seating.data.layout.seats.length - Object.keys(seating.data.taken).length;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: said once, when the seats are there
+  // biome-ignore lint/correctness/useExhaustiveDependencies: announced once, when the seats are loaded
   useEffect(() => {
     if (free !== undefined) announce(tn("map.free", free));
   }, [seating.isSuccess]);

@@ -23,10 +23,10 @@ import { type Connection, useSeats } from "./useSeats";
 
 interface SellingProps {
   showtime: Schemas["CatalogShowtimeResponse"];
-  seating: Schemas["InventorySeatMap"];
+  seating: Schemas["InventorySeatMapResponse"];
 }
 
-/** What the visitor is told about the last thing that happened, maybe with seats to take instead. */
+/** A message about the last event, optionally with alternative seats. */
 interface Remark {
   text: string;
   kind: "info" | "warn";
@@ -37,7 +37,7 @@ const PARTY = "usher.party";
 const ids = (seats: readonly Seat[]) => seats.map((seat) => seat.seat_id);
 
 export function Selling({ showtime, seating }: SellingProps) {
-  const { store, keeper, keeping, overview, connection, isCancelled, look } = useSeats(seating);
+  const { store, controller, holdState, overview, connection, isCancelled, setViewing } = useSeats(seating);
   const navigate = useNavigate();
   const prices = useMemo(() => adultPrices(showtime), [showtime]);
   const [party, setParty] = useState(() => Number(sessionStorage.getItem(PARTY)) || 2);
@@ -45,51 +45,51 @@ export function Selling({ showtime, seating }: SellingProps) {
   const [dims, setDims] = useState(false);
   const [remark, setRemark] = useState<Remark | null>(null);
   const [isAsked, setAsked] = useState(false);
-  const { hold, expired, problem } = keeping;
+  const { hold, expired, problem } = holdState;
   const seats = [...overview.own, ...overview.wanted];
   const closed = whyClosed(seating, isCancelled);
   const isOpen = !closed && !hold?.in_checkout;
-  const seconds = useCountdown(hold?.expires_at, () => keeper.expire());
+  const seconds = useCountdown(hold?.expires_at, () => controller.expire());
   const { layout } = store;
 
   useEffect(() => {
-    keeper.onLost = (lost) => {
-      const others = (id: string) => store.isFree(id) && !keeper.chosen.includes(id);
+    controller.onLost = (lost) => {
+      const others = (id: string) => store.isFree(id) && !controller.chosen.includes(id);
       const offer = alternative(layout, others, lost) ?? undefined;
       const text = tn("seats.lost", lost.length, { seats: list(ids(lost)) });
       announce(text);
       setRemark({ text, kind: "warn", offer });
     };
-  }, [keeper, layout, store]);
+  }, [controller, layout, store]);
 
   const choose = useCallback(
     (chosen: string[], said: string) => {
       setRemark(null);
       announce(said);
-      keeper.choose(chosen);
+      controller.choose(chosen);
     },
-    [keeper],
+    [controller],
   );
 
   const pick = useCallback(
     (seat: Seat) => {
       const state = store.stateOf(seat.seat_id);
       if (state === "held" || state === "gone") return announce(`${place(seat)}, ${t("seat.gone")}`);
-      const after = afterClick(layout, store.isFree, keeper.chosen, seat, party);
+      const after = afterClick(layout, store.isFree, controller.chosen, seat, party);
       choose(
         after.chosen,
         after.chosen.length ? t("seats.chosen", { seats: list(after.chosen) }) : t("seats.noneChosen"),
       );
       if (after.remark) setRemark({ text: tn("seats.notTogether", party), kind: "info" });
     },
-    [store, layout, keeper, party, choose],
+    [store, layout, controller, party, choose],
   );
 
   const best = async () => {
     setRemark(null);
-    const isTogether = await keeper.best(party, dims ? 1 : 0);
+    const isTogether = await controller.best(party, dims ? 1 : 0);
     if (isTogether === null) return;
-    announce(t("seats.chosen", { seats: list(keeper.chosen) }));
+    announce(t("seats.chosen", { seats: list(controller.chosen) }));
     if (!isTogether) setRemark({ text: t("party.split", { n: party }), kind: "info" });
   };
 
@@ -99,13 +99,13 @@ export function Selling({ showtime, seating }: SellingProps) {
   };
 
   const goOn = async () => {
-    await keeper.settled();
-    const held = keeper.state().hold;
+    await controller.sync();
+    const held = controller.state().hold;
     if (held) await navigate(`/checkout/${held.hold_id}`);
   };
 
   const keep = async () => {
-    await keeper.renew();
+    await controller.renew();
     setAsked(true);
   };
 
@@ -117,7 +117,7 @@ export function Selling({ showtime, seating }: SellingProps) {
         {...{ party, dims, setDims, isList, setList, isOpen }}
         setParty={changeParty}
         hasWheelchair={layout.seats.some((seat) => seat.category === "wheelchair")}
-        isBusy={keeping.isBusy}
+        isBusy={holdState.isBusy}
         onBest={() => void best()}
       />
       <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_20rem]">
@@ -127,7 +127,7 @@ export function Selling({ showtime, seating }: SellingProps) {
               remark={remark}
               onTake={(offer) =>
                 choose(
-                  [...new Set([...keeper.chosen, ...ids(offer.seats)])],
+                  [...new Set([...controller.chosen, ...ids(offer.seats)])],
                   t("seats.chosen", { seats: list(ids(offer.seats)) }),
                 )
               }
@@ -142,14 +142,14 @@ export function Selling({ showtime, seating }: SellingProps) {
           {isList ? (
             <SeatList {...{ store, prices, isOpen }} onPick={pick} />
           ) : (
-            <SeatMap {...{ store, prices, isOpen, dims }} onPick={pick} onLook={look} />
+            <SeatMap {...{ store, prices, isOpen, dims }} onPick={pick} onLook={setViewing} />
           )}
           {extra[0] && (
             <div className="flex flex-wrap items-center gap-3 rounded-xl bg-raised px-4 py-2">
               <span>{t("seats.companion", { seat: place(extra[0]) })}</span>
               <Button
                 look="plain"
-                onClick={() => extra[0] && choose([...keeper.chosen, extra[0].seat_id], place(extra[0]))}
+                onClick={() => extra[0] && choose([...controller.chosen, extra[0].seat_id], place(extra[0]))}
               >
                 {t("seats.add")}
               </Button>
@@ -160,7 +160,7 @@ export function Selling({ showtime, seating }: SellingProps) {
         <Summary
           {...{ seats, prices, party, seconds, closed }}
           currency={showtime.currency}
-          isBusy={keeping.isBusy}
+          isBusy={holdState.isBusy}
           inCheckout={Boolean(hold?.in_checkout)}
           onDrop={pick}
           onContinue={goOn}
@@ -173,16 +173,16 @@ export function Selling({ showtime, seating }: SellingProps) {
           isFree={!closed && expired.every((seat) => store.isFree(seat.seat_id))}
           onAgain={() => {
             setAsked(false);
-            keeper.choose(ids(expired));
+            controller.choose(ids(expired));
           }}
-          onOther={() => keeper.choose([])}
+          onOther={() => controller.choose([])}
         />
       )}
     </>
   );
 }
 
-/** Why the seats cannot be had like that, with those that would do. */
+/** The error of a rejected selection, with alternative seats. */
 function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds: string[]) => void }) {
   const instead = problem instanceof Problem ? problem.instead : [];
   return (
@@ -243,7 +243,7 @@ function RemarkBox({ remark, onTake, onClose }: RemarkBoxProps) {
   );
 }
 
-/** Why nothing is sold now; empty when it is. */
+/** Why the showtime is not on sale; empty if it is. */
 function whyClosed({ sales_open_at, sales_close_at }: SellingProps["seating"], isCancelled: boolean): string {
   const now = serverNow();
   if (isCancelled) return t("seats.cancelled");

@@ -15,13 +15,13 @@ interface SummaryProps {
   seconds: number | null;
   isBusy: boolean;
   inCheckout: boolean;
-  /** Why nothing can be chosen; empty when it can. */
+  /** Why no seats can be selected; empty if they can. */
   closed: string;
   onDrop: (seat: Seat) => void;
   onContinue: () => Promise<void>;
 }
 
-/** The choice, its price, the time and one button; beside the map, or as a sheet at the bottom of a phone. */
+/** The selection, its price, the time left and a button: next to the map, or as a bottom sheet on phones. */
 export function Summary({
   seats,
   prices,

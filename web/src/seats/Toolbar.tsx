@@ -15,7 +15,7 @@ interface ToolbarProps {
   onBest: () => void;
 }
 
-/** How many people, the best seats for them, wheelchair places, and the list in place of the map. */
+/** Controls for the number of people, the best seats, wheelchair places and the list view. */
 export function Toolbar({
   party,
   setParty,

@@ -23,8 +23,8 @@ const seat = (id: string) => {
   return found;
 };
 
-describe("seats side by side", () => {
-  it("are those of one row without an aisle between them", () => {
+describe("runs of adjacent seats", () => {
+  it("are within one row and not split by an aisle", () => {
     expect(runs(hallOf("ss.sss\nss")).map(idsOf)).toEqual([
       ["A1", "A2"],
       ["A3", "A4", "A5"],
@@ -34,7 +34,7 @@ describe("seats side by side", () => {
 });
 
 describe("the best available seats", () => {
-  it("are together and as near to the focal point as free seats are", () => {
+  it("are adjacent and as near as possible to the focal point", () => {
     const found = bestAvailable(layout, all, 2);
     expect(found?.isTogether).toBe(true);
     expect(idsOf(found?.seats)).toEqual(["C4", "C5"]);
@@ -42,21 +42,21 @@ describe("the best available seats", () => {
     expect(idsOf(bestAvailable({ ...layout, focal_point: { x: 4, y: 1 } }, all, 2)?.seats)).toEqual(["A4", "A5"]);
   });
 
-  it("leave no seat alone where that can be helped", () => {
+  it("leave no single seat if that is possible", () => {
     const isFree = except("C3", "C6", "C7", "C8");
-    // C4 and C5 lie nearest; each would leave the other alone.
+    // C4 and C5 are nearest, but either would leave the other as a single seat.
     expect(idsOf(bestAvailable(layout, isFree, 1)?.seats)).toEqual(["D4"]);
     expect(strandedBy(layout, except("C3", "C6"), [seat("C5")])).toBe(1);
     expect(strandedBy(layout, except("C3", "C6"), [seat("C4"), seat("C5")])).toBe(0);
   });
 
-  it("never are reserved places", () => {
+  it("are never reserved places", () => {
     const isFree = (id: string) => ["C1", "C2", "C3"].includes(id);
     expect(bestAvailable(layout, isFree, 2)).toBeNull();
     expect(idsOf(bestAvailable(layout, isFree, 1)?.seats)).toEqual(["C3"]);
   });
 
-  it("say so when the party has to split, into as few groups as can be", () => {
+  it("report when the party must split, and use as few groups as possible", () => {
     const isFree = (id: string) => ["A1", "A2", "B5", "B6", "D1"].includes(id);
     const found = bestAvailable(layout, isFree, 4);
     expect(found?.isTogether).toBe(false);
@@ -64,7 +64,7 @@ describe("the best available seats", () => {
     expect(bestAvailable(layout, isFree, 6)).toBeNull();
   });
 
-  it("are found for every size of party in a large hall, side by side and free", () => {
+  it("are found for every party size in a large auditorium, adjacent and free", () => {
     const large = hallOf(Array.from({ length: 18 }, () => "ssssss.ssssssssssss.ssssss").join("\n"));
     const isFree = (id: string) => Number(id.slice(1)) % 7 !== 3;
     for (let count = 1; count <= 10; count++) {
@@ -76,8 +76,8 @@ describe("the best available seats", () => {
   });
 });
 
-describe("in place of lost seats", () => {
-  it("comes the nearest block of as many", () => {
+describe("the alternative to lost seats", () => {
+  it("is the nearest block of the same size", () => {
     const lost = [seat("A1"), seat("A2")];
     expect(idsOf(alternative(layout, except("A1", "A2"), lost)?.seats)).toEqual(["B1", "B2"]);
     expect(alternative(layout, all, [])).toBeNull();
@@ -85,26 +85,26 @@ describe("in place of lost seats", () => {
 });
 
 describe("a click", () => {
-  it("takes a block around the seat, and a later one moves all of it", () => {
+  it("selects a block around the seat, and a later one moves the block", () => {
     const first = afterClick(layout, all, [], seat("A1"), 3);
     expect(first).toEqual({ chosen: ["A1", "A2", "A3"], remark: null });
     const moved = afterClick(layout, all, first.chosen, seat("D7"), 3);
     expect(moved.chosen).toEqual(["D5", "D6", "D7"]);
   });
 
-  it("on a chosen seat gives it up, and the next one completes the party", () => {
+  it("on a selected seat removes it, and the next one completes the party", () => {
     const given = afterClick(layout, all, ["A1", "A2"], seat("A2"), 2);
     expect(given.chosen).toEqual(["A1"]);
     expect(afterClick(layout, all, given.chosen, seat("B7"), 2).chosen).toEqual(["A1", "B7"]);
   });
 
-  it("where the party does not fit takes the one seat and says so", () => {
+  it("selects the single seat and reports it if the party does not fit", () => {
     const isFree = except("A2");
     expect(afterClick(layout, isFree, [], seat("A1"), 2)).toEqual({ chosen: ["A1"], remark: "not-together" });
     expect(blockAround(layout, isFree, seat("A1"), 2)).toBeNull();
   });
 
-  it("on a wheelchair place may take the companion seat along, and its companion is proposed", () => {
+  it("on a wheelchair place may include the companion seat, which is also proposed", () => {
     expect(afterClick(layout, all, [], seat("C1"), 2).chosen).toEqual(["C1", "C2"]);
     expect(idsOf(companions(layout, all, [seat("C1")]))).toEqual(["C2"]);
     expect(companions(layout, except("C2"), [seat("C1")])).toEqual([]);

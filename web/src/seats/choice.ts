@@ -1,4 +1,4 @@
-// Which seats to propose, as pure functions over what is free. The service has the last word when it holds them.
+// Seat proposals, as pure functions over the free seats. The service decides when it holds them.
 
 import { type Layout, middle, RESERVED, runs, type Seat } from "./layout";
 
@@ -13,7 +13,7 @@ export interface Proposal {
 const STRANDED = 1.5;
 const PER_ROW = 1.25;
 
-/** All free blocks of `count` seats side by side. Reserved places are in them only when `reserved` says so. */
+/** All free blocks of `count` adjacent seats. They contain reserved places only if `reserved` is set. */
 function* blocks(layout: Layout, isFree: IsFree, count: number, reserved = false): Generator<Seat[]> {
   const usable = (seat: Seat) => isFree(seat.seat_id) && (reserved || !RESERVED.includes(seat.category));
   for (const run of runs(layout)) {
@@ -24,7 +24,7 @@ function* blocks(layout: Layout, isFree: IsFree, count: number, reserved = false
   }
 }
 
-/** How many free seats a block would leave alone between itself and what is taken or the run's end. */
+/** The number of single free seats that a block would leave next to it. */
 export function strandedBy(layout: Layout, isFree: IsFree, block: readonly Seat[]): number {
   const ids = new Set(block.map((seat) => seat.seat_id));
   const run = runs(layout).find((each) => each.some((seat) => ids.has(seat.seat_id))) ?? [];
@@ -51,12 +51,12 @@ function best(candidates: Iterable<Seat[]>, cost: (block: Seat[]) => number): Se
   return chosen;
 }
 
-/** Where one sees best: the layout's own focal point, else two thirds back in the middle. */
+/** The point with the best view: the layout's focal point, else two thirds back in the middle. */
 export function focalPoint(layout: Layout): { x: number; y: number } {
   return layout.focal_point ?? { x: layout.columns / 2, y: (layout.rows * 2) / 3 };
 }
 
-/** The best free seats for a party: side by side near the focal point; split into as few groups as possible if need be. */
+/** The best free seats for a party: adjacent and near the focal point, or else split into as few groups as possible. */
 export function bestAvailable(
   layout: Layout,
   isFree: IsFree,
@@ -76,7 +76,7 @@ export function bestAvailable(
   return null;
 }
 
-/** The block of `count` free seats with this one in it that leaves the fewest alone and lies best; null if there is none. */
+/** The best block of `count` free seats that contains this one and leaves the fewest single seats; null if none. */
 export function blockAround(layout: Layout, isFree: IsFree, seat: Seat, count: number): Seat[] | null {
   const goal = focalPoint(layout);
   const isReserved = RESERVED.includes(seat.category);
@@ -87,12 +87,12 @@ export function blockAround(layout: Layout, isFree: IsFree, seat: Seat, count: n
   );
 }
 
-/** In place of seats that were lost: as many others, side by side if possible, as near to them as can be. */
+/** A replacement for lost seats: as many others, adjacent if possible, and as near as possible. */
 export function alternative(layout: Layout, isFree: IsFree, lost: readonly Seat[]): Proposal | null {
   return lost.length ? bestAvailable(layout, isFree, lost.length, middle(lost)) : null;
 }
 
-/** Free companion seats beside the chosen wheelchair places, which nobody has chosen yet. */
+/** Free companion seats next to the selected wheelchair places. */
 export function companions(layout: Layout, isFree: IsFree, chosen: readonly Seat[]): Seat[] {
   const places = chosen.filter((seat) => seat.category === "wheelchair");
   return layout.seats.filter(

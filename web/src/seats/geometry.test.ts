@@ -33,8 +33,8 @@ const seat = (id: string) => {
   return found;
 };
 
-describe("the hall", () => {
-  it("has room for every seat, the letters on both sides and the screen", () => {
+describe("the auditorium", () => {
+  it("includes every seat, the row letters on both sides and the screen", () => {
     for (const { x, y } of layout.seats) {
       expect(x * UNIT - box.x).toBeGreaterThanOrEqual(UNIT);
       expect(box.x + box.width - (x + 1) * UNIT).toBeGreaterThanOrEqual(UNIT);
@@ -42,7 +42,7 @@ describe("the hall", () => {
     }
   });
 
-  it("has its screen where the layout says", () => {
+  it("has its screen on the layout's side", () => {
     const below = hall({ ...layout, screen: "bottom" });
     expect(below.y).toBeGreaterThan(box.y);
     expect(below.y + below.height).toBeGreaterThan(box.y + box.height);
@@ -57,14 +57,14 @@ describe("the hall", () => {
 describe("a view", () => {
   const whole = fitted(box, size);
 
-  it("shows the whole hall in the middle at first", () => {
+  it("initially shows the whole auditorium, centered", () => {
     const shown = visible(whole, size);
     expect(shown.x).toBeLessThanOrEqual(box.x);
     expect(shown.x + shown.width).toBeGreaterThanOrEqual(box.x + box.width - 1e-6);
     expect(shown.x + shown.width / 2).toBeCloseTo(box.x + box.width / 2);
   });
 
-  it("keeps what is under the pointer there while zooming", () => {
+  it("keeps the point under the pointer while zooming", () => {
     const near = zoom(whole, 1.7, { x: 180, y: 150 }, box, size);
     const at = { x: 150, y: 140 };
     const before = toDrawing(near, at);
@@ -73,7 +73,7 @@ describe("a view", () => {
     expect(after.y).toBeCloseTo(before.y);
   });
 
-  it("never leaves the hall and never shows it smaller than whole", () => {
+  it("stays inside the auditorium and never shows it smaller than whole", () => {
     const away = pan(zoom(whole, 2, { x: 0, y: 0 }, box, size), -9000, 9000, box, size);
     const shown = visible(away, size);
     expect(shown.x + shown.width).toBeLessThanOrEqual(box.x + box.width + 1e-6);
@@ -82,7 +82,7 @@ describe("a view", () => {
     expect(clamp(whole, box, size)).toEqual(whole);
   });
 
-  it("makes a seat a touch target when one looks closely", () => {
+  it("makes a seat as large as a touch target when zoomed in", () => {
     const near = closeUp(centre(seat("B2")), box, size);
     expect(near.scale * UNIT).toBeGreaterThanOrEqual(TARGET_PX);
     const { x, y } = toScreen(near, centre(seat("B2")));

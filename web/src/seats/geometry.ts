@@ -1,11 +1,11 @@
-// Where things are on the drawing, as pure functions. A seat is UNIT wide; a view says which part is on the screen.
+// The geometry of the drawing, as pure functions. A seat is UNIT wide; a view is the visible part.
 
 import type { Layout, Seat } from "./layout";
 
 export const UNIT = 40;
-/** Touch targets are at least 44 px wide once somebody has zoomed in (WCAG 2.5.5). */
+/** The minimum width of a touch target after zooming in: 44 px (WCAG 2.5.5). */
 export const TARGET_PX = 44;
-/** From this width on a seat can be hit and its number read without zooming in first. */
+/** From this width, a seat can be tapped and its number read without zooming in. */
 export const READABLE_PX = 21;
 
 export interface Box {
@@ -25,14 +25,14 @@ export interface Point {
   y: number;
 }
 
-/** The part of the drawing that is shown: its upper left corner, and pixels per unit of the drawing. */
+/** The visible part of the drawing: its upper left corner, and pixels per unit of the drawing. */
 export interface View extends Point {
   scale: number;
 }
 
 const MARGIN = { side: 1.1, screen: 1.9, far: 0.35 };
 
-/** All of the hall: its seats, the row letters on both sides and the screen. */
+/** The whole auditorium: its seats, the row letters on both sides and the screen. */
 export function hall(layout: Layout): Box {
   const xs = layout.seats.map((seat) => seat.x);
   const ys = layout.seats.map((seat) => seat.y);
@@ -45,7 +45,7 @@ export function hall(layout: Layout): Box {
   return { x: left * UNIT, y: top * UNIT, width: (right - left) * UNIT, height: (bottom - top) * UNIT };
 }
 
-/** The view that shows the whole box, in its middle. */
+/** The view that shows the whole box, centered. */
 export function fitted(box: Box, size: Size): View {
   const scale = Math.min(size.width / box.width, size.height / box.height);
   return {
@@ -55,11 +55,11 @@ export function fitted(box: Box, size: Size): View {
   };
 }
 
-/** How far one can zoom in: until a seat is comfortably larger than a touch target. */
+/** The maximum zoom: a seat is then comfortably larger than a touch target. */
 export const largestScale = (box: Box, size: Size): number =>
   Math.max(fitted(box, size).scale, (TARGET_PX * 1.6) / UNIT);
 
-/** The same view, moved as little as needed to keep the hall in sight and never smaller than the whole. */
+/** The view, moved and scaled as little as needed to keep the auditorium in sight. */
 export function clamp(view: View, box: Box, size: Size): View {
   const whole = fitted(box, size);
   const scale = Math.min(Math.max(view.scale, whole.scale), largestScale(box, size));
@@ -86,19 +86,19 @@ export function zoom(view: View, factor: number, at: Point, box: Box, size: Size
 export const pan = (view: View, dx: number, dy: number, box: Box, size: Size): View =>
   clamp({ scale: view.scale, x: view.x - dx / view.scale, y: view.y - dy / view.scale }, box, size);
 
-/** Look at a point of the drawing with seats as large as a touch target. */
+/** The view centered on a point, with seats as large as a touch target. */
 export function closeUp(point: Point, box: Box, size: Size): View {
   const scale = Math.max(fitted(box, size).scale, (TARGET_PX * 1.05) / UNIT);
   return clamp({ scale, x: point.x - size.width / scale / 2, y: point.y - size.height / scale / 2 }, box, size);
 }
 
-/** A place on the screen, in pixels from the map's corner, as a place of the drawing. */
+/** Converts pixels from the map's corner to a point of the drawing. */
 export const toDrawing = (view: View, at: Point): Point => ({
   x: view.x + at.x / view.scale,
   y: view.y + at.y / view.scale,
 });
 
-/** A place of the drawing in pixels from the map's corner. */
+/** Converts a point of the drawing to pixels from the map's corner. */
 export const toScreen = (view: View, at: Point): Point => ({
   x: (at.x - view.x) * view.scale,
   y: (at.y - view.y) * view.scale,
@@ -112,19 +112,19 @@ export const visible = (view: View, size: Size): Box => ({
   height: size.height / view.scale,
 });
 
-/** The seat at a place of the drawing; half the gap between two seats belongs to each. */
+/** The seat at a point of the drawing. Half of the gap between two seats belongs to each. */
 export function seatAt(layout: Layout, at: Point): Seat | undefined {
   const x = at.x / UNIT;
   const y = at.y / UNIT;
   return layout.seats.find((seat) => x >= seat.x && x < seat.x + 1 && y >= seat.y && y < seat.y + 1);
 }
 
-/** The seat's middle on the drawing. */
+/** The center of a seat on the drawing. */
 export const centre = (seat: Pick<Seat, "x" | "y">): Point => ({ x: (seat.x + 0.5) * UNIT, y: (seat.y + 0.5) * UNIT });
 
 export type Direction = "left" | "right" | "up" | "down";
 
-/** The seat that an arrow key leads to: the next one of the row, or the closest one of the next row. */
+/** The seat that an arrow key moves to: the next one in the row, or the closest one in the next row. */
 export function neighbour(layout: Layout, from: Seat, direction: Direction): Seat | undefined {
   const isSideways = direction === "left" || direction === "right";
   const sign = direction === "right" || direction === "down" ? 1 : -1;

@@ -3,7 +3,7 @@ import { money } from "../lib/format";
 import type { Seat } from "./layout";
 import type { SeatState } from "./store";
 
-/** What an adult pays for a seat of a category; null where it is not sold. */
+/** The adult price of each seat category; null if it is not sold. */
 export type Prices = (category: string) => { amount: number; currency: string } | null;
 
 interface Priced {

@@ -1,13 +1,13 @@
 import type { Schemas } from "../api/client";
 
-export type Layout = Schemas["InventoryLayoutView"];
+export type Layout = Schemas["InventoryLayoutResponse"];
 export type Seat = Schemas["InventoryPlacedSeat"];
-export type Hold = Schemas["InventoryHoldView"];
+export type Hold = Schemas["InventoryHoldResponse"];
 
-/** Places that are kept for people who need them; nobody is offered one unasked. */
+/** Categories that are reserved for people who need them and are not proposed to others. */
 export const RESERVED = ["wheelchair", "companion"];
 
-/** Where seats stand side by side: runs of seats of one row without a gap, from left to right. */
+/** Runs of adjacent seats: seats of one row without a gap, from left to right. */
 export function runs(layout: Layout): Seat[][] {
   const ordered = [...layout.seats].sort((one, other) => one.y - other.y || one.x - other.x);
   const found: Seat[][] = [];
@@ -21,13 +21,13 @@ export function runs(layout: Layout): Seat[][] {
   return found;
 }
 
-/** The middle of some seats, in units of a seat. */
+/** The center of some seats, in units of a seat. */
 export function middle(seats: readonly Seat[]): { x: number; y: number } {
   const sum = seats.reduce((total, seat) => ({ x: total.x + seat.x + 0.5, y: total.y + seat.y + 0.5 }), { x: 0, y: 0 });
   return { x: sum.x / seats.length, y: sum.y / seats.length };
 }
 
-/** Rows from the screen on, each with its seats from left to right. */
+/** The rows in order from the screen, each with its seats from left to right. */
 export function rows(layout: Layout): { row: string; seats: Seat[] }[] {
   const byRow = new Map<string, Seat[]>();
   for (const seat of layout.seats) byRow.set(seat.row, [...(byRow.get(seat.row) ?? []), seat]);

@@ -1,5 +1,4 @@
-// What a reload must not lose, for this tab: which hold belongs to a showtime, its seats, and the ticket types chosen so
-// far.
+// What this tab stores across reloads: the hold of a showtime, its seats and the selected ticket types.
 
 import type { Hold } from "./layout";
 
@@ -7,29 +6,29 @@ const holdKey = (showtimeId: string) => `usher.hold.${showtimeId}`;
 const seatsKey = (holdId: string) => `usher.seats.${holdId}`;
 const ticketsKey = (showtimeId: string) => `usher.tickets.${showtimeId}`;
 
-export const keptHold = (showtimeId: string): string | null => sessionStorage.getItem(holdKey(showtimeId));
-export const keepHold = (showtimeId: string, holdId: string) => sessionStorage.setItem(holdKey(showtimeId), holdId);
-export const dropHold = (showtimeId: string) => sessionStorage.removeItem(holdKey(showtimeId));
+export const storedHold = (showtimeId: string): string | null => sessionStorage.getItem(holdKey(showtimeId));
+export const storeHold = (showtimeId: string, holdId: string) => sessionStorage.setItem(holdKey(showtimeId), holdId);
+export const forgetHold = (showtimeId: string) => sessionStorage.removeItem(holdKey(showtimeId));
 
-/** The seats that a hold had, to be taken again after its time is over. */
+/** The seats of a hold, to select them again after it has expired. */
 interface Seats {
   showtimeId: string;
   seats: string[];
 }
 
-export const keptSeats = (holdId: string): Seats | null =>
+export const storedSeats = (holdId: string): Seats | null =>
   JSON.parse(sessionStorage.getItem(seatsKey(holdId)) ?? "null") as Seats | null;
 
-export function keepSeats({ hold_id, showtime_id, seats }: Hold): void {
+export function storeSeats({ hold_id, showtime_id, seats }: Hold): void {
   const kept: Seats = { showtimeId: showtime_id, seats: seats.map((seat) => seat.seat_id) };
   sessionStorage.setItem(seatsKey(hold_id), JSON.stringify(kept));
 }
 
-/** Seat to ticket type. */
-export function keptTickets(showtimeId: string): Record<string, string> {
+/** The selected ticket type by seat. */
+export function storedTickets(showtimeId: string): Record<string, string> {
   return JSON.parse(sessionStorage.getItem(ticketsKey(showtimeId)) ?? "{}") as Record<string, string>;
 }
 
-export function keepTickets(showtimeId: string, chosen: Record<string, string>): void {
+export function storeTickets(showtimeId: string, chosen: Record<string, string>): void {
   sessionStorage.setItem(ticketsKey(showtimeId), JSON.stringify(chosen));
 }

@@ -1,18 +1,18 @@
 import { blockAround, type IsFree } from "./choice";
 import type { Layout, Seat } from "./layout";
 
-/** The most seats of one hold, as inventory has it. */
+/** The maximum number of seats in a hold, as in inventory. */
 export const MOST_SEATS = 10;
 
 export interface Click {
   chosen: string[];
-  /** Why it is not what the visitor may have meant: the party does not fit here side by side. */
+  /** Set if the party does not fit here in adjacent seats. */
   remark: "not-together" | null;
 }
 
 /**
- * What is chosen after a click on a seat. A party that is complete moves here as a block; one that is not gets this seat;
- * a click on a chosen seat gives it up.
+ * The selection after a click on a seat. A complete party moves here as a block; an incomplete one gets this seat; a
+ * click on a selected seat removes it.
  */
 export function afterClick(
   layout: Layout,

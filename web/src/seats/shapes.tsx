@@ -1,6 +1,6 @@
 import type { SeatState } from "./store";
 
-// Each category has a shape of its own, and each state a mark: nothing hangs on colour alone.
+// Each category has its own shape and each state its own mark, so that nothing is shown by color alone.
 
 const BODIES: Record<string, string> = {
   standard: "M8 5h24a4 4 0 0 1 4 4v18a8 8 0 0 1-8 8H12a8 8 0 0 1-8-8V9a4 4 0 0 1 4-4z",
@@ -19,7 +19,7 @@ const MARKS = {
   companion: "M20 11a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7M12.5 28c.5-5 3.5-7 7.5-7s7 2 7.5 7",
 };
 
-/** The drawings that `use` refers to; once in the page. */
+/** The symbols that `use` refers to. Rendered once per page. */
 export function Shapes() {
   return (
     <svg aria-hidden="true" className="absolute size-0">
@@ -37,7 +37,7 @@ export function Shapes() {
 
 export const bodyOf = (category: string) => `#body-${category in BODIES ? category : "standard"}`;
 
-/** The mark over a seat; null where its number is shown. */
+/** The mark on a seat; null if its number is shown. */
 export function markOf(state: SeatState, category: string): string | null {
   if (state === "wanted" || state === "own") return "#mark-check";
   if (state === "gone") return "#mark-cross";
@@ -45,7 +45,7 @@ export function markOf(state: SeatState, category: string): string | null {
   return category === "wheelchair" || category === "companion" ? `#mark-${category}` : null;
 }
 
-/** One seat by itself, for the legend. */
+/** A single seat, for the legend. */
 export function SampleSeat({ category, state, number }: { category: string; state: SeatState; number?: number }) {
   const mark = markOf(state, category);
   return (

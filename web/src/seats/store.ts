@@ -1,18 +1,18 @@
-// The seats' states, apart from React: a message changes a few of 400 seats and only those are painted anew.
+// The state of the seats, outside React: a message changes a few of 400 seats, and only those are repainted.
 
 import type { Layout, Seat } from "./layout";
 
 export type Taken = "held" | "sold" | "blocked";
-/** `wanted` is chosen but not held yet, `own` is held for this visitor; `gone` is sold or blocked. */
+/** `wanted` is selected but not held yet, `own` is held for this visitor, `gone` is sold or blocked. */
 export type SeatState = "free" | "wanted" | "own" | "held" | "gone";
 
-/** The whole state as realtime or inventory tells it. */
+/** The whole state from realtime or inventory. */
 export interface Snapshot {
   version: number;
   seats: Record<string, Taken>;
 }
 
-/** One change as realtime tells it. */
+/** A change from realtime. */
 export interface Change {
   type: "seat:lock" | "seat:book" | "seat:release";
   version: number;
@@ -20,7 +20,7 @@ export interface Change {
   state?: Taken;
 }
 
-/** What the page around the map shows. It is another object after each change. */
+/** The data that the page around the map shows. It is a new object after each change. */
 export interface Overview {
   wanted: Seat[];
   own: Seat[];
@@ -30,25 +30,25 @@ export interface Overview {
 
 export class SeatStore {
   readonly seats: ReadonlyMap<string, Seat>;
-  /** Told which seats look different now. */
+  /** Called with the seats to repaint. */
   readonly painters = new Set<(seatIds: string[]) => void>();
-  /** Told which wanted seats somebody else was faster with. */
+  /** Called with the wanted seats that someone else has taken. */
   onLost: (seats: Seat[]) => void = () => {};
 
   #taken = new Map<string, Taken>();
   #wanted = new Set<string>();
   #own = new Set<string>();
-  #asked = new Set<string>();
+  #pending = new Set<string>();
   #version = -1;
-  #looked = new Map<string, number>();
-  /** What this visitor is looking at, which is counted like everybody's. */
-  looking: string[] = [];
+  #viewers = new Map<string, number>();
+  /** The seats that this visitor is looking at, which are included in the counts. */
+  viewing: string[] = [];
   #watchers = new Set<() => void>();
   #overview: Overview;
 
   constructor(readonly layout: Layout) {
     this.seats = new Map(layout.seats.map((seat) => [seat.seat_id, seat]));
-    this.#overview = this.#look();
+    this.#overview = this.#computeOverview();
   }
 
   stateOf = (seatId: string): SeatState => {
@@ -59,7 +59,7 @@ export class SeatStore {
     return taken === "held" ? "held" : "gone";
   };
 
-  /** Whether somebody could have it now; one's own seats count as free. */
+  /** Whether a seat is available; the visitor's own seats count as free. */
   isFree = (seatId: string): boolean => this.#own.has(seatId) || !this.#taken.has(seatId);
 
   overview = (): Overview => this.#overview;
@@ -69,21 +69,21 @@ export class SeatStore {
     return () => this.#watchers.delete(watcher);
   };
 
-  /** How many others look at a seat. */
-  lookersAt = (seatId: string): number => (this.#looked.get(seatId) ?? 0) - (this.looking.includes(seatId) ? 1 : 0);
+  /** The number of others who look at a seat. */
+  viewersOf = (seatId: string): number => (this.#viewers.get(seatId) ?? 0) - (this.viewing.includes(seatId) ? 1 : 0);
 
-  /** Take over who looks where. */
-  look(seats: Record<string, number>): void {
-    const changed = [...this.#looked.keys(), ...Object.keys(seats)];
-    this.#looked = new Map(Object.entries(seats));
+  /** Set how many people look at each seat. */
+  setViewers(seats: Record<string, number>): void {
+    const changed = [...this.#viewers.keys(), ...Object.keys(seats)];
+    this.#viewers = new Map(Object.entries(seats));
     for (const paint of this.painters) paint(changed);
   }
 
-  /** Whether a change follows on what is known; else something was missed. */
-  follows = ({ since }: { since: number }): boolean => since <= this.#version;
+  /** Whether a change follows the known version. Otherwise a message was missed. */
+  isContiguous = ({ since }: { since: number }): boolean => since <= this.#version;
 
-  /** Take over the whole state, unless a newer one is known. Answers whether it told anything new. */
-  replace({ version, seats }: Snapshot): boolean {
+  /** Apply a snapshot, unless a newer version is known. Returns whether it changed anything. */
+  applySnapshot({ version, seats }: Snapshot): boolean {
     if (version < this.#version) return false;
     const next = new Map(Object.entries(seats));
     const changed = [...this.seats.keys()].filter((id) => next.get(id) !== this.#taken.get(id));
@@ -93,8 +93,8 @@ export class SeatStore {
     return changed.length > 0;
   }
 
-  /** Take over one change. What is older than what is known is no news. */
-  change({ type, version, seats, state }: Change): void {
+  /** Apply a change, unless a newer version is known. */
+  applyChange({ type, version, seats, state }: Change): void {
     if (version < this.#version) return;
     this.#version = version;
     for (const id of seats) {
@@ -104,14 +104,14 @@ export class SeatStore {
     this.#changed(seats);
   }
 
-  /** These seats are somebody else's, as a refusal told before any message did; the next snapshot knows better. */
-  taken(seatIds: string[]): void {
+  /** Mark seats as taken after a rejected request, before a message arrives. The next snapshot corrects it. */
+  markTaken(seatIds: string[]): void {
     for (const id of seatIds) if (!this.#taken.has(id)) this.#taken.set(id, "held");
     this.#changed(seatIds);
   }
 
-  /** The time of this visitor's hold is over: its seats are free again, before any message has said so. */
-  lapse(): void {
+  /** Mark the seats of this visitor's expired hold as free, before a message arrives. */
+  releaseOwn(): void {
     const lapsed = [...this.#own];
     for (const id of lapsed) this.#taken.delete(id);
     this.#own.clear();
@@ -122,43 +122,43 @@ export class SeatStore {
     return this.#version;
   }
 
-  /** These seats are wanted now, and no others. */
-  want(seatIds: Iterable<string>): void {
+  /** Set the wanted seats. */
+  setWanted(seatIds: Iterable<string>): void {
     const next = new Set(seatIds);
     const changed = [...this.#wanted, ...next];
     this.#wanted = next;
     this.#changed(changed);
   }
 
-  /** These seats are held for this visitor, whatever the state says. */
-  own(seatIds: Iterable<string>): void {
+  /** Set the seats that are held for this visitor, regardless of the state from the service. */
+  setOwn(seatIds: Iterable<string>): void {
     const next = new Set(seatIds);
     const changed = [...this.#own, ...next];
     this.#own = next;
     this.#changed(changed);
   }
 
-  /** These seats are being asked for: that they are taken may be the answer on its way, so none of them is lost yet. */
-  ask(seatIds: Iterable<string>): void {
-    this.#asked = new Set(seatIds);
+  /** Set the seats of the running request. A message that they are taken may be its effect, so they are not lost. */
+  setPending(seatIds: Iterable<string>): void {
+    this.#pending = new Set(seatIds);
     this.#changed([]);
   }
 
-  pick = (seatIds: Iterable<string>): Seat[] => [...seatIds].flatMap((id) => this.seats.get(id) ?? []);
+  seatsOf = (seatIds: Iterable<string>): Seat[] => [...seatIds].flatMap((id) => this.seats.get(id) ?? []);
 
   #changed(seatIds: string[]): void {
-    const lost = [...this.#wanted].filter((id) => !this.isFree(id) && !this.#asked.has(id));
+    const lost = [...this.#wanted].filter((id) => !this.isFree(id) && !this.#pending.has(id));
     for (const id of lost) this.#wanted.delete(id);
     for (const paint of this.painters) paint(seatIds);
-    this.#overview = this.#look();
+    this.#overview = this.#computeOverview();
     for (const watcher of this.#watchers) watcher();
-    if (lost.length) this.onLost(this.pick(lost));
+    if (lost.length) this.onLost(this.seatsOf(lost));
   }
 
-  #look(): Overview {
+  #computeOverview(): Overview {
     return {
-      wanted: this.pick(this.#wanted),
-      own: this.pick(this.#own),
+      wanted: this.seatsOf(this.#wanted),
+      own: this.seatsOf(this.#own),
       free: this.seats.size - this.#taken.size,
       version: this.#version,
     };

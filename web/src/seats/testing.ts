@@ -1,6 +1,6 @@
 import type { Layout, Seat } from "./layout";
 
-/** A hall from text, the row nearest to the screen first: `s` seats (also `v`, `w`, `c`), `.` gaps, an empty line an aisle. */
+/** A layout from text, the row nearest the screen first: `s` seats (also `v`, `w`, `c`), `.` gaps, empty line aisle. */
 export function hallOf(text: string): Layout {
   const categories: Record<string, string> = { s: "standard", v: "vip", w: "wheelchair", c: "companion" };
   const lines = text.split("\n").map((line) => line.trim());

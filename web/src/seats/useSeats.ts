@@ -3,53 +3,53 @@ import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore
 import type { Schemas } from "../api/client";
 import { subscribe as onSession } from "../api/session";
 import { t } from "../i18n";
-import { Live } from "../lib/live";
+import { LiveConnection } from "../lib/live";
 import { announce } from "../ui/announce";
-import { Keeper, type Keeping } from "./keeper";
+import { HoldController, type HoldState } from "./holdController";
 import type { Seat } from "./layout";
 import { seatsQuery } from "./queries";
 import { type Overview, SeatStore, type Taken } from "./store";
 
-type Seating = Schemas["InventorySeatMap"];
+type Seating = Schemas["InventorySeatMapResponse"];
 
-/** `connecting` once, then `live` or `lost`; `healed` for a moment after what was missed has been made up for. */
+/** `connecting` at first, then `live` or `lost`; `healed` for a moment after missed changes were loaded. */
 export type Connection = "connecting" | "live" | "lost" | "healed";
 
 const COMPARE_MS = 30_000;
-const ON_ITS_WAY_MS = 2500;
+const GRACE_MS = 2500;
 const HEALED_MS = 5000;
-/** Who only passes over a seat does not look at it. */
-const LOOKED_MS = 600;
+/** How long the pointer must stay on a seat to count as looking at it. */
+const VIEWED_AFTER_MS = 600;
 
 export interface Seats {
   store: SeatStore;
-  keeper: Keeper;
-  keeping: Keeping;
+  controller: HoldController;
+  holdState: HoldState;
   overview: Overview;
   connection: Connection;
   isCancelled: boolean;
-  /** Tell the others which seat this visitor looks at. */
-  look: (seat: Seat | null) => void;
+  /** Report which seat this visitor is looking at. */
+  setViewing: (seat: Seat | null) => void;
 }
 
-/** The seats of a showtime, live, and this visitor's hold on some of them. */
+/** The live seats of a showtime and this visitor's hold. */
 export function useSeats(seating: Seating): Seats {
   const showtimeId = seating.showtime_id;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a layout never changes; newer states come as messages
   const store = useMemo(() => {
     const made = new SeatStore(seating.layout);
-    made.replace({ version: seating.version, seats: seating.taken as Record<string, Taken> });
+    made.applySnapshot({ version: seating.version, seats: seating.taken as Record<string, Taken> });
     return made;
   }, [showtimeId]);
-  const keeper = useMemo(() => new Keeper(showtimeId, store), [showtimeId, store]);
+  const controller = useMemo(() => new HoldController(showtimeId, store), [showtimeId, store]);
   const [isCancelled, setCancelled] = useState(seating.cancelled);
   const [connection, setConnection] = useState<Connection>("connecting");
 
   useEffect(() => {
-    void keeper.resume();
-  }, [keeper]);
-  const look = useLive(showtimeId, store, setConnection, setCancelled);
-  useComparing(showtimeId, store, setConnection);
+    void controller.resume();
+  }, [controller]);
+  const setViewing = useLive(showtimeId, store, setConnection, setCancelled);
+  useConsistencyCheck(showtimeId, store, setConnection);
   useEffect(() => {
     if (connection !== "healed") return;
     const timer = setTimeout(() => setConnection("live"), HEALED_MS);
@@ -58,12 +58,12 @@ export function useSeats(seating: Seating): Seats {
 
   return {
     store,
-    keeper,
-    keeping: useSyncExternalStore(keeper.subscribe, keeper.state),
+    controller,
+    holdState: useSyncExternalStore(controller.subscribe, controller.state),
     overview: useSyncExternalStore(store.subscribe, store.overview),
     connection,
     isCancelled,
-    look,
+    setViewing,
   };
 }
 
@@ -72,31 +72,31 @@ function useLive(
   store: SeatStore,
   setConnection: (next: Connection) => void,
   setCancelled: (is: boolean) => void,
-): Seats["look"] {
-  const line = useRef<Live | null>(null);
-  const telling = useRef(0);
+): Seats["setViewing"] {
+  const connection = useRef<LiveConnection | null>(null);
+  const reporting = useRef(0);
   useEffect(() => {
     let wasLost = false;
-    const live = new Live(showtimeId, {
-      hear: (message) => {
+    const live = new LiveConnection(showtimeId, {
+      onMessage: (message) => {
         if (message.type === "showtime:update") {
-          store.replace(message);
+          store.applySnapshot(message);
           setCancelled(message.cancelled);
           setConnection(wasLost ? "healed" : "live");
           if (wasLost) {
             announce(t("live.healed"));
-            live.look(store.looking);
+            live.selectSeats(store.viewing);
           }
           wasLost = false;
         } else if (message.type === "seat:select") {
-          store.look(message.seats);
+          store.setViewers(message.seats);
         } else if (message.type === "seat:lock" || message.type === "seat:book" || message.type === "seat:release") {
-          if (store.follows(message)) return store.change(message);
+          if (store.isContiguous(message)) return store.applyChange(message);
           wasLost = true;
           live.subscribe();
         }
       },
-      status: (status) => {
+      onStatus: (status) => {
         if (status !== "lost" || wasLost) return;
         wasLost = true;
         setConnection("lost");
@@ -104,41 +104,41 @@ function useLive(
       },
     });
     const stop = onSession(() => void live.authenticate());
-    line.current = live;
+    connection.current = live;
     return () => {
       stop();
       live.close();
-      clearTimeout(telling.current);
+      clearTimeout(reporting.current);
     };
   }, [showtimeId, store, setConnection, setCancelled]);
   return useCallback(
     (seat) => {
-      clearTimeout(telling.current);
-      telling.current = window.setTimeout(() => {
+      clearTimeout(reporting.current);
+      reporting.current = window.setTimeout(() => {
         const seats = seat ? [seat.seat_id] : [];
-        if (seats.join() === store.looking.join()) return;
-        store.looking = seats;
-        line.current?.look(seats);
-      }, LOOKED_MS);
+        if (seats.join() === store.viewing.join()) return;
+        store.viewing = seats;
+        connection.current?.selectSeats(seats);
+      }, VIEWED_AFTER_MS);
     },
     [store],
   );
 }
 
-/** Now and then compare with inventory: a message that never came is made up for. */
-function useComparing(showtimeId: string, store: SeatStore, setConnection: (next: Connection) => void): void {
+/** Compare with inventory periodically, to make up for lost messages. */
+function useConsistencyCheck(showtimeId: string, store: SeatStore, setConnection: (next: Connection) => void): void {
   const queries = useQueryClient();
   const waiting = useRef(0);
   useEffect(() => {
     const compare = async () => {
       const seating = await queries.fetchQuery(seatsQuery(showtimeId)).catch(() => null);
       if (!seating || seating.version <= store.version) return;
-      // The message may be on its way.
+      // The message may still arrive.
       waiting.current = window.setTimeout(() => {
         const missed = { version: seating.version, seats: seating.taken as Record<string, Taken> };
-        // Not every version has other seats: a checkout, for example, keeps those that were held before.
-        if (store.replace(missed)) setConnection("healed");
-      }, ON_ITS_WAY_MS);
+        // A new version need not change seats: a checkout, for example, does not.
+        if (store.applySnapshot(missed)) setConnection("healed");
+      }, GRACE_MS);
     };
     const timer = setInterval(() => document.visibilityState === "visible" && void compare(), COMPARE_MS);
     return () => {

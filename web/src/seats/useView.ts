@@ -16,7 +16,7 @@ import {
 const DRAG_PX = 8;
 const STEP = 1.6;
 
-/** Told of every change of the view, outside React's rendering. */
+/** Called on every change of the view, outside React's rendering. */
 export type OnView = (view: View, size: Size) => void;
 
 export interface MapView {
@@ -24,24 +24,24 @@ export interface MapView {
   zoomIn: () => void;
   zoomOut: () => void;
   showAll: () => void;
-  /** Look closely at a point of the drawing. */
+  /** Zoom in on a point of the drawing. */
   look: (at: Point) => void;
-  /** Bring a point into view if it is not. */
+  /** Scroll a point into view if needed. */
   reveal: (at: Point) => void;
-  /** Pixels per seat at present. */
+  /** The current width of a seat in pixels. */
   seatPx: () => number;
-  /** Whether the gesture that just ended moved the map, so that its click means nothing. */
+  /** Whether the gesture that just ended moved the map, so that its click must be ignored. */
   wasDragged: () => boolean;
   view: () => View;
 }
 
-/** The part of a hall that an SVG shows: zooming and moving by buttons, wheel, pinch and drag, without rendering. */
+/** The visible part of an auditorium in an SVG: zoom and pan by buttons, wheel, pinch and drag, without rendering. */
 export function useView(svg: RefObject<SVGSVGElement | null>, box: Box, onView: OnView): MapView {
   const state = useRef<{ view: View; size: Size }>({ view: { x: 0, y: 0, scale: 1 }, size: { width: 1, height: 1 } });
   const moved = useRef(false);
   const [isZoomed, setZoomed] = useState(false);
-  const told = useRef(onView);
-  told.current = onView;
+  const latest = useRef(onView);
+  latest.current = onView;
 
   const show = useCallback(
     (view: View) => {
@@ -51,7 +51,7 @@ export function useView(svg: RefObject<SVGSVGElement | null>, box: Box, onView: 
       svg.current?.setAttribute("viewBox", shown);
       svg.current?.setAttribute("data-detail", String(view.scale * UNIT >= READABLE_PX));
       setZoomed(view.scale > fitted(box, size).scale * 1.05);
-      told.current(view, size);
+      latest.current(view, size);
     },
     [svg, box],
   );
@@ -103,7 +103,7 @@ export function useView(svg: RefObject<SVGSVGElement | null>, box: Box, onView: 
   }, [isZoomed, show, box]);
 }
 
-/** Drag with one pointer, pinch with two, wheel with Ctrl (as a touchpad's pinch comes). Answers how to stop listening. */
+/** Handles dragging, pinching, and the wheel with Ctrl (a touchpad's pinch). Returns a function that stops it. */
 function gestures(
   element: SVGSVGElement,
   state: { view: View; size: Size },

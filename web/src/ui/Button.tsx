@@ -14,7 +14,7 @@ const LOOKS: Record<Look, string> = {
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: Look;
-  /** Something is under way: a spinner, and no second click. */
+  /** Shows a spinner and ignores clicks. */
   busy?: boolean;
 }
 

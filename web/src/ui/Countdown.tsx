@@ -7,7 +7,7 @@ import { Icon } from "./Icon";
 const SAID_AT_S = [300, 120, 60, 30];
 export const SHORT_S = 60;
 
-/** The time that is left, always in sight; said aloud at a few moments only. */
+/** The remaining time. It is always visible, but announced to screen readers only at a few moments. */
 export function Countdown({ seconds }: { seconds: number }) {
   useEffect(() => {
     if (!SAID_AT_S.includes(seconds)) return;

@@ -4,15 +4,15 @@ interface DialogProps {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  /** Whether Escape closes it; a dialog that asks for a decision may not want that. */
+  /** Whether Escape closes it. A dialog that needs a decision can disable that. */
   dismissible?: boolean;
 }
 
-/** A modal dialog: the browser keeps the focus in it and gives it back afterwards. */
+/** A modal dialog. The browser traps the focus in it and restores it afterwards. */
 export function Dialog({ title, onClose, children, dismissible = true }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
-  // Closed before it goes from the page: only then the browser gives the focus back.
+  // The browser restores the focus only if the dialog is closed before it is removed.
   useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();

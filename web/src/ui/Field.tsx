@@ -6,7 +6,7 @@ interface FieldProps extends InputHTMLAttributes<HTMLInputElement> {
   fault?: string | undefined;
 }
 
-/** A labelled input; its hint and its fault are read with it. */
+/** A labelled input. Screen readers read its hint and error with it. */
 export function Field({ label, hint, fault, className = "", ...rest }: FieldProps) {
   const id = useId();
   const about = [hint && `${id}-hint`, fault && `${id}-fault`].filter(Boolean).join(" ");

@@ -17,7 +17,7 @@ const PATHS = {
     "M12 3a6.5 6.5 0 0 1 6.5 6.5C18.5 14 12 21 12 21S5.5 14 5.5 9.5A6.5 6.5 0 0 1 12 3m0 4.5a2 2 0 1 1 0 4 2 2 0 0 1 0-4",
 };
 
-/** A line icon in the colour of the text; it says nothing to a screen reader. */
+/** A line icon in the color of the text, hidden from screen readers. */
 export function Icon({
   name,
   className = "size-5",

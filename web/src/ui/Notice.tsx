@@ -10,7 +10,7 @@ const LOOKS = {
   bad: "bg-bad-soft text-bad",
 };
 
-/** A sentence that something is wrong or noteworthy. What is bad is said aloud at once. */
+/** A notice. Errors are announced to screen readers at once. */
 export function Notice({ kind = "info", children }: { kind?: keyof typeof LOOKS; children: ReactNode }) {
   return (
     <div role={kind === "bad" ? "alert" : undefined} className={`rounded-xl px-4 py-3 ${LOOKS[kind]}`}>
@@ -19,7 +19,7 @@ export function Notice({ kind = "info", children }: { kind?: keyof typeof LOOKS;
   );
 }
 
-/** Something could not be loaded: why, and a way on. */
+/** An error page for content that could not be loaded, with a way to continue. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   return (
     <div className="my-6 grid justify-items-start gap-4">
@@ -33,7 +33,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
-/** Nothing is here, and what to do about it. */
+/** An empty state, with a hint what to do. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="card my-4 grid justify-items-center gap-3 px-6 py-10 text-center">

@@ -1,13 +1,13 @@
-// Sentences for people who do not see the page change. The region stands in Layout.
+// Announcements for screen readers. The live region is in Layout.
 
 let region: HTMLElement | null = null;
 
-/** The live region that speaks from now on. */
+/** Set the live region. */
 export function speakThrough(element: HTMLElement | null): void {
   region = element;
 }
 
-/** Say something politely; the same sentence again is said again. */
+/** Announce a text politely, even if it is the same as before. */
 export function announce(text: string): void {
   if (!region) return;
   region.textContent = region.textContent === text ? `${text}\u00a0` : text;

@@ -1,4 +1,4 @@
-"""What tests of a service need: real servers, a signer of real tokens, a bus to speak and listen on."""
+"""Test support for services: real servers, a signer of real tokens, and an event bus to publish and receive on."""
 
 from chassis.testing.bus import Bus
 from chassis.testing.serve import replica_of, running, until

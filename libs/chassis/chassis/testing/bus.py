@@ -1,4 +1,4 @@
-"""The event bus as a test uses it: say what another service would say, hear what the service under test says."""
+"""The event bus in tests: publishes events as other services would, and records those of the service under test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ E = TypeVar("E", bound=Event)
 
 
 def envelope(event: Event, *, version: int = 0, event_id: str | None = None, time: datetime | None = None) -> Envelope:
-    """An event as it goes on the wire."""
+    """Create the envelope of an event."""
     return Envelope(
         id=event_id or new_id(),
         source=event.source(),
@@ -37,7 +37,7 @@ def envelope(event: Event, *, version: int = 0, event_id: str | None = None, tim
 
 @dataclass
 class DeadLetter:
-    """One message of a dead-letter queue."""
+    """A message of a dead-letter queue."""
 
     type: str
     reason: str
@@ -45,7 +45,7 @@ class DeadLetter:
 
 
 class Bus:
-    """Keeps every envelope that passed the exchange since it was opened."""
+    """Records every envelope that is published to the exchange."""
 
     def __init__(self, rabbit: broker.Broker) -> None:
         self._rabbit = rabbit
@@ -61,9 +61,9 @@ class Bus:
     async def say(
         self, event: Event, *, version: int = 0, event_id: str | None = None, time: datetime | None = None
     ) -> Envelope:
-        """Publish an event as the service would that owns it; the same `event_id` again makes it a repetition.
+        """Publish an event as the service that owns it. Reuse an `event_id` to publish a duplicate.
 
-        `time`: when it was recorded, by default now.
+        `time`: when the event was recorded, by default now.
         """
         said = envelope(event, version=version, event_id=event_id, time=time)
         await self._rabbit.publish(said)
@@ -78,7 +78,7 @@ class Bus:
     async def say_raw(
         self, event_type: str, body: bytes | str, *, content_type: str | None = None, **headers: Any
     ) -> None:
-        """Publish any bytes under an event type."""
+        """Publish arbitrary bytes under an event type."""
         raw = body.encode() if isinstance(body, str) else body
         message = aio_pika.Message(
             raw, type=event_type, message_id=new_id(), app_id="test", content_type=content_type, headers=headers
@@ -86,20 +86,20 @@ class Bus:
         await self._rabbit.exchange.publish(message, event_type)
 
     def envelopes(self, event: type[Event]) -> list[Envelope]:
-        """Every envelope of the type so far."""
+        """Return all recorded envelopes of the type."""
         return [envelope for envelope in self._envelopes if envelope.type == event.type]
 
     def events(self, event: type[E], where: Callable[[E], bool] = lambda _: True) -> list[E]:
-        """Every event of the type so far that can be read and fits."""
+        """Return all recorded events of the type that are valid and match."""
         found: list[E] = []
         for envelope in self.envelopes(event):
-            # A test may have said something malformed on purpose.
+            # A test may publish a malformed event on purpose.
             with suppress(ValidationError):
                 found.append(event.model_validate_json(envelope.body))
         return [each for each in found if where(each)]
 
     async def heard(self, event: type[E], where: Callable[[E], bool] = lambda _: True, *, seconds: float = 60) -> E:
-        """The first event of the type that fits, waiting for it. Raises AssertionError when none comes in time."""
+        """Wait for the first matching event of the type. Raises AssertionError when none arrives in time."""
         async with self._arrived:
             try:
                 async with asyncio.timeout(seconds):
@@ -109,7 +109,7 @@ class Bus:
             return self.events(event, where)[0]
 
     async def dead(self, service: str, *, count: int = 1, seconds: float = 60) -> list[DeadLetter]:
-        """Take a service's dead letters off their queue, waiting until there are `count`."""
+        """Wait until a service has `count` dead letters and remove them from their queue."""
         queue = await self._rabbit.channel.get_queue(topology.dead_letter_queue_name(service))
         letters: list[DeadLetter] = []
         deadline = asyncio.get_running_loop().time() + seconds
@@ -124,7 +124,7 @@ class Bus:
 
 @asynccontextmanager
 async def tapped(rabbitmq_uri: str) -> AsyncIterator[Bus]:
-    """A bus that hears everything on the exchange."""
+    """Open a bus that records everything on the exchange."""
     connection = await aio_pika.connect_robust(rabbitmq_uri)
     async with connection:
         publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)

@@ -1,4 +1,4 @@
-"""pytest fixtures. Servers start when the first test asks for them and end with the session."""
+"""pytest fixtures. Servers start when the first test uses them and stop with the session."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def signer() -> Iterator[Signer]:
 
 @pytest.fixture(scope="session")
 def service_env(mongo_uri: str, rabbitmq_uri: str, signer: Signer) -> Iterator[None]:
-    """The environment in which a service's settings find the servers."""
+    """Set the environment variables with which a service's settings find the servers."""
     environment = {
         "MONGO_URI": mongo_uri,
         "RABBITMQ_URI": rabbitmq_uri,
@@ -49,6 +49,6 @@ def service_env(mongo_uri: str, rabbitmq_uri: str, signer: Signer) -> Iterator[N
 
 @pytest.fixture(scope="session")
 async def bus(rabbitmq_uri: str) -> AsyncIterator[Bus]:
-    """A bus that hears everything and can say anything."""
+    """A bus that records all events and can publish any."""
     async with tapped(rabbitmq_uri) as bus:
         yield bus

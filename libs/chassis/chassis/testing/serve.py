@@ -1,4 +1,4 @@
-"""Running a service inside a test."""
+"""Run a service in a test."""
 
 import asyncio
 import os
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def running(app: FastAPI, *, fresh: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    """The app with its lifespan, and a client that speaks to it.
+    """Run the app with its lifespan and yield a client for it.
 
-    A `fresh` one begins with empty queues: what other tests said before is not for it; a restarted one is not fresh.
-    One app of a service at a time: Beanie binds its classes to the database of the app that started last. A second
-    replica is a process of its own.
+    A `fresh` app starts with empty queues, without the events of earlier tests; a restarted one keeps them. Run one app
+    of a service at a time, because Beanie binds its classes to the database of the app that started last. Use
+    `replica_of` for a second replica.
     """
     if fresh:
         await _purge(app.title.rpartition(" ")[2])
@@ -39,10 +39,10 @@ async def running(app: FastAPI, *, fresh: bool = True) -> AsyncIterator[httpx.As
 async def replica_of(
     service: str, probe: str = "/readyz", stdout: int | None = None, /, **environment: str
 ) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
-    """A process of the service beside the one in the test's own, and a client that speaks to it once it is ready.
+    """Run the service in a separate process and yield the process and a client, when `probe` succeeds.
 
-    Ready: `probe` succeeds. `stdout`: as for a subprocess. `environment` wins over the test's own. The process is
-    killed at the end, unless the test has ended it.
+    `stdout`: as for a subprocess. `environment` overrides the test's environment. The process is killed at the end,
+    unless it has already ended.
     """
     port = free_port()
     command = (sys.executable, "-m", "chassis.serve", service, "--port", str(port))
@@ -77,7 +77,7 @@ async def _purge(service: str) -> None:
 
 
 async def until(ask: Callable[[], Awaitable[T]], *, seconds: float = 60) -> T:
-    """Ask again until the answer is truthy. Raises AssertionError with the last answer when time is up."""
+    """Repeat until the result is truthy. Raises AssertionError with the last result on timeout."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (answer := await ask()):
         if asyncio.get_running_loop().time() > deadline:

@@ -1,4 +1,4 @@
-"""Real servers for tests: from containers where a Docker engine answers, else local binaries, else the environment."""
+"""Real servers for tests: in Docker containers if possible, else from local binaries or the environment."""
 
 import ctypes
 import os
@@ -26,11 +26,11 @@ from testcontainers.core.container import DockerContainer
 
 START_S = 90.0
 _hangs: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
-"""By port: how the server that listens there is made to hang, and to go on."""
+"""By port: functions that suspend and resume the server."""
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """Return a free loopback port."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @contextmanager
 def mongo() -> Iterator[str]:
-    """The URI of a MongoDB replica set that accepts writes."""
+    """Yield the URI of a MongoDB replica set that accepts writes."""
     with ExitStack() as stack:
         if _has_image("mongo:8"):
             host, port = stack.enter_context(_container("mongo:8", 27017, "--replSet rs0"))
@@ -54,7 +54,7 @@ def mongo() -> Iterator[str]:
 
 @contextmanager
 def rabbitmq() -> Iterator[str]:
-    """The URI of a RabbitMQ broker that accepts connections."""
+    """Yield the URI of a RabbitMQ broker that accepts connections."""
     with ExitStack() as stack:
         if _has_image("rabbitmq:4-management"):
             host, port = stack.enter_context(_container("rabbitmq:4-management", 5672))
@@ -69,7 +69,7 @@ def rabbitmq() -> Iterator[str]:
 
 @contextmanager
 def hung(uri: str) -> Iterator[None]:
-    """Let a server that was started here hang inside the block: SIGSTOP, or its container is paused."""
+    """Suspend a server that was started here inside the block (SIGSTOP, or by pausing its container)."""
     hang, go_on = _hangs[urlsplit(uri).port or 0]
     hang()
     try:
@@ -79,7 +79,7 @@ def hung(uri: str) -> Iterator[None]:
 
 
 def _has_image(image: str) -> bool:
-    """Whether a Docker engine answers and has the image or can fetch it."""
+    """Whether a Docker engine answers and has or can pull the image."""
     try:
         with closing(docker.from_env(timeout=60)) as client:
             client.ping()
@@ -92,7 +92,7 @@ def _has_image(image: str) -> bool:
 
 @contextmanager
 def _container(image: str, port: int, command: str = "") -> Iterator[tuple[str, int]]:
-    # Its reaper is one more image to fetch; these containers are stopped right here.
+    # No reaper: it is one more image to pull, and these containers are stopped here.
     testcontainers_config.ryuk_disabled = True
     container = DockerContainer(image).with_exposed_ports(port)
     if command:
@@ -132,7 +132,7 @@ def _local_rabbitmq() -> Iterator[int]:
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(folder),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-            # The start script becomes the server, so a signal reaches the server itself.
+            # The start script execs the server, so signals reach the server itself.
             "RUNNING_UNDER_SYSTEMD": "true",
             # A node that knows its own port needs no epmd, a daemon that would outlive the tests.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
@@ -146,7 +146,7 @@ def _local_rabbitmq() -> Iterator[int]:
 
 
 def _rabbitmq_server() -> str:
-    """Debian's wrapper on the PATH changes the user when root calls it; the server's own script does not."""
+    """Return the server's own script, because Debian's wrapper on the PATH changes the user when root calls it."""
     debian = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
     return str(debian) if debian.exists() else "rabbitmq-server"
 
@@ -159,7 +159,7 @@ def _data_folder() -> Iterator[Path]:
 
 @contextmanager
 def _process(command: list[str], log: Path, environment: dict[str, str], port: int) -> Iterator[None]:
-    """Run a server in a process group of its own and end the whole group."""
+    """Run a server in a new process group and terminate the whole group at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -167,9 +167,9 @@ def _process(command: list[str], log: Path, environment: dict[str, str], port: i
             stderr=output,
             env=os.environ | environment,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread of a test run has started by now that holds a lock
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread of the test run holds a lock at this point
         )
-    _hangs[port] = partial(os.kill, process.pid, signal.SIGSTOP), partial(os.kill, process.pid, signal.SIGCONT)
+    _hangs[port] = partial(_suspend, process.pid), partial(os.kill, process.pid, signal.SIGCONT)
     try:
         yield
     finally:
@@ -182,7 +182,7 @@ def _process(command: list[str], log: Path, environment: dict[str, str], port: i
 
 
 def _end_with_parent() -> None:
-    """A test run that is killed leaves no server behind (Linux only: prctl's PR_SET_PDEATHSIG)."""
+    """Make the kernel kill the server when the test run dies (Linux only: PR_SET_PDEATHSIG of prctl)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
@@ -207,7 +207,7 @@ def _answers(client: pymongo.MongoClient[dict[str, Any]]) -> bool:
 
 
 def _greets(host: str, port: int) -> bool:
-    """Whether an AMQP broker answers a wrong protocol header with its own, as the protocol demands."""
+    """Whether an AMQP broker answers a wrong protocol header with its own, as the protocol requires."""
     try:
         with socket.create_connection((host, port), 1) as connection:
             connection.sendall(b"AMQP\x00\x00\x00\x00")
@@ -215,6 +215,13 @@ def _greets(host: str, port: int) -> bool:
             return connection.recv(4) == b"AMQP"
     except OSError:
         return False
+
+
+def _suspend(pid: int) -> None:
+    """Send SIGSTOP and wait until it has reached every thread: on a busy machine some still answer for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    _until(lambda: all(" T " in each.read_text() for each in tasks.glob("*/stat")), "suspending the server")
 
 
 def _until(ready: Any, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Real access tokens: an Ed25519 key, and a server on loopback for it and for revocations, as identity has them."""
+"""Real access tokens: an Ed25519 key, and a loopback server for the key and revocations as in identity."""
 
 import json
 import threading
@@ -16,16 +16,16 @@ ISSUER, AUDIENCE = "https://usher.example", "usher"
 
 
 class Signer:
-    """Signs access tokens that a service accepts whose `JWKS_URL` is this signer's `url`.
+    """Signs access tokens for services whose `JWKS_URL` is this signer's `url`.
 
-    `revoked` is what it answers about void tokens: user id → first epoch that counts.
+    `revoked` is its revocation list: user id → first valid epoch.
     """
 
     def __init__(self, url: str, key: Ed25519PrivateKey, kid: str, revoked: dict[str, int]) -> None:
         self.url, self._key, self._kid, self.revoked = url, key, kid, revoked
 
     def token(self, user_id: str = "user-1", permissions: list[str] | None = None, **claims: Any) -> str:
-        """A token for the person, valid for five minutes; `claims` replace or add to its own."""
+        """Return a token for the person, valid for five minutes. `claims` override the defaults."""
         issued = int(time.time())
         standard = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "sid": "session-1", "iat": issued}
         person = {"exp": issued + 300, "email": f"{user_id}@usher.example", "name": user_id, "roles": []}
@@ -34,13 +34,13 @@ class Signer:
         return jwt.encode(payload, self._key, algorithm="EdDSA", headers={"kid": self._kid})
 
     def headers(self, user_id: str = "user-1", permissions: list[str] | None = None, **claims: Any) -> dict[str, str]:
-        """The Authorization header with such a token."""
+        """Return the Authorization header with such a token."""
         return {"Authorization": f"Bearer {self.token(user_id, permissions, **claims)}"}
 
 
 @contextmanager
 def signing() -> Iterator[Signer]:
-    """A signer whose public key and revocations are served over HTTP."""
+    """Yield a signer that serves its public key and revocations over HTTP."""
     revoked: dict[str, int] = {}
     key, kid = Ed25519PrivateKey.generate(), "test-key"
     public = json.loads(OKPAlgorithm.to_jwk(key.public_key()))
@@ -55,7 +55,7 @@ def signing() -> Iterator[Signer]:
             self.wfile.write(document if is_keys else json.dumps({"revoked": revoked}).encode())
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Requests of a test are not worth a line."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

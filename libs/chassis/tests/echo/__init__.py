@@ -1,6 +1,6 @@
-"""A service of one route, for tests that end, stop or block a whole process: `replica_of("echo", **ECHO)`.
+"""A service with one route, for tests that kill, suspend or block a whole process: `replica_of("echo", **ECHO)`.
 
-`CLOCK_AHEAD_S` shifts the process's clock at its one place.
+`CLOCK_AHEAD_S` shifts the clock of the process.
 """
 
 import os

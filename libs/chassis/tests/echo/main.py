@@ -1,4 +1,4 @@
-"""`POST /api/echo` records that it runs, waits until `POST /api/go` with its text, and says which process it was."""
+"""`POST /api/echo` records its run, waits for `POST /api/go` with its text, and returns the id of its process."""
 
 import asyncio
 import os

@@ -1,6 +1,6 @@
-"""HTTP in: quote, checkout, lists, one booking, cancel, lost ones; tickets and the keys that they are checked with.
+"""The HTTP API: quote, checkout, bookings, cancellation, link lookup, tickets and their public keys.
 
-Someone else's booking is a 404 for everybody but staff with the permission.
+Another person's booking is a 404, except for staff with the permission.
 """
 
 from booking.api import bookings, checkout, lookup, tickets

@@ -1,4 +1,4 @@
-"""Who may see a booking."""
+"""Access checks: who may see a booking."""
 
 from typing import Annotated
 
@@ -11,33 +11,33 @@ from booking import links, model, store, tickets
 from booking.links import LinkVoid
 from booking.model import BookingUnknown
 
-_link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="What follows `#key=` in a mailed link")
-Who = Annotated[Caller, Depends(caller)]
+_link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="The key after `#key=` in a mailed link")
+CurrentCaller = Annotated[Caller, Depends(caller)]
 LinkKey = Annotated[str | None, Security(_link)]
 
 
-def may_see(who: Caller, booking: model.Booking) -> bool:
-    """Its owner, a holder of its guest secret, and staff."""
-    return who.owns(booking.holder) or who.may("bookings:read")
+def may_see(caller: Caller, booking: model.Booking) -> bool:
+    """Whether the caller is the owner, has the guest secret, or is staff with `bookings:read`."""
+    return caller.owns(booking.holder) or caller.may("bookings:read")
 
 
-async def visible(who: Caller, booking_id: str) -> model.Booking:
-    """The booking. Raises Unauthenticated or BookingUnknown."""
-    if who.principal is None and who.secret is None:
+async def visible_booking(caller: Caller, booking_id: str) -> model.Booking:
+    """Return the booking if the caller may see it. Raises Unauthenticated and BookingUnknown."""
+    if caller.principal is None and caller.secret is None:
         raise Unauthenticated
     booking = await store.find(booking_id)
-    if booking is None or not may_see(who, booking):
+    if booking is None or not may_see(caller, booking):
         raise BookingUnknown
     return booking
 
 
-async def shown_by_link(who: Caller, booking_id: str, key: str) -> model.Booking:
-    """The booking for whoever has the key of a link to it, unless the person whose it was is gone.
+async def visible_by_link(caller: Caller, booking_id: str, key: str) -> model.Booking:
+    """Return the booking if the key opens it and its owner's account still exists, or if the caller may see it anyway.
 
-    Raises LinkVoid, whether there is such a booking or not.
+    Raises LinkVoid, also when the booking does not exist.
     """
-    fits = links.fits(key, booking_id, await tickets.public_keys())
+    is_valid_key = links.is_valid_key(key, booking_id, await tickets.public_keys())
     booking = await store.find(booking_id)
-    if booking and (may_see(who, booking) or (fits and booking.email is not None)):
+    if booking and (may_see(caller, booking) or (is_valid_key and booking.email is not None)):
         return booking
     raise LinkVoid

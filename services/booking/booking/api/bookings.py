@@ -1,4 +1,4 @@
-"""Bookings: one's own, one of them, giving it up."""
+"""Bookings: list, get and cancel."""
 
 from typing import Annotated
 
@@ -10,16 +10,16 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from booking import model, store
-from booking.api.access import LinkKey, Who, shown_by_link, visible
-from booking.api.shapes import BookingId, BookingOut, Email, Reference, shown
+from booking.api.access import CurrentCaller, LinkKey, visible_booking, visible_by_link
+from booking.api.responses import BookingId, BookingResponse, Email, Reference, to_response
 from booking.links import LinkVoid
 from booking.model import BookingBusy, BookingUnknown, Cancel, NotCancellable
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
 
-class Search(BaseModel):
-    """Which bookings to list. The filters are for staff."""
+class BookingFilter(BaseModel):
+    """Filters and position of a list of bookings. The filters require staff permissions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,44 +31,46 @@ class Search(BaseModel):
 
 
 @router.get("", responses=documented(Unauthenticated, Forbidden))
-async def list_bookings(who: Who, search: Annotated[Search, Query()]) -> Page[BookingOut]:
-    """The caller's own bookings, the newest first; with a filter, everybody's that fit (takes `bookings:read`)."""
-    if who.principal is None:
+async def list_bookings(caller: CurrentCaller, search: Annotated[BookingFilter, Query()]) -> Page[BookingResponse]:
+    """List the caller's own bookings, newest first; with a filter, all matching bookings (needs `bookings:read`)."""
+    if caller.principal is None:
         raise Unauthenticated
     filters = search.model_dump(include={"showtime_id", "reference", "email"}, exclude_none=True)
-    if filters and not who.may("bookings:read"):
-        raise Forbidden("Looking through other people's bookings takes the permission bookings:read.")
+    if filters and not caller.may("bookings:read"):
+        raise Forbidden("Filtering other people's bookings requires the permission bookings:read.")
     position = decode_cursor(search.cursor, str)
     found = await store.page(
-        filters or {"holder.user_id": who.principal.user_id}, position[0] if position else None, search.limit + 1
+        filters or {"holder.user_id": caller.principal.user_id}, position[0] if position else None, search.limit + 1
     )
     last = encode_cursor(found[search.limit - 1].id) if len(found) > search.limit else None
-    return Page(items=[shown(booking) for booking in found[: search.limit]], next_cursor=last)
+    return Page(items=[to_response(booking) for booking in found[: search.limit]], next_cursor=last)
 
 
 @router.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown, LinkVoid))
-async def get_booking(booking_id: BookingId, who: Who, key: LinkKey) -> BookingOut:
-    """One booking: its owner, a holder of its guest secret or of a mailed link's key, or staff with `bookings:read`."""
-    return shown(await (shown_by_link(who, booking_id, key) if key else visible(who, booking_id)), who)
+async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey) -> BookingResponse:
+    """Get one booking. For its owner, with the guest secret or a mailed link's key, or staff with `bookings:read`."""
+    return to_response(
+        await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id)), caller
+    )
 
 
 @router.post(
     "/{booking_id}/cancel",
     responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable, BookingBusy),
 )
-async def cancel_booking(booking_id: BookingId, who: Who) -> BookingOut:
-    """Give up a booking that is not paid. While money may still be on its way it is `closing` first.
+async def cancel_booking(booking_id: BookingId, caller: CurrentCaller) -> BookingResponse:
+    """Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
 
-    Its owner, a holder of its guest secret, or staff with `bookings:write`. Again changes nothing.
+    For the owner, with the guest secret, or for staff with `bookings:write`. A repeated request changes nothing.
     """
     telemetry.about(booking_id)
-    booking = await visible(who, booking_id)
-    if not who.owns(booking.holder) and not who.may("bookings:write"):
-        raise Forbidden("Cancelling somebody's booking takes the permission bookings:write.")
+    booking = await visible_booking(caller, booking_id)
+    if not caller.owns(booking.holder) and not caller.may("bookings:write"):
+        raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")
 
-    async def choose(booking: model.Booking) -> Cancel:
-        if refusal := model.refuse_cancel(booking):
+    async def cancel_if_allowed(booking: model.Booking) -> Cancel:
+        if refusal := model.cancel_refusal(booking):
             raise refusal
-        return Cancel("by_customer" if who.owns(booking.holder) else "by_staff")
+        return Cancel("by_customer" if caller.owns(booking.holder) else "by_staff")
 
-    return shown(await store.drive(booking_id, choose), who)
+    return to_response(await store.advance_booking(booking_id, cancel_if_allowed), caller)

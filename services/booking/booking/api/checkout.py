@@ -1,6 +1,6 @@
-"""From a hold to a booking: what it would cost, and the checkout itself.
+"""Quote and checkout of a hold.
 
-Both work on the hold's claim, which inventory has signed: neither reads the hold nor waits for it.
+Both use the hold's claim, which inventory signed, so neither reads the hold nor waits for an event about it.
 """
 
 from collections import Counter
@@ -19,8 +19,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
-from booking.api.access import Who
-from booking.api.shapes import BookingOut, Email, shown
+from booking.api.access import CurrentCaller
+from booking.api.responses import BookingResponse, Email, to_response
 from booking.model import (
     AlreadyCheckedOut,
     BookingBusy,
@@ -30,11 +30,11 @@ from booking.model import (
     ClaimRequired,
     CompanionWithoutWheelchair,
     HoldExpired,
-    Offer,
     Order,
     PriceUnknown,
     ShowtimeClosed,
     ShowtimeNotReady,
+    ShowtimeOffer,
     TicketsDoNotMatch,
 )
 
@@ -55,27 +55,30 @@ class TicketChoice(BaseModel):
     ticket_type: Code
 
 
-def check_once(seat_ids: Iterable[str]) -> None:
+def check_unique_seats(seat_ids: Iterable[str]) -> None:
     """Raises TicketsDoNotMatch when a seat has two tickets."""
     if twice := sorted(seat_id for seat_id, count in Counter(seat_ids).items() if count > 1):
         raise TicketsDoNotMatch(f"There is more than one ticket for {', '.join(twice)}.", seats=twice)
 
 
-class HeldBody(BaseModel):
-    """What is asked about a hold, by its claim."""
+class ClaimRequest(BaseModel):
+    """Base class of requests that identify a hold by its claim."""
 
     model_config = ConfigDict(extra="forbid")
 
     claim: Annotated[
-        str | None, Field(description="The `claim` of the hold. Required; inventory answers it with each hold.")
+        str | None, Field(description="The `claim` of the hold. Required; inventory returns it with each hold.")
     ] = None
-    hold_id: Annotated[Id | None, Field(description="No longer used: the claim names the hold.", deprecated=True)] = (
-        None
-    )
+    hold_id: Annotated[
+        Id | None, Field(description="No longer used: the claim contains the hold's id.", deprecated=True)
+    ] = None
 
-    def hold(self, who: Caller) -> HoldClaim:
-        """The hold. Raises Unauthenticated, ClaimRequired, ClaimInvalid, or BookingUnknown if it isn't theirs."""
-        if who.principal is None and who.secret is None:
+    def hold(self, caller: Caller) -> HoldClaim:
+        """Verify the claim and return the hold.
+
+        Raises Unauthenticated, ClaimRequired, ClaimInvalid, and BookingUnknown when the hold is not the caller's.
+        """
+        if caller.principal is None and caller.secret is None:
             raise Unauthenticated
         if self.claim is None:
             raise ClaimRequired
@@ -83,12 +86,12 @@ class HeldBody(BaseModel):
             hold = settings.get().hold_claims.read(self.claim)
         except NotSigned as error:
             raise ClaimInvalid from error
-        if not who.owns(hold.holder):
+        if not caller.owns(hold.holder):
             raise BookingUnknown
         return hold
 
 
-class CheckoutBody(HeldBody):
+class CheckoutRequest(ClaimRequest):
     """An order for a hold: one ticket for each of its seats."""
 
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
@@ -97,13 +100,13 @@ class CheckoutBody(HeldBody):
     locale: Locale = "en"
 
     def order(self) -> Order:
-        """The order as the rules see it. Raises TicketsDoNotMatch when a seat has two tickets."""
-        check_once(ticket.seat_id for ticket in self.tickets)
+        """The order. Raises TicketsDoNotMatch when a seat has two tickets."""
+        check_unique_seats(ticket.seat_id for ticket in self.tickets)
         return Order({t.seat_id: t.ticket_type for t in self.tickets}, self.email, self.name, self.locale)
 
 
 class QuoteChoice(BaseModel):
-    """A held seat, and the ticket type that is thought of for it."""
+    """A held seat and optionally its ticket type."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -111,20 +114,21 @@ class QuoteChoice(BaseModel):
     ticket_type: Code | None = None
 
 
-class QuoteBody(HeldBody):
-    """A hold that may be checked out. `tickets` are for all of its seats or for none."""
+class QuoteRequest(ClaimRequest):
+    """A quote request. `tickets` names all seats of the hold or none."""
 
     tickets: Annotated[list[QuoteChoice], Field(max_length=10)] = []
 
     def choices(self) -> dict[str, str | None]:
-        """Seat to ticket type. Raises TicketsDoNotMatch when a seat has two tickets."""
-        check_once(ticket.seat_id for ticket in self.tickets)
+        """Ticket type by seat id. Raises TicketsDoNotMatch when a seat has two tickets."""
+        check_unique_seats(ticket.seat_id for ticket in self.tickets)
         return {ticket.seat_id: ticket.ticket_type for ticket in self.tickets}
 
 
-class QuoteOut(BaseModel):
-    """All-in prices in minor units. `fee` and `tax` are in `amount`, null where catalog did not say. Final only in the
-    checkout.
+class QuoteResponse(BaseModel):
+    """All-in prices in minor units. `amount` includes `fee` and `tax`, which are null if unknown.
+
+    Only the checkout makes the price final.
     """
 
     hold_id: Id
@@ -145,19 +149,19 @@ PROBLEMS = documented(
 
 
 @router.post("/quote", responses=PROBLEMS)
-async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
-    """What a hold would cost now, seat by seat and ticket type by ticket type. Changes nothing. Owner only.
+async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response) -> QuoteResponse:
+    """Price a hold, by seat and ticket type, without changing anything. For its owner only.
 
-    A seat's `options` are the ticket types that it can have beside the others' `chosen` ones: a companion's ticket goes
-    with a wheelchair place in the same hold, one with each.
+    A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
+    companion ticket requires a wheelchair place in the same hold.
     """
     response.headers["Cache-Control"] = "no-store"
-    choices, hold = body.choices(), body.hold(who)
+    choices, hold = body.choices(), body.hold(caller)
     if await store.is_booked(hold.hold_id):
         raise AlreadyCheckedOut
     offer, moment = await _offer_of(hold), now()
     seats = model.quote(hold, offer, choices, moment)
-    return QuoteOut(
+    return QuoteResponse(
         hold_id=hold.hold_id,
         showtime_id=hold.showtime_id,
         currency=offer.currency,
@@ -171,25 +175,25 @@ async def quote(body: QuoteBody, who: Who, response: Response) -> QuoteOut:
 
 
 @router.post("", status_code=201, responses=PROBLEMS)
-async def check_out(body: CheckoutBody, who: Who, response: Response) -> BookingOut:
-    """Order tickets for a hold. The price is final then, and the seats are kept until `payment_deadline_at`.
+async def check_out(body: CheckoutRequest, caller: CurrentCaller, response: Response) -> BookingResponse:
+    """Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
 
-    The same order again gives the same answer. Owner only: the account or the guest secret that holds the seats.
+    The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
     """
-    order, hold = body.order(), body.hold(who)
+    order, hold = body.order(), body.hold(caller)
     try:
-        booking = await _booked(hold, order)
+        booking = await _book(hold, order)
     except (HoldExpired, ShowtimeClosed) as refusal:
-        booking = await _booked_before(hold, refusal)
+        booking = await _existing_booking(hold, refusal)
     if not model.is_same_order(booking, order):
         raise AlreadyCheckedOut
     telemetry.about(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
-    return shown(booking, who)
+    return to_response(booking, caller)
 
 
-async def _booked(hold: HoldClaim, order: Order) -> model.Booking:
-    """The hold's booking: a new one, or the one that exists already."""
+async def _book(hold: HoldClaim, order: Order) -> model.Booking:
+    """Create the hold's booking; returns the existing one if there is one."""
     checkout = model.check_out(
         hold,
         await _offer_of(hold),
@@ -198,19 +202,19 @@ async def _booked(hold: HoldClaim, order: Order) -> model.Booking:
         payment_window=timedelta(seconds=settings.get().payment_seconds),
         now=now(),
     )
-    return await store.open_booking(checkout)
+    return await store.create_booking(checkout)
 
 
-async def _booked_before(hold: HoldClaim, refusal: BookingProblem) -> model.Booking:
-    """The booking that was made of the hold while it could be checked out. Raises the refusal if there is none."""
+async def _existing_booking(hold: HoldClaim, refusal: BookingProblem) -> model.Booking:
+    """The booking from an earlier checkout of the hold. Raises the refusal if there is none."""
     booking = await store.find(hold.hold_id)
     if booking is None:
         raise refusal
     return booking
 
 
-async def _offer_of(hold: HoldClaim) -> Offer:
-    """What the showtime is sold at. Raises ShowtimeNotReady."""
+async def _offer_of(hold: HoldClaim) -> ShowtimeOffer:
+    """The offer of the hold's showtime. Raises ShowtimeNotReady."""
     offer = await store.offer_of(hold.showtime_id)
     if offer is None:
         raise ShowtimeNotReady(retry_after=2)

@@ -1,4 +1,4 @@
-"""A booking that its guest cannot open any more: a link to it is mailed to whom it was booked for."""
+"""Lookup: mail a link to a booking to the address that it was booked with."""
 
 from chassis.clock import now
 from contracts.booking import BookingLinkRequested
@@ -6,13 +6,13 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, ConfigDict
 
 from booking import links, store
-from booking.api.shapes import Email, Reference
+from booking.api.responses import Email, Reference
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
 
-class LookupBody(BaseModel):
-    """What stands in the mail with the tickets: the booking's reference and the address that it went to."""
+class LookupRequest(BaseModel):
+    """The booking's reference and the address that its tickets were mailed to."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"reference": "CDFGHJKM", "email": "ada@example.org"}]}
@@ -22,21 +22,21 @@ class LookupBody(BaseModel):
     email: Email
 
 
-class LookupAccepted(BaseModel):
-    """The same for every reference and address."""
+class LookupResponse(BaseModel):
+    """The response to every lookup, whether a booking matches or not."""
 
-    detail: str = "If there is such a booking, a mail with a link to it is on its way."
+    detail: str = "If a booking matches, an email with a link to it is on its way."
 
 
 @router.post("/lookup", status_code=status.HTTP_202_ACCEPTED)
-async def look_up(body: LookupBody) -> LookupAccepted:
-    """Mail a link to a booking to its own address. The same answer, and the same work, whether there is one or not.
+async def look_up(body: LookupRequest) -> LookupResponse:
+    """Mail a link to a booking to the address of its order. Response and work are the same if no booking matches.
 
-    One reference and address have a mail sent every ten minutes at most. What is not paid yet has no link.
+    Each reference and address can request one mail every ten minutes. Unpaid bookings have no link.
     """
     moment = now()
-    booking = await store.find_lost(body.reference, body.email)
-    link = links.new(booking, moment)
+    booking = await store.find_for_lookup(body.reference, body.email)
+    link = links.new_link(booking, moment)
     events = [BookingLinkRequested.model_validate(dict(booking) | dict(link))] if booking else []
     await store.record_lookup(body.reference, body.email, events, moment)
-    return LookupAccepted()
+    return LookupResponse()

@@ -1,4 +1,4 @@
-"""Tickets, and the keys that they are checked with."""
+"""Tickets, and the public keys that verify them."""
 
 from typing import Annotated
 
@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 from booking import model, store
 from booking import tickets as ticket_keys
-from booking.api.access import Who, may_see
+from booking.api.access import CurrentCaller, may_see
 from booking.model import State, TicketUnknown
 
 router = APIRouter(prefix="/api/tickets", tags=["tickets"])
 
 
-class TicketOut(BaseModel):
-    """One ticket with what is printed on it."""
+class TicketResponse(BaseModel):
+    """One ticket with the data printed on it."""
 
     booking_id: Id
     reference: str
@@ -25,29 +25,29 @@ class TicketOut(BaseModel):
     ticket: Ticket
 
 
-class KeySet(BaseModel):
+class KeySetResponse(BaseModel):
     """Public keys as a JWK set (RFC 7517)."""
 
     keys: list[dict[str, str]]
 
 
 @router.get("/keys")
-async def ticket_key_set(response: Response) -> KeySet:
-    """The public keys to check a ticket's QR text with, offline. Keys are added but never changed."""
+async def ticket_key_set(response: Response) -> KeySetResponse:
+    """Get the public keys that verify a ticket's QR text offline. Keys are added but never changed."""
     response.headers["Cache-Control"] = "public, max-age=300"
-    return KeySet(keys=await ticket_keys.public_keys())
+    return KeySetResponse(keys=await ticket_keys.public_keys())
 
 
 @router.get("/{ticket_id}", responses=documented(Unauthenticated, TicketUnknown))
-async def get_ticket(ticket_id: Annotated[Id, Path()], who: Who) -> TicketOut:
-    """One valid ticket, for those who may see its booking."""
-    if who.principal is None and who.secret is None:
+async def get_ticket(ticket_id: Annotated[Id, Path()], caller: CurrentCaller) -> TicketResponse:
+    """Get one valid ticket. For everybody who may see its booking."""
+    if caller.principal is None and caller.secret is None:
         raise Unauthenticated
     booking = await store.find(model.booking_id_of(ticket_id))
-    if booking is None or not may_see(who, booking) or booking.state is not State.CONFIRMED:
+    if booking is None or not may_see(caller, booking) or booking.state is not State.CONFIRMED:
         raise TicketUnknown
     ticket = next((ticket for ticket in booking.tickets if ticket.ticket_id == ticket_id), None)
     if ticket is None:
         raise TicketUnknown
     facts = {"booking_id": booking.id, "reference": booking.reference, "screening": booking.screening}
-    return TicketOut.model_validate(facts | {"ticket": ticket})
+    return TicketResponse.model_validate(facts | {"ticket": ticket})

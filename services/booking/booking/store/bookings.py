@@ -1,4 +1,4 @@
-"""Bookings in MongoDB, and the one way in which a booking changes."""
+"""Bookings in MongoDB. `advance_booking` is the only function that changes a booking's state."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,22 +16,22 @@ from prometheus_client import Counter, Histogram
 from pymongo import ASCENDING, DESCENDING
 
 from booking import links, model
-from booking.effects import Issue
+from booking.effects import TicketIssuer
 from booking.model import BookingBusy, BookingUnknown, Checkout, State
 from booking.saga import LIVE, Outcome, Trigger, advance, name_of
 from booking.store.documents import Booking
 
-Choose = Callable[[model.Booking], Awaitable[Trigger | None]]
+TriggerFactory = Callable[[model.Booking], Awaitable[Trigger | None]]
 
 log = structlog.get_logger()
 ATTEMPTS = 20
-OPEN_COUNTED = 10_000
+MAX_COUNTED = 10_000
 REFERENCE_LETTERS = "CDFGHJKMNPQRTVWXY34679"
-"""No characters that are easily confused when spoken or handwritten, and no vowels that could spell a word."""
-MINUTES_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600, 1800, 86_400)
+"""No characters that are easily confused when spoken or handwritten, and no vowels, which could spell a word."""
+BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600, 1800, 86_400)
 _steps = Counter("usher_booking_steps_total", "Steps of the saga", ["event", "state"])
-_in_state = Histogram("usher_booking_state_seconds", "How long bookings were in a state", ["state"], buckets=MINUTES_S)
-_to_confirmed = Histogram("usher_booking_confirmed_seconds", "From the checkout to the tickets", buckets=MINUTES_S)
+_in_state = Histogram("usher_booking_state_seconds", "How long bookings were in a state", ["state"], buckets=BUCKETS_S)
+_to_confirmed = Histogram("usher_booking_confirmed_seconds", "Time from the checkout to the tickets", buckets=BUCKETS_S)
 
 recent: Recent[model.Booking] = Recent()
 
@@ -39,34 +39,34 @@ recent: Recent[model.Booking] = Recent()
 async def find(booking_id: str) -> model.Booking | None:
     """The booking, or None."""
     document = await Booking.collection().find_one({"_id": booking_id}, {"outbox": 0})
-    return plain(document) if document else None
+    return to_model(document) if document else None
 
 
 async def is_booked(hold_id: str) -> bool:
-    """Whether the hold was checked out."""
+    """Whether the hold has been checked out."""
     return await Booking.collection().find_one({"_id": hold_id}, {"_id": 1}) is not None
 
 
-def plain(document: dict[str, Any]) -> model.Booking:
-    """A stored booking as the rules know it: half the cost of a Beanie document."""
+def to_model(document: dict[str, Any]) -> model.Booking:
+    """Convert a stored document to the model; costs half as much as a Beanie document."""
     return model.Booking.model_validate(document | {"id": document["_id"]})
 
 
-def no_tickets(booking: model.Booking) -> list[Ticket]:
-    """For callers that never confirm a booking."""
-    raise RuntimeError(f"booking {booking.id} was to be confirmed by somebody who cannot sign tickets")
+def refuse_to_issue(booking: model.Booking) -> list[Ticket]:
+    """The ticket issuer of callers that never confirm a booking; always raises."""
+    raise RuntimeError(f"booking {booking.id}: this caller cannot issue tickets")
 
 
-async def open_booking(checkout: Checkout) -> model.Booking:
-    """Insert the booking of a checkout; returns the stored one, perhaps from an earlier checkout.
+async def create_booking(checkout: Checkout) -> model.Booking:
+    """Insert the booking of a checkout; returns the stored booking, which may be from an earlier checkout.
 
-    Nothing is read before the insert: the id makes one booking of one hold. Raises BookingBusy.
+    The insert needs no read first: the booking has the hold's id, so a hold becomes one booking. Raises BookingBusy.
     """
     for _ in range(ATTEMPTS):
-        outcome = advance(None, checkout, now(), no_tickets)
-        assert outcome is not None  # noqa: S101 - the saga's way in
+        outcome = advance(None, checkout, now(), refuse_to_issue)
+        assert outcome is not None  # noqa: S101 - a checkout always creates a booking
         if await Booking.add(Booking(**vars(outcome.booking)), events=outcome.events):
-            return _took(checkout, outcome, version=1)
+            return _record(checkout, outcome, version=1)
         if booking := await find(checkout.hold.hold_id):
             return booking
         log.info("reference_taken", booking_id=checkout.hold.hold_id)
@@ -74,12 +74,14 @@ async def open_booking(checkout: Checkout) -> model.Booking:
     raise BookingBusy(retry_after=1)
 
 
-async def drive(booking_id: str, trigger: Trigger | Choose, issue: Issue = no_tickets) -> model.Booking:
-    """Take one step of the saga; returns the booking after it, or as it is when nothing changes.
+async def advance_booking(
+    booking_id: str, trigger: Trigger | TriggerFactory, issue: TicketIssuer = refuse_to_issue
+) -> model.Booking:
+    """Apply one transition of the saga; returns the booking after it, or unchanged if none applies.
 
-    `trigger` is what happened, or chooses a command by the present booking (None: do nothing). After a concurrent
-    change of the booking, everything is decided again. Raises what `advance` and the choice raise, BookingBusy
-    when every attempt loses its race, BookingUnknown when there is no booking to choose by.
+    `trigger` is an event or command, or a function that chooses one for the current booking (None: do nothing). After a
+    concurrent change of the booking, the transition is decided again. Raises the errors of `advance` and of the
+    function, BookingBusy when every attempt loses a race, and BookingUnknown when the function has no booking.
     """
     for _ in range(ATTEMPTS):
         if isinstance(trigger, Trigger):
@@ -94,67 +96,67 @@ async def drive(booking_id: str, trigger: Trigger | Choose, issue: Issue = no_ti
             outcome = advance(booking, event, now(), issue)
         if outcome is None:
             return booking
-        if await _change(booking, outcome):
-            return _took(event, outcome, version=booking.version + 1)
+        if await _write(booking, outcome):
+            return _record(event, outcome, version=booking.version + 1)
         recent.forget(booking_id)
     raise BookingBusy(retry_after=1)
 
 
-async def _decide(booking_id: str, event: Trigger, issue: Issue) -> tuple[model.Booking, Outcome | None]:
-    """The step from the booking as this replica wrote it last, or if there is none, from the stored one."""
+async def _decide(booking_id: str, event: Trigger, issue: TicketIssuer) -> tuple[model.Booking, Outcome | None]:
+    """Decide the transition, first on this replica's latest copy, then on the stored booking if none applies."""
     if booking := recent.get(booking_id):
         with suppress(NotYet, RejectedEvent):
             if outcome := advance(booking, event, now(), issue):
                 return booking, outcome
     booking = await find(booking_id)
     outcome = advance(booking, event, now(), issue)
-    assert booking is not None  # noqa: S101 - `advance` raises for a booking that is not there
+    assert booking is not None  # noqa: S101 - `advance` raises when there is no booking
     return booking, outcome
 
 
-def _took(event: Trigger, outcome: Outcome, version: int) -> model.Booking:
+def _record(event: Trigger, outcome: Outcome, version: int) -> model.Booking:
     booking = outcome.booking.model_copy(update={"version": version})
     recent.keep(booking.id, booking)
     _steps.labels(name_of(event), booking.state).inc()
     if "history" in outcome.changed and len(booking.history) > 1:
-        left, entered = booking.history[-2:]
-        _in_state.labels(left.state).observe((entered.at - left.at).total_seconds())
+        previous, entered = booking.history[-2:]
+        _in_state.labels(previous.state).observe((entered.at - previous.at).total_seconds())
         if entered.state is State.CONFIRMED:
             _to_confirmed.observe((entered.at - booking.opened_at).total_seconds())
     log.info("booking_advanced", booking_id=booking.id, state=booking.state, by=name_of(event))
     return booking
 
 
-async def _change(before: model.Booking, outcome: Outcome) -> bool:
-    """Write a step if the booking is still the one that it was decided on."""
+async def _write(before: model.Booking, outcome: Outcome) -> bool:
+    """Write a transition if the booking still has the version that it was decided on."""
     return await Booking.write(
         {"_id": before.id, "version": before.version},
         {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
-        events=[links.enclosed(event, outcome.booking) for event in outcome.events],
+        events=[links.with_link(event, outcome.booking) for event in outcome.events],
     )
 
 
 UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
-"""The tickets of what is being paid have to reach somebody."""
+"""States in which an erasure must wait: the tickets of a booking that is being paid still need a recipient."""
 
 
 def _owned_by(user_id: str) -> dict[str, Any]:
-    return {"holder.user_id": {"$eq": user_id, "$type": "string"}}  # the type: see `page`
+    return {"holder.user_id": {"$eq": user_id, "$type": "string"}}  # the $type: see `page`
 
 
 async def owned_by(user_id: str) -> AsyncIterator[model.Booking]:
-    """A person's bookings, the oldest first."""
+    """Yield a person's bookings, oldest first."""
     where = _owned_by(user_id)
     async for document in Booking.collection().find(where, {"outbox": 0}, sort=[("_id", ASCENDING)]):
-        yield plain(document)
+        yield to_model(document)
 
 
-async def forget_owner(user_id: str) -> None:
+async def erase_owner(user_id: str) -> None:
     """Remove a person's data from their bookings, except the UNSETTLED ones.
 
-    The tickets stay valid: nothing in them names their holder. A concurrent change is decided again.
+    Tickets contain no name and stay valid. The new version makes concurrent changes decide again.
     """
-    nobody = {
+    anonymous = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
         "email": None,
         "name": None,
@@ -162,12 +164,13 @@ async def forget_owner(user_id: str) -> None:
         "version": {"$add": ["$version", 1]},
     }
     where = _owned_by(user_id) | {"state": {"$nin": list(UNSETTLED)}}
-    await Booking.collection().update_many(where, [{"$set": nobody}])
+    await Booking.collection().update_many(where, [{"$set": anonymous}])
 
 
-async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
-    """The ids of the showtime's bookings that a change of it concerns: all that have not ended, and the expired ones,
-    since their money may still come.
+async def affected_by_showtime(showtime_id: str) -> AsyncIterator[str]:
+    """Yield the ids of the bookings that a change of the showtime affects.
+
+    These are the live bookings, and the expired ones because their payment may still arrive.
     """
     may_be_paid_late = {"state": State.EXPIRED, "amount": {"$ne": None}}  # null: a hold from before 2026-12
     where = {"showtime_id": showtime_id, "$or": [{"state": {"$in": list(LIVE)}}, may_be_paid_late]}
@@ -175,22 +178,22 @@ async def touched_by_showtime(showtime_id: str) -> AsyncIterator[str]:
         yield document["_id"]
 
 
-async def due(moment: datetime, limit: int) -> AsyncIterator[tuple[str, str]]:
-    """The ids and states of bookings whose timer has run out, the longest overdue first."""
-    where = {"due_at": {"$lte": moment, "$type": "date"}}  # repeats the index's condition, or MongoDB does not use it
+async def due_bookings(moment: datetime, limit: int) -> AsyncIterator[tuple[str, str]]:
+    """Yield the ids and states of bookings whose `due_at` has passed, the longest overdue first."""
+    where = {"due_at": {"$lte": moment, "$type": "date"}}  # $type: MongoDB needs the partial index's condition
     async for document in Booking.collection().find(where, {"state": 1}, sort=[("due_at", ASCENDING)], limit=limit):
         yield document["_id"], document["state"]
 
 
 async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
-    """Each open state with the number of its bookings and the time since when the oldest has been in it.
+    """Yield each open state with its number of bookings and the time at which the oldest entered it.
 
-    Looks at the OPEN_COUNTED bookings whose timers run out first.
+    Counts at most MAX_COUNTED bookings, those that are due first.
     """
     groups = [
         {"$match": {"due_at": {"$type": "date"}}},
         {"$sort": {"due_at": 1}},
-        {"$limit": OPEN_COUNTED},
+        {"$limit": MAX_COUNTED},
         {"$project": {"state": 1, "since": {"$last": "$history.at"}}},
         {"$group": {"_id": "$state", "count": {"$sum": 1}, "since": {"$min": "$since"}}},
     ]
@@ -199,17 +202,17 @@ async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
 
 
 async def page(wanted: dict[str, str], before: str | None, limit: int) -> list[model.Booking]:
-    """Bookings with the wanted fields, the newest first, beginning below the id `before`; at most `limit`.
+    """Return at most `limit` bookings with the wanted field values and ids below `before`, newest first.
 
-    Holds from before 2026-12 that ended without a checkout were nobody's booking and are left out.
+    Excludes holds from before 2026-12 that ended without a checkout.
     """
-    # Without the type, MongoDB does not use the partial indexes.
-    fits = {name: {"$eq": value, "$type": "string"} for name, value in wanted.items()}
-    where = {"reference": {"$ne": None}} | fits | ({"_id": {"$lt": before}} if before else {})
+    # MongoDB uses the partial indexes only with the $type.
+    equal = {name: {"$eq": value, "$type": "string"} for name, value in wanted.items()}
+    where = {"reference": {"$ne": None}} | equal | ({"_id": {"$lt": before}} if before else {})
     cursor = Booking.collection().find(where, {"outbox": 0}, sort=[("_id", DESCENDING)], limit=limit)
-    return [plain(document) async for document in cursor]
+    return [to_model(document) async for document in cursor]
 
 
 def new_reference() -> str:
-    """Eight letters and digits that are easy to read out; there are 5e10 of them."""
+    """Generate eight letters and digits that are easy to read aloud; 5e10 values are possible."""
     return "".join(secrets.choice(REFERENCE_LETTERS) for _ in range(8))

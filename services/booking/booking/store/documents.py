@@ -1,4 +1,4 @@
-"""Bookings, lookups, showtimes and ticket keys as MongoDB keeps them."""
+"""MongoDB documents of bookings, lookups, showtimes and ticket keys."""
 
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from contracts.types import Moment
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from booking import model
-from booking.model import Offer
+from booking.model import ShowtimeOffer
 
 
 class Booking(Aggregate, model.Booking):
-    """A booking as it is stored. Its rules are in `model` and `saga`."""
+    """A stored booking. Its rules are in `model` and `saga`."""
 
     class Settings:
         name = "bookings"
@@ -41,9 +41,9 @@ class Booking(Aggregate, model.Booking):
 
 
 class Showtime(Document):
-    """What booking keeps of a showtime from catalog's events.
+    """A showtime's data from catalog's events.
 
-    `timed_at`: when its times were last set. `cascade_at`: when its bookings must be updated a second time.
+    `timed_at`: the time of the event that last set its times. `cascade_at`: when its bookings must be updated again.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - catalog's id, not an ObjectId
@@ -65,13 +65,13 @@ class Showtime(Document):
         ]
 
     @property
-    def offer(self) -> Offer:
-        """The showtime as the rules see it."""
-        return Offer(self.screening, self.currency, self.prices, self.is_cancelled)
+    def offer(self) -> ShowtimeOffer:
+        """The data that quotes and checkouts use."""
+        return ShowtimeOffer(self.screening, self.currency, self.prices, self.is_cancelled)
 
     @property
-    def change(self) -> ShowtimeCancelled | ShowtimeRescheduled:
-        """Its present state as the event that tells a booking. The reason of a cancellation is not kept."""
+    def as_event(self) -> ShowtimeCancelled | ShowtimeRescheduled:
+        """The showtime's current state as an event for its bookings. The reason of a cancellation is not stored."""
         if self.is_cancelled:
             return ShowtimeCancelled(showtime_id=self.id, reason="other")
         return ShowtimeRescheduled(
@@ -84,7 +84,7 @@ class Showtime(Document):
 
 
 class TicketKey(Document):
-    """A key that tickets are or were signed with. `pem` only for booking's own, whose id is `own`."""
+    """A key that signs or has signed tickets. Only the generated key, whose id is `own`, has a `pem`."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - `own` or the key's thumbprint
     jwk: dict[str, str]

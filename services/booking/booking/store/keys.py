@@ -1,7 +1,6 @@
-"""Keys that tickets and links are or were signed with."""
+"""Keys that sign or have signed tickets and links."""
 
 import structlog
-from beanie.odm.utils.dump import get_dict
 from pymongo.errors import DuplicateKeyError
 
 from booking.store.documents import TicketKey
@@ -9,11 +8,11 @@ from booking.store.documents import TicketKey
 log = structlog.get_logger()
 
 
-async def keep_key(key: TicketKey) -> TicketKey:
-    """Store the key unless its id is taken; returns the stored one, the same for every replica."""
+async def store_key(key: TicketKey) -> TicketKey:
+    """Store the key unless its id already exists; returns the stored key, which is the same for every replica."""
     keys = TicketKey.get_pymongo_collection()
     try:
-        await keys.insert_one(get_dict(key, to_db=True))
+        await keys.insert_one(key.model_dump(by_alias=True))
     except DuplicateKeyError:
         log.info("ticket_key_known", key_id=key.id)
     return TicketKey.model_validate(await keys.find_one({"_id": key.id}))

@@ -1,14 +1,13 @@
-"""Showtimes in MongoDB, and the bookings that follow them.
+"""Showtimes in MongoDB, and the updates of their bookings.
 
-A checkout may sell by a showtime that was read OFFER_KEPT_S ago, and so add a booking to one that has just been moved
-or cancelled. So its bookings are updated a second time, when the last such checkout must be over.
+A checkout may use an offer that was read up to OFFER_CACHE_S ago, and so create a booking for a showtime that was moved
+or cancelled in the meantime. So the bookings are updated a second time, after the last such checkout must have ended.
 """
 
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from beanie.odm.utils.dump import get_dict
 from chassis.clock import now
 from chassis.recent import Recent
 from contracts.booking import Screening
@@ -17,39 +16,39 @@ from contracts.errors import NotYet
 from pymongo import ASCENDING
 
 from booking import model
-from booking.model import Offer
+from booking.model import ShowtimeOffer
 from booking.saga import Trigger
-from booking.store.bookings import drive, touched_by_showtime
+from booking.store.bookings import advance_booking, affected_by_showtime
 from booking.store.documents import Showtime
 
-OFFER_KEPT_S = 20.0
+OFFER_CACHE_S = 20.0
 CASCADE_AGAIN_AFTER = timedelta(seconds=60)
-"""Longer than the time for which an offer is kept plus the longest request."""
+"""Longer than OFFER_CACHE_S plus the longest request."""
 
-offers: Recent[tuple[float, Offer]] = Recent(1000)
-"""Each showtime with the monotonic time until which checkouts may use it."""
+offers: Recent[tuple[float, ShowtimeOffer]] = Recent(1000)
+"""The offer of each showtime, with the monotonic time at which it expires."""
 
 
 async def find_showtime(showtime_id: str) -> Showtime | None:
-    """The showtime as it is stored, or None."""
+    """The stored showtime, or None."""
     document = await Showtime.get_pymongo_collection().find_one({"_id": showtime_id})
     return Showtime.model_validate(document) if document else None
 
 
-async def offer_of(showtime_id: str) -> Offer | None:
-    """The showtime as it was sold at most OFFER_KEPT_S ago, or None."""
+async def offer_of(showtime_id: str) -> ShowtimeOffer | None:
+    """The showtime's offer, at most OFFER_CACHE_S old, or None."""
     moment = time.monotonic()
-    if (kept := offers.get(showtime_id)) and moment < kept[0]:
-        return kept[1]
+    if (cached := offers.get(showtime_id)) and moment < cached[0]:
+        return cached[1]
     showtime = await find_showtime(showtime_id)
     if showtime is None:
         return None
-    offers.keep(showtime_id, (moment + OFFER_KEPT_S, showtime.offer))
+    offers.keep(showtime_id, (moment + OFFER_CACHE_S, showtime.offer))
     return showtime.offer
 
 
-async def add_showtime(event: ShowtimeScheduled, told_at: datetime) -> None:
-    """Store a showtime, unless it is stored already."""
+async def add_showtime(event: ShowtimeScheduled, event_time: datetime) -> None:
+    """Store a showtime, unless it already exists."""
     showtime = Showtime(
         id=event.showtime_id,
         screening=Screening.model_validate(dict(event)),
@@ -57,23 +56,23 @@ async def add_showtime(event: ShowtimeScheduled, told_at: datetime) -> None:
         prices=event.prices,
         sales_open_at=event.sales_open_at,
         sales_close_at=event.sales_close_at,
-        timed_at=told_at,
+        timed_at=event_time,
     )
-    document = get_dict(showtime, to_db=True)
+    document = showtime.model_dump(by_alias=True)
     await Showtime.get_pymongo_collection().update_one({"_id": showtime.id}, {"$setOnInsert": document}, upsert=True)
 
 
-async def move_showtime(event: ShowtimeRescheduled, told_at: datetime) -> None:
-    """Set the times, unless a later event has set them. Raises NotYet for an unknown showtime."""
+async def move_showtime(event: ShowtimeRescheduled, event_time: datetime) -> None:
+    """Set the times, unless a later event has already set them. Raises NotYet for an unknown showtime."""
     moved = await Showtime.get_pymongo_collection().update_one(
-        {"_id": event.showtime_id, "timed_at": {"$lte": told_at}},
+        {"_id": event.showtime_id, "timed_at": {"$lte": event_time}},
         {
             "$set": {
                 "screening.starts_at": event.starts_at,
                 "screening.ends_at": event.ends_at,
                 "sales_open_at": event.sales_open_at,
                 "sales_close_at": event.sales_close_at,
-                "timed_at": told_at,
+                "timed_at": event_time,
                 "cascade_at": now() + CASCADE_AGAIN_AFTER,
             }
         },
@@ -84,7 +83,7 @@ async def move_showtime(event: ShowtimeRescheduled, told_at: datetime) -> None:
 
 
 async def cancel_showtime(showtime_id: str) -> None:
-    """Mark a showtime as cancelled. Raises NotYet for an unknown one."""
+    """Mark a showtime as cancelled. Raises NotYet for an unknown showtime."""
     fields = {"is_cancelled": True, "cascade_at": now() + CASCADE_AGAIN_AFTER}
     marked = await Showtime.get_pymongo_collection().update_one({"_id": showtime_id}, {"$set": fields})
     offers.forget(showtime_id)
@@ -93,25 +92,25 @@ async def cancel_showtime(showtime_id: str) -> None:
 
 
 async def cascade(showtime_id: str) -> None:
-    """Move the showtime's bookings to its times, or end them if it is cancelled. Each one reads the showtime anew."""
+    """Apply the showtime's times or cancellation to its bookings. The showtime is read again for each booking."""
 
-    async def present(_: model.Booking) -> Trigger | None:
+    async def current_state(_: model.Booking) -> Trigger | None:
         showtime = await find_showtime(showtime_id)
-        return showtime.change if showtime else None
+        return showtime.as_event if showtime else None
 
-    async for booking_id in touched_by_showtime(showtime_id):
-        await drive(booking_id, present)
+    async for booking_id in affected_by_showtime(showtime_id):
+        await advance_booking(booking_id, current_state)
 
 
 async def due_cascades(moment: datetime, limit: int) -> AsyncIterator[Showtime]:
-    """Showtimes whose bookings must be updated a second time, the longest overdue first."""
-    where = {"cascade_at": {"$lte": moment, "$type": "date"}}  # the type: see `due`
+    """Yield the showtimes whose bookings must be updated a second time, the longest overdue first."""
+    where = {"cascade_at": {"$lte": moment, "$type": "date"}}  # the $type: see `due_bookings`
     cursor = Showtime.get_pymongo_collection().find(where, sort=[("cascade_at", ASCENDING)], limit=limit)
     async for document in cursor:
         yield Showtime.model_validate(document)
 
 
 async def end_cascade(showtime: Showtime) -> None:
-    """The second pass is done, unless the showtime has changed again since it was read."""
+    """Mark the second update as done, unless the showtime has changed again since it was read."""
     where = {"_id": showtime.id, "cascade_at": showtime.cascade_at}
     await Showtime.get_pymongo_collection().update_one(where, {"$unset": {"cascade_at": ""}})

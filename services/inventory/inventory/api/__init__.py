@@ -1,4 +1,4 @@
-"""HTTP in: the live seat map, holds, and blocks by staff."""
+"""The HTTP API: seat maps, holds, and blocks by staff."""
 
 from inventory.api import blocks, holds, seats
 

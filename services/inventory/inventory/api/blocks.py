@@ -1,4 +1,4 @@
-"""Seats that staff take out of sale."""
+"""Routes of blocks: seats that staff take off sale."""
 
 from typing import Annotated
 
@@ -21,18 +21,18 @@ from inventory.model import (
 )
 
 router = APIRouter(prefix="/api", tags=["inventory"])
-Blocker = Annotated[Principal, Depends(require("seats:block"))]
+Staff = Annotated[Principal, Depends(require("seats:block"))]
 
 
 class BlockRequest(Body):
-    """Which seats to take out of sale, and why."""
+    """The seats to take off sale, and the reason."""
 
     seats: Annotated[list[SeatId], Field(min_length=1, max_length=2000)]
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class BlockView(BaseModel):
-    """Seats out of sale."""
+class BlockResponse(BaseModel):
+    """Seats that are off sale."""
 
     block_id: Id
     showtime_id: Id
@@ -41,18 +41,18 @@ class BlockView(BaseModel):
     blocked_at: Moment
 
 
-class BlockList(BaseModel):
+class BlockListResponse(BaseModel):
     """All blocks of a showtime."""
 
-    items: list[BlockView]
+    items: list[BlockResponse]
 
 
 @router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown, SeatMapMissing))
-async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
-    """The seats that staff took out of sale, with the reasons."""
+async def list_blocks(showtime_id: ShowtimeId, staff: Staff) -> BlockListResponse:
+    """List the blocks of a showtime: seats that staff took off sale, with the reasons."""
     await _check_theater(showtime_id, staff)
     blocks = (await store.read(showtime_id)).blocks
-    return BlockList(items=[_block_shown(showtime_id, each) for each in blocks])
+    return BlockListResponse(items=[_block_response(showtime_id, each) for each in blocks])
 
 
 @router.post(
@@ -60,11 +60,11 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Blocker) -> BlockList:
     status_code=201,
     responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
 )
-async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> BlockView:
-    """Take free seats out of sale, all or none."""
+async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff) -> BlockResponse:
+    """Take free seats off sale, all or none."""
     await _check_theater(showtime_id, staff)
-    made = await store.block(showtime_id, body.seats, body.reason, staff.user_id)
-    return _block_shown(showtime_id, made)
+    made = await store.block_seats(showtime_id, body.seats, body.reason, staff.user_id)
+    return _block_response(showtime_id, made)
 
 
 @router.delete(
@@ -72,21 +72,21 @@ async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Blocker) -> 
     status_code=204,
     responses=documented(ShowtimeUnknown, BlockUnknown, SeatMapMissing),
 )
-async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Blocker) -> None:
+async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Staff) -> None:
     """Put a block's seats back on sale."""
     await _check_theater(showtime_id, staff)
-    await store.unblock(showtime_id, block_id)
+    await store.unblock_seats(showtime_id, block_id)
 
 
 async def _check_theater(showtime_id: str, staff: Principal) -> None:
-    """Staff who are bound to theaters act there only. Raises Forbidden, ShowtimeUnknown, SeatMapMissing."""
-    theater_id = (await store.place_of(showtime_id)).theater_id
+    """Check that the staff member may act at this theater. Raises Forbidden, ShowtimeUnknown and SeatMapMissing."""
+    theater_id = (await store.showtime_info(showtime_id)).theater_id
     if staff.theaters and theater_id not in staff.theaters:
-        raise Forbidden("This showtime is in a theater that is not yours.")
+        raise Forbidden("This showtime is at a theater that you are not assigned to.")
 
 
-def _block_shown(showtime_id: str, made: Block) -> BlockView:
-    return BlockView(
+def _block_response(showtime_id: str, made: Block) -> BlockResponse:
+    return BlockResponse(
         block_id=made.id,
         showtime_id=showtime_id,
         seats=made.seats,

@@ -1,7 +1,7 @@
-"""Holds: seats by name, or the best that are left.
+"""Routes of holds: chosen seats, or the best available ones.
 
-A hold belongs to a signed-in person, or to whoever knows its secret (`X-Hold-Secret`); to everybody else it does not
-exist.
+A hold belongs to a signed-in person, or to a guest who sends its secret (`X-Hold-Secret`). For all other callers it
+does not exist.
 """
 
 from typing import Annotated, Any, Self
@@ -49,24 +49,24 @@ router = APIRouter(prefix="/api", tags=["inventory"])
 AnyCaller = Annotated[Caller, Depends(caller)]
 HoldId = Annotated[Id, Path()]
 
-_holds = Counter("usher_inventory_holds_total", "Holds by what became of the request", ["outcome"])
+_holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome", ["outcome"])
 
 
 class HoldRequest(Body):
-    """Which seats to hold."""
+    """The seats to hold."""
 
     seats: Annotated[list[SeatId], Field(min_length=1, max_length=MAX_SEATS)]
 
     @model_validator(mode="after")
     def _are_distinct(self) -> Self:
         if len(set(self.seats)) < len(self.seats):
-            raise ValueError("a seat is named twice")
+            raise ValueError("duplicate seat")
         return self
 
 
-class BestRequest(Body):
-    """For whom seats are sought, `wheelchairs` of the party in wheelchairs. `near` is a seat to be close to instead of
-    the best view.
+class BestHoldRequest(Body):
+    """A party that needs seats, `wheelchairs` of them in wheelchairs. `near` is a seat to sit close to instead of the
+    point with the best view.
     """
 
     party_size: Annotated[int, Field(ge=1, le=MAX_SEATS)]
@@ -78,19 +78,19 @@ class BestRequest(Body):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.wheelchairs > self.party_size:
-            raise ValueError("there are more wheelchairs than people")
+            raise ValueError("more wheelchairs than people")
         if self.wheelchairs and self.category:
-            raise ValueError("a place for a wheelchair is in a category of its own")
+            raise ValueError("wheelchair places have their own category; leave out `category`")
         return self
 
     def party(self) -> Party:
-        """The party as the rules see it."""
+        """Return the party as the model's type."""
         categories = frozenset({self.category} if self.category else ())
         return Party(self.party_size, categories, self.area, self.wheelchairs, self.near)
 
 
-class ChangeRequest(Body):
-    """Which seats to add to a hold and which to drop from it."""
+class ChangeHoldRequest(Body):
+    """The seats to add to a hold and the seats to drop from it."""
 
     add: Annotated[list[SeatId], Field(max_length=MAX_SEATS)] = []
     drop: Annotated[list[SeatId], Field(max_length=MAX_SEATS)] = []
@@ -98,14 +98,14 @@ class ChangeRequest(Body):
     @model_validator(mode="after")
     def _are_apart(self) -> Self:
         if not self.add and not self.drop:
-            raise ValueError("nothing to add or to drop")
+            raise ValueError("no seats to add or drop")
         if set(self.add) & set(self.drop):
             raise ValueError("a seat is both added and dropped")
         return self
 
 
-class HoldView(BaseModel):
-    """A hold. `renewable_until` is the latest deadline that a renewal can give, null when it cannot be renewed."""
+class HoldResponse(BaseModel):
+    """A hold. `renewable_until` is the latest deadline after a renewal; null when the hold cannot be renewed."""
 
     hold_id: Id
     showtime_id: Id
@@ -115,18 +115,18 @@ class HoldView(BaseModel):
     in_checkout: bool
     revision: int
     server_time: Moment
-    claim: str = Field(description="What the checkout (`POST /api/bookings`) takes; a changed hold has a new one")
+    claim: str = Field(description="Send it with the checkout (`POST /api/bookings`); each change issues a new one")
 
 
-class NewHold(HoldView):
-    """A hold as it is first told. A guest whose request had no secret gets one, here and never again."""
+class NewHoldResponse(HoldResponse):
+    """A new hold. A guest whose request had no secret gets one; it is not shown again."""
 
     secret: str | None = None
 
 
-class BestHold(NewHold):
-    """The best seats that were left. They are `together` if there is one group, side by side; else the groups are as
-    large and as near to each other as can be.
+class BestHoldResponse(NewHoldResponse):
+    """A new hold of the best available seats. `together`: all seats are side by side. Otherwise the groups are as large
+    and as near to each other as possible.
     """
 
     together: bool
@@ -136,7 +136,7 @@ class BestHold(NewHold):
 @router.post(
     "/showtimes/{showtime_id}/holds",
     status_code=201,
-    response_model=NewHold,
+    response_model=NewHoldResponse,
     responses=documented(
         ShowtimeUnknown,
         SalesClosed,
@@ -151,7 +151,7 @@ class BestHold(NewHold):
     ),
 )
 async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Response:
-    """Hold 1 to 10 seats, all or none. A guest may bring a secret of its own for all of its holds."""
+    """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
     holder, secret = _holder(who)
     try:
         made = await store.hold(
@@ -162,13 +162,13 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Re
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    return await _shown(showtime_id, made, 201, secret=secret)
+    return await _hold_response(showtime_id, made, 201, secret=secret)
 
 
 @router.post(
     "/showtimes/{showtime_id}/holds/best",
     status_code=201,
-    response_model=BestHold,
+    response_model=BestHoldResponse,
     responses=documented(
         ShowtimeUnknown,
         SalesClosed,
@@ -182,8 +182,10 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Re
         ShowtimeBusy,
     ),
 )
-async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) -> Response:
-    """Pick and hold the best seats for a party: in one row, side by side, near the best view, nobody left alone."""
+async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller) -> Response:
+    """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
+    left.
+    """
     holder, secret = _holder(who)
     is_new = secret is not None
     try:
@@ -195,11 +197,13 @@ async def hold_best(showtime_id: ShowtimeId, body: BestRequest, who: AnyCaller) 
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    return await _shown(showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups)
+    return await _hold_response(
+        showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups
+    )
 
 
 def _holder(who: Caller) -> tuple[Holder, str | None]:
-    """Who is to hold, and the secret that was made for them, if one was. Raises SecretTooShort."""
+    """Return the holder, and a new secret when the guest sent none. Raises SecretTooShort."""
     if who.principal:
         return Holder(user_id=who.principal.user_id), None
     if who.secret is None:
@@ -210,18 +214,20 @@ def _holder(who: Caller) -> tuple[Holder, str | None]:
     return Holder(secret_hash=hash_secret(who.secret)), None
 
 
-@router.get("/holds/{hold_id}", response_model=HoldView, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing))
+@router.get(
+    "/holds/{hold_id}", response_model=HoldResponse, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing)
+)
 async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
-    """One's own hold, while it lasts."""
-    showtime_id, found = await store.own_hold(hold_id, who.owns)
+    """Return the caller's hold until it expires."""
+    showtime_id, found = await store.find_hold(hold_id, who.owns)
     if not found.is_live(now()):
         raise HoldLapsed(seats=found.seats)
-    return await _shown(showtime_id, found)
+    return await _hold_response(showtime_id, found)
 
 
 @router.patch(
     "/holds/{hold_id}",
-    response_model=HoldView,
+    response_model=HoldResponse,
     responses=documented(
         HoldUnknown,
         HoldInCheckout,
@@ -236,34 +242,34 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
         ShowtimeBusy,
     ),
 )
-async def change_hold(hold_id: HoldId, body: ChangeRequest, who: AnyCaller) -> Response:
-    """Add and drop seats at once, all or nothing. What is added or dropped already is no error."""
+async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller) -> Response:
+    """Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect."""
     telemetry.about(hold_id)
-    return await _shown(*await store.change(hold_id, who.owns, body.add, body.drop))
+    return await _hold_response(*await store.change_hold(hold_id, who.owns, body.add, body.drop))
 
 
 @router.post(
     "/holds/{hold_id}/renew",
-    response_model=HoldView,
+    response_model=HoldResponse,
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
 async def renew_hold(hold_id: HoldId, who: AnyCaller) -> Response:
-    """Keep the seats longer, once."""
+    """Extend the hold. By default a hold can be renewed once."""
     telemetry.about(hold_id)
-    return await _shown(*await store.renew(hold_id, who.owns, settings.get().limits))
+    return await _hold_response(*await store.renew_hold(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
 async def release_hold(hold_id: HoldId, who: AnyCaller) -> None:
-    """Let the seats go."""
+    """Release the hold and its seats."""
     telemetry.about(hold_id)
-    await store.release(hold_id, who.owns)
+    await store.release_hold(hold_id, who.owns)
 
 
-async def _shown(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
-    """A HoldView with `more`. Making its text here saves FastAPI's validation of what is ours."""
+async def _hold_response(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
+    """Return a HoldResponse with the fields of `more`. Serializing it here avoids FastAPI's validation of our data."""
     config = settings.get()
-    seats = (await store.layout_of(showtime_id)).named(found.seats)
+    seats = (await store.layout_of(showtime_id)).details_of(found.seats)
     claim = HoldClaim(
         hold_id=found.id,
         showtime_id=showtime_id,

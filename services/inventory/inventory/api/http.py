@@ -1,4 +1,4 @@
-"""What all addresses share."""
+"""Shared by all routes: request models and parameter types."""
 
 from typing import Annotated
 
@@ -10,6 +10,6 @@ ShowtimeId = Annotated[Id, Path()]
 
 
 class Body(BaseModel):
-    """A request's body."""
+    """Base class of request models. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")

@@ -1,4 +1,4 @@
-"""The live seat map."""
+"""The route of the live seat map."""
 
 from typing import Annotated
 
@@ -21,8 +21,8 @@ from inventory.model import (
 router = APIRouter(prefix="/api", tags=["inventory"])
 
 
-class SeatMap(BaseModel):
-    """A showtime's seats. Those that are not in `taken` are free. `version` grows with every change."""
+class SeatMapResponse(BaseModel):
+    """A showtime's seats. Seats that are not in `taken` are free. `version` increases with every change."""
 
     showtime_id: Id
     version: int
@@ -31,23 +31,26 @@ class SeatMap(BaseModel):
     sales_open_at: Moment
     sales_close_at: Moment
     cancelled: bool
-    orphan_rule: OrphanRule = Field(description="Whether a choice may leave a single seat alone")
+    orphan_rule: OrphanRule = Field(description="Whether a selection may leave a single free seat")
     taken: dict[SeatId, SeatState]
-    layout: store.LayoutView
+    layout: store.LayoutResponse
 
 
 @router.get(
     "/showtimes/{showtime_id}/seats",
-    responses={200: {"model": SeatMap}, 304: {"description": "Nothing has changed."}}
+    responses={
+        200: {"model": SeatMapResponse},
+        304: {"description": "The caller's copy with this ETag is still valid."},
+    }
     | documented(ShowtimeUnknown, SeatMapMissing),
 )
 async def seat_map(showtime_id: ShowtimeId, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """The seat map with every seat's state. The same for everybody: it never says who holds a seat."""
+    """Return the seat map with the state of every seat. It is the same for all callers and never shows a holder."""
     moment = now()
     showtime = await store.seat_map_of(showtime_id)
     layout = await store.layout(showtime["layout_id"])
     taken = store.live_states(showtime, moment)
-    # Between two versions time can only free seats, so their number tells the states of one version apart.
+    # Within one version, time can only free seats, so the number of taken seats identifies a state.
     etag = f'W/"{showtime["version"]}-{len(taken)}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if if_none_match == etag:
@@ -60,6 +63,6 @@ async def seat_map(showtime_id: ShowtimeId, if_none_match: Annotated[str | None,
         "orphan_rule": showtime.get("orphan_rule", "off"),
         "taken": taken,
     }
-    # The layout is the bulk of the answer and never changes: its text is made once per process.
+    # The layout is most of the response and never changes, so its JSON is created once per process.
     body = to_json(states)[:-1] + b',"layout":' + layout.json + b"}"
     return Response(body, media_type="application/json", headers=headers)

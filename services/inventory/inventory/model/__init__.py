@@ -1,8 +1,8 @@
-"""The rules of a showtime's seats. No I/O and no clock."""
+"""The rules of a showtime's seats. No I/O; the time is a parameter."""
 
-from inventory.model.best import COMPANIONS, Choice, Party, best_available, is_released, seats_for
-from inventory.model.hall import COMPANION, RESERVED, WHEELCHAIR, Hall
-from inventory.model.orphans import why_kept, why_left_alone
+from inventory.model.auditorium import COMPANION, RESERVED, WHEELCHAIR, AuditoriumMap
+from inventory.model.best import COMPANIONS, Choice, Party, available_seats, best_available, is_released
+from inventory.model.orphans import companion_seat_problem, single_seat_problem
 from inventory.model.problems import (
     MAX_SEATS,
     MIN_SECRET,
@@ -29,19 +29,19 @@ from inventory.model.problems import (
 )
 from inventory.model.seating import (
     Block,
-    Change,
     Hold,
-    Limits,
+    HoldLimits,
     PinFailure,
-    Sale,
+    SaleDecision,
+    SeatChange,
+    SeatEntry,
     Seating,
     SeatState,
-    Taken,
-    changed,
     check_changeable,
-    checked_seats,
     in_order,
-    renewed_until,
+    renewed_deadline,
+    seat_change,
+    validate_seats,
 )
 
 __all__ = [
@@ -51,25 +51,26 @@ __all__ = [
     "MIN_SECRET",
     "RESERVED",
     "WHEELCHAIR",
+    "AuditoriumMap",
     "Block",
     "BlockUnknown",
-    "Change",
     "Choice",
-    "Hall",
     "Hold",
     "HoldInCheckout",
     "HoldLapsed",
+    "HoldLimits",
     "HoldUnknown",
     "InventoryProblem",
-    "Limits",
     "NoSuchSeats",
     "NotEnoughSeats",
     "Party",
     "PinFailure",
     "RenewalUsedUp",
-    "Sale",
+    "SaleDecision",
     "SalesClosed",
+    "SeatChange",
     "SeatCountWrong",
+    "SeatEntry",
     "SeatMapMissing",
     "SeatState",
     "Seating",
@@ -80,17 +81,16 @@ __all__ = [
     "ShowtimeBusy",
     "ShowtimeUnknown",
     "SingleSeatLeft",
-    "Taken",
     "TooManyCompanions",
     "TooManyHolds",
+    "available_seats",
     "best_available",
-    "changed",
     "check_changeable",
-    "checked_seats",
+    "companion_seat_problem",
     "in_order",
     "is_released",
-    "renewed_until",
-    "seats_for",
-    "why_kept",
-    "why_left_alone",
+    "renewed_deadline",
+    "seat_change",
+    "single_seat_problem",
+    "validate_seats",
 ]

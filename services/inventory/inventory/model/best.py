@@ -1,8 +1,10 @@
-"""The best seats that are left for a party: in one row, side by side, near the place from which the film is seen best,
-and without leaving a single seat between others. Where that cannot be, in as few groups as possible.
+"""The best available seats for a party.
 
-Places for wheelchairs, with up to three companions beside each, are kept for those who need them until every other
-seat of the hall is sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
+The seats are in one row, side by side, near the point with the best view, and leave no single seat free. If that is
+impossible, the party is split into as few groups as possible.
+
+Wheelchair places, with up to three companions beside each, are reserved until every other seat of the auditorium is
+sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
 """
 
 import heapq
@@ -13,20 +15,20 @@ from math import ceil
 
 from contracts.catalog import PlacedSeat
 
-from inventory.model.hall import RESERVED, Hall, Run
+from inventory.model.auditorium import RESERVED, AuditoriumMap, SeatRun
 from inventory.model.seating import SeatState
 
 COMPANIONS = 3
-"""So many sit beside each wheelchair."""
+"""The maximum number of companions beside each wheelchair."""
 Cost = tuple[int, int, float, int, int]
-"""Single seats left alone, seats of another kind than wished, squared distance; then run and first seat."""
+"""Penalty of single seats, seats of an unwanted kind, squared distance; then the indexes of the run and first seat."""
 
 
 @dataclass(frozen=True)
 class Party:
-    """Who wants to sit together, `wheelchairs` of them in wheelchairs.
+    """People who want to sit together, `wheelchairs` of them in wheelchairs.
 
-    No categories means any. `near` is a seat to be close to instead of the best view.
+    Without categories, every category fits. `near` is a seat to sit close to instead of the point with the best view.
     """
 
     size: int
@@ -35,8 +37,8 @@ class Party:
     wheelchairs: int = 0
     near: str | None = None
 
-    def may_have(self, seat: PlacedSeat, *, released: bool) -> bool:
-        """Whether the seat is for this party."""
+    def accepts(self, seat: PlacedSeat, *, released: bool) -> bool:
+        """Whether the party can have the seat. `released`: reserved seats are open to everyone."""
         if self.area is not None and seat.area != self.area:
             return False
         if seat.category in RESERVED:
@@ -46,64 +48,67 @@ class Party:
 
 @dataclass(frozen=True)
 class Choice:
-    """Seats for a party. `groups` sit side by side; there is one if all do.
+    """Seats for a party. The seats of a group are side by side.
 
-    `relies_on` are free seats that must stay so, or others would be left alone; `worth` counts those that are anyway.
+    `relies_on` are free seats that must stay free, because otherwise other seats would become single. `penalty` is the
+    penalty of the single seats that the choice leaves.
     """
 
     groups: list[list[str]]
     relies_on: list[str]
-    worth: int
+    penalty: int
 
     @property
     def seats(self) -> list[str]:
-        """All of them."""
+        """The seats of all groups."""
         return [seat_id for group in self.groups for seat_id in group]
 
     @property
     def is_together(self) -> bool:
-        """Whether nobody sits apart."""
+        """Whether the whole party sits side by side."""
         return len(self.groups) == 1
 
 
-def is_released(hall: Hall, states: Mapping[str, SeatState]) -> bool:
-    """Whether seats that are kept for some are for everybody: no other one can be sold any more, not even one that is
-    only held.
+def is_released(auditorium: AuditoriumMap, states: Mapping[str, SeatState]) -> bool:
+    """Whether reserved seats are open to everyone: every other seat is sold or blocked. Held seats may become free."""
+    return all(states.get(seat_id, "held") != "held" for seat_id in auditorium.ordinary)
+
+
+def available_seats(auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> list[str]:
+    """Return the free seats that this party can have."""
+    released = is_released(auditorium, states)
+    seats = (seat for run in auditorium.runs for seat in run.seats if seat.seat_id not in states)
+    return [seat.seat_id for seat in seats if party.accepts(seat, released=released)]
+
+
+def best_available(
+    auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party, *, nth: int = 0
+) -> Choice | None:
+    """Return the best seats for a party, or None when there are not enough; `states` are the seats that are not free.
+
+    `nth` skips that many choices with the same penalty, and wraps around after the last one. With it, people who ask
+    at the same moment do not all compete for the same seats.
     """
-    return all(states.get(seat_id, "held") != "held" for seat_id in hall.ordinary)
-
-
-def seats_for(hall: Hall, states: Mapping[str, SeatState], party: Party) -> list[str]:
-    """The free seats that this party may have."""
-    released = is_released(hall, states)
-    seats = (seat for run in hall.runs for seat in run.seats if seat.seat_id not in states)
-    return [seat.seat_id for seat in seats if party.may_have(seat, released=released)]
-
-
-def best_available(hall: Hall, states: Mapping[str, SeatState], party: Party, *, nth: int = 0) -> Choice | None:
-    """The best seats for a party, or None when there are not enough; `states` are the seats that are not free.
-
-    With `nth` the next best seats together after so many others that leave no more alone, beginning anew after the
-    last: people who ask at the same moment need not all go for the same ones.
-    """
-    search = _Search(hall, states, party)
+    search = _Search(auditorium, states, party)
     place = search.place(party.size, party.wheelchairs, nth)
     chosen = [place] if place else search.split_with_wheelchairs() if party.wheelchairs else search.split()
     if not chosen:
         return None
-    groups = hall.together(seat_id for ids in chosen for seat_id in ids)
+    groups = auditorium.groups_of(seat_id for ids in chosen for seat_id in ids)
     seats = [seat_id for group in groups for seat_id in group]
-    traces = hall.traces(seats, states)
-    return Choice(groups, traces.relies_on, traces.worth)
+    single = auditorium.single_seats_after(seats, states)
+    return Choice(groups, single.relies_on, single.penalty)
 
 
 @dataclass
 class _Row:
-    """A run as the party finds it: which seats are free, which of these are for the party, what it counts if a window
-    begins or ends at each, and how many for the party are side by side at most.
+    """A run from the party's view: its free seats and the seats `open` to the party.
+
+    `before` and `after` are the penalties of a window that starts or ends at a seat; `longest` is the largest number of
+    open seats side by side.
     """
 
-    run: Run
+    run: SeatRun
     free: list[bool]
     open: list[bool]
     before: list[int] = field(default_factory=list[int])
@@ -114,43 +119,43 @@ class _Row:
         self.count()
 
     def count(self) -> None:
-        """Count anew, after seats were taken."""
+        """Recompute the penalties and the longest window."""
         places = range(len(self.free))
-        self.before = [self.run.left_alone(at, -1, self.free) for at in places]
-        self.after = [self.run.left_alone(at, 1, self.free) for at in places]
+        self.before = [self.run.penalty_beside(at, -1, self.free) for at in places]
+        self.after = [self.run.penalty_beside(at, 1, self.free) for at in places]
         self.longest = max((sum(1 for _ in group) for is_open, group in groupby(self.open) if is_open), default=0)
 
 
 class _Search:
-    """Places found one after the other; what was found is taken."""
+    """A search that finds windows of seats one after the other. Seats that were found count as taken."""
 
-    def __init__(self, hall: Hall, states: Mapping[str, SeatState], party: Party) -> None:
-        self.hall, self.states, self.party, self.near = hall, states, party, hall.focus
+    def __init__(self, auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> None:
+        self.auditorium, self.states, self.party, self.near = auditorium, states, party, auditorium.focus
         if party.near:
-            seat = hall.seat(party.near)
+            seat = auditorium.seat(party.near)
             self.near = seat.x + 0.5, seat.y + 0.5
-        released = is_released(hall, states)
+        released = is_released(auditorium, states)
         self.rows: list[_Row] = []
-        for run in hall.runs:
+        for run in auditorium.runs:
             free = [seat_id not in states for seat_id in run.ids]
             is_open = [
-                is_free and party.may_have(seat, released=released)
+                is_free and party.accepts(seat, released=released)
                 for is_free, seat in zip(free, run.seats, strict=True)
             ]
             if any(is_open):
                 self.rows.append(_Row(run, free, is_open))
 
     def place(self, size: int, wheelchairs: int, nth: int = 0) -> list[str] | None:
-        """The nth best place for so many side by side."""
+        """Return the nth best window of `size` seats and mark it as taken; None when there is no window."""
         found = heapq.nsmallest(nth + 1, self._windows(size, wheelchairs))
         if not found:
             return None
         as_good = [cost for cost in found if cost[0] == found[0][0]]
         *_, row, start = as_good[nth % len(as_good)]
-        return self._take(self.rows[row], start, start + size)
+        return self._occupy(self.rows[row], start, start + size)
 
     def split(self) -> list[list[str]] | None:
-        """Places for groups as large as possible, each near the one before, nobody alone if that can be helped."""
+        """Split the party into large groups, each near the previous one. Avoid groups of one person."""
         groups: list[list[str]] = []
         left = self.party.size
         while left:
@@ -166,11 +171,11 @@ class _Search:
         return groups
 
     def split_with_wheelchairs(self) -> list[list[str]] | None:
-        """A place for each wheelchair with its share of the companions if that can be; the others sit near."""
+        """Place each wheelchair with its share of the companions beside it; the remaining companions sit near."""
         groups: list[list[str]] = []
         companions = self.party.size - self.party.wheelchairs
         for others in range(self.party.wheelchairs, 0, -1):
-            for beside in _around(ceil(companions / others), min(COMPANIONS, companions)):
+            for beside in _closest_first(ceil(companions / others), min(COMPANIONS, companions)):
                 if place := self.place(1 + beside, 1):
                     groups.append(place)
                     companions -= beside
@@ -181,7 +186,7 @@ class _Search:
             return groups
         taken: dict[str, SeatState] = {seat_id: "held" for group in groups for seat_id in group}
         others = Party(companions, area=self.party.area, near=groups[-1][0])
-        rest = best_available(self.hall, {**self.states, **taken}, others)
+        rest = best_available(self.auditorium, {**self.states, **taken}, others)
         return [*groups, *rest.groups] if rest else None
 
     def _windows(self, size: int, wheelchairs: int) -> Iterator[Cost]:
@@ -196,16 +201,16 @@ class _Search:
                 start, end = last + 1 - size, last + 1
                 if length < size or (wheelchairs and run.wheelchairs[end] - run.wheelchairs[start] != wheelchairs):
                     continue
-                unlike = (
+                unwanted = (
                     run.ordinary[end] - run.ordinary[start]
                     if wheelchairs
-                    else int(run.changes[last] > run.changes[start])
+                    else int(run.category_changes[last] > run.category_changes[start])
                 )
                 squares = run.sum_squares[end] - run.sum_squares[start]
                 distance = squares - 2 * x * (run.sum_x[end] - run.sum_x[start]) + constant
-                yield row.before[start] + row.after[last], unlike, distance, number, start
+                yield row.before[start] + row.after[last], unwanted, distance, number, start
 
-    def _take(self, row: _Row, start: int, end: int) -> list[str]:
+    def _occupy(self, row: _Row, start: int, end: int) -> list[str]:
         for at in range(start, end):
             row.free[at] = row.open[at] = False
         row.count()
@@ -213,6 +218,6 @@ class _Search:
         return list(row.run.ids[start:end])
 
 
-def _around(wished: int, most: int) -> list[int]:
-    """The numbers up to `most`, the closest to what is wished first."""
+def _closest_first(wished: int, most: int) -> list[int]:
+    """Return the numbers from 0 to `most`, closest to `wished` first."""
     return sorted(range(most + 1), key=lambda number: abs(number - wished))

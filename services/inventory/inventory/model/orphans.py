@@ -1,47 +1,60 @@
-"""Choices that are refused for the sake of others: seats left alone, and seats that are kept for some."""
+"""Refused choices: seats that leave a single seat free, and reserved companion seats without a wheelchair place."""
 
 from collections.abc import Mapping, Sequence
 
 from contracts.catalog import OrphanRule
 
+from inventory.model.auditorium import (
+    COMPANION,
+    PENALTY_AT_END,
+    PENALTY_BETWEEN,
+    WHEELCHAIR,
+    AuditoriumMap,
+    SingleSeats,
+)
 from inventory.model.best import Party, best_available, is_released
-from inventory.model.hall import BAD, COMPANION, WHEELCHAIR, WORSE, Hall, Traces
 from inventory.model.problems import SeatsKept, SingleSeatLeft
 from inventory.model.seating import SeatState
 
 
-def why_left_alone(
-    hall: Hall, rule: OrphanRule, seats: Sequence[str], states: Mapping[str, SeatState]
+def single_seat_problem(
+    auditorium: AuditoriumMap, rule: OrphanRule, seats: Sequence[str], states: Mapping[str, SeatState]
 ) -> SingleSeatLeft | None:
-    """The seats that this choice would leave without a neighbour, as a problem; `states` are the seats of others.
+    """Return a problem when the choice would leave single seats. `states` are the seats of others.
 
-    `strict` counts all of them, `lenient` does not mind one at the end of a row. A party with a wheelchair may sit
-    where it can, and so may any other when no seats together of the same categories would do better.
+    `strict` refuses every single seat, `lenient` allows one at the end of a row. Parties with a wheelchair are never
+    refused; nor is any other party when no seats together in the same categories would be better.
     """
     if rule == "off" or not seats:
         return None
-    categories = {hall.seat(seat_id).category for seat_id in seats}
-    alone = _minded(hall.traces(seats, states), rule)
+    categories = {auditorium.seat(seat_id).category for seat_id in seats}
+    alone = _forbidden(auditorium.single_seats_after(seats, states), rule)
     if not alone or WHEELCHAIR in categories:
         return None
-    better = best_available(hall, states, Party(len(seats), frozenset(categories)))
-    if better is None or not better.is_together or better.worth >= (BAD if rule == "strict" else WORSE):
+    better = best_available(auditorium, states, Party(len(seats), frozenset(categories)))
+    if (
+        better is None
+        or not better.is_together
+        or better.penalty >= (PENALTY_AT_END if rule == "strict" else PENALTY_BETWEEN)
+    ):
         return None
     return SingleSeatLeft(
-        f"{', '.join(alone)} would be left alone. {', '.join(better.seats)} would do, for example.",
+        f"Single seats left: {', '.join(alone)}. Available instead: {', '.join(better.seats)}.",
         seats=alone,
         instead=better.seats,
     )
 
 
-def _minded(traces: Traces, rule: OrphanRule) -> list[str]:
-    return [*traces.between, *traces.at_end] if rule == "strict" else traces.between
+def _forbidden(single: SingleSeats, rule: OrphanRule) -> list[str]:
+    return [*single.between, *single.at_end] if rule == "strict" else single.between
 
 
-def why_kept(hall: Hall, seats: Sequence[str], states: Mapping[str, SeatState]) -> SeatsKept | None:
-    """The seats for companions that nobody who comes without a wheelchair can have yet, as a problem."""
-    categories = {seat_id: hall.seat(seat_id).category for seat_id in seats}
+def companion_seat_problem(
+    auditorium: AuditoriumMap, seats: Sequence[str], states: Mapping[str, SeatState]
+) -> SeatsKept | None:
+    """Return a problem when the choice has reserved companion seats without a wheelchair place."""
+    categories = {seat_id: auditorium.seat(seat_id).category for seat_id in seats}
     kept = [seat_id for seat_id, category in categories.items() if category == COMPANION]
-    if not kept or WHEELCHAIR in categories.values() or is_released(hall, states):
+    if not kept or WHEELCHAIR in categories.values() or is_released(auditorium, states):
         return None
-    return SeatsKept(f"{', '.join(kept)} belongs to a place for a wheelchair.", seats=kept)
+    return SeatsKept(f"Reserved for companions: {', '.join(kept)}.", seats=kept)

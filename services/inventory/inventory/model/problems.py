@@ -1,26 +1,26 @@
-"""What can be wrong with a request for seats.
+"""Problems of requests for seats.
 
 Problem (contracts.errors)
 └── InventoryProblem
     ├── ShowtimeUnknown     404
-    ├── HoldUnknown         404   also somebody else's: whether it exists is not told
+    ├── HoldUnknown         404   also for somebody else's hold, so that its existence stays secret
     ├── BlockUnknown        404
     ├── SalesClosed         409   `reason`: not_open, closed or cancelled
     ├── SeatsTaken          409   `seats`
-    ├── SeatsKept           409   `seats`: for those who come with somebody in a wheelchair
-    ├── SingleSeatLeft      409   `seats` that would be left alone, `instead`: seats that would do
-    ├── NotEnoughSeats      409   `free`: how many this party could have
+    ├── SeatsKept           409   `seats`: reserved for companions of wheelchair users
+    ├── SingleSeatLeft      409   `seats`: the single seats left, `instead`: seats that would be accepted
+    ├── NotEnoughSeats      409   `free`: the number of seats that this party could have
     ├── TooManyHolds        409   `limit`
     ├── HoldInCheckout      409
     ├── RenewalUsedUp       409
-    ├── HoldLapsed          410   `seats`, to ask for again
+    ├── HoldLapsed          410   `seats`: the seats of the expired hold
     ├── SeatsUnknown        422   `seats`
     ├── SeatCountWrong      422
-    ├── NoSuchSeats         422   no seat of this auditorium has the category, or is in the area
+    ├── NoSuchSeats         422   the auditorium has no seat in the category or area
     ├── TooManyCompanions   422   `limit`
     ├── SecretTooShort      422
     ├── ShowtimeBusy        503
-    └── SeatMapMissing      503   catalog's event about the showtime or its layout is on its way
+    └── SeatMapMissing      503   catalog's event about the showtime or its layout has not arrived yet
 """
 
 from contracts.errors import Problem
@@ -30,7 +30,7 @@ MIN_SECRET = 32
 
 
 class InventoryProblem(Problem):
-    """Everything that can be wrong with a request for seats."""
+    """Base class of all problems of inventory."""
 
 
 class ShowtimeUnknown(InventoryProblem):
@@ -38,7 +38,7 @@ class ShowtimeUnknown(InventoryProblem):
 
 
 class HoldUnknown(InventoryProblem):
-    code, status, title = "hold_unknown", 404, "There is no such hold, or it is over."
+    code, status, title = "hold_unknown", 404, "There is no such hold, or it has ended."
 
 
 class BlockUnknown(InventoryProblem):
@@ -55,15 +55,19 @@ class SeatsTaken(InventoryProblem):
 
 class SeatsKept(InventoryProblem):
     code, status = "seats_kept", 409
-    title = "Seats beside a place for a wheelchair are kept for those who come with somebody who needs it."
+    title = "Companion seats are reserved for people who come with a wheelchair user."
 
 
 class SingleSeatLeft(InventoryProblem):
-    code, status, title = "single_seat_left", 409, "A single seat would be left alone. Please move one further."
+    code, status, title = (
+        "single_seat_left",
+        409,
+        "Your choice would leave a single seat free. Please move over by one seat.",
+    )
 
 
 class NotEnoughSeats(InventoryProblem):
-    code, status, title = "not_enough_seats", 409, "There are not so many seats left."
+    code, status, title = "not_enough_seats", 409, "There are not enough seats left."
 
 
 class TooManyHolds(InventoryProblem):
@@ -75,14 +79,14 @@ class HoldInCheckout(InventoryProblem):
 
 
 class RenewalUsedUp(InventoryProblem):
-    code, status, title = "renewal_used_up", 409, "These seats cannot be kept any longer."
+    code, status, title = "renewal_used_up", 409, "These seats cannot be held any longer."
 
 
 class HoldLapsed(InventoryProblem):
     code, status, title = (
         "hold_lapsed",
         410,
-        "The time for these seats is over. You can choose them again if still free.",
+        "Your hold on these seats has expired. You can choose them again if they are still free.",
     )
 
 
@@ -91,7 +95,7 @@ class SeatsUnknown(InventoryProblem):
 
 
 class SeatCountWrong(InventoryProblem):
-    code, status, title = "seat_count_wrong", 422, f"A hold has 1 to {MAX_SEATS} seats."
+    code, status, title = "seat_count_wrong", 422, f"A hold must have 1 to {MAX_SEATS} seats."
 
 
 class NoSuchSeats(InventoryProblem):
@@ -103,12 +107,16 @@ class TooManyCompanions(InventoryProblem):
 
 
 class SecretTooShort(InventoryProblem):
-    code, status, title = "secret_too_short", 422, f"A hold's secret has at least {MIN_SECRET} characters."
+    code, status, title = "secret_too_short", 422, f"A hold's secret must have at least {MIN_SECRET} characters."
 
 
 class ShowtimeBusy(InventoryProblem):
-    code, status, title = "showtime_busy", 503, "Very many people want these seats. Please try again."
+    code, status, title = "showtime_busy", 503, "Many people want these seats right now. Please try again."
 
 
 class SeatMapMissing(InventoryProblem):
-    code, status, title = "seat_map_missing", 503, "The seat map of this showtime is on its way. Please try again."
+    code, status, title = (
+        "seat_map_missing",
+        503,
+        "The seat map of this showtime is not available yet. Please try again.",
+    )

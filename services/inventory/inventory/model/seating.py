@@ -1,4 +1,4 @@
-"""The rules of a showtime's seats as plain data and pure functions; the time is always a parameter."""
+"""The rules of a showtime's seats as plain data and pure functions. The time is always a parameter."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -24,22 +24,22 @@ SeatState = Literal["held", "sold", "blocked"]
 PinFailure = Literal["lapsed", "mismatch"]
 
 
-class Taken(BaseModel):
-    """A seat that is not free. `by` is a hold's (which is its booking's) or a block's id; only held seats lapse."""
+class SeatEntry(BaseModel):
+    """A seat that is not free. `by` is the id of a hold (and of its booking) or of a block. Only held seats expire."""
 
     by: str
     state: SeatState
     until: datetime | None = None
 
-    def is_lapsed(self, now: datetime) -> bool:
-        """Whether the seat can be had again although its release was not written yet."""
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the seat can be held again, although its release has not been written yet."""
         return self.until is not None and self.until <= now
 
 
 class Hold(BaseModel):
-    """Seats kept for somebody until `expires_at`; renewals never reach beyond `cap_at`.
+    """Seats held for a person or a guest until `expires_at`. Renewals never extend it beyond `cap_at`.
 
-    `revision` counts every change from 0. A pinned hold belongs to a checkout, which alone may end it.
+    `revision` counts changes, starting at 0. A pinned hold belongs to a checkout; only the checkout can end it.
     """
 
     id: str
@@ -52,12 +52,12 @@ class Hold(BaseModel):
     pinned: bool = False
 
     def is_live(self, now: datetime) -> bool:
-        """Whether its time is not over."""
+        """Whether the hold has not expired."""
         return now < self.expires_at
 
 
 class Block(BaseModel):
-    """Seats that staff took out of sale."""
+    """Seats that staff took off sale."""
 
     id: str
     seats: list[str]
@@ -67,8 +67,8 @@ class Block(BaseModel):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a hold may be. `holds_per_holder` counts live holds in one showtime."""
+class HoldLimits:
+    """Limits of a hold. `holds_per_holder` is the maximum number of live holds per showtime."""
 
     hold: timedelta
     cap: timedelta
@@ -77,8 +77,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Change:
-    """A hold's seats after a change, and what the change is. All in the order of the seats."""
+class SeatChange:
+    """The seats of a hold after a change, and the difference. All lists are sorted."""
 
     seats: list[str]
     added: list[str]
@@ -86,60 +86,60 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Sale:
-    """What a paid booking gets. With `lost` seats it gets nothing and gives back `spare`, all that it still has."""
+class SaleDecision:
+    """The decision on a paid booking. With `lost` seats the sale is rejected; then `to_release` are all its seats."""
 
     lost: list[str]
-    spare: list[str]
+    to_release: list[str]
 
 
 class Seating(BaseModel):
-    """The seats of one showtime that are not free, and what selling them depends on.
+    """The seats of one showtime that are not free, and the facts on which sales depend.
 
-    `ended` are bookings that can never have seats again: their money goes back. `closed` are checkouts that ended
-    unpaid: a late payment request takes no seats for them; late money may still buy.
+    `ended` are bookings that can never get seats again; their money is refunded. `closed` are checkouts that ended
+    unpaid: a late payment request does not hold seats for them, but a late payment can still buy seats.
     """
 
     sales_open_at: datetime
     sales_close_at: datetime
     cancelled: bool = False
-    taken: dict[str, Taken] = {}
+    taken: dict[str, SeatEntry] = {}
     holds: list[Hold] = []
     blocks: list[Block] = []
     ended: list[str] = []
     closed: list[str] = []
 
     def hold(self, hold_id: str) -> Hold | None:
-        """The hold with this id, lapsed or not."""
+        """Return the hold with this id, expired or not."""
         return next((hold for hold in self.holds if hold.id == hold_id), None)
 
-    def owned(self, owner_id: str) -> list[str]:
-        """The seats that are the hold's, booking's or block's own."""
+    def seats_of(self, owner_id: str) -> list[str]:
+        """Return the seats that belong to this hold, booking or block."""
         return in_order(seat for seat, taken in self.taken.items() if taken.by == owner_id)
 
-    def lost(self, seats: Iterable[str], now: datetime, owner_id: str = "") -> list[str]:
-        """Which of the seats belong to somebody else than `owner_id`."""
-        others = {seat for seat, taken in self.taken.items() if taken.by != owner_id and not taken.is_lapsed(now)}
+    def unavailable(self, seats: Iterable[str], now: datetime, owner_id: str = "") -> list[str]:
+        """Return the seats that belong to an owner other than `owner_id`."""
+        others = {seat for seat, taken in self.taken.items() if taken.by != owner_id and not taken.is_expired(now)}
         return in_order(others.intersection(seats))
 
-    def why_not_on_sale(self, now: datetime) -> SalesClosed | None:
-        """The reason that no seat can be held now."""
+    def sales_problem(self, now: datetime) -> SalesClosed | None:
+        """Return a problem when the showtime is not on sale."""
         if self.cancelled:
             return SalesClosed("This showtime has been cancelled.", reason="cancelled")
         if now < self.sales_open_at:
-            return SalesClosed("Sales have not begun yet.", reason="not_open")
+            return SalesClosed("Sales have not started yet.", reason="not_open")
         if now >= self.sales_close_at:
-            return SalesClosed("Sales are over.", reason="closed")
+            return SalesClosed("Sales have ended.", reason="closed")
         return None
 
-    def why_not_free(self, seats: Iterable[str], now: datetime) -> SeatsTaken | None:
-        """The seats that cannot be taken now, as a problem."""
-        if lost := self.lost(seats, now):
+    def taken_problem(self, seats: Iterable[str], now: datetime) -> SeatsTaken | None:
+        """Return a problem that names the seats that are not free."""
+        if lost := self.unavailable(seats, now):
             return SeatsTaken(f"Already taken: {', '.join(lost)}.", seats=lost)
         return None
 
-    def why_no_room(self, holder: Holder, now: datetime, limits: Limits) -> TooManyHolds | None:
-        """The reason that this holder can have no more holds now."""
+    def hold_limit_problem(self, holder: Holder, now: datetime, limits: HoldLimits) -> TooManyHolds | None:
+        """Return a problem when the holder has reached the maximum number of holds."""
         if sum(hold.holder == holder and hold.is_live(now) for hold in self.holds) >= limits.holds_per_holder:
             return TooManyHolds(limit=limits.holds_per_holder)
         return None
@@ -149,35 +149,34 @@ class Seating(BaseModel):
         return any(taken.by == booking_id and taken.state == "sold" for taken in self.taken.values())
 
     def is_settled(self, booking_id: str) -> bool:
-        """Whether a checkout is over: it is sold, closed or ended."""
+        """Whether a checkout has ended: it is sold, closed or ended."""
         return booking_id in self.ended or booking_id in self.closed or self.is_sold(booking_id)
 
-    def sale(self, booking_id: str, seats: Collection[str], now: datetime) -> Sale | None:
-        """What a paid booking gets: all of its seats or none. None when it has its seats.
+    def decide_sale(self, booking_id: str, seats: Collection[str], now: datetime) -> SaleDecision | None:
+        """Decide whether a paid booking gets all of its seats or none. Returns None when it already has its seats.
 
-        A booking that has ended, or whose showtime is cancelled, gets nothing however often it is paid, so that its
-        money goes back.
+        Every payment for an ended booking or a cancelled showtime is rejected, so that the money is refunded.
         """
         if self.is_sold(booking_id):
             return None
         never = self.cancelled or booking_id in self.ended
-        lost = in_order(seats) if never else self.lost(seats, now, booking_id)
-        own = self.owned(booking_id)
-        return Sale(lost=lost, spare=own if lost else [seat for seat in own if seat not in seats])
+        lost = in_order(seats) if never else self.unavailable(seats, now, booking_id)
+        own = self.seats_of(booking_id)
+        return SaleDecision(lost=lost, to_release=own if lost else [seat for seat in own if seat not in seats])
 
-    def why_not_pinned(self, booking_id: str, seats: list[str], now: datetime) -> PinFailure | None:
-        """Why a checkout that is not settled cannot have its seats kept; None when it can.
+    def pin_failure(self, booking_id: str, seats: list[str], now: datetime) -> PinFailure | None:
+        """Return the reason that the seats of an unsettled checkout cannot be pinned; None when they can.
 
-        A hold whose time is over is as good as a live one while nobody else has its seats, even if it was released.
+        An expired hold can be pinned as long as nobody else has its seats, even if it was already released.
         """
         hold = self.hold(booking_id)
         if hold and hold.seats != seats:
             return "mismatch"
-        return "lapsed" if self.cancelled or self.lost(seats, now, booking_id) else None
+        return "lapsed" if self.cancelled or self.unavailable(seats, now, booking_id) else None
 
 
 def in_order(seats: Iterable[str]) -> list[str]:
-    """Seats without repeats, by row (A to Z, then AA) and number. The one order in which holds keep them."""
+    """Sort the seats by row (A to Z, then AA) and number, without duplicates. Holds store their seats in this order."""
     return sorted(set(seats), key=_row_and_number)
 
 
@@ -186,27 +185,28 @@ def _row_and_number(seat: str) -> tuple[int, str, int]:
     return len(row), row, int(seat[len(row) :])
 
 
-def checked_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
-    """The seats in order. Raises SeatsUnknown for names that the layout does not have."""
+def validate_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the seats in order. Raises SeatsUnknown for seats that are not in the layout."""
     asked = in_order(seats)
     if unknown := [seat for seat in asked if seat not in known]:
         raise SeatsUnknown(f"This auditorium has no {', '.join(unknown)}.", seats=unknown)
     return asked
 
 
-def changed(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> Change:
-    """What adding and dropping comes to. Seats that are there already, or not there any more, change nothing, so a
-    repeated request does no harm. Raises SeatCountWrong.
+def seat_change(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> SeatChange:
+    """Return the seats of the hold after adding and dropping seats. Raises SeatCountWrong.
+
+    Adding a seat of the hold or dropping any other seat changes nothing, so requests can be repeated.
     """
     before = set(hold.seats)
     after = (before | set(add)) - set(drop)
     if not 1 <= len(after) <= MAX_SEATS:
         raise SeatCountWrong
-    return Change(seats=in_order(after), added=in_order(after - before), dropped=in_order(before - after))
+    return SeatChange(seats=in_order(after), added=in_order(after - before), dropped=in_order(before - after))
 
 
-def renewed_until(hold: Hold, now: datetime, limits: Limits) -> datetime:
-    """The hold's deadline after a renewal. Raises RenewalUsedUp."""
+def renewed_deadline(hold: Hold, now: datetime, limits: HoldLimits) -> datetime:
+    """Return the hold's deadline after a renewal. Raises RenewalUsedUp."""
     until = min(now + limits.hold, hold.cap_at)
     if hold.renewals >= limits.renewals or until <= hold.expires_at:
         raise RenewalUsedUp
@@ -214,7 +214,7 @@ def renewed_until(hold: Hold, now: datetime, limits: Limits) -> datetime:
 
 
 def check_changeable(hold: Hold, now: datetime) -> None:
-    """Raises HoldInCheckout or HoldLapsed when the holder cannot change the hold any more."""
+    """Check that the holder can change the hold. Raises HoldInCheckout and HoldLapsed."""
     if hold.pinned:
         raise HoldInCheckout
     if not hold.is_live(now):

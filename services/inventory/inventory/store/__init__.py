@@ -1,59 +1,59 @@
-"""Inventory's documents and the conditional writes that keep the rules true.
+"""Inventory's documents and the conditional writes that enforce the rules.
 
-A showtime is one small hot document: only seats that are not free stand in it. Each write carries its guard in its
-own filter; one that misses is followed by a read that says why. The guards are local (these seats, this hold), never
-the document's version, so that people who want different seats do not get in each other's way.
+A showtime is one small hot document that contains only the seats that are not free. The guard of each write is part of
+its filter; when nothing matches, a read finds out why. Guards are local (these seats, this hold) instead of the
+document's version, so that requests for different seats do not conflict.
 """
 
 from inventory.store.best import hold_best
-from inventory.store.blocks import block, unblock
-from inventory.store.checkout import cancel, expire, pin, sale_of_hold, sell
+from inventory.store.blocks import block_seats, unblock_seats
+from inventory.store.checkout import cancel_booking, expire_checkout, pin_hold, sale_of_hold, sell_seats
 from inventory.store.documents import (
     DOCUMENTS,
-    LayoutView,
+    LayoutResponse,
     SeatLayout,
     Showtime,
     layout,
     layout_of,
     live_states,
-    place_of,
     read,
     seat_map_of,
+    showtime_info,
 )
-from inventory.store.holds import change, hold, lapse, lapsed_holds, own_hold, release, renew
-from inventory.store.program import cancel_showtime, publish_layout, reschedule, schedule
-from inventory.store.screens import Screens, publish_seat_maps
+from inventory.store.holds import change_hold, expired_holds, find_hold, hold, release_expired, release_hold, renew_hold
+from inventory.store.seat_updates import SeatBroadcaster, publish_seat_maps
+from inventory.store.showtimes import add_showtime, cancel_showtime, reschedule_showtime, save_layout
 
 __all__ = [
     "DOCUMENTS",
-    "LayoutView",
-    "Screens",
+    "LayoutResponse",
+    "SeatBroadcaster",
     "SeatLayout",
     "Showtime",
-    "block",
-    "cancel",
+    "add_showtime",
+    "block_seats",
+    "cancel_booking",
     "cancel_showtime",
-    "change",
-    "expire",
+    "change_hold",
+    "expire_checkout",
+    "expired_holds",
+    "find_hold",
     "hold",
     "hold_best",
-    "lapse",
-    "lapsed_holds",
     "layout",
     "layout_of",
     "live_states",
-    "own_hold",
-    "pin",
-    "place_of",
-    "publish_layout",
+    "pin_hold",
     "publish_seat_maps",
     "read",
-    "release",
-    "renew",
-    "reschedule",
+    "release_expired",
+    "release_hold",
+    "renew_hold",
+    "reschedule_showtime",
     "sale_of_hold",
-    "schedule",
+    "save_layout",
     "seat_map_of",
-    "sell",
-    "unblock",
+    "sell_seats",
+    "showtime_info",
+    "unblock_seats",
 ]

@@ -1,4 +1,4 @@
-"""The best seats that are left, picked and held in one write."""
+"""Choosing the best available seats and holding them in one write."""
 
 import secrets
 
@@ -7,63 +7,66 @@ from contracts.types import Holder
 
 from inventory.model import (
     COMPANIONS,
+    AuditoriumMap,
     Choice,
-    Hall,
     Hold,
-    Limits,
+    HoldLimits,
     NoSuchSeats,
     NotEnoughSeats,
     Party,
     Seating,
     ShowtimeBusy,
     TooManyCompanions,
+    available_seats,
     best_available,
-    checked_seats,
-    seats_for,
+    validate_seats,
 )
 from inventory.store.documents import layout_of, live_states, seat_map_of
-from inventory.store.holds import holds_of, try_hold
+from inventory.store.holds import hold_ids_of, try_hold
 
 SPREAD, ATTEMPTS = 4, 20
-"""After each lost race so many times more of the best places come into question, since others retry as well. Each one
-that is lost means that somebody else has got seats; whoever loses so many stands in a large crowd.
+"""After each lost race, the next attempt picks among SPREAD times as many of the best choices, because others retry as
+well. Each lost race means that another request succeeded, so only a very large crowd uses up all attempts.
 """
 
 
 async def hold_best(
-    showtime_id: str, holder: Holder, party: Party, limits: Limits, *, is_new_holder: bool = False
+    showtime_id: str, holder: Holder, party: Party, limits: HoldLimits, *, is_new_holder: bool = False
 ) -> tuple[Hold, Choice]:
-    """Hold the best seats for a party; the choice says whether they are together.
+    """Hold the best seats for a party; `Choice.is_together` is False when the party had to be split.
 
     Raises ShowtimeUnknown, SeatMapMissing, NoSuchSeats, SeatsUnknown, TooManyCompanions, SalesClosed, NotEnoughSeats,
     TooManyHolds and ShowtimeBusy.
     """
     layout = await layout_of(showtime_id)
-    _check_party(party, layout.hall)
+    _check_party(party, layout.auditorium)
     counted: list[str] | None = None if is_new_holder else []
     for attempt in range(ATTEMPTS):
         showtime, moment = await seat_map_of(showtime_id), now()
-        if problem := Seating.model_validate(showtime | {"taken": {}}).why_not_on_sale(moment):
+        if problem := Seating.model_validate(showtime | {"taken": {}}).sales_problem(moment):
             raise problem
         states = live_states(showtime, moment)
-        choice = best_available(layout.hall, states, party, nth=secrets.randbelow(SPREAD**attempt))
+        choice = best_available(layout.auditorium, states, party, nth=secrets.randbelow(SPREAD**attempt))
         if choice is None:
-            raise NotEnoughSeats(free=len(seats_for(layout.hall, states, party)))
+            raise NotEnoughSeats(free=len(available_seats(layout.auditorium, states, party)))
         if held := await try_hold(
             showtime_id, holder, choice.seats, limits, relies_on=choice.relies_on, counted=counted
         ):
             return held, choice
         if counted is not None:
-            counted = await holds_of(showtime_id, holder, limits)
+            counted = await hold_ids_of(showtime_id, holder, limits)
     raise ShowtimeBusy(retry_after=1)
 
 
-def _check_party(party: Party, hall: Hall) -> None:
-    """Raises NoSuchSeats, SeatsUnknown and TooManyCompanions for wishes that this hall can never fulfil."""
+def _check_party(party: Party, auditorium: AuditoriumMap) -> None:
+    """Check that the auditorium can have seats for this party.
+
+    Raises NoSuchSeats, SeatsUnknown and TooManyCompanions.
+    """
     if party.wheelchairs and party.size - party.wheelchairs > (most := COMPANIONS * party.wheelchairs):
         raise TooManyCompanions(limit=most)
     if party.near:
-        checked_seats([party.near], hall.places)
-    seats = [seat for run in hall.runs for seat in run.seats]
-    if not any(party.may_have(seat, released=True) for seat in seats):
+        validate_seats([party.near], auditorium.positions)
+    seats = [seat for run in auditorium.runs for seat in run.seats]
+    if not any(party.accepts(seat, released=True) for seat in seats):
         raise NoSuchSeats

@@ -1,22 +1,22 @@
-"""Seats that staff take out of sale."""
+"""Blocking seats: staff take them off sale."""
 
 from collections.abc import Iterable
 
 from chassis.clock import now
 from chassis.ids import new_id
 
-from inventory.model import Block, BlockUnknown, ShowtimeBusy, checked_seats
+from inventory.model import Block, BlockUnknown, ShowtimeBusy, validate_seats
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read, seating_of
-from inventory.store.holds import freed
+from inventory.store.holds import unset_seats
 
 
-async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
-    """Take all the seats out of sale or none.
+async def block_seats(showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
+    """Block all of the seats or none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SeatsTaken and ShowtimeBusy.
     """
-    asked = checked_seats(seats, (await layout_of(showtime_id)).seats)
+    asked = validate_seats(seats, (await layout_of(showtime_id)).seats)
     for _ in range(ATTEMPTS):
         moment = now()
         made = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
@@ -27,20 +27,20 @@ async def block(showtime_id: str, seats: Iterable[str], reason: str, blocked_by:
             asked,
         ):
             return made
-        if problem := (await seating_of(showtime_id, asked)).why_not_free(asked, now()):
+        if problem := (await seating_of(showtime_id, asked)).taken_problem(asked, now()):
             raise problem
     raise ShowtimeBusy(retry_after=1)
 
 
-async def unblock(showtime_id: str, block_id: str) -> None:
-    """Put a block's seats back on sale. A block never changes, so that it is still there is guard enough.
+async def unblock_seats(showtime_id: str, block_id: str) -> None:
+    """Put a block's seats back on sale. A block never changes, so its existence is a sufficient guard.
 
     Raises ShowtimeUnknown and BlockUnknown.
     """
     found = next((each for each in (await read(showtime_id)).blocks if each.id == block_id), None)
     if found is None or not await Showtime.change_seats(
         {"_id": showtime_id, "blocks.id": block_id},
-        {"$unset": freed(found.seats), "$pull": {"blocks": {"id": block_id}}},
+        {"$unset": unset_seats(found.seats), "$pull": {"blocks": {"id": block_id}}},
         found.seats,
     ):
         raise BlockUnknown

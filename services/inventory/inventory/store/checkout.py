@@ -1,6 +1,6 @@
-"""What the events of booking and payment do to seats: pin, sell, take back.
+"""The effects of booking's and payment's events on seats: pin, sell, release.
 
-One write decides between money, cancellation, lapse and other buyers, so that any order of the events is right.
+One write decides between payment, cancellation, expiry and other buyers, so that events can arrive in any order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from contracts.errors import RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.types import Holder
 
-from inventory.model import Hold, Sale, SeatsUnknown, ShowtimeBusy, checked_seats
+from inventory.model import Hold, SaleDecision, SeatsUnknown, ShowtimeBusy, validate_seats
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read
-from inventory.store.holds import freed, give_back, hold_with, own_hold, replaced, taken_by
+from inventory.store.holds import find_hold, pull_hold, release_seats, set_held, set_hold, unset_seats
 
 
-async def pin(showtime_id: str, booking_id: str, seats: list[str], holder: Holder, until: datetime) -> None:
-    """Keep a checkout's seats until `until`, or publish that it has no hold with exactly these seats.
+async def pin_hold(showtime_id: str, booking_id: str, seats: list[str], holder: Holder, until: datetime) -> None:
+    """Pin a checkout's hold until `until`, or publish that there is no hold with exactly these seats.
 
-    Nearly always the hold is as it should be, so nothing is read first. A hold whose time is over is kept as well, if
-    all of its seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
+    The hold is nearly always live, so the first write needs no read. An expired hold is pinned as well if all of its
+    seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
     """
     wanted = Hold(id=booking_id, holder=holder, seats=seats, expires_at=until, cap_at=until, pinned=True)
     for _ in range(ATTEMPTS):
@@ -33,19 +33,19 @@ async def pin(showtime_id: str, booking_id: str, seats: list[str], holder: Holde
         hold = showtime.hold(booking_id)
         if showtime.is_settled(booking_id) or (hold and hold.pinned):
             return
-        if reason := showtime.why_not_pinned(booking_id, seats, moment):
+        if reason := showtime.pin_failure(booking_id, seats, moment):
             released = SeatsReleased(
-                hold_id=booking_id, showtime_id=showtime_id, seats=showtime.owned(booking_id), reason=reason
+                hold_id=booking_id, showtime_id=showtime_id, seats=showtime.seats_of(booking_id), reason=reason
             )
-            if await give_back(showtime, booking_id, but_not=seats, remember="closed", events=[released]):
+            if await release_seats(showtime, booking_id, guarded_seats=seats, record_in="closed", events=[released]):
                 return
-        elif await _pin_again(showtime, wanted, moment):
+        elif await _pin_expired(showtime, wanted, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
 async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
-    """Pin a live hold with exactly these seats. They were held before, so no screen changes."""
+    """Pin a live hold with exactly these seats. The seats stay held, so there is nothing to broadcast."""
     live = {"id": wanted.id, "seats": wanted.seats, "pinned": False, "expires_at": {"$gt": moment}}
     until = wanted.expires_at
     return await Showtime.write(
@@ -58,28 +58,28 @@ async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
     )
 
 
-async def _pin_again(showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
-    """Pin a hold whose time is over; it may have been released since. False when something has changed since the read.
+async def _pin_expired(showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
+    """Pin an expired hold, which may already be released. Returns False when something has changed since the read.
 
-    Without a hold, the booking's own seats are not free either: it has bought them.
+    Without a hold, the booking's own seats do not count as free, because it has bought them.
     """
-    await _check_exist(showtime, wanted.seats)
+    await _check_seats_exist(showtime, wanted.seats)
     hold = showtime.hold(wanted.id)
     update: dict[str, Any]
     if hold is None:
-        update = {"$set": taken_by(wanted, wanted.seats), "$push": {"holds": wanted.model_dump(exclude_none=True)}}
+        update = {"$set": set_held(wanted, wanted.seats), "$push": {"holds": wanted.model_dump(exclude_none=True)}}
     else:
         pinned = hold.model_copy(
             update={"pinned": True, "expires_at": wanted.expires_at, "revision": hold.revision + 1}
         )
-        update = {"$set": taken_by(pinned, pinned.seats) | replaced(pinned)}
+        update = {"$set": set_held(pinned, pinned.seats) | set_hold(pinned)}
     return await Showtime.change_seats(
         {
             "_id": showtime.id,
             "cancelled": False,
             **guards.is_not_ended(wanted.id),
             **guards.is_not_closed(wanted.id),
-            **guards.owner_stands_as_read(showtime, wanted.id),
+            **guards.owner_is_unchanged(showtime, wanted.id),
             **guards.seats_are_free(wanted.seats, moment, wanted.id if hold else ""),
         },
         update,
@@ -87,10 +87,10 @@ async def _pin_again(showtime: Showtime, wanted: Hold, moment: datetime) -> bool
     )
 
 
-async def sell(sale: SeatsSold) -> None:
-    """Give a paid booking all of its seats for good, or reject the sale and free what it still holds.
+async def sell_seats(sale: SeatsSold) -> None:
+    """Sell all of its seats to a paid booking, or reject the sale and release the seats that it still holds.
 
-    Nearly always its hold is as it should be, so nothing is read first. Raises RejectedEvent when a seat does not
+    The hold nearly always has these seats, so the first write needs no read. Raises RejectedEvent when a seat does not
     exist, ShowtimeUnknown and ShowtimeBusy.
     """
     if await _sell_hold(sale):
@@ -98,20 +98,20 @@ async def sell(sale: SeatsSold) -> None:
     for _ in range(ATTEMPTS):
         moment = now()
         showtime = await read(sale.showtime_id)
-        result = showtime.sale(sale.hold_id, sale.seats, moment)
+        result = showtime.decide_sale(sale.hold_id, sale.seats, moment)
         if result is None:
             return
         if result.lost:
             if await _reject(showtime, sale, result):
                 return
-        elif await _sell(showtime, sale, result, moment):
+        elif await _sell_seats(showtime, sale, result, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
 async def sale_of_hold(hold_id: str, amount: int, currency: str) -> SeatsSold:
-    """The sale of a hold's seats to its holder, for a payment that does not name them. Raises HoldUnknown."""
-    showtime_id, hold = await own_hold(hold_id, lambda _: True)
+    """Return the sale of a hold's seats to its holder, for a payment without seats. Raises HoldUnknown."""
+    showtime_id, hold = await find_hold(hold_id, lambda _: True)
     return SeatsSold(
         hold_id=hold_id,
         showtime_id=showtime_id,
@@ -132,74 +132,80 @@ async def _sell_hold(sale: SeatsSold) -> bool:
             "holds": {"$elemMatch": {"id": booking_id, "seats": seats}},
             **guards.seats_belong_to(seats, booking_id),
         },
-        {"$set": _sold_to(booking_id, seats), "$pull": hold_with(booking_id)},
+        {"$set": _set_sold(booking_id, seats), "$pull": pull_hold(booking_id)},
         seats,
         events=[sale],
     )
 
 
-async def _sell(showtime: Showtime, sale: SeatsSold, result: Sale, moment: datetime) -> bool:
-    """Sell to a booking whose hold is gone or has other seats. False when something has changed since the read."""
+async def _sell_seats(showtime: Showtime, sale: SeatsSold, result: SaleDecision, moment: datetime) -> bool:
+    """Sell to a booking whose hold has ended or has other seats. Returns False when something has changed since the
+    read.
+    """
     booking_id, seats = sale.hold_id, sale.seats
-    await _check_exist(showtime, seats)
+    await _check_seats_exist(showtime, seats)
     return await Showtime.change_seats(
         {
             "_id": showtime.id,
             "cancelled": False,
             **guards.is_not_ended(booking_id),
-            **guards.owner_stands_as_read(showtime, booking_id, seats),
+            **guards.owner_is_unchanged(showtime, booking_id, seats),
             **guards.seats_are_free(seats, moment, booking_id),
         },
-        {"$set": _sold_to(booking_id, seats), "$unset": freed(result.spare), "$pull": hold_with(booking_id)},
-        [*seats, *result.spare],
+        {
+            "$set": _set_sold(booking_id, seats),
+            "$unset": unset_seats(result.to_release),
+            "$pull": pull_hold(booking_id),
+        },
+        [*seats, *result.to_release],
         events=[sale],
     )
 
 
-async def _reject(showtime: Showtime, sale: SeatsSold, result: Sale) -> bool:
-    """Publish that the money must go back, and free the booking's seats. False after a change since the read.
+async def _reject(showtime: Showtime, sale: SeatsSold, result: SaleDecision) -> bool:
+    """Publish that the money must be refunded, and release the booking's seats.
 
-    A booking that has ended is rejected each time it is paid.
+    A booking that has ended is rejected each time it is paid. Returns False when something has changed since the read.
     """
     rejected = SaleRejected(hold_id=sale.hold_id, showtime_id=showtime.id, lost=result.lost)
     if sale.hold_id in showtime.ended:
         return await Showtime.write({"_id": showtime.id}, {}, events=[rejected])
-    return await give_back(showtime, sale.hold_id, but_not=sale.seats, remember="ended", events=[rejected])
+    return await release_seats(showtime, sale.hold_id, guarded_seats=sale.seats, record_in="ended", events=[rejected])
 
 
-async def _check_exist(showtime: Showtime, seats: Sequence[str]) -> None:
+async def _check_seats_exist(showtime: Showtime, seats: Sequence[str]) -> None:
     try:
-        checked_seats(seats, (await layout_of(showtime.id)).seats)
+        validate_seats(seats, (await layout_of(showtime.id)).seats)
     except SeatsUnknown as error:
         raise RejectedEvent(error.detail) from error
 
 
-def _sold_to(booking_id: str, seats: Sequence[str]) -> Mapping[str, dict[str, str]]:
+def _set_sold(booking_id: str, seats: Sequence[str]) -> Mapping[str, dict[str, str]]:
     return {f"taken.{seat}": {"by": booking_id, "state": "sold"} for seat in seats}
 
 
-async def expire(showtime_id: str, booking_id: str) -> None:
-    """Free the seats of a checkout that ended unpaid. Late money may have bought them since: a sale stays.
+async def expire_checkout(showtime_id: str, booking_id: str) -> None:
+    """Release the seats of a checkout that ended unpaid. A late payment may have bought them since; a sale stays.
 
     Raises ShowtimeUnknown and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if showtime.is_settled(booking_id) or await give_back(showtime, booking_id, remember="closed"):
+        if showtime.is_settled(booking_id) or await release_seats(showtime, booking_id, record_in="closed"):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def cancel(showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
-    """Free the seats of a cancelled or exchanged booking, held or sold. Money that comes later goes back.
+async def cancel_booking(showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
+    """Release the seats of a cancelled or exchanged booking, held or sold. Later payments are rejected.
 
-    `seats` are the booking's: late money may buy them between the read and the write, although it held none.
+    `seats` are the booking's seats: a late payment may buy them between the read and the write, even without a hold.
     Raises ShowtimeUnknown and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
         if booking_id in showtime.ended:
             return
-        if await give_back(showtime, booking_id, but_not=seats, remember="ended"):
+        if await release_seats(showtime, booking_id, guarded_seats=seats, record_in="ended"):
             return
     raise ShowtimeBusy(retry_after=1)

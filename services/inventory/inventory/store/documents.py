@@ -1,4 +1,4 @@
-"""The documents, and reading them. What never changes is read once per process."""
+"""The documents and their reads. Immutable data is cached in the process."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -16,21 +16,21 @@ from contracts.types import Seat
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
-from inventory.model import Hall, Seating, SeatMapMissing, SeatState, ShowtimeUnknown
+from inventory.model import AuditoriumMap, Seating, SeatMapMissing, SeatState, ShowtimeUnknown
 
 if TYPE_CHECKING:
-    from inventory.store.screens import Screens
+    from inventory.store.seat_updates import SeatBroadcaster
 
 ATTEMPTS = 10
-"""How often a write whose guard missed is decided anew; each miss means that somebody else's write went through."""
-LAYOUTS_KEPT = 256
-PLACES_KEPT = 10_000
+"""The maximum number of attempts of a guarded write. Each miss means that another write succeeded."""
+LAYOUTS_CACHED = 256
+SHOWTIMES_CACHED = 10_000
 
 T = TypeVar("T")
 
 
 class SeatLayout(Document):
-    """An auditorium's seats in one version. It never changes."""
+    """One version of an auditorium's seats. It never changes."""
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
     auditorium_id: str
@@ -46,10 +46,10 @@ class SeatLayout(Document):
 
 
 class Showtime(Aggregate, Seating):
-    """The seats of a showtime that are not free, and what selling them depends on.
+    """The seats of a showtime that are not free, and the facts on which sales depend.
 
-    `timed_at` is when catalog set the times: older events are ignored. `is_stale`: seats have changed since the last
-    `seat_map_updated`.
+    `timed_at` is the time at which catalog set the times; older events are ignored. `is_stale`: seats have changed
+    since the last `seat_map_updated`.
     """
 
     layout_id: str
@@ -60,7 +60,7 @@ class Showtime(Aggregate, Seating):
     orphan_rule: OrphanRule = "off"
     is_stale: bool = False
 
-    screens: ClassVar["Screens | None"] = None
+    broadcaster: ClassVar["SeatBroadcaster | None"] = None
 
     class Settings:
         name = "showtimes"
@@ -74,23 +74,26 @@ class Showtime(Aggregate, Seating):
     async def change_seats(
         cls, where: Mapping[str, Any], update: Mapping[str, Any], seats: Iterable[str], *, events: Sequence[Event] = ()
     ) -> bool:
-        """`write` for a change that gives these seats another state: screens show it soon."""
+        """Write a change of these seats' states: mark the showtime as stale and broadcast the seats soon.
+
+        Returns False when `where` does not match.
+        """
         changed = list(seats)
         if not changed:
             return await cls.write(where, update, events=events)
         stale = {**update, "$set": {**update.get("$set", {}), "is_stale": True}}
         if not await cls.write(where, stale, events=events):
             return False
-        if cls.screens is not None:
-            cls.screens.show(where["_id"], changed)
+        if cls.broadcaster is not None:
+            cls.broadcaster.enqueue(where["_id"], changed)
         return True
 
 
 DOCUMENTS = [Showtime, SeatLayout]
 
 
-class LayoutView(BaseModel):
-    """An auditorium's seats on a grid of `columns` by `rows`, with the screen on that side of it."""
+class LayoutResponse(BaseModel):
+    """An auditorium's seats on a grid of `columns` by `rows`. `screen` is the side on which the screen is."""
 
     layout_id: str
     auditorium_id: str
@@ -104,20 +107,20 @@ class LayoutView(BaseModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout as requests need it: seats by name, as neighbours, and its LayoutView as JSON text."""
+    """A cached layout: the seats by id, the map of neighbors, and the LayoutResponse as JSON text."""
 
     seats: Mapping[str, Seat]
-    hall: Hall
+    auditorium: AuditoriumMap
     json: bytes
 
-    def named(self, seats: Iterable[str]) -> list[Seat]:
-        """These seats with row, number and category."""
+    def details_of(self, seats: Iterable[str]) -> list[Seat]:
+        """Return these seats with row, number and category."""
         return [self.seats[seat] for seat in seats]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a showtime is, and the rule for single seats there."""
+class ShowtimeInfo:
+    """The immutable facts about a showtime that requests need."""
 
     layout_id: str
     theater_id: str
@@ -125,76 +128,76 @@ class Place:
 
 
 _layouts: dict[str, Layout] = {}
-_places: dict[str, Place] = {}
-_asking: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
-"""By showtime, the read of some seats that is about to be sent."""
+_showtimes: dict[str, ShowtimeInfo] = {}
+_pending_reads: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
+"""By showtime: the seats of a read that is about to be sent, and its task."""
 
 
-def _keep(cache: dict[str, T], key: str, value: T, most: int) -> T:
+def _cache(cache: dict[str, T], key: str, value: T, most: int) -> T:
     if len(cache) >= most:
         del cache[next(iter(cache))]
     cache[key] = value
     return value
 
 
-async def place_of(showtime_id: str) -> Place:
-    """Where the showtime is. Raises ShowtimeUnknown."""
-    if known := _places.get(showtime_id):
+async def showtime_info(showtime_id: str) -> ShowtimeInfo:
+    """Return the cached facts about the showtime. Raises ShowtimeUnknown and SeatMapMissing."""
+    if known := _showtimes.get(showtime_id):
         return known
     document = await _find({"_id": showtime_id}, {"layout_id": 1, "theater_id": 1, "orphan_rule": 1})
-    place = Place(document["layout_id"], document["theater_id"], document.get("orphan_rule", "off"))
-    return _keep(_places, showtime_id, place, PLACES_KEPT)
+    place = ShowtimeInfo(document["layout_id"], document["theater_id"], document.get("orphan_rule", "off"))
+    return _cache(_showtimes, showtime_id, place, SHOWTIMES_CACHED)
 
 
 async def layout_of(showtime_id: str) -> Layout:
-    """The seats of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
-    return await layout((await place_of(showtime_id)).layout_id)
+    """Return the layout of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
+    return await layout((await showtime_info(showtime_id)).layout_id)
 
 
 async def layout(layout_id: str) -> Layout:
-    """The seats of a layout. Raises SeatMapMissing while catalog's event with it is still on its way."""
+    """Return a layout. Raises SeatMapMissing when catalog's event about it has not arrived yet."""
     if known := _layouts.get(layout_id):
         return known
     document = await SeatLayout.get(layout_id)
     if document is None:
         raise SeatMapMissing(retry_after=1)
-    view = LayoutView(layout_id=layout_id, **document.model_dump(exclude={"id"}))
+    view = LayoutResponse(layout_id=layout_id, **document.model_dump(exclude={"id"}))
     seats = {seat.seat_id: Seat.model_validate(seat.model_dump()) for seat in document.seats}
-    hall = Hall.of(document.seats, document.focal_point)
-    return _keep(_layouts, layout_id, Layout(seats, hall, view.model_dump_json().encode()), LAYOUTS_KEPT)
+    auditorium = AuditoriumMap.from_layout(document.seats, document.focal_point)
+    return _cache(_layouts, layout_id, Layout(seats, auditorium, view.model_dump_json().encode()), LAYOUTS_CACHED)
 
 
 async def read(showtime_id: str) -> Showtime:
-    """The whole showtime. Raises ShowtimeUnknown."""
+    """Read the whole showtime. Raises ShowtimeUnknown and SeatMapMissing."""
     return Showtime.parse(await _find({"_id": showtime_id}, {"outbox": 0}))
 
 
 async def seating_of(showtime_id: str, seats: Iterable[str]) -> Seating:
-    """The part of the showtime that decides about these seats, without holds. Raises ShowtimeUnknown.
+    """Read the sales times and the states of these seats, without holds. Raises ShowtimeUnknown and SeatMapMissing.
 
-    Those whose writes missed in one command ask together.
+    Concurrent calls for one showtime share a read: writes that are sent in one command often miss together.
     """
-    if (asking := _asking.get(showtime_id)) is None:
+    if (pending := _pending_reads.get(showtime_id)) is None:
         wanted: set[str] = set()
-        asking = _asking[showtime_id] = wanted, asyncio.create_task(_read_seating(showtime_id, wanted))
-    asking[0].update(seats)
-    return await asyncio.shield(asking[1])
+        pending = _pending_reads[showtime_id] = wanted, asyncio.create_task(_read_seating(showtime_id, wanted))
+    pending[0].update(seats)
+    return await asyncio.shield(pending[1])
 
 
 async def _read_seating(showtime_id: str, seats: Set[str]) -> Seating:
     await asyncio.sleep(0)
-    del _asking[showtime_id]
+    del _pending_reads[showtime_id]
     wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
     return Seating.model_validate(await _find({"_id": showtime_id}, dict.fromkeys(wanted, 1)))
 
 
 async def seat_map_of(showtime_id: str) -> dict[str, Any]:
-    """The raw showtime without what is nobody's business. Raises ShowtimeUnknown."""
+    """Read the raw showtime without its private fields. Raises ShowtimeUnknown and SeatMapMissing."""
     return await _find({"_id": showtime_id}, {"outbox": 0, "holds": 0, "blocks": 0, "ended": 0})
 
 
 def live_states(showtime: Mapping[str, Any], moment: datetime) -> dict[str, SeatState]:
-    """The seats of a raw showtime that are not free, with what they are."""
+    """Return the states of a raw showtime's seats that are not free."""
     taken = showtime["taken"].items()
     return {seat: entry["state"] for seat, entry in taken if (until := entry.get("until")) is None or until > moment}
 

@@ -1,4 +1,4 @@
-"""Holding seats: take, change, renew, let go."""
+"""Holds: create, change, renew and release them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,17 +13,17 @@ from inventory.model import (
     COMPANION,
     Hold,
     HoldInCheckout,
+    HoldLimits,
     HoldUnknown,
-    Limits,
     SeatState,
     ShowtimeBusy,
-    changed,
     check_changeable,
-    checked_seats,
+    companion_seat_problem,
     in_order,
-    renewed_until,
-    why_kept,
-    why_left_alone,
+    renewed_deadline,
+    seat_change,
+    single_seat_problem,
+    validate_seats,
 )
 from inventory.store import guards
 from inventory.store.documents import (
@@ -32,37 +32,37 @@ from inventory.store.documents import (
     Showtime,
     layout_of,
     live_states,
-    place_of,
     read,
     seat_map_of,
     seating_of,
+    showtime_info,
 )
 
-LAPSES_PER_RUN = 1000
-REMEMBERED = 1000
+EXPIRED_PER_RUN = 1000
+MAX_RECORDED = 1000
 
-Owns = Callable[[Holder], bool]
-MayEnd = Callable[[Hold | None], bool]
+IsOwner = Callable[[Holder], bool]
+MayRelease = Callable[[Hold | None], bool]
 
 
 async def hold(
-    showtime_id: str, holder: Holder, seats: Iterable[str], limits: Limits, *, is_new_holder: bool = False
+    showtime_id: str, holder: Holder, seats: Iterable[str], limits: HoldLimits, *, is_new_holder: bool = False
 ) -> Hold:
-    """Take all the seats or none. A new holder has no other holds that would have to be counted.
+    """Hold all of the seats or none. The holds of a new holder are not counted, because it has none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, SingleSeatLeft, SeatsKept,
     TooManyHolds and ShowtimeBusy.
     """
     layout = await layout_of(showtime_id)
-    asked = checked_seats(seats, layout.seats)
+    asked = validate_seats(seats, layout.seats)
     counted: list[str] | None = None if is_new_holder else []
     for _ in range(ATTEMPTS):
         relies_on = await _check_choice(showtime_id, layout, asked)
-        if taken := await try_hold(showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted):
-            return taken
-        await _say_why_not(showtime_id, asked)
+        if new_hold := await try_hold(showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted):
+            return new_hold
+        await _raise_refusal(showtime_id, asked)
         if counted is not None:
-            counted = await holds_of(showtime_id, holder, limits)
+            counted = await hold_ids_of(showtime_id, holder, limits)
     raise ShowtimeBusy(retry_after=1)
 
 
@@ -70,83 +70,88 @@ async def try_hold(
     showtime_id: str,
     holder: Holder,
     seats: Sequence[str],
-    limits: Limits,
+    limits: HoldLimits,
     *,
     relies_on: Sequence[str],
     counted: Sequence[str] | None,
 ) -> Hold | None:
-    """Hold the seats if they, and those that must stay so, are free and the holder has no holds but those counted.
+    """Hold the seats if they and the seats of `relies_on` are free and the holder has only the holds in `counted`.
 
-    Without `counted` it may have any. None when something is in the way.
+    Without `counted`, the holder's holds are not checked. Returns None when a condition is not met.
     """
     moment = now()
     asked = in_order(seats)
-    taken = Hold(id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap)
+    new_hold = Hold(
+        id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap
+    )
     room = {} if counted is None else guards.holder_has_only(holder, counted)
     free = guards.seats_are_free([*asked, *relies_on], moment)
     is_held = await Showtime.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
-        {"$set": taken_by(taken, asked), "$push": {"holds": taken.model_dump(exclude_none=True)}},
+        {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
         asked,
     )
-    return taken if is_held else None
+    return new_hold if is_held else None
 
 
 async def _check_choice(
     showtime_id: str, layout: Layout, seats: Sequence[str], own: Collection[str] = ()
 ) -> Sequence[str]:
-    """The free seats that must stay so for this choice to leave nobody alone; none where nobody minds.
+    """Check the choice against the rules for single and companion seats. Raises SingleSeatLeft and SeatsKept.
 
-    Nothing is read for most choices. Raises SingleSeatLeft and SeatsKept.
+    Returns the free seats that must stay free, because otherwise the choice would leave single seats. Most choices need
+    no read.
     """
-    rule = (await place_of(showtime_id)).orphan_rule
+    rule = (await showtime_info(showtime_id)).orphan_rule
     if rule == "off" and all(layout.seats[seat].category != COMPANION for seat in seats):
         return []
     taken = live_states(await seat_map_of(showtime_id), now())
     states: Mapping[str, SeatState] = {seat: state for seat, state in taken.items() if seat not in own}
     if not states.keys().isdisjoint(seats):
         return []
-    if problem := why_kept(layout.hall, seats, states) or why_left_alone(layout.hall, rule, seats, states):
+    if problem := companion_seat_problem(layout.auditorium, seats, states) or single_seat_problem(
+        layout.auditorium, rule, seats, states
+    ):
         raise problem
-    return [] if rule == "off" else layout.hall.traces(seats, states).relies_on
+    return [] if rule == "off" else layout.auditorium.single_seats_after(seats, states).relies_on
 
 
-async def _say_why_not(showtime_id: str, seats: Sequence[str]) -> None:
-    """Raises SalesClosed or SeatsTaken, unless what was in the way is gone again."""
+async def _raise_refusal(showtime_id: str, seats: Sequence[str]) -> None:
+    """Raise the reason of a refused hold: SalesClosed or SeatsTaken. Return when the reason no longer applies."""
     seating, moment = await seating_of(showtime_id, seats), now()
-    if problem := seating.why_not_on_sale(moment) or seating.why_not_free(seats, moment):
+    if problem := seating.sales_problem(moment) or seating.taken_problem(seats, moment):
         raise problem
 
 
-async def holds_of(showtime_id: str, holder: Holder, limits: Limits) -> list[str]:
-    """The ids of the holder's holds, live or not. Raises TooManyHolds when there is no room for one more."""
+async def hold_ids_of(showtime_id: str, holder: Holder, limits: HoldLimits) -> list[str]:
+    """Return the ids of the holder's holds, live or not. Raises TooManyHolds when the limit is reached."""
     showtime = await read(showtime_id)
-    if problem := showtime.why_no_room(holder, now(), limits):
+    if problem := showtime.hold_limit_problem(holder, now(), limits):
         raise problem
     return [hold.id for hold in showtime.holds if hold.holder == holder]
 
 
-async def own_hold(hold_id: str, owns: Owns) -> tuple[str, Hold]:
-    """The showtime's id and the hold, lapsed or not. Raises HoldUnknown, also when it is not the caller's own."""
+async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
+    """Return the showtime's id and the hold, expired or not. Raises HoldUnknown, also for somebody else's hold."""
     document = await Showtime.collection().find_one({"holds.id": hold_id}, {"holds": {"$elemMatch": {"id": hold_id}}})
     found = Hold.model_validate(document["holds"][0]) if document else None
-    if document is None or found is None or not owns(found.holder):
+    if document is None or found is None or not is_owner(found.holder):
         raise HoldUnknown
     return document["_id"], found
 
 
-async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
-    """Give a hold other seats in one write; returns the showtime's id and the hold as it is now.
+async def change_hold(hold_id: str, is_owner: IsOwner, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
+    """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
     SingleSeatLeft, SeatsKept and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
-        showtime_id, before = await own_hold(hold_id, owns)
+        showtime_id, before = await find_hold(hold_id, is_owner)
         moment = now()
         check_changeable(before, moment)
         layout = await layout_of(showtime_id)
-        wanted = changed(before, checked_seats(add, layout.seats), drop)
+        wanted = seat_change(before, validate_seats(add, layout.seats), drop)
         if not (wanted.added or wanted.dropped):
             return showtime_id, before
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
@@ -160,27 +165,27 @@ async def change(hold_id: str, owns: Owns, add: Sequence[str], drop: Sequence[st
                 **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
                 **on_sale,
             },
-            {"$set": replaced(after) | taken_by(after, wanted.added), "$unset": freed(wanted.dropped)},
+            {"$set": set_hold(after) | set_held(after, wanted.added), "$unset": unset_seats(wanted.dropped)},
             [*wanted.added, *wanted.dropped],
         ):
             return showtime_id, after
         if wanted.added:
-            await _say_why_not(showtime_id, wanted.added)
+            await _raise_refusal(showtime_id, wanted.added)
     raise ShowtimeBusy(retry_after=1)
 
 
-async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
-    """Keep a hold's seats longer; returns the showtime's id and the hold as it is now.
+async def renew_hold(hold_id: str, is_owner: IsOwner, limits: HoldLimits) -> tuple[str, Hold]:
+    """Extend a hold. Returns the showtime's id and the extended hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
-        showtime_id, before = await own_hold(hold_id, owns)
+        showtime_id, before = await find_hold(hold_id, is_owner)
         moment = now()
         check_changeable(before, moment)
         after = before.model_copy(
             update={
-                "expires_at": renewed_until(before, moment, limits),
+                "expires_at": renewed_deadline(before, moment, limits),
                 "renewals": before.renewals + 1,
                 "revision": before.revision + 1,
             }
@@ -191,30 +196,32 @@ async def renew(hold_id: str, owns: Owns, limits: Limits) -> tuple[str, Hold]:
                 **guards.hold_is_unchanged(before),
                 **guards.seats_belong_to(before.seats, hold_id),
             },
-            {"$set": replaced(after) | taken_by(after, after.seats)},
+            {"$set": set_hold(after) | set_held(after, after.seats)},
         ):
             return showtime_id, after
     raise ShowtimeBusy(retry_after=1)
 
 
-async def release(hold_id: str, owns: Owns) -> None:
-    """Let a hold go at its holder's wish. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
-    showtime_id, _ = await own_hold(hold_id, owns)
+async def release_hold(hold_id: str, is_owner: IsOwner) -> None:
+    """Release a hold at the holder's request. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
+    showtime_id, _ = await find_hold(hold_id, is_owner)
 
-    def may_end(found: Hold | None) -> bool:
+    def may_release(found: Hold | None) -> bool:
         if found is None:
             raise HoldUnknown
         if found.pinned:
             raise HoldInCheckout
         return True
 
-    await let_go(showtime_id, hold_id, may_end)
+    await release_if(showtime_id, hold_id, may_release)
 
 
-async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
-    """Showtime and hold id of lapsed holds that have not been released; if there are many, some of them."""
+async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
+    """Return the showtime and hold ids of expired holds that are not released yet, at most those of EXPIRED_PER_RUN
+    showtimes.
+    """
     documents = Showtime.collection().find(
-        {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=LAPSES_PER_RUN
+        {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=EXPIRED_PER_RUN
     )
     return [
         (document["_id"], found["id"])
@@ -224,57 +231,58 @@ async def lapsed_holds(moment: datetime) -> list[tuple[str, str]]:
     ]
 
 
-async def lapse(showtime_id: str, hold_id: str) -> None:
-    """Release a lapsed hold: those of its seats that nobody has taken since."""
-    await let_go(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
+async def release_expired(showtime_id: str, hold_id: str) -> None:
+    """Release an expired hold, with those of its seats that nobody else has taken."""
+    await release_if(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
 
 
-async def let_go(showtime_id: str, hold_id: str, may_end: MayEnd) -> None:
-    """Release the hold, if `may_end` allows it. Raises what `may_end` raises, ShowtimeUnknown and ShowtimeBusy."""
+async def release_if(showtime_id: str, hold_id: str, may_release: MayRelease) -> None:
+    """Release the hold if `may_release` allows it. Raises ShowtimeUnknown, ShowtimeBusy and its exceptions."""
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if not may_end(showtime.hold(hold_id)) or await give_back(showtime, hold_id):
+        if not may_release(showtime.hold(hold_id)) or await release_seats(showtime, hold_id):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def give_back(
+async def release_seats(
     showtime: Showtime,
     owner_id: str,
     *,
-    but_not: Sequence[str] = (),
-    remember: Literal["closed", "ended"] | None = None,
+    guarded_seats: Sequence[str] = (),
+    record_in: Literal["closed", "ended"] | None = None,
     events: Sequence[Event] = (),
 ) -> bool:
-    """Free all that the owner has, held or sold. False when it has changed since the read.
+    """Release all seats of the owner, held or sold. Returns False when the owner's seats have changed since the read.
 
-    `but_not` are seats that it must not have taken since the read. `remember` names the showtime's list that keeps it.
+    `guarded_seats` are seats that the owner must not have got since the read. `record_in` names the showtime's list to
+    which the owner is added.
     """
-    own = showtime.owned(owner_id)
-    update: dict[str, Any] = {"$unset": freed(own), "$pull": hold_with(owner_id)}
-    where = {"_id": showtime.id, **guards.owner_stands_as_read(showtime, owner_id, but_not)}
-    if remember:
-        where[remember] = {"$ne": owner_id}
-        update["$push"] = {remember: {"$each": [owner_id], "$slice": -REMEMBERED}}
+    own = showtime.seats_of(owner_id)
+    update: dict[str, Any] = {"$unset": unset_seats(own), "$pull": pull_hold(owner_id)}
+    where = {"_id": showtime.id, **guards.owner_is_unchanged(showtime, owner_id, guarded_seats)}
+    if record_in:
+        where[record_in] = {"$ne": owner_id}
+        update["$push"] = {record_in: {"$each": [owner_id], "$slice": -MAX_RECORDED}}
     return await Showtime.change_seats(where, update, own, events=events)
 
 
-def taken_by(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:
-    """`$set` for seats that the hold takes."""
+def set_held(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:
+    """Return the `$set` that gives the seats to the hold."""
     entry = {"by": owner.id, "state": "held", "until": owner.expires_at}
     return {f"taken.{seat}": entry for seat in seats}
 
 
-def replaced(after: Hold) -> dict[str, Any]:
-    """`$set` for the hold that the filter matches."""
+def set_hold(after: Hold) -> dict[str, Any]:
+    """Return the `$set` that replaces the hold matched by the filter."""
     return {"holds.$": after.model_dump(exclude_none=True)}
 
 
-def freed(seats: Iterable[str]) -> dict[str, str]:
-    """`$unset` for seats that become free."""
+def unset_seats(seats: Iterable[str]) -> dict[str, str]:
+    """Return the `$unset` that frees the seats."""
     return {f"taken.{seat}": "" for seat in seats}
 
 
-def hold_with(hold_id: str) -> dict[str, Any]:
-    """`$pull` for the hold."""
+def pull_hold(hold_id: str) -> dict[str, Any]:
+    """Return the `$pull` that removes the hold."""
     return {"holds": {"id": hold_id}}

@@ -1,34 +1,33 @@
-"""The rules of money for one booking: what may be paid, what may go back, what Stripe's word changes.
+"""The rules for one booking's money: what may be paid, what may be refunded, and what an update from Stripe changes.
 
-A rule takes the account and what happened and answers a `Change`, or None when there is nothing to change. States and
-refunds only move forward, so news may come in any order, twice and late. Errors: the tree in `problems`.
+A rule takes the account and an input, and returns an `AccountChange`, or None when there is nothing to change. States
+and refunds only move forward, so updates may arrive in any order, twice, and late. Errors: see the tree in `problems`.
 """
 
 from payment.model.account import (
     Account,
-    Asker,
-    Change,
-    Line,
+    AccountChange,
+    LedgerEntry,
     Refund,
+    RefundRequester,
     RefundState,
     State,
     StripeEvent,
-    check,
-    check_after,
+    check_delay,
+    claim_next_check,
 )
 from payment.model.intents import (
-    account_of,
+    apply_intent,
     attach_intent,
-    cancel,
     check_payable,
-    complete,
+    complete_account,
+    create_tombstone,
     intent_key,
-    lost_account,
-    on_intent,
-    on_webhook,
-    refusal,
-    spend_intent_key,
-    tombstone,
+    new_account,
+    reason_not_payable,
+    request_cancel,
+    restore_account,
+    rotate_intent_key,
 )
 from payment.model.problems import (
     AlreadyPaid,
@@ -47,17 +46,23 @@ from payment.model.problems import (
     ProviderUnavailable,
     RefundTooLarge,
 )
-from payment.model.refunds import ask_booking_refund, ask_refund, on_refund, refund_key, sent_back, spend_refund_key
+from payment.model.refunds import (
+    apply_refund,
+    refund_key,
+    refunded_at_stripe,
+    request_booking_refund,
+    request_refund,
+    rotate_refund_key,
+)
 
 __all__ = [
     "Account",
+    "AccountChange",
     "AlreadyPaid",
-    "Asker",
     "BadPayload",
     "BadSignature",
-    "Change",
     "DeadlinePassed",
-    "Line",
+    "LedgerEntry",
     "MoneyMismatch",
     "OrderInvalid",
     "OrderMismatch",
@@ -69,28 +74,28 @@ __all__ = [
     "ProviderRefused",
     "ProviderUnavailable",
     "Refund",
+    "RefundRequester",
     "RefundState",
     "RefundTooLarge",
     "State",
     "StripeEvent",
-    "account_of",
-    "ask_booking_refund",
-    "ask_refund",
+    "apply_intent",
+    "apply_refund",
     "attach_intent",
-    "cancel",
-    "check",
-    "check_after",
+    "check_delay",
     "check_payable",
-    "complete",
+    "claim_next_check",
+    "complete_account",
+    "create_tombstone",
     "intent_key",
-    "lost_account",
-    "on_intent",
-    "on_refund",
-    "on_webhook",
+    "new_account",
+    "reason_not_payable",
     "refund_key",
-    "refusal",
-    "sent_back",
-    "spend_intent_key",
-    "spend_refund_key",
-    "tombstone",
+    "refunded_at_stripe",
+    "request_booking_refund",
+    "request_cancel",
+    "request_refund",
+    "restore_account",
+    "rotate_intent_key",
+    "rotate_refund_key",
 ]

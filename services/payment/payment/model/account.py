@@ -1,4 +1,4 @@
-"""The account of one booking: its money as data, and what a rule may change in it."""
+"""The account of one booking: its money as plain data, and the changes that a rule can decide."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 
 class State(StrEnum):
-    """In this order only. Late money wins over `cancelled`: it is there and must be known."""
+    """A state only moves forward, in this order. So money that arrives late changes `cancelled` to `succeeded`."""
 
     REQUESTED = "requested"
     INTENT_CREATED = "intent_created"
@@ -20,22 +20,22 @@ class State(StrEnum):
 
 
 RefundState = Literal["asked", "pending", "succeeded", "failed"]
-Asker = Literal["booking", "staff", "provider"]
+RefundRequester = Literal["booking", "staff", "provider"]
 
 
 class Refund(BaseModel):
-    """Money on its way back. `asked` is ours alone, the later states are Stripe's. `amount` in minor units."""
+    """A refund. `asked`: requested here, not yet at Stripe; the later states are Stripe's. `amount` in minor units."""
 
     amount: int
     state: RefundState
-    asked_by: Asker
+    asked_by: RefundRequester
     at: datetime
     stripe_id: str | None = None
     attempt: int = 0
 
 
-class Line(BaseModel):
-    """A line of the ledger, written once: `entry_id` comes from the Stripe object that moved the money."""
+class LedgerEntry(BaseModel):
+    """An entry of the ledger, inserted once. `entry_id` is derived from the Stripe object that moved the money."""
 
     entry_id: str
     kind: Literal["captured", "refunded", "refund_failed"]
@@ -45,7 +45,7 @@ class Line(BaseModel):
 
 
 class StripeEvent(BaseModel):
-    """A webhook event that changed the account, kept by the same write. `id` and `created_at` are Stripe's."""
+    """A webhook event that changed the account, stored by the same write. `id` and `created_at` are Stripe's."""
 
     id: str
     type: str
@@ -54,10 +54,10 @@ class StripeEvent(BaseModel):
 
 
 class Account(BaseModel):
-    """The money of one booking. `refunding` is asked for or pending, `refunded` is done; both within `captured`.
+    """The money of one booking. `refunding` is requested or pending, `refunded` is completed; both within `captured`.
 
-    Without `holder` it is a tombstone: the booking was closed before it had an intent. `showtime_id` and
-    `seats` are missing in accounts from before 2026-12, `email` in those that were restored from Stripe.
+    An account without `holder` is a tombstone: the booking was closed before it had an intent. Accounts from before
+    2026-12 lack `showtime_id` and `seats`. Accounts that were restored from Stripe lack `email`.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Account(BaseModel):
     refunding: int = 0
     refunded: int = 0
     refunds: dict[str, Refund] = {}
-    ledger: list[Line] = []
+    ledger: list[LedgerEntry] = []
     stripe_events: list[StripeEvent] = []
     checks: int = 0
     next_check_at: datetime | None = None
@@ -86,44 +86,44 @@ class Account(BaseModel):
 
     @property
     def refundable(self) -> int:
-        """What can still be asked back, in minor units."""
+        """The amount that can still be refunded, in minor units."""
         return max(0, self.captured - self.refunded - self.refunding)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether Stripe still owes us an outcome."""
+        """Whether the outcome of the intent or of a refund is still open."""
         awaits_money = self.state is State.INTENT_CREATED
         return awaits_money or any(refund.state in {"asked", "pending"} for refund in self.refunds.values())
 
     def was_changed_by(self, event_id: str) -> bool:
-        """Whether it was a webhook event with this id that changed the account."""
+        """Whether the webhook event with this id has changed the account."""
         return any(event.id == event_id for event in self.stripe_events)
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a rule decided: fields to set, lines for the ledger, events to say; and the webhook event that caused it."""
+class AccountChange:
+    """A rule's decision: fields to set, new ledger entries, events to publish, and the webhook event that caused it."""
 
     fields: dict[str, Any]
-    lines: list[Line] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     cause: StripeEvent | None = None
 
 
-SOON = 0
-SILENT = 2
+CHECK_SOON = 0
+CHECK_LATER = 2
 
 
-def check_after(checks: int) -> timedelta:
-    """How long to wait before asking Stripe once more: 5 s, 10 s, 20 s … 10 min. A new intent begins at 20 s."""
+def check_delay(checks: int) -> timedelta:
+    """Return the wait before the next check at Stripe: 5 s, 10 s, 20 s … 10 min. A new intent begins at 20 s."""
     return timedelta(seconds=min(5 * 2 ** min(checks, 16), 600))
 
 
-def check(account: Account, now: datetime) -> Change | None:
-    """Take the account's turn to be checked, so that no other replica does. None when it is not due."""
+def claim_next_check(account: Account, now: datetime) -> AccountChange | None:
+    """Schedule the check after the one that is due, so that one replica runs it. None when no check is due."""
     if account.next_check_at is None or account.next_check_at > now:
         return None
     if not account.is_waiting:
-        return Change({"next_check_at": None})
+        return AccountChange({"next_check_at": None})
     checks = account.checks + 1
-    return Change({"checks": checks, "last_checked_at": now, "next_check_at": now + check_after(checks)})
+    return AccountChange({"checks": checks, "last_checked_at": now, "next_check_at": now + check_delay(checks)})

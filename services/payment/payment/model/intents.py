@@ -1,6 +1,5 @@
-"""Money in: what may be paid, and what Stripe's word about an intent changes."""
+"""Payments: what may be paid, and what an update of an intent changes."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +7,16 @@ from contracts.claims import PaymentOrder
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentSucceeded
 from contracts.types import Holder
 
-from payment.model.account import SILENT, SOON, Account, Change, Line, State, StripeEvent, check_after
+from payment.model.account import (
+    CHECK_LATER,
+    CHECK_SOON,
+    Account,
+    AccountChange,
+    LedgerEntry,
+    State,
+    StripeEvent,
+    check_delay,
+)
 from payment.model.problems import (
     AlreadyPaid,
     DeadlinePassed,
@@ -19,11 +27,11 @@ from payment.model.problems import (
     PaymentProblem,
     PaymentUnknown,
 )
-from payment.news import IntentSeen
+from payment.updates import IntentUpdate
 
 
-def account_of(order: PaymentOrder) -> Account:
-    """The account that an order opens, without an intent. Raises OrderInvalid for a free booking."""
+def new_account(order: PaymentOrder) -> Account:
+    """Create the account of an order, without an intent. Raises OrderInvalid for a free booking."""
     if order.amount == 0:
         raise OrderInvalid("A free booking needs no payment.")
     return Account(
@@ -39,10 +47,10 @@ def account_of(order: PaymentOrder) -> Account:
     )
 
 
-def complete(account: Account, order: PaymentOrder) -> Change | None:
-    """Add from the order what the account lacks: it is from before 2026-12 or was restored from Stripe.
+def complete_account(account: Account, order: PaymentOrder) -> AccountChange | None:
+    """Add the order's fields to an account that lacks them: one from before 2026-12, or restored from Stripe.
 
-    Raises PaymentUnknown when the holder has been erased since, and OrderMismatch for another price.
+    Raises PaymentUnknown when the holder has been erased, and OrderMismatch for another price.
     """
     if account.holder != order.holder:
         raise PaymentUnknown
@@ -50,27 +58,28 @@ def complete(account: Account, order: PaymentOrder) -> Change | None:
         raise OrderMismatch
     if account.showtime_id and account.email:
         return None
-    return Change({"showtime_id": order.showtime_id, "seats": order.seats, "email": order.email})
+    return AccountChange({"showtime_id": order.showtime_id, "seats": order.seats, "email": order.email})
 
 
-def lost_account(seen: IntentSeen, now: datetime) -> Account | None:
-    """The account of an intent that only Stripe knows. None when the intent's metadata is not enough for one."""
-    if seen.booking_id is None or not (ordered := _ordered(seen)):
+def restore_account(update: IntentUpdate, now: datetime) -> Account | None:
+    """Create the account of an intent that has none here. None when the intent's metadata is not sufficient."""
+    if update.booking_id is None or not (ordered := _order_fields(update)):
         return None
-    return Account(id=seen.booking_id, **ordered, **_attached(seen.id, now))
+    return Account(id=update.booking_id, **ordered, **_intent_fields(update.id, now))
 
 
-def _ordered(seen: IntentSeen) -> dict[str, Any]:
-    """The order from the intent's metadata; empty when the metadata lacks it."""
-    if seen.order is None:
+def _order_fields(update: IntentUpdate) -> dict[str, Any]:
+    """Return the account's fields from the intent's metadata; empty when the metadata has no order."""
+    order = update.order
+    if order is None:
         return {}
-    holder = Holder(user_id=seen.order.user_id, secret_hash=seen.order.secret_hash)
-    asked = seen.order.model_dump(include={"reference", "showtime_id", "seats", "payment_deadline_at"})
-    return asked | {"holder": holder, "amount": seen.amount, "currency": seen.currency}
+    holder = Holder(user_id=order.user_id, secret_hash=order.secret_hash)
+    fields = order.model_dump(include={"reference", "showtime_id", "seats", "payment_deadline_at"})
+    return fields | {"holder": holder, "amount": update.amount, "currency": update.currency}
 
 
-def refusal(account: Account, now: datetime) -> PaymentProblem | None:
-    """Why the booking cannot be paid at `now`; None when it can."""
+def reason_not_payable(account: Account, now: datetime) -> PaymentProblem | None:
+    """Return why the booking cannot be paid at `now`; None when it can."""
     if account.state is State.SUCCEEDED:
         return AlreadyPaid()
     if account.state is State.CANCELLED or account.cancel_requested:
@@ -81,104 +90,105 @@ def refusal(account: Account, now: datetime) -> PaymentProblem | None:
 
 
 def check_payable(account: Account, now: datetime) -> None:
-    """Raises AlreadyPaid, PaymentClosed or DeadlinePassed unless the booking can be paid at `now`."""
-    if problem := refusal(account, now):
+    """Raise AlreadyPaid, PaymentClosed or DeadlinePassed unless the booking can be paid at `now`."""
+    if problem := reason_not_payable(account, now):
         raise problem
 
 
 def intent_key(account: Account) -> str:
-    """Stripe's idempotency key for the intent, made from the parameters, so that others never reuse it.
+    """Return the idempotency key for creating the intent. It contains the parameters, so no other request shares it.
 
-    Its metadata follows from the booking. Keys that begin with `intent-` had less metadata (before 2026-12).
+    The metadata is determined by the booking. Intents with less metadata (before 2026-12) used keys with `intent-`.
     """
     return f"order-{account.id}-{account.amount}-{account.currency}-{account.intent_attempt}"
 
 
-def attach_intent(account: Account, intent_id: str, now: datetime) -> Change | None:
-    """Make the intent the booking's own. None when it has one already, or cannot be paid any more.
+def attach_intent(account: Account, intent_id: str, now: datetime) -> AccountChange | None:
+    """Attach an intent to the account. None when the account already has an intent, or can no longer be paid.
 
-    Only after this write may anybody have the intent's client secret. So a cancellation that comes while Stripe is
-    still being asked needs no lock: an intent whose secret nobody has takes no money.
+    The client secret is returned only after this write. So a cancellation during the call to Stripe needs no lock:
+    an intent cannot be paid without its client secret.
     """
-    if account.intent_id or refusal(account, now):
+    if account.intent_id or reason_not_payable(account, now):
         return None
-    return Change(_attached(intent_id, now))
+    return AccountChange(_intent_fields(intent_id, now))
 
 
-def _attached(intent_id: str, now: datetime) -> dict[str, Any]:
-    watched = {"checks": SILENT, "next_check_at": now + check_after(SILENT)}
-    return {"state": State.INTENT_CREATED, "intent_id": intent_id} | watched
+def _intent_fields(intent_id: str, now: datetime) -> dict[str, Any]:
+    check = {"checks": CHECK_LATER, "next_check_at": now + check_delay(CHECK_LATER)}
+    return {"state": State.INTENT_CREATED, "intent_id": intent_id} | check
 
 
-def spend_intent_key(account: Account, attempt: int) -> Change | None:
-    """Stripe failed on this attempt's idempotency key and will repeat that: the next try needs a new one.
+def rotate_intent_key(account: Account, attempt: int) -> AccountChange | None:
+    """Use a new idempotency key for the next try: Stripe stored a failure under this attempt's key.
 
-    None when another request has found that out already, or has an intent.
+    None when another request has already done that, or has created the intent.
     """
-    return (
-        Change({"intent_attempt": attempt + 1})
-        if (account.intent_id, account.intent_attempt) == (None, attempt)
-        else None
+    if (account.intent_id, account.intent_attempt) != (None, attempt):
+        return None
+    return AccountChange({"intent_attempt": attempt + 1})
+
+
+def request_cancel(account: Account, now: datetime) -> AccountChange | None:
+    """Cancel the payment: immediately when it has no intent; else Stripe decides the outcome."""
+    if account.state is State.REQUESTED:
+        return AccountChange({"state": State.CANCELLED, "cancel_requested": True}, events=[_cancelled_event(account)])
+    if account.state is not State.INTENT_CREATED or account.cancel_requested:
+        return None
+    return AccountChange(
+        {"cancel_requested": True, "checks": CHECK_SOON, "next_check_at": now + check_delay(CHECK_SOON)}
     )
 
 
-def cancel(account: Account, now: datetime) -> Change | None:
-    """The booking wants no money. Without an intent it is over at once; with one, Stripe has the last word."""
-    if account.state is State.REQUESTED:
-        return Change({"state": State.CANCELLED, "cancel_requested": True}, events=[_cancelled(account)])
-    if account.state is not State.INTENT_CREATED or account.cancel_requested:
-        return None
-    return Change({"cancel_requested": True, "checks": SOON, "next_check_at": now + check_after(SOON)})
-
-
-def tombstone(booking_id: str) -> tuple[Account, PaymentCancelled]:
-    """A booking that was closed before it had an intent: an account that refuses every order."""
+def create_tombstone(booking_id: str) -> tuple[Account, PaymentCancelled]:
+    """Create the account of a booking that was closed before it had an intent. It refuses every order."""
     account = Account(id=booking_id, state=State.CANCELLED, cancel_requested=True)
-    return account, _cancelled(account)
+    return account, _cancelled_event(account)
 
 
-def _cancelled(account: Account) -> PaymentCancelled:
+def _cancelled_event(account: Account) -> PaymentCancelled:
     return PaymentCancelled(booking_id=account.id)
 
 
-def on_intent(account: Account, seen: IntentSeen, now: datetime) -> Change | None:
-    """What an intent's state at Stripe changes. Raises MoneyMismatch when the money is not what was asked."""
-    if seen.status == "succeeded":
-        return _captured(account, seen, now)
-    if account.state is not State.INTENT_CREATED or seen.id != account.intent_id:
+def apply_intent(
+    account: Account, update: IntentUpdate, now: datetime, cause: StripeEvent | None = None
+) -> AccountChange | None:
+    """Apply the state of an intent at Stripe; a webhook event (`cause`) at most once.
+
+    Raises MoneyMismatch when the amount or currency is not the order's.
+    """
+    if cause and account.was_changed_by(cause.id):
         return None
-    if seen.status == "canceled":
-        return Change({"state": State.CANCELLED, "next_check_at": None}, events=[_cancelled(account)])
-    if seen.failure_id in {None, account.last_failure}:
+    if update.status == "succeeded":
+        return _capture(account, update, now, cause)
+    if account.state is not State.INTENT_CREATED or update.id != account.intent_id:
         return None
-    failed = PaymentFailed(booking_id=account.id, code=seen.failure_code)
-    return Change({"last_failure": seen.failure_id}, events=[failed])
+    if update.status == "canceled":
+        fields = {"state": State.CANCELLED, "next_check_at": None}
+        return AccountChange(fields, events=[_cancelled_event(account)], cause=cause)
+    if update.failure_id in {None, account.last_failure}:
+        return None
+    failed = PaymentFailed(booking_id=account.id, code=update.failure_code)
+    return AccountChange({"last_failure": update.failure_id}, events=[failed], cause=cause)
 
 
-def on_webhook(account: Account, seen: IntentSeen, event: StripeEvent) -> Change | None:
-    """What an intent's webhook event changes, once. Raises MoneyMismatch."""
-    if account.was_changed_by(event.id):
+def _capture(account: Account, update: IntentUpdate, now: datetime, cause: StripeEvent | None) -> AccountChange | None:
+    if account.state is State.SUCCEEDED and account.intent_id == update.id:
         return None
-    change = on_intent(account, seen, event.processed_at)
-    return replace(change, cause=event) if change else None
-
-
-def _captured(account: Account, seen: IntentSeen, now: datetime) -> Change | None:
-    if account.state is State.SUCCEEDED and account.intent_id == seen.id:
-        return None
-    ordered = {} if account.holder else _ordered(seen)  # a tombstone does not know what was ordered
+    ordered = {} if account.holder else _order_fields(update)  # a tombstone has no order yet
     account = account.model_copy(update=ordered)
-    if account.state is State.SUCCEEDED or (seen.amount_received, seen.currency) != (account.amount, account.currency):
-        raise MoneyMismatch(f"{seen.id} brought {seen.amount_received} {seen.currency} for booking {account.id}")
-    said = PaymentSucceeded(
+    received = update.amount_received, update.currency
+    if account.state is State.SUCCEEDED or received != (account.amount, account.currency):
+        raise MoneyMismatch(f"{update.id} captured {received[0]} {received[1]} for booking {account.id}")
+    succeeded = PaymentSucceeded(
         booking_id=account.id,
-        amount=seen.amount_received,
+        amount=update.amount_received,
         currency=account.currency,
         showtime_id=account.showtime_id,
         seats=account.seats,
         user_id=account.holder.user_id if account.holder else None,
     )
-    stripe_id = seen.charge_id or seen.id
-    line = Line(entry_id=stripe_id, kind="captured", amount=seen.amount_received, stripe_id=stripe_id, at=now)
-    fields = {"state": State.SUCCEEDED, "intent_id": seen.id, "captured": seen.amount_received, "next_check_at": None}
-    return Change(ordered | fields, [line], [said])
+    amount, stripe_id = update.amount_received, update.charge_id or update.id
+    entry = LedgerEntry(entry_id=stripe_id, kind="captured", amount=amount, stripe_id=stripe_id, at=now)
+    fields = {"state": State.SUCCEEDED, "intent_id": update.id, "captured": amount, "next_check_at": None}
+    return AccountChange(ordered | fields, [entry], [succeeded], cause)

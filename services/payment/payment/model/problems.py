@@ -1,4 +1,4 @@
-"""What can be wrong with paying.
+"""The errors of payment.
 
 Exception
 ├── Problem (contracts.errors)
@@ -16,7 +16,7 @@ Exception
 │       ├── ProviderRefused        502
 │       └── ProviderUnavailable    503
 │           └── ProviderFailed     503
-└── MoneyMismatch                  what Stripe says does not fit what we asked: a person must look
+└── MoneyMismatch                  Stripe captured money that does not match the order: a person must look at it
 """
 
 from contracts.errors import Problem
@@ -32,15 +32,15 @@ class PaymentUnknown(PaymentProblem):
 
 class OrderRequired(PaymentProblem):
     code, status = "order_required", 422
-    title = "Paying takes the order that POST /api/bookings and GET /api/bookings/{id} answer as `order`."
+    title = "An order is required: the `order` that POST /api/bookings and GET /api/bookings/{id} return."
 
 
 class OrderInvalid(PaymentProblem):
-    code, status, title = "order_invalid", 422, "This is not a payment order that can be paid here."
+    code, status, title = "order_invalid", 422, "This payment order is not valid."
 
 
 class OrderMismatch(PaymentProblem):
-    code, status, title = "order_mismatch", 409, "This booking has another price, and that one is final."
+    code, status, title = "order_mismatch", 409, "The order does not match this booking's price, which is final."
 
 
 class PaymentClosed(PaymentProblem):
@@ -52,11 +52,11 @@ class DeadlinePassed(PaymentClosed):
 
 
 class AlreadyPaid(PaymentProblem):
-    code, status, title = "already_paid", 409, "This booking is paid already."
+    code, status, title = "already_paid", 409, "This booking has already been paid."
 
 
 class RefundTooLarge(PaymentProblem):
-    code, status, title = "refund_too_large", 409, "No more can be refunded than was paid and not yet refunded."
+    code, status, title = "refund_too_large", 409, "The amount is more than can still be refunded."
 
 
 class BadSignature(PaymentProblem):
@@ -68,24 +68,24 @@ class BadPayload(PaymentProblem):
 
 
 class ProviderRefused(PaymentProblem):
-    """Stripe said no to what we asked; asking again will not help."""
+    """Stripe rejected the request, and would reject it again."""
 
     code, status, title = "payment_provider_refused", 502, "The payment provider did not accept the request."
 
 
 class ProviderUnavailable(PaymentProblem):
-    """Stripe did not answer in the time that a request has: whether it did what we asked is not known.
+    """Stripe did not answer within the time budget. The call may have taken effect.
 
     Nothing was charged: money moves only when the customer confirms the intent.
     """
 
     code, status = "payment_provider_unavailable", 503
-    title = "The payment provider does not answer just now. Nothing was charged; please try again in a moment."
+    title = "The payment provider is not available at the moment. Nothing was charged. Please try again in a moment."
 
 
 class ProviderFailed(ProviderUnavailable):
-    """Stripe answered with an error of its own, and will repeat it for this idempotency key."""
+    """Stripe failed, and will replay that failure for this idempotency key."""
 
 
 class MoneyMismatch(Exception):
-    """Stripe reports money that does not fit what was asked."""
+    """Stripe captured money that does not match the order."""

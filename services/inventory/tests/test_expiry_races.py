@@ -1,4 +1,4 @@
-"""A hold whose time runs out, and whose seats somebody else buys, between the read of a change and its write."""
+"""A hold expires and another buyer buys its seats between the read and the write of a change."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,39 +7,41 @@ import pytest
 
 from .stage import NewStage, steps
 
-Change = Callable[[str], Awaitable[Any]]
+HoldChange = Callable[[str], Awaitable[Any]]
 MEANWHILE = "ada time_passes, ben hold, ben pay"
 
 
 async def renew(hold_id: str) -> None:
     from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
-    await store.renew(hold_id, lambda _: True, settings.get().limits)
+    await store.renew_hold(hold_id, lambda _: True, settings.get().limits)
 
 
 async def drop(hold_id: str) -> None:
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
-    await store.change(hold_id, lambda _: True, [], ["A2"])
+    await store.change_hold(hold_id, lambda _: True, [], ["A2"])
 
 
 @pytest.mark.parametrize("change", [renew, drop])
-async def test_a_lapsed_hold_takes_no_seat_back(new_stage: NewStage, monkeypatch: pytest.MonkeyPatch, change: Change):
+async def test_an_expired_hold_takes_no_seat_back(
+    new_stage: NewStage, monkeypatch: pytest.MonkeyPatch, change: HoldChange
+):
     from inventory import model  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import holds  # noqa: PLC0415
 
     stage = await new_stage()
-    await stage.take(("hold", "ada"))
-    own_hold = holds.own_hold
+    await stage.run(("hold", "ada"))
+    find_hold = holds.find_hold
 
-    async def own_hold_then(*arguments: Any) -> Any:
-        monkeypatch.setattr(holds, "own_hold", own_hold)
-        found = await own_hold(*arguments)
+    async def find_hold_then(*arguments: Any) -> Any:
+        monkeypatch.setattr(holds, "find_hold", find_hold)
+        found = await find_hold(*arguments)
         for step in steps(MEANWHILE):
-            await stage.take(step)
+            await stage.run(step)
         return found
 
-    monkeypatch.setattr(holds, "own_hold", own_hold_then)
+    monkeypatch.setattr(holds, "find_hold", find_hold_then)
     refusal = None
     try:
         await change(stage.ids["ada"])

@@ -1,16 +1,16 @@
-// Showtimes as the pages list them: by day, then by the place or the film that they belong to.
+// Showtimes grouped for display: by day, then by theater or film.
 
 import type { Schemas } from "../api/client";
 import type { Showtime } from "./queries";
 
-/** A showtime in a list; `heading` is what it stands under there. */
+/** A showtime in a list, with the heading that it is listed under. */
 export interface Listed extends Omit<Schemas["CatalogScreening"], "daypart"> {
   local_date: string;
   time_zone: string;
   heading: { id: string; to: string; title: string; note: string };
 }
 
-/** A film's showtimes, which catalog tells theater by theater. */
+/** A film's showtimes, listed under their theaters. */
 export const underTheaters = (theaters: Schemas["CatalogTheaterShowtimesResponse"][]): Listed[] =>
   theaters.flatMap(({ id, name, address, time_zone, days }) =>
     days.flatMap(({ local_date, showtimes }) =>
@@ -23,7 +23,7 @@ export const underTheaters = (theaters: Schemas["CatalogTheaterShowtimesResponse
     ),
   );
 
-/** A theater's showtimes under their films. */
+/** A theater's showtimes, listed under their films. */
 export const underFilms = (showtimes: Showtime[]): Listed[] =>
   showtimes
     .filter((showtime) => showtime.state === "scheduled")
@@ -37,7 +37,7 @@ export const underFilms = (showtimes: Showtime[]): Listed[] =>
       },
     }));
 
-/** Days in their order, each with its showtimes under their headings. */
+/** The days in order, each with its showtimes grouped by heading. */
 export function byDay(listed: Listed[]): { date: string; groups: Listed[][] }[] {
   const days = new Map<string, Map<string, Listed[]>>();
   for (const showtime of listed) {

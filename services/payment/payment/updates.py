@@ -1,4 +1,7 @@
-"""What Stripe tells us, cut down to what we act on. No card, address or client secret gets any further than here."""
+"""Stripe's objects and webhook events, reduced to the fields that payment uses.
+
+Cards, addresses and client secrets are dropped here.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,33 +13,33 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class _Seen(BaseModel):
+class _Update(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def _split(seats: Any) -> Any:
+def _split_seats(seats: Any) -> Any:
     return seats.split(",") if isinstance(seats, str) else seats
 
 
-class OrderSeen(_Seen):
-    """The order in the metadata of its PaymentIntent (`stripe.create_intent` writes it)."""
+class OrderMetadata(_Update):
+    """The order in the metadata of its PaymentIntent. `stripe.create_intent` writes it."""
 
     reference: str
     showtime_id: Id
-    seats: Annotated[Seats, Field(min_length=1), BeforeValidator(_split)]
+    seats: Annotated[Seats, Field(min_length=1), BeforeValidator(_split_seats)]
     user_id: Id | None = None
     secret_hash: str | None = None
     payment_deadline_at: Moment
 
     @model_validator(mode="after")
-    def _has_one_holder(self) -> "OrderSeen":
+    def _has_one_holder(self) -> "OrderMetadata":
         if (self.user_id is None) == (self.secret_hash is None):
-            raise ValueError("a person or a guest")
+            raise ValueError("exactly one of user_id and secret_hash is required")
         return self
 
 
-class IntentSeen(_Seen):
-    """A PaymentIntent. `failure_id` names the last declined attempt, if any.
+class IntentUpdate(_Update):
+    """The state of a PaymentIntent. `failure_id` is the id of the last declined attempt, if any.
 
     `booking_id` and `order` come from our metadata. `order` is None in intents from before 2026-12.
     """
@@ -51,11 +54,11 @@ class IntentSeen(_Seen):
     charge_id: str | None = None
     failure_id: str | None = None
     failure_code: str = ""
-    order: OrderSeen | None = None
+    order: OrderMetadata | None = None
 
 
-class RefundSeen(_Seen):
-    """A refund, or a lost dispute. `refund_id` from our metadata, None when it was made at Stripe by hand."""
+class RefundUpdate(_Update):
+    """The state of a refund, or a lost dispute. `refund_id` is from our metadata; None: it was created at Stripe."""
 
     kind: Literal["refund"] = "refund"
     id: str
@@ -65,8 +68,8 @@ class RefundSeen(_Seen):
     state: Literal["pending", "succeeded", "failed"]
 
 
-class ChargeSeen(_Seen):
-    """A charge with money gone back, without saying which refunds: Stripe must be asked for them."""
+class ChargeUpdate(_Update):
+    """A charge of which money was refunded. It does not list the refunds, so they are fetched from Stripe."""
 
     kind: Literal["charge"] = "charge"
     id: str
@@ -74,17 +77,17 @@ class ChargeSeen(_Seen):
     amount_refunded: int
 
 
-News = IntentSeen | RefundSeen | ChargeSeen
+StripeUpdate = IntentUpdate | RefundUpdate | ChargeUpdate
 
 
-def read_intent(raw: Mapping[str, Any]) -> IntentSeen:
-    """From a PaymentIntent's fields. Raises pydantic.ValidationError or KeyError when they are not Stripe's."""
+def parse_intent(raw: Mapping[str, Any]) -> IntentUpdate:
+    """Parse a PaymentIntent. Raises pydantic.ValidationError or KeyError when it is malformed."""
     failure = raw.get("last_payment_error") or {}
     method = failure.get("payment_method") or {}
     code = str(failure.get("decline_code") or failure.get("code") or failure.get("type") or "")
-    return IntentSeen(
+    return IntentUpdate(
         id=raw["id"],
-        booking_id=_ours(raw, "booking_id"),
+        booking_id=_metadata_id(raw, "booking_id"),
         status=raw["status"],
         amount=raw.get("amount") or 0,
         amount_received=raw.get("amount_received") or 0,
@@ -92,37 +95,37 @@ def read_intent(raw: Mapping[str, Any]) -> IntentSeen:
         charge_id=_id_of(raw.get("latest_charge")),
         failure_id=(_id_of(failure.get("charge")) or f"{code}-{_id_of(method)}") if failure else None,
         failure_code=code,
-        order=_order_of(raw),
+        order=_parse_order(raw),
     )
 
 
-def _order_of(raw: Mapping[str, Any]) -> OrderSeen | None:
-    """None for metadata that is not ours, is from before 2026-12 or was edited at Stripe."""
+def _parse_order(raw: Mapping[str, Any]) -> OrderMetadata | None:
+    """Return None for metadata that is not ours, is from before 2026-12, or was edited at Stripe."""
     try:
-        return OrderSeen.model_validate(raw.get("metadata"))
+        return OrderMetadata.model_validate(raw.get("metadata"))
     except ValidationError:
         return None
 
 
-def read_refund(raw: Mapping[str, Any]) -> RefundSeen | None:
-    """From a Refund's fields; None for a charge that no intent made, so not ours."""
+def parse_refund(raw: Mapping[str, Any]) -> RefundUpdate | None:
+    """Parse a Refund. Returns None when its charge has no intent: such a charge is not ours."""
     state = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}.get(raw["status"], "pending")
     return _with_intent(
-        RefundSeen, raw, id=raw["id"], refund_id=_ours(raw, "refund_id"), amount=raw["amount"], state=state
+        RefundUpdate, raw, id=raw["id"], refund_id=_metadata_id(raw, "refund_id"), amount=raw["amount"], state=state
     )
 
 
-def read_event(event_type: str, raw: Mapping[str, Any]) -> News | None:
-    """What a webhook event's `data.object` says; None for an event that we do not act on."""
+def parse_event(event_type: str, raw: Mapping[str, Any]) -> StripeUpdate | None:
+    """Parse a webhook event's `data.object`. Returns None for an event that payment does not use."""
     if event_type.startswith("payment_intent."):
-        intent = read_intent(raw)
+        intent = parse_intent(raw)
         return intent if intent.booking_id and event_type in INTENT_EVENTS else None
     if event_type in REFUND_EVENTS:
-        return read_refund(raw)
+        return parse_refund(raw)
     if event_type == "charge.refunded":
-        return _with_intent(ChargeSeen, raw, id=raw["id"], amount_refunded=raw["amount_refunded"])
+        return _with_intent(ChargeUpdate, raw, id=raw["id"], amount_refunded=raw["amount_refunded"])
     if event_type == "charge.dispute.closed" and raw["status"] == "lost":
-        return _with_intent(RefundSeen, raw, id=raw["id"], refund_id=None, amount=raw["amount"], state="succeeded")
+        return _with_intent(RefundUpdate, raw, id=raw["id"], refund_id=None, amount=raw["amount"], state="succeeded")
     return None
 
 
@@ -136,10 +139,10 @@ def _with_intent(shape: type[Any], raw: Mapping[str, Any], **fields: Any) -> Any
 
 
 def _id_of(value: Any) -> str | None:
-    """Stripe gives a related object as its id, or whole when asked to expand it."""
+    """A related object is its id, or the whole object when the request expanded it."""
     return value.get("id") if isinstance(value, Mapping) else value
 
 
-def _ours(raw: Mapping[str, Any], name: str) -> str | None:
+def _metadata_id(raw: Mapping[str, Any], name: str) -> str | None:
     value = (raw.get("metadata") or {}).get(name, "")
     return value if isinstance(value, str) and _ID.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""Events in: one function per event that inventory hears, and the map of them at the foot."""
+"""Consumed events: one function per event type, registered in HANDLERS at the end."""
 
 from collections.abc import Awaitable
 from datetime import timedelta
@@ -15,38 +15,38 @@ from inventory.model import HoldUnknown, SeatMapMissing, ShowtimeUnknown, in_ord
 
 
 async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
-    """Keep the seats of an auditorium."""
-    await store.publish_layout(event)
+    """Store the seats of an auditorium."""
+    await store.save_layout(event)
 
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
-    """Begin a showtime. Its layout may come later: it is needed only when somebody asks for seats."""
-    await store.schedule(event, current_envelope().time)
+    """Create the showtime. Its layout may arrive later; only requests for seats need it."""
+    await store.add_showtime(event, current_envelope().time)
 
 
 async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
-    """Move a showtime."""
-    await _once_known(store.reschedule(event, current_envelope().time))
+    """Update the times of a showtime."""
+    await _retry_until_known(store.reschedule_showtime(event, current_envelope().time))
 
 
 async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
-    """Stop selling. Seats of bookings come back by booking's own events."""
-    await _once_known(store.cancel_showtime(event.showtime_id))
+    """Stop selling seats. Booking's events release the seats of bookings."""
+    await _retry_until_known(store.cancel_showtime(event.showtime_id))
 
 
 async def on_payment_requested(event: PaymentRequested) -> None:
-    """Keep the seats for the checkout, beyond its deadline in case that booking never answers."""
+    """Pin the seats for the checkout until a while after its deadline, in case no event from booking arrives."""
     until = event.payment_deadline_at + timedelta(seconds=settings.get().pin_grace_seconds)
-    await _once_known(store.pin(event.showtime_id, event.booking_id, _seats(event), event.holder, until))
+    await _retry_until_known(store.pin_hold(event.showtime_id, event.booking_id, _seats(event), event.holder, until))
 
 
 async def on_payment_succeeded(event: PaymentSucceeded) -> None:
-    """Sell, or reject the sale."""
+    """Sell the seats, or reject the sale."""
     if event.showtime_id is None:  # an account from before payment orders
         try:
             sale = await store.sale_of_hold(event.booking_id, event.amount, event.currency)
         except HoldUnknown as error:
-            raise RejectedEvent(f"the payment names no showtime, and there is no hold {event.booking_id}") from error
+            raise RejectedEvent(f"the payment has no showtime, and there is no hold {event.booking_id}") from error
     else:
         sale = SeatsSold(
             hold_id=event.booking_id,
@@ -56,7 +56,7 @@ async def on_payment_succeeded(event: PaymentSucceeded) -> None:
             amount=event.amount,
             currency=event.currency,
         )
-    await _once_known(store.sell(sale))
+    await _retry_until_known(store.sell_seats(sale))
 
 
 async def on_booking_paid(event: BookingPaid) -> None:
@@ -65,34 +65,34 @@ async def on_booking_paid(event: BookingPaid) -> None:
     sale = SeatsSold(
         hold_id=event.booking_id, showtime_id=event.showtime_id, seats=_seats(event), user_id=user_id, amount=0
     )
-    await _once_known(store.sell(sale))
+    await _retry_until_known(store.sell_seats(sale))
 
 
 async def on_booking_expired(event: BookingExpired) -> None:
-    """Let an unpaid checkout's seats go."""
-    await _once_known(store.expire(event.showtime_id, event.booking_id))
+    """Release the seats of an unpaid checkout."""
+    await _retry_until_known(store.expire_checkout(event.showtime_id, event.booking_id))
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged) -> None:
-    """Free a booking's seats, held or sold, for good."""
-    await _once_known(store.cancel(event.showtime_id, event.booking_id, event.seats))
+    """Release a booking's seats, held or sold. The booking can never get seats again."""
+    await _retry_until_known(store.cancel_booking(event.showtime_id, event.booking_id, event.seats))
 
 
 def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:
     if not event.seats:
-        raise RejectedEvent(f"booking {event.booking_id} names no seats")
+        raise RejectedEvent(f"booking {event.booking_id} has no seats")
     return in_order(event.seats)
 
 
-async def _once_known(change: Awaitable[None]) -> None:
-    """An event may overtake the one that makes its showtime known."""
+async def _retry_until_known(change: Awaitable[None]) -> None:
+    """Retry an event that arrives before its showtime's own event. Raises NotYet."""
     try:
         await change
     except (ShowtimeUnknown, SeatMapMissing) as error:
-        raise NotYet("the showtime is not known yet") from error
+        raise NotYet("the showtime has not arrived yet") from error
 
 
-REACTIONS = {
+HANDLERS = {
     SeatLayoutPublished: on_seat_layout_published,
     ShowtimeScheduled: on_showtime_scheduled,
     ShowtimeRescheduled: on_showtime_rescheduled,

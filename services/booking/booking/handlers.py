@@ -1,4 +1,4 @@
-"""Events in. What concerns one booking goes through the saga; a showtime's change goes to each of its bookings."""
+"""Handlers of consumed events. An event about a booking advances it; one about a showtime advances all its bookings."""
 
 from chassis.messaging import current_envelope
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
@@ -11,19 +11,19 @@ from booking.model import Replaced, State
 
 
 async def on_saga_event(event: Event) -> None:
-    """An event whose subject is the booking: one step."""
-    await store.drive(event.subject, event, tickets.issue)
+    """Advance the booking that is the event's subject."""
+    await store.advance_booking(event.subject, event, tickets.issue)
 
 
 async def on_seats_sold(event: SeatsSold) -> None:
-    """Confirm the booking. That makes an exchange complete: the booking that it replaces ends."""
-    booking = await store.drive(event.hold_id, event, tickets.issue)
+    """Confirm the booking. If it replaces another booking, end that one, which completes the exchange."""
+    booking = await store.advance_booking(event.hold_id, event, tickets.issue)
     if booking.replaces and booking.state is State.CONFIRMED:
-        await store.drive(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
+        await store.advance_booking(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
 
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
-    """Keep what selling takes."""
+    """Store the showtime's prices and times."""
     await store.add_showtime(event, current_envelope().time)
 
 
@@ -39,7 +39,7 @@ async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
     await store.cascade(event.showtime_id)
 
 
-REACTIONS = {
+HANDLERS = {
     ShowtimeScheduled: on_showtime_scheduled,
     ShowtimeRescheduled: on_showtime_rescheduled,
     ShowtimeCancelled: on_showtime_cancelled,

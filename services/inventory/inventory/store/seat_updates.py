@@ -1,7 +1,7 @@
-"""What seat maps on screens show: changes at once, and soon after them the whole map.
+"""Publishing seat updates: changes within milliseconds, and the whole map a few seconds later.
 
-Changes are gathered for a moment and broadcast together. Nothing relies on a broadcast: the durable `seat_map_updated`
-follows it, and corrects what a lost broadcast left wrong.
+Changes of a short window are broadcast together. Nothing relies on a broadcast: the durable `seat_map_updated` follows
+and corrects the effects of lost broadcasts.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from inventory.model import SeatState
 from inventory.store.documents import Showtime, live_states
 
 log = structlog.get_logger()
-GATHER_S = 0.05
+BATCH_WINDOW_S = 0.05
 MAPS_PER_RUN = 200
-UNSENT_MOST = 20
-SeenState = Literal["free"] | SeatState
+MAX_UNSENT = 20
+ShownState = Literal["free"] | SeatState
 Broadcast = Callable[[Sequence[Event]], Awaitable[None]]
 
 
-class Screens:
-    """Broadcasts the seats that `show` was given in the last GATHER_S seconds.
+class SeatBroadcaster:
+    """Broadcasts the seats that were enqueued in the last BATCH_WINDOW_S seconds.
 
-    Their states are read together with the version, so that a broadcast is right even if another replica has changed
-    the seats since.
+    Their states are read together with the version, so that a broadcast is correct even when another replica has
+    changed the seats in the meantime.
     """
 
     def __init__(self, broadcast: Broadcast) -> None:
@@ -37,23 +37,23 @@ class Screens:
         self._sending: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        Showtime.screens = self
+        Showtime.broadcaster = self
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        Showtime.screens = None
+        Showtime.broadcaster = None
         if self._sending is not None:
             await self._sending
 
-    def show(self, showtime_id: str, seats: Iterable[str]) -> None:
-        """Take seats that have changed, to be shown soon."""
+    def enqueue(self, showtime_id: str, seats: Iterable[str]) -> None:
+        """Add changed seats to the next broadcast."""
         self._changed.setdefault(showtime_id, set()).update(seats)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
 
     async def _send_all(self) -> None:
         while self._changed:
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(BATCH_WINDOW_S)
             changed, self._changed = self._changed, {}
             try:
                 await self._broadcast([event async for event in _read(changed)])
@@ -62,31 +62,31 @@ class Screens:
 
 
 async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
-    """The changed seats of each showtime as they are now."""
+    """Read the current states of each showtime's changed seats."""
     fields = {"version", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
     async for document in Showtime.collection().find({"_id": {"$in": list(changed)}}, dict.fromkeys(fields, 1)):
         showtime_id, states = document["_id"], live_states(document, now())
-        seats: dict[str, SeenState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
+        seats: dict[str, ShownState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
         yield SeatsChanged(showtime_id=showtime_id, version=document["version"], seats=seats)
 
 
 async def publish_seat_maps() -> None:
-    """Publish the seat maps that have changed since they were published last; some, if many."""
+    """Publish the seat maps that have changed since their last publication, at most MAPS_PER_RUN."""
     stale = Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}, limit=MAPS_PER_RUN)
     await asyncio.gather(*[_publish_seat_map(document) async for document in stale])
 
 
 async def _publish_seat_map(document: Mapping[str, Any]) -> None:
-    """Publish a map as it was read. One that has changed since then stays stale and is published again.
+    """Publish the map that was read. If it has changed since the read, it stays stale and is published again.
 
-    While RabbitMQ is away, maps would fill the outbox inside the document, so only a few are left there.
+    The number of unsent maps is limited, because they would fill the document's outbox while RabbitMQ is unavailable.
     """
     showtime_id, version = document["_id"], document["version"]
     states = live_states(document, now())
     held, sold, blocked = (
         [seat for seat, state in states.items() if state == wanted] for wanted in ("held", "sold", "blocked")
     )
-    where = {"_id": showtime_id, "is_stale": True, f"outbox.{UNSENT_MOST}": {"$exists": False}}
+    where = {"_id": showtime_id, "is_stale": True, f"outbox.{MAX_UNSENT}": {"$exists": False}}
     event = SeatMapUpdated(showtime_id=showtime_id, version=version + 1, held=held, sold=sold, blocked=blocked)
     if not await Showtime.write(where | {"version": version}, {"$unset": {"is_stale": ""}}, events=[event]):
         await Showtime.write(where, {}, events=[event.model_copy(update={"version": version})])

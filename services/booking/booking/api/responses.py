@@ -1,4 +1,4 @@
-"""What several routes take and answer."""
+"""Request fields and responses that several routes share."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,18 +11,19 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, EmailStr, StringConstraints
 
 from booking import model, settings
-from booking.model import Line, Passage, State
+from booking.model import OrderLine, State, StateChange
 
 BookingId = Annotated[Id, Path(description="The id of the hold that was checked out.")]
 Email = Annotated[EmailStr, StringConstraints(max_length=254), AfterValidator(str.lower)]
 Reference = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{1,16}$")]
 
 
-class BookingOut(BaseModel):
+class BookingResponse(BaseModel):
     """A booking. It has tickets only while it is confirmed.
 
-    `order` is what `POST /api/payments/create-intent` takes: for the holder, while the booking awaits payment; not in
-    lists. Reference, screening and price are null in bookings from before 2026-12 that were never checked out.
+    `order` is the input of `POST /api/payments/create-intent`. It is set only for the holder, while the booking awaits
+    payment, and not in lists. Reference, screening and price are null in bookings from before 2026-12 that were never
+    checked out.
     """
 
     id: Id
@@ -31,7 +32,7 @@ class BookingOut(BaseModel):
     showtime_id: Id
     screening: Screening | None
     seats: list[Seat]
-    lines: list[Line]
+    lines: list[OrderLine]
     tickets: list[Ticket]
     amount: Amount | None
     currency: Currency | None
@@ -43,22 +44,22 @@ class BookingOut(BaseModel):
     expires_at: datetime
     payment_deadline_at: datetime | None
     payment_failure: str | None
-    ending: model.Ending | None
-    history: list[Passage]
+    ending: model.EndReason | None
+    history: list[StateChange]
     order: str | None = None
 
 
-def shown(booking: model.Booking, who: Caller | None = None) -> BookingOut:
-    """The booking as people see it; with its payment order if `who` is its holder."""
+def to_response(booking: model.Booking, caller: Caller | None = None) -> BookingResponse:
+    """The response for a booking, with its payment order if the caller is its holder."""
     is_valid = booking.state is State.CONFIRMED
-    is_payable = booking.state is State.AWAITING_PAYMENT and who is not None and who.owns(booking.holder)
+    is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
     facts = {
         "tickets": booking.tickets if is_valid else [],
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }
-    return BookingOut.model_validate(vars(booking) | facts)
+    return BookingResponse.model_validate(vars(booking) | facts)
 
 
 def order_of(booking: model.Booking) -> PaymentOrder:
-    """What payment needs to charge for a booking."""
+    """The data that payment needs to charge for a booking."""
     return PaymentOrder.model_validate(vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids})
