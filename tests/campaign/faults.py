@@ -128,7 +128,7 @@ def _rolling_restart(replicas: int) -> Fault:
 
 
 async def _nothing(_: Arena) -> None:
-    """The fault is over by itself."""
+    """The fault ends without healing."""
 
 
 async def _upgrade(arena: Arena, replica: str) -> None:

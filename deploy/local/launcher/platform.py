@@ -271,7 +271,7 @@ class Platform:
             self._finish(module, process)
 
     def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Starts a command that ends by itself, with its output in `<logs>/<module>.log`."""
+        """Start a command that runs to its end, with its output in `<logs>/<module>.log`."""
         command = [sys.executable, "-m", module, *arguments]
         with self.log(module).open("wb") as log:
             return subprocess.Popen(command, env=self.env, stdout=log, stderr=subprocess.STDOUT)
