@@ -20,8 +20,8 @@ from catalog import migrations, settings, store
 from catalog.model.prices import Tariff
 from catalog.model.schedule import Terms
 from catalog.store import Auditorium, Movie, Showtime, Theater
-from chassis import mongo
 from chassis.clock import now
+from chassis.mongo.connection import connected
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
 
@@ -72,7 +72,7 @@ async def stock(platform: Platform) -> None:
     chance = random.Random(5)  # noqa: S311 - the same stock for each measurement
     await asyncio.to_thread(_import, platform, films(chance))
     chosen = settings.Settings(mongo_uri=platform.env["MONGO_URI"])
-    async with mongo.connected(chosen, migrations.SCHEMA):
+    async with connected(chosen, migrations.SCHEMA):
         houses = [_theater(number, chance) for number in range(THEATERS)]
         rooms = [_room(house, number) for house in houses for number in range(ROOMS)]
         await Theater.collection().insert_many([_document(house) for house in houses])

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import aio_pika
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 from chassis.ids import new_id
-from chassis.wire import MAX_BATCH
+from chassis.messaging.wire import MAX_BATCH
 from launcher.platform import Platform
 from pymongo import AsyncMongoClient, InsertOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection

@@ -18,8 +18,8 @@ import httpx
 import uvloop
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.messaging.wire import to_batch
 from chassis.testing.servers import free_port
-from chassis.wire import to_batch
 from contracts import topology
 from contracts.envelope import Envelope
 from contracts.inventory import SeatsChanged

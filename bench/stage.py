@@ -13,7 +13,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.wire import BATCH, to_message
+from chassis.messaging.wire import BATCH, to_message
 from contracts import topology
 from contracts.booking import BookingConfirmed
 from contracts.catalog import PlacedSeat, Price, SeatLayoutPublished, ShowtimeScheduled
@@ -144,7 +144,7 @@ class Stage:
         return True
 
     async def _is_queued(self, channel: AbstractChannel) -> bool:
-        for service in topology.HEARS:
+        for service in topology.CONSUMES:
             queue = await channel.declare_queue(topology.queue_name(service), passive=True)
             if queue.declaration_result.message_count:
                 return True

@@ -12,7 +12,7 @@ from typing import Any
 
 import aio_pika
 import httpx
-from chassis.broker import RETRY_TIERS_S
+from chassis.messaging.broker import RETRY_TIERS_S
 from contracts import topology
 from contracts.registry import SERVICES
 from pymongo import AsyncMongoClient
@@ -118,7 +118,7 @@ async def _stripe(http: httpx.AsyncClient, env: Mapping[str, str], kind: str) ->
 
 async def _queues(uri: str) -> dict[str, int]:
     """Messages that are ready in each queue of the topology, each retry tier and each dead-letter queue."""
-    names = [name(service) for service in topology.HEARS for name in QUEUE_NAMES]
+    names = [name(service) for service in topology.CONSUMES for name in QUEUE_NAMES]
     names += [f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S]
     async with await aio_pika.connect(uri) as connection:
         channel = await connection.channel()

@@ -26,7 +26,7 @@ OVERDUE = timedelta(seconds=20)
 """How late a timer, outbox, webhook or acknowledgement may be before that is a fault: longer than a job's lease."""
 MESSAGES_KEPT = timedelta(days=3)
 """The shortest MESSAGE_DAYS."""
-DEAD = {topology.dead_letter_queue_name(service) for service in topology.HEARS}
+DEAD = {topology.dead_letter_queue_name(service) for service in topology.CONSUMES}
 
 
 class Violation(NamedTuple):

@@ -84,6 +84,8 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     yield "order-over"
     await visitor.button("Select the same seat again").click()
     await expect(page).not_to_have_url(re.compile(hold_id))
+    # Without its form the page has not fetched the hold yet, and would know of the change.
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(1)
     hold_id = page.url.rsplit("/", 1)[1]
     await visitor.change_elsewhere("PATCH", hold_id, json={"add": [seats[11]]})
     await page.get_by_label("E-mail").fill("guest@usher.example")

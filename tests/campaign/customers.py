@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 from chaos.crowd import Purchase
 from chassis.ids import new_id
-from chassis.secrets import new_secret
+from chassis.security.secrets import new_secret
 from customer import Json, Refused
 from facts import Facts
 from house import House

@@ -10,8 +10,8 @@ from typing import Any
 import aio_pika
 import pytest
 from chassis.ids import new_id
-from chassis.messaging import MAX_EVENT_BYTES, UNKNOWN_FOR_S
-from chassis.wire import FIRST_SEEN
+from chassis.messaging.consumer import MAX_EVENT_BYTES, UNKNOWN_FOR_S
+from chassis.messaging.wire import FIRST_SEEN
 from contracts import topology
 from house import House
 
@@ -57,7 +57,7 @@ async def dead_letters(house: House, command: str, service: str) -> list[str]:
 
 async def test_what_is_no_event_goes_to_the_dead_letters_and_the_queues_move_on(arena, rabbit):
     letters = {}
-    for service, heard in topology.HEARS.items():
+    for service, heard in topology.CONSUMES.items():
         for name, make in BAD.items():
             event_type, body = make(heard[0].type)
             letters[service, name] = new_id()
@@ -67,7 +67,7 @@ async def test_what_is_no_event_goes_to_the_dead_letters_and_the_queues_move_on(
     async with Crowd(arena) as crowd:
         await crowd.grows(5)
 
-    for service in topology.HEARS:
+    for service in topology.CONSUMES:
         lines = await dead_letters(arena, "list", service)
         reasons = {line.split()[0]: line for line in lines}
         for name, reason in REASONS.items():

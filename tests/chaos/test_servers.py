@@ -13,7 +13,7 @@ from .conftest import stands
 from .crowd import Crowd
 
 AWAY_S = {"rabbitmq": 3, "mongo": 7}
-"""MongoDB longer than its driver waits for a server, so that requests and reactions fail."""
+"""MongoDB longer than its driver waits for a server, so that requests and handlers fail."""
 
 
 @pytest.mark.parametrize("server", ["rabbitmq", "mongo"])

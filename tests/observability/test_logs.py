@@ -29,7 +29,7 @@ SILENT = {"mailbox"}
 """maildev has no log of its own; it stands for the mail server only on a developer's machine."""
 FAULTS = """
 import asyncio, gc, threading, warnings
-from chassis.telemetry import configure_logging
+from chassis.observability.telemetry import configure_logging
 configure_logging("broken", "INFO")
 class Unraisable:
     def __del__(self): raise ValueError("unraisable")

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aio_pika
+import httpx
 import pytest
 import yaml
-from chassis.broker import RETRY_TIERS_S
+from chassis.messaging.broker import RETRY_TIERS_S
+from chassis.testing import until
 from contracts import topology
 from customer import Refused
 from house import House
@@ -30,7 +32,11 @@ QUERIES = {rule["alert"]: rule["expr"] for rule in RULES} | {
 }
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
 OUR_QUEUES = {
-    *(name(service) for service in topology.HEARS for name in (topology.queue_name, topology.dead_letter_queue_name)),
+    *(
+        name(service)
+        for service in topology.CONSUMES
+        for name in (topology.queue_name, topology.dead_letter_queue_name)
+    ),
     *(f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S),
 }
 FROM_PROMETHEUS = {"service", "instance", "job", "le"}
@@ -45,10 +51,19 @@ BRACES_IN_TEXT = re.compile(r"\{(\w+)\}(?=[^{}]*\")")
 
 @pytest.fixture(scope="module")
 async def exporters(house: House, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, int]]:
-    """The ports of the exporters that run beside the platform."""
+    """The ports of the exporters that run beside the platform, once all of them answer and count."""
     ports = monitoring_ports()
     names = ("machine", "probe", "gateway-log")
+
+    async def counts_requests() -> bool:
+        await house.guest().call("GET", "/api/genres")  # mtail reads only what is written after its start
+        try:
+            return "gateway_requests" in await pages(house, ports)
+        except httpx.ConnectError:
+            return False
+
     async with monitoring(house.platform.env, tmp_path_factory.mktemp("exporters"), ports, *names):
+        await until(counts_requests)
         yield ports
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractMessage
-from chassis import wire
-from chassis.messaging import events_of
+from chassis.messaging import wire
+from chassis.messaging.consumer import events_of
 from chassis.testing.bus import Bus
 from contracts import registry
 from pydantic import ValidationError

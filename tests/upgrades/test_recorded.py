@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aio_pika import Message
-from chassis.messaging import events_of, read
+from chassis.messaging.consumer import events_of, read
 from contracts import registry
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))

@@ -11,9 +11,9 @@ from typing import Any
 import aio_pika
 import httpx
 import pytest
-from chassis import wire
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.messaging import wire
 from chassis.testing import until
 from contracts import topology
 from contracts.envelope import Envelope

@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import unquote
 
 TIERS_S = (1, 5, 30, 120)
-"""The retry tiers, as chassis.broker declares them."""
+"""The retry tiers, as chassis.messaging.broker declares them."""
 STATES = ("awaiting_payment", "closing", "confirming", "refunding")
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
 TIMEOUT_SECONDS = 2400.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.error import URLError
 
 import pytest
-from chassis.broker import RETRY_TIERS_S
+from chassis.messaging.broker import RETRY_TIERS_S
 from contracts import topology
 from launcher import drain
 from launcher.drain import STATES, Reading, read, wait
@@ -60,7 +60,9 @@ def taken(pages: dict[str, str], *, leave_unpaid: bool = False) -> Reading:
 
 
 def test_the_queues_are_those_of_the_topology():
-    assert {topology.queue_name(service) for service in topology.HEARS} == {f"{each}.events" for each in drain.SERVICES}
+    assert {topology.queue_name(service) for service in topology.CONSUMES} == {
+        f"{each}.events" for each in drain.SERVICES
+    }
     assert drain.TIERS_S == RETRY_TIERS_S
 
 

@@ -12,16 +12,19 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from chassis import broker, idempotency, mongo, problems, telemetry
-from chassis.auth import KeySource, Verifier, published_at
-from chassis.edge import Edge
+from chassis.http import idempotency, problems
+from chassis.http.middleware import RequestMiddleware
 from chassis.jobs import Job, Scheduler
-from chassis.messaging import Consumer, Reactions, Watcher
-from chassis.migrations import Schema
-from chassis.outbox import Aggregate, Relay
+from chassis.messaging import broker
+from chassis.messaging.consumer import BroadcastConsumer, Consumer, Handlers
+from chassis.mongo.connection import connected
+from chassis.mongo.migrations import Schema
+from chassis.mongo.outbox import Aggregate, Relay
+from chassis.observability import telemetry
+from chassis.observability.readiness import Readiness
 from chassis.privacy import Privacy
-from chassis.readiness import Readiness
-from chassis.revocations import Revocations
+from chassis.security.auth import KeySource, Verifier, published_at
+from chassis.security.revocations import Revocations
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -33,10 +36,10 @@ def create_service(
     *,
     schema: Schema,
     routers: Sequence[APIRouter] = (),
-    reactions: Reactions | None = None,
-    watchers: Reactions | None = None,
+    handlers: Handlers | None = None,
+    broadcast_handlers: Handlers | None = None,
     jobs: Sequence[Job] = (),
-    personal: Privacy | None = None,
+    privacy: Privacy | None = None,
     lifespans: Sequence[Lifespan] = (),
     keys: KeySource | None = None,
     revoked: KeySource | None = None,
@@ -44,16 +47,16 @@ def create_service(
 ) -> FastAPI:
     """Create the FastAPI app of a service.
 
-    `personal` erases and exports the personal data of a service that stores any.
+    `privacy` erases and exports the personal data of a service that stores any.
     `lifespans` are entered with the settings, after MongoDB and before the first event and request, and exited last.
-    `keys` returns the JWKS document and `revoked` the revocations (chassis.revocations); by default both are read from
-    identity at the settings' `jwks_url` and `revocations_url`. `on_revoked` is called with the id of each user whose
-    tokens were revoked.
+    `keys` returns the JWKS document and `revoked` the revocations (chassis.security.revocations); by default both
+    are read from identity at the settings' `jwks_url` and `revocations_url`. `on_revoked` is called with the id of each
+    user whose tokens were revoked.
     """
     telemetry.configure_logging(settings.service, settings.log_level)
-    if personal is not None:
-        reactions = {**(reactions or {}), **personal.reactions}
-        jobs = [*jobs, personal.job]
+    if privacy is not None:
+        handlers = {**(handlers or {}), **privacy.handlers}
+        jobs = [*jobs, privacy.job]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -63,7 +66,7 @@ def create_service(
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
             void = Revocations(revoked or published_at(settings.revocations_url, client), on_revoked)
             app.state.verifier = Verifier(settings, keys or published_at(settings.jwks_url, client), void)
-            database = await stack.enter_async_context(mongo.connected(settings, schema))
+            database = await stack.enter_async_context(connected(settings, schema))
             app.state.database = database
             app.state.idempotency_keys = database.idempotency_keys
             for opened in lifespans:
@@ -71,14 +74,14 @@ def create_service(
             app.state.broker = rabbit = await stack.enter_async_context(broker.connected(settings))
             aggregates = [document for document in schema.documents if issubclass(document, Aggregate)]
             relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
-            sweep = [Job("sweep_outbox", every=5.0, run=relay.sweep, rest=relay.rest)] if aggregates else []
+            sweep = [Job("sweep_outbox", every=5.0, run=relay.sweep, stand_by=relay.stand_by)] if aggregates else []
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
-            watched = {AccessRevoked: void.on_access_revoked, **(watchers or {})}
-            await stack.enter_async_context(Watcher(rabbit, settings.service, watched))
+            watched = {AccessRevoked: void.on_access_revoked, **(broadcast_handlers or {})}
+            await stack.enter_async_context(BroadcastConsumer(rabbit, settings.service, watched))
             await stack.enter_async_context(void)
             app.state.consumer = consumer = None
-            if reactions:
-                consumer = Consumer(rabbit, settings.service, reactions, settings.consumer_concurrency)
+            if handlers:
+                consumer = Consumer(rabbit, settings.service, handlers, settings.consumer_concurrency)
                 app.state.consumer = await stack.enter_async_context(consumer)
             app.state.readiness = Readiness(database, rabbit, consumer)
             await app.state.readiness.checks()  # also compares the clocks before the first request
@@ -92,7 +95,7 @@ def create_service(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Edge` measures requests
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `RequestMiddleware` measures requests
     )
     for router in routers:
         app.include_router(router)
@@ -109,7 +112,7 @@ def create_service(
             allow_credentials=True,
             expose_headers=["X-Correlation-Id", "Idempotent-Replayed", "Retry-After", "ETag"],
         )
-    app.add_middleware(Edge, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
     return app
 
 

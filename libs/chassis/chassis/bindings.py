@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 
 from contracts import topology
 
-from chassis import broker
-from chassis.hosts import connect_once
+from chassis.messaging import broker
+from chassis.messaging.hosts import connect_once
 from chassis.settings import ServiceSettings
 
 

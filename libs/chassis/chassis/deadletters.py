@@ -15,9 +15,9 @@ from typing import Any
 from aio_pika.abc import AbstractIncomingMessage
 from contracts import topology
 
-from chassis.hosts import connect_once
+from chassis.messaging.hosts import connect_once
+from chassis.messaging.wire import ATTEMPT, FIRST_SEEN, REASON, again
 from chassis.settings import ServiceSettings
-from chassis.wire import ATTEMPT, FIRST_SEEN, REASON, again
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ def main() -> int:
     """Parse the command line and run it."""
     parser = argparse.ArgumentParser(prog="python -m chassis.deadletters", description=__doc__)
     parser.add_argument("command", choices=["list", "show", "replay", "drop"])
-    parser.add_argument("service", choices=sorted(topology.HEARS))
+    parser.add_argument("service", choices=sorted(topology.CONSUMES))
     parser.add_argument("event_id", nargs="?")
     parser.add_argument("--all", action="store_true", help="every dead letter of the service")
     arguments = parser.parse_args()

@@ -19,10 +19,10 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from chassis.ids import new_id
 
 log = structlog.get_logger()
-LEASE_S, RENEW_S, LOOK_S = 1.2, 0.75, 0.05
+LEASE_S, RENEW_S, CHECK_S = 1.2, 0.75, 0.05
 """How long a lease lasts with several replicas: if its owner is killed, the jobs pause for less than 1.5 s.
 
-A waiting replica sleeps until the lease expires, but at least LOOK_S.
+A waiting replica sleeps until the lease expires, but at least CHECK_S.
 """
 LONE_LEASE_S, LONE_RENEW_S = 7.0, 5.0
 """How long the lease of a single replica lasts. A renewal costs about 4 ms of CPU time, mostly in MongoDB."""
@@ -41,15 +41,15 @@ _failures = Counter("usher_job_failures_total", "Job runs that ended with an err
 
 @dataclass(frozen=True)
 class Job:
-    """`run` is called about every `every` seconds by the replica with the lease, `rest` by the other replicas.
+    """`run` is called about every `every` seconds by the replica with the lease, `stand_by` by the other replicas.
 
-    `rest` can reset a gauge that `run` has set, after another replica has taken over.
+    `stand_by` can reset a gauge that `run` has set, after another replica has taken over.
     """
 
     name: str
     every: float
     run: Callable[[], Awaitable[None]]
-    rest: Callable[[], None] = lambda: None
+    stand_by: Callable[[], None] = lambda: None
 
 
 def _in(seconds: float) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Scheduler:
         while not self._is_stopping:
             had_lease = self._has_lease
             try:
-                self._has_lease, pause = await self._look(is_new=is_new)
+                self._has_lease, pause = await self._check(is_new=is_new)
                 is_new = False
             except PyMongoError as error:
                 self._has_lease, pause = False, RENEW_S
@@ -93,7 +93,7 @@ class Scheduler:
                 self._wake()
             await self._pause(pause)
 
-    async def _look(self, *, is_new: bool) -> tuple[bool, float]:
+    async def _check(self, *, is_new: bool) -> tuple[bool, float]:
         """Take or extend the lease, unless another replica has it. Returns its success and when to check again."""
         lease = await self._leases.find_one({"_id": _LEASE}, _FIELDS) or {}
         is_mine = lease.get("owner") == self._owner
@@ -103,7 +103,7 @@ class Scheduler:
             seconds, pause = (LONE_LEASE_S, LONE_RENEW_S) if is_alone else (LEASE_S, RENEW_S)
             change |= {"owner": self._owner, "until": _in(seconds)}
         else:
-            pause = max(lease["left_ms"] / 1000, LOOK_S)
+            pause = max(lease["left_ms"] / 1000, CHECK_S)
         try:
             await self._leases.update_one(
                 {"_id": _LEASE, "owner": lease.get("owner"), "until": lease.get("until")},
@@ -120,7 +120,7 @@ class Scheduler:
                 if self._has_lease:
                     await job.run()
                 else:
-                    job.rest()
+                    job.stand_by()
             except Exception:
                 _failures.labels(job.name).inc()
                 log.exception("job_failed", job=job.name)

@@ -15,7 +15,8 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from chassis import migrations, mongo
+from chassis.mongo import migrations
+from chassis.mongo.connection import wait_until_writable
 from chassis.settings import ServiceSettings
 
 ACTIONS = {"expand": migrations.expand, "contract": migrations.contract, "status": migrations.status}
@@ -30,7 +31,7 @@ async def migrate(services: Sequence[str], action: str) -> None:
         async with AsyncMongoClient[dict[str, Any]](
             settings.mongo_uri, tz_aware=True, appname="usher-migrate", w="majority", journal=True
         ) as client:
-            await mongo.wait_until_writable(client)
+            await wait_until_writable(client)
             await ACTIONS[action](client[settings.database], schema, partial(_print, service))
         if action != "status":
             _print(service, f"{action} done")

@@ -19,8 +19,8 @@ from pymongo import IndexModel
 
 from chassis.clock import now
 from chassis.jobs import Job
-from chassis.messaging import Reactions
-from chassis.outbox import Aggregate
+from chassis.messaging.consumer import Handlers
+from chassis.mongo.outbox import Aggregate
 
 log = structlog.get_logger()
 ERASED_AGAIN_FOR = timedelta(days=30)
@@ -67,8 +67,8 @@ async def is_erased(user_id: str) -> bool:
 class Privacy:
     """Erases and exports the personal data of a service.
 
-    `erase(user_id)` erases or anonymizes a person's data; `gather(user_id)` yields their records, oldest first; `says`
-    is the event that contains them.
+    `erase(user_id)` erases or anonymizes a person's data; `gather(user_id)` yields their records, oldest first;
+    `exported` is the event that contains them.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Privacy:
         *,
         erase: Callable[[str], Awaitable[None]],
         gather: Callable[[str], AsyncIterator[dict[str, Any]]],
-        says: type[PersonalData],
+        exported: type[PersonalData],
     ) -> None:
-        self._erase, self._gather, self._says = erase, gather, says
-        self.reactions: Reactions = {UserDeleted: self.on_user_deleted, ExportRequested: self.on_export_requested}
+        self._erase, self._gather, self._exported = erase, gather, exported
+        self.handlers: Handlers = {UserDeleted: self.on_user_deleted, ExportRequested: self.on_export_requested}
         self.job = Job("erase_again", every=5.0, run=self.erase_again)
 
     async def on_user_deleted(self, event: UserDeleted) -> None:
@@ -112,5 +112,5 @@ class Privacy:
         await self._answer(event.export_id, part, items, is_last=True)
 
     async def _answer(self, export_id: str, part: int, items: list[dict[str, Any]], *, is_last: bool) -> None:
-        exported = self._says(export_id=export_id, part=part, is_last=is_last, items=items)
-        await Answer.add(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[exported])
+        event = self._exported(export_id=export_id, part=part, is_last=is_last, items=items)
+        await Answer.add(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[event])

@@ -19,8 +19,8 @@ from typing import Any
 
 import uvicorn
 
-from chassis import telemetry
-from chassis.watchdog import Watchdog
+from chassis.observability import telemetry
+from chassis.observability.watchdog import Watchdog
 
 DRAIN_S = 3.0
 """Longer than the gateway keeps an idle connection (`keepalive_timeout` in its configuration)."""

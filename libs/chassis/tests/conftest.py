@@ -10,11 +10,11 @@ import httpx
 import pytest
 from chassis import privacy
 from chassis.app import create_service
-from chassis.auth import Caller, Principal, caller, require, signed_in, verified
 from chassis.jobs import Job
-from chassis.migrations import Schema
-from chassis.outbox import Aggregate
+from chassis.mongo.migrations import Schema
+from chassis.mongo.outbox import Aggregate
 from chassis.privacy import Privacy
+from chassis.security.auth import Caller, Principal, caller, require, signed_in, verified
 from chassis.settings import ServiceSettings
 from chassis.testing import running
 from contracts import topology
@@ -141,7 +141,7 @@ async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
         yield {"text": text, "at": datetime(2026, 11, 21, tzinfo=UTC)}
 
 
-personal = Privacy(erase=erase, gather=gather, says=ToyData)
+personal = Privacy(erase=erase, gather=gather, exported=ToyData)
 
 
 class ToySettings(ServiceSettings):
@@ -154,17 +154,17 @@ def make_app(**settings: object) -> FastAPI:
         ToySettings(**settings),  # pyright: ignore[reportArgumentType]
         routers=[router],
         schema=Schema([Ping, *privacy.DOCUMENTS]),
-        reactions={Pinged: on_pinged},
+        handlers={Pinged: on_pinged},
         jobs=[Job("tick", every=0.1, run=tick)],
-        personal=personal,
+        privacy=personal,
     )
 
 
 @pytest.fixture(scope="module")
 def toy_topology() -> Iterator[None]:
-    topology.HEARS["toy"], topology.WATCHES["toy"] = (Pinged, *topology.PEOPLE), (AccessRevoked,)
+    topology.CONSUMES["toy"], topology.BROADCAST["toy"] = (Pinged, *topology.PEOPLE), (AccessRevoked,)
     yield
-    del topology.HEARS["toy"], topology.WATCHES["toy"]
+    del topology.CONSUMES["toy"], topology.BROADCAST["toy"]
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def toy() -> SimpleNamespace:
     return SimpleNamespace(
         Ping=Ping, Pinged=Pinged, Ponged=Ponged, failures=failures, ticks=ticks, make_app=make_app,
         Settings=ToySettings, ToyData=ToyData, people=people, erasures=erasures, erasing_fails=erasing_fails,
-        personal=personal,
+        privacy=personal,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import aio_pika
-from chassis.acks import Acknowledgements
+from chassis.messaging.acknowledgements import Acknowledgements
 from chassis.testing import until
 
 COUNT = 300

@@ -7,8 +7,8 @@ import time
 import httpx
 import jwt
 import pytest
-from chassis.auth import Caller, KeysUnavailable, TokenInvalid, Verifier
-from chassis.secrets import hash_secret, new_secret
+from chassis.security.auth import Caller, KeysUnavailable, TokenInvalid, Verifier
+from chassis.security.secrets import hash_secret, new_secret
 from chassis.settings import ServiceSettings
 from contracts.types import Holder
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from aiormq.exceptions import AMQPError
-from chassis import broker, messaging, wire
-from chassis.broker import Broker
-from chassis.context import correlation_id
 from chassis.ids import new_id
-from chassis.messaging import Consumer, current_envelope
+from chassis.messaging import broker, wire
+from chassis.messaging import consumer as consuming
+from chassis.messaging.broker import Broker
+from chassis.messaging.consumer import Consumer, current_envelope
+from chassis.observability.context import correlation_id
 from chassis.testing import Bus, until
 from contracts import topology
 from contracts.envelope import Envelope, Event
@@ -61,9 +62,9 @@ async def pings(toy, count: int) -> list[str]:
 
 async def test_each_event_of_a_batch_is_handled_with_its_own_envelope(client, bus: Bus, toy):
     ping_ids = await pings(toy, 3)
-    said = await bus.say_batch(*(toy.Pinged(ping_id=ping_id, text='"å\n') for ping_id in ping_ids))
+    said = await bus.publish_batch(*(toy.Pinged(ping_id=ping_id, text='"å\n') for ping_id in ping_ids))
     for ping_id in ping_ids:
-        await bus.heard(toy.Ponged, lambda event, ping_id=ping_id: event.ping_id == ping_id)
+        await bus.wait_for(toy.Ponged, lambda event, ping_id=ping_id: event.ping_id == ping_id)
     heard = [each for each in bus.envelopes(toy.Pinged) if each.subject in ping_ids]
     assert heard == said
 
@@ -71,9 +72,9 @@ async def test_each_event_of_a_batch_is_handled_with_its_own_envelope(client, bu
 async def test_an_event_that_fails_leaves_its_neighbours_alone(client, bus: Bus, toy):
     good, late, bad = await pings(toy, 3)
     toy.failures[late], toy.failures[bad] = [NotYet("too early")], [RejectedEvent("makes no sense")]
-    await bus.say_batch(*(toy.Pinged(ping_id=ping_id) for ping_id in (bad, late, good)))
+    await bus.publish_batch(*(toy.Pinged(ping_id=ping_id) for ping_id in (bad, late, good)))
     for ping_id in (good, late):
-        await bus.heard(toy.Ponged, lambda event, ping_id=ping_id: event.ping_id == ping_id)
+        await bus.wait_for(toy.Ponged, lambda event, ping_id=ping_id: event.ping_id == ping_id)
     (letter,) = await bus.dead("toy")
     assert letter.reason == "rejected: RejectedEvent: makes no sense"
     assert toy.Pinged.model_validate_json(letter.body).ping_id == bad
@@ -93,8 +94,8 @@ async def test_an_event_that_fails_leaves_its_neighbours_alone(client, bus: Bus,
 async def test_an_entry_that_is_no_event_is_dead_alone(client, bus: Bus, toy, entry: str):
     (ping_id,) = await pings(toy, 1)
     whole = wire.to_batch(_pinged(toy, ping_id)).body.decode()
-    await bus.say_raw(toy.Pinged.type, f"[{entry},{whole[1:-1]}]", content_type=wire.BATCH)
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    await bus.publish_raw(toy.Pinged.type, f"[{entry},{whole[1:-1]}]", content_type=wire.BATCH)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
     (letter,) = await bus.dead("toy")
     assert letter.reason.startswith("malformed")
     assert letter.body.decode() == entry.replace('": ', '":').replace(', "', ',"')
@@ -111,8 +112,8 @@ async def test_an_entry_of_another_shape_is_dead_alone(client, bus: Bus, toy):
     (strange,) = _pinged(toy, "x")
     strange = strange.model_copy(update={"body": '{"text":"no id"}'})
     batch = wire.to_batch([strange, *_pinged(toy, ping_id)])
-    await bus.say_raw(toy.Pinged.type, batch.body, content_type=wire.BATCH)
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    await bus.publish_raw(toy.Pinged.type, batch.body, content_type=wire.BATCH)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
     (letter,) = await bus.dead("toy")
     assert letter.reason.startswith("malformed")
     assert letter.body.decode() == strange.body
@@ -120,7 +121,7 @@ async def test_an_entry_of_another_shape_is_dead_alone(client, bus: Bus, toy):
 
 @pytest.mark.parametrize("body", [b"[{", b'{"a": 1}', b"\xff"])
 async def test_a_batch_that_cannot_be_read_is_dead_as_a_whole(client, bus: Bus, toy, body: bytes):
-    await bus.say_raw(toy.Pinged.type, body, content_type=wire.BATCH)
+    await bus.publish_raw(toy.Pinged.type, body, content_type=wire.BATCH)
     (letter,) = await bus.dead("toy")
     assert letter.reason.startswith("malformed")
     assert letter.body == body
@@ -129,7 +130,7 @@ async def test_a_batch_that_cannot_be_read_is_dead_as_a_whole(client, bus: Bus, 
 @pytest.fixture
 async def lab(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
     """A connection of a service `lab` with an empty queue and no consumer yet."""
-    monkeypatch.setitem(topology.HEARS, "lab", (Probed,))
+    monkeypatch.setitem(topology.CONSUMES, "lab", (Probed,))
     async with broker.connected(toy.Settings(service="lab")) as rabbit:
         for name in (topology.queue_name("lab"), topology.dead_letter_queue_name("lab")):
             await (await rabbit.channel.get_queue(name)).purge()
@@ -166,7 +167,7 @@ async def test_events_of_a_message_run_together_each_in_its_own_context(lab: Bro
 async def test_an_event_that_kills_the_process_does_not_take_its_neighbours_along(
     lab: Broker, toy, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(messaging, "SUSPECT_S", 0.1)
+    monkeypatch.setattr(consuming, "SUSPECT_S", 0.1)
     handled: set[str] = set()
 
     async def lives_through(rabbit: Broker) -> None:
@@ -200,7 +201,7 @@ async def test_an_event_that_kills_the_process_does_not_take_its_neighbours_alon
 async def test_a_message_that_can_be_neither_handled_nor_retried_is_redelivered(
     lab: Broker, monkeypatch: pytest.MonkeyPatch, together: int
 ):
-    monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.1)
+    monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.1)
     attempts: list[str] = []
 
     async def handle(event: Probed) -> None:
@@ -249,7 +250,7 @@ async def test_a_channel_that_closes_fails_what_is_being_published_on_it(lab: Br
 
 
 async def test_a_handler_that_is_cancelled_leaves_no_message_behind(lab: Broker, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.0)
+    monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.0)
     attempts: list[str] = []
 
     async def handle(event: Probed) -> None:
@@ -269,7 +270,7 @@ async def test_a_handler_that_is_cancelled_leaves_no_message_behind(lab: Broker,
 async def test_broadcast_events_arrive_and_are_nowhere_kept(lab: Broker, bus: Bus):
     probe_ids = [new_id() for _ in range(wire.MAX_BATCH + 1)]
     await lab.broadcast([Probed(probe_id=probe_id) for probe_id in probe_ids])
-    await bus.heard(Probed, lambda event: event.probe_id == probe_ids[-1])
+    await bus.wait_for(Probed, lambda event: event.probe_id == probe_ids[-1])
     assert [each.probe_id for each in bus.events(Probed) if each.probe_id in probe_ids] == probe_ids
     message: Any = await (await lab.channel.get_queue(topology.queue_name("lab"))).get(no_ack=True)
     assert message.delivery_mode == 1

@@ -19,7 +19,7 @@ async def dead_letter(bus, toy, times: int = 1) -> tuple[str, str]:
     ping_id = new_id()
     toy.failures[ping_id] = [RejectedEvent("not now")] * times
     await toy.Ping.add(toy.Ping(id=ping_id))
-    return (await bus.say(toy.Pinged(ping_id=ping_id))).id, ping_id
+    return (await bus.publish(toy.Pinged(ping_id=ping_id))).id, ping_id
 
 
 async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, capsys):
@@ -31,7 +31,7 @@ async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, caps
     assert ping_id in capsys.readouterr().out
 
     assert await run("replay", event_id) == 0
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
     assert await run("list", event_id) == 1
 
 

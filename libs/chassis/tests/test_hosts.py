@@ -8,11 +8,11 @@ from typing import Any
 import aio_pika
 import pytest
 from aiormq.exceptions import AMQPError, DeliveryError
-from chassis import broker, hosts, wire
-from chassis.broker import Broker
 from chassis.clock import now
-from chassis.hosts import BrokerTooOld, HostsConnection
 from chassis.ids import new_id
+from chassis.messaging import broker, hosts, wire
+from chassis.messaging.broker import Broker
+from chassis.messaging.hosts import BrokerTooOld, HostsConnection
 from chassis.testing import servers, until
 from contracts.envelope import Envelope
 from yarl import URL

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from chassis import idempotency
 from chassis.clock import now
+from chassis.http import idempotency
 from chassis.ids import new_id
 from chassis.testing import replica_of, servers, until
 from pymongo import AsyncMongoClient

@@ -28,11 +28,11 @@ class Replica:
     async def run(self) -> None:
         self.runs += 1
 
-    def rest(self) -> None:
+    def stand_by(self) -> None:
         self.rests += 1
 
     def scheduler(self) -> Scheduler:
-        return Scheduler([Job("shared", every=self.every, run=self.run, rest=self.rest)], self.leases)
+        return Scheduler([Job("shared", every=self.every, run=self.run, stand_by=self.stand_by)], self.leases)
 
     async def has_run(self) -> bool:
         return self.runs > 0

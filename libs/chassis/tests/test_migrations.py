@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis import migrations, mongo, telemetry
 from chassis.ids import new_id
-from chassis.indexes import NEVER_S
-from chassis.migrations import Database, Migration, Schema, contract, expand, status
-from chassis.outbox import Aggregate
+from chassis.mongo import migrations
+from chassis.mongo.connection import connected
+from chassis.mongo.indexes import NEVER_S
+from chassis.mongo.migrations import Database, Migration, Schema, contract, expand, status
+from chassis.mongo.outbox import Aggregate
+from chassis.observability import telemetry
 from chassis.settings import ServiceSettings
 from chassis.testing import until
 from pymongo import AsyncMongoClient, IndexModel
@@ -22,7 +24,8 @@ from pymongo.monitoring import CommandListener
 
 LAB = """
 import asyncio
-from chassis.migrations import Migration, Schema, update_in_batches
+from chassis.mongo.migrations import Migration, Schema, update_in_batches
+from chassis.mongo.connection import connected
 
 async def mark(database):
     if await database.things.count_documents({"marks": 1}) == 0:
@@ -73,7 +76,7 @@ def start(mongo_uri: str, database: Database) -> Callable[[Schema], Any]:
 
     async def starts(version: Schema) -> None:
         settings = ServiceSettings(service="lab", mongo_uri=mongo_uri, mongo_database=database.name)
-        async with mongo.connected(settings, version):
+        async with connected(settings, version):
             pass
 
     return starts

@@ -7,10 +7,9 @@ from typing import Any
 
 import pymongo
 import pytest
-from chassis import mongo
 from chassis.ids import new_id
-from chassis.migrations import Schema
-from chassis.mongo import is_outage
+from chassis.mongo.connection import connected, is_outage
+from chassis.mongo.migrations import Schema
 from chassis.settings import ServiceSettings
 from chassis.testing import servers, until
 from chassis.testing.bus import Bus
@@ -37,7 +36,7 @@ async def things(mongo_uri: str) -> AsyncIterator[AsyncCollection[dict[str, Any]
     settings = ServiceSettings(service=f"slow_{new_id()}", mongo_uri=mongo_uri, mongo_timeout_ms=200)
     async with AsyncExitStack() as stack:
         with pymongo.timeout(0):
-            database = await stack.enter_async_context(mongo.connected(settings, Schema()))
+            database = await stack.enter_async_context(connected(settings, Schema()))
             await database.things.insert_one({"_id": "a"})
         yield database.things
         with pymongo.timeout(0):

@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from chassis.paging import CursorInvalid, decode_cursor, encode_cursor
+from chassis.http.paging import CursorInvalid, decode_cursor, encode_cursor
 
 
 def test_a_cursor_brings_back_what_was_packed():

@@ -6,7 +6,7 @@ import pytest
 from chassis import privacy
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.messaging import MAX_EVENT_BYTES
+from chassis.messaging.consumer import MAX_EVENT_BYTES
 from chassis.privacy import Answer, Erasure
 from chassis.testing import until
 from contracts.identity import ExportRequested, UserDeleted
@@ -25,7 +25,7 @@ async def test_a_deleted_persons_data_are_erased_however_often_it_is_said(bus, t
     user_id = new_id()
     toy.people[user_id] = ["hello"]
     for _ in range(3):
-        await bus.say(UserDeleted(user_id=user_id))
+        await bus.publish(UserDeleted(user_id=user_id))
     await erased(toy, user_id, 3)
     assert user_id not in toy.people
     assert await Erasure.find({"_id": user_id}).count() == 1
@@ -34,7 +34,7 @@ async def test_a_deleted_persons_data_are_erased_however_often_it_is_said(bus, t
 async def test_what_comes_after_a_deletion_is_erased_too_with_growing_pauses(bus, toy, monkeypatch):
     monkeypatch.setattr(privacy, "FIRST_AGAIN", timedelta(0))
     user_id = new_id()
-    await bus.say(UserDeleted(user_id=user_id))
+    await bus.publish(UserDeleted(user_id=user_id))
     await erased(toy, user_id)
     toy.people[user_id] = ["an event that was on its way"]
     await erased(toy, user_id, 2)
@@ -57,8 +57,8 @@ async def test_an_erasure_that_fails_keeps_nobody_waiting_and_is_tried_again(bus
     first, second = new_id(), new_id()
     toy.people[first] = toy.people[second] = ["hello"]
     toy.erasing_fails.append(ZeroDivisionError())
-    await bus.say(UserDeleted(user_id=first))
-    await bus.say(UserDeleted(user_id=second))
+    await bus.publish(UserDeleted(user_id=first))
+    await bus.publish(UserDeleted(user_id=second))
 
     async def gone():
         return not {first, second} & toy.people.keys()
@@ -75,7 +75,7 @@ async def answers(bus, toy, export_id: str):
     def mine(event):
         return event.export_id == export_id
 
-    await bus.heard(toy.ToyData, lambda event: mine(event) and event.is_last)
+    await bus.wait_for(toy.ToyData, lambda event: mine(event) and event.is_last)
     return sorted(bus.events(toy.ToyData, mine), key=lambda event: event.part)
 
 
@@ -83,7 +83,7 @@ async def answers(bus, toy, export_id: str):
 async def test_an_export_comes_in_parts_of_which_one_is_the_last(bus, toy, count, sizes):
     user_id, export_id = new_id(), new_id()
     toy.people[user_id] = [f"number {n}" for n in range(count)]
-    await bus.say(ExportRequested(export_id=export_id, user_id=user_id))
+    await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
     said = await answers(bus, toy, export_id)
     assert [len(each.items) for each in said] == sizes
     assert [each.part for each in said] == list(range(len(sizes)))
@@ -96,7 +96,7 @@ async def test_an_export_that_is_asked_for_twice_is_answered_once(bus, toy):
     user_id, export_id, later = new_id(), new_id(), new_id()
     toy.people[user_id] = ["hello"] * 25
     for asked in (export_id, export_id, later):
-        await bus.say(ExportRequested(export_id=asked, user_id=user_id))
+        await bus.publish(ExportRequested(export_id=asked, user_id=user_id))
     await answers(bus, toy, later)
     assert len(await answers(bus, toy, export_id)) == 2
 
@@ -104,7 +104,7 @@ async def test_an_export_that_is_asked_for_twice_is_answered_once(bus, toy):
 async def test_an_answer_leaves_nothing_personal_behind(bus, toy):
     user_id, export_id = new_id(), new_id()
     toy.people[user_id] = ["something personal"]
-    await bus.say(ExportRequested(export_id=export_id, user_id=user_id))
+    await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
     await answers(bus, toy, export_id)
 
     async def emptied():

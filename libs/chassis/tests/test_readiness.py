@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chassis import readiness
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.readiness import Shared
+from chassis.observability import readiness
+from chassis.observability.readiness import Shared
 from chassis.testing import replica_of, servers, until
 
 HERE = {"PYTHONPATH": str(Path(__file__).parent)}

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from beanie import init_beanie
-from chassis import broker, outbox
-from chassis.broker import Broker
 from chassis.ids import new_id
-from chassis.messaging import events_of
-from chassis.outbox import Aggregate, Relay
+from chassis.messaging import broker
+from chassis.messaging.broker import Broker
+from chassis.messaging.consumer import events_of
+from chassis.messaging.wire import BATCH, MAX_BATCH, to_envelope
+from chassis.mongo import outbox
+from chassis.mongo.outbox import Aggregate, Relay
 from chassis.testing import until
-from chassis.wire import BATCH, MAX_BATCH, to_envelope
 from contracts import topology
 from contracts.envelope import Envelope, Event
 from pymongo import AsyncMongoClient
@@ -136,7 +137,7 @@ async def test_a_message_is_not_larger_than_the_broker_likes(
 async def test_events_that_nobody_waits_for_gather_and_delay_no_others(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(topology, "GATHERED", frozenset({Noted.type}))
+    monkeypatch.setattr(topology, "BATCHED", frozenset({Noted.type}))
     monkeypatch.setattr(Relay, "GATHER_S", 3600)
     async with Relay(exchange.publish, [notes]):
         await note("a")
@@ -151,7 +152,7 @@ async def test_events_that_nobody_waits_for_gather_and_delay_no_others(
 async def test_gathered_events_go_when_their_time_is_over(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(topology, "GATHERED", frozenset({Noted.type}))
+    monkeypatch.setattr(topology, "BATCHED", frozenset({Noted.type}))
     async with Relay(exchange.publish, [notes]):
         await note("a")
         await exchange.took(1)
@@ -210,7 +211,7 @@ async def test_a_crash_between_publishing_and_pulling_repeats_the_same_events(
 async def test_the_version_of_an_unguarded_write_is_read_only_for_what_is_shown(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(outbox, "_SHOWN", frozenset({Shown.type}))
+    monkeypatch.setattr(outbox, "_DISPLAYED", frozenset({Shown.type}))
     async with Relay(exchange.publish, [notes]):
         await note("a")
         await notes.write({"_id": "a"}, {"$set": {"text": "x"}}, events=[Noted(note_id="a"), Shown(note_id="a")])

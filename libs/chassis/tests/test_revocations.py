@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
-from chassis import revocations
-from chassis.auth import KeysUnavailable, TokenInvalid, Verifier, published_at
 from chassis.ids import new_id
-from chassis.revocations import Revocations
+from chassis.security import revocations
+from chassis.security.auth import KeysUnavailable, TokenInvalid, Verifier, published_at
+from chassis.security.revocations import Revocations
 from chassis.testing import running, until
 from contracts.identity import AccessRevoked
 
@@ -17,7 +17,7 @@ async def status(client, signer, user_id: str, epoch: int, path: str = "/api/pin
 async def test_a_revocation_ends_older_tokens_everywhere_and_no_newer_ones(client, bus, signer):
     user_id = new_id()
     assert await status(client, signer, user_id, 0) == 200
-    await bus.say(AccessRevoked(user_id=user_id, epoch=2))
+    await bus.publish(AccessRevoked(user_id=user_id, epoch=2))
 
     async def refused():
         return await status(client, signer, user_id, 1) == 401
@@ -31,7 +31,7 @@ async def test_a_revocation_ends_older_tokens_everywhere_and_no_newer_ones(clien
 async def test_an_older_word_that_comes_late_changes_nothing(client, bus, signer):
     user_id = new_id()
     for epoch in (3, 1, 3):
-        await bus.say(AccessRevoked(user_id=user_id, epoch=epoch))
+        await bus.publish(AccessRevoked(user_id=user_id, epoch=epoch))
 
     async def refused():
         return await status(client, signer, user_id, 2) == 401
@@ -43,8 +43,8 @@ async def test_an_older_word_that_comes_late_changes_nothing(client, bus, signer
 async def test_malformed_words_are_not_believed(client, bus, signer):
     user_id = new_id()
     for body in (b"", b"null", b'{"user_id": "%s"}' % user_id.encode(), b'{"user_id": "a b", "epoch": 9}', b"x" * 9999):
-        await bus.say_raw(AccessRevoked.type, body)
-    await bus.say(AccessRevoked(user_id=new_id(), epoch=1))
+        await bus.publish_raw(AccessRevoked.type, body)
+    await bus.publish(AccessRevoked(user_id=new_id(), epoch=1))
     assert await status(client, signer, user_id, 0) == 200
 
 

@@ -1,5 +1,5 @@
 import pytest
-from chassis.secrets import Seal, Unsealable, hash_secret, new_secret
+from chassis.security.secrets import CannotDecrypt, Cipher, hash_secret, new_secret
 
 
 def test_a_secret_is_long_and_its_hash_tells_nothing():
@@ -10,21 +10,21 @@ def test_a_secret_is_long_and_its_hash_tells_nothing():
 
 
 def test_what_was_sealed_is_read_with_the_key_alone():
-    sealed = Seal("one key").close("é 42")
+    sealed = Cipher("one key").close("é 42")
     assert "42" not in sealed
-    assert Seal("one key").open(sealed) == "é 42"
-    with pytest.raises(Unsealable):
-        Seal("another key").open(sealed)
+    assert Cipher("one key").open(sealed) == "é 42"
+    with pytest.raises(CannotDecrypt):
+        Cipher("another key").open(sealed)
 
 
 @pytest.mark.parametrize("spoilt", ["", "rubbish", "é"])
 def test_what_was_never_sealed_is_refused(spoilt):
-    with pytest.raises(Unsealable):
-        Seal("one key").open(spoilt)
+    with pytest.raises(CannotDecrypt):
+        Cipher("one key").open(spoilt)
 
 
 def test_a_key_is_changed_with_both_known_for_a_while():
-    sealed = Seal("old").close("text")
-    both = Seal("new, old")
+    sealed = Cipher("old").close("text")
+    both = Cipher("new, old")
     assert both.open(sealed) == "text"
-    assert Seal("new").open(both.close("text")) == "text"
+    assert Cipher("new").open(both.close("text")) == "text"

@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from chassis import messaging, outbox
 from chassis.ids import new_id
+from chassis.messaging import consumer as consuming
+from chassis.mongo import outbox
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
 from pymongo.errors import AutoReconnect, WriteConcernError
@@ -21,7 +22,7 @@ async def test_a_write_causes_its_event_and_the_event_its_reaction(client, bus: 
     assert answer.status_code == 201
     assert answer.headers["X-Correlation-Id"] == "test-correlation-1"
     ping_id = answer.json()["ping_id"]
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
 
     envelope = next(each for each in bus.envelopes(toy.Ponged) if each.subject == ping_id)
     assert envelope.correlation_id == "test-correlation-1"
@@ -57,7 +58,7 @@ async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy,
     with monkeypatch.context() as crashed:
         crashed.setattr(outbox.Relay, "offer", lambda *_: None)
         await toy.Ping.add(left, events=[toy.Pinged(ping_id=left.id)])
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == left.id)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == left.id)
     await until(lambda: emptied(toy, left.id))
 
 
@@ -138,19 +139,19 @@ async def test_a_transient_failure_is_tried_again(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [NotYet("too early")]
     await toy.Ping.add(toy.Ping(id=ping_id))
-    await bus.say(toy.Pinged(ping_id=ping_id))
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    await bus.publish(toy.Pinged(ping_id=ping_id))
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
     assert toy.failures[ping_id] == []
 
 
 async def test_an_outage_of_the_database_uses_up_no_attempts(client, bus: Bus, toy, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(messaging, "RETRY_TIERS_S", messaging.RETRY_TIERS_S[:1])
+    monkeypatch.setattr(consuming, "RETRY_TIERS_S", consuming.RETRY_TIERS_S[:1])
     ping_id = new_id()
     stopping = WriteConcernError("stopping", 91, {"errorLabels": ["RetryableWriteError"]})
     toy.failures[ping_id] = [stopping, AutoReconnect("away"), NotYet("too early")]
     await toy.Ping.add(toy.Ping(id=ping_id))
-    await bus.say(toy.Pinged(ping_id=ping_id))
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id, seconds=10)
+    await bus.publish(toy.Pinged(ping_id=ping_id))
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id, seconds=10)
     assert toy.failures[ping_id] == []
 
 
@@ -164,18 +165,18 @@ async def test_an_outage_of_the_database_uses_up_no_attempts(client, bus: Bus, t
     ],
 )
 async def test_an_unreadable_event_goes_to_the_dead_letters_and_the_queue_moves_on(client, bus, toy, body, reason):
-    await bus.say_raw("toy.pinged.v1", body)
+    await bus.publish_raw("toy.pinged.v1", body)
     (letter,) = await bus.dead("toy")
     assert letter.reason.startswith(reason)
     assert letter.body == body
     after = (await new_ping(client)).json()["ping_id"]
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == after)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == after)
 
 
 async def test_a_rejected_event_is_dead_at_once(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [RejectedEvent("makes no sense")]
-    await bus.say(toy.Pinged(ping_id=ping_id))
+    await bus.publish(toy.Pinged(ping_id=ping_id))
     (letter,) = await bus.dead("toy")
     assert letter.reason == "rejected: RejectedEvent: makes no sense"
 
@@ -229,7 +230,7 @@ async def test_an_event_that_used_up_its_retries_is_dead_with_the_last_reason(cl
     ping_id = new_id()
     toy.failures[ping_id] = [ConnectionError("still down")]
     spent: Any = {"x-usher-attempt": 4}
-    await bus.say_raw("toy.pinged.v1", f'{{"ping_id": "{ping_id}"}}', **spent)
+    await bus.publish_raw("toy.pinged.v1", f'{{"ping_id": "{ping_id}"}}', **spent)
     (letter,) = await bus.dead("toy")
     assert letter.reason == "spent: ConnectionError: still down"
 
@@ -238,7 +239,7 @@ async def test_a_trace_goes_from_the_request_through_the_outbox_to_what_the_even
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     answer = await new_ping(client, traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
     ping_id = answer.json()["ping_id"]
-    await bus.heard(toy.Ponged, lambda event: event.ping_id == ping_id)
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
     for event in (toy.Pinged, toy.Ponged):
         envelope = next(each for each in bus.envelopes(event) if each.subject == ping_id)
         assert envelope.traceparent.split("-")[1] == trace_id

@@ -7,12 +7,14 @@ from typing import Any
 
 import aio_pika
 import pytest
-from chassis import bindings, broker, messaging, wire
-from chassis.acks import Acknowledgements
-from chassis.broker import Broker
+from chassis import bindings
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.messaging import Consumer
+from chassis.messaging import broker, wire
+from chassis.messaging import consumer as consuming
+from chassis.messaging.acknowledgements import Acknowledgements
+from chassis.messaging.broker import Broker
+from chassis.messaging.consumer import Consumer
 from chassis.testing import Bus, until
 from contracts import topology
 from contracts.envelope import Envelope, Event
@@ -42,7 +44,7 @@ def consumer(rabbit: Broker, handle: Callable[[Stamped], Awaitable[None]]) -> Co
 @pytest.fixture
 async def desk(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
     """A connection of a service `desk` with an empty queue and no consumer yet."""
-    monkeypatch.setitem(topology.HEARS, "desk", (Stamped,))
+    monkeypatch.setitem(topology.CONSUMES, "desk", (Stamped,))
     monkeypatch.setitem(topology.RETIRED, "desk", (RETIRED,))
     async with broker.connected(toy.Settings(service="desk")) as rabbit:
         for name in (topology.queue_name("desk"), topology.dead_letter_queue_name("desk")):
@@ -62,7 +64,7 @@ async def test_a_broker_that_stalls_during_a_retry_leaves_no_message_in_hand(
     desk: Broker, line: Any, toy, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(broker, "CONFIRM_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.1)
+    monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.1)
     letters = [f"letter-{number}" for number in range(40)]
     handled: set[str] = set()
     stalls, is_over = asyncio.Event(), asyncio.Event()
@@ -131,7 +133,7 @@ async def _length(items: list[str], count: int) -> bool:
 
 @pytest.mark.parametrize("method", ["basic_ack", "basic_nack"])
 async def test_a_message_that_cannot_be_settled_comes_again(desk: Broker, method: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(messaging, "REQUEUE_AFTER_S", 0.0)
+    monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.0)
     attempts: list[str] = []
 
     async def handle(event: Stamped) -> None:
@@ -162,7 +164,7 @@ async def test_a_header_that_is_no_number_stops_nothing(desk: Broker, bus: Bus, 
             raise NotYet("too early")
 
     async with consumer(desk, handle):
-        await bus.say_raw(Stamped.type, '{"letter": "a"}', **{header: "many"})
+        await bus.publish_raw(Stamped.type, '{"letter": "a"}', **{header: "many"})
         await until(lambda: _length(handled, 2))
         await until(lambda: is_empty(desk))
 
@@ -196,7 +198,7 @@ async def test_messages_handled_while_others_are_acknowledged_are_acknowledged_t
 
 
 async def test_an_unknown_type_waits_for_a_newer_version(desk: Broker, bus: Bus, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(messaging, "UNKNOWN_SOON_TIER", 0)
+    monkeypatch.setattr(consuming, "UNKNOWN_SOON_TIER", 0)
     queue, handled = topology.queue_name("desk"), list[str]()
     before = metric("usher_events_unknown_total", type=NEWER)
 
@@ -218,12 +220,12 @@ async def test_an_unknown_type_waits_for_a_newer_version(desk: Broker, bus: Bus,
     newer = list[tuple[str, int]]()
 
     async def handle_newer(event: Renewed) -> None:
-        newer.append((event.letter, messaging.current_envelope().version))
+        newer.append((event.letter, consuming.current_envelope().version))
 
     async def both() -> bool:
         return len(newer) == 2
 
-    monkeypatch.setitem(topology.HEARS, "desk", (Stamped, Renewed))
+    monkeypatch.setitem(topology.CONSUMES, "desk", (Stamped, Renewed))
     async with Consumer(desk, "desk", {Stamped: handle, Renewed: handle_newer}, 16):
         await until(both)
         await until(lambda: is_empty(desk))
@@ -232,7 +234,7 @@ async def test_an_unknown_type_waits_for_a_newer_version(desk: Broker, bus: Bus,
 
 async def test_after_an_hour_an_unknown_type_is_dead(desk: Broker, bus: Bus):
     message = wire.to_message(envelope("a", "desk.stamped.v3"))
-    message.headers[wire.FIRST_SEEN] = int(time.time() - messaging.UNKNOWN_FOR_S)
+    message.headers[wire.FIRST_SEEN] = int(time.time() - consuming.UNKNOWN_FOR_S)
     async with consumer(desk, lambda _: asyncio.sleep(0)):
         await desk.put(message, topology.queue_name("desk"))
         (letter,) = await bus.dead("desk")
@@ -258,12 +260,12 @@ async def test_a_start_keeps_bindings_and_contract_removes_the_retired_ones(desk
         return metric("usher_events_retired_total", type=RETIRED) == retired + 1
 
     async with consumer(desk, handle):
-        await bus.say_raw(RETIRED, "{}")
+        await bus.publish_raw(RETIRED, "{}")
         await until(dropped)
         await bindings.run(rabbitmq_uri)
         lines = [line async for line in bindings.contract(rabbitmq_uri)]
         assert f"desk.events is not bound to {RETIRED}" in lines
-        await bus.say_raw(RETIRED, "{}")
+        await bus.publish_raw(RETIRED, "{}")
         await desk.publish(envelope("a"))
         await until(lambda: _length(handled, 1))
         await until(lambda: is_empty(desk))

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import jwt
 import pytest
-from chassis.signed import NotSigned, SignedText
+from chassis.security.signed import NotSigned, SignedText
 from pydantic import BaseModel, SecretStr
 
 AUDIENCE, KEY, OTHER_KEY = "usher:test", "a key for the tests", "another key for them"

@@ -10,8 +10,8 @@ import pytest
 
 PROGRAM = """
 import structlog, logging
-from chassis import telemetry
-from chassis.context import correlation_id
+from chassis.observability import telemetry
+from chassis.observability.context import correlation_id
 telemetry.configure_logging("toy", "INFO")
 provider = telemetry.configure_tracing("toy")
 correlation_id.set("corr-12345678")
@@ -40,7 +40,7 @@ def test_every_log_line_is_json_with_service_and_correlation_id():
 LIVE = """
 import logging, sys
 import structlog
-from chassis import telemetry
+from chassis.observability import telemetry
 telemetry.configure_logging("toy", "INFO")
 log = structlog.get_logger()
 log.debug("too fine")

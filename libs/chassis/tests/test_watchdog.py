@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import httpx
 import pytest
-from chassis import watchdog
+from chassis.observability import watchdog
 from chassis.testing import replica_of
 
 LIMIT_S = 2

@@ -70,13 +70,13 @@ def _operations(events: dict[str, type[Event]]) -> dict[str, Any]:
     operations: dict[str, Any] = {}
     for name, event in events.items():
         operations[f"{event.source()} publishes {name}"] = _operation("send", name)
-    for service, consumed in topology.HEARS.items():
+    for service, consumed in topology.CONSUMES.items():
         for event in consumed:
             operations[f"{service} consumes {event.type}"] = _operation("receive", event.type) | {
                 "bindings": {"amqp": {"ack": True}},
                 "summary": f"durable queue {topology.queue_name(service)}",
             }
-    for service, watched in topology.WATCHES.items():
+    for service, watched in topology.BROADCAST.items():
         for event in watched:
             operations[f"every {service} replica consumes {event.type}"] = _operation("receive", event.type) | {
                 "summary": "one temporary queue per replica"

@@ -1,7 +1,7 @@
 """Signed claims that a client carries from one service to the next, so that no service waits for another's event.
 
-A claim states facts and grants no rights: the service that receives it still checks the caller. `chassis.signed` signs
-the text form.
+A claim states facts and grants no rights: the service that receives it still checks the caller.
+`chassis.security.signed` signs the text form.
 """
 
 from typing import ClassVar

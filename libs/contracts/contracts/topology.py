@@ -66,7 +66,7 @@ ACCOUNT_MAILS = (
 PEOPLE = (UserDeleted, ExportRequested)
 """Consumed by every service that stores personal data."""
 
-HEARS: dict[str, tuple[type[Event], ...]] = {
+CONSUMES: dict[str, tuple[type[Event], ...]] = {
     "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
     "catalog": (
         MovieChanged,
@@ -131,11 +131,11 @@ A type is added here one release after the last version that needs it, because t
 upgrade. Consumers drop such events until `python -m chassis.bindings contract` removes the binding.
 """
 
-SHOWN: dict[str, tuple[type[Event], ...]] = {
+DISPLAYED: dict[str, tuple[type[Event], ...]] = {
     "realtime": (SeatsChanged, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
 }
-WATCHES: dict[str, tuple[type[Event], ...]] = {
-    service: (AccessRevoked, *SHOWN.get(service, ())) for service in SERVICES
+BROADCAST: dict[str, tuple[type[Event], ...]] = {
+    service: (AccessRevoked, *DISPLAYED.get(service, ())) for service in SERVICES
 }
 """The events of each replica's temporary queue. A replica does not receive what was published while it was down."""
 
@@ -150,12 +150,12 @@ def dead_letter_queue_name(service: str) -> str:
     return f"{service}.events.dead"
 
 
-def is_heard(event_type: str) -> bool:
+def is_consumed(event_type: str) -> bool:
     """Whether a durable queue is bound to the event type, so that an unroutable event is an error."""
-    return event_type in _HEARD
+    return event_type in _CONSUMED
 
 
-_HEARD = frozenset(event.type for events in HEARS.values() for event in events)
+_CONSUMED = frozenset(event.type for events in CONSUMES.values() for event in events)
 
-GATHERED = frozenset({PaymentRequested.type})
+BATCHED = frozenset({PaymentRequested.type})
 """Events that no customer waits for. They are published in batches every 50 ms."""

@@ -82,7 +82,7 @@ def test_each_event_is_said_by_the_service_of_its_name_and_follows_the_pattern()
 
 
 def test_the_topology_names_services_and_no_event_twice():
-    for table in (topology.HEARS, topology.WATCHES):
+    for table in (topology.CONSUMES, topology.BROADCAST):
         for service, events in table.items():
             assert service in registry.SERVICES
             assert len(events) == len(set(events))
@@ -91,7 +91,7 @@ def test_the_topology_names_services_and_no_event_twice():
 def test_a_retired_type_is_consumed_no_longer():
     for service, retired in topology.RETIRED.items():
         assert len(retired) == len(set(retired))
-        assert not {event.type for event in topology.HEARS[service]}.intersection(retired)
+        assert not {event.type for event in topology.CONSUMES[service]}.intersection(retired)
 
 
 def test_an_event_ignores_what_it_does_not_know_and_refuses_what_is_wrong():

@@ -1,6 +1,6 @@
 """Handlers of consumed events. An event about a booking advances it; one about a showtime advances all its bookings."""
 
-from chassis.messaging import current_envelope
+from chassis.messaging.consumer import current_envelope
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold

@@ -1,9 +1,9 @@
 """Periodic work: deadlines, repeated requests to services that have not answered, and gauges."""
 
 import structlog
-from chassis import telemetry
 from chassis.clock import now
 from chassis.jobs import Job
+from chassis.observability import telemetry
 from prometheus_client import Counter, Gauge
 
 from booking import store
@@ -63,5 +63,5 @@ def clear_measurements() -> None:
 JOBS = [
     Job("pass_deadlines", every=1.0, run=pass_deadlines),
     Job("cascade_again", every=5.0, run=cascade_again),
-    Job("measure", every=15.0, run=measure, rest=clear_measurements),
+    Job("measure", every=15.0, run=measure, stand_by=clear_measurements),
 ]

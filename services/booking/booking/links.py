@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import jwt
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from contracts.envelope import Event
 from pydantic import BaseModel
 
@@ -52,7 +52,7 @@ def new_link(booking: Booking | None, moment: datetime) -> Link:
     booking_id, expires_at = booking.id if booking else new_id(), moment + MIN_LINK_LIFETIME
     if booking and booking.screening:
         expires_at = max(expires_at, booking.screening.ends_at + LINK_LIFETIME)
-    encrypted = Seal(settings.get().link_key.get_secret_value()).close(create_key(booking_id, expires_at))
+    encrypted = Cipher(settings.get().link_key.get_secret_value()).close(create_key(booking_id, expires_at))
     return Link(link_id=new_id(), booking_id=booking_id, sealed_link=encrypted, expires_at=expires_at)
 
 

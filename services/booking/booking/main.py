@@ -8,8 +8,8 @@ app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    reactions=handlers.HANDLERS,
+    handlers=handlers.HANDLERS,
     jobs=jobs.JOBS,
-    personal=privacy.PRIVACY,
+    privacy=privacy.PRIVACY,
     lifespans=[tickets.signing_lifespan],
 )

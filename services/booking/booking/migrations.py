@@ -1,7 +1,7 @@
-"""Schema and migrations of booking's database: see chassis.migrations."""
+"""Schema and migrations of booking's database: see chassis.mongo.migrations."""
 
 from chassis import privacy
-from chassis.migrations import Database, Migration, Schema, delete_in_batches
+from chassis.mongo.migrations import Database, Migration, Schema, delete_in_batches
 
 from booking import store
 

@@ -34,4 +34,4 @@ async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
         yield booking.model_dump(include=EXPORTED_FIELDS)
 
 
-PRIVACY = Privacy(erase=erase, gather=gather, says=BookingDataExported)
+PRIVACY = Privacy(erase=erase, gather=gather, exported=BookingDataExported)

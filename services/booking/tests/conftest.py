@@ -9,8 +9,8 @@ import pytest
 from booking import store
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import hash_secret, new_secret
-from chassis.signed import SignedText
+from chassis.security.secrets import hash_secret, new_secret
+from chassis.security.signed import SignedText
 from chassis.testing import Bus, Signer, running, until
 from contracts.booking import BookingConfirmed, PaymentRequested
 from contracts.claims import HoldClaim, PaymentOrder
@@ -47,7 +47,7 @@ class Customer:
         self.new_hold()
 
     async def add_showtime(self, starts_at: datetime | None = None) -> None:
-        await self.bus.say(examples.scheduled(self.showtime_id, starts_at or now() + timedelta(hours=3)))
+        await self.bus.publish(examples.scheduled(self.showtime_id, starts_at or now() + timedelta(hours=3)))
         await until(lambda: store.find_showtime(self.showtime_id))
 
     def new_hold(self, *seats: Any, seconds: float = 480, **facts: Any) -> None:
@@ -81,13 +81,13 @@ class Customer:
         await self.add_showtime()
         answer = await self.check_out()
         assert answer.status_code == 201, answer.text
-        await self.bus.heard(PaymentRequested, self.is_mine)
+        await self.bus.wait_for(PaymentRequested, self.is_mine)
         return answer.json()
 
     async def buy_tickets(self) -> dict[str, Any]:
         booking = await self.place_order()
-        await self.bus.say(self.sold())
-        await self.bus.heard(BookingConfirmed, self.is_mine)
+        await self.bus.publish(self.sold())
+        await self.bus.wait_for(BookingConfirmed, self.is_mine)
         return booking
 
     def sold(self, **changes: Any) -> SeatsSold:

@@ -139,7 +139,7 @@ async def test_a_booking_that_awaits_payment_closes_first(guest, bus):
     await guest.place_order()
     answers = [await cancel(guest), await cancel(guest)]
     assert [(answer.status_code, answer.json()["state"]) for answer in answers] == [(200, "closing")] * 2
-    assert (await bus.heard(PaymentCancelRequested, guest.is_mine)).reason == "cancelled"
+    assert (await bus.wait_for(PaymentCancelRequested, guest.is_mine)).reason == "cancelled"
     assert bus.events(BookingCancelled, guest.is_mine) == []
 
 
@@ -153,7 +153,7 @@ async def test_a_paid_booking_is_not_cancelled(customer, bus):
 async def test_a_cancelled_booking_is_not_checked_out_again(customer, bus):
     await customer.place_order()
     await cancel(customer)
-    await bus.say(PaymentCancelled(booking_id=customer.id))
+    await bus.publish(PaymentCancelled(booking_id=customer.id))
     await customer.wait_for_state("cancelled")
     again = await customer.check_out()
     assert (again.status_code, again.json()["state"], again.json()["order"]) == (201, "cancelled", None)
@@ -171,11 +171,11 @@ async def test_concurrent_cancels_and_checkouts_keep_one_history(customer, bus):
     await customer.add_showtime()
     answers = await asyncio.gather(*(act(customer) for _ in range(5) for act in (cancel, lambda c: c.check_out())))
     assert {answer.status_code for answer in answers} <= {200, 201, 404}
-    await bus.heard(PaymentRequested, customer.is_mine)
+    await bus.wait_for(PaymentRequested, customer.is_mine)
     states = [passage["state"] for passage in (await customer.get_booking())["history"]]
     assert states in (["awaiting_payment"], ["awaiting_payment", "closing"])
     if len(states) == 2:
-        await bus.heard(PaymentCancelRequested, customer.is_mine)
+        await bus.wait_for(PaymentCancelRequested, customer.is_mine)
     assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
@@ -208,7 +208,7 @@ async def test_a_ticket_is_visible_like_its_booking(client, customer, guest, sta
     await customer.place_order()
     address = f"/api/tickets/{customer.id}-F7"
     assert problem(await client.get(address, headers=customer.headers)) == (404, "ticket_unknown"), "not sold yet"
-    await customer.bus.say(customer.sold())
+    await customer.bus.publish(customer.sold())
     await customer.wait_for_state(State.CONFIRMED)
 
     ticket = (await client.get(address, headers=customer.headers)).json()

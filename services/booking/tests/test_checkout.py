@@ -87,7 +87,7 @@ async def test_a_checkout_fixes_the_price_and_asks_for_payment(customer, bus):
         < datetime.fromisoformat(booking["payment_deadline_at"]) - now()
         <= timedelta(seconds=600)
     )
-    request = await bus.heard(PaymentRequested, customer.is_mine)
+    request = await bus.wait_for(PaymentRequested, customer.is_mine)
     assert (request.amount, request.reference, request.email) == (TOTAL, booking["reference"], "ada@example.org")
     assert request.holder == customer.holder
 
@@ -97,11 +97,11 @@ async def test_a_free_booking_asks_for_no_payment(customer, bus):
     free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
     booking = (await customer.check_out(tickets=free)).json()
     assert (booking["state"], booking["order"]) == ("confirming", None)
-    await bus.heard(BookingPaid, customer.is_mine)
+    await bus.wait_for(BookingPaid, customer.is_mine)
     assert bus.events(PaymentRequested, customer.is_mine) == []
     assert (await customer.get_booking())["state"] == "confirming"
-    await bus.say(customer.sold(amount=0, currency=None))
-    assert (await bus.heard(BookingConfirmed, customer.is_mine)).amount == 0
+    await bus.publish(customer.sold(amount=0, currency=None))
+    assert (await bus.wait_for(BookingConfirmed, customer.is_mine)).amount == 0
 
 
 async def test_the_checkout_returns_the_signed_payment_order(customer):
@@ -181,7 +181,7 @@ async def test_concurrent_checkouts_create_one_order(customer, bus):
     won = {answer.json()["reference"] for answer in answers if answer.status_code == 201}
     assert len(won) == 1
     assert {problem(answer)[1] for answer in answers if answer.status_code != 201} == {"already_checked_out"}
-    await bus.heard(PaymentRequested, customer.is_mine)
+    await bus.wait_for(PaymentRequested, customer.is_mine)
     assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
@@ -207,7 +207,7 @@ async def test_a_repeated_checkout_returns_the_booking_after_the_hold_or_showtim
     assert (again.status_code, again.json()) == (201, first)
     assert problem(await customer.check_out(name="Eve")) == (409, "already_checked_out")
 
-    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
     await customer.wait_for_state("closing")
     again = await customer.check_out()
     assert (again.status_code, again.json()["id"], again.json()["order"]) == (201, customer.id, None)
@@ -225,7 +225,7 @@ async def test_a_newer_claim_of_a_booked_hold_creates_no_second_booking(customer
 
 async def test_a_cancelled_or_past_showtime_is_not_sold(customer, guest, bus):
     await customer.add_showtime()
-    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
     await until(lambda: store.Showtime.find_one({"_id": customer.showtime_id, "is_cancelled": True}))
     assert problem(await customer.check_out()) == (409, "showtime_closed")
 

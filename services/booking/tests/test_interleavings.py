@@ -27,7 +27,7 @@ from contracts.envelope import Event
 from contracts.errors import NotYet
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
-from contracts.topology import HEARS
+from contracts.topology import CONSUMES
 from hypothesis import HealthCheck, settings
 from hypothesis import given as forall
 from hypothesis import strategies as st
@@ -184,7 +184,7 @@ class World:
         if isinstance(event, BookingConfirmed):
             self.confirmations[event.booking_id] += 1
         for service, queue in self.queues.items():
-            if type(event) in HEARS[service]:
+            if type(event) in CONSUMES[service]:
                 queue.append(event)
 
     def moves(self) -> list[Move]:

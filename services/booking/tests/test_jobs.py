@@ -27,10 +27,10 @@ async def test_a_payment_is_cancelled_after_its_deadline(customer, bus):
     await customer.place_order()
     await make_due(customer)
     await asyncio.gather(*(pass_deadlines() for _ in range(4)))
-    assert (await bus.heard(PaymentCancelRequested, customer.is_mine)).reason == "deadline"
-    await bus.say(PaymentCancelled(booking_id=customer.id))
+    assert (await bus.wait_for(PaymentCancelRequested, customer.is_mine)).reason == "deadline"
+    await bus.publish(PaymentCancelled(booking_id=customer.id))
     await customer.wait_for_state("expired")
-    await bus.heard(BookingExpired, customer.is_mine)
+    await bus.wait_for(BookingExpired, customer.is_mine)
     assert len(bus.events(PaymentCancelRequested, customer.is_mine)) == 1, "concurrent replicas publish one request"
 
 
@@ -38,7 +38,7 @@ async def test_an_unanswered_request_is_repeated_unchanged(customer, bus):
     await customer.add_showtime()
     free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
     await customer.check_out(tickets=free)
-    await bus.heard(BookingPaid, customer.is_mine)
+    await bus.wait_for(BookingPaid, customer.is_mine)
     await make_due(customer)
     await pass_deadlines()
 
@@ -48,8 +48,8 @@ async def test_an_unanswered_request_is_repeated_unchanged(customer, bus):
     await until(lambda: asked(BookingPaid))
     customer.new_hold()
     await customer.place_order()
-    await bus.say(SaleRejected(hold_id=customer.id, showtime_id=customer.showtime_id, lost=["F7"]))
-    await bus.heard(RefundRequested, customer.is_mine)
+    await bus.publish(SaleRejected(hold_id=customer.id, showtime_id=customer.showtime_id, lost=["F7"]))
+    await bus.wait_for(RefundRequested, customer.is_mine)
     await make_due(customer)
     await pass_deadlines()
     await pass_deadlines()
@@ -65,7 +65,7 @@ async def test_a_broken_booking_does_not_delay_the_others(customer, bus):
         await customer.place_order()
         await make_due(customer)
         await pass_deadlines()
-        await bus.heard(PaymentCancelRequested, customer.is_mine)
+        await bus.wait_for(PaymentCancelRequested, customer.is_mine)
     finally:
         await store.Booking.collection().delete_one({"_id": broken["_id"]})
 

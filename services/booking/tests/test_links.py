@@ -12,7 +12,7 @@ from booking import links
 from booking.model import State
 from booking.signing import Signer, new_pem, signing_with
 from chassis.clock import now
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 
 from .conftest import LINK_KEY
 from .examples import BOOKING, NOW, in_state
@@ -117,5 +117,5 @@ def test_a_key_does_not_pass_as_an_access_token():
 async def test_how_long_a_link_is_valid(client: Any, moment: datetime, end: datetime):
     link = links.new_link(in_state(State.CONFIRMED), moment)
     assert (link.booking_id, link.expires_at) == (BOOKING, end)
-    body = jwt.decode(Seal(LINK_KEY).open(link.sealed_link), options={"verify_signature": False})
+    body = jwt.decode(Cipher(LINK_KEY).open(link.sealed_link), options={"verify_signature": False})
     assert body == {"aud": links.AUDIENCE, "sub": BOOKING, "exp": int(end.timestamp())}

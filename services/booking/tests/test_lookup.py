@@ -9,7 +9,7 @@ import httpx
 import pytest
 from booking import links, store
 from chassis.clock import now
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from chassis.testing import until
 from contracts.booking import BookingCancelled, BookingConfirmed, BookingLinkRequested, BookingRescheduled
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
@@ -23,7 +23,7 @@ EMAIL = "ada@example.org"
 
 def decrypted_key(event: Any) -> str:
     """The key in an event, which the notifier mails."""
-    return Seal(LINK_KEY).open(event.sealed_link)
+    return Cipher(LINK_KEY).open(event.sealed_link)
 
 
 async def open_link(customer: Any, key: str, **headers: str) -> httpx.Response:
@@ -47,11 +47,11 @@ async def test_the_link_in_a_guests_mails_shows_the_booking_with_its_tickets(gue
 
     starts_at = now() + timedelta(days=60)
     times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
-    await bus.say(ShowtimeRescheduled(showtime_id=guest.showtime_id, starts_at=starts_at, **times))
-    moved = await bus.heard(BookingRescheduled, guest.is_mine)
+    await bus.publish(ShowtimeRescheduled(showtime_id=guest.showtime_id, starts_at=starts_at, **times))
+    moved = await bus.wait_for(BookingRescheduled, guest.is_mine)
     assert decrypted_key(moved) != decrypted_key(confirmed), "its key is valid for longer"
-    await bus.say(ShowtimeCancelled(showtime_id=guest.showtime_id, reason="technical"))
-    cancelled = await bus.heard(BookingCancelled, guest.is_mine)
+    await bus.publish(ShowtimeCancelled(showtime_id=guest.showtime_id, reason="technical"))
+    cancelled = await bus.wait_for(BookingCancelled, guest.is_mine)
     for event in (confirmed, moved, cancelled):
         seen = (await open_link(guest, decrypted_key(event))).json()
         assert (seen["state"], seen["tickets"]) == ("refunding", [])
@@ -119,7 +119,7 @@ async def test_a_link_to_an_erased_persons_booking_is_refused(customer, bus):
     key = links.create_key(customer.id, now() + timedelta(days=1))
     reference = (await customer.get_booking())["reference"]
     assert (await open_link(customer, key)).status_code == 200
-    await bus.say(UserDeleted(user_id=customer.holder.user_id))
+    await bus.publish(UserDeleted(user_id=customer.holder.user_id))
 
     async def void() -> bool:
         return (await open_link(customer, key)).status_code == 404
@@ -138,7 +138,7 @@ async def test_reference_and_address_request_a_link(guest, customer, client, bus
         booking = await somebody.get_booking()
         answer = await look_up(client, f" {booking['reference'].lower()} ", EMAIL.upper())
         assert answer.status_code == 202
-        request = await bus.heard(BookingLinkRequested, somebody.is_mine)
+        request = await bus.wait_for(BookingLinkRequested, somebody.is_mine)
         assert (request.reference, request.email, request.name, request.locale) == (
             booking["reference"],
             EMAIL,
@@ -160,7 +160,7 @@ async def test_a_lookup_does_not_reveal_whether_a_booking_matches(guest, client,
         await look_up(client, reference),
     ]
     assert {(answer.status_code, answer.text) for answer in answers} == {(202, answers[0].text)}
-    await bus.heard(BookingLinkRequested, guest.is_mine)
+    await bus.wait_for(BookingLinkRequested, guest.is_mine)
     assert len(bus.events(BookingLinkRequested, guest.is_mine)) == 1, "only a matching lookup is mailed"
     stored = await store.Lookup.get_pymongo_collection().find({}).to_list()
     assert len(stored) >= 3, "lookups without a match are stored too"
@@ -172,7 +172,7 @@ async def test_repeated_lookups_send_one_mail_in_ten_minutes(guest, client, bus)
     reference = (await guest.get_booking())["reference"]
     answers = await asyncio.gather(*(look_up(client, reference) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {202}
-    await bus.heard(BookingLinkRequested, guest.is_mine)
+    await bus.wait_for(BookingLinkRequested, guest.is_mine)
     ten_minutes_ago = {"$set": {"asked_at": now() - store.LOOKUP_PAUSE}}
     await store.Lookup.collection().update_many({}, ten_minutes_ago)
     await asyncio.gather(*(look_up(client, reference) for _ in range(20)))
@@ -222,7 +222,7 @@ async def test_logs_and_documents_contain_no_key_or_address(guest, client, bus):
     with capture_logs() as logs:
         await guest.buy_tickets()
         await look_up(client, (await guest.get_booking())["reference"])
-        request = await bus.heard(BookingLinkRequested, guest.is_mine)
+        request = await bus.wait_for(BookingLinkRequested, guest.is_mine)
         await open_link(guest, decrypted_key(request))
         await open_link(guest, "rubbish-that-nobody-logs")
     logged = json.dumps(logs, default=str)

@@ -87,8 +87,8 @@ async def test_an_old_booking_is_paid_and_confirmed(customer, bus):
     booking = await customer.get_booking()
     assert booking["history"][0]["state"] == "held"
     assert ORDERS.read(booking["order"]).amount == TOTAL
-    await bus.say(customer.sold())
-    confirmed = await bus.heard(BookingConfirmed, customer.is_mine)
+    await bus.publish(customer.sold())
+    confirmed = await bus.wait_for(BookingConfirmed, customer.is_mine)
     assert [ticket.amount for ticket in confirmed.tickets] == [1250, 1800]
     listed = (await customer.client.get("/api/bookings", headers=customer.headers)).json()["items"]
     assert [each["id"] for each in listed] == [customer.id]
@@ -96,30 +96,30 @@ async def test_an_old_booking_is_paid_and_confirmed(customer, bus):
 
 async def test_an_old_booking_is_closed_after_its_deadline(customer, bus):
     await stored(old_document(customer, "awaiting_payment", due_at=now()))
-    assert (await bus.heard(PaymentCancelRequested, customer.is_mine)).reason == "deadline"
-    await bus.say(PaymentCancelled(booking_id=customer.id))
+    assert (await bus.wait_for(PaymentCancelRequested, customer.is_mine)).reason == "deadline"
+    await bus.publish(PaymentCancelled(booking_id=customer.id))
     await customer.wait_for_state("expired")
 
 
 @pytest.mark.parametrize("sale", [{}, {"amount": 0, "currency": None}, {"amount": None, "currency": None}])
 async def test_an_old_booking_that_was_paid_is_confirmed(customer, bus, sale):
     await stored(old_document(customer, "confirming"))
-    await bus.say(customer.sold(**sale))
-    assert (await bus.heard(BookingConfirmed, customer.is_mine)).amount == TOTAL
+    await bus.publish(customer.sold(**sale))
+    assert (await bus.wait_for(BookingConfirmed, customer.is_mine)).amount == TOTAL
 
 
 async def test_an_old_closing_booking_ends(customer, bus):
     await stored(old_document(customer, "closing", ending="by_customer"))
-    await bus.say(PaymentCancelled(booking_id=customer.id))
-    assert (await bus.heard(BookingCancelled, customer.is_mine)).reason == "by_customer"
+    await bus.publish(PaymentCancelled(booking_id=customer.id))
+    assert (await bus.wait_for(BookingCancelled, customer.is_mine)).reason == "by_customer"
 
 
 async def test_an_old_refund_continues(customer, bus):
     await stored(old_document(customer, "refunding", ending="seats_lost", refund_amount=TOTAL, due_at=now()))
-    request = await bus.heard(RefundRequested, customer.is_mine)
+    request = await bus.wait_for(RefundRequested, customer.is_mine)
     facts = {"booking_id": customer.id, "refund_id": request.refund_id, "requested": True, "currency": "EUR"}
-    await bus.say(PaymentRefunded(**facts, amount=TOTAL, refunded=TOTAL, captured=TOTAL))
-    assert (await bus.heard(BookingRefunded, customer.is_mine)).amount == TOTAL
+    await bus.publish(PaymentRefunded(**facts, amount=TOTAL, refunded=TOTAL, captured=TOTAL))
+    assert (await bus.wait_for(BookingRefunded, customer.is_mine)).amount == TOTAL
 
 
 async def test_old_tickets_stay_valid(customer, client):

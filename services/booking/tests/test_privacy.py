@@ -32,7 +32,7 @@ async def stored(customer: Any) -> dict[str, Any]:
 
 
 async def erase_account(customer: Any) -> None:
-    await customer.bus.say(UserDeleted(user_id=customer.holder.user_id))
+    await customer.bus.publish(UserDeleted(user_id=customer.holder.user_id))
     await wait_until_erased(customer)
 
 
@@ -72,10 +72,10 @@ async def test_other_peoples_bookings_stay_unchanged(customer, guest, client):
 
 async def test_an_erasure_cancels_unpaid_bookings(customer, bus):
     await customer.place_order()
-    await bus.say(UserDeleted(user_id=customer.holder.user_id))
-    await bus.heard(PaymentCancelRequested, customer.is_mine)
-    await bus.say(PaymentCancelled(booking_id=customer.id))
-    await bus.heard(BookingCancelled, customer.is_mine)
+    await bus.publish(UserDeleted(user_id=customer.holder.user_id))
+    await bus.wait_for(PaymentCancelRequested, customer.is_mine)
+    await bus.publish(PaymentCancelled(booking_id=customer.id))
+    await bus.wait_for(BookingCancelled, customer.is_mine)
     await wait_until_erased(customer)
     assert (await stored(customer))["state"] == "cancelled"
 
@@ -84,21 +84,21 @@ async def test_an_erasure_waits_for_the_tickets_of_a_free_booking(customer, bus)
     await customer.add_showtime()
     free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
     assert (await customer.check_out(tickets=free)).json()["state"] == "confirming"
-    await bus.say(UserDeleted(user_id=customer.holder.user_id))
+    await bus.publish(UserDeleted(user_id=customer.holder.user_id))
     again = new_id()
-    await bus.say(ExportRequested(export_id=again, user_id=customer.holder.user_id))
-    await bus.heard(BookingDataExported, lambda event: event.export_id == again)
-    await bus.say(customer.sold(amount=0, currency=None))
-    assert (await bus.heard(BookingConfirmed, customer.is_mine)).email == "ada@example.org"
+    await bus.publish(ExportRequested(export_id=again, user_id=customer.holder.user_id))
+    await bus.wait_for(BookingDataExported, lambda event: event.export_id == again)
+    await bus.publish(customer.sold(amount=0, currency=None))
+    assert (await bus.wait_for(BookingConfirmed, customer.is_mine)).email == "ada@example.org"
     await wait_until_erased(customer)
 
 
 async def test_a_checkout_after_the_erasure_is_found_later(customer, bus):
-    await bus.say(UserDeleted(user_id=customer.holder.user_id))
+    await bus.publish(UserDeleted(user_id=customer.holder.user_id))
     await until(lambda: is_erased(customer.holder.user_id))
     await customer.place_order()
-    await bus.heard(PaymentCancelRequested, customer.is_mine)
-    await bus.say(PaymentCancelled(booking_id=customer.id))
+    await bus.wait_for(PaymentCancelRequested, customer.is_mine)
+    await bus.publish(PaymentCancelled(booking_id=customer.id))
     await wait_until_erased(customer)
     assert (await stored(customer))["state"] == "cancelled"
 
@@ -108,10 +108,10 @@ async def test_events_about_an_erased_persons_booking_contain_no_personal_data(c
     await erase_account(customer)
     starts_at = now() + timedelta(days=2)
     times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
-    await bus.say(ShowtimeRescheduled(showtime_id=customer.showtime_id, starts_at=starts_at, **times))
-    moved = await bus.heard(BookingRescheduled, customer.is_mine)
-    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
-    cancelled = await bus.heard(BookingCancelled, customer.is_mine)
+    await bus.publish(ShowtimeRescheduled(showtime_id=customer.showtime_id, starts_at=starts_at, **times))
+    moved = await bus.wait_for(BookingRescheduled, customer.is_mine)
+    await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    cancelled = await bus.wait_for(BookingCancelled, customer.is_mine)
     for event in (moved, cancelled):
         assert (event.email, event.name, event.holder.user_id) == (None, None, f"erased-{customer.id}")
     assert (moved.moves, cancelled.moves) == (1, 1)
@@ -120,11 +120,11 @@ async def test_events_about_an_erased_persons_booking_contain_no_personal_data(c
 async def test_an_erased_persons_booking_is_still_refunded(customer, bus):
     await customer.buy_tickets()
     await erase_account(customer)
-    await bus.say(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
-    refund = await bus.heard(RefundRequested, customer.is_mine)
+    await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    refund = await bus.wait_for(RefundRequested, customer.is_mine)
     facts = {"booking_id": customer.id, "refund_id": refund.refund_id, "requested": True, "currency": "EUR"}
-    await bus.say(PaymentRefunded(**facts, amount=TOTAL, refunded=TOTAL, captured=TOTAL))
-    assert (await bus.heard(BookingRefunded, customer.is_mine)).email is None
+    await bus.publish(PaymentRefunded(**facts, amount=TOTAL, refunded=TOTAL, captured=TOTAL))
+    assert (await bus.wait_for(BookingRefunded, customer.is_mine)).email is None
 
 
 async def test_a_late_payment_of_an_erased_person_is_refunded(customer, bus):
@@ -132,9 +132,9 @@ async def test_a_late_payment_of_an_erased_person_is_refunded(customer, bus):
     await customer.place_order()
     await store.Booking.collection().update_one({"_id": customer.id}, {"$set": {"state": "expired", "due_at": None}})
     await erase_account(customer)
-    await bus.say(customer.sold())
-    assert (await bus.heard(RefundRequested, customer.is_mine)).amount == TOTAL
-    assert (await bus.heard(BookingCancelled, customer.is_mine)).email is None, "the seats are sold again"
+    await bus.publish(customer.sold())
+    assert (await bus.wait_for(RefundRequested, customer.is_mine)).amount == TOTAL
+    assert (await bus.wait_for(BookingCancelled, customer.is_mine)).email is None, "the seats are sold again"
 
 
 async def test_an_erasure_increases_the_version(customer):
@@ -149,8 +149,8 @@ async def test_an_erasure_increases_the_version(customer):
 async def test_an_export_contains_all_but_the_qr_texts(customer, bus):
     await customer.buy_tickets()
     export_id = new_id()
-    await bus.say(ExportRequested(export_id=export_id, user_id=customer.holder.user_id))
-    export = await bus.heard(BookingDataExported, lambda event: event.export_id == export_id)
+    await bus.publish(ExportRequested(export_id=export_id, user_id=customer.holder.user_id))
+    export = await bus.wait_for(BookingDataExported, lambda event: event.export_id == export_id)
     [booking] = export.items
     assert (export.part, export.is_last) == (0, True)
     assert (booking["id"], booking["email"], booking["name"]) == (customer.id, "ada@example.org", "Ada")
@@ -162,6 +162,6 @@ async def test_an_export_contains_all_but_the_qr_texts(customer, bus):
 @pytest.mark.parametrize("user_id", ["nobody", "erased-b1"])
 async def test_an_export_without_bookings_is_empty(client, bus, user_id):
     export_id = new_id()
-    await bus.say(ExportRequested(export_id=export_id, user_id=user_id))
-    export = await bus.heard(BookingDataExported, lambda event: event.export_id == export_id)
+    await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
+    export = await bus.wait_for(BookingDataExported, lambda event: event.export_id == export_id)
     assert (export.items, export.is_last) == ([], True)

@@ -59,7 +59,7 @@ async def test_two_orders_for_one_hold_on_two_replicas(customer: Customer, other
     assert len({answer.json()["reference"] for answer in won}) == 1
     assert len({answer.json()["name"] for answer in won}) == 1
     assert {problem(answer) for answer in answers if answer not in won} == {(409, "already_checked_out")}
-    await bus.heard(PaymentRequested, customer.is_mine)
+    await bus.wait_for(PaymentRequested, customer.is_mine)
     assert len(bus.events(PaymentRequested, customer.is_mine)) == 1
 
 
@@ -105,7 +105,7 @@ class Pair:
         for each in (one, two):
             each.new_hold()
             assert (await each.get_quote()).is_success
-        await one.bus.say(change)
+        await one.bus.publish(change)
 
         async def is_passed() -> bool:
             booking = await store.find(self.sentinel)
@@ -153,10 +153,10 @@ async def test_the_second_update_moves_a_checkout_with_a_stale_offer(pair: Pair,
         assert (await each.check_out()).status_code == 201
     assert await starts() == [False, True]
     for each in (pair.one, pair.two):
-        await bus.say(each.sold())
+        await bus.publish(each.sold())
         await each.wait_for_state("confirmed")
     await pair.run_second_pass()
     assert await starts() == [True, True]
     [stale] = [each for each in (pair.one, pair.two) if (await store.find(each.id)).moves]  # pyright: ignore[reportOptionalMemberAccess]
-    moved = await bus.heard(BookingRescheduled, stale.is_mine)
+    moved = await bus.wait_for(BookingRescheduled, stale.is_mine)
     assert (moved.screening.starts_at, moved.moves) == (starts_at, 1)

@@ -23,7 +23,7 @@ from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeSc
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
-from contracts.topology import HEARS, PEOPLE
+from contracts.topology import CONSUMES, PEOPLE
 
 from . import examples as given
 from .examples import ADULTS, NOW, REFERENCE, TOTAL, in_state
@@ -101,7 +101,7 @@ def test_every_pair_of_state_and_event_is_classified_once(state: State | None, e
 
 def test_every_consumed_event_is_in_the_table() -> None:
     others = {ShowtimeScheduled, *PEOPLE}
-    assert set(HEARS["booking"]) - others == {event for event in TRIGGERS if hasattr(event, "subject")}
+    assert set(CONSUMES["booking"]) - others == {event for event in TRIGGERS if hasattr(event, "subject")}
 
 
 def test_no_row_follows_an_unconditional_one() -> None:

@@ -1,7 +1,7 @@
-"""What catalog's database needs before this version runs on it: see chassis.migrations."""
+"""What catalog's database needs before this version runs on it: see chassis.mongo.migrations."""
 
 from chassis import privacy
-from chassis.migrations import Schema
+from chassis.mongo.migrations import Schema
 
 from catalog import store
 

@@ -25,4 +25,4 @@ async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
         yield {"kind": "attendance"} | visit
 
 
-PRIVACY = Privacy(erase=erase, gather=gather, says=CatalogDataExported)
+PRIVACY = Privacy(erase=erase, gather=gather, exported=CatalogDataExported)

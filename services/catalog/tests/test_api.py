@@ -7,7 +7,7 @@ import pytest
 from catalog import store
 from catalog.store import Movie
 from chassis.clock import now
-from chassis.paging import encode_cursor
+from chassis.http.paging import encode_cursor
 
 pytestmark = pytest.mark.usefixtures("loaded")
 GODFATHER = "/api/movies/the-godfather-1972"

@@ -267,7 +267,7 @@ class TestShowtimesOfAFilm:
         assert showtime["availability"] == "plenty"
         document = await store.get(store.Showtime, showtime["id"]) or {}
         seats = [f"A{number}" for number in range(1, document["capacity"] * 6 // 10)]
-        await bus.say(SeatMapUpdated(showtime_id=showtime["id"], version=1, blocked=seats))
+        await bus.publish(SeatMapUpdated(showtime_id=showtime["id"], version=1, blocked=seats))
 
         async def filling():
             bands = {each["id"]: each["availability"] for each in screenings(await self.programme(client))}

@@ -13,7 +13,7 @@ from catalog import demo, store
 from catalog.model import CLEANING, parse_layout
 from catalog.model.problems import ShowtimesClash
 from catalog.model.reviews import byline
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from chassis.testing import until
 from contracts.catalog import MoviePublished, SeatLayoutPublished, ShowtimeScheduled
 
@@ -130,12 +130,12 @@ async def test_loading_again_adds_nothing_and_each_event_is_said_once(loaded, bu
 
 
 async def test_an_event_carries_what_selling_takes(loaded, bus):
-    event = await bus.heard(ShowtimeScheduled, lambda e: e.auditorium_id == "london-1")
+    event = await bus.wait_for(ShowtimeScheduled, lambda e: e.auditorium_id == "london-1")
     showtime = await store.Showtime.get(event.showtime_id)
     assert showtime is not None
     assert event.prices == showtime.prices
     assert (event.currency, event.time_zone, event.layout_id) == ("GBP", "Europe/London", showtime.layout_id)
-    layout = await bus.heard(SeatLayoutPublished, lambda e: e.layout_id == event.layout_id)
+    layout = await bus.wait_for(SeatLayoutPublished, lambda e: e.layout_id == event.layout_id)
     assert len(layout.seats) == 329
     assert {seat.category for seat in layout.seats} == {price.category for price in event.prices}
 

@@ -97,7 +97,7 @@ async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(c
     assert (shown["title"], shown["genres"]) == ("Film 2", ["drama", "silent-film"])
     assert {"code": "silent-film", "name": "Silent Film"} in (await client.get("/api/genres")).json()
     assert {"code": "drama", "name": "Drama"} in (await client.get("/api/genres")).json()
-    await bus.heard(MoviePublished, lambda event: event.movie_id == "film-two")
+    await bus.wait_for(MoviePublished, lambda event: event.movie_id == "film-two")
 
 
 async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client, import_films, staff, bus):
@@ -112,7 +112,7 @@ async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client
     assert films["Film 1"]["changes"] == {"runtime_minutes": [94, 95]}
     shown = (await client.get("/api/movies/film-1-1922")).json()
     assert (shown["runtime_minutes"], shown["certificate"]) == (95, "15"), "what staff have changed stays"
-    await bus.heard(MovieChanged, lambda event: event.runtime_minutes == 95)
+    await bus.wait_for(MovieChanged, lambda event: event.runtime_minutes == 95)
 
 
 async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, import_films):

@@ -49,7 +49,7 @@ async def test_a_film_is_entered_with_everything_that_is_known_of_it(client, fil
     assert {name: film[name] for name in FILM} == FILM
     assert (film["year"], film["rating"]) == (1922, {"average": None, "count": 0, "stars": [0] * 5})
     assert film == (await client.get(f"/api/movies/{film['id']}")).json()
-    said = await bus.heard(MoviePublished, lambda event: event.movie_id == film["id"])
+    said = await bus.wait_for(MoviePublished, lambda event: event.movie_id == film["id"])
     assert (said.title, said.runtime_minutes, said.certificate) == ("Nosferatu", 94, "PG")
     found = (await client.get("/api/movies?q=grau nosf")).json()["items"]
     assert [each["id"] for each in found] == [film["id"]]
@@ -78,7 +78,7 @@ async def test_parts_of_a_film_are_changed_and_others_hear_what_concerns_them(cl
     changed = await client.patch(path, json={"synopsis": "Short.", "trailer_url": None}, headers=staff)
     assert changed.json() == film | {"synopsis": "Short.", "trailer_url": None}
     await client.patch(path, json={"title": "Nosferatu!", "certificate": "12A"}, headers=staff)
-    said = await bus.heard(MovieChanged, lambda event: event.movie_id == film["id"])
+    said = await bus.wait_for(MovieChanged, lambda event: event.movie_id == film["id"])
     assert (said.title, said.certificate) == ("Nosferatu!", "12A")
     assert len(bus.envelopes(MovieChanged)) == before + 1, "a synopsis concerns nobody else"
     version = (await store.get(Movie, film["id"]) or {})["version"]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("client")
 async def test_taken_seats_are_held_sold_or_blocked(bus):
     showtime = new_id()
     seats = {"held": ["A1"], "sold": ["A2", "A3"], "blocked": ["A4", "A5", "A6"]}
-    await bus.say(SeatMapUpdated(showtime_id=showtime, version=3, **seats))
+    await bus.publish(SeatMapUpdated(showtime_id=showtime, version=3, **seats))
 
     async def occupancy():
         return (await store.occupancy_of([showtime])).get(showtime)

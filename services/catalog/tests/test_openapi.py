@@ -1,7 +1,7 @@
 """The OpenAPI document says all that a client must know."""
 
 import pytest
-from chassis.problems import MEDIA_TYPE
+from chassis.http.problems import MEDIA_TYPE
 
 
 @pytest.fixture

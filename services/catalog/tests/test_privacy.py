@@ -35,8 +35,8 @@ async def traces(user_id: str) -> int:
 
 async def exported(bus, user_id: str) -> CatalogDataExported:
     export_id = new_id()
-    await bus.say(ExportRequested(export_id=export_id, user_id=user_id))
-    return await bus.heard(CatalogDataExported, lambda event: event.export_id == export_id)
+    await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
+    return await bus.wait_for(CatalogDataExported, lambda event: event.export_id == export_id)
 
 
 async def test_an_export_tells_reviews_complaints_and_visits(client, bus):
@@ -66,7 +66,7 @@ async def test_whoever_left_nothing_gets_an_empty_answer(client, bus):
 async def test_all_traces_go_also_those_that_come_late(client, bus):
     user_id = await person_with_traces()
     for _ in range(2):
-        await bus.say(UserDeleted(user_id=user_id))
+        await bus.publish(UserDeleted(user_id=user_id))
 
     async def gone():
         return not await traces(user_id)

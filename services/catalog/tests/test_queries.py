@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from catalog.store import Movie, Showtime
 from chassis.clock import now
-from chassis.paging import encode_cursor
+from chassis.http.paging import encode_cursor
 
 from .queries import stages
 

@@ -64,7 +64,7 @@ def guest(client, signer, bus, shown):
     async def come(name="Ada King Lovelace"):
         number = next(numbers)
         user_id = f"person-{number}"
-        await bus.say(sold(f"booking-{number}", user_id, shown))
+        await bus.publish(sold(f"booking-{number}", user_id, shown))
         headers = signer.headers(user_id, name=name)
 
         async def knows():
@@ -126,9 +126,9 @@ async def test_without_a_ticket_for_a_showtime_that_is_over_nothing_is_reviewed(
     ahead = await Showtime.collection().find_one({"movie_id": FILM, "ends_at": {"$gt": now()}})
     other = await Showtime.collection().find_one({"movie_id": "amelie-2001"})
     assert ahead and other
-    await bus.say(sold("b-ahead", "stranger", ahead["_id"]))
-    await bus.say(sold("b-other", "stranger", other["_id"]))
-    await bus.say(sold("b-nowhere", "stranger", "no-such-showtime"))
+    await bus.publish(sold("b-ahead", "stranger", ahead["_id"]))
+    await bus.publish(sold("b-other", "stranger", other["_id"]))
+    await bus.publish(sold("b-nowhere", "stranger", "no-such-showtime"))
     attendances = store.Attendance.get_pymongo_collection()
 
     async def both():
@@ -148,7 +148,7 @@ async def test_a_booking_that_is_taken_back_gives_no_right(client, signer, bus, 
     number = next(numbers)
     said = [sold(f"booking-{number}", f"person-{number}", "yesterday"), over(kind, f"booking-{number}")]
     for event in said[::order]:
-        await bus.say(event)
+        await bus.publish(event)
     attendances = store.Attendance.get_pymongo_collection()
 
     async def both_are_known():
@@ -270,7 +270,7 @@ async def test_a_person_who_is_gone_leaves_no_trace(client, guest, bus):
     await client.post(f"/api/reviews/{bobs['id']}/reports", json={"complaint": "spam"}, headers=ada)
     person = (await Review.collection().find_one({"stars": 4}) or {})["user_id"]
     for _ in range(2):
-        await bus.say(UserDeleted(user_id=person))
+        await bus.publish(UserDeleted(user_id=person))
     await rated(client, [2])
 
     async def no_trace():
@@ -334,8 +334,8 @@ async def test_a_crash_between_the_writes_loses_and_doubles_nothing(client, bus)
     crashed = Figures(**Figures().after(None, 5).model_dump(), revision=1, counting=Counting(review_id=first, stars=5))
     await Movie.collection().update_one({"_id": FILM}, {"$set": {"rating": crashed.model_dump()}})
     for _ in range(2):
-        await bus.say(ReviewChanged(review_id=second, movie_id=FILM))
-        await bus.say(ReviewChanged(review_id=first, movie_id=FILM))
+        await bus.publish(ReviewChanged(review_id=second, movie_id=FILM))
+        await bus.publish(ReviewChanged(review_id=first, movie_id=FILM))
     await rated(client, [5, 2])
 
     async def nothing_is_left_to_do():
@@ -370,8 +370,8 @@ async def test_who_read_long_ago_and_writes_now_counts_nothing_twice(client, mon
 
 
 async def test_events_about_reviews_that_there_are_not_change_nothing(client, bus):
-    await bus.say(ReviewChanged(review_id="none", movie_id=FILM))
-    await bus.say_raw(ReviewChanged.type, b"{")
+    await bus.publish(ReviewChanged(review_id="none", movie_id=FILM))
+    await bus.publish_raw(ReviewChanged.type, b"{")
     (letter,) = await bus.dead("catalog")
     assert letter.reason.startswith("malformed")
     assert (await rating(client))["count"] == 0

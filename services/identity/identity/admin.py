@@ -10,9 +10,9 @@ import asyncio
 import sys
 from getpass import getpass
 
-from chassis import mongo
 from chassis.clock import now
-from chassis.secrets import hash_secret, new_secret
+from chassis.mongo.connection import connected
+from chassis.security.secrets import hash_secret, new_secret
 from contracts.errors import Problem
 from pydantic import TypeAdapter, ValidationError
 
@@ -86,7 +86,7 @@ def ask_for_password() -> str:
 async def run(arguments: argparse.Namespace) -> str:
     """Run the command; returns the text to print. Raises CommandRefused, Problem and ValueError."""
     email, name = TypeAdapter(Email).validate_python(arguments.email), TypeAdapter(Name).validate_python(arguments.name)
-    async with mongo.connected(settings.get(), migrations.SCHEMA):
+    async with connected(settings.get(), migrations.SCHEMA):
         user = await store.user_with_email(email)
         if arguments.reset_second_factor:
             return await reset_second_factor(user)

@@ -3,8 +3,9 @@
 import asyncio
 
 import structlog
-from chassis import mongo, telemetry
 from chassis.clock import now
+from chassis.mongo.connection import connected
+from chassis.observability import telemetry
 
 from identity import migrations, passwords, settings, store
 from identity.model import EmailTaken, Role
@@ -36,7 +37,7 @@ async def main() -> None:
     """Load into the configured database."""
     chosen = settings.get()
     telemetry.configure_logging(chosen.service, chosen.log_level)
-    async with mongo.connected(chosen, migrations.SCHEMA):
+    async with connected(chosen, migrations.SCHEMA):
         await load()
 
 

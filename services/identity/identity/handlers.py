@@ -1,7 +1,7 @@
 """Consumed events: lines of the audit log, and parts of exports."""
 
 from chassis.clock import now
-from chassis.messaging import Reactions
+from chassis.messaging.consumer import Handlers
 from contracts.booking import BookingDataExported
 from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
@@ -22,7 +22,7 @@ async def on_personal_data(event: PersonalData) -> None:
     await store.take_part(event, now())
 
 
-HANDLERS: Reactions = {
+HANDLERS: Handlers = {
     ActRecorded: on_act_recorded,
     **dict.fromkeys(
         (CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported), on_personal_data

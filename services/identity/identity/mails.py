@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis.ids import new_id
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from contracts.identity import (
     EmailChangeRequested,
     InvitationRequested,
@@ -18,7 +18,7 @@ from identity.store import Invitation, Link, Registration, User
 
 def sealed(token: str) -> str:
     """A link's secret, encrypted for the notifier."""
-    return Seal(settings.get().link_key.get_secret_value()).close(token)
+    return Cipher(settings.get().link_key.get_secret_value()).close(token)
 
 
 def verification(registration: Registration, token: str, expires_at: datetime) -> VerificationRequested:

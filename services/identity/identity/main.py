@@ -8,7 +8,7 @@ app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    reactions=handlers.HANDLERS,
+    handlers=handlers.HANDLERS,
     jobs=jobs.JOBS,
     keys=keys.published,
     revoked=store.revocations,

@@ -1,6 +1,6 @@
-"""What identity's database needs before this version runs on it: see chassis.migrations."""
+"""What identity's database needs before this version runs on it: see chassis.mongo.migrations."""
 
-from chassis.migrations import Schema
+from chassis.mongo.migrations import Schema
 
 from identity import store
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from chassis.secrets import new_secret
+from chassis.security.secrets import new_secret
 from prometheus_client import Gauge
 
 from identity import settings

@@ -11,8 +11,8 @@ import sys
 from datetime import datetime, timedelta
 
 import structlog
-from chassis import mongo
 from chassis.clock import now
+from chassis.mongo.connection import connected
 
 from identity import keys, migrations, settings, store
 from identity.store import SigningKey
@@ -67,7 +67,7 @@ async def _without_ended(moment: datetime) -> list[SigningKey]:
 
 async def main(*, at_once: bool) -> None:
     """Rotate and show the keys."""
-    async with mongo.connected(settings.get(), migrations.SCHEMA):
+    async with connected(settings.get(), migrations.SCHEMA):
         for key in await rotate(at_once=at_once):
             sys.stdout.write(f"{key.id}  generation {key.generation}  signs from {_shown(key.not_before)}\n")
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from chassis.testing import running, until
 from chassis.testing.servers import free_port
 from contracts.identity import SecurityNoticed, VerificationRequested
@@ -49,14 +49,14 @@ async def registered(client, email, **fields):
 
 async def mailed_token(bus, event_type, email):
     """The secret in the newest link that was mailed to the address."""
-    await bus.heard(event_type, lambda event: event.email == email)
+    await bus.wait_for(event_type, lambda event: event.email == email)
     told = bus.events(event_type, lambda event: event.email == email)[-1]
-    return Seal(ENVIRONMENT["LINK_KEY"]).open(told.sealed_token)
+    return Cipher(ENVIRONMENT["LINK_KEY"]).open(told.sealed_token)
 
 
 async def noticed(bus, what, email):
     """That the owner of the address was told."""
-    return await bus.heard(SecurityNoticed, lambda event: (event.what, event.email) == (what, email))
+    return await bus.wait_for(SecurityNoticed, lambda event: (event.what, event.email) == (what, email))
 
 
 async def logged_in(client, email, password=PASSWORD, **fields):

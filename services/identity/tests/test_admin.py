@@ -40,7 +40,7 @@ async def test_the_first_admin_types_a_password(client, bus, address):
     assert user
     (listed,) = await store.Admins.find().to_list()
     assert listed.active == [user.id]
-    await bus.heard(UserRegistered, lambda event: event.email == address)
+    await bus.wait_for(UserRegistered, lambda event: event.email == address)
     assert (await audited("admin_created", user.id)).actor_id is None
 
 
@@ -116,6 +116,6 @@ async def test_an_admin_who_has_lost_the_second_factor_gets_in_again(client, bus
     assert status == 0
     assert "sessions have ended" in out
     assert (await grace.signs_in()).status_code == 200
-    told = await bus.heard(SecurityNoticed, lambda event: event.user_id == grace.user_id)
+    told = await bus.wait_for(SecurityNoticed, lambda event: event.user_id == grace.user_id)
     assert told.what == "second_factor_reset"
     assert (await command("nobody-at-all@usher.example", "--reset-second-factor"))[0] == 1

@@ -92,20 +92,20 @@ async def test_moments_at_the_ends_of_time_are_answered(admin):
 async def test_an_act_that_is_heard_twice_has_one_line(client, bus):
     act = ActRecorded(act_id=new_id(), action="deactivated", user_id=new_id(), acted_at=now())
     for _ in range(3):
-        await bus.say(act)
+        await bus.publish(act)
     later = ActRecorded(act_id=new_id(), action="deactivated", user_id=new_id(), acted_at=now())
-    await bus.say(later)
+    await bus.publish(later)
     await audited("deactivated", later.user_id)
     assert await store.AuditEntry.find({"user_id": act.user_id}).count() == 1
 
 
 async def test_a_line_that_was_entered_is_not_changed_by_another_with_its_id(client, bus):
     first = ActRecorded(act_id=new_id(), action="deactivated", user_id=new_id(), acted_at=now())
-    await bus.say(first)
+    await bus.publish(first)
     await audited("deactivated", first.user_id)
-    await bus.say(first.model_copy(update={"action": "reactivated"}))
+    await bus.publish(first.model_copy(update={"action": "reactivated"}))
     last = ActRecorded(act_id=new_id(), action="deactivated", user_id=new_id(), acted_at=now())
-    await bus.say(last)
+    await bus.publish(last)
     await audited("deactivated", last.user_id)
     assert (await audited("deactivated", first.user_id)).id == first.act_id
 

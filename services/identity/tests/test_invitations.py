@@ -33,7 +33,7 @@ async def accept(client, token, password=PASSWORD, **fields):
 
 
 async def test_who_is_invited_chooses_a_password_and_has_the_roles(client, bus, admin, invitation, email):
-    mail = await bus.heard(InvitationRequested, lambda event: event.email == email)
+    mail = await bus.wait_for(InvitationRequested, lambda event: event.email == email)
     assert (mail.name, mail.locale, mail.user_id) == ("Grace Hopper", "de", invitation["invitation_id"])
     answer = await accept(client, await mailed_token(bus, InvitationRequested, email))
     assert answer.status_code == 201
@@ -44,7 +44,7 @@ async def test_who_is_invited_chooses_a_password_and_has_the_roles(client, bus, 
     assert "showtimes:write" in claims["permissions"]
     assert (await client.get("/api/users/me", headers=bearer(answer.json()))).status_code == 200
     assert (await logged_in(client, email)).status_code == 200
-    await bus.heard(UserRegistered, lambda event: event.email == email)
+    await bus.wait_for(UserRegistered, lambda event: event.email == email)
     assert (await audited("invited", user["user_id"])).actor_id == admin.user_id
     line = await audited("invitation_accepted", user["user_id"])
     assert line.after and line.after.theaters == ["rialto"]

@@ -171,7 +171,7 @@ async def test_the_demos_people_are_loaded_once_and_stay_as_they_are(client, bus
     assert await store.User.find({"email": {"$in": list(roles)}}).count() == 3
     assert await store.User.find_one({"email": "staff@usher.example", "name": "Renamed"})
     for email in roles:
-        await bus.heard(UserRegistered, lambda event, email=email: event.email == email)
+        await bus.wait_for(UserRegistered, lambda event, email=email: event.email == email)
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ async def test_other_roles_count_from_the_next_token_on_and_the_old_one_is_void(
     await until(void)
     again = await client.post("/api/auth/refresh", json={"refresh_token": grace.answer["refresh_token"]})
     assert (await client.get(PEOPLE, headers=bearer(again.json()))).status_code == 200
-    said = await bus.heard(UserRolesChanged, lambda event: event.user_id == grace.user_id)
+    said = await bus.wait_for(UserRolesChanged, lambda event: event.user_id == grace.user_id)
     assert said.roles == ["door_staff", "admin"]
-    assert (await bus.heard(AccessRevoked, lambda event: event.user_id == grace.user_id)).epoch == 1
-    assert (await bus.heard(SecurityNoticed, lambda event: event.user_id == grace.user_id)).what == "roles_changed"
+    assert (await bus.wait_for(AccessRevoked, lambda event: event.user_id == grace.user_id)).epoch == 1
+    assert (await bus.wait_for(SecurityNoticed, lambda event: event.user_id == grace.user_id)).what == "roles_changed"
     line = await audited("roles_changed", grace.user_id)
     assert (line.actor_id, line.before and line.before.roles) == (admin.user_id, ["customer"])
     assert line.after and line.after.roles == ["door_staff", "admin"]
@@ -169,8 +169,8 @@ async def test_who_is_deactivated_is_out_at_once_and_told(client, bus, admin):
     assert (refreshed.status_code, refreshed.json()["code"]) == (401, "session_over")
     refused = await grace.signs_in()
     assert (refused.status_code, refused.json()["code"]) == (401, "wrong_credentials")
-    await bus.heard(UserDeactivated, lambda event: event.user_id == grace.user_id)
-    told = await bus.heard(SecurityNoticed, lambda event: event.user_id == grace.user_id)
+    await bus.wait_for(UserDeactivated, lambda event: event.user_id == grace.user_id)
+    told = await bus.wait_for(SecurityNoticed, lambda event: event.user_id == grace.user_id)
     assert (told.what, told.email) == ("account_deactivated", grace.email)
     assert (await audited("deactivated", grace.user_id)).actor_id == admin.user_id
     await admin.act("POST", f"{PEOPLE}/{grace.user_id}/deactivate")
@@ -187,7 +187,7 @@ async def test_who_is_reactivated_signs_in_anew_with_the_same_roles(client, bus,
     assert refreshed.status_code == 401, "and so does the old session"
     assert (await grace.signs_in()).status_code == 200
     assert (await grace.act("GET", "/api/users/me"))["roles"] == ["box_office"]
-    await bus.heard(UserReactivated, lambda event: event.user_id == grace.user_id)
+    await bus.wait_for(UserReactivated, lambda event: event.user_id == grace.user_id)
     await audited("reactivated", grace.user_id)
 
 
@@ -267,7 +267,7 @@ async def test_a_lost_second_factor_is_taken_away(client, bus, admin):
     assert (await store.find_person(grace.user_id)).totp_offer is None
     assert (await grace.ask("GET", "/api/users/me")).status_code == 401
     assert (await grace.signs_in()).status_code == 200
-    told = await bus.heard(SecurityNoticed, lambda event: event.user_id == grace.user_id)
+    told = await bus.wait_for(SecurityNoticed, lambda event: event.user_id == grace.user_id)
     assert told.what == "second_factor_reset"
     await audited("second_factor_reset", grace.user_id)
 

@@ -57,9 +57,11 @@ async def test_who_deletes_the_account_is_gone(client, bus, grace):
     assert (await grace.signs_in()).json()["code"] == "wrong_credentials"
     refreshed = await client.post("/api/auth/refresh", json={"refresh_token": grace.answer["refresh_token"]})
     assert refreshed.status_code == 401
-    await bus.heard(UserDeleted, lambda event: event.user_id == grace.user_id)
-    await bus.heard(AccessRevoked, lambda event: event.user_id == grace.user_id)
-    told = await bus.heard(SecurityNoticed, lambda event: (event.what, event.email) == ("account_deleted", grace.email))
+    await bus.wait_for(UserDeleted, lambda event: event.user_id == grace.user_id)
+    await bus.wait_for(AccessRevoked, lambda event: event.user_id == grace.user_id)
+    told = await bus.wait_for(
+        SecurityNoticed, lambda event: (event.what, event.email) == ("account_deleted", grace.email)
+    )
     assert told.name == "Grace Hopper"
 
     async def forgotten():
@@ -128,7 +130,7 @@ async def test_guessing_the_password_there_is_throttled(grace):
 async def test_deleting_twice_at_once_is_one_deletion(bus, grace):
     answers = await asyncio.gather(*(grace.ask("POST", DELETE, json={"password": PASSWORD}) for _ in range(4)))
     assert [answer.status_code for answer in answers].count(204) == 1
-    await bus.heard(UserDeleted, lambda event: event.user_id == grace.user_id)
+    await bus.wait_for(UserDeleted, lambda event: event.user_id == grace.user_id)
     assert len(bus.events(UserDeleted, lambda event: event.user_id == grace.user_id)) == 1
 
 
@@ -145,7 +147,7 @@ async def test_an_admin_deletes_who_asks_for_it_and_cannot_sign_in(client, bus, 
     assert (await admin.ask("GET", f"{PEOPLE}/{grace.user_id}")).status_code == 404
     assert (await admin.ask("DELETE", f"{PEOPLE}/{grace.user_id}")).status_code == 404
     assert (await admin.act("GET", PEOPLE, params={"search": "deleted.invalid"}))["items"] == []
-    await bus.heard(UserDeleted, lambda event: event.user_id == grace.user_id)
+    await bus.wait_for(UserDeleted, lambda event: event.user_id == grace.user_id)
     assert (await audited("account_deleted", grace.user_id)).actor_id == admin.user_id
 
 
@@ -156,12 +158,12 @@ async def begun(bus, person: Someone) -> ExportRequested:
     answer = await person.ask("POST", EXPORT, json={"password": PASSWORD})
     assert answer.status_code == 202, answer.text
     assert answer.json()["state"] == "gathering"
-    return await bus.heard(ExportRequested, lambda event: event.user_id == person.user_id)
+    return await bus.wait_for(ExportRequested, lambda event: event.user_id == person.user_id)
 
 
 def silent(asked: ExportRequested) -> list[Event]:
     """Empty answers of the services that this module says nothing else for."""
-    heard = [event for event in topology.HEARS["identity"] if event.type.endswith("personal_data_exported.v1")]
+    heard = [event for event in topology.CONSUMES["identity"] if event.type.endswith("personal_data_exported.v1")]
     others = [event for event in heard if event.source() not in OTHERS]
     nothing = {"export_id": asked.export_id, "part": 0, "is_last": True, "items": []}
     return [event.model_validate(nothing) for event in others]
@@ -191,10 +193,10 @@ async def test_an_export_is_gathered_and_handed_out_as_one_document(bus, grace):
     # The parts overtake each other, and one comes twice.
     last = bookings(asked, 2, 1, is_last=True)
     for said in (last, payments(asked), bookings(asked, 0, 2, is_last=False), last, *silent(asked)):
-        await bus.say(said)
+        await bus.publish(said)
     shown = await grace.act("GET", EXPORT)
     assert shown["state"] == "gathering", "a part is still missing"
-    await bus.say(bookings(asked, 1, 2, is_last=False))
+    await bus.publish(bookings(asked, 1, 2, is_last=False))
     assert (await ready(grace))["missing"] == []
     download = await grace.ask("GET", f"{EXPORT}/data")
     assert download.headers["content-disposition"] == 'attachment; filename="usher-export.json"'
@@ -209,7 +211,7 @@ async def test_an_export_is_gathered_and_handed_out_as_one_document(bus, grace):
     assert (account["kind"], account["email"], account["name"]) == ("account", grace.email, "Grace Hopper")
     assert {item["kind"] for item in rest} >= {"session"}
     assert not any(secret in download.text for secret in ("argon2", "_hash", "sealed", "outbox"))
-    await bus.heard(SecurityNoticed, lambda event: (event.user_id, event.what) == (grace.user_id, "export_ready"))
+    await bus.wait_for(SecurityNoticed, lambda event: (event.user_id, event.what) == (grace.user_id, "export_ready"))
 
 
 async def test_asking_again_soon_leads_to_the_same_export(bus, grace):
@@ -221,11 +223,11 @@ async def test_asking_again_soon_leads_to_the_same_export(bus, grace):
         {"_id": grace.user_id}, {"$set": {"requested_at": now() - timedelta(minutes=11)}}
     )
     await grace.act("POST", EXPORT, json={"password": PASSWORD})
-    later = await bus.heard(
+    later = await bus.wait_for(
         ExportRequested, lambda event: event.user_id == grace.user_id and event.export_id != asked.export_id
     )
-    await bus.say(payments(asked))
-    await bus.say(bookings(later, 0, 1, is_last=True))
+    await bus.publish(payments(asked))
+    await bus.publish(bookings(later, 0, 1, is_last=True))
 
     async def counted():
         return "booking" not in (await grace.act("GET", EXPORT))["missing"]
@@ -238,13 +240,15 @@ async def test_a_silent_service_keeps_nobody_waiting_for_ever(bus, grace, monkey
     monkeypatch.setattr(settings.get(), "export_patience_seconds", 1)
     asked = await begun(bus, grace)
     for said in (bookings(asked, 0, 1, is_last=True), *silent(asked)):
-        await bus.say(said)
+        await bus.publish(said)
     shown = await ready(grace)
     assert shown["missing"] == ["payment"]
     document = (await grace.ask("GET", f"{EXPORT}/data")).json()
     assert (document["missing"], len(document["booking"]), document["payment"]) == (["payment"], 1, [])
-    await bus.heard(SecurityNoticed, lambda event: (event.user_id, event.what) == (grace.user_id, "export_incomplete"))
-    await bus.say(payments(asked))
+    await bus.wait_for(
+        SecurityNoticed, lambda event: (event.user_id, event.what) == (grace.user_id, "export_incomplete")
+    )
+    await bus.publish(payments(asked))
 
     async def completed():
         return (await grace.act("GET", EXPORT))["missing"] == []
@@ -256,7 +260,7 @@ async def test_a_silent_service_keeps_nobody_waiting_for_ever(bus, grace, monkey
 async def test_an_export_expires(bus, grace):
     asked = await begun(bus, grace)
     for said in (bookings(asked, 0, 1, is_last=True), payments(asked), *silent(asked)):
-        await bus.say(said)
+        await bus.publish(said)
     await ready(grace)
     await store.Export.collection().update_one({"_id": grace.user_id}, {"$set": {"expires_at": now()}})
     for path in (EXPORT, f"{EXPORT}/data"):
@@ -279,9 +283,9 @@ async def test_nobody_sees_another_persons_export(client, bus, grace):
 
 async def test_an_answer_that_nobody_asked_for_is_dropped(client, bus, grace):
     unknown = ExportRequested(export_id=new_id(), user_id=grace.user_id)
-    await bus.say(bookings(unknown, 0, 1, is_last=True))
+    await bus.publish(bookings(unknown, 0, 1, is_last=True))
     asked = await begun(bus, grace)
-    await bus.say(bookings(asked, 0, 0, is_last=True))
+    await bus.publish(bookings(asked, 0, 0, is_last=True))
 
     async def counted():
         return "booking" not in (await grace.act("GET", EXPORT))["missing"]

@@ -131,7 +131,7 @@ async def test_an_address_that_has_an_account_gets_the_same_answer_and_its_owner
     free = await change_email(client, signed_in, f"free-{account['email']}")
     assert taken.status_code == free.status_code == 202
     assert taken.json() == free.json()
-    told = await bus.heard(RegistrationRepeated, lambda event: event.email == "taken@usher.example")
+    told = await bus.wait_for(RegistrationRepeated, lambda event: event.email == "taken@usher.example")
     assert told.name == "Grace"
     assert not bus.events(EmailChangeRequested, lambda event: event.email == "taken@usher.example")
 

@@ -33,7 +33,7 @@ async def test_every_address_gets_the_same_answer_and_only_an_account_a_mail(cli
     assert known.status_code == unknown.status_code == 202
     assert known.json() == unknown.json()
     assert known.headers.keys() == unknown.headers.keys()
-    told = await bus.heard(PasswordResetRequested, lambda event: event.email == account["email"])
+    told = await bus.wait_for(PasswordResetRequested, lambda event: event.email == account["email"])
     assert (told.name, told.locale) == ("Ada", "en")
     assert timedelta(minutes=55) < told.expires_at - now() <= timedelta(minutes=60)
     assert not bus.events(PasswordResetRequested, lambda event: event.email == "nobody-at-all@usher.example")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import jwt
 import pytest
 from chassis.clock import now
-from chassis.secrets import new_secret
+from chassis.security.secrets import new_secret
 from contracts.identity import RegistrationRepeated, UserRegistered, VerificationRequested
 from identity import settings, store
 
@@ -38,7 +38,7 @@ async def test_the_link_makes_it_an_account_under_the_same_id(client, bus, email
     session = (await registered(client, email, locale="de-AT")).json()
     token = await mailed_token(bus, VerificationRequested, email)
     assert (await verified(client, token)).json() == {"email": email}
-    said = await bus.heard(UserRegistered, lambda event: event.email == email)
+    said = await bus.wait_for(UserRegistered, lambda event: event.email == email)
     assert (said.user_id, said.name, said.roles) == (session["user"]["user_id"], "Ada", ["customer"])
     refreshed = await client.post("/api/auth/refresh", json={"refresh_token": session["refresh_token"]})
     assert claims_of(refreshed.json())["email_verified"] is True
@@ -59,7 +59,7 @@ async def test_an_address_with_an_account_gets_the_same_answer_and_its_owner_a_m
     assert again.json().keys() == fresh.json().keys()
     assert again.json()["user"].keys() == fresh.json()["user"].keys()
     assert again.json()["user"]["user_id"] != account["user_id"]
-    told = await bus.heard(RegistrationRepeated, lambda event: event.email == account["email"])
+    told = await bus.wait_for(RegistrationRepeated, lambda event: event.email == account["email"])
     assert told.name == "Ada", "the owner's name, not what a stranger typed"
     assert len(bus.events(VerificationRequested, lambda event: event.email == account["email"])) == 1
     assert (await logged_in(client, account["email"], "another password")).status_code == 401
@@ -79,7 +79,7 @@ async def test_of_two_claims_to_one_address_the_one_whose_link_is_followed_count
     await registered(client, email, password="what the stranger typed")
     await mailed_token(bus, VerificationRequested, email)
     await registered(client, email)
-    await bus.heard(VerificationRequested, lambda event: event.email == email)
+    await bus.wait_for(VerificationRequested, lambda event: event.email == email)
 
     async def tokens():
         return bus.events(VerificationRequested, lambda event: event.email == email)

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import jwt
 import pytest
-from chassis.auth import TokenInvalid, Verifier, published_at
 from chassis.clock import now
+from chassis.security.auth import TokenInvalid, Verifier, published_at
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from identity import keys, settings, store

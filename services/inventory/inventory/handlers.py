@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from datetime import timedelta
 
-from chassis.messaging import current_envelope
+from chassis.messaging.consumer import current_envelope
 from contracts.booking import BookingCancelled, BookingExchanged, BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent

@@ -17,7 +17,7 @@ app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    reactions=handlers.HANDLERS,
+    handlers=handlers.HANDLERS,
     jobs=jobs.JOBS,
     lifespans=[lambda _: store.SeatBroadcaster(broadcast)],
 )

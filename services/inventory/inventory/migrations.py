@@ -1,6 +1,6 @@
-"""Migrations of inventory's database. See chassis.migrations."""
+"""Migrations of inventory's database. See chassis.mongo.migrations."""
 
-from chassis.migrations import Database, Migration, Schema, update_in_batches
+from chassis.mongo.migrations import Database, Migration, Schema, update_in_batches
 
 from inventory import store
 

@@ -7,7 +7,7 @@ See docs/runbooks/restore-a-backup.md.
 import asyncio
 import sys
 
-from chassis import mongo
+from chassis.mongo.connection import connected
 
 from inventory import migrations, settings, store
 
@@ -19,7 +19,7 @@ async def republish() -> int:
 
 
 async def _main() -> None:
-    async with mongo.connected(settings.get(), migrations.SCHEMA):
+    async with connected(settings.get(), migrations.SCHEMA):
         marked = await republish()
     sys.stdout.write(f"{marked} seat maps will be published\n")
 

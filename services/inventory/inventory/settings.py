@@ -3,8 +3,8 @@
 from datetime import timedelta
 from functools import cache, cached_property
 
+from chassis.security.signed import SignedText
 from chassis.settings import ServiceSettings
-from chassis.signed import SignedText
 from contracts.claims import HoldClaim
 from pydantic import Field, SecretStr
 

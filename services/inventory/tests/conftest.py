@@ -10,7 +10,7 @@ import httpx
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.signed import SignedText
+from chassis.security.signed import SignedText
 from chassis.testing import running, until
 from chassis.testing.bus import Bus
 from contracts.booking import BookingCancelled, BookingExchanged, BookingExpired, BookingPaid, PaymentRequested
@@ -186,32 +186,32 @@ class Booking:
     async def request_payment(self, **changes: Any) -> None:
         more = {"email": "a@usher.example", "reference": "R1", "amount": 2500, "currency": "EUR"}
         deadline = {"payment_deadline_at": now() + timedelta(minutes=10)}
-        await self.bus.say(PaymentRequested.model_validate(self.facts | more | deadline | changes))
+        await self.bus.publish(PaymentRequested.model_validate(self.facts | more | deadline | changes))
 
     async def pay(self, **changes: Any) -> None:
         money = {"amount": 2500, "currency": "EUR", "user_id": self.facts["holder"].user_id}
-        await self.bus.say(PaymentSucceeded.model_validate(self.facts | money | changes))
+        await self.bus.publish(PaymentSucceeded.model_validate(self.facts | money | changes))
 
     async def confirm_free(self) -> None:
-        await self.bus.say(BookingPaid.model_validate(self.facts))
+        await self.bus.publish(BookingPaid.model_validate(self.facts))
 
     async def cancel(self) -> None:
-        await self.bus.say(BookingCancelled.model_validate(self.facts | {"reason": "by_customer"}))
+        await self.bus.publish(BookingCancelled.model_validate(self.facts | {"reason": "by_customer"}))
 
     async def exchange(self) -> None:
-        await self.bus.say(BookingExchanged.model_validate(self.facts | {"replaced_by": new_id()}))
+        await self.bus.publish(BookingExchanged.model_validate(self.facts | {"replaced_by": new_id()}))
 
     async def expire(self) -> None:
-        await self.bus.say(BookingExpired.model_validate(self.facts))
+        await self.bus.publish(BookingExpired.model_validate(self.facts))
 
     async def sold(self) -> SeatsSold:
-        return await self.bus.heard(SeatsSold, lambda e: e.hold_id == self.id)
+        return await self.bus.wait_for(SeatsSold, lambda e: e.hold_id == self.id)
 
     async def released(self) -> SeatsReleased:
-        return await self.bus.heard(SeatsReleased, lambda e: e.hold_id == self.id)
+        return await self.bus.wait_for(SeatsReleased, lambda e: e.hold_id == self.id)
 
     async def rejected(self) -> SaleRejected:
-        return await self.bus.heard(SaleRejected, lambda e: e.hold_id == self.id)
+        return await self.bus.wait_for(SaleRejected, lambda e: e.hold_id == self.id)
 
     def count_of(self, event: type[Event]) -> int:
         """Return how often inventory published the event about this booking."""
@@ -241,7 +241,7 @@ async def wait_until_pinned(held: HoldClient) -> None:
 
 async def wait_for_broadcast(bus: Bus, showtime: ShowtimeClient, **seats: str) -> SeatsChanged:
     """Wait for the broadcast of these states of the showtime's seats."""
-    return await bus.heard(
+    return await bus.wait_for(
         SeatsChanged, lambda e: e.showtime_id == showtime.showtime_id and seats.items() <= e.seats.items()
     )
 
@@ -278,12 +278,14 @@ def lounge(layout_id: str) -> SeatLayoutPublished:
 async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
     """A function that creates showtimes with the events that catalog publishes."""
     layout_id, lounge_id = new_id(), new_id()
-    await bus.say(layout(layout_id))
-    await bus.say(lounge(lounge_id))
+    await bus.publish(layout(layout_id))
+    await bus.publish(lounge(lounge_id))
 
     async def make(*, in_the_lounge: bool = False, **changes: Any) -> ShowtimeClient:
         showtime = ShowtimeClient(client, new_id())
-        await bus.say(scheduled(showtime.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1)
+        await bus.publish(
+            scheduled(showtime.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1
+        )
 
         async def is_there() -> bool:
             return (await client.get(f"/api/showtimes/{showtime.showtime_id}/seats")).status_code == 200

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import hash_secret
+from chassis.security.secrets import hash_secret
 from chassis.testing import until
 from chassis.testing.bus import Bus
 from chassis.testing.signer import Signer
@@ -78,7 +78,7 @@ class TestSeatMap:
         layout = (await showtime.client.get(f"/api/showtimes/{showtime.showtime_id}/seats")).json()["layout"][
             "layout_id"
         ]
-        await bus.say(scheduled(new.showtime_id, layout))
+        await bus.publish(scheduled(new.showtime_id, layout))
 
         async def is_held() -> bool:
             return (await new.hold("A1")).status_code == 201
@@ -87,7 +87,7 @@ class TestSeatMap:
 
     async def test_while_the_layout_is_on_its_way(self, client: httpx.AsyncClient, new_showtime: NewShowtime, bus: Bus):
         showtime_id = new_id()
-        await bus.say(scheduled(showtime_id, "a-layout-that-never-comes"))
+        await bus.publish(scheduled(showtime_id, "a-layout-that-never-comes"))
         await new_showtime()
         body = problem(await client.get(f"/api/showtimes/{showtime_id}/seats"), 503, "seat_map_missing")
         assert body["retry_after"] == 1

@@ -14,7 +14,7 @@ from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.payment import PaymentSucceeded
-from contracts.topology import HEARS
+from contracts.topology import CONSUMES
 from contracts.types import Holder
 
 from .conftest import Booking, ShowtimeClient, booking, layout, scheduled, wait_for_broadcast, wait_until_pinned
@@ -132,7 +132,7 @@ class TestSale:
 
     async def test_paid_by_an_account_that_names_no_showtime(self, showtime: ShowtimeClient, bus: Bus, signer: Signer):
         held = await showtime.held("A2", "A1", headers=signer.headers("anna"))
-        await bus.say(PaymentSucceeded(booking_id=held.id, amount=990, currency="CHF"))
+        await bus.publish(PaymentSucceeded(booking_id=held.id, amount=990, currency="CHF"))
         sale = await booking(bus, showtime, held).sold()
         assert (sale.showtime_id, sale.seats, sale.user_id) == (showtime.showtime_id, ["A1", "A2"], "anna")
         assert (sale.amount, sale.currency) == (990, "CHF")
@@ -140,7 +140,7 @@ class TestSale:
 
     async def test_paid_by_such_an_account_without_a_hold_is_a_dead_letter(self, bus: Bus, client: object):
         hold_id = new_id()
-        await bus.say(PaymentSucceeded(booking_id=hold_id, amount=990, currency="CHF"))
+        await bus.publish(PaymentSucceeded(booking_id=hold_id, amount=990, currency="CHF"))
         [dead] = await bus.dead("inventory")
         assert dead.reason.endswith(f"there is no hold {hold_id}")
 
@@ -275,20 +275,20 @@ class TestShowtimes:
         self, showtime: ShowtimeClient, bus: Bus, settled: Any
     ):
         layout_id, late = new_id(), ShowtimeClient(showtime.client, new_id())
-        await bus.say(scheduled(late.showtime_id, layout_id))
+        await bus.publish(scheduled(late.showtime_id, layout_id))
         await settled()
         assert (await late.hold("A1")).json()["code"] == "seat_map_missing"
         for _ in range(2):
-            await bus.say(layout(layout_id))
+            await bus.publish(layout(layout_id))
         await settled()
         await late.held("A1")
-        await bus.say(scheduled(late.showtime_id, layout_id))
+        await bus.publish(scheduled(late.showtime_id, layout_id))
         await settled()
         assert await late.taken() == {"A1": "held"}
 
     async def test_a_layout_with_a_seat_twice_is_a_dead_letter(self, bus: Bus, client: object):
         good = layout(new_id())
-        await bus.say(good.model_copy(update={"seats": [*good.seats, good.seats[0]]}))
+        await bus.publish(good.model_copy(update={"seats": [*good.seats, good.seats[0]]}))
         [dead] = await bus.dead("inventory")
         assert "has a duplicate seat" in dead.reason
 
@@ -299,7 +299,7 @@ class TestShowtimes:
             start = published_at + timedelta(hours=hours)
             times = {"starts_at": start, "ends_at": start, "sales_close_at": start, "sales_open_at": start}
             event = ShowtimeRescheduled.model_validate({"showtime_id": showtime.showtime_id} | times)
-            await bus.say(event, time=published_at + timedelta(seconds=seconds))
+            await bus.publish(event, time=published_at + timedelta(seconds=seconds))
             await settled()
 
         await moved(hours=5, seconds=3)
@@ -315,7 +315,7 @@ class TestShowtimes:
         await booking(bus, showtime, sold).pay()
         await booking(bus, showtime, sold).sold()
         for _ in range(2):
-            await bus.say(ShowtimeCancelled(showtime_id=showtime.showtime_id, reason="technical"))
+            await bus.publish(ShowtimeCancelled(showtime_id=showtime.showtime_id, reason="technical"))
         await showtime.wait_for_taken(A2="held", A3="sold")
         assert (await free.get()).status_code == 404
         assert (await showtime.hold("A1")).json()["reason"] == "cancelled"
@@ -333,10 +333,10 @@ class TestShowtimes:
 
     async def test_an_event_that_overtakes_its_showtime_waits_for_it(self, showtime: ShowtimeClient, bus: Bus):
         layout_id, early = new_id(), ShowtimeClient(showtime.client, new_id())
-        await bus.say(layout(layout_id))
-        await bus.say(ShowtimeCancelled(showtime_id=early.showtime_id, reason="other"))
+        await bus.publish(layout(layout_id))
+        await bus.publish(ShowtimeCancelled(showtime_id=early.showtime_id, reason="other"))
         await asyncio.sleep(0.2)
-        await bus.say(scheduled(early.showtime_id, layout_id))
+        await bus.publish(scheduled(early.showtime_id, layout_id))
 
         async def is_cancelled() -> bool:
             answer = await early.client.get(f"/api/showtimes/{early.showtime_id}/seats")
@@ -348,12 +348,12 @@ class TestShowtimes:
 MALFORMED = [b"{", b"{}", b"[]", b'{"seats": "A1", "booking_id": 7}', b"\xff\xfe"]
 
 
-@pytest.mark.parametrize("event", HEARS["inventory"], ids=lambda event: event.type)
+@pytest.mark.parametrize("event", CONSUMES["inventory"], ids=lambda event: event.type)
 async def test_a_malformed_event_is_a_dead_letter_and_the_queue_moves_on(
     showtime: ShowtimeClient, bus: Bus, event: type[Event]
 ):
     for body in MALFORMED:
-        await bus.say_raw(event.type, body)
+        await bus.publish_raw(event.type, body)
     dead = await bus.dead("inventory", count=len(MALFORMED))
     assert sorted(letter.body for letter in dead) == sorted(MALFORMED)
     assert all(letter.type == event.type and letter.reason.startswith("malformed: ") for letter in dead)
@@ -363,6 +363,6 @@ async def test_a_malformed_event_is_a_dead_letter_and_the_queue_moves_on(
 
 
 async def test_an_oversized_event_is_a_dead_letter(showtime: ShowtimeClient, bus: Bus):
-    await bus.say_raw(PaymentSucceeded.type, b" " * 1_100_000)
+    await bus.publish_raw(PaymentSucceeded.type, b" " * 1_100_000)
     [dead] = await bus.dead("inventory")
     assert dead.reason.startswith("oversized: ")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from chassis.clock import now
-from chassis.jobs import LEASE_S, LOOK_S
+from chassis.jobs import CHECK_S, LEASE_S
 from chassis.testing.bus import Bus
 from contracts.inventory import SeatsReleased
 
@@ -25,7 +25,7 @@ def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is
     from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from inventory_env
 
     release = next(job for job in JOBS if job.name == "release_lapsed_holds")
-    assert LEASE_S + (LOOK_S + release.every) * 1.1 < 2, "pauses have up to 10 % jitter"
+    assert LEASE_S + (CHECK_S + release.every) * 1.1 < 2, "pauses have up to 10 % jitter"
 
 
 async def test_a_seat_that_was_taken_again_is_not_released(
@@ -62,7 +62,7 @@ async def test_a_checkout_can_still_pin_seats_that_expired_but_nobody_took(
     await showtime.held("A3")
     for late, seats in ((held, ["A1"]), (lost, ["A2", "A3"])):
         await Booking(bus, showtime, late.id, *seats).request_payment()
-    released = await bus.heard(SeatsReleased, lambda e: e.hold_id == lost.id)
+    released = await bus.wait_for(SeatsReleased, lambda e: e.hold_id == lost.id)
     assert (released.seats, released.reason) == (["A2"], "lapsed")
 
     await wait_until_pinned(held)

@@ -27,7 +27,7 @@ async def test_the_seat_map_of_the_release_before_is_published(showtime: Showtim
     )
     for _ in range(2):
         await migrations.publish_seat_maps(Showtime.collection().database)
-    published = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
+    published = await bus.wait_for(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
     assert published.sold == ["A2"]
 
 
@@ -35,14 +35,14 @@ async def test_all_seat_maps_are_published_again_on_demand(showtime: ShowtimeCli
     from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
 
     await showtime.held("A1")
-    published = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
+    published = await bus.wait_for(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "inventory.republish", stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     assert process.returncode == 0
     assert out.decode().strip() == f"{await Showtime.collection().count_documents({})} seat maps will be published"
-    again = await bus.heard(
+    again = await bus.wait_for(
         SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and e.version > published.version
     )
     assert again.held == published.held == ["A1"]

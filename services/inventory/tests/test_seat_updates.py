@@ -62,7 +62,7 @@ class TestChanges:
         await booking(bus, showtime, back).cancel()
         await wait_for_broadcast(bus, showtime, A2="free")
         assert (await free.get()).status_code == 200
-        await bus.say(ShowtimeCancelled(showtime_id=showtime.showtime_id, reason="other"))
+        await bus.publish(ShowtimeCancelled(showtime_id=showtime.showtime_id, reason="other"))
         await wait_for_broadcast(bus, showtime, A3="free")
 
     async def test_of_blocks_are_shown(self, showtime: ShowtimeClient, bus: Bus, signer: Signer):
@@ -136,7 +136,7 @@ class TestMap:
         await paid.sold()
         await showtime.held("B1", "B2")
         await showtime.client.post(address, json={"seats": ["C1"], "reason": "broken"}, headers=staff)
-        body = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and bool(e.blocked))
+        body = await bus.wait_for(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and bool(e.blocked))
         assert (sorted(body.held), body.sold, body.blocked) == (["B1", "B2"], ["A1"], ["C1"])
 
         async def is_as_shown() -> bool:
@@ -203,7 +203,7 @@ class TestMap:
             await showtime.held("A1")
         await asyncio.sleep(1.001)
         await showtime.held("A2")
-        body = await bus.heard(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and "A2" in e.held)
+        body = await bus.wait_for(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and "A2" in e.held)
         assert body.held == ["A2"]
 
     async def test_of_one_run_are_bounded(self, new_showtime: NewShowtime, monkeypatch: pytest.MonkeyPatch):

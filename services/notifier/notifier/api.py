@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated
 
-from chassis.auth import require
-from chassis.paging import Page, decode_cursor, encode_cursor
+from chassis.http.paging import Page, decode_cursor, encode_cursor
+from chassis.security.auth import require
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 

@@ -24,8 +24,8 @@ from functools import cache, partial
 from typing import Any
 
 import structlog
-from chassis import telemetry
 from chassis.clock import now
+from chassis.observability import telemetry
 from prometheus_client import Counter
 
 from notifier import accounts, changes, confirmation, lookup, mail, settings, smtp

@@ -8,7 +8,7 @@ app = create_service(
     settings.get(),
     routers=[api.router],
     schema=migrations.SCHEMA,
-    reactions=handlers.HANDLERS,
-    personal=privacy.PRIVACY,
+    handlers=handlers.HANDLERS,
+    privacy=privacy.PRIVACY,
     lifespans=[delivery.run_sender],
 )

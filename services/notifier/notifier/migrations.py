@@ -1,7 +1,7 @@
-"""The indexes and migrations that this version needs in the notifier's database: see chassis.migrations."""
+"""The indexes and migrations that this version needs in the notifier's database: see chassis.mongo.migrations."""
 
 from chassis import privacy
-from chassis.migrations import Schema
+from chassis.mongo.migrations import Schema
 
 from notifier import store
 

@@ -3,7 +3,7 @@
 from email.headerregistry import Address
 from typing import Any, NamedTuple
 
-from chassis.secrets import Unsealable
+from chassis.security.secrets import CannotDecrypt
 
 from notifier import settings
 from notifier.mail import RenderedMail, render_template
@@ -49,5 +49,5 @@ def decrypted(secret: str) -> str:
     """Decrypt a secret that identity or booking encrypted for a mail. Raises Unmailable."""
     try:
         return settings.get().link_encryption.open(secret)
-    except Unsealable as error:
+    except CannotDecrypt as error:
         raise Unmailable("the link was encrypted with a LINK_KEY that this service does not have") from error

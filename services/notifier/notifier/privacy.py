@@ -22,4 +22,4 @@ async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
         yield message.model_dump(include=EXPORTED_FIELDS)
 
 
-PRIVACY = Privacy(erase=Message.erase_person, gather=gather, says=NotifierDataExported)
+PRIVACY = Privacy(erase=Message.erase_person, gather=gather, exported=NotifierDataExported)

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from functools import cache, cached_property
 from typing import Literal, Self
 
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -55,9 +55,9 @@ class Settings(ServiceSettings):
         return Address(name, local, domain)
 
     @cached_property
-    def link_encryption(self) -> Seal:
+    def link_encryption(self) -> Cipher:
         """Decrypts the secrets of links."""
-        return Seal(self.link_key.get_secret_value())
+        return Cipher(self.link_key.get_secret_value())
 
     @property
     def retention(self) -> timedelta:

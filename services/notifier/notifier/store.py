@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from beanie import Document
-from chassis import writes
 from chassis.ids import new_id
+from chassis.mongo import writes
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from chassis.testing import until
 from contracts.identity import (
     EmailChangeRequested,
@@ -35,7 +35,7 @@ def link_event(event_type, *, seconds=3600, key=LINK_KEY, **fields):
         "email": "ada@usher.example",
         "name": "Ada Lovelace",
         "locale": "en",
-        "sealed_token": Seal(key).close(TOKEN),
+        "sealed_token": Cipher(key).close(TOKEN),
         "expires_at": now() + timedelta(seconds=seconds),
     }
     return event_type.model_validate(defaults | fields)
@@ -147,7 +147,7 @@ async def test_every_mail_about_an_account_is_sent_once(client, bus, mail_server
     with capture_logs() as logs:
         for event in events.values():
             for _ in range(2):
-                await bus.say(event)
+                await bus.publish(event)
         for key in events:
             await mail_server.mail_with_key(key)
     await asyncio.sleep(0.3)
@@ -173,7 +173,7 @@ async def test_an_event_that_cannot_become_a_mail_is_a_dead_letter_without_secre
     with pytest.raises(Unmailable):
         RENDERERS[kind](event.model_dump_json())
     with capture_logs() as logs:
-        await bus.say(event)
+        await bus.publish(event)
         (letter,) = await bus.dead("notifier")
     assert "Unmailable" in letter.reason
     assert TOKEN not in letter.body.decode() + letter.reason + json.dumps(logs, default=str)
@@ -182,7 +182,7 @@ async def test_an_event_that_cannot_become_a_mail_is_a_dead_letter_without_secre
 async def test_a_link_that_expires_during_an_outage_is_not_mailed(client, bus, mail_server):
     await mail_server.close()
     event = link_event(PasswordResetRequested, seconds=1)
-    await bus.say(event)
+    await bus.publish(event)
 
     async def failed():
         return await Message.find({"key": f"password_reset.{event.link_id}", "state": "failed"}).to_list()

@@ -12,7 +12,7 @@ def staff(signer):
 
 async def test_staff_list_messages_with_masked_addresses(client, bus, mail_server, staff):
     event = confirmed(reference="SEEN")
-    await bus.say(event)
+    await bus.publish(event)
     await until(lambda: Message.find_one({"reference": "SEEN", "state": "sent"}))
     answer = await client.get("/api/notifications", headers=staff)
     assert answer.status_code == 200
@@ -32,7 +32,7 @@ async def all_sent(reference, count):
 async def test_pages_list_every_message_once_newest_first(client, bus, mail_server, staff):
     events = [confirmed(reference="PAGED") for _ in range(5)]
     for event in events:
-        await bus.say(event)
+        await bus.publish(event)
     await until(lambda: all_sent("PAGED", 5))
     seen, cursor = [], None
     while True:

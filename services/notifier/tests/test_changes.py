@@ -126,10 +126,10 @@ async def test_each_change_is_mailed_once_even_if_repeated(client, bus, mail_ser
     end = cancelled(booking_id=first.booking_id, holder=first.holder, moves=2)
     for event in (first, again, end):
         for _ in range(3):
-            await bus.say(event)
+            await bus.publish(event)
         mail = await mail_server.mail_with_key(key_of(event))
         assert mail["To"] == "Ada Lovelace <ada@usher.example>"
-    await bus.say(end)
+    await bus.publish(end)
     await passed(bus, mail_server)
     assert [len(mail_server.mails_with_key(key_of(event))) for event in (first, again, end)] == [1, 1, 1]
 
@@ -137,7 +137,7 @@ async def test_each_change_is_mailed_once_even_if_repeated(client, bus, mail_ser
 async def passed(bus, mail_server):
     """Wait until all earlier events are handled and their mails sent."""
     last = confirmed()
-    await bus.say(last)
+    await bus.publish(last)
     await mail_server.mail_for(last)
 
     async def idle():
@@ -149,16 +149,16 @@ async def passed(bus, mail_server):
 async def test_an_event_that_arrives_after_a_later_one_is_not_mailed(client, bus, mail_server):
     first = rescheduled()
     second = first.model_copy(update={"moves": 2})
-    await bus.say(second)
+    await bus.publish(second)
     await mail_server.mail_with_key(key_of(second))
-    await bus.say(first)
+    await bus.publish(first)
     await overtaken(first)
 
     third = first.model_copy(update={"moves": 2, "booking_id": new_id()})
     end = cancelled(booking_id=third.booking_id, moves=2)
-    await bus.say(end)
+    await bus.publish(end)
     await mail_server.mail_with_key(key_of(end))
-    await bus.say(third)
+    await bus.publish(third)
     await overtaken(third)
     assert [mail_server.mails_with_key(key_of(event)) for event in (first, third)] == [[], []]
 
@@ -172,9 +172,9 @@ async def test_a_waiting_mail_is_dropped_when_a_later_event_arrives(client, bus,
     await mail_server.close()
     first = rescheduled()
     second = first.model_copy(update={"moves": 2})
-    await bus.say(first)
+    await bus.publish(first)
     await until(lambda: Message.find_one({"key": key_of(first), "state": "queued"}))
-    await bus.say(second)
+    await bus.publish(second)
     await overtaken(first)
     await mail_server.open()
     await mail_server.mail_with_key(key_of(second))
@@ -194,7 +194,7 @@ NO_MAIL = [
 
 async def test_bookings_without_tickets_or_address_get_no_mail(client, bus, mail_server):
     for event in NO_MAIL:
-        await bus.say(event)
+        await bus.publish(event)
     await passed(bus, mail_server)
     assert await Message.find({"topic": {"$in": [event.booking_id for event in NO_MAIL]}}).count() == 0
     assert await bus.dead("notifier", seconds=0.1) == []
@@ -203,9 +203,9 @@ async def test_bookings_without_tickets_or_address_get_no_mail(client, bus, mail
 async def test_a_deleted_person_gets_no_mail_from_late_events(client, bus, mail_server):
     holder = Holder(user_id=new_id())
     moved = rescheduled(holder=holder)
-    await bus.say(moved)
+    await bus.publish(moved)
     await mail_server.mail_with_key(key_of(moved))
-    await bus.say(UserDeleted(user_id=holder.user_id or ""))
+    await bus.publish(UserDeleted(user_id=holder.user_id or ""))
 
     async def emptied():
         kept = str(await Message.get_pymongo_collection().find_one({"key": key_of(moved)}))
@@ -213,7 +213,7 @@ async def test_a_deleted_person_gets_no_mail_from_late_events(client, bus, mail_
 
     await until(emptied)
     late = [moved, rescheduled(holder=holder), cancelled(holder=holder), cancelled(holder=holder)]
-    await asyncio.gather(*(bus.say(event) for event in late))
+    await asyncio.gather(*(bus.publish(event) for event in late))
     await passed(bus, mail_server)
     assert [len(mail_server.mails_with_key(key_of(event))) for event in late] == [1, 0, 0, 0]
 
@@ -222,7 +222,7 @@ async def test_a_deleted_person_gets_no_mail_from_late_events(client, bus, mail_
 @pytest.mark.parametrize("body", ["{", "{}", None])
 async def test_an_event_that_cannot_become_a_mail_is_a_dead_letter(client, bus, make, body):
     event = make(email="nobody")
-    await bus.say_raw(event.type, event.model_dump_json() if body is None else body)
+    await bus.publish_raw(event.type, event.model_dump_json() if body is None else body)
     (letter,) = await bus.dead("notifier")
     assert letter.reason.startswith("rejected: Unmailable" if body is None else "malformed")
 

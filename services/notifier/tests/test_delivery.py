@@ -28,7 +28,7 @@ async def settled(event, state) -> Message:
 
 async def test_a_confirmed_booking_is_mailed(client, bus, mail_server):
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     mail = await mail_server.mail_for(event)
     assert mail["To"] == "Ada Lovelace <ada@usher.example>"
     assert (await settled(event, "sent")).attempts == 1
@@ -36,12 +36,12 @@ async def test_a_confirmed_booking_is_mailed(client, bus, mail_server):
 
 async def test_a_repeated_event_is_one_mail(client, bus, mail_server):
     event, later = confirmed(), confirmed()
-    envelope = await bus.say(event)
+    envelope = await bus.publish(event)
     await mail_server.mail_for(event)
     for _ in range(3):
-        await bus.say(event, event_id=envelope.id)
-        await bus.say(event)
-    await bus.say(later)
+        await bus.publish(event, event_id=envelope.id)
+        await bus.publish(event)
+    await bus.publish(later)
     await mail_server.mail_for(later)
     await asyncio.sleep(0.3)
     assert len(mail_server.mails_for(event)) == 1
@@ -52,7 +52,7 @@ async def test_a_repeated_event_is_one_mail(client, bus, mail_server):
 async def test_delivery_to_a_busy_server_is_retried(client, bus, mail_server, stage):
     setattr(mail_server, stage, ["451 4.3.0 busy", "421 4.3.2 going down", "452 4.2.2 mailbox full"])
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     await mail_server.mail_for(event)
     message = await settled(event, "sent")
     assert (message.attempts, message.reason, message.due_at) == (4, None, None)
@@ -63,7 +63,7 @@ async def test_mails_wait_while_the_mail_server_is_down(client, bus, mail_server
     await mail_server.close()
     events = [confirmed() for _ in range(5)]
     for event in events:
-        await bus.say(event)
+        await bus.publish(event)
     waiting = await settled(events[0], "queued")
     await until(lambda: Message.find_one({"key": waiting.key, "attempts": {"$gte": 2}}))
     await mail_server.open()
@@ -82,7 +82,7 @@ async def test_a_refusal_for_good_is_recorded_and_not_repeated(client, bus, mail
         async def is_logged() -> bool:  # the log line follows the write
             return any(line["event"] == "message_failed" for line in logs)
 
-        await bus.say(event)
+        await bus.publish(event)
         message = await settled(event, "failed")
         await until(is_logged)
     assert message.reason == f"{code} 5.1.1 <a***@usher.example> we do not want this"
@@ -94,7 +94,7 @@ async def test_a_refusal_for_good_is_recorded_and_not_repeated(client, bus, mail
 
 async def test_a_non_ascii_recipient_fails_without_smtputf8(client, bus, mail_server):
     event = confirmed(email="ädä@usher.example")
-    await bus.say(event)
+    await bus.publish(event)
     assert "SMTPUTF8" in ((await settled(event, "failed")).reason or "")
 
 
@@ -104,7 +104,7 @@ async def test_a_non_ascii_recipient_is_mailed_with_smtputf8(client, bus, monkey
     monkeypatch.setattr(settings.get(), "smtp_port", utf8_server.port)
     monkeypatch.setattr(smtp, "_idle", {})
     event = confirmed(email="ädä@usher.example")
-    await bus.say(event)
+    await bus.publish(event)
     await settled(event, "sent")
     ((envelope, _),) = utf8_server.mails
     assert envelope.rcpt_tos == ["ädä@usher.example"]
@@ -115,7 +115,7 @@ async def test_a_non_ascii_recipient_is_mailed_with_smtputf8(client, bus, monkey
 async def test_lines_that_begin_with_a_dot_arrive_unchanged(client, bus, mail_server):
     screening = {"movie_title": "...and Justice for All", "certificate": ".", "format": "", "language": ""}
     event = confirmed(screening=screening)
-    await bus.say(event)
+    await bus.publish(event)
     text = (await mail_server.mail_for(event)).get_body(("plain",)).get_content()
     assert "\r\n...and Justice for All\r\n.\r\n" in text
     await settled(event, "sent")
@@ -185,7 +185,7 @@ async def test_new_messages_wait_for_a_free_sender_without_a_sweep(client, bus, 
     mail_server.is_stalled = True
     events = [confirmed() for _ in range(3 * settings.get().mail_senders)]
     for event in events:
-        await bus.say(event)
+        await bus.publish(event)
     for event in events:
         await settled(event, "sending")
     mail_server.is_stalled = False
@@ -199,7 +199,7 @@ async def test_a_message_that_waits_too_long_is_left_to_a_sweep(client, bus, mai
     keys = claimed(monkeypatch)
     monkeypatch.setattr(Settings, "max_wait", timedelta(seconds=-1))
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     assert (await settled(event, "sent")).attempts == 1
     assert len(mail_server.mails_for(event)) == 1
     assert keys == [f"confirmation.{event.booking_id}"]
@@ -209,7 +209,7 @@ async def test_messages_beyond_the_backlog_are_left_to_a_sweep(client, bus, mail
     keys = claimed(monkeypatch)
     monkeypatch.setattr(delivery, "BACKLOG", 0)
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     assert (await settled(event, "sent")).attempts == 1
     assert keys == [f"confirmation.{event.booking_id}"]
 
@@ -230,7 +230,7 @@ async def test_a_delivery_is_recorded_once_the_database_is_back(client, bus, mai
     event = confirmed()
     key = f"confirmation.{event.booking_id}"
     with capture_logs() as logs:
-        await bus.say(event)
+        await bus.publish(event)
         assert (await settled(event, "sent")).attempts >= 2
     assert len(mail_server.mails_for(event)) == 1
     assert [line for line in logs if line["event"] == "sent_not_recorded"]
@@ -240,7 +240,7 @@ async def test_the_content_of_a_mail_is_built_once(client, bus, mail_server, mon
     build_context, events = confirmation.build_context, []
     monkeypatch.setattr(confirmation, "build_context", lambda event: events.append(event) or build_context(event))
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     await mail_server.mail_for(event)
     assert events == [event]
 
@@ -261,7 +261,7 @@ async def test_a_sender_whose_lease_has_ended_overwrites_nothing(client, mail_se
 async def test_a_message_that_cannot_be_rendered_is_retried_and_blocks_no_other(client, bus, mail_server):
     broken = await queued(confirmed(), event='{"no": "booking"}')
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     await mail_server.mail_for(event)
     assert await until(lambda: Message.find_one({"key": broken.key, "state": "queued", "reason": "ValidationError"}))
     await broken.delete()
@@ -277,7 +277,7 @@ async def test_the_sender_survives_a_database_error(client, bus, mail_server, mo
         monkeypatch.undo()
     assert [line for line in logs if line["event"] == "sender_failed"]
     event = confirmed()
-    await bus.say(event)
+    await bus.publish(event)
     await mail_server.mail_for(event)
 
 
@@ -296,7 +296,7 @@ BAD = {"email": "ada@usher.example\r\nBcc: eve@usher.example"}
     ],
 )
 async def test_an_event_that_cannot_become_a_mail_is_a_dead_letter(client, bus, body, reason):
-    await bus.say_raw(BookingConfirmed.type, body)
+    await bus.publish_raw(BookingConfirmed.type, body)
     (letter,) = await bus.dead("notifier")
     assert letter.reason.startswith(reason)
 

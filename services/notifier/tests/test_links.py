@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import Seal
+from chassis.security.secrets import Cipher
 from chassis.testing import until
 from contracts.booking import BookingLinkRequested
 from contracts.identity import UserDeleted
@@ -20,7 +20,7 @@ from .conftest import LINK_KEY, confirmed
 from .test_changes import cancelled, rescheduled
 
 KEY = "eyJhbGciOiJFZERTQSJ9.the-key_of.one-booking"
-ENCRYPTED_KEY = Seal(LINK_KEY).close(KEY)
+ENCRYPTED_KEY = Cipher(LINK_KEY).close(KEY)
 SITE = "http://127.0.0.1:8080"
 EVENTS_BY_KIND = {"confirmation": confirmed, "rescheduled": rescheduled, "showtime_cancelled": cancelled}
 
@@ -85,7 +85,7 @@ async def test_each_request_is_mailed_once_and_only_the_mail_contains_the_key(cl
     second = first.model_copy(update={"link_id": new_id()})
     with capture_logs() as logs:
         for event in (first, first, second):
-            await bus.say(event)
+            await bus.publish(event)
         for event in (first, second):
             mail = await mail_server.mail_with_key(f"booking_link.{event.link_id}")
             assert mail["To"] == "Ada Lovelace <ada@usher.example>"
@@ -105,10 +105,10 @@ async def test_each_request_is_mailed_once_and_only_the_mail_contains_the_key(cl
 @pytest.mark.parametrize("kind", ["booking_link", *EVENTS_BY_KIND])
 async def test_a_link_that_cannot_be_decrypted_is_a_dead_letter(client, bus, kind):
     make = EVENTS_BY_KIND.get(kind, link_requested)
-    event = make(sealed_link=Seal("another service's key").close(KEY))
+    event = make(sealed_link=Cipher("another service's key").close(KEY))
     with pytest.raises(Unmailable):
         forms(kind, event)
-    await bus.say(event)
+    await bus.publish(event)
     (letter,) = await bus.dead("notifier")
     assert "Unmailable" in letter.reason
     assert KEY not in letter.body.decode() + letter.reason
@@ -117,9 +117,9 @@ async def test_a_link_that_cannot_be_decrypted_is_a_dead_letter(client, bus, kin
 async def test_a_deleted_person_gets_no_link_from_late_events(client, bus, mail_server):
     holder = Holder(user_id=new_id())
     event = link_requested(holder=holder)
-    await bus.say(event)
+    await bus.publish(event)
     await mail_server.mail_with_key(f"booking_link.{event.link_id}")
-    await bus.say(UserDeleted(user_id=holder.user_id or ""))
+    await bus.publish(UserDeleted(user_id=holder.user_id or ""))
 
     async def emptied():
         kept = str(await Message.get_pymongo_collection().find_one({"key": f"booking_link.{event.link_id}"}))
@@ -127,8 +127,8 @@ async def test_a_deleted_person_gets_no_link_from_late_events(client, bus, mail_
 
     await until(emptied)
     late = event.model_copy(update={"link_id": new_id()})
-    await bus.say(late)
+    await bus.publish(late)
     somebody = link_requested()
-    await bus.say(somebody)
+    await bus.publish(somebody)
     await mail_server.mail_with_key(f"booking_link.{somebody.link_id}")
     assert mail_server.mails_with_key(f"booking_link.{late.link_id}") == []

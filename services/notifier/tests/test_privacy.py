@@ -24,7 +24,7 @@ async def mailed(bus, user_id: str):
     """Send a person a mail with tickets and a security notice."""
     booking, security = confirmed(holder=Holder(user_id=user_id)), notice(user_id=user_id)
     for event in (booking, security):
-        await bus.say(event)
+        await bus.publish(event)
     await sent(f"confirmation.{booking.booking_id}", f"security.{security.notice_id}")
     return booking, security
 
@@ -46,8 +46,8 @@ def personal(text: str, user_id: str) -> bool:
 
 async def exported(bus, user_id: str) -> NotifierDataExported:
     export_id = new_id()
-    await bus.say(ExportRequested(export_id=export_id, user_id=user_id))
-    return await bus.heard(NotifierDataExported, lambda event: event.export_id == export_id)
+    await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
+    return await bus.wait_for(NotifierDataExported, lambda event: event.export_id == export_id)
 
 
 async def test_an_export_lists_the_mails_with_their_addresses(client, bus, mail_server, user_id):
@@ -64,10 +64,10 @@ async def test_an_export_lists_the_mails_with_their_addresses(client, bus, mail_
 async def test_a_deleted_persons_mails_are_erased_and_not_sent_again(client, bus, mail_server, user_id):
     booking, security = await mailed(bus, user_id)
     other = confirmed(holder=Holder(user_id=new_id()))
-    await bus.say(other)
+    await bus.publish(other)
     await sent(f"confirmation.{other.booking_id}")
     for _ in range(2):
-        await bus.say(UserDeleted(user_id=user_id))
+        await bus.publish(UserDeleted(user_id=user_id))
     keys = f"confirmation.{booking.booking_id}", f"security.{security.notice_id}"
 
     async def emptied():
@@ -75,7 +75,7 @@ async def test_a_deleted_persons_mails_are_erased_and_not_sent_again(client, bus
 
     await until(emptied)
     assert "ada@usher.example" in await stored(f"confirmation.{other.booking_id}")
-    await bus.say(booking)
+    await bus.publish(booking)
     assert (await exported(bus, user_id)).items == []
     assert len(mail_server.mails_for(booking)) == 1
 
@@ -85,8 +85,8 @@ async def test_the_mail_about_the_deletion_is_sent_and_then_erased(client, bus, 
     mail_server.data_replies = ["451 4.3.0 busy"] * 5
     security = notice(user_id=user_id, what="account_deleted")
     assert isinstance(security, SecurityNoticed)
-    await bus.say(security)
-    await bus.say(UserDeleted(user_id=user_id))
+    await bus.publish(security)
+    await bus.publish(UserDeleted(user_id=user_id))
     mail = await mail_server.mail_with_key(f"security.{security.notice_id}")
     assert mail["To"] == "Ada Lovelace <ada@usher.example>"
 

@@ -31,7 +31,7 @@ async def test_no_mail_is_lost_with_a_replica(client, bus, mail_server, replica,
     mail_server.is_stalled = True
     events = [confirmed() for _ in range(40)]
     for event in events:
-        await bus.say(event)
+        await bus.publish(event)
 
     async def has_its_share():
         return await handled(http) >= 12

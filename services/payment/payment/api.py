@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import structlog
-from chassis import telemetry
-from chassis.auth import Caller, Principal, caller, require
 from chassis.clock import now
+from chassis.http.problems import TooLarge, documented
 from chassis.ids import new_id
-from chassis.problems import TooLarge, documented
-from chassis.signed import NotSigned
+from chassis.observability import telemetry
+from chassis.security.auth import Caller, Principal, caller, require
+from chassis.security.signed import NotSigned
 from contracts.claims import PaymentOrder
 from contracts.types import Id
 from fastapi import APIRouter, Depends, Header, Request, Response

@@ -77,7 +77,7 @@ def stop_measuring() -> None:
 
 
 JOBS = [
-    Job("measure", every=15.0, run=measure, rest=stop_measuring),
+    Job("measure", every=15.0, run=measure, stand_by=stop_measuring),
     Job("reconcile_payments", every=2.0, run=reconcile),
     Job("process_webhooks", every=2.0, run=process_webhooks),
 ]

@@ -8,8 +8,8 @@ app = create_service(
     settings.get(),
     routers=[api.router],
     schema=migrations.SCHEMA,
-    reactions=handlers.HANDLERS,
+    handlers=handlers.HANDLERS,
     jobs=jobs.JOBS,
-    personal=privacy.PRIVACY,
+    privacy=privacy.PRIVACY,
     lifespans=[stripe.lifespan],
 )

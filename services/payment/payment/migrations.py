@@ -1,7 +1,7 @@
-"""The indexes and migrations of payment's database; see chassis.migrations."""
+"""The indexes and migrations of payment's database; see chassis.mongo.migrations."""
 
 from chassis import privacy
-from chassis.migrations import Schema
+from chassis.mongo.migrations import Schema
 
 from payment import store
 

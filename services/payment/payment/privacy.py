@@ -20,4 +20,4 @@ async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
         yield payment.model_dump(include=EXPORTED_FIELDS)
 
 
-PRIVACY = Privacy(erase=store.erase_owner, gather=gather, says=PaymentDataExported)
+PRIVACY = Privacy(erase=store.erase_owner, gather=gather, exported=PaymentDataExported)

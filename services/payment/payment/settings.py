@@ -2,8 +2,8 @@
 
 from functools import cache, cached_property
 
+from chassis.security.signed import SignedText
 from chassis.settings import ServiceSettings
-from chassis.signed import SignedText
 from contracts.claims import PaymentOrder
 from pydantic import Field, SecretStr
 

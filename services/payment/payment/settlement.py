@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 import structlog
-from chassis import telemetry
 from chassis.clock import now
+from chassis.observability import telemetry
 from contracts.claims import PaymentOrder
 from prometheus_client import Counter, Histogram
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from beanie import Document
-from chassis import writes
-from chassis.outbox import Aggregate
+from chassis.mongo import writes
+from chassis.mongo.outbox import Aggregate
 from chassis.recent import Recent
 from contracts.errors import NotYet, RejectedEvent
 from prometheus_client import Counter

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import stripe
 import structlog
-from chassis import telemetry
+from chassis.observability import telemetry
 from prometheus_client import Counter, Histogram
 
 from payment import settings

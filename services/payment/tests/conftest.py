@@ -17,8 +17,8 @@ import stripe
 import uvicorn
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import hash_secret
-from chassis.signed import SignedText
+from chassis.security.secrets import hash_secret
+from chassis.security.signed import SignedText
 from chassis.testing import running, until
 from chassis.testing.bus import Bus
 from chassis.testing.servers import free_port
@@ -191,13 +191,13 @@ class Checkout:
         return self
 
     async def cancel(self) -> None:
-        await self.bus.say(PaymentCancelRequested(booking_id=self.id, reason="cancelled"))
+        await self.bus.publish(PaymentCancelRequested(booking_id=self.id, reason="cancelled"))
 
     async def request_refund(self, amount: int, refund_id: str) -> None:
         asked = RefundRequested(
             booking_id=self.id, refund_id=refund_id, amount=amount, currency="EUR", reason="cancelled"
         )
-        await self.bus.say(asked)
+        await self.bus.publish(asked)
 
     async def refund_by_staff(self, **body: Any) -> httpx.Response:
         headers = self.signer.headers("staff-1", STAFF)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.secrets import hash_secret
+from chassis.security.secrets import hash_secret
 from chassis.testing.signer import Signer
 from contracts.payment import PaymentCancelled, PaymentRefunded
 from contracts.types import Holder

@@ -194,9 +194,9 @@ async def test_a_refund_whose_answer_is_lost_is_not_sent_twice(checkout: Checkou
 async def test_invalid_events_are_dead_letters(checkout: Checkout, bus: Bus):
     await checkout.with_intent()
     odd = RefundRequested(booking_id=checkout.id, refund_id=new_id(), amount=5, currency="USD", reason="cancelled")
-    await bus.say(odd)
-    await bus.say_raw(RefundRequested.type, b"{")
-    await bus.say_raw(RefundRequested.type, odd.model_dump_json().replace(":5,", ':"much",'))
+    await bus.publish(odd)
+    await bus.publish_raw(RefundRequested.type, b"{")
+    await bus.publish_raw(RefundRequested.type, odd.model_dump_json().replace(":5,", ':"much",'))
     letters = await bus.dead("payment", count=3)
     assert sorted(letter.reason.partition(":")[0] for letter in letters) == ["malformed"] * 2 + ["rejected"]
     assert (await checkout.payment())["refunds"] == []

@@ -6,8 +6,8 @@ from typing import Any
 import jwt
 import pytest
 from chassis.clock import now
-from chassis.secrets import hash_secret
-from chassis.signed import SignedText
+from chassis.security.secrets import hash_secret
+from chassis.security.signed import SignedText
 from contracts.claims import HoldClaim, PaymentOrder
 from contracts.payment import PaymentRefunded, PaymentSucceeded
 from contracts.types import Seat

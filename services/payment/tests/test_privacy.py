@@ -52,7 +52,7 @@ async def forgotten(checkout: Checkout, user_id: str) -> None:
 async def test_erasing_a_user_keeps_the_ledger(own: Checkout, user_id: str, signer):
     before = await own.payment()
     for _ in range(2):
-        await own.bus.say(UserDeleted(user_id=user_id))
+        await own.bus.publish(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
     assert await own.payment() == before | {"email": ""}
     assert before["ledger"]
@@ -61,7 +61,7 @@ async def test_erasing_a_user_keeps_the_ledger(own: Checkout, user_id: str, sign
 
 
 async def test_a_payment_of_an_erased_user_can_be_refunded(own: Checkout, user_id: str):
-    await own.bus.say(UserDeleted(user_id=user_id))
+    await own.bus.publish(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
     await own.request_refund(PRICE, f"{own.id}-refund")
     await own.wait_for_events(PaymentRefunded)
@@ -72,7 +72,7 @@ async def test_an_account_created_after_the_erasure_is_erased_later(
     new_checkout: Callable[[], Checkout], signer: Signer, user_id: str
 ):
     late = new_checkout()
-    await late.bus.say(UserDeleted(user_id=user_id))
+    await late.bus.publish(UserDeleted(user_id=user_id))
     answer = await late.create_intent(signer.headers(user_id), holder=Holder(user_id=user_id), email="ada@example.org")
     assert answer.is_success
     await forgotten(late, user_id)
@@ -81,7 +81,7 @@ async def test_an_account_created_after_the_erasure_is_erased_later(
 async def test_the_order_of_an_erased_user_is_refused(checkout: Checkout, user_id: str, signer: Signer):
     checkout.changes = {"holder": Holder(user_id=user_id), "email": "ada@example.org"}
     assert (await checkout.create_intent(signer.headers(user_id))).is_success
-    await checkout.bus.say(UserDeleted(user_id=user_id))
+    await checkout.bus.publish(UserDeleted(user_id=user_id))
     await forgotten(checkout, user_id)
     answer = await checkout.create_intent(signer.headers(user_id))
     assert (answer.status_code, answer.json()["code"]) == (404, "payment_unknown")
@@ -89,7 +89,7 @@ async def test_the_order_of_an_erased_user_is_refused(checkout: Checkout, user_i
 
 async def test_payments_of_other_people_are_unchanged(own: Checkout, checkout: Checkout, user_id: str):
     await checkout.with_intent()
-    await own.bus.say(UserDeleted(user_id=user_id))
+    await own.bus.publish(UserDeleted(user_id=user_id))
     await forgotten(own, user_id)
     assert (await stored_document(checkout))["email"] == "guest@usher.example"
 
@@ -119,7 +119,7 @@ async def test_erasure_removes_the_user_from_an_unprocessed_event(checkout: Chec
     sent = event("payment_intent.succeeded", odd)
     assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
     assert (await stored(sent["id"])).news.order.user_id == user_id
-    await checkout.bus.say(UserDeleted(user_id=user_id))
+    await checkout.bus.publish(UserDeleted(user_id=user_id))
 
     async def forgets() -> bool:
         return (await stored(sent["id"])).news.order.user_id == f"erased-{checkout.id}"
@@ -129,8 +129,8 @@ async def test_erasure_removes_the_user_from_an_unprocessed_event(checkout: Chec
 
 async def test_an_export_contains_the_payments(own: Checkout, user_id: str):
     export_id = new_id()
-    await own.bus.say(ExportRequested(export_id=export_id, user_id=user_id))
-    exported = await own.bus.heard(PaymentDataExported, lambda event: event.export_id == export_id)
+    await own.bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
+    exported = await own.bus.wait_for(PaymentDataExported, lambda event: event.export_id == export_id)
     [payment] = exported.items
     assert exported.is_last
     assert (payment["id"], payment["email"], payment["captured"]) == (own.id, "ada@example.org", PRICE)

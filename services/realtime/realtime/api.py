@@ -3,10 +3,10 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from chassis.auth import Verifier
-from chassis.problems import Forbidden
-from chassis.problems import response as problem_response
-from chassis.secrets import hash_secret
+from chassis.http.problems import Forbidden
+from chassis.http.problems import response as problem_response
+from chassis.security.auth import Verifier
+from chassis.security.secrets import hash_secret
 from contracts.errors import Problem
 from fastapi import APIRouter, WebSocket
 from pydantic import Field, TypeAdapter, ValidationError

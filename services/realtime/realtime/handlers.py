@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from chassis.messaging import Reactions, current_envelope
+from chassis.messaging.consumer import Handlers, current_envelope
 from contracts import topology
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeScheduled
 from contracts.inventory import SeatMapUpdated, SeatsChanged
@@ -34,7 +34,7 @@ async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
     await store.cancel(event.showtime_id)
 
 
-HANDLERS: Reactions = {
+HANDLERS: Handlers = {
     SeatLayoutPublished: on_seat_layout_published,
     ShowtimeScheduled: on_showtime_scheduled,
     SeatMapUpdated: on_seat_map_updated,
@@ -42,7 +42,7 @@ HANDLERS: Reactions = {
 }
 
 
-def live_handlers(hub: Hub) -> Reactions:
+def live_handlers(hub: Hub) -> Handlers:
     """Handlers that push events to this replica's clients as they happen."""
 
     async def apply_change(event: ShownChange) -> None:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from chassis.auth import Principal
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.security.auth import Principal
 from contracts.errors import Problem
 from contracts.realtime import SeatsLookedAt
 from contracts.types import Holder

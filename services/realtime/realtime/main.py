@@ -19,8 +19,8 @@ app = create_service(
     settings.get(),
     routers=[api.router],
     schema=migrations.SCHEMA,
-    reactions=handlers.HANDLERS,
-    watchers=handlers.live_handlers(hub),
+    handlers=handlers.HANDLERS,
+    broadcast_handlers=handlers.live_handlers(hub),
     lifespans=[hub.running],
     on_revoked=hub.expel,
 )

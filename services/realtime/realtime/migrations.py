@@ -1,6 +1,6 @@
-"""What realtime's database needs before this version runs on it: see chassis.migrations."""
+"""What realtime's database needs before this version runs on it: see chassis.mongo.migrations."""
 
-from chassis.migrations import Schema
+from chassis.mongo.migrations import Schema
 from pymongo import IndexModel
 
 from realtime import store

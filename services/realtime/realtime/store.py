@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from beanie import Document
-from chassis import writes
 from chassis.clock import now
 from chassis.ids import is_fresh
+from chassis.mongo import writes
 from contracts.inventory import SeatMapUpdated
 from pymongo import ASCENDING, IndexModel
 

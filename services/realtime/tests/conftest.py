@@ -94,7 +94,7 @@ async def a_showtime(bus: Bus, server: str) -> str:
         for y, row in enumerate("ABCDEF")
         for n in range(1, 11)
     ]
-    await bus.say(SeatLayoutPublished(layout_id=layout_id, auditorium_id="a", columns=10, rows=6, seats=seats))
+    await bus.publish(SeatLayoutPublished(layout_id=layout_id, auditorium_id="a", columns=10, rows=6, seats=seats))
     schedule = {
         "showtime_id": showtime_id,
         "layout_id": layout_id,
@@ -107,7 +107,7 @@ async def a_showtime(bus: Bus, server: str) -> str:
         "time_zone": "Europe/Berlin",
     }
     names = "movie_id movie_title theater_id theater_name auditorium_id auditorium_name format language certificate"
-    await bus.say(ShowtimeScheduled.model_validate(schedule | dict.fromkeys(names.split(), "x")))
+    await bus.publish(ShowtimeScheduled.model_validate(schedule | dict.fromkeys(names.split(), "x")))
 
     async def is_known() -> bool:
         async with client(server) as asking:

@@ -193,13 +193,13 @@ async def drop_a_slow_one(bus: Bus, server: str, showtime: str) -> None:
     async with client(server) as brisk, client(server, sock=narrow, compression=None) as slow:
         await subscribed(brisk, showtime)
         many = [f"{row}{number}" for row in "BCDEFGHIJK" for number in range(1, 100)]
-        await bus.say(changed(1, showtime, **dict.fromkeys(many, "blocked")))  # makes snapshots large
+        await bus.publish(changed(1, showtime, **dict.fromkeys(many, "blocked")))  # makes snapshots large
         await brisk.receive()
         slow.connection.transport.pause_reading()
         flooding = asyncio.create_task(flood(slow, showtime))
         try:
             for version in range(2, 12):
-                await bus.say(changed(version, showtime, **{f"A{version}": "held"}))
+                await bus.publish(changed(version, showtime, **{f"A{version}": "held"}))
                 assert (await brisk.receive())["seats"] == [f"A{version}"]
             await until(lambda: has_dropped_one(server))
         finally:

@@ -6,8 +6,8 @@ from typing import Any
 
 from beanie import init_beanie
 from chassis.ids import new_id
-from chassis.migrations import ensure_ready
-from chassis.secrets import hash_secret
+from chassis.mongo.migrations import ensure_ready
+from chassis.security.secrets import hash_secret
 from chassis.testing import Bus, until
 from contracts.booking import BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import ShowtimeCancelled
@@ -44,7 +44,7 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
             "capacity": 60,
             "seats": {},
         }
-        await bus.say(changed(1, showtime, F7="held", F8="held"))
+        await bus.publish(changed(1, showtime, F7="held", F8="held"))
         assert await watching.receive() == {
             "type": "seat:lock",
             "showtime_id": showtime,
@@ -53,11 +53,11 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
             "seats": ["F7", "F8"],
             "state": "held",
         }
-        await bus.say(changed(2, showtime, F7="sold", F8="sold"))
+        await bus.publish(changed(2, showtime, F7="sold", F8="sold"))
         assert (await watching.receive())["type"] == "seat:book"
-        await bus.say(changed(3, showtime, A1="blocked"))
+        await bus.publish(changed(3, showtime, A1="blocked"))
         assert (await watching.receive())["state"] == "blocked"
-        await bus.say(changed(4, showtime, F7="free", F8="free"))
+        await bus.publish(changed(4, showtime, F7="free", F8="free"))
         assert await watching.receive() == {
             "type": "seat:release",
             "showtime_id": showtime,
@@ -65,10 +65,10 @@ async def test_snapshot_then_changes_as_they_happen(server, bus: Bus, showtime):
             "version": 4,
             "seats": ["F7", "F8"],
         }
-        await bus.say(ShowtimeCancelled(showtime_id=showtime, reason="technical"))
+        await bus.publish(ShowtimeCancelled(showtime_id=showtime, reason="technical"))
         assert (await watching.receive())["cancelled"]
         await watching.send("unsubscribe", showtime_id=showtime)
-        await bus.say(changed(5, showtime, B1="held"))
+        await bus.publish(changed(5, showtime, B1="held"))
         assert await watching.is_silent()
 
 
@@ -78,9 +78,9 @@ async def test_a_snapshot_taken_at_any_moment_and_the_changes_after_it_make_the_
 
     async def burst() -> None:
         for version, seat in enumerate(seats, 1):
-            await bus.say(changed(version, showtime, **{seat: "held"}))
+            await bus.publish(changed(version, showtime, **{seat: "held"}))
             if version % 7 == 0:
-                await bus.say(updated(showtime, version, held=seats[:version]))
+                await bus.publish(updated(showtime, version, held=seats[:version]))
 
     async def follow(delay: float) -> set[str]:
         await asyncio.sleep(delay)
@@ -97,9 +97,9 @@ async def test_a_snapshot_taken_at_any_moment_and_the_changes_after_it_make_the_
 async def test_changes_that_come_in_one_message_are_all_shown(server, bus: Bus, showtime):
     async with client(server) as watching:
         await subscribed(watching, showtime)
-        await bus.say_batch(changed(1, showtime, A1="held"), changed(1, "another", A1="held"))
+        await bus.publish_batch(changed(1, showtime, A1="held"), changed(1, "another", A1="held"))
         assert (await watching.receive())["seats"] == ["A1"]
-        await bus.say_batch(*(changed(version, showtime, **{f"B{version}": "held"}) for version in range(2, 7)))
+        await bus.publish_batch(*(changed(version, showtime, **{f"B{version}": "held"}) for version in range(2, 7)))
         known: set[str] = set()
         while len(known) < 5:
             known.update((await watching.receive())["seats"])
@@ -109,11 +109,11 @@ async def test_changes_that_come_in_one_message_are_all_shown(server, bus: Bus, 
 async def test_a_repeated_or_overtaken_change_is_told_once_and_ends_the_same(server, bus: Bus, showtime):
     async with client(server) as watching:
         await subscribed(watching, showtime)
-        await bus.say(changed(2, showtime, C1="free"))
-        await bus.say(changed(1, showtime, C1="held"))
-        await bus.say(changed(3, showtime, C2="held"), event_id="same")
-        await bus.say(changed(3, showtime, C2="held"), event_id="same")
-        await bus.say(changed(4, showtime, C9="blocked"))
+        await bus.publish(changed(2, showtime, C1="free"))
+        await bus.publish(changed(1, showtime, C1="held"))
+        await bus.publish(changed(3, showtime, C2="held"), event_id="same")
+        await bus.publish(changed(3, showtime, C2="held"), event_id="same")
+        await bus.publish(changed(4, showtime, C9="blocked"))
         assert [(await watching.receive())["seats"] for _ in range(2)] == [["C2"], ["C9"]]
     async with client(server) as late:
         assert (await subscribed(late, showtime))["seats"] == {"C2": "held", "C9": "blocked"}
@@ -139,15 +139,15 @@ async def test_every_instance_pushes_and_a_new_one_begins_with_what_is_stored(se
     """A restart: what an replica has not received comes from the database, at once or with the next snapshot."""
     async with client(server) as here:
         await subscribed(here, showtime)
-        await bus.say(updated(showtime, 1, held=["D1"]))
+        await bus.publish(updated(showtime, 1, held=["D1"]))
         assert (await here.receive())["seats"] == ["D1"]
-        await bus.say(changed(2, showtime, D2="held"))
+        await bus.publish(changed(2, showtime, D2="held"))
         assert (await here.receive())["seats"] == ["D2"]
         async with replica(REFRESH_SECONDS="0.5") as other, client(other) as there:
             assert (await subscribed(there, showtime))["seats"] == {"D1": "held"}, "the change is not stored yet"
-            await bus.say(changed(3, showtime, D3="held"))
+            await bus.publish(changed(3, showtime, D3="held"))
             assert (await here.receive())["seats"] == (await there.receive())["seats"] == ["D3"]
-            await bus.say(updated(showtime, 3, held=["D1", "D2", "D3"]))
+            await bus.publish(updated(showtime, 3, held=["D1", "D2", "D3"]))
             assert (await there.receive())["seats"] == ["D2"]
             assert await here.is_silent()
 
@@ -157,12 +157,12 @@ async def test_lost_and_reordered_changes_are_healed_on_every_instance(server, b
     async with replica(REFRESH_SECONDS="0.5") as other, client(server) as here, client(other) as there:
         for watching in (here, there):
             await subscribed(watching, showtime)
-        await bus.say(changed(2, showtime, E1="free"))
-        await bus.say(changed(3, showtime, E1="held"))
+        await bus.publish(changed(2, showtime, E1="free"))
+        await bus.publish(changed(3, showtime, E1="held"))
         for watching in (here, there):
             wrong = await watching.receive()
             assert (wrong["type"], wrong["seats"]) == ("seat:lock", ["E1"])
-        await bus.say(updated(showtime, 3, sold=["E5"]))
+        await bus.publish(updated(showtime, 3, sold=["E5"]))
         for watching in (here, there):
             about = {"showtime_id": showtime, "since": 3, "version": 3}
             assert await watching.receive() == about | {"type": "seat:release", "seats": ["E1"]}
@@ -172,12 +172,12 @@ async def test_lost_and_reordered_changes_are_healed_on_every_instance(server, b
 async def test_a_snapshot_older_than_what_is_shown_changes_nothing(server, bus: Bus, showtime):
     async with client(server) as watching:
         await subscribed(watching, showtime)
-        await bus.say(updated(showtime, 5, sold=["A1"]))
+        await bus.publish(updated(showtime, 5, sold=["A1"]))
         assert (await watching.receive())["seats"] == ["A1"]
-        await bus.say(changed(7, showtime, A2="held"))
+        await bus.publish(changed(7, showtime, A2="held"))
         assert (await watching.receive())["seats"] == ["A2"]
-        await bus.say(updated(showtime, 4, sold=["A9"]))
-        await bus.say(updated(showtime, 6, sold=["A1", "A3"]))
+        await bus.publish(updated(showtime, 4, sold=["A9"]))
+        await bus.publish(updated(showtime, 6, sold=["A1", "A3"]))
         assert await watching.receive() == {
             "type": "seat:book",
             "showtime_id": showtime,
@@ -213,8 +213,8 @@ async def test_booking_updates_reach_their_owner_and_nobody_else(server, bus: Bu
         await other.send("authenticate", token=signer.token("ben"), hold_secret="another")
         await other.receive()
         await subscribed(nobody, showtime)
-        await bus.say(asked, version=2)
-        await bus.say(guests, version=3)
+        await bus.publish(asked, version=2)
+        await bus.publish(guests, version=3)
         assert await anna.receive() == {
             "type": "booking:update",
             "booking_id": about["booking_id"],
@@ -235,11 +235,11 @@ async def test_the_private_stream_ends_with_the_token(server, bus: Bus, signer, 
         await cleo.send("authenticate", token=signer.token("cleo", exp=soon))
         assert (await cleo.receive())["type"] == "authenticated"
         assert (await cleo.receive())["code"] == "token_expired"
-        await bus.say(BookingExpired(booking_id="first", **about))
+        await bus.publish(BookingExpired(booking_id="first", **about))
         assert await cleo.is_silent()
         await cleo.send("authenticate", token=signer.token("cleo"))
         await cleo.receive()
-        await bus.say(BookingExpired(booking_id="second", **about))
+        await bus.publish(BookingExpired(booking_id="second", **about))
         assert (await cleo.receive())["booking_id"] == "second"
 
 
@@ -249,22 +249,22 @@ async def test_the_private_stream_ends_when_access_is_revoked(server, bus: Bus, 
         for person, name in ((dora, "dora"), (twice, "dora"), (eve, "eve")):
             await person.send("authenticate", token=signer.token(name))
             await person.receive()
-        await bus.say(AccessRevoked(user_id="dora", epoch=1))
+        await bus.publish(AccessRevoked(user_id="dora", epoch=1))
         assert [(await each.receive())["code"] for each in (dora, twice)] == ["token_revoked"] * 2
-        await bus.say(BookingExpired(booking_id="first", **about))
+        await bus.publish(BookingExpired(booking_id="first", **about))
         for each in (dora, twice, eve):
             assert await each.is_silent()
         await dora.send("authenticate", token=signer.token("dora"))
         assert (await dora.receive())["code"] == "token_invalid"
         await dora.send("authenticate", token=signer.token("dora", epoch=1))
         assert (await dora.receive())["type"] == "authenticated"
-        await bus.say(BookingExpired(booking_id="second", **about))
+        await bus.publish(BookingExpired(booking_id="second", **about))
         assert (await dora.receive())["booking_id"] == "second"
 
 
 async def test_unusable_events_become_dead_letters_and_nothing_stops(server, bus: Bus, showtime):
     nonsense = f"{{not json {new_id()}"
-    await bus.say_raw(SeatMapUpdated.type, nonsense)
+    await bus.publish_raw(SeatMapUpdated.type, nonsense)
 
     async def reasons() -> list[str]:
         return [letter.reason for letter in await bus.dead("realtime") if letter.body == nonsense.encode()]
@@ -273,5 +273,5 @@ async def test_unusable_events_become_dead_letters_and_nothing_stops(server, bus
     assert "malformed" in reason
     async with client(server) as watching:
         await subscribed(watching, showtime)
-        await bus.say(changed(1, showtime, A1="held"))
+        await bus.publish(changed(1, showtime, A1="held"))
         assert (await watching.receive())["seats"] == ["A1"]

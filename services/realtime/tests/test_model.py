@@ -192,7 +192,7 @@ def test_recent_changes_are_kept_by_showtime_until_others_take_their_place():
 
 def test_every_watched_event_becomes_a_message():
     about_seats = {SeatsChanged, ShowtimeCancelled}
-    assert set(topology.SHOWN["realtime"]) == about_seats | set(topology.BOOKING_STATES) | {SeatsLookedAt}
+    assert set(topology.DISPLAYED["realtime"]) == about_seats | set(topology.BOOKING_STATES) | {SeatsLookedAt}
     paid = BookingPaid(booking_id="b1", showtime_id="s1", seats=["A1"], holder=Holder(secret_hash="ab"))
     assert booking_update(paid, version=4) == {
         "type": "booking:update",

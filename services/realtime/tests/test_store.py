@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from beanie import init_beanie
 from chassis.ids import new_id
-from chassis.migrations import ensure_ready
+from chassis.mongo.migrations import ensure_ready
 from contracts.inventory import SeatMapUpdated
 from pymongo import AsyncMongoClient
 from realtime import store

@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from chassis import app, serve
-from chassis.messaging import current_envelope
+from chassis.messaging.consumer import current_envelope
 from contracts import registry, topology
 from contracts.booking import BookingConfirmed, PaymentRequested
 from contracts.envelope import Event
@@ -42,7 +42,7 @@ def extend() -> None:
     for service in registry.SERVICES:
         NEW[service] = _new_event(service)
         more = (MORE[service],) if service in MORE else ()
-        topology.HEARS[service] = (*topology.HEARS[service], NEW[service], *more)
+        topology.CONSUMES[service] = (*topology.CONSUMES[service], NEW[service], *more)
 
 
 async def _note(event: Event) -> None:
@@ -65,7 +65,7 @@ def main() -> None:
 
     def create_next(settings: Any, **parts: Any) -> Any:
         events = {NEW[settings.service], MORE.get(settings.service, NEW[settings.service])}
-        parts["reactions"] = (parts.get("reactions") or {}) | dict.fromkeys(events, _note)
+        parts["handlers"] = (parts.get("handlers") or {}) | dict.fromkeys(events, _note)
         return create_service(settings, **parts)
 
     app.create_service = create_next

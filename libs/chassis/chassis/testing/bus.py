@@ -13,11 +13,11 @@ from contracts import topology
 from contracts.envelope import Envelope, Event
 from pydantic import ValidationError
 
-from chassis import broker
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.messaging import events_of
-from chassis.wire import REASON, to_envelope
+from chassis.messaging import broker
+from chassis.messaging.consumer import events_of
+from chassis.messaging.wire import REASON, to_envelope
 
 E = TypeVar("E", bound=Event)
 
@@ -58,24 +58,24 @@ class Bus:
             self._envelopes += map(to_envelope, events_of(message))
             self._arrived.notify_all()
 
-    async def say(
+    async def publish(
         self, event: Event, *, version: int = 0, event_id: str | None = None, time: datetime | None = None
     ) -> Envelope:
         """Publish an event as the service that owns it. Reuse an `event_id` to publish a duplicate.
 
         `time`: when the event was recorded, by default now.
         """
-        said = envelope(event, version=version, event_id=event_id, time=time)
-        await self._rabbit.publish(said)
-        return said
+        published = envelope(event, version=version, event_id=event_id, time=time)
+        await self._rabbit.publish(published)
+        return published
 
-    async def say_batch(self, *events: Event) -> list[Envelope]:
+    async def publish_batch(self, *events: Event) -> list[Envelope]:
         """Publish events of one type as one message."""
-        said = [envelope(event) for event in events]
-        await self._rabbit.publish(*said)
-        return said
+        published = [envelope(event) for event in events]
+        await self._rabbit.publish(*published)
+        return published
 
-    async def say_raw(
+    async def publish_raw(
         self, event_type: str, body: bytes | str, *, content_type: str | None = None, **headers: Any
     ) -> None:
         """Publish arbitrary bytes under an event type."""
@@ -98,7 +98,7 @@ class Bus:
                 found.append(event.model_validate_json(envelope.body))
         return [each for each in found if where(each)]
 
-    async def heard(self, event: type[E], where: Callable[[E], bool] = lambda _: True, *, seconds: float = 60) -> E:
+    async def wait_for(self, event: type[E], where: Callable[[E], bool] = lambda _: True, *, seconds: float = 60) -> E:
         """Wait for the first matching event of the type. Raises AssertionError when none arrives in time."""
         async with self._arrived:
             try:

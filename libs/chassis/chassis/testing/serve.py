@@ -13,7 +13,7 @@ import httpx
 from contracts import topology
 from fastapi import FastAPI
 
-from chassis import broker
+from chassis.messaging import broker
 from chassis.testing.servers import free_port
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ async def replica_of(
 
 
 async def _purge(service: str) -> None:
-    if service not in topology.HEARS:
+    if service not in topology.CONSUMES:
         return
     connection = await aio_pika.connect_robust(os.environ["RABBITMQ_URI"])
     async with connection:

@@ -6,11 +6,11 @@ import time
 from collections import defaultdict
 from datetime import datetime
 
-from chassis import watchdog
 from chassis.app import create_service
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.migrations import Schema
+from chassis.mongo.migrations import Schema
+from chassis.observability import watchdog
 from chassis.settings import ServiceSettings
 from fastapi import APIRouter, Request
 

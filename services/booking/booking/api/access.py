@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from chassis.auth import Caller, caller
-from chassis.problems import Unauthenticated
+from chassis.http.problems import Unauthenticated
+from chassis.security.auth import Caller, caller
 from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from chassis import telemetry
-from chassis.paging import Page, decode_cursor, encode_cursor
-from chassis.problems import Forbidden, Unauthenticated, documented
+from chassis.http.paging import Page, decode_cursor, encode_cursor
+from chassis.http.problems import Forbidden, Unauthenticated, documented
+from chassis.observability import telemetry
 from contracts.types import Id
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from chassis import telemetry
-from chassis.auth import Caller
 from chassis.clock import now
-from chassis.problems import Unauthenticated, documented
-from chassis.signed import NotSigned
+from chassis.http.problems import Unauthenticated, documented
+from chassis.observability import telemetry
+from chassis.security.auth import Caller
+from chassis.security.signed import NotSigned
 from contracts.claims import HoldClaim
 from contracts.types import Amount, Code, Currency, Id, SeatId
 from fastapi import APIRouter, Response

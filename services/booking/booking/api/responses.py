@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from chassis.auth import Caller
+from chassis.security.auth import Caller
 from contracts.booking import Screening, Ticket
 from contracts.claims import PaymentOrder
 from contracts.types import Amount, Currency, Id, Seat

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from chassis.problems import Unauthenticated, documented
+from chassis.http.problems import Unauthenticated, documented
 from contracts.booking import Screening, Ticket
 from contracts.types import Id
 from fastapi import APIRouter, Path, Response

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from beanie import Document
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled
 from contracts.types import Moment

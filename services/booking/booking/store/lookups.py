@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from chassis.secrets import hash_secret
+from chassis.security.secrets import hash_secret
 from contracts.booking import BookingLinkRequested
 
 from booking import model

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from chassis.auth import Principal, require
-from chassis.problems import Forbidden, Unauthenticated, documented
+from chassis.http.problems import Forbidden, Unauthenticated, documented
+from chassis.security.auth import Principal, require
 from contracts.types import Id
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict

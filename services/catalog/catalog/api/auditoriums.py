@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
+from chassis.http.problems import documented
 from chassis.ids import new_id
-from chassis.problems import documented
 from contracts.catalog import PlacedSeat
 from contracts.types import Currency, Id, Moment, SeatId
 from fastapi import APIRouter, Path

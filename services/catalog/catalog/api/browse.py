@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Annotated, Any
 
 from chassis.clock import now
-from chassis.paging import Page
+from chassis.http.paging import Page
 from contracts.types import Code, Id, Moment
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from chassis.auth import require
-from chassis.problems import documented
+from chassis.http.problems import documented
+from chassis.security.auth import require
 from contracts.types import Code
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-from chassis.outbox import Aggregate
-from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
-from chassis.problems import Forbidden, Unauthenticated, documented
+from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
+from chassis.http.problems import Forbidden, Unauthenticated, documented
+from chassis.mongo.outbox import Aggregate
 from contracts.types import Amount, Currency, Id, Moment
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from chassis.auth import Principal, require
-from chassis.paging import Page, decode_cursor, encode_cursor
-from chassis.problems import documented
+from chassis.http.paging import Page, decode_cursor, encode_cursor
+from chassis.http.problems import documented
+from chassis.security.auth import Principal, require
 from contracts.types import Id, Moment
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator

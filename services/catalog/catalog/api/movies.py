@@ -4,9 +4,9 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Optional
 
-from chassis.auth import require
 from chassis.clock import now
-from chassis.problems import documented
+from chassis.http.problems import documented
+from chassis.security.auth import require
 from contracts.types import Code, Id, Moment
 from fastapi import APIRouter, Body, Depends, Response
 from fastapi.exceptions import RequestValidationError

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Any
 
-from chassis.auth import require
-from chassis.problems import documented
+from chassis.http.problems import documented
+from chassis.security.auth import require
 from contracts.types import Id
 from fastapi import APIRouter, Depends, Path, Request, Response
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from chassis.clock import now
+from chassis.http.problems import documented
 from chassis.ids import new_id
-from chassis.problems import documented
 from contracts.catalog import Price
 from contracts.types import Currency, Id
 from fastapi import APIRouter, Query

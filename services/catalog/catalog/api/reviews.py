@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from chassis.auth import Principal, require, verified
 from chassis.clock import now
-from chassis.paging import Page
-from chassis.problems import documented
+from chassis.http.paging import Page
+from chassis.http.problems import documented
+from chassis.security.auth import Principal, require, verified
 from contracts.types import Id, Moment
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, StringConstraints

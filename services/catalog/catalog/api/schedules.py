@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from chassis.problems import documented
+from chassis.http.problems import documented
 from contracts.errors import Problem
 from contracts.types import Id, Moment
 from fastapi import APIRouter

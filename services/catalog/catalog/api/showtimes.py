@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from chassis.clock import now
-from chassis.paging import Page
-from chassis.problems import documented
+from chassis.http.paging import Page
+from chassis.http.problems import documented
 from contracts.catalog import CancelReason, OrphanRule, Price
 from contracts.types import Currency, Id, Moment
 from fastapi import APIRouter, Query

@@ -1,6 +1,6 @@
 """Theaters and their auditoriums with seats; public."""
 
-from chassis.paging import Page
+from chassis.http.paging import Page
 from contracts.types import Code, Currency, Id
 from fastapi import APIRouter
 from pydantic import Field

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.catalog import OrphanRule
 
 from catalog import store

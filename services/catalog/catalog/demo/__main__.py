@@ -2,9 +2,11 @@
 
 import asyncio
 
-from chassis import broker, mongo, telemetry
 from chassis.clock import now
-from chassis.outbox import Relay
+from chassis.messaging import broker
+from chassis.mongo.connection import connected
+from chassis.mongo.outbox import Relay
+from chassis.observability import telemetry
 
 from catalog import demo, migrations, settings, store
 
@@ -14,7 +16,7 @@ async def main() -> None:
     chosen = settings.get()
     telemetry.configure_logging(chosen.service, chosen.log_level)
     async with (
-        mongo.connected(chosen, migrations.SCHEMA),
+        connected(chosen, migrations.SCHEMA),
         broker.connected(chosen) as rabbit,
         Relay(rabbit.publish, store.DOCUMENTS),
     ):

@@ -12,8 +12,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from chassis import broker, mongo, telemetry
-from chassis.outbox import Aggregate, Relay
+from chassis.messaging import broker
+from chassis.mongo.connection import connected
+from chassis.mongo.outbox import Aggregate, Relay
+from chassis.observability import telemetry
 from contracts.errors import Problem
 
 from catalog import importing, migrations, settings, store
@@ -85,7 +87,7 @@ async def main() -> int:
     telemetry.configure_logging(chosen.service, "WARNING")
     aggregates = [document for document in store.DOCUMENTS if issubclass(document, Aggregate)]
     async with (
-        mongo.connected(chosen, migrations.SCHEMA),
+        connected(chosen, migrations.SCHEMA),
         broker.connected(chosen) as rabbit,
         Relay(rabbit.publish, aggregates),
     ):

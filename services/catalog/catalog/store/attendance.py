@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from beanie import Document as Stored
-from chassis import writes
 from chassis.clock import now
+from chassis.mongo import writes
 from chassis.recent import Recent
 from contracts.types import Moment
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from chassis.clock import now
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.types import Moment
 
 from catalog.model.problems import GenreInUse, GenreUnknown, NotFound

@@ -1,7 +1,7 @@
 """Versions of seat layouts."""
 
 from chassis.ids import new_id
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide, SeatLayoutPublished
 
 from catalog.model.layout import Layout, format_layout

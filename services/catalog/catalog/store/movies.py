@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.clock import now
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.catalog import MovieChanged, MovieDeleted, MoviePublished
 from contracts.types import Moment, Shape
 from pymongo import IndexModel

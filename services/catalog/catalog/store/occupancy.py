@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from beanie import Document as Stored
-from chassis import writes
 from chassis.clock import now
+from chassis.mongo import writes
 from contracts.types import Moment
 
 from catalog.store.reading import index

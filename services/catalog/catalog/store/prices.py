@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from pymongo.errors import DuplicateKeyError
 
 from catalog.model.prices import Label, Tariff

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pymongo
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from pymongo import IndexModel
 
 Document = dict[str, Any]

@@ -17,7 +17,7 @@ import structlog
 from beanie.odm.utils.dump import get_dict
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.errors import Problem
 from contracts.types import Moment
 from pymongo.errors import BulkWriteError

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from chassis.clock import now
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.catalog import CancelReason, OrphanRule, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.types import Amount, Currency, Moment
 from pymongo.errors import DuplicateKeyError

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.types import Code, Currency, Shape
 from pydantic import Field
 from pymongo import IndexModel

@@ -30,9 +30,9 @@ def staff(signer):
 
 
 async def sell(bus, showtime, *, back=False):
-    await bus.say(SeatMapUpdated(showtime_id=showtime["id"], version=1, sold=["A1", "A2"]))
+    await bus.publish(SeatMapUpdated(showtime_id=showtime["id"], version=1, sold=["A1", "A2"]))
     if back:
-        await bus.say(SeatMapUpdated(showtime_id=showtime["id"], version=2))
+        await bus.publish(SeatMapUpdated(showtime_id=showtime["id"], version=2))
 
     async def known():
         return (await store.occupancy_of([showtime["id"]])).get(showtime["id"]) == ((0, 0) if back else (2, 2))
@@ -62,8 +62,8 @@ async def test_a_film_that_goes_takes_its_showtimes_ahead_along(client, house, s
     begun = {"starts_at": now() - timedelta(hours=1)}
     await Showtime.collection().update_one({"_id": over["id"]}, {"$set": begun})
     assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
-    await bus.heard(MovieDeleted, lambda event: event.movie_id == house.movie_id)
-    await bus.heard(ShowtimeCancelled, lambda event: event.showtime_id == ahead["id"])
+    await bus.wait_for(MovieDeleted, lambda event: event.movie_id == house.movie_id)
+    await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == ahead["id"])
     assert (await client.get(f"/api/showtimes/{over['id']}")).json()["state"] == "scheduled", "it has begun"
     for path in ("", "/showtimes", "/reviews", "/poster.svg"):
         assert (await client.get(f"/api/movies/{house.movie_id}{path}")).status_code == 404
@@ -75,18 +75,18 @@ async def test_a_film_that_goes_takes_its_showtimes_ahead_along(client, house, s
 async def test_a_showtime_that_was_just_being_scheduled_is_cancelled_too(client, house, staff, bus):
     first = await house.showtime(house.evening(3))
     await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
-    await bus.heard(ShowtimeCancelled, lambda event: event.showtime_id == first["id"])
+    await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == first["id"])
     document = await Showtime.collection().find_one({"_id": first["id"]}, {"outbox": 0}) or {}
     late = document | {"_id": new_id(), "state": "scheduled", "slots": None}
     await store.schedule(Showtime.parse(late))
     await store.cancel_late_comers()
-    await bus.heard(ShowtimeCancelled, lambda event: event.showtime_id == late["_id"])
+    await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == late["_id"])
 
 
 async def test_of_many_who_delete_a_film_at_once_one_does(client, house, staff, bus):
     answers = await asyncio.gather(*(client.delete(f"/api/movies/{house.movie_id}", headers=staff) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [204] + [404] * 5
-    await bus.heard(MovieDeleted, lambda event: event.movie_id == house.movie_id)
+    await bus.wait_for(MovieDeleted, lambda event: event.movie_id == house.movie_id)
     assert len(bus.events(MovieDeleted, lambda event: event.movie_id == house.movie_id)) == 1
 
 

@@ -24,7 +24,7 @@ async def test_a_showtime_carries_its_price_table(house, bus):
         ("wheelchair", "adult"): 1600, ("companion", "adult"): 1600, ("companion", "companion"): 0,
     }  # fmt: skip
     assert showtime["price_from"] == {"amount": 1600, "currency": "EUR"}
-    event = await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
+    event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
     assert [price.model_dump() for price in event.prices] == showtime["prices"]
     assert {(price.amount, price.fee, price.tax) for price in event.prices} == {
         (1600, 100, 105), (1200, 100, 79), (2000, 100, 131), (0, 0, 0),

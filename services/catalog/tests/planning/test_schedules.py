@@ -45,7 +45,7 @@ async def test_a_pattern_is_looked_at_and_then_published_at_once(house, bus):
         datetime.fromisoformat(item["starts_at"]) for item in preview["items"]
     ]
     for showtime_id in answer.json()["showtime_ids"]:
-        event = await bus.heard(ShowtimeScheduled, lambda e, wanted=showtime_id: e.showtime_id == wanted)
+        event = await bus.wait_for(ShowtimeScheduled, lambda e, wanted=showtime_id: e.showtime_id == wanted)
         assert event.prices
     shown = await house.call("GET", f"/theaters/{house.theater_id}/schedules/{answer.json()['id']}")
     assert shown.json()["state"] == "published"
@@ -138,7 +138,7 @@ async def test_of_many_schedules_for_the_same_slots_at_once_one_is_published_who
     assert len(taken) == 12 * len(winners)
     assert {each["state"] for each in taken} <= {"scheduled"}, "no draft stays behind"
     if winners:
-        await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == winners[0].json()["showtime_ids"][-1])
+        await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == winners[0].json()["showtime_ids"][-1])
     else:
         fingerprint = (await previewed(house, pattern))["fingerprint"]
         assert (await publish(house, pattern, fingerprint)).status_code == 201
@@ -202,7 +202,7 @@ async def test_what_was_decided_is_published_after_a_crash(house, bus):
     taken = await house.room_taken()
     assert [each["state"] for each in taken] == ["scheduled"] * 4
     for each in taken[1:]:
-        await bus.heard(ShowtimeScheduled, lambda e, wanted=each["_id"]: e.showtime_id == wanted)
+        await bus.wait_for(ShowtimeScheduled, lambda e, wanted=each["_id"]: e.showtime_id == wanted)
     assert len(bus.events(ShowtimeScheduled, lambda e: e.auditorium_id == house.room["id"])) == 3, "each once"
 
 

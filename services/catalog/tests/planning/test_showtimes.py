@@ -30,7 +30,7 @@ async def test_a_showtime_is_announced_with_all_that_selling_it_takes(house, bus
     assert showtime["sales_close_at"] == showtime["starts_at"]
     assert (showtime["format"], showtime["language"], showtime["subtitles"]) == ("3D", "en", "de")
     assert showtime == (await house.client.get(f"/api/showtimes/{showtime['id']}")).json()
-    event = await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
+    event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
     said = event.model_dump(mode="json")
     assert {name: said[name] for name in said if name != "showtime_id"} == {
         name: showtime[name] for name in said if name != "showtime_id"
@@ -51,7 +51,7 @@ async def test_terms_can_be_chosen(house, bus):
     assert moment(showtime["sales_open_at"]) == opens
     assert moment(showtime["sales_close_at"]) == starts_at - timedelta(minutes=30)
     assert (showtime["language"], showtime["subtitles"], showtime["format"]) == ("de", None, "2D"), "the film's own"
-    event = await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
+    event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
     assert event.orphan_rule == showtime["orphan_rule"] == "strict"
 
 
@@ -147,7 +147,7 @@ async def test_of_many_who_schedule_into_one_slot_at_once_one_wins(house, bus):
         if answer.status_code == 409:
             assert [clash["showtime_id"] for clash in answer.json()["clashes"]] == [winner]
     assert [each["_id"] for each in await house.room_taken()] == [winner]
-    await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == winner)
+    await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == winner)
     assert len(bus.events(ShowtimeScheduled, lambda e: e.auditorium_id == house.room["id"])) == 1
 
 
@@ -176,7 +176,7 @@ async def test_a_showtime_is_moved_with_its_sales(house, bus):
     assert moment(moved["sales_close_at"]) == start - timedelta(minutes=30)
     assert moved["sales_open_at"] == showtime["sales_open_at"]
     assert moved["local_date"] == house.evening(9)[:10]
-    event = await bus.heard(ShowtimeRescheduled, lambda e: e.showtime_id == showtime["id"])
+    event = await bus.wait_for(ShowtimeRescheduled, lambda e: e.showtime_id == showtime["id"])
     assert (event.starts_at, event.ends_at) == (start, start + timedelta(minutes=105))
     assert event.sales_close_at == start - timedelta(minutes=30)
     assert await house.showtime(house.evening(7)), "its old place is free"
@@ -190,7 +190,7 @@ async def test_only_the_sales_are_moved(house, bus):
     change = {"sales_open_at": opens.isoformat(), "sales_close_minutes": 15}
     moved = (await house.call("PATCH", f"/showtimes/{showtime['id']}", change)).json()
     assert moved["starts_at"] == showtime["starts_at"]
-    event = await bus.heard(ShowtimeRescheduled, lambda e: e.showtime_id == showtime["id"])
+    event = await bus.wait_for(ShowtimeRescheduled, lambda e: e.showtime_id == showtime["id"])
     assert (event.sales_open_at, event.sales_close_at) == (opens, event.starts_at + timedelta(minutes=15))
     for wrong in ({"sales_close_minutes": 106}, {"sales_open_at": "2100-01-01T00:00:00Z"}):
         refused = await house.call("PATCH", f"/showtimes/{showtime['id']}", wrong)
@@ -243,7 +243,7 @@ async def test_of_two_who_move_it_at_once_one_wins_and_the_other_is_told(house, 
     )
     codes = [answer.json().get("code") for answer in answers]
     assert set(codes) <= {None, "changed_meanwhile"}
-    await bus.heard(ShowtimeRescheduled, lambda e: e.showtime_id == showtime["id"])
+    await bus.wait_for(ShowtimeRescheduled, lambda e: e.showtime_id == showtime["id"])
     shown = (await house.client.get(f"/api/showtimes/{showtime['id']}")).json()
     assert shown in [answer.json() for answer in answers if answer.status_code == 200]
     assert (await house.room_taken())[0]["version"] == 1 + codes.count(None)
@@ -298,7 +298,7 @@ async def test_a_cancelled_showtime_is_announced_once_and_frees_its_place(house,
     assert [answer.json()["state"] for answer in answers] == ["cancelled"] * 5
     again = await house.call("POST", path, {"reason": "other"})
     assert again.json() == answers[0].json()
-    event = await bus.heard(ShowtimeCancelled, lambda e: e.showtime_id == showtime["id"])
+    event = await bus.wait_for(ShowtimeCancelled, lambda e: e.showtime_id == showtime["id"])
     assert event.reason == "technical"
     assert (await house.client.get(f"/api/showtimes/{showtime['id']}")).json()["state"] == "cancelled"
     listed = (await house.client.get("/api/showtimes", params={"theater_id": house.theater_id})).json()["items"]

@@ -115,7 +115,7 @@ async def test_an_auditorium_shows_its_seats(house, bus):
     assert (house.room["capacity"], house.room["layout"]["version"]) == (12, 1)
     assert house.room["categories"] == ["standard", "vip", "wheelchair", "companion"]
     assert house.room["layout"]["focal_point"] == {"x": 2.0, "y": 2.0}
-    event = await bus.heard(SeatLayoutPublished, lambda e: e.auditorium_id == house.room["id"])
+    event = await bus.wait_for(SeatLayoutPublished, lambda e: e.auditorium_id == house.room["id"])
     assert [seat.seat_id for seat in event.seats] == [seat["seat_id"] for seat in house.room["layout"]["seats"]]
     assert event.focal_point is not None
 
@@ -161,7 +161,7 @@ async def test_a_new_layout_is_for_new_showtimes(house, bus):
     assert (after["layout_id"], before["layout_id"]) == (made["id"], house.room["layout"]["id"])
     assert (await house.client.get(f"/api/showtimes/{before['id']}")).json()["layout_id"] == before["layout_id"]
     assert {price["category"] for price in after["prices"]} == {"standard"}
-    event = await bus.heard(ShowtimeScheduled, lambda e: e.showtime_id == after["id"])
+    event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == after["id"])
     assert event.layout_id == made["id"]
     versions = (await house.call("GET", f"/auditoriums/{house.room['id']}/layouts")).json()["items"]
     assert [version["version"] for version in versions] == [2, 1]

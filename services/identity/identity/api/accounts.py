@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated
 
 import structlog
-from chassis.auth import Principal, TokenInvalid, signed_in
 from chassis.clock import now
-from chassis.problems import Unauthenticated, documented
-from chassis.secrets import hash_secret, new_secret
+from chassis.http.problems import Unauthenticated, documented
+from chassis.security.auth import Principal, TokenInvalid, signed_in
+from chassis.security.secrets import hash_secret, new_secret
 from contracts.identity import RegistrationRepeated, VerificationRequested
 from fastapi import Depends, Header, status
 from pydantic import BaseModel, Field

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, TypeVar
 
-from chassis.auth import Principal, require
-from chassis.paging import Page, decode_cursor, encode_cursor
-from chassis.problems import Forbidden, Unauthenticated
+from chassis.http.paging import Page, decode_cursor, encode_cursor
+from chassis.http.problems import Forbidden, Unauthenticated
+from chassis.security.auth import Principal, require
 from contracts.types import Id
 from fastapi import Depends, Path
 from pydantic import BaseModel, ConfigDict, Field

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from chassis.clock import now
-from chassis.secrets import hash_secret
+from chassis.security.secrets import hash_secret
 
 from identity import passwords, settings, store
 from identity.model import ACCOUNT, MAILS, Busy, PasswordRefused, WrongPassword, for_address, is_personal

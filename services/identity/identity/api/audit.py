@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated
 
-from chassis.paging import CursorInvalid, Page
-from chassis.problems import documented
+from chassis.http.paging import CursorInvalid, Page
+from chassis.http.problems import documented
 from contracts.identity import Grant
 from contracts.types import Code, Id
 from fastapi import Query

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import structlog
 from chassis.clock import now
-from chassis.paging import CursorInvalid, Page
-from chassis.problems import documented
-from chassis.secrets import hash_secret, new_secret
+from chassis.http.paging import CursorInvalid, Page
+from chassis.http.problems import documented
+from chassis.security.secrets import hash_secret, new_secret
 from contracts.types import Id
 from fastapi import Query, status
 from pydantic import BaseModel, Field

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import structlog
 from chassis.clock import now
-from chassis.problems import documented
+from chassis.http.problems import documented
 from contracts.types import Id
 from fastapi import Path, status
 from pydantic import BaseModel, Field

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import structlog
 from chassis.clock import now
-from chassis.paging import CursorInvalid, Page
-from chassis.problems import Unavailable, documented
+from chassis.http.paging import CursorInvalid, Page
+from chassis.http.problems import Unavailable, documented
 from contracts.types import Id
 from fastapi import Query, status
 from pydantic import BaseModel, Field

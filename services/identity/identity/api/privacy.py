@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 from chassis.clock import now
-from chassis.problems import Unavailable, documented
+from chassis.http.problems import Unavailable, documented
 from fastapi import status
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import structlog
-from chassis.auth import Principal, signed_in
 from chassis.clock import now
-from chassis.problems import documented
+from chassis.http.problems import documented
+from chassis.security.auth import Principal, signed_in
 from fastapi import Depends, status
 from pydantic import Field
 

@@ -2,7 +2,7 @@
 
 import structlog
 from chassis.clock import now
-from chassis.problems import documented
+from chassis.http.problems import documented
 from fastapi import status
 
 from identity import mails, passwords, settings, store

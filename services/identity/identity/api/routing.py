@@ -2,9 +2,9 @@
 
 from typing import Annotated, NamedTuple
 
-from chassis.auth import EmailUnverified, Principal, TokenInvalid, signed_in, verified
 from chassis.clock import now
-from chassis.problems import Unauthenticated
+from chassis.http.problems import Unauthenticated
+from chassis.security.auth import EmailUnverified, Principal, TokenInvalid, signed_in, verified
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 

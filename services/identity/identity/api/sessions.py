@@ -5,9 +5,9 @@ from typing import Annotated
 
 import structlog
 from chassis.clock import now
-from chassis.paging import CursorInvalid, Page, decode_cursor, encode_cursor
-from chassis.problems import documented
-from chassis.problems import response as problem_response
+from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
+from chassis.http.problems import documented
+from chassis.http.problems import response as problem_response
 from contracts.types import Id
 from fastapi import Path, Query, status
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 
 from identity.store.exports import Export, ExportPart
 from identity.store.invitations import Invitation

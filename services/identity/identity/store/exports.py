@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from beanie import Document
 from chassis.ids import new_id
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts import topology
 from contracts.identity import ExportRequested
 from contracts.personal import PersonalData
@@ -20,7 +20,7 @@ from identity.model import EXPORT_PAUSE, missing_answers
 from identity.store.users import User, active_user
 
 KEPT = timedelta(days=3)
-ASKED = [service for service, heard in topology.HEARS.items() if ExportRequested in heard]
+ASKED = [service for service, heard in topology.CONSUMES.items() if ExportRequested in heard]
 """The services that store personal data."""
 
 

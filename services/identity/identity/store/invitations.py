@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from chassis.outbox import Aggregate
-from chassis.secrets import hash_secret
+from chassis.mongo.outbox import Aggregate
+from chassis.security.secrets import hash_secret
 from contracts.envelope import Event
 from pymongo import IndexModel
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chassis.outbox import Aggregate
-from chassis.secrets import hash_secret, new_secret
+from chassis.mongo.outbox import Aggregate
+from chassis.security.secrets import hash_secret, new_secret
 from contracts.envelope import Event
 from pymongo import IndexModel
 

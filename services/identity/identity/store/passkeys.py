@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from beanie import Document
-from chassis.secrets import hash_secret
+from chassis.security.secrets import hash_secret
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from chassis.problems import Unavailable
+from chassis.http.problems import Unavailable
 from contracts.envelope import Event
 from contracts.identity import (
     AccessRevoked,

@@ -6,8 +6,8 @@ an account (docs/adr/0020-sign-up-tells-nobody.md).
 
 from datetime import datetime, timedelta
 
-from chassis.outbox import Aggregate
-from chassis.secrets import hash_secret
+from chassis.mongo.outbox import Aggregate
+from chassis.security.secrets import hash_secret
 from contracts.envelope import Event
 from pymongo import IndexModel
 

@@ -1,6 +1,6 @@
 """The authenticator app and its recovery codes."""
 
-from chassis.secrets import hash_secret
+from chassis.security.secrets import hash_secret
 
 from identity.model import SecondFactorOff, SecondFactorOn, WrongCode
 from identity.store.users import User

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from chassis.outbox import Aggregate
-from chassis.secrets import Seal, hash_secret, new_secret
+from chassis.mongo.outbox import Aggregate
+from chassis.security.secrets import Cipher, hash_secret, new_secret
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
@@ -81,7 +81,7 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
     replaced = {
         "turn_hash": turn_hash,
         "until": now + GRACE,
-        "sealed_successor": Seal(token.turn).close(successor.turn),
+        "sealed_successor": Cipher(token.turn).close(successor.turn),
     }
     document = await Session.collection().find_one_and_update(
         {
@@ -109,7 +109,7 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
     session = Session.parse(document)
     if session.replaced is None or session.replaced.turn_hash != turn_hash:
         raise SessionOver  # cannot happen: the write above guarantees it
-    return session, token._replace(turn=Seal(token.turn).open(session.replaced.sealed_successor))
+    return session, token._replace(turn=Cipher(token.turn).open(session.replaced.sealed_successor))
 
 
 async def _end_as_copied(token: RefreshToken, device: str) -> None:

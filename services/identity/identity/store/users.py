@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.envelope import Event
 from contracts.identity import SecurityNoticed, UserRegistered
 from pydantic import BaseModel, model_validator

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from chassis.auth import Principal, require
-from chassis.problems import Forbidden, documented
+from chassis.http.problems import Forbidden, documented
+from chassis.security.auth import Principal, require
 from contracts.types import Id, Moment, SeatId
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field, StringConstraints

@@ -6,11 +6,11 @@ does not exist.
 
 from typing import Annotated, Any, Self
 
-from chassis import telemetry
-from chassis.auth import Caller, caller
 from chassis.clock import now
-from chassis.problems import documented
-from chassis.secrets import hash_secret, new_secret
+from chassis.http.problems import documented
+from chassis.observability import telemetry
+from chassis.security.auth import Caller, caller
+from chassis.security.secrets import hash_secret, new_secret
 from contracts.claims import HoldClaim
 from contracts.types import Code, Holder, Id, Moment, Seat, SeatId
 from fastapi import APIRouter, Depends, Path, Response

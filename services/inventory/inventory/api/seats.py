@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from chassis.clock import now
-from chassis.problems import documented
+from chassis.http.problems import documented
 from contracts.catalog import OrphanRule
 from contracts.types import Id, Moment, SeatId
 from fastapi import APIRouter, Header, Response

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from beanie import Document
 from chassis.clock import now
 from chassis.ids import is_fresh
-from chassis.outbox import Aggregate
+from chassis.mongo.outbox import Aggregate
 from contracts.catalog import Aisle, OrphanRule, PlacedSeat, Point, ScreenSide
 from contracts.envelope import Event
 from contracts.types import Seat

@@ -10,11 +10,11 @@ from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis import telemetry
-from chassis.context import correlation_id
+from chassis.http.problems import InternalError, TooLarge, Unavailable, response
 from chassis.ids import new_id
-from chassis.mongo import is_outage
-from chassis.problems import InternalError, TooLarge, Unavailable, response
+from chassis.mongo.connection import is_outage
+from chassis.observability import telemetry
+from chassis.observability.context import correlation_id
 
 log = structlog.get_logger()
 HEADER = "X-Correlation-Id"
@@ -28,7 +28,7 @@ _seconds = Histogram(
 )
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware. `max_body_bytes` limits the size of a request's body."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:

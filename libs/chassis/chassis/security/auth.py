@@ -1,8 +1,8 @@
 """Authentication: EdDSA access tokens, verified with identity's published keys, and guests' secrets.
 
-Unauthenticated (chassis.problems)
+Unauthenticated (chassis.http.problems)
 └── TokenInvalid    401
-Forbidden (chassis.problems)
+Forbidden (chassis.http.problems)
 └── EmailUnverified 403
 """
 
@@ -21,9 +21,9 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from chassis.problems import Forbidden, Unauthenticated
-from chassis.revocations import Revocations
-from chassis.secrets import hash_secret
+from chassis.http.problems import Forbidden, Unauthenticated
+from chassis.security.revocations import Revocations
+from chassis.security.secrets import hash_secret
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -46,8 +46,8 @@ class KeysUnavailable(Problem):
 class Principal(BaseModel):
     """The signed-in person, as described by the access token.
 
-    `expires_at` is Unix time; `epoch` is explained in chassis.revocations. A person without a verified e-mail address
-    has the rights of a guest.
+    `expires_at` is Unix time; `epoch` is explained in chassis.security.revocations. A person without a
+    verified e-mail address has the rights of a guest.
     """
 
     user_id: str

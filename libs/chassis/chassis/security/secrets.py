@@ -17,11 +17,11 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-class Unsealable(ValueError):
+class CannotDecrypt(ValueError):
     """The text was not encrypted with any of the keys."""
 
 
-class Seal:
+class Cipher:
     """Encrypts text with a shared key. `keys` are random strings, separated by commas; the first one encrypts.
 
     All of them decrypt. To rotate a key, put the new one first and remove the old one later.
@@ -35,11 +35,11 @@ class Seal:
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """Decrypt a text. Raises Unsealable."""
+        """Decrypt a text. Raises CannotDecrypt."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except (InvalidToken, ValueError) as error:
-            raise Unsealable("encrypted with another key") from error
+            raise CannotDecrypt("encrypted with another key") from error
 
 
 def _fernet(key: str) -> Fernet:

@@ -17,13 +17,13 @@ from contracts import topology
 from contracts.envelope import Envelope, Event
 from opentelemetry.trace import SpanKind
 
-from chassis import telemetry
 from chassis.clock import now
-from chassis.context import correlation_id, traceparent
-from chassis.hosts import HostsConnection, check_version, connect
 from chassis.ids import new_id
+from chassis.messaging.hosts import HostsConnection, check_version, connect
+from chassis.messaging.wire import MAX_BATCH, to_batch, to_message
+from chassis.observability import telemetry
+from chassis.observability.context import correlation_id, traceparent
 from chassis.settings import ServiceSettings
-from chassis.wire import MAX_BATCH, to_batch, to_message
 
 RETRY_TIERS_S = (1, 5, 30, 120)
 CONFIRM_TIMEOUT_S = 10.0
@@ -55,7 +55,7 @@ class Broker:
         with ExitStack() as spans:
             traced = [_traced(envelope, spans) for envelope in envelopes]
             message = to_message(traced[0]) if len(traced) == 1 else to_batch(traced)
-            await self._confirmed(self.exchange, message, kind, mandatory=topology.is_heard(kind))
+            await self._confirmed(self.exchange, message, kind, mandatory=topology.is_consumed(kind))
 
     async def broadcast(self, events: Sequence[Event]) -> None:
         """Publish events of one type as one transient message, which may be lost.
@@ -133,7 +133,7 @@ async def declare(connection: Any, channel: Any) -> Broker:
     It only adds: queues and bindings of other versions stay. It is idempotent.
     """
     exchange = await channel.declare_exchange(topology.EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-    for service, events in topology.HEARS.items():
+    for service, events in topology.CONSUMES.items():
         dead = topology.dead_letter_queue_name(service)
         await channel.declare_queue(dead, durable=True, arguments=_QUORUM | {"x-delivery-limit": 1_000_000})
         arguments = {"x-delivery-limit": 20, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}

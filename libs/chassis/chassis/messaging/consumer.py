@@ -25,13 +25,13 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
 
-from chassis import telemetry
-from chassis.acks import Acknowledgements
-from chassis.broker import RETRY_TIERS_S, Broker
-from chassis.context import correlation_id
 from chassis.ids import new_id
-from chassis.mongo import is_outage
-from chassis.wire import ATTEMPT, BATCH, FIRST_SEEN, REASON, STRUCTURED, again, singles, to_envelope
+from chassis.messaging.acknowledgements import Acknowledgements
+from chassis.messaging.broker import RETRY_TIERS_S, Broker
+from chassis.messaging.wire import ATTEMPT, BATCH, FIRST_SEEN, REASON, STRUCTURED, again, singles, to_envelope
+from chassis.mongo.connection import is_outage
+from chassis.observability import telemetry
+from chassis.observability.context import correlation_id
 
 log = structlog.get_logger()
 MAX_EVENT_BYTES = 1_048_576
@@ -50,8 +50,8 @@ UNKNOWN_SOON_S = 60.0
 UNKNOWN_FOR_S = 3600.0
 """How long it is retried before it becomes a dead letter."""
 EVENT_TYPE = re.compile(r"[a-z_.]{1,64}v\d+")
-Reaction = Callable[[Any], Awaitable[None]]
-Reactions = Mapping[type[Event], Reaction]
+Handler = Callable[[Any], Awaitable[None]]
+Handlers = Mapping[type[Event], Handler]
 
 _seconds = Histogram("usher_event_seconds", "Time to handle an event", ["type"])
 _retried = Counter("usher_events_retried_total", "Events put into a retry tier", ["type", "tier"])
@@ -93,7 +93,7 @@ def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
     return [message]
 
 
-def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Event]:
+def read(message: AbstractMessage, handlers: Handlers) -> tuple[Envelope, Event]:
     """Parse a message. Raises Unreadable, or UnknownType if a newer version may be able to handle it."""
     if len(message.body) > MAX_EVENT_BYTES:
         raise Unreadable("oversized", f"{len(message.body)} bytes; {MAX_EVENT_BYTES} are allowed")
@@ -101,7 +101,7 @@ def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Even
     if not EVENT_TYPE.fullmatch(event_type):
         raise Unreadable("malformed", f"{event_type!r} is no event type")
     model = registry.model_of(event_type)
-    if model is None or model not in reactions:
+    if model is None or model not in handlers:
         raise UnknownType(event_type)
     if message.content_type in {BATCH, STRUCTURED}:
         raise Unreadable("malformed", f"no {message.content_type}")
@@ -111,7 +111,7 @@ def read(message: AbstractMessage, reactions: Reactions) -> tuple[Envelope, Even
         raise Unreadable("malformed", str(error)) from error
 
 
-async def react(envelope: Envelope, event: Event, reactions: Reactions) -> None:
+async def handle(envelope: Envelope, event: Event, handlers: Handlers) -> None:
     """Call the event's handler with its correlation id and trace as the context."""
     correlation_id.set(envelope.correlation_id)
     _envelope.set(envelope)
@@ -122,7 +122,7 @@ async def react(envelope: Envelope, event: Event, reactions: Reactions) -> None:
             _seconds.labels(envelope.type).time(),
             telemetry.span(envelope.type, SpanKind.CONSUMER, subject=envelope.subject),
         ):
-            await reactions[type(event)](event)
+            await handlers[type(event)](event)
     finally:
         if trace is not None:
             context.detach(trace)
@@ -157,12 +157,12 @@ def _number(message: AbstractMessage, header: str) -> int:
 class Consumer:
     """Passes the events of a service's durable queue to their handlers."""
 
-    def __init__(self, broker: Broker, service: str, reactions: Reactions, concurrency: int) -> None:
-        consumed = set(topology.HEARS.get(service, ()))
-        if consumed != set(reactions):
-            missing = ", ".join(sorted(event.type for event in consumed ^ set(reactions)))
+    def __init__(self, broker: Broker, service: str, handlers: Handlers, concurrency: int) -> None:
+        consumed = set(topology.CONSUMES.get(service, ()))
+        if consumed != set(handlers):
+            missing = ", ".join(sorted(event.type for event in consumed ^ set(handlers)))
             raise ValueError(f"{service}: the topology and the handlers differ in {missing}")
-        self._broker, self._reactions, self._concurrency = broker, reactions, concurrency
+        self._broker, self._handlers, self._concurrency = broker, handlers, concurrency
         self._retired, self._unknown = frozenset(topology.RETIRED.get(service, ())), set[str]()
         self._queue_name, self._dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
         self._running: set[asyncio.Task[None]] = set()
@@ -258,8 +258,8 @@ class Consumer:
         async with self._gate:
             with _in_hand.track_inprogress():
                 try:
-                    envelope, parsed = read(event, self._reactions)
-                    await react(envelope, parsed, self._reactions)
+                    envelope, parsed = read(event, self._handlers)
+                    await handle(envelope, parsed, self._handlers)
                 except UnknownType as error:
                     await self._drop_or_retry(event, error)
                 except Unreadable as error:
@@ -322,18 +322,18 @@ class Consumer:
         await self._broker.put(again(message, **{REASON: f"{code}: {reason[:500]}"}), self._dead)
 
 
-class Watcher:
+class BroadcastConsumer:
     """Passes the events of a replica's temporary queue to their handlers, without retries. For live displays."""
 
-    def __init__(self, broker: Broker, service: str, watchers: Reactions) -> None:
-        self._broker, self._service, self._watchers = broker, service, watchers
+    def __init__(self, broker: Broker, service: str, broadcast_handlers: Handlers) -> None:
+        self._broker, self._service, self._handlers = broker, service, broadcast_handlers
         self._channel: AbstractRobustChannel | None = None
 
     async def __aenter__(self) -> Self:
         channel = await self._broker.connection.channel(publisher_confirms=False)
         name = f"{self._service}.watch.{new_id()}"
         queue = await channel.declare_queue(name, exclusive=True, auto_delete=True, durable=False)
-        for event in topology.WATCHES.get(self._service, ()):
+        for event in topology.BROADCAST.get(self._service, ()):
             await queue.bind(self._broker.exchange, event.type)
         await queue.consume(self._receive, no_ack=True)
         self._channel = channel  # pyright: ignore[reportAttributeAccessIssue]
@@ -346,7 +346,7 @@ class Watcher:
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         for each in events_of(message):
             try:
-                envelope, event = read(each, self._watchers)
-                await react(envelope, event, self._watchers)
+                envelope, event = read(each, self._handlers)
+                await handle(envelope, event, self._handlers)
             except Exception:
-                log.exception("watched_event_failed", type=each.type, event_id=each.message_id)
+                log.exception("broadcast_event_failed", type=each.type, event_id=each.message_id)

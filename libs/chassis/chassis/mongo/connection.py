@@ -10,8 +10,9 @@ from beanie import init_beanie
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from chassis import migrations, telemetry
-from chassis.migrations import Database, Schema
+from chassis.mongo import migrations
+from chassis.mongo.migrations import Database, Schema
+from chassis.observability import telemetry
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from chassis.context import correlation_id
+from chassis.observability.context import correlation_id
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -15,7 +15,7 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
 
-from chassis import telemetry
+from chassis.observability import telemetry
 
 Collection = AsyncCollection[dict[str, Any]]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]

@@ -25,11 +25,12 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
-from chassis import idempotency, indexes
 from chassis.clock import now
+from chassis.http import idempotency
 from chassis.ids import new_id
-from chassis.indexes import Index
-from chassis.outbox import OUTBOX_INDEX, Aggregate
+from chassis.mongo import indexes
+from chassis.mongo.indexes import Index
+from chassis.mongo.outbox import OUTBOX_INDEX, Aggregate
 
 log = structlog.get_logger()
 Database = AsyncDatabase[dict[str, Any]]

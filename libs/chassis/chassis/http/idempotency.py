@@ -37,11 +37,11 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.auth import TokenInvalid
 from chassis.clock import now
+from chassis.http.problems import response
 from chassis.ids import new_id
-from chassis.problems import response
-from chassis.secrets import hash_secret
+from chassis.security.auth import TokenInvalid
+from chassis.security.secrets import hash_secret
 
 log = structlog.get_logger()
 HEADER = "Idempotency-Key"

@@ -12,9 +12,9 @@ from prometheus_client import Gauge
 from pymongo.errors import PyMongoError
 
 from chassis import clock
-from chassis.broker import Broker
-from chassis.messaging import Consumer
-from chassis.migrations import Database
+from chassis.messaging.broker import Broker
+from chassis.messaging.consumer import Consumer
+from chassis.mongo.migrations import Database
 
 log = structlog.get_logger()
 PATIENCE_S = 0.8

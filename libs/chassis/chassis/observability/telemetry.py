@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from chassis.context import correlation_id
+from chassis.observability.context import correlation_id
 
 SUBJECT = "usher.subject"
 """The span attribute with the id of the object that the span is about."""

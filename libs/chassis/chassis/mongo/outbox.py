@@ -23,12 +23,12 @@ from pydantic import Field
 from pymongo import ASCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from chassis import writes
 from chassis.clock import now
-from chassis.context import correlation_id, traceparent
 from chassis.ids import new_id
-from chassis.wire import MAX_BATCH
-from chassis.writes import Collection
+from chassis.messaging.wire import MAX_BATCH
+from chassis.mongo import writes
+from chassis.mongo.writes import Collection
+from chassis.observability.context import correlation_id, traceparent
 
 log = structlog.get_logger()
 OUTBOX_INDEX = IndexModel(
@@ -36,7 +36,7 @@ OUTBOX_INDEX = IndexModel(
 )
 STOP_S = 5.0
 """How long a stopping service waits for the broker's confirms."""
-_SHOWN = frozenset(event.type for events in topology.SHOWN.values() for event in events)
+_DISPLAYED = frozenset(event.type for events in topology.DISPLAYED.values() for event in events)
 _leftovers = Counter("usher_outbox_leftovers_total", "Events that the sweeper had to publish")
 _age = Gauge("usher_outbox_oldest_seconds", "Age of the oldest unconfirmed event")
 
@@ -75,7 +75,7 @@ class Aggregate(Document):
         Returns the raw document after the change, without its outbox; None when nothing matched, and for an upsert
         also when the document exists but does not match.
         """
-        entries = [_entry(event) for event in events]
+        entries = [entry_of(event) for event in events]
         try:
             document = await cls.collection().find_one_and_update(
                 where,
@@ -89,7 +89,7 @@ class Aggregate(Document):
                 return None
             raise
         if document is not None:
-            cls._offer(document["_id"], document["version"], entries)
+            cls._enqueue(document["_id"], document["version"], entries)
         return document
 
     @classmethod
@@ -99,26 +99,26 @@ class Aggregate(Document):
         `where` must have the document's `_id` and no `$expr`. Raises DuplicateKeyError when the change violates a
         unique index.
         """
-        entries = [_entry(event) for event in events]
+        entries = [entry_of(event) for event in events]
         if not await writes.update(cls.collection(), where, _change(update, entries)):
             return False
-        cls._offer(where["_id"], where["version"] + 1 if "version" in where else None, entries)
+        cls._enqueue(where["_id"], where["version"] + 1 if "version" in where else None, entries)
         return True
 
     @classmethod
     async def add(cls, aggregate: Self, *, events: Sequence[Event] = ()) -> bool:
         """Insert a new document with its events. Returns False when its id or another unique key already exists."""
-        entries = [_entry(event) for event in events]
+        entries = [entry_of(event) for event in events]
         document = aggregate.model_dump(by_alias=True) | {"version": 1, "outbox": entries}
         if not await writes.insert(cls.collection(), document):
             return False
-        cls._offer(document["_id"], 1, entries)
+        cls._enqueue(document["_id"], 1, entries)
         return True
 
     @classmethod
-    def _offer(cls, document_id: str, version: int | None, entries: Sequence[dict[str, Any]]) -> None:
+    def _enqueue(cls, document_id: str, version: int | None, entries: Sequence[dict[str, Any]]) -> None:
         if cls.relay is not None and entries:
-            cls.relay.offer(cls.collection(), document_id, version, entries)
+            cls.relay.enqueue(cls.collection(), document_id, version, entries)
 
 
 def _change(update: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _change(update: Mapping[str, Any], entries: Sequence[dict[str, Any]]) -> dic
     return change
 
 
-def _entry(event: Event) -> dict[str, Any]:
+def entry_of(event: Event) -> dict[str, Any]:
     """Create the outbox entry of an event: its envelope without the version, which is known only after the write."""
     entry: dict[str, Any] = {
         "id": new_id(),
@@ -179,7 +179,7 @@ class Relay:
     """Publishes outbox entries. The entries of one type that are pending at the same time become one message.
 
     While a message of a type is being published, further events of that type wait for the next message. A single event
-    is published at once, unless its type is in `topology.GATHERED`.
+    is published at once, unless its type is in `topology.BATCHED`.
     """
 
     CAPACITY = 10_000
@@ -217,7 +217,7 @@ class Relay:
         await asyncio.gather(*unfinished, return_exceptions=True)
         await self._pull()
 
-    def offer(
+    def enqueue(
         self,
         collection: Collection,
         document_id: str,
@@ -237,7 +237,7 @@ class Relay:
         """Publish the pending events of a type until there are none."""
         try:
             while self._pending[event_type]:
-                if event_type in topology.GATHERED:
+                if event_type in topology.BATCHED:
                     await self._gather()
                 for batch in _batches(self._pending.pop(event_type), self.BATCH_CHARS):
                     await self._send(batch)
@@ -293,7 +293,7 @@ class Relay:
         """Publish events that have waited too long, with the document's current version as a hint."""
         _age.set(max(await asyncio.gather(*map(self._sweep, self._aggregates))))
 
-    def rest(self) -> None:
+    def stand_by(self) -> None:
         """Reset the gauge, because another replica sweeps and measures the age."""
         _age.set(0)
 
@@ -337,7 +337,7 @@ async def _current_versions(batch: Sequence[_Pending]) -> dict[str, int]:
 
     A later write may have changed them. They are read only for events that are displayed live; no others use the hint.
     """
-    if batch[0].entry["type"] not in _SHOWN:
+    if batch[0].entry["type"] not in _DISPLAYED:
         return {}
     unknown: dict[Collection, set[str]] = defaultdict(set)
     for pending in batch:
