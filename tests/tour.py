@@ -84,7 +84,7 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     yield "order-over"
     await visitor.button("Select the same seat again").click()
     await expect(page).not_to_have_url(re.compile(hold_id))
-    # Without its form the page has not fetched the hold yet, and would know of the change.
+    # The form shows that the page has fetched the hold. A hold that changes earlier is fetched as changed.
     await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(1)
     hold_id = page.url.rsplit("/", 1)[1]
     await visitor.change_elsewhere("PATCH", hold_id, json={"add": [seats[11]]})
