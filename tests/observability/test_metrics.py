@@ -56,7 +56,7 @@ async def exporters(house: House, tmp_path_factory: pytest.TempPathFactory) -> A
     names = ("machine", "probe", "gateway-log")
 
     async def counts_requests() -> bool:
-        await house.guest().call("GET", "/api/genres")  # mtail reads only what is written after its start
+        await house.guest().call("GET", "/api/genres")  # mtail reads only lines written after its start
         try:
             return "gateway_requests" in await pages(house, ports)
         except httpx.ConnectError:
