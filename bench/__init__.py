@@ -1,1 +1,1 @@
-"""Measures the platform under load, beside a floor: `make bench` (`ARGS=--quick` for a look of three minutes)."""
+"""Measures the platform under load and compares it with a floor: `make bench` (`ARGS=--quick` takes three minutes)."""

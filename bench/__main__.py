@@ -1,4 +1,4 @@
-"""python -m bench [--quick]: measure, print, and keep the result in bench/results/."""
+"""python -m bench [--quick]: measure, print and save the result in bench/results/."""
 
 import sys
 from typing import Any
@@ -15,7 +15,7 @@ ARRIVALS_A_SECOND = 100
 
 
 async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, Any]:
-    """Everything on one replica of each service; the floor last, when the services have ended and the servers run."""
+    """Measure everything on one replica of each service. The floor comes last, when only the servers still run."""
     seconds, races = (4.0, 2) if quick else (10.0, 3)
     async with set_up(platform, mail) as stage:
         await load.sagas(stage, await stage.pairs(10), 8, 3)  # to warm up
@@ -36,7 +36,7 @@ async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, A
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line and run."""
     quick = "--quick" in sys.argv[1:]
     began = report.Circumstances.now()
     with sink.running() as mail:

@@ -1,6 +1,6 @@
-"""Open loop: customers arrive at random moments, however long others take, as they do in life.
+"""Open loop: customers arrive at random times, however long others take, as in reality.
 
-A latency counts from the moment when its customer should have arrived, so it includes delays of the generator and of
+A latency starts at the time at which its customer should have arrived, so it includes delays of the generator and of
 missing connections. (Schroeder, Wierman, Harchol-Balter, Open versus closed, 2006.)
 """
 
@@ -22,16 +22,16 @@ MOST_AT_ONCE = 1000
 
 
 def moments(rate: float, seconds: float) -> list[float]:
-    """When customers arrive in a Poisson process, in seconds from its beginning; the same ones each time."""
+    """Return the arrival times of a Poisson process, in seconds from its start; the same ones in each run."""
     chance = random.Random(SEED)  # noqa: S311 - guards nothing
     gaps = (chance.expovariate(rate) for _ in count())
     return list(takewhile(lambda moment: moment < seconds, accumulate(gaps)))
 
 
 async def bookings(stage: Stage, pairs: Pairs, rate: float, seconds: float) -> dict[str, Any]:
-    """Bookings that begin `rate` times a second. At most MOST_AT_ONCE are on their way; the others wait for a place.
+    """Start `rate` bookings a second. At most MOST_AT_ONCE run at once; the others wait.
 
-    A booking that fails, as on a platform that cannot keep up, is counted and has no latency.
+    A failed booking, as on a platform that cannot keep up, is counted and has no latency.
     """
     holds, whole, started_late = Latencies(), Latencies(), Latencies()
     places, resting = asyncio.Semaphore(MOST_AT_ONCE), list[Buyer]()

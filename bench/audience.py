@@ -1,4 +1,4 @@
-"""Thousands of WebSocket clients in one process, each as little as it can be: the server is what is measured."""
+"""Thousands of minimal WebSocket clients in one process, so that the measurement shows the server."""
 
 import asyncio
 import re
@@ -16,18 +16,18 @@ AT_ONCE = 100
 
 
 def more_files() -> None:
-    """As many sockets as this machine lets a process have; those that it starts inherit it."""
+    """Raise the limit of open sockets as far as this machine allows. Child processes inherit it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def masked(text: str) -> bytes:
-    """A client's short text frame. The mask is zero: the server has the same work with it."""
+    """Encode a client's short text frame. The mask is zero, which costs the server the same work."""
     return bytes((0x81, 0x80 | 0x7E)) + len(text).to_bytes(2) + bytes(4) + text.encode()
 
 
 class Member(asyncio.Protocol):
-    """A client that notes how long each change was on its way to it."""
+    """A client that records how long each change took to reach it."""
 
     def __init__(self, audience: "Audience") -> None:
         self._audience, self._greeted = audience, False
@@ -56,7 +56,7 @@ class Member(asyncio.Protocol):
 
 
 class Audience:
-    """All clients. `said` is when each version was said; `delays` are seconds from then until a client had it."""
+    """All clients. `said` has the time of each version's publication; `delays` are the seconds until a client had it."""
 
     def __init__(self, port: int, showtime_id: str) -> None:
         self._port = port
@@ -67,12 +67,12 @@ class Audience:
         self._members: list[Member] = []
 
     def note(self, version: int, at: float) -> None:
-        """A client has a version."""
+        """Record that a client has received a version."""
         if said := self.said.get(version):
             self.delays.append(at - said)
 
     async def grow(self, size: int) -> None:
-        """Let clients come until there are so many, all with a snapshot."""
+        """Connect clients until there are this many, each with a snapshot."""
         loop = asyncio.get_running_loop()
         while len(self._members) < size:
             count = min(AT_ONCE, size - len(self._members))

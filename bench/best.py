@@ -1,4 +1,4 @@
-"""python -m bench.best: what picking the best available seats costs, in the demo's hall of 430 seats."""
+"""python -m bench.best: measure the choice of the best available seats in the demo's auditorium of 430 seats."""
 
 import random
 import statistics
@@ -21,7 +21,7 @@ PARTIES = {
 
 
 def milliseconds(auditorium: AuditoriumMap, states: dict[str, SeatState], party: Party) -> tuple[float, str]:
-    """CPU of one pick, the median of some rounds, and how the party sits."""
+    """Return the CPU time of one choice, the median of several rounds, and how the party sits."""
     rounds: list[float] = []
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -34,7 +34,7 @@ def milliseconds(auditorium: AuditoriumMap, states: dict[str, SeatState], party:
 
 
 def houses(auditorium: AuditoriumMap) -> dict[str, dict[str, SeatState]]:
-    """From empty to the worst that can be: every other seat taken, so that ten people sit in ten places."""
+    """Yield the cases from an empty auditorium to the worst one: every other seat is taken, so ten people sit apart."""
     dice = random.Random(7)  # noqa: S311 - a dice, not a secret
     seats = [seat_id for run in auditorium.runs for seat_id in run.ids]
     full: dict[str, dict[str, SeatState]] = {
@@ -45,7 +45,7 @@ def houses(auditorium: AuditoriumMap) -> dict[str, dict[str, SeatState]]:
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line and run."""
     circumstances = Circumstances.now()
     text = (Path(demo.__file__).parent / "layouts" / "berlin-1.txt").read_text()
     layout = parse_layout(text)

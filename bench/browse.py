@@ -1,4 +1,4 @@
-"""python -m bench.browse [--quick]: what visitors' questions cost, answered by catalog or from the gateway's cache."""
+"""python -m bench.browse [--quick]: measure browsing requests, answered by catalog or from the gateway's cache."""
 
 import asyncio
 import itertools
@@ -36,17 +36,17 @@ CITIES = ["Berlin", "Hamburg", "Leipzig", "Wien", "Graz", "London", "Leeds", "ZÃ
 GENRES = ["Drama", "Comedy", "Horror", "War", "Romance", "Thriller", "Animation", "Documentary"]
 FORMATS, LANGUAGES, CERTIFICATES = ["2D", "2D", "2D", "3D", "IMAX"], ["en", "de", "fr"], ["U", "PG", "12A", "15", "18"]
 NOT_CACHED = {"Cookie": "somebody=1"}
-"""The gateway has whoever says who they are answered by the service."""
+"""A request with a token bypasses the gateway's cache."""
 
 
 def words(count: int, chance: random.Random) -> list[str]:
-    """Made-up words that can be pronounced."""
+    """Generate invented words that can be pronounced."""
     syllables = [a + b for a in "bdfgklmnprstvw" for b in ("a", "e", "i", "o", "u", "an", "er", "on")]
     return ["".join(chance.choices(syllables, k=chance.randint(2, 4))) for _ in range(count)]
 
 
 def films(chance: random.Random) -> list[Json]:
-    """So many films as a file of them has them; one is The Godfather."""
+    """Return this many films as rows of an import file; one is The Godfather."""
     titles, names = words(3000, chance), words(5000, chance)
     made = [
         {
@@ -68,7 +68,7 @@ def films(chance: random.Random) -> list[Json]:
 
 
 async def stock(platform: Platform) -> None:
-    """Films by an import; theaters, rooms and showtimes as the catalog's documents, without their events."""
+    """Import films; insert theaters, auditoriums and showtimes as catalog's documents, without events."""
     chance = random.Random(5)  # noqa: S311 - the same stock for each measurement
     await asyncio.to_thread(_import, platform, films(chance))
     chosen = settings.Settings(mongo_uri=platform.env["MONGO_URI"])
@@ -125,7 +125,7 @@ def _room(house: Theater, number: int) -> Auditorium:
 def _programme(
     houses: list[Theater], rooms: list[Auditorium], on: list[Movie], chance: random.Random
 ) -> Iterator[Json]:
-    """Each room's showtimes, five a day from tomorrow on. They have no slots: nobody plans here."""
+    """Return each auditorium's showtimes, five a day from tomorrow. They have no slots: nothing is planned here."""
     prices = {"standard": {"adult": 1250, "child": 800}}
     tariff = Tariff.model_validate({"prices": prices, "valid_from": "2000-01-01"})
     by_id = {house.id: house for house in houses}
@@ -149,7 +149,7 @@ def _programme(
 
 
 def questions() -> dict[str, list[list[str]]]:
-    """What visitors do: each piece of work is some addresses that are asked one after another."""
+    """Return what visitors do. Each task is a list of addresses that are requested one after another."""
     day = (now() + timedelta(days=3)).date().isoformat()
     movies = [f"film-{number}" for number in range(40)]
     typed = [["/api/movies?q=" + "the%20godfather"[: 6 + size]] for size in range(1, 10)]
@@ -177,7 +177,7 @@ def questions() -> dict[str, list[list[str]]]:
 async def visits(
     platform: Platform, work: list[list[str]], clients: int, seconds: float, headers: dict[str, str]
 ) -> dict[str, Any]:
-    """Clients who do one piece of work after another: how many a second, how long one takes, what it costs."""
+    """Run clients that do one task after another. Returns the rate, the latencies and the cost of a task."""
     took, chance = Latencies(), random.Random(7)  # noqa: S311 - guards nothing
     end = time.perf_counter() + seconds
 
@@ -196,7 +196,7 @@ async def visits(
 
 
 async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
-    """Everything, on one platform."""
+    """Measure everything on one platform."""
     seconds = 2.0 if quick else 5.0
     await stock(platform)
     asked = questions()
@@ -213,7 +213,7 @@ async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
 
 
 def markdown(began: report.Circumstances, result: dict[str, Any]) -> str:
-    """The result in tables."""
+    """Format the result as tables."""
     heading = (
         f"# What browsing costs\n\nCommit {began.commit}, {began.at}, {began.machine}; load of the machine before it"
         f" began: {began.load_before}.\nThrough the gateway, with {MOVIES:,} films ({ON} of them on), {THEATERS}"
@@ -240,7 +240,7 @@ def _table(title: str, rows: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line and run."""
     quick = "--quick" in sys.argv[1:]
     began = report.Circumstances.now()
     with Platform(environment=NO_LIMITS, only=PROCESSES) as platform:

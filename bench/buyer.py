@@ -1,4 +1,4 @@
-"""What one customer does, and how long each step takes."""
+"""What one customer does, with the duration of each step."""
 
 import asyncio
 import statistics
@@ -27,7 +27,7 @@ class Latencies(list[float]):
 
 
 class Steps(NamedTuple):
-    """Milliseconds of each step of a booking; together from the first request to the confirmation on the bus."""
+    """Milliseconds of each step of a booking. The sum is the time from the first request to the confirmation."""
 
     hold: float
     checkout: float
@@ -37,7 +37,7 @@ class Steps(NamedTuple):
 
 @dataclass
 class Buyer:
-    """A guest with a connection to the gateway and one to Stripe, where the browser would confirm the payment."""
+    """A guest with one connection to the gateway and one to Stripe, where the browser would confirm the payment."""
 
     stage: Stage
     gateway: Client
@@ -45,7 +45,7 @@ class Buyer:
 
     @classmethod
     async def arrive(cls, stage: Stage, stack: AsyncExitStack) -> "Buyer":
-        """A buyer with its connections open; the stack closes them."""
+        """Create a buyer with open connections, which the stack closes."""
         gateway = await stack.enter_async_context(await Client.to(stage.platform.url))
         return cls(stage, gateway, await stack.enter_async_context(await Client.to(stage.stripe_url)))
 
@@ -54,7 +54,7 @@ class Buyer:
         return await self.gateway.post(f"/api/showtimes/{showtime_id}/holds", {"seats": seats})
 
     async def book(self, showtime_id: str, seats: list[str]) -> Steps:
-        """From the hold to the confirmation. Raises Refused and TimeoutError."""
+        """Buy tickets, from the hold to the confirmation. Raises Refused and TimeoutError."""
         times = [time.perf_counter()]
         hold = await self.hold(showtime_id, seats)
         times.append(time.perf_counter())
@@ -79,5 +79,5 @@ class Buyer:
 
 
 async def buyers(stage: Stage, count: int, stack: AsyncExitStack) -> list[Buyer]:
-    """So many of them; the stack closes their connections."""
+    """Create this many buyers. The stack closes their connections."""
     return [await Buyer.arrive(stage, stack) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""A light HTTP client, one kept connection with JSON both ways: it shares the machine with what it measures."""
+"""A light HTTP client with one kept connection and JSON bodies, because it shares the machine with the platform."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ Answer = tuple[int, bytes]
 
 
 class Refused(Exception):
-    """An answer that is not 2xx."""
+    """The response is not 2xx."""
 
     def __init__(self, status: int, problem: Json) -> None:
         self.status, self.problem = status, problem
@@ -29,7 +29,7 @@ class Client(asyncio.Protocol):
 
     @classmethod
     async def to(cls, url: str) -> Self:
-        """A client with its connection open."""
+        """Create a client with an open connection."""
         address, loop = urlsplit(url), asyncio.get_running_loop()
         host, port = address.hostname or "", address.port or 80
         _, client = await loop.create_connection(lambda: cls(address.netloc), host, port)
@@ -42,18 +42,18 @@ class Client(asyncio.Protocol):
         self._transport.close()
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> Json:
-        """The answer's JSON. Raises Refused, ValueError for an answer without a length, OSError."""
+        """Return the response's JSON. Raises Refused, OSError, and ValueError for a response without a length."""
         return _read(*await self._exchange(f"GET {path}", b"", headers or {}))
 
     async def fetch(self, path: str, headers: dict[str, str] | None = None) -> bytes:
-        """The answer's body unread: reading JSON costs the machine as much as some answers do. Raises as `get`."""
+        """Return the response's body unparsed, because parsing costs as much as some responses. Raises as `get`."""
         status, body = await self._exchange(f"GET {path}", b"", headers or {})
         if status != 200:
             raise Refused(status, json.loads(body))
         return body
 
     async def post(self, path: str, body: Json, headers: dict[str, str] | None = None, *, form: bool = False) -> Json:
-        """The answer's JSON. Raises as `get`."""
+        """Return the response's JSON. Raises as `get`."""
         payload = urlencode(body).encode() if form else json.dumps(body).encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json"}
         return _read(*await self._exchange(f"POST {path}", payload, kind | (headers or {})))

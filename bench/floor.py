@@ -32,7 +32,7 @@ from bench.stage import SEATS
 
 PULL_AFTER_S = 2.0
 GATHER_S = 0.05
-"""Pins and mails wait so long for others."""
+"""How long pins and mails wait for others."""
 RECORD_AFTER_S = 0.1
 MOST_WRITES = 500
 PREFETCH = 64
@@ -43,17 +43,17 @@ EVENTS = {
     "seats_sold": ("booking", "catalog"),
     "confirmed": ("notifier",),
 }
-"""The saga's durable events and who consumes them."""
+"""The saga's durable events with their consumers."""
 BODY = {name: "x" * size for name, size in
         {"payment_requested": 390, "payment_succeeded": 150, "seats_sold": 150, "confirmed": 1650}.items()}  # fmt: skip
-"""Texts as long as those of the platform's events for two seats."""
+"""Texts of the same length as the platform's events for two seats."""
 Document = dict[str, Any]
 Write = InsertOne[Document] | UpdateOne
 T = TypeVar("T")
 
 
 class Together(Generic[T]):
-    """Commits what is pending at one moment together, at most `most` things; each may linger for others to join."""
+    """Commits pending items together, at most `most` at once. An item may wait for others to join."""
 
     def __init__(self, commit: Callable[[list[T]], Awaitable[None]], most: int, linger: float = 0) -> None:
         self._commit, self._most, self._linger = commit, most, linger
@@ -61,7 +61,7 @@ class Together(Generic[T]):
         self._running: asyncio.Task[None] | None = None
 
     def put(self, thing: T) -> asyncio.Future[None]:
-        """Done when the thing is committed."""
+        """Return when the item is committed."""
         done = asyncio.get_running_loop().create_future()
         self._pending.append((thing, done))
         if self._running is None:
@@ -84,7 +84,7 @@ class Together(Generic[T]):
 
 
 class Aggregates:
-    """Documents of one collection with their outboxes."""
+    """The documents of one collection with their outboxes."""
 
     def __init__(self, collection: AsyncCollection[Document], exchange: AbstractExchange, *, is_batched: bool) -> None:
         self._collection, self._exchange, self._is_batched = collection, exchange, is_batched
@@ -93,13 +93,13 @@ class Aggregates:
         self._sent: dict[str, list[str]] = defaultdict(list)
 
     async def add(self, document: Document, event: str = "", **facts: Any) -> None:
-        """Insert, and publish the event."""
+        """Insert a document and publish its event."""
         entries = _entries(event, document["_id"], facts)
         await self._writes.put(InsertOne({**document, "version": 1, "outbox": entries}))
         self._publish(event, entries)
 
     async def change(self, key: str, guard: Document, update: Document, event: str = "", **facts: Any) -> None:
-        """A guarded update, and publish the event."""
+        """Make a guarded update and publish its event."""
         entries = _entries(event, key, facts)
         push = {"$push": {**update.get("$push", {}), "outbox": {"$each": entries}}} if entries else {}
         await self._writes.put(UpdateOne({"_id": key, **guard}, {**update, "$inc": {"version": 1}, **push}))
@@ -124,7 +124,7 @@ class Aggregates:
             self._sent[entry["subject"]].append(entry["id"])
 
     async def pull(self) -> None:
-        """Take confirmed events out of their documents."""
+        """Remove confirmed events from their documents."""
         sent, self._sent = self._sent, defaultdict(list)
         pulls = [UpdateOne({"_id": key}, {"$pull": {"outbox": {"id": {"$in": ids}}}}) for key, ids in sent.items()]
         if pulls:
@@ -145,7 +145,7 @@ def _message(entries: list[Document]) -> aio_pika.Message:
 
 
 class Floor:
-    """The servers' side of one booking, with nothing around it."""
+    """The servers' side of one booking and nothing else."""
 
     def __init__(
         self, name: str, mongo: AsyncMongoClient[Document], exchange: AbstractExchange, *, is_batched: bool
@@ -175,7 +175,7 @@ class Floor:
         }
 
     async def book(self, number: int) -> None:
-        """What a customer and Stripe request, until the confirmation."""
+        """Do what a customer and Stripe request, up to the confirmation."""
         showtime, booking, moment = f"s{number % SHOWTIMES}", new_id(), datetime.now(UTC)
         first = number // SHOWTIMES * 2 % len(SEATS)
         seats, until = SEATS[first : first + 2], moment + timedelta(minutes=8)
@@ -222,18 +222,18 @@ class Floor:
         self.mailed += 1
 
     async def rest(self, bookings: int) -> None:
-        """Returns when the mails of so many bookings are recorded and their events are pulled."""
+        """Return when the mails of this many bookings are recorded and their events removed from the outboxes."""
         while self.mailed < bookings:
             await asyncio.sleep(0.05)
         await self.pull()
 
     async def pull(self) -> None:
-        """Take confirmed events out of all documents."""
+        """Remove confirmed events from all documents."""
         for aggregates in (self.seats, self.bookings, self.payments):
             await aggregates.pull()
 
     async def pull_forever(self) -> None:
-        """As the relay does."""
+        """Publish as the relay does."""
         while True:
             await asyncio.sleep(PULL_AFTER_S)
             await self.pull()
@@ -290,7 +290,7 @@ async def _consume(floor: Floor, channel: Any, service: str) -> None:
 
 
 async def measure(platform: Platform, clients: int, seconds: float, *, is_batched: bool) -> dict[str, Any]:
-    """The floor's CPU milliseconds for each booking: this process, MongoDB and RabbitMQ."""
+    """Return the floor's CPU milliseconds per booking: this process, MongoDB and RabbitMQ."""
     numbers, done = iter(range(SHOWTIMES * len(SEATS) // 2)), 0
 
     async def work(until: float) -> None:

@@ -1,4 +1,4 @@
-"""Does a booking cost more when there are more showtimes and more bookings? The same load, beside a growing stock."""
+"""Does a booking cost more when there are more showtimes and bookings? The same load on a growing database."""
 
 import asyncio
 import statistics
@@ -28,9 +28,9 @@ OF_A_BOOKING = (
 
 
 async def measure(stage: Stage, *, quick: bool) -> dict[str, Any]:
-    """CPU milliseconds of one booking for each size of the stock, the median of some runs.
+    """CPU milliseconds of one booking for each number of stored bookings, the median of several runs.
 
-    `in_yardsticks` is the same measured by `cpu.yardstick`: only that can be compared over the minutes it all takes.
+    `in_yardsticks` is the same in units of `cpu.yardstick`: only that can be compared over several minutes.
     """
     showtimes, bookings = ((10, 1000), (1000, 10_000)) if quick else ((10, 10_000), (1000, 100_000, 1_000_000))
     seconds, runs = (3.0, 1) if quick else (4.0, 3)
@@ -57,7 +57,7 @@ async def _cost(stage: Stage, seconds: float) -> tuple[float, float]:
 
 
 async def _grow(stage: Stage, service: str, name: str, size: int) -> None:
-    """Copies of a document that the services wrote themselves, under new ids, until there are `size` of them."""
+    """Insert copies of a document that a service wrote, with new ids, until there are `size` of them."""
     collection = stage.mongo[f"usher_{service}"][name]
     present = await collection.estimated_document_count()
     pattern = await collection.find_one(sort={"_id": -1})
@@ -68,7 +68,7 @@ async def _grow(stage: Stage, service: str, name: str, size: int) -> None:
 
 
 def _copies(pattern: dict[str, Any], present: int, size: int) -> Iterator[RawBSONDocument]:
-    """The same bytes but for the unique texts, which keep their lengths: encoding each copy would take longer."""
+    """Copy the bytes with other unique texts of the same length, which is faster than encoding each copy."""
     unique = [str(pattern[name]) for name in ("_id", "key", "reference", "intent_id") if pattern.get(name)]
     text = bson.encode(pattern)
     for number in range(present, size):
@@ -79,5 +79,5 @@ def _copies(pattern: dict[str, Any], present: int, size: int) -> Iterator[RawBSO
 
 
 def _another(number: int, length: int) -> str:
-    """A text that no document has: digits where an id does not fit."""
+    """Return a text that no document has: digits where an id does not fit."""
     return f"{number:0{length}}" if length < 32 else new_id().ljust(length, "x")

@@ -1,4 +1,6 @@
-"""python -m bench.identity [--quick]: what a log-in costs, whom it delays, whether time tells who has an account."""
+"""python -m bench.identity [--quick]: measure a log-in's cost, its effect on other requests and its timing.
+
+The timing must not show who has an account."""
 
 import asyncio
 import random
@@ -31,7 +33,7 @@ ROUTES = {
 
 
 def argon2_ms(times: int) -> float:
-    """CPU milliseconds of one hash with identity's parameters, alone on a core."""
+    """Return the CPU milliseconds of one hash with identity's parameters, alone on a core."""
     hasher = PasswordHasher(2, 19_456, parallelism=1)
     began = time.process_time()
     for _ in range(times):
@@ -40,7 +42,7 @@ def argon2_ms(times: int) -> float:
 
 
 async def enter_people(platform: Platform, count: int) -> list[str]:
-    """Addresses of so many accounts, all like the demo's customer."""
+    """Create this many accounts like the demo's customer. Returns their addresses."""
     command = [sys.executable, "-m", "identity.demo"]
     await asyncio.to_thread(subprocess.run, command, env=platform.env, check=True, capture_output=True)
     mongo: AsyncMongoClient[Json] = AsyncMongoClient(platform.env["MONGO_URI"], tz_aware=True)
@@ -53,7 +55,7 @@ async def enter_people(platform: Platform, count: int) -> list[str]:
 
 
 async def log_ins(platform: Platform, emails: list[str], seconds: float) -> dict[str, float]:
-    """CLIENTS people who log in again and again, each with an account of their own."""
+    """Let CLIENTS people log in repeatedly, each with their own account."""
     done, end = 0, time.perf_counter() + seconds
 
     async def person(email: str) -> None:
@@ -71,7 +73,7 @@ async def log_ins(platform: Platform, emails: list[str], seconds: float) -> dict
 
 
 async def glances(platform: Platform, headers: dict[str, str], seconds: float) -> dict[str, float]:
-    """Latencies of somebody who looks at their profile, a hundred times a second at most."""
+    """Return the latencies of a client that requests its profile at most a hundred times a second."""
     found, end = Latencies(), time.perf_counter() + seconds
     async with await Client.to(platform.url) as client:
         while (began := time.perf_counter()) < end:
@@ -82,7 +84,7 @@ async def glances(platform: Platform, headers: dict[str, str], seconds: float) -
 
 
 async def delays(platform: Platform, emails: list[str], seconds: float) -> dict[str, Any]:
-    """The same glances with nobody else there, and while all the others log in."""
+    """Return the latencies of the same requests on an idle platform and while others log in."""
     async with await Client.to(platform.url) as client:
         session = await client.post("/api/auth/login", {"email": emails[-1], "password": PASSWORD})
     headers = {"Authorization": f"Bearer {session['access_token']}"}
@@ -93,9 +95,9 @@ async def delays(platform: Platform, emails: list[str], seconds: float) -> dict[
 
 
 async def tells(platform: Platform, route: str, known: list[str]) -> dict[str, float]:
-    """Medians in ms of known and unknown addresses, one after the other in an order that chance decides.
+    """Return the medians in ms for known and unknown addresses, requested in random order.
 
-    `other` are unknown addresses again: how far it lies from `unknown` is what this machine's noise does alone.
+    `other` are unknown addresses again: their difference from `unknown` is the noise of this machine.
     """
     tries = [("known", email) for email in known]
     tries += [(kind, f"{kind}-{email}") for kind in ("unknown", "other") for email in known]
@@ -110,12 +112,12 @@ async def tells(platform: Platform, route: str, known: list[str]) -> dict[str, f
                 if refused.status != 401:
                     raise
             took[kind].append((time.perf_counter() - began) * 1000)
-            await asyncio.sleep(PAUSE_S)  # what the answer leaves to do (a mail) is not the next one's
+            await asyncio.sleep(PAUSE_S)  # finish the mail of this response before the next request
     return {kind: statistics.median(each) for kind, each in took.items()}
 
 
 async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
-    """Everything, on one platform."""
+    """Measure everything on one platform."""
     seconds, tries = (5.0, 60) if quick else (20.0, 300)
     emails = await enter_people(platform, tries)
     steps: dict[str, Callable[[], Awaitable[Any]]] = {
@@ -127,7 +129,7 @@ async def measure(platform: Platform, *, quick: bool) -> dict[str, Any]:
 
 
 def markdown(began: report.Circumstances, found: dict[str, Any]) -> str:
-    """The result in tables."""
+    """Format the result as tables."""
     lone, delayed = found["log_ins"], found["delays"]
     share = found["argon2_ms"] / lone["identity_ms"] * 100
     looks = [
@@ -159,15 +161,15 @@ Other requests meanwhile (`GET /api/users/me`; {delayed["log_ins"]["per_second"]
 
 {report.table(["ms", "p50", "p95", "p99"], looks)}
 
-Whether time tells who has an account: medians in ms of {found["tries"]} tries each, in an order that chance decided.
-The last column is what noise alone does: unknown addresses compared with others that are unknown.
+Does the time show who has an account? Medians in ms of {found["tries"]} tries each, in random order.
+The last column is the noise: unknown addresses compared with other unknown ones.
 
 {report.table(["", "known", "unknown", "others unknown", "known : unknown", "unknown : unknown"], times)}
 """
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line and run."""
     quick = "--quick" in sys.argv[1:]
     began = report.Circumstances.now()
     with Platform(environment=NO_LIMITS, only=PROCESSES) as platform:

@@ -1,7 +1,7 @@
-"""python -m bench.live: what realtime's push costs with thousands watching one showtime, beside a plain Starlette loop.
+"""python -m bench.live: measure realtime's push to thousands of clients, beside a plain Starlette loop.
 
-One process each, 20 changes a second. A change is on its way from the moment that it is published (to RabbitMQ, or to
-the plain loop by HTTP) until a client has it.
+One process each, 20 changes a second. A delay is the time from a change's publication (to RabbitMQ, or to the plain
+loop by HTTP) until a client has it.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ Say = Callable[[int], Awaitable[None]]
 
 
 def resident_kib(pid: int) -> int:
-    """Memory of a process that is in RAM."""
+    """Return the resident memory of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
 
 
 async def watch(pid: int, port: int, say: Say) -> list[dict[str, Any]]:
-    """The figures at each size."""
+    """The figures for each number of clients."""
     audience, versions, figures = Audience(port, SHOWTIME), itertools.count(1), []
     alone = resident_kib(pid)
     for size in SIZES:
@@ -81,7 +81,7 @@ def change(version: int) -> SeatsChanged:
 
 
 async def measure_realtime(platform: Platform) -> list[dict[str, Any]]:
-    """Realtime, with its consumer, its database and all its bounds."""
+    """Run realtime with its consumer, its database and all its limits."""
     async with AsyncMongoClient(platform.env["MONGO_URI"]) as mongo:
         await mongo.usher_realtime.showtimes.insert_one({"_id": SHOWTIME})
     async with await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
@@ -124,7 +124,7 @@ async def measure_plain() -> list[dict[str, Any]]:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The result in a table."""
+    """Format the result as a table."""
     heads = ("", "connections", "delivered", "CPU-µs a message", "p50 ms", "p95 ms", "p99 ms", "KiB a connection")
     keys = ("connections", "delivered", "cpu_us", "p50_ms", "p95_ms", "p99_ms", "kib")
     rows = [" | ".join(heads), " | ".join("---" for _ in heads)]
@@ -142,7 +142,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """The command."""
+    """Parse the command line and run."""
     more_files()
     began = report.Circumstances.now()
     with Platform(environment=ENVIRONMENT, only=PROCESSES) as platform:

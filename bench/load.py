@@ -1,4 +1,4 @@
-"""Closed loop: each client starts its next piece of work when the last one is done."""
+"""Closed loop: each client starts its next task when the last one is done."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ __all__ = ["Latencies", "crowd", "holds_alone", "idle", "metered", "race", "saga
 
 
 async def metered(stage: Stage, work: Callable[[], Awaitable[int]]) -> dict[str, Any]:
-    """What the work cost, until the platform is at rest again. `work` returns how many pieces were done."""
+    """Return the cost of the work, until the platform is at rest again. `work` returns the number of tasks done."""
     before, outside = cpu.read(stage.platform), stage.outside()
     done = await work()
     seconds = time.perf_counter() - before.at
@@ -29,7 +29,7 @@ async def metered(stage: Stage, work: Callable[[], Awaitable[int]]) -> dict[str,
 
 
 async def idle(stage: Stage, seconds: float) -> dict[str, Any]:
-    """What the platform costs while nobody uses it, in CPU milliseconds a second."""
+    """Return the cost of the idle platform, in CPU milliseconds a second."""
     before = cpu.read(stage.platform)
     await asyncio.sleep(seconds)
     passed, spent = before.until(cpu.read(stage.platform))
@@ -38,7 +38,7 @@ async def idle(stage: Stage, seconds: float) -> dict[str, Any]:
 
 
 async def sagas(stage: Stage, pairs: Pairs, clients: int, seconds: float) -> dict[str, Any]:
-    """Bookings to their confirmation."""
+    """Make bookings up to their confirmation."""
     holds, whole = Latencies(), Latencies()
 
     async def buy(buyer: Buyer, until: float) -> None:
@@ -59,7 +59,7 @@ async def sagas(stage: Stage, pairs: Pairs, clients: int, seconds: float) -> dic
 
 
 async def holds_alone(stage: Stage, pairs: Pairs, clients: int, seconds: float) -> dict[str, Any]:
-    """Holds and nothing after them."""
+    """Make holds only."""
     latencies = Latencies()
 
     async def take(buyer: Buyer, until: float) -> None:
@@ -80,7 +80,7 @@ async def holds_alone(stage: Stage, pairs: Pairs, clients: int, seconds: float) 
 
 
 async def race(stage: Stage, clients: int, seats: int) -> dict[str, Any]:
-    """All clients try to hold the same seats in the same order, each client each seat once."""
+    """Let all clients try to hold the same seats in the same order, each seat once."""
     (showtime_id,) = await stage.showtimes(1)
     outcomes: Counter[str] = Counter()
     winners: Counter[str] = Counter()
@@ -106,7 +106,7 @@ async def race(stage: Stage, clients: int, seats: int) -> dict[str, Any]:
 
 
 async def crowd(stage: Stage, clients: int) -> dict[str, Any]:
-    """So many people at once, each with a connection of its own, each trying to hold two of 400 seats."""
+    """Let this many people at once, each with their own connection, try to hold two of 400 seats."""
     (showtime_id,) = await stage.showtimes(1)
     latencies, outcomes = Latencies(), Counter[str]()
 
@@ -127,7 +127,7 @@ async def crowd(stage: Stage, clients: int) -> dict[str, Any]:
 
 
 async def _try(buyer: Buyer, showtime_id: str, seats: list[str]) -> str:
-    """`held`, or the code of the refusal."""
+    """Return `held` or the problem's code."""
     try:
         await buyer.hold(showtime_id, seats)
     except Refused as refusal:

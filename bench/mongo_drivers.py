@@ -18,7 +18,7 @@ ROUNDS, OPERATIONS, CLIENTS = 5, 4000, 32
 
 
 async def work(collection: Any) -> None:
-    """Conditional find_one_and_update, then a read, as a hold does."""
+    """Do a conditional find_one_and_update, then a read, as a hold does."""
     todo = iter(range(OPERATIONS))
 
     async def client() -> None:
@@ -36,14 +36,14 @@ async def work(collection: Any) -> None:
 
 
 async def cpu_ms(run: Callable[[], Awaitable[None]]) -> float:
-    """CPU milliseconds of this process per operation."""
+    """Return the CPU milliseconds of this process per operation."""
     before = time.process_time()
     await run()
     return (time.process_time() - before) * 1000 / OPERATIONS / 2
 
 
 async def main(uri: str) -> None:
-    """Measure in turn and print."""
+    """Measure both in turn and print."""
     pymongo_client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
     motor_client = AsyncIOMotorClient(uri)
     pymongo_collection, motor_collection = pymongo_client.bench.drivers, motor_client.bench.drivers

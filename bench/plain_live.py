@@ -1,6 +1,6 @@
-"""The plain loop that realtime is measured beside: Starlette, one `send_text` after the other, none of the bounds.
+"""The plain loop that realtime is compared with: Starlette, one `send_text` after another, no limits.
 
-`python -m bench.plain_live PORT`. A client that says anything is in; what is posted to /say goes to all.
+`python -m bench.plain_live PORT`. A client joins by sending anything. The body of a POST to /say goes to all clients.
 """
 
 import sys
@@ -16,7 +16,7 @@ clients: set[WebSocket] = set()
 
 
 async def live(websocket: WebSocket) -> None:
-    """One client, until it goes."""
+    """Serve one client until it leaves."""
     await websocket.accept()
     try:
         await websocket.receive_text()
@@ -28,12 +28,12 @@ async def live(websocket: WebSocket) -> None:
 
 
 async def say(request: Request) -> Response:
-    """Tell everybody."""
+    """Send the body to all clients."""
     text = (await request.body()).decode()
     for client in list(clients):
         try:
             await client.send_text(text)
-        except (WebSocketDisconnect, RuntimeError):  # it has gone, or uvicorn has ended it
+        except (WebSocketDisconnect, RuntimeError):  # the client has left, or uvicorn has ended the connection
             clients.discard(client)
     return Response(status_code=204)
 

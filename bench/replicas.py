@@ -1,7 +1,7 @@
-"""Is a step slower when its service runs twice? The same low load on one and two replicas, in turn.
+"""Is a step slower when its service has two replicas? The same low load on one and two replicas, in turn.
 
-The machine's speed changes from minute to minute, so each round compares within itself. It measures one replica of
-everything first and last: both together are what two are compared with, and how far they differ is noise.
+The machine's speed changes from minute to minute, so each round compares its own figures. It measures one replica of
+everything first and last: together they are the reference, and their difference is noise.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ SHOWTIMES = 24
 """Few, so that a warm replica has all of them in its caches."""
 WARM_UP_S = 1.0
 Round = dict[str, list[Steps]]
-"""The steps of all bookings, by case."""
+"""Return the steps of all bookings, by case."""
 
 
 async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, Any]:
@@ -57,7 +57,7 @@ async def measure(platform: Platform, mail: Sink, *, quick: bool) -> dict[str, A
 
 
 async def _run_twice(platform: Platform, services: Collection[str]) -> None:
-    """Run two replicas of these services and one of each other one. The gateway avoids a replica that is not there."""
+    """Run two replicas of these services and one of each other. The gateway avoids a stopped replica."""
     second = {f"{service}.2": service in services for service in SERVICES}
     running = {name for name in second if platform.pids(name)}
     for name in [name for name in running if not second[name]]:
@@ -84,7 +84,7 @@ async def _bookings(stage: Stage, pairs: Pairs, clients: int, seconds: float) ->
 
 
 def _steps(case: str, rounds: list[Round]) -> dict[str, dict[str, float]]:
-    """Latencies of each step in all rounds, and its median's ratio to that of one replica, the median of the rounds."""
+    """Return each step's latencies in all rounds, and the ratio of its median to that of one replica."""
     result: dict[str, dict[str, float]] = {}
     for place, step in enumerate(Steps._fields):
         ratios = [

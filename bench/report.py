@@ -1,4 +1,4 @@
-"""The result as people read it, and where it is kept."""
+"""The result in readable form, and where it is saved."""
 
 import json
 import os
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Circumstances:
-    """When, of what, and beside what else a measurement ran."""
+    """The time, the commit and the machine's load of a measurement."""
 
     at: str
     commit: str
@@ -24,7 +24,7 @@ class Circumstances:
 
     @classmethod
     def now(cls) -> Self:
-        """Those of this moment."""
+        """Return the conditions of this moment."""
         commit = _output("git", "rev-parse", "--short", "HEAD") + (
             "+" if _output("git", "status", "-s", "-uno") else ""
         )
@@ -38,13 +38,13 @@ def _output(*command: str) -> str:
 
 
 def finished(began: Circumstances, figures: dict[str, Any], *, quick: bool) -> dict[str, Any]:
-    """The whole result; the ratio is that of a booking at 32 clients to the floor."""
+    """The whole result. The ratio compares a booking at 32 clients with the floor."""
     ratio = round(figures["sagas"][-1]["cpu_ms"] / figures["floor"]["cpu_ms"], 2)
     return {**vars(began), "quick": quick, "ratio_to_floor": ratio, **figures}
 
 
 def keep(result: dict[str, Any]) -> None:
-    """Print the result and keep it as the last one: JSON, and the same tables in Markdown."""
+    """Print the result and save it as the last one: JSON, and the same tables in Markdown."""
     text = markdown(result)
     print(text)
     RESULTS.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def keep(result: dict[str, Any]) -> None:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The result in tables."""
+    """Format the result as tables."""
     parts = [_heading(result), _main(result), _aims(result), _processes(result), _growth(result["growth"])]
     parts += [_replicas(int(clients), cases) for clients, cases in result["replicas"].items()]
     return "\n\n".join(parts) + "\n"
@@ -106,7 +106,7 @@ def _failed(codes: dict[str, int]) -> str:
 
 
 def _race(result: dict[str, Any]) -> dict[str, Any]:
-    """The median one."""
+    """Return the median."""
     return sorted(result["races"], key=lambda race: race["per_second"])[len(result["races"]) // 2]
 
 
@@ -115,7 +115,7 @@ def _three(latencies: dict[str, float]) -> str:
 
 
 def _aims(result: dict[str, Any]) -> str:
-    """What the platform aims at on a machine of two cores; nothing fails when it misses."""
+    """Return the platform's aims on a machine with two cores. Nothing fails when it misses them."""
     (alone, _, busy), arrivals, holds = result["sagas"], result["arrivals"], result["holds"]
     to_batched = busy["cpu_ms"] / result["floor_batched"]["cpu_ms"]
     growth = max(
@@ -142,7 +142,7 @@ def _aims(result: dict[str, Any]) -> str:
 
 
 def _replicas(clients: int, cases: dict[str, dict[str, dict[str, float]]]) -> str:
-    """In brackets the median's ratio to that of one replica of each service."""
+    """Format the latencies; in brackets the median's ratio to that of one replica of each service."""
     steps = list(next(iter(cases.values())))
     rows = [
         [case, *(f"{_three(found[step])} (× {found[step]['to_one']:.2f})" for step in steps)]
@@ -153,7 +153,7 @@ def _replicas(clients: int, cases: dict[str, dict[str, dict[str, float]]]) -> st
 
 
 def _processes(result: dict[str, Any]) -> str:
-    """Where the milliseconds go; those in brackets are not the platform's."""
+    """Format the milliseconds of each process; those in brackets do not belong to the platform."""
     measured = {f"booking, {saga['clients']}": saga for saga in result["sagas"]}
     measured |= {"arrivals": result["arrivals"], "hold": result["holds"], "race": _race(result)}
     columns = {name: figures["cpu"] | _not_counted(figures) for name, figures in measured.items()}
@@ -177,6 +177,6 @@ def _growth(growth: dict[str, Any]) -> str:
 
 
 def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A table in Markdown."""
+    """Format a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

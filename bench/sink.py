@@ -1,7 +1,7 @@
-"""A mail server that accepts every mail, counts it and keeps nothing, in a process of its own.
+"""A mail server in its own process that accepts and counts every mail and stores nothing.
 
-It understands what a sending client says in the clear (RFC 5321) and no more: aiosmtpd reads a mail line by line, which
-costs 0.6 ms of CPU time; this server takes 0.04 ms.
+It understands only a client's plain commands (RFC 5321): aiosmtpd reads a mail line by line, which costs 0.6 ms of CPU
+time; this server takes 0.04 ms.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ class Sink:
 
     @property
     def accepted(self) -> int:
-        """Mails accepted so far."""
+        """Return the number of accepted mails."""
         return self._count.value
 
 
 @contextmanager
 def running() -> Iterator[Sink]:
-    """The server, until the block is left."""
+    """Run the server inside the block."""
     count = multiprocessing.Value("q", 0)
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]

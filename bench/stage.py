@@ -1,4 +1,4 @@
-"""The platform under test: no demo, but as many showtimes as a measurement needs, in one hall of 400 seats."""
+"""The platform under test: without demo data, with as many showtimes as needed in one auditorium of 400 seats."""
 
 import asyncio
 import json
@@ -32,24 +32,24 @@ PAIRS = list(zip(SEATS[::2], SEATS[1::2], strict=True))
 LAYOUT = "bench-hall"
 REST_S = 120
 LOOK_S = 0.25
-"""Looking whether the platform is at rest costs it something."""
+"""The interval of the checks whether the platform is at rest, because a check costs it something."""
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-# No hold may lapse while a measurement of some minutes runs.
+# No hold may expire during a measurement of several minutes.
 ENVIRONMENT = NO_LIMITS | {"HOLD_SECONDS": "3600", "HOLD_CAP_SECONDS": "3600"}
 PROCESSES = frozenset({"mongo", "rabbitmq", "stripe", "gateway", *SERVICES})
 
 
 def platform_with(mail: Sink, environment: Mapping[str, str] | None = None) -> Platform:
-    """A platform that sends its mails to the sink. It is not started yet."""
+    """Create a platform that sends its mails to the sink. It is not started yet."""
     given = {**ENVIRONMENT, "SMTP_PORT": str(mail.port), **(environment or {})}
     return Platform(environment=given, only=PROCESSES)
 
 
 @dataclass
 class Stage:
-    """A running platform, its databases, the mail server, and a queue of our own on RabbitMQ.
+    """A running platform with its databases, the mail server and an extra queue on RabbitMQ.
 
-    The queue receives confirmations: polling would load what is measured.
+    The queue receives confirmations, because polling would add load to the platform.
     """
 
     platform: Platform
@@ -67,24 +67,24 @@ class Stage:
         return self.platform.env["STRIPE_SANDBOX_URL"]
 
     def confirmation_of(self, booking_id: str) -> asyncio.Future[None]:
-        """Done when the booking is confirmed. To be asked for before that."""
+        """Return a future that is done when the booking is confirmed. Call it before the confirmation."""
         confirmed = self._awaited[booking_id] = asyncio.get_running_loop().create_future()
         return confirmed
 
     def confirm(self, booking_id: str) -> None:
-        """The booking is confirmed."""
+        """Record that the booking is confirmed."""
         self._confirmed.add(booking_id)
         confirmed = self._awaited.pop(booking_id, None)
         if confirmed and not confirmed.done():
             confirmed.set_result(None)
 
     def outside(self) -> dict[str, float]:
-        """CPU milliseconds of what shares the machine and is not the platform: load generator, sandbox, mail server."""
+        """Return the CPU milliseconds of the processes outside the platform: load generator, sandbox, mail server."""
         stripe = sum(map(cpu.spent, self.platform.pids("stripe")))
         return {"generator": time.process_time() * 1000, "stripe": stripe, "mail": cpu.spent(self.mail.pid)}
 
     async def say(self, event: Event) -> None:
-        """Publish an event as the service would that it belongs to."""
+        """Publish an event as its service would."""
         envelope = Envelope(
             id=new_id(),
             source=event.source(),
@@ -97,7 +97,7 @@ class Stage:
         await self.exchange.publish(to_message(envelope), event.type)
 
     async def showtimes(self, count: int) -> list[str]:
-        """New empty showtimes on sale, once every service knows them."""
+        """Create empty showtimes on sale. Returns when every service knows them."""
         ids = [new_id() for _ in range(count)]
         await asyncio.gather(*(self.say(_showtime(showtime_id)) for showtime_id in ids))
         for service in ("inventory", "booking", "realtime"):
@@ -107,17 +107,17 @@ class Stage:
         return ids
 
     async def pairs(self, showtimes: int) -> Iterator[tuple[str, list[str]]]:
-        """Showtime and two seats that nobody has, each showtime in turn; 200 of each."""
+        """Yield a showtime and two free seats, each showtime in turn; 200 pairs of each."""
         ids = await self.showtimes(showtimes)
         return ((showtime_id, list(pair)) for pair in PAIRS for showtime_id in ids)
 
     async def mailed(self) -> None:
-        """Returns when the mails of all confirmed bookings are accepted."""
+        """Return when the mails of all confirmed bookings are accepted."""
         while self.mail.accepted - self.mails_before < len(self._confirmed):
             await asyncio.sleep(0.05)
 
     async def at_rest(self) -> None:
-        """Returns when every mail is accepted, every outbox pulled, every seat map up to date and every queue empty.
+        """Return when every mail is accepted, every outbox empty, every seat map up to date and every queue empty.
 
         Raises TimeoutError when that takes longer than REST_S.
         """
@@ -129,7 +129,7 @@ class Stage:
                 await asyncio.sleep(LOOK_S)
 
     async def _is_done(self) -> bool:
-        """What the platform's processes have in hand is in a document too, until it is done."""
+        """Whether the documents show unfinished work."""
         unsent = {"outbox.0": {"$exists": True}, "outbox.time": {"$gt": LONG_AGO}}
         left = (
             ("notifier", "messages", {"due_at": {"$gt": LONG_AGO}}),
@@ -153,7 +153,7 @@ class Stage:
 
 @asynccontextmanager
 async def set_up(platform: Platform, mail: Sink) -> AsyncIterator[Stage]:
-    """The stage on a platform that is ready."""
+    """Run a platform and yield its stage when it is ready."""
     mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(platform.env["MONGO_URI"], tz_aware=True)
     async with mongo, await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
         channel = await connection.channel()

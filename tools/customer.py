@@ -1,6 +1,6 @@
-"""A customer as a small client: what a web page or an app does with Usher, through the gateway only.
+"""A small client for customers: it uses the API through the gateway, as a web page or an app does.
 
-Used by `make demo` and by the end-to-end tests. Methods answer the decoded JSON and raise Refused for a problem.
+`make demo` and the end-to-end tests use it. Methods return the decoded JSON and raise Refused for a problem document.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class Refused(Exception):
-    """An answer that is a problem document."""
+    """The response is a problem document."""
 
     def __init__(self, status: int, problem: Json) -> None:
         self.status, self.problem = status, problem
@@ -34,10 +34,10 @@ class Customer:
         self.headers: dict[str, str] = {}
         self.token: str | None = None
         self.orders: dict[str, str] = {}
-        """The payment orders of this person's checkouts, by hold."""
+        """The payment orders of this person's checkouts, by hold id."""
 
     async def call(self, method: str, path: str, *, secret: str | None = None, **request: Any) -> Json:
-        """One call through the gateway. `secret` is that of a guest's hold."""
+        """Send one request through the gateway. `secret` is the secret of a guest's hold."""
         headers = self.headers | request.pop("headers", {})
         if secret:
             headers["X-Hold-Secret"] = secret
@@ -47,24 +47,24 @@ class Customer:
         return answer.json() if answer.content else {}
 
     async def log_in(self, email: str, password: str) -> Json:
-        """Sign in; later calls carry the access token."""
+        """Sign in. Later requests carry the access token."""
         session = await self.call("POST", "/api/auth/login", json={"email": email, "password": password})
         self.token = session["access_token"]
         self.headers["Authorization"] = f"Bearer {self.token}"
         return session
 
     async def free_seats(self, showtime_id: str) -> list[str]:
-        """Seats that anybody can have now, in the order of the map."""
+        """Return the free seats that anybody may buy, in the order of the map."""
         seat_map = await self.call("GET", f"/api/showtimes/{showtime_id}/seats")
         ordinary = (seat for seat in seat_map["layout"]["seats"] if seat["category"] not in {"wheelchair", "companion"})
         return [seat["seat_id"] for seat in ordinary if seat["seat_id"] not in seat_map["taken"]]
 
     async def hold(self, showtime_id: str, seats: list[str]) -> Json:
-        """Hold seats: all or none. The answer carries the claim that a checkout needs."""
+        """Hold all of the seats or none. The result contains the claim that a checkout needs."""
         return await self.call("POST", f"/api/showtimes/{showtime_id}/holds", json={"seats": seats})
 
     async def check_out(self, hold: Json, email: str, ticket_type: str = "adult", **extra: Any) -> Json:
-        """Turn a hold into a booking that waits for its money; every seat at the same ticket type."""
+        """Turn a hold into a booking that awaits payment; every seat gets the same ticket type."""
         tickets = [{"seat_id": seat["seat_id"], "ticket_type": ticket_type} for seat in hold["seats"]]
         body = {"claim": hold["claim"], "tickets": tickets, "email": email} | extra
         booking = await self.call("POST", "/api/bookings", json=body, secret=hold.get("secret"))
@@ -73,20 +73,20 @@ class Customer:
         return booking
 
     async def booking(self, hold: Json) -> Json:
-        """The booking as it stands now."""
+        """Return the booking."""
         return await self.call("GET", f"/api/bookings/{hold['hold_id']}", secret=hold.get("secret"))
 
     async def cancel(self, hold: Json) -> Json:
-        """Give the booking up."""
+        """Cancel the booking."""
         return await self.call("POST", f"/api/bookings/{hold['hold_id']}/cancel", secret=hold.get("secret"))
 
     async def create_intent(self, hold: Json) -> Json:
-        """Ask payment for the intent that the browser confirms, with the order of the checkout."""
+        """Create the payment intent that the browser confirms, with the order of the checkout."""
         order = self.orders.get(hold["hold_id"]) or (await self.booking(hold))["order"]
         return await self.call("POST", "/api/payments/create-intent", json={"order": order}, secret=hold.get("secret"))
 
     async def pay(self, intent: Json, card: str = "pm_card_visa") -> Json:
-        """Confirm the intent with Stripe as the browser does: publishable key and client secret. Raises Refused."""
+        """Confirm the intent at Stripe as the browser does, with publishable key and client secret. Raises Refused."""
         config = await self.call("GET", "/api/payments/config")
         client_secret = intent["client_secret"]
         intent_id = client_secret.partition("_secret_")[0]
@@ -101,14 +101,14 @@ class Customer:
         return body
 
     async def settled(self, hold: Json, *states: str, seconds: float = 60) -> Json:
-        """The booking once it is in one of these states. Raises TimeoutError."""
+        """Wait until the booking is in one of these states and return it. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while (booking := await self.booking(hold))["state"] not in states:
                 await asyncio.sleep(0.05)
             return booking
 
     async def buy(self, showtime_id: str, seats: list[str], email: str, card: str = "pm_card_visa") -> Json:
-        """The whole happy path; returns the hold, whose id is the booking's."""
+        """Buy tickets and return the hold, whose id is the booking's."""
         hold = await self.hold(showtime_id, seats)
         await self.check_out(hold, email)
         await self.pay(await self.create_intent(hold), card)
@@ -116,7 +116,7 @@ class Customer:
 
     @asynccontextmanager
     async def watching(self, showtime_id: str, on_message: Callable[[Json], None]) -> AsyncIterator[None]:
-        """Follow a showtime's seats and one's own bookings over the WebSocket; begins with the snapshot."""
+        """Subscribe to a showtime's seats and the caller's bookings over the WebSocket. The snapshot comes first."""
         async with connect(f"ws{self.url.removeprefix('http')}/ws") as socket:
             if self.token:
                 await socket.send(json.dumps({"type": "authenticate", "token": self.token}))
@@ -134,6 +134,6 @@ async def _listen(socket: ClientConnection, on_message: Callable[[Json], None]) 
 
 
 def _stripe_api(script_url: str) -> str:
-    """Stripe's API, or the sandbox that the page's script comes from."""
+    """Return the address of Stripe's API, or of the sandbox that serves the page's script."""
     script = urlsplit(script_url)
     return f"{script.scheme}://{script.netloc}" if script.hostname in LOOPBACK else STRIPE

@@ -1,7 +1,7 @@
-"""Sell a ticket on a running platform as a client would, and show each step with its time: `make demo`.
+"""Buy a ticket on a running platform as a client would, and print each step with its duration: `make demo`.
 
-Everything goes through the gateway, but the card's number (to Stripe, as in the browser) and the look into the mailbox.
-The exit status says whether all of it happened.
+All requests go through the gateway, except the card number (sent to Stripe, as in the browser) and the read of the
+mailbox. The exit status is 0 if every step succeeded.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ GREEN, RED, DIM, BOLD, PLAIN = (f"\033[{code}m" if sys.stdout.isatty() else "" f
 
 
 class Failure(Exception):
-    """A step did not end as it should."""
+    """A step failed."""
 
 
 class Trace:
-    """What the WebSocket tells, with the time since the first hold was asked for."""
+    """The WebSocket's messages with the time since the first hold was requested."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
         self.messages: list[tuple[float, Json]] = []
 
     def add(self, message: Json) -> None:
-        """Keep a message with its time."""
+        """Record a message with its time."""
         self.messages.append(((time.perf_counter() - self.began) * 1000, message))
 
     async def seen(self, kind: str, seats: Collection[str] = (), **fields: Any) -> Json:
-        """The first message of the kind with these fields and with these seats among its own. Raises Failure."""
+        """Return the first message of the kind that has these fields and contains these seats. Raises Failure."""
         try:
             async with asyncio.timeout(SECONDS):
                 while True:
@@ -52,7 +52,7 @@ class Trace:
             raise Failure(f"no {kind} {fields} within {SECONDS:.0f} s") from None
 
     def show(self, booking: Json) -> None:
-        """Print the WebSocket's messages, one a line, without those about other bookings and about seat presence."""
+        """Print the WebSocket's messages, one per line, without those about other bookings and seat presence."""
         for milliseconds, message in self.messages:
             is_about_it = message.get("booking_id", booking["id"]) == booking["id"]
             if is_about_it and message["type"] not in {"authenticated", "seat:select"}:
@@ -61,7 +61,7 @@ class Trace:
 
 
 def show_saga(booking: Json) -> None:
-    """Print the saga as booking went through it: the event, and the state that it led to."""
+    """Print the saga's steps: each event and the state after it."""
     began = datetime.fromisoformat(booking["history"][0]["at"])
     for passage in booking["history"]:
         milliseconds = (datetime.fromisoformat(passage["at"]) - began).total_seconds() * 1000
@@ -70,7 +70,7 @@ def show_saga(booking: Json) -> None:
 
 @contextmanager
 def step(what: str) -> Iterator[list[str]]:
-    """Print a step with its milliseconds and the notes that were added to it."""
+    """Print a step with its milliseconds and its notes."""
     notes: list[str] = []
     began = time.perf_counter()
     try:
@@ -82,12 +82,12 @@ def step(what: str) -> Iterator[list[str]]:
 
 
 def shortened(text: str) -> str:
-    """A signed text by its beginning and its end."""
+    """Shorten a signed text to its beginning and end."""
     return f"{text[:6]}…{text[-6:]}"
 
 
 async def find_showtime(customer: Customer) -> tuple[Json, list[str]]:
-    """A showtime on sale with at least three free seats, and those seats."""
+    """Find a showtime on sale with at least three free seats and return it with them."""
     cursor = None
     while True:
         page = await customer.call("GET", "/api/showtimes", params={"cursor": cursor} if cursor else {})
@@ -100,7 +100,7 @@ async def find_showtime(customer: Customer) -> tuple[Json, list[str]]:
 
 
 async def lose_a_race(first: Customer, second: Customer, showtime_id: str, seat: str) -> Refused:
-    """Both ask for the seat at the same time; the 409 of the one who loses."""
+    """Let both request the seat at the same time and return the loser's 409."""
     answers = await asyncio.gather(
         first.hold(showtime_id, [seat]), second.hold(showtime_id, [seat]), return_exceptions=True
     )
@@ -114,7 +114,7 @@ async def lose_a_race(first: Customer, second: Customer, showtime_id: str, seat:
 
 
 async def find_mail(http: httpx.AsyncClient, mailbox: str, reference: str) -> Json:
-    """The confirmation mail with the booking's reference, as the mail catcher has it."""
+    """Wait for the confirmation mail with the booking's reference in the mail catcher."""
     async with asyncio.timeout(SECONDS):
         while True:
             for mail in (await http.get(f"{mailbox}/email")).json():
@@ -124,7 +124,7 @@ async def find_mail(http: httpx.AsyncClient, mailbox: str, reference: str) -> Js
 
 
 async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
-    """The whole story. Raises Failure, Refused or TimeoutError where it goes wrong."""
+    """Run all steps. Raises Failure, Refused or TimeoutError."""
     with step("log in") as notes:
         notes.append((await customer.log_in(EMAIL, PASSWORD))["user"]["email"])
     with step("find a showtime") as notes:
@@ -139,7 +139,7 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
             notes.append(f"snapshot, version {snapshot['version']}")
         with step("hold two seats") as notes:
             hold = await customer.hold(showtime_id, free[:2])
-            held = [seat["seat_id"] for seat in hold["seats"]]  # in another order where they count from the right
+            held = [seat["seat_id"] for seat in hold["seats"]]  # seats may be numbered from the right
             await trace.seen("seat:lock", seats=held)
             notes.append(f"{', '.join(held)} until {hold['expires_at']}, claim {shortened(hold['claim'])}")
         with step("lose a race for a third") as notes:
@@ -160,9 +160,9 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
             mail = await find_mail(customer.http, mailbox, booking["reference"])
             notes.append(f"“{mail['subject']}”")
 
-    print(f"\n{BOLD}The saga's events, as booking took them{PLAIN}")
+    print(f"\n{BOLD}The saga's events, as booking applied them{PLAIN}")
     show_saga(booking)
-    print(f"\n{BOLD}What the WebSocket told meanwhile{PLAIN}")
+    print(f"\n{BOLD}The WebSocket's messages{PLAIN}")
     trace.show(booking)
     for ticket in booking["tickets"]:
         seat = ticket["seat"]
@@ -171,7 +171,7 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
 
 
 async def main() -> int:
-    """Find the platform and tell the story."""
+    """Find the platform and run the demo."""
     settings = {**dotenv_values(".env"), **os.environ}
     url = settings.get("PUBLIC_URL") or f"http://127.0.0.1:{settings.get('GATEWAY_PORT') or 8080}"
     mailbox = settings.get("MAILBOX_URL") or f"http://127.0.0.1:{settings.get('MAILBOX_PORT') or 1180}"

@@ -1,6 +1,6 @@
-"""The web client's types, made from the HTTP API of all services: `make api`. --check: are they up to date?
+"""Generate the web client's types from the HTTP APIs of all services: `make api`. --check compares them only.
 
-Two services may give the same name to different shapes, so each shape carries its service's: `CatalogMovieCard`.
+Two services may use the same name for different models, so each name starts with its service: `CatalogMovieCard`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 WEB = Path(__file__).parents[1] / "web"
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
 SCHEMAS = "#/components/schemas/"
-# What a service must be told before it can be imported; nothing is connected to.
+# Settings without which a service cannot be imported. Nothing connects to a server.
 UNUSED = dict.fromkeys(
     (
         *("MONGO_URI", "RABBITMQ_URI", "JWKS_URL", "PUBLIC_URL", "LINK_KEY", "TOTP_KEY", "SMTP_HOST", "STRIPE_JS_URL"),
@@ -28,7 +28,7 @@ UNUSED = dict.fromkeys(
 
 
 def service_document(service: str) -> dict[str, Any]:
-    """One service's document, its shapes' names with the service in front."""
+    """Return one service's document, with the service's name before each model's name."""
     text = json.dumps(importlib.import_module(f"{service}.main").app.openapi())
     document = json.loads(re.sub(rf'"{SCHEMAS}([^"]+)"', rf'"{SCHEMAS}{service.capitalize()}\1"', text))
     schemas = document.get("components", {}).get("schemas", {})
@@ -37,7 +37,7 @@ def service_document(service: str) -> dict[str, Any]:
 
 
 def all_in_one() -> dict[str, Any]:
-    """Paths and shapes of all services, sorted. Operation ids go: two services may choose the same."""
+    """Return the paths and models of all services, sorted and without operation ids, which two services may share."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     for service in SERVICES:
@@ -47,7 +47,7 @@ def all_in_one() -> dict[str, Any]:
     for operations in paths.values():
         for operation in operations.values():
             operation.pop("operationId", None)
-            # Every refusal is a problem document of one shape, which the client knows by itself.
+            # Every error is a problem document of one form, which the client defines.
             operation["responses"] = {code: answer for code, answer in operation["responses"].items() if code < "300"}
     return {
         "openapi": "3.1.0",
@@ -58,7 +58,7 @@ def all_in_one() -> dict[str, Any]:
 
 
 def types() -> str:
-    """The TypeScript of the document."""
+    """Generate the document's TypeScript."""
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder, "openapi.json"), Path(folder, "schema.d.ts")
         source.write_text(json.dumps(all_in_one()))
@@ -68,9 +68,9 @@ def types() -> str:
 
 
 def main() -> int:
-    """Write the file, or say whether it is as it would be written."""
+    """Write the file, or check that it is up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is out of date")
     parser.add_argument("file", type=Path)
     given = parser.parse_args()
     os.environ.update(UNUSED)

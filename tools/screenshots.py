@@ -1,6 +1,6 @@
-"""Every page of the web client as a picture, at phone and desktop size, light and dark: `make screenshots`.
+"""Screenshots of every page of the web client at phone and desktop size, light and dark: `make screenshots`.
 
-Starts a platform of its own with demo data; the pictures go to .runtime/screenshots.
+Starts a separate platform with demo data. The pictures are written to .runtime/screenshots.
 """
 
 import argparse
@@ -21,7 +21,7 @@ SIZES: dict[str, ViewportSize] = {"phone": {"width": 360, "height": 780}, "desk"
 
 
 async def take(folder: Path, names: set[str]) -> None:
-    """Write a picture of each page (or of those that are named) into the folder."""
+    """Write a screenshot of each page, or of the named pages, into the folder."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     async with (
         Platform(demo=True, environment=NO_LIMITS) as platform,
@@ -38,7 +38,7 @@ async def take(folder: Path, names: set[str]) -> None:
                     locale="en-GB",
                     base_url=platform.url,
                     device_scale_factor=1,
-                    reduced_motion="reduce",  # or buttons are seen halfway between two colours
+                    reduced_motion="reduce",  # otherwise a picture may show a button between two colors
                 )
                 page = await context.new_page()
                 async for name in pages(Visitor(page, house)):

@@ -1,8 +1,8 @@
-"""One booking's way through all services, as a tree of their own spans: `make trace BOOKING=<id or reference>`.
+"""Show a booking's spans in all services as a tree: `make trace BOOKING=<id or reference>`.
 
-The services write spans into their logs when the platform runs with `OTEL_TRACES_EXPORTER=console`. A booking has
-several traces, because a person or Stripe begins each: hold, checkout, payment, webhook, a deadline. They are joined by
-the booking's id, which the spans carry as `usher.subject`, and shown in the order of time.
+The services write spans to their logs if the platform runs with `OTEL_TRACES_EXPORTER=console`. A booking has several
+traces, each started by a person, Stripe or a deadline: hold, checkout, payment, webhook. The booking's id, which the
+spans carry as `usher.subject`, joins them. They are shown in order of time.
 """
 
 import argparse
@@ -22,7 +22,7 @@ DIM, BOLD, RED, PLAIN = (f"\033[{code}m" if sys.stdout.isatty() else "" for code
 
 @dataclass
 class Span:
-    """A span as the console exporter writes it. `ended_at` may lie before a child begins: that is an event's travel."""
+    """A span of the console exporter. `ended_at` may be before a child starts: the event was on its way in between."""
 
     id: str
     parent_id: str | None
@@ -37,12 +37,12 @@ class Span:
 
     @property
     def subject(self) -> str:
-        """The id of the thing that it is about, if it says so itself."""
+        """The id of the span's subject, if the span has one."""
         return self.attributes.get("usher.subject", "")
 
 
 def read(lines: Iterable[str]) -> Iterator[Span]:
-    """The spans among the lines of logs."""
+    """Find the spans in log lines."""
     for line in lines:
         if line.startswith('{"name": "') and '"trace_id"' in line:
             raw = json.loads(line)
@@ -62,13 +62,13 @@ def read(lines: Iterable[str]) -> Iterator[Span]:
 
 
 def booking_id(spans: Iterable[Span], asked: str) -> str:
-    """The id for an id or a reference."""
+    """Return the booking's id for an id or a reference."""
     references = {span.attributes.get("usher.reference"): span.subject for span in spans}
     return references.get(asked.upper(), asked)
 
 
 def trees(spans: Iterable[Span], subject: str) -> list[Span]:
-    """The spans about the subject with all that led to them, as trees; those that began first come first."""
+    """Return the spans about the subject with their ancestors, as trees, the earliest first."""
     known = {span.id: span for span in spans}
     roots = []
     for span in sorted(known.values(), key=lambda span: span.began_at):
@@ -78,14 +78,14 @@ def trees(spans: Iterable[Span], subject: str) -> list[Span]:
 
 
 def _prune(span: Span, subject: str, *, is_about: bool) -> bool:
-    """Leave only what is about the subject, says nothing else below something that is, or leads to it."""
+    """Keep only spans about the subject, their ancestors, and descendants without another subject."""
     is_about = span.subject == subject if span.subject else is_about
     span.children = [child for child in span.children if _prune(child, subject, is_about=is_about)]
     return is_about or bool(span.children)
 
 
 def drawn(roots: list[Span]) -> Iterator[str]:
-    """The lines: when, how long, where, what; between traces the time that nobody spent."""
+    """Format the lines: time, duration, service, name; between traces the idle time."""
     if not roots:
         return
     began, until = roots[0].began_at, roots[0].began_at
@@ -132,7 +132,7 @@ def _log_lines(logs: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    """Parse the command line and draw. The exit status is 1 when there is nothing to draw."""
+    """Parse the command line and print the tree. The exit status is 1 if there are no spans."""
     parser = argparse.ArgumentParser(prog="make trace BOOKING=…", description=__doc__)
     parser.add_argument("booking", help="a booking's id or reference")
     parser.add_argument("--logs", type=Path, default=LOGS, help="the folder with the services' logs, or - for stdin")
