@@ -56,7 +56,7 @@ class Member(asyncio.Protocol):
 
 
 class Audience:
-    """All clients. `said` has the time of each version's publication; `delays` are the seconds until a client had it."""
+    """All clients. `said` has the time of each version's publication; `delays` the seconds until a client had it."""
 
     def __init__(self, port: int, showtime_id: str) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""A whole platform of its own for the tests that need more than one service."""
+"""A separate platform for tests that need more than one service."""
 
 from collections.abc import AsyncIterator
 
@@ -20,6 +20,6 @@ async def house() -> AsyncIterator[House]:
 
 @pytest.fixture(scope="module")
 async def hasty_house() -> AsyncIterator[House]:
-    """The same with deadlines of a few seconds."""
+    """A platform whose deadlines are a few seconds."""
     async with Platform(demo=True, environment=NO_LIMITS | HASTY) as platform, httpx.AsyncClient(timeout=30) as http:
         yield House(platform, http)

@@ -1,6 +1,6 @@
-"""What is true on a platform at one moment: all services' documents, Stripe's objects, RabbitMQ's queues, the mails.
+"""The state of a platform at one moment: all services' documents, Stripe's objects, RabbitMQ's queues and the mails.
 
-Plain data, so that a test may copy it and plant a fault in the copy.
+It is plain data, so a test can copy it and plant a fault in the copy.
 """
 
 import re
@@ -26,9 +26,9 @@ QUEUE_NAMES = (topology.queue_name, topology.dead_letter_queue_name)
 
 @dataclass
 class Replica:
-    """What a process of a service says of itself.
+    """The metrics of one process of a service.
 
-    It handles `in_hand` events; it has not acknowledged `unacknowledged` messages, the oldest for `oldest_s`.
+    It is handling `in_hand` events and has `unacknowledged` messages, the oldest for `oldest_s` seconds.
     """
 
     started_at: datetime
@@ -41,9 +41,9 @@ class Replica:
 class Facts:
     """Documents by id, `unsent` by `database.collection`, `queues` by name with the messages that wait in them.
 
-    `mails` are the copies that the mailbox has of each of notifier's messages, by its key; of what was queued before
-    `mailbox_since` it may know nothing any more. `replicas` are the processes by name. `refunds`, `disputes` and
-    `intents` are Stripe's.
+    `mails` are the copies of each of notifier's messages in the mailbox, by the message's key. The mailbox may lack
+    mails queued before `mailbox_since`. `replicas` are the processes by name. `refunds`, `disputes` and `intents`
+    are Stripe's.
     """
 
     at: datetime
@@ -65,7 +65,7 @@ class Facts:
 
 
 async def read(env: Mapping[str, str]) -> Facts:
-    """Everything, from a platform with this environment (`Platform.env`). Its services need not run."""
+    """Read everything from the platform with this environment (`Platform.env`). Its services need not run."""
     client: AsyncMongoClient[Document] = AsyncMongoClient(env["MONGO_URI"], tz_aware=True)
     async with client, httpx.AsyncClient(timeout=30) as http:
         of = {service: client[f"usher_{service}"] for service in SERVICES}
@@ -96,7 +96,7 @@ async def _documents(database: AsyncDatabase[Document], collection: str) -> Docu
 
 
 async def _unsent(of: Mapping[str, AsyncDatabase[Document]]) -> AsyncIterator[tuple[str, list[Document]]]:
-    """The events that stand in outboxes."""
+    """Return the events in all outboxes."""
     for database in of.values():
         for collection in await database.list_collection_names():
             async for document in database[collection].find({"outbox.0": {"$exists": True}}, {"outbox": 1}):
@@ -104,7 +104,7 @@ async def _unsent(of: Mapping[str, AsyncDatabase[Document]]) -> AsyncIterator[tu
 
 
 async def _stripe(http: httpx.AsyncClient, env: Mapping[str, str], kind: str) -> AsyncIterator[Document]:
-    """All of Stripe's objects of a kind, by its own paging."""
+    """Return all Stripe objects of a kind, page by page."""
     params, key = {"limit": "100"}, {"Authorization": f"Bearer {env['STRIPE_SECRET_KEY']}"}
     while True:
         answer = await http.get(f"{env['STRIPE_API_BASE']}/v1/{kind}", params=params, headers=key)
@@ -117,7 +117,7 @@ async def _stripe(http: httpx.AsyncClient, env: Mapping[str, str], kind: str) ->
 
 
 async def _queues(uri: str) -> dict[str, int]:
-    """Messages that are ready in each queue of the topology, each retry tier and each dead-letter queue."""
+    """Return the ready messages of each queue of the topology, each retry tier and each dead-letter queue."""
     names = [name(service) for service in topology.CONSUMES for name in QUEUE_NAMES]
     names += [f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S]
     async with await aio_pika.connect(uri) as connection:
@@ -130,7 +130,7 @@ async def _queues(uri: str) -> dict[str, int]:
 
 
 async def _replicas(http: httpx.AsyncClient, env: Mapping[str, str]) -> dict[str, Replica]:
-    """What the services' processes say of themselves, by their own metrics."""
+    """Read the metrics of the services' processes."""
     ports = {name: port for name, port in env.items() if REPLICA_PORT.fullmatch(name)}
     return {name: await _replica(http, port) for name, port in ports.items()}
 
@@ -147,10 +147,10 @@ async def _replica(http: httpx.AsyncClient, port: str) -> Replica:
 
 
 async def _mails(http: httpx.AsyncClient, env: Mapping[str, str]) -> list[Document]:
-    """The mails in the mailbox. The `time` of each is when its message was queued, in whole seconds."""
+    """Return the mails in the mailbox. The `time` of a mail is when its message was queued, in whole seconds."""
     return (await http.get(f"{env['MAILBOX_URL']}/email")).raise_for_status().json()
 
 
 def _message_key(mail: Document) -> str:
-    """The key of the message in notifier. Each copy of it has the same Message-ID."""
+    """Return the message's key in notifier. All its copies have the same Message-ID."""
     return mail["messageId"].strip("<>").rpartition("@")[0]

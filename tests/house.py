@@ -1,4 +1,4 @@
-"""A platform as a test sees it."""
+"""A running platform, as tests use it."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ PASSWORD = "popcorn-and-a-movie"
 
 @dataclass
 class House:
-    """People at its gateway, its sandbox's faults, its mailbox."""
+    """Creates people, plants faults in the Stripe sandbox and reads the mailbox."""
 
     platform: Platform
     http: httpx.AsyncClient
@@ -24,7 +24,7 @@ class House:
         self._showtimes = self._listed()
 
     async def _listed(self) -> AsyncIterator[str]:
-        """The ids of the showtimes that can be booked, the next ones first."""
+        """Return the ids of the showtimes on sale, the next ones first."""
         cursor: dict[str, str] | None = {}
         while cursor is not None:
             page = await self.guest().call("GET", "/api/showtimes", params={"limit": 100} | cursor)
@@ -33,33 +33,31 @@ class House:
             cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
 
     def guest(self) -> Customer:
-        """Somebody without an account."""
+        """Create a customer without an account."""
         return Customer(self.platform.url, self.http)
 
     async def person(self, name: str = "customer") -> Customer:
-        """One of the demo's people, signed in: customer, staff, admin."""
+        """Sign in one of the demo's people: customer, staff or admin."""
         person = self.guest()
         await person.log_in(f"{name}@usher.example", PASSWORD)
         return person
 
     async def seats(self, count: int, *, hall: int = 0) -> tuple[str, list[str]]:
-        """A showtime that no other test was given, in a hall with at least so many seats, and some of its free seats
-        that anybody may buy. Which hall's turn it is depends on the time of the day.
-        """
+        """Return an unused showtime in an auditorium with at least `hall` seats, and some free seats for everybody."""
         async for showtime_id in self._showtimes:
             seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
             if len(seat_map["layout"]["seats"]) >= hall:
                 free = [seat for seat in seat_map["layout"]["seats"] if seat["seat_id"] not in seat_map["taken"]]
                 usual = [seat["seat_id"] for seat in free if seat["category"] not in {"wheelchair", "companion"}]
                 return showtime_id, usual[:count]
-        raise LookupError(f"no showtime is left in a hall of {hall} seats")
+        raise LookupError(f"no showtime is left in an auditorium of {hall} seats")
 
     async def taken(self, showtime_id: str) -> Json:
-        """Seats that are not free, with their state."""
+        """Return the seats that are not free, with their states."""
         return (await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats"))["taken"]
 
     async def stripe(self, method: str, path: str, **request: Any) -> Any:
-        """A call to the sandbox's control API or, with its secret key, to its Stripe API."""
+        """Send a request to the sandbox's control API or, with the secret key, to its Stripe API."""
         sandbox, key = self.platform.env["STRIPE_SANDBOX_URL"], self.platform.env["STRIPE_SECRET_KEY"]
         answer = await self.http.request(
             method, f"{sandbox}{path}", headers={"Authorization": f"Bearer {key}"}, **request
@@ -68,18 +66,18 @@ class House:
         return answer.json()
 
     async def fault(self, kind: str, booking_id: str, **fields: Any) -> None:
-        """Let something go wrong at Stripe for one booking."""
+        """Plant a fault at Stripe for one booking."""
         await self.stripe(
             "POST", "/_sandbox/faults", json={"kind": kind, "metadata": {"booking_id": booking_id}} | fields
         )
 
     async def mails(self, reference: str) -> list[Json]:
-        """The mails that tell of a booking."""
+        """Return the mails about a booking."""
         mails = (await self.http.get(f"{self.platform.env['MAILBOX_URL']}/email")).json()
         return [mail for mail in mails if reference in mail["subject"] + mail.get("text", "")]
 
     async def mailed_link(self, reference: str, subject: str) -> str:
-        """The link to a booking in the one mail about it under such a subject, the same in both its forms."""
+        """Return the booking link of the only mail with this subject, which its text and HTML must share."""
 
         async def there() -> list[Json]:
             return [mail for mail in await self.mails(reference) if mail["subject"].startswith(subject)]

@@ -1,7 +1,7 @@
-"""What must hold on a platform at rest, whatever crashed, repeated, reordered or came late.
+"""The invariants of a platform at rest, whatever crashed, repeated, changed order or came late.
 
-`make invariants` looks at the platform that `make run` has started and prints each violation; it may be
-busy, so what is merely under way counts for nothing. Tests wait until theirs is at rest: then nothing is under way.
+`make invariants` checks the platform of `make run` and prints each violation. That platform may be busy, so unfinished
+work is no violation. Tests wait until their platform is at rest; then nothing is unfinished.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from pymongo.errors import PyMongoError
 
 UNSETTLED = {"awaiting_payment", "closing", "confirming", "refunding"}
 OVERDUE = timedelta(seconds=20)
-"""How late a timer, outbox, webhook or acknowledgement may be before that is a fault: longer than a job's lease."""
+"""How late a timer, outbox, webhook or acknowledgement may be before it is a violation: longer than a job's lease."""
 MESSAGES_KEPT = timedelta(days=3)
 """The shortest MESSAGE_DAYS."""
 DEAD = {topology.dead_letter_queue_name(service) for service in topology.CONSUMES}
 
 
 class Violation(NamedTuple):
-    """`rule` is the row of the table: seats, money, no loss, once, progress."""
+    """`rule` is the row of the table in saga.md: seats, money, no loss, once, progress."""
 
     rule: str
     text: str
@@ -40,13 +40,13 @@ class Violation(NamedTuple):
 
 
 def violations(now: Facts) -> list[Violation]:
-    """Everything that is wrong, in the order of the table. What is under way and not overdue is not wrong."""
+    """Yield all violations in the order of the table. Unfinished work that is not overdue is no violation."""
     rules = {"seats": _seats, "money": _money, "no loss": _no_loss, "once": _once, "progress": _progress}
     return [Violation(rule, text) for rule, check in rules.items() for text in check(now)]
 
 
 def unrest(now: Facts) -> list[str]:
-    """What is still under way."""
+    """Yield the unfinished work."""
     return [
         *(f"booking {each['_id']} is {each['state']}" for each in now.bookings.values() if each["state"] in UNSETTLED),
         *(f"hold {hold['id']} is live" for each in now.showtimes.values() for hold in each["holds"]),
@@ -66,7 +66,7 @@ def unrest(now: Facts) -> list[str]:
 
 
 async def at_rest(env: Mapping[str, str], seconds: float = 120) -> Facts:
-    """The facts once nothing has been under way for a moment. Raises AssertionError that says what still is."""
+    """Wait until nothing is unfinished and return the facts. Raises AssertionError naming the unfinished work."""
     deadline, was_quiet, moving = asyncio.get_running_loop().time() + seconds, False, ["nothing could be read"]
     while asyncio.get_running_loop().time() < deadline:
         try:
@@ -86,7 +86,7 @@ async def at_rest(env: Mapping[str, str], seconds: float = 120) -> Facts:
 
 
 def _entitled(now: Facts) -> list[Document]:
-    """Bookings whose tickets let somebody in."""
+    """Yield the bookings with valid tickets."""
     return [booking for booking in now.bookings.values() if booking["state"] == "confirmed"]
 
 
@@ -111,7 +111,7 @@ def _seats(now: Facts) -> Iterator[str]:
 
 
 def _holds_and_seats(now: Facts, showtime: Document) -> Iterator[str]:
-    """A hold has all of its seats or none; a held seat has one hold."""
+    """A hold has all of its seats or none. A held seat has one hold."""
     taken, held = showtime["taken"], Counter(seat for hold in showtime["holds"] for seat in hold["seats"])
     for hold in showtime["holds"]:
         own = [seat for seat in hold["seats"] if taken.get(seat, {}).get("by") == hold["id"]]
@@ -137,14 +137,14 @@ def _sales(now: Facts, showtime: Document) -> Iterator[str]:
 
 
 def _live_map(now: Facts, showtime: Document) -> Iterator[str]:
-    """What realtime and catalog copy of the seats agrees with inventory, once every snapshot has arrived."""
+    """Realtime's and catalog's copies of the seats equal inventory's, once every snapshot has arrived."""
     if unrest(now):
         return
     shown = now.shown.get(showtime["_id"], {})
     for state in ("held", "sold", "blocked"):
         seats = {seat for seat, entry in showtime["taken"].items() if entry["state"] == state}
         if wrong := seats ^ set(shown.get(state, ())):
-            yield f"showtime {showtime['_id']}: the live map errs in {sorted(wrong)} ({state})"
+            yield f"showtime {showtime['_id']}: the live map is wrong in {sorted(wrong)} ({state})"
     taken = len(showtime["taken"]), sum(entry["state"] == "sold" for entry in showtime["taken"].values())
     occupancy = now.occupancies.get(showtime["_id"], {"taken": 0, "sold": 0})
     if taken != (counted := (occupancy["taken"], occupancy["sold"])):
@@ -171,7 +171,7 @@ def _money(now: Facts) -> Iterator[str]:
 
 
 def _price(booking: Document, payment: Document | None) -> int:
-    """What the booking's tickets cost, less what staff or Stripe gave back by hand for tickets that still let in."""
+    """Return the price of the booking's tickets, less manual refunds for tickets that are still valid."""
     if booking["state"] != "confirmed":
         return 0
     gifts = [r for r in payment["refunds"].values() if r["asked_by"] != "booking"] if payment else []
@@ -180,7 +180,7 @@ def _price(booking: Document, payment: Document | None) -> int:
 
 
 def _account(now: Facts, payment: Document) -> Iterator[str]:
-    """The account agrees with its ledger and with Stripe."""
+    """The account equals its ledger and Stripe's records."""
     sums = Counter[str]()
     for line in payment["ledger"]:
         sums[line["kind"]] += line["amount"]
@@ -188,7 +188,7 @@ def _account(now: Facts, payment: Document) -> Iterator[str]:
     if ours != (sums["captured"], sums["refunded"] - sums["refund_failed"]):
         yield f"payment {payment['_id']}: captured and refunded are {ours}, its ledger says {dict(sums)}"
     if payment["refunded"] + payment["refunding"] > payment["captured"]:
-        yield f"payment {payment['_id']}: more goes back than came in"
+        yield f"payment {payment['_id']}: more is refunded than was captured"
     if payment["refunding"]:
         return
     intent = now.intents.get(payment["intent_id"] or "", {"amount_received": 0})
@@ -210,7 +210,7 @@ def _no_loss(now: Facts) -> Iterator[str]:
             yield f"outbox of {place}: {', '.join(late)} not sent"
     for webhook in now.webhooks.values():
         if webhook["outcome"] is None and webhook["received_at"] < now.at - OVERDUE:
-            yield f"webhook {webhook['_id']} ({webhook['type']}) not worked off: {webhook['last_error']}"
+            yield f"webhook {webhook['_id']} ({webhook['type']}) not processed: {webhook['last_error']}"
     for name, count in now.queues.items():
         if count and name in DEAD:
             yield f"{name}: {count} dead letters"
@@ -219,7 +219,7 @@ def _no_loss(now: Facts) -> Iterator[str]:
             yield f"{name}: {replica.unacknowledged} messages unacknowledged, one for {replica.oldest_s:.0f} s"
     for message in now.messages.values():
         if message["state"] == "sent" and message["queued_at"] >= now.mailbox_since and not now.mails[message["key"]]:
-            yield f"mail {message['key']} was sent and is nowhere"
+            yield f"mail {message['key']} was sent and is not in the mailbox"
 
 
 def _once(now: Facts) -> Iterator[str]:
@@ -244,8 +244,8 @@ def _once(now: Facts) -> Iterator[str]:
 def _sender_may_have_died(now: Facts, message: Document) -> bool:
     """Whether a notifier was started after the message was queued.
 
-    One that is killed between the mail server's yes and its record leaves a message that is sent again. Nothing else
-    excuses a second copy.
+    A notifier that is killed after the mail server's answer and before its record leaves a message that is sent again.
+    Nothing else excuses a second copy.
     """
     notifiers = (each for name, each in now.replicas.items() if name.startswith("NOTIFIER"))
     return any(each.started_at > message["queued_at"] for each in notifiers)
@@ -259,16 +259,16 @@ def _progress(now: Facts) -> Iterator[str]:
     for showtime in now.showtimes.values():
         for hold in showtime["holds"]:
             if hold["expires_at"] < now.at - OVERDUE:
-                yield f"hold {hold['id']} lapsed at {hold['expires_at']:%X} and was not let go"
+                yield f"hold {hold['id']} lapsed at {hold['expires_at']:%X} and was not released"
     for message in now.messages.values():
         if message["state"] == "failed":
             yield f"mail {message['key']} failed: {message['reason']}"
 
 
 async def _lasting(env: Mapping[str, str]) -> tuple[Facts, list[Violation]]:
-    """The facts, and the violations that are still there after OVERDUE.
+    """Return the facts, and the violations that remain after OVERDUE.
 
-    The services are read one after another while they go on, so a first look at a busy platform may not fit together.
+    The services are read one after another while they run, so a first reading of a busy platform may be inconsistent.
     """
     now = await facts.read(env)
     if not (found := violations(now)):
@@ -280,7 +280,7 @@ async def _lasting(env: Mapping[str, str]) -> tuple[Facts, list[Violation]]:
 
 
 def main() -> int:
-    """Look at the platform of `make run`; returns the exit status."""
+    """Check the platform of `make run`. Returns the exit status."""
     given = given_settings()
     env = platform_environment(configured_ports(given), RUNTIME / "data", given)
     now, found = asyncio.run(_lasting(env))

@@ -1,4 +1,4 @@
-"""Somebody without an account yet, who reads their mails."""
+"""A person without an account, and their mails."""
 
 import asyncio
 import itertools
@@ -14,18 +14,18 @@ _numbers = itertools.count(int(time.time()))
 
 
 class Newcomer:
-    """Somebody without an account, and their mailbox."""
+    """A person without an account, with their mailbox."""
 
     def __init__(self, house: House) -> None:
         self.house, self.guest = house, house.guest()
         self.email = f"ada{next(_numbers)}@usher.example"
 
     async def auth(self, path: str, **body: Any) -> Json:
-        """A call of `/api/auth`."""
+        """Send a request to `/api/auth`."""
         return await self.guest.call("POST", f"/api/auth/{path}", json=body)
 
     async def mail(self, subject: str) -> Json:
-        """The one mail under this subject, waiting for it."""
+        """Wait for the only mail with this subject and return it."""
         mails = []
         async with asyncio.timeout(60):
             while not mails:
@@ -35,12 +35,12 @@ class Newcomer:
         return mail
 
     async def inbox(self) -> list[Json]:
-        """All mails to them."""
+        """Return all mails to this person."""
         everybodys = (await self.house.http.get(f"{self.house.platform.env['MAILBOX_URL']}/email")).json()
         return [mail for mail in everybodys if self.email in [to["address"] for to in mail["to"]]]
 
     async def link(self, subject: str) -> tuple[str, str]:
-        """Page and token of the link in that mail, the same in both its forms."""
+        """Return the page and the token of the link in that mail. The text and HTML parts must have the same link."""
         mail = await self.mail(subject)
         found = {re.search(rf"{self.guest.url}/([a-z-]+)#token=([\w-]{{43}})", mail[form]) for form in ("text", "html")}
         pages = {(match[1], match[2]) for match in found if match}
@@ -56,7 +56,7 @@ class Newcomer:
         return answer
 
     def acting(self, answer: Json) -> Customer:
-        """A customer with the access token of this answer."""
+        """Return a customer with the access token of this response."""
         customer = Customer(self.guest.url, self.guest.http)
         customer.headers["Authorization"] = f"Bearer {answer['access_token']}"
         return customer

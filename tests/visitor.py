@@ -1,4 +1,4 @@
-"""Somebody in front of the pages: what people do, in their words."""
+"""A visitor of the web client: each method is something that people do."""
 
 import re
 from dataclasses import dataclass
@@ -20,24 +20,24 @@ class Visitor:
     house: House
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
-        """A button by what it says."""
+        """Find a button by its text."""
         return self.page.get_by_role("button", name=name, exact=isinstance(name, str))
 
     def seat(self, seat_id: str) -> Locator:
-        """A seat of the map."""
+        """Find a seat on the map."""
         return self.page.locator(f'[data-seat="{seat_id}"]')
 
     async def open_seats(self, showtime_id: str) -> None:
-        """Go to a showtime's seats and wait until they are live."""
+        """Open a showtime's seat page and wait until it is live."""
         await self.page.goto(f"/showtimes/{showtime_id}")
         await expect(self.page.locator('[data-connection="live"]')).to_be_visible()
 
     async def party(self, count: int) -> None:
-        """Say for how many people."""
+        """Choose the number of people."""
         await self.page.get_by_label("Seats", exact=True).select_option(str(count))
 
     async def take(self, *seat_ids: str) -> None:
-        """Click just these seats and wait until they are held."""
+        """Click exactly these seats and wait until they are held."""
         await self.party(1)
         for count, seat_id in enumerate(seat_ids, start=1):
             await self.pick(seat_id)
@@ -47,25 +47,25 @@ class Visitor:
             await expect(self.seat(seat_id)).to_have_attribute("data-state", "own")
 
     async def hold(self, count: int) -> tuple[str, list[str]]:
-        """Hold seats of a showtime of one's own: which, and which they are."""
+        """Hold seats of an unused showtime. Returns the showtime and the seats."""
         showtime_id, seats = await self.house.seats(count)
         await self.open_seats(showtime_id)
         await self.take(*seats)
         return showtime_id, seats
 
     async def change_elsewhere(self, method: str, hold_id: str, **request: Any) -> Json:
-        """Change the guest's hold without this page's knowledge; the hold afterwards."""
+        """Change the guest's hold without this page's knowledge. Returns the hold afterwards."""
         secret = await self.page.evaluate("() => sessionStorage.getItem('usher.guest')")
         return await self.house.guest().call(method, f"/api/holds/{hold_id}", secret=secret, **request)
 
     async def pick(self, seat_id: str) -> None:
-        """Click a seat; on a phone the first tap may only bring the seats near."""
+        """Click a seat. On a phone the first tap may only zoom in."""
         seat = self.seat(seat_id)
         await seat.scroll_into_view_if_needed()
         await seat.dispatch_event("click")
 
     async def order(self, email: str | None = None) -> None:
-        """From the seats to the card form."""
+        """Go from the seats to the card form."""
         await self.button("Continue").click()
         await self.page.wait_for_url("**/checkout/*")
         if email:
@@ -73,53 +73,53 @@ class Visitor:
         await self.button(re.compile("Continue to payment")).click()
 
     async def pay(self, number: str = GOOD) -> None:
-        """Type a card into Stripe's form and pay."""
+        """Enter a card in Stripe's form and pay."""
         await self.fill_card(number)
         await self.button(re.compile("^Pay ")).click()
 
     async def fill_card(self, number: str) -> None:
-        """Type a card into Stripe's form."""
+        """Enter a card in Stripe's form."""
         card = self.page.frame_locator('iframe[title="Secure payment input frame"]')
         await card.get_by_label("Card number").fill(number)
         await card.get_by_label("Expiry").fill("1234")
         await card.get_by_label("CVC").fill("123")
 
     async def answer_bank(self, name: str) -> None:
-        """Answer the bank's question of 3-D Secure."""
+        """Answer the bank's 3-D Secure question."""
         bank = self.page.frame_locator('iframe[title="3D Secure authentication"]')
         await bank.get_by_role("button", name=name).click()
 
     async def sees_tickets(self, count: int) -> None:
-        """The confirmation with this many tickets."""
+        """Wait for the confirmation with this many tickets."""
         await expect(self.page.get_by_role("heading", name="Enjoy the film!")).to_be_visible()
         await expect(self.page.get_by_role("img", name=re.compile("^QR code of the ticket"))).to_have_count(count)
 
     async def sign_in(self, name: str = "customer") -> None:
-        """As one of the demo's people."""
+        """Become one of the demo's people."""
         await self.page.goto("/sign-in")
         await self.enter(f"{name}@usher.example", PASSWORD)
         await self.is_signed_in()
 
     async def open_account(self, email: str, password: str) -> None:
-        """Sign in on the way to one's account."""
+        """Sign in on the way to the account page."""
         await self.page.goto("/sign-in?next=/account")
         await self.enter(email, password)
         await expect(self.button("Sign out")).to_be_visible()
 
     async def enter(self, email: str, password: str) -> None:
-        """Fill in the sign-in form and send it."""
+        """Fill in and submit the sign-in form."""
         await self.page.get_by_label("E-mail").fill(email)
         await self.page.get_by_label("Password").fill(password)
         await self.button("Sign in").click()
 
     async def is_signed_in(self) -> None:
-        """The page's head says so."""
+        """Wait until the page's header shows it."""
         await expect(self.page.get_by_role("link", name="My bookings")).to_be_visible()
 
     async def is_signed_out(self) -> None:
-        """The page's head says so."""
+        """Wait until the page's header shows it."""
         await expect(self.page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
 
     def part(self, title: str) -> Locator:
-        """A section of a page, by its heading."""
+        """Find a section of a page by its heading."""
         return self.page.locator("section").filter(has=self.page.get_by_role("heading", name=title, exact=True))

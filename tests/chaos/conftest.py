@@ -1,4 +1,4 @@
-"""A platform that tests may break, and what every such test ends with."""
+"""A platform that tests may break, and the check after every such test."""
 
 import os
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from launcher.settings import NO_LIMITS
 
 from .crowd import Crowd
 
-# Deadlines that pass within a test. SMTP_SECONDS also bounds how long a killed sender's mail waits for another one.
+# Deadlines that pass within a test. SMTP_SECONDS also limits how long a killed sender's mail waits for another sender.
 IMPATIENT = {
     "HOLD_SECONDS": "6",
     "PAYMENT_SECONDS": "6",
@@ -22,12 +22,12 @@ IMPATIENT = {
     "SMTP_SECONDS": "1",
 }
 REPLICAS = {f"{service.upper()}_REPLICAS": os.environ.get("REPLICAS", "1") for service in SERVICES}
-"""Replicas of each service. `make chaos` runs everything with one and with two."""
+"""The number of replicas of each service. `make chaos` runs everything with one and with two."""
 
 
 @pytest.fixture(scope="package")
 async def arena() -> AsyncIterator[House]:
-    """A platform with demo data and deadlines of seconds."""
+    """A platform with demo data whose deadlines are a few seconds."""
     environment = NO_LIMITS | IMPATIENT | REPLICAS
     async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=30) as http:
         yield House(platform, http)
@@ -35,14 +35,14 @@ async def arena() -> AsyncIterator[House]:
 
 @pytest.fixture(scope="module")
 async def race_track() -> AsyncIterator[House]:
-    """One with the usual deadlines."""
+    """A platform with the usual deadlines."""
     environment = NO_LIMITS | REPLICAS
     async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=60) as http:
         yield House(platform, http)
 
 
 async def stands(arena: House, crowd: Crowd, seconds: float = 120) -> Facts:
-    """The platform comes to rest, all invariants hold and everybody got what they were told."""
+    """Wait until the platform is at rest. Check all invariants and that every promise to a customer was kept."""
     now = await at_rest(arena.platform.env, seconds)
     assert violations(now) == []
     assert crowd.broken_promises(now) == []

@@ -1,4 +1,4 @@
-"""A crowd that keeps buying tickets whatever happens, and remembers what it was told."""
+"""A crowd that keeps buying tickets whatever happens, and records the answers."""
 
 import asyncio
 import random
@@ -14,29 +14,29 @@ from facts import Facts
 from house import House
 
 FINAL = {400, 402, 409, 410, 422}
-"""Answers that a customer takes for an answer; everything else is asked again."""
+"""Final answers. After any other response, the customer repeats the request."""
 ENDED = {"confirmed", "refunded", "expired", "cancelled"}
 PAUSE_S, PATIENCE_S = 0.2, 20.0
 
 
 class GaveUp(Exception):
-    """Nobody answered for too long."""
+    """There was no answer for too long."""
 
 
 @dataclass
 class Purchase:
-    """One try, from the hold on. `paid` is what Stripe said; None when its answer was lost."""
+    """One attempt, from the hold on. `paid` is Stripe's answer; None if it was lost."""
 
     hold: Json
     is_checked_out: bool = False
     paid: bool | None = False
 
     def broken_promise(self, now: Facts) -> str | None:
-        """What the customer was told and did not get."""
+        """Yield the promises that were not kept."""
         booking = now.bookings.get(self.hold["hold_id"])
         if booking is None:
             is_lost = self.is_checked_out or self.paid
-            return f"hold {self.hold['hold_id']} was checked out and led to no booking" if is_lost else None
+            return f"hold {self.hold['hold_id']} was checked out and has no booking" if is_lost else None
         state = booking["state"]
         if state not in ENDED:
             return f"booking {booking['_id']} is still {state}"
@@ -45,14 +45,14 @@ class Purchase:
         if self.paid is False and state not in {"expired", "cancelled"}:
             return f"booking {booking['_id']} was not paid and ended {state}"
         if self.is_checked_out and not booking["reference"]:
-            return f"booking {booking['_id']} was checked out and forgot it"
+            return f"booking {booking['_id']} was checked out without a trace"
         return None
 
 
 class Crowd:
-    """`clients` people who buy one or two random seats, one after another; some change their mind on the way.
+    """Let `clients` people buy one or two random seats, one after another; some change their minds on the way.
 
-    Within the block they are at it; leaving it, each finishes what it has begun.
+    They start purchases inside the block and finish them at its end.
     """
 
     def __init__(self, house: House, *, clients: int = 4, showtimes: int = 3, seed: int = 7) -> None:
@@ -74,18 +74,18 @@ class Crowd:
 
     @property
     def paid(self) -> list[Purchase]:
-        """The purchases that Stripe has told their customers were paid."""
+        """Return the purchases whose payment Stripe confirmed to the customer."""
         return [purchase for purchase in self.purchases if purchase.paid]
 
     async def grows(self, count: int, seconds: float = 120) -> None:
-        """Wait until `count` more purchases were paid. Raises TimeoutError."""
+        """Wait for `count` more paid purchases. Raises TimeoutError."""
         wanted = len(self.paid) + count
         async with asyncio.timeout(seconds):
             while len(self.paid) < wanted:
                 await asyncio.sleep(0.05)
 
     def broken_promises(self, now: Facts) -> list[str]:
-        """Everything that somebody was told and did not get."""
+        """Return all promises that were not kept."""
         return [broken for purchase in self.purchases if (broken := purchase.broken_promise(now))]
 
     async def _come_and_go(self) -> None:
@@ -99,7 +99,7 @@ class Crowd:
     async def _buy(self, guest: Customer) -> None:
         showtime_id, seats = self._dice.choice(self._halls)
         wanted = self._dice.sample(seats, self._dice.randint(1, 2))
-        # A hold whose answer was lost lapses unseen, so this one is not asked for again under the same key.
+        # A hold whose response was lost expires unnoticed, so this request is not repeated with the same key.
         purchase = Purchase(await guest.hold(showtime_id, wanted))
         self.purchases.append(purchase)
         mind = self._dice.random()
@@ -118,7 +118,7 @@ class Crowd:
         purchase.paid = (await self._insist(lambda: guest.pay(intent)))["status"] == "succeeded"
 
     async def _insist(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Ask until there is an answer. Raises Refused for one that is final, GaveUp."""
+        """Repeat the request until there is an answer. Raises Refused for a final refusal, and GaveUp."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_S
         while loop.time() < deadline:

@@ -1,6 +1,6 @@
-"""Every endpoint of every service against its own OpenAPI: with and without tokens, with real ids and others.
+"""Every endpoint of every service is checked against its OpenAPI: with and without tokens, real ids and others.
 
-Whatever is sent, the answer is one that the document names; an error is a problem document and never a 5xx.
+Every response is one that the document describes; an error is a problem document and never a 5xx.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ Headers = dict[str, str]
 
 @dataclass
 class Known:
-    """Who asks, ids that exist by the name of their parameter, and how often each status was answered."""
+    """The callers, existing ids by parameter name, and the number of responses by status."""
 
     callers: list[Headers]
     ids: dict[str, str]
@@ -46,7 +46,7 @@ class Known:
 
 @pytest.fixture(scope="module")
 async def known(arena: House) -> Known:
-    """Two sales to a guest, one of them not paid yet."""
+    """Make two sales to a guest, one of them not paid yet."""
     guest, admin, customer = arena.guest(), await arena.person("admin"), await arena.person()
     showtime_id, seats = await arena.seats(2)
     held = await guest.hold(showtime_id, seats[:1])
@@ -73,7 +73,7 @@ async def known(arena: House) -> Known:
 
 @schemathesis.check
 def errors_are_problems(_: CheckContext, response: Response, case: Case) -> None:
-    """RFC 9457, whatever the status."""
+    """Check RFC 9457, whatever the status."""
     if response.status_code < 400 or case.method == "HEAD":
         return
     assert response.headers["content-type"] == ["application/problem+json"], response.headers["content-type"]
@@ -95,14 +95,14 @@ CHECKS = [
 
 
 def failures(url: str, known: Known) -> Iterator[str]:
-    """What is wrong with the endpoints at this address."""
+    """Return what is wrong with the endpoints at this address."""
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     operations = [operation for path in schema for operation in schema[path].values()]
     for operation, mode in product(operations, GenerationMode):
         try:
             _try(url, operation.as_strategy(generation_mode=mode), known)
         except Unsatisfiable:
-            assert mode.is_negative, operation.label  # without parameters there is nothing to get wrong
+            assert mode.is_negative, operation.label  # without parameters there is no invalid request
         except (Exception, FailureGroup) as failure:
             yield f"{operation.label} ({mode}): {failure}"
 

@@ -1,4 +1,4 @@
-"""Messages that are no events, in the queue of every service of a running platform."""
+"""Messages that are not events, in the queue of every service of a running platform."""
 
 import sys
 import time
@@ -43,7 +43,7 @@ async def rabbit(arena: House) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
 
 
 async def dead_letters(house: House, command: str, service: str) -> list[str]:
-    """The lines that `python -m chassis.deadletters` prints."""
+    """Return the lines that `python -m chassis.deadletters` prints."""
     everything = [] if command == "list" else ["--all"]
     process = await create_subprocess_exec(
         *(sys.executable, "-m", "chassis.deadletters", command, service, *everything),

@@ -19,7 +19,7 @@ from launcher.settings import NO_LIMITS
 ON_THE_WAY = ("catalog", "inventory", "booking", "payment", "identity")
 BUYERS = 6
 PATIENCE_S = 25.0
-"""How long somebody waits for an answer."""
+"""How long a customer waits for a response."""
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,10 @@ async def pairs() -> AsyncIterator[House]:
 
 
 class Patient(Customer):
-    """Sends each write under a key, and again under the same key while the first try is running."""
+    """Sends each write with an idempotency key, and again with the same key while the first attempt is running."""
 
     async def call(self, method: str, path: str, *, secret: str | None = None, **request: Any) -> Json:
-        """The answer. Raises Refused for any other problem, and an httpx.TransportError when it is cut off."""
+        """Return the response. Raises Refused for any other problem and httpx.TransportError."""
         request["headers"] = {"Idempotency-Key": new_id()}
         while True:
             try:
@@ -46,7 +46,7 @@ class Patient(Customer):
 
 
 async def buy(house: House, showtime_id: str, seat: str) -> str:
-    """Sign in, look at the showtime and buy a seat without the account; the booking's id."""
+    """Sign in, read the showtime and buy a seat as a guest. Returns the booking's id."""
     person, guest = (Patient(house.platform.url, house.http) for _ in range(2))
     await person.log_in("customer@usher.example", PASSWORD)
     await person.call("GET", f"/api/showtimes/{showtime_id}")
@@ -56,7 +56,7 @@ async def buy(house: House, showtime_id: str, seat: str) -> str:
 
 @contextmanager
 def hung(platform: Platform, name: str) -> Iterator[None]:
-    """The process is stopped within the block."""
+    """Suspend the process inside the block."""
     os.kill(platform.pid(name), signal.SIGSTOP)
     try:
         yield

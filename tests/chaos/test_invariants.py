@@ -1,4 +1,4 @@
-"""The checker notices what it is for: each kind of violation is planted in a copy of a real platform's facts."""
+"""The invariants find violations: each kind is planted in a copy of a real platform's facts."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,13 +33,13 @@ async def real(arena: House) -> Facts:
 
 
 async def _ask_for_a_link(house: House, booking: Document) -> None:
-    """A second mail about a booking, which is no second confirmation."""
+    """A second mail about a booking that is not a second confirmation."""
     lookup = {"reference": booking["reference"], "email": booking["email"]}
     await house.guest().call("POST", "/api/bookings/lookup", json=lookup)
 
 
 async def _lose_a_dispute(house: House, payment: Document) -> None:
-    """The customer's bank takes the money back for good."""
+    """The customer's bank takes the money back and the dispute is lost."""
     dispute = await house.stripe("POST", "/_sandbox/disputes", json={"payment_intent": payment["intent_id"]})
     await house.stripe("POST", f"/_sandbox/disputes/{dispute['id']}/close", json={"status": "lost"})
     async with asyncio.timeout(60):
@@ -48,7 +48,7 @@ async def _lose_a_dispute(house: House, payment: Document) -> None:
 
 
 class Copy:
-    """A copy to plant in, with one sale in it: booking, payment, showtime, a sold seat."""
+    """A copy for a planted violation, with one sale: booking, payment, showtime, a sold seat."""
 
     def __init__(self, now: Facts) -> None:
         self.now = deepcopy(now)
@@ -67,7 +67,7 @@ class Copy:
         self.notifier = next(each for name, each in self.now.replicas.items() if name.startswith("NOTIFIER"))
 
     def hold(self, seats: list[str], ago: timedelta) -> Document:
-        """A hold in the showtime whose time was over `ago`."""
+        """Add a hold to the showtime that expired `ago`."""
         hold = {"id": "a-hold", "seats": seats, "expires_at": self.now.at - ago}
         self.showtime["holds"].append(hold)
         return hold
@@ -143,7 +143,7 @@ def an_event_not_sent(copy: Copy) -> None:
     copy.now.unsent["usher_booking.bookings b"] = [{"type": "booking.paid.v1", "time": copy.now.at - LONG}]
 
 
-def a_webhook_not_worked_off(copy: Copy) -> None:
+def a_webhook_not_processed(copy: Copy) -> None:
     failed = {"type": "refund.updated", "outcome": None, "next_try_at": None, "last_error": "KeyError"}
     copy.now.webhooks["evt"] = {"_id": "evt", "received_at": copy.now.at - LONG} | failed
 
@@ -209,14 +209,14 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_ticket_for_nothing: ("money", "its tickets cost"),
     money_for_nothing: ("money", "its tickets cost 0"),
     the_ledger_errs: ("money", "its ledger says"),
-    more_back_than_came: ("money", "more goes back than came in"),
+    more_back_than_came: ("money", "more is refunded than was captured"),
     stripe_took_more: ("money", "at Stripe"),
     stripe_gave_back: ("money", "at Stripe"),
     a_dispute_that_nobody_knows: ("money", "at Stripe"),
     money_that_nobody_knows: ("money", "which no payment knows"),
     money_of_nobody: ("money", "belongs to no booking"),
     an_event_not_sent: ("no loss", "booking.paid.v1 not sent"),
-    a_webhook_not_worked_off: ("no loss", "not worked off: KeyError"),
+    a_webhook_not_processed: ("no loss", "not processed: KeyError"),
     a_dead_letter: ("no loss", "1 dead letters"),
     a_line_written_twice: ("once", "was written 2 times"),
     charged_twice: ("once", "was charged 2 times"),
@@ -227,7 +227,7 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     two_mails: ("once", "was sent 2 times"),
     a_failed_mail: ("progress", "failed: 550"),
     stuck: ("progress", "is stuck in confirming"),
-    a_hold_that_stays: ("progress", "was not let go"),
+    a_hold_that_stays: ("progress", "was not released"),
 }
 
 

@@ -20,7 +20,7 @@ CLIENTS, SEATS = 200, 40
 
 
 async def race(house: House) -> tuple[list[Json], list[Refused], list[str]]:
-    """Everybody tries for one seat at the same time; whoever holds one pays. The holds, the refusals, the seats."""
+    """Let everybody hold and pay for a seat at the same time. Returns the holds, the refusals and the seats."""
     showtime_id, seats = await house.seats(SEATS)
     dice = random.Random(7)  # noqa: S311 - a dice, not a secret
     wanted = [*seats, *(dice.choice(seats) for _ in range(CLIENTS - SEATS))]
@@ -61,7 +61,7 @@ async def test_two_hundred_people_and_forty_seats(race_track):
 
 @asynccontextmanager
 async def without_guards(house: House) -> AsyncIterator[None]:
-    """Another inventory instead of each replica that the platform has started."""
+    """Replace each of the platform's replicas of inventory by an unguarded one."""
     replicas = [name for name in house.platform.names if name.partition(".")[0] == "inventory"]
     env = house.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
     async with AsyncExitStack() as stack:
@@ -79,7 +79,7 @@ async def without_guards(house: House) -> AsyncIterator[None]:
 
 
 async def is_ready(house: House, port: str) -> bool:
-    """Whether the service at the port takes requests. The platform knows only the processes that it has started."""
+    """Whether the service at the port accepts requests. The platform knows only the processes that it has started."""
     try:
         return (await house.http.get(f"http://127.0.0.1:{port}/readyz")).is_success
     except httpx.TransportError:

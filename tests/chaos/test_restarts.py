@@ -1,4 +1,4 @@
-"""Replicas and the gateway are restarted in order while people go on, and nobody is turned away for it."""
+"""Replicas and the gateway are restarted in turn while people buy, and no request fails."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ PAUSE_S, PATIENCE_S = 0.05, 20.0
 
 @pytest.fixture(scope="module")
 async def pair() -> AsyncIterator[House]:
-    """A platform with two replicas of inventory, and as much of the rest as they need."""
+    """A platform with two replicas of inventory and the services that it needs."""
     environment = NO_LIMITS | {"INVENTORY_REPLICAS": "2"}
     async with (
         Platform(demo=True, environment=environment, only=ONLY) as platform,
@@ -33,10 +33,10 @@ async def pair() -> AsyncIterator[House]:
 
 @dataclass
 class Regulars:
-    """People who hold a seat, look at their hold and let go of it, over and over while the block lasts.
+    """Let people hold a seat, read their hold and release it, repeatedly inside the block.
 
-    `insists`: they repeat, under the same key, what was cut off or is still running. `rounds` counts what went well,
-    `failures` has what they were told instead.
+    `insists`: they repeat, with the same key, a request that broke or is still running. `rounds` counts the successful
+    rounds; `failures` has the other responses.
     """
 
     house: House
@@ -55,7 +55,7 @@ class Regulars:
         await asyncio.gather(*self._people)
 
     async def go_on(self, rounds: int = 80) -> None:
-        """Wait until so many more rounds went well. Raises TimeoutError."""
+        """Wait for this many more successful rounds. Raises TimeoutError."""
         wanted = self.rounds + rounds
         async with asyncio.timeout(PATIENCE_S):
             while self.rounds < wanted:
@@ -72,7 +72,7 @@ class Regulars:
                 self.rounds += 1
             except (Refused, httpx.TransportError) as failure:
                 self.failures.append(repr(failure))
-                seat = self._seats.pop()  # nobody knows what became of the other one
+                seat = self._seats.pop()  # the outcome of the other attempt is unknown
 
     async def _ask(self, method: str, path: str, **request: Any) -> Json:
         if not self.insists:
@@ -103,7 +103,7 @@ async def test_a_rolling_restart_of_two_replicas_loses_no_request(pair: House):
 
 
 async def test_who_repeats_under_a_key_loses_nothing_when_the_gateway_reads_its_configuration_again(pair: House):
-    """nginx cuts idle connections then, so a request may be cut off on its way in; those under way are answered."""
+    """nginx closes idle connections then, so an arriving request may break; running requests are answered."""
     async with Regulars(pair, insists=True) as people:
         for _ in range(5):
             await people.go_on()

@@ -18,10 +18,10 @@ PEOPLE, PATIENCE_S = 6, 60.0
 
 
 class Shoppers:
-    """People who log in, look, hold a seat, check out, pay and wait for their tickets, again and again.
+    """People who log in, browse, hold a seat, check out, pay and wait for their tickets, repeatedly.
 
-    None of them repeats a request. Each opens a connection for each request: nginx cuts idle ones when it reads its
-    configuration again, as any server may (deploy/gateway/README.md). `failures` are problems and connections cut off.
+    They repeat no request and open a connection for each one, because nginx closes idle connections when it reloads its
+    configuration, as any server may (deploy/gateway/README.md). `failures` are problems and broken connections.
     """
 
     def __init__(self, house: House) -> None:
@@ -43,14 +43,14 @@ class Shoppers:
         await self._http.aclose()
 
     async def more(self, count: int = 6) -> None:
-        """Wait until `count` more tickets were sold. Raises TimeoutError."""
+        """Wait for `count` more sold tickets. Raises TimeoutError."""
         wanted = len(self.sold) + count
         async with asyncio.timeout(PATIENCE_S):
             while len(self.sold) < wanted:
                 await asyncio.sleep(0.02)
 
     def forgotten(self, now: Facts) -> list[str]:
-        """Bookings that a person saw confirmed and that are not."""
+        """Return the bookings that a person saw confirmed and that are not."""
         return [booking for booking in self.sold if now.bookings[booking]["state"] != "confirmed"]
 
     async def _count(self, answer: httpx.Response) -> None:

@@ -1,4 +1,4 @@
-"""RabbitMQ and MongoDB go away in the middle of sales and come back."""
+"""RabbitMQ and MongoDB fail in the middle of sales and come back."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from .conftest import stands
 from .crowd import Crowd
 
 AWAY_S = {"rabbitmq": 3, "mongo": 7}
-"""MongoDB longer than its driver waits for a server, so that requests and handlers fail."""
+"""MongoDB is down for longer than its driver waits for a server, so requests and handlers fail."""
 
 
 @pytest.mark.parametrize("server", ["rabbitmq", "mongo"])
@@ -31,7 +31,7 @@ async def test_a_server_that_goes_away_for_a_while_costs_nobody_a_seat_or_money(
 
 
 async def test_while_rabbitmq_hangs_no_answer_is_final_and_wrong(race_track):
-    """A sale goes on up to the payment; a showtime that was just planned is not ready, and not unknown."""
+    """A sale proceeds up to the payment. A showtime that was just planned is "not ready", not "unknown"."""
     house: House = race_track
     showtime_id, (seat, *_) = await house.seats(1)
     guest = house.guest()
@@ -61,7 +61,7 @@ async def test_while_rabbitmq_hangs_no_answer_is_final_and_wrong(race_track):
 
 
 async def plan_like(house: House, showtime_id: str) -> str:
-    """Plan another showtime of the film, in the same auditorium some weeks later; returns its id."""
+    """Plan another showtime of the film in the same auditorium, some weeks later. Returns its id."""
     admin = await house.person("admin")
     like = await admin.call("GET", f"/api/showtimes/{showtime_id}")
     start = datetime.fromisoformat(like["starts_at"]).astimezone(ZoneInfo(like["time_zone"])).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""While people buy: webhooks that repeat, linger or overtake each other, and a Stripe that fails or does not answer."""
+"""While people buy, webhooks are repeated, late or out of order, and Stripe fails or does not answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,21 +17,21 @@ from .crowd import Crowd
 
 @asynccontextmanager
 async def fault(house: House, **fields: Any) -> AsyncIterator[None]:
-    """A fault that hits everybody within the block."""
+    """Plant a fault for all bookings inside the block."""
     await house.stripe("POST", "/_sandbox/faults", json={"count": None} | fields)
     yield
     await house.stripe("DELETE", "/_sandbox/faults")
 
 
 async def give_back_some(house: House, crowd: Crowd) -> dict[str, int]:
-    """Staff give every third customer something back, all or a euro in turn; what was promised to each booking."""
+    """Let staff refund every third customer, all or one euro in turn. Returns the promised amounts by booking."""
     admin, promised = await house.person("admin"), {}
     for purchase, order in zip(crowd.paid[::3], cycle([{}, {"amount": 100}]), strict=False):
         booking_id = purchase.hold["hold_id"]
         try:
             refund = await admin.call("POST", f"/api/payments/{booking_id}/refunds", json=order)
         except Refused as refused:
-            # The money that the customer saw leave has not reached us yet.
+            # The webhook about the customer's payment has not arrived yet.
             assert refused.problem["code"] == "refund_too_large", refused.problem
         else:
             promised[booking_id] = refund["amount"]
@@ -39,7 +39,7 @@ async def give_back_some(house: House, crowd: Crowd) -> dict[str, int]:
 
 
 def refunded_once(now: Facts, promised: dict[str, int]) -> None:
-    """Each promise was kept, and no more than that."""
+    """Check that exactly the promised amounts were refunded."""
     assert promised
     assert promised == {booking_id: now.payments[booking_id]["refunded"] for booking_id in promised}
 
@@ -68,7 +68,7 @@ async def test_webhooks_twice_late_and_reversed_change_nothing(arena, trouble):
     "trouble",
     [
         [{"kind": "api_error", "status": 500}],
-        # With its webhook late as well, only the idempotency key tells payment's second try from a second refund.
+        # With the webhook late as well, only the idempotency key distinguishes payment's retry from a second refund.
         [{"kind": "api_error", "status": 503, "after": True}, {"kind": "webhook_delay", "seconds": 12}],
         [{"kind": "api_delay", "seconds": 6, "after": True, "count": 8}],
     ],
@@ -89,11 +89,11 @@ async def test_a_stripe_that_fails_for_a_while_takes_and_gives_back_each_sum_onc
 
 
 async def test_a_stripe_that_fails_at_a_quarter_of_the_calls_stops_nobody(arena):
-    """At intents, refunds and questions; with and without effect, kept under the idempotency key or not."""
+    """Fail intents, refunds and reads, with and without effect, stored under the idempotency key or not."""
     async with AsyncExitStack() as stack:
         crowd = await stack.enter_async_context(Crowd(arena, clients=12))
         for fails in ({"status": 500}, {"status": 500, "after": True}, {"status": 503}, {"status": 503, "after": True}):
-            # Each call meets one fault after the other: together they hit a quarter.
+            # The faults apply independently: together they affect a quarter of the calls.
             share = {"count": None, "share": 0.07, "for_browsers": False}
             await arena.stripe("POST", "/_sandbox/faults", json={"kind": "api_error", **share, **fails})
         await crowd.grows(140, seconds=300)

@@ -4,7 +4,7 @@ from inventory.main import app
 from inventory.store import guards
 
 guards.seats_are_free = lambda *_: {}
-# The sale guards itself too: with the first guard alone out, two people hold a seat but one of them gets it.
+# The sale has its own guard: without the first guard alone, two people hold a seat but only one gets it.
 guards.seats_belong_to = lambda *_: {}
 
 __all__ = ["app"]

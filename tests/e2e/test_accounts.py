@@ -117,7 +117,7 @@ async def test_a_page_keeps_its_session_in_a_cookie(newcomer):
 
 
 def rotated(house, *options):
-    """The runbook's command, as an operator types it."""
+    """Run the runbook's command as an operator types it."""
     command = [sys.executable, "-m", "identity.rotate", *options]
     done = subprocess.run(command, env=house.platform.env, capture_output=True, text=True, check=True)
     return [line.split()[0] for line in done.stdout.splitlines() if "generation" in line]

@@ -1,4 +1,4 @@
-"""A theater moves a showtime and then calls it off: whoever has tickets is told by mail, and gets the money back."""
+"""A theater moves a showtime and then cancels it: customers get mails and then their money back."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Sales that run out of time, and money that comes late."""
+"""Sales that time out, and payments that arrive late."""
 
 import asyncio
 
@@ -45,7 +45,7 @@ async def test_a_booking_that_nobody_pays_expires_and_frees_its_seats(hasty_hous
 
 
 async def paying_slowly(house, guest, seconds: float) -> tuple[str, list[str], dict]:
-    """A booking whose money Stripe keeps processing until long after the deadline and the pin's grace."""
+    """A booking whose payment Stripe processes until long after the deadline and the pin's grace period."""
     showtime_id, seats = await house.seats(2)
     hold = await guest.hold(showtime_id, seats)
     await guest.check_out(hold, "guest@usher.example")

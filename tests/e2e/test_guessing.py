@@ -24,7 +24,7 @@ async def platform():
 
 @asynccontextmanager
 async def somewhere(platform: Platform, address: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose connections come from this address of the machine."""
+    """Create a client that connects from this address of the machine."""
     transport = httpx.AsyncHTTPTransport(local_address=address)
     async with httpx.AsyncClient(base_url=platform.url, transport=transport, timeout=30) as client:
         yield client

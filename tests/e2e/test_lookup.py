@@ -1,4 +1,4 @@
-"""A guest's booking on another device: by the link in a mail, or by one that is asked for."""
+"""A guest opens a booking on another device, by the link in a mail or by a requested link."""
 
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ async def sold(house, buyer, email):
 
 
 async def opened(house, link):
-    """What somebody sees who has nothing but the link."""
+    """Read the booking with nothing but the link."""
     page = urlsplit(link)
     key = page.fragment.removeprefix("key=")
     return await house.guest().call("GET", f"/api{page.path}", headers={"X-Booking-Key": key})

@@ -1,4 +1,4 @@
-"""A person who has bookings sees all that is kept about them, goes, and is forgotten in every service's database."""
+"""A person with bookings exports their data, deletes the account, and is erased from every service's database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ KEPT_BY_ID = {
 
 @pytest.fixture(scope="module")
 async def large_house() -> AsyncIterator[House]:
-    """A platform of its own with two copies of some services."""
+    """A separate platform with two replicas of some services."""
     async with Platform(demo=True, environment=NO_LIMITS | COPIES) as platform, httpx.AsyncClient(timeout=30) as http:
         yield House(platform, http)
 
@@ -40,7 +40,7 @@ async def newcomer(large_house) -> Newcomer:
 
 
 def name_of(newcomer: Newcomer) -> str:
-    """A name that nobody else has."""
+    """Return a unique name."""
     return f"Zerlina {newcomer.email.partition('@')[0].title()}"
 
 
@@ -49,7 +49,7 @@ async def signed_in(newcomer: Newcomer) -> Customer:
 
 
 def copies(house: House) -> list[str]:
-    """The addresses of all services, each copy by itself, that answer something to whoever is signed in."""
+    """Yield the addresses at every replica of every service that respond to a signed-in person."""
     asked = {"IDENTITY": "/api/users/me", "BOOKING": "/api/bookings", "CATALOG": "/api/reviews/mine"}
     asked |= {"PAYMENT": "/api/payments/nothing", "INVENTORY": "/api/holds/nothing", "NOTIFIER": "/api/notifications"}
     found = []
@@ -66,7 +66,7 @@ async def statuses(house: House, person: Customer) -> list[int]:
 
 
 async def everywhere(house: House, *words: str) -> set[str]:
-    """`database.collection` of every document in which one of the words stands."""
+    """Return `database.collection` of every document that contains one of the words."""
     found = set()
     client: AsyncMongoClient[dict] = AsyncMongoClient(house.platform.env["MONGO_URI"])
     async with client:
@@ -107,7 +107,7 @@ async def test_everything_is_handed_out_and_then_forgotten(large_house, newcomer
     await person.check_out(unpaid, newcomer.email, name=name)
     await newcomer.mail(next(m["subject"] for m in await mails(newcomer) if booking["reference"] in m["text"]))
 
-    # ---- all that is kept, from every service
+    # ---- the export, from every service
     await person.call("POST", "/api/users/me/export", json={"password": PASSWORD})
 
     async def ready():
@@ -123,7 +123,7 @@ async def test_everything_is_handed_out_and_then_forgotten(large_house, newcomer
     account = document["identity"][0]
     assert (account["email"], account["name"]) == (newcomer.email, name)
 
-    # ---- and gone
+    # ---- the erasure
     assert await refusal(person.call("POST", "/api/users/me/delete", json={"password": "wrong"})) == (
         403,
         "wrong_password",

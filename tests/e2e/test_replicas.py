@@ -1,4 +1,4 @@
-"""Two replicas of every service: each step is answered at once, whichever replica did the step before."""
+"""With two replicas of every service, each step succeeds at once, whichever replica did the previous step."""
 
 from collections.abc import AsyncIterator
 from itertools import count
@@ -14,7 +14,7 @@ from launcher.settings import NO_LIMITS
 
 REPLICAS = {f"{service.upper()}_REPLICAS": "2" for service in SERVICES}
 ANSWERED_BY = {"showtimes": "inventory", "holds": "inventory", "bookings": "booking", "payments": "payment"}
-"""Who answers `/api/<this>`, as far as these tests ask."""
+"""The service of each `/api/` prefix that these tests use."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ async def doubled_house() -> AsyncIterator[House]:
 
 
 class Hopper(Customer):
-    """A guest who asks each service's replicas in turn and passes the gateway by. No answer is asked for again."""
+    """A guest who sends requests to each service's replicas in turn, without the gateway and without retries."""
 
     def __init__(self, house: House, first: int) -> None:
         super().__init__(house.platform.url, house.http)

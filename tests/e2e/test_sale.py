@@ -1,4 +1,4 @@
-"""A ticket is sold, or not, through the gateway: what a customer does and sees."""
+"""Sales through the gateway, successful or not, as a customer sees them."""
 
 import asyncio
 
