@@ -1,4 +1,4 @@
-"""Every page of the web client, one after the other, as a guest and then as somebody signed in."""
+"""Visits every page of the web client, first as a guest, then signed in."""
 
 import re
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ OWN = {"bookings": "/bookings", "account": "/account"}
 
 
 async def pages(visitor: Visitor) -> AsyncIterator[str]:
-    """Goes to each page and says its name once it is shown. Buys tickets on the way."""
+    """Open each page and yield its name when it is shown. Buys tickets on the way."""
     for name, address in OPEN.items():
         await _show(visitor, address)
         yield name

@@ -1,4 +1,4 @@
-"""The fault campaign: one command that breaks each part of a platform while people buy, and says what that cost them.
+"""The fault campaign: it breaks each part of a platform while people buy, and reports the effect on them.
 
-`make campaign` runs every fault of `faults.py`, about half an hour; docs/campaign.md tells how to read its table.
+`make campaign` runs every fault of `faults.py` in about half an hour; docs/campaign.md explains its table.
 """

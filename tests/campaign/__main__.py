@@ -1,4 +1,4 @@
-"""`python -m campaign`: run the faults, print and keep the table. The exit status is 1 when an aim is missed."""
+"""`python -m campaign`: run the faults, print and save the table. The exit status is 1 if an aim is missed."""
 
 import argparse
 import asyncio
@@ -25,13 +25,13 @@ RECOVERY_S = 30.0
 REST_S = 60.0
 ERROR_LENGTH = 400
 ROWS_OF_A_PLATFORM = 12
-"""Reading all that a platform has sold takes longer with each row."""
+"""Reading all of a platform's sales takes longer with each row."""
 
 
 async def run(faults: list[Fault], rate: float, done: Callable[[list[Outcome]], None]) -> list[Outcome]:
-    """Every fault in turn; the next one has the same platform if it needs the same shape and nothing is left over.
+    """Run the faults in turn. The next one gets the same platform if it needs the same shape and nothing is left over.
 
-    `done` is called after each with the outcomes so far.
+    `done` is called after each fault with the outcomes so far.
     """
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
@@ -43,7 +43,7 @@ async def run(faults: list[Fault], rate: float, done: Callable[[list[Outcome]], 
                 await stack.aclose()
                 try:
                     place = await stack.enter_async_context(arena(fault.shape))
-                except Exception as error:  # the row's result, and the other rows still run
+                except Exception as error:  # this is the row's result; the other rows still run
                     outcomes.append(_not_run(fault, error))
             if place:
                 outcomes.append(await _row(place, fault, rate, seed=number))
@@ -66,13 +66,13 @@ async def _row(place: Arena, fault: Fault, rate: float, seed: int) -> Outcome:
     errors: list[str] = []
     async with Crowd(place.house, place.seats, rate, seed) as crowd:
         await asyncio.sleep(BEFORE_S)
-        crowd.minds = BUYERS  # all others are to be done by the end of the row
+        crowd.minds = BUYERS  # all others must be done by the end of the row
         began = time.monotonic()
         try:
             await fault.inject(place)
             await asyncio.sleep(fault.lasts_s)
             await fault.heal(place)
-        except Exception as error:  # whatever it is, it is the row's result, and the other rows still run
+        except Exception as error:  # any error is the row's result; the other rows still run
             errors.append(f"the fault could not be run or undone: {_short(error)}")
         back = time.monotonic()
         await _recovered(crowd, back)
@@ -109,14 +109,14 @@ async def _row(place: Arena, fault: Fault, rate: float, seed: int) -> Outcome:
 
 
 async def _recovered(crowd: Crowd, back: float) -> None:
-    """Returns AFTER_S after requests succeed again, at the latest RECOVERY_S after `back`."""
+    """Return AFTER_S after requests succeed again, but at most RECOVERY_S after `back`."""
     while time.monotonic() < back + RECOVERY_S and crowd.requests.clean_second_s(back) is None:
         await asyncio.sleep(0.1)
     await asyncio.sleep(AFTER_S)
 
 
 def main() -> int:
-    """Run the command; returns the exit status."""
+    """Parse the command line and run. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="make campaign", description=__doc__)
     parser.add_argument(
         "--only", default="", help="only faults whose name contains one of these words: inventory,mongo"
@@ -138,7 +138,7 @@ def main() -> int:
         print(*(f"{fault.name} ({fault.shape.replicas})" for fault in chosen), sep="\n")
         return 0
     began = Circumstances.now()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended, as on Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # running processes are ended, as on Ctrl-C
     folder = RESULTS if len(chosen) == len(faults) else RUNTIME
     outcomes = asyncio.run(run(chosen, asked.rate, lambda so_far: keep(began, so_far, folder)))
     print(markdown(began, outcomes))

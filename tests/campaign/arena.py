@@ -1,4 +1,4 @@
-"""A running platform, what a fault may do to it, and somebody who starts again what has fallen."""
+"""A running platform, what a fault can do to it, and a supervisor that restarts ended processes."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ SHOWTIMES, AT_ONCE = 80, 4
 
 @dataclass(frozen=True, order=True)
 class Shape:
-    """The kind of platform that a fault needs. `deadline_s`: of a hold and of a payment; it outlasts the fault."""
+    """The kind of platform that a fault needs. `deadline_s`: of holds and payments; it outlasts the fault."""
 
     replicas: int = 1
     deadline_s: int = 10
@@ -34,17 +34,17 @@ class Shape:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of such a platform."""
+        """Return the settings of such a platform."""
         deadlines = {"HOLD_SECONDS": self.deadline_s, "PAYMENT_SECONDS": self.deadline_s, "PIN_GRACE_SECONDS": 3}
         copies = {f"{service.upper()}_REPLICAS": self.replicas for service in SERVICES}
-        # It also bounds how long a killed sender's mail waits for another one.
+        # It also limits how long a killed sender's mail waits for another sender.
         return NO_LIMITS | {name: str(value) for name, value in {**deadlines, **copies, "SMTP_SECONDS": 1}.items()}
 
 
 @dataclass
 class Arena:
-    """What faults act on. `fell` has the processes that ended without being asked to, with their last line; they were
-    started again. `hit` is what a fault has chosen.
+    """What faults act on. `fell` has the processes that ended unexpectedly, with their last line; they were restarted.
+    `hit` is what a fault has chosen.
     """
 
     platform: Platform
@@ -54,32 +54,32 @@ class Arena:
     fell: list[str] = field(default_factory=list)
     hit: str = ""
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """While something is started it looks as if it had fallen."""
+    """A process that is starting looks as if it had ended."""
 
     def servers(self) -> Mongos:
-        """The MongoDB servers of a shape that has its own."""
+        """The MongoDB servers, if the shape has its own."""
         if self.mongos is None:
             raise LookupError("this shape has the platform's own MongoDB")
         return self.mongos
 
     async def kill(self, name: str) -> None:
-        """kill -9."""
+        """Kill it (kill -9)."""
         await asyncio.to_thread(self.platform.kill, name)
 
     async def stop(self, name: str) -> None:
-        """SIGTERM; returns when the process is gone."""
+        """Stop it (SIGTERM). Returns when the process has ended."""
         await asyncio.to_thread(self.platform.stop, name)
 
     async def pause(self, name: str) -> None:
-        """SIGSTOP: the process answers nothing and keeps its connections."""
+        """Suspend it (SIGSTOP). The process answers nothing and keeps its connections."""
         self.platform.pause(name)
 
     async def resume(self, name: str) -> None:
-        """SIGCONT."""
+        """Resume it (SIGCONT)."""
         self.platform.resume(name)
 
     async def start(self, name: str, *, environment: Mapping[str, str] | None = None, wait: bool = True) -> None:
-        """Start what was killed or stopped; with `wait`, returns when it is ready. Raises NotReadyError."""
+        """Start a killed or stopped process. With `wait`, returns when it is ready. Raises NotReadyError."""
         async with self._starting:
             await asyncio.to_thread(self.platform.start, name, wait=False, environment=environment)
         if wait:
@@ -95,7 +95,7 @@ class Arena:
         await self.start(name)
 
     async def ready(self, *names: str) -> None:
-        """Returns when the processes are ready, although others fall meanwhile. Raises NotReadyError."""
+        """Return when the processes are ready, even if others end meanwhile. Raises NotReadyError."""
         deadline = asyncio.get_running_loop().time() + READY_S
         while True:
             try:
@@ -112,7 +112,7 @@ class Arena:
         return lines[-1][:LINE_LENGTH] if lines else ""
 
     async def supervise(self) -> None:
-        """Start again whatever has fallen, as docker and Kubernetes do."""
+        """Restart ended processes, as Docker and Kubernetes do."""
         while True:
             async with self._starting:
                 for name in self.platform.fallen():
@@ -123,7 +123,7 @@ class Arena:
 
 @asynccontextmanager
 async def arena(shape: Shape) -> AsyncIterator[Arena]:
-    """A platform of this shape with the demo's showtimes; leaving the block ends all of it."""
+    """Run a platform of this shape with the demo's showtimes inside the block."""
     async with AsyncExitStack() as stack:
         servers, environment, only = None, shape.environment, None
         if shape.mongo != "one":
@@ -131,7 +131,7 @@ async def arena(shape: Shape) -> AsyncIterator[Arena]:
             servers = await stack.enter_async_context(mongos(count, small_disk=shape.mongo == "on a small disk"))
             environment |= {"MONGO_URI": servers.uri}
             only = {"rabbitmq", "mailbox", "stripe", "gateway", *SERVICES}
-        # Not in a thread: Ctrl-C while it starts must end what it has started.
+        # Not in a thread: Ctrl-C during the start must end the started processes.
         platform = stack.enter_context(Platform(demo=True, environment=environment, only=only))
         house = House(platform, await stack.enter_async_context(httpx.AsyncClient(timeout=30)))
         place = Arena(platform, house, await _seats(house), servers)
@@ -144,7 +144,7 @@ async def arena(shape: Shape) -> AsyncIterator[Arena]:
 
 
 async def _seats(house: House) -> Iterator[tuple[str, list[str]]]:
-    """One or two seats that nobody was given before, of a few showtimes in turn."""
+    """Yield one or two unused seats of a few showtimes in turn."""
     halls = [await house.seats(1000) for _ in range(SHOWTIMES)]
     portions = [[(showtime_id, portion) for portion in _portions(seats)] for showtime_id, seats in halls]
     groups = (portions[first : first + AT_ONCE] for first in range(0, SHOWTIMES, AT_ONCE))
@@ -153,7 +153,7 @@ async def _seats(house: House) -> Iterator[tuple[str, list[str]]]:
 
 
 def _portions(seats: list[str]) -> Iterator[list[str]]:
-    """Two seats, then one, and so on."""
+    """Group the seats by two and one in turn."""
     for first in range(0, len(seats), 3):
         yield seats[first : first + 2]
         yield from ([seat] for seat in seats[first + 2 : first + 3])

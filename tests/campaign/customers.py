@@ -1,4 +1,4 @@
-"""Customers who arrive at random moments, whatever fails, and buy as the web client does."""
+"""Customers who arrive at random times, whatever fails, and buy as the web client does."""
 
 import asyncio
 import random
@@ -28,21 +28,21 @@ PATIENCE_S = 30.0
 TIMEOUT_S = 15.0
 LONGEST_RETRY_AFTER_S = 5.0
 AGAIN = {502, 503, 504}
-"""Answers after which the web client repeats a request under the same key: nobody knows what became of it."""
+"""Responses after which the web client repeats a request with the same key, because its outcome is unknown."""
 RIGHT = {"single_seat_left"}
-"""Refusals that the seats' choice earns, not the fault."""
+"""Refusals caused by the choice of seats, not by the fault."""
 SETTLED = {"succeeded", "canceled"}
-"""Stripe's states of a payment that nothing changes any more."""
+"""Stripe's final states of a payment."""
 POLL_S = 0.5
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class GaveUp(Exception):
-    """Nobody answered within PATIENCE_S. Says at which step."""
+    """There was no answer within PATIENCE_S. The text names the step."""
 
 
 class Mind(Enum):
-    """What somebody comes for."""
+    """What a customer wants to do."""
 
     BUYS = "buys"
     CHANGES_CARD = "is declined first"
@@ -57,9 +57,9 @@ EVERYBODY = BUYERS | {Mind.LEAVES: 1, Mind.LEAVES_CHECKED_OUT: 1, Mind.CANCELS: 
 
 
 class Crowd:
-    """Customers, `rate` a second in a Poisson process while the block lasts; leaving it, each finishes.
+    """Let `rate` customers a second arrive (Poisson process) inside the block. At its end, each customer finishes.
 
-    `minds` says who comes, with weights. Each gets seats that nobody else asks for, so every refusal of them is wrong.
+    `minds` are the kinds of customers with weights. Nobody else requests a customer's seats, so every refusal is wrong.
     """
 
     def __init__(self, house: House, seats: Iterator[tuple[str, list[str]]], rate: float, seed: int) -> None:
@@ -89,7 +89,7 @@ class Crowd:
         await self.http.aclose()
 
     def broken_promises(self, now: Facts) -> list[str]:
-        """Everything that somebody was told and did not get."""
+        """Return all promises that were not kept."""
         return [broken for purchase in self.purchases if (broken := purchase.broken_promise(now))]
 
     async def _arrive(self) -> None:
@@ -104,18 +104,18 @@ class Crowd:
 
 
 class Visitor:
-    """One guest of the web client, from the page of a showtime to the tickets."""
+    """One guest of the web client, from a showtime's page to the tickets."""
 
     def __init__(self, crowd: Crowd, mind: Mind, showtime_id: str, seats: list[str]) -> None:
         self._crowd, self._mind, self._showtime_id, self._seats = crowd, mind, showtime_id, seats
         self._gateway = crowd.house.platform.url
         self._secret = new_secret()
         self._deadline = FOREVER
-        """Until then every refusal is wrong."""
+        """Until this time every refusal is wrong."""
         self._step = ""
 
     async def visit(self) -> None:
-        """Come, buy or not, and note what went wrong."""
+        """Buy, or not, and record what went wrong."""
         try:
             await self._buy()
         except GaveUp as step:
@@ -162,7 +162,7 @@ class Visitor:
             self._crowd.wrong["Stripe refuses the payment before the deadline"] += 1
 
     async def _confirm(self, client_secret: str, card: str) -> bool:
-        """Pay at Stripe as Stripe.js does; whether the money was taken. What fails there is no failure of Usher's."""
+        """Pay at Stripe as Stripe.js does. Returns whether the money was taken. Failures there are not Usher's."""
         place = f"{self._crowd.stripe}/v1/payment_intents/{client_secret.partition('_secret_')[0]}"
         key = {"Authorization": f"Bearer {self._crowd.publishable_key}"}
         secret = {"client_secret": client_secret}
@@ -176,7 +176,9 @@ class Visitor:
                     answer = await self._crowd.http.post(f"{place}/confirm", data=asked, headers=key)
                     if answer.status_code == 402:
                         return False
-                    if not answer.is_success:  # an earlier try may have taken the money although its answer was lost
+                    if (
+                        not answer.is_success
+                    ):  # an earlier attempt may have taken the money although its response was lost
                         answer = await self._crowd.http.get(place, params=secret, headers=key)
                 if answer.is_success:
                     was_processing, status = status == "processing", answer.json()["status"]
@@ -199,7 +201,7 @@ class Visitor:
         raise GaveUp("tickets")
 
     async def _ask(self, step: str, method: str, path: str, body: Json | None = None) -> Json:
-        """The answer, asked for again under the same key as the web client does. Raises Refused, GaveUp."""
+        """Send the request, and repeat it with the same key as the web client does. Raises Refused and GaveUp."""
         self._step = step
         headers = {"X-Hold-Secret": self._secret} | ({"Idempotency-Key": new_id()} if method != "GET" else {})
         for pause in self._pauses():
@@ -224,7 +226,7 @@ class Visitor:
         raise GaveUp(step)
 
     def _pauses(self) -> Iterator[float]:
-        """How long to wait before each next try, until patience ends."""
+        """Yield the pause before each next attempt, until patience ends."""
         end = time.monotonic() + PATIENCE_S
         for pause in chain(PAUSES_S, repeat(PAUSES_S[-1])):
             if time.monotonic() > end:
@@ -233,7 +235,7 @@ class Visitor:
 
 
 def _problem(answer: httpx.Response) -> dict[str, Any]:
-    """The problem document of a refusal; nothing when it is none."""
+    """Return the problem document of a refusal; empty if there is none."""
     if answer.is_success or "json" not in answer.headers.get("content-type", ""):
         return {}
     return answer.json()

@@ -1,4 +1,4 @@
-"""The faults as data: what is done to which platform, how long, and how it is undone."""
+"""The faults as data: what happens to which platform, for how long, and how it is undone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,14 +17,14 @@ PAUSED_S = 10.0
 STRIPE_S = 6.0
 CLOCK_S = 8.0
 BRIEF, LONG = 10, 20
-"""Deadlines of holds and payments, in seconds: for faults that are over at once, and for those that last."""
+"""Deadlines of holds and payments, in seconds: for short faults and for long ones."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`heal` undoes `inject` after `lasts_s` and returns when what was hit is back. `is_outage`: meanwhile the only
-    replica of something that customers need is down, so their requests may fail.
-    `is_last`: the platform is not the same afterwards, so that the next fault gets another one.
+    """`heal` undoes `inject` after `lasts_s` and returns when the affected process is back. `is_outage`: meanwhile the
+    only replica of something that customers need is down, so their requests may fail. `is_last`: the platform has
+    changed afterwards, so the next fault gets another one.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Fault:
 
 
 class Way(NamedTuple):
-    """A way for a process to fail."""
+    """A way in which a process fails."""
 
     inject: Callable[[Arena, str], Awaitable[None]]
     heal: Callable[[Arena, str], Awaitable[None]]
@@ -50,7 +50,7 @@ WAYS = {
     "terminated": Way(Arena.stop, Arena.start, 0, BRIEF),
     "paused": Way(Arena.pause, Arena.resume, PAUSED_S, LONG),
 }
-# The sandbox keeps Stripe's memory only as long as it runs, so it is never ended.
+# The sandbox stores Stripe's data in memory only, so it is never ended.
 SERVERS = {
     "mongo": ("killed", "terminated", "paused"),
     "rabbitmq": ("killed", "terminated", "paused"),
@@ -78,11 +78,11 @@ QUICK = {
     *("inventory killed", "booking terminated", "payment paused", "mongo killed", "rabbitmq paused", "gateway killed"),
     *("all services restarted in turn", "Stripe: 500 to a quarter of the calls", "Stripe: webhooks are lost"),
 }
-"""One of each kind."""
+"""One fault of each kind."""
 
 
 def every_fault() -> list[Fault]:
-    """All of them, in the table's order: a platform serves those that follow each other in the same shape."""
+    """All faults in the table's order: consecutive faults with the same shape share a platform."""
     return [
         *_processes(SERVICES, 1),
         *_servers(),
@@ -128,11 +128,11 @@ def _rolling_restart(replicas: int) -> Fault:
 
 
 async def _nothing(_: Arena) -> None:
-    """The fault ends without healing."""
+    """Do nothing: the fault ends without healing."""
 
 
 async def _upgrade(arena: Arena, replica: str) -> None:
-    """Replace one replica of each service by the next release's, as tests/upgrades does."""
+    """Replace one replica of each service by one of the next release, as tests/upgrades does."""
     for service in SERVICES:
         await arena.upgrade(f"{service}{replica}")
 
@@ -148,7 +148,7 @@ NEXT_RELEASE = Fault(
 
 
 def _clocks() -> list[Fault]:
-    """The second of two replicas is wrong about the time."""
+    """Give the second of two replicas a wrong clock."""
     return [
         Fault(
             f"{service}'s clock off by {offset}",
@@ -184,7 +184,7 @@ async def _take_back(arena: Arena) -> None:
 
 
 def _mongo_set() -> list[Fault]:
-    """The primary of three servers. Until the others have elected one of them, MongoDB is down."""
+    """Stop the primary of three servers. Until the others have elected a new one, MongoDB is down."""
     return [
         Fault(
             f"the primary of three MongoDBs {way}",
@@ -199,7 +199,7 @@ def _mongo_set() -> list[Fault]:
 
 
 async def _hit_primary(arena: Arena, hit: Callable[[Mongos, str], None]) -> None:
-    """Returns when another server is primary."""
+    """Return when another server is primary."""
     servers = arena.servers()
     primary = await servers.primary()
     hit(servers, primary)
@@ -216,7 +216,7 @@ async def _fill_disk(arena: Arena) -> None:
 
 
 async def _empty_disk(arena: Arena) -> None:
-    """MongoDB ends itself when it cannot write."""
+    """MongoDB exits when it cannot write."""
     servers = arena.servers()
     servers.empty_disk()
     servers.start_fallen()

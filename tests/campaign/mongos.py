@@ -1,4 +1,4 @@
-"""MongoDB servers of the campaign's own: a replica set of three, or one on a small disk."""
+"""The campaign's MongoDB servers: a replica set of three, or one server on a small disk."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class Mongos:
         self.uri = f"mongodb://{hosts}/?replicaSet=usher"
 
     async def primary(self) -> str:
-        """The name of the primary, once there is one. Raises TimeoutError."""
+        """Wait for a primary and return its name. Raises TimeoutError."""
         async with asyncio.timeout(READY_S):
             while True:
                 for name in self._ports:
@@ -38,11 +38,11 @@ class Mongos:
                         if (await self._ask(name, "hello")).get("isWritablePrimary"):
                             return name
                     except PyMongoError:
-                        continue  # it is down, or has just come
+                        continue  # it is down or has just started
                 await asyncio.sleep(0.1)
 
     async def form(self) -> None:
-        """Make the servers one replica set. Raises TimeoutError."""
+        """Form one replica set of the servers. Raises TimeoutError."""
         members = [{"_id": n, "host": f"{LOOPBACK}:{port}"} for n, port in enumerate(self._ports.values())]
         async with asyncio.timeout(READY_S):
             while True:
@@ -50,7 +50,7 @@ class Mongos:
                     await self._ask(next(iter(self._ports)), "replSetInitiate", {"_id": "usher", "members": members})
                     break
                 except OperationFailure as failure:
-                    if failure.code == ALREADY_INITIALIZED:  # the answer to an earlier try was lost
+                    if failure.code == ALREADY_INITIALIZED:  # the response to an earlier attempt was lost
                         break
                     await asyncio.sleep(0.2)  # the others have not started yet
                 except PyMongoError:
@@ -58,27 +58,27 @@ class Mongos:
         await self.primary()
 
     def kill(self, name: str) -> None:
-        """kill -9."""
+        """Kill it (kill -9)."""
         self.processes.kill(name)
 
     def pause(self, name: str) -> None:
-        """SIGSTOP."""
+        """Suspend it (SIGSTOP)."""
         self._signal(name, signal.SIGSTOP)
 
     def mend(self, name: str) -> None:
-        """Start the server that was killed, or let it go on."""
+        """Start the killed server, or resume the suspended one."""
         if self.processes.is_running(name):
             self._signal(name, signal.SIGCONT)
         else:
             self.processes.start(name)
 
     def start_fallen(self) -> None:
-        """Start the servers that have ended by themselves."""
+        """Start the servers that have exited."""
         for name in self.processes.fallen():
             self.processes.start(name)
 
     def fill_disk(self) -> None:
-        """Leave no byte free."""
+        """Fill the disk completely."""
         with (self.folder / "filler").open("wb", buffering=0) as filler:
             try:
                 while True:
@@ -87,7 +87,7 @@ class Mongos:
                 print(f"  {error.strerror}: {self.folder}")
 
     def empty_disk(self) -> None:
-        """Give the space back."""
+        """Free the space again."""
         (self.folder / "filler").unlink()
 
     def _signal(self, name: str, number: signal.Signals) -> None:
@@ -104,7 +104,7 @@ class Mongos:
 
 @asynccontextmanager
 async def mongos(count: int, *, small_disk: bool = False) -> AsyncIterator[Mongos]:
-    """So many servers on free ports, one replica set. A small disk needs root's right to mount one."""
+    """Run this many servers on free ports as one replica set. A small disk needs root's right to mount."""
     with TemporaryDirectory(prefix="usher-campaign-") as temporary, _disk(Path(temporary), small=small_disk) as folder:
         ports = {f"mongo.{n}": free_ports()["MONGO_PORT"] for n in range(1, count + 1)}
         environment = {**os.environ, MARK: str(folder)}

@@ -1,11 +1,11 @@
-"""What one fault did to customers and to the platform, and whether that is within the aims."""
+"""The effect of one fault on customers and on the platform, and whether it meets the aims."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 EXCUSED_AFTER_S = 3.0
-"""So long after the only replica is back a request may still fail."""
+"""How long after the only replica is back a request may still fail."""
 
 
 class Window(NamedTuple):
@@ -15,7 +15,7 @@ class Window(NamedTuple):
     end: float
 
     def has(self, moment: float) -> bool:
-        """Whether the moment is within."""
+        """Whether the moment is in this period."""
         return self.begin <= moment <= self.end
 
 
@@ -26,7 +26,7 @@ class Outcome:
     `failures` counts failed requests by kind, `unexcused` those outside the time in which the only replica was down or
     just back. `gave_up` counts customers without an answer, by the step; `wrong` counts final answers that were wrong.
     `fell` names processes that ended without being asked to. `down_s` is the time from the fault until the process was
-    back, `first_success_s` and `clean_second_s` count from then; None means never. All are in seconds.
+    back; `first_success_s` and `clean_second_s` count from then; None means never. All are in seconds.
     """
 
     fault: str
@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def misses(self) -> list[str]:
-        """Which aims the row misses."""
+        """Return the aims that the row misses."""
         found = {
             "violations": len(self.violations),
             "stuck": len(self.stuck),
@@ -64,5 +64,5 @@ class Outcome:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing of it can reach the next row on the same platform."""
+        """Whether it cannot affect the next row on the same platform."""
         return not (self.violations or self.stuck or self.error or self.gave_up or self.wrong)

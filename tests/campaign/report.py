@@ -1,4 +1,4 @@
-"""The campaign's table, as people read it and as data."""
+"""The campaign's table, as Markdown and as data."""
 
 import json
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ HEAD = (
 
 
 def keep(began: Circumstances, outcomes: list[Outcome], folder: Path) -> None:
-    """Write `campaign.md` and the same as data, `campaign.json`."""
+    """Write `campaign.md`, and the same as data to `campaign.json`."""
     rows = [vars(outcome) | {"misses": outcome.misses} for outcome in outcomes]
     (folder / "campaign.json").write_text(json.dumps({**vars(began), "rows": rows}, indent=1) + "\n")
     (folder / "campaign.md").write_text(markdown(began, outcomes))
 
 
 def markdown(began: Circumstances, outcomes: list[Outcome]) -> str:
-    """The whole page."""
+    """Format the whole page."""
     parts = [
         "# What each fault costs",
         f"Commit {began.commit}, {began.at}, {began.machine}; load of the machine before: {began.load_before}.",
@@ -34,7 +34,7 @@ def markdown(began: Circumstances, outcomes: list[Outcome]) -> str:
 
 
 def summary(outcome: Outcome) -> str:
-    """One line for a terminal."""
+    """Format one line for a terminal."""
     told = ", ".join(f"{count} {what}" for counts in (outcome.wrong, outcome.gave_up) for what, count in counts.items())
     verdict = "; ".join([*outcome.misses, *([told] if told else [])]) or "ok"
     return (
@@ -79,7 +79,7 @@ def _row(outcome: Outcome) -> list[str]:
 
 
 def _details(outcomes: list[Outcome]) -> str:
-    """What was found, in full, for the rows that miss an aim or whose processes fell."""
+    """Format the details of the rows that miss an aim or whose processes ended unexpectedly."""
     lines = []
     for outcome in outcomes:
         found = [*outcome.violations, *(f"stuck: {text}" for text in outcome.stuck)]

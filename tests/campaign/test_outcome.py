@@ -1,4 +1,4 @@
-"""The campaign's own counting: what is excused, when service is back, and what a row's verdict is."""
+"""The campaign's own figures: excused failures, the time of recovery and a row's verdict."""
 
 import json
 from collections import Counter
@@ -35,7 +35,7 @@ CLEAN = Outcome(
 
 @pytest.fixture
 def requests() -> Requests:
-    """Holds fail from 10.0 to 13.9, when the process has been back for 0.9 s; checkouts go well all the time."""
+    """Holds fail from 10.0 to 13.9, when the process has been back for 0.9 s; checkouts always succeed."""
     noted = Requests()
     failed = {10.0: "502", 12.0: "502", 13.5: "ReadTimeout", 13.9: "502"}
     holds = [9.0, *failed, 14.2, 14.8, 15.5, 16.0]

@@ -1,4 +1,4 @@
-"""Prometheus, Alertmanager and the exporters beside a platform, with the repository's own rules."""
+"""Prometheus, Alertmanager and the exporters beside a platform, with the repository's rules."""
 
 import asyncio
 import re
@@ -27,18 +27,18 @@ PORTS = {
 
 
 class Prometheus:
-    """Asked over its HTTP API."""
+    """A Prometheus server, queried over its HTTP API."""
 
     def __init__(self, url: str, http: httpx.AsyncClient) -> None:
         self.url, self.http = url, http
 
     async def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """The series of an instant vector. Raises AssertionError with Prometheus's words for a faulty expression."""
+        """Return the series of an instant vector. Raises AssertionError for a faulty expression."""
         data = await self._get("query", query=expression)
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
     async def firing(self) -> dict[str, list[dict[str, str]]]:
-        """The alerts that fire, by name, with the labels of each."""
+        """Return the labels of the firing alerts, by name."""
         found: dict[str, list[dict[str, str]]] = {}
         for alert in (await self._get("alerts"))["alerts"]:
             if alert["state"] == "firing":
@@ -52,7 +52,7 @@ class Prometheus:
 
 
 def monitoring_ports() -> dict[str, int]:
-    """A free port for each variable of PORTS."""
+    """Return a free port for each variable of PORTS."""
     return dict(zip(PORTS, free_ports().values(), strict=False))
 
 
@@ -60,7 +60,7 @@ def monitoring_ports() -> dict[str, int]:
 async def monitoring(
     platform: Mapping[str, str], data: Path, ports: Mapping[str, int], *names: str, **settings: str
 ) -> AsyncIterator[None]:
-    """The named processes of deploy/observability/Procfile, all by default, run within the block.
+    """Run the named processes of deploy/observability/Procfile, all by default, inside the block.
 
     `platform` is the environment of the platform beside them, `data` a folder of their own; `settings` are further
     variables of the Procfile.
@@ -78,9 +78,9 @@ async def monitoring(
 
 @asynccontextmanager
 async def watching(platform: Platform, data: Path) -> AsyncIterator[Prometheus]:
-    """Runs within the block, once it has asked every target; `data` is an empty folder.
+    """Run Prometheus inside the block, which starts when every target has been scraped. `data` is an empty folder.
 
-    It asks every second, and an alert ends with its cause, so that a test need not wait.
+    It scrapes every second, and an alert ends with its cause, so that tests need not wait.
     """
     ports = monitoring_ports()
     config = data / "prometheus.yml"
@@ -102,7 +102,7 @@ async def watching(platform: Platform, data: Path) -> AsyncIterator[Prometheus]:
 
 
 def _configuration(ports: Mapping[str, int]) -> dict[str, Any]:
-    """`prometheus.local.yml` with these ports, in haste."""
+    """Return `prometheus.local.yml` with these ports and short intervals."""
     moved = {str(default): str(ports[name]) for name, default in (DEFAULTS | PORTS).items()}
     given = (FOLDER / "prometheus.local.yml").read_text()
     configuration = yaml.safe_load(re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda match: moved[match[0]], given))

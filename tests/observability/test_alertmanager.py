@@ -28,7 +28,7 @@ Alert = tuple[str, str]
 
 
 def seen_of(service: str) -> set[Alert]:
-    """All that is seen of a service that does nothing any more."""
+    """All symptoms of a service that does nothing any more."""
     return {(name, service) for name in OF_ONE_SERVICE} | {(name, "") for name in SALES}
 
 
@@ -52,12 +52,12 @@ INCIDENTS: dict[str, tuple[set[Alert], set[Alert]]] = {
     "nothing that explains the rest": (seen_of("booking"), set()),
     "a disk": ({("DiskLow", "")}, {("DiskFills", "")}),
 }
-"""What has failed, the alerts that page then, and those that follow from them."""
+"""A failure, the alerts that page for it, and the alerts that follow from them."""
 
 
 @contextmanager
 def pager() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """A webhook's address, and what it received: the Authorization header and the message of each call."""
+    """A webhook's address and its received requests: Authorization header and message of each."""
     received: list[tuple[str, dict[str, Any]]] = []
 
     class Pager(BaseHTTPRequestHandler):
@@ -68,7 +68,7 @@ def pager() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
             self.end_headers()
 
         def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the name is the base class's
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Pager)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -83,7 +83,7 @@ def pager() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
 
 @asynccontextmanager
 async def alertmanager(data: Path, webhook: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Its API. The configuration is the repository's, with the webhook as every route's receiver and short waits."""
+    """Yield Alertmanager's API. Its waits are short and the webhook is every receiver; otherwise it is the repository's."""
     (data / "secret").write_text("of-the-pager")
     configuration = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
     for route in (configuration["route"], *configuration["route"]["routes"]):

@@ -1,4 +1,4 @@
-"""Each process writes JSON lines that say when, how serious, who and what."""
+"""Each process writes JSON lines with time, level, logger and message."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ gc.collect()
 
 
 def lines(log: Path) -> list[dict[str, Any]]:
-    """The lines that are complete. Raises ValueError for one that is not JSON."""
+    """Return the complete lines. Raises ValueError for a line that is not JSON."""
     return [json.loads(line) for line in log.read_text().rpartition("\n")[0].splitlines()]
 
 

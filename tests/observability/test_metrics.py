@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard ask for what a running platform really tells."""
+"""The alert rules and the dashboard query metrics that a running platform really has."""
 
 import asyncio
 import json
@@ -40,9 +40,9 @@ OUR_QUEUES = {
     *(f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S),
 }
 FROM_PROMETHEUS = {"service", "instance", "job", "le"}
-"""Labels that the scrape configuration adds, and the one of histograms' buckets."""
+"""Labels that the scrape configuration adds, and the label of histogram buckets."""
 ONLY_IN_TROUBLE = {"5..", "502|504", "429", "1", "sent"}
-"""What selectors name whose series a platform in good health does not have."""
+"""Label values whose series a healthy platform does not have."""
 
 METRIC = re.compile(r"\b((?:usher|rabbitmq|process|gateway|probe|node)_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!=|=)"((?:[^"\\]|\\.)*)"')
@@ -51,7 +51,7 @@ BRACES_IN_TEXT = re.compile(r"\{(\w+)\}(?=[^{}]*\")")
 
 @pytest.fixture(scope="module")
 async def exporters(house: House, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, int]]:
-    """The ports of the exporters that run beside the platform, once all of them answer and count."""
+    """Return the ports of the exporters beside the platform when all of them answer and count."""
     ports = monitoring_ports()
     names = ("machine", "probe", "gateway-log")
 
@@ -68,7 +68,7 @@ async def exporters(house: House, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 async def pages(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
-    """Everything that the platform's processes and the exporters tell, by the family's name."""
+    """Return all metrics of the platform's processes and the exporters, by family name."""
     ports = house.platform.ports | exporters
     urls = [f"{ports[f'{service.upper()}_PORT']}/metrics" for service in SERVICES]
     urls += [f"{ports['RABBITMQ_PROMETHEUS_PORT']}{path}" for path in ("/metrics", QUEUES)]
@@ -84,14 +84,14 @@ async def pages(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
 
 
 def counted_queues(families: dict[str, Metric]) -> set[str]:
-    """The queues that RabbitMQ tells about so far."""
+    """Return the queues that RabbitMQ reports so far."""
     family = families.get("rabbitmq_detailed_queue_messages")
     return {sample.labels["queue"] for sample in family.samples} if family else set()
 
 
 @pytest.fixture(scope="module")
 async def told(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
-    """What a platform tells that has sold a ticket, refused a hold and pushed a seat."""
+    """The metrics of a platform that has sold a ticket, refused a hold and pushed a seat."""
     somebody = await house.person()
     showtime_id, seats = await house.seats(2)
     async with somebody.watching(showtime_id, lambda _: None):
@@ -108,7 +108,7 @@ async def told(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
 
 
 def selectors(query: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    """The metrics that a query names, each with its matchers: label, operator, value."""
+    """Yield the metrics of a query, each with its matchers: label, operator, value."""
     for name, inside in METRIC.findall(BRACES_IN_TEXT.sub(r"<\1>", query)):
         matchers = MATCHER.findall(inside)
         yield name, [(label, op, re.sub(r"<(\w+)>", r"{\1}", value)) for label, op, value in matchers]

@@ -1,4 +1,4 @@
-"""A real Prometheus with the repository's rules watches a real platform: each panel shows something, alerts fire."""
+"""A real Prometheus with the repository's rules scrapes a real platform: each panel has data and alerts fire."""
 
 import asyncio
 import json
@@ -26,12 +26,12 @@ NEVER_IN_GOOD_HEALTH = {
     "Sent by the sweeper, job runs that failed: B",
     "Messages pushed a second: B",
 }
-"""Failed jobs and dropped messages; that the metrics are named so is tested with the platform's own pages."""
+"""Failed jobs and dropped messages. Other tests compare the metrics' names with the platform's own."""
 
 
 @pytest.fixture(scope="module")
 async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[House, Prometheus]]:
-    """A platform that may be broken, and the Prometheus that watches it."""
+    """A platform that tests may break, and the Prometheus that scrapes it."""
     async with (
         Platform(demo=True, environment=NO_LIMITS) as platform,
         httpx.AsyncClient(timeout=30) as http,
@@ -88,7 +88,7 @@ async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(wat
 
 @pytest.fixture(scope="module")
 async def busy(watched: tuple[House, Prometheus]) -> AsyncIterator[Prometheus]:
-    """While people buy, lose races and meet a Stripe that fails now and then, and events overtake each other."""
+    """Meanwhile people buy, lose races and get errors from Stripe, and events arrive out of order."""
     house, prometheus = watched
     over = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""`make trace`: a booking's way as a tree, from the spans of a platform that is traced."""
+"""`make trace`: a booking's spans as a tree, from a platform with tracing."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def trace(house: House, booking: str) -> tuple[int, str]:
 
 
 def drawn(house: House, booking: str) -> str:
-    """The tree without its branches and with single spaces, once there is one."""
+    """Wait for the tree and return it without branches and with single spaces."""
     status, shown = trace(house, booking)
     return "\n".join(" ".join(re.sub("[│├└─]", "", line).split()) for line in shown.splitlines()) if status == 0 else ""
 

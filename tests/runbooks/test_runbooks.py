@@ -1,4 +1,4 @@
-"""The runbooks' commands as they stand: those for `make run` are run, those for docker compose are only checked."""
+"""The runbooks' commands: those for `make run` are executed, those for docker compose are only checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from launcher.settings import NO_LIMITS, ROOT
 
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
 EXECUTED = ("scale", "upgrade", "restart-a-service", "drain")
-"""In this order: each leaves the platform as it found it."""
+"""In this order. Each leaves the platform as it found it."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 START_SECONDS = 240
 COMPOSE_SERVICES = set(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"])
@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 def steps(text: str) -> list[Step]:
-    """The commands of the blocks for `make run`."""
+    """Return the commands of the blocks for `make run`."""
     found: list[Step] = []
     for language, block in BLOCK.findall(text):
         if language == "console":
@@ -49,7 +49,7 @@ def steps(text: str) -> list[Step]:
 
 
 def missing(shown: list[str], output: str) -> list[str]:
-    """The lines of a runbook that the output does not have, in this order; a number stands for any number."""
+    """Return the runbook's lines that the output lacks, in this order; a number matches any number."""
     lines = iter(output.splitlines())
     forms = [re.sub(r"\d+(?:\\\.\d+)?", r"\\d+(?:\\.\\d+)?", re.escape(line.strip())) for line in shown]
     return [
@@ -61,7 +61,7 @@ def missing(shown: list[str], output: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """That of a shell beside `make run`, whose platform has free ports and data of its own."""
+    """The environment of a shell beside `make run`, whose platform has free ports and its own data."""
     data = tmp_path_factory.mktemp("usher")
     ports = {name: str(port) for name, port in free_ports().items()}
     shell = {**os.environ, **NO_LIMITS, **ports, "USHER_DATA_DIR": str(data)}
@@ -83,7 +83,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 
 
 def on_these_ports(command: str, environment: dict[str, str]) -> str:
-    """The command with this platform's ports for the default ones."""
+    """Replace the default ports in the command by this platform's ports."""
     ports = {str(port): environment[name] for name, port in DEFAULTS.items()}
     return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda match: ports[match[0]], command)
 
@@ -111,7 +111,7 @@ def test_no_other_runbook_says_that_its_commands_are_run():
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command line in blocks and code spans, without what follows a pipe or a comment."""
+    """Yield the words of each command line in blocks and code spans, up to a pipe or a comment."""
     spans = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
     lines = [line.removeprefix("$ ") for _, block in BLOCK.findall(text) for line in block.splitlines()]
     for line in [*spans, *lines]:
@@ -120,7 +120,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def unknown_names(words: list[str]) -> list[str]:
-    """What a command names that is not there."""
+    """Yield the things that a command names and that do not exist."""
     match words:
         case ["make", target, *_] if target not in MAKE_TARGETS:
             return [f"make {target}"]
@@ -139,7 +139,7 @@ def unknown_names(words: list[str]) -> list[str]:
 
 
 def unknown_modules(words: list[str]) -> list[str]:
-    """The module of `python -m`, when there is none."""
+    """Yield the module of `python -m` if it does not exist."""
     return [module for flag, module in pairwise(words) if flag == "-m" and module != "…" and find_spec(module) is None]
 
 

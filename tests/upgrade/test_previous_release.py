@@ -1,7 +1,7 @@
-"""A platform starts on the databases of the release before, with the bookings that were under way.
+"""A platform starts on the previous release's databases, with unfinished bookings.
 
-`previous_release` has each service's database as that release (of 2026-11) wrote it: indexes, and the documents about
-one showtime with a confirmed booking, one that waits for its payment and a guest's hold. Signing keys are left out.
+`previous_release` contains each service's database as that release (of 2026-11) wrote it: indexes, and the documents
+of one showtime with a confirmed booking, one that awaits payment and a guest's hold. Signing keys are left out.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Mongo = MongoClient[dict[str, Any]]
 
 
 def today(value: Any, shift: Callable[[datetime], datetime]) -> Any:
-    """A document with its times moved, so that the release before seems to have stopped just now."""
+    """Move the times of a document, so that the previous release seems to have stopped just now."""
     if isinstance(value, dict):
         return {name: today(each, shift) for name, each in value.items()}
     if isinstance(value, list):

@@ -2,8 +2,8 @@
 
     cd services/booking && PYTHONPATH=../../tests/upgrades python -m pytest -p recorder
 
-A type that has been recorded stays as it was, so that the messages of earlier releases are kept: delete its file in
-`recorded/` to record it anew.
+A recorded type is not recorded again, so the messages of earlier releases are kept. To record a type again, delete its
+file in `recorded/`.
 """
 
 import json
@@ -23,7 +23,7 @@ _listen = Bus.listen
 
 
 def as_data(message: AbstractMessage) -> dict[str, Any]:
-    """A message as it stands in a recording."""
+    """A message in the form of a recording."""
     return {
         "content_type": message.content_type,
         "type": message.type,
@@ -37,7 +37,7 @@ def as_data(message: AbstractMessage) -> dict[str, Any]:
 
 
 def record(message: AbstractMessage) -> None:
-    """Write an event, alone and as a batch, unless its type has been recorded or a test has spoiled it."""
+    """Write an event, alone and as a batch, unless its type is already recorded or a test has made it invalid."""
     model = registry.model_of(message.type or "")
     path = FOLDER / f"{message.type}.json"
     if model is None or message.type not in registry.events() or path.exists():
@@ -58,6 +58,6 @@ async def _listen_and_record(self: Bus, message: AbstractIncomingMessage) -> Non
 
 
 def pytest_configure() -> None:
-    """Tap every bus of the tests."""
+    """Record the events of every bus of the tests."""
     FOLDER.mkdir(exist_ok=True)
     Bus.listen = _listen_and_record

@@ -1,4 +1,4 @@
-"""Messages of released versions: this version's consumers accept each of them, alone and in a batch."""
+"""This version's consumers accept each message of released versions, alone and in a batch."""
 
 import json
 from datetime import datetime
@@ -19,7 +19,7 @@ def message(data: dict[str, Any]) -> Message:
 
 
 async def handle(_: object) -> None:
-    """Stands for the service's handler: only what comes before it is tested here."""
+    """Replaces the service's handler: these tests cover only the steps before it."""
 
 
 def test_a_message_of_every_type_is_recorded():

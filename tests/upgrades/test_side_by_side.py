@@ -1,4 +1,4 @@
-"""This release beside the next one: replicas of both share each service's queue, and neither loses an event."""
+"""This release runs beside the next one: replicas of both share each service's queue, and no event is lost."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ UNKNOWN = re.compile(r"^usher_events_unknown_total\{.*\} (\S+)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 async def mixed_house() -> AsyncIterator[House]:
-    """A platform whose second replica of each service is of the next release."""
+    """A platform whose second replica of each service belongs to the next release."""
     platform = Platform(demo=True, environment=NO_LIMITS | REPLICAS)
     commands = platform._processes.commands  # pyright: ignore[reportPrivateUsage]
     for service in SERVICES:
@@ -53,7 +53,7 @@ async def rabbit(mixed_house: House) -> AsyncIterator[aio_pika.abc.AbstractChann
 
 
 async def publish(channel: aio_pika.abc.AbstractChannel, event_type: str, count: int) -> set[str]:
-    """Publish new events as the next release does, half of them as a batch; their ids."""
+    """Publish new events as the next release does, half of them as a batch. Returns their ids."""
     events = [
         Envelope(
             id=new_id(),
@@ -74,14 +74,14 @@ async def publish(channel: aio_pika.abc.AbstractChannel, event_type: str, count:
 
 
 async def handled(house: House, event_type: re.Pattern[str], key: str) -> Counter[str]:
-    """How often the next release's replicas have handled each event of such a type, by its `event_id` or `subject`."""
+    """Count how often the next release's replicas handled each event of this type, by `event_id` or `subject`."""
     async with AsyncMongoClient[dict[str, Any]](house.platform.env["MONGO_URI"]) as client:
         found = client.next_release.handled.find({"type": event_type})
         return Counter([document[key] async for document in found])
 
 
 async def put_back(house: House, service: str) -> int:
-    """Events that this release's replica has left to the next release's."""
+    """Count the events that this release's replica left to the next release."""
     port = house.platform.ports[replica_variable(service, 1)]
     text = (await house.http.get(f"http://127.0.0.1:{port}/metrics")).text
     return sum(int(float(value)) for value in UNKNOWN.findall(text))
@@ -103,7 +103,7 @@ async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
 ):
     platform = mixed_house.platform
     platform.stop("notifier")
-    platform.start("notifier")  # a start of this release takes nothing from the next one
+    platform.start("notifier")  # a start of this release removes nothing of the next one
     guest = mixed_house.guest()
     hold = await guest.hold(*await mixed_house.seats(1))
     await guest.check_out(hold, "declined@usher.example")

@@ -1,4 +1,4 @@
-"""Chromium at the gateway: people who look at the pages, with a phone or at a desk."""
+"""Chromium at the gateway: visitors with a phone or a desktop computer."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ Open = Callable[..., Awaitable[Visitor]]
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """One browser for all tests; each visitor has a profile of its own."""
+    """One browser for all tests; each visitor has a separate profile."""
     assert BUILT.exists(), "the web client is not built: make setup"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -31,20 +31,20 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> str:
-    """The test runs at each size."""
+    """Run the test at each size."""
     return request.param
 
 
 @pytest.fixture
 async def visit(chromium: Browser, house: House) -> AsyncIterator[Open]:
-    """`await visit("phone")`: somebody at the house's page. At the end no page may have failed."""
+    """`await visit("phone")` opens a page of the platform. At the end no page may have failed."""
     async for opener in _visitors(chromium, house):
         yield opener
 
 
 @pytest.fixture
 async def visit_hasty(chromium: Browser, hasty_house: House) -> AsyncIterator[Open]:
-    """The same where holds and payments have a few seconds."""
+    """The same on a platform where holds and payments expire after a few seconds."""
     async for opener in _visitors(chromium, hasty_house):
         yield opener
 

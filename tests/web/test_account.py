@@ -1,4 +1,4 @@
-"""One's account in a real browser: mailed links, name and password, sessions, one's data, and leaving for good."""
+"""The account pages in a real browser: mailed links, name and password, sessions, data export and deletion."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ async def follow(visitor: Visitor, newcomer: Newcomer, subject: str) -> None:
 
 
 def saved(file: Path) -> str:
-    """The text of a file that is JSON."""
+    """Read the text of a JSON file."""
     text = file.read_text()
     json.loads(text)
     return text
@@ -237,7 +237,7 @@ async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(vi
     await page.get_by_role("navigation").get_by_role("link", name="Sign in").click()
     await visitor.enter(newcomer.email, PASSWORD)
     await visitor.is_signed_in()
-    # Before their own are there nothing is shown in their place.
+    # Nothing is shown until their own bookings have loaded.
     answers = asyncio.Event()
 
     async def wait(route: Route) -> None:

@@ -1,4 +1,4 @@
-"""What makes the client an app: installed, opened without a network, nobody else's code, no secret kept."""
+"""The client as an app: installable, opens offline, loads no third-party code, stores no secret."""
 
 import json
 import re
@@ -32,7 +32,7 @@ async def test_it_can_be_installed(visit, house):
         width, height = struct.unpack(">II", image[16:24])
         assert f"{width}x{height}" == sizes
     browser = await visitor.page.context.new_cdp_session(visitor.page)
-    # Chromium's own judgement, but for what it says of its private windows.
+    # Chromium's own verdict, except its remark about private windows.
     found = (await browser.send("Page.getInstallabilityErrors"))["installabilityErrors"]
     assert [each["errorId"] for each in found if each["errorId"] != "in-incognito"] == []
 
@@ -92,7 +92,7 @@ async def test_only_the_sites_own_code_runs(visit, house, chromium):
     assert set(policy["script-src"].split()) <= {"'self'", *house.platform.env["GATEWAY_STRIPE_ORIGINS"].split()}
     assert "style-src" not in policy, "styles are the site's own, too"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    # In a window of its own: `visit` fails a test whose page breaks the policy.
+    # In a separate window, because `visit` fails a test whose page violates the policy.
     page = await chromium.new_page()
     await page.goto(house.platform.url)
     was_run = await page.evaluate(
@@ -119,7 +119,7 @@ async def test_no_secret_is_kept_after_signing_in_and_buying(visit, device):
     local, session, cookies = kept
     assert local == {"usher.signed-in": "1"}
     assert cookies == ""
-    # A hold's id opens nothing by itself.
+    # A hold's id alone gives no access.
     values = [value for name, value in session.items() if not name.startswith("usher.hold.")]
     assert not [value for value in values if SECRET.search(value)]
     assert "usher.guest" not in session
@@ -136,6 +136,6 @@ async def test_a_guests_secret_goes_with_the_tab(visit):
 
 
 async def controlled(page: Page) -> None:
-    """Wait until the service worker answers for the page."""
+    """Wait until the service worker controls the page."""
     await page.evaluate("() => navigator.serviceWorker.ready")
     await page.wait_for_function("() => navigator.serviceWorker.controller !== null")

@@ -136,5 +136,5 @@ async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit):
 
 
 def _euros(amount: int) -> str:
-    """How the page writes an amount, whatever the currency is, as a regular expression."""
+    """Return a regular expression for an amount on the page in any currency."""
     return rf"\D{amount // 100}\.{amount % 100:02}"

@@ -1,4 +1,4 @@
-"""Orders for seats that change, run out or are renewed while somebody fills in the form."""
+"""Orders for seats that change, expire or are renewed while the visitor fills in the form."""
 
 import re
 
@@ -13,7 +13,7 @@ RECORD = """() => {
     return send(request, ...rest);
   };
 }"""
-# The next request with this signed text has one that was signed by somebody else.
+# The next request with this signed text gets a wrong signature.
 SPOIL_NEXT = """(field) => {
   const send = window.fetch;
   window.fetch = async (request, ...rest) => {
@@ -27,7 +27,7 @@ SPOIL_NEXT = """(field) => {
 
 
 async def to_the_order(visitor: Visitor, seats: list[str]) -> str:
-    """From held seats to a filled-in order form; the hold's id."""
+    """Go from held seats to a filled-in order form. Returns the hold's id."""
     page = visitor.page
     await visitor.button("Continue").click()
     await page.wait_for_url("**/checkout/*")
@@ -37,7 +37,7 @@ async def to_the_order(visitor: Visitor, seats: list[str]) -> str:
 
 
 async def place_order(page: Page) -> str:
-    """Send the order form; the claim that went with it."""
+    """Submit the order form. Returns the claim that was sent."""
     await page.evaluate(RECORD)
     await page.get_by_role("button", name=re.compile("Continue to payment")).click()
     claim = await page.wait_for_function("() => window.claim")
@@ -45,7 +45,7 @@ async def place_order(page: Page) -> str:
 
 
 async def look_back(page: Page) -> None:
-    """Come back to this tab from another one."""
+    """Return to this tab from another one."""
     await page.evaluate("() => window.dispatchEvent(new Event('visibilitychange'))")
 
 

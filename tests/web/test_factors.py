@@ -1,4 +1,4 @@
-"""What opens an account beside the password: an authenticator app, recovery codes, passkeys."""
+"""Other ways to sign in: an authenticator app, recovery codes, passkeys."""
 
 import time
 
@@ -26,7 +26,7 @@ async def newcomer(house) -> Newcomer:
 
 
 async def set_up_app(visitor: Visitor) -> tuple[TOTP, list[str]]:
-    """The app that knows the account's secret, and the recovery codes."""
+    """The authenticator app with the account's secret, and the recovery codes."""
     part = visitor.part("Two-factor authentication")
     await part.get_by_label("Password").fill(PASSWORD)
     await part.get_by_role("button", name="Set up an app").click()
@@ -42,7 +42,7 @@ async def set_up_app(visitor: Visitor) -> tuple[TOTP, list[str]]:
 
 
 def next_code(app: TOTP) -> str:
-    """A code that was not used yet: the service lets a phone's clock be half a minute fast."""
+    """Return an unused code: the service accepts a phone's clock that is half a minute fast."""
     return app.at(int(time.time()) + STEP_S)
 
 
@@ -90,7 +90,7 @@ async def test_an_app_is_set_up_and_its_code_or_a_recovery_code_signs_in(visit, 
 
 
 async def test_a_passkey_is_added_signs_in_and_is_taken_away(visit, house, newcomer, device):
-    # Browsers bind no passkey to an IP address.
+    # Browsers do not bind passkeys to an IP address.
     visitor = await visit(device, base_url=house.platform.url.replace("127.0.0.1", "localhost"))
     page = visitor.page
     browser = await page.context.new_cdp_session(page)

@@ -1,4 +1,4 @@
-"""With the keyboard alone: the whole purchase, the way past the head, the dialogs."""
+"""With the keyboard alone: the whole purchase, the skip link, the dialogs."""
 
 import re
 
@@ -10,7 +10,7 @@ IS_FOCUSED = "element => element === document.activeElement && document.hasFocus
 
 
 async def tab_to(page: Page, goal: Locator) -> None:
-    """Press Tab until this has the focus."""
+    """Press Tab until this element has the focus."""
     await expect(goal).to_be_visible()
     for _ in range(MOST_STOPS):
         await page.keyboard.press("Tab")
@@ -90,7 +90,7 @@ async def test_the_first_stop_leads_past_the_head(visit):
 
 
 async def seconds_left(page: Page, seconds: int) -> None:
-    """Let this page believe that so much of the hold's time is left, and stay so."""
+    """Make this page show this remaining time of the hold permanently."""
     minutes, rest = re.findall(r"\d+", await page.get_by_role("timer").inner_text())
     now = await page.evaluate("() => Date.now() / 1000")
     await page.clock.set_fixed_time(now + int(minutes) * 60 + int(rest) - seconds)
@@ -101,7 +101,7 @@ async def test_a_dialog_takes_the_focus_keeps_it_and_gives_it_back(visit, house)
     page = visitor.page
     showtime_id, _ = await house.seats(1)
     await visitor.open_seats(showtime_id)
-    # Comparing with inventory would tell the page the true time.
+    # A request to inventory would give the page the true time.
     await page.route(re.compile("/seats$"), lambda route: route.abort())
     seat = page.locator('[data-seat][tabindex="0"]')
     await tab_to(page, seat)

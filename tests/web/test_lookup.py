@@ -1,4 +1,4 @@
-"""A booking on another device than it was made on, and one that is lost."""
+"""A booking on another device, and a lost booking."""
 
 import re
 
@@ -10,7 +10,7 @@ EXPIRED = "#key=eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJiMSJ9.c2lnbmF0dXJl"
 
 
 async def bought(house, email: str):
-    """A guest's booking of two seats that was made with some other client, and the link in its mail."""
+    """A guest's booking of two seats made with another client, and the link in its mail."""
     guest: Customer = house.guest()
     showtime_id, seats = await house.seats(2)
     hold = await guest.buy(showtime_id, seats, email)

@@ -20,21 +20,21 @@ WATCH_ALERTS = """() => {
 
 
 async def charged(house: House, visitor: Visitor) -> list[str]:
-    """The states of all payments for the booking on the page."""
+    """Return the states of all payments for the booking on the page."""
     booking_id = re.split(r"[/?#]", visitor.page.url.partition("/bookings/")[2])[0]
     intents = await house.stripe("GET", "/v1/payment_intents", params={"limit": 100})
     return [each["status"] for each in intents["data"] if each["metadata"].get("booking_id") == booking_id]
 
 
 async def another_tab(visitor: Visitor) -> Visitor:
-    """The same page once more, as "duplicate tab" opens it: with what the tab has in its session storage."""
+    """Open the page again as "duplicate tab" does: with the tab's session storage."""
     async with visitor.page.expect_popup() as opening:
         await visitor.page.evaluate("() => void open(location.href)")
     return Visitor(await opening.value, visitor.house)
 
 
 async def click_both(tabs: list[Visitor], name: str) -> None:
-    """The same button at the same time; a tab that the other one leads on meanwhile is none the worse."""
+    """Click the same button in both tabs at the same time; the other tab may navigate away meanwhile."""
     buttons = [tab.button(re.compile(name)) for tab in tabs]
     for button in buttons:
         await expect(button).to_be_enabled()
@@ -128,7 +128,7 @@ async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_
     await visitor.hold(1)
     await visitor.order("guest@usher.example")
     checkout = page.url
-    # Stripe never tells: who comes back makes Usher ask.
+    # Stripe sends no webhook: the returning visitor makes Usher ask Stripe.
     await house.fault("webhook_drop", checkout.rsplit("/", 1)[1], count=None)
     await visitor.pay()
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()

@@ -1,4 +1,4 @@
-"""Every page: nothing that axe-core calls serious, nothing wider than the screen; both languages, offline, small."""
+"""Every page: no serious axe-core finding and nothing wider than the screen; in both languages, offline, small."""
 
 import gzip
 import re
@@ -21,7 +21,7 @@ LARGEST_FIRST_LOAD = 150_000
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_page_has_a_serious_fault_or_is_wider_than_the_screen(visit, device, scheme):
     faults = []
-    # Without motion, or axe-core may look at a button halfway between two colours.
+    # Without motion, because axe-core could check a button between two colors.
     visitor = await visit(device, color_scheme=scheme, reduced_motion="reduce")
     async for name in pages(visitor):
         await visitor.page.evaluate(AXE.read_text())

@@ -1,4 +1,4 @@
-"""Seats that the house would rather not sell like that, and parties that must split."""
+"""Choices of seats that the cinema avoids, and parties that must split."""
 
 import re
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 
 async def seat_map(house: House, showtime_id: str) -> Json | None:
-    """The seats of a showtime; None as long as inventory has not heard of it."""
+    """Return the seats of a showtime; None until inventory knows it."""
     try:
         return await house.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
     except Refused:
@@ -20,7 +20,7 @@ async def seat_map(house: House, showtime_id: str) -> Json | None:
 
 
 async def strict_showtime(house: House) -> Json:
-    """The seats of a new showtime where no single one may be left alone."""
+    """Return the seats of a new showtime where no single seat may be left alone."""
     admin = await house.person("admin")
     showtime_id, _ = await house.seats(1)
     like = await admin.call("GET", f"/api/showtimes/{showtime_id}")
@@ -40,7 +40,7 @@ async def strict_showtime(house: House) -> Json:
 
 
 def beside_the_first(seats: list[Json]) -> tuple[str, str]:
-    """A seat at the end of a row and the one beside it, with two more of their kind behind them."""
+    """Return a seat at the end of a row and its neighbor, with two more of their kind behind them."""
     for first, second, third, fourth in zip(seats, seats[1:], seats[2:], seats[3:], strict=False):
         here = [first, second, third, fourth]
         is_end = not any(seat["y"] == first["y"] and seat["x"] == first["x"] - 1 for seat in seats)
@@ -64,7 +64,7 @@ async def test_a_choice_that_leaves_a_seat_alone_is_refused_and_others_are_offer
     await expect(visitor.page.get_by_role("timer")).to_be_visible()
     await expect(visitor.page.locator('[data-seat][data-state="own"]')).to_have_count(1)
     await expect(refusal).to_have_count(0)
-    # What leaves nobody alone is free to choose, the seat that was protected among it.
+    # A choice that leaves no single seat is allowed, even with the protected seat.
     await visitor.button(re.compile("^Remove")).click()
     await visitor.pick(alone)
     await expect(visitor.seat(alone)).to_have_attribute("data-state", "own")

@@ -1,4 +1,4 @@
-"""The seat page: live, contested, cut off, by keyboard, in a list."""
+"""The seat page: live, contested, offline, by keyboard, as a list."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ async def test_two_browsers_see_each_others_seats_within_a_second(visit, house):
 
 async def test_who_loses_a_seat_keeps_the_others_and_is_offered_the_nearest(visit, house):
     visitor = await visit()
-    # What others do is not told to this page: the seat looks free until the click.
+    # This page gets no live updates: the seat looks free until the click.
     await visitor.page.route_web_socket(re.compile("/ws$"), lambda socket: _deaf_to(socket, "seat:"))
     showtime_id, seats = await house.seats(3)
     await visitor.open_seats(showtime_id)
@@ -263,18 +263,18 @@ async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kep
 
 
 async def ready(messages: list[str]) -> list[str]:
-    """What has come, for `until`."""
+    """Return the received messages, for `until`."""
     return messages
 
 
 def _deaf_to(socket: WebSocketRoute, kind: str) -> None:
-    """Let everything through but messages of a kind."""
+    """Forward all messages except those of one kind."""
     server = socket.connect_to_server()
     server.on_message(lambda message: None if f'"type":"{kind}' in str(message) else socket.send(message))
 
 
 async def _pinch(page: Page, at: Any) -> None:
-    """Two fingers go apart around a point."""
+    """Move two fingers apart around a point."""
     browser = await page.context.new_cdp_session(page)
     for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 70), ("touchEnd", 0)):
         fingers = [{"id": side, "x": at["x"] + side * apart / 2, "y": at["y"]} for side in (-1, 1)]
@@ -282,6 +282,6 @@ async def _pinch(page: Page, at: Any) -> None:
 
 
 def _listed(seat_id: str) -> re.Pattern[str]:
-    """How the list calls a seat."""
+    """Return the list's name of a seat."""
     row = seat_id.rstrip("0123456789")
     return re.compile(rf"^Row {row}, Seat {seat_id.removeprefix(row)}\b")

@@ -1,4 +1,4 @@
-"""Stripe fails for a while as somebody wants to pay: one clear sentence, the seats stay, and the next try goes on."""
+"""Stripe fails for a while during a payment: one clear sentence, the seats stay, and the next attempt succeeds."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 
 class Texts(NamedTuple):
-    """What the page says."""
+    """Return the page's message."""
 
     sentence: str
     kept: str
