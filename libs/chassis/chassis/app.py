@@ -95,6 +95,7 @@ def create_service(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # such a redirect would name the host that the client has sent
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `RequestMiddleware` measures requests
     )
     for router in routers:

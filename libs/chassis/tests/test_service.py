@@ -52,11 +52,18 @@ async def test_the_guard_in_the_filter_decides(client, toy):
     }
 
 
+@pytest.mark.parametrize("path", ["/api/pings/", "/healthz/"])
+async def test_no_redirect_names_the_host_that_the_client_has_sent(client, path):
+    answer = await client.get(path, headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "location" not in answer.headers
+
+
 async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy, monkeypatch):
     monkeypatch.setattr(outbox.Relay, "SWEEP_AFTER_S", 0.0)
     left = toy.Ping(text="left")
     with monkeypatch.context() as crashed:
-        crashed.setattr(outbox.Relay, "offer", lambda *_: None)
+        crashed.setattr(outbox.Relay, "enqueue", lambda *_: None)
         await toy.Ping.add(left, events=[toy.Pinged(ping_id=left.id)])
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == left.id)
     await until(lambda: emptied(toy, left.id))

@@ -14,7 +14,6 @@ from identity.model import (
     device_of,
     is_outdated,
     is_personal,
-    network_of,
     normal_email,
     one_line,
     permissions_of,
@@ -148,21 +147,6 @@ def test_waits_grow_and_end_somewhere():
         assert each.waits() == sorted(each.waits())
         tries = each.free + len(each.waits()) + (each.window - timedelta(milliseconds=sum(each.waits()))) / each.longest
         assert tries < 130
-
-
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("testclient", "testclient"),
-        ("", ""),
-    ],
-)
-def test_one_customer_is_one_address(host, network):
-    assert network_of(host) == network
 
 
 CHROME = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36"

@@ -3,6 +3,7 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from chassis.http.network import client_network
 from chassis.http.problems import Forbidden
 from chassis.http.problems import response as problem_response
 from chassis.security.auth import Verifier
@@ -38,8 +39,8 @@ async def live(websocket: WebSocket) -> None:
     if not is_allowed_origin(websocket.headers.get("origin"), websocket.headers.get("host", ""), settings.get()):
         await websocket.send_denial_response(problem_response(ForeignOrigin()))
         return
-    address = websocket.client.host if websocket.client else ""
-    if not hub.has_place_for(address):
+    network = client_network(websocket)
+    if not hub.has_place_for(network):
         await websocket.send_denial_response(problem_response(Full(retry_after=5)))
         return
 
@@ -48,7 +49,7 @@ async def live(websocket: WebSocket) -> None:
 
     await websocket.accept()
     handshake: Handshake = websocket.scope["extensions"]["usher.handshake"]
-    handshake.hand_over(hub.open_connection(address), handle=handle, ended=hub.leave)
+    handshake.hand_over(hub.open_connection(network), handle=handle, ended=hub.leave)
 
 
 def is_allowed_origin(origin: str | None, host: str, limits: settings.Settings) -> bool:

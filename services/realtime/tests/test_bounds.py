@@ -120,17 +120,27 @@ async def test_pages_of_other_sites_may_not_connect(server, origin):
     assert refused.value.response.status_code == 403
 
 
-async def test_connections_from_one_address_are_limited(service_env):
-    async with replica(MAX_CONNECTIONS_PER_ADDRESS="2", FORWARDED_ALLOW_IPS="127.0.0.1") as limited:
-        here, there = ({"X-Forwarded-For": address} for address in ("192.0.2.1", "192.0.2.2"))
-        async with client(limited, additional_headers=here), client(limited, additional_headers=here):
-            with pytest.raises(InvalidStatus) as refused:
-                async with client(limited, additional_headers=here):
-                    pass
-            assert refused.value.response.status_code == 503
-            assert json.loads(refused.value.response.body)["code"] == "too_many_connections"
-            async with client(limited, additional_headers=there) as elsewhere:
-                assert await elsewhere.is_silent()
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:9::3", "2001:db8:0:2::1"),
+    ],
+)
+async def test_connections_from_one_network_are_limited(service_env, addresses):
+    first, second, third, elsewhere = ({"X-Forwarded-For": address} for address in addresses)
+    async with (
+        replica(MAX_CONNECTIONS_PER_ADDRESS="2", FORWARDED_ALLOW_IPS="127.0.0.1") as limited,
+        client(limited, additional_headers=first),
+        client(limited, additional_headers=second),
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            async with client(limited, additional_headers=third):
+                pass
+        assert refused.value.response.status_code == 503
+        assert json.loads(refused.value.response.body)["code"] == "too_many_connections"
+        async with client(limited, additional_headers=elsewhere) as other:
+            assert await other.is_silent()
 
 
 async def test_a_client_that_says_too_much_is_dropped(service_env):

@@ -3,6 +3,7 @@
 from typing import Annotated, NamedTuple
 
 from chassis.clock import now
+from chassis.http.network import client_network
 from chassis.http.problems import Unauthenticated
 from chassis.security.auth import EmailUnverified, Principal, TokenInvalid, signed_in, verified
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,7 +17,6 @@ from identity.model import (
     UserGone,
     device_of,
     is_outdated,
-    network_of,
     normal_password,
 )
 
@@ -75,8 +75,7 @@ class Client(NamedTuple):
 
 
 def _client(request: Request) -> Client:
-    network = network_of(request.client.host) if request.client else ""
-    return Client(device_of(request.headers.get("user-agent", "")), network)
+    return Client(device_of(request.headers.get("user-agent", "")), client_network(request))
 
 
 FromClient = Annotated[Client, Depends(_client)]

@@ -44,7 +44,7 @@ from identity.model.problems import (
     WrongPassword,
 )
 from identity.model.roles import PERMISSIONS, Grant, Role, permissions_of
-from identity.model.throttling import ACCOUNT, MAILS, Allowance, for_address, network_of
+from identity.model.throttling import ACCOUNT, MAILS, Allowance, for_address
 from identity.model.tokens import Method, RefreshToken, access_claims, as_allowed, is_outdated, is_strong
 
 __all__ = [
@@ -97,7 +97,6 @@ __all__ = [
     "is_strong",
     "language_of",
     "missing_answers",
-    "network_of",
     "normal_email",
     "normal_password",
     "one_line",

@@ -1,7 +1,6 @@
 """Limits of attempts: some are free, then each must wait longer than the one before."""
 
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 
@@ -38,14 +37,3 @@ MAILS = Allowance(5, timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def for_address(free: int) -> Allowance:
     """For passwords and codes from one client address, which a whole building may share."""
     return Allowance(free, timedelta(seconds=1), timedelta(minutes=15), timedelta(hours=1))
-
-
-def network_of(host: str) -> str:
-    """The network that limits count: an IPv4 address, or the IPv6 /64 of one customer."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if address.version == 4:
-        return host
-    return str(address.ipv4_mapped or ip_network((int(address), 64), strict=False))
