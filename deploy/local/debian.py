@@ -1,4 +1,4 @@
-"""Servers from Debian's packages: installed by root, unpacked into a folder by anyone else. Standard library only."""
+"""Servers from Debian's packages: root installs them, other users unpack them into a folder. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def find(program: str) -> Path | None:
-    """The program on the PATH or in the folders for servers, which Debian leaves out of an ordinary user's PATH.
+    """Find the program on the PATH or in the folders for servers, which are not on an ordinary user's PATH in Debian.
 
-    A checkout's own wrapper on the PATH is not the program: a wrapper around itself would never end.
+    Ignores this checkout's wrappers: a wrapper that calls itself would never end.
     """
     folders = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}".split(os.pathsep)
     others = os.pathsep.join(folder for folder in folders if not folder.endswith(".runtime/bin"))
@@ -27,15 +27,15 @@ def find(program: str) -> Path | None:
 
 
 def lacks_libraries(program: Path) -> bool:
-    """Whether a shared library that the program is linked to is not on this machine."""
+    """Whether this machine lacks a shared library of the program."""
     linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
     return "not found" in linked.stdout
 
 
 def install(progress: Progress, packages: list[str]) -> None:
-    """Installs packages for the whole machine (root only) and starts none of the services that they bring.
+    """Install packages for the whole machine (root only) without starting their services.
 
-    Raises SetupError when there is no apt-get or it fails.
+    Raises SetupError if apt-get does not exist or fails.
     """
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     progress.run("reading Debian's package lists", ["apt-get", "update"])
@@ -46,7 +46,7 @@ def install(progress: Progress, packages: list[str]) -> None:
             environment=quiet,
         )
     if shutil.which("systemctl"):
-        # The platform starts its own; those of the new packages would start beside them at the next boot.
+        # The platform starts its own servers; those of the packages would also start at the next boot.
         for package in packages:
             subprocess.run(["systemctl", "disable", f"{package}.service"], capture_output=True, check=False)
 
@@ -65,9 +65,9 @@ def _no_services_started() -> Iterator[None]:
 
 
 def unpack(progress: Progress, packages: list[str], root: Path) -> None:
-    """Downloads packages with everything they need and unpacks them under `root`, without root's rights.
+    """Download packages with their dependencies and unpack them under `root`, without root's rights.
 
-    Raises SetupError when there is no apt-get or it fails.
+    Raises SetupError if apt-get does not exist or fails.
     """
     state = root.parent / "apt"
     downloads = state / "downloads"
@@ -85,7 +85,7 @@ def unpack(progress: Progress, packages: list[str], root: Path) -> None:
         f"looking up what {', '.join(packages)} need",
         [*apt, "install", "--simulate", "--no-install-recommends", *packages],
     )
-    # "Inst name (version …)" is new; "Inst name [old] (version …)" would be an upgrade, which is not needed.
+    # "Inst name (version …)" is a new package; "Inst name [old] (version …)" is an upgrade, which is not needed.
     needed = [words[1] for line in plan.splitlines() if (words := line.split())[:1] == ["Inst"] and words[2][0] == "("]
     progress.run(f"downloading {len(needed)} Debian packages", [*apt, "download", *needed], cwd=downloads)
     for archive in sorted(downloads.glob("*.deb")):
@@ -95,7 +95,7 @@ def unpack(progress: Progress, packages: list[str], root: Path) -> None:
 
 
 def unpacked_environment(root: Path) -> dict[str, str]:
-    """What a program unpacked under `root` needs in its environment to find its libraries and Erlang."""
+    """Return the environment in which a program unpacked under `root` finds its libraries and Erlang."""
     folders = [str(folder) for part in ("usr/lib", "lib") for folder in sorted((root / part).glob("*-linux-gnu"))]
     runtimes = sorted((root / "usr/lib/erlang").glob("erts-*/bin"))
     if not runtimes:
@@ -110,7 +110,7 @@ def unpacked_environment(root: Path) -> dict[str, str]:
 
 
 def get(progress: Progress, packages: list[str], root: Path) -> None:
-    """Installs or unpacks, as this user may. Raises SetupError."""
+    """Install or unpack, depending on this user's rights. Raises SetupError."""
     if not shutil.which("apt-get"):
         raise SetupError(f"these are missing and there is no apt-get to get them with: {', '.join(packages)}")
     if os.geteuid() == 0:

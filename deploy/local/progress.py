@@ -1,4 +1,4 @@
-"""What the bootstrap shows while it works: one line per step, the rest in a log file. Standard library only."""
+"""The bootstrap's output: one line per step, the rest in a log file. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LINES_SHOWN_ON_FAILURE = 25
 
 
 class SetupError(Exception):
-    """This machine cannot run Usher straight away; the text says what is missing."""
+    """This machine cannot run Usher yet; the text says what is missing."""
 
 
 class Progress:
-    """Runs the steps of an installation and says how each of them goes."""
+    """Runs the steps of an installation and reports on each."""
 
     def __init__(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -26,16 +26,16 @@ class Progress:
         self.live = sys.stdout.isatty()
 
     def say(self, text: str) -> None:
-        """Prints one line at once."""
+        """Print one line at once."""
         print(text, flush=True)
 
     def run(
         self, title: str, command: list[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None
     ) -> str:
-        """Runs `command` as the step `title` and answers what it printed.
+        """Run `command` as the step `title` and return its output.
 
-        A terminal shows the command's current line behind the title; elsewhere a line appears every few seconds.
-        Raises SetupError with the end of the output when the command fails or does not exist.
+        A terminal shows the command's current line after the title; elsewhere a line appears every few seconds.
+        Raises SetupError with the end of the output if the command fails or does not exist.
         """
         self.say(f"  {title} …")
         began = time.monotonic()
@@ -63,7 +63,7 @@ class Progress:
         return "\n".join(lines)
 
     def _follow(self, process: subprocess.Popen[str], command: list[str]) -> list[str]:
-        """Shows and logs the output until it ends; answers its lines."""
+        """Show and log the output until it ends. Returns its lines."""
         lines: list[str] = []
         shown = time.monotonic()
         with self.log.open("a", encoding="utf-8") as log:

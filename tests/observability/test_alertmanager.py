@@ -83,7 +83,7 @@ def pager() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
 
 @asynccontextmanager
 async def alertmanager(data: Path, webhook: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield Alertmanager's API. Its waits are short and the webhook is every receiver; otherwise it is the repository's."""
+    """Yield Alertmanager's API. Repository's configuration, with short waits and the webhook as receiver."""
     (data / "secret").write_text("of-the-pager")
     configuration = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
     for route in (configuration["route"], *configuration["route"]["routes"]):

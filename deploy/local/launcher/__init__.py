@@ -1,1 +1,1 @@
-"""Runs the whole platform as processes of this machine, without Docker: see `launcher.platform.Platform`."""
+"""Runs the whole platform as processes of this machine, without Docker. See `launcher.platform.Platform`."""

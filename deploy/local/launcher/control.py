@@ -1,6 +1,6 @@
-"""Takes commands from another terminal for the platform that runs here, over a Unix socket in the data folder.
+"""Receives commands for the running platform from another terminal, over a Unix socket in the data folder.
 
-A command is one line of words. Its output comes back as lines, the last one is `ok` or `failed`.
+A command is one line of words. Its output is sent back as lines; the last one is `ok` or `failed`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ OK, FAILED = "ok", "failed"
 
 
 class UsageError(Exception):
-    """The command is none, or names no service; the text says so."""
+    """The command or its service does not exist; the text says which."""
 
 
 @contextmanager
 def served(platform: Platform) -> Iterator[None]:
-    """Carries out commands, one after another, until the block is left."""
+    """Run commands one after another inside the block."""
     one_at_a_time = threading.Lock()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -39,7 +39,7 @@ def served(platform: Platform) -> Iterator[None]:
                 self.say(self.outcome(shlex.split(self.rfile.readline().decode())))
 
         def say(self, line: str) -> None:
-            with suppress(BrokenPipeError, ConnectionResetError):  # a closed terminal does not end the command
+            with suppress(BrokenPipeError, ConnectionResetError):  # closing the terminal does not end the command
                 self.wfile.write(f"{line}\n".encode())
 
         def outcome(self, words: list[str]) -> str:
@@ -65,7 +65,7 @@ def served(platform: Platform) -> Iterator[None]:
 
 
 def ask(data: Path, *words: str, say: Say = print) -> int:
-    """Sends a command to the platform with this data folder and hands on its output. Returns the exit status."""
+    """Send a command to the platform with this data folder and print its output. Returns the exit status."""
     with _short(data / NAME) as address, socket(AF_UNIX) as connection:
         try:
             connection.connect(address)
@@ -103,7 +103,7 @@ def _carry_out(platform: Platform, words: list[str], say: Say) -> None:
 
 @contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """The path in a form that is short enough for a socket's address."""
+    """Return the path in a form that is short enough for a socket's address."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

@@ -1,10 +1,10 @@
-"""Waits until a platform has nothing under way, and says what is left: for `make drain` and deploy/compose/drain.sh.
+"""Waits until a platform has no unfinished work and prints what is left: for `make drain` and deploy/compose/drain.sh.
 
 python drain.py [--timeout SECONDS] [--quiet SECONDS] [--leave-unpaid] RABBITMQ SERVICE=ADDRESS …
 
 RABBITMQ is the address of its management API, with the login of RABBITMQ_URI; each ADDRESS is that of a replica.
-Exit status: 0 drained, 1 something is left, 2 something is not known. docker compose runs this file in a container of a
-service, so it imports nothing of the launcher.
+Exit status: 0 drained, 1 something is left, 2 something is unknown. docker compose runs this file in a service's
+container, so it imports nothing of the launcher.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TIERS_S = (1, 5, 30, 120)
 STATES = ("awaiting_payment", "closing", "confirming", "refunding")
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
 TIMEOUT_SECONDS = 2400.0
-"""An unpaid booking ends after 10 min; its seats are given back 20 min later at most, and the refunds of late money."""
+"""An unpaid booking ends after 10 min; at most 20 min later its seats are released and late payments refunded."""
 QUIET_SECONDS = 20.0
 """Longer than the age of a figure: services measure every 15 s, RabbitMQ every 5 s."""
 PAUSE_SECONDS = 1.0
@@ -44,7 +44,7 @@ Fetch = Callable[[str], str]
 
 @dataclass
 class Reading:
-    """`left` is under way, `unknown` could not be read, `dead` waits for a person, `failures` counts failed jobs."""
+    """`left` is unfinished, `unknown` could not be read, `dead` waits for a person, `failures` counts failed jobs."""
 
     left: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Reading:
 
 
 def read(rabbitmq: str, replicas: Mapping[str, Sequence[str]], fetch: Fetch, *, leave_unpaid: bool = False) -> Reading:
-    """What is under way now. `rabbitmq`, `replicas`: addresses."""
+    """Return the unfinished work. `rabbitmq`, `replicas`: addresses."""
     reading = Reading()
     reading.unknown += [f"{service} has no replica" for service in SERVICES if not replicas.get(service)]
     pages = [(service, address) for service, addresses in replicas.items() for address in addresses]
@@ -82,7 +82,7 @@ def read(rabbitmq: str, replicas: Mapping[str, Sequence[str]], fetch: Fetch, *, 
 def wait(
     take: Callable[[], Reading], *, seconds: float, quiet_seconds: float, say: Callable[[str], None] = print
 ) -> int:
-    """Takes readings until nothing was under way for `quiet_seconds`, at most for `seconds`. Returns the status."""
+    """Take readings until nothing was unfinished for `quiet_seconds`, at most for `seconds`. Returns the status."""
     pause, began, quiet_since, said = threading.Event(), time.monotonic(), None, ""
     failures: float | None = None
     while True:
@@ -112,7 +112,7 @@ def _dead(reading: Reading) -> str:
 
 
 def _queues(text: str | Exception, reading: Reading) -> None:
-    """Messages that are ready or unacknowledged in each queue and retry tier."""
+    """Yield the ready or unacknowledged messages in each queue and retry tier."""
     if isinstance(text, Exception):
         reading.unknown.append(f"RabbitMQ: {text}")
         return
@@ -132,7 +132,7 @@ def _queues(text: str | Exception, reading: Reading) -> None:
 
 
 def _replica(name: str, samples: Samples, reading: Reading) -> None:
-    """What each replica must say: that it is ready, and the age of its outbox."""
+    """Check what each replica must report: its readiness and the age of its outbox."""
     checks = samples.get("usher_ready", [])
     missing = [labels.get("check", "?") for labels, value in checks if value != 1]
     if missing or not checks:
@@ -142,7 +142,7 @@ def _replica(name: str, samples: Samples, reading: Reading) -> None:
 
 
 def _sagas(replicas: Sequence[Samples], reading: Reading, *, leave_unpaid: bool) -> None:
-    """Open bookings, over all replicas: the one that measures them reports them."""
+    """Yield the open bookings over all replicas: the replica with the lease measures them."""
     for state in STATES:
         found = [
             value
@@ -165,7 +165,7 @@ def _sum(replicas: Sequence[Samples], metric: str, name: str, reading: Reading, 
 
 
 def _samples(text: str) -> Samples:
-    """Prometheus' text format by metric."""
+    """Parse Prometheus' text format by metric."""
     samples: Samples = {}
     for metric, labels, value in SAMPLE.findall(text):
         samples.setdefault(metric, []).append((dict(LABEL.findall(labels)), float(value)))
@@ -180,7 +180,7 @@ def _fetched(fetch: Fetch, url: str) -> str | Exception:
 
 
 def fetch_with(login: str) -> Fetch:
-    """Reads a page of this platform, with `user:password` for RabbitMQ's."""
+    """Read a page of this platform, with `user:password` for RabbitMQ."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def fetch(url: str) -> str:
@@ -192,12 +192,12 @@ def fetch_with(login: str) -> Fetch:
 
 
 def _login(uri: str) -> str:
-    """`user:password` of an AMQP address."""
+    """Return `user:password` of an AMQP address."""
     return unquote(uri.partition("://")[2].partition("@")[0])
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Parses the command line, waits and returns the exit status."""
+    """Parse the command line, wait and return the exit status."""
     parser = argparse.ArgumentParser(prog="drain")
     parser.add_argument("--timeout", type=float, default=TIMEOUT_SECONDS, metavar="SECONDS")
     parser.add_argument("--quiet", type=float, default=QUIET_SECONDS, metavar="SECONDS")

@@ -1,4 +1,4 @@
-"""Shows what the processes write to their log files, each line behind its process's coloured name."""
+"""Shows the processes' log files, each line after its process's colored name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from honcho.printer import Message, Printer
 
 PAUSE_SECONDS = 0.1
 SPAN = b'{"name": "'
-"""How a span begins that OTEL_TRACES_EXPORTER=console writes among the log lines: for `make trace`, not to read."""
+"""The start of a span that OTEL_TRACES_EXPORTER=console writes between the log lines. Spans are for `make trace`."""
 
 
 @contextmanager
 def followed(logs: Callable[[], Iterable[Path]]) -> Iterator[None]:
-    """Prints the lines that the files gain from now on, until the block is left. `logs` may answer more files later."""
+    """Print new lines of the files inside the block. `logs` may return more files later."""
     over = threading.Event()
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}

@@ -1,4 +1,4 @@
-"""Which port each process listens on: the defaults, those of `.env`, or free ones for a platform of one's own."""
+"""The port of each process: the default, the one in `.env`, or a free one for a separate platform."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ DEFAULTS = {
     "MAILBOX_PORT": 1180,
 }
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
-# Below the range that the kernel hands to outgoing connections, so that none of them takes a port before its server.
+# Below the kernel's range for outgoing connections, so that none of them takes a port before its server.
 FREE_RANGE = range(20_000, 32_000)
 
 _handed_out: set[int] = set()
 
 
 class PortError(Exception):
-    """A port cannot be used; the text names it and the variable that sets it."""
+    """A port cannot be used; the text names it and its variable."""
 
 
 def replica_variable(service: str, number: int) -> str:
-    """The variable with the port of the service's copy `number`, counted from 1."""
+    """Return the variable for the port of the service's replica `number`, counted from 1."""
     return f"{service.upper()}_PORT" if number == 1 else f"{service.upper()}_{number}_PORT"
 
 
 def replicas(environment: Mapping[str, str]) -> dict[str, int]:
-    """How many copies of each service run: `INVENTORY_REPLICAS=2`, else one."""
+    """Return the number of replicas of each service: `INVENTORY_REPLICAS=2`, else one."""
     return {service: int(environment.get(f"{service.upper()}_REPLICAS") or 1) for service in SERVICES}
 
 
 def configured_ports(environment: Mapping[str, str]) -> dict[str, int]:
-    """Variable to port, from the environment or the defaults; a further copy of a service listens 100 higher.
+    """Return variable to port, from the environment or the defaults; each further replica listens 100 higher.
 
-    Raises PortError for a value that is no port.
+    Raises PortError for an invalid value.
     """
     ports = {name: _number(name, environment.get(name) or default) for name, default in DEFAULTS.items()}
     for service, copies in replicas(environment).items():
@@ -62,7 +62,7 @@ def configured_ports(environment: Mapping[str, str]) -> dict[str, int]:
 
 
 def replica_port(ports: Mapping[str, int], environment: Mapping[str, str], service: str, number: int) -> int:
-    """The port for one more copy: what is set, else 100 higher per copy, else a free one. Raises PortError."""
+    """Return one more replica's port: its setting, else 100 higher per replica, else a free one. Raises PortError."""
     name = replica_variable(service, number)
     if given := environment.get(name):
         return _number(name, given)
