@@ -1,4 +1,4 @@
-"""The bootstrap's parts that can be tried without installing anything."""
+"""The parts of the bootstrap that can be tested without installing anything."""
 
 from __future__ import annotations
 

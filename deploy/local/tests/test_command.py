@@ -1,4 +1,4 @@
-"""`make run` as a person uses it: wait for the addresses, look, Ctrl-C."""
+"""`make run` as a person uses it: wait for the addresses, open one, press Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launcher.settings import NO_LIMITS, ROOT
 
 
 def launched(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The launcher's command, carried out."""
+    """Run a command of the launcher."""
     command = [sys.executable, "-m", "launcher", *arguments]
     known = {**os.environ, **environment, "PYTHONPATH": "deploy/local"}
     return subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, check=False)

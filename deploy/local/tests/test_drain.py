@@ -1,4 +1,4 @@
-"""`drain` never takes silence for rest."""
+"""`drain` never takes a missing answer for "no unfinished work"."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sagas(**counts: int) -> str:
 
 
 def queues(**changed: object) -> str:
-    """RabbitMQ's answer, with `<queue>__<field>` changed; None leaves the field out."""
+    """Return RabbitMQ's answer with `<queue>__<field>` changed; None leaves the field out."""
     found = {name: {"name": name, "messages_ready": 0, "messages_unacknowledged": 0} for name in NAMES}
     for key, value in changed.items():
         name, _, field = key.partition("__")
@@ -43,7 +43,7 @@ def page(*lines: str) -> str:
 
 @pytest.fixture
 def pages() -> dict[str, str]:
-    """A platform at rest; one replica of booking measures for both."""
+    """A platform at rest. One replica of booking measures for both."""
     found = {f"http://{address}/metrics": page() for addresses in REPLICAS.values() for address in addresses}
     found["http://booking.2:8000/metrics"] = page(sagas())
     found["http://payment:8000/metrics"] = page("usher_payment_webhooks_waiting 0.0")
@@ -123,7 +123,7 @@ def test_a_service_without_a_replica_is_unknown():
 
 
 def waited(*readings: Reading, seconds: float, quiet_seconds: float = 0) -> tuple[int, list[str]]:
-    """The exit status and what was said, for readings whose last one repeats."""
+    """Return the exit status and the output for these readings; the last one repeats."""
     lines: list[str] = []
     following: Iterator[Reading] = iter(readings)
     last = readings[-1]

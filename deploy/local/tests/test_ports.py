@@ -1,4 +1,4 @@
-"""Ports: defaults, what a person sets, what is free."""
+"""Ports: defaults, settings and free ones."""
 
 from __future__ import annotations
 

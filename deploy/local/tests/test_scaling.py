@@ -1,4 +1,4 @@
-"""Commands from another terminal: a service is scaled and replaced; a replica that fails changes nothing."""
+"""Commands from another terminal scale and replace a service; a failing replica changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from launcher.settings import NO_LIMITS
 
 @pytest.fixture(scope="module")
 def usher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """As much of a platform as a service needs; in a folder whose name is too long for a socket's address."""
+    """The part of a platform that a service needs, in a folder whose name is too long for a socket's address."""
     folder = tmp_path_factory.mktemp("long" * 30)
     only = {"mongo", "rabbitmq", "realtime", "gateway"}
     with Platform(data_dir=folder, only=only, environment=NO_LIMITS) as platform, control.served(platform):
@@ -24,13 +24,13 @@ def usher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def asked(usher: Platform, *words: str) -> tuple[int, list[str]]:
-    """The exit status and the output of a command."""
+    """Return the exit status and the output of a command."""
     lines: list[str] = []
     return control.ask(usher.data_dir, *words, say=lines.append), lines
 
 
 def upstreams(usher: Platform) -> set[int]:
-    """The replicas of realtime that the gateway knows."""
+    """Return the replicas of realtime that the gateway knows."""
     ports = {name: port for name, port in usher.ports.items() if name.startswith("REALTIME_")}
     configuration = (usher.data_dir / "gateway/nginx.conf").read_text()
     return {port for port in ports.values() if f"127.0.0.1:{port} " in configuration}
