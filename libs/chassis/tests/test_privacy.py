@@ -121,5 +121,5 @@ def test_the_largest_part_fits_into_an_event():
 
 async def test_only_deletions_that_are_due_are_looked_at(toy):
     await Erasure(id=(later := new_id()), asked_at=now(), due_at=now() + timedelta(hours=1)).insert()
-    await toy.personal.erase_again()
+    await toy.privacy.erase_again()
     assert later not in toy.erasures
