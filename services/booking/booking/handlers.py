@@ -1,25 +1,38 @@
 """Handlers of consumed events. An event about a booking advances it; one about a showtime advances all its bookings."""
 
-from chassis.messaging.consumer import current_envelope
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+from chassis.messaging.consumer import Handlers, current_envelope
+from chassis.privacy import Privacy
+from contracts.booking import BookingDataExported
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 
-from booking import store, tickets
-from booking.model import Replaced, State
+from booking import store
+from booking.model import Booking, Cancel, Replaced, State
+from booking.store import ProcessManager, Showtimes
+
+EXPORTED_FIELDS = {
+    "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
+    "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "ending", "history",
+}  # fmt: skip
+"""Without the tickets' QR texts, which grant admission."""
 
 
-async def on_saga_event(event: Event) -> None:
+async def on_saga_event(manager: ProcessManager, event: Event) -> None:
     """Advance the booking that is the event's subject."""
-    await store.advance_booking(event.subject, event, tickets.issue)
+    await manager.advance(event.subject, event)
 
 
-async def on_seats_sold(event: SeatsSold) -> None:
+async def on_seats_sold(manager: ProcessManager, event: SeatsSold) -> None:
     """Confirm the booking. If it replaces another booking, end that one, which completes the exchange."""
-    booking = await store.advance_booking(event.hold_id, event, tickets.issue)
+    booking = await manager.advance(event.hold_id, event)
     if booking.replaces and booking.state is State.CONFIRMED:
-        await store.advance_booking(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
+        await manager.advance(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
 
 
 async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
@@ -27,26 +40,48 @@ async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
     await store.add_showtime(event, current_envelope().time)
 
 
-async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
+async def on_showtime_rescheduled(showtimes: Showtimes, event: ShowtimeRescheduled) -> None:
     """Move the showtime and then its bookings."""
-    await store.move_showtime(event, current_envelope().time)
-    await store.cascade(event.showtime_id)
+    await showtimes.move(event, current_envelope().time)
+    await showtimes.cascade(event.showtime_id)
 
 
-async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
+async def on_showtime_cancelled(showtimes: Showtimes, event: ShowtimeCancelled) -> None:
     """Close the showtime and then end its bookings."""
-    await store.cancel_showtime(event.showtime_id)
-    await store.cascade(event.showtime_id)
+    await showtimes.cancel(event.showtime_id)
+    await showtimes.cascade(event.showtime_id)
 
 
-HANDLERS = {
-    ShowtimeScheduled: on_showtime_scheduled,
-    ShowtimeRescheduled: on_showtime_rescheduled,
-    ShowtimeCancelled: on_showtime_cancelled,
-    SeatsReleased: on_saga_event,
-    SeatsSold: on_seats_sold,
-    SaleRejected: on_saga_event,
-    PaymentFailed: on_saga_event,
-    PaymentCancelled: on_saga_event,
-    PaymentRefunded: on_saga_event,
-}
+def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
+    """The handler of each consumed event."""
+    saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded)
+    return {
+        ShowtimeScheduled: on_showtime_scheduled,
+        ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),
+        ShowtimeCancelled: partial(on_showtime_cancelled, showtimes),
+        SeatsSold: partial(on_seats_sold, manager),
+        **dict.fromkeys(saga_events, partial(on_saga_event, manager)),
+    }
+
+
+async def erase(manager: ProcessManager, user_id: str) -> None:
+    """Cancel the person's unpaid bookings and remove their data from the others. Tickets stay valid."""
+
+    async def cancel_unpaid(booking: Booking) -> Cancel | None:
+        return Cancel("by_customer") if booking.state is State.AWAITING_PAYMENT else None
+
+    async for booking in store.owned_by(user_id):
+        if booking.state is State.AWAITING_PAYMENT:
+            await manager.advance(booking.id, cancel_unpaid)
+    await store.erase_owner(user_id)
+
+
+async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield the person's bookings."""
+    async for booking in store.owned_by(user_id):
+        yield booking.model_dump(include=EXPORTED_FIELDS)
+
+
+def privacy(manager: ProcessManager) -> Privacy:
+    """Erases and exports personal data in bookings."""
+    return Privacy(erase=partial(erase, manager), gather=gather, exported=BookingDataExported)

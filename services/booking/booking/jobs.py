@@ -1,5 +1,7 @@
 """Periodic work: deadlines, repeated requests to services that have not answered, and gauges."""
 
+from functools import partial
+
 import structlog
 from chassis.clock import now
 from chassis.jobs import Job
@@ -8,6 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from booking import store
 from booking.model import DeadlinePassed, State
+from booking.store import ProcessManager, Showtimes
 
 log = structlog.get_logger()
 BATCH = 500
@@ -18,12 +21,12 @@ _oldest = Gauge("usher_booking_oldest_saga_seconds", "How long the oldest of the
 _failures = Counter("usher_booking_deadline_failures_total", "Deadlines whose processing failed")
 
 
-async def pass_deadlines() -> None:
+async def pass_deadlines(manager: ProcessManager) -> None:
     """Advance every booking whose `due_at` has passed. A failure does not delay the other bookings."""
     async for booking_id, state in store.due_bookings(now(), BATCH):
         try:
             with telemetry.span("deadline", subject=booking_id):
-                after = await store.advance_booking(booking_id, DeadlinePassed())
+                after = await manager.advance(booking_id, DeadlinePassed())
         except Exception:
             _failures.inc()
             log.exception("deadline_failed", booking_id=booking_id)
@@ -33,11 +36,11 @@ async def pass_deadlines() -> None:
             log.warning("partner_silent", booking_id=booking_id, state=state)
 
 
-async def cascade_again() -> None:
+async def cascade_again(showtimes: Showtimes) -> None:
     """Apply changes of showtimes to the bookings that a replica created from a stale copy."""
     async for showtime in store.due_cascades(now(), BATCH):
         try:
-            await store.cascade(showtime.id)
+            await showtimes.cascade(showtime.id)
         except Exception:
             log.exception("cascade_failed", showtime_id=showtime.id)
         else:
@@ -60,8 +63,10 @@ def clear_measurements() -> None:
     _oldest.clear()
 
 
-JOBS = [
-    Job("pass_deadlines", every=1.0, run=pass_deadlines),
-    Job("cascade_again", every=5.0, run=cascade_again),
-    Job("measure", every=15.0, run=measure, stand_by=clear_measurements),
-]
+def jobs(manager: ProcessManager, showtimes: Showtimes) -> list[Job]:
+    """The jobs of this service."""
+    return [
+        Job("pass_deadlines", every=1.0, run=partial(pass_deadlines, manager)),
+        Job("cascade_again", every=5.0, run=partial(cascade_again, showtimes)),
+        Job("measure", every=15.0, run=measure, stand_by=clear_measurements),
+    ]

@@ -1,15 +1,22 @@
 """Composition root of booking."""
 
+from functools import partial
+
 from chassis.app import create_service
 
-from booking import api, handlers, jobs, migrations, privacy, settings, tickets
+from booking import api, handlers, jobs, migrations, settings, store
+from booking.signing import Signer
 
+signer = Signer(settings.get().link_key)
+manager = store.ProcessManager(signer)
+showtimes = store.Showtimes(manager)
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    handlers=handlers.HANDLERS,
-    jobs=jobs.JOBS,
-    privacy=privacy.PRIVACY,
-    lifespans=[tickets.signing_lifespan],
+    handlers=handlers.handlers(manager, showtimes),
+    jobs=jobs.jobs(manager, showtimes),
+    privacy=handlers.privacy(manager),
+    lifespans=[partial(store.signing, signer)],
 )
+app.state.signer, app.state.manager, app.state.showtimes = signer, manager, showtimes

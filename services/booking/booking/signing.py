@@ -1,31 +1,47 @@
-"""Signatures with booking's Ed25519 key, which anybody can verify with the public key."""
+"""Signed texts that everybody can verify with booking's public keys (Ed25519): tickets, and keys of links to a booking.
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+A ticket's QR text is a compact JWS with `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` and
+`exp`; tickets from before 2026-12 also contain `iat`. The header names the key (`kid`), whose public half is in the key
+set at `/api/tickets/keys`. The door can verify it offline.
+
+A link opens one booking for reading: for guests on another device, and for people who lost their link. Its key has
+`sub` (the booking), `exp` (the link's end) and `aud` (its purpose). Ticket readers must refuse a text for another
+audience (RFC 7519, 4.1.3); `is_valid_key` requires an audience. Events contain the key encrypted; only the notifier can
+decrypt it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+from chassis.ids import new_id
+from chassis.security.secrets import Cipher
+from contracts.envelope import Event
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from jwt.algorithms import OKPAlgorithm
-from jwt.utils import base64url_encode
+from joserfc.jwk import OKPKey
+from pydantic import BaseModel, SecretStr
+
+from booking.model import Booking
+
+AUDIENCE = "usher:booking-link"
+LINK_LIFETIME = timedelta(days=30)
+"""How long a link stays valid after the showtime: people still ask about refunds and need receipts."""
+MIN_LINK_LIFETIME = timedelta(days=1)
+"""How long a requested link to an older booking stays valid."""
 
 
-class Signer:
-    """Signs with one private key. `jwk` is its public half; `kid` the head of its RFC 7638 thumbprint."""
+class SigningKey:
+    """A private key. `jwk` is its public half; `kid` the head of its RFC 7638 thumbprint."""
 
     def __init__(self, pem: str) -> None:
-        key = load_pem_private_key(pem.encode(), None)
-        if not isinstance(key, Ed25519PrivateKey):
+        key = OKPKey.import_key(pem)
+        if not isinstance(key.private_key, Ed25519PrivateKey):
             raise TypeError("TICKET_SIGNING_KEY must be an Ed25519 private key in PEM")
-        self._key = key
-        public = json.loads(OKPAlgorithm.to_jwk(key.public_key()))
-        required = {name: public[name] for name in ("crv", "kty", "x")}
-        thumbprint = sha256(json.dumps(required, separators=(",", ":")).encode()).digest()
-        self.kid = base64url_encode(thumbprint[:9]).decode()
-        self.jwk: dict[str, str] = required | {"kid": self.kid, "alg": "EdDSA", "use": "sig"}
+        self._key = key.private_key
+        self.kid = key.thumbprint()[:12]
+        public = {name: str(value) for name, value in key.as_dict(private=False).items()}
+        self.jwk = public | {"kid": self.kid, "alg": "EdDSA", "use": "sig"}
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The claims as a compact JWS."""
@@ -34,22 +50,64 @@ class Signer:
 
 def new_pem() -> str:
     """Generate a private key."""
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
 
 
-_signers: list[Signer] = []
+class Link(BaseModel):
+    """A link, with the field names of the events."""
+
+    link_id: str
+    booking_id: str
+    sealed_link: str
+    expires_at: datetime
 
 
-@contextmanager
-def signing_with(signer: Signer) -> Iterator[None]:
-    """Make `sign` use this signer inside the context."""
-    _signers.append(signer)
+class Signer:
+    """Signs this process's tickets and links. `key` is set before the first request; `link_key` encrypts links."""
+
+    key: SigningKey
+
+    def __init__(self, link_key: SecretStr) -> None:
+        self._cipher = Cipher(link_key.get_secret_value())
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """The claims as a compact JWS."""
+        return self.key.sign(claims)
+
+    def link_key(self, booking_id: str, expires_at: datetime) -> str:
+        """Create a key that opens the booking until `expires_at`."""
+        return self.sign({"aud": AUDIENCE, "sub": booking_id, "exp": int(expires_at.timestamp())})
+
+    def new_link(self, booking: Booking | None, now: datetime) -> Link:
+        """Create a link to the booking. Without a booking, do the same work for a random id."""
+        booking_id, expires_at = booking.id if booking else new_id(), now + MIN_LINK_LIFETIME
+        if booking and booking.screening:
+            expires_at = max(expires_at, booking.screening.ends_at + LINK_LIFETIME)
+        encrypted = self._cipher.close(self.link_key(booking_id, expires_at))
+        return Link(link_id=new_id(), booking_id=booking_id, sealed_link=encrypted, expires_at=expires_at)
+
+    def with_link(self, event: Event, booking: Booking, now: datetime) -> Event:
+        """Return the event, with a link added if it leads to a mail to a guest."""
+        is_guests = booking.holder.user_id is None and booking.email is not None
+        if not is_guests or "sealed_link" not in type(event).model_fields:
+            return event
+        return event.model_copy(update={"sealed_link": self.new_link(booking, now).sealed_link})
+
+
+def is_valid_key(key: str, booking_id: str, public_keys: Iterable[dict[str, str]]) -> bool:
+    """Whether the link's key opens this booking now. `public_keys`: every key that booking has signed with, as JWKs."""
     try:
-        yield
-    finally:
-        _signers.pop()
-
-
-def sign(claims: dict[str, Any]) -> str:
-    """The claims as a compact JWS."""
-    return _signers[-1].sign(claims)
+        kid = jwt.get_unverified_header(key).get("kid")
+        public = next((each for each in public_keys if each["kid"] == kid), None)
+        if public is None:
+            return False
+        claims = jwt.decode(
+            key,
+            jwt.PyJWK(public),
+            algorithms=["EdDSA"],
+            audience=AUDIENCE,
+            options={"require": ["aud", "sub", "exp"]},
+        )
+    except jwt.InvalidTokenError:
+        return False
+    return claims["sub"] == booking_id

@@ -38,6 +38,14 @@ async def client(service_env):
             yield client
 
 
+@pytest.fixture
+def state(client) -> Any:
+    """The objects that live as long as the app: `manager`, `showtimes` and `signer`."""
+    from booking.main import app  # noqa: PLC0415 - the settings read the environment
+
+    return app.state
+
+
 class Customer:
     """A customer with held seats: sends requests and publishes the events of the other services."""
 
@@ -122,6 +130,11 @@ def guest(client, bus) -> Customer:
     """A customer without an account."""
     secret = new_secret()
     return Customer(client, bus, {"X-Hold-Secret": secret}, Holder(secret_hash=hash_secret(secret)))
+
+
+def raw_bookings() -> Any:
+    """The collection of bookings, without the service's rules."""
+    return store.BookingDocument.get_pymongo_collection()
 
 
 Staff = Callable[..., dict[str, str]]

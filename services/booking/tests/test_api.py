@@ -12,7 +12,7 @@ from chassis.ids import new_id
 from contracts.booking import BookingCancelled, PaymentCancelRequested, PaymentRequested
 from contracts.payment import PaymentCancelled
 
-from .conftest import problem
+from .conftest import problem, raw_bookings
 
 # ---- access
 
@@ -63,7 +63,7 @@ async def test_people_list_their_own_bookings_page_by_page(client, customer, bus
         customer.new_hold()
         ids.append(customer.id)
         assert (await customer.check_out()).status_code == 201
-    lapsed = await store.Booking.collection().find_one({"_id": ids[0]})
+    lapsed = await raw_bookings().find_one({"_id": ids[0]})
     assert lapsed is not None
     never_ordered = {
         "_id": new_id(),
@@ -73,7 +73,7 @@ async def test_people_list_their_own_bookings_page_by_page(client, customer, bus
         "amount": None,
         "due_at": None,
     }
-    await store.Booking.collection().insert_one(lapsed | never_ordered)
+    await raw_bookings().insert_one(lapsed | never_ordered)
 
     seen: list[str] = []
     cursor: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from booking import store
 from booking.model import State
-from booking.store import bookings
+from booking.store import process_manager
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import (
@@ -27,6 +27,7 @@ from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 from contracts.topology import CONSUMES
 
 from . import examples
+from .conftest import raw_bookings
 from .examples import TOTAL
 
 
@@ -246,7 +247,7 @@ async def test_a_late_payment_for_a_cancelled_showtime_is_refunded(customer, bus
     assert (await bus.wait_for(BookingCancelled, customer.is_mine)).reason == "showtime_cancelled"
 
 
-async def test_a_rescheduled_showtime_moves_its_bookings_and_tickets_stay(customer, bus):
+async def test_a_rescheduled_showtime_moves_its_bookings_and_tickets_stay(customer, bus, state):
     await customer.buy_tickets()
     before = await customer.get_booking()
     later = now() + timedelta(days=2)
@@ -270,7 +271,7 @@ async def test_a_rescheduled_showtime_moves_its_bookings_and_tickets_stay(custom
     await asyncio.gather(*(bus.publish(move) for _ in range(5)))
 
     stale = move.model_copy(update={"starts_at": later + timedelta(days=9)})
-    await store.move_showtime(stale, now() - timedelta(hours=1))
+    await state.showtimes.move(stale, now() - timedelta(hours=1))
     showtime = await store.Showtime.get(customer.showtime_id)
     assert showtime is not None
     assert showtime.screening.starts_at == later, "an older event that arrives later changes nothing"
@@ -296,12 +297,12 @@ async def test_a_cancellation_that_overtakes_its_showtime_is_applied(customer, b
 # ---- exchange
 
 
-async def test_a_confirmed_successor_ends_the_booking_that_it_replaces(customer, guest, bus):
+async def test_a_confirmed_successor_ends_the_booking_that_it_replaces(customer, guest, bus, state):
     before = await customer.buy_tickets()
     await guest.place_order()
     where, cheaper = {"_id": guest.id}, {"replaces": customer.id, "amount": before["amount"] - 300}
-    await store.Booking.collection().update_one(where, {"$set": cheaper})
-    store.recent.forget(guest.id)
+    await raw_bookings().update_one(where, {"$set": cheaper})
+    state.manager.forget(guest.id)
     for _ in range(2):
         await bus.publish(guest.sold(amount=cheaper["amount"]))
     await customer.wait_for_state("exchanged")
@@ -310,11 +311,11 @@ async def test_a_confirmed_successor_ends_the_booking_that_it_replaces(customer,
     assert (await guest.get_booking())["state"] == "confirmed"
 
 
-async def test_a_crash_between_the_confirmation_and_the_exchange_loses_neither(customer, guest, bus):
+async def test_a_crash_between_the_confirmation_and_the_exchange_loses_neither(customer, guest, bus, state):
     await customer.buy_tickets()
     await guest.buy_tickets()
-    await store.Booking.collection().update_one({"_id": guest.id}, {"$set": {"replaces": customer.id}})
-    store.recent.forget(guest.id)
+    await raw_bookings().update_one({"_id": guest.id}, {"$set": {"replaces": customer.id}})
+    state.manager.forget(guest.id)
     await bus.publish(guest.sold())  # the queue redelivers an unacknowledged event
     await customer.wait_for_state("exchanged")
 
@@ -340,6 +341,6 @@ async def test_a_taken_reference_is_replaced(customer, guest, monkeypatch):
     first = await customer.place_order()
     drawn = iter([first["reference"], "CCCCDDDD"])
     monkeypatch.setattr(store, "new_reference", lambda: first["reference"])
-    monkeypatch.setattr(bookings, "new_reference", lambda: next(drawn))
+    monkeypatch.setattr(process_manager, "new_reference", lambda: next(drawn))
     assert (await guest.place_order())["reference"] == "CCCCDDDD"
     assert State((await guest.get_booking())["state"]) is State.AWAITING_PAYMENT

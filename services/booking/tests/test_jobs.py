@@ -4,11 +4,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from booking import settings, store
+from booking import store
 from booking.jobs import clear_measurements, measure, pass_deadlines
-from booking.settings import Settings
-from booking.signing import Signer, new_pem
-from booking.tickets import load_signer, public_keys
+from booking.signing import SigningKey, new_pem
+from booking.store import load_key, public_keys
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import BookingExpired, BookingPaid, PaymentCancelRequested, RefundRequested
@@ -16,17 +15,19 @@ from contracts.inventory import SaleRejected
 from contracts.payment import PaymentCancelled
 from prometheus_client import REGISTRY
 
+from .conftest import raw_bookings
+
 
 async def make_due(customer: Any) -> None:
     """Make the booking due now."""
     due = {"due_at": now() - timedelta(seconds=1)}
-    assert (await store.Booking.collection().update_one({"_id": customer.id}, {"$set": due})).matched_count
+    assert (await raw_bookings().update_one({"_id": customer.id}, {"$set": due})).matched_count
 
 
-async def test_a_payment_is_cancelled_after_its_deadline(customer, bus):
+async def test_a_payment_is_cancelled_after_its_deadline(customer, bus, state):
     await customer.place_order()
     await make_due(customer)
-    await asyncio.gather(*(pass_deadlines() for _ in range(4)))
+    await asyncio.gather(*(pass_deadlines(state.manager) for _ in range(4)))
     assert (await bus.wait_for(PaymentCancelRequested, customer.is_mine)).reason == "deadline"
     await bus.publish(PaymentCancelled(booking_id=customer.id))
     await customer.wait_for_state("expired")
@@ -34,13 +35,13 @@ async def test_a_payment_is_cancelled_after_its_deadline(customer, bus):
     assert len(bus.events(PaymentCancelRequested, customer.is_mine)) == 1, "concurrent replicas publish one request"
 
 
-async def test_an_unanswered_request_is_repeated_unchanged(customer, bus):
+async def test_an_unanswered_request_is_repeated_unchanged(customer, bus, state):
     await customer.add_showtime()
     free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
     await customer.check_out(tickets=free)
     await bus.wait_for(BookingPaid, customer.is_mine)
     await make_due(customer)
-    await pass_deadlines()
+    await pass_deadlines(state.manager)
 
     async def asked(kind: Any) -> bool:
         return len(bus.events(kind, customer.is_mine)) == 2
@@ -51,27 +52,23 @@ async def test_an_unanswered_request_is_repeated_unchanged(customer, bus):
     await bus.publish(SaleRejected(hold_id=customer.id, showtime_id=customer.showtime_id, lost=["F7"]))
     await bus.wait_for(RefundRequested, customer.is_mine)
     await make_due(customer)
-    await pass_deadlines()
-    await pass_deadlines()
+    await pass_deadlines(state.manager)
+    await pass_deadlines(state.manager)
     await until(lambda: asked(RefundRequested))
     first, again = bus.events(RefundRequested, customer.is_mine)
     assert first == again
 
 
-async def test_a_broken_booking_does_not_delay_the_others(customer, bus):
+async def test_a_broken_booking_does_not_delay_the_others(customer, bus, state):
     broken = {"_id": f"broken-{customer.id}", "state": "held", "due_at": now() - timedelta(days=1), "version": 1}
-    await store.Booking.collection().insert_one(broken)
+    await raw_bookings().insert_one(broken)
     try:
         await customer.place_order()
         await make_due(customer)
-        await pass_deadlines()
+        await pass_deadlines(state.manager)
         await bus.wait_for(PaymentCancelRequested, customer.is_mine)
     finally:
-        await store.Booking.collection().delete_one({"_id": broken["_id"]})
-
-
-def settings_with_key(pem: str) -> Settings:
-    return settings.get().model_copy(update={"ticket_signing_key": pem})
+        await raw_bookings().delete_one({"_id": broken["_id"]})
 
 
 async def test_replicas_that_start_together_sign_with_one_key(client):
@@ -79,18 +76,18 @@ async def test_replicas_that_start_together_sign_with_one_key(client):
     of_the_app = await keys.find_one_and_delete({"_id": "own"})
     assert of_the_app
     try:
-        signers = await asyncio.gather(*(load_signer(settings_with_key("")) for _ in range(8)))
-        assert len({signer.kid for signer in signers}) == 1
-        assert signers[0].jwk in await public_keys()
+        loaded = await asyncio.gather(*(load_key("") for _ in range(8)))
+        assert len({key.kid for key in loaded}) == 1
+        assert loaded[0].jwk in await public_keys()
     finally:
         await keys.replace_one({"_id": "own"}, of_the_app)
 
 
 async def test_a_key_from_the_settings_is_used_and_the_old_one_stays_published(client):
-    old = await load_signer(settings_with_key(""))
+    old = await load_key("")
     pem = new_pem()
-    new = await load_signer(settings_with_key(pem))
-    assert new.jwk == Signer(pem).jwk
+    new = await load_key(pem)
+    assert new.jwk == SigningKey(pem).jwk
     keys = await public_keys()
     assert old.jwk in keys
     assert new.jwk in keys
@@ -104,7 +101,7 @@ async def test_open_sagas_are_measured_by_state_and_age(customer):
     before = REGISTRY.get_sample_value("usher_booking_open_sagas", {"state": "awaiting_payment"})
     await customer.place_order()
     an_hour_ago = {"$set": {"history.$[].at": now() - timedelta(hours=1)}}
-    await store.Booking.collection().update_one({"_id": customer.id}, an_hour_ago)
+    await raw_bookings().update_one({"_id": customer.id}, an_hour_ago)
     await measure()
     assert REGISTRY.get_sample_value("usher_booking_open_sagas", {"state": "awaiting_payment"}) == (before or 0) + 1
     age = REGISTRY.get_sample_value("usher_booking_oldest_saga_seconds", {"state": "awaiting_payment"})

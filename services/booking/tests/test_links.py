@@ -2,33 +2,29 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
-from booking import links
+from booking import signing
 from booking.model import State
-from booking.signing import Signer, new_pem, signing_with
+from booking.signing import Signer, SigningKey, new_pem
 from chassis.clock import now
 from chassis.security.secrets import Cipher
+from pydantic import SecretStr
 
 from .conftest import LINK_KEY
 from .examples import BOOKING, NOW, in_state
 
-SIGNER, STRANGER = Signer(new_pem()), Signer(new_pem())
-KEYS = [STRANGER.jwk | {"kid": "older"}, SIGNER.jwk]
-
-
-@pytest.fixture(autouse=True)
-def signing() -> Iterator[None]:
-    with signing_with(SIGNER):
-        yield
+OWN, STRANGER = SigningKey(new_pem()), SigningKey(new_pem())
+KEYS = [STRANGER.jwk | {"kid": "older"}, OWN.jwk]
+SIGNER = Signer(SecretStr(LINK_KEY))
+SIGNER.key = OWN
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    good = {"aud": links.AUDIENCE, "sub": BOOKING, "exp": int((now() + timedelta(days=1)).timestamp())}
+    good = {"aud": signing.AUDIENCE, "sub": BOOKING, "exp": int((now() + timedelta(days=1)).timestamp())}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
@@ -43,79 +39,78 @@ def tampered(key: str, booking_id: str) -> str:
 
 
 def test_a_key_opens_its_booking_until_its_end_and_no_other():
-    key = links.create_key(BOOKING, now() + timedelta(minutes=1))
-    assert links.is_valid_key(key, BOOKING, KEYS)
-    assert not links.is_valid_key(key, "b2", KEYS)
-    assert not links.is_valid_key(key, "", KEYS)
-    assert not links.is_valid_key(links.create_key(BOOKING, now() - timedelta(seconds=1)), BOOKING, KEYS)
+    key = SIGNER.link_key(BOOKING, now() + timedelta(minutes=1))
+    assert signing.is_valid_key(key, BOOKING, KEYS)
+    assert not signing.is_valid_key(key, "b2", KEYS)
+    assert not signing.is_valid_key(key, "", KEYS)
+    assert not signing.is_valid_key(SIGNER.link_key(BOOKING, now() - timedelta(seconds=1)), BOOKING, KEYS)
 
 
 def test_a_key_stays_valid_after_a_key_rotation():
-    key = links.create_key(BOOKING, now() + timedelta(minutes=1))
-    with signing_with(STRANGER):
-        assert links.is_valid_key(key, BOOKING, [SIGNER.jwk, STRANGER.jwk])
-        assert not links.is_valid_key(key, BOOKING, [STRANGER.jwk])
+    key = SIGNER.link_key(BOOKING, now() + timedelta(minutes=1))
+    assert signing.is_valid_key(key, BOOKING, [STRANGER.jwk, OWN.jwk])
+    assert not signing.is_valid_key(key, BOOKING, [STRANGER.jwk])
 
 
-KEY = SIGNER.sign(claims())
-HMAC = {"alg": "HS256", "kid": SIGNER.kid}
+KEY = OWN.sign(claims())
+HMAC = {"alg": "HS256", "kid": OWN.kid}
 WRONG = {
     "nothing": "",
     "rubbish": "rubbish",
     "three parts of rubbish": "a.b.c",
     "not even text": "\xff\xfe.\xff.\xff",
     "huge": "x" * 60_000,
-    "a ticket": SIGNER.sign({"tid": f"{BOOKING}-F7", "sid": "s1", "seat": "F7", "exp": claims()["exp"]}),
-    "a ticket that names a booking": SIGNER.sign(claims(aud=None)),
-    "another audience": SIGNER.sign(claims(aud="usher")),
-    "an access token": SIGNER.sign(claims(aud="usher", iss="https://usher.example")),
-    "another booking": SIGNER.sign(claims(sub="b2")),
-    "no booking": SIGNER.sign(claims(sub=None)),
-    "no end": SIGNER.sign(claims(exp=None)),
-    "its end is over": SIGNER.sign(claims(exp=1)),
-    "tampered": tampered(SIGNER.sign(claims(sub="b2")), BOOKING),
+    "a ticket": OWN.sign({"tid": f"{BOOKING}-F7", "sid": "s1", "seat": "F7", "exp": claims()["exp"]}),
+    "a ticket that names a booking": OWN.sign(claims(aud=None)),
+    "another audience": OWN.sign(claims(aud="usher")),
+    "an access token": OWN.sign(claims(aud="usher", iss="https://usher.example")),
+    "another booking": OWN.sign(claims(sub="b2")),
+    "no booking": OWN.sign(claims(sub=None)),
+    "no end": OWN.sign(claims(exp=None)),
+    "its end is over": OWN.sign(claims(exp=1)),
+    "tampered": tampered(OWN.sign(claims(sub="b2")), BOOKING),
     "cut off": KEY[:-5],
     "no signature": f"{KEY.rpartition('.')[0]}.",
-    "no algorithm": unsigned({"alg": "none", "kid": SIGNER.kid}, claims()),
-    "the public key as a secret": jwt.encode(claims(), SIGNER.jwk["x"], "HS256", HMAC),
+    "no algorithm": unsigned({"alg": "none", "kid": OWN.kid}, claims()),
+    "the public key as a secret": jwt.encode(claims(), OWN.jwk["x"], "HS256", HMAC),
     "another key's signature": STRANGER.sign(claims()),
-    "another key's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": SIGNER.kid}),
-    "an unknown key": jwt.encode(claims(), SIGNER._key, "EdDSA", {"kid": "unknown"}),
-    "no key": jwt.encode(claims(), SIGNER._key, "EdDSA"),
+    "another key's signature under our name": jwt.encode(claims(), STRANGER._key, "EdDSA", {"kid": OWN.kid}),
+    "an unknown key": jwt.encode(claims(), OWN._key, "EdDSA", {"kid": "unknown"}),
+    "no key": jwt.encode(claims(), OWN._key, "EdDSA"),
 }
 
 
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
 def test_invalid_keys_are_refused(text):
-    assert links.is_valid_key(KEY, BOOKING, KEYS), "the right one does"
-    assert not links.is_valid_key(text, BOOKING, KEYS)
+    assert signing.is_valid_key(KEY, BOOKING, KEYS), "the right one does"
+    assert not signing.is_valid_key(text, BOOKING, KEYS)
 
 
 def test_a_key_does_not_pass_as_a_ticket():
     """A door that only verifies the signature refuses the key because of its audience."""
     with pytest.raises(jwt.InvalidAudienceError):
-        jwt.decode(KEY, jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"])
+        jwt.decode(KEY, jwt.PyJWK(OWN.jwk), algorithms=["EdDSA"])
     body = jwt.decode(KEY, options={"verify_signature": False})
     assert body.keys().isdisjoint({"tid", "sid", "seat"})
-    assert jwt.decode(WRONG["a ticket"], jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"])["tid"] == f"{BOOKING}-F7"
+    assert jwt.decode(WRONG["a ticket"], jwt.PyJWK(OWN.jwk), algorithms=["EdDSA"])["tid"] == f"{BOOKING}-F7"
 
 
 def test_a_key_does_not_pass_as_an_access_token():
     for audience in ("usher", "https://usher.example"):
         with pytest.raises(jwt.InvalidAudienceError):
-            jwt.decode(KEY, jwt.PyJWK(SIGNER.jwk), algorithms=["EdDSA"], audience=audience)
+            jwt.decode(KEY, jwt.PyJWK(OWN.jwk), algorithms=["EdDSA"], audience=audience)
 
 
 @pytest.mark.parametrize(
     ("moment", "end"),
     [
-        (NOW, NOW + timedelta(hours=5) + links.LINK_LIFETIME),
+        (NOW, NOW + timedelta(hours=5) + signing.LINK_LIFETIME),
         (NOW + timedelta(days=400), NOW + timedelta(days=401)),
     ],
     ids=["30 days after the showtime", "one day for an old booking"],
 )
-async def test_how_long_a_link_is_valid(client: Any, moment: datetime, end: datetime):
-    link = links.new_link(in_state(State.CONFIRMED), moment)
+def test_how_long_a_link_is_valid(moment: datetime, end: datetime):
+    link = SIGNER.new_link(in_state(State.CONFIRMED), moment)
     assert (link.booking_id, link.expires_at) == (BOOKING, end)
     body = jwt.decode(Cipher(LINK_KEY).open(link.sealed_link), options={"verify_signature": False})
-    assert body == {"aud": links.AUDIENCE, "sub": BOOKING, "exp": int(end.timestamp())}
+    assert body == {"aud": signing.AUDIENCE, "sub": BOOKING, "exp": int(end.timestamp())}

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from booking import links, store
+from booking import signing, store
 from chassis.clock import now
 from chassis.security.secrets import Cipher
 from chassis.testing import until
@@ -16,7 +16,7 @@ from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.identity import UserDeleted
 from structlog.testing import capture_logs
 
-from .conftest import LINK_KEY, problem
+from .conftest import LINK_KEY, problem, raw_bookings
 
 EMAIL = "ada@example.org"
 
@@ -62,9 +62,9 @@ async def test_customers_with_an_account_get_no_link(customer, bus):
     assert bus.events(BookingConfirmed, customer.is_mine)[0].sealed_link is None
 
 
-async def test_a_link_is_read_only(guest, client):
+async def test_a_link_is_read_only(guest, client, state):
     await guest.place_order()
-    header = {"X-Booking-Key": links.create_key(guest.id, now() + timedelta(days=1))}
+    header = {"X-Booking-Key": state.signer.link_key(guest.id, now() + timedelta(days=1))}
     seen = await client.get(f"/api/bookings/{guest.id}", headers=header)
     assert (seen.status_code, seen.json()["order"]) == (200, None)
     for method, path in [
@@ -78,14 +78,14 @@ async def test_a_link_is_read_only(guest, client):
     assert (await guest.get_booking())["state"] == "awaiting_payment"
 
 
-async def test_an_invalid_link_does_not_reveal_whether_a_booking_exists(guest, customer, client):
+async def test_an_invalid_link_does_not_reveal_whether_a_booking_exists(guest, customer, client, state):
     await guest.buy_tickets()
     ticket = (await guest.get_booking())["tickets"][0]["qr"]
     later = now() + timedelta(days=1)
     wrong = [
-        links.create_key("another", later),
-        links.create_key(guest.id, now() - timedelta(seconds=1)),
-        links.create_key(guest.id, later)[:-3],
+        state.signer.link_key("another", later),
+        state.signer.link_key(guest.id, now() - timedelta(seconds=1)),
+        state.signer.link_key(guest.id, later)[:-3],
         ticket,
         "rubbish",
         "x" * 30_000,
@@ -95,7 +95,7 @@ async def test_an_invalid_link_does_not_reveal_whether_a_booking_exists(guest, c
         assert problem(void) == (404, "booking_link_void")
         nothing = await client.get("/api/bookings/nothing", headers={"X-Booking-Key": key})
         assert nothing.json() | {"correlation_id": ""} == void.json() | {"correlation_id": ""}
-    good_for_nothing = {"X-Booking-Key": links.create_key("nothing", later)}
+    good_for_nothing = {"X-Booking-Key": state.signer.link_key("nothing", later)}
     assert problem(await client.get("/api/bookings/nothing", headers=good_for_nothing)) == (404, "booking_link_void")
     assert problem(await open_link(guest, "rubbish", **customer.headers)) == (404, "booking_link_void")
 
@@ -106,17 +106,17 @@ async def test_an_invalid_link_does_not_lock_out_the_owner_or_staff(guest, staff
         assert (await open_link(guest, "an old link", **headers)).status_code == 200
 
 
-async def test_a_key_does_not_pass_as_a_secret_or_a_token(guest, client):
+async def test_a_key_does_not_pass_as_a_secret_or_a_token(guest, client, state):
     await guest.buy_tickets()
-    key = links.create_key(guest.id, now() + timedelta(days=1))
+    key = state.signer.link_key(guest.id, now() + timedelta(days=1))
     path = f"/api/bookings/{guest.id}"
     assert problem(await client.get(path, headers={"X-Hold-Secret": key})) == (404, "booking_unknown")
     assert problem(await client.get(path, headers={"Authorization": f"Bearer {key}"})) == (401, "token_invalid")
 
 
-async def test_a_link_to_an_erased_persons_booking_is_refused(customer, bus):
+async def test_a_link_to_an_erased_persons_booking_is_refused(customer, bus, state):
     await customer.buy_tickets()
-    key = links.create_key(customer.id, now() + timedelta(days=1))
+    key = state.signer.link_key(customer.id, now() + timedelta(days=1))
     reference = (await customer.get_booking())["reference"]
     assert (await open_link(customer, key)).status_code == 200
     await bus.publish(UserDeleted(user_id=customer.holder.user_id))
@@ -146,7 +146,7 @@ async def test_reference_and_address_request_a_link(guest, customer, client, bus
             "en",
         )
         assert (request.holder, request.screening.model_dump(mode="json")) == (somebody.holder, booking["screening"])
-        assert request.expires_at == request.screening.ends_at + links.LINK_LIFETIME
+        assert request.expires_at == request.screening.ends_at + signing.LINK_LIFETIME
         assert (await open_link(somebody, decrypted_key(request))).json() == booking
 
 
@@ -174,7 +174,7 @@ async def test_repeated_lookups_send_one_mail_in_ten_minutes(guest, client, bus)
     assert {answer.status_code for answer in answers} == {202}
     await bus.wait_for(BookingLinkRequested, guest.is_mine)
     ten_minutes_ago = {"$set": {"asked_at": now() - store.LOOKUP_PAUSE}}
-    await store.Lookup.collection().update_many({}, ten_minutes_ago)
+    await store.Lookup.get_pymongo_collection().update_many({}, ten_minutes_ago)
     await asyncio.gather(*(look_up(client, reference) for _ in range(20)))
 
     async def two() -> bool:
@@ -228,11 +228,11 @@ async def test_logs_and_documents_contain_no_key_or_address(guest, client, bus):
     logged = json.dumps(logs, default=str)
     for word in (decrypted_key(request), "rubbish-that-nobody-logs", EMAIL):
         assert word not in logged
-    stored = str(await store.Booking.collection().find_one({"_id": guest.id}))
+    stored = str(await raw_bookings().find_one({"_id": guest.id}))
     assert decrypted_key(request) not in stored
 
 
 async def test_a_lookup_uses_an_index(client):
     where = {"reference": {"$eq": "CDFGHJKM", "$type": "string"}, "email": EMAIL, "state": {"$ne": "awaiting_payment"}}
-    plan = await store.Booking.collection().find(where).explain()
+    plan = await raw_bookings().find(where).explain()
     assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])

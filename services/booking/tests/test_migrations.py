@@ -6,7 +6,6 @@ from typing import Any
 import jwt
 import pytest
 from booking import migrations, store
-from booking.signing import sign
 from chassis.clock import now
 from contracts.booking import (
     BookingCancelled,
@@ -17,7 +16,7 @@ from contracts.booking import (
 )
 from contracts.payment import PaymentCancelled, PaymentRefunded
 
-from .conftest import ORDERS, Customer
+from .conftest import ORDERS, Customer, raw_bookings
 from .examples import TOTAL, screening
 
 
@@ -67,7 +66,7 @@ def held_document(customer: Customer) -> dict[str, Any]:
 
 
 async def stored(document: dict[str, Any]) -> None:
-    await store.Booking.collection().insert_one(document)
+    await raw_bookings().insert_one(document)
 
 
 async def test_held_bookings_are_removed_and_checked_out_with_their_claims(customer, guest):
@@ -76,7 +75,7 @@ async def test_held_bookings_are_removed_and_checked_out_with_their_claims(custo
     await stored(old_document(guest, "awaiting_payment"))
 
     for removed in (1, 0):
-        assert await migrations.remove_held_bookings(store.Booking.collection().database) == removed
+        assert await migrations.remove_held_bookings(raw_bookings().database) == removed
     assert await store.find(customer.id) is None
     assert await store.find(guest.id) is not None
     assert (await customer.check_out()).json()["state"] == "awaiting_payment"
@@ -122,10 +121,10 @@ async def test_an_old_refund_continues(customer, bus):
     assert (await bus.wait_for(BookingRefunded, customer.is_mine)).amount == TOTAL
 
 
-async def test_old_tickets_stay_valid(customer, client):
+async def test_old_tickets_stay_valid(customer, client, state):
     """The texts of old tickets contain the time of issue."""
     claims = {"tid": f"{customer.id}-F7", "ref": "CDFGHJKM", "sid": customer.showtime_id, "seat": "F7"}
-    text = sign(claims | {"iat": int(now().timestamp()), "exp": int(now().timestamp()) + 3600})
+    text = state.signer.sign(claims | {"iat": int(now().timestamp()), "exp": int(now().timestamp()) + 3600})
     document = old_document(customer, "confirmed", due_at=None)
     line = document["lines"][0]
     ticket = {"ticket_id": claims["tid"], "seat": line["seat"], "ticket_type": "adult", "amount": 1250, "qr": text}

@@ -22,11 +22,12 @@ from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.identity import ExportRequested, UserDeleted
 from contracts.payment import PaymentCancelled, PaymentRefunded
 
+from .conftest import raw_bookings
 from .examples import TOTAL
 
 
 async def stored(customer: Any) -> dict[str, Any]:
-    document = await store.Booking.collection().find_one({"_id": customer.id})
+    document = await raw_bookings().find_one({"_id": customer.id})
     assert document
     return document
 
@@ -130,7 +131,7 @@ async def test_an_erased_persons_booking_is_still_refunded(customer, bus):
 async def test_a_late_payment_of_an_erased_person_is_refunded(customer, bus):
     """The payment arrives after the deadline and after the erasure."""
     await customer.place_order()
-    await store.Booking.collection().update_one({"_id": customer.id}, {"$set": {"state": "expired", "due_at": None}})
+    await raw_bookings().update_one({"_id": customer.id}, {"$set": {"state": "expired", "due_at": None}})
     await erase_account(customer)
     await bus.publish(customer.sold())
     assert (await bus.wait_for(RefundRequested, customer.is_mine)).amount == TOTAL

@@ -8,14 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
-from booking import effects, store, tickets
+from booking import store
+from booking.saga import effects
+from booking.store import documents
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import replica_of, until
 from contracts.booking import BookingRescheduled, PaymentRequested
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 
-from .conftest import Customer, problem
+from .conftest import Customer, problem, raw_bookings
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ async def test_one_claim_on_two_replicas_at_once(customer: Customer, other: Cust
     assert [answer.status_code for answer in answers] == [201, 201]
     assert len({answer.json()["reference"] for answer in answers}) == bookings
     is_mine = {"showtime_id": customer.showtime_id}
-    assert await store.Booking.collection().count_documents(is_mine) == bookings
+    assert await raw_bookings().count_documents(is_mine) == bookings
 
 
 async def test_two_orders_for_one_hold_on_two_replicas(customer: Customer, other: Customer, bus: Any):
@@ -74,19 +76,19 @@ async def test_the_next_request_may_reach_the_other_replica(customer: Customer, 
 
 @pytest.mark.parametrize("guard", ["the version", "no guard"])
 async def test_a_stale_cached_booking_is_not_written(
-    customer: Customer, other: Customer, guard: str, monkeypatch: pytest.MonkeyPatch
+    customer: Customer, other: Customer, guard: str, monkeypatch: pytest.MonkeyPatch, state: Any
 ):
     """This replica has cached the booking at its checkout; the other one has cancelled it in the meantime."""
     await customer.place_order()
     await other.client.post(f"/api/bookings/{customer.id}/cancel", headers=other.headers)
     if guard == "no guard":
-        write = store.Booking.write
+        update = documents.bookings.update
 
         async def unguarded(where: dict[str, Any], *change: Any, **events: Any) -> bool:
-            return await write({"_id": where["_id"]}, *change, **events)
+            return await update({"_id": where["_id"]}, *change, **events)
 
-        monkeypatch.setattr(store.Booking, "write", unguarded)
-    await store.advance_booking(customer.id, customer.sold(), tickets.issue)
+        monkeypatch.setattr(documents.bookings, "update", unguarded)
+    await state.manager.advance(customer.id, customer.sold())
     states = [passage["state"] for passage in (await customer.get_booking())["history"]]
     lost = ["awaiting_payment", "confirmed"]
     assert states == (lost if guard == "no guard" else ["awaiting_payment", "closing", "confirmed"])

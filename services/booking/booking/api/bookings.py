@@ -10,10 +10,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from booking import model, store
-from booking.api.access import CurrentCaller, LinkKey, visible_booking, visible_by_link
+from booking.api.access import CurrentCaller, LinkKey, Manager, visible_booking, visible_by_link
 from booking.api.responses import BookingId, BookingResponse, Email, Reference, to_response
-from booking.links import LinkVoid
-from booking.model import BookingBusy, BookingUnknown, Cancel, NotCancellable
+from booking.model import BookingBusy, BookingUnknown, Cancel, LinkVoid, NotCancellable
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
@@ -58,7 +57,7 @@ async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey
     "/{booking_id}/cancel",
     responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable, BookingBusy),
 )
-async def cancel_booking(booking_id: BookingId, caller: CurrentCaller) -> BookingResponse:
+async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: Manager) -> BookingResponse:
     """Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
 
     For the owner, with the guest secret, or for staff with `bookings:write`. A repeated request changes nothing.
@@ -73,4 +72,4 @@ async def cancel_booking(booking_id: BookingId, caller: CurrentCaller) -> Bookin
             raise refusal
         return Cancel("by_customer" if caller.owns(booking.holder) else "by_staff")
 
-    return to_response(await store.advance_booking(booking_id, cancel_if_allowed), caller)
+    return to_response(await manager.advance(booking_id, cancel_if_allowed), caller)

@@ -19,12 +19,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
-from booking.api.access import CurrentCaller
+from booking.api.access import CurrentCaller, Manager, Showtimes
 from booking.api.responses import BookingResponse, Email, to_response
 from booking.model import (
     AlreadyCheckedOut,
     BookingBusy,
-    BookingProblem,
     BookingUnknown,
     ClaimInvalid,
     ClaimRequired,
@@ -149,7 +148,7 @@ PROBLEMS = documented(
 
 
 @router.post("/quote", responses=PROBLEMS)
-async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response) -> QuoteResponse:
+async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, showtimes: Showtimes) -> QuoteResponse:
     """Price a hold, by seat and ticket type, without changing anything. For its owner only.
 
     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
@@ -159,7 +158,7 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response) -
     choices, hold = body.choices(), body.hold(caller)
     if await store.is_booked(hold.hold_id):
         raise AlreadyCheckedOut
-    offer, moment = await _offer_of(hold), now()
+    offer, moment = await _offer_of(hold, showtimes), now()
     seats = model.quote(hold, offer, choices, moment)
     return QuoteResponse(
         hold_id=hold.hold_id,
@@ -175,16 +174,30 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response) -
 
 
 @router.post("", status_code=201, responses=PROBLEMS)
-async def check_out(body: CheckoutRequest, caller: CurrentCaller, response: Response) -> BookingResponse:
+async def check_out(
+    body: CheckoutRequest, caller: CurrentCaller, response: Response, manager: Manager, showtimes: Showtimes
+) -> BookingResponse:
     """Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
 
     The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
     """
     order, hold = body.order(), body.hold(caller)
+    offer = await _offer_of(hold, showtimes)
     try:
-        booking = await _book(hold, order)
-    except (HoldExpired, ShowtimeClosed) as refusal:
-        booking = await _existing_booking(hold, refusal)
+        checkout = model.check_out(
+            hold,
+            offer,
+            order,
+            reference=store.new_reference(),
+            payment_window=timedelta(seconds=settings.get().payment_seconds),
+            now=now(),
+        )
+    except (HoldExpired, ShowtimeClosed):
+        booking = await store.find(hold.hold_id)  # from an earlier checkout
+        if booking is None:
+            raise
+    else:
+        booking = await manager.create(checkout)
     if not model.is_same_order(booking, order):
         raise AlreadyCheckedOut
     telemetry.about(booking.id, reference=booking.reference)
@@ -192,30 +205,9 @@ async def check_out(body: CheckoutRequest, caller: CurrentCaller, response: Resp
     return to_response(booking, caller)
 
 
-async def _book(hold: HoldClaim, order: Order) -> model.Booking:
-    """Create the hold's booking; returns the existing one if there is one."""
-    checkout = model.check_out(
-        hold,
-        await _offer_of(hold),
-        order,
-        reference=store.new_reference(),
-        payment_window=timedelta(seconds=settings.get().payment_seconds),
-        now=now(),
-    )
-    return await store.create_booking(checkout)
-
-
-async def _existing_booking(hold: HoldClaim, refusal: BookingProblem) -> model.Booking:
-    """The booking from an earlier checkout of the hold. Raises the refusal if there is none."""
-    booking = await store.find(hold.hold_id)
-    if booking is None:
-        raise refusal
-    return booking
-
-
-async def _offer_of(hold: HoldClaim) -> ShowtimeOffer:
+async def _offer_of(hold: HoldClaim, showtimes: store.Showtimes) -> ShowtimeOffer:
     """The offer of the hold's showtime. Raises ShowtimeNotReady."""
-    offer = await store.offer_of(hold.showtime_id)
+    offer = await showtimes.offer_of(hold.showtime_id)
     if offer is None:
         raise ShowtimeNotReady(retry_after=2)
     return offer

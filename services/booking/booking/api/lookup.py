@@ -5,7 +5,8 @@ from contracts.booking import BookingLinkRequested
 from fastapi import APIRouter, status
 from pydantic import BaseModel, ConfigDict
 
-from booking import links, store
+from booking import store
+from booking.api.access import Signer
 from booking.api.responses import Email, Reference
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
@@ -29,14 +30,14 @@ class LookupResponse(BaseModel):
 
 
 @router.post("/lookup", status_code=status.HTTP_202_ACCEPTED)
-async def look_up(body: LookupRequest) -> LookupResponse:
+async def look_up(body: LookupRequest, signer: Signer) -> LookupResponse:
     """Mail a link to a booking to the address of its order. Response and work are the same if no booking matches.
 
     Each reference and address can request one mail every ten minutes. Unpaid bookings have no link.
     """
     moment = now()
     booking = await store.find_for_lookup(body.reference, body.email)
-    link = links.new_link(booking, moment)
+    link = signer.new_link(booking, moment)
     events = [BookingLinkRequested.model_validate(dict(booking) | dict(link))] if booking else []
     await store.record_lookup(body.reference, body.email, events, moment)
     return LookupResponse()

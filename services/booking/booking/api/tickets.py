@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
 
 from booking import model, store
-from booking import tickets as ticket_keys
 from booking.api.access import CurrentCaller, may_see
 from booking.model import State, TicketUnknown
 
@@ -35,7 +34,7 @@ class KeySetResponse(BaseModel):
 async def ticket_key_set(response: Response) -> KeySetResponse:
     """Get the public keys that verify a ticket's QR text offline. Keys are added but never changed."""
     response.headers["Cache-Control"] = "public, max-age=300"
-    return KeySetResponse(keys=await ticket_keys.public_keys())
+    return KeySetResponse(keys=await store.public_keys())
 
 
 @router.get("/{ticket_id}", responses=documented(Unauthenticated, TicketUnknown))

@@ -1,49 +1,23 @@
 """Bookings, lookups, showtimes and ticket keys in MongoDB."""
 
-from booking.store.bookings import (
-    UNSETTLED,
-    advance_booking,
-    affected_by_showtime,
-    create_booking,
-    due_bookings,
-    erase_owner,
-    find,
-    is_booked,
-    new_reference,
-    open_sagas,
-    owned_by,
-    page,
-    recent,
-)
-from booking.store.documents import DOCUMENTS, Booking, Lookup, Showtime, TicketKey
-from booking.store.keys import store_key
+from booking.store.bookings import UNSETTLED, due_bookings, erase_owner, find, is_booked, open_sagas, owned_by, page
+from booking.store.documents import DOCUMENTS, BookingDocument, Lookup, Showtime, TicketKey
+from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, find_for_lookup, record_lookup
-from booking.store.showtimes import (
-    add_showtime,
-    cancel_showtime,
-    cascade,
-    due_cascades,
-    end_cascade,
-    find_showtime,
-    move_showtime,
-    offer_of,
-    offers,
-)
+from booking.store.process_manager import ProcessManager, new_reference
+from booking.store.showtimes import Showtimes, add_showtime, due_cascades, end_cascade, find_showtime
 
 __all__ = [
     "DOCUMENTS",
     "LOOKUP_PAUSE",
     "UNSETTLED",
-    "Booking",
+    "BookingDocument",
     "Lookup",
+    "ProcessManager",
     "Showtime",
+    "Showtimes",
     "TicketKey",
     "add_showtime",
-    "advance_booking",
-    "affected_by_showtime",
-    "cancel_showtime",
-    "cascade",
-    "create_booking",
     "due_bookings",
     "due_cascades",
     "end_cascade",
@@ -52,14 +26,12 @@ __all__ = [
     "find_for_lookup",
     "find_showtime",
     "is_booked",
-    "move_showtime",
+    "load_key",
     "new_reference",
-    "offer_of",
-    "offers",
     "open_sagas",
     "owned_by",
     "page",
-    "recent",
+    "public_keys",
     "record_lookup",
-    "store_key",
+    "signing",
 ]

@@ -3,17 +3,17 @@
 from datetime import datetime
 
 from beanie import Document
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled
 from contracts.types import Moment
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from booking import model
-from booking.model import ShowtimeOffer
+from booking.model import Booking, ShowtimeOffer
 
 
-class Booking(Aggregate, model.Booking):
+class BookingDocument(Aggregate, Booking):
     """A stored booking. Its rules are in `model` and `saga`."""
 
     class Settings:
@@ -104,4 +104,8 @@ class Lookup(Aggregate):
         indexes = [IndexModel("asked_at", expireAfterSeconds=24 * 3600)]
 
 
-DOCUMENTS = [Booking, Showtime, TicketKey, Lookup]
+DOCUMENTS = [BookingDocument, Showtime, TicketKey, Lookup]
+bookings: Collection[Booking] = Collection(BookingDocument, Booking)
+showtimes = Collection(Showtime)
+ticket_keys = Collection(TicketKey)
+lookups = Collection(Lookup)

@@ -1,18 +1,41 @@
-"""Keys that sign or have signed tickets and links."""
+"""Keys that sign or have signed tickets and links. Every public key stays, so that old tickets are valid."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
-from pymongo.errors import DuplicateKeyError
 
-from booking.store.documents import TicketKey
+from booking.settings import Settings
+from booking.signing import Signer, SigningKey, new_pem
+from booking.store.documents import TicketKey, ticket_keys
 
 log = structlog.get_logger()
 
 
-async def store_key(key: TicketKey) -> TicketKey:
-    """Store the key unless its id already exists; returns the stored key, which is the same for every replica."""
-    keys = TicketKey.get_pymongo_collection()
-    try:
-        await keys.insert_one(key.model_dump(by_alias=True))
-    except DuplicateKeyError:
+@asynccontextmanager
+async def signing(signer: Signer, settings: Settings) -> AsyncIterator[None]:
+    """Lifespan: give the signer its key before the first request."""
+    signer.key = await load_key(settings.ticket_signing_key)
+    yield
+
+
+async def load_key(pem: str) -> SigningKey:
+    """Return the key of this PEM; without one, the generated key, which the first replica stores."""
+    if pem:
+        key = SigningKey(pem)
+        await _store(TicketKey(id=key.kid, jwk=key.jwk))
+        return key
+    pem = new_pem()
+    await _store(TicketKey(id="own", jwk=SigningKey(pem).jwk, pem=pem))
+    own = await ticket_keys.get("own")
+    return SigningKey(own.pem or pem if own else pem)
+
+
+async def _store(key: TicketKey) -> None:
+    if not await ticket_keys.insert(key):
         log.info("ticket_key_known", key_id=key.id)
-    return TicketKey.model_validate(await keys.find_one({"_id": key.id}))
+
+
+async def public_keys() -> list[dict[str, str]]:
+    """Every public key that booking has ever signed with, as JWKs."""
+    return [key["jwk"] async for key in ticket_keys.rows({}, ["jwk"])]

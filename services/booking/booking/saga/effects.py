@@ -1,9 +1,8 @@
 """The parts of the saga's transitions: conditions, changes of the booking's fields, and the published events.
 
-Pure functions; the table in `saga.py` decides when they apply.
+Pure functions; the table in `table.py` decides when they apply.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,6 @@ from contracts.booking import (
     BookingRefunded,
     PaymentCancelRequested,
     RefundRequested,
-    Ticket,
 )
 from contracts.catalog import ShowtimeRescheduled
 from contracts.envelope import Event
@@ -20,13 +18,12 @@ from contracts.errors import RejectedEvent
 from contracts.inventory import SeatsSold
 from contracts.payment import PaymentFailed, PaymentRefunded
 
-from booking.model import Booking, Checkout, Replaced, State
+from booking.model import Booking, Checkout, Replaced, Sign, State, issue_tickets
 
 REPEAT_AFTER = timedelta(minutes=2)
 """How long booking waits for another service's answer before it publishes its request again."""
 
 Fields = dict[str, Any]
-TicketIssuer = Callable[[Booking], list[Ticket]]
 REFUND_REASONS = {
     "seats_lost": "seats_lost",
     "showtime_cancelled": "showtime_cancelled",
@@ -37,6 +34,10 @@ CANCELLATION_REASONS = ("by_customer", "by_staff", "showtime_cancelled", "refund
 
 class UnexpectedEvent(RejectedEvent):
     """An event that cannot happen in the booking's state. It becomes a dead letter for an operator to examine."""
+
+
+class WrongAmount(UnexpectedEvent):
+    """The paid amount or currency differs from the booking's price."""
 
 
 # ---- conditions: (booking, event, now) -> whether the transition applies
@@ -109,8 +110,11 @@ def new_booking(checkout: Checkout, now: datetime) -> Booking:
     )
 
 
-def apply_event(booking: Booking, event: object, issue: TicketIssuer) -> Fields:
-    """Return the fields that the event sets. Raises UnexpectedEvent when the sold seats are not the booking's."""
+def fields_from(event: object, booking: Booking, sign: Sign) -> Fields:
+    """Return the fields that the event sets. A sale issues the tickets, signed by `sign`.
+
+    Raises UnexpectedEvent when the sold seats are not the booking's.
+    """
     fields: Fields = {}
     match event:
         case PaymentFailed():
@@ -124,13 +128,13 @@ def apply_event(booking: Booking, event: object, issue: TicketIssuer) -> Fields:
         case SeatsSold():
             if set(event.seats) != set(booking.seat_ids):
                 raise UnexpectedEvent(f"booking {booking.id} has seats {booking.seat_ids}, but {event.seats} were sold")
-            fields = {"tickets": issue(booking)}
+            fields = {"tickets": issue_tickets(booking, sign)}
     return fields
 
 
-def due_at(booking: Booking, now: datetime) -> datetime | None:
-    """When the timer must process the booking next; None when no deadline or answer is outstanding."""
-    match booking.state:
+def due_at(booking: Booking, state: State, now: datetime) -> datetime | None:
+    """When the timer must process the booking in its new state; None when no deadline or answer is outstanding."""
+    match state:
         case State.AWAITING_PAYMENT:
             return booking.payment_deadline_at
         case State.CLOSING | State.CONFIRMING | State.REFUNDING:
@@ -145,28 +149,24 @@ def due_at(booking: Booking, now: datetime) -> datetime | None:
 def build_event(event_type: type[Event], booking: Booking, trigger: object, before: Booking) -> Event:
     """Build an event about the booking that `trigger` changed from `before`.
 
-    The event's fields take the booking's values of the same names.
+    The event's fields take the booking's values of the same names, except where the booking has no such field or a
+    field of another meaning.
     """
     facts = vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
     if before.screening:
         facts["previous_starts_at"] = before.screening.starts_at
-    return event_type.model_validate(facts | _specific_fields(event_type, booking, trigger))
-
-
-def _specific_fields(event_type: type[Event], booking: Booking, trigger: object) -> Fields:
-    """The values of event fields that the booking has no field of that name and meaning for."""
     if event_type is PaymentCancelRequested:
-        return {"reason": "cancelled" if booking.ending in CANCELLATION_REASONS else booking.ending}
-    if event_type is BookingCancelled:
-        return {"reason": booking.ending}
-    if event_type is RefundRequested:
+        facts["reason"] = "cancelled" if booking.ending in CANCELLATION_REASONS else booking.ending
+    elif event_type is BookingCancelled:
+        facts["reason"] = booking.ending
+    elif event_type is RefundRequested:
         reason = REFUND_REASONS.get(booking.ending or "", "cancelled")
-        return {"refund_id": refund_id(booking), "amount": booking.refund_amount, "reason": reason}
-    if event_type is BookingRefunded:
-        return {"amount": booking.refunded_amount}
-    if isinstance(trigger, Replaced):
-        return {"replaced_by": trigger.by}
-    return {}
+        facts |= {"refund_id": refund_id(booking), "amount": booking.refund_amount, "reason": reason}
+    elif event_type is BookingRefunded:
+        facts["amount"] = booking.refunded_amount
+    elif isinstance(trigger, Replaced):
+        facts["replaced_by"] = trigger.by
+    return event_type.model_validate(facts)
 
 
 def refund_id(booking: Booking) -> str:

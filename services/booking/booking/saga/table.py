@@ -1,4 +1,4 @@
-"""The saga hold → pay → confirm as one table, and the pure function that applies a row.
+"""The saga hold → pay → confirm as one table. `advance` applies a row.
 
 A row means: in this state, on this event, change to that state and publish these events. `end_reason` is why the
 booking ends, `when` a condition. The first row whose condition is true applies. When rows exist but none applies,
@@ -24,14 +24,11 @@ from contracts.booking import (
 )
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.envelope import Event
-from contracts.errors import NotYet
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 
-from booking import effects
-from booking.effects import (
-    TicketIssuer,
-    UnexpectedEvent,
+from booking.model import Booking, Cancel, Checkout, DeadlinePassed, EndReason, Replaced, State
+from booking.saga.effects import (
     has_new_start,
     has_new_times,
     is_cancellation,
@@ -43,7 +40,6 @@ from booking.effects import (
     is_refund_complete,
     is_showtime_cancelled,
 )
-from booking.model import Booking, Cancel, Checkout, DeadlinePassed, EndReason, Replaced, State, StateChange
 
 AWAITING, CLOSING, CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
 NONE = None
@@ -154,85 +150,3 @@ EARLY: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
 """Events that become valid once the event that they overtook has arrived. No event can overtake the checkout, because
 the booking is stored before any event about it is published; so an event about an unknown booking is unexpected.
 """
-
-
-HISTORY_LENGTH = 50
-
-
-class WrongAmount(UnexpectedEvent):
-    """The paid amount or currency differs from the booking's price."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The booking after a transition, the names of the changed fields, and the events to publish."""
-
-    booking: Booking
-    changed: frozenset[str]
-    events: list[Event]
-
-
-def advance(booking: Booking | None, event: Trigger, now: datetime, issue: TicketIssuer) -> Outcome | None:
-    """Apply the event to the booking; returns None when it changes nothing. `issue` creates a sold booking's tickets.
-    Raises NotYet when the event overtook another one, UnexpectedEvent when it cannot happen in this state, and
-    WrongAmount when the paid amount is not the booking's price.
-    """
-    state = booking.state if booking else NONE
-    rows = [row for row in TRANSITIONS if row.state is state and row.event is type(event)]
-    if isinstance(event, Checkout):
-        booking = effects.new_booking(event, now)
-    if booking and isinstance(event, SeatsSold):
-        _check_amount(booking, event)
-    if booking is None or not rows:
-        return _check_unlisted(state, event)
-    row = next((row for row in rows if row.when is None or row.when(booking, event, now)), None)
-    return _apply(row, booking, event, now, issue) if row else None
-
-
-def _check_amount(booking: Booking, sold: SeatsSold) -> None:
-    if not sold.amount and booking.state not in PAID_BY_SALE:
-        return
-    paid, due = (sold.amount, sold.currency), (booking.amount, booking.currency)
-    if paid != due or sold.amount is None:
-        raise WrongAmount(f"booking {booking.id}: paid {paid}, due {due}")
-
-
-def _check_unlisted(state: State | None, event: Trigger) -> None:
-    """Return if the event is ignored in this state. Raises NotYet or UnexpectedEvent otherwise."""
-    kind = type(event)
-    if state in IGNORED.get(kind, NO_STATES)[0]:
-        return
-    states, reason = EARLY.get(kind, NO_STATES)
-    if state in states:
-        raise NotYet(f"{name_of(event)} for a booking in state {state}: {reason}")
-    raise UnexpectedEvent(f"{name_of(event)} for a booking in state {state}")
-
-
-def _apply(row: Transition, booking: Booking, event: Trigger, now: datetime, issue: TicketIssuer) -> Outcome:
-    fields, to, emits = effects.apply_event(booking, event, issue), row.to, row.emits
-    fields["ending"] = _end_reason(row, booking, event)
-    if RefundRequested in emits and row.state is not REFUNDING:
-        fields["refund_amount"] = effects.amount_to_refund(booking, event)
-        if fields["refund_amount"] == 0:  # nothing to refund, so the refund is already complete
-            to, emits = REFUNDED, tuple(BookingRefunded if kind is RefundRequested else kind for kind in emits)
-    after = booking.model_copy(update=fields | {"state": to})
-    fields |= {"state": to, "due_at": effects.due_at(after, now)}
-    if to is not row.state:
-        fields["history"] = [*booking.history, _state_change(after, event, now)][-HISTORY_LENGTH:]
-    after = after.model_copy(update=fields)
-    return Outcome(after, frozenset(fields), [effects.build_event(kind, after, event, booking) for kind in emits])
-
-
-def _end_reason(row: Transition, booking: Booking, event: Trigger) -> EndReason | None:
-    if isinstance(event, Cancel):
-        return event.by
-    return None if row.to in (CONFIRMING, CONFIRMED) else row.end_reason or booking.ending
-
-
-def _state_change(booking: Booking, event: Trigger, now: datetime) -> StateChange:
-    return StateChange(state=booking.state, event=name_of(event), at=now)
-
-
-def name_of(event: Trigger) -> str:
-    """The name of a trigger in histories and logs: an event's wire type or a command's class name."""
-    return event.type if isinstance(event, Event) else type(event).__name__

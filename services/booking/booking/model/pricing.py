@@ -1,0 +1,163 @@
+"""Prices, quotes and the checkout. No I/O; the time is a parameter."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from contracts.booking import Screening
+from contracts.catalog import Price
+from contracts.claims import HoldClaim
+from contracts.types import Seat
+from pydantic import BaseModel
+
+from booking.model.booking import Checkout, Order, OrderLine
+from booking.model.problems import (
+    CompanionWithoutWheelchair,
+    HoldExpired,
+    PriceUnknown,
+    ShowtimeClosed,
+    TicketsDoNotMatch,
+)
+
+COMPANION, WHEELCHAIR = "companion", "wheelchair"
+"""Catalog's ticket type for the companion of a wheelchair user, and its category of wheelchair places."""
+
+
+class TicketOption(BaseModel):
+    """A ticket type available for a seat, in minor units. `amount` includes `fee` and `tax`, null if unknown."""
+
+    ticket_type: str
+    amount: int
+    fee: int | None = None
+    tax: int | None = None
+
+
+class QuotedSeat(BaseModel):
+    """The price of a seat: the chosen or default ticket type, and all ticket types that can be chosen."""
+
+    seat: Seat
+    chosen: TicketOption
+    options: list[TicketOption]
+
+
+@dataclass(frozen=True)
+class ShowtimeOffer:
+    """The data of a showtime that quotes and checkouts use."""
+
+    screening: Screening
+    currency: str
+    prices: Sequence[Price]
+    is_cancelled: bool = False
+
+
+def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[Price]) -> list[OrderLine]:
+    """Price each seat with its chosen ticket type, by the showtime's price table.
+
+    Raises TicketsDoNotMatch unless every seat has exactly one ticket type, PriceUnknown when the type is not available
+    for the seat's category, and CompanionWithoutWheelchair.
+    """
+    by_id = {seat.seat_id: seat for seat in seats}
+    _check_seats(by_id, ticket_types)
+    table = {(price.category, price.ticket_type): price.amount for price in prices}
+    amounts = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
+    if unpriced := sorted(seat_id for seat_id, amount in amounts.items() if amount is None):
+        raise _price_unknown(unpriced)
+    _check_companions(by_id.values(), ticket_types)
+    return [
+        OrderLine(seat=seat, ticket_type=ticket_types[seat_id], amount=amount)
+        for seat_id, seat in by_id.items()
+        if (amount := amounts[seat_id]) is not None
+    ]
+
+
+def _check_seats(seat_ids: Iterable[str], ticket_types: Mapping[str, Any]) -> None:
+    if mismatched := sorted(set(seat_ids) ^ ticket_types.keys()):
+        raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(mismatched)}.", seats=mismatched)
+
+
+def _price_unknown(seat_ids: list[str]) -> PriceUnknown:
+    return PriceUnknown(f"The ticket type chosen for {', '.join(seat_ids)} is not available there.", seats=seat_ids)
+
+
+def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> list[str]:
+    """Return the seats with a companion ticket but no wheelchair place for it, in their order.
+
+    A wheelchair place with any other ticket allows one companion ticket; it cannot have a companion ticket itself.
+    """
+    places = {seat.seat_id for seat in seats if seat.category == WHEELCHAIR}
+    companions = [seat.seat_id for seat in seats if ticket_types[seat.seat_id] == COMPANION]
+    allowed = [seat_id for seat_id in companions if seat_id not in places][: len(places.difference(companions))]
+    return [seat_id for seat_id in companions if seat_id not in allowed]
+
+
+def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> None:
+    if alone := unaccompanied(seats, ticket_types):
+        detail = f"Add a wheelchair place for each companion, or choose another ticket type for {', '.join(alone)}."
+        raise CompanionWithoutWheelchair(detail, seats=alone)
+
+
+def quote(hold: HoldClaim, offer: ShowtimeOffer, choices: Mapping[str, str | None], now: datetime) -> list[QuotedSeat]:
+    """Price the held seats as if they were checked out now with these ticket types.
+
+    The default for a seat is `adult`, or else the first ticket type of its category.
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
+    """
+    _check_sold(hold, offer, now)
+    if choices:
+        _check_seats((seat.seat_id for seat in hold.seats), choices)
+    quoted = [_quoted(seat, choices.get(seat.seat_id), offer.prices) for seat in hold.seats]
+    chosen = {each.seat.seat_id: each.chosen.ticket_type for each in quoted}
+    _check_companions(hold.seats, chosen)
+    for each in quoted:
+        each.options = [
+            option
+            for option in each.options
+            if not unaccompanied(hold.seats, chosen | {each.seat.seat_id: option.ticket_type})
+        ]
+    return quoted
+
+
+def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> QuotedSeat:
+    options = [
+        TicketOption(**price.model_dump(exclude={"category"})) for price in prices if price.category == seat.category
+    ]
+    wanted = [ticket_type] if ticket_type else ["adult", *(option.ticket_type for option in options[:1])]
+    for chosen in (option for kind in wanted for option in options if option.ticket_type == kind):
+        return QuotedSeat(seat=seat, chosen=chosen, options=options)
+    raise _price_unknown([seat.seat_id])
+
+
+def total_of(parts: Iterable[int | None]) -> int | None:
+    """The sum, or None if any part is unknown."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
+
+
+def check_out(
+    hold: HoldClaim, offer: ShowtimeOffer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
+) -> Checkout:
+    """Create the command that checks out this hold. The payment deadline is never after the showtime's end.
+
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
+    """
+    _check_sold(hold, offer, now)
+    return Checkout(
+        hold=hold,
+        order=order,
+        lines=price(hold.seats, order.ticket_types, offer.prices),
+        currency=offer.currency,
+        screening=offer.screening,
+        reference=reference,
+        payment_deadline_at=min(now + payment_window, offer.screening.ends_at),
+    )
+
+
+def _check_sold(hold: HoldClaim, offer: ShowtimeOffer, now: datetime) -> None:
+    """Raises ShowtimeClosed or HoldExpired when the hold can no longer be checked out."""
+    if offer.is_cancelled:
+        raise ShowtimeClosed("This showtime was cancelled.")
+    if now >= offer.screening.ends_at:
+        raise ShowtimeClosed("This showtime is over.")
+    if now >= hold.expires_at:
+        raise HoldExpired

@@ -1,0 +1,85 @@
+"""The errors of booking.
+
+BookingProblem
+├── BookingUnknown       404  not found, or not the caller's
+├── TicketUnknown        404
+├── LinkVoid             404
+├── ClaimRequired        422  the request has no claim
+├── ClaimInvalid         422
+├── HoldExpired          409  the hold ended before the checkout
+├── AlreadyCheckedOut    409  checked out earlier with another order
+├── NotCancellable       409
+├── ShowtimeClosed       409  cancelled or over
+├── TicketsDoNotMatch    422  names the seats
+├── PriceUnknown         422  names the seats
+├── CompanionWithoutWheelchair 422 names the seats
+├── ShowtimeNotReady     503  this service has not received its prices yet
+└── BookingBusy          503  too many concurrent changes
+"""
+
+from contracts.errors import Problem
+
+
+class BookingProblem(Problem):
+    """Base class of the errors of this service."""
+
+
+class BookingUnknown(BookingProblem):
+    code, status, title = "booking_unknown", 404, "There is no such booking."
+
+
+class TicketUnknown(BookingProblem):
+    code, status, title = "ticket_unknown", 404, "There is no such ticket."
+
+
+class LinkVoid(BookingProblem):
+    code, status = "booking_link_void", 404  # browsers may cache a 410 indefinitely (RFC 9110, 15.5.11)
+    title = "This link is invalid or has expired. Please request a new one."
+
+
+class ClaimRequired(BookingProblem):
+    code, status = "claim_required", 422
+    title = "The hold's claim is required. POST /api/showtimes/{id}/holds and GET /api/holds/{id} return it."
+
+
+class ClaimInvalid(BookingProblem):
+    code, status = "claim_invalid", 422
+    title = "The hold's claim is invalid. GET /api/holds/{id} returns the current one."
+
+
+class HoldExpired(BookingProblem):
+    code, status, title = "hold_expired", 409, "These seats are no longer held for you. Please choose seats again."
+
+
+class AlreadyCheckedOut(BookingProblem):
+    code, status, title = "already_checked_out", 409, "This hold was already checked out with a different order."
+
+
+class NotCancellable(BookingProblem):
+    code, status, title = "not_cancellable", 409, "This booking cannot be cancelled."
+
+
+class ShowtimeClosed(BookingProblem):
+    code, status, title = "showtime_closed", 409, "This showtime is no longer on sale."
+
+
+class TicketsDoNotMatch(BookingProblem):
+    code, status, title = "tickets_do_not_match", 422, "There must be exactly one ticket for each held seat."
+
+
+class PriceUnknown(BookingProblem):
+    code, status, title = "price_unknown", 422, "This ticket type is not available for this seat."
+
+
+class CompanionWithoutWheelchair(BookingProblem):
+    code, status = "companion_without_wheelchair", 422
+    title = "Each companion ticket requires a wheelchair place in the same booking."
+
+
+class ShowtimeNotReady(BookingProblem):
+    code, status = "showtime_not_ready", 503
+    title = "This showtime's prices are not available yet. Please try again."
+
+
+class BookingBusy(BookingProblem):
+    code, status, title = "booking_busy", 503, "This booking is being changed at the moment. Please try again."

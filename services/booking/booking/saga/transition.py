@@ -1,0 +1,95 @@
+"""The pure function that applies a row of the saga's table."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.booking import BookingRefunded, RefundRequested
+from contracts.envelope import Event
+from contracts.errors import NotYet
+from contracts.inventory import SeatsSold
+
+from booking.model import Booking, Cancel, Checkout, Sign, State, StateChange
+from booking.saga import effects
+from booking.saga.effects import UnexpectedEvent, WrongAmount
+from booking.saga.table import (
+    CONFIRMED,
+    CONFIRMING,
+    EARLY,
+    IGNORED,
+    NO_STATES,
+    NONE,
+    PAID_BY_SALE,
+    REFUNDED,
+    REFUNDING,
+    TRANSITIONS,
+    Trigger,
+)
+
+HISTORY_LENGTH = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The booking after a transition, the names of the changed fields, and the events to publish."""
+
+    booking: Booking
+    changed: frozenset[str]
+    events: list[Event]
+
+
+def advance(before: Booking | None, event: Trigger, now: datetime, sign: Sign) -> Outcome | None:
+    """Apply the event to the booking; returns None when it changes nothing. `sign` signs the tickets of a sold booking.
+
+    Raises NotYet when the event overtook another one, UnexpectedEvent when it cannot happen in this state, and
+    WrongAmount when the paid amount is not the booking's price.
+    """
+    state = before.state if before else NONE
+    rows = [row for row in TRANSITIONS if row.state is state and row.event is type(event)]
+    if before and isinstance(event, SeatsSold):
+        _check_amount(before, event)
+    booking = effects.new_booking(event, now) if isinstance(event, Checkout) else before
+    if booking is None or not rows:
+        return _check_unlisted(state, event)
+    row = next((row for row in rows if row.when is None or row.when(booking, event, now)), None)
+    if row is None:
+        return None
+
+    fields, to, emits = effects.fields_from(event, booking, sign), row.to, row.emits
+    if isinstance(event, Cancel):
+        fields["ending"] = event.by
+    else:
+        fields["ending"] = None if to in (CONFIRMING, CONFIRMED) else row.end_reason or booking.ending
+    if RefundRequested in emits and row.state is not REFUNDING:
+        fields["refund_amount"] = effects.amount_to_refund(booking, event)
+        if fields["refund_amount"] == 0:  # nothing to refund, so the refund is already complete
+            to, emits = REFUNDED, tuple(BookingRefunded if kind is RefundRequested else kind for kind in emits)
+    fields |= {"state": to, "due_at": effects.due_at(booking, to, now)}
+    if to is not row.state:
+        change = StateChange(state=to, event=name_of(event), at=now)
+        fields["history"] = [*booking.history, change][-HISTORY_LENGTH:]
+    after = booking.model_copy(update=fields)
+    return Outcome(after, frozenset(fields), [effects.build_event(kind, after, event, booking) for kind in emits])
+
+
+def _check_amount(booking: Booking, sold: SeatsSold) -> None:
+    if not sold.amount and booking.state not in PAID_BY_SALE:
+        return
+    paid, due = (sold.amount, sold.currency), (booking.amount, booking.currency)
+    if paid != due or sold.amount is None:
+        raise WrongAmount(f"booking {booking.id}: paid {paid}, due {due}")
+
+
+def _check_unlisted(state: State | None, event: Trigger) -> None:
+    """Return if the event is ignored in this state. Raises NotYet or UnexpectedEvent otherwise."""
+    kind = type(event)
+    if state in IGNORED.get(kind, NO_STATES)[0]:
+        return
+    states, reason = EARLY.get(kind, NO_STATES)
+    if state in states:
+        raise NotYet(f"{name_of(event)} for a booking in state {state}: {reason}")
+    raise UnexpectedEvent(f"{name_of(event)} for a booking in state {state}")
+
+
+def name_of(event: Trigger) -> str:
+    """The name of a trigger in histories and logs: an event's wire type or a command's class name."""
+    return event.type if isinstance(event, Event) else type(event).__name__
