@@ -1,9 +1,10 @@
-"""Consumed events: one function per event type, registered in HANDLERS at the end."""
+"""Consumed events: one function per event type, registered at the end."""
 
 from collections.abc import Awaitable
 from datetime import timedelta
+from functools import partial
 
-from chassis.messaging.consumer import current_envelope
+from chassis.messaging.consumer import Handlers, current_envelope
 from contracts.booking import BookingCancelled, BookingExchanged, BookingExpired, BookingPaid, PaymentRequested
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
@@ -11,36 +12,40 @@ from contracts.inventory import SeatsSold
 from contracts.payment import PaymentSucceeded
 
 from inventory import settings, store
-from inventory.model import HoldUnknown, SeatMapMissing, ShowtimeUnknown, in_order
+from inventory.model import Hold, HoldUnknown, SeatMapMissing, ShowtimeUnknown, in_order
+from inventory.store import Replica
 
 
-async def on_seat_layout_published(event: SeatLayoutPublished) -> None:
+async def on_seat_layout_published(_: Replica, event: SeatLayoutPublished) -> None:
     """Store the seats of an auditorium."""
     await store.save_layout(event)
 
 
-async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
+async def on_showtime_scheduled(_: Replica, event: ShowtimeScheduled) -> None:
     """Create the showtime. Its layout may arrive later; only requests for seats need it."""
     await store.add_showtime(event, current_envelope().time)
 
 
-async def on_showtime_rescheduled(event: ShowtimeRescheduled) -> None:
+async def on_showtime_rescheduled(_: Replica, event: ShowtimeRescheduled) -> None:
     """Update the times of a showtime."""
     await _retry_until_known(store.reschedule_showtime(event, current_envelope().time))
 
 
-async def on_showtime_cancelled(event: ShowtimeCancelled) -> None:
+async def on_showtime_cancelled(replica: Replica, event: ShowtimeCancelled) -> None:
     """Stop selling seats. Booking's events release the seats of bookings."""
-    await _retry_until_known(store.cancel_showtime(event.showtime_id))
+    await _retry_until_known(store.cancel_showtime(replica, event.showtime_id))
 
 
-async def on_payment_requested(event: PaymentRequested) -> None:
+async def on_payment_requested(replica: Replica, event: PaymentRequested) -> None:
     """Pin the seats for the checkout until a while after its deadline, in case no event from booking arrives."""
     until = event.payment_deadline_at + timedelta(seconds=settings.get().pin_grace_seconds)
-    await _retry_until_known(store.pin_hold(event.showtime_id, event.booking_id, _seats(event), event.holder, until))
+    wanted = Hold(
+        id=event.booking_id, holder=event.holder, seats=_seats(event), expires_at=until, cap_at=until, pinned=True
+    )
+    await _retry_until_known(store.pin_hold(replica, event.showtime_id, wanted))
 
 
-async def on_payment_succeeded(event: PaymentSucceeded) -> None:
+async def on_payment_succeeded(replica: Replica, event: PaymentSucceeded) -> None:
     """Sell the seats, or reject the sale."""
     if event.showtime_id is None:  # an account from before payment orders
         try:
@@ -56,26 +61,26 @@ async def on_payment_succeeded(event: PaymentSucceeded) -> None:
             amount=event.amount,
             currency=event.currency,
         )
-    await _retry_until_known(store.sell_seats(sale))
+    await _retry_until_known(store.sell_seats(replica, sale))
 
 
-async def on_booking_paid(event: BookingPaid) -> None:
+async def on_booking_paid(replica: Replica, event: BookingPaid) -> None:
     """Sell the seats of a free booking, or reject the sale."""
     user_id = event.holder.user_id
     sale = SeatsSold(
         hold_id=event.booking_id, showtime_id=event.showtime_id, seats=_seats(event), user_id=user_id, amount=0
     )
-    await _retry_until_known(store.sell_seats(sale))
+    await _retry_until_known(store.sell_seats(replica, sale))
 
 
-async def on_booking_expired(event: BookingExpired) -> None:
+async def on_booking_expired(replica: Replica, event: BookingExpired) -> None:
     """Release the seats of an unpaid checkout."""
-    await _retry_until_known(store.expire_checkout(event.showtime_id, event.booking_id))
+    await _retry_until_known(store.expire_checkout(replica, event.showtime_id, event.booking_id))
 
 
-async def on_booking_over(event: BookingCancelled | BookingExchanged) -> None:
+async def on_booking_over(replica: Replica, event: BookingCancelled | BookingExchanged) -> None:
     """Release a booking's seats, held or sold. The booking can never get seats again."""
-    await _retry_until_known(store.cancel_booking(event.showtime_id, event.booking_id, event.seats))
+    await _retry_until_known(store.cancel_booking(replica, event.showtime_id, event.booking_id, event.seats))
 
 
 def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:
@@ -92,7 +97,12 @@ async def _retry_until_known(change: Awaitable[None]) -> None:
         raise NotYet("the showtime has not arrived yet") from error
 
 
-HANDLERS = {
+def handlers(replica: Replica) -> Handlers:
+    """Return the handlers of this replica."""
+    return {event: partial(handle, replica) for event, handle in _HANDLERS.items()}
+
+
+_HANDLERS = {
     SeatLayoutPublished: on_seat_layout_published,
     ShowtimeScheduled: on_showtime_scheduled,
     ShowtimeRescheduled: on_showtime_rescheduled,

@@ -1,6 +1,7 @@
 """Periodic work: release expired holds and publish changed seat maps."""
 
 import asyncio
+from functools import partial
 
 from chassis.clock import now
 from chassis.jobs import Job
@@ -8,19 +9,21 @@ from chassis.jobs import Job
 from inventory import store
 
 
-async def release_expired_holds() -> None:
+async def release_expired_holds(replica: store.Replica) -> None:
     """Release every expired hold. Its seats can be held again even before that, because each write compares the time.
 
     Raises ExceptionGroup when some holds cannot be released; all others are released.
     """
     expired = await store.expired_holds(now())
-    results = await asyncio.gather(*(store.release_expired(*each) for each in expired), return_exceptions=True)
+    results = await asyncio.gather(*(store.release_expired(replica, *each) for each in expired), return_exceptions=True)
     if failures := [result for result in results if isinstance(result, Exception)]:
         raise ExceptionGroup("some holds were not released", failures)
 
 
-JOBS = [
-    # This interval plus a lease (chassis.jobs) stays below 2 s, the limit for showing an expiry even after a crash.
-    Job("release_lapsed_holds", every=0.5, run=release_expired_holds),
-    Job("publish_seat_maps", every=2, run=store.publish_seat_maps),
-]
+def jobs(replica: store.Replica) -> list[Job]:
+    """Return the jobs of this replica."""
+    return [
+        # This interval plus a lease (chassis.jobs) stays below 2 s, the limit for showing an expiry even after a crash.
+        Job("release_lapsed_holds", every=0.5, run=partial(release_expired_holds, replica)),
+        Job("publish_seat_maps", every=2, run=store.publish_seat_maps),
+    ]

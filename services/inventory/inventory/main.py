@@ -13,11 +13,13 @@ async def broadcast(events: Sequence[Event]) -> None:
     await app.state.broker.broadcast(events)
 
 
+replica = store.Replica(store.SeatBroadcaster(broadcast))
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
     schema=migrations.SCHEMA,
-    handlers=handlers.HANDLERS,
-    jobs=jobs.JOBS,
-    lifespans=[lambda _: store.SeatBroadcaster(broadcast)],
+    handlers=handlers.handlers(replica),
+    jobs=jobs.jobs(replica),
+    lifespans=[lambda _: replica.broadcaster],
 )
+app.state.replica = replica

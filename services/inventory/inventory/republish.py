@@ -14,8 +14,8 @@ from inventory import migrations, settings, store
 
 async def republish() -> int:
     """Mark all seat maps as stale, so that the job publishes them again. Returns their number."""
-    marked = await store.Showtime.collection().update_many({}, {"$set": {"is_stale": True}})
-    return marked.matched_count
+    await store.showtimes.update_many({}, {"$set": {"is_stale": True}})
+    return await store.showtimes.count({})
 
 
 async def _main() -> None:

@@ -248,11 +248,12 @@ async def wait_for_broadcast(bus: Bus, showtime: ShowtimeClient, **seats: str) -
 
 @pytest.fixture
 def committed(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Committed:
-    from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.main import replica  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415
 
     committed = Committed()
-    monkeypatch.setattr(Showtime, "relay", committed)
-    monkeypatch.setattr(Showtime, "broadcaster", committed)
+    monkeypatch.setattr(ShowtimeDocument, "relay", committed)
+    monkeypatch.setattr(replica, "broadcaster", committed.broadcaster)
     return committed
 
 
@@ -333,14 +334,14 @@ async def settled(bus: Bus, new_showtime: NewShowtime) -> Callable[[], Awaitable
 async def new_stage(showtime: ShowtimeClient, committed: Committed, monkeypatch: pytest.MonkeyPatch) -> NewStage:
     """A function that creates copies of a showtime on sale, whose holds are released only by the step `sweep`."""
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
-    from inventory.store import Showtime, read  # noqa: PLC0415
+    from inventory.store import read, showtimes  # noqa: PLC0415
 
     monkeypatch.setattr(store, "expired_holds", no_expired_holds)
     pattern = await read(showtime.showtime_id)
 
     async def make() -> Stage:
         copy = pattern.model_copy(update={"id": new_id()})
-        assert await Showtime.add(copy)
+        assert await showtimes.insert(copy)
         return Stage(copy.id, committed)
 
     return make

@@ -27,14 +27,21 @@ async def no_expired_holds(_: datetime) -> list[tuple[str, str]]:
 
 
 class Committed:
-    """Replaces the relay and the broadcaster: records the events and seats of committed writes, in order."""
+    """Replaces the relay: records the events of committed writes, in order, and the seats to broadcast."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
-        self.enqueued: dict[str, list[list[str]]] = defaultdict(list)
+        self.broadcaster = RecordedSeats()
 
-    def offer(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
+    def enqueue(self, _: Any, __: str, ___: int | None, entries: Sequence[Mapping[str, Any]]) -> None:
         self.events += [(entry["type"].split(".")[1], entry["subject"]) for entry in entries]
+
+
+class RecordedSeats:
+    """Replaces the broadcaster: records the seats of committed writes, by showtime and in order."""
+
+    def __init__(self) -> None:
+        self.enqueued: dict[str, list[list[str]]] = defaultdict(list)
 
     def enqueue(self, showtime_id: str, seats: list[str]) -> None:
         self.enqueued[showtime_id].append(seats)
@@ -55,41 +62,44 @@ class Stage:
 
     async def hold(self, buyer: str) -> None:
         from inventory import model, settings, store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.main import replica  # noqa: PLC0415
 
         if buyer in self.ids:
             return
         try:
             limits = settings.get().limits
-            held = await store.hold(self.showtime_id, GUEST, SEATS[buyer], limits, is_new_holder=True)
+            held = await store.hold(replica, self.showtime_id, GUEST, SEATS[buyer], limits, is_new_holder=True)
         except (model.SeatsTaken, model.SalesClosed):
             return
         self.ids[buyer] = held.id
 
     async def release(self, buyer: str) -> None:
         from inventory import model, store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.main import replica  # noqa: PLC0415
 
         try:
-            await store.release_hold(self.ids[buyer], lambda _: True)
+            await store.release_hold(replica, self.ids[buyer], lambda _: True)
         except (model.HoldUnknown, model.HoldInCheckout):
             return
 
     async def time_passes(self, buyer: str) -> None:
         """Make the hold expire."""
-        from inventory.store import Showtime, read  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import read, showtimes  # noqa: PLC0415 - its settings come from inventory_env
 
         held = [seat for seat, each in (await read(self.showtime_id)).taken.items() if each.by == self.ids[buyer]]
         if (await read(self.showtime_id)).hold(self.ids[buyer]) is not None:
             past = now() - timedelta(seconds=1)
-            await Showtime.collection().update_one(
+            await showtimes.update(
                 {"_id": self.showtime_id, "holds.id": self.ids[buyer]},
                 {"$set": {"holds.$.expires_at": past} | {f"taken.{seat}.until": past for seat in held}},
             )
 
     async def sweep(self, _: str) -> None:
-        from inventory.store import read, release_expired  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.main import replica  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import read, release_expired  # noqa: PLC0415
 
         for hold in (await read(self.showtime_id)).holds:
-            await release_expired(self.showtime_id, hold.id)
+            await release_expired(replica, self.showtime_id, hold.id)
 
     async def pin(self, buyer: str) -> None:
         deadline = now() + timedelta(minutes=10)
@@ -110,9 +120,10 @@ class Stage:
         await self._handle(ShowtimeCancelled(showtime_id=self.showtime_id, reason="technical"))
 
     async def _handle(self, event: Any) -> None:
-        from inventory.handlers import HANDLERS  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.handlers import handlers  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.main import replica  # noqa: PLC0415
 
-        await HANDLERS[type(event)](event)
+        await handlers(replica)[type(event)](event)
 
     def _facts(self, buyer: str) -> dict[str, Any]:
         return {

@@ -86,7 +86,7 @@ async def test_seats_of_an_expired_hold_that_is_pinned_are_broadcast_again(new_s
     stage = await new_stage()
     for step in steps("ada hold, ada time_passes, ada pin"):
         await stage.run(step)
-    assert stage.committed.enqueued[stage.showtime_id] == [["A1", "A2"]] * 2
+    assert stage.committed.broadcaster.enqueued[stage.showtime_id] == [["A1", "A2"]] * 2
 
 
 Meanwhile = Callable[[Callable[[], Awaitable[object]]], None]

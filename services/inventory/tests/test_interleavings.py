@@ -123,7 +123,7 @@ async def test_random_orders_do_what_the_rules_say(new_stage: NewStage, plan: Se
     stage, rules = await new_stage(), Rules()
     owners: dict[str, str] = {}
     for step in [("hold", "ada"), *plan]:
-        before, shown = owners, stage.committed.enqueued[stage.showtime_id]
+        before, shown = owners, stage.committed.broadcaster.enqueued[stage.showtime_id]
         shown.clear()
         await stage.run(step)
         rules.run(step)
@@ -206,8 +206,9 @@ async def check(stage: Stage, showtime: Any, paid: set[str], cancelled: set[str]
 @pytest.mark.parametrize("is_guarded", [True, False])
 async def test_a_late_payment_between_the_read_and_the_write_of_a_cancellation(new_stage: NewStage, is_guarded: bool):
     """Without the guard, the booking ends with seats that can never be released."""
-    from inventory.store import read  # noqa: PLC0415 - its settings come from inventory_env
-    from inventory.store.holds import release_seats  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.main import replica  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store import read  # noqa: PLC0415
+    from inventory.store.holds import release_seats  # noqa: PLC0415
 
     stage = await new_stage()
     for step in steps("ada hold, ada release"):
@@ -215,7 +216,7 @@ async def test_a_late_payment_between_the_read_and_the_write_of_a_cancellation(n
     as_read = await read(stage.showtime_id)
     await stage.pay("ada")
     guarded = SEATS["ada"] if is_guarded else []
-    is_written = await release_seats(as_read, stage.ids["ada"], guarded_seats=guarded, record_in="ended")
+    is_written = await release_seats(replica, as_read, stage.ids["ada"], guarded_seats=guarded, record_in="ended")
     assert is_written is not is_guarded
     await stage.cancel("ada")
     assert await stage.owners() == ({} if is_guarded else dict.fromkeys(SEATS["ada"], "ada sold"))

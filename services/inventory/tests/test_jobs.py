@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from chassis.clock import now
@@ -22,9 +23,10 @@ async def test_an_expired_hold_frees_its_seats_and_is_broadcast(showtime: Showti
 
 
 def test_two_seconds_are_enough_for_another_replica_when_the_one_with_the_job_is_killed(inventory_env: None):
-    from inventory.jobs import JOBS  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.jobs import jobs  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.main import replica  # noqa: PLC0415
 
-    release = next(job for job in JOBS if job.name == "release_lapsed_holds")
+    release = next(job for job in jobs(replica) if job.name == "release_lapsed_holds")
     assert LEASE_S + (CHECK_S + release.every) * 1.1 < 2, "pauses have up to 10 % jitter"
 
 
@@ -72,6 +74,7 @@ async def test_a_hold_that_was_renewed_in_the_meantime_stays(
     showtime: ShowtimeClient, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ):
     from inventory import jobs, store  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.main import replica  # noqa: PLC0415
 
     held = await showtime.held("A1")
 
@@ -79,7 +82,7 @@ async def test_a_hold_that_was_renewed_in_the_meantime_stays(
         return [(showtime.showtime_id, held.id)]
 
     monkeypatch.setattr(store, "expired_holds", seen_before_it_was_renewed)
-    await jobs.release_expired_holds()
+    await jobs.release_expired_holds(replica)
     assert await showtime.taken() == {"A1": "held"}
 
 
@@ -90,10 +93,10 @@ async def test_a_hold_that_cannot_be_released_now_stops_no_other(
 
     stuck, release = await showtime.held("A1"), store.release_expired
 
-    async def release_expired(showtime_id: str, hold_id: str) -> None:
+    async def release_expired(replica: Any, showtime_id: str, hold_id: str) -> None:
         if hold_id == stuck.id:
             raise ConnectionError("no answer")
-        await release(showtime_id, hold_id)
+        await release(replica, showtime_id, hold_id)
 
     monkeypatch.setattr(store, "release_expired", release_expired)
     await showtime.held("A2")
@@ -104,11 +107,12 @@ async def test_a_hold_that_cannot_be_released_now_stops_no_other(
 
 async def test_several_replicas_release_it_once(showtime: ShowtimeClient, committed: Committed, short_holds: None):
     from inventory import jobs  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.main import replica  # noqa: PLC0415
 
     await showtime.held("A1")
     await asyncio.sleep(1.001)
-    await asyncio.gather(*(jobs.release_expired_holds() for _ in range(8)))
-    assert committed.enqueued[showtime.showtime_id] == [["A1"], ["A1"]]
+    await asyncio.gather(*(jobs.release_expired_holds(replica) for _ in range(8)))
+    assert committed.broadcaster.enqueued[showtime.showtime_id] == [["A1"], ["A1"]]
     assert await showtime.taken() == {}
 
 

@@ -15,24 +15,24 @@ from .stage import GUEST
 async def test_the_seat_map_of_the_release_before_is_published(showtime: ShowtimeClient, bus: Bus):
     from inventory import migrations  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.model import Hold  # noqa: PLC0415 - its settings come from inventory_env
-    from inventory.store import Showtime  # noqa: PLC0415
+    from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415
 
     hold = Hold(id=new_id(), holder=GUEST, seats=["A1"], expires_at=now(), cap_at=now()).model_dump(exclude_none=True)
     old = {
         "holds": [hold | {"pinned": True}],
         "taken": {"A1": {"by": hold["id"], "state": "held"}, "A2": {"by": "b1", "state": "sold"}},
     }
-    await Showtime.collection().update_one(
+    await ShowtimeDocument.get_pymongo_collection().update_one(
         {"_id": showtime.showtime_id}, {"$set": old, "$unset": {"is_stale": "", "closed": ""}}
     )
     for _ in range(2):
-        await migrations.publish_seat_maps(Showtime.collection().database)
+        await migrations.publish_seat_maps(ShowtimeDocument.get_pymongo_collection().database)
     published = await bus.wait_for(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
     assert published.sold == ["A2"]
 
 
 async def test_all_seat_maps_are_published_again_on_demand(showtime: ShowtimeClient, bus: Bus):
-    from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415 - its settings come from inventory_env
 
     await showtime.held("A1")
     published = await bus.wait_for(SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id)
@@ -41,7 +41,10 @@ async def test_all_seat_maps_are_published_again_on_demand(showtime: ShowtimeCli
     )
     out, _ = await process.communicate()
     assert process.returncode == 0
-    assert out.decode().strip() == f"{await Showtime.collection().count_documents({})} seat maps will be published"
+    assert (
+        out.decode().strip()
+        == f"{await ShowtimeDocument.get_pymongo_collection().count_documents({})} seat maps will be published"
+    )
     again = await bus.wait_for(
         SeatMapUpdated, lambda e: e.showtime_id == showtime.showtime_id and e.version > published.version
     )

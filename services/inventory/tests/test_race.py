@@ -1,10 +1,7 @@
 """Many buyers, few seats, several replicas. One test disables the guard to show the race; another runs with it."""
 
 import asyncio
-import os
 import random
-import socket
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -13,6 +10,7 @@ import pytest
 from chassis.ids import new_id
 from chassis.testing import until
 from chassis.testing.bus import Bus
+from chassis.testing.serve import replica_of
 from contracts.inventory import SaleRejected, SeatsSold
 
 from .conftest import Booking, HoldClient, ShowtimeClient, claim_of
@@ -24,25 +22,8 @@ SEATS = [f"A{n}" for n in range(1, 7)]
 @pytest.fixture(scope="module")
 async def replica(client: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """A second replica of inventory: another process on the same database and queue."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "inventory.main:app", "--port", str(port), "--log-level", "warning"]
-    process = await asyncio.create_subprocess_exec(*command, env=os.environ | {"LOG_LEVEL": "WARNING"})
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as other:
-
-            async def is_ready() -> bool:
-                try:
-                    return (await other.get("/readyz")).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            await until(is_ready)
-            yield other
-    finally:
-        process.terminate()
-        await process.wait()
+    async with replica_of("inventory", LOG_LEVEL="WARNING") as (_, other):
+        yield other
 
 
 async def everybody_buys(bus: Bus, showtimes: list[ShowtimeClient]) -> Counter[str]:

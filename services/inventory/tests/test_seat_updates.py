@@ -115,11 +115,12 @@ class TestChanges:
         assert event.seats == {"A2": "free"}
 
     async def test_are_sent_before_the_service_stops(self, showtime: ShowtimeClient, monkeypatch: pytest.MonkeyPatch):
-        from inventory.store import SeatBroadcaster, Showtime  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.main import replica  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store import SeatBroadcaster  # noqa: PLC0415
 
-        monkeypatch.setattr(Showtime, "broadcaster", Showtime.broadcaster)
         broadcasts = RecordedBroadcasts()
-        async with SeatBroadcaster(broadcasts):
+        async with SeatBroadcaster(broadcasts) as broadcaster:
+            monkeypatch.setattr(replica, "broadcaster", broadcaster)
             await showtime.held("A1")
         assert [event.seats for [event] in broadcasts.events] == [{"A1": "held"}]
 
@@ -160,12 +161,13 @@ class TestMap:
     ):
         from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
         from inventory.store import seat_updates  # noqa: PLC0415
+        from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415
 
         def published() -> int:
             return committed.events.count(("seat_map_updated", showtime.showtime_id))
 
         await showtime.held("A1")
-        read = await store.Showtime.collection().find_one({"_id": showtime.showtime_id})
+        read = await ShowtimeDocument.get_pymongo_collection().find_one({"_id": showtime.showtime_id})
         assert read is not None
         await showtime.held("A2")
         await seat_updates._publish_seat_map(read)
@@ -179,15 +181,18 @@ class TestMap:
         self, showtime: ShowtimeClient, committed: Committed
     ):
         from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415
         from inventory.store.seat_updates import MAX_UNSENT  # noqa: PLC0415
 
         unsent = {"id": "unsent", "time": now() + timedelta(days=1)}
         change = {"$set": {"outbox": [unsent] * (MAX_UNSENT + 1)}}
-        await store.Showtime.collection().update_one({"_id": showtime.showtime_id}, change)
+        await ShowtimeDocument.get_pymongo_collection().update_one({"_id": showtime.showtime_id}, change)
         await showtime.held("A1")
         await store.publish_seat_maps()
         assert (await store.read(showtime.showtime_id)).is_stale
-        await store.Showtime.collection().update_one({"_id": showtime.showtime_id}, {"$set": {"outbox": []}})
+        await ShowtimeDocument.get_pymongo_collection().update_one(
+            {"_id": showtime.showtime_id}, {"$set": {"outbox": []}}
+        )
         await store.publish_seat_maps()
         assert not (await store.read(showtime.showtime_id)).is_stale
         assert committed.events.count(("seat_map_updated", showtime.showtime_id)) == 1
@@ -227,12 +232,20 @@ class TestMap:
         assert min(counts) == 2, "the service's own job may have run at the same time"
 
     async def test_is_found_by_an_index_of_stale_ones_alone(self, showtime: ShowtimeClient):
-        from inventory.store import Showtime  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415 - its settings come from inventory_env
 
         await showtime.held("A1")
-        plan = await Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}).explain()
+        plan = (
+            await ShowtimeDocument.get_pymongo_collection()
+            .find({"is_stale": True}, {"version": 1, "taken": 1})
+            .explain()
+        )
         stages = str(plan["queryPlanner"]["winningPlan"])
         assert "'indexName': 'stale'" in stages
         assert "COLLSCAN" not in stages
-        [index] = [each async for each in await Showtime.collection().list_indexes() if each["name"] == "stale"]
+        [index] = [
+            each
+            async for each in await ShowtimeDocument.get_pymongo_collection().list_indexes()
+            if each["name"] == "stale"
+        ]
         assert index["partialFilterExpression"] == {"is_stale": True}

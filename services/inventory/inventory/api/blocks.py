@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field, StringConstraints
 
 from inventory import store
-from inventory.api.http import Body, ShowtimeId
+from inventory.api.http import Body, ShowtimeId, ThisReplica
 from inventory.model import (
     Block,
     BlockUnknown,
@@ -48,9 +48,9 @@ class BlockListResponse(BaseModel):
 
 
 @router.get("/showtimes/{showtime_id}/blocks", responses=documented(ShowtimeUnknown, SeatMapMissing))
-async def list_blocks(showtime_id: ShowtimeId, staff: Staff) -> BlockListResponse:
+async def list_blocks(showtime_id: ShowtimeId, staff: Staff, replica: ThisReplica) -> BlockListResponse:
     """List the blocks of a showtime: seats that staff took off sale, with the reasons."""
-    await _check_theater(showtime_id, staff)
+    await _check_theater(replica, showtime_id, staff)
     blocks = (await store.read(showtime_id)).blocks
     return BlockListResponse(items=[_block_response(showtime_id, each) for each in blocks])
 
@@ -60,10 +60,10 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Staff) -> BlockListRespons
     status_code=201,
     responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
 )
-async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff) -> BlockResponse:
+async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff, replica: ThisReplica) -> BlockResponse:
     """Take free seats off sale, all or none."""
-    await _check_theater(showtime_id, staff)
-    made = await store.block_seats(showtime_id, body.seats, body.reason, staff.user_id)
+    await _check_theater(replica, showtime_id, staff)
+    made = await store.block_seats(replica, showtime_id, body.seats, body.reason, staff.user_id)
     return _block_response(showtime_id, made)
 
 
@@ -72,15 +72,15 @@ async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff) -> Bl
     status_code=204,
     responses=documented(ShowtimeUnknown, BlockUnknown, SeatMapMissing),
 )
-async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Staff) -> None:
+async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staff: Staff, replica: ThisReplica) -> None:
     """Put a block's seats back on sale."""
-    await _check_theater(showtime_id, staff)
-    await store.unblock_seats(showtime_id, block_id)
+    await _check_theater(replica, showtime_id, staff)
+    await store.unblock_seats(replica, showtime_id, block_id)
 
 
-async def _check_theater(showtime_id: str, staff: Principal) -> None:
+async def _check_theater(replica: ThisReplica, showtime_id: str, staff: Principal) -> None:
     """Check that the staff member may act at this theater. Raises Forbidden, ShowtimeUnknown and SeatMapMissing."""
-    theater_id = (await store.showtime_info(showtime_id)).theater_id
+    theater_id = (await replica.showtime_info(showtime_id)).theater_id
     if staff.theaters and theater_id not in staff.theaters:
         raise Forbidden("This showtime is at a theater that you are not assigned to.")
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import to_json
 
 from inventory import settings, store
-from inventory.api.http import Body, ShowtimeId
+from inventory.api.http import Body, ShowtimeId, ThisReplica
 from inventory.model import (
     MAX_SEATS,
     MIN_SECRET,
@@ -150,19 +150,19 @@ class BestHoldResponse(NewHoldResponse):
         ShowtimeBusy,
     ),
 )
-async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Response:
+async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
     """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
     holder, secret = _holder(who)
     try:
         made = await store.hold(
-            showtime_id, holder, body.seats, settings.get().limits, is_new_holder=secret is not None
+            replica, showtime_id, holder, body.seats, settings.get().limits, is_new_holder=secret is not None
         )
     except (SeatsTaken, SingleSeatLeft, SeatsKept, TooManyHolds, ShowtimeBusy) as problem:
         _holds.labels(problem.code).inc()
         raise
     _holds.labels("held").inc()
     telemetry.about(made.id)
-    return await _hold_response(showtime_id, made, 201, secret=secret)
+    return await _hold_response(replica, showtime_id, made, 201, secret=secret)
 
 
 @router.post(
@@ -182,7 +182,7 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller) -> Re
         ShowtimeBusy,
     ),
 )
-async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller) -> Response:
+async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
     """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
     left.
     """
@@ -190,7 +190,7 @@ async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCall
     is_new = secret is not None
     try:
         made, choice = await store.hold_best(
-            showtime_id, holder, body.party(), settings.get().limits, is_new_holder=is_new
+            replica, showtime_id, holder, body.party(), settings.get().limits, is_new_holder=is_new
         )
     except (NotEnoughSeats, TooManyHolds, ShowtimeBusy) as problem:
         _holds.labels(problem.code).inc()
@@ -198,7 +198,7 @@ async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCall
     _holds.labels("held").inc()
     telemetry.about(made.id)
     return await _hold_response(
-        showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups
+        replica, showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups
     )
 
 
@@ -217,12 +217,12 @@ def _holder(who: Caller) -> tuple[Holder, str | None]:
 @router.get(
     "/holds/{hold_id}", response_model=HoldResponse, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing)
 )
-async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
+async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Response:
     """Return the caller's hold until it expires."""
     showtime_id, found = await store.find_hold(hold_id, who.owns)
     if not found.is_live(now()):
         raise HoldLapsed(seats=found.seats)
-    return await _hold_response(showtime_id, found)
+    return await _hold_response(replica, showtime_id, found)
 
 
 @router.patch(
@@ -242,10 +242,10 @@ async def get_hold(hold_id: HoldId, who: AnyCaller) -> Response:
         ShowtimeBusy,
     ),
 )
-async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller) -> Response:
+async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
     """Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect."""
     telemetry.about(hold_id)
-    return await _hold_response(*await store.change_hold(hold_id, who.owns, body.add, body.drop))
+    return await _hold_response(replica, *await store.change_hold(replica, hold_id, who.owns, body.add, body.drop))
 
 
 @router.post(
@@ -253,23 +253,25 @@ async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller) 
     response_model=HoldResponse,
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
-async def renew_hold(hold_id: HoldId, who: AnyCaller) -> Response:
+async def renew_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Response:
     """Extend the hold. By default a hold can be renewed once."""
     telemetry.about(hold_id)
-    return await _hold_response(*await store.renew_hold(hold_id, who.owns, settings.get().limits))
+    return await _hold_response(replica, *await store.renew_hold(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
-async def release_hold(hold_id: HoldId, who: AnyCaller) -> None:
+async def release_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> None:
     """Release the hold and its seats."""
     telemetry.about(hold_id)
-    await store.release_hold(hold_id, who.owns)
+    await store.release_hold(replica, hold_id, who.owns)
 
 
-async def _hold_response(showtime_id: str, found: Hold, status: int = 200, **more: Any) -> Response:
+async def _hold_response(
+    replica: ThisReplica, showtime_id: str, found: Hold, status: int = 200, **more: Any
+) -> Response:
     """Return a HoldResponse with the fields of `more`. Serializing it here avoids FastAPI's validation of our data."""
     config = settings.get()
-    seats = (await store.layout_of(showtime_id)).details_of(found.seats)
+    seats = (await replica.layout_of(showtime_id)).details_of(found.seats)
     claim = HoldClaim(
         hold_id=found.id,
         showtime_id=showtime_id,

@@ -3,10 +3,19 @@
 from typing import Annotated
 
 from contracts.types import Id
-from fastapi import Path
+from fastapi import Depends, Path, Request
 from pydantic import BaseModel, ConfigDict
 
+from inventory.store import Replica
+
 ShowtimeId = Annotated[Id, Path()]
+
+
+async def _replica(request: Request) -> Replica:
+    return request.app.state.replica
+
+
+ThisReplica = Annotated[Replica, Depends(_replica)]
 
 
 class Body(BaseModel):

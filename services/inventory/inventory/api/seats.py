@@ -4,14 +4,14 @@ from typing import Annotated
 
 from chassis.clock import now
 from chassis.http.problems import documented
-from contracts.catalog import OrphanRule
+from contracts.catalog import Aisle, OrphanRule, PlacedSeat, Point, ScreenSide
 from contracts.types import Id, Moment, SeatId
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from inventory import store
-from inventory.api.http import ShowtimeId
+from inventory.api.http import ShowtimeId, ThisReplica
 from inventory.model import (
     SeatMapMissing,
     SeatState,
@@ -19,6 +19,19 @@ from inventory.model import (
 )
 
 router = APIRouter(prefix="/api", tags=["inventory"])
+
+
+class LayoutResponse(BaseModel):
+    """An auditorium's seats on a grid of `columns` by `rows`. `screen` is the side on which the screen is."""
+
+    layout_id: str
+    auditorium_id: str
+    columns: float
+    rows: float
+    seats: list[PlacedSeat]
+    screen: ScreenSide = "top"
+    focal_point: Point | None = None
+    aisles: list[Aisle] = []
 
 
 class SeatMapResponse(BaseModel):
@@ -33,7 +46,7 @@ class SeatMapResponse(BaseModel):
     cancelled: bool
     orphan_rule: OrphanRule = Field(description="Whether a selection may leave a single free seat")
     taken: dict[SeatId, SeatState]
-    layout: store.LayoutResponse
+    layout: LayoutResponse
 
 
 @router.get(
@@ -44,11 +57,13 @@ class SeatMapResponse(BaseModel):
     }
     | documented(ShowtimeUnknown, SeatMapMissing),
 )
-async def seat_map(showtime_id: ShowtimeId, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+async def seat_map(
+    showtime_id: ShowtimeId, replica: ThisReplica, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
     """Return the seat map with the state of every seat. It is the same for all callers and never shows a holder."""
     moment = now()
     showtime = await store.seat_map_of(showtime_id)
-    layout = await store.layout(showtime["layout_id"])
+    layout = await replica.layout(showtime["layout_id"])
     taken = store.live_states(showtime, moment)
     # Within one version, time can only free seats, so the number of taken seats identifies a state.
     etag = f'W/"{showtime["version"]}-{len(taken)}"'

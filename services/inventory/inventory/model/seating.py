@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from contracts.catalog import OrphanRule
 from contracts.types import Holder
 from pydantic import BaseModel
 
@@ -173,6 +174,23 @@ class Seating(BaseModel):
         if hold and hold.seats != seats:
             return "mismatch"
         return "lapsed" if self.cancelled or self.unavailable(seats, now, booking_id) else None
+
+
+class Showtime(Seating):
+    """A showtime: the seats that are not free, and the facts on which sales depend.
+
+    `timed_at` is the time at which catalog set the times; older events are ignored. `is_stale`: seats have changed
+    since the last `seat_map_updated`.
+    """
+
+    id: str
+    layout_id: str
+    auditorium_id: str
+    theater_id: str
+    starts_at: datetime
+    timed_at: datetime
+    orphan_rule: OrphanRule = "off"
+    is_stale: bool = False
 
 
 def in_order(seats: Iterable[str]) -> list[str]:

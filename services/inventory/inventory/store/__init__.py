@@ -10,26 +10,20 @@ from inventory.store.blocks import block_seats, unblock_seats
 from inventory.store.checkout import cancel_booking, expire_checkout, pin_hold, sale_of_hold, sell_seats
 from inventory.store.documents import (
     DOCUMENTS,
-    LayoutResponse,
-    SeatLayout,
-    Showtime,
-    layout,
-    layout_of,
     live_states,
     read,
     seat_map_of,
-    showtime_info,
+    showtimes,
 )
 from inventory.store.holds import change_hold, expired_holds, find_hold, hold, release_expired, release_hold, renew_hold
+from inventory.store.replica import Replica
+from inventory.store.scheduling import add_showtime, cancel_showtime, reschedule_showtime, save_layout
 from inventory.store.seat_updates import SeatBroadcaster, publish_seat_maps
-from inventory.store.showtimes import add_showtime, cancel_showtime, reschedule_showtime, save_layout
 
 __all__ = [
     "DOCUMENTS",
-    "LayoutResponse",
+    "Replica",
     "SeatBroadcaster",
-    "SeatLayout",
-    "Showtime",
     "add_showtime",
     "block_seats",
     "cancel_booking",
@@ -40,8 +34,6 @@ __all__ = [
     "find_hold",
     "hold",
     "hold_best",
-    "layout",
-    "layout_of",
     "live_states",
     "pin_hold",
     "publish_seat_maps",
@@ -54,6 +46,6 @@ __all__ = [
     "save_layout",
     "seat_map_of",
     "sell_seats",
-    "showtime_info",
+    "showtimes",
     "unblock_seats",
 ]

@@ -21,8 +21,9 @@ from inventory.model import (
     best_available,
     validate_seats,
 )
-from inventory.store.documents import layout_of, live_states, seat_map_of
+from inventory.store.documents import live_states, seat_map_of
 from inventory.store.holds import hold_ids_of, try_hold
+from inventory.store.replica import Replica
 
 SPREAD, ATTEMPTS = 4, 20
 """After each lost race, the next attempt picks among SPREAD times as many of the best choices, because others retry as
@@ -31,14 +32,20 @@ well. Each lost race means that another request succeeded, so only a very large 
 
 
 async def hold_best(
-    showtime_id: str, holder: Holder, party: Party, limits: HoldLimits, *, is_new_holder: bool = False
+    replica: Replica,
+    showtime_id: str,
+    holder: Holder,
+    party: Party,
+    limits: HoldLimits,
+    *,
+    is_new_holder: bool = False,
 ) -> tuple[Hold, Choice]:
     """Hold the best seats for a party; `Choice.is_together` is False when the party had to be split.
 
     Raises ShowtimeUnknown, SeatMapMissing, NoSuchSeats, SeatsUnknown, TooManyCompanions, SalesClosed, NotEnoughSeats,
     TooManyHolds and ShowtimeBusy.
     """
-    layout = await layout_of(showtime_id)
+    layout = await replica.layout_of(showtime_id)
     _check_party(party, layout.auditorium)
     counted: list[str] | None = None if is_new_holder else []
     for attempt in range(ATTEMPTS):
@@ -50,7 +57,7 @@ async def hold_best(
         if choice is None:
             raise NotEnoughSeats(free=len(available_seats(layout.auditorium, states, party)))
         if held := await try_hold(
-            showtime_id, holder, choice.seats, limits, relies_on=choice.relies_on, counted=counted
+            replica, showtime_id, holder, choice.seats, limits, relies_on=choice.relies_on, counted=counted
         ):
             return held, choice
         if counted is not None:

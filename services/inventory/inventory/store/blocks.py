@@ -7,38 +7,39 @@ from chassis.ids import new_id
 
 from inventory.model import Block, BlockUnknown, ShowtimeBusy, validate_seats
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read, seating_of
+from inventory.store.documents import ATTEMPTS, read
 from inventory.store.holds import unset_seats
+from inventory.store.replica import Replica
 
 
-async def block_seats(showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
+async def block_seats(replica: Replica, showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
     """Block all of the seats or none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SeatsTaken and ShowtimeBusy.
     """
-    asked = validate_seats(seats, (await layout_of(showtime_id)).seats)
+    asked = validate_seats(seats, (await replica.layout_of(showtime_id)).seats)
     for _ in range(ATTEMPTS):
         moment = now()
         made = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
         entry = {"by": made.id, "state": "blocked"}
-        if await Showtime.change_seats(
+        if await replica.change_seats(
             {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
             {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
             asked,
         ):
             return made
-        if problem := (await seating_of(showtime_id, asked)).taken_problem(asked, now()):
+        if problem := (await replica.seating_of(showtime_id, asked)).taken_problem(asked, now()):
             raise problem
     raise ShowtimeBusy(retry_after=1)
 
 
-async def unblock_seats(showtime_id: str, block_id: str) -> None:
+async def unblock_seats(replica: Replica, showtime_id: str, block_id: str) -> None:
     """Put a block's seats back on sale. A block never changes, so its existence is a sufficient guard.
 
     Raises ShowtimeUnknown and BlockUnknown.
     """
     found = next((each for each in (await read(showtime_id)).blocks if each.id == block_id), None)
-    if found is None or not await Showtime.change_seats(
+    if found is None or not await replica.change_seats(
         {"_id": showtime_id, "blocks.id": block_id},
         {"$unset": unset_seats(found.seats), "$pull": {"blocks": {"id": block_id}}},
         found.seats,

@@ -10,21 +10,21 @@ from typing import Any
 from chassis.clock import now
 from contracts.errors import RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.types import Holder
 
-from inventory.model import Hold, SaleDecision, SeatsUnknown, ShowtimeBusy, validate_seats
+from inventory.model import Hold, SaleDecision, SeatsUnknown, Showtime, ShowtimeBusy, validate_seats
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, Showtime, layout_of, read
+from inventory.store.documents import ATTEMPTS, read, showtimes
 from inventory.store.holds import find_hold, pull_hold, release_seats, set_held, set_hold, unset_seats
+from inventory.store.replica import Replica
 
 
-async def pin_hold(showtime_id: str, booking_id: str, seats: list[str], holder: Holder, until: datetime) -> None:
-    """Pin a checkout's hold until `until`, or publish that there is no hold with exactly these seats.
+async def pin_hold(replica: Replica, showtime_id: str, wanted: Hold) -> None:
+    """Pin a checkout's hold as `wanted`, or publish that there is no hold with exactly these seats.
 
     The hold is nearly always live, so the first write needs no read. An expired hold is pinned as well if all of its
     seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
     """
-    wanted = Hold(id=booking_id, holder=holder, seats=seats, expires_at=until, cap_at=until, pinned=True)
+    booking_id, seats = wanted.id, wanted.seats
     for _ in range(ATTEMPTS):
         moment = now()
         if await _pin(showtime_id, wanted, moment):
@@ -37,9 +37,11 @@ async def pin_hold(showtime_id: str, booking_id: str, seats: list[str], holder: 
             released = SeatsReleased(
                 hold_id=booking_id, showtime_id=showtime_id, seats=showtime.seats_of(booking_id), reason=reason
             )
-            if await release_seats(showtime, booking_id, guarded_seats=seats, record_in="closed", events=[released]):
+            if await release_seats(
+                replica, showtime, booking_id, guarded_seats=seats, record_in="closed", events=[released]
+            ):
                 return
-        elif await _pin_expired(showtime, wanted, moment):
+        elif await _pin_expired(replica, showtime, wanted, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
@@ -48,7 +50,7 @@ async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
     """Pin a live hold with exactly these seats. The seats stay held, so there is nothing to broadcast."""
     live = {"id": wanted.id, "seats": wanted.seats, "pinned": False, "expires_at": {"$gt": moment}}
     until = wanted.expires_at
-    return await Showtime.write(
+    return await showtimes.update(
         {"_id": showtime_id, "holds": {"$elemMatch": live}, **guards.seats_belong_to(wanted.seats, wanted.id)},
         {
             "$set": {"holds.$.pinned": True, "holds.$.expires_at": until}
@@ -58,12 +60,12 @@ async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
     )
 
 
-async def _pin_expired(showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
+async def _pin_expired(replica: Replica, showtime: Showtime, wanted: Hold, moment: datetime) -> bool:
     """Pin an expired hold, which may already be released. Returns False when something has changed since the read.
 
     Without a hold, the booking's own seats do not count as free, because it has bought them.
     """
-    await _check_seats_exist(showtime, wanted.seats)
+    await _check_seats_exist(replica, showtime, wanted.seats)
     hold = showtime.hold(wanted.id)
     update: dict[str, Any]
     if hold is None:
@@ -73,7 +75,7 @@ async def _pin_expired(showtime: Showtime, wanted: Hold, moment: datetime) -> bo
             update={"pinned": True, "expires_at": wanted.expires_at, "revision": hold.revision + 1}
         )
         update = {"$set": set_held(pinned, pinned.seats) | set_hold(pinned)}
-    return await Showtime.change_seats(
+    return await replica.change_seats(
         {
             "_id": showtime.id,
             "cancelled": False,
@@ -87,13 +89,13 @@ async def _pin_expired(showtime: Showtime, wanted: Hold, moment: datetime) -> bo
     )
 
 
-async def sell_seats(sale: SeatsSold) -> None:
+async def sell_seats(replica: Replica, sale: SeatsSold) -> None:
     """Sell all of its seats to a paid booking, or reject the sale and release the seats that it still holds.
 
     The hold nearly always has these seats, so the first write needs no read. Raises RejectedEvent when a seat does not
     exist, ShowtimeUnknown and ShowtimeBusy.
     """
-    if await _sell_hold(sale):
+    if await _sell_hold(replica, sale):
         return
     for _ in range(ATTEMPTS):
         moment = now()
@@ -102,9 +104,9 @@ async def sell_seats(sale: SeatsSold) -> None:
         if result is None:
             return
         if result.lost:
-            if await _reject(showtime, sale, result):
+            if await _reject(replica, showtime, sale, result):
                 return
-        elif await _sell_seats(showtime, sale, result, moment):
+        elif await _sell_seats(replica, showtime, sale, result, moment):
             return
     raise ShowtimeBusy(retry_after=1)
 
@@ -122,10 +124,10 @@ async def sale_of_hold(hold_id: str, amount: int, currency: str) -> SeatsSold:
     )
 
 
-async def _sell_hold(sale: SeatsSold) -> bool:
+async def _sell_hold(replica: Replica, sale: SeatsSold) -> bool:
     """Turn a hold with exactly these seats into a sale."""
     booking_id, seats = sale.hold_id, sale.seats
-    return await Showtime.change_seats(
+    return await replica.change_seats(
         {
             "_id": sale.showtime_id,
             "cancelled": False,
@@ -138,13 +140,15 @@ async def _sell_hold(sale: SeatsSold) -> bool:
     )
 
 
-async def _sell_seats(showtime: Showtime, sale: SeatsSold, result: SaleDecision, moment: datetime) -> bool:
+async def _sell_seats(
+    replica: Replica, showtime: Showtime, sale: SeatsSold, result: SaleDecision, moment: datetime
+) -> bool:
     """Sell to a booking whose hold has ended or has other seats. Returns False when something has changed since the
     read.
     """
     booking_id, seats = sale.hold_id, sale.seats
-    await _check_seats_exist(showtime, seats)
-    return await Showtime.change_seats(
+    await _check_seats_exist(replica, showtime, seats)
+    return await replica.change_seats(
         {
             "_id": showtime.id,
             "cancelled": False,
@@ -162,20 +166,22 @@ async def _sell_seats(showtime: Showtime, sale: SeatsSold, result: SaleDecision,
     )
 
 
-async def _reject(showtime: Showtime, sale: SeatsSold, result: SaleDecision) -> bool:
+async def _reject(replica: Replica, showtime: Showtime, sale: SeatsSold, result: SaleDecision) -> bool:
     """Publish that the money must be refunded, and release the booking's seats.
 
     A booking that has ended is rejected each time it is paid. Returns False when something has changed since the read.
     """
     rejected = SaleRejected(hold_id=sale.hold_id, showtime_id=showtime.id, lost=result.lost)
     if sale.hold_id in showtime.ended:
-        return await Showtime.write({"_id": showtime.id}, {}, events=[rejected])
-    return await release_seats(showtime, sale.hold_id, guarded_seats=sale.seats, record_in="ended", events=[rejected])
+        return await showtimes.update({"_id": showtime.id}, {}, events=[rejected])
+    return await release_seats(
+        replica, showtime, sale.hold_id, guarded_seats=sale.seats, record_in="ended", events=[rejected]
+    )
 
 
-async def _check_seats_exist(showtime: Showtime, seats: Sequence[str]) -> None:
+async def _check_seats_exist(replica: Replica, showtime: Showtime, seats: Sequence[str]) -> None:
     try:
-        validate_seats(seats, (await layout_of(showtime.id)).seats)
+        validate_seats(seats, (await replica.layout_of(showtime.id)).seats)
     except SeatsUnknown as error:
         raise RejectedEvent(error.detail) from error
 
@@ -184,19 +190,19 @@ def _set_sold(booking_id: str, seats: Sequence[str]) -> Mapping[str, dict[str, s
     return {f"taken.{seat}": {"by": booking_id, "state": "sold"} for seat in seats}
 
 
-async def expire_checkout(showtime_id: str, booking_id: str) -> None:
+async def expire_checkout(replica: Replica, showtime_id: str, booking_id: str) -> None:
     """Release the seats of a checkout that ended unpaid. A late payment may have bought them since; a sale stays.
 
     Raises ShowtimeUnknown and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if showtime.is_settled(booking_id) or await release_seats(showtime, booking_id, record_in="closed"):
+        if showtime.is_settled(booking_id) or await release_seats(replica, showtime, booking_id, record_in="closed"):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def cancel_booking(showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
+async def cancel_booking(replica: Replica, showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
     """Release the seats of a cancelled or exchanged booking, held or sold. Later payments are rejected.
 
     `seats` are the booking's seats: a late payment may buy them between the read and the write, even without a hold.
@@ -206,6 +212,6 @@ async def cancel_booking(showtime_id: str, booking_id: str, seats: Sequence[str]
         showtime = await read(showtime_id)
         if booking_id in showtime.ended:
             return
-        if await release_seats(showtime, booking_id, guarded_seats=seats, record_in="ended"):
+        if await release_seats(replica, showtime, booking_id, guarded_seats=seats, record_in="ended"):
             return
     raise ShowtimeBusy(retry_after=1)

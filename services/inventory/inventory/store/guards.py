@@ -9,8 +9,7 @@ from typing import Any
 
 from contracts.types import Holder
 
-from inventory.model import Hold
-from inventory.store.documents import Showtime
+from inventory.model import Hold, Showtime
 
 Filter = dict[str, Any]
 

@@ -16,6 +16,7 @@ from inventory.model import (
     HoldLimits,
     HoldUnknown,
     SeatState,
+    Showtime,
     ShowtimeBusy,
     check_changeable,
     companion_seat_problem,
@@ -28,15 +29,12 @@ from inventory.model import (
 from inventory.store import guards
 from inventory.store.documents import (
     ATTEMPTS,
-    Layout,
-    Showtime,
-    layout_of,
     live_states,
     read,
     seat_map_of,
-    seating_of,
-    showtime_info,
+    showtimes,
 )
+from inventory.store.replica import Layout, Replica
 
 EXPIRED_PER_RUN = 1000
 MAX_RECORDED = 1000
@@ -46,27 +44,36 @@ MayRelease = Callable[[Hold | None], bool]
 
 
 async def hold(
-    showtime_id: str, holder: Holder, seats: Iterable[str], limits: HoldLimits, *, is_new_holder: bool = False
+    replica: Replica,
+    showtime_id: str,
+    holder: Holder,
+    seats: Iterable[str],
+    limits: HoldLimits,
+    *,
+    is_new_holder: bool = False,
 ) -> Hold:
     """Hold all of the seats or none. The holds of a new holder are not counted, because it has none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, SingleSeatLeft, SeatsKept,
     TooManyHolds and ShowtimeBusy.
     """
-    layout = await layout_of(showtime_id)
+    layout = await replica.layout_of(showtime_id)
     asked = validate_seats(seats, layout.seats)
     counted: list[str] | None = None if is_new_holder else []
     for _ in range(ATTEMPTS):
-        relies_on = await _check_choice(showtime_id, layout, asked)
-        if new_hold := await try_hold(showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted):
+        relies_on = await _check_choice(replica, showtime_id, layout, asked)
+        if new_hold := await try_hold(
+            replica, showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted
+        ):
             return new_hold
-        await _raise_refusal(showtime_id, asked)
+        await _raise_refusal(replica, showtime_id, asked)
         if counted is not None:
             counted = await hold_ids_of(showtime_id, holder, limits)
     raise ShowtimeBusy(retry_after=1)
 
 
 async def try_hold(
+    replica: Replica,
     showtime_id: str,
     holder: Holder,
     seats: Sequence[str],
@@ -86,7 +93,7 @@ async def try_hold(
     )
     room = {} if counted is None else guards.holder_has_only(holder, counted)
     free = guards.seats_are_free([*asked, *relies_on], moment)
-    is_held = await Showtime.change_seats(
+    is_held = await replica.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
         {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
         asked,
@@ -95,14 +102,14 @@ async def try_hold(
 
 
 async def _check_choice(
-    showtime_id: str, layout: Layout, seats: Sequence[str], own: Collection[str] = ()
+    replica: Replica, showtime_id: str, layout: Layout, seats: Sequence[str], own: Collection[str] = ()
 ) -> Sequence[str]:
     """Check the choice against the rules for single and companion seats. Raises SingleSeatLeft and SeatsKept.
 
     Returns the free seats that must stay free, because otherwise the choice would leave single seats. Most choices need
     no read.
     """
-    rule = (await showtime_info(showtime_id)).orphan_rule
+    rule = (await replica.showtime_info(showtime_id)).orphan_rule
     if rule == "off" and all(layout.seats[seat].category != COMPANION for seat in seats):
         return []
     taken = live_states(await seat_map_of(showtime_id), now())
@@ -116,9 +123,9 @@ async def _check_choice(
     return [] if rule == "off" else layout.auditorium.single_seats_after(seats, states).relies_on
 
 
-async def _raise_refusal(showtime_id: str, seats: Sequence[str]) -> None:
+async def _raise_refusal(replica: Replica, showtime_id: str, seats: Sequence[str]) -> None:
     """Raise the reason of a refused hold: SalesClosed or SeatsTaken. Return when the reason no longer applies."""
-    seating, moment = await seating_of(showtime_id, seats), now()
+    seating, moment = await replica.seating_of(showtime_id, seats), now()
     if problem := seating.sales_problem(moment) or seating.taken_problem(seats, moment):
         raise problem
 
@@ -133,14 +140,15 @@ async def hold_ids_of(showtime_id: str, holder: Holder, limits: HoldLimits) -> l
 
 async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
     """Return the showtime's id and the hold, expired or not. Raises HoldUnknown, also for somebody else's hold."""
-    document = await Showtime.collection().find_one({"holds.id": hold_id}, {"holds": {"$elemMatch": {"id": hold_id}}})
-    found = Hold.model_validate(document["holds"][0]) if document else None
-    if document is None or found is None or not is_owner(found.holder):
+    row = await showtimes.row({"holds.id": hold_id}, {"holds": {"$elemMatch": {"id": hold_id}}})
+    if row is None or not is_owner((found := Hold.model_validate(row["holds"][0])).holder):
         raise HoldUnknown
-    return document["_id"], found
+    return row["_id"], found
 
 
-async def change_hold(hold_id: str, is_owner: IsOwner, add: Sequence[str], drop: Sequence[str]) -> tuple[str, Hold]:
+async def change_hold(
+    replica: Replica, hold_id: str, is_owner: IsOwner, add: Sequence[str], drop: Sequence[str]
+) -> tuple[str, Hold]:
     """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
@@ -150,14 +158,14 @@ async def change_hold(hold_id: str, is_owner: IsOwner, add: Sequence[str], drop:
         showtime_id, before = await find_hold(hold_id, is_owner)
         moment = now()
         check_changeable(before, moment)
-        layout = await layout_of(showtime_id)
+        layout = await replica.layout_of(showtime_id)
         wanted = seat_change(before, validate_seats(add, layout.seats), drop)
         if not (wanted.added or wanted.dropped):
             return showtime_id, before
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
-        relies_on = await _check_choice(showtime_id, layout, wanted.seats, before.seats)
-        if await Showtime.change_seats(
+        relies_on = await _check_choice(replica, showtime_id, layout, wanted.seats, before.seats)
+        if await replica.change_seats(
             {
                 "_id": showtime_id,
                 **guards.hold_is_unchanged(before),
@@ -170,7 +178,7 @@ async def change_hold(hold_id: str, is_owner: IsOwner, add: Sequence[str], drop:
         ):
             return showtime_id, after
         if wanted.added:
-            await _raise_refusal(showtime_id, wanted.added)
+            await _raise_refusal(replica, showtime_id, wanted.added)
     raise ShowtimeBusy(retry_after=1)
 
 
@@ -190,7 +198,7 @@ async def renew_hold(hold_id: str, is_owner: IsOwner, limits: HoldLimits) -> tup
                 "revision": before.revision + 1,
             }
         )
-        if await Showtime.write(
+        if await showtimes.update(
             {
                 "_id": showtime_id,
                 **guards.hold_is_unchanged(before),
@@ -202,7 +210,7 @@ async def renew_hold(hold_id: str, is_owner: IsOwner, limits: HoldLimits) -> tup
     raise ShowtimeBusy(retry_after=1)
 
 
-async def release_hold(hold_id: str, is_owner: IsOwner) -> None:
+async def release_hold(replica: Replica, hold_id: str, is_owner: IsOwner) -> None:
     """Release a hold at the holder's request. Raises HoldUnknown, HoldInCheckout and ShowtimeBusy."""
     showtime_id, _ = await find_hold(hold_id, is_owner)
 
@@ -213,39 +221,35 @@ async def release_hold(hold_id: str, is_owner: IsOwner) -> None:
             raise HoldInCheckout
         return True
 
-    await release_if(showtime_id, hold_id, may_release)
+    await release_if(replica, showtime_id, hold_id, may_release)
 
 
 async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
     """Return the showtime and hold ids of expired holds that are not released yet, at most those of EXPIRED_PER_RUN
     showtimes.
     """
-    documents = Showtime.collection().find(
-        {"holds.expires_at": {"$lte": moment}}, {"holds.id": 1, "holds.expires_at": 1}, limit=EXPIRED_PER_RUN
+    rows = showtimes.rows(
+        {"holds.expires_at": {"$lte": moment}}, ("holds.id", "holds.expires_at"), limit=EXPIRED_PER_RUN
     )
-    return [
-        (document["_id"], found["id"])
-        async for document in documents
-        for found in document["holds"]
-        if found["expires_at"] <= moment
-    ]
+    return [(row["_id"], found["id"]) async for row in rows for found in row["holds"] if found["expires_at"] <= moment]
 
 
-async def release_expired(showtime_id: str, hold_id: str) -> None:
+async def release_expired(replica: Replica, showtime_id: str, hold_id: str) -> None:
     """Release an expired hold, with those of its seats that nobody else has taken."""
-    await release_if(showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
+    await release_if(replica, showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
 
 
-async def release_if(showtime_id: str, hold_id: str, may_release: MayRelease) -> None:
+async def release_if(replica: Replica, showtime_id: str, hold_id: str, may_release: MayRelease) -> None:
     """Release the hold if `may_release` allows it. Raises ShowtimeUnknown, ShowtimeBusy and its exceptions."""
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if not may_release(showtime.hold(hold_id)) or await release_seats(showtime, hold_id):
+        if not may_release(showtime.hold(hold_id)) or await release_seats(replica, showtime, hold_id):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
 async def release_seats(
+    replica: Replica,
     showtime: Showtime,
     owner_id: str,
     *,
@@ -264,7 +268,7 @@ async def release_seats(
     if record_in:
         where[record_in] = {"$ne": owner_id}
         update["$push"] = {record_in: {"$each": [owner_id], "$slice": -MAX_RECORDED}}
-    return await Showtime.change_seats(where, update, own, events=events)
+    return await replica.change_seats(where, update, own, events=events)
 
 
 def set_held(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:

@@ -6,15 +6,16 @@ and corrects the effects of lost broadcasts.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import structlog
 from chassis.clock import now
+from chassis.mongo.collection import Row
 from contracts.envelope import Event
 from contracts.inventory import SeatMapUpdated, SeatsChanged
 
 from inventory.model import SeatState
-from inventory.store.documents import Showtime, live_states
+from inventory.store.documents import live_states, showtimes
 
 log = structlog.get_logger()
 BATCH_WINDOW_S = 0.05
@@ -37,11 +38,9 @@ class SeatBroadcaster:
         self._sending: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        Showtime.broadcaster = self
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        Showtime.broadcaster = None
         if self._sending is not None:
             await self._sending
 
@@ -64,29 +63,29 @@ class SeatBroadcaster:
 async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
     """Read the current states of each showtime's changed seats."""
     fields = {"version", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
-    async for document in Showtime.collection().find({"_id": {"$in": list(changed)}}, dict.fromkeys(fields, 1)):
-        showtime_id, states = document["_id"], live_states(document, now())
+    async for row in showtimes.rows({"_id": {"$in": list(changed)}}, fields):
+        showtime_id, states = row["_id"], live_states(row, now())
         seats: dict[str, ShownState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
-        yield SeatsChanged(showtime_id=showtime_id, version=document["version"], seats=seats)
+        yield SeatsChanged(showtime_id=showtime_id, version=row["version"], seats=seats)
 
 
 async def publish_seat_maps() -> None:
     """Publish the seat maps that have changed since their last publication, at most MAPS_PER_RUN."""
-    stale = Showtime.collection().find({"is_stale": True}, {"version": 1, "taken": 1}, limit=MAPS_PER_RUN)
-    await asyncio.gather(*[_publish_seat_map(document) async for document in stale])
+    stale = showtimes.rows({"is_stale": True}, ("version", "taken"), limit=MAPS_PER_RUN)
+    await asyncio.gather(*[_publish_seat_map(row) async for row in stale])
 
 
-async def _publish_seat_map(document: Mapping[str, Any]) -> None:
+async def _publish_seat_map(showtime: Row) -> None:
     """Publish the map that was read. If it has changed since the read, it stays stale and is published again.
 
     The number of unsent maps is limited, because they would fill the document's outbox while RabbitMQ is unavailable.
     """
-    showtime_id, version = document["_id"], document["version"]
-    states = live_states(document, now())
+    showtime_id, version = showtime["_id"], showtime["version"]
+    states = live_states(showtime, now())
     held, sold, blocked = (
         [seat for seat, state in states.items() if state == wanted] for wanted in ("held", "sold", "blocked")
     )
     where = {"_id": showtime_id, "is_stale": True, f"outbox.{MAX_UNSENT}": {"$exists": False}}
     event = SeatMapUpdated(showtime_id=showtime_id, version=version + 1, held=held, sold=sold, blocked=blocked)
-    if not await Showtime.write(where | {"version": version}, {"$unset": {"is_stale": ""}}, events=[event]):
-        await Showtime.write(where, {}, events=[event.model_copy(update={"version": version})])
+    if not await showtimes.update(where | {"version": version}, {"$unset": {"is_stale": ""}}, events=[event]):
+        await showtimes.update(where, {}, events=[event.model_copy(update={"version": version})])

@@ -4,10 +4,11 @@ from datetime import datetime
 
 from contracts.catalog import SeatLayoutPublished, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import RejectedEvent
-from pymongo.errors import DuplicateKeyError
 
-from inventory.store.documents import SeatLayout, Showtime, read
+from inventory.model import Showtime
+from inventory.store.documents import SeatLayout, layouts, read, showtimes
 from inventory.store.holds import release_if
+from inventory.store.replica import Replica
 
 
 async def save_layout(event: SeatLayoutPublished) -> None:
@@ -15,34 +16,30 @@ async def save_layout(event: SeatLayoutPublished) -> None:
     names = [seat.seat_id for seat in event.seats]
     if len(set(names)) < len(names):
         raise RejectedEvent(f"layout {event.layout_id} has a duplicate seat")
-    layout = SeatLayout(id=event.layout_id, **event.model_dump(exclude={"layout_id"}))
-    try:
-        await layout.insert()
-    except DuplicateKeyError:
-        return
+    await layouts.insert(SeatLayout(id=event.layout_id, **event.model_dump(exclude={"layout_id"})))
 
 
 async def add_showtime(event: ShowtimeScheduled, event_time: datetime) -> None:
     """Insert a showtime; an existing one is not changed."""
     fields = event.model_dump(include=set(Showtime.model_fields))
-    await Showtime.add(Showtime(id=event.showtime_id, timed_at=event_time, **fields))
+    await showtimes.insert(Showtime(id=event.showtime_id, timed_at=event_time, **fields))
 
 
 async def reschedule_showtime(event: ShowtimeRescheduled, event_time: datetime) -> None:
     """Store new times unless they are older than the stored ones. Raises ShowtimeUnknown and SeatMapMissing."""
     times = event.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
-    if not await Showtime.write(
+    if not await showtimes.update(
         {"_id": event.showtime_id, "timed_at": {"$lte": event_time}},
         {"$set": {**times, "timed_at": event_time}},
     ):
         await read(event.showtime_id)
 
 
-async def cancel_showtime(showtime_id: str) -> None:
+async def cancel_showtime(replica: Replica, showtime_id: str) -> None:
     """Stop sales and release every hold that is not pinned. Raises ShowtimeUnknown and ShowtimeBusy.
 
     The read sees every hold created before the first write; no hold can be created after it.
     """
-    await Showtime.write({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
+    await showtimes.update({"_id": showtime_id, "cancelled": False}, {"$set": {"cancelled": True}})
     for hold in (await read(showtime_id)).holds:
-        await release_if(showtime_id, hold.id, lambda found: found is not None and not found.pinned)
+        await release_if(replica, showtime_id, hold.id, lambda found: found is not None and not found.pinned)

@@ -1,0 +1,112 @@
+"""What one replica keeps in memory: cached immutable data, reads that requests share, and seats to broadcast."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+from contracts.catalog import OrphanRule
+from contracts.envelope import Event
+from contracts.types import Seat
+from pydantic_core import to_json
+
+from inventory.model import AuditoriumMap, Seating, SeatMapMissing
+from inventory.store.documents import layouts, read_fields, showtimes
+from inventory.store.seat_updates import SeatBroadcaster
+
+LAYOUTS_CACHED = 256
+SHOWTIMES_CACHED = 10_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout: the seats by id, the map of neighbors, and the layout as JSON text."""
+
+    seats: Mapping[str, Seat]
+    auditorium: AuditoriumMap
+    json: bytes
+
+    def details_of(self, seats: Iterable[str]) -> list[Seat]:
+        """Return these seats with row, number and category."""
+        return [self.seats[seat] for seat in seats]
+
+
+@dataclass(frozen=True)
+class ShowtimeInfo:
+    """The immutable facts about a showtime that requests need."""
+
+    layout_id: str
+    theater_id: str
+    orphan_rule: OrphanRule
+
+
+class Replica:
+    """The caches of one replica, and its writes of seats, which are broadcast."""
+
+    def __init__(self, broadcaster: SeatBroadcaster) -> None:
+        self.broadcaster = broadcaster
+        self._layouts: LRUCache[str, Layout] = LRUCache(LAYOUTS_CACHED)
+        self._showtimes: LRUCache[str, ShowtimeInfo] = LRUCache(SHOWTIMES_CACHED)
+        self._pending_reads: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
+        """By showtime: the seats of a read that is about to be sent, and its task."""
+
+    async def showtime_info(self, showtime_id: str) -> ShowtimeInfo:
+        """Return the facts about the showtime. Raises ShowtimeUnknown and SeatMapMissing."""
+        if known := self._showtimes.get(showtime_id):
+            return known
+        row = await read_fields(showtime_id, dict.fromkeys(("layout_id", "theater_id", "orphan_rule"), 1))
+        info = ShowtimeInfo(row["layout_id"], row["theater_id"], row.get("orphan_rule", "off"))
+        self._showtimes[showtime_id] = info
+        return info
+
+    async def layout_of(self, showtime_id: str) -> Layout:
+        """Return the layout of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
+        return await self.layout((await self.showtime_info(showtime_id)).layout_id)
+
+    async def layout(self, layout_id: str) -> Layout:
+        """Return a layout. Raises SeatMapMissing when catalog's event about it has not arrived yet."""
+        if known := self._layouts.get(layout_id):
+            return known
+        stored = await layouts.get(layout_id)
+        if stored is None:
+            raise SeatMapMissing(retry_after=1)
+        seats = {seat.seat_id: Seat.model_validate(seat.model_dump()) for seat in stored.seats}
+        auditorium = AuditoriumMap.from_layout(stored.seats, stored.focal_point)
+        text = to_json({"layout_id": layout_id, **stored.model_dump(exclude={"id"})})
+        self._layouts[layout_id] = layout = Layout(seats, auditorium, text)
+        return layout
+
+    async def seating_of(self, showtime_id: str, seats: Iterable[str]) -> Seating:
+        """Read the sales times and the states of these seats, without holds. Raises ShowtimeUnknown and SeatMapMissing.
+
+        Concurrent calls for one showtime share a read: writes that are sent in one command often miss together.
+        """
+        if (pending := self._pending_reads.get(showtime_id)) is None:
+            wanted: set[str] = set()
+            task = asyncio.create_task(self._read_seating(showtime_id, wanted))
+            pending = self._pending_reads[showtime_id] = wanted, task
+        pending[0].update(seats)
+        return await asyncio.shield(pending[1])
+
+    async def _read_seating(self, showtime_id: str, seats: Set[str]) -> Seating:
+        await asyncio.sleep(0)
+        del self._pending_reads[showtime_id]
+        wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
+        return Seating.model_validate(await read_fields(showtime_id, dict.fromkeys(wanted, 1)))
+
+    async def change_seats(
+        self, where: Mapping[str, Any], update: Mapping[str, Any], seats: Iterable[str], *, events: Sequence[Event] = ()
+    ) -> bool:
+        """Write a change of these seats' states: mark the showtime as stale and broadcast the seats soon.
+
+        Returns False when `where` does not match.
+        """
+        changed = list(seats)
+        if not changed:
+            return await showtimes.update(where, update, events=events)
+        stale = {**update, "$set": {**update.get("$set", {}), "is_stale": True}}
+        if not await showtimes.update(where, stale, events=events):
+            return False
+        self.broadcaster.enqueue(where["_id"], changed)
+        return True
