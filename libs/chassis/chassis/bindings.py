@@ -20,11 +20,11 @@ async def contract(uri: str) -> AsyncIterator[str]:
     """Unbind every retired event type from its queue. Returns one line for each."""
     async with await connect_once(uri) as connection:
         channel = await connection.channel()
-        rabbit = await broker.declare(connection, channel)
+        await broker.declare(channel)
         for service, retired in topology.RETIRED.items():
             queue = await channel.get_queue(topology.queue_name(service))
             for event_type in retired:
-                await queue.unbind(rabbit.exchange, event_type)
+                await queue.unbind(topology.EXCHANGE, event_type)
                 yield f"{queue.name} is not bound to {event_type}"
 
 

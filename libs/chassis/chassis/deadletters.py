@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
-from contracts import topology
+from contracts import rabbitmq, topology
 
 from chassis.messaging.hosts import connect_once
 from chassis.messaging.wire import ATTEMPT, FIRST_SEEN, REASON, again
@@ -54,7 +54,8 @@ async def replay(channel: Any, service: str, message: AbstractIncomingMessage) -
     fresh = again(message)
     for header in (ATTEMPT, FIRST_SEEN, REASON, "x-delivery-count"):
         fresh.headers.pop(header, None)
-    await channel.default_exchange.publish(fresh, topology.queue_name(service))
+    queues = await channel.get_exchange(rabbitmq.QUEUES, ensure=False)
+    await queues.publish(fresh, topology.queue_name(service))
     await message.ack()
 
 

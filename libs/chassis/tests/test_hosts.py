@@ -7,13 +7,15 @@ from typing import Any
 
 import aio_pika
 import pytest
-from aiormq.exceptions import AMQPError, DeliveryError
+from aio_pika.abc import AbstractQueue
+from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.messaging import broker, hosts, wire
 from chassis.messaging.broker import Broker
 from chassis.messaging.hosts import BrokerTooOld, HostsConnection
 from chassis.testing import servers, until
+from contracts import rabbitmq
 from contracts.envelope import Envelope
 from yarl import URL
 
@@ -40,7 +42,8 @@ def both(other: URL, rabbitmq_uri: str) -> str:
 async def cluster(both: str) -> AsyncIterator[Broker]:
     async with await hosts.connect(both, "test") as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        yield await broker.declare(connection, channel)
+        await broker.declare(channel)
+        yield await broker.opened(connection, channel)
 
 
 def _host(uri: str) -> str:
@@ -49,6 +52,13 @@ def _host(uri: str) -> str:
 
 def _port(connection: HostsConnection) -> int | None:
     return connection.url.port
+
+
+async def bound_queue(cluster: Broker, name: str, arguments: dict[str, Any]) -> AbstractQueue:
+    """Declare a queue that `put` reaches, on each host that the connection moves to."""
+    queue = await cluster.channel.declare_queue(name, durable=True, arguments=arguments)
+    await queue.bind(rabbitmq.QUEUES, name)
+    return queue
 
 
 def envelope() -> Envelope:
@@ -75,14 +85,13 @@ async def test_the_first_host_that_answers_is_used(rabbitmq_uri: str):
 async def test_a_host_that_takes_nothing_is_left_for_the_next_one(cluster: Broker, rabbitmq_uri: str):
     """A full queue that rejects messages simulates a node that has lost the majority."""
     arguments: Any = {"x-max-length": 1, "x-overflow": "reject-publish"}
-    await cluster.channel.declare_queue("full", arguments=arguments)
+    await bound_queue(cluster, "full", arguments)
     message = wire.to_message(envelope())
-    refusals = 0
-    while refusals < broker.MOVE_AFTER:
-        try:
+    await cluster.put(message, "full")
+    for _ in range(broker.MOVE_AFTER):
+        with pytest.raises(DeliveryError) as refused:
             await cluster.put(message, "full")
-        except DeliveryError:
-            refusals += 1
+        assert not isinstance(refused.value, PublishError)
 
     async def is_taken_elsewhere() -> bool:
         with suppress(AMQPError, TimeoutError):  # not yet
@@ -97,7 +106,7 @@ async def test_a_connection_whose_host_dies_goes_on_at_the_next_one(
     cluster: Broker, other: URL, other_node: ExitStack, rabbitmq_uri: str
 ):
     assert _port(cluster.connection) == other.port
-    queue = await cluster.channel.declare_queue("survivor", durable=True)
+    queue = await bound_queue(cluster, "survivor", {})
     received = asyncio.Event()
 
     async def receive(message: aio_pika.abc.AbstractIncomingMessage) -> None:

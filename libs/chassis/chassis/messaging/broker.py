@@ -13,7 +13,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractExchange, AbstractMessage, AbstractRobustChannel
 from aiormq.exceptions import ChannelClosed, ChannelInvalidStateError, DeliveryError, PublishError
-from contracts import topology
+from contracts import rabbitmq, topology
 from contracts.envelope import Envelope, Event
 from opentelemetry.trace import SpanKind
 
@@ -25,12 +25,11 @@ from chassis.observability import telemetry
 from chassis.observability.context import correlation_id, traceparent
 from chassis.settings import ServiceSettings
 
-RETRY_TIERS_S = (1, 5, 30, 120)
+RETRY_TIERS_S = rabbitmq.RETRY_TIERS_S
 CONFIRM_TIMEOUT_S = 10.0
 BROADCAST_TIMEOUT_S = 1.0
 MOVE_AFTER = 5
 """Number of consecutive unconfirmed messages after which the connection moves to the next host."""
-_QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 
 
 @dataclass
@@ -40,6 +39,8 @@ class Broker:
     connection: HostsConnection
     channel: AbstractRobustChannel
     exchange: AbstractExchange
+    queues: AbstractExchange
+    """The exchange that routes a message to the queue of its routing key."""
     retries: list[AbstractExchange]
     transient: AbstractExchange
     """The same exchange on a channel without publisher confirms."""
@@ -73,7 +74,7 @@ class Broker:
 
     async def put(self, message: AbstractMessage, queue: str) -> None:
         """Put a message into one queue."""
-        await self._confirmed(self.channel.default_exchange, message, queue)
+        await self._confirmed(self.queues, message, queue)
 
     async def _confirmed(
         self, exchange: AbstractExchange, message: AbstractMessage, routing_key: str, *, mandatory: bool = True
@@ -112,38 +113,58 @@ async def _publish(
         raise ChannelClosed(0, "closed while publishing") from error
     except ChannelInvalidStateError as error:
         raise ChannelClosed(0, "closed before publishing") from error
+    except Exception as error:
+        # aiormq raises a bare Exception in tasks that wait until the socket has taken the message.
+        if type(error) is not Exception:
+            raise
+        raise ChannelClosed(0, "closed while publishing") from error
 
 
 @asynccontextmanager
 async def connected(settings: ServiceSettings) -> AsyncIterator[Broker]:
-    """Wait for RabbitMQ and declare the whole topology, so that services that start later miss no event.
+    """Wait for RabbitMQ. Raises BrokerTooOld.
 
-    Raises BrokerTooOld.
+    Unless an operator's step has declared the topology, declare all of it, so that services that start later miss no
+    event.
     """
     connection = await connect(settings.rabbitmq_uri, f"usher-{settings.service}")
     async with connection:
         check_version(connection)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        yield await declare(connection, channel)
+        if settings.declares_topology:
+            await declare(channel)
+        yield await opened(connection, channel)
 
 
-async def declare(connection: Any, channel: Any) -> Broker:
-    """Declare exchange, queues, retry tiers and dead-letter queues, and bind the events that this version consumes.
+async def declare(channel: Any) -> None:
+    """Declare exchanges, queues, retry tiers and dead-letter queues, and bind the events that this version consumes.
 
     It only adds: queues and bindings of other versions stay. It is idempotent.
     """
-    exchange = await channel.declare_exchange(topology.EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-    for service, events in topology.CONSUMES.items():
-        dead = topology.dead_letter_queue_name(service)
-        await channel.declare_queue(dead, durable=True, arguments=_QUORUM | {"x-delivery-limit": 1_000_000})
-        arguments = {"x-delivery-limit": 20, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
-        queue = await channel.declare_queue(topology.queue_name(service), durable=True, arguments=_QUORUM | arguments)
-        for event in events:
-            await queue.bind(exchange, event.type)
-    retries = [await _declare_tier(channel, seconds) for seconds in RETRY_TIERS_S]
+    for name in rabbitmq.exchanges():
+        await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True)
+    for each in rabbitmq.queues():
+        queue = await channel.declare_queue(each.name, durable=True, arguments=dict(each.arguments))
+        for exchange, routing_key in each.bindings:
+            await queue.bind(exchange, routing_key)
+
+
+async def opened(connection: Any, channel: Any) -> Broker:
+    """Return the broker of a connection and of its channel with publisher confirms. The topology is declared."""
     unconfirmed = await connection.channel(publisher_confirms=False)
-    transient = await unconfirmed.get_exchange(topology.EXCHANGE, ensure=False)
-    return Broker(connection, channel, exchange, retries, transient)
+    retries = [await _exchange(channel, rabbitmq.retry_exchange(seconds)) for seconds in RETRY_TIERS_S]
+    return Broker(
+        connection,
+        channel,
+        exchange=await _exchange(channel, topology.EXCHANGE),
+        queues=await _exchange(channel, rabbitmq.QUEUES),
+        retries=retries,
+        transient=await _exchange(unconfirmed, topology.EXCHANGE),
+    )
+
+
+async def _exchange(channel: Any, name: str) -> AbstractExchange:
+    return await channel.get_exchange(name, ensure=False)
 
 
 def _traced(envelope: Envelope, spans: ExitStack) -> Envelope:
@@ -167,17 +188,3 @@ def _transient(event: Event) -> Envelope:
         traceparent=traceparent(),
         body=event.model_dump_json(exclude_none=True),
     )
-
-
-async def _declare_tier(channel: Any, seconds: int) -> AbstractExchange:
-    name = f"usher.retry.{seconds}s"
-    exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, durable=True)
-    returning = {
-        "x-message-ttl": seconds * 1000,
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    queue = await channel.declare_queue(name, durable=True, arguments=_QUORUM | returning)
-    await queue.bind(exchange)
-    return exchange

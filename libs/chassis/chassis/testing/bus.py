@@ -128,7 +128,8 @@ async def tapped(rabbitmq_uri: str) -> AsyncIterator[Bus]:
     connection = await aio_pika.connect_robust(rabbitmq_uri)
     async with connection:
         publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        bus = Bus(await broker.declare(connection, publishing))
+        await broker.declare(publishing)
+        bus = Bus(await broker.opened(connection, publishing))
         channel: AbstractRobustChannel = await connection.channel()  # pyright: ignore[reportAssignmentType]
         tap = await channel.declare_queue(exclusive=True, auto_delete=True)
         await tap.bind(topology.EXCHANGE, "#")

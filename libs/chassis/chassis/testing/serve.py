@@ -71,7 +71,7 @@ async def _purge(service: str) -> None:
     connection = await aio_pika.connect_robust(os.environ["RABBITMQ_URI"])
     async with connection:
         channel = await connection.channel(on_return_raises=True)
-        await broker.declare(connection, channel)
+        await broker.declare(channel)
         for name in (topology.queue_name(service), topology.dead_letter_queue_name(service)):
             await (await channel.get_queue(name)).purge()
 
