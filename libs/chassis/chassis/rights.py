@@ -8,7 +8,7 @@ starts; it is idempotent and removes nothing. A changed password takes effect wi
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -17,7 +17,7 @@ from contracts.registry import SERVICES
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from chassis.settings import ServiceSettings, database_name
+from chassis.settings import Published, ServiceSettings, database_name
 
 EXISTS = frozenset({51002, 51003})
 """MongoDB's error codes for a role and for a user that exists."""
@@ -29,6 +29,8 @@ class RightsSettings(ServiceSettings):
 
     service: str = "rights"
     rabbitmq_management_url: str
+    mongo_key: Annotated[str, Published(("usherlocalmongokey",))] = ""
+    """Not used here. It gives all rights in MongoDB, so it must not be the published one."""
 
 
 def passwords_of(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Settings of booking, each from the environment variable of its name."""
 
 from functools import cache, cached_property
+from typing import Annotated
 
 from chassis.security.signed import SignedText
-from chassis.settings import ServiceSettings
+from chassis.settings import Published, ServiceSettings
 from contracts.claims import HoldClaim, PaymentOrder
 from pydantic import Field, SecretStr
 
@@ -19,10 +20,10 @@ class Settings(ServiceSettings):
 
     service: str = "booking"
     payment_seconds: int = 600
-    ticket_signing_key: str = ""
-    link_key: SecretStr = Field(min_length=16)
-    claim_key: SecretStr = Field(min_length=16)
-    order_key: SecretStr = Field(min_length=16)
+    ticket_signing_key: Annotated[str, Published()] = ""
+    link_key: Annotated[SecretStr, Published(("usher-local-link-key",))] = Field(min_length=16)
+    claim_key: Annotated[SecretStr, Published(("usher-local-claim-key",))] = Field(min_length=16)
+    order_key: Annotated[SecretStr, Published(("usher-local-order-key",))] = Field(min_length=16)
 
     @cached_property
     def hold_claims(self) -> SignedText[HoldClaim]:

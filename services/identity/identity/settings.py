@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 from functools import cache
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from chassis.settings import ServiceSettings
+from chassis.settings import Published, ServiceSettings
 from pydantic import Field, SecretStr
 
 from identity.model import MIN_PASSWORD
@@ -20,11 +21,11 @@ class Settings(ServiceSettings):
     """
 
     service: str = "identity"
-    link_key: SecretStr = Field(min_length=16)
-    totp_key: SecretStr = Field(min_length=16)
+    link_key: Annotated[SecretStr, Published(("usher-local-link-key",))] = Field(min_length=16)
+    totp_key: Annotated[SecretStr, Published(("usher-local-totp-key",))] = Field(min_length=16)
     access_token_seconds: int = Field(default=900, ge=60, le=3600)
     session_days: int = Field(default=30, ge=1, le=365)
-    signing_key_pem: SecretStr | None = None
+    signing_key_pem: Annotated[SecretStr | None, Published()] = None
     key_rotation_days: int = Field(default=90, ge=1)
     verification_hours: int = Field(default=24, ge=1, le=168)
     reset_minutes: int = Field(default=60, ge=5, le=1440)

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 from functools import cache, cached_property
+from typing import Annotated
 
 from chassis.security.signed import SignedText
-from chassis.settings import ServiceSettings
+from chassis.settings import Published, ServiceSettings
 from contracts.claims import HoldClaim
 from pydantic import Field, SecretStr
 
@@ -15,7 +16,7 @@ class Settings(ServiceSettings):
     """Inventory's settings. If the cap is shorter than the hold, every renewal fails."""
 
     service: str = "inventory"
-    claim_key: SecretStr = Field(min_length=16)
+    claim_key: Annotated[SecretStr, Published(("usher-local-claim-key",))] = Field(min_length=16)
     """Signs the claims of holds. Booking has the same key."""
     hold_seconds: int = Field(default=480, ge=1)
     hold_cap_seconds: int = Field(default=900, ge=1)

@@ -4,10 +4,10 @@ from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 from functools import cache, cached_property
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from chassis.security.secrets import Cipher
-from chassis.settings import ServiceSettings
+from chassis.settings import Published, ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from notifier.model import checked_address
@@ -20,12 +20,12 @@ class Settings(ServiceSettings):
     """
 
     service: str = "notifier"
-    link_key: SecretStr = Field(min_length=16)
+    link_key: Annotated[SecretStr, Published(("usher-local-link-key",))] = Field(min_length=16)
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1125
     smtp_security: Literal["none", "starttls", "tls"] = "none"
     smtp_user: str = ""
-    smtp_password: SecretStr = SecretStr("")
+    smtp_password: Annotated[SecretStr, Published()] = SecretStr("")
     smtp_seconds: float = Field(default=10.0, gt=0)
     mail_from: str = "Usher <tickets@usher.example>"
     mail_senders: int = Field(default=4, ge=1, le=64)

@@ -1,9 +1,10 @@
 """Settings of the payment service, from the environment."""
 
 from functools import cache, cached_property
+from typing import Annotated
 
 from chassis.security.signed import SignedText
-from chassis.settings import ServiceSettings
+from chassis.settings import Published, ServiceSettings
 from contracts.claims import PaymentOrder
 from pydantic import Field, SecretStr
 
@@ -16,13 +17,13 @@ class Settings(ServiceSettings):
 
     service: str = "payment"
     max_body_bytes: int = 524_288
-    stripe_secret_key: str = ""
+    stripe_secret_key: Annotated[str, Published(("sk_test_usher",))] = ""
     stripe_publishable_key: str = ""
-    stripe_webhook_secret: str = ""
+    stripe_webhook_secret: Annotated[str, Published(("whsec_usher_local",))] = ""
     stripe_api_base: str = ""
     stripe_js_url: str = "https://js.stripe.com/v3/"
     stripe_timeout_seconds: float = 5.0
-    order_key: SecretStr = Field(min_length=16)
+    order_key: Annotated[SecretStr, Published(("usher-local-order-key",))] = Field(min_length=16)
 
     @cached_property
     def payment_orders(self) -> SignedText[PaymentOrder]:
