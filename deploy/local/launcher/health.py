@@ -1,12 +1,15 @@
-"""When is a process ready? One check for each kind, asked again until it says yes."""
+"""Readiness of processes: one check for each kind, repeated until it succeeds."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import httpx
+from chassis.rights import grant_in_mongodb, passwords_of
+from contracts.rabbitmq import OPERATOR
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -15,10 +18,12 @@ from launcher.ports import LOOPBACK, SERVICES
 READY_SECONDS = 90.0
 PAUSE_SECONDS = 0.1
 ALREADY_INITIALIZED = 23
+UNKNOWN_USER = 18
+PRIMARY_SOON = "it has not become primary yet"
 
 
 class NotReadyError(Exception):
-    """The process `name` has ended or is not ready in time; the text says so."""
+    """The process `name` has ended or is not ready in time; the text says which."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(problem)
@@ -28,10 +33,10 @@ class NotReadyError(Exception):
 def wait_until_ready(
     name: str, environment: Mapping[str, str], fallen: Callable[[], list[str]], given_up: threading.Event
 ) -> float:
-    """Waits for the process; answers how many seconds that took.
+    """Wait for the process. Returns how many seconds that took.
 
-    Raises NotReadyError when the time is over, when `fallen` names a process that has ended (this one or another), or
-    when `given_up` is set meanwhile.
+    Raises NotReadyError when the time is over, when `fallen` names an ended process (this one or another), or when
+    `given_up` is set.
     """
     began = time.monotonic()
     while True:
@@ -47,10 +52,10 @@ def wait_until_ready(
 
 
 def _check(name: str, environment: Mapping[str, str]) -> str:
-    """Nothing when the process is ready, else what it says."""
+    """Return nothing if the process is ready, else its answer."""
     kind = name.partition(".")[0]
     if kind == "mongo":
-        return _mongo(f"{LOOPBACK}:{environment['MONGO_PORT']}")
+        return _mongo(f"{LOOPBACK}:{environment['MONGO_PORT']}", environment)
     if kind in SERVICES:
         return _http(environment[f"{kind.upper()}_PORT"], "/readyz")
     if kind == "rabbitmq":
@@ -63,7 +68,7 @@ def _http(port: str, path: str, password: str = "") -> str:
     try:
         answer = httpx.get(
             f"http://{LOOPBACK}:{port}{path}",
-            auth=("usher", password) if password else None,
+            auth=(OPERATOR, password) if password else None,
             trust_env=False,
             timeout=5,
         )
@@ -72,29 +77,41 @@ def _http(port: str, path: str, password: str = "") -> str:
     return "" if answer.is_success else f"{answer.status_code} {answer.text[:300]}"
 
 
-def _mongo(address: str) -> str:
-    """Makes the server a replica set of its own, which it needs only once, and waits until it takes writes."""
-    client: MongoClient[dict[str, object]] = MongoClient(
-        f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=200
-    )
-    with client:
-        try:
-            if client.admin.command("hello").get("isWritablePrimary"):
-                return ""
-            _form_replica_set(client, address)
-        except PyMongoError as error:
-            return str(error)
-    return "it has not become primary yet"
-
-
-def _form_replica_set(client: MongoClient[dict[str, object]], address: str) -> None:
-    members = [{"_id": 0, "host": address}]
+def _mongo(address: str, environment: Mapping[str, str]) -> str:
+    """Make the server a replica set and create its users. Return nothing once it accepts writes."""
     try:
-        client.admin.command("replSetInitiate", {"_id": "usher", "members": members})
+        with _client(address, environment["MONGO_PASSWORD"]) as operator:
+            if not operator.admin.command("hello").get("isWritablePrimary"):
+                _form_replica_set(operator, address)
+                return PRIMARY_SOON
+            grant_in_mongodb(operator, passwords_of(environment))
+            return ""
+    except PyMongoError as error:
+        if not isinstance(error, OperationFailure) or error.code != UNKNOWN_USER:
+            return str(error)
+    # It has no user yet. Until it has one, a client of this machine may form the set and create the first user.
+    try:
+        with _client(address) as anyone:
+            if anyone.admin.command("hello").get("isWritablePrimary"):
+                anyone.admin.command("createUser", OPERATOR, pwd=environment["MONGO_PASSWORD"], roles=["root"])
+                return _mongo(address, environment)
+            _form_replica_set(anyone, address)
+    except PyMongoError as error:
+        return str(error)
+    return PRIMARY_SOON
+
+
+def _client(address: str, password: str = "") -> MongoClient[dict[str, Any]]:
+    login = f"{OPERATOR}:{password}@" if password else ""
+    return MongoClient(f"mongodb://{login}{address}/?directConnection=true", serverSelectionTimeoutMS=200)
+
+
+def _form_replica_set(client: MongoClient[dict[str, Any]], address: str) -> None:
+    config = {"_id": "usher", "version": 1, "members": [{"_id": 0, "host": address}]}
+    try:
+        client.admin.command("replSetInitiate", config)
     except OperationFailure as failure:
         if failure.code != ALREADY_INITIALIZED:
             raise
-        config = client.admin.command("replSetGetConfig")["config"]
-        if config["members"][0]["host"] != address:  # MONGO_PORT has been changed since
-            config.update(members=members, version=config["version"] + 1)
+        if client.admin.command("hello").get("setName") is None:  # MONGO_PORT has been changed since
             client.admin.command("replSetReconfig", config, force=True)

@@ -1,4 +1,4 @@
-"""A whole platform with ports and data of its own, for `make run`, the tests and the measurements.
+"""A whole platform with its own ports and data, for `make run`, the tests and the measurements.
 
 with Platform(demo=True) as usher:
     httpx.get(f"{usher.url}/api/movies")
@@ -28,26 +28,27 @@ from launcher.files import prepare, write_gateway
 from launcher.health import NotReadyError, wait_until_ready
 from launcher.ports import SERVICES, check_free, free_ports, replica_port, replica_variable
 from launcher.processes import Processes, end_marked, read_procfile, session_members
-from launcher.settings import ROOT, platform_environment
+from launcher.settings import ROOT, platform_environment, process_environment
 
-# They end last: the services still write to them while they end.
+# They end last, because the services still write to them while they stop.
 SERVERS = frozenset({"mongo", "rabbitmq", "mailbox", "stripe"})
 DEMO_LOADERS = ("identity.demo", "catalog.demo")
 MIGRATE = "chassis.migrate"
+RIGHTS = "chassis.rights"
 LOG_LINES_SHOWN = 15
 
 
 class PlatformError(Exception):
-    """The platform cannot start; the text says why in words for a person."""
+    """The platform cannot start; the text tells a person why."""
 
 
 class Platform:
-    """The processes of the Procfile on loopback. Entering the block starts them, leaving it leaves nothing behind.
+    """The processes of the Procfile on loopback. They run inside the block; nothing is left after it.
 
-    `ports`: variable to port, as `free_ports()` answers them (the default). `data_dir`: kept when given, else a folder
-    that goes away at the end. `environment`: settings that win, for example `INVENTORY_REPLICAS` or the gateway's
-    limits (`settings.NO_LIMITS`). `only`: names of the processes to start, all by default. `demo`: load the demo data.
-    `on_ready`: told the name and the seconds of each process that has become ready.
+    `ports`: variable to port, by default those of `free_ports()`. `data_dir`: kept if given, else a temporary folder.
+    `environment`: settings that take precedence, e.g. `INVENTORY_REPLICAS` or the gateway's limits
+    (`settings.NO_LIMITS`). `only`: names of the processes to start, all by default. `demo`: load the demo data.
+    `on_ready`: called with the name and the seconds of each process when it is ready.
     """
 
     def __init__(
@@ -84,9 +85,9 @@ class Platform:
         return list(self._processes.commands)
 
     def __enter__(self) -> Self:
-        """Starts everything and waits until it is ready.
+        """Start everything and wait until it is ready.
 
-        Raises PlatformError or PortError when it cannot start here, NotReadyError when a process fails.
+        Raises PlatformError or PortError if it cannot start here, and NotReadyError if a process fails.
         """
         self._claim_data()
         try:
@@ -98,7 +99,7 @@ class Platform:
                 self._processes.start(name)
             services = [name for name in SERVICES if name in self.names]
             if has_data and services and "mongo" in self.names:
-                # Services start meanwhile; one whose database is behind waits. A new database needs no migration.
+                # Services start meanwhile; a service whose database is behind waits. A new database needs no migration.
                 self._migrating = self._run(MIGRATE, *services)
             self.wait_ready(*self.names)
             if self._migrating:
@@ -120,21 +121,21 @@ class Platform:
         await asyncio.to_thread(self._close)
 
     def log(self, name: str) -> Path:
-        """The file with the process's output."""
+        """Return the file with the process's output."""
         return self._processes.log(name)
 
     def pid(self, name: str) -> int:
-        """The process's id."""
+        """Return the process's id."""
         return self._processes.pid(name)
 
     def pids(self, name: str) -> set[int]:
-        """The ids of the process and of those that it has started (nginx's workers, for example)."""
+        """Return the ids of the process and of its children (e.g. nginx's workers)."""
         return session_members({self.pid(name)})
 
     def start(self, name: str, *, wait: bool = True, environment: Mapping[str, str] | None = None) -> None:
-        """Starts a process that was stopped or killed; with `wait`, returns when it is ready.
+        """Start a stopped or killed process. With `wait`, returns when it is ready.
 
-        `environment`: variables that this process has beside the platform's, until it is started again.
+        `environment`: additional variables of this process, until its next start.
         """
         command, usual = self._processes.commands[name]
         self._processes.commands[name] = (command, {**usual, **(environment or {})})
@@ -146,7 +147,7 @@ class Platform:
             self.wait_ready(name)
 
     def stop(self, name: str) -> None:
-        """Stops one process as an orderly restart does (SIGTERM)."""
+        """Stop one process as an orderly restart does (SIGTERM)."""
         self._processes.stop(name)
 
     def kill(self, name: str) -> None:
@@ -154,11 +155,11 @@ class Platform:
         self._processes.kill(name)
 
     def pause(self, name: str) -> None:
-        """Lets the process and all that it has started hang (SIGSTOP) until `resume`."""
+        """Suspend the process and its children (SIGSTOP) until `resume`."""
         self._signal(name, signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        """Lets a paused process go on (SIGCONT)."""
+        """Resume a paused process (SIGCONT)."""
         self._signal(name, signal.SIGCONT)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
@@ -166,12 +167,12 @@ class Platform:
             os.kill(pid, number)
 
     def fallen(self) -> list[str]:
-        """Processes that have ended without being asked to, and the migrations when they have failed."""
+        """Return the processes that ended unexpectedly, and the migrations if they failed."""
         has_failed = self._migrating is not None and self._migrating.poll()
         return [*([MIGRATE] if has_failed else []), *self._processes.fallen()]
 
     def wait_ready(self, *names: str) -> None:
-        """Waits for processes, all at the same time. Raises NotReadyError for the first one that fails."""
+        """Wait for processes at the same time. Raises NotReadyError for the first one that fails."""
 
         given_up = threading.Event()
 
@@ -179,7 +180,7 @@ class Platform:
             return self.fallen() if self._processes.is_running(name) else [name]
 
         def wait(name: str) -> None:
-            environment = self._processes.commands[name][1]
+            environment = self.env | self._processes.commands[name][1]
             self._on_ready(name, wait_until_ready(name, environment, lambda: ended(name), given_up))
 
         with ThreadPoolExecutor(len(names)) as pool:
@@ -192,14 +193,14 @@ class Platform:
                 given_up.set()
 
     def replicas(self, service: str) -> list[str]:
-        """The names of the service's processes, in the order of their numbers."""
+        """Return the names of the service's processes, in the order of their numbers."""
         names = [name for name in self.names if name.partition(".")[0] == service]
         return sorted(names, key=_number)
 
     def add_replica(self, service: str) -> str:
-        """Starts one more replica and returns its name once it is ready and the gateway uses it.
+        """Start one more replica. Returns its name when it is ready and the gateway uses it.
 
-        Raises NotReadyError or PortError; then nothing has changed.
+        Raises NotReadyError or PortError and changes nothing then.
         """
         number = len(self.replicas(service)) + 1
         name, variable = f"{service}.{number}", replica_variable(service, number)
@@ -217,15 +218,15 @@ class Platform:
         return name
 
     def remove_replica(self, service: str) -> str:
-        """Stops the replica with the highest number once the gateway does not use it any more; returns its name."""
+        """Stop the replica with the highest number when the gateway no longer uses it. Returns its name."""
         name = self.replicas(service)[-1]
         self._remove(service, name, before=self._reload_gateway)
         return name
 
     def restart(self, name: str) -> None:
-        """Stops the process, if it runs, in order, and starts it; returns when it is ready.
+        """Restart the process in an orderly way. Returns when it is ready.
 
-        Raises NotReadyError when it does not become ready; the process is stopped then and the others stay.
+        Raises NotReadyError if it does not become ready; it is stopped then and the others keep running.
         """
         if self._processes.is_running(name):
             self.stop(name)
@@ -261,23 +262,30 @@ class Platform:
             gateway.reload(self.pid("gateway"), self.log("gateway"))
 
     def migrate(self, service: str) -> None:
-        """Prepares the service's database for the version that starts next. Raises NotReadyError when that fails."""
+        """Prepare the servers for the service's next version. Raises NotReadyError if that fails."""
+        if {"mongo", "rabbitmq"} <= set(self.names):
+            self._finish(RIGHTS, self._run(RIGHTS))
         self._finish(MIGRATE, self._run(MIGRATE, service))
 
     def load_demo(self) -> None:
-        """Loads the demo data; what is there already stays. Raises NotReadyError when a loader fails."""
-        running = {module: self._run(module) for module in DEMO_LOADERS}
+        """Load the demo data; existing data stays. Raises NotReadyError if a loader fails."""
+        running = {
+            module: self._run(module, environment=process_environment(module.partition(".")[0], self.env))
+            for module in DEMO_LOADERS
+        }
         for module, process in running.items():
             self._finish(module, process)
 
-    def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a command that runs to its end, with its output in `<logs>/<module>.log`."""
+    def _run(
+        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command that runs to its end, by default as the operator. Its output: `<logs>/<module>.log`."""
         command = [sys.executable, "-m", module, *arguments]
         with self.log(module).open("wb") as log:
-            return subprocess.Popen(command, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+            return subprocess.Popen(command, env=environment or self.env, stdout=log, stderr=subprocess.STDOUT)
 
     def _finish(self, module: str, process: subprocess.Popen[bytes]) -> None:
-        """Waits for the command's end. Raises NotReadyError when it has failed."""
+        """Wait for the command's end. Raises NotReadyError if it failed."""
         if process.wait() != 0:
             raise NotReadyError(module, self._with_log(module, f"{module} has failed"))
 
@@ -286,7 +294,7 @@ class Platform:
         return "\n".join([f"{problem}. Its log is {self.log(name)} and ends so:", *(f"    {line}" for line in end)])
 
     def _claim_data(self) -> None:
-        """Makes sure that no other platform works on the data, and ends what a killed launcher has left running."""
+        """Check that no other platform uses the data, and end the processes that a killed launcher left running."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = (self.data_dir / "launcher.pid").open("a+")
         try:
@@ -300,7 +308,7 @@ class Platform:
         end_marked(self.data_dir)
 
     def _close(self) -> None:
-        with self._starting:  # nothing starts from here on
+        with self._starting:  # nothing starts after this
             self.is_closing = True
         if self._keeps_data:
             self._processes.stop_all(first=set(self.names) - SERVERS)
@@ -314,5 +322,5 @@ class Platform:
 
 
 def _number(name: str) -> int:
-    """1 for `booking`, 2 for `booking.2`."""
+    """Return 1 for `booking`, 2 for `booking.2`."""
     return int(name.partition(".")[2] or 1)

@@ -14,6 +14,7 @@ from honcho.environ import parse_procfile
 from honcho.process import Popen
 
 from launcher.ports import replica_variable, replicas
+from launcher.settings import process_environment
 
 # Erlang's own helper processes and nginx's workers take a moment longer than the process that they belong to.
 STOP_SECONDS = 15.0
@@ -26,10 +27,11 @@ def read_procfile(path: Path, environment: Mapping[str, str]) -> dict[str, tuple
     copies = replicas(environment)
     processes: dict[str, tuple[str, dict[str, str]]] = {}
     for name, command in parse_procfile(path.read_text()).processes.items():
-        processes[name] = (command, dict(environment))
+        own = process_environment(name, environment)
+        processes[name] = (command, own)
         for number in range(2, copies.get(name, 1) + 1):
             port = environment[replica_variable(name, number)]
-            processes[f"{name}.{number}"] = (command, {**environment, replica_variable(name, 1): port})
+            processes[f"{name}.{number}"] = (command, {**own, replica_variable(name, 1): port})
     return processes
 
 

@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from contracts.rabbitmq import OPERATOR
 from dotenv import dotenv_values
 
+from launcher.passwords import NAMES, passwords
 from launcher.ports import DEFAULTS, LOOPBACK, SERVICES, replica_variable, replicas
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,10 +34,14 @@ GATEWAY_LIMITS = {
     "GATEWAY_LOGIN_BURST": "20",
     "GATEWAY_HOLD_RATE": "5r/s",
     "GATEWAY_HOLD_BURST": "20",
+    "GATEWAY_WEBHOOK_RATE": "500r/s",
+    "GATEWAY_WEBHOOK_BURST": "5000",
+    "GATEWAY_CONNECTIONS": "300",
 }
 # For tests and load, where all clients share one address.
 NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
 NO_LIMITS |= {"ADDRESS_ATTEMPTS": "1000000", "MAX_CONNECTIONS_PER_ADDRESS": "1000000"}
+NO_LIMITS |= {"GATEWAY_CONNECTIONS": "65535"}  # nginx's greatest
 
 # What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
 SETTINGS = (
@@ -49,8 +55,25 @@ SETTINGS = (
     *("TMDB_TOKEN", "TMDB_URL", "TMDB_REQUESTS_PER_SECOND", "TMDB_LANGUAGE", "TMDB_REGION"),
     *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD", "SMTP_SECURITY"),
     *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "STRIPE_JS_URL"),
+    *("GATEWAY_TRUSTED_PROXIES", "GATEWAY_TLS_CERTIFICATE", "GATEWAY_TLS_KEY", "GATEWAY_TLS_PORT"),
     *GATEWAY_LIMITS,
 )
+# The processes that get a secret; all others run without it. The tests compare this with the services' settings.
+SECRETS: dict[str, tuple[str, ...]] = {
+    "LINK_KEY": ("identity", "booking", "notifier"),
+    "TOTP_KEY": ("identity",),
+    "CLAIM_KEY": ("inventory", "booking"),
+    "ORDER_KEY": ("booking", "payment"),
+    "SIGNING_KEY_PEM": ("identity",),
+    "TICKET_SIGNING_KEY": ("booking",),
+    "TMDB_TOKEN": ("catalog",),
+    "SMTP_PASSWORD": ("notifier",),
+    "STRIPE_SECRET_KEY": ("payment", "stripe"),
+    "STRIPE_WEBHOOK_SECRET": ("payment", "stripe"),
+    "MONGO_URI": SERVICES,
+    "RABBITMQ_URI": SERVICES,
+    **dict.fromkeys(NAMES, ()),
+}
 COPIES = re.compile(rf"({'|'.join(SERVICES).upper()})_(REPLICAS|\d+_PORT)")
 
 
@@ -62,22 +85,23 @@ def given_settings() -> dict[str, str]:
 
 
 def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of every process of a platform with these ports and this data folder.
+    """Return the operator's environment of a platform with these ports and this data folder, with every secret.
 
-    `given` wins over what is worked out here. What the calling process has set for itself reaches the platform only
-    where it is nothing of the platform's own (PATH, HOME, OTEL_…), so that two platforms never mix.
+    A process gets `process_environment` of it. `given` wins over what is worked out here. What the calling
+    process has set for itself reaches the platform only where it is nothing of the platform's own (PATH, HOME, OTEL_…),
+    so that two platforms never mix.
     """
     port = {name: f"{LOOPBACK}:{number}" for name, number in ports.items()}
-    password = given.get("RABBITMQ_PASSWORD", "usher")
+    known = passwords(data) | {name: value for name, value in given.items() if name == "RABBITMQ_PASSWORD"}
     own = {
         **{name: str(number) for name, number in ports.items()},
         "USHER_DATA": str(data),
         "PATH": f"{RUNTIME / 'bin'}:{ROOT / '.venv/bin'}:{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "LOG_LEVEL": "INFO",
-        "MONGO_URI": f"mongodb://{port['MONGO_PORT']}/?replicaSet=usher",
-        "RABBITMQ_PASSWORD": password,
-        "RABBITMQ_URI": f"amqp://usher:{password}@{port['RABBITMQ_PORT']}/",
+        "MONGO_URI": f"mongodb://{OPERATOR}:{known['MONGO_PASSWORD']}@{port['MONGO_PORT']}/?replicaSet=usher",
+        "RABBITMQ_URI": f"amqp://{OPERATOR}:{known['RABBITMQ_PASSWORD']}@{port['RABBITMQ_PORT']}/",
+        "RABBITMQ_MANAGEMENT_URL": f"http://{port['RABBITMQ_MANAGEMENT_PORT']}",
         "PUBLIC_URL": f"http://{port['GATEWAY_PORT']}",
         "JWKS_URL": f"http://{port['IDENTITY_PORT']}/.well-known/jwks.json",
         "TOKEN_ISSUER": "https://usher.example",
@@ -94,7 +118,20 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         **_gateway(ports, data, given),
     }
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    return {**inherited, **own, **given}
+    return {**inherited, **own, **given, **known}
+
+
+def process_environment(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a process's part of the operator's environment: its own secrets only, and for a service its own users."""
+    own = {key: value for key, value in environment.items() if name in SECRETS.get(key, (name,))}
+    if name in SERVICES and (login := environment.get(f"{name.upper()}_PASSWORD")):
+        for server in ("MONGO", "RABBITMQ"):
+            operator = f"//{OPERATOR}:{environment[f'{server}_PASSWORD']}@"
+            own[f"{server}_URI"] = environment[f"{server}_URI"].replace(operator, f"//{name}:{login}@")
+        # The launcher declares the topology, unless the server is somebody else's.
+        if own["RABBITMQ_URI"] != environment["RABBITMQ_URI"]:
+            own["DECLARES_TOPOLOGY"] = "false"
+    return own
 
 
 def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
@@ -153,6 +190,7 @@ def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> 
         **GATEWAY_LIMITS,
         "GATEWAY_START": str(ROOT / "deploy/gateway/start.sh"),
         "GATEWAY_LISTEN": f"{LOOPBACK}:{ports['GATEWAY_PORT']}",
+        "GATEWAY_TLS_LISTEN": f"{LOOPBACK}:{given.get('GATEWAY_TLS_PORT', '8443')}",
         "GATEWAY_STATE": str(data / "gateway"),
         "GATEWAY_WEB": str(ROOT / "web/dist"),
         "GATEWAY_DOCS": str(ROOT / "deploy/gateway/docs"),

@@ -1,4 +1,4 @@
-"""The environment that the processes get."""
+"""The environment of the processes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_two_platforms_never_mix(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CORS_ORIGINS", '["https://other.example"]')
     ports = free_ports()
     environment = platform_environment(ports, Path("/data"), {})
-    assert environment["MONGO_URI"] == f"mongodb://127.0.0.1:{ports['MONGO_PORT']}/?replicaSet=usher"
+    assert environment["MONGO_URI"].endswith(f"@127.0.0.1:{ports['MONGO_PORT']}/?replicaSet=usher")
     assert environment["STRIPE_SECRET_KEY"] == "sk_test_usher"
     assert "CORS_ORIGINS" not in environment
 
