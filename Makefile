@@ -94,6 +94,9 @@ compose-up: ## start the whole platform in Docker, with demo data
 compose-down: ## stop it and delete its data
 	@docker compose --profile demo down --volumes
 
+operator: ## a command with all rights on the local platform: make operator COMMAND="python -m chassis.deadletters list booking"
+	@$(LAUNCHER) env $(COMMAND)
+
 secrets: ## write a fresh value to .env for each secret that it lacks
 	@python3 deploy/local/make_secrets.py
 
@@ -122,7 +125,7 @@ lock: setup ## resolve requirements.lock and the images' part of it
 
 asyncapi: setup ## render docs/asyncapi.yaml from the events, docs/asyncapi-live.yaml from the WebSocket's messages
 	@$(PYTHON) -m contracts.asyncapi docs/asyncapi.yaml
-	@$(PYTHON) -m realtime.asyncapi docs/asyncapi-live.yaml
+	@$(PYTHON) -m realtime.api.asyncapi docs/asyncapi-live.yaml
 
 api: setup ## generate the web client's types from the services' HTTP API
 	@$(PYTHON) tools/openapi.py web/src/api/schema.d.ts

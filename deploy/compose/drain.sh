@@ -9,9 +9,5 @@ set -- "$@" rabbitmq:15672
 for service in $services; do
     for name in $(containers "$service" '{{.Names}}'); do set -- "$@" "$service=$name:8000"; done
 done
-reader=$(docker compose ps --quiet --status running booking | head -n 1)
-[ -n "$reader" ] || {
-    echo "No replica of booking runs, so nobody knows what is under way." >&2
-    exit 2
-}
-docker exec --interactive "$reader" python - "$@" <deploy/local/launcher/drain.py
+# Only the operator may ask RabbitMQ for all queues.
+docker compose --progress quiet run --rm --no-deps -T migrate python - "$@" <deploy/local/launcher/drain.py

@@ -77,7 +77,7 @@ await_healthy() {
 await_gateway() {
     gateway=$(docker compose ps --quiet --status running gateway)
     [ -n "$gateway" ] || return 0
-    addresses=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{"\n"}}{{end}}' "$@" | grep .)
+    addresses=$(docker inspect --format "{{(index .NetworkSettings.Networks \"${project}_edge\").IPAddress}}" "$@")
     tries=$GATEWAY_SECONDS
     docker kill --signal HUP "$gateway" >/dev/null
     while [ $((tries -= 1)) -ge 0 ]; do

@@ -1,11 +1,11 @@
 # The gateway with the web client in it: docker build -f deploy/docker/gateway.Dockerfile .
-FROM node:24-slim AS web
+FROM node:24.14.0-slim AS web
 
 WORKDIR /web
 COPY web/package.json web/package-lock.json web/.npmrc ./
-RUN npm install --no-save --ignore-scripts
+RUN npm ci --ignore-scripts
 COPY web ./
 RUN npm run build
 
-FROM nginx:1.28-alpine
+FROM nginx:1.28.0-alpine
 COPY --from=web /web/dist /web

@@ -1,5 +1,5 @@
 # Counts the gateway's answers by status code: docker build -f deploy/docker/mtail.Dockerfile .
-FROM debian:bookworm-slim
+FROM debian:bookworm-20250811-slim
 
 RUN apt-get update && apt-get install -y --no-install-recommends mtail && rm -rf /var/lib/apt/lists/*
 COPY deploy/observability/gateway.mtail /gateway.mtail
