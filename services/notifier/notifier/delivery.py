@@ -1,4 +1,4 @@
-"""The sender of this replica: delivers a new message at once if it has room, and others when they are due.
+"""The sender of a replica: delivers a new message at once if it has room, and others when they are due.
 
 **A mail is sent once, even if MongoDB fails after the mail server has accepted it and before that is recorded.** Two
 rules prevent a second copy while the sender lives:
@@ -17,20 +17,21 @@ MongoDB until after its lease.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache, partial
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from chassis.clock import now
 from chassis.observability import telemetry
 from prometheus_client import Counter
 
-from notifier import accounts, changes, confirmation, lookup, mail, settings, smtp
-from notifier.model import DeliveryError, Kind, Refused, masked_reason, next_try_at
+from notifier import mails
+from notifier.model import DeliveryError, Refused, masked_reason, next_try_at
 from notifier.settings import Settings
+from notifier.smtp import SmtpClient
 from notifier.store import Message
 
 log = structlog.get_logger()
@@ -43,200 +44,172 @@ STEADY_S = 10.0
 """Much longer than RECORD_RETRY_S and the time in which the driver notices that MongoDB is back."""
 PROMPT_S = 1.0
 """If an answer takes longer, MongoDB is not steady."""
-Render = Callable[[], mail.RenderedMail]
+Render = Callable[[], mails.RenderedMail]
 _outcomes = Counter("usher_notifier_deliveries_total", "Attempts to deliver a message", ["kind", "outcome"])
-_woken, _stopping = asyncio.Event(), asyncio.Event()
-_tasks: set[asyncio.Task[None]] = set()
-_accepted: dict[str, datetime] = {}
-"""The messages that the mail server has accepted and that are not recorded yet: when, by id."""
-
-RENDERERS: dict[Kind, Callable[[str], mail.RenderedMail]] = {
-    "confirmation": confirmation.render_event,
-    "rescheduled": changes.render_rescheduled,
-    "showtime_cancelled": changes.render_cancelled,
-    "booking_link": lookup.render_event,
-    **{kind: partial(accounts.render_event, kind) for kind in accounts.ACCOUNT_MAILS},
-}
-"""By kind, the function that renders a mail from the JSON of its event."""
 
 
-def wake() -> None:
-    """Start a sweep now, because a message is due."""
-    _woken.set()
-
-
-async def queue(message: Message, render: Render | None = None) -> bool:
-    """Store a new message and deliver it soon; False when its key already exists.
-
-    If this replica has room, the message is stored as already claimed: should the process die, its lease ends like any
-    other. Otherwise a sweep delivers it. `render` renders the mail without parsing the event again.
-    """
-    begin_by, lease_ends = now() + settings.get().max_wait, now() + settings.get().lease
-    has_room = len(_tasks) < BACKLOG
-    if has_room:
-        message.state, message.attempts, message.due_at = "sending", 1, lease_ends
-    if not await message.queue():
-        return False
-    if has_room:
-        _start_task(_deliver_when_free(message, begin_by, render))
-    else:
-        wake()
-    return True
-
-
-async def _deliver_when_free(message: Message, begin_by: datetime, render: Render | None) -> None:
-    """Wait for a free sender and deliver; release the message when it is too late or this replica stops."""
-    async with _free_senders():
-        if _stopping.is_set() or now() > begin_by:
-            await message.release(now())
-        else:
-            await deliver(message, render)
-
-
-@cache
-def _free_senders() -> asyncio.Semaphore:
-    """Return the semaphore of the senders for new messages."""
-    return asyncio.Semaphore(settings.get().mail_senders)
-
-
-def _start_task(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-    _tasks.add(task)
-    task.add_done_callback(_finish_task)
-
-
-def _finish_task(task: asyncio.Task[None]) -> None:
-    _tasks.discard(task)
-    if not task.cancelled() and (error := task.exception()):
-        log.error("sender_failed", exc_info=error)
-
-
-@asynccontextmanager
-async def run_sender(chosen: Settings) -> AsyncIterator[None]:
-    """Run the sender. At the end it finishes deliveries in progress and leaves waiting messages to other replicas."""
-    _stopping.clear()
-    task = asyncio.create_task(_sweep_until_stopped(chosen, _MongoHealth()))
-    try:
-        yield
-    finally:
-        _stopping.set()
-        wake()
-        await task
-        while _tasks:
-            await asyncio.wait(_tasks)
-
-
-class _MongoHealth:
+class MongoHealth:
     """How long MongoDB has answered the queries of this replica's sweeps promptly."""
 
     def __init__(self) -> None:
-        self._clock = asyncio.get_running_loop().time
-        self._steady_since = self._clock()
+        self._steady_since = time.monotonic()
 
     @asynccontextmanager
     async def observe_query(self) -> AsyncIterator[None]:
         """Time a query. If it fails or takes long, the steady time starts over."""
-        asked_at, is_prompt = self._clock(), False
+        asked_at, is_prompt = time.monotonic(), False
         try:
             yield
-            is_prompt = self._clock() - asked_at < PROMPT_S
+            is_prompt = time.monotonic() - asked_at < PROMPT_S
         finally:
             if not is_prompt:
-                self._steady_since = self._clock()
+                self._steady_since = time.monotonic()
 
     def is_steady(self) -> bool:
         """Whether MongoDB has answered promptly for STEADY_S."""
-        return self._clock() - self._steady_since >= STEADY_S
+        return time.monotonic() - self._steady_since >= STEADY_S
 
 
-async def _sweep_until_stopped(chosen: Settings, health: _MongoHealth) -> None:
-    while not _stopping.is_set():
-        _woken.clear()
-        _log_failures(await asyncio.gather(_deliver_all_due(chosen, health), return_exceptions=True))
-        try:
-            async with asyncio.timeout(chosen.sweep_seconds):
-                await _woken.wait()
-        except TimeoutError:
-            continue
+class Sender:
+    """Delivers messages while its context is open.
 
+    At the end it finishes deliveries in progress and leaves waiting messages to other replicas.
+    """
 
-async def _deliver_all_due(chosen: Settings, health: _MongoHealth) -> None:
-    """Start the senders if a message is due. An idle notifier makes one query and no write."""
-    async with health.observe_query():
-        is_any_due = await Message.is_any_due(now())
-    if is_any_due:
-        senders = (_deliver_due(chosen, health) for _ in range(chosen.mail_senders))
-        _log_failures(await asyncio.gather(*senders, return_exceptions=True))
+    def __init__(self, settings: Settings, smtp: SmtpClient) -> None:
+        self._settings, self._smtp = settings, smtp
+        self._free = asyncio.Semaphore(settings.mail_senders)
+        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
+        self._tasks = set[asyncio.Task[None]]()
+        self._accepted = dict[str, datetime]()
+        """The messages that the mail server has accepted and that are not recorded yet: when, by id."""
 
+    async def __aenter__(self) -> Self:
+        self._stopping.clear()
+        self._health = MongoHealth()
+        self._sweeping = asyncio.create_task(self._sweep_until_stopped())
+        return self
 
-def _log_failures(results: Iterable[BaseException | None]) -> None:
-    for error in results:
-        if error is not None:
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._woken.set()
+        await self._sweeping
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def queue(self, message: Message, render: Render | None = None) -> bool:
+        """Store a new message and deliver it soon; False when its key already exists.
+
+        If this replica has room, the message is stored as already claimed: should the process die, its lease ends like
+        any other. Otherwise a sweep delivers it. `render` renders the mail without parsing the event again.
+        """
+        begin_by, lease_ends = now() + self._settings.max_wait, now() + self._settings.lease
+        has_room = len(self._tasks) < BACKLOG
+        if has_room:
+            message.state, message.attempts, message.due_at = "sending", 1, lease_ends
+        if not await message.queue():
+            return False
+        if has_room:
+            self._start_task(self._deliver_when_free(message, begin_by, render))
+        else:
+            self._woken.set()
+        return True
+
+    async def _deliver_when_free(self, message: Message, begin_by: datetime, render: Render | None) -> None:
+        """Wait for a free sender and deliver; release the message when it is too late or this replica stops."""
+        async with self._free:
+            if self._stopping.is_set() or now() > begin_by:
+                await message.release(now())
+            else:
+                await self.deliver(message, render)
+
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish_task)
+
+    def _finish_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
             log.error("sender_failed", exc_info=error)
 
+    async def _sweep_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.clear()
+            _log_failures(await asyncio.gather(self._deliver_all_due(), return_exceptions=True))
+            try:
+                async with asyncio.timeout(self._settings.sweep_seconds):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
 
-async def _deliver_due(chosen: Settings, health: _MongoHealth) -> None:
-    while not _stopping.is_set():
-        async with health.observe_query():
-            message = await Message.claim(now(), chosen.lease, may_take_over=health.is_steady())
-        if message is None:
+    async def _deliver_all_due(self) -> None:
+        """Start the senders if a message is due. An idle notifier makes one query and no write."""
+        async with self._health.observe_query():
+            is_any_due = await Message.is_any_due(now())
+        if is_any_due:
+            senders = (self._deliver_due() for _ in range(self._settings.mail_senders))
+            _log_failures(await asyncio.gather(*senders, return_exceptions=True))
+
+    async def _deliver_due(self) -> None:
+        while not self._stopping.is_set():
+            async with self._health.observe_query():
+                message = await Message.claim(now(), self._settings.lease, may_take_over=self._health.is_steady())
+            if message is None:
+                return
+            await self.deliver(message)
+
+    async def deliver(self, message: Message, render: Render | None = None) -> None:
+        """Try to deliver a claimed message and record the result. Skip one that the mail server already accepted."""
+        if message.id in self._accepted:
             return
-        await deliver(message)
-
-
-async def deliver(message: Message, render: Render | None = None) -> None:
-    """Try to deliver a claimed message and record the result. Skip one that the mail server has already accepted."""
-    if message.id in _accepted:
-        return
-    try:
-        with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
-            if await message.is_superseded():
-                raise Refused("superseded by a later mail")
-            rendered = render() if render else RENDERERS[message.kind](message.event)
-            await smtp.send(mail.compose(rendered, message.key, message.queued_at), rendered.to.addr_spec)
-    except Refused as error:
-        await _fail(message, str(error))
-    except Exception as error:
-        if not isinstance(error, DeliveryError):
-            log.exception("message_broken", key=message.key)
-        await _schedule_retry(message, str(error) if isinstance(error, DeliveryError) else type(error).__name__)
-    else:
-        _record_sent(message)
-        _outcomes.labels(message.kind, "sent").inc()
-        log.info("message_sent", key=message.key, attempts=message.attempts)
-
-
-def _record_sent(message: Message) -> None:
-    """Record the delivery soon, together with others."""
-    _accepted[message.id] = now()
-    if len(_accepted) == 1:
-        _start_task(_record_accepted())
-
-
-async def _record_accepted() -> None:
-    """Record all accepted messages, retrying until that succeeds. The process does not end before."""
-    await asyncio.sleep(RECORD_AFTER_S)
-    while accepted := dict(_accepted):
         try:
-            await Message.record_sent(accepted)
-        except Exception:
-            log.exception("sent_not_recorded", messages=len(accepted))
-            await asyncio.sleep(RECORD_RETRY_S)
+            with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
+                if await message.is_superseded():
+                    raise Refused("superseded by a later mail")
+                rendered = render() if render else mails.render_stored(message.kind, message.event)
+                content = mails.compose(rendered, message.key, message.queued_at)
+                await self._smtp.send(content, rendered.to.addr_spec)
+        except Refused as error:
+            await _fail(message, str(error))
+        except Exception as error:
+            if not isinstance(error, DeliveryError):
+                log.exception("message_broken", key=message.key)
+            reason = str(error) if isinstance(error, DeliveryError) else type(error).__name__
+            await self._schedule_retry(message, reason)
         else:
-            for message_id in accepted:
-                del _accepted[message_id]
+            self._record_sent(message)
+            _outcomes.labels(message.kind, "sent").inc()
+            log.info("message_sent", key=message.key, attempts=message.attempts)
 
+    def _record_sent(self, message: Message) -> None:
+        """Record the delivery soon, together with others."""
+        self._accepted[message.id] = now()
+        if len(self._accepted) == 1:
+            self._start_task(self._record_accepted())
 
-async def _schedule_retry(message: Message, reason: str) -> None:
-    moment = now()
-    due_at = next_try_at(message.attempts, message.queued_at, moment, settings.get().retry_pause)
-    if due_at is None:
-        await _fail(message, reason)
-        return
-    reason = masked_reason(reason, message.address)
-    await message.schedule_retry(due_at, reason)
-    _outcomes.labels(message.kind, "put_off").inc()
-    log.warning("message_put_off", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
+    async def _record_accepted(self) -> None:
+        """Record all accepted messages, retrying until that succeeds. The process does not end before."""
+        await asyncio.sleep(RECORD_AFTER_S)
+        while accepted := dict(self._accepted):
+            try:
+                await Message.record_sent(accepted)
+            except Exception:
+                log.exception("sent_not_recorded", messages=len(accepted))
+                await asyncio.sleep(RECORD_RETRY_S)
+            else:
+                for message_id in accepted:
+                    del self._accepted[message_id]
+
+    async def _schedule_retry(self, message: Message, reason: str) -> None:
+        due_at = next_try_at(message.attempts, message.queued_at, now(), self._settings.retry_pause)
+        if due_at is None:
+            await _fail(message, reason)
+            return
+        reason = masked_reason(reason, message.address)
+        await message.schedule_retry(due_at, reason)
+        _outcomes.labels(message.kind, "put_off").inc()
+        log.warning("message_put_off", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
 
 
 async def _fail(message: Message, reason: str) -> None:
@@ -244,3 +217,9 @@ async def _fail(message: Message, reason: str) -> None:
     await message.record_failed(reason)
     _outcomes.labels(message.kind, "failed").inc()
     log.error("message_failed", key=message.key, attempts=message.attempts, reason=reason)
+
+
+def _log_failures(results: Iterable[BaseException | None]) -> None:
+    for error in results:
+        if error is not None:
+            log.error("sender_failed", exc_info=error)

@@ -1,95 +1,64 @@
-"""One handler per consumed event: each queues one mail. An event that cannot become a mail is a dead letter."""
+"""The handler of events that become mails, and of requests about personal data.
 
+Each event queues one mail. An event that cannot become a mail is a dead letter. Pending mails are sent before they are
+erased, including the one that confirms the deletion of an account: the chassis repeats the erasure.
+"""
+
+from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import structlog
 from chassis.clock import now
-from chassis.privacy import is_erased
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingLinkRequested, BookingRescheduled
+from chassis.messaging.consumer import Handlers
+from chassis.privacy import Privacy, is_erased
+from contracts.notifier import NotifierDataExported
 
-from notifier import accounts, changes, confirmation, delivery, lookup, settings
-from notifier.accounts import AccountEvent
-from notifier.changes import ShowtimeChange
+from notifier import mails, settings
+from notifier.delivery import Sender
+from notifier.mails import MAILS, MailEvent
+from notifier.mails.kinds import BookingEvent
 from notifier.model import Kind, message_key
 from notifier.store import Message
 
 log = structlog.get_logger()
-MailEvent = BookingConfirmed | BookingLinkRequested | ShowtimeChange | AccountEvent
+EXPORTED_FIELDS = {"kind", "address", "reference", "state", "queued_at", "sent_at"}
+"""Without the mail's content: it may hold tickets and links, and the recipient already has it."""
 
 
-async def on_booking_confirmed(event: BookingConfirmed) -> None:
-    """Queue the mail with the tickets. Raises Unmailable."""
-    render = partial(confirmation.render, confirmation.build_context(event))
-    message = _message("confirmation", event.booking_id, event, event.holder.user_id, event.reference)
-    await _queue(message, render)
-
-
-async def on_booking_rescheduled(event: BookingRescheduled) -> None:
-    """Queue the mail about a new start time. Raises Unmailable."""
-    if await _is_reachable(event):
-        changes.rescheduled_context(event)
-        await _queue_change("rescheduled", f"{event.booking_id}.{event.moves}", event, event.moves)
-
-
-async def on_booking_cancelled(event: BookingCancelled) -> None:
-    """Queue the mail about a cancelled showtime if the booking had tickets. Raises Unmailable."""
-    if changes.voids_tickets(event) and await _is_reachable(event):
-        changes.cancelled_context(event)
-        await _queue_change("showtime_cancelled", event.booking_id, event, event.moves + 1)
-
-
-async def on_booking_link_requested(event: BookingLinkRequested) -> None:
-    """Queue the mail with a link to the booking. Raises Unmailable."""
-    if await _is_reachable(event):
-        lookup.build_context(event)
-        await _queue(_message("booking_link", event.link_id, event, event.holder.user_id, event.reference))
-
-
-async def on_account_event(kind: Kind, event: AccountEvent) -> None:
-    """Queue a mail about an account. Raises Unmailable."""
-    mail = accounts.ACCOUNT_MAILS[kind]
-    mail.check(event)
-    await _queue(_message(kind, getattr(event, mail.id_field), event, event.user_id))
-
-
-async def _is_reachable(event: ShowtimeChange | BookingLinkRequested) -> bool:
-    """Whether the event has an address, and its holder has not deleted their account."""
-    user_id = event.holder.user_id
-    return event.email is not None and not (user_id and await is_erased(user_id))
-
-
-async def _queue_change(kind: Kind, subject: str, event: ShowtimeChange, turn: int) -> None:
-    """Queue a mail that a later one about the same booking, with a higher `turn`, supersedes."""
-    message = _message(kind, subject, event, event.holder.user_id, event.reference or "")
-    message.topic, message.turn = event.booking_id, turn
-    await _queue(message)
-
-
-def _message(kind: Kind, subject: str, event: MailEvent, user_id: str | None, reference: str = "") -> Message:
-    """Build the message. `user_id` is the account whose personal data it is, if there is one."""
-    moment = now()
-    return Message(
-        key=message_key(kind, subject),
+async def on_mail_event(sender: Sender, kind: Kind, event: MailEvent) -> None:
+    """Queue the mail of this kind for the event, if it is wanted. Raises Unmailable."""
+    mail = MAILS[kind]
+    user_id = event.holder.user_id if isinstance(event, BookingEvent) else event.user_id
+    if not mail.is_wanted(event) or (mail.skips_erased and user_id and await is_erased(user_id)):
+        return
+    context, moment = mail.context(event), now()
+    message = Message(
+        key=message_key(kind, mail.subject(event)),
         kind=kind,
         user_id=user_id,
         address=event.email or "",
-        reference=reference,
+        reference=(event.reference or "") if isinstance(event, BookingEvent) else "",
+        topic=event.booking_id if mail.turn and isinstance(event, BookingEvent) else None,
+        turn=mail.turn(event) if mail.turn else 0,
         event=event.model_dump_json(exclude_none=True),
         queued_at=moment,
         due_at=moment,
         expires_at=moment + settings.get().retention,
     )
-
-
-async def _queue(message: Message, render: delivery.Render | None = None) -> None:
-    if await delivery.queue(message, render):
+    if await sender.queue(message, partial(mails.render, event, context)):
         log.info("message_queued", key=message.key)
 
 
-HANDLERS = {
-    BookingConfirmed: on_booking_confirmed,
-    BookingRescheduled: on_booking_rescheduled,
-    BookingCancelled: on_booking_cancelled,
-    BookingLinkRequested: on_booking_link_requested,
-    **{mail.event_type: partial(on_account_event, kind) for kind, mail in accounts.ACCOUNT_MAILS.items()},
-}
+def handlers(sender: Sender) -> Handlers:
+    """The handler of each consumed event."""
+    return {mail.event_type: partial(on_mail_event, sender, kind) for kind, mail in MAILS.items()}
+
+
+async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield the stored mails of a person."""
+    async for message in Message.of_person(user_id):
+        yield message.model_dump(include=EXPORTED_FIELDS)
+
+
+PRIVACY = Privacy(erase=Message.erase_person, gather=gather, exported=NotifierDataExported)

@@ -2,13 +2,17 @@
 
 from chassis.app import create_service
 
-from notifier import api, delivery, handlers, migrations, privacy, settings
+from notifier import api, handlers, migrations, settings
+from notifier.delivery import Sender
+from notifier.smtp import SmtpClient
 
+smtp = SmtpClient(settings.get())
+sender = Sender(settings.get(), smtp)
 app = create_service(
     settings.get(),
     routers=[api.router],
     schema=migrations.SCHEMA,
-    handlers=handlers.HANDLERS,
-    privacy=privacy.PRIVACY,
-    lifespans=[delivery.run_sender],
+    handlers=handlers.handlers(sender),
+    privacy=handlers.PRIVACY,
+    lifespans=[lambda _: sender],
 )

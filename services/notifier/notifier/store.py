@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from beanie import Document
 from chassis.ids import new_id
-from chassis.mongo import writes
+from chassis.mongo.collection import Collection
 from pydantic import Field
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from notifier.model import Kind, State
 
@@ -59,35 +59,32 @@ class Message(Document):
 
     async def queue(self) -> bool:
         """Insert the message; False when its key already exists."""
-        document = {"_id": self.id} | self.model_dump(exclude={"id"}, exclude_none=True)
-        return await writes.insert(self.get_pymongo_collection(), document, linger=LINGER_S)
+        return await messages.insert(self, linger=LINGER_S)
 
     @classmethod
     async def is_any_due(cls, now: datetime) -> bool:
         """Whether any message is due."""
-        return await cls.get_pymongo_collection().find_one({"due_at": {"$lte": now}}, {"_id": 1}) is not None
+        return await messages.exists({"due_at": {"$lte": now}})
 
     @classmethod
-    async def claim(cls, now: datetime, lease: timedelta, *, may_take_over: bool = True) -> Self | None:
+    async def claim(cls, now: datetime, lease: timedelta, *, may_take_over: bool = True) -> "Message | None":
         """Claim the message that has been due longest for the length of the lease; None when nothing is due.
 
         With `may_take_over`, also claim a message of another replica whose lease has ended.
         """
         states = ["queued", "sending"] if may_take_over else ["queued"]
-        claimed = await cls.get_pymongo_collection().find_one_and_update(
+        return await messages.update_and_get(
             {"due_at": {"$lte": now}, "state": {"$in": states}},
             {"$set": {"state": "sending", "due_at": now + lease}, "$inc": {"attempts": 1}},
-            sort={"due_at": 1},
-            return_document=ReturnDocument.AFTER,
+            sort=[("due_at", ASCENDING)],
         )
-        return cls.model_validate(claimed) if claimed else None
 
     async def is_superseded(self) -> bool:
         """Whether a later message with the same topic exists."""
         if self.topic is None:
             return False
         later = {"topic": {"$eq": self.topic, "$type": "string"}, "turn": {"$gt": self.turn}}
-        return await self.get_pymongo_collection().find_one(later, {"_id": 1}) is not None
+        return await messages.exists(later)
 
     @classmethod
     async def record_sent(cls, accepted: Mapping[str, datetime]) -> None:
@@ -96,7 +93,7 @@ class Message(Document):
             UpdateOne({"_id": message_id}, _set_fields(state="sent", sent_at=moment, due_at=None, reason=None))
             for message_id, moment in accepted.items()
         ]
-        await cls.get_pymongo_collection().bulk_write(changes, ordered=False)
+        await messages.bulk_write(changes)
 
     async def record_failed(self, reason: str) -> None:
         """Record a permanent failure."""
@@ -113,27 +110,27 @@ class Message(Document):
     async def _update(self, change: dict[str, Any]) -> None:
         """Update the message unless another replica has claimed it after the lease ended."""
         lease = {"_id": self.id, "state": "sending", "attempts": self.attempts}
-        await writes.update(self.get_pymongo_collection(), lease, change)
+        await messages.update(lease, change)
 
     @classmethod
-    def of_person(cls, user_id: str) -> AsyncIterator[Self]:
+    def of_person(cls, user_id: str) -> AsyncIterator["Message"]:
         """Find a person's messages, oldest first."""
-        return aiter(cls.find(_with_user(user_id)).sort("+_id"))
+        return messages.find(_with_user(user_id), sort=[("_id", ASCENDING)])
 
     @classmethod
     async def erase_person(cls, user_id: str) -> None:
         """Erase address and content of a person's messages that are sent or have failed."""
         where = _with_user(user_id) | {"state": {"$in": ["sent", "failed"]}}
         erased = {"address": "", "reference": "", "event": "{}"}
-        await cls.get_pymongo_collection().update_many(where, {"$set": erased, "$unset": {"user_id": "", "reason": ""}})
+        await messages.update_many(where, {"$set": erased, "$unset": {"user_id": "", "reason": ""}})
 
     @classmethod
-    async def newest(cls, state: State | None, after_id: str | None, limit: int) -> list[Self]:
+    async def newest(cls, state: State | None, after_id: str | None, limit: int) -> list["Message"]:
         """Return a page of messages, newest first, starting after `after_id`."""
         where: dict[str, Any] = {"state": state} if state else {}
         if after_id is not None:
             where["_id"] = {"$lt": after_id}
-        return await cls.find(where).sort("-_id").limit(limit).to_list()
+        return [message async for message in messages.find(where, sort=[("_id", DESCENDING)], limit=limit)]
 
 
 def _set_fields(**fields: Any) -> dict[str, dict[str, Any]]:
@@ -150,3 +147,4 @@ def _with_user(user_id: str) -> dict[str, Any]:
 
 
 DOCUMENTS = [Message]
+messages = Collection(Message)

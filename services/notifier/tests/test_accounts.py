@@ -17,8 +17,7 @@ from contracts.identity import (
     SecurityNoticed,
     VerificationRequested,
 )
-from notifier import accounts, languages
-from notifier.delivery import RENDERERS
+from notifier.mails import account, languages, render_stored
 from notifier.model import Refused, Unmailable
 from notifier.store import Message
 from structlog.testing import capture_logs
@@ -72,7 +71,7 @@ WITHOUT_NAME = {"verification", "email_change"}
 @pytest.mark.parametrize("kind", LINKS)
 def test_both_forms_have_the_link_with_the_token_after_a_hash_sign(kind):
     event_type, page = LINKS[kind]
-    mail = RENDERERS[kind](link_event(event_type).model_dump_json())
+    mail = render_stored(kind, link_event(event_type).model_dump_json())
     for form in (mail.text, mail.html):
         assert f"{SITE}/{page}#token={TOKEN}" in form
         assert "One-time link, valid until" in form
@@ -82,7 +81,7 @@ def test_both_forms_have_the_link_with_the_token_after_a_hash_sign(kind):
 
 
 def test_the_owner_learns_that_somebody_signed_up_with_their_address():
-    mail = accounts.render_event("registration_repeated", repeated().model_dump_json())
+    mail = render_stored("registration_repeated", repeated().model_dump_json())
     for form in (mail.text, mail.html):
         assert "Ada Lovelace" in form
         assert "You already have an account with this address" in form
@@ -96,7 +95,7 @@ SECURITY_EVENTS = languages.texts_of("en", "account")["security"]["events"]
 def test_each_security_event_has_a_text_in_each_language(what):
     german = languages.texts_of("de", "account")["security"]["events"]
     for locale, events in (("en", SECURITY_EVENTS), ("de-AT", german)):
-        mail = accounts.render_event("security", notice(what=what, locale=locale).model_dump_json())
+        mail = render_stored("security", notice(what=what, locale=locale).model_dump_json())
         assert events[what] in mail.text
         assert "Firefox on Linux" in mail.text
         assert "2026" in mail.html
@@ -104,13 +103,13 @@ def test_each_security_event_has_a_text_in_each_language(what):
 
 @pytest.mark.parametrize("what", SECURITY_EVENTS)
 def test_the_owner_of_an_open_account_gets_a_link_to_choose_a_new_password(what):
-    mail = accounts.render_event("security", notice(what=what).model_dump_json())
+    mail = render_stored("security", notice(what=what).model_dump_json())
     for form in (mail.text, mail.html):
-        assert ("/forgot-password" in form) is (what not in accounts.CLOSED)
+        assert ("/forgot-password" in form) is (what not in account.CLOSED)
 
 
 def test_a_security_event_of_a_later_release_has_a_general_text():
-    mail = accounts.render_event("security", notice(what="moon_landed_on", device="").model_dump_json())
+    mail = render_stored("security", notice(what="moon_landed_on", device="").model_dump_json())
     assert SECURITY_EVENTS["other"] in mail.text
     assert "Device:" not in mail.text
 
@@ -126,14 +125,14 @@ def test_both_languages_have_the_same_texts(section):
 
 def test_an_expired_link_is_not_mailed():
     with pytest.raises(Refused, match="expired"):
-        accounts.render_event("verification", link_event(VerificationRequested, seconds=-1).model_dump_json())
+        render_stored("verification", link_event(VerificationRequested, seconds=-1).model_dump_json())
 
 
 NASTY = "<script>alert(1)</script>\r\nBcc: eve@usher.example\r\n\r\n{{ 7*7 }}{name}\u202e"
 
 
 def test_malicious_names_and_devices_are_escaped():
-    mail = accounts.render_event("security", notice(name=NASTY, device=NASTY).model_dump_json())
+    mail = render_stored("security", notice(name=NASTY, device=NASTY).model_dump_json())
     assert "\u202e" not in mail.text + mail.html
     assert "<script>" not in mail.html
     assert "{{ 7*7 }}{name}" in mail.text
@@ -171,7 +170,7 @@ async def test_every_mail_about_an_account_is_sent_once(client, bus, mail_server
 )
 async def test_an_event_that_cannot_become_a_mail_is_a_dead_letter_without_secrets(client, bus, kind, event):
     with pytest.raises(Unmailable):
-        RENDERERS[kind](event.model_dump_json())
+        render_stored(kind, event.model_dump_json())
     with capture_logs() as logs:
         await bus.publish(event)
         (letter,) = await bus.dead("notifier")

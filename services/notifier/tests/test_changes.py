@@ -9,8 +9,8 @@ from chassis.testing import until
 from contracts.booking import BookingCancelled, BookingRescheduled
 from contracts.identity import UserDeleted
 from contracts.types import Holder
-from notifier import changes
-from notifier.delivery import RENDERERS
+from notifier.mails import render_stored
+from notifier.mails.showtime import cancelled_context, rescheduled_context
 from notifier.model import Unmailable
 from notifier.store import Message
 
@@ -53,7 +53,7 @@ def key_of(event):
 
 
 def forms(kind, event):
-    mail = RENDERERS[kind](event.model_dump_json(exclude_none=True))
+    mail = render_stored(kind, event.model_dump_json(exclude_none=True))
     return mail, (mail.text, mail.html)
 
 
@@ -115,9 +115,9 @@ def test_malicious_names_are_escaped():
 )
 def test_an_event_that_cannot_become_a_mail_is_rejected(change):
     with pytest.raises(Unmailable):
-        changes.rescheduled_context(rescheduled(**change))
+        rescheduled_context(rescheduled(**change))
     with pytest.raises(Unmailable):
-        changes.cancelled_context(cancelled(**change))
+        cancelled_context(cancelled(**change))
 
 
 async def test_each_change_is_mailed_once_even_if_repeated(client, bus, mail_server):

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
@@ -7,7 +8,8 @@ import pytest
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import BookingConfirmed
-from notifier import confirmation, delivery, settings, smtp
+from notifier import delivery, settings
+from notifier.mails import MAILS
 from notifier.model import Kind
 from notifier.settings import Settings
 from notifier.store import Message
@@ -99,9 +101,11 @@ async def test_a_non_ascii_recipient_fails_without_smtputf8(client, bus, mail_se
 
 
 async def test_a_non_ascii_recipient_is_mailed_with_smtputf8(client, bus, monkeypatch):
+    from notifier.main import smtp  # noqa: PLC0415 - the settings read the environment
+
     utf8_server = MailServer(utf8=True)
     await utf8_server.open()
-    monkeypatch.setattr(settings.get(), "smtp_port", utf8_server.port)
+    monkeypatch.setattr(smtp, "_settings", smtp._settings.model_copy(update={"smtp_port": utf8_server.port}))
     monkeypatch.setattr(smtp, "_idle", {})
     event = confirmed(email="ädä@usher.example")
     await bus.publish(event)
@@ -237,8 +241,9 @@ async def test_a_delivery_is_recorded_once_the_database_is_back(client, bus, mai
 
 
 async def test_the_content_of_a_mail_is_built_once(client, bus, mail_server, monkeypatch):
-    build_context, events = confirmation.build_context, []
-    monkeypatch.setattr(confirmation, "build_context", lambda event: events.append(event) or build_context(event))
+    kind, events = MAILS["confirmation"], []
+    recording = replace(kind, context=lambda event: events.append(event) or kind.context(event))
+    monkeypatch.setitem(MAILS, "confirmation", recording)
     event = confirmed()
     await bus.publish(event)
     await mail_server.mail_for(event)
@@ -312,5 +317,5 @@ def test_a_password_requires_encryption(monkeypatch):
         settings.get()
 
 
-def test_every_kind_has_a_renderer():
-    assert set(delivery.RENDERERS) == set(get_args(Kind))
+def test_every_kind_has_a_mail():
+    assert set(MAILS) == set(get_args(Kind))

@@ -11,7 +11,7 @@ from chassis.testing import until
 from contracts.booking import BookingLinkRequested
 from contracts.identity import UserDeleted
 from contracts.types import Holder
-from notifier.delivery import RENDERERS
+from notifier.mails import render_stored
 from notifier.model import Refused, Unmailable
 from notifier.store import Message
 from structlog.testing import capture_logs
@@ -34,7 +34,7 @@ def link_requested(*, seconds=3600, **fields):
 
 
 def forms(kind, event):
-    mail = RENDERERS[kind](event.model_dump_json(exclude_none=True))
+    mail = render_stored(kind, event.model_dump_json(exclude_none=True))
     return mail.text, mail.html
 
 
@@ -57,7 +57,7 @@ def test_only_a_guests_mail_has_a_link_with_a_key(kind):
 )
 def test_a_requested_link_is_mailed_with_the_bookings_details(locale, expected):
     event = link_requested(locale=locale)
-    mail = RENDERERS["booking_link"](event.model_dump_json())
+    mail = render_stored("booking_link", event.model_dump_json())
     assert event.reference in mail.subject
     for form in (mail.text, mail.html):
         for text in (*expected, "Ada Lovelace", "Metropolis", "Usher Mitte, Auditorium 2", event.reference):
@@ -69,7 +69,7 @@ def test_malicious_names_are_escaped():
     nasty = "<script>alert(1)</script>\r\nBcc: eve@usher.example {reference} \u202egnp"
     screening = confirmed(screening={"movie_title": nasty, "theater_name": nasty}).screening
     event = link_requested(name=nasty, reference=nasty, screening=screening)
-    mail = RENDERERS["booking_link"](event.model_dump_json())
+    mail = render_stored("booking_link", event.model_dump_json())
     assert "\n" not in mail.subject + mail.to.display_name
     assert "<script>" not in mail.html
     assert "\u202e" not in mail.text + mail.html
@@ -77,7 +77,7 @@ def test_malicious_names_are_escaped():
 
 def test_an_expired_link_is_not_mailed():
     with pytest.raises(Refused, match="expired"):
-        RENDERERS["booking_link"](link_requested(seconds=0).model_dump_json())
+        render_stored("booking_link", link_requested(seconds=0).model_dump_json())
 
 
 async def test_each_request_is_mailed_once_and_only_the_mail_contains_the_key(client, bus, mail_server):

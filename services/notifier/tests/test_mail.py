@@ -9,15 +9,16 @@ from html.parser import HTMLParser
 import pytest
 import zxingcpp
 from contracts.types import Holder
-from notifier import confirmation, mail
+from notifier.mails import compose, render_stored
+from notifier.mails.confirmation import confirmation_context
 from notifier.model import Unmailable
 
 from .conftest import confirmed, ticket
 
 
 def mailed(event):
-    rendered = confirmation.render_event(event.model_dump_json(exclude_none=True))
-    sent = mail.compose(rendered, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
+    rendered = render_stored("confirmation", event.model_dump_json(exclude_none=True))
+    sent = compose(rendered, f"confirmation.{event.booking_id}", datetime(2026, 11, 1, tzinfo=UTC))
     return message_from_bytes(sent.replace(b"\r\n", b"\n"), policy=policy.default)
 
 
@@ -139,8 +140,8 @@ def test_times_are_in_the_theaters_time_zone():
 def test_line_ends_and_lengths_follow_the_rfcs():
     """RFC 5321, 2.3.8 and RFC 2045, 6.7 and 6.8."""
     event = confirmed(name="É" * 100, screening={"movie_title": "日本語 " * 60, "theater_name": "x" * 3000})
-    rendered = confirmation.render_event(event.model_dump_json())
-    lines = mail.compose(rendered, "k", datetime(2026, 11, 1, tzinfo=UTC)).split(b"\r\n")
+    rendered = render_stored("confirmation", event.model_dump_json())
+    lines = compose(rendered, "k", datetime(2026, 11, 1, tzinfo=UTC)).split(b"\r\n")
     assert lines[-1] == b""
     assert not [line for line in lines if b"\r" in line or b"\n" in line]
     assert max(map(len, lines)) <= 998
@@ -201,4 +202,4 @@ def test_the_greeting_without_a_name():
 )
 def test_an_event_that_cannot_become_a_mail_is_rejected(change):
     with pytest.raises(Unmailable):
-        confirmation.build_context(confirmed(**change))
+        confirmation_context(confirmed(**change))

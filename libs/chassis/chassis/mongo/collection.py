@@ -46,13 +46,16 @@ class Collection(Generic[T]):
     def _raw(self) -> writes.Collection:
         return self._document.get_pymongo_collection()
 
-    async def insert(self, item: T, *, events: Sequence[Event] = ()) -> bool:
-        """Insert a document with its events. Returns False when its id or another unique key already exists."""
+    async def insert(self, item: T, *, events: Sequence[Event] = (), linger: float = 0) -> bool:
+        """Insert a document with its events. Returns False when its id or another unique key already exists.
+
+        The write waits `linger` seconds for other writes to join.
+        """
         entries = [entry_of(event) for event in events]
         document = self._dump(item)
         if self._is_aggregate:
             document |= {"version": 1, "outbox": entries}
-        if not await writes.insert(self._raw, document):
+        if not await writes.insert(self._raw, document, linger=linger):
             return False
         self._enqueue(document["_id"], 1, entries)
         return True
@@ -142,9 +145,15 @@ class Collection(Generic[T]):
         events: Sequence[Event] = (),
         upsert: bool = False,
         bump: bool = True,
+        sort: Sort | None = None,
     ) -> T | None:
-        """Like `update`, but return the document after the change; None when nothing matched. Not grouped."""
-        document = await self._find_and_update(where, change, events, {"outbox": 0}, upsert=upsert, bump=bump)
+        """Like `update`, but return the document after the change; None when nothing matched. Not grouped.
+
+        Of several documents that match, the first one in the order of `sort` is changed.
+        """
+        document = await self._find_and_update(
+            where, change, events, {"outbox": 0}, upsert=upsert, bump=bump, sort=sort
+        )
         return self._parse(document) if document else None
 
     async def update_many(self, where: Where, change: Change) -> int:
@@ -184,6 +193,7 @@ class Collection(Generic[T]):
         *,
         upsert: bool,
         bump: bool,
+        sort: Sort | None = None,
     ) -> Row | None:
         entries = [entry_of(event) for event in events]
         if self._is_aggregate and entries:
@@ -193,6 +203,7 @@ class Collection(Generic[T]):
                 where,
                 self._change(change, entries, bump=bump),
                 projection=projection,
+                sort=sort,
                 upsert=upsert,
                 return_document=ReturnDocument.AFTER,
             )

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from babel import Locale
 from contracts.booking import BookingConfirmed, Ticket
 
-from notifier import mail, qr, settings
-from notifier.languages import local_date_and_time, locale_of, money, texts_of
-from notifier.mail import InlineImage, RenderedMail
+from notifier import settings
+from notifier.mails import qr
+from notifier.mails.languages import local_date_and_time, locale_of, money, texts_of
+from notifier.mails.mime import InlineImage, RenderedMail
+from notifier.mails.notice import booking_url
+from notifier.mails.rendering import render_template
 from notifier.model import Unmailable, checked_address, one_line
-from notifier.notice import booking_url
 
 # A longer text makes a code that a camera at the door reads badly.
 MAX_QR_BYTES = 1000
@@ -48,21 +50,15 @@ class ConfirmationContext(NamedTuple):
     total: str
     url: str
 
-
-def render_event(event: str) -> RenderedMail:
-    """Render the mail for the JSON of a `BookingConfirmed`. Raises Unmailable."""
-    return render(build_context(BookingConfirmed.model_validate_json(event)))
-
-
-def render(context: ConfirmationContext) -> RenderedMail:
-    """Render the mail."""
-    text, html = mail.render_template("confirmation", context)
-    images = [InlineImage(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in context.tickets]
-    subject = context.texts["subject"].format(movie=context.movie, date=context.date, begins=context.begins)
-    return RenderedMail(context.to, subject, text, html, images)
+    def render(self) -> RenderedMail:
+        """Render the mail."""
+        text, html = render_template("confirmation", self)
+        images = [InlineImage(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in self.tickets]
+        subject = self.texts["subject"].format(movie=self.movie, date=self.date, begins=self.begins)
+        return RenderedMail(self.to, subject, text, html, images)
 
 
-def build_context(event: BookingConfirmed) -> ConfirmationContext:
+def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
     """Return what the mail prints. Raises Unmailable when something cannot be printed or addressed."""
     locale = locale_of(event.locale)
     texts = texts_of(locale.language, "confirmation")

@@ -5,24 +5,13 @@ from typing import Literal
 
 from contracts.booking import BookingCancelled, BookingRescheduled, Screening
 
-from notifier import notice
-from notifier.languages import date_and_time, locale_of, money, texts_of
-from notifier.mail import RenderedMail
+from notifier.mails import notice
+from notifier.mails.languages import date_and_time, locale_of, money, texts_of
+from notifier.mails.notice import NoticeContext
 from notifier.model import Unmailable, checked_address, one_line
-from notifier.notice import NoticeContext
 
 ShowtimeChange = BookingRescheduled | BookingCancelled
 Details = list[tuple[str, str]]
-
-
-def render_rescheduled(event: str) -> RenderedMail:
-    """Render the mail for the JSON of a `BookingRescheduled`. Raises Unmailable."""
-    return notice.render(rescheduled_context(BookingRescheduled.model_validate_json(event)))
-
-
-def render_cancelled(event: str) -> RenderedMail:
-    """Render the mail for the JSON of a `BookingCancelled`. Raises Unmailable."""
-    return notice.render(cancelled_context(BookingCancelled.model_validate_json(event)))
 
 
 def voids_tickets(event: BookingCancelled) -> bool:

@@ -2,25 +2,15 @@
 
 from email.headerregistry import Address
 
-from chassis.clock import now
 from contracts.booking import BookingLinkRequested
 
-from notifier import notice
-from notifier.languages import date_and_time, locale_of, texts_of
-from notifier.mail import RenderedMail
-from notifier.model import Refused, checked_address, one_line
-from notifier.notice import NoticeContext
+from notifier.mails import notice
+from notifier.mails.languages import date_and_time, locale_of, texts_of
+from notifier.mails.notice import NoticeContext
+from notifier.model import checked_address, one_line
 
 
-def render_event(event: str) -> RenderedMail:
-    """Render the mail for the JSON of a `BookingLinkRequested`. Raises Unmailable, and Refused for an expired link."""
-    request = BookingLinkRequested.model_validate_json(event)
-    if request.expires_at <= now():
-        raise Refused("the link has expired")
-    return notice.render(build_context(request))
-
-
-def build_context(event: BookingLinkRequested) -> NoticeContext:
+def booking_link_context(event: BookingLinkRequested) -> NoticeContext:
     """Return what the mail prints, in the theater's time zone. Raises Unmailable."""
     locale, screening = locale_of(event.locale), event.screening
     texts, name = texts_of(locale.language, "lookup"), one_line(event.name or "")[:100]

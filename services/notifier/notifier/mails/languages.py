@@ -57,5 +57,5 @@ def local_date_and_time(moment: datetime, time_zone: str, locale: Locale) -> tup
 @cache
 def _all_texts() -> dict[str, dict[str, Any]]:
     """Read all texts, by language and section."""
-    toml_files = (file for file in (files("notifier") / "texts").iterdir() if file.name.endswith(".toml"))
+    toml_files = (file for file in (files("notifier.mails") / "texts").iterdir() if file.name.endswith(".toml"))
     return {file.name.removesuffix(".toml"): loads(file.read_text("utf-8")) for file in toml_files}

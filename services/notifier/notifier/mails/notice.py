@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from chassis.security.secrets import CannotDecrypt
 
 from notifier import settings
-from notifier.mail import RenderedMail, render_template
+from notifier.mails.mime import RenderedMail
+from notifier.mails.rendering import render_template
 from notifier.model import Unmailable
 
 
@@ -24,11 +25,10 @@ class NoticeContext(NamedTuple):
     url: str
     why: str
 
-
-def render(context: NoticeContext) -> RenderedMail:
-    """Render the mail."""
-    text, html = render_template("notice", context)
-    return RenderedMail(context.to, context.subject, text, html, [])
+    def render(self) -> RenderedMail:
+        """Render the mail."""
+        text, html = render_template("notice", self)
+        return RenderedMail(self.to, self.subject, text, html, [])
 
 
 def page_url(path: str) -> str:

@@ -6,10 +6,8 @@ from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime, formataddr
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from functools import lru_cache
+from typing import NamedTuple
 
 from notifier import settings
 
@@ -34,26 +32,6 @@ class RenderedMail(NamedTuple):
     text: str
     html: str
     images: list[InlineImage]
-
-
-@cache
-def templates() -> Environment:
-    """Return the templates. Variables in HTML are escaped."""
-    return Environment(
-        loader=PackageLoader("notifier"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
-
-
-def render_template(name: str, context: Any) -> tuple[str, str]:
-    """Return the plain text and the HTML of a mail."""
-    text, html = (templates().get_template(f"{name}.{form}").render(context=context) for form in ("txt", "html"))
-    return text, html
 
 
 def compose(rendered: RenderedMail, key: str, written_at: datetime) -> bytes:

@@ -1,0 +1,98 @@
+"""The kinds of mails, as one table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from chassis.clock import now
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingLinkRequested, BookingRescheduled
+from contracts.identity import (
+    EmailChangeRequested,
+    InvitationRequested,
+    OneTimeLink,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    SecurityNoticed,
+    VerificationRequested,
+)
+
+from notifier.mails.account import link_context, registration_repeated_context, security_context
+from notifier.mails.booking_link import booking_link_context
+from notifier.mails.confirmation import ConfirmationContext, confirmation_context
+from notifier.mails.mime import RenderedMail
+from notifier.mails.notice import NoticeContext
+from notifier.mails.showtime import cancelled_context, rescheduled_context, voids_tickets
+from notifier.model import Kind, Refused
+
+BookingEvent = BookingConfirmed | BookingRescheduled | BookingCancelled | BookingLinkRequested
+MailEvent = BookingEvent | OneTimeLink | RegistrationRepeated | SecurityNoticed
+Context = ConfirmationContext | NoticeContext
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One kind of mail.
+
+    `subject` of the event identifies the mail among those of its kind. `context` returns what the mail prints; it
+    raises Unmailable. A mail with a `turn` is superseded by one about the same booking with a higher turn. With
+    `skips_erased`, a person who has deleted their account gets no mail.
+    """
+
+    event_type: type[MailEvent]
+    subject: Callable[[Any], str]
+    context: Callable[[Any], Context]
+    is_wanted: Callable[[Any], bool] = lambda _: True
+    turn: Callable[[Any], int] | None = None
+    skips_erased: bool = False
+
+
+def _has_address(event: BookingRescheduled | BookingCancelled) -> bool:
+    return event.email is not None
+
+
+def _link(kind: Kind, event_type: type[OneTimeLink], page: str) -> Mail:
+    return Mail(event_type, attrgetter("link_id"), partial(link_context, kind=kind, page=page))
+
+
+MAILS: dict[Kind, Mail] = {
+    "confirmation": Mail(BookingConfirmed, attrgetter("booking_id"), confirmation_context),
+    "rescheduled": Mail(
+        BookingRescheduled,
+        lambda event: f"{event.booking_id}.{event.moves}",
+        rescheduled_context,
+        is_wanted=_has_address,
+        turn=attrgetter("moves"),
+        skips_erased=True,
+    ),
+    "showtime_cancelled": Mail(
+        BookingCancelled,
+        attrgetter("booking_id"),
+        cancelled_context,
+        is_wanted=lambda event: voids_tickets(event) and _has_address(event),
+        turn=lambda event: event.moves + 1,
+        skips_erased=True,
+    ),
+    "booking_link": Mail(BookingLinkRequested, attrgetter("link_id"), booking_link_context, skips_erased=True),
+    "verification": _link("verification", VerificationRequested, "verify-email"),
+    "password_reset": _link("password_reset", PasswordResetRequested, "reset-password"),
+    "email_change": _link("email_change", EmailChangeRequested, "verify-email"),
+    "invitation": _link("invitation", InvitationRequested, "accept-invitation"),
+    "registration_repeated": Mail(RegistrationRepeated, attrgetter("registration_id"), registration_repeated_context),
+    "security": Mail(SecurityNoticed, attrgetter("notice_id"), security_context),
+}
+
+
+def render_stored(kind: Kind, event: str) -> RenderedMail:
+    """Render the mail for the JSON of an event. Raises Unmailable, and Refused when the event's link has expired."""
+    mail = MAILS[kind]
+    parsed = mail.event_type.model_validate_json(event)
+    return render(parsed, mail.context(parsed))
+
+
+def render(event: MailEvent, context: Context) -> RenderedMail:
+    """Render the mail for an event. Raises Refused when the event's link has expired."""
+    if isinstance(event, OneTimeLink | BookingLinkRequested) and event.expires_at <= now():
+        raise Refused("the link has expired")
+    return context.render()
