@@ -3,6 +3,8 @@
 import asyncio
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.messaging import wire
+from chassis.settings import database_name
 from chassis.testing import until
 from contracts import topology
 from contracts.envelope import Envelope
@@ -36,13 +39,15 @@ async def mixed_house() -> AsyncIterator[House]:
     """A platform whose second replica of each service belongs to the next release."""
     platform = Platform(demo=True, environment=NO_LIMITS | REPLICAS)
     commands = platform._processes.commands  # pyright: ignore[reportPrivateUsage]
+    path = os.pathsep.join(filter(None, (NEXT, os.environ.get("PYTHONPATH"))))
     for service in SERVICES:
         command, environment = commands[f"{service}.2"]
-        path = os.pathsep.join(filter(None, (NEXT, environment.get("PYTHONPATH"))))
         newer = command.replace("-m chassis.serve", "-m next_release")
         assert newer != command
         commands[f"{service}.2"] = (newer, environment | {"PYTHONPATH": path})
     async with platform, httpx.AsyncClient(timeout=30) as http:
+        command = [sys.executable, "-m", "next_release", "rights"]
+        await asyncio.to_thread(subprocess.run, command, env=platform.env | {"PYTHONPATH": path}, check=True)
         yield House(platform, http)
 
 
@@ -76,8 +81,13 @@ async def publish(channel: aio_pika.abc.AbstractChannel, event_type: str, count:
 async def handled(house: House, event_type: re.Pattern[str], key: str) -> Counter[str]:
     """Count how often the next release's replicas handled each event of this type, by `event_id` or `subject`."""
     async with AsyncMongoClient[dict[str, Any]](house.platform.env["MONGO_URI"]) as client:
-        found = client.next_release.handled.find({"type": event_type})
-        return Counter([document[key] async for document in found])
+        return Counter(
+            [
+                document[key]
+                for service in SERVICES
+                async for document in client[database_name(service)].handled.find({"type": event_type})
+            ]
+        )
 
 
 async def put_back(house: House, service: str) -> int:

@@ -5,14 +5,17 @@
 - a subscription to an event that exists today: the notifier consumes `payment.failed.v1`.
 
 `python -m next_release booking --port 8104` runs a replica. Each event of a new type or subscription that it handles
-leaves a document in the collection `handled` of the database `next_release`.
+leaves a document in the collection `handled` of the service's database. `python -m next_release rights` is its step
+before the rollout.
 """
 
 import os
+import sys
 from typing import Any
 
-from chassis import app, serve
+from chassis import app, rights, serve
 from chassis.messaging.consumer import current_envelope
+from chassis.settings import database_name
 from contracts import registry, topology
 from contracts.booking import BookingConfirmed, PaymentRequested
 from contracts.envelope import Event
@@ -48,7 +51,7 @@ def extend() -> None:
 async def _note(event: Event) -> None:
     envelope = current_envelope()
     async with AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URI"]) as client:
-        await client.next_release.handled.insert_one(
+        await client[database_name(sys.argv[1])].handled.insert_one(
             {
                 "event_id": envelope.id,
                 "type": event.type,
@@ -59,8 +62,11 @@ async def _note(event: Event) -> None:
 
 
 def main() -> None:
-    """Run a service with its further handlers."""
+    """Run a service with its further handlers, or grant the rights."""
     extend()
+    if sys.argv[1] == "rights":
+        rights.main()
+        return
     create_service = app.create_service
 
     def create_next(settings: Any, **parts: Any) -> Any:
