@@ -33,7 +33,7 @@ async def rotate(*, at_once: bool) -> list[SigningKey]:
         raise RuntimeError("another process is rotating the keys; check them before you try again")
     if at_once:
         for leaked in kept:
-            await leaked.delete()
+            await store.delete_signing_key(leaked)
     return await _without_ended(moment)
 
 
@@ -60,7 +60,7 @@ async def _without_ended(moment: datetime) -> list[SigningKey]:
     kept = await store.signing_keys()
     for old, successor in zip(kept[1:], kept, strict=False):
         if successor.not_before + settings.get().access_token_lifetime < moment:
-            await old.delete()
+            await store.delete_signing_key(old)
             log.info("signing_key_dropped", generation=old.generation)
     return await store.signing_keys()
 

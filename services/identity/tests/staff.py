@@ -82,7 +82,7 @@ async def audited(action: str, user_id: str) -> store.AuditEntry:
 async def only_admins(*admins: Someone) -> None:
     """Nobody else is one; people whom other tests made are put aside."""
     ids = [admin.user_id for admin in admins]
-    await store.User.collection().update_many(
+    await store.User.get_pymongo_collection().update_many(
         {"roles": "admin", "_id": {"$nin": ids}}, {"$set": {"roles": ["customer"]}, "$inc": {"version": 1}}
     )
     await store.Admins.get_pymongo_collection().replace_one({"_id": "admins"}, {"active": ids, "seen": {}}, upsert=True)

@@ -102,7 +102,7 @@ async def test_who_has_an_account_becomes_an_admin_without_a_password(client, bu
 
 async def test_a_closed_account_stays_closed(client):
     grace = await someone(client)
-    await store.User.collection().update_one({"_id": grace.user_id}, {"$set": {"is_active": False}})
+    await store.User.get_pymongo_collection().update_one({"_id": grace.user_id}, {"$set": {"is_active": False}})
     status, _, complaints = await command(grace.email)
     assert status == 1
     assert "deactivated" in complaints
@@ -110,7 +110,9 @@ async def test_a_closed_account_stays_closed(client):
 
 async def test_an_admin_who_has_lost_the_second_factor_gets_in_again(client, bus):
     grace = await someone(client, "admin")
-    await store.User.collection().update_one({"_id": grace.user_id}, {"$set": {"totp": {"sealed_secret": "x"}}})
+    await store.User.get_pymongo_collection().update_one(
+        {"_id": grace.user_id}, {"$set": {"totp": {"sealed_secret": "x"}}}
+    )
     assert (await grace.signs_in()).json()["code"] == "second_factor_needed"
     status, out, _ = await command(grace.email, "--reset-second-factor")
     assert status == 0

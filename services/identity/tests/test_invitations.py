@@ -77,7 +77,7 @@ async def test_a_link_expires_and_a_new_one_voids_it(client, bus, admin, invitat
     while (second := await mailed_token(bus, InvitationRequested, email)) == first:
         await asyncio.sleep(0.02)
     assert (await accept(client, first)).status_code == 410
-    await store.Invitation.collection().update_one(
+    await store.Invitation.get_pymongo_collection().update_one(
         {"_id": invitation["invitation_id"]}, {"$set": {"expires_at": now() - timedelta(seconds=1)}}
     )
     assert (await accept(client, second)).status_code == 410
@@ -107,7 +107,7 @@ async def test_withdrawing_and_accepting_at_once_ends_in_one_of_the_two(client, 
 async def test_an_invitation_that_goes_while_the_password_is_hashed_is_void(client, bus, admin, invitation, email):
     token, where = await mailed_token(bus, InvitationRequested, email), {"_id": invitation["invitation_id"]}
     for change in ({"withdrawn_at": now()}, {"withdrawn_at": None, "expires_at": now()}):
-        await store.Invitation.collection().update_one(where, {"$set": change})
+        await store.Invitation.get_pymongo_collection().update_one(where, {"$set": change})
         with pytest.raises(LinkVoid):
             await store.accept_invitation(token, "a hash", now())
     assert await store.user_with_email(email) is None
@@ -124,7 +124,7 @@ async def test_who_has_an_account_is_not_invited(client, bus, admin, invitation,
 
 async def test_only_a_hash_of_the_link_is_kept(bus, invitation, email):
     token = await mailed_token(bus, InvitationRequested, email)
-    kept = await store.Invitation.collection().find_one({"_id": invitation["invitation_id"]}, {"outbox": 0})
+    kept = await store.Invitation.get_pymongo_collection().find_one({"_id": invitation["invitation_id"]}, {"outbox": 0})
     assert token not in str(kept)
     assert "token" not in invitation
 

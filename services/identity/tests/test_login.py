@@ -55,7 +55,7 @@ async def kept_hash(account):
 
 async def test_a_weaker_hash_is_made_anew_when_its_password_is_given(client, account):
     weak = PasswordHasher(1, 8192, parallelism=1).hash(PASSWORD)
-    await store.User.commit({"_id": account["user_id"]}, {"$set": {"password_hash": weak}})
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"password_hash": weak}})
     await logged_in(client, account["email"], "not the password")
     assert await kept_hash(account) == weak
     assert (await logged_in(client, account["email"])).status_code == 200
@@ -101,7 +101,7 @@ async def test_no_line_of_the_log_has_a_secret_or_an_address(client, bus, accoun
 
 
 async def test_a_closed_account_can_neither_log_in_nor_refresh_nor_look(client, account, signed_in):
-    await store.User.commit({"_id": account["user_id"]}, {"$set": {"is_active": False}})
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"is_active": False}})
     assert (await logged_in(client, account["email"])).json()["code"] == "wrong_credentials"
     me = await client.get("/api/users/me", headers=bearer(signed_in))
     assert (me.status_code, me.json()["code"]) == (404, "user_gone")
@@ -157,7 +157,9 @@ async def test_a_form_that_another_site_sends_is_no_log_in(client, account):
 async def test_the_demos_people_are_loaded_once_and_stay_as_they_are(client, bus):
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "identity.demo")
     assert await process.wait() == 0
-    await store.User.commit({"email": "staff@usher.example"}, {"$set": {"name": "Renamed"}})
+    await store.User.get_pymongo_collection().update_one(
+        {"email": "staff@usher.example"}, {"$set": {"name": "Renamed"}}
+    )
     await demo.load()
     roles = {}
     for email in demo.PEOPLE:

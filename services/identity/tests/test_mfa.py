@@ -151,7 +151,7 @@ async def test_codes_are_not_guessed(client, account, app, monkeypatch):
 
 
 async def test_secrets_are_kept_sealed_and_hashed(client, account, app):
-    kept = str(await store.User.collection().find_one({"_id": account["user_id"]}, {"outbox": 0}))
+    kept = str(await store.User.get_pymongo_collection().find_one({"_id": account["user_id"]}, {"outbox": 0}))
     assert "sealed_secret" in kept
     assert app._totp.secret not in kept
     assert not [code for code in app.recovery_codes if code in kept]
@@ -161,7 +161,7 @@ async def test_secrets_are_kept_sealed_and_hashed(client, account, app):
 async def admin(client, account, monkeypatch):
     """`account` as an admin of a house that asks admins for a second factor."""
     monkeypatch.setattr(settings.get(), "second_factor_for_admins", True)
-    await store.User.commit({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
     return account
 
 

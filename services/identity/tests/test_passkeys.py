@@ -98,7 +98,7 @@ async def test_adding_one_takes_the_password(client, signed_in):
 
 async def test_it_stands_in_for_the_second_factor(client, account, phone, monkeypatch):
     monkeypatch.setattr(settings.get(), "second_factor_for_admins", True)
-    await store.User.commit({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
     answer = (await signs_in(client, phone.get(await asked(client)))).json()
     assert (answer["second_factor_required"], answer["user"]["roles"]) == (False, ["admin"])
     assert (await logged_in(client, account["email"])).json()["second_factor_required"] is True
@@ -249,20 +249,22 @@ async def test_a_credential_with_a_broken_part_is_no_error_of_ours(client, signe
 
 
 async def test_a_closed_account_is_not_opened(client, account, phone):
-    await store.User.commit({"_id": account["user_id"]}, {"$set": {"is_active": False}})
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"is_active": False}})
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
 
 
 async def test_an_account_has_twenty_at_most(client, account, signed_in, phone):
     begun = await offered(client, signed_in)
-    (first,) = (await store.User.collection().find_one({"_id": account["user_id"]}) or {})["passkeys"]
+    (first,) = (await store.User.get_pymongo_collection().find_one({"_id": account["user_id"]}) or {})["passkeys"]
     others = [first | {"passkey_id": f"p{n}", "credential_id": f"{account['user_id']}-{n}"} for n in range(19)]
-    await store.User.commit({"_id": account["user_id"]}, {"$push": {"passkeys": {"$each": others}}})
+    await store.User.get_pymongo_collection().update_one(
+        {"_id": account["user_id"]}, {"$push": {"passkeys": {"$each": others}}}
+    )
     assert refusal(await added(client, signed_in, Authenticator().create(begun))) == (409, "too_many_passkeys")
     full = await client.post("/api/auth/passkeys/options", json={"password": PASSWORD}, headers=bearer(signed_in))
     assert refusal(full) == (409, "too_many_passkeys")
 
 
 async def test_the_owner_of_a_passkey_is_found_by_index(client):
-    plan = await store.User.collection().find({"passkeys.credential_id": "x", "is_active": True}).explain()
+    plan = await store.User.get_pymongo_collection().find({"passkeys.credential_id": "x", "is_active": True}).explain()
     assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])

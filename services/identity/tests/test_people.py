@@ -194,7 +194,7 @@ async def test_who_is_reactivated_signs_in_anew_with_the_same_roles(client, bus,
 async def test_a_session_that_a_crash_left_open_does_not_come_back(client, admin):
     grace = await someone(client)
     closed = {"$set": {"is_active": False}, "$inc": {"version": 1}}
-    await store.User.collection().update_one({"_id": grace.user_id}, closed)  # and there the process died
+    await store.User.get_pymongo_collection().update_one({"_id": grace.user_id}, closed)  # and there the process died
     await admin.act("POST", f"{PEOPLE}/{grace.user_id}/reactivate")
     refreshed = await client.post("/api/auth/refresh", json={"refresh_token": grace.answer["refresh_token"]})
     assert refreshed.status_code == 401
@@ -235,7 +235,7 @@ async def test_the_list_for_services_tells_who_is_void_and_forgets_after_the_lon
     told = (await client.get("/.well-known/revocations.json")).json()
     assert told["revoked"][grace.user_id] == 1
     long_ago = now() - timedelta(hours=1, seconds=1)
-    await store.User.collection().update_one({"_id": grace.user_id}, {"$set": {"revoked_at": long_ago}})
+    await store.User.get_pymongo_collection().update_one({"_id": grace.user_id}, {"$set": {"revoked_at": long_ago}})
     assert grace.user_id not in (await client.get("/.well-known/revocations.json")).json()["revoked"]
 
 
@@ -260,7 +260,9 @@ async def test_a_lost_second_factor_is_taken_away(client, bus, admin):
     grace = await someone(client)
     offer = await grace.act("POST", "/api/auth/mfa/totp", json={"password": PASSWORD})
     assert offer["secret"]
-    await store.User.collection().update_one({"_id": grace.user_id}, {"$set": {"totp": {"sealed_secret": "x"}}})
+    await store.User.get_pymongo_collection().update_one(
+        {"_id": grace.user_id}, {"$set": {"totp": {"sealed_secret": "x"}}}
+    )
     assert (await admin.act("GET", f"{PEOPLE}/{grace.user_id}"))["second_factor"] is True
     shown = await admin.act("POST", f"{PEOPLE}/{grace.user_id}/reset-second-factor")
     assert shown["second_factor"] is False
@@ -278,7 +280,7 @@ async def test_a_lost_second_factor_is_taken_away(client, bus, admin):
 async def test_the_last_active_admin_stays(client, admin):
     other = await someone(client, "admin")
     await only_admins(admin)
-    await store.User.collection().update_one({"_id": other.user_id}, {"$set": {"is_active": False}})
+    await store.User.get_pymongo_collection().update_one({"_id": other.user_id}, {"$set": {"is_active": False}})
     mine = f"{PEOPLE}/{admin.user_id}"
     for method, path, body in (
         ("PUT", f"{mine}/roles", {"roles": ["customer"]}),
@@ -433,6 +435,6 @@ async def test_details_tell_no_secret(client, admin):
     ],
 )
 async def test_every_list_is_read_from_an_index(client, wanted):
-    found = store.User.collection().find(store.people_filter(wanted, None)).sort("_id", -1).limit(20)
+    found = store.User.get_pymongo_collection().find(store.people_filter(wanted, None)).sort("_id", -1).limit(20)
     plan = await found.explain()
     assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])

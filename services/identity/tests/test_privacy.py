@@ -22,7 +22,7 @@ from contracts.identity import (
 from contracts.payment import PaymentDataExported
 from identity import jobs, settings, store
 from identity.model import WrongPassword
-from identity.store import deletions
+from identity.store import deletions, exports
 
 from .conftest import PASSWORD, mailed_token, registered
 from .staff import PEOPLE, Someone, audited, someone
@@ -39,7 +39,7 @@ async def grace(client) -> Someone:
 
 async def traces(person: Someone) -> list[str]:
     """Where the database still knows the person, their own document and the audit log aside."""
-    database = store.User.collection().database
+    database = store.User.get_pymongo_collection().database
     names = [name for name in await database.list_collection_names() if name not in {"audit", "users"}]
     documents = [(name, str(document)) for name in names async for document in database[name].find()]
     return [name for name, text in documents if person.user_id in text or person.email in text]
@@ -66,7 +66,7 @@ async def test_who_deletes_the_account_is_gone(client, bus, grace):
 
     async def forgotten():
         await jobs.forget_deleted()
-        kept = await store.User.collection().find_one({"_id": grace.user_id})
+        kept = await store.User.get_pymongo_collection().find_one({"_id": grace.user_id})
         return not await traces(grace) and kept and not {"Grace", grace.email} & set(str(kept).split("'"))
 
     await until(forgotten)
@@ -219,7 +219,7 @@ async def test_asking_again_soon_leads_to_the_same_export(bus, grace):
     answers = await asyncio.gather(*(grace.ask("POST", EXPORT, json={"password": PASSWORD}) for _ in range(4)))
     assert {answer.status_code for answer in answers} == {202}
     assert len(bus.events(ExportRequested, lambda event: event.user_id == grace.user_id)) == 1
-    await store.Export.collection().update_one(
+    await store.Export.get_pymongo_collection().update_one(
         {"_id": grace.user_id}, {"$set": {"requested_at": now() - timedelta(minutes=11)}}
     )
     await grace.act("POST", EXPORT, json={"password": PASSWORD})
@@ -262,7 +262,7 @@ async def test_an_export_expires(bus, grace):
     for said in (bookings(asked, 0, 1, is_last=True), payments(asked), *silent(asked)):
         await bus.publish(said)
     await ready(grace)
-    await store.Export.collection().update_one({"_id": grace.user_id}, {"$set": {"expires_at": now()}})
+    await store.Export.get_pymongo_collection().update_one({"_id": grace.user_id}, {"$set": {"expires_at": now()}})
     for path in (EXPORT, f"{EXPORT}/data"):
         gone = await grace.ask("GET", path)
         assert (gone.status_code, gone.json()["code"]) == (404, "export_unknown")
@@ -296,13 +296,15 @@ async def test_an_answer_that_nobody_asked_for_is_dropped(client, bus, grace):
 
 async def test_a_part_that_comes_while_another_export_begins_does_not_count_for_it(bus, grace, monkeypatch):
     asked = await begun(bus, grace)
-    insert = store.ExportPart.insert
+    insert = exports.export_parts.insert
 
-    async def insert_late(part: store.ExportPart) -> store.ExportPart:
-        await store.Export.collection().update_one({"_id": grace.user_id}, {"$set": {"export_id": new_id()}})
+    async def insert_late(part: store.ExportPart) -> bool:
+        await store.Export.get_pymongo_collection().update_one(
+            {"_id": grace.user_id}, {"$set": {"export_id": new_id()}}
+        )
         return await insert(part)
 
-    monkeypatch.setattr(store.ExportPart, "insert", insert_late)
+    monkeypatch.setattr(exports.export_parts, "insert", insert_late)
     await store.take_part(bookings(asked, 0, 1, is_last=True), now())
     assert "booking" in (await grace.act("GET", EXPORT))["missing"]
 
@@ -312,7 +314,7 @@ async def test_an_export_tells_of_a_log_in_and_of_what_admins_did(client, bus, g
     await admin.act("PUT", f"{PEOPLE}/{grace.user_id}/roles", json={"roles": ["box_office"]})
     await grace.signs_in()
     await audited("roles_changed", grace.user_id)
-    kept = [item async for item in store.kept_about(grace.user_id)]
+    kept = [item async for item in store.records_about(grace.user_id)]
     assert {item["kind"] for item in kept} == {"account", "session", "act"}
     assert kept[-1]["action"] == "roles_changed"
 

@@ -77,7 +77,7 @@ async def test_the_link_expires(client, bus, account, monkeypatch):
     await forgot(client, account["email"])
     late = await reset(client, await mailed_token(bus, PasswordResetRequested, account["email"]))
     assert (late.status_code, late.json()["code"]) == (410, "link_void")
-    indexes = await store.Link.collection().index_information()
+    indexes = await store.Link.get_pymongo_collection().index_information()
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 
@@ -104,7 +104,7 @@ async def test_a_new_password_is_tried_at_once_however_many_wrong_ones_came_befo
 
 
 async def test_a_closed_account_gets_no_link_and_uses_none(client, bus, account, token):
-    await store.User.commit({"_id": account["user_id"]}, {"$set": {"is_active": False}})
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"is_active": False}})
     assert (await forgot(client, account["email"])).status_code == 202
     assert (await reset(client, token)).status_code == 410
     assert len(bus.events(PasswordResetRequested, lambda event: event.email == account["email"])) == 1

@@ -21,7 +21,7 @@ def session_id(answer):
 
 async def let_grace_pass(answer):
     """As if the last refresh was long ago."""
-    changed = await store.Session.commit(
+    changed = await store.Session.get_pymongo_collection().update_one(
         {"_id": session_id(answer)}, {"$set": {"replaced.until": now() - timedelta(milliseconds=1)}}
     )
     assert changed
@@ -38,7 +38,7 @@ async def test_a_refresh_token_is_exchanged_for_new_tokens(client, account, sign
 
 async def test_only_hashes_are_kept(account, client, signed_in):
     second = (await refreshed(client, signed_in["refresh_token"])).json()["refresh_token"]
-    kept = str(await store.Session.collection().find_one({"_id": session_id(signed_in)}))
+    kept = str(await store.Session.get_pymongo_collection().find_one({"_id": session_id(signed_in)}))
     assert "family_hash" in kept
     for token in (signed_in["refresh_token"], second):
         assert not [part for part in RefreshToken.parse(token) if part in kept]
@@ -135,7 +135,7 @@ async def test_a_session_lasts_its_time_however_often_it_is_refreshed(client, ac
 
 
 async def test_mongodb_forgets_sessions_that_are_over(client):
-    indexes = await store.Session.collection().index_information()
+    indexes = await store.Session.get_pymongo_collection().index_information()
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 
@@ -202,7 +202,7 @@ async def test_logging_out_everywhere(client, account, signed_in, keep_current):
 async def test_sessions_are_found_by_index(client):
     await store.sessions_of("u1", now(), None, 20)
     for where in ({"user_id": "u1", "is_open": True}, {"family_hash": "x", "is_open": True}):
-        plan = await store.Session.collection().find(where).sort("_id", -1).explain()
+        plan = await store.Session.get_pymongo_collection().find(where).sort("_id", -1).explain()
         assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])
 
 

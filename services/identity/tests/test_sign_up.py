@@ -136,7 +136,7 @@ async def test_nobody_can_have_an_address_flooded_with_mails(client, email):
 async def test_only_hashes_are_kept_and_the_secret_travels_sealed(client, bus, email):
     await registered(client, email)
     token = await mailed_token(bus, VerificationRequested, email)
-    kept = await store.Registration.collection().find_one({"email": email}, {"outbox": 0}) or {}
+    kept = await store.Registration.get_pymongo_collection().find_one({"email": email}, {"outbox": 0}) or {}
     assert kept["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     (told,) = bus.events(VerificationRequested, lambda event: event.email == email)
     for place in (json.dumps(kept, default=str), told.model_dump_json(), repr(told)):
@@ -147,10 +147,10 @@ async def test_only_hashes_are_kept_and_the_secret_travels_sealed(client, bus, e
 
 async def test_what_was_never_verified_is_forgotten(client, email):
     session = (await registered(client, email)).json()
-    await store.Registration.commit({"email": email}, {"$set": {"expires_at": now()}})
+    await store.Registration.get_pymongo_collection().update_one({"email": email}, {"$set": {"expires_at": now()}})
     answer = await client.post("/api/auth/refresh", json={"refresh_token": session["refresh_token"]})
     assert (answer.status_code, answer.json()["code"]) == (401, "session_over")
-    indexes = await store.Registration.collection().index_information()
+    indexes = await store.Registration.get_pymongo_collection().index_information()
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 

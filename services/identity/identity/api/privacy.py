@@ -101,7 +101,7 @@ async def _document(export: store.Export) -> AsyncIterator[str]:
     """The document, streamed item by item, so that it need not fit into memory."""
     about = {"user_id": export.id, "exported_at": export.requested_at, "missing": export.missing}
     yield to_json(about, indent=1).decode()[:-2]
-    sources = {"identity": store.kept_about(export.id)} | {
+    sources = {"identity": store.records_about(export.id)} | {
         service: store.items_of(export, service) for service in export.asked
     }
     for service, items in sources.items():

@@ -24,7 +24,6 @@ from identity.store.invitations import (
     renew_invitation,
     withdraw_invitation,
 )
-from identity.store.kept import kept_about
 from identity.store.links import Link, drop_link, find_link, keep_link, new_link
 from identity.store.passkeys import (
     MAX_PASSKEYS,
@@ -51,6 +50,7 @@ from identity.store.people import (
     reset_second_factor,
     sign_out,
 )
+from identity.store.personal_data import records_about
 from identity.store.registrations import KEPT, Registration, add_registration, registration, renew_token, verify
 from identity.store.revocations import revocations
 from identity.store.second_factors import (
@@ -73,7 +73,7 @@ from identity.store.sessions import (
     strengthen,
     turn_session,
 )
-from identity.store.signing import SigningKey, add_signing_key, signing_keys
+from identity.store.signing import SigningKey, add_signing_key, delete_signing_key, signing_keys
 from identity.store.throttles import Throttle, charge, forgive, refund
 from identity.store.users import (
     Passkey,
@@ -143,6 +143,7 @@ __all__ = [
     "charge",
     "deactivate",
     "delete_account",
+    "delete_signing_key",
     "deleted_people",
     "drop_account",
     "drop_link",
@@ -164,7 +165,6 @@ __all__ = [
     "invited_with",
     "items_of",
     "keep_link",
-    "kept_about",
     "names_of",
     "new_link",
     "offer_totp",
@@ -175,6 +175,7 @@ __all__ = [
     "people_page",
     "reactivate",
     "record_look",
+    "records_about",
     "refund",
     "registration",
     "rehash",

@@ -10,11 +10,11 @@ stores the version of the person's document at the removal, and additions need a
 from typing import Any
 
 from beanie import Document
+from chassis.mongo.collection import Collection
 from pydantic import Field
-from pymongo.errors import DuplicateKeyError
 
 from identity.model import LastAdmin
-from identity.store.users import User
+from identity.store.users import User, users
 
 _ONLY = "admins"
 
@@ -30,6 +30,9 @@ class Admins(Document):
         name = "admins"
 
 
+_lists = Collection(Admins)
+
+
 def somebody_else(user_id: str) -> dict[str, Any]:
     """Filter: the list contains another admin."""
     return {"active": {"$elemMatch": {"$ne": user_id}}}
@@ -37,11 +40,8 @@ def somebody_else(user_id: str) -> dict[str, Any]:
 
 async def leave(user: User) -> None:
     """Remove an admin from the list, before they stop being one. Raises LastAdmin."""
-    left = await Admins.get_pymongo_collection().update_one(
-        {"_id": _ONLY, **somebody_else(user.id)},
-        {"$pull": {"active": user.id}, "$max": {f"seen.{user.id}": user.version}},
-    )
-    if not left.matched_count:
+    where = {"_id": _ONLY, **somebody_else(user.id)}
+    if not await _lists.update(where, {"$pull": {"active": user.id}, "$max": {f"seen.{user.id}": user.version}}):
         raise LastAdmin
 
 
@@ -49,11 +49,7 @@ async def join(user: User) -> None:
     """Add a new admin to the list, unless a removal has seen this or a later version of their document."""
     seen = f"seen.{user.id}"
     where = {"_id": _ONLY, "$or": [{seen: {"$exists": False}}, {seen: {"$lt": user.version}}]}
-    change = {"$addToSet": {"active": user.id}, "$set": {seen: user.version}}
-    try:
-        await Admins.get_pymongo_collection().update_one(where, change, upsert=True)
-    except DuplicateKeyError:
-        return  # the list exists and has seen a later version
+    await _lists.update(where, {"$addToSet": {"active": user.id}, "$set": {seen: user.version}}, upsert=True)
 
 
 async def enter_missing() -> None:
@@ -61,8 +57,8 @@ async def enter_missing() -> None:
 
     Their documents' versions are incremented first, so that a concurrent removal is decided again.
     """
-    known = await Admins.get(_ONLY)
+    known = await _lists.get(_ONLY)
     where = {"roles": "admin", "is_active": True, "_id": {"$nin": known.active if known else []}}
-    async for left_out in User.collection().find(where, {"version": 1}):
-        if document := await User.commit({"_id": left_out["_id"], "version": left_out["version"]}, {}):
-            await join(User.parse(document))
+    async for missing in users.rows(where, ["version"]):
+        if admin := await users.update_and_get(missing, {}):
+            await join(admin)

@@ -10,11 +10,11 @@ from typing import Any
 from beanie import Document
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.mongo.collection import Collection
 from contracts import identity as contracts
 from contracts.identity import ActRecorded
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
 
 from identity.model import Grant
 
@@ -35,6 +35,9 @@ class AuditEntry(Document):
         indexes = [IndexModel([(name, ASCENDING), ("_id", DESCENDING)]) for name in ("user_id", "actor_id", "action")]
 
 
+entries = Collection(AuditEntry)
+
+
 def act(
     action: str, actor_id: str | None, user_id: str, *, before: Grant | None = None, after: Grant | None = None
 ) -> ActRecorded:
@@ -44,28 +47,25 @@ def act(
         action=action,
         actor_id=actor_id,
         user_id=user_id,
-        before=_told(before),
-        after=_told(after),
+        before=_published(before),
+        after=_published(after),
         acted_at=now(),
     )
 
 
-def _told(grant: Grant | None) -> contracts.Grant | None:
+def _published(grant: Grant | None) -> contracts.Grant | None:
     return contracts.Grant(roles=list(grant.roles), theaters=grant.theaters) if grant else None
 
 
 async def record_look(action: str, actor_id: str, user_id: str | None = None) -> None:
     """Record that an admin viewed a person or a list."""
     entry = {"id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id, "acted_at": now()}
-    await AuditEntry(**entry, before=None, after=None).insert()
+    await entries.insert(AuditEntry(**entry, before=None, after=None))
 
 
 async def enter(event: ActRecorded) -> None:
     """Insert an action, once."""
-    try:
-        await AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id"})).insert()
-    except DuplicateKeyError:
-        return
+    await entries.insert(AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id"})))
 
 
 async def audit_page(
@@ -77,8 +77,8 @@ async def audit_page(
         position["$gte"] = _first_id(since)
     if upper := min(filter(None, (after_id, before and _first_id(before))), default=None):
         position["$lt"] = upper
-    found = AuditEntry.find(where | ({"_id": position} if position else {}))
-    return await found.sort("-_id").limit(limit).to_list()
+    where_at = where | ({"_id": position} if position else {})
+    return [entry async for entry in entries.find(where_at, sort=[("_id", DESCENDING)], limit=limit)]
 
 
 def _first_id(moment: datetime) -> str:

@@ -2,25 +2,24 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from beanie import Document
 from chassis.ids import new_id
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts import topology
 from contracts.identity import ExportRequested
 from contracts.personal import PersonalData
 from pydantic import Field
 from pymongo import ASCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
 
 from identity.model import EXPORT_PAUSE, missing_answers
 from identity.store.users import User, active_user
 
 KEPT = timedelta(days=3)
-ASKED = [service for service, heard in topology.CONSUMES.items() if ExportRequested in heard]
+ASKED = [service for service, consumed in topology.CONSUMES.items() if ExportRequested in consumed]
 """The services that store personal data."""
 
 
@@ -70,13 +69,17 @@ class ExportPart(Document):
         ]
 
 
+exports = Collection(Export)
+export_parts = Collection(ExportPart)
+
+
 async def begin_export(user: User, now: datetime, patience: timedelta, device: str) -> Export:
     """Request the person's data from all services; `patience` is the longest wait.
 
     Returns a recent export instead, if there is one.
     """
     export_id = new_id()
-    begun = await Export.commit(
+    begun = await exports.update_and_get(
         {"_id": user.id, "requested_at": {"$lte": now - EXPORT_PAUSE}},
         {
             "$set": {
@@ -93,56 +96,55 @@ async def begin_export(user: User, now: datetime, patience: timedelta, device: s
         events=[ExportRequested(export_id=export_id, user_id=user.id), user.noticed("export_requested", device)],
         upsert=True,
     )
-    if begun is not None:
-        return Export.parse(begun)
-    return await Export.find_one({"_id": user.id}) or await begin_export(user, now, patience, device)
+    return begun or await exports.get(user.id) or await begin_export(user, now, patience, device)
 
 
 async def find_export(user_id: str, now: datetime) -> Export | None:
     """The person's export, unless it has expired."""
-    return await Export.find_one({"_id": user_id, "expires_at": {"$gt": now}})
+    return await exports.find_one({"_id": user_id, "expires_at": {"$gt": now}})
 
 
 async def take_part(event: PersonalData, now: datetime) -> None:
     """Store a part of an answer; the last missing part completes the export. A part for no export is dropped."""
-    export = await Export.find_one({"export_id": event.export_id})
+    export = await exports.find_one({"export_id": event.export_id})
     if export is None:
         return
     service = event.source()
-    with suppress(DuplicateKeyError):
-        await ExportPart(
-            id=f"{event.export_id}.{service}.{event.part}",
-            user_id=export.id,
-            export_id=event.export_id,
-            service=service,
-            part=event.part,
-            items=json.dumps(event.items, ensure_ascii=False),
-            expires_at=export.expires_at,
-        ).insert()
+    part = ExportPart(
+        id=f"{event.export_id}.{service}.{event.part}",
+        user_id=export.id,
+        export_id=event.export_id,
+        service=service,
+        part=event.part,
+        items=json.dumps(event.items, ensure_ascii=False),
+        expires_at=export.expires_at,
+    )
+    await export_parts.insert(part)
     change: dict[str, Any] = {"$addToSet": {f"parts.{service}": event.part}}
     if event.is_last:
         change["$set"] = {f"last.{service}": event.part}
-    document = await Export.commit({"_id": export.id, "export_id": event.export_id}, change)
-    if document and not (after := Export.parse(document)).missing:
+    after = await exports.update_and_get({"_id": export.id, "export_id": event.export_id}, change)
+    if after and not after.missing:
         await finish_export(after)
 
 
 async def finish_export(export: Export) -> None:
     """Complete the export with the received parts, and mail the person once."""
     user = await active_user(export.id)
-    told = [user.noticed("export_incomplete" if export.missing else "export_ready")] if user else []
+    notices = [user.noticed("export_incomplete" if export.missing else "export_ready")] if user else []
     where = {"_id": export.id, "export_id": export.export_id, "state": "gathering"}
-    await Export.commit(where, {"$set": {"state": "ready"}}, events=told)
+    await exports.update(where, {"$set": {"state": "ready"}}, events=notices)
 
 
 async def overdue_exports(now: datetime) -> list[Export]:
     """Exports that have waited too long for a service."""
-    return await Export.find({"state": "gathering", "deadline_at": {"$lte": now}}).limit(100).to_list()
+    where = {"state": "gathering", "deadline_at": {"$lte": now}}
+    return [export async for export in exports.find(where, limit=100)]
 
 
 async def items_of(export: Export, service: str) -> AsyncIterator[Any]:
     """A service's answer, item by item."""
     where = {"export_id": export.export_id, "service": service}
-    async for kept in ExportPart.find(where).sort("part"):
-        for item in json.loads(kept.items):
+    async for part in export_parts.find(where, sort=[("part", ASCENDING)]):
+        for item in json.loads(part.items):
             yield item

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.envelope import Event
@@ -38,6 +39,9 @@ class Link(Aggregate):
         ]
 
 
+links = Collection(Link)
+
+
 def new_link(kind: LinkKind, email: str, now: datetime, lifetime: timedelta) -> tuple[Link, str]:
     """A new link that is not stored yet, and its secret."""
     token = new_secret()
@@ -46,17 +50,17 @@ def new_link(kind: LinkKind, email: str, now: datetime, lifetime: timedelta) -> 
 
 async def keep_link(link: Link, events: Sequence[Event]) -> None:
     """Store a link; with an event it is mailed. Without an event it only takes the same time."""
-    await Link.add(link, events=events)
+    await links.insert(link, events=events)
 
 
 async def find_link(token: str, now: datetime, *kinds: LinkKind) -> Link:
     """The link with the secret. Raises LinkVoid."""
     where = {"token_hash": hash_secret(token), "kind": {"$in": kinds}, "expires_at": {"$gt": now}}
-    if link := await Link.find_one(where):
+    if link := await links.find_one(where):
         return link
     raise LinkVoid
 
 
 async def drop_link(link: Link) -> None:
     """Delete a used link."""
-    await link.delete()
+    await links.delete({"_id": link.id})

@@ -14,13 +14,14 @@ from contracts.identity import (
     UserReactivated,
     UserRolesChanged,
 )
+from pymongo import DESCENDING
 
 from identity.model import Grant, UserUnknown, WrongPassword, search_words
 from identity.store import admins
 from identity.store.audit import act
 from identity.store.deletions import forget_traces
 from identity.store.sessions import end_sessions_of
-from identity.store.users import User, add_user
+from identity.store.users import User, add_user, users
 
 ATTEMPTS = 10
 Standing = Literal["active", "deactivated"]
@@ -39,7 +40,7 @@ Decide = Callable[[User], Change | None]
 
 async def find_person(user_id: str) -> User:
     """The account, even a closed one. Raises UserUnknown."""
-    user = await User.find_one({"_id": user_id, "deleted_at": None})
+    user = await users.find_one({"_id": user_id, "deleted_at": None})
     if user is None:
         raise UserUnknown
     return user
@@ -59,10 +60,10 @@ async def _change(user_id: str, decide: Decide) -> User:
         if before.is_acting_admin and not after.is_acting_admin:
             await admins.leave(before)
         where = {"_id": user_id, "version": before.version}
-        if document := await User.commit(where, {"$set": change.fields}, events=change.events):
-            if after.is_acting_admin:
-                await admins.join(User.parse(document))
-            return User.parse(document)
+        if changed := await users.update_and_get(where, {"$set": change.fields}, events=change.events):
+            if changed.is_acting_admin:
+                await admins.join(changed)
+            return changed
     raise Unavailable(retry_after=1)
 
 
@@ -206,7 +207,8 @@ class Wanted:
 
 async def people_page(wanted: Wanted, after_id: str | None, limit: int) -> list[User]:
     """People, the newest first, starting after `after_id`."""
-    return await User.find(people_filter(wanted, after_id)).sort("-_id").limit(limit).to_list()
+    found = users.find(people_filter(wanted, after_id), sort=[("_id", DESCENDING)], limit=limit)
+    return [user async for user in found]
 
 
 def people_filter(wanted: Wanted, after_id: str | None) -> dict[str, Any]:
@@ -237,5 +239,5 @@ def _from(beginning: str) -> dict[str, str]:
 
 async def names_of(user_ids: set[str]) -> dict[str, str]:
     """The names of these people, without deleted ones."""
-    found = User.collection().find({"_id": {"$in": list(user_ids)}, "deleted_at": None}, {"name": 1})
-    return {document["_id"]: document["name"] async for document in found}
+    found = users.rows({"_id": {"$in": list(user_ids)}, "deleted_at": None}, ["name"])
+    return {row["_id"]: row["name"] async for row in found}

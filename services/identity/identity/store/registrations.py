@@ -6,13 +6,14 @@ an account (docs/adr/0020-sign-up-tells-nobody.md).
 
 from datetime import datetime, timedelta
 
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from chassis.security.secrets import hash_secret
 from contracts.envelope import Event
 from pymongo import IndexModel
 
 from identity.model import Account, EmailTaken, LinkVoid
-from identity.store.users import User, add_user
+from identity.store.users import User, add_user, users
 
 KEPT = timedelta(days=7)
 
@@ -40,20 +41,23 @@ class Registration(Aggregate):
         )
 
 
+registrations = Collection(Registration)
+
+
 async def add_registration(registration: Registration, mail: Event) -> None:
     """Store a registration and request its mail."""
-    await Registration.add(registration, events=[mail])
+    await registrations.insert(registration, events=[mail])
 
 
 async def registration(registration_id: str, now: datetime) -> Registration | None:
     """The registration, unless it has expired."""
-    return await Registration.find_one({"_id": registration_id, "expires_at": {"$gt": now}})
+    return await registrations.find_one({"_id": registration_id, "expires_at": {"$gt": now}})
 
 
 async def renew_token(registration: Registration, token: str, expires_at: datetime, mail: Event) -> bool:
     """Replace the registration's link and request its mail; False when it was verified or has expired."""
     change = {"token_hash": hash_secret(token), "token_expires_at": expires_at}
-    return await Registration.commit({"_id": registration.id}, {"$set": change}, events=[mail]) is not None
+    return await registrations.update({"_id": registration.id}, {"$set": change}, events=[mail])
 
 
 async def verify(token: str, now: datetime) -> User | None:
@@ -62,7 +66,7 @@ async def verify(token: str, now: datetime) -> User | None:
     The account's unique id and address decide when the link is used twice, or two registrations of one address are
     verified.
     """
-    found = await Registration.find_one({"token_hash": hash_secret(token), "token_expires_at": {"$gt": now}})
+    found = await registrations.find_one({"token_hash": hash_secret(token), "token_expires_at": {"$gt": now}})
     if found is None:
         return None
     user = User(
@@ -76,8 +80,8 @@ async def verify(token: str, now: datetime) -> User | None:
     try:
         await add_user(user)
     except EmailTaken:
-        if await User.find_one({"_id": found.id}):
+        if await users.exists({"_id": found.id}):
             raise LinkVoid from None
         raise
-    await found.delete()
+    await registrations.delete({"_id": found.id})
     return user

@@ -3,18 +3,18 @@
 from chassis.security.secrets import hash_secret
 
 from identity.model import SecondFactorOff, SecondFactorOn, WrongCode
-from identity.store.users import User
+from identity.store.users import User, users
 
 
 async def offer_totp(user: User, sealed_secret: str) -> None:
     """Store the secret shown to the app; it takes effect once a code was confirmed. Raises SecondFactorOn."""
-    if not await User.commit({"_id": user.id, "totp": None}, {"$set": {"totp_offer": sealed_secret}}):
+    if not await users.update({"_id": user.id, "totp": None}, {"$set": {"totp_offer": sealed_secret}}):
         raise SecondFactorOn
 
 
 async def take_totp(user: User, step: int, recovery_codes: list[str], device: str) -> None:
     """Activate the offered app with these recovery codes. Raises SecondFactorOff when there is no offer."""
-    changed = await User.commit(
+    changed = await users.update(
         {"_id": user.id, "totp": None, "totp_offer": user.totp_offer},
         {
             "$set": {
@@ -25,31 +25,31 @@ async def take_totp(user: User, step: int, recovery_codes: list[str], device: st
         },
         events=[user.noticed("totp_added", device)],
     )
-    if changed is None:
+    if not changed:
         raise SecondFactorOff
 
 
 async def drop_totp(user: User, device: str) -> None:
     """Remove the app and its recovery codes. Raises SecondFactorOff."""
-    changed = await User.commit(
+    changed = await users.update(
         {"_id": user.id, "totp": {"$ne": None}},
         {"$set": {"totp": None, "recovery_hashes": []}},
         events=[user.noticed("totp_removed", device)],
     )
-    if changed is None:
+    if not changed:
         raise SecondFactorOff
 
 
 async def use_code(user: User, step: int) -> None:
     """Mark the code of a step as used. Raises WrongCode when it or a later one was used before (RFC 6238, 5.2)."""
-    if not await User.commit({"_id": user.id, "totp.last_step": {"$lt": step}}, {"$set": {"totp.last_step": step}}):
+    if not await users.update({"_id": user.id, "totp.last_step": {"$lt": step}}, {"$set": {"totp.last_step": step}}):
         raise WrongCode
 
 
 async def use_recovery_code(user: User, code: str, device: str) -> None:
     """Use up a recovery code. Raises WrongCode."""
     used = hash_secret(code)
-    if not await User.commit(
+    if not await users.update(
         {"_id": user.id, "recovery_hashes": used},
         {"$pull": {"recovery_hashes": used}},
         events=[user.noticed("recovery_code_used", device)],
@@ -59,10 +59,10 @@ async def use_recovery_code(user: User, code: str, device: str) -> None:
 
 async def replace_recovery_codes(user: User, codes: list[str], device: str) -> None:
     """Replace the recovery codes. Raises SecondFactorOff."""
-    changed = await User.commit(
+    changed = await users.update(
         {"_id": user.id, "totp": {"$ne": None}},
         {"$set": {"recovery_hashes": [hash_secret(code) for code in codes]}},
         events=[user.noticed("recovery_codes_replaced", device)],
     )
-    if changed is None:
+    if not changed:
         raise SecondFactorOff

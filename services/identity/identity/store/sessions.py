@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from chassis.security.secrets import Cipher, hash_secret, new_secret
 from pydantic import BaseModel
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from identity.model import Method, RefreshToken, SessionOver, SessionUnknown
-from identity.store.users import User
+from identity.store.users import users
 
 log = structlog.get_logger()
 GRACE = timedelta(seconds=10)
@@ -51,6 +52,9 @@ class Session(Aggregate):
         ]
 
 
+sessions = Collection(Session)
+
+
 async def open_session(
     user_id: str, now: datetime, lifetime: timedelta, *, methods: list[Method], device: str = ""
 ) -> tuple[Session, RefreshToken]:
@@ -66,7 +70,7 @@ async def open_session(
         last_used_at=now,
         expires_at=now + lifetime,
     )
-    await Session.add(session)
+    await sessions.insert(session)
     return session, token
 
 
@@ -83,7 +87,7 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
         "until": now + GRACE,
         "sealed_successor": Cipher(token.turn).close(successor.turn),
     }
-    document = await Session.collection().find_one_and_update(
+    session = await sessions.update_and_get(
         {
             "family_hash": hash_secret(token.family),
             "is_open": True,
@@ -97,16 +101,13 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
                     "replaced": {"$cond": [is_present, replaced, "$replaced"]},
                     "turn_hash": {"$cond": [is_present, hash_secret(successor.turn), "$turn_hash"]},
                     "last_used_at": now,
-                    "version": {"$add": ["$version", 1]},
                 }
             }
         ],
-        return_document=ReturnDocument.AFTER,
     )
-    if document is None:
+    if session is None:
         await _end_as_copied(token, device)
         raise SessionOver
-    session = Session.parse(document)
     if session.replaced is None or session.replaced.turn_hash != turn_hash:
         raise SessionOver  # cannot happen: the write above guarantees it
     return session, token._replace(turn=Cipher(token.turn).open(session.replaced.sealed_successor))
@@ -114,24 +115,25 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
 
 async def _end_as_copied(token: RefreshToken, device: str) -> None:
     """End the session of a token that was used before, and warn its owner once."""
-    session = await Session.find_one({"family_hash": hash_secret(token.family), "is_open": True})
+    session = await sessions.find_one({"family_hash": hash_secret(token.family), "is_open": True})
     if session is None:
         log.info("refresh_refused")
         return
-    user = await User.find_one({"_id": session.user_id})
+    user = await users.get(session.user_id)
     warning = [user.noticed("refresh_token_reused", device)] if user else []
-    if await Session.commit({"_id": session.id, "is_open": True}, {"$set": {"is_open": False}}, events=warning):
+    if await sessions.update({"_id": session.id, "is_open": True}, {"$set": {"is_open": False}}, events=warning):
         log.warning("refresh_token_reused", user_id=session.user_id, session_id=session.id)
 
 
 async def end_session(token: RefreshToken) -> None:
     """End the session of a current or used token."""
-    await Session.collection().delete_one({"family_hash": hash_secret(token.family), "is_open": True})
+    await sessions.delete({"family_hash": hash_secret(token.family), "is_open": True})
 
 
 async def open_session_of(user_id: str, session_id: str, now: datetime) -> Session | None:
     """The person's open session."""
-    return await Session.find_one({"_id": session_id, "user_id": user_id, "is_open": True, "expires_at": {"$gt": now}})
+    where = {"_id": session_id, "user_id": user_id, "is_open": True, "expires_at": {"$gt": now}}
+    return await sessions.find_one(where)
 
 
 async def sessions_of(user_id: str, now: datetime, after_id: str | None, limit: int) -> list[Session]:
@@ -139,21 +141,20 @@ async def sessions_of(user_id: str, now: datetime, after_id: str | None, limit: 
     where: dict[str, Any] = {"user_id": user_id, "is_open": True, "expires_at": {"$gt": now}}
     if after_id is not None:
         where["_id"] = {"$lt": after_id}
-    return await Session.find(where).sort("-_id").limit(limit).to_list()
+    return [session async for session in sessions.find(where, sort=[("_id", DESCENDING)], limit=limit)]
 
 
 async def end_session_of(user_id: str, session_id: str) -> None:
     """End one of the person's sessions. Raises SessionUnknown."""
-    ended = await Session.collection().delete_one({"_id": session_id, "user_id": user_id, "is_open": True})
-    if not ended.deleted_count:
+    if not await sessions.delete({"_id": session_id, "user_id": user_id, "is_open": True}):
         raise SessionUnknown
 
 
 async def end_sessions_of(user_id: str, *, but: str | None = None) -> None:
     """End all of the person's sessions, or all but one."""
-    await Session.collection().delete_many({"user_id": user_id, "is_open": True, "_id": {"$ne": but}})
+    await sessions.delete_many({"user_id": user_id, "is_open": True, "_id": {"$ne": but}})
 
 
 async def strengthen(session_id: str, method: Method) -> None:
     """Add an authentication method to the session."""
-    await Session.commit({"_id": session_id}, {"$addToSet": {"methods": method}})
+    await sessions.update({"_id": session_id}, {"$addToSet": {"methods": method}})

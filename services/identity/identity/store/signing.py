@@ -4,9 +4,9 @@ from datetime import datetime
 
 from beanie import Document
 from chassis.clock import now
+from chassis.mongo.collection import Collection
 from pydantic import Field
-from pymongo import IndexModel
-from pymongo.errors import DuplicateKeyError
+from pymongo import DESCENDING, IndexModel
 
 
 class SigningKey(Document):
@@ -26,15 +26,19 @@ class SigningKey(Document):
         indexes = [IndexModel("generation", unique=True)]
 
 
+_keys = Collection(SigningKey)
+
+
 async def signing_keys() -> list[SigningKey]:
     """All keys, the newest first."""
-    return await SigningKey.find_all(sort="-generation").to_list()
+    return [key async for key in _keys.find({}, sort=[("generation", DESCENDING)])]
 
 
 async def add_signing_key(key: SigningKey) -> bool:
     """Insert a new key; False when another replica has created this generation."""
-    try:
-        await key.insert()
-    except DuplicateKeyError:
-        return False
-    return True
+    return await _keys.insert(key)
+
+
+async def delete_signing_key(key: SigningKey) -> None:
+    """Delete a key; it no longer verifies tokens."""
+    await _keys.delete({"_id": key.id})

@@ -9,8 +9,8 @@ from math import ceil
 from typing import Any
 
 from beanie import Document
-from pymongo import IndexModel, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from chassis.mongo.collection import Collection
+from pymongo import IndexModel
 
 from identity.model import Allowance, TooManyAttempts
 
@@ -30,13 +30,16 @@ class Throttle(Document):
         indexes = [IndexModel("expires_at", expireAfterSeconds=0)]
 
 
+_throttles = Collection(Throttle)
+
+
 async def charge(key: str, allowance: Allowance, now: datetime) -> datetime:
     """Count an attempt; returns the time before which the next one is refused.
 
     Raises TooManyAttempts, with the remaining seconds, during the delay after the last attempt.
     """
     while (blocked_until := await _counted(key, allowance, now)) is None:
-        if (found := await Throttle.find_one({"_id": key})) and min(found.blocked_until, found.expires_at) > now:
+        if (found := await _throttles.get(key)) and min(found.blocked_until, found.expires_at) > now:
             raise TooManyAttempts(retry_after=ceil((found.blocked_until - now).total_seconds()))
         # Another request has just inserted the entry, or it has just expired.
     return blocked_until
@@ -54,27 +57,23 @@ async def _counted(key: str, allowance: Allowance, now: datetime) -> datetime | 
     wait = {"$cond": [{"$lt": [charged, 0]}, 0, {"$arrayElemAt": [waits, charged]}]}
     # Without a delay it stays in the past; otherwise concurrent attempts would block each other by a millisecond.
     blocked_until = {"$cond": [{"$gt": [wait, 0]}, {"$add": [now, wait]}, LONG_AGO]}
-    try:
-        entry = await Throttle.get_pymongo_collection().find_one_and_update(
-            {"_id": key, "$or": [{"blocked_until": {"$lte": now}}, {"expires_at": {"$lte": now}}]},
-            [{"$set": count}, {"$set": {"blocked_until": blocked_until}}],
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-        )
-    except DuplicateKeyError:
-        return None
-    return entry["blocked_until"] if entry else None
+    entry = await _throttles.update_and_get(
+        {"_id": key, "$or": [{"blocked_until": {"$lte": now}}, {"expires_at": {"$lte": now}}]},
+        [{"$set": count}, {"$set": {"blocked_until": blocked_until}}],
+        upsert=True,
+    )
+    return entry.blocked_until if entry else None
 
 
 async def forgive(key: str) -> None:
     """Reset the counter of the key."""
-    await Throttle.get_pymongo_collection().delete_one({"_id": key})
+    await _throttles.delete({"_id": key})
 
 
 async def refund(key: str, blocked_until: datetime) -> None:
     """Take back one attempt and its delay, unless a later attempt has caused a longer one."""
     wait = {"$cond": [{"$eq": ["$blocked_until", blocked_until]}, LONG_AGO, "$blocked_until"]}
-    await Throttle.get_pymongo_collection().update_one(
+    await _throttles.update(
         {"_id": key, "attempts": {"$gt": 0}},
         [{"$set": {"attempts": {"$subtract": ["$attempts", 1]}, "blocked_until": wait}}],
     )

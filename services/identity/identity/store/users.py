@@ -5,6 +5,7 @@ from typing import Any
 
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.envelope import Event
 from contracts.identity import SecurityNoticed, UserRegistered
@@ -119,56 +120,57 @@ class User(Aggregate):
         )
 
 
+users = Collection(User)
+
+
 async def add_user(user: User, *events: Event) -> None:
     """Insert a new account and publish it, with further events. Raises EmailTaken."""
     registered = UserRegistered(user_id=user.id, email=user.email, name=user.name, roles=list(user.roles))
-    if not await User.add(user, events=[registered, *events]):
+    if not await users.insert(user, events=[registered, *events]):
         raise EmailTaken
 
 
 async def active_user(user_id: str) -> User | None:
     """The account, unless it is deleted or closed."""
-    return await User.find_one({"_id": user_id, "is_active": True})
+    return await users.find_one({"_id": user_id, "is_active": True})
 
 
 async def user_with_email(email: str) -> User | None:
     """The account with the address, even a closed one."""
-    return await User.find_one({"email": email})
+    return await users.find_one({"email": email})
 
 
 async def update_profile(user_id: str, fields: dict[str, Any]) -> User | None:
     """Set the fields; None when the account is deleted or closed."""
     if name := fields.get("name"):
         fields = fields | {"name_words": search_words(name)}
-    return _parsed(await User.commit({"_id": user_id, "is_active": True}, {"$set": fields}))
+    return await users.update_and_get({"_id": user_id, "is_active": True}, {"$set": fields})
 
 
 async def change_password(user: User, password_hash: str, moment: datetime, device: str) -> User | None:
     """Replace the password and end all sessions; None when the password has changed since `user` was read."""
-    return _parsed(
-        await User.commit(
-            {"_id": user.id, "is_active": True, "password_hash": user.password_hash},
-            {"$set": {"password_hash": password_hash, "password_changed_at": moment}},
-            events=[user.noticed("password_changed", device)],
-        )
+    return await users.update_and_get(
+        {"_id": user.id, "is_active": True, "password_hash": user.password_hash},
+        {"$set": {"password_hash": password_hash, "password_changed_at": moment}},
+        events=[user.noticed("password_changed", device)],
     )
 
 
 async def reset_password(link: Link, user: User, password_hash: str, moment: datetime, device: str) -> None:
     """Replace the password by link; ends all sessions and voids all links. Raises LinkVoid."""
-    changed = await User.commit(
+    changed = await users.update(
         {"_id": user.id, "is_active": True, "password_changed_at": link.password_changed_at},
         {"$set": {"password_hash": password_hash, "password_changed_at": moment}},
         events=[user.noticed("password_reset", device)],
     )
-    if changed is None:
+    if not changed:
         raise LinkVoid
 
 
 async def change_email(link: Link, user: User, device: str) -> None:
     """Change the account's address to the link's, and notify the old one. Raises LinkVoid and EmailTaken."""
     try:
-        changed = await User.commit(
+        changed = await users.update(
             {
                 "_id": user.id,
                 "is_active": True,
@@ -180,14 +182,12 @@ async def change_email(link: Link, user: User, device: str) -> None:
         )
     except DuplicateKeyError as error:
         raise EmailTaken from error
-    if changed is None:
+    if not changed:
         raise LinkVoid
 
 
 async def rehash(user: User, password_hash: str) -> None:
     """Store the same password hashed with stronger parameters."""
-    await User.commit({"_id": user.id, "password_hash": user.password_hash}, {"$set": {"password_hash": password_hash}})
-
-
-def _parsed(document: dict[str, Any] | None) -> User | None:
-    return User.parse(document) if document else None
+    await users.update(
+        {"_id": user.id, "password_hash": user.password_hash}, {"$set": {"password_hash": password_hash}}
+    )
