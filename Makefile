@@ -27,6 +27,9 @@ scale: ## change the number of a service's replicas in `make run`: make scale SE
 upgrade: ## restart running services without downtime: make upgrade SERVICE="inventory booking"
 	@$(LAUNCHER) upgrade $(SERVICE)
 
+dev: ## restart a running service whenever its code changes: make dev SERVICE=booking
+	@$(LAUNCHER) dev "$(SERVICE)"
+
 drain: ## close the running platform's gateway and wait until no work is unfinished (ARGS=--leave-unpaid)
 	@$(LAUNCHER) drain $(ARGS)
 

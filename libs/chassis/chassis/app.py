@@ -22,9 +22,10 @@ from chassis.mongo.migrations import Schema
 from chassis.mongo.outbox import Aggregate, Relay
 from chassis.observability import telemetry
 from chassis.observability.readiness import Readiness
+from chassis.periodic import periodic
 from chassis.privacy import Privacy
 from chassis.security.auth import KeySource, Verifier, published_at
-from chassis.security.revocations import Revocations
+from chassis.security.revocations import RELOAD_S, Revocations
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -78,7 +79,7 @@ def create_service(
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
             watched = {AccessRevoked: void.on_access_revoked, **(broadcast_handlers or {})}
             await stack.enter_async_context(BroadcastConsumer(rabbit, settings.service, watched))
-            await stack.enter_async_context(void)
+            await stack.enter_async_context(periodic((void.reload, RELOAD_S)))
             app.state.consumer = consumer = None
             if handlers:
                 consumer = Consumer(rabbit, settings.service, handlers, settings.consumer_concurrency)

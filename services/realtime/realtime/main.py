@@ -4,8 +4,7 @@ from chassis.app import create_service
 from contracts.realtime import SeatsLookedAt
 
 from realtime import api, handlers, migrations, settings
-from realtime.connections import Handshake
-from realtime.hub import Hub
+from realtime.hub import Handshake, Hub
 
 
 async def publish(event: SeatsLookedAt) -> None:

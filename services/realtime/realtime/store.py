@@ -7,7 +7,7 @@ from typing import Any
 from beanie import Document
 from chassis.clock import now
 from chassis.ids import is_fresh
-from chassis.mongo import writes
+from chassis.mongo.collection import Collection, Row
 from contracts.inventory import SeatMapUpdated
 from pymongo import ASCENDING, IndexModel
 
@@ -18,7 +18,7 @@ UNSCHEDULED_KEPT = timedelta(days=400)
 STATES: tuple[State, ...] = ("held", "blocked", "sold")
 
 
-class Showtime(Document):
+class ShowtimeDocument(Document):
     """A showtime with inventory's latest snapshot of its seats. MongoDB deletes it at `keep_until`.
 
     Documents from before 2026-12 have no `snapshot_version`, so that the first snapshot replaces them.
@@ -38,7 +38,7 @@ class Showtime(Document):
         indexes = (IndexModel([("keep_until", ASCENDING)], expireAfterSeconds=0),)
 
 
-class Layout(Document):
+class SeatLayout(Document):
     """The seats of an auditorium; it never changes."""
 
     id: str = ""  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -48,70 +48,68 @@ class Layout(Document):
         name = "layouts"
 
 
-DOCUMENTS = (Showtime, Layout)
+DOCUMENTS = (ShowtimeDocument, SeatLayout)
+showtimes = Collection(ShowtimeDocument)
+layouts = Collection(SeatLayout)
+_SHOWN = ("snapshot_version", *STATES, "cancelled")
 _OLD_FIELDS = {"claims": "", "version": "", "changed_at": ""}
 
 
 async def save_snapshot(event: SeatMapUpdated) -> None:
     """Store a snapshot, unless a newer one is stored. The showtime may not be known yet."""
-    collection, showtime_id = Showtime.get_pymongo_collection(), event.showtime_id
-    snapshot = {
+    snapshot: dict[str, Any] = {
         "snapshot_version": event.version,
         "held": event.held,
         "sold": event.sold,
         "blocked": event.blocked,
     }
-    is_older = {"_id": showtime_id, "snapshot_version": {"$not": {"$gte": event.version}}}
+    is_older = {"_id": event.showtime_id, "snapshot_version": {"$not": {"$gte": event.version}}}
     change = {"$set": snapshot, "$unset": _OLD_FIELDS}
-    is_stored = await writes.update(collection, is_older, change)
-    new = {"_id": showtime_id, **snapshot, "keep_until": now() + UNSCHEDULED_KEPT}
-    if not is_stored and not await writes.insert(collection, new):
+    if await showtimes.update(is_older, change):
+        return
+    new = ShowtimeDocument(id=event.showtime_id, **snapshot, keep_until=now() + UNSCHEDULED_KEPT)
+    if not await showtimes.insert(new):
         # An older one may have been inserted in between.
-        await writes.update(collection, is_older, change)
+        await showtimes.update(is_older, change)
 
 
 async def cancel(showtime_id: str) -> None:
     """Mark a showtime as cancelled."""
-    await _upsert(showtime_id, {"cancelled": True})
+    await showtimes.merge(showtime_id, {"$set": {"cancelled": True}})
 
 
 async def schedule(showtime_id: str, *, layout_id: str, keep_until: datetime) -> None:
     """Store a showtime, whose seats may be stored already."""
-    await _upsert(showtime_id, {"layout_id": layout_id, "keep_until": keep_until})
-
-
-async def _upsert(showtime_id: str, fields: Mapping[str, Any]) -> None:
-    await Showtime.get_pymongo_collection().update_one({"_id": showtime_id}, {"$set": fields}, upsert=True)
+    await showtimes.merge(showtime_id, {"$set": {"layout_id": layout_id, "keep_until": keep_until}})
 
 
 async def add_layout(layout_id: str, seats: list[str]) -> None:
     """Store a layout."""
-    await Layout.get_pymongo_collection().update_one({"_id": layout_id}, {"$set": {"seats": seats}}, upsert=True)
+    await layouts.merge(layout_id, {"$set": {"seats": seats}})
 
 
 async def seat_map(showtime_id: str) -> SeatMap:
-    """The map as stored. Raises UnknownShowtime, or ShowtimeNotReady for a new one."""
-    document = await Showtime.get_pymongo_collection().find_one({"_id": showtime_id})
-    if document is None:
+    """Return the map as stored. Raises UnknownShowtime, or ShowtimeNotReady for a new one."""
+    row = await showtimes.row({"_id": showtime_id}, (*_SHOWN, "layout_id"))
+    if row is None:
         raise ShowtimeNotReady(retry_after=2) if is_fresh(showtime_id, now()) else UnknownShowtime
-    layout = await Layout.get(document["layout_id"]) if document.get("layout_id") else None
-    return SeatMap(_snapshot(document), seat_ids=frozenset(layout.seats if layout else ()))
+    layout = await layouts.get(row["layout_id"]) if row.get("layout_id") else None
+    return SeatMap(_snapshot(row), seat_ids=frozenset(layout.seats if layout else ()))
 
 
 async def newer_snapshots(versions: Mapping[str, int]) -> list[Snapshot]:
-    """The stored snapshots that are newer than these, by showtime, and those of cancelled showtimes."""
+    """Return the stored snapshots that are newer than these, by showtime, and those of cancelled showtimes."""
     is_newer = [
         {"_id": showtime_id, "$or": [{"snapshot_version": {"$gt": version}}, {"cancelled": True}]}
         for showtime_id, version in versions.items()
     ]
-    found = Showtime.get_pymongo_collection().find({"$or": is_newer})
-    return [_snapshot(document) async for document in found]
+    return [_snapshot(row) async for row in showtimes.rows({"$or": is_newer}, _SHOWN)]
 
 
-def _snapshot(document: Mapping[str, Any]) -> Snapshot:
+def _snapshot(row: Row) -> Snapshot:
     return Snapshot(
-        document["_id"],
-        document.get("snapshot_version", 0),
-        {seat: state for state in STATES for seat in document.get(state, ())},
-        is_cancelled=document.get("cancelled", False),
+        row["_id"],
+        row.get("snapshot_version", 0),
+        {seat: state for state in STATES for seat in row.get(state, ())},
+        is_cancelled=row.get("cancelled", False),
     )

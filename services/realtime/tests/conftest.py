@@ -15,7 +15,7 @@ from chassis.testing import Bus, until
 from chassis.testing.servers import free_port
 from contracts.catalog import PlacedSeat, SeatLayoutPublished, ShowtimeScheduled
 from pydantic import Field, TypeAdapter
-from realtime.protocol import ServerMessage
+from realtime.model.protocol import ServerMessage
 from websockets.asyncio.client import ClientConnection, connect
 
 

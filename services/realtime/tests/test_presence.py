@@ -1,7 +1,7 @@
 """Seat presence: other clients on every replica see how many people have a seat selected."""
 
 from chassis.testing import Bus
-from realtime.presence import FORGET_AFTER_S, SeatPresence
+from realtime.model.presence import FORGET_AFTER_S, SeatPresence
 
 from .conftest import client, replica
 from .test_live import subscribed

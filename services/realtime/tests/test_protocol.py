@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from realtime import asyncapi
+from realtime.api import asyncapi
 
 
 def test_the_document_is_up_to_date():

@@ -64,7 +64,7 @@ async def test_a_snapshot_keeps_what_else_is_known_in_any_order(database):
 @pytest.mark.parametrize("version", [7, 8, 9])
 async def test_the_first_snapshot_replaces_a_document_of_the_version_before(database, version):
     """Its `version` was inventory's as well, and may be that of the first snapshot."""
-    showtime, collection = new_id(), store.Showtime.get_pymongo_collection()
+    showtime, collection = new_id(), store.ShowtimeDocument.get_pymongo_collection()
     claims = {"h": {"held": [0, ["A1"], 1]}, "b": {"sold": [1, ["A2"]]}}
     await collection.insert_one({"_id": showtime, "version": 8, "claims": claims, "layout_id": "l", "cancelled": True})
     assert await stored(showtime) == (0, {})

@@ -6,15 +6,12 @@ from identity before it accepts its first token and then every RELOAD_S, which m
 (docs/adr/0008-revoked-access.md)
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Any
 
-import structlog
 from contracts.identity import AccessRevoked
 
-log = structlog.get_logger()
 RELOAD_S = 20.0
 KEPT_S = 3600.0
 """No access token is valid longer; identity's settings ensure it."""
@@ -33,16 +30,6 @@ class Revocations:
         self._epochs: dict[str, int] = {}
         self._received_at: dict[str, float] = {}
         self._is_complete = False
-        self._reloading: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._reloading = asyncio.create_task(self._reload_forever())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._reloading is not None:
-            self._reloading.cancel()
-            await asyncio.gather(self._reloading, return_exceptions=True)
 
     async def is_void(self, user_id: str, epoch: int) -> bool:
         """Whether a token of this epoch is revoked. Raises the error of `ask` if the list was never fetched."""
@@ -69,11 +56,3 @@ class Revocations:
             return
         self._epochs[user_id], self._received_at[user_id] = epoch, time.monotonic()
         self._on_revoked(user_id)
-
-    async def _reload_forever(self) -> None:
-        while True:
-            try:
-                await self.reload()
-            except Exception as error:
-                log.info("revocations_not_reloaded", reason=repr(error))
-            await asyncio.sleep(RELOAD_S)

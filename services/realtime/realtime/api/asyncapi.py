@@ -1,4 +1,4 @@
-"""AsyncAPI 3 of `/ws`, rendered from the messages: `python -m realtime.asyncapi FILE`."""
+"""AsyncAPI 3 of `/ws`, rendered from the messages: `python -m realtime.api.asyncapi FILE`."""
 
 import sys
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from realtime.protocol import ClientMessage, ServerMessage
+from realtime.model.protocol import ClientMessage, ServerMessage
 
 
 def document() -> dict[str, Any]:
-    """The AsyncAPI document as plain data."""
+    """Return the AsyncAPI document as plain data."""
     groups = {"fromClient": get_args(ClientMessage), "fromServer": get_args(ServerMessage)}
     messages = {model.__name__: _message(model) for models in groups.values() for model in models}
     return {
@@ -19,7 +19,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Usher live",
             "version": "1.0.0",
-            "description": "Live seats, and one's own bookings as they come about. Messages reach a client in order.",
+            "description": "Live seats, and one's own bookings as they change. Messages reach a client in order.",
         },
         "defaultContentType": "application/json",
         "servers": {"gateway": {"host": "127.0.0.1:8080", "protocol": "ws"}},
@@ -50,7 +50,7 @@ def _message(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def render() -> str:
-    """The document as YAML."""
+    """Return the document as YAML."""
     return yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -1,4 +1,4 @@
-"""The WebSocket endpoint `/ws`: checks, and the answer to each client message. protocol.py defines the messages."""
+"""The WebSocket endpoint `/ws`: checks, and the answer to each client message (model/protocol.py)."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,9 +13,8 @@ from fastapi import APIRouter, WebSocket
 from pydantic import Field, TypeAdapter, ValidationError
 
 from realtime import settings
-from realtime.connections import Connection, Handshake
-from realtime.hub import Hub, encoded, error, problem
-from realtime.protocol import Authenticate, ClientMessage, Ping, Select, Subscribe, Unsubscribe
+from realtime.hub import Connection, Handshake, Hub, encoded, error, problem
+from realtime.model.protocol import Authenticate, ClientMessage, Ping, Select, Subscribe, Unsubscribe
 
 router = APIRouter()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.periodic import periodic
 from chassis.security.auth import Principal
 from contracts.errors import Problem
 from contracts.realtime import SeatsLookedAt
@@ -17,10 +18,17 @@ from prometheus_client import Counter as Count
 from prometheus_client import Gauge
 
 from realtime import store
-from realtime.connections import Connection, frame
-from realtime.model import Message, NotSubscribed, RecentChanges, SeatMap, ShownChange, UnknownSeat, owner_key
-from realtime.periodic import periodic
-from realtime.presence import SeatPresence
+from realtime.hub.connections import Connection, frame
+from realtime.model import (
+    Message,
+    NotSubscribed,
+    RecentChanges,
+    SeatMap,
+    SeatPresence,
+    ShownChange,
+    UnknownSeat,
+    owner_key,
+)
 from realtime.settings import Settings
 
 Publish = Callable[[SeatsLookedAt], Awaitable[None]]

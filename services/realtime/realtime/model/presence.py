@@ -7,7 +7,7 @@ is not sent again.
 from collections import Counter
 from collections.abc import Hashable, Mapping
 
-from realtime.model import Message
+from realtime.model.seat_map import Message
 
 FORGET_AFTER_S = 15.0
 """A replica that has sent no presence for this long is gone."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from contracts.types import Id
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-State = Literal["held", "blocked", "sold"]
+from realtime.model.seat_map import State
 
 
 class FromClient(BaseModel):
@@ -59,7 +59,7 @@ class FromServer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Snapshot(FromServer):
+class ShowtimeUpdate(FromServer):
     """All seats that are not free. Replaces what was received about the showtime before. The answer to `subscribe`."""
 
     type: Literal["showtime:update"]
@@ -139,4 +139,6 @@ class Error(FromServer):
     showtime_id: Id | None = None
 
 
-ServerMessage = Snapshot | Locked | Booked | Released | SelectedSeats | BookingUpdate | Authenticated | Pong | Error
+ServerMessage = (
+    ShowtimeUpdate | Locked | Booked | Released | SelectedSeats | BookingUpdate | Authenticated | Pong | Error
+)

@@ -1,12 +1,10 @@
-"""Functions that each replica calls at intervals. (Jobs in jobs.py run on one replica only.)"""
+"""Functions that each replica calls at intervals. (The jobs of chassis.jobs run on one replica only.)"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
-from aio_pika.exceptions import AMQPError
-from pymongo.errors import PyMongoError
 
 log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
@@ -14,7 +12,7 @@ Work = Callable[[], Awaitable[None]]
 
 @asynccontextmanager
 async def periodic(*functions: tuple[Work, float]) -> AsyncIterator[None]:
-    """Call each function every so many seconds inside the block. A failure is logged, and the next call is made."""
+    """Call each function at once and then every so many seconds inside the block. A failure is logged."""
     tasks = [asyncio.create_task(_repeat(each, seconds)) for each, seconds in functions]
     try:
         yield
@@ -26,8 +24,8 @@ async def periodic(*functions: tuple[Work, float]) -> AsyncIterator[None]:
 
 async def _repeat(work: Work, seconds: float) -> None:
     while True:
-        await asyncio.sleep(seconds)
         try:
             await work()
-        except (PyMongoError, AMQPError, OSError, TimeoutError) as failure:
-            log.warning("periodic_call_failed", function=getattr(work, "__name__", ""), reason=repr(failure))
+        except Exception as error:
+            log.warning("periodic_call_failed", function=getattr(work, "__qualname__", ""), reason=repr(error))
+        await asyncio.sleep(seconds)
