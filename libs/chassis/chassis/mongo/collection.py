@@ -134,7 +134,8 @@ class Collection(Generic[T]):
         entries = [entry_of(event) for event in events]
         if not await writes.update(self._raw, where, self._counted(change, entries, bump=bump)):
             return False
-        self._enqueue(where["_id"], where["version"] + bump if "version" in where else None, entries)
+        version = where.get("version")
+        self._enqueue(where["_id"], version + bump if isinstance(version, int) else None, entries)
         return True
 
     async def update_and_get(
