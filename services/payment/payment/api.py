@@ -1,7 +1,7 @@
 """HTTP routes: payment intents, payments, refunds, and Stripe's webhook."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 import structlog
 from chassis.clock import now
@@ -13,11 +13,12 @@ from chassis.security.signed import NotSigned
 from contracts.claims import PaymentOrder
 from contracts.types import Id
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
-from payment import model, settings, settlement, store, stripe
+from payment import model, store
 from payment.model import (
+    Account,
     AlreadyPaid,
     BadPayload,
     BadSignature,
@@ -33,13 +34,30 @@ from payment.model import (
     RefundTooLarge,
     State,
 )
-from payment.store import Payment, WebhookEvent
-from payment.updates import parse_event
+from payment.settings import Settings
+from payment.settlement import Settlement
+from payment.stripe import time_budget
+from payment.webhooks import Webhooks
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/payments", tags=["payments"])
 Who = Annotated[Caller, Depends(caller)]
-MAX_TYPE = 100
+
+
+def _config(request: Request) -> Settings:
+    return request.app.state.config
+
+
+def _settlement(request: Request) -> Settlement:
+    return request.app.state.settlement
+
+
+def _webhooks(request: Request) -> Webhooks:
+    return request.app.state.webhooks
+
+
+Config = Annotated[Settings, Depends(_config)]
+Settling = Annotated[Settlement, Depends(_settlement)]
 
 
 class ConfigResponse(BaseModel):
@@ -116,10 +134,9 @@ RECEIVED = WebhookResponse().model_dump_json()
 
 
 @router.get("/config")
-async def config() -> ConfigResponse:
+async def config(config: Config) -> ConfigResponse:
     """Return the publishable key and the address of Stripe.js."""
-    current = settings.get()
-    return ConfigResponse(publishable_key=current.stripe_publishable_key, script_url=current.stripe_js_url)
+    return ConfigResponse(publishable_key=config.stripe_publishable_key, script_url=config.stripe_js_url)
 
 
 @router.post(
@@ -136,13 +153,13 @@ async def config() -> ConfigResponse:
         ProviderUnavailable,
     ),
 )
-async def create_intent(body: IntentRequest, who: Who) -> IntentResponse:
+async def create_intent(body: IntentRequest, who: Who, config: Config, settlement: Settling) -> IntentResponse:
     """Create the order's PaymentIntent, or return the existing one: an order has at most one."""
-    order = _read_order(body.order)
+    order = _read_order(config, body.order)
     telemetry.about(order.booking_id)
     if not who.owns(order.holder):
         raise PaymentUnknown
-    with stripe.time_budget():
+    with time_budget():
         handle = await settlement.open_intent(order)
     log.info("intent_offered", booking_id=order.booking_id, intent_id=handle.intent.id)
     return IntentResponse(
@@ -150,63 +167,47 @@ async def create_intent(body: IntentRequest, who: Who) -> IntentResponse:
         payment_intent_id=handle.intent.id,
         amount=order.amount,
         currency=order.currency,
-        publishable_key=settings.get().stripe_publishable_key,
+        publishable_key=config.stripe_publishable_key,
     )
 
 
-def _read_order(text: str | None) -> PaymentOrder:
+def _read_order(config: Settings, text: str | None) -> PaymentOrder:
     """Verify and read a signed order. Raises OrderRequired and OrderInvalid."""
     if not text:
         raise OrderRequired
     try:
-        return settings.get().payment_orders.read(text)
+        return config.payment_orders.read(text)
     except NotSigned as error:
         raise OrderInvalid from error
 
 
-def _owns(who: Caller, payment: Payment) -> bool:
-    return payment.holder is not None and who.owns(payment.holder)
+def _owns(who: Caller, account: Account) -> bool:
+    return account.holder is not None and who.owns(account.holder)
 
 
 @router.post("/webhook", response_model=WebhookResponse, responses=documented(BadSignature, BadPayload, TooLarge))
-async def webhook(request: Request, stripe_signature: Annotated[str | None, Header()] = None) -> Response:
+async def webhook(
+    request: Request,
+    webhooks: Annotated[Webhooks, Depends(_webhooks)],
+    stripe_signature: Annotated[str | None, Header()] = None,
+) -> Response:
     """Receive an event from Stripe: verify its signature and store it once. Unused event types are stored, too."""
-    event = _parse(stripe.verify_webhook(await request.body(), stripe_signature))
-    work = BackgroundTask(settlement.process, event) if await settlement.receive(event) else None
+    event = await webhooks.receive(await request.body(), stripe_signature)
+    work = BackgroundTask(webhooks.process, event) if event else None
     return Response(RECEIVED, media_type="application/json", background=work)
-
-
-def _parse(raw: dict[str, Any]) -> WebhookEvent:
-    """Parse an event for storage. Raises BadPayload when it is not a Stripe event."""
-    moment = now()
-    try:
-        event_type = str(raw["type"])[:MAX_TYPE]
-        update = parse_event(event_type, raw["data"]["object"]) if raw.get("object") == "event" else None
-        return WebhookEvent(
-            id=raw["id"],
-            type=event_type,
-            created_at=datetime.fromtimestamp(raw["created"], UTC) if update else moment,
-            received_at=moment,
-            news=update,
-            outcome=None if update else "ignored",
-            processed_at=None if update else moment,
-            next_try_at=moment + model.check_delay(0) if update else None,
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, ValidationError) as error:
-        raise BadPayload from error
 
 
 @router.get("/{booking_id}", responses=documented(PaymentUnknown), response_model_exclude_none=True)
 async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
     """Return the state of a booking's payment to its owner; with the ledger to staff (`payments:read`)."""
-    payment = await store.find(booking_id)
-    is_staff = who.may("payments:read")
-    if payment is None or not (is_staff or _owns(who, payment)):
+    account = await store.find(booking_id)
+    is_staff = who.may("payments:read", None)
+    if account is None or not (is_staff or _owns(who, account)):
         raise PaymentUnknown
     response = PaymentResponse(
-        booking_id=payment.id,
-        refunds=[_refund_response(refund_id, refund) for refund_id, refund in payment.refunds.items()],
-        **payment.model_dump(
+        booking_id=account.id,
+        refunds=[_refund_response(refund_id, refund) for refund_id, refund in account.refunds.items()],
+        **account.model_dump(
             include={
                 "reference",
                 "state",
@@ -221,24 +222,27 @@ async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
     )
     if not is_staff:
         return response
-    staff_only = {name: getattr(payment, name) for name in ("email", "intent_id", "refundable", "ledger")}
+    staff_only = {name: getattr(account, name) for name in ("email", "intent_id", "refundable", "ledger")}
     return response.model_copy(update=staff_only)
 
 
 @router.post("/{booking_id}/refunds", status_code=202, responses=documented(PaymentUnknown, RefundTooLarge))
 async def refund(
-    booking_id: Id, body: RefundRequest, who: Annotated[Principal, Depends(require("payments:refund"))]
+    booking_id: Id,
+    body: RefundRequest,
+    who: Annotated[Principal, Depends(require("payments:refund"))],
+    settlement: Settling,
 ) -> RefundResponse:
     """Refund a payment. The refund is stored with this answer and sent now, or as soon as Stripe answers."""
     refund_id = new_id()
-    payment = await store.change(
+    account = await store.change(
         booking_id, lambda account: model.request_refund(account, refund_id, body.amount, now())
     )
-    if payment is None:
+    if account is None:
         raise PaymentUnknown
     log.info("refund_asked", booking_id=booking_id, refund_id=refund_id, by=who.user_id)
-    await settlement.try_settle(payment)
-    settled = await store.find(booking_id) or payment
+    await settlement.try_settle(account)
+    settled = await store.find(booking_id) or account
     return _refund_response(refund_id, settled.refunds[refund_id])
 
 

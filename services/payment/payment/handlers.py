@@ -1,22 +1,38 @@
-"""One function per consumed event. Each stores the request first; the reconciliation job repeats what Stripe missed."""
+"""One function per consumed event. Each stores the request first; the reconciliation job repeats what Stripe missed.
+
+A person's data are erased and exported on identity's events. The ledger stays.
+"""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 from chassis.clock import now
+from chassis.messaging.consumer import Handlers
+from chassis.privacy import Privacy
 from contracts.booking import PaymentCancelRequested, RefundRequested
 from contracts.errors import NotYet, RejectedEvent
+from contracts.payment import PaymentDataExported
 
-from payment import model, settlement, store
+from payment import model, store
+from payment.settlement import Settlement
+
+EXPORTED_FIELDS = {
+    "id", "holder", "email", "reference", "showtime_id", "seats", "amount", "currency", "payment_deadline_at", "state",
+    "intent_id", "captured", "refunding", "refunded", "refunds", "ledger",
+}  # fmt: skip
 
 
-async def on_payment_cancel_requested(event: PaymentCancelRequested) -> None:
+async def on_payment_cancel_requested(settlement: Settlement, event: PaymentCancelRequested) -> None:
     """Cancel the payment: at once when it has no intent, else when Stripe has decided."""
     if await store.open_account(*model.create_tombstone(event.booking_id)):
         return
-    payment = await store.change(event.booking_id, lambda account: model.request_cancel(account, now()))
-    if payment and payment.is_waiting:
-        await settlement.try_settle(payment)
+    account = await store.change(event.booking_id, lambda account: model.request_cancel(account, now()))
+    if account and account.is_waiting:
+        await settlement.try_settle(account)
 
 
-async def on_refund_requested(event: RefundRequested) -> None:
+async def on_refund_requested(settlement: Settlement, event: RefundRequested) -> None:
     """Refund the booking. Raises NotYet before any money is captured, and RejectedEvent for another currency."""
 
     def request(account: model.Account) -> model.AccountChange | None:
@@ -24,13 +40,24 @@ async def on_refund_requested(event: RefundRequested) -> None:
             raise RejectedEvent(f"paid in {account.currency}")
         return model.request_booking_refund(account, event.refund_id, event.amount, now())
 
-    payment = await store.change(event.booking_id, request)
-    if payment is None:
+    account = await store.change(event.booking_id, request)
+    if account is None:
         raise NotYet(f"no payment for booking {event.booking_id}")
-    await settlement.try_settle(payment)
+    await settlement.try_settle(account)
 
 
-HANDLERS = {
-    PaymentCancelRequested: on_payment_cancel_requested,
-    RefundRequested: on_refund_requested,
-}
+async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield the person's payments."""
+    async for account in store.find_by_owner(user_id):
+        yield account.model_dump(include=EXPORTED_FIELDS)
+
+
+PRIVACY = Privacy(erase=store.erase_owner, gather=gather, exported=PaymentDataExported)
+
+
+def handlers(settlement: Settlement) -> Handlers:
+    """Return the handlers by the class of their event."""
+    return {
+        PaymentCancelRequested: partial(on_payment_cancel_requested, settlement),
+        RefundRequested: partial(on_refund_requested, settlement),
+    }

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -9,9 +10,10 @@ from chassis.clock import now
 from chassis.jobs import Job
 from prometheus_client import Counter, Gauge
 
-from payment import settlement, store
-from payment.model import ProviderRefused, ProviderUnavailable
-from payment.store import Payment, WebhookEvent
+from payment import store
+from payment.model import Account, ProviderRefused, ProviderUnavailable, WebhookEvent
+from payment.settlement import Settlement
+from payment.webhooks import Webhooks
 
 log = structlog.get_logger()
 # The service stops only after a run has ended: a run takes at most 30 s while Stripe is unavailable.
@@ -24,31 +26,31 @@ _oldest = Gauge("usher_payment_webhook_oldest_seconds", "Age of the oldest unpro
 T = TypeVar("T")
 
 
-async def reconcile() -> None:
+async def reconcile(settlement: Settlement) -> None:
     """Ask Stripe about intents and refunds without recent webhooks, in case one was lost."""
-    await _each(await store.due_payments(now(), BATCH), _reconcile_one)
+
+    async def reconcile_one(account: Account) -> None:
+        if not await store.claim_check(account, now()):
+            return
+        try:
+            await settlement.settle(account)
+        except (ProviderUnavailable, ProviderRefused) as problem:
+            log.warning("reconciliation_postponed", booking_id=account.id, reason=problem.code)
+
+    await _each("reconcile_one", await store.due_accounts(now(), BATCH), reconcile_one)
 
 
-async def _reconcile_one(payment: Payment) -> None:
-    if not await store.claim_check(payment, now()):
-        return
-    try:
-        await settlement.settle(payment)
-    except (ProviderUnavailable, ProviderRefused) as problem:
-        log.warning("reconciliation_postponed", booking_id=payment.id, reason=problem.code)
-
-
-async def process_webhooks() -> None:
+async def process_webhooks(webhooks: Webhooks) -> None:
     """Process stored webhook events that have not taken effect yet."""
-    await _each(await store.due_events(now(), BATCH), _process_one)
+
+    async def process_one(event: WebhookEvent) -> None:
+        if await store.claim_event(event, now()):
+            await webhooks.process(event)
+
+    await _each("process_one", await store.due_events(now(), BATCH), process_one)
 
 
-async def _process_one(event: WebhookEvent) -> None:
-    if await store.claim_event(event, now()):
-        await settlement.process(event)
-
-
-async def _each(items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None:
+async def _each(name: str, items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None:
     """Run AT_ONCE items at a time. A failing item does not stop the others."""
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -57,8 +59,8 @@ async def _each(items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None
             try:
                 await run(item)
             except Exception:
-                _failures.labels(run.__name__.strip("_")).inc()
-                log.exception("job_item_failed", job=run.__name__)
+                _failures.labels(name).inc()
+                log.exception("job_item_failed", job=name)
 
     await asyncio.gather(*(one(item) for item in items))
 
@@ -76,8 +78,10 @@ def stop_measuring() -> None:
     _oldest.set(0)
 
 
-JOBS = [
-    Job("measure", every=15.0, run=measure, stand_by=stop_measuring),
-    Job("reconcile_payments", every=2.0, run=reconcile),
-    Job("process_webhooks", every=2.0, run=process_webhooks),
-]
+def jobs(settlement: Settlement, webhooks: Webhooks) -> list[Job]:
+    """Return the periodic jobs."""
+    return [
+        Job("measure", every=15.0, run=measure, stand_by=stop_measuring),
+        Job("reconcile_payments", every=2.0, run=partial(reconcile, settlement)),
+        Job("process_webhooks", every=2.0, run=partial(process_webhooks, webhooks)),
+    ]

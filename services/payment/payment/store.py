@@ -1,20 +1,28 @@
 """MongoDB documents of payment. Each change of an account is one write, conditional on the version it was read at."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from beanie import Document
-from chassis.mongo import writes
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
-from chassis.recent import Recent
-from contracts.errors import NotYet, RejectedEvent
+from contracts.envelope import Event
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
 
-from payment.model import Account, AccountChange, MoneyMismatch, PaymentProblem, check_delay, claim_next_check
-from payment.updates import StripeUpdate
+from payment.model import (
+    Account,
+    AccountChange,
+    IntentUpdate,
+    StripeEvent,
+    WebhookEvent,
+    apply_intent,
+    check_delay,
+    claim_next_check,
+    restore_account,
+)
 
 EVENT_RETENTION = timedelta(days=90)
 MAX_STRIPE_EVENTS = 50
@@ -22,10 +30,8 @@ MAX_STRIPE_EVENTS = 50
 _moved = Counter("usher_payment_moved_total", "Money in minor units, by kind of ledger entry", ["kind", "currency"])
 
 
-class Payment(Account, Aggregate):
-    """The account of one booking. Its id is the booking's id."""
-
-    id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+class AccountDocument(Aggregate):
+    """The stored account of one booking. Its id is the booking's id."""
 
     class Settings:
         name = "payments"
@@ -40,24 +46,10 @@ class Payment(Account, Aggregate):
         ]
 
 
-class WebhookEvent(Document):
-    """An event of Stripe's webhook. Its id is Stripe's, so it is stored once.
-
-    An event that changed an account immediately is stored there instead, by the same write (`Account.stripe_events`).
-    `news` is its update, under the name that earlier releases stored. `outcome` is None until the event is processed.
-    `next_try_at` is the time of the next try. An event with neither is parked: a person must look at it.
-    """
+class WebhookEventDocument(Document):
+    """A stored event of Stripe's webhook, unless it is stored in the account that it changed."""
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
-    type: str
-    created_at: datetime
-    received_at: datetime
-    news: Annotated[StripeUpdate, Field(discriminator="kind")] | None
-    outcome: str | None = None
-    processed_at: datetime | None = None
-    tries: int = 0
-    next_try_at: datetime | None = None
-    last_error: str = ""
 
     class Settings:
         name = "webhook_events"
@@ -72,52 +64,54 @@ class WebhookEvent(Document):
         ]
 
 
-DOCUMENTS = [Payment, WebhookEvent]
+DOCUMENTS = [AccountDocument, WebhookEventDocument]
+accounts = Collection(AccountDocument, Account)
+webhook_events = Collection(WebhookEventDocument, WebhookEvent)
 # MongoDB uses a partial index only for queries that repeat the index's condition, here the `$type`.
-Decide = Callable[[Payment], AccountChange | None]
-recent: Recent[Payment] = Recent()
+Decide = Callable[[Account], AccountChange | None]
 
 
-async def find(booking_id: str) -> Payment | None:
-    """Return the payment of a booking, or None."""
-    document = await Payment.collection().find_one({"_id": booking_id}, {"outbox": 0})
-    return Payment.parse(document) if document else None
+async def find(booking_id: str) -> Account | None:
+    """Return the account of a booking, or None."""
+    return await accounts.get(booking_id)
 
 
-async def change(booking_id: str, decide: Decide, known: Payment | None = None) -> Payment | None:
-    """Read, decide, write; repeat when another write came first. Returns None when there is no such payment.
+async def change(booking_id: str, decide: Decide, known: Account | None = None) -> Account | None:
+    """Read, decide, write; repeat when another write came first. Returns None when there is no such account.
 
-    `known` is the payment as it was just read, and saves the first read. `decide` returns None when there is nothing
+    `known` is the account as it was just read, and saves the first read. `decide` returns None when there is nothing
     to change. Raises what `decide` raises.
     """
-    last = None if known else recent.get(booking_id)
-    if last and (decided := _decide_from_cache(decide, last)) and (written := await write(last, decided)):
-        return written
-    while (payment := known or await find(booking_id)) is not None:
+    while (account := known or await find(booking_id)) is not None:
         known = None
-        decided = decide(payment)
+        decided = decide(account)
         if decided is None:
-            return payment
-        if written := await write(payment, decided):
+            return account
+        if written := await write(account, decided):
             return written
     return None
 
 
-def _decide_from_cache(decide: Decide, last: Payment) -> AccountChange | None:
-    """Decide on the payment as this replica last wrote it. Errors are ignored: the stored payment decides then."""
-    try:
-        return decide(last)
-    except (PaymentProblem, RejectedEvent, NotYet, MoneyMismatch):
-        return None
+async def apply_unread(update: IntentUpdate, now: datetime, cause: StripeEvent) -> bool:
+    """Apply a webhook's intent to its account in one write, without reading it, if nothing has changed it yet.
+
+    The intent's metadata contains the order, so it tells how create-intent inserted the account. The filter has each
+    field that the decision depends on. Returns False when the account has to be read. Raises MoneyMismatch.
+    """
+    inserted = restore_account(update, now)
+    if inserted is None or (decided := apply_intent(inserted, update, now, cause)) is None:
+        return False
+    basis = inserted.model_dump(include={"holder", "showtime_id", "seats", "amount", "currency", "state", "intent_id"})
+    return await write(inserted, decided, basis) is not None
 
 
-async def write(payment: Payment, decided: AccountChange) -> Payment | None:
-    """Write one change if the account still has the version that it was decided on.
+async def write(account: Account, decided: AccountChange, basis: Mapping[str, Any] | None = None) -> Account | None:
+    """Write one change if the account still has the version, and the fields `basis`, that it was decided on.
 
     The filter of the write guarantees that a ledger entry is inserted once, that a webhook event changes the account
     once, and that no more is refunded than was captured.
     """
-    where: dict[str, Any] = {"_id": payment.id, "version": payment.version}
+    where: dict[str, Any] = {"_id": account.id, "version": account.version, **(basis or {})}
     pushed: dict[str, Any] = {}
     if decided.entries:
         where["ledger.entry_id"] = {"$nin": [entry.entry_id for entry in decided.entries]}
@@ -128,24 +122,21 @@ async def write(payment: Payment, decided: AccountChange) -> Payment | None:
     if "refunded" in decided.fields:
         where["captured"] = {"$gte": decided.fields["refunded"] + decided.fields["refunding"]}
     update = {"$set": _to_plain(decided.fields), "$push": pushed}
-    if not await Payment.write(where, update, events=decided.events):
-        recent.forget(payment.id)
+    if not await accounts.update(where, update, events=decided.events):
         return None
     for entry in decided.entries:
-        _moved.labels(entry.kind, payment.currency).inc(entry.amount)
-    after = _after(payment, decided)
-    recent.keep(after.id, after)
-    return after
+        _moved.labels(entry.kind, account.currency).inc(entry.amount)
+    return _after(account, decided)
 
 
-def _after(payment: Payment, decided: AccountChange) -> Payment:
-    """Return the payment as it is after the write."""
-    fields: dict[str, Any] = decided.fields | {"version": payment.version + 1}
+def _after(account: Account, decided: AccountChange) -> Account:
+    """Return the account as it is after the write."""
+    fields: dict[str, Any] = decided.fields | {"version": account.version + 1}
     if decided.entries:
-        fields["ledger"] = [*payment.ledger, *decided.entries]
+        fields["ledger"] = [*account.ledger, *decided.entries]
     if decided.cause:
-        fields["stripe_events"] = [*payment.stripe_events, decided.cause][-MAX_STRIPE_EVENTS:]
-    return payment.model_copy(update=fields)
+        fields["stripe_events"] = [*account.stripe_events, decided.cause][-MAX_STRIPE_EVENTS:]
+    return account.model_copy(update=fields)
 
 
 def _to_plain(value: Any) -> Any:
@@ -156,48 +147,39 @@ def _to_plain(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
-async def open_account(account: Account, *events: Any) -> bool:
+async def open_account(account: Account, *events: Event) -> bool:
     """Insert a new account; return False when the booking already has one."""
-    payment = Payment(**account.model_dump())
-    if not await Payment.add(payment, events=events):
-        return False
-    recent.keep(payment.id, payment.model_copy(update={"version": 1}))
-    return True
+    return await accounts.insert(account, events=events)
 
 
-async def find_by_intent(intent_id: str) -> Payment | None:
-    """Return the payment of an intent, or None."""
-    return await Payment.find_one({"intent_id": {"$eq": intent_id, "$type": "string"}})
+async def find_by_intent(intent_id: str) -> Account | None:
+    """Return the account of an intent, or None."""
+    return await accounts.find_one({"intent_id": {"$eq": intent_id, "$type": "string"}})
 
 
-async def claim_check(payment: Payment, now: datetime) -> bool:
-    """Claim a due check for this caller; return whether the payment waits for Stripe."""
-    claim = claim_next_check(payment, now)
-    return claim is not None and await write(payment, claim) is not None and payment.is_waiting
+async def claim_check(account: Account, now: datetime) -> bool:
+    """Claim a due check for this caller; return whether the account waits for Stripe."""
+    claim = claim_next_check(account, now)
+    return claim is not None and await write(account, claim) is not None and account.is_waiting
 
 
-async def due_payments(now: datetime, limit: int) -> list[Payment]:
-    """Return payments whose check at Stripe is due, the longest waiting first."""
-    return (
-        await Payment.find({"next_check_at": {"$lte": now, "$type": "date"}})
-        .sort("next_check_at")
-        .limit(limit)
-        .to_list()
-    )
+async def due_accounts(now: datetime, limit: int) -> list[Account]:
+    """Return accounts whose check at Stripe is due, the longest waiting first."""
+    due = {"next_check_at": {"$lte": now, "$type": "date"}}
+    return [each async for each in accounts.find(due, sort=[("next_check_at", ASCENDING)], limit=limit)]
 
 
 def _by_owner(user_id: str) -> dict[str, Any]:
     return {"holder.user_id": {"$eq": user_id, "$type": "string"}}
 
 
-async def find_by_owner(user_id: str) -> AsyncIterator[Payment]:
-    """Yield a person's payments, the oldest first."""
-    async for document in Payment.collection().find(_by_owner(user_id), {"outbox": 0}, sort=[("_id", ASCENDING)]):
-        yield Payment.parse(document)
+def find_by_owner(user_id: str) -> AsyncIterator[Account]:
+    """Yield a person's accounts, the oldest first."""
+    return accounts.find(_by_owner(user_id), sort=[("_id", ASCENDING)])
 
 
 async def erase_owner(user_id: str) -> None:
-    """Remove a person's data from their payments; the ledger stays. A concurrent change is decided again.
+    """Remove a person's data from their accounts; the ledger stays. A concurrent change is decided again.
 
     The person's id is also removed from unprocessed webhook events.
     """
@@ -206,25 +188,21 @@ async def erase_owner(user_id: str) -> None:
         "email": "",
         "version": {"$add": ["$version", 1]},
     }
-    await Payment.collection().update_many(_by_owner(user_id), [{"$set": erased_owner}])
+    await accounts.update_many(_by_owner(user_id), [{"$set": erased_owner}])
     waiting = {"news.order.user_id": {"$eq": user_id, "$type": "string"}}
     erased = {"news.order.user_id": {"$concat": ["erased-", "$news.booking_id"]}}
-    await WebhookEvent.get_pymongo_collection().update_many(waiting, [{"$set": erased}])
+    await webhook_events.update_many(waiting, [{"$set": erased}])
 
 
 async def insert_event(event: WebhookEvent) -> bool:
     """Insert an event; return False when it is already stored."""
-    return await writes.insert(WebhookEvent.get_pymongo_collection(), event.model_dump(by_alias=True))
+    return await webhook_events.insert(event)
 
 
 async def due_events(now: datetime, limit: int) -> list[WebhookEvent]:
     """Return events whose next try is due, the longest waiting first."""
-    return (
-        await WebhookEvent.find({"next_try_at": {"$lte": now, "$type": "date"}})
-        .sort("next_try_at")
-        .limit(limit)
-        .to_list()
-    )
+    due = {"next_try_at": {"$lte": now, "$type": "date"}}
+    return [each async for each in webhook_events.find(due, sort=[("next_try_at", ASCENDING)], limit=limit)]
 
 
 async def count_waiting_events() -> tuple[int, datetime | None]:
@@ -233,7 +211,7 @@ async def count_waiting_events() -> tuple[int, datetime | None]:
         {"$match": {"next_try_at": {"$type": "date"}}},
         {"$group": {"_id": None, "count": {"$sum": 1}, "since": {"$min": "$received_at"}}},
     ]
-    async for group in await WebhookEvent.get_pymongo_collection().aggregate(groups):
+    async for group in webhook_events.aggregate(groups):
         return group["count"], group["since"]
     return 0, None
 
@@ -241,20 +219,16 @@ async def count_waiting_events() -> tuple[int, datetime | None]:
 async def claim_event(event: WebhookEvent, now: datetime) -> bool:
     """Claim a due event for this caller; return False when another caller has claimed it."""
     later = {"$set": {"next_try_at": now + check_delay(event.tries + 1)}, "$inc": {"tries": 1}}
-    claimed = await WebhookEvent.get_pymongo_collection().update_one(
-        {"_id": event.id, "next_try_at": event.next_try_at}, later
-    )
-    return claimed.matched_count == 1
+    return await webhook_events.update({"_id": event.id, "next_try_at": event.next_try_at}, later)
 
 
 async def mark_processed(event: WebhookEvent) -> None:
     """Store an event's outcome, after its effect is durable."""
     result = event.model_dump(include={"outcome", "processed_at", "next_try_at"})
-    change = {"$set": result, "$unset": {"news.order": ""}}
-    await writes.update(WebhookEvent.get_pymongo_collection(), {"_id": event.id}, change)
+    await webhook_events.update({"_id": event.id}, {"$set": result, "$unset": {"news.order": ""}})
 
 
 async def record_failure(event_id: str, reason: str, *, park: bool) -> None:
     """Store why processing an event failed. A parked event is not retried."""
     failure: dict[str, Any] = {"last_error": reason} | ({"next_try_at": None} if park else {})
-    await WebhookEvent.get_pymongo_collection().update_one({"_id": event_id}, {"$set": failure})
+    await webhook_events.update({"_id": event_id}, {"$set": failure})

@@ -9,32 +9,37 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, cast
 from urllib.parse import quote
 
 import stripe
 import structlog
+from chassis.clock import now
 from chassis.observability import telemetry
 from prometheus_client import Counter, Histogram
 
-from payment import settings
 from payment.model import (
     Account,
     BadPayload,
     BadSignature,
+    IntentUpdate,
     ProviderFailed,
     ProviderRefused,
     ProviderUnavailable,
     Refund,
+    RefundUpdate,
+    WebhookEvent,
     intent_key,
+    parse_intent,
+    parse_refund,
+    parse_webhook,
     refund_key,
 )
-from payment.updates import IntentUpdate, RefundUpdate, parse_intent, parse_refund
+from payment.settings import Settings
 
 log = structlog.get_logger()
 TOLERANCE_S = 300
@@ -52,38 +57,6 @@ class IntentHandle:
 
     intent: IntentUpdate
     client_secret: str
-
-
-@asynccontextmanager
-async def lifespan(config: settings.Settings) -> AsyncIterator[None]:
-    """Check that the keys are set; close the connections at the end. Raises ValueError."""
-    if not config.stripe_secret_key or not config.webhook_secrets:
-        raise ValueError("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET must be set")
-    # The SDK's debug lines contain whole answers, with client secrets.
-    logging.getLogger("stripe").setLevel(logging.WARNING)
-    stripe.enable_telemetry = False
-    try:
-        yield
-    finally:
-        http, _ = _connection()
-        _connection.cache_clear()
-        await http.close_async()
-
-
-@cache
-def _connection() -> tuple[stripe.AIOHTTPClient, stripe.StripeClient]:
-    config = settings.get()
-    http = stripe.AIOHTTPClient(timeout=config.stripe_timeout_seconds)
-    return http, stripe.StripeClient(
-        config.stripe_secret_key,
-        http_client=http,
-        base_addresses={"api": config.stripe_api_base} if config.stripe_api_base else None,
-        max_network_retries=0,  # the SDK knows neither the time budget nor what a stored 500 means
-    )
-
-
-def _client() -> stripe.StripeClient:
-    return _connection()[1]
 
 
 class _TimeBudget:
@@ -125,26 +98,127 @@ async def wait_before_retry() -> None:
         raise ProviderUnavailable(retry_after=RETRY_AFTER_S)
 
 
-async def _call(call: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
-    """Call Stripe and return the JSON of its answer. The SDK's objects would nearly double the cost of a call.
+class Stripe:
+    """Stripe's API, within `opened`."""
 
-    Retries while Stripe fails and time is left. Raises ProviderUnavailable and ProviderRefused, and immediately
-    ProviderFailed for a failure that Stripe stores under the idempotency key.
-    """
-    budget = _budget.get() or _TimeBudget()
-    with telemetry.span(f"stripe {call}", telemetry.CLIENT), _seconds.labels(call).time():
+    _client: stripe.StripeClient
+    _webhook_secrets: Sequence[str]
+
+    @asynccontextmanager
+    async def opened(self, config: Settings) -> AsyncIterator[None]:
+        """Use the settings' keys; close the connections at the end. Raises ValueError when a key is missing."""
+        if not config.stripe_secret_key or not config.webhook_secrets:
+            raise ValueError("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET must be set")
+        # The SDK's debug lines contain whole answers, with client secrets.
+        logging.getLogger("stripe").setLevel(logging.WARNING)
+        stripe.enable_telemetry = False
+        self._webhook_secrets = config.webhook_secrets
+        http = stripe.AIOHTTPClient(timeout=config.stripe_timeout_seconds)
+        self._client = stripe.StripeClient(
+            config.stripe_secret_key,
+            http_client=http,
+            base_addresses={"api": config.stripe_api_base} if config.stripe_api_base else None,
+            max_network_retries=0,  # the SDK knows neither the time budget nor what a stored 500 means
+        )
+        try:
+            yield
+        finally:
+            await http.close_async()
+
+    async def create_intent(self, account: Account) -> IntentHandle:
+        """Create an intent for this booking's price. The same idempotency key returns the same intent.
+
+        Payment methods that redirect are excluded: the seats are held only for minutes.
+        """
+        intent = await self._call(
+            "create_intent",
+            "post",
+            "payment_intents",
+            amount=account.amount,
+            currency=account.currency.lower(),
+            automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
+            description=f"Booking {account.reference}",
+            metadata=_metadata(account),
+            idempotency_key=intent_key(account),
+        )
+        return _intent_handle(intent)
+
+    async def retrieve_intent(self, intent_id: str) -> IntentHandle:
+        """Fetch an intent in its current state."""
+        return _intent_handle(
+            await self._call("retrieve_intent", "get", f"payment_intents/{quote(intent_id, safe='')}")
+        )
+
+    async def cancel_intent(self, intent_id: str) -> IntentUpdate:
+        """Cancel an intent if that is still possible; return its state after that."""
+        try:
+            return parse_intent(
+                await self._call("cancel_intent", "post", f"payment_intents/{quote(intent_id, safe='')}/cancel")
+            )
+        except ProviderRefused:
+            return (await self.retrieve_intent(intent_id)).intent
+
+    async def create_refund(self, account: Account, refund_id: str, refund: Refund) -> RefundUpdate | None:
+        """Create a refund. The same idempotency key replays the answer and refunds nothing again."""
+        created = await self._call(
+            "create_refund",
+            "post",
+            "refunds",
+            payment_intent=account.intent_id or "",
+            amount=refund.amount,
+            metadata={"booking_id": account.id, "refund_id": refund_id},
+            idempotency_key=refund_key(refund_id, refund),
+        )
+        return parse_refund(created)
+
+    async def list_refunds(self, intent_id: str) -> list[RefundUpdate]:
+        """Fetch all refunds of an intent, including those created in Stripe's Dashboard."""
+        found: list[dict[str, Any]] = []
         while True:
-            try:
-                async with budget.limit():
-                    answer = await _client().raw_request_async(method, f"/v1/{path}", **fields)
-                return cast(dict[str, Any], answer.data)
-            except (stripe.StripeError, TimeoutError) as error:
-                problem = _to_problem(call, error)
-                is_stored = isinstance(problem, ProviderFailed) and "idempotency_key" in fields
-                if isinstance(problem, ProviderUnavailable) and not is_stored and await budget.pause():
-                    continue
-                _errors.labels(call, type(error).__name__).inc()
-                raise problem from error
+            after = {"starting_after": found[-1]["id"]} if found else {}
+            page = await self._call("list_refunds", "get", "refunds", payment_intent=intent_id, limit=100, **after)
+            found += page["data"]
+            if not page["has_more"]:
+                return [refund for each in found if (refund := parse_refund(each))]
+
+    def read_webhook(self, body: bytes, header: str | None) -> WebhookEvent:
+        """Return a webhook's event after verifying its signature, which may be at most five minutes old.
+
+        Raises BadSignature and BadPayload.
+        """
+        # The SDK compares the signature as text, and Python's comparison rejects non-ASCII text.
+        if header is None or not header.isascii():
+            raise BadSignature
+        if not any(_is_signed(body, header, secret) for secret in self._webhook_secrets):
+            raise BadSignature
+        try:
+            raw = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise BadPayload from error
+        if not isinstance(raw, dict):
+            raise BadPayload
+        return parse_webhook(cast(dict[str, Any], raw), now())
+
+    async def _call(self, call: str, method: str, path: str, **fields: Any) -> dict[str, Any]:
+        """Call Stripe and return the JSON of its answer. The SDK's objects would nearly double the cost of a call.
+
+        Retries while Stripe fails and time is left. Raises ProviderUnavailable and ProviderRefused, and immediately
+        ProviderFailed for a failure that Stripe stores under the idempotency key.
+        """
+        budget = _budget.get() or _TimeBudget()
+        with telemetry.span(f"stripe {call}", telemetry.CLIENT), _seconds.labels(call).time():
+            while True:
+                try:
+                    async with budget.limit():
+                        answer = await self._client.raw_request_async(method, f"/v1/{path}", **fields)
+                    return cast(dict[str, Any], answer.data)
+                except (stripe.StripeError, TimeoutError) as error:
+                    problem = _to_problem(call, error)
+                    is_stored = isinstance(problem, ProviderFailed) and "idempotency_key" in fields
+                    if isinstance(problem, ProviderUnavailable) and not is_stored and await budget.pause():
+                        continue
+                    _errors.labels(call, type(error).__name__).inc()
+                    raise problem from error
 
 
 def _to_problem(call: str, error: stripe.StripeError | TimeoutError) -> ProviderUnavailable | ProviderRefused:
@@ -161,25 +235,6 @@ def _to_problem(call: str, error: stripe.StripeError | TimeoutError) -> Provider
     return ProviderRefused()
 
 
-async def create_intent(account: Account) -> IntentHandle:
-    """Create an intent for this booking's price. The same idempotency key returns the same intent.
-
-    Payment methods that redirect are excluded: the seats are held only for minutes.
-    """
-    intent = await _call(
-        "create_intent",
-        "post",
-        "payment_intents",
-        amount=account.amount,
-        currency=account.currency.lower(),
-        automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
-        description=f"Booking {account.reference}",
-        metadata=_metadata(account),
-        idempotency_key=intent_key(account),
-    )
-    return _intent_handle(intent)
-
-
 def _metadata(account: Account) -> dict[str, Any]:
     """The fields that restore a lost account (`updates.OrderMetadata`). No e-mail address: Stripe would store it."""
     return {
@@ -190,65 +245,6 @@ def _metadata(account: Account) -> dict[str, Any]:
         **(account.holder.model_dump(exclude_none=True) if account.holder else {}),
         "payment_deadline_at": account.payment_deadline_at.isoformat() if account.payment_deadline_at else "",
     }
-
-
-async def retrieve_intent(intent_id: str) -> IntentHandle:
-    """Fetch an intent in its current state."""
-    return _intent_handle(await _call("retrieve_intent", "get", f"payment_intents/{quote(intent_id, safe='')}"))
-
-
-async def cancel_intent(intent_id: str) -> IntentUpdate:
-    """Cancel an intent if that is still possible; return its state after that."""
-    try:
-        return parse_intent(await _call("cancel_intent", "post", f"payment_intents/{quote(intent_id, safe='')}/cancel"))
-    except ProviderRefused:
-        return (await retrieve_intent(intent_id)).intent
-
-
-async def create_refund(account: Account, refund_id: str, refund: Refund) -> RefundUpdate | None:
-    """Create a refund. The same idempotency key replays the answer and refunds nothing again."""
-    created = await _call(
-        "create_refund",
-        "post",
-        "refunds",
-        payment_intent=account.intent_id or "",
-        amount=refund.amount,
-        metadata={"booking_id": account.id, "refund_id": refund_id},
-        idempotency_key=refund_key(refund_id, refund),
-    )
-    return parse_refund(created)
-
-
-async def list_refunds(intent_id: str) -> list[RefundUpdate]:
-    """Fetch all refunds of an intent, including those created in Stripe's Dashboard."""
-    found: list[dict[str, Any]] = []
-    while True:
-        after = {"starting_after": found[-1]["id"]} if found else {}
-        page = await _call("list_refunds", "get", "refunds", payment_intent=intent_id, limit=100, **after)
-        found += page["data"]
-        if not page["has_more"]:
-            return [refund for each in found if (refund := parse_refund(each))]
-
-
-def verify_webhook(body: bytes, header: str | None) -> dict[str, Any]:
-    """Return a webhook's event after verifying its signature, which may be at most five minutes old.
-
-    Raises BadSignature and BadPayload.
-    """
-    # The SDK compares the signature as text, and Python's comparison rejects non-ASCII text.
-    if header is None or not header.isascii() or not any(_is_signed(body, header, secret) for secret in _secrets()):
-        raise BadSignature
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadPayload from error
-    if not isinstance(event, dict):
-        raise BadPayload
-    return event
-
-
-def _secrets() -> list[str]:
-    return settings.get().webhook_secrets
 
 
 def _is_signed(body: bytes, header: str, secret: str) -> bool:

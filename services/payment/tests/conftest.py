@@ -277,13 +277,14 @@ def checkout(new_checkout: Callable[[], Checkout]) -> Checkout:
 @pytest.fixture
 def unguard(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Remove the guard from this replica's inserts: they overwrite an existing account."""
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
 
-    async def overwrite(payment: Payment, **_: Any) -> bool:
-        await Payment.collection().replace_one({"_id": payment.id}, payment.model_dump(by_alias=True), upsert=True)
+    async def overwrite(account: Any, **_: Any) -> bool:
+        document = account.model_dump(exclude={"id"}) | {"outbox": []}
+        await stored_accounts().replace_one({"_id": account.id}, document, upsert=True)
         return True
 
-    return lambda: monkeypatch.setattr(Payment, "add", overwrite)
+    return lambda: monkeypatch.setattr(store.accounts, "insert", overwrite)
 
 
 def signed(event: dict[str, Any] | str | bytes, secret: str = SECRET, age_seconds: int = 0) -> dict[str, Any]:
@@ -303,16 +304,22 @@ def event(kind: str, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 async def stored(event_id: str) -> Any:
     """Return the event if it is stored on its own, not in the account that it changed."""
-    from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
 
-    return await WebhookEvent.get(event_id)
+    return await store.webhook_events.get(event_id)
+
+
+def stored_accounts() -> Any:
+    """Return the collection of the accounts."""
+    from payment.store import AccountDocument  # noqa: PLC0415 - its settings come from the environment
+
+    return AccountDocument.get_pymongo_collection()
 
 
 async def reconcile_now(booking_id: str) -> None:
     """Make the payment's next check due, and run the reconciliation job."""
-    from payment import jobs  # noqa: PLC0415 - its settings come from the environment
-    from payment.store import Payment  # noqa: PLC0415
+    from payment import jobs, main  # noqa: PLC0415 - its settings come from the environment
 
     past = {"$set": {"next_check_at": now() - timedelta(seconds=1)}}
-    await Payment.collection().update_one({"_id": booking_id, "next_check_at": {"$ne": None}}, past)
-    await jobs.reconcile()
+    await stored_accounts().update_one({"_id": booking_id, "next_check_at": {"$ne": None}}, past)
+    await jobs.reconcile(main.settlement)

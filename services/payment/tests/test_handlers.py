@@ -11,7 +11,7 @@ from chassis.testing.bus import Bus
 from contracts.booking import RefundRequested
 from contracts.payment import PaymentCancelled, PaymentRefunded, PaymentSucceeded
 
-from .conftest import GUEST, HOLD_SECRET, KEY, ORDERS, PRICE, Checkout, reconcile_now
+from .conftest import GUEST, HOLD_SECRET, KEY, ORDERS, PRICE, Checkout, reconcile_now, stored_accounts
 
 NewCheckout = Callable[[], Checkout]
 pytestmark = pytest.mark.usefixtures("client")
@@ -171,8 +171,6 @@ async def test_a_refund_after_a_full_refund_by_hand(checkout: Checkout):
 
 @pytest.mark.parametrize("after", [False, True], ids=["Stripe has not sent it", "Stripe has sent it"])
 async def test_a_refund_whose_answer_is_lost_is_not_sent_twice(checkout: Checkout, after: bool):
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
-
     await checkout.paid()
     await checkout.add_fault("webhook_drop", count=None)
     fault = await checkout.add_fault("api_error", path="/v1/refunds", method="POST", after=after, count=None)
@@ -180,8 +178,8 @@ async def test_a_refund_whose_answer_is_lost_is_not_sent_twice(checkout: Checkou
     await checkout.request_refund(1000, refund_id)
 
     async def tried() -> bool:
-        payment = await Payment.get(checkout.id)
-        return payment is not None and refund_id in payment.refunds and payment.refunds[refund_id].attempt == 1
+        account = await stored_accounts().find_one({"_id": checkout.id})
+        return account["refunds"].get(refund_id, {}).get("attempt") == 1
 
     await until(tried)
     await checkout.remove_fault(fault)

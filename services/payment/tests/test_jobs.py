@@ -10,18 +10,14 @@ import pytest
 from chassis.clock import now
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
 
-from .conftest import PRICE, Checkout, reconcile_now
+from .conftest import PRICE, Checkout, reconcile_now, stored_accounts
 
 NewCheckout = Callable[[], Checkout]
 pytestmark = pytest.mark.usefixtures("client")
 
 
 async def next_check(checkout: Checkout) -> Any:
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
-
-    payment = await Payment.get(checkout.id)
-    assert payment is not None
-    return payment.next_check_at
+    return (await stored_accounts().find_one({"_id": checkout.id}))["next_check_at"]
 
 
 async def test_reconciliation_recovers_a_lost_webhook(checkout: Checkout):
@@ -35,13 +31,11 @@ async def test_reconciliation_recovers_a_lost_webhook(checkout: Checkout):
 
 
 async def test_the_job_runs_periodically(checkout: Checkout):
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
-
     await checkout.add_fault("webhook_drop", count=None)
     await checkout.with_intent()
     await checkout.confirm()
     past = {"$set": {"next_check_at": now() - timedelta(seconds=1)}}
-    await Payment.collection().update_one({"_id": checkout.id}, past)
+    await stored_accounts().update_one({"_id": checkout.id}, past)
     await checkout.wait_for_events(PaymentSucceeded)
 
 
@@ -106,12 +100,10 @@ async def test_reconciliation_checks_a_pending_refund(checkout: Checkout):
 
 
 async def test_one_failing_payment_does_not_stop_the_others(checkout: Checkout, new_checkout: NewCheckout):
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
-
     lost = new_checkout()
     await lost.with_intent()
     broken = {"intent_id": "pi_gone", "next_check_at": now() - timedelta(hours=1)}
-    await Payment.collection().update_one({"_id": lost.id}, {"$set": broken})
+    await stored_accounts().update_one({"_id": lost.id}, {"$set": broken})
     await checkout.add_fault("webhook_drop", count=None)
     await checkout.with_intent()
     await checkout.confirm()
@@ -124,6 +116,6 @@ async def test_the_service_does_not_start_without_keys(client: httpx.AsyncClient
     from payment import settings, stripe  # noqa: PLC0415 - its settings come from the environment
 
     with pytest.raises(ValueError, match="STRIPE_SECRET_KEY"):
-        async with stripe.lifespan(settings.get().model_copy(update={"stripe_secret_key": ""})):
+        async with stripe.Stripe().opened(settings.get().model_copy(update={"stripe_secret_key": ""})):
             pass
     assert (await client.get("/readyz")).status_code == 200

@@ -27,7 +27,7 @@ from payment.model import (
     apply_intent,
     apply_refund,
 )
-from payment.updates import ChargeUpdate, IntentUpdate, OrderMetadata, RefundUpdate, parse_event, parse_intent
+from payment.model.updates import ChargeUpdate, IntentUpdate, OrderMetadata, RefundUpdate, parse_event, parse_intent
 from pydantic import BaseModel, ValidationError
 
 NOW = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)

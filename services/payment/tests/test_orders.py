@@ -13,7 +13,7 @@ from contracts.payment import PaymentRefunded, PaymentSucceeded
 from contracts.types import Seat
 from pydantic import SecretStr
 
-from .conftest import GUEST, HOLD_SECRET, ORDER_KEY, ORDERS, PRICE, Checkout
+from .conftest import GUEST, HOLD_SECRET, ORDER_KEY, ORDERS, PRICE, Checkout, stored_accounts
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -100,14 +100,14 @@ async def test_an_order_whose_deadline_passes_while_stripe_is_asked(
 ):
     from payment import settlement, stripe  # noqa: PLC0415 - its settings come from the environment
 
-    create = stripe.create_intent
+    create = stripe.Stripe.create_intent
 
-    async def create_slowly(account: Any) -> stripe.IntentHandle:
-        handle = await create(account)
+    async def create_slowly(self: stripe.Stripe, account: Any) -> stripe.IntentHandle:
+        handle = await create(self, account)
         monkeypatch.setattr(settlement, "now", lambda: checkout.deadline)
         return handle
 
-    monkeypatch.setattr(stripe, "create_intent", create_slowly)
+    monkeypatch.setattr(stripe.Stripe, "create_intent", create_slowly)
     answer = await checkout.create_intent()
     assert (answer.status_code, answer.json()["code"]) == (409, "payment_deadline_passed")
     assert [each["status"] for each in await checkout.intents_at_stripe()] == ["canceled"]
@@ -117,8 +117,6 @@ async def test_an_order_whose_deadline_passes_while_stripe_is_asked(
 
 async def old_account(checkout: Checkout, **fields: Any) -> None:
     """Insert an account as it was stored before 2026-12, from `booking.payment_requested`."""
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
-
     account = {
         "_id": checkout.id,
         "version": 1,
@@ -144,7 +142,7 @@ async def old_account(checkout: Checkout, **fields: Any) -> None:
         "next_check_at": None,
         "last_checked_at": None,
     }
-    await Payment.collection().insert_one(account | fields)
+    await stored_accounts().insert_one(account | fields)
 
 
 async def old_intent(checkout: Checkout) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contracts.identity import ExportRequested, UserDeleted
 from contracts.payment import PaymentDataExported, PaymentRefunded
 from contracts.types import Holder
 
-from .conftest import PRICE, WEBHOOK, Checkout, event, signed, stored
+from .conftest import PRICE, WEBHOOK, Checkout, event, signed, stored, stored_accounts
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -34,9 +34,7 @@ async def own(new_checkout: Callable[[], Checkout], signer, user_id: str) -> Che
 
 
 async def stored_document(checkout: Checkout) -> dict[str, Any]:
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
-
-    document = await Payment.collection().find_one({"_id": checkout.id})
+    document = await stored_accounts().find_one({"_id": checkout.id})
     assert document
     return document
 
@@ -95,9 +93,9 @@ async def test_payments_of_other_people_are_unchanged(own: Checkout, checkout: C
 
 
 async def events_of(checkout: Checkout) -> list[dict[str, Any]]:
-    from payment.store import WebhookEvent  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import WebhookEventDocument  # noqa: PLC0415 - its settings come from the environment
 
-    return await WebhookEvent.get_pymongo_collection().find({"news.booking_id": checkout.id}).to_list()
+    return await WebhookEventDocument.get_pymongo_collection().find({"news.booking_id": checkout.id}).to_list()
 
 
 async def test_a_processed_event_names_nobody(checkout: Checkout, user_id: str, signer: Signer):
@@ -118,11 +116,11 @@ async def test_erasure_removes_the_user_from_an_unprocessed_event(checkout: Chec
     odd = await checkout.at_stripe() | {"status": "succeeded", "amount_received": PRICE - 1}
     sent = event("payment_intent.succeeded", odd)
     assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
-    assert (await stored(sent["id"])).news.order.user_id == user_id
+    assert (await stored(sent["id"])).update.order.user_id == user_id
     await checkout.bus.publish(UserDeleted(user_id=user_id))
 
     async def forgets() -> bool:
-        return (await stored(sent["id"])).news.order.user_id == f"erased-{checkout.id}"
+        return (await stored(sent["id"])).update.order.user_id == f"erased-{checkout.id}"
 
     await until(forgets)
 

@@ -7,18 +7,14 @@ import pytest
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from contracts.types import Holder
 
-from .conftest import PRICE, WEBHOOK, Checkout, event, reconcile_now, signed, stored
+from .conftest import PRICE, WEBHOOK, Checkout, event, reconcile_now, signed, stored, stored_accounts
 
 pytestmark = pytest.mark.usefixtures("client")
 
 
 async def lose(checkout: Checkout) -> None:
     """Delete the account but not its intent, as after restoring a backup."""
-    from payment import store  # noqa: PLC0415 - its settings come from the environment
-    from payment.store import Payment  # noqa: PLC0415
-
-    await Payment.collection().delete_one({"_id": checkout.id})
-    store.recent.forget(checkout.id)
+    await stored_accounts().delete_one({"_id": checkout.id})
 
 
 async def test_money_restores_its_account(checkout: Checkout):

@@ -12,7 +12,7 @@ from chassis.clock import now
 from chassis.testing import until
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
 
-from .conftest import PRICE, SECRET, WEBHOOK, Checkout, event, signed, stored
+from .conftest import PRICE, SECRET, WEBHOOK, Checkout, event, signed, stored, stored_accounts
 
 NewCheckout = Callable[[], Checkout]
 pytestmark = pytest.mark.usefixtures("client")
@@ -26,10 +26,8 @@ def intent_of(checkout: Checkout, status: str = "succeeded", **changes: Any) -> 
 
 async def stored_in_account(checkout: Checkout) -> list[str]:
     """Return the ids of the events that are stored in the account that they changed."""
-    from payment import store  # noqa: PLC0415 - its settings come from the environment
-
-    payment = await store.find(checkout.id)
-    return [each.id for each in payment.stripe_events] if payment else []
+    account = await stored_accounts().find_one({"_id": checkout.id})
+    return [each["id"] for each in account["stripe_events"]] if account else []
 
 
 async def events_at_stripe(checkout: Checkout) -> list[dict[str, Any]]:
@@ -53,6 +51,44 @@ async def test_a_payment_is_recorded_and_published(checkout: Checkout):
     }
     view = await checkout.payment()
     assert [line["kind"] for line in view["ledger"]] == ["captured"]
+
+
+async def test_a_webhook_takes_one_write_and_no_read(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
+
+    async def fail(_: str) -> Any:
+        raise AssertionError("the account was read")
+
+    await checkout.with_intent()
+    paid = intent_of(checkout, metadata=(await checkout.at_stripe())["metadata"], amount=PRICE)
+    sent = event("payment_intent.succeeded", paid)
+    with monkeypatch.context() as blind:
+        blind.setattr(store, "find", fail)
+        assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+    assert (await stored_in_account(checkout), await stored(sent["id"])) == ([sent["id"]], None)
+    (published,) = await checkout.wait_for_events(PaymentSucceeded)
+    assert (published.amount, published.showtime_id, published.seats) == (PRICE, "s1", ["F7", "F8"])
+    view = await checkout.wait_until(state="succeeded", captured=PRICE)
+    assert (len(view["ledger"]), view["email"]) == (1, "guest@usher.example")
+
+
+@pytest.mark.parametrize(
+    ("edited", "money"), [({"seats": "A1"}, {}), ({"showtime_id": "s2"}, {}), ({}, {"amount": 1, "amount_received": 1})]
+)
+async def test_an_intent_that_was_edited_at_stripe_does_not_change_what_was_ordered(
+    checkout: Checkout, edited: dict[str, str], money: dict[str, int]
+):
+    await checkout.with_intent()
+    metadata = (await checkout.at_stripe())["metadata"] | edited
+    paid = intent_of(checkout, metadata=metadata, amount=PRICE) | money
+    sent = event("payment_intent.succeeded", paid)
+    assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
+    if money:
+        assert "MoneyMismatch" in (await stored(sent["id"])).last_error
+        assert (await checkout.payment())["captured"] == 0
+    else:
+        (published,) = await checkout.wait_for_events(PaymentSucceeded)
+        assert (published.showtime_id, published.seats) == ("s1", ["F7", "F8"])
 
 
 async def test_every_webhook_twice_changes_nothing(checkout: Checkout):
@@ -184,16 +220,18 @@ async def test_a_payment_of_an_unknown_booking_waits_for_its_account(checkout: C
 
 
 async def process_now(event_id: str) -> None:
-    from payment import jobs  # noqa: PLC0415 - its settings come from the environment
-    from payment.store import WebhookEvent  # noqa: PLC0415
+    from payment import jobs, main  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import WebhookEventDocument  # noqa: PLC0415
 
     past = {"$set": {"next_try_at": now() - timedelta(seconds=1)}}
-    await WebhookEvent.get_pymongo_collection().update_one({"_id": event_id, "next_try_at": {"$ne": None}}, past)
-    await jobs.process_webhooks()
+    await WebhookEventDocument.get_pymongo_collection().update_one(
+        {"_id": event_id, "next_try_at": {"$ne": None}}, past
+    )
+    await jobs.process_webhooks(main.webhooks)
 
 
 async def test_an_event_that_fails_at_first_is_processed_later(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
-    from payment import settlement  # noqa: PLC0415 - its settings come from the environment
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
 
     async def fail(*_: Any) -> Any:
         raise ConnectionError("the database is gone for a moment")
@@ -202,10 +240,10 @@ async def test_an_event_that_fails_at_first_is_processed_later(checkout: Checkou
     metadata = (await checkout.at_stripe())["metadata"]
     left = event("payment_intent.succeeded", intent_of(checkout, metadata=metadata))
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "apply_update", fail)
+        patch.setattr(store, "write", fail)
         assert (await checkout.client.post(WEBHOOK, **signed(left))).status_code == 200
     assert (await checkout.payment())["state"] == "intent_created"
-    assert (await stored(left["id"])).news.order.secret_hash == metadata["secret_hash"]
+    assert (await stored(left["id"])).update.order.secret_hash == metadata["secret_hash"]
     await asyncio.gather(*(process_now(left["id"]) for _ in range(3)))
     await checkout.wait_until(state="succeeded", captured=PRICE)
     assert len(await checkout.wait_for_events(PaymentSucceeded)) == 1
@@ -214,16 +252,16 @@ async def test_an_event_that_fails_at_first_is_processed_later(checkout: Checkou
         return (await stored(left["id"])).outcome == "applied"
 
     await until(closed)
-    assert (await stored(left["id"])).news.order is None
+    assert (await stored(left["id"])).update.order is None
 
 
 async def test_a_write_whose_answer_is_lost_is_not_repeated(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
     """The event is stored in the account, but the caller gets an error. It is stored again and sent again."""
-    from payment.store import Payment  # noqa: PLC0415 - its settings come from the environment
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
 
     await checkout.with_intent()
     sent = event("payment_intent.succeeded", intent_of(checkout))
-    write = Payment.write
+    write = store.accounts.update
 
     async def lose_answer(*args: Any, **more: Any) -> bool:
         patch.undo()
@@ -231,7 +269,7 @@ async def test_a_write_whose_answer_is_lost_is_not_repeated(checkout: Checkout, 
         raise ConnectionError("the connection is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Payment, "write", lose_answer)
+        patch.setattr(store.accounts, "update", lose_answer)
         assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
     view = await checkout.wait_until(state="succeeded", captured=PRICE)
     assert (await stored(sent["id"])).outcome == "applied"

@@ -54,6 +54,16 @@ from payment.model.refunds import (
     request_refund,
     rotate_refund_key,
 )
+from payment.model.updates import (
+    ChargeUpdate,
+    IntentUpdate,
+    RefundUpdate,
+    StripeUpdate,
+    WebhookEvent,
+    parse_intent,
+    parse_refund,
+    parse_webhook,
+)
 
 __all__ = [
     "Account",
@@ -61,7 +71,9 @@ __all__ = [
     "AlreadyPaid",
     "BadPayload",
     "BadSignature",
+    "ChargeUpdate",
     "DeadlinePassed",
+    "IntentUpdate",
     "LedgerEntry",
     "MoneyMismatch",
     "OrderInvalid",
@@ -77,8 +89,11 @@ __all__ = [
     "RefundRequester",
     "RefundState",
     "RefundTooLarge",
+    "RefundUpdate",
     "State",
     "StripeEvent",
+    "StripeUpdate",
+    "WebhookEvent",
     "apply_intent",
     "apply_refund",
     "attach_intent",
@@ -89,6 +104,9 @@ __all__ = [
     "create_tombstone",
     "intent_key",
     "new_account",
+    "parse_intent",
+    "parse_refund",
+    "parse_webhook",
     "reason_not_payable",
     "refund_key",
     "refunded_at_stripe",

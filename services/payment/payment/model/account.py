@@ -61,6 +61,7 @@ class Account(BaseModel):
     """
 
     id: str
+    version: int = 1
     holder: Holder | None = None
     email: str = ""
     reference: str = ""

@@ -27,7 +27,7 @@ from payment.model.problems import (
     PaymentProblem,
     PaymentUnknown,
 )
-from payment.updates import IntentUpdate
+from payment.model.updates import IntentUpdate
 
 
 def new_account(order: PaymentOrder) -> Account:

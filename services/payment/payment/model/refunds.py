@@ -19,7 +19,7 @@ from payment.model.account import (
     check_delay,
 )
 from payment.model.problems import RefundTooLarge
-from payment.updates import RefundUpdate
+from payment.model.updates import RefundUpdate
 
 _STATE_ORDER: dict[str, int] = {"asked": 0, "pending": 1, "succeeded": 2, "failed": 3}
 

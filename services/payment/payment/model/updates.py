@@ -5,11 +5,16 @@ Cards, addresses and client secrets are dropped here.
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from contracts.types import Id, Moment, Seats
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from payment.model.account import StripeEvent, check_delay
+from payment.model.problems import BadPayload
+
+MAX_TYPE = 100
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -22,7 +27,7 @@ def _split_seats(seats: Any) -> Any:
 
 
 class OrderMetadata(_Update):
-    """The order in the metadata of its PaymentIntent. `stripe.create_intent` writes it."""
+    """The order in the metadata of its PaymentIntent. `Stripe.create_intent` writes it."""
 
     reference: str
     showtime_id: Id
@@ -78,6 +83,51 @@ class ChargeUpdate(_Update):
 
 
 StripeUpdate = IntentUpdate | RefundUpdate | ChargeUpdate
+
+
+class WebhookEvent(BaseModel):
+    """An event of Stripe's webhook. Its id is Stripe's, so it is stored once.
+
+    An event that changed an account immediately is stored there instead, by the same write (`Account.stripe_events`).
+    `update` is stored as `news`, as earlier releases did. `outcome` is None until the event is processed.
+    `next_try_at` is the time of the next try. An event with neither is parked: a person must look at it.
+    """
+
+    id: str
+    type: str
+    created_at: datetime
+    received_at: datetime
+    update: Annotated[StripeUpdate, Field(discriminator="kind")] | None = Field(
+        validation_alias=AliasChoices("update", "news"), serialization_alias="news"
+    )
+    outcome: str | None = None
+    processed_at: datetime | None = None
+    tries: int = 0
+    next_try_at: datetime | None = None
+    last_error: str = ""
+
+    def as_cause(self, now: datetime) -> StripeEvent:
+        """Return the event as the account that it changes stores it."""
+        return StripeEvent(id=self.id, type=self.type, created_at=self.created_at, processed_at=now)
+
+
+def parse_webhook(raw: Mapping[str, Any], now: datetime) -> WebhookEvent:
+    """Parse the body of a webhook. Raises BadPayload when it is not a Stripe event."""
+    try:
+        event_type = str(raw["type"])[:MAX_TYPE]
+        update = parse_event(event_type, raw["data"]["object"]) if raw.get("object") == "event" else None
+        return WebhookEvent(
+            id=raw["id"],
+            type=event_type,
+            created_at=datetime.fromtimestamp(raw["created"], UTC) if update else now,
+            received_at=now,
+            update=update,
+            outcome=None if update else "ignored",
+            processed_at=None if update else now,
+            next_try_at=now + check_delay(0) if update else None,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, ValidationError) as error:
+        raise BadPayload from error
 
 
 def parse_intent(raw: Mapping[str, Any]) -> IntentUpdate:
