@@ -15,11 +15,11 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import uvloop
-from beanie.odm.utils.dump import get_dict
 from catalog import migrations, settings, store
 from catalog.model.prices import Tariff
 from catalog.model.schedule import Terms
 from catalog.store import Auditorium, Movie, Showtime, Theater
+from catalog.store.movies import movies
 from chassis.clock import now
 from chassis.mongo.connection import connected
 from launcher.platform import Platform
@@ -75,16 +75,16 @@ async def stock(platform: Platform) -> None:
     async with connected(chosen, migrations.SCHEMA):
         houses = [_theater(number, chance) for number in range(THEATERS)]
         rooms = [_room(house, number) for house in houses for number in range(ROOMS)]
-        await Theater.collection().insert_many([_document(house) for house in houses])
-        await Auditorium.collection().insert_many([_document(room) for room in rooms])
-        on = [Movie.parse(each) async for each in Movie.collection().find({}, {"outbox": 0}).limit(ON)]
+        await Theater.get_pymongo_collection().insert_many([_document(house) for house in houses])
+        await Auditorium.get_pymongo_collection().insert_many([_document(room) for room in rooms])
+        on = [movie async for movie in movies.find({}, limit=ON)]
         programme = _programme(houses, rooms, on, chance)
         while batch := list(itertools.islice(programme, 5000)):
-            await Showtime.collection().insert_many(batch, ordered=False)
+            await Showtime.get_pymongo_collection().insert_many(batch, ordered=False)
             taken = [{"_id": each["_id"], "claims": {}, "taken": chance.randint(0, 200), "sold": 0} for each in batch]
             await store.Occupancy.get_pymongo_collection().insert_many(taken, ordered=False)
         until = {"$set": {"showing_until": now() + timedelta(days=40)}}
-        await Movie.collection().update_many({"_id": {"$in": [movie.id for movie in on]}}, until)
+        await movies.update_many({"_id": {"$in": [movie.id for movie in on]}}, until)
 
 
 def _import(platform: Platform, made: list[Json]) -> None:
@@ -96,7 +96,7 @@ def _import(platform: Platform, made: list[Json]) -> None:
 
 
 def _document(aggregate: Any) -> Json:
-    return get_dict(aggregate, to_db=True) | {"version": 1, "outbox": []}
+    return aggregate.model_dump(by_alias=True) | {"version": 1, "outbox": []}
 
 
 def _theater(number: int, chance: random.Random) -> Theater:

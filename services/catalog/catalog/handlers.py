@@ -1,7 +1,14 @@
-"""Consumed events: availability, attendance, and catalog's own changes that affect other documents."""
+"""Consumed events: availability, attendance, personal data, and catalog's own changes that affect other documents."""
 
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from functools import partial
+from typing import Any
+
+from chassis.messaging.consumer import Handlers
+from chassis.privacy import Privacy
 from contracts.booking import BookingCancelled, BookingExchanged, BookingRefunded
-from contracts.catalog import MovieChanged, MovieDeleted, ReviewChanged
+from contracts.catalog import CatalogDataExported, MovieChanged, MovieDeleted, ReviewChanged
 from contracts.inventory import SeatMapUpdated, SeatsSold
 
 from catalog import store
@@ -14,10 +21,10 @@ async def on_seat_map_updated(event: SeatMapUpdated) -> None:
     await store.save_occupancy(event.showtime_id, event.version, taken=taken, sold=sold)
 
 
-async def on_seats_sold(event: SeatsSold) -> None:
+async def on_seats_sold(event: SeatsSold, films: MutableMapping[str, str]) -> None:
     """Record the attendance of a person with an account, who may review the film afterwards."""
     if event.user_id:
-        await store.note_booking(event.hold_id, event.user_id, event.showtime_id)
+        await store.note_booking(event.hold_id, event.user_id, event.showtime_id, films)
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
@@ -25,9 +32,9 @@ async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRe
     await store.end_booking(event.booking_id)
 
 
-async def on_review_changed(event: ReviewChanged) -> None:
+async def on_review_changed(event: ReviewChanged, turns: MutableMapping[str, asyncio.Lock]) -> None:
     """Update the film's rating after a change of a review."""
-    await store.count_review(event.review_id)
+    await store.count_review(event.review_id, turns)
 
 
 async def on_movie_changed(event: MovieChanged) -> None:
@@ -40,11 +47,35 @@ async def on_movie_deleted(event: MovieDeleted) -> None:
     await store.cancel_ahead(event.movie_id)
 
 
-HANDLERS = {
-    SeatMapUpdated: on_seat_map_updated,
-    SeatsSold: on_seats_sold,
-    **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
-    ReviewChanged: on_review_changed,
-    MovieChanged: on_movie_changed,
-    MovieDeleted: on_movie_deleted,
-}
+def handlers(films: MutableMapping[str, str], turns: MutableMapping[str, asyncio.Lock]) -> Handlers:
+    """The handlers of this process.
+
+    `films` caches the film of a showtime; `turns` has the lock of each film whose rating is being updated.
+    """
+    return {
+        SeatMapUpdated: on_seat_map_updated,
+        SeatsSold: partial(on_seats_sold, films=films),
+        **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
+        ReviewChanged: partial(on_review_changed, turns=turns),
+        MovieChanged: on_movie_changed,
+        MovieDeleted: on_movie_deleted,
+    }
+
+
+async def erase(user_id: str) -> None:
+    """Erase the person's reviews, attendance and complaints."""
+    await store.forget_reviewer(user_id)
+    await store.forget_attendances(user_id)
+
+
+async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
+    """The person's reviews, complaints about others' and showtimes."""
+    async for review in store.reviews_by(user_id):
+        yield {"kind": "review"} | review
+    async for complaint in store.complaints_by(user_id):
+        yield {"kind": "complaint"} | complaint
+    async for visit in store.attendances_of(user_id):
+        yield {"kind": "attendance"} | visit
+
+
+PRIVACY = Privacy(erase=erase, gather=gather, exported=CatalogDataExported)

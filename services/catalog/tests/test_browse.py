@@ -37,8 +37,9 @@ def ids(client):
 
 
 async def film(**fields):
-    whole = {**(await store.get(Movie, "alien-1979") or {}), "external_ids": {}, "showing_until": None, **fields}
-    assert await store.publish_movie(Movie.model_validate(whole))
+    alien = (await store.live_movie("alien-1979")).model_dump(by_alias=True)
+    made = Movie.model_validate(alien | {"external_ids": {}, "showing_until": None} | fields)
+    assert await store.publish_movie(made)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def some_films():
     for movie_id, fields in films.items():
         await film(_id=movie_id, **{"title": movie_id} | fields)
     yield list(films)
-    await Movie.collection().delete_many({"_id": {"$in": list(films)}})
+    await Movie.get_pymongo_collection().delete_many({"_id": {"$in": list(films)}})
 
 
 FOUND = {
@@ -103,7 +104,7 @@ async def test_titles_come_before_people(ids):
         assert (await ids(q="lang"))[:3] == ["s-lang", "s-the-lang", "metropolis-1927"]
         assert await ids(q="lang", limit=1) == await ids(q="lang"), "page by page too"
     finally:
-        await Movie.collection().delete_many({"_id": {"$in": ["s-lang", "s-the-lang"]}})
+        await Movie.get_pymongo_collection().delete_many({"_id": {"$in": ["s-lang", "s-the-lang"]}})
 
 
 async def test_what_has_no_letters_asks_for_nothing(ids):
@@ -113,12 +114,12 @@ async def test_what_has_no_letters_asks_for_nothing(ids):
 
 async def test_a_word_that_no_film_has_any_more_is_taken_for_a_typo(ids):
     await film(_id="s-gone", title="Metropolix", cast=[], directors=[])
-    await Movie.collection().delete_one({"_id": "s-gone"})
+    await Movie.get_pymongo_collection().delete_one({"_id": "s-gone"})
     await film(_id="s-gone", title="Nothing", cast=[], directors=[])
     try:
         assert await ids(q="metropolib") == ["metropolis-1927"]
     finally:
-        await Movie.collection().delete_one({"_id": "s-gone"})
+        await Movie.get_pymongo_collection().delete_one({"_id": "s-gone"})
 
 
 def test_slips_of_the_finger_are_counted():
@@ -149,7 +150,7 @@ async def test_films_are_filtered_by_what_is_on_where_and_when(ids, asked):
     asked = dict(asked)
     if days := asked.pop("days", None):
         asked["date"] = (now() + timedelta(days=days)).date().isoformat()
-    everything = await store.Showtime.collection().find({"starts_at": {"$gt": now()}}).to_list()
+    everything = await store.Showtime.get_pymongo_collection().find({"starts_at": {"$gt": now()}}).to_list()
     fitting = {
         showtime["movie_id"]
         for showtime in everything
@@ -265,8 +266,8 @@ class TestShowtimesOfAFilm:
     async def test_tell_how_full_they_are(self, client, bus):
         [showtime, *_] = screenings(await self.programme(client))
         assert showtime["availability"] == "plenty"
-        document = await store.get(store.Showtime, showtime["id"]) or {}
-        seats = [f"A{number}" for number in range(1, document["capacity"] * 6 // 10)]
+        capacity = (await store.published(showtime["id"])).capacity
+        seats = [f"A{number}" for number in range(1, capacity * 6 // 10)]
         await bus.publish(SeatMapUpdated(showtime_id=showtime["id"], version=1, blocked=seats))
 
         async def filling():

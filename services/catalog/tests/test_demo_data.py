@@ -105,7 +105,7 @@ def test_a_companion_goes_free_and_everybody_else_pays():
 
 
 async def nothing_waits() -> bool:
-    kinds = [kind.collection().count_documents({"outbox.0": {"$exists": True}}) for kind in AGGREGATES]
+    kinds = [kind.get_pymongo_collection().count_documents({"outbox.0": {"$exists": True}}) for kind in AGGREGATES]
     return sum(await asyncio.gather(*kinds)) == 0
 
 
@@ -176,7 +176,7 @@ async def test_the_command_publishes_everything_before_it_ends(service_env, bus)
         assert await process.wait() == 0
         if run == 0:
             await until(lambda: said_more_than(bus, before))
-    database = store.Movie.collection().database.client["usher_catalog_command"]
+    database = store.Movie.get_pymongo_collection().database.client["usher_catalog_command"]
     count = await database.showtimes.count_documents({})
     assert await database.showtimes.count_documents({"outbox.0": {"$exists": True}}) == 0
     assert len(bus.envelopes(ShowtimeScheduled)) - before == count

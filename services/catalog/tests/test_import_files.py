@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from catalog.importing import FileProvider, OfferInvalid, read_films
-from catalog.model.imports import MAX_FILMS, genre_code, news
+from catalog.model.film_files import film_of_row, read_films
+from catalog.model.imports import MAX_FILMS, OfferInvalid, genre_code, news
 from catalog.model.problems import ImportInvalid
 
 FILM = {
@@ -20,22 +20,22 @@ CSV = (
 )
 
 
-async def offers(data):
+def offers(data):
     rows = read_films(data.encode() if isinstance(data, str) else data)
-    return [await FileProvider().offer(place, row) for place, row in rows]
+    return [film_of_row(place, row) for place, row in rows]
 
 
-async def test_json_has_the_fields_of_a_film():
-    [offer] = await offers(json.dumps([FILM | {"id": "nosferatu", "genres": ["Science Fiction", "horror"]}]))
+def test_json_has_the_fields_of_a_film():
+    [offer] = offers(json.dumps([FILM | {"id": "nosferatu", "genres": ["Science Fiction", "horror"]}]))
     assert (offer.movie_id, offer.film.year, offer.film.original_title) == ("nosferatu", 1922, "Nosferatu")
     assert offer.genres == {"science-fiction": "Science Fiction", "horror": "horror"}
     assert offer.film.genres == ["science-fiction", "horror"]
     assert "synopsis" not in offer.said, "what is not said is not known"
-    assert "genres" not in (await offers(json.dumps([FILM])))[0].said
+    assert "genres" not in (offers(json.dumps([FILM])))[0].said
 
 
-async def test_csv_has_them_as_columns():
-    [offer] = await offers("\ufeff" + CSV)
+def test_csv_has_them_as_columns():
+    [offer] = offers("\ufeff" + CSV)
     assert offer.film.title == "Nosferatu, eine Symphonie"
     assert offer.film.cast == ["Max Schreck", "Greta Schröder"]
     assert list(offer.genres) == ["horror", "silent-film"]
@@ -93,9 +93,9 @@ NO_FILMS = [
 
 
 @pytest.mark.parametrize(("row", "sentence"), NO_FILMS, ids=str)
-async def test_a_row_that_is_no_film_says_why(row, sentence):
+def test_a_row_that_is_no_film_says_why(row, sentence):
     with pytest.raises(OfferInvalid) as fault:
-        await offers(json.dumps([row]))
+        offers(json.dumps([row]))
     assert str(fault.value).startswith(sentence)
 
 

@@ -7,8 +7,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from catalog import importing, settings, store
-from catalog.importing import tmdb
+from catalog import jobs, settings, store, tmdb
 from catalog.model.imports import Result
 from catalog.store import Movie
 from chassis.clock import now
@@ -36,9 +35,9 @@ def server(tmdb_server):
 
 @pytest.fixture(autouse=True)
 async def _tidy(client):
-    before = await Movie.collection().distinct("_id")
+    before = await Movie.get_pymongo_collection().distinct("_id")
     yield
-    await Movie.collection().delete_many({"_id": {"$nin": before}})
+    await Movie.get_pymongo_collection().delete_many({"_id": {"$nin": before}})
     for kind in (store.Import, store.ImportItem):
         await kind.get_pymongo_collection().delete_many({})
 
@@ -69,7 +68,7 @@ async def ended(client, staff, address, *, alone=True):
 
     async def answer():
         if not alone:
-            await importing.work(settings.get(), "this test")
+            await jobs.work_on_imports("this test")
         found = (await client.get(address, headers=staff)).json()
         return found if found["state"] in {"done", "failed"} else {}
 
@@ -102,10 +101,10 @@ async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(c
 
 async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client, import_films, staff, bus):
     await import_films(FILE, content=json.dumps([row(1), row(2)]))
-    before = {each: (await store.get(Movie, each) or {})["version"] for each in ("film-1-1922", "film-2-1922")}
+    before = {each: (await store.live_movie(each)).version for each in ("film-1-1922", "film-2-1922")}
     found, _ = await import_films(FILE, content=json.dumps([row(1), row(2)]))
     assert counted(found) == {"total": 2, "unchanged": 2}
-    assert {each: (await store.get(Movie, each) or {})["version"] for each in before} == before
+    assert {each: (await store.live_movie(each)).version for each in before} == before
     await client.patch("/api/movies/film-1-1922", json={"certificate": "15"}, headers=staff)
     found, films = await import_films(FILE, content=json.dumps([row(1, runtime_minutes=95), row(2)]))
     assert counted(found) == {"total": 2, "changed": 1, "unchanged": 1}
@@ -191,28 +190,33 @@ async def test_many_imports_of_the_same_at_once_enter_each_film_once(client, sta
 
     async def work(owner):
         while found := await store.claim_import(owner):
-            await importing.advance(found, settings.get())
+            await jobs.advance_import(found, settings.get())
 
     await asyncio.gather(*map(work, ["ada", "ben", "cleo", "dan"]))
     reports = [(await ended(client, staff, address))[0] for address in addresses]
     assert sum(report["progress"]["added"] for report in reports) == 8
     assert {report["progress"]["total"] for report in reports} == {8}
-    assert await Movie.collection().count_documents({"external_ids.tmdb": {"$in": [str(n) for n in server.films]}}) == 8
+    assert (
+        await Movie.get_pymongo_collection().count_documents(
+            {"external_ids.tmdb": {"$in": [str(n) for n in server.films]}}
+        )
+        == 8
+    )
 
 
 async def test_of_two_who_do_the_same_film_the_first_outcome_counts(client, staff):
-    import_id = await importing.import_tmdb({"ids": []}, dry_run=True, requested_by="test")
+    import_id = await store.start_import("tmdb", {"ids": []}, dry_run=True, requested_by="test")
     await store.enter_items(import_id, [("101", None)])
     [item] = await store.waiting_items(import_id, 10)
-    await store.note_results(import_id, [(item["_id"], Result("added", "film-1"))])
-    await store.note_results(import_id, [(item["_id"], Result("unchanged", "film-1"))])
+    await store.note_results(import_id, [(item.id, Result("added", "film-1"))])
+    await store.note_results(import_id, [(item.id, Result("unchanged", "film-1"))])
     found = (await client.get(f"/api/imports/{import_id}", headers=staff)).json()
     assert counted(found) == {"total": 1, "added": 1}
 
 
 async def test_while_tmdb_is_away_the_import_waits_and_then_goes_on(client, staff, server, monkeypatch):
     monkeypatch.setattr(tmdb, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(importing, "AGAIN_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr(jobs, "AGAIN_AFTER", timedelta(seconds=1))
     server.planned["/movie/102"] = [(503, {}, {})] * 4
     begun = await client.post(TMDB, json={"ids": [101, 102, 103]}, headers=staff)
 
@@ -229,7 +233,7 @@ async def test_while_tmdb_is_away_the_import_waits_and_then_goes_on(client, staf
 
 async def test_what_does_not_get_on_for_an_hour_has_failed(client, staff, server, monkeypatch):
     monkeypatch.setattr(tmdb, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(importing, "GIVEN_UP_AFTER", timedelta(0))
+    monkeypatch.setattr(jobs, "GIVEN_UP_AFTER", timedelta(0))
     server.planned["/movie/101"] = [(503, {}, {})] * 4
     found, films = await ended(
         client, staff, (await client.post(TMDB, json={"ids": [101]}, headers=staff)).headers["location"]

@@ -41,7 +41,7 @@ async def film(client, staff):
     answer = await client.post("/api/movies", json=FILM, headers=staff)
     assert answer.status_code == 201, answer.text
     yield answer.json()
-    await Movie.collection().delete_many({"title": {"$regex": "^Nosferatu"}})
+    await Movie.get_pymongo_collection().delete_many({"title": {"$regex": "^Nosferatu"}})
 
 
 async def test_a_film_is_entered_with_everything_that_is_known_of_it(client, film, bus):
@@ -70,7 +70,7 @@ async def test_of_many_who_enter_a_film_at_once_one_does(client, staff):
         *(client.post("/api/movies", json=FILM | {"id": "nosferatu"}, headers=staff) for _ in range(8))
     )
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
-    await Movie.collection().delete_one({"_id": "nosferatu"})
+    await Movie.get_pymongo_collection().delete_one({"_id": "nosferatu"})
 
 
 async def test_parts_of_a_film_are_changed_and_others_hear_what_concerns_them(client, film, staff, bus):
@@ -81,9 +81,9 @@ async def test_parts_of_a_film_are_changed_and_others_hear_what_concerns_them(cl
     said = await bus.wait_for(MovieChanged, lambda event: event.movie_id == film["id"])
     assert (said.title, said.certificate) == ("Nosferatu!", "12A")
     assert len(bus.envelopes(MovieChanged)) == before + 1, "a synopsis concerns nobody else"
-    version = (await store.get(Movie, film["id"]) or {})["version"]
+    version = (await store.live_movie(film["id"])).version
     await client.patch(path, json={"title": "Nosferatu!"}, headers=staff)
-    assert (await store.get(Movie, film["id"]) or {})["version"] == version, "nothing to change, nothing written"
+    assert (await store.live_movie(film["id"])).version == version, "nothing to change, nothing written"
 
 
 async def test_two_editors_of_different_parts_do_not_undo_each_other(client, film, staff):
@@ -169,7 +169,7 @@ async def test_genres_are_entered_renamed_and_removed_unless_a_film_has_them(cli
     await client.patch(f"/api/movies/{film['id']}", json={"genres": ["silent-film"]}, headers=staff)
     just_now = await client.delete("/api/genres/silent-film", headers=staff)
     assert (just_now.status_code, just_now.json()["code"]) == (409, "genre_in_use")
-    await Genre.collection().update_one({"_id": "silent-film"}, {"$set": {"named_at": None}})
+    await Genre.get_pymongo_collection().update_one({"_id": "silent-film"}, {"$set": {"named_at": None}})
     in_use = await client.delete("/api/genres/silent-film", headers=staff)
     assert (in_use.status_code, in_use.json()["detail"]) == (409, "Films have this genre: Nosferatu.")
     await client.patch(f"/api/movies/{film['id']}", json={"genres": ["horror"]}, headers=staff)
@@ -189,9 +189,9 @@ async def test_no_film_is_left_with_a_genre_that_was_removed_at_the_same_time(cl
             client.patch(path, json={"genres": [code]}, headers=staff),
         )
         assert (removed.status_code, changed.status_code) in {(204, 422), (409, 200), (409, 422)}
-        left = await Genre.collection().find_one({"_id": code, "retired": False})
+        left = await Genre.get_pymongo_collection().find_one({"_id": code, "retired": False})
         assert (left is not None) == (changed.status_code == 200) or removed.status_code == 409
-        await Genre.collection().delete_one({"_id": code})
+        await Genre.get_pymongo_collection().delete_one({"_id": code})
 
 
 def picture(width=800, height=1200, form="JPEG", **options):
@@ -289,7 +289,9 @@ async def test_the_loop_answers_others_while_a_picture_is_drawn(client, film, st
 async def test_pictures_that_no_film_has_go_after_a_day(client, film, staff):
     pictures = store.Picture.get_pymongo_collection()
     await client.put(f"/api/movies/{film['id']}/poster", content=picture(700, 1000), headers=staff)
-    used = (await store.get(Movie, film["id"]) or {})["poster"]["picture_id"]
+    poster = (await store.live_movie(film["id"])).poster
+    assert poster
+    used = poster.picture_id
     unused = (await store.store_picture(b"old", 1, 1)).picture_id
     fresh = (await store.store_picture(b"fresh", 1, 1)).picture_id
     two_days_ago = now() - timedelta(days=2)

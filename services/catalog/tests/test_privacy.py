@@ -17,8 +17,8 @@ async def person_with_traces() -> str:
     text = ReviewText(stars=4, headline="In space", text="nobody hears you.")
     await store.write_review(FILM, user_id, "Ada L.", text)
     theirs = await store.write_review(FILM, other, "Bob", text)
-    await store.report_review(theirs["_id"], new_id(), "spam", "Somebody else's complaint.")
-    await store.report_review(theirs["_id"], user_id, "spoiler", "The cat lives.")
+    await store.report_review(theirs.id, new_id(), "spam", "Somebody else's complaint.")
+    await store.report_review(theirs.id, user_id, "spoiler", "The cat lives.")
     await visited(user_id)
     return user_id
 
@@ -52,7 +52,7 @@ async def test_who_judged_a_review_is_not_told(client, bus):
     user_id = await person_with_traces()
     review = await store.review_of(FILM, user_id)
     assert review
-    await store.judge_review(review["_id"], hidden=True, reason="Spoils it.", by="the-moderator")
+    await store.judge_review(review.id, hidden=True, reason="Spoils it.", by="the-moderator")
     told = await exported(bus, user_id)
     assert told.items[0]["verdict"]["reason"] == "Spoils it."
     assert "the-moderator" not in str(told.items)

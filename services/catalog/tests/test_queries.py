@@ -43,8 +43,8 @@ OTHERS = [
 @pytest.mark.usefixtures("loaded")
 async def test_every_query_is_answered_by_an_index(client, recorder):
     await _tour(client)
-    database, faults = Movie.collection().database, []
-    for caller, command in recorder.asked.values():
+    database, faults = Movie.get_pymongo_collection().database, []
+    for caller, command in list(recorder.asked.values()):
         plan = await database.command("explain", command, verbosity="executionStats")
         faults += [f"{caller} {fault}: {command}" for stage in stages(plan) if (fault := _fault(stage))]
     assert not faults, "\n".join(faults)
@@ -53,7 +53,7 @@ async def test_every_query_is_answered_by_an_index(client, recorder):
 
 async def test_lists_read_little_more_than_their_page(client, recorder):
     """The index that is walked along leaves films out by itself, but for a genre in another order and alternatives."""
-    database = Movie.collection().database
+    database = Movie.get_pymongo_collection().database
     for caller, command in list(recorder.asked.values()):
         is_list = command.get("find") == "movies" and "hint" in command
         asked = str(command.get("filter"))
@@ -64,7 +64,7 @@ async def test_lists_read_little_more_than_their_page(client, recorder):
 
 
 async def _tour(client):
-    showtime = await Showtime.collection().find_one({}) or {}
+    showtime = await Showtime.get_pymongo_collection().find_one({}) or {}
     day, moment = (now() + timedelta(days=1)).date().isoformat(), now().strftime("%Y-%m-%dT%H:%M:%SZ")
     paths = [
         f"/api/movies?limit=2{asked}{sort}{cursor}"

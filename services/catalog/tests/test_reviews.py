@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 from catalog import store
-from catalog.store import Movie, Review, Showtime
+from catalog.store import Movie, Review, Showtime, ratings
 from catalog.store.movies import Counting, Figures
 from catalog.store.ratings import count_in
 from chassis.clock import now
@@ -27,20 +27,20 @@ numbers = count(1)
 
 @pytest.fixture(autouse=True)
 async def afresh():
-    await Review.collection().delete_many({})
+    await Review.get_pymongo_collection().delete_many({})
     await store.Attendance.get_pymongo_collection().delete_many({})
-    await Movie.collection().update_many({}, {"$set": {"rating": Figures().model_dump()}})
+    await Movie.get_pymongo_collection().update_many({}, {"$set": {"rating": Figures().model_dump()}})
 
 
 @pytest.fixture(autouse=True)
 async def shown():
     """A showtime of the film that is over since yesterday."""
-    showtime = await Showtime.collection().find_one({"movie_id": FILM})
+    showtime = await Showtime.get_pymongo_collection().find_one({"movie_id": FILM})
     assert showtime is not None
     over = {"starts_at": now() - timedelta(days=1), "ends_at": now() - timedelta(days=1, hours=-2)}
-    await Showtime.collection().insert_one(showtime | over | {"_id": "yesterday", "slots": None})
+    await Showtime.get_pymongo_collection().insert_one(showtime | over | {"_id": "yesterday", "slots": None})
     yield "yesterday"
-    await Showtime.collection().delete_one({"_id": "yesterday"})
+    await Showtime.get_pymongo_collection().delete_one({"_id": "yesterday"})
 
 
 def sold(booking_id, user_id, showtime_id):
@@ -123,8 +123,8 @@ async def test_without_a_ticket_for_a_showtime_that_is_over_nothing_is_reviewed(
     stranger = signer.headers("stranger")
     refused = await client.post(REVIEWS, json=TEXT, headers=stranger)
     assert (refused.status_code, refused.json()["code"]) == (403, "not_attended")
-    ahead = await Showtime.collection().find_one({"movie_id": FILM, "ends_at": {"$gt": now()}})
-    other = await Showtime.collection().find_one({"movie_id": "amelie-2001"})
+    ahead = await Showtime.get_pymongo_collection().find_one({"movie_id": FILM, "ends_at": {"$gt": now()}})
+    other = await Showtime.get_pymongo_collection().find_one({"movie_id": "amelie-2001"})
     assert ahead and other
     await bus.publish(sold("b-ahead", "stranger", ahead["_id"]))
     await bus.publish(sold("b-other", "stranger", other["_id"]))
@@ -202,7 +202,7 @@ async def test_a_review_is_edited_and_taken_back_by_its_writer_only(client, gues
     assert (await client.delete(path, headers=ada)).status_code == 404
     assert (await client.put(path, json=TEXT, headers=ada)).status_code == 404
     assert (await client.get(REVIEWS)).json()["items"] == []
-    left = await Review.collection().find_one({"_id": review["id"]})
+    left = await Review.get_pymongo_collection().find_one({"_id": review["id"]})
     assert left and (left["text"], left["headline"], left["byline"]) == ("", None, "")
     again = await client.post(REVIEWS, json=TEXT | {"stars": 5}, headers=ada)
     assert again.status_code == 201
@@ -268,14 +268,14 @@ async def test_a_person_who_is_gone_leaves_no_trace(client, guest, bus):
     await client.post(REVIEWS, json=TEXT, headers=ada)
     bobs = (await client.post(REVIEWS, json={"stars": 2}, headers=bob)).json()
     await client.post(f"/api/reviews/{bobs['id']}/reports", json={"complaint": "spam"}, headers=ada)
-    person = (await Review.collection().find_one({"stars": 4}) or {})["user_id"]
+    person = (await Review.get_pymongo_collection().find_one({"stars": 4}) or {})["user_id"]
     for _ in range(2):
         await bus.publish(UserDeleted(user_id=person))
     await rated(client, [2])
 
     async def no_trace():
         left = [
-            await Review.collection().find_one({"$or": [{"user_id": person}, {"reports.user_id": person}]}),
+            await Review.get_pymongo_collection().find_one({"$or": [{"user_id": person}, {"reports.user_id": person}]}),
             await store.Attendance.get_pymongo_collection().find_one({"user_id": person}),
         ]
         return not any(left)
@@ -285,20 +285,22 @@ async def test_a_person_who_is_gone_leaves_no_trace(client, guest, bus):
 
 async def naive_count(review_id):
     """What counting would be without its guards: look, add, write."""
-    review = await Review.collection().find_one({"_id": review_id})
-    movie = await Movie.collection().find_one({"_id": FILM})
+    review = await Review.get_pymongo_collection().find_one({"_id": review_id})
+    movie = await Movie.get_pymongo_collection().find_one({"_id": FILM})
     assert review and movie
     figures = Figures.model_validate(movie["rating"])
     after = figures.after(review["counted"]["stars"], review["stars"] if review["shown"] else None)
     await asyncio.sleep(0)
-    await Movie.collection().update_one({"_id": FILM}, {"$set": {"rating": Figures(**after.model_dump()).model_dump()}})
+    await Movie.get_pymongo_collection().update_one(
+        {"_id": FILM}, {"$set": {"rating": Figures(**after.model_dump()).model_dump()}}
+    )
 
 
 async def entered(stars, relayed=True):
     ids = []
     for each in stars:
         review = Review(movie_id=FILM, user_id=f"someone-{next(numbers)}", byline="S.", written_at=now(), stars=each)
-        await Review.collection().insert_one(review.model_dump(by_alias=True) | {"_id": review.id})
+        await Review.get_pymongo_collection().insert_one(review.model_dump(by_alias=True) | {"_id": review.id})
         ids.append(review.id)
     return ids
 
@@ -308,10 +310,10 @@ async def test_counting_at_once_goes_wrong_without_the_guards_and_right_with_the
     ids = await entered(stars)
     await asyncio.gather(*(naive_count(each) for each in ids))
     assert (await rating(client))["count"] < len(stars), "the race is there"
-    await Movie.collection().update_one({"_id": FILM}, {"$set": {"rating": Figures().model_dump()}})
+    await Movie.get_pymongo_collection().update_one({"_id": FILM}, {"$set": {"rating": Figures().model_dump()}})
     await asyncio.gather(*(count_in(each, FILM) for each in ids * 2))
     await rated(client, stars)
-    assert await Review.collection().count_documents({"counted.stars": None}) == 0
+    assert await Review.get_pymongo_collection().count_documents({"counted.stars": None}) == 0
 
 
 async def test_the_rating_is_exact_while_people_write_edit_and_delete_at_once(client, guest):
@@ -332,14 +334,14 @@ async def test_a_crash_between_the_writes_loses_and_doubles_nothing(client, bus)
     first, second = await entered([5, 2])
     # The film has taken the first review in, and then the process died.
     crashed = Figures(**Figures().after(None, 5).model_dump(), revision=1, counting=Counting(review_id=first, stars=5))
-    await Movie.collection().update_one({"_id": FILM}, {"$set": {"rating": crashed.model_dump()}})
+    await Movie.get_pymongo_collection().update_one({"_id": FILM}, {"$set": {"rating": crashed.model_dump()}})
     for _ in range(2):
         await bus.publish(ReviewChanged(review_id=second, movie_id=FILM))
         await bus.publish(ReviewChanged(review_id=first, movie_id=FILM))
     await rated(client, [5, 2])
 
     async def nothing_is_left_to_do():
-        return await Movie.collection().find_one({"_id": FILM, "rating.counting": None})
+        return await Movie.get_pymongo_collection().find_one({"_id": FILM, "rating.counting": None})
 
     await until(nothing_is_left_to_do)
 
@@ -347,9 +349,9 @@ async def test_a_crash_between_the_writes_loses_and_doubles_nothing(client, bus)
 async def test_who_read_long_ago_and_writes_now_counts_nothing_twice(client, monkeypatch):
     """One process stands still between its reads and its write while another one counts the same review."""
     (review_id,) = await entered([3])
-    collection = Movie.collection()
-    stale = await collection.find_one({"_id": FILM}, {"rating": 1})
-    await store.count_review(review_id)
+    movies = ratings.movies
+    stale = await movies.row({"_id": FILM}, ["rating"])
+    await count_in(review_id, FILM)
     await rated(client, [3])
     reads = iter([stale])
 
@@ -357,14 +359,14 @@ async def test_who_read_long_ago_and_writes_now_counts_nothing_twice(client, mon
         """The film's collection to somebody whose first look was before all that."""
 
         def __getattr__(self, name):
-            return getattr(collection, name)
+            return getattr(movies, name)
 
-        async def find_one(self, *args, **kwargs):
-            return next(reads, None) or await collection.find_one(*args, **kwargs)
+        async def row(self, *args):
+            return next(reads, None) or await movies.row(*args)
 
-    await Review.collection().update_one({"_id": review_id}, {"$set": {"stars": 4}})
-    monkeypatch.setattr(Movie, "collection", Standing)
-    await store.count_review(review_id)
+    await Review.get_pymongo_collection().update_one({"_id": review_id}, {"$set": {"stars": 4}})
+    monkeypatch.setattr(ratings, "movies", Standing())
+    await count_in(review_id, FILM)
     monkeypatch.undo()
     await rated(client, [4])
 

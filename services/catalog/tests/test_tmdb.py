@@ -6,9 +6,9 @@ import httpx
 import pytest
 from aiolimiter import AsyncLimiter
 from catalog import settings
-from catalog.importing import OfferInvalid, ProviderRefused, ProviderUnavailable
-from catalog.importing import tmdb as module
-from catalog.importing.tmdb import Tmdb
+from catalog import tmdb as module
+from catalog.model.imports import OfferInvalid, ProviderRefused, ProviderUnavailable
+from catalog.tmdb import Tmdb
 from chassis.testing import until
 
 from .tmdb_server import TOKEN, film

@@ -9,7 +9,6 @@ from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
 
 from catalog import store
-from catalog.api.http import document_of
 from catalog.model.problems import NotFound
 
 TheaterWriter = Annotated[Principal, Depends(require("theaters:write"))]
@@ -34,12 +33,12 @@ def check_theater(staff: Principal, theater_id: str) -> None:
 async def own_theater(staff: Principal, theater_id: Id) -> store.Theater:
     """The theater. Raises Forbidden and NotFound."""
     check_theater(staff, theater_id)
-    return store.Theater.parse(await document_of(store.Theater, theater_id))
+    return await store.theater_of(theater_id)
 
 
 async def own_auditorium(staff: Principal, auditorium_id: Id) -> store.Auditorium:
     """The auditorium. Raises Forbidden and NotFound."""
-    auditorium = store.Auditorium.parse(await document_of(store.Auditorium, auditorium_id))
+    auditorium = await store.auditorium_of(auditorium_id)
     check_theater(staff, auditorium.theater_id)
     return auditorium
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from chassis.http.problems import documented
 from chassis.ids import new_id
+from chassis.mongo.collection import Row
 from contracts.catalog import PlacedSeat
 from contracts.types import Currency, Id, Moment, SeatId
 from fastapi import APIRouter, Path
@@ -169,7 +170,7 @@ async def add_theater(body: TheaterRequest, staff: CatalogWriter) -> TheaterResp
     """Add a theater. Only for staff who are not limited to theaters."""
     check_theater(staff, theater_id := new_id())
     theater = store.Theater(id=theater_id, **body.model_dump())
-    await store.Theater.add(theater)
+    await store.add_theater(theater)
     return await theater_shown(theater_id)
 
 
@@ -219,7 +220,7 @@ async def preview_layout(auditorium_id: Id, body: LayoutRequest, staff: TheaterW
     """Render a layout without publishing it, and list what would change."""
     await own_auditorium(staff, auditorium_id)
     layout, text = body.read()
-    newest = store.SeatLayout.parse(await store.newest_layout(auditorium_id))
+    newest = await store.newest_layout(auditorium_id)
     before, after = _names(newest.seats), _names(layout.seats)
     return LayoutPreviewResponse(
         **dict(layout),
@@ -237,7 +238,7 @@ async def _keeping(auditorium_id: str, layout_id: str) -> list[KeepingShowtime]:
     return [_kept(each, *counted.get(each["_id"], (0, 0))) for each in found]
 
 
-def _kept(showtime: store.Document, taken: int, sold: int) -> KeepingShowtime:
+def _kept(showtime: Row, taken: int, sold: int) -> KeepingShowtime:
     return KeepingShowtime(showtime_id=showtime["_id"], taken=taken, sold=sold, **showtime)
 
 
@@ -257,8 +258,7 @@ async def publish_layout(auditorium_id: Id, body: LayoutRequest, staff: TheaterW
     await own_auditorium(staff, auditorium_id)
     layout, text = body.read()
     made = await store.publish_version(auditorium_id, layout, text)
-    keeping = await _keeping(auditorium_id, made.id)
-    return PublishedLayoutResponse.model_validate(made.model_dump() | {"_id": made.id, "keeping": keeping})
+    return PublishedLayoutResponse.model_validate(dict(made) | {"keeping": await _keeping(auditorium_id, made.id)})
 
 
 @managed.get("/auditoriums/{auditorium_id}/layouts", responses=REFUSALS)

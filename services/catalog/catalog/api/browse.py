@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from chassis.clock import now
 from chassis.http.paging import Page
+from chassis.mongo.collection import Row
 from contracts.types import Code, Id, Moment
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
@@ -31,7 +32,7 @@ from catalog.api.http import (
     place_of,
     position,
 )
-from catalog.api.movies import MovieSummary, shown
+from catalog.api.movies import MovieSummary
 from catalog.api.showtimes import listed_showtime
 from catalog.api.theaters import theaters_page
 from catalog.model import words_of
@@ -39,7 +40,7 @@ from catalog.model.browse import Daypart, Sort
 from catalog.model.movies import Language, Status
 from catalog.model.occupancy import Availability
 from catalog.model.prices import Format
-from catalog.store import Address, Position, Showing
+from catalog.store import Address, Position, ShowtimeFilter
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute, responses=UNCHANGED)
 THEATERS_NEAR = 100
@@ -47,7 +48,7 @@ Words = Annotated[
     str, Query(max_length=100, description="Words of title, people or genres, or their prefixes; typos are corrected")
 ]
 Certificate = Annotated[str, StringConstraints(min_length=1, max_length=20)]
-Key = Callable[[store.Document], str | float]
+Key = Callable[[Row], str | float]
 KEYS: dict[Sort, Key] = {
     "relevance": lambda movie: movie["place"],
     "title": lambda movie: movie["sort_title"],
@@ -91,7 +92,7 @@ class TheaterShowtimesResponse(Stored):
     days: list[ScreeningDay]
 
 
-def showing_asked(
+def showtime_filter(
     *,
     city: City | None = None,
     theater_id: Id | None = None,
@@ -99,18 +100,18 @@ def showing_asked(
     daypart: Annotated[Daypart | None, Query(description="Start before 12:00, 17:00, 21:00 or 5:00")] = None,
     format: Annotated[Format | None, Query(description="For example 3D")] = None,  # noqa: A002 - the parameter's name
     language: Annotated[Language | None, Query(description="Spoken, a BCP 47 tag")] = None,
-) -> Showing:
+) -> ShowtimeFilter:
     """Query parameters that filter by showtimes."""
     local_date = date.isoformat() if date else None
-    return Showing(city, theater_id, local_date, daypart, format, language)
+    return ShowtimeFilter(city, theater_id, local_date, daypart, format, language)
 
 
-ShowingAsked = Annotated[Showing, Depends(showing_asked)]
+FilterAsked = Annotated[ShowtimeFilter, Depends(showtime_filter)]
 
 
 @router.get("/movies")
 async def list_movies(
-    showing: ShowingAsked,
+    showtimes: FilterAsked,
     *,
     q: Words = "",
     status: Status | None = None,
@@ -127,22 +128,22 @@ async def list_movies(
     where = {name: value for name, value in asked.items() if value is not None}
     if status:
         where |= store.in_status(status, now())
-    if near and not showing.theater_id:
+    if near and not showtimes.theater_id:
         around = await store.theaters_near(place_of(near), within_km, None, THEATERS_NEAR)
-        showing = replace(showing, theater_id=tuple(theater["_id"] for theater in around))
-    if showing.matters:
-        where["_id"] = {"$in": await store.movies_showing(showing, now())}
+        showtimes = replace(showtimes, theater_id=tuple(theater["_id"] for theater in around))
+    if showtimes.is_set:
+        where["_id"] = {"$in": await store.movies_showing(showtimes, now())}
     words = words_of(q)
     by: Sort = sort if sort and (words or sort != "relevance") else "relevance" if words else "title"
     after = position(cursor, BY_MEASURE if by == "rating" else BY_TEXT)
     found = await store.movies_page(where, by, after, limit + 1, words)
-    return page_of(found, limit, KEYS[by], lambda movie: MovieSummary.model_validate(shown(movie)))
+    return page_of(found, limit, KEYS[by], MovieSummary.model_validate)
 
 
 @router.get("/movies/{movie_id}/showtimes", responses=NOT_FOUND)
 async def list_movie_showtimes(
     movie_id: Id,
-    showing: ShowingAsked,
+    wanted: FilterAsked,
     *,
     near: Near = None,
     within_km: WithinKm = 50,
@@ -152,12 +153,12 @@ async def list_movie_showtimes(
 ) -> Page[TheaterShowtimesResponse]:
     """A film's future showtimes by theater and day; theaters are sorted by name, or by distance from `near`."""
     moment = now()
-    showing_it = await store.theaters_showing(movie_id, showing, moment, days)
+    showing_it = await store.theaters_showing(movie_id, wanted, moment, days)
     if not showing_it:
-        await store.live_movie(movie_id)
+        await store.check_movie(movie_id)
     theaters = await theaters_page({"_id": {"$in": showing_it}}, near, within_km, cursor, limit)
     ids = [theater["_id"] for theater in theaters[:limit]]
-    showtimes = await store.showtimes_at(movie_id, ids, showing, moment, days)
+    showtimes = await store.showtimes_at(movie_id, ids, wanted, moment, days)
     seats = await store.occupancy_of([showtime["_id"] for showtime in showtimes])
     listed = [listed_showtime(showtime, seats) for showtime in showtimes]
     return page_of(
@@ -168,7 +169,7 @@ async def list_movie_showtimes(
     )
 
 
-def _theater_showtimes(theater: store.Document, showtimes: list[store.Document]) -> TheaterShowtimesResponse:
+def _theater_showtimes(theater: Row, showtimes: list[Row]) -> TheaterShowtimesResponse:
     days = [
         ScreeningDay(local_date=date.fromisoformat(day), showtimes=[Screening.model_validate(each) for each in of_day])
         for day, of_day in groupby(showtimes, key=lambda showtime: showtime["local_date"])

@@ -23,21 +23,21 @@ class GenreRequest(BaseModel):
     name: Annotated[Line, Field(examples=["Film noir"])]
 
 
-class Genre(GenreRequest):
-    code: Code = Field(validation_alias="_id")
+class GenreResponse(GenreRequest):
+    code: Code
 
 
 @router.get("/genres")
-async def list_genres() -> list[Genre]:
+async def list_genres() -> list[GenreResponse]:
     """All genres, sorted by code."""
-    return [Genre.model_validate(genre) for genre in await store.genres()]
+    return [GenreResponse(code=genre.id, name=genre.name) for genre in await store.all_genres()]
 
 
 @managed.put("/genres/{code}")
-async def put_genre(code: Code, genre: GenreRequest) -> Genre:
+async def put_genre(code: Code, genre: GenreRequest) -> GenreResponse:
     """Add or rename a genre."""
     await store.name_genre(code, genre.name)
-    return Genre.model_validate({"_id": code, "name": genre.name})
+    return GenreResponse(code=code, name=genre.name)
 
 
 @managed.delete("/genres/{code}", status_code=204, responses=NOT_FOUND | documented(GenreInUse))

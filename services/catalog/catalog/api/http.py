@@ -8,14 +8,13 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
 from chassis.http.problems import Forbidden, Unauthenticated, documented
-from chassis.mongo.outbox import Aggregate
+from chassis.mongo.collection import Row
 from contracts.types import Amount, Currency, Id, Moment
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from catalog import store
 from catalog.model import NotFound
 from catalog.store import Position
 
@@ -67,7 +66,11 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The caller's
 
 
 class Stored(BaseModel):
-    id: Id = Field(validation_alias="_id")
+    """A response that shows a document, read from the document's object or from a row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: Id = Field(validation_alias=AliasChoices("id", "_id"))
 
 
 class Money(BaseModel):
@@ -78,24 +81,17 @@ class Money(BaseModel):
 S = TypeVar("S", bound=Stored)
 
 
-class Order(NamedTuple):
-    """A sort order: the text of its cursor values, and their type."""
+class CursorOrder(NamedTuple):
+    """A sort order: the type of its values in a cursor's JSON, and the types of a position."""
 
     spelled: type
     position: TypeAdapter[tuple[Any, str]]
 
 
-BY_TEXT = Order(str, TypeAdapter(tuple[Text, Id]))
-BY_TIME = Order(str, TypeAdapter(tuple[Instant, Id]))
-BY_COUNT = Order(int, TypeAdapter(tuple[Annotated[int, Field(ge=0, le=10**9)], Id]))
-BY_MEASURE = Order(float, TypeAdapter(tuple[Annotated[float, Field(ge=0, le=3e7, allow_inf_nan=False)], Id]))
-
-
-async def document_of(kind: type[Aggregate], document_id: str) -> store.Document:
-    """One raw document. Raises NotFound."""
-    if document := await store.get(kind, document_id):
-        return document
-    raise NotFound(f"There is no {kind.__name__.lower()} {document_id}.")
+BY_TEXT = CursorOrder(str, TypeAdapter(tuple[Text, Id]))
+BY_TIME = CursorOrder(str, TypeAdapter(tuple[Instant, Id]))
+BY_COUNT = CursorOrder(int, TypeAdapter(tuple[Annotated[int, Field(ge=0, le=10**9)], Id]))
+BY_MEASURE = CursorOrder(float, TypeAdapter(tuple[Annotated[float, Field(ge=0, le=3e7, allow_inf_nan=False)], Id]))
 
 
 def place_of(near: str) -> Position:
@@ -107,7 +103,7 @@ def place_of(near: str) -> Position:
         raise RequestValidationError([{"loc": ("query", "near"), "msg": "these coordinates do not exist"}]) from error
 
 
-def position(cursor: str | None, order: Order) -> tuple[Any, str] | None:
+def position(cursor: str | None, order: CursorOrder) -> tuple[Any, str] | None:
     """The position after which a page starts. Raises CursorInvalid."""
     if (parts := decode_cursor(cursor, order.spelled, str)) is None:
         return None
@@ -118,10 +114,10 @@ def position(cursor: str | None, order: Order) -> tuple[Any, str] | None:
 
 
 def page_of(
-    found: list[store.Document],
+    found: list[Row],
     limit: int,
-    key: Callable[[store.Document], str | float],
-    shape: Callable[[store.Document], S],
+    key: Callable[[Row], str | float],
+    shape: Callable[[Row], S],
 ) -> Page[S]:
     """A page of `found`, which has one row more than the page size when there is a next page."""
     rows = found[:limit]

@@ -1,5 +1,6 @@
 """Imports of films: started here, processed in the background, reported film by film."""
 
+import asyncio
 from typing import Annotated, Any, Literal, Self
 
 from chassis.http.paging import Page, decode_cursor, encode_cursor
@@ -9,8 +10,9 @@ from contracts.types import Id, Moment
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
-from catalog import importing, settings, store
-from catalog.api.http import BY_TIME, NOT_FOUND, REFUSED, UNKEPT, Cursor, Limit, Stored, page_of, position
+from catalog import settings, store
+from catalog.api.http import BY_TIME, NOT_FOUND, REFUSED, UNKEPT, Cursor, Limit, Stored, position
+from catalog.model.film_files import read_films
 from catalog.model.imports import Outcome, ProviderName
 from catalog.model.problems import ImportInvalid, ImportNotSetUp
 
@@ -99,7 +101,8 @@ async def import_from_tmdb(body: TmdbImportRequest, staff: Staff, response: Resp
     if not settings.get().tmdb_token.get_secret_value():
         raise ImportNotSetUp("TMDB_TOKEN is not set.")
     source = body.model_dump(mode="json", exclude={"dry_run"})
-    return await _begun(await importing.import_tmdb(source, dry_run=body.dry_run, requested_by=staff.user_id), response)
+    import_id = await store.start_import("tmdb", source, dry_run=body.dry_run, requested_by=staff.user_id)
+    return await _started(import_id, response)
 
 
 @managed.post("/imports/files", status_code=202, openapi_extra=FILE, responses=documented(ImportInvalid))
@@ -112,16 +115,20 @@ async def import_from_file(
     name: Annotated[str, Query(max_length=200, description="The name in the list of imports")] = "",
 ) -> ImportResponse:
     """Import the films of a JSON or CSV file. A repeated import changes only what has changed in the file."""
-    data = await request.body()
-    return await _begun(await importing.import_file(data, name, dry_run=dry_run, requested_by=staff.user_id), response)
+    rows = await asyncio.to_thread(read_films, await request.body())
+    source = {"file": name}
+    import_id = await store.start_import("file", source, rows, dry_run=dry_run, requested_by=staff.user_id)
+    return await _started(import_id, response)
 
 
 @managed.get("/imports")
 async def list_imports(_: Staff, cursor: Cursor = None, limit: Limit = 20) -> Page[ImportResponse]:
     """All imports, the newest first."""
     found = await store.imports_page(position(cursor, BY_TIME), limit + 1)
-    counts = await store.counts_of([each["_id"] for each in found])
-    return page_of(found, limit, lambda last: last["begun_at"].isoformat(), lambda each: _shown(each, counts))
+    counts = await store.counts_of([each.id for each in found])
+    items, last = [_shown(each, counts) for each in found[:limit]], found[limit - 1 : limit]
+    more = encode_cursor(last[0].begun_at.isoformat(), last[0].id) if len(found) > limit else None
+    return Page(items=items, next_cursor=more)
 
 
 @managed.get("/imports/{import_id}", responses=NOT_FOUND)
@@ -143,13 +150,13 @@ async def list_imported_films(
     return Page(items=[ImportedFilmResponse.model_validate(row) for row in rows], next_cursor=more)
 
 
-async def _begun(import_id: str, response: Response) -> ImportResponse:
+async def _started(import_id: str, response: Response) -> ImportResponse:
     response.headers["Location"] = f"/api/imports/{import_id}"
     return _shown(await store.import_of(import_id), await store.counts_of([import_id]))
 
 
-def _shown(found: store.Document, counts: dict[str, dict[str | None, int]]) -> ImportResponse:
-    own = counts[found["_id"]]
+def _shown(found: store.Import, counts: dict[str, dict[str | None, int]]) -> ImportResponse:
+    own = counts[found.id]
     outcomes = {name: own.get(name, 0) for name in ("added", "changed", "unchanged", "left_out", "failed")}
     progress = Progress(total=sum(own.values()), waiting=own.get(None, 0), **outcomes)
-    return ImportResponse.model_validate(found | {"progress": progress})
+    return ImportResponse.model_validate(dict(found) | {"progress": progress})

@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import datetime
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, Self
 
 from chassis.clock import now
 from chassis.http.problems import documented
@@ -10,14 +10,14 @@ from chassis.security.auth import require
 from contracts.types import Code, Id, Moment
 from fastapi import APIRouter, Body, Depends, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, create_model, model_validator
 from pymongo.errors import DuplicateKeyError
 
 from catalog import store
 from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute, Stored
 from catalog.model.movies import Credit, ExternalIds, Film, Status, slug, status_of
 from catalog.model.problems import GenreUnknown, MovieExists, MovieOnSale
-from catalog.store import Movie
+from catalog.store import Movie, PictureRef
 
 router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute, responses=UNCHANGED)
 managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(require("movies:write"))], responses=REFUSED)
@@ -26,8 +26,15 @@ managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(requir
 class Stars(BaseModel):
     """The summary of the reviews; `average` is null when there are none."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     average: float | None
     count: int
+
+    @model_validator(mode="after")
+    def _rounded(self) -> Self:
+        self.average = round(self.average or 0, 2) if self.count else None
+        return self
 
 
 class AllStars(Stars):
@@ -48,8 +55,8 @@ class _Movie(Stored):
     original_language: str
     archived: bool = Field(False, exclude=True)
     showing_until: Moment | None = Field(description="Start of its last scheduled showtime")
-    poster: dict[str, Any] | None = Field(None, exclude=True)
-    backdrop: dict[str, Any] | None = Field(None, exclude=True)
+    poster: PictureRef | None = Field(None, exclude=True)
+    backdrop: PictureRef | None = Field(None, exclude=True)
     as_of: datetime = Field(default_factory=now, exclude=True)
 
     @computed_field
@@ -122,20 +129,14 @@ _change: Any = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"cert
 MovieChanges = create_model("MovieChanges", __config__=_change, __doc__="The fields to change.", **_optional)
 
 
-def _picture_url(picture: dict[str, Any] | None) -> str | None:
-    return f"/api/movies/pictures/{picture['picture_id']}.webp" if picture else None
-
-
-def shown(movie: store.Document) -> store.Document:
-    """A film's document as its list entry."""
-    rating = movie["rating"]
-    return movie | {"rating": rating | {"average": round(rating["average"], 2) if rating["count"] else None}}
+def _picture_url(picture: PictureRef | None) -> str | None:
+    return f"/api/movies/pictures/{picture.picture_id}.webp" if picture else None
 
 
 @router.get("/movies/{movie_id}", responses=NOT_FOUND)
 async def get_movie(movie_id: Id) -> MovieResponse:
     """A film."""
-    return MovieResponse.model_validate(shown(await store.live_movie(movie_id)))
+    return MovieResponse.model_validate(await store.live_movie(movie_id))
 
 
 @managed.post("/movies", status_code=201, responses=documented(MovieExists, GenreUnknown))
@@ -147,7 +148,7 @@ async def post_movie(new: MovieRequest, response: Response) -> MovieResponse:
         movie = Movie.model_validate(new.model_dump() | {"_id": movie_id})
         if await store.publish_movie(movie):
             response.headers["Location"] = f"/api/movies/{movie_id}"
-            return MovieResponse.model_validate(shown(await store.live_movie(movie_id)))
+            return MovieResponse.model_validate(movie)
     raise MovieExists(f"There is a film {readable} already, or one with one of its ids in another catalog.")
 
 
@@ -162,7 +163,7 @@ async def patch_movie(movie_id: Id, changes: Annotated[MovieChanges, Body()]) ->
         raise RequestValidationError([fault | {"loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
     except DuplicateKeyError as error:
         raise MovieExists("Another film has this id in another catalog.") from error
-    return MovieResponse.model_validate(shown(changed))
+    return MovieResponse.model_validate(changed)
 
 
 @managed.delete("/movies/{movie_id}", status_code=204, responses=NOT_FOUND | documented(MovieOnSale))

@@ -7,11 +7,10 @@ from chassis.security.auth import require
 from contracts.types import Id
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from catalog import pictures, posters, store
+from catalog import pictures, store
 from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute
-from catalog.model.movies import Art
 from catalog.model.problems import NotFound, PictureInvalid
-from catalog.pictures import FORMATS, Kind
+from catalog.pictures import FORMATS, Kind, PictureReader
 
 router = APIRouter(prefix="/api", tags=["pictures"], route_class=CachedRoute, responses=UNCHANGED)
 managed = APIRouter(
@@ -30,6 +29,13 @@ UPLOAD = {
         },
     }
 }
+
+
+def _picture_reader(request: Request) -> PictureReader:
+    return request.app.state.picture_reader
+
+
+Reader = Annotated[PictureReader, Depends(_picture_reader)]
 PictureId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -37,14 +43,14 @@ PictureId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 async def get_poster(movie_id: Id) -> Response:
     """A poster rendered from the film's data, 600 × 900."""
     movie = await store.live_movie(movie_id)
-    return _svg(posters.poster(movie_id, movie["title"], movie["year"], movie["directors"], _art(movie)))
+    return _svg(pictures.poster(movie_id, movie.title, movie.year, movie.directors, movie.art))
 
 
 @router.get("/movies/{movie_id}/backdrop.svg", responses=NOT_FOUND | SVG, response_class=Response)
 async def get_backdrop(movie_id: Id) -> Response:
     """A wide picture without text, 1600 × 900."""
     movie = await store.live_movie(movie_id)
-    return _svg(posters.backdrop(movie_id, movie["title"], _art(movie)))
+    return _svg(pictures.backdrop(movie_id, movie.title, movie.art))
 
 
 @router.get("/movies/pictures/{picture_id}.webp", responses=NOT_FOUND | WEBP, response_class=Response)
@@ -58,21 +64,17 @@ async def get_picture(picture_id: PictureId) -> Response:
 @managed.put(
     "/movies/{movie_id}/{kind}", status_code=204, openapi_extra=UPLOAD, responses=NOT_FOUND | documented(PictureInvalid)
 )
-async def put_picture(movie_id: Id, kind: Kind, request: Request) -> None:
+async def put_picture(movie_id: Id, kind: Kind, request: Request, reader: Reader) -> None:
     """Upload a film's poster or backdrop: the body is a JPEG, PNG or WebP file of at most 8 MB."""
-    await store.live_movie(movie_id)
-    drawn = await pictures.draw(await request.body(), kind)
-    await store.set_picture(movie_id, kind, await store.store_picture(*drawn))
+    await store.check_movie(movie_id)
+    encoded = await reader.read(await request.body(), kind)
+    await store.set_picture(movie_id, kind, await store.store_picture(*encoded))
 
 
 @managed.delete("/movies/{movie_id}/{kind}", status_code=204, responses=NOT_FOUND)
 async def delete_picture(movie_id: Id, kind: Kind) -> None:
     """Remove a film's uploaded picture; the rendered one is used again."""
     await store.set_picture(movie_id, kind, None)
-
-
-def _art(movie: store.Document) -> Art | None:
-    return Art.model_validate(movie["art"]) if movie.get("art") else None
 
 
 def _svg(picture: str) -> Response:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from catalog import store
 from catalog.api.access import REFUSALS, Body, PriceWriter, own_theater
-from catalog.api.http import NOT_FOUND, CachedRoute, Stored, document_of
+from catalog.api.http import NOT_FOUND, CachedRoute, Stored
 from catalog.model.prices import Format, Label, Tariff, valid_on
 from catalog.model.problems import ChangedMeanwhile, PriceListExists, PriceMissing
 from catalog.model.schedule import LocalTime, WallTime
@@ -67,7 +67,7 @@ async def get_prices(
     screening_format: Annotated[Format, Query(alias="format")] = "2D",
 ) -> PriceTableResponse:
     """Ticket prices, including taxes and fees, for a showtime that is scheduled now with this start."""
-    theater = store.Theater.parse(await document_of(store.Theater, theater_id))
+    theater = await store.theater_of(theater_id)
     local = at or now().astimezone(ZoneInfo(theater.time_zone)).replace(tzinfo=None, second=0, microsecond=0)
     tariff = valid_on(local.date(), await store.price_lists_of(theater_id))
     table = [price for category in _priced(tariff) for price in tariff.table([category], screening_format, local)]
@@ -118,5 +118,4 @@ async def remove_price_list(theater_id: Id, price_list_id: Id, staff: PriceWrite
 
 
 def _shown(price_list: store.PriceList, theater: store.Theater) -> PriceListResponse:
-    fields = price_list.model_dump(include=set(PriceListResponse.model_fields))
-    return PriceListResponse.model_validate(fields | {"_id": price_list.id, "currency": theater.currency})
+    return PriceListResponse.model_validate(dict(price_list) | {"currency": theater.currency})

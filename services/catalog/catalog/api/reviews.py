@@ -28,7 +28,6 @@ from catalog.api.http import (
 from catalog.model.movies import Line, Prose
 from catalog.model.problems import NotAttended, ReviewExists
 from catalog.model.reviews import Complaint, ReviewText, byline
-from catalog.store import Review
 
 router = APIRouter(prefix="/api", tags=["reviews"], route_class=CachedRoute, responses=UNCHANGED)
 own = APIRouter(prefix="/api", tags=["reviews"], dependencies=[UNKEPT], responses=REFUSED)
@@ -69,6 +68,8 @@ class ReportRequest(BaseModel):
 
 
 class ReviewReport(ReportRequest):
+    model_config = ConfigDict(from_attributes=True)
+
     user_id: str
     at: Moment
 
@@ -82,7 +83,9 @@ class VerdictRequest(BaseModel):
     reason: Line
 
 
-class Verdict(VerdictRequest):
+class VerdictResponse(VerdictRequest):
+    model_config = ConfigDict(from_attributes=True)
+
     by: str
     at: Moment
 
@@ -93,7 +96,7 @@ class ReportedReviewResponse(OwnReviewResponse):
     user_id: str
     open_reports: int
     reports: list[ReviewReport]
-    verdict: Verdict | None
+    verdict: VerdictResponse | None
 
 
 @router.get("/movies/{movie_id}/reviews", responses=NOT_FOUND)
@@ -101,17 +104,17 @@ async def list_reviews(
     movie_id: Id, sort: Literal["newest", "highest", "lowest"] = "newest", cursor: Cursor = None, limit: Limit = 20
 ) -> Page[PublicReviewResponse]:
     """A film's reviews."""
-    await store.live_movie(movie_id)
+    await store.check_movie(movie_id)
     by, descending = ORDERS[sort]
     where, after = {"movie_id": movie_id, "shown": True}, position(cursor, BY_TIME if by == "written_at" else BY_COUNT)
-    found = await store.page(Review, where, by=by, after=after, limit=limit + 1, descending=descending)
+    found = await store.reviews_page(where, by=by, after=after, limit=limit + 1, descending=descending)
     return page_of(found, limit, lambda last: _spelled(last[by]), PublicReviewResponse.model_validate)
 
 
 @own.get("/movies/{movie_id}/reviews/mine", responses=NOT_FOUND)
 async def get_my_review(movie_id: Id, person: Person) -> MyReviewResponse:
     """The caller's review of a film, if there is one, and whether they may write one."""
-    await store.live_movie(movie_id)
+    await store.check_movie(movie_id)
     review = await store.review_of(movie_id, person.user_id)
     return MyReviewResponse(
         review=OwnReviewResponse.model_validate(review) if review else None,
@@ -122,7 +125,7 @@ async def get_my_review(movie_id: Id, person: Person) -> MyReviewResponse:
 @own.post("/movies/{movie_id}/reviews", status_code=201, responses=NOT_FOUND | documented(NotAttended, ReviewExists))
 async def post_review(movie_id: Id, text: ReviewText, person: Person) -> OwnReviewResponse:
     """Review a film. A person has one review per film, and must have had a ticket for a past showtime."""
-    await store.live_movie(movie_id)
+    await store.check_movie(movie_id)
     if not await store.has_attended(person.user_id, movie_id, now()):
         raise NotAttended
     return OwnReviewResponse.model_validate(
@@ -134,7 +137,7 @@ async def post_review(movie_id: Id, text: ReviewText, person: Person) -> OwnRevi
 async def list_my_reviews(person: Person, cursor: Cursor = None, limit: Limit = 20) -> Page[OwnReviewResponse]:
     """The caller's reviews, the newest first."""
     where, after = {"user_id": person.user_id, "deleted": False}, position(cursor, BY_TIME)
-    found = await store.page(Review, where, by="written_at", after=after, limit=limit + 1, descending=True)
+    found = await store.reviews_page(where, by="written_at", after=after, limit=limit + 1)
     return page_of(found, limit, lambda last: last["written_at"].isoformat(), OwnReviewResponse.model_validate)
 
 
@@ -160,7 +163,7 @@ async def post_report(review_id: Id, report: ReportRequest, person: Person) -> N
 async def list_reported_reviews(_: Moderator, cursor: Cursor = None, limit: Limit = 20) -> Page[ReportedReviewResponse]:
     """Reported reviews without a decision, those with the most reports first."""
     where, after = {"open_reports": {"$gt": 0}}, position(cursor, BY_COUNT)
-    found = await store.page(Review, where, by="open_reports", after=after, limit=limit + 1, descending=True)
+    found = await store.reviews_page(where, by="open_reports", after=after, limit=limit + 1)
     return page_of(found, limit, lambda last: last["open_reports"], ReportedReviewResponse.model_validate)
 
 

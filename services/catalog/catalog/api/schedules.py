@@ -109,7 +109,7 @@ async def publish_schedule(theater_id: Id, body: PublishRequest, staff: Showtime
     showtimes = [item.showtime for item in wanted if item.showtime]
     made = await store.publish(theater_id, showtimes, staff.user_id)
     ids = [showtime.id for showtime in showtimes]
-    return PublishedScheduleResponse.model_validate(made.model_dump() | {"_id": made.id, "showtime_ids": ids})
+    return PublishedScheduleResponse.model_validate(dict(made) | {"showtime_ids": ids})
 
 
 @managed.get("/theaters/{theater_id}/schedules/{schedule_id}", responses=REFUSALS)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from chassis.clock import now
 from chassis.http.paging import Page
 from chassis.http.problems import documented
+from chassis.mongo.collection import Row
 from contracts.catalog import CancelReason, OrphanRule, Price
 from contracts.types import Currency, Id, Moment
 from fastapi import APIRouter, Query
@@ -110,10 +111,17 @@ async def list_showtimes(
     limit: Limit = 20,
 ) -> Page[ShowtimeSummary]:
     """Showtimes by start."""
-    where: dict[str, Any] = {"movie_id": movie_id, "theater_id": theater_id}
+    where: Row = {"movie_id": movie_id, "theater_id": theater_id}
     where = {name: value for name, value in where.items() if value}
     where["starts_at"] = {"$gte": starts_from or now(), **({"$lt": to} if to else {})}
-    return await showtimes_page(where, cursor, limit)
+    found = await store.showtimes_page(where, position(cursor, BY_TIME), limit + 1)
+    seats = await store.occupancy_of([showtime["_id"] for showtime in found])
+    return page_of(
+        found,
+        limit,
+        lambda last: last["starts_at"].isoformat(),
+        lambda showtime: ShowtimeSummary.model_validate(listed_showtime(showtime, seats)),
+    )
 
 
 @router.get("/showtimes/{showtime_id}", responses=NOT_FOUND)
@@ -153,7 +161,7 @@ async def schedule_showtime(body: ShowtimeRequest, staff: ShowtimeWriter) -> Sho
     ),
 )
 async def reschedule_showtime(showtime_id: Id, body: RescheduleRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
-    """RescheduleRequest a showtime or its sales. Seats and prices stay; tickets remain valid."""
+    """Reschedule a showtime or its sales. Seats and prices stay; tickets remain valid."""
     before = await own_showtime(staff, showtime_id)
     changes = _moved(before, body)
     if all(getattr(before, name) == value for name, value in changes.items()):
@@ -191,25 +199,11 @@ def _moved(before: Showtime, body: RescheduleRequest) -> dict[str, Any]:
 async def showtime_shown(showtime: Showtime) -> ShowtimeResponse:
     """A showtime for visitors."""
     seats = await store.occupancy_of([showtime.id])
-    return ShowtimeResponse.model_validate(listed_showtime(showtime.model_dump() | {"_id": showtime.id}, seats))
+    return ShowtimeResponse.model_validate(listed_showtime(dict(showtime) | {"_id": showtime.id}, seats))
 
 
-async def showtimes_page(where: dict[str, Any], cursor: str | None, limit: int) -> Page[ShowtimeSummary]:
-    """A page of showtimes by start."""
-    after = position(cursor, BY_TIME)
-    where = where | store.SCHEDULED
-    found = await store.page(Showtime, where, by="starts_at", after=after, limit=limit + 1, without=["prices", "slots"])
-    seats = await store.occupancy_of([showtime["_id"] for showtime in found])
-    return page_of(
-        found,
-        limit,
-        lambda last: last["starts_at"].isoformat(),
-        lambda showtime: ShowtimeSummary.model_validate(listed_showtime(showtime, seats)),
-    )
-
-
-def listed_showtime(showtime: store.Document, seats: Mapping[str, tuple[int, int]]) -> store.Document:
-    """A showtime's document as its list entry; `seats` are taken and sold ones by showtime."""
+def listed_showtime(showtime: Row, seats: Mapping[str, tuple[int, int]]) -> Row:
+    """A showtime's row as its list entry; `seats` are taken and sold ones by showtime."""
     taken, _ = seats.get(showtime["_id"], (0, 0))
     return showtime | {
         "price_from": {"amount": showtime["price_from"], "currency": showtime["currency"]},

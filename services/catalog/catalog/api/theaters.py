@@ -1,6 +1,7 @@
 """Theaters and their auditoriums with seats; public."""
 
 from chassis.http.paging import Page
+from chassis.mongo.collection import Row
 from contracts.types import Code, Currency, Id
 from fastapi import APIRouter
 from pydantic import Field
@@ -17,13 +18,12 @@ from catalog.api.http import (
     Near,
     Stored,
     WithinKm,
-    document_of,
     page_of,
     place_of,
     position,
 )
 from catalog.model import Layout
-from catalog.store import Address, Auditorium, Position, SeatLayout, Theater
+from catalog.store import Address, Auditorium, Position
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
 
@@ -90,27 +90,26 @@ async def get_auditorium(auditorium_id: Id) -> AuditoriumResponse:
     return await auditorium_shown(auditorium_id)
 
 
-async def theaters_page(
-    where: store.Document, near: str | None, within_km: float, cursor: str | None, limit: int
-) -> list[store.Document]:
+async def theaters_page(where: Row, near: str | None, within_km: float, cursor: str | None, limit: int) -> list[Row]:
     """Up to `limit` theaters and one more, sorted by name, or by distance from `near`."""
     if near:
         return await store.theaters_near(place_of(near), within_km, position(cursor, BY_MEASURE), limit + 1, where)
     hint = "by_name" if "_id" in where else None
-    return await store.page(Theater, where, by="name", after=position(cursor, BY_TEXT), limit=limit + 1, hint=hint)
+    return await store.theaters_page(where, position(cursor, BY_TEXT), limit + 1, hint=hint)
 
 
 async def theater_shown(theater_id: str) -> TheaterResponse:
     """A theater for visitors. Raises NotFound."""
-    return _theater(await document_of(Theater, theater_id), await store.auditoriums_of([theater_id]))
+    theater, rooms = await store.theater_of(theater_id), await store.auditoriums_of([theater_id])
+    return TheaterResponse.model_validate(dict(theater) | {"auditoriums": rooms})
 
 
 async def auditorium_shown(auditorium_id: str) -> AuditoriumResponse:
     """An auditorium for visitors. Raises NotFound."""
-    room = await document_of(Auditorium, auditorium_id)
-    return AuditoriumResponse.model_validate(room | {"layout": await document_of(SeatLayout, room["layout_id"])})
+    room = await store.auditorium_of(auditorium_id)
+    return AuditoriumResponse.model_validate(dict(room) | {"layout": await store.layout_of(room.layout_id)})
 
 
-def _theater(theater: store.Document, rooms: list[store.Document]) -> TheaterResponse:
-    own = [room for room in rooms if room["theater_id"] == theater["_id"]]
+def _theater(theater: Row, rooms: list[Auditorium]) -> TheaterResponse:
+    own = [room for room in rooms if room.theater_id == theater["_id"]]
     return TheaterResponse.model_validate(theater | {"auditoriums": own})

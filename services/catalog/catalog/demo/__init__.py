@@ -5,7 +5,7 @@ A repeated run adds only what is missing: ids are derived from the data, and a d
 
 import asyncio
 import tomllib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.catalog import OrphanRule
 
@@ -21,6 +22,13 @@ from catalog import store
 from catalog.model import Terms, parse_layout, plan_day
 from catalog.model.problems import ShowtimesClash
 from catalog.store import Auditorium, Genre, Movie, PriceList, Review, SeatLayout, Showtime, Theater
+from catalog.store.genres import genres
+from catalog.store.layouts import seat_layouts
+from catalog.store.movies import movies
+from catalog.store.prices import price_lists
+from catalog.store.reviews import reviews
+from catalog.store.showtimes import showtimes
+from catalog.store.theaters import auditoriums, theaters
 
 log = structlog.get_logger()
 FOLDER = Path(__file__).parent
@@ -53,9 +61,9 @@ def read_movies() -> list[Movie]:
     return [Movie.model_validate(entry) for entry in _read("movies.toml")["movie"]]
 
 
-def genres_of(movies: Iterable[Movie]) -> list[Genre]:
+def genres_of(films: Iterable[Movie]) -> list[Genre]:
     """The genres of these films."""
-    codes = sorted({code for movie in movies for code in movie.genres})
+    codes = sorted({code for film in films for code in film.genres})
     return [Genre.model_validate({"_id": code, "name": code.replace("-", " ").capitalize()}) for code in codes]
 
 
@@ -63,8 +71,8 @@ def read_reviews() -> list[Review]:
     """The reviews of reviews.toml. Their ids are derived from film and author."""
     return [
         _review(movie_id, byline, entry)
-        for movie_id, reviews in _read("reviews.toml").items()
-        for byline, entry in reviews.items()
+        for movie_id, by_author in _read("reviews.toml").items()
+        for byline, entry in by_author.items()
     ]
 
 
@@ -76,11 +84,11 @@ def _review(movie_id: str, byline: str, entry: dict[str, Any]) -> Review:
     )
 
 
-def read_rooms(movies: Iterable[Movie]) -> list[Room]:
+def read_rooms(films: Iterable[Movie]) -> list[Room]:
     """The auditoriums of theaters.toml, each with the seats of its file in layouts/."""
-    films = {movie.id: movie for movie in movies}
+    by_id = {film.id: film for film in films}
     return [
-        _room(room, Theater.model_validate(house), _price_list(house), films)
+        _room(room, Theater.model_validate(house), _price_list(house), by_id)
         for house in _read("theaters.toml")["theater"]
         for room in house["auditorium"]
     ]
@@ -164,21 +172,21 @@ def _terms(room: Room, film: Movie) -> Terms:
 
 async def load(now: datetime) -> dict[str, int]:
     """Insert what is missing, with events; returns the number of added documents by kind."""
-    movies = read_movies()
-    rooms = read_rooms(movies)
-    theaters = list({room.theater.id: room.theater for room in rooms}.values())
-    price_lists = list({room.price_list.id: room.price_list for room in rooms}.values())
-    steps: list[tuple[type[Aggregate], Sequence[Any], Callable[[Any], Awaitable[bool]]]] = [
-        (Genre, genres_of(movies), Genre.add),
-        (Movie, movies, store.publish_movie),
-        (Review, read_reviews(), store.add_review),
-        (Theater, theaters, Theater.add),
-        (PriceList, price_lists, PriceList.add),
-        (SeatLayout, [room.layout for room in rooms], store.publish_layout),
-        (Auditorium, [room.auditorium for room in rooms], Auditorium.add),
-        (Showtime, [showtime for room in rooms for showtime in plan(room, now)], _schedule),
-    ]
-    added = {kind.__name__.lower(): await _add_missing(kind, wanted, write) for kind, wanted, write in steps}
+    films = read_movies()
+    rooms = read_rooms(films)
+    houses = {room.theater.id: room.theater for room in rooms}.values()
+    tariffs = {room.price_list.id: room.price_list for room in rooms}.values()
+    planned = [showtime for room in rooms for showtime in plan(room, now)]
+    added = {
+        "genre": await _add_missing(genres, genres_of(films), genres.insert),
+        "movie": await _add_missing(movies, films, store.publish_movie),
+        "review": await _add_missing(reviews, read_reviews(), store.add_review),
+        "theater": await _add_missing(theaters, houses, theaters.insert),
+        "pricelist": await _add_missing(price_lists, tariffs, price_lists.insert),
+        "seatlayout": await _add_missing(seat_layouts, [room.layout for room in rooms], store.publish_layout),
+        "auditorium": await _add_missing(auditoriums, [room.auditorium for room in rooms], auditoriums.insert),
+        "showtime": await _add_missing(showtimes, planned, _schedule),
+    }
     log.info("demo_loaded", **added)
     return added
 
@@ -193,8 +201,9 @@ async def _schedule(showtime: Showtime) -> bool:
     return True
 
 
-async def _add_missing(kind: type[A], wanted: Sequence[A], write: Callable[[A], Awaitable[bool]]) -> int:
-    present = await store.ids_of(kind, [each.id for each in wanted])
+async def _add_missing(collection: Collection[A], wanted: Iterable[A], write: Callable[[A], Awaitable[bool]]) -> int:
+    ids = [each.id for each in wanted]
+    present = {row["_id"] async for row in collection.rows({"_id": {"$in": ids}}, ["_id"])}
     turn = asyncio.Semaphore(WRITES_AT_ONCE)
 
     async def add(each: A) -> bool:

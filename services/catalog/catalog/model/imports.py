@@ -1,8 +1,16 @@
-"""Imported films: a provider's data, and which of it has changed."""
+"""Imported films: a provider's data, and which of it has changed.
+
+Exception
+├── OfferInvalid           a provider's data is not a valid film; other films are not affected
+├── ProviderUnavailable    the provider is temporarily unavailable
+└── ProviderRefused        the provider refuses our requests, for example because of the key; retrying does not help
+"""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
+
+from pydantic import ValidationError
 
 from catalog.model.movies import Film, folded
 
@@ -10,6 +18,18 @@ Outcome = Literal["added", "changed", "unchanged", "left_out", "failed"]
 """`left_out`: staff have deleted the film, and an import does not restore it."""
 ProviderName = Literal["tmdb", "file"]
 MAX_FILMS = 5000
+
+
+class OfferInvalid(Exception):
+    """The provider's data is not a valid film."""
+
+
+class ProviderUnavailable(Exception):
+    """The provider is temporarily unavailable."""
+
+
+class ProviderRefused(Exception):
+    """The provider refuses our requests."""
 
 
 class Offered(NamedTuple):
@@ -39,6 +59,12 @@ def offered(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | N
     film = Film.model_validate({**fields, "genres": list(genres)})
     known = film.model_fields_set if genre_names else film.model_fields_set - {"genres"}
     return Offered(film, film.model_dump(mode="json", include=set(known)), movie_id, genres)
+
+
+def faults_of(error: ValidationError) -> str:
+    """The first faults of an invalid film, with their places."""
+    faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3]]
+    return "; ".join(fault.removeprefix(": ") for fault in faults)
 
 
 def genre_code(name: str) -> str:

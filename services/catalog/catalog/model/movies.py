@@ -52,7 +52,10 @@ ExternalIds = dict[Literal["tmdb", "imdb"], Annotated[str, StringConstraints(pat
 
 
 class Art(Shape):
-    """The design of a film's poster: a motif of `motifs.py`, lettering, and background, text, main and accent color."""
+    """The design of a film's poster: a motif of `pictures.motifs`, lettering, and four colors.
+
+    `palette`: background, text, main and accent color.
+    """
 
     motif: str
     palette: tuple[Colour, Colour, Colour, Colour]

@@ -1,14 +1,20 @@
 """The catalog's documents, and the writes that change them."""
 
-from catalog.store.attendance import Attendance, end_booking, forget_attendances, has_attended, note_booking
-from catalog.store.browse import Showing, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
+from catalog.store.attendance import (
+    Attendance,
+    attendances_of,
+    end_booking,
+    forget_attendances,
+    has_attended,
+    note_booking,
+)
+from catalog.store.browse import ShowtimeFilter, in_status, movies_page, movies_showing, showtimes_at, theaters_showing
 from catalog.store.film_showtimes import cancel_ahead, cancel_late_comers, delete_movie, rename_showtimes
-from catalog.store.genres import Genre, claim_genres, genres, name_genre, remove_genre
+from catalog.store.genres import Genre, all_genres, claim_genres, name_genre, remove_genre
 from catalog.store.imported_films import import_movie
 from catalog.store.imports import (
     Import,
     ImportItem,
-    begin_import,
     claim_import,
     counts_of,
     end_import,
@@ -18,25 +24,27 @@ from catalog.store.imports import (
     items_page,
     note_results,
     postpone_import,
+    start_import,
     waiting_items,
 )
 from catalog.store.layouts import (
     SeatLayout,
+    layout_of,
     layout_version,
     layout_versions,
     newest_layout,
     publish_layout,
     publish_version,
 )
-from catalog.store.movies import Movie, PictureRef, change_movie, live_movie, publish_movie, set_picture
+from catalog.store.movies import Movie, PictureRef, change_movie, check_movie, live_movie, publish_movie, set_picture
 from catalog.store.occupancy import Occupancy, occupancy_of, save_occupancy
 from catalog.store.pictures import Picture, drop_unused_pictures, picture, store_picture
 from catalog.store.prices import PriceList, add_price_list, change_price_list, price_lists_of, remove_price_list
 from catalog.store.ratings import count_review
-from catalog.store.reading import Document, get, ids_of, page
 from catalog.store.reviews import (
     Review,
     add_review,
+    complaints_by,
     delete_review,
     edit_review,
     forget_reviewer,
@@ -44,6 +52,8 @@ from catalog.store.reviews import (
     live_review,
     report_review,
     review_of,
+    reviews_by,
+    reviews_page,
     write_review,
 )
 from catalog.store.schedules import (
@@ -57,7 +67,6 @@ from catalog.store.schedules import (
     schedule_of,
 )
 from catalog.store.showtimes import (
-    SCHEDULED,
     Showtime,
     ahead_with_other_seats,
     cancel,
@@ -65,6 +74,7 @@ from catalog.store.showtimes import (
     published,
     reschedule,
     schedule,
+    showtimes_page,
     times,
 )
 from catalog.store.theaters import (
@@ -73,10 +83,14 @@ from catalog.store.theaters import (
     Position,
     Theater,
     add_auditorium,
+    add_theater,
+    auditorium_of,
     auditoriums_of,
     change_auditorium,
     change_theater,
+    theater_of,
     theaters_near,
+    theaters_page,
 )
 from catalog.store.vocabulary import Word
 
@@ -86,11 +100,9 @@ DOCUMENTS = [
 ]
 __all__ = [
     "DOCUMENTS",
-    "SCHEDULED",
     "Address",
     "Attendance",
     "Auditorium",
-    "Document",
     "Genre",
     "Import",
     "ImportItem",
@@ -105,16 +117,19 @@ __all__ = [
     "Review",
     "Schedule",
     "SeatLayout",
-    "Showing",
     "Showtime",
+    "ShowtimeFilter",
     "Theater",
     "Word",
     "add_auditorium",
     "add_price_list",
     "add_review",
+    "add_theater",
     "ahead_with_other_seats",
+    "all_genres",
+    "attendances_of",
+    "auditorium_of",
     "auditoriums_of",
-    "begin_import",
     "cancel",
     "cancel_ahead",
     "cancel_late_comers",
@@ -122,9 +137,11 @@ __all__ = [
     "change_movie",
     "change_price_list",
     "change_theater",
+    "check_movie",
     "claim_genres",
     "claim_import",
     "clash",
+    "complaints_by",
     "count_review",
     "counts_of",
     "delete_movie",
@@ -136,16 +153,14 @@ __all__ = [
     "enter_items",
     "forget_attendances",
     "forget_reviewer",
-    "genres",
-    "get",
     "has_attended",
-    "ids_of",
     "import_movie",
     "import_of",
     "imports_page",
     "in_status",
     "items_page",
     "judge_review",
+    "layout_of",
     "layout_version",
     "layout_versions",
     "live_movie",
@@ -157,7 +172,6 @@ __all__ = [
     "note_booking",
     "note_results",
     "occupancy_of",
-    "page",
     "picture",
     "planning_data_of",
     "postpone_import",
@@ -175,13 +189,19 @@ __all__ = [
     "reschedule",
     "resume",
     "review_of",
+    "reviews_by",
+    "reviews_page",
     "save_occupancy",
     "schedule",
     "schedule_of",
     "set_picture",
     "showtimes_at",
+    "showtimes_page",
+    "start_import",
     "store_picture",
+    "theater_of",
     "theaters_near",
+    "theaters_page",
     "theaters_showing",
     "times",
     "waiting_items",

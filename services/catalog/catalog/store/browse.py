@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from bson import MinKey
+from chassis.mongo.collection import Row
 
 from catalog.model.browse import Daypart, Sort
 from catalog.model.movies import Status
-from catalog.store.movies import Movie
-from catalog.store.reading import Document, page
-from catalog.store.showtimes import SCHEDULED, Showtime
+from catalog.store.movies import movies
+from catalog.store.reading import page
+from catalog.store.showtimes import SCHEDULED, showtimes
 from catalog.store.vocabulary import meant_by
 
 MAX_WORDS = 8
@@ -37,7 +38,7 @@ ORDERS: Mapping[Sort, Order] = {
 
 
 @dataclass(frozen=True)
-class Showing:
+class ShowtimeFilter:
     """A filter of showtimes; None matches everything."""
 
     city: str | None = None
@@ -48,13 +49,13 @@ class Showing:
     language: str | None = None
 
     @property
-    def matters(self) -> bool:
+    def is_set(self) -> bool:
         """Whether any filter is set."""
         return any(value is not None for value in vars(self).values())
 
-    def condition(self, now: datetime, days: int | None = None) -> Document:
+    def condition(self, now: datetime, days: int | None = None) -> Row:
         """The MongoDB filter of matching future showtimes; without a date, those of the next days."""
-        asked: Document = {name: value for name, value in vars(self).items() if value is not None}
+        asked: Row = {name: value for name, value in vars(self).items() if value is not None}
         if not isinstance(self.theater_id, str | None):
             asked["theater_id"] = {"$in": list(self.theater_id)}
         # Time zones differ: yesterday and tomorrow are also today somewhere. The start decides.
@@ -66,7 +67,7 @@ def _day(moment: datetime, days: int) -> str:
     return (moment + timedelta(days=days)).date().isoformat()
 
 
-def in_status(status: Status, now: datetime) -> Document:
+def in_status(status: Status, now: datetime) -> Row:
     """`model.status_of` as a MongoDB filter. Null is less than any text and any time."""
     unreleased, ahead = {"$gt": now.date().isoformat()}, {"$gt": now}
     dated, planned = {"$gt": ""}, {"$gt": datetime.min}  # noqa: DTZ901 - a bound, not a moment
@@ -81,30 +82,30 @@ def in_status(status: Status, now: datetime) -> Document:
             return {"$or": [{"archived": True}, over]}
 
 
-async def movies_showing(showing: Showing, now: datetime) -> list[str]:
+async def movies_showing(wanted: ShowtimeFilter, now: datetime) -> list[str]:
     """Ids of the films with a matching showtime, from an index alone."""
-    where, hint = showing.condition(now), "on_by_day"
-    if showing == Showing(city=showing.city):
+    where, hint = wanted.condition(now), "on_by_day"
+    if wanted == ShowtimeFilter(city=wanted.city):
         # MongoDB reads one index entry per film, regardless of the number of showtimes.
         del where["local_date"]
         hint = "of_city"
-    elif showing.theater_id is not None:
+    elif wanted.theater_id is not None:
         hint = "on_at_theater"
-    elif showing.city is not None:
+    elif wanted.city is not None:
         hint = "on_in_city"
     stages = [{"$match": where}, {"$group": {"_id": "$movie_id"}}]
-    return [movie["_id"] async for movie in await Showtime.collection().aggregate(stages, hint=hint)]
+    return [movie["_id"] async for movie in showtimes.aggregate(stages, hint=hint)]
 
 
 async def movies_page(
     where: Mapping[str, Any], sort: Sort, after: tuple[Any, str] | None, limit: int, words: Sequence[str] = ()
-) -> list[Document]:
+) -> list[Row]:
     """Up to `limit` matching films with all the words or prefixes, starting after a position.
 
     With `relevance` each has a `place`, see `_ranked`. When no film has all the words, unknown words are treated as
     typos.
     """
-    fits: Document = {"deleted": False, **where}
+    fits: Row = {"deleted": False, **where}
     terms = await _terms(words[:MAX_WORDS], fits)
     if terms:
         fits = {"$and": [fits, *(term.condition for term in terms)]}
@@ -116,23 +117,23 @@ async def movies_page(
     if hint == walk:
         # MongoDB uses an index only when its first field is in the filter.
         fits = {by: {"$gte": MinKey()}, **fits}
-    return await page(Movie, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
+    return await page(movies, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
 
 
 class _Term(NamedTuple):
     """The filter for a typed word, and a regular expression that finds it in a title."""
 
-    condition: Document
+    condition: Row
     pattern: str
 
 
-async def _terms(words: Sequence[str], fits: Document) -> list[_Term]:
+async def _terms(words: Sequence[str], fits: Row) -> list[_Term]:
     if len("".join(words)) == 1:
         letter = re.escape(words[0])
         return [_Term({"sort_title": {"$regex": f"^{letter}"}}, letter)]
     spelled = [_spelled(word) for word in words]
     wanted = {"$and": [fits, *(term.condition for term in spelled)]}
-    if not words or await Movie.collection().find_one(wanted, {"_id": 1}):
+    if not words or await movies.exists(wanted):
         return spelled
     return [await _meant(term, word) for term, word in zip(spelled, words, strict=True)]
 
@@ -142,13 +143,13 @@ def _spelled(word: str) -> _Term:
 
 
 async def _meant(spelled: _Term, word: str) -> _Term:
-    if await Movie.collection().find_one(spelled.condition | {"deleted": False}, {"_id": 1}):
+    if await movies.exists(spelled.condition | {"deleted": False}):
         return spelled
     meant = await meant_by(word)
     return _Term({"words": {"$in": meant}}, "|".join(map(re.escape, meant)))
 
 
-async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str] | None, limit: int) -> list[Document]:
+async def _ranked(patterns: Sequence[str], fits: Row, after: tuple[Any, str] | None, limit: int) -> list[Row]:
     """Sorted by `place` (0: the title begins with the text, 1: the title has all words, 2: people or genres match),
     then by title.
     """
@@ -157,7 +158,7 @@ async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str
     begins = {"$regexMatch": {"input": "$sort_title", "regex": f"^({'|'.join(sought)})"}}
     rank = {"$cond": [{"$and": in_title}, {"$cond": [begins, "0", "1"]}, "2"]}
     beyond = [{"$match": {"$expr": {"$gt": [["$place", "$_id"], list(after)]}}}] if after else []
-    stages: list[Document] = [
+    stages: list[Row] = [
         {"$match": fits},
         {"$project": dict.fromkeys(("outbox", *UNSEEN), 0)},
         {"$set": {"place": {"$concat": [rank, "$sort_title"]}}},
@@ -165,19 +166,19 @@ async def _ranked(patterns: Sequence[str], fits: Document, after: tuple[Any, str
         {"$sort": {"place": 1, "_id": 1}},
         {"$limit": limit},
     ]
-    return await (await Movie.collection().aggregate(stages)).to_list()
+    return [movie async for movie in movies.aggregate(stages)]
 
 
-async def theaters_showing(movie_id: str, showing: Showing, now: datetime, days: int) -> list[str]:
+async def theaters_showing(movie_id: str, wanted: ShowtimeFilter, now: datetime, days: int) -> list[str]:
     """Ids of the theaters that show the film, from an index alone."""
-    stages = [{"$match": showing.condition(now, days) | {"movie_id": movie_id}}, {"$group": {"_id": "$theater_id"}}]
-    return [theater["_id"] async for theater in await Showtime.collection().aggregate(stages, hint="of_movie")]
+    stages = [{"$match": wanted.condition(now, days) | {"movie_id": movie_id}}, {"$group": {"_id": "$theater_id"}}]
+    return [theater["_id"] async for theater in showtimes.aggregate(stages, hint="of_movie")]
 
 
 async def showtimes_at(
-    movie_id: str, theater_ids: Sequence[str], showing: Showing, now: datetime, days: int
-) -> list[Document]:
+    movie_id: str, theater_ids: Sequence[str], wanted: ShowtimeFilter, now: datetime, days: int
+) -> list[Row]:
     """The film's showtimes at these theaters, sorted by theater and start."""
-    where = showing.condition(now, days) | {"movie_id": movie_id, "theater_id": {"$in": list(theater_ids)}}
-    found = Showtime.collection().find(where, {"outbox": 0, "prices": 0, "slots": 0}).hint("of_movie")
-    return await found.sort([("theater_id", 1), ("starts_at", 1), ("_id", 1)]).to_list()
+    where = wanted.condition(now, days) | {"movie_id": movie_id, "theater_id": {"$in": list(theater_ids)}}
+    without, order = {"outbox": 0, "prices": 0, "slots": 0}, [("theater_id", 1), ("starts_at", 1), ("_id", 1)]
+    return [showtime async for showtime in showtimes.rows(where, without, sort=order, hint="of_movie")]

@@ -5,12 +5,12 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from chassis.clock import now
+from chassis.mongo.collection import Row
 
 from catalog.model.problems import MovieOnSale, ShowtimeOver
-from catalog.store.movies import Movie, live_movie, mark_deleted
+from catalog.store.movies import live_movie, mark_deleted, movies
 from catalog.store.occupancy import occupancy_of
-from catalog.store.reading import Document
-from catalog.store.showtimes import SCHEDULED, Showtime, cancel
+from catalog.store.showtimes import SCHEDULED, cancel, showtimes
 
 NAMED = 5
 """The number of showtimes named in the sentence; the problem's members have all."""
@@ -31,7 +31,7 @@ async def delete_movie(movie_id: str) -> None:
         named = "; ".join(map(_named, sold[:NAMED]))
         more = f" and {len(sold) - NAMED} more" if len(sold) > NAMED else ""
         raise MovieOnSale(
-            f"{movie['title']} cannot be deleted because seats are sold for {named}{more}.",
+            f"{movie.title} cannot be deleted because seats are sold for {named}{more}.",
             showtimes=[{"showtime_id": showtime["_id"], "sold": showtime["sold"]} for showtime in sold],
         )
     await mark_deleted(movie_id)
@@ -46,18 +46,17 @@ async def cancel_ahead(movie_id: str) -> None:
 
 async def cancel_late_comers() -> None:
     """Cancel showtimes that were being scheduled while their film was deleted."""
-    found = Movie.collection().find({"deleted": True, "deleted_at": {"$gt": now() - LATE}}, {"_id": 1})
-    for movie in await found.to_list():
+    async for movie in movies.rows({"deleted": True, "deleted_at": {"$gt": now() - LATE}}, ["_id"]):
         await cancel_ahead(movie["_id"])
 
 
-async def _ahead(movie_id: str) -> list[Document]:
+async def _ahead(movie_id: str) -> list[Row]:
     wanted = {**SCHEDULED, "movie_id": movie_id, "starts_at": {"$gt": now()}}
-    fields = {"theater_name": 1, "auditorium_name": 1, "starts_at": 1, "time_zone": 1}
-    return await Showtime.collection().find(wanted, fields).sort([("starts_at", 1), ("_id", 1)]).to_list()
+    fields = ("theater_name", "auditorium_name", "starts_at", "time_zone")
+    return [each async for each in showtimes.rows(wanted, fields, sort=[("starts_at", 1), ("_id", 1)])]
 
 
-def _named(showtime: Document) -> str:
+def _named(showtime: Row) -> str:
     local = showtime["starts_at"].astimezone(ZoneInfo(showtime["time_zone"]))
     return f"{showtime['theater_name']}, {showtime['auditorium_name']}, {local:%Y-%m-%d %H:%M} ({showtime['sold']})"
 
@@ -68,8 +67,8 @@ async def rename_showtimes(movie_id: str) -> None:
     The film is read again afterwards, because of two concurrent updates the one with the older data must not win.
     """
     printed: dict[str, str] | None = None
-    while film := await Movie.collection().find_one({"_id": movie_id}, {"title": 1, "certificate": 1}):
+    while film := await movies.row({"_id": movie_id}, ("title", "certificate")):
         if printed == (printed := {"movie_title": film["title"], "certificate": film["certificate"]}):
             return
         ahead = {"state": {"$in": ["draft", "scheduled"]}, "movie_id": movie_id, "starts_at": {"$gt": now()}}
-        await Showtime.collection().update_many(ahead, {"$set": printed})
+        await showtimes.update_many(ahead, {"$set": printed})

@@ -1,15 +1,15 @@
 """Genres of films, managed by staff."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import timedelta
 
 from chassis.clock import now
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.types import Moment
 
 from catalog.model.problems import GenreInUse, GenreUnknown, NotFound
-from catalog.store.movies import Movie
-from catalog.store.reading import Document
+from catalog.store.movies import movies
 
 WRITTEN_WITHIN = timedelta(minutes=1)
 """Longer than a request may take between claiming its genres and writing its film."""
@@ -30,29 +30,33 @@ class Genre(Aggregate):
         name = "genres"
 
 
-async def genres() -> list[Document]:
+genres = Collection(Genre)
+
+
+async def all_genres() -> list[Genre]:
     """All genres, sorted by code."""
-    return await Genre.collection().find({"retired": False}, {"name": 1}).sort("_id").to_list()
+    return [genre async for genre in genres.find({"retired": False}, sort=[("_id", 1)])]
 
 
-async def claim_genres(codes: Collection[str]) -> None:
+async def claim_genres(codes: Iterable[str]) -> None:
     """Protect genres from removal for a while, before a film with them is written. Raises GenreUnknown."""
-    wanted = {"_id": {"$in": list(codes)}, "retired": False}
-    claimed = await Genre.collection().update_many(wanted, {"$set": {"named_at": now()}})
-    if claimed.matched_count < len(set(codes)):
-        unknown = sorted(await missing_genres(codes))
+    wanted = set(codes)
+    claimed = await genres.update_many({"_id": {"$in": list(wanted)}, "retired": False}, {"$set": {"named_at": now()}})
+    # A claim in the same millisecond changes nothing, so fewer may have been changed than exist.
+    if claimed < len(wanted) and (unknown := sorted(await missing_genres(wanted))):
         raise GenreUnknown(f"There is no genre {', '.join(unknown)}.", genres=unknown)
 
 
-async def missing_genres(codes: Collection[str]) -> set[str]:
+async def missing_genres(codes: Iterable[str]) -> set[str]:
     """The unknown ones among these genres."""
-    wanted = {"_id": {"$in": list(codes)}, "retired": False}
-    return set(codes) - {genre["_id"] async for genre in Genre.collection().find(wanted, {"_id": 1})}
+    wanted = set(codes)
+    known = genres.rows({"_id": {"$in": list(wanted)}, "retired": False}, ["_id"])
+    return wanted - {genre["_id"] async for genre in known}
 
 
 async def name_genre(code: str, name: str) -> None:
     """Add or rename a genre."""
-    await Genre.commit({"_id": code}, {"$set": {"name": name, "retired": False}}, upsert=True)
+    await genres.update({"_id": code}, {"$set": {"name": name, "retired": False}}, upsert=True)
 
 
 async def remove_genre(code: str) -> None:
@@ -62,14 +66,13 @@ async def remove_genre(code: str) -> None:
     then finds every film that has it.
     """
     idle = {"$not": {"$gt": now() - WRITTEN_WITHIN}}
-    if not await Genre.commit({"_id": code, "retired": False, "named_at": idle}, {"$set": {"retired": True}}):
-        if await Genre.collection().find_one({"_id": code}, {"_id": 1}):
+    if not await genres.update({"_id": code, "retired": False, "named_at": idle}, {"$set": {"retired": True}}):
+        if await genres.exists({"_id": code}):
             raise GenreInUse("A film with this genre is being saved, or was saved a minute ago.")
         raise NotFound(f"There is no genre {code}.")
-    having = Movie.collection().find({"genres": code, "deleted": False}, {"title": 1})
-    films = await having.sort([("sort_title", 1), ("_id", 1)]).limit(NAMED).to_list()
-    if films:
-        await Genre.commit({"_id": code}, {"$set": {"retired": False}})
-        titles = [film["title"] for film in films]
+    where, order = {"genres": code, "deleted": False}, [("sort_title", 1), ("_id", 1)]
+    titles = [movie["title"] async for movie in movies.rows(where, ["title"], sort=order, limit=NAMED)]
+    if titles:
+        await genres.update({"_id": code}, {"$set": {"retired": False}})
         raise GenreInUse(f"Films have this genre: {', '.join(titles)}{' …' if len(titles) == NAMED else ''}.")
-    await Genre.collection().delete_one({"_id": code, "retired": True})
+    await genres.delete({"_id": code, "retired": True})

@@ -1,17 +1,14 @@
 """Import of one film from a provider."""
 
 import secrets
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
 from catalog.model.imports import Offered, ProviderName, Result, news
-from catalog.model.movies import slug
+from catalog.model.movies import CONTENT, slug
 from catalog.store.genres import claim_genres, missing_genres, name_genre
-from catalog.store.movies import Movie, change_movie, publish_movie
-from catalog.store.reading import Document
+from catalog.store.movies import Movie, change_movie, movies, publish_movie
 
 TAKEN = "One of its ids in another catalog belongs to another film."
 
@@ -25,14 +22,14 @@ async def import_movie(offer: Offered, provider: ProviderName, *, dry_run: bool)
     # When two imports insert the same film at once, the second finds it at the next attempt.
     for _ in range(3):
         known = await _same(offer)
-        if known and known["deleted"]:
-            return Result("left_out", known["_id"], reason="The film was deleted.")
+        if known and known.deleted:
+            return Result("left_out", known.id, reason="The film was deleted.")
         if known:
             return await _change(known, offer, provider, dry_run=dry_run)
         movie_id = offer.movie_id or slug(offer.film.title, offer.film.year)
         if dry_run:
             return Result("added", movie_id)
-        if await Movie.collection().find_one({"_id": movie_id}, {"_id": 1}):
+        if await movies.exists({"_id": movie_id}):
             movie_id = f"{movie_id}-{secrets.token_hex(3)}"  # another film with this title and year
         film = Movie(id=movie_id, imported={provider: offer.said}, **offer.film.model_dump())
         if await publish_movie(film):
@@ -40,39 +37,36 @@ async def import_movie(offer: Offered, provider: ProviderName, *, dry_run: bool)
     return Result("failed", reason=TAKEN)
 
 
-async def _same(offer: Offered) -> Document | None:
+async def _same(offer: Offered) -> Movie | None:
     """The stored film that matches, even a deleted one: by its id, an external id, or title and year."""
-    if offer.movie_id and (film := await Movie.collection().find_one({"_id": offer.movie_id}, {"outbox": 0})):
+    if offer.movie_id and (film := await movies.get(offer.movie_id)):
         return film
     elsewhere = offer.film.external_ids
     for catalog, external_id in elsewhere.items():
         known = {f"external_ids.{catalog}": {"$eq": external_id, "$gt": ""}}
-        if film := await Movie.collection().find_one(known, {"outbox": 0}):
+        if film := await movies.find_one(known):
             return film
     if offer.movie_id:
         return None
-    readable = slug(offer.film.title, offer.film.year)
-    film = await Movie.collection().find_one({"_id": readable}, {"outbox": 0})
+    film = await movies.get(slug(offer.film.title, offer.film.year))
     # A film with another id at the same provider is a different film.
-    is_other = film and any(film.get("external_ids", {}).get(catalog) for catalog in elsewhere)
-    return None if is_other else film
+    return None if film and elsewhere.keys() & film.external_ids.keys() else film
 
 
-async def _change(film: Document, offer: Offered, provider: ProviderName, *, dry_run: bool) -> Result:
-    before: Mapping[str, Any] = film.get("imported", {})
-    changes = news(offer.said, before.get(provider), film)
+async def _change(movie: Movie, offer: Offered, provider: ProviderName, *, dry_run: bool) -> Result:
+    film = movie.model_dump(mode="json", include=set(CONTENT))
+    changes = news(offer.said, movie.imported.get(provider), film)
     result = Result(
         "changed" if changes else "unchanged",
-        film["_id"],
-        {name: (film.get(name), value) for name, value in changes.items()},
+        movie.id,
+        {name: (film[name], value) for name, value in changes.items()},
     )
     if dry_run:
         return result
-    said = {f"imported.{provider}": offer.said} if before.get(provider) != offer.said else {}
     try:
-        await change_movie(film["_id"], changes, **said)
+        await change_movie(movie.id, changes, **{provider: offer.said})
     except DuplicateKeyError:
-        return Result("failed", film["_id"], reason=TAKEN)
+        return Result("failed", movie.id, reason=TAKEN)
     except ValidationError as error:
-        return Result("failed", film["_id"], reason=str(error.errors()[0]["msg"]))
+        return Result("failed", movie.id, reason=str(error.errors()[0]["msg"]))
     return result

@@ -9,25 +9,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from beanie import Document as Stored
+from beanie import Document
 from chassis.clock import now
+from chassis.ids import new_id
+from chassis.mongo.collection import Collection, Row
 from contracts.types import Moment
-from pymongo import InsertOne, ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo import UpdateOne
 
 from catalog.model.imports import Outcome, ProviderName, Result
 from catalog.model.problems import NotFound
-from catalog.store.reading import Document, index
+from catalog.store.reading import index
 
 KEPT = timedelta(days=90)
 CLAIMED_FOR = timedelta(seconds=60)
 """Longer than a step with a slow provider."""
-ENTERED_AT_ONCE, DUPLICATE_KEY = 500, 11000
+ENTERED_AT_ONCE = 500
 OPEN = {"$in": ["listing", "working"]}
 State = Literal["receiving", "listing", "working", "done", "failed"]
 
 
-class Import(Stored):
+class Import(Document):
     """An import. `receiving`: its items are being inserted; `listing`: the provider's list is still to be read.
 
     `fault` is the reason of a failure, or of a wait.
@@ -56,7 +57,7 @@ class Import(Stored):
         ]
 
 
-class ImportItem(Stored):
+class ImportItem(Document):
     """One film of an import: the provider's id of it, or the provider's data as JSON."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -79,53 +80,73 @@ class ImportItem(Stored):
         ]
 
 
-_imports, _items = Import.get_pymongo_collection, ImportItem.get_pymongo_collection
+imports = Collection(Import)
+items = Collection(ImportItem)
 
 
-async def begin_import(
-    import_id: str, provider: ProviderName, source: Mapping[str, Any], *, dry_run: bool, requested_by: str, state: State
-) -> None:
-    """Insert an import."""
+async def start_import(
+    provider: ProviderName,
+    source: Mapping[str, Any],
+    rows: Sequence[tuple[str, str | None]] | None = None,
+    *,
+    dry_run: bool,
+    requested_by: str,
+) -> str:
+    """Insert an import; returns its id. Without `rows`, see `enter_items`, the provider lists the films later."""
     moment = now()
-    begun = {"begun_at": moment, "moved_at": moment, "claimed_until": moment, "expires_at": moment + KEPT}
-    known = {"_id": import_id, "provider": provider, "source": dict(source), "dry_run": dry_run, "state": state}
-    await _imports().insert_one({**known, "requested_by": requested_by, **begun})
-
-
-async def enter_items(import_id: str, items: Sequence[tuple[str, str | None]]) -> None:
-    """Insert the items of an import, and make it ready for processing. Repeating it adds nothing."""
-    shared = {"import_id": import_id, "outcome": None, "expires_at": now() + KEPT}
-    fresh = [
-        InsertOne({"_id": f"{import_id}:{number}", "number": number, "ref": ref, "row": row, **shared})
-        for number, (ref, row) in enumerate(items, 1)
-    ]
-    for at in range(0, len(fresh), ENTERED_AT_ONCE):
-        try:
-            await _items().bulk_write(fresh[at : at + ENTERED_AT_ONCE], ordered=False)
-        except BulkWriteError as error:
-            if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
-                raise
-    await _imports().update_one(
-        {"_id": import_id, "state": {"$in": ["receiving", "listing"]}},
-        {"$set": {"state": "working", "moved_at": now(), "fault": None}},
+    started = Import(
+        id=new_id(),
+        provider=provider,
+        source=dict(source),
+        dry_run=dry_run,
+        state="listing" if rows is None else "receiving",
+        requested_by=requested_by,
+        begun_at=moment,
+        moved_at=moment,
+        claimed_until=moment,
+        expires_at=moment + KEPT,
     )
+    await imports.insert(started)
+    if rows is not None:
+        await enter_items(started.id, rows)
+    return started.id
 
 
-async def claim_import(owner: str, import_id: str | None = None) -> Document | None:
+async def enter_items(import_id: str, rows: Sequence[tuple[str, str | None]]) -> None:
+    """Insert the items of an import, each a `ref` and a `row`, and make it ready for processing. Repeating it adds
+    nothing.
+    """
+    shared = {"import_id": import_id, "outcome": None, "expires_at": now() + KEPT}
+    writes = [
+        UpdateOne(
+            {"_id": f"{import_id}:{number}"},
+            {"$setOnInsert": {"number": number, "ref": ref, "row": row, **shared}},
+            upsert=True,
+        )
+        for number, (ref, row) in enumerate(rows, 1)
+    ]
+    for at in range(0, len(writes), ENTERED_AT_ONCE):
+        await items.bulk_write(writes[at : at + ENTERED_AT_ONCE])
+    is_open = {"_id": import_id, "state": {"$in": ["receiving", "listing"]}}
+    await imports.update(is_open, {"$set": {"state": "working", "moved_at": now(), "fault": None}})
+
+
+async def claim_import(owner: str, import_id: str | None = None) -> Import | None:
     """Claim the oldest unclaimed import, or the given one, for a while; None when there is none."""
     moment = now()
-    free = {"state": OPEN, "$or": [{"claimed_by": owner}, {"claimed_until": {"$lte": moment}}]}
-    return await _imports().find_one_and_update(
-        free | ({"_id": import_id} if import_id else {}),
-        {"$set": {"claimed_by": owner, "claimed_until": moment + CLAIMED_FOR}},
-        sort=None if import_id else [("begun_at", 1)],
-        return_document=ReturnDocument.AFTER,
-    )
+    free: Row = {"state": OPEN, "$or": [{"claimed_by": owner}, {"claimed_until": {"$lte": moment}}]}
+    claim = {"$set": {"claimed_by": owner, "claimed_until": moment + CLAIMED_FOR}}
+    if import_id:
+        return await imports.update_and_get({"_id": import_id, **free}, claim)
+    while oldest := await imports.find_one(free, sort=[("begun_at", 1)]):
+        if claimed := await imports.update_and_get({"_id": oldest.id, **free}, claim):
+            return claimed
+    return None
 
 
 async def postpone_import(import_id: str, until: datetime, fault: str) -> None:
     """Postpone an import that cannot continue now."""
-    await _imports().update_one(
+    await imports.update(
         {"_id": import_id, "state": OPEN}, {"$set": {"claimed_by": None, "claimed_until": until, "fault": fault}}
     )
 
@@ -133,55 +154,53 @@ async def postpone_import(import_id: str, until: datetime, fault: str) -> None:
 async def end_import(import_id: str, fault: str | None = None) -> None:
     """Mark an import as done or failed."""
     end = {"state": "failed" if fault else "done", "fault": fault, "done_at": now()}
-    await _imports().update_one({"_id": import_id, "state": OPEN}, {"$set": end})
+    await imports.update({"_id": import_id, "state": OPEN}, {"$set": end})
 
 
-async def waiting_items(import_id: str, limit: int) -> list[Document]:
+async def waiting_items(import_id: str, limit: int) -> list[ImportItem]:
     """The next waiting items."""
-    found = _items().find({"import_id": import_id, "outcome": None})
-    return await found.sort([("number", 1), ("_id", 1)]).limit(limit).to_list()
+    where = {"import_id": import_id, "outcome": None}
+    return [item async for item in items.find(where, sort=[("number", 1), ("_id", 1)], limit=limit)]
 
 
 async def note_results(import_id: str, results: Sequence[tuple[str, Result]]) -> None:
     """Store the results of items; the first outcome counts."""
-    writes = [
+    await items.bulk_write([
         UpdateOne({"_id": item_id, "outcome": None}, {"$set": result._asdict() | {"row": None}})
         for item_id, result in results
-    ]
-    await _items().bulk_write(writes, ordered=False)
-    await _imports().update_one({"_id": import_id}, {"$set": {"moved_at": now(), "fault": None}})
+    ])  # fmt: skip
+    await imports.update({"_id": import_id}, {"$set": {"moved_at": now(), "fault": None}})
 
 
-async def import_of(import_id: str) -> Document:
+async def import_of(import_id: str) -> Import:
     """An import. Raises NotFound."""
-    if found := await _imports().find_one({"_id": import_id}):
+    if found := await imports.get(import_id):
         return found
     raise NotFound(f"There is no import {import_id}.")
 
 
-async def imports_page(after: tuple[datetime, str] | None, limit: int) -> list[Document]:
+async def imports_page(after: tuple[datetime, str] | None, limit: int) -> list[Import]:
     """Up to `limit` imports, the newest first."""
-    beyond: Document = {}
+    beyond: Row = {}
     if after:
         same = {"begun_at": after[0], "_id": {"$lt": after[1]}}
         beyond = {"begun_at": {"$lte": after[0]}, "$or": [{"begun_at": {"$lt": after[0]}}, same]}
-    return await _imports().find(beyond).sort([("begun_at", -1), ("_id", -1)]).limit(limit).to_list()
+    order = [("begun_at", -1), ("_id", -1)]
+    return [each async for each in imports.find(beyond, sort=order, limit=limit)]
 
 
 async def counts_of(import_ids: Sequence[str]) -> dict[str, dict[str | None, int]]:
     """The number of items by import and outcome; waiting items have the outcome None."""
-    stages = [
+    counts: dict[str, dict[str | None, int]] = {each: {} for each in import_ids}
+    async for group in items.aggregate([
         {"$match": {"import_id": {"$in": list(import_ids)}}},
         {"$group": {"_id": {"import_id": "$import_id", "outcome": "$outcome"}, "count": {"$sum": 1}}},
-    ]
-    counts: dict[str, dict[str | None, int]] = {each: {} for each in import_ids}
-    async for group in await _items().aggregate(stages):
+    ]):  # fmt: skip
         counts[group["_id"]["import_id"]][group["_id"].get("outcome")] = group["count"]
     return counts
 
 
-async def items_page(import_id: str, outcome: Outcome | None, after: int | None, limit: int) -> list[Document]:
+async def items_page(import_id: str, outcome: Outcome | None, after: int | None, limit: int) -> list[Row]:
     """Up to `limit` items of an import by number, those with an outcome or all."""
-    where: Document = {"import_id": import_id, "number": {"$gt": after or 0}}
-    found = _items().find(where | ({"outcome": outcome} if outcome else {}), {"row": 0})
-    return await found.sort([("number", 1), ("_id", 1)]).limit(limit).to_list()
+    where: Row = {"import_id": import_id, "number": {"$gt": after or 0}} | ({"outcome": outcome} if outcome else {})
+    return [item async for item in items.rows(where, {"row": 0}, sort=[("number", 1), ("_id", 1)], limit=limit)]

@@ -1,13 +1,14 @@
 """Versions of seat layouts."""
 
 from chassis.ids import new_id
+from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
 from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide, SeatLayoutPublished
 
 from catalog.model.layout import Layout, format_layout
 from catalog.model.problems import ChangedMeanwhile, NotFound
-from catalog.store.reading import Document, index
-from catalog.store.theaters import Auditorium
+from catalog.store.reading import existing, index
+from catalog.store.theaters import auditoriums
 
 
 class SeatLayout(Aggregate):
@@ -37,10 +38,13 @@ class SeatLayout(Aggregate):
         return cls(id=layout_id, auditorium_id=auditorium_id, number=number, text=written, **dict(layout))
 
 
+seat_layouts = Collection(SeatLayout)
+
+
 async def publish_layout(layout: SeatLayout) -> bool:
     """Insert a seat layout with its event; False when its id, or its number in the auditorium, is taken."""
     fields = layout.model_dump(include=set(SeatLayoutPublished.model_fields))
-    return await SeatLayout.add(layout, events=[SeatLayoutPublished(layout_id=layout.id, **fields)])
+    return await seat_layouts.insert(layout, events=[SeatLayoutPublished(layout_id=layout.id, **fields)])
 
 
 async def publish_version(auditorium_id: str, layout: Layout, text: str) -> SeatLayout:
@@ -49,7 +53,7 @@ async def publish_version(auditorium_id: str, layout: Layout, text: str) -> Seat
     An unchanged text returns the newest version, so a repeated request completes one that was interrupted between its
     two writes. Raises NotFound, and ChangedMeanwhile after a concurrent publication.
     """
-    made = SeatLayout.parse(await newest_layout(auditorium_id))
+    made = await newest_layout(auditorium_id)
     if made.text != text:
         made = SeatLayout.of(new_id(), auditorium_id, layout, text, made.number + 1)
         if not await publish_layout(made):
@@ -62,26 +66,29 @@ async def use_version(made: SeatLayout, categories: list[str]) -> None:
     """Use this version for new showtimes of the auditorium, unless a newer one is used."""
     now_used = {"layout_id": made.id, "layout_number": made.number, "capacity": len(made.seats)}
     older = {"_id": made.auditorium_id, "layout_number": {"$lt": made.number}}
-    await Auditorium.commit(older, {"$set": now_used | {"categories": categories}})
+    await auditoriums.update(older, {"$set": now_used | {"categories": categories}})
 
 
-async def newest_layout(auditorium_id: str) -> Document:
+async def layout_of(layout_id: str) -> SeatLayout:
+    """A layout. Raises NotFound."""
+    return await existing(seat_layouts, "layout", layout_id)
+
+
+async def newest_layout(auditorium_id: str) -> SeatLayout:
     """The auditorium's newest layout. Raises NotFound."""
-    found = SeatLayout.collection().find({"auditorium_id": auditorium_id}, {"outbox": 0}).sort("number", -1).limit(1)
-    for document in await found.to_list():
-        return document
+    if found := await seat_layouts.find_one({"auditorium_id": auditorium_id}, sort=[("number", -1)]):
+        return found
     raise NotFound(f"There is no auditorium {auditorium_id}.")
 
 
-async def layout_version(auditorium_id: str, number: int) -> Document:
+async def layout_version(auditorium_id: str, number: int) -> SeatLayout:
     """One version of the auditorium's layout. Raises NotFound."""
-    where = {"auditorium_id": auditorium_id, "number": number}
-    if document := await SeatLayout.collection().find_one(where, {"outbox": 0}):
-        return document
+    if found := await seat_layouts.find_one({"auditorium_id": auditorium_id, "number": number}):
+        return found
     raise NotFound(f"The auditorium has no layout {number}.")
 
 
-async def layout_versions(auditorium_id: str) -> list[Document]:
-    """All versions, newest first, without their seats."""
-    found = SeatLayout.collection().find({"auditorium_id": auditorium_id}, {"outbox": 0, "seats": 0, "aisles": 0})
-    return await found.sort("number", -1).to_list()
+async def layout_versions(auditorium_id: str) -> list[Row]:
+    """Number and text of all versions, newest first."""
+    found = seat_layouts.rows({"auditorium_id": auditorium_id}, ("number", "text"), sort=[("number", -1)])
+    return [version async for version in found]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.clock import now
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.catalog import MovieChanged, MovieDeleted, MoviePublished
 from contracts.types import Moment, Shape
@@ -12,7 +13,7 @@ from pymongo import IndexModel
 from catalog.model.movies import CONTENT, Art, Film, sort_title, words_of
 from catalog.model.problems import NotFound
 from catalog.model.ratings import Rating
-from catalog.store.reading import Document, index
+from catalog.store.reading import index
 from catalog.store.vocabulary import learn
 
 KINDS = ("poster", "backdrop")
@@ -80,6 +81,9 @@ class Movie(Aggregate, Film):
         ]
 
 
+movies = Collection(Movie)
+
+
 def _derived(film: Film) -> dict[str, Any]:
     """Fields derived from a film's content, for sorting and search."""
     people = [*film.directors, *film.cast, *(credit.name for credit in film.crew)]
@@ -96,47 +100,58 @@ async def publish_movie(movie: Movie) -> bool:
         setattr(movie, name, value)
     await learn(movie.words)
     event = MoviePublished(movie_id=movie.id, **movie.model_dump(include=set(SAID)))
-    return await Movie.add(movie, events=[event])
+    return await movies.insert(movie, events=[event])
 
 
-async def live_movie(movie_id: str) -> Document:
+async def live_movie(movie_id: str) -> Movie:
     """A film, unless it was deleted. Raises NotFound."""
-    if movie := await Movie.collection().find_one({"_id": movie_id, "deleted": False}, {"outbox": 0, "words": 0}):
+    if movie := await movies.find_one({"_id": movie_id, "deleted": False}):
         return movie
-    raise NotFound(f"There is no movie {movie_id}.")
+    raise _missing(movie_id)
 
 
-async def change_movie(movie_id: str, changes: Mapping[str, Any], **beside: Any) -> Document:
+async def check_movie(movie_id: str) -> None:
+    """Raises NotFound when there is no such film, or it was deleted."""
+    if not await movies.exists({"_id": movie_id, "deleted": False}):
+        raise _missing(movie_id)
+
+
+def _missing(movie_id: str) -> NotFound:
+    return NotFound(f"There is no movie {movie_id}.")
+
+
+async def change_movie(movie_id: str, changes: Mapping[str, Any], **imported: Mapping[str, Any]) -> Movie:
     """Change a film's content, with an event when other services store the field; returns the changed film.
 
-    `beside` are fields of the document that are not content. Raises NotFound, pydantic's ValidationError when the
+    `imported` is new data of a provider, by its name. Raises NotFound, pydantic's ValidationError when the
     result is not a valid film, and DuplicateKeyError when its id in another catalog is taken.
     """
     while True:
         movie = await live_movie(movie_id)
-        film = Film.model_validate({name: movie.get(name) for name in CONTENT} | dict(changes))
-        content = film.model_dump(mode="json")
-        fields = {name: value for name, value in (content | beside).items() if movie.get(name) != value}
+        before = movie.model_dump(mode="json", include=set(CONTENT))
+        film = Film.model_validate(before | dict(changes))
+        fields = {name: value for name, value in film.model_dump(mode="json").items() if before[name] != value}
+        fields |= {f"imported.{name}": said for name, said in imported.items() if movie.imported.get(name) != said}
         if not fields:
             return movie
         derived = _derived(film)
         await learn(derived["words"])
         said = [MovieChanged(movie_id=movie_id, **film.model_dump(include=set(SAID)))] if SAID & fields.keys() else []
-        same = {"_id": movie_id, "version": movie["version"], "deleted": False}
-        if changed := await Movie.commit(same, {"$set": fields | derived}, events=said):
+        same = {"_id": movie_id, "version": movie.version, "deleted": False}
+        if changed := await movies.update_and_get(same, {"$set": fields | derived}, events=said):
             return changed
 
 
 async def set_picture(movie_id: str, kind: str, picture: PictureRef | None) -> None:
     """Set or remove a film's poster or backdrop. Raises NotFound."""
     shown = picture.model_dump() if picture else None
-    if not await Movie.commit({"_id": movie_id, "deleted": False}, {"$set": {kind: shown}}, projection={"_id": 1}):
-        raise NotFound(f"There is no movie {movie_id}.")
+    if not await movies.update({"_id": movie_id, "deleted": False}, {"$set": {kind: shown}}):
+        raise _missing(movie_id)
 
 
 async def mark_deleted(movie_id: str) -> None:
     """Delete a film with an event. Raises NotFound."""
     gone = {"$set": {"deleted": True, "deleted_at": now()}, "$unset": {"external_ids": ""}}
     live = {"_id": movie_id, "deleted": False}
-    if not await Movie.commit(live, gone, events=[MovieDeleted(movie_id=movie_id)], projection={"_id": 1}):
-        raise NotFound(f"There is no movie {movie_id}.")
+    if not await movies.update(live, gone, events=[MovieDeleted(movie_id=movie_id)]):
+        raise _missing(movie_id)

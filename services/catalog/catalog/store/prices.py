@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from pymongo.errors import DuplicateKeyError
 
@@ -21,15 +22,17 @@ class PriceList(Aggregate, Tariff):
         indexes = [index("theater_id", "valid_from", unique=True)]
 
 
+price_lists = Collection(PriceList)
+
+
 async def price_lists_of(theater_id: str) -> Sequence[PriceList]:
     """A theater's price lists, sorted by their first day."""
-    found = PriceList.collection().find({"theater_id": theater_id}, {"outbox": 0}).sort("valid_from", 1)
-    return [PriceList.parse(document) async for document in found]
+    return [each async for each in price_lists.find({"theater_id": theater_id}, sort=[("valid_from", 1)])]
 
 
 async def add_price_list(price_list: PriceList) -> None:
     """Insert a price list. Raises PriceListExists."""
-    if not await PriceList.add(price_list):
+    if not await price_lists.insert(price_list):
         raise PriceListExists(valid_from=price_list.valid_from)
 
 
@@ -41,17 +44,17 @@ async def change_price_list(price_list_id: str, theater_id: str, name: str, tari
     content = tariff.model_dump() | {"name": name}
     where = {"_id": price_list_id, "theater_id": theater_id}
     try:
-        changed = await PriceList.commit(where | {"version": version}, {"$set": content})
+        changed = await price_lists.update_and_get(where | {"version": version}, {"$set": content})
     except DuplicateKeyError as error:
         raise PriceListExists(valid_from=tariff.valid_from) from error
-    if changed is not None:
-        return PriceList.parse(changed)
-    if await PriceList.collection().find_one(where, {"_id": 1}):
+    if changed:
+        return changed
+    if await price_lists.exists(where):
         raise ChangedMeanwhile
     raise NotFound(f"There is no price list {price_list_id}.")
 
 
 async def remove_price_list(price_list_id: str, theater_id: str) -> None:
     """Delete a price list. Raises NotFound."""
-    if not (await PriceList.collection().delete_one({"_id": price_list_id, "theater_id": theater_id})).deleted_count:
+    if not await price_lists.delete({"_id": price_list_id, "theater_id": theater_id}):
         raise NotFound(f"There is no price list {price_list_id}.")

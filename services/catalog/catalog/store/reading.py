@@ -1,13 +1,20 @@
-"""Reads that all collections share."""
+"""Reads that all collections share.
+
+Lists for visitors are read as rows, some fields as dicts, because parsing whole documents would take most of their
+time. Everything else is read as objects.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pymongo
+from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
 from pymongo import IndexModel
 
-Document = dict[str, Any]
+from catalog.model.problems import NotFound
+
+A = TypeVar("A", bound=Aggregate)
 
 
 def index(*keys: str, **options: Any) -> IndexModel:
@@ -15,18 +22,15 @@ def index(*keys: str, **options: Any) -> IndexModel:
     return IndexModel([(key, pymongo.ASCENDING) for key in keys], **options)
 
 
-async def ids_of(kind: type[Aggregate], ids: Sequence[str]) -> set[str]:
-    """The existing ones among these ids."""
-    return {document["_id"] async for document in kind.collection().find({"_id": {"$in": list(ids)}}, {"_id": 1})}
-
-
-async def get(kind: type[Aggregate], document_id: str) -> Document | None:
-    """One raw document without its outbox."""
-    return await kind.collection().find_one({"_id": document_id}, {"outbox": 0})
+async def existing(collection: Collection[A], kind: str, document_id: str) -> A:
+    """The document with this id. Raises NotFound, which calls it a `kind`."""
+    if found := await collection.get(document_id):
+        return found
+    raise NotFound(f"There is no {kind} {document_id}.")
 
 
 async def page(
-    kind: type[Aggregate],
+    collection: Collection[A],
     where: Mapping[str, Any],
     *,
     by: str,
@@ -35,7 +39,7 @@ async def page(
     without: Sequence[str] = (),
     descending: bool = False,
     hint: str | None = None,
-) -> list[Document]:
+) -> list[Row]:
     """Up to `limit` documents in the order of `by` and id, starting after that position, without some fields.
 
     `hint` names the index to use.
@@ -45,7 +49,11 @@ async def page(
     if after:
         # The first condition bounds the index scan, the second one skips rows with the same value.
         conditions += [{by: {f"{beyond}e": after[0]}}, {"$or": [{by: {beyond: after[0]}}, {"_id": {beyond: after[1]}}]}]
-    found = kind.collection().find({"$and": conditions} if conditions else {}, dict.fromkeys(("outbox", *without), 0))
-    if hint:
-        found = found.hint(hint)
-    return await found.sort([(by, direction), ("_id", direction)]).limit(limit).to_list()
+    found = collection.rows(
+        {"$and": conditions} if conditions else {},
+        dict.fromkeys(("outbox", *without), 0),
+        sort=[(by, direction), ("_id", direction)],
+        limit=limit,
+        hint=hint,
+    )
+    return [row async for row in found]

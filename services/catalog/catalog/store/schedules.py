@@ -7,28 +7,29 @@ depending on that one write.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
-from beanie.odm.utils.dump import get_dict
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.errors import Problem
 from contracts.types import Moment
+from pymongo import InsertOne
 from pymongo.errors import BulkWriteError
 
 from catalog.model.problems import AuditoriumClosed, ChangedMeanwhile, NotFound, ShowtimeOver
 from catalog.model.schedule import Occurrence, Pattern, Placed, Showing, local_moment
-from catalog.store.movies import Movie
+from catalog.store.movies import Movie, movies
 from catalog.store.prices import PriceList, price_lists_of
-from catalog.store.reading import Document, index
-from catalog.store.showtimes import Showtime, announced, clash, in_the_way, show_until
-from catalog.store.theaters import Auditorium, Theater
+from catalog.store.reading import index
+from catalog.store.showtimes import Showtime, Taken, announced, clash, in_the_way, show_until, showtimes, taken_where
+from catalog.store.theaters import Auditorium, Theater, auditoriums
 
 log = structlog.get_logger()
 A = TypeVar("A", bound=Aggregate)
@@ -53,6 +54,9 @@ class Schedule(Aggregate):
         indexes = [
             index("begun_at", partialFilterExpression={"state": {"$in": ["reserving", "publishing"]}}),
         ]
+
+
+schedules = Collection(Schedule)
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,9 @@ class PlanningData:
 
 async def planning_data_of(theater: Theater, wanted: Sequence[Placed]) -> PlanningData:
     """Read the theater's data for planning these showtimes. Raises NotFound for an auditorium or a film."""
-    rooms = await _all(Auditorium, {each.auditorium_id for each in wanted}, {"theater_id": theater.id})
-    movies = await _all(Movie, {each.movie_id for each in wanted}, {"deleted": {"$ne": True}})
-    return PlanningData(theater, rooms, movies, await price_lists_of(theater.id))
+    rooms = await _all(auditoriums, "auditorium", (each.auditorium_id for each in wanted), {"theater_id": theater.id})
+    films = await _all(movies, "movie", (each.movie_id for each in wanted), {"deleted": {"$ne": True}})
+    return PlanningData(theater, rooms, films, await price_lists_of(theater.id))
 
 
 @dataclass
@@ -121,12 +125,12 @@ async def preview(theater: Theater, pattern: Pattern) -> list[Item]:
     return items
 
 
-async def _all(kind: type[A], ids: Collection[str], where: Document) -> dict[str, A]:
+async def _all(collection: Collection[A], kind: str, ids: Iterable[str], where: Mapping[str, Any]) -> dict[str, A]:
     """These documents by id. Raises NotFound when one is missing."""
-    found = kind.collection().find({"_id": {"$in": list(ids)}, **where}, {"outbox": 0})
-    known = {document["_id"]: kind.parse(document) async for document in found}
-    if missing := sorted(set(ids) - known.keys()):
-        raise NotFound(f"There is no {kind.__name__.lower()} {', '.join(missing)}.", missing=missing)
+    wanted = set(ids)
+    known = {each.id: each async for each in collection.find({"_id": {"$in": list(wanted)}, **where})}
+    if missing := sorted(wanted - known.keys()):
+        raise NotFound(f"There is no {kind} {', '.join(missing)}.", missing=missing)
     return known
 
 
@@ -142,28 +146,25 @@ async def _find_clashes(items: Sequence[Item], auditorium_ids: Sequence[str]) ->
         "starts_at": {"$gt": first - LONGEST, "$lt": last},
         "slots": {"$type": "int"},
     }
-    taken: dict[tuple[str, int], Document] = {}
-    async for document in Showtime.collection().find(around, {"prices": 0, "outbox": 0}):
-        taken |= {(document["auditorium_id"], slot): document for slot in document["slots"]}
+    taken = {(each.auditorium_id, slot): each for each in await taken_where(around) for slot in each.slots}
     for item, showtime in planned:
         wanted = [(showtime.auditorium_id, slot) for slot in showtime.slots or []]
-        in_the_way = {taken[slot]["_id"]: taken[slot] for slot in wanted if slot in taken}
-        if in_the_way:
-            item.fault, item.showtime = clash(list(in_the_way.values())), None
+        clashes = {taken[slot].id: taken[slot] for slot in wanted if slot in taken}
+        if clashes:
+            item.fault, item.showtime = clash(list(clashes.values())), None
         else:
-            document = {**showtime.model_dump(), "_id": showtime.id}
-            taken |= dict.fromkeys(wanted, document)
+            taken |= dict.fromkeys(wanted, Taken.model_validate(showtime))
 
 
 async def publish(theater_id: str, showtimes: Sequence[Showtime], published_by: str) -> Schedule:
     """Publish all showtimes or none. Raises ShowtimesClash, and ChangedMeanwhile when it took too long."""
     schedule = Schedule(theater_id=theater_id, size=len(showtimes), published_by=published_by, begun_at=now())
-    await Schedule.add(schedule)
+    await schedules.insert(schedule)
     drafts = [each.model_copy(update={"state": "draft", "schedule_id": schedule.id}) for each in showtimes]
     if refused := await _reserve(drafts):
         await _decide(schedule.id, "given_up")
         await _drop_drafts(schedule.id)
-        clashes = {found["_id"]: found for each in refused for found in await _others(each)}
+        clashes = {found.id: found for each in refused for found in await _others(each)}
         raise clash(list(clashes.values()))
     if not await _decide(schedule.id, "publishing"):
         await _drop_drafts(schedule.id)
@@ -174,9 +175,9 @@ async def publish(theater_id: str, showtimes: Sequence[Showtime], published_by: 
 
 async def _reserve(drafts: Sequence[Showtime]) -> list[Showtime]:
     """Insert the drafts whose slots are free; returns the others."""
-    documents = [get_dict(draft, to_db=True) | {"version": 1, "outbox": []} for draft in drafts]
+    documents = [draft.model_dump(by_alias=True) | {"version": 1, "outbox": []} for draft in drafts]
     try:
-        await Showtime.collection().insert_many(documents, ordered=False)
+        await showtimes.bulk_write([InsertOne(document) for document in documents])
     except BulkWriteError as error:
         faults = error.details["writeErrors"]
         if any(fault["code"] != DUPLICATE_KEY for fault in faults):
@@ -185,25 +186,23 @@ async def _reserve(drafts: Sequence[Showtime]) -> list[Showtime]:
     return []
 
 
-async def _others(draft: Showtime) -> list[Document]:
+async def _others(draft: Showtime) -> list[Taken]:
     found = await in_the_way(draft.auditorium_id, draft.slots or [])
-    return [each for each in found if each.get("schedule_id") != draft.schedule_id]
+    return [each for each in found if each.schedule_id != draft.schedule_id]
 
 
 async def _decide(schedule_id: str, state: Literal["publishing", "given_up"]) -> bool:
     """Decide about the drafts in one write; False when the opposite has been decided."""
-    undecided = {"_id": schedule_id, "state": "reserving"}
-    return await Schedule.commit(undecided, {"$set": {"state": state}}, projection={"_id": 1}) is not None
+    return await schedules.update({"_id": schedule_id, "state": "reserving"}, {"$set": {"state": state}})
 
 
 async def _drop_drafts(schedule_id: str) -> None:
-    await Showtime.collection().delete_many({"schedule_id": schedule_id, "state": "draft"})
+    await showtimes.delete_many({"schedule_id": schedule_id, "state": "draft"})
 
 
 async def _finish(schedule_id: str) -> None:
     """Turn the remaining drafts into showtimes, with their events."""
-    found = Showtime.collection().find({"schedule_id": schedule_id, "state": "draft"}, {"outbox": 0})
-    drafts = [Showtime.parse(document) async for document in found]
+    drafts = [draft async for draft in showtimes.find({"schedule_id": schedule_id, "state": "draft"})]
     for movie_id in {draft.movie_id for draft in drafts}:
         await show_until(movie_id, max(draft.starts_at for draft in drafts if draft.movie_id == movie_id))
     turn = asyncio.Semaphore(WRITES_AT_ONCE)
@@ -211,31 +210,29 @@ async def _finish(schedule_id: str) -> None:
     async def announce(draft: Showtime) -> None:
         async with turn:
             is_draft = {"_id": draft.id, "state": "draft"}
-            await Showtime.commit(
-                is_draft, {"$set": {"state": "scheduled"}}, events=[announced(draft)], projection={"_id": 1}
-            )
+            await showtimes.update(is_draft, {"$set": {"state": "scheduled"}}, events=[announced(draft)])
 
     await asyncio.gather(*map(announce, drafts))
-    await Schedule.commit({"_id": schedule_id, "state": "publishing"}, {"$set": {"state": "published"}})
+    await schedules.update({"_id": schedule_id, "state": "publishing"}, {"$set": {"state": "published"}})
 
 
 async def resume() -> None:
     """Complete schedules that a crash left unfinished, and delete drafts that were inserted too late."""
     old = {"state": {"$in": ["reserving", "publishing"]}, "begun_at": {"$lt": now() - LEFT_BEHIND_AFTER}}
-    left = [document["_id"] async for document in Schedule.collection().find(old, {"_id": 1})]
+    left = [schedule["_id"] async for schedule in schedules.rows(old, ["_id"])]
     for schedule_id in left:
         await _decide(schedule_id, "given_up")
-    for schedule_id in {*left, *await Showtime.collection().distinct("schedule_id", {"state": "draft"})}:
-        schedule = await Schedule.collection().find_one({"_id": schedule_id}, {"state": 1})
-        if schedule and schedule["state"] == "given_up":
+    for schedule_id in {*left, *await showtimes.distinct("schedule_id", {"state": "draft"})}:
+        schedule = await schedules.get(schedule_id)
+        if schedule and schedule.state == "given_up":
             await _drop_drafts(schedule_id)
         elif schedule_id in left:
             await _finish(schedule_id)
             log.info("schedule_finished", schedule_id=schedule_id)
 
 
-async def schedule_of(theater_id: str, schedule_id: str) -> Document:
+async def schedule_of(theater_id: str, schedule_id: str) -> Schedule:
     """A schedule of the theater. Raises NotFound."""
-    if document := await Schedule.collection().find_one({"_id": schedule_id, "theater_id": theater_id}, {"outbox": 0}):
-        return document
+    if schedule := await schedules.find_one({"_id": schedule_id, "theater_id": theater_id}):
+        return schedule
     raise NotFound(f"There is no schedule {schedule_id}.")

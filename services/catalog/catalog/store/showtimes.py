@@ -1,22 +1,24 @@
 """Showtimes: their documents and the writes that change them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from chassis.clock import now
+from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
 from contracts.catalog import CancelReason, OrphanRule, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.types import Amount, Currency, Moment
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from catalog.model.browse import Daypart, daypart_of
 from catalog.model.prices import Tariff, price_from, valid_on
 from catalog.model.problems import ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
 from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, slots_of
-from catalog.store.movies import Movie
-from catalog.store.reading import Document, index
+from catalog.store.movies import Movie, movies
+from catalog.store.reading import index, page
 from catalog.store.theaters import Auditorium, Theater
 
 State = Literal["draft", "scheduled", "cancelled"]
@@ -130,6 +132,29 @@ class Showtime(Aggregate):
         )
 
 
+showtimes = Collection(Showtime)
+
+
+class Taken(BaseModel):
+    """The part of a showtime that says when it occupies its auditorium."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str = Field(validation_alias=AliasChoices("id", "_id"))
+    schedule_id: str | None = None
+    movie_title: str
+    auditorium_id: str
+    auditorium_name: str
+    time_zone: str
+    starts_at: Moment
+    ends_at: Moment
+    free_at: Moment
+    slots: list[int] = []
+
+
+_TAKEN = ("_id", *(name for name in Taken.model_fields if name != "id"))
+
+
 def times(starts_at: datetime, ends_at: datetime, free_at: datetime, time_zone: str) -> dict[str, Any]:
     """A showtime's fields about its time, for visitors and for its auditorium."""
     local = starts_at.astimezone(ZoneInfo(time_zone))
@@ -149,7 +174,7 @@ async def schedule(showtime: Showtime) -> None:
     There is no check before the write: the unique index accepts only one of two showtimes with a common slot.
     """
     await show_until(showtime.movie_id, showtime.starts_at)
-    if not await Showtime.add(showtime, events=[announced(showtime)]):
+    if not await showtimes.insert(showtime, events=[announced(showtime)]):
         raise clash(await in_the_way(showtime.auditorium_id, showtime.slots or []))
 
 
@@ -159,50 +184,64 @@ def announced(showtime: Showtime) -> ShowtimeScheduled:
     return ShowtimeScheduled(showtime_id=showtime.id, **fields)
 
 
-async def in_the_way(auditorium_id: str, slots: Sequence[int], but: str = "") -> list[Document]:
+async def in_the_way(auditorium_id: str, slots: Sequence[int], but: str = "") -> list[Taken]:
     """The showtimes that occupy any of these slots of the auditorium."""
-    taken = {"auditorium_id": auditorium_id, "slots": {"$in": list(slots), "$type": "int"}, "_id": {"$ne": but}}
-    return await Showtime.collection().find(taken, {"prices": 0, "outbox": 0}).sort("starts_at", 1).to_list()
+    where = {"auditorium_id": auditorium_id, "slots": {"$in": list(slots), "$type": "int"}, "_id": {"$ne": but}}
+    return sorted(await taken_where(where), key=lambda each: each.starts_at)
 
 
-def clash(found: Sequence[Document]) -> ShowtimesClash:
+async def taken_where(where: Mapping[str, Any]) -> list[Taken]:
+    """The showtimes that match."""
+    return [Taken.model_validate(row) async for row in showtimes.rows(where, _TAKEN)]
+
+
+def clash(found: Sequence[Taken]) -> ShowtimesClash:
     """The problem that names the conflicting showtimes."""
     if not found:
         return ShowtimesClash("Another showtime has just been scheduled there.", clashes=[])
     sentences: list[str] = []
     for each in found[:5]:
-        zone = ZoneInfo(each["time_zone"])
-        start, end = each["starts_at"].astimezone(zone), each["free_at"].astimezone(zone)
+        zone = ZoneInfo(each.time_zone)
+        start, end = each.starts_at.astimezone(zone), each.free_at.astimezone(zone)
         sentences.append(
-            f"{each['auditorium_name']} is taken by {each['movie_title']} from {start:%Y-%m-%d %H:%M} until "
+            f"{each.auditorium_name} is taken by {each.movie_title} from {start:%Y-%m-%d %H:%M} until "
             f"{end:%H:%M}, with the cleaning."
         )
-    names = ("_id", "movie_title", "starts_at", "ends_at", "free_at")
-    clashes = [{name: _as_json(each[name]) for name in names} for each in found]
-    return ShowtimesClash(" ".join(sentences), clashes=[{"showtime_id": each.pop("_id"), **each} for each in clashes])
+    clashes = [
+        {
+            "showtime_id": each.id,
+            "movie_title": each.movie_title,
+            "starts_at": each.starts_at.isoformat(),
+            "ends_at": each.ends_at.isoformat(),
+            "free_at": each.free_at.isoformat(),
+        }
+        for each in found
+    ]
+    return ShowtimesClash(" ".join(sentences), clashes=clashes)
 
 
-def _as_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-async def ahead_with_other_seats(auditorium_id: str, layout_id: str) -> list[Document]:
+async def ahead_with_other_seats(auditorium_id: str, layout_id: str) -> list[Row]:
     """The auditorium's future showtimes with another layout, sorted by start."""
     where = {"auditorium_id": auditorium_id, "starts_at": {"$gt": now()}, "layout_id": {"$ne": layout_id}}
-    printed = dict.fromkeys(("movie_title", "starts_at", "layout_id"), 1)
-    return await Showtime.collection().find(where | SCHEDULED, printed).sort("starts_at", 1).to_list()
+    found = showtimes.rows(where | SCHEDULED, ("movie_title", "starts_at", "layout_id"), sort=[("starts_at", 1)])
+    return [each async for each in found]
 
 
 async def published(showtime_id: str) -> Showtime:
     """A published or cancelled showtime. Raises NotFound, also for a draft."""
-    document = await Showtime.collection().find_one({"_id": showtime_id, "state": {"$ne": "draft"}}, {"outbox": 0})
-    if document is None:
-        raise NotFound(f"There is no showtime {showtime_id}.")
-    return Showtime.parse(document)
+    if showtime := await showtimes.find_one({"_id": showtime_id, "state": {"$ne": "draft"}}):
+        return showtime
+    raise NotFound(f"There is no showtime {showtime_id}.")
+
+
+async def showtimes_page(where: Mapping[str, Any], after: tuple[datetime, str] | None, limit: int) -> list[Row]:
+    """Up to `limit` published showtimes by start, starting after that start and id, without their prices."""
+    without = ("prices", "slots")
+    return await page(showtimes, {**where, **SCHEDULED}, by="starts_at", after=after, limit=limit, without=without)
 
 
 async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
-    """RescheduleRequest a showtime or its sales, unless it has changed since it was read; `changes` are the new values.
+    """Reschedule a showtime or its sales, unless it has changed since it was read; `changes` are the new values.
 
     Raises ShowtimesClash, ShowtimeOver and ChangedMeanwhile.
     """
@@ -215,15 +254,15 @@ async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
     )
     await show_until(before.movie_id, after.starts_at)
     try:
-        document = await Showtime.commit(
+        changed = await showtimes.update_and_get(
             {"_id": before.id, **SCHEDULED, "ends_at": {"$gt": moment}, **as_read, **begun},
             {"$set": changes},
             events=[event],
         )
     except DuplicateKeyError as error:
         raise clash(await in_the_way(before.auditorium_id, after.slots or [], before.id)) from error
-    if document is not None:
-        return Showtime.parse(document)
+    if changed:
+        return changed
     present = await published(before.id)
     if present.state == "cancelled" or present.ends_at <= moment or (begun and present.starts_at <= moment):
         raise ShowtimeOver
@@ -235,12 +274,12 @@ async def cancel(showtime_id: str, reason: CancelReason) -> Showtime:
 
     Raises NotFound and ShowtimeOver.
     """
-    document = await Showtime.commit(
+    cancelled = await showtimes.update_and_get(
         {"_id": showtime_id, **SCHEDULED, "ends_at": {"$gt": now()}},
         {"$set": {"state": "cancelled", "cancelled_because": reason}, "$unset": {"slots": ""}},
         events=[ShowtimeCancelled(showtime_id=showtime_id, reason=reason)],
     )
-    found = Showtime.parse(document) if document else await published(showtime_id)
+    found = cancelled or await published(showtime_id)
     if found.state != "cancelled":
         raise ShowtimeOver
     return found
@@ -251,4 +290,4 @@ async def show_until(movie_id: str, starts_at: datetime) -> None:
     in between the film is merely listed.
     """
     later = {"_id": movie_id, "showing_until": {"$not": {"$gte": starts_at}}}
-    await Movie.commit(later, {"$set": {"showing_until": starts_at}}, projection={"_id": 1})
+    await movies.update(later, {"$set": {"showing_until": starts_at}})

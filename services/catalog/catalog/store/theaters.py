@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
 from contracts.types import Code, Currency, Shape
 from pydantic import Field
@@ -10,7 +11,7 @@ from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from catalog.model.problems import AuditoriumExists, NotFound
-from catalog.store.reading import Document, index
+from catalog.store.reading import existing, index, page
 
 
 class Address(Shape):
@@ -68,35 +69,58 @@ class Auditorium(Aggregate):
         indexes = [index("theater_id", "name", unique=True)]
 
 
-async def change_theater(theater_id: str, changes: Mapping[str, Any]) -> Theater:
+theaters = Collection(Theater)
+auditoriums = Collection(Auditorium)
+
+
+async def theater_of(theater_id: str) -> Theater:
+    """A theater. Raises NotFound."""
+    return await existing(theaters, "theater", theater_id)
+
+
+async def auditorium_of(auditorium_id: str) -> Auditorium:
+    """An auditorium. Raises NotFound."""
+    return await existing(auditoriums, "auditorium", auditorium_id)
+
+
+async def add_theater(theater: Theater) -> None:
+    """Insert a theater."""
+    await theaters.insert(theater)
+
+
+async def change_theater(theater_id: str, changes: Mapping[str, Any]) -> None:
     """Change a theater's details. Raises NotFound."""
-    document = await Theater.commit({"_id": theater_id}, {"$set": dict(changes)})
-    if document is None:
+    if not await theaters.update({"_id": theater_id}, {"$set": changes}):
         raise NotFound(f"There is no theater {theater_id}.")
-    return Theater.parse(document)
 
 
 async def add_auditorium(auditorium: Auditorium) -> None:
     """Insert an auditorium. Raises AuditoriumExists."""
-    if not await Auditorium.add(auditorium):
+    if not await auditoriums.insert(auditorium):
         raise AuditoriumExists
 
 
-async def change_auditorium(auditorium_id: str, changes: Mapping[str, Any]) -> Auditorium:
+async def change_auditorium(auditorium_id: str, changes: Mapping[str, Any]) -> None:
     """Change an auditorium, but not its seats. Raises NotFound and AuditoriumExists."""
     try:
-        document = await Auditorium.commit({"_id": auditorium_id}, {"$set": dict(changes)})
+        is_changed = await auditoriums.update({"_id": auditorium_id}, {"$set": changes})
     except DuplicateKeyError as error:
         raise AuditoriumExists from error
-    if document is None:
+    if not is_changed:
         raise NotFound(f"There is no auditorium {auditorium_id}.")
-    return Auditorium.parse(document)
 
 
-async def auditoriums_of(theater_ids: Sequence[str]) -> list[Document]:
+async def auditoriums_of(theater_ids: Sequence[str]) -> list[Auditorium]:
     """The auditoriums of these theaters, sorted by name."""
-    found = Auditorium.collection().find({"theater_id": {"$in": list(theater_ids)}}, {"outbox": 0})
-    return await found.sort([("theater_id", 1), ("name", 1)]).to_list()
+    where = {"theater_id": {"$in": list(theater_ids)}}
+    return [each async for each in auditoriums.find(where, sort=[("theater_id", 1), ("name", 1)])]
+
+
+async def theaters_page(
+    where: Mapping[str, Any], after: tuple[str, str] | None, limit: int, *, hint: str | None = None
+) -> list[Row]:
+    """Up to `limit` theaters sorted by name, starting after that name and id."""
+    return await page(theaters, where, by="name", after=after, limit=limit, hint=hint)
 
 
 async def theaters_near(
@@ -105,7 +129,7 @@ async def theaters_near(
     after: tuple[float, str] | None,
     limit: int,
     where: Mapping[str, Any] | None = None,
-) -> list[Document]:
+) -> list[Row]:
     """Up to `limit` theaters sorted by `distance_m` (meters), starting after that distance and id."""
     search: dict[str, Any] = {
         "near": {"type": "Point", "coordinates": [place.longitude, place.latitude]},
@@ -114,10 +138,10 @@ async def theaters_near(
         "maxDistance": within_km * 1000,
         "query": where or {},
     }
-    beyond: list[Document] = []
+    beyond: list[Row] = []
     if after:
         search["minDistance"] = after[0]
         beyond = [{"$match": {"$or": [{"distance_m": {"$gt": after[0]}}, {"_id": {"$gt": after[1]}}]}}]
     order = {"$sort": {"distance_m": 1, "_id": 1}}
     stages = [{"$geoNear": search}, *beyond, order, {"$limit": limit}, {"$project": {"outbox": 0}}]
-    return await (await Theater.collection().aggregate(stages)).to_list()
+    return [theater async for theater in theaters.aggregate(stages)]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from beanie import Document as Stored
+from beanie import Document
+from chassis.mongo.collection import Collection
 from pymongo import UpdateOne
 
 from catalog.model.search import grams, typos, typos_allowed
@@ -11,7 +12,7 @@ from catalog.store.reading import index
 CANDIDATES, SUGGESTIONS = 100, 10
 
 
-class Word(Stored):
+class Word(Document):
     """A word of a film. A word that is no longer used stays and finds nothing."""
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
@@ -22,11 +23,14 @@ class Word(Stored):
         indexes = [index("grams")]
 
 
+vocabulary = Collection(Word)
+
+
 async def learn(words: Iterable[str]) -> None:
     """Insert new words."""
-    writes = [UpdateOne({"_id": word}, {"$setOnInsert": {"grams": grams(word)}}, upsert=True) for word in words]
-    if writes:
-        await Word.get_pymongo_collection().bulk_write(writes, ordered=False)
+    await vocabulary.bulk_write([
+        UpdateOne({"_id": word}, {"$setOnInsert": {"grams": grams(word)}}, upsert=True) for word in words
+    ])  # fmt: skip
 
 
 async def meant_by(typed: str) -> list[str]:
@@ -34,14 +38,12 @@ async def meant_by(typed: str) -> list[str]:
     allowed, pieces = typos_allowed(typed), grams(typed)
     if not allowed:
         return []
-    found = await Word.get_pymongo_collection().aggregate(
-        [
-            {"$match": {"grams": {"$in": pieces}}},
-            {"$project": {"shared": {"$size": {"$setIntersection": ["$grams", pieces]}}}},
-            {"$sort": {"shared": -1, "_id": 1}},
-            {"$limit": CANDIDATES},
-        ]
-    )
-    distances = {word["_id"]: typos(typed, word["_id"]) for word in await found.to_list()}
+    candidates = vocabulary.aggregate([
+        {"$match": {"grams": {"$in": pieces}}},
+        {"$project": {"shared": {"$size": {"$setIntersection": ["$grams", pieces]}}}},
+        {"$sort": {"shared": -1, "_id": 1}},
+        {"$limit": CANDIDATES},
+    ])  # fmt: skip
+    distances = {word["_id"]: typos(typed, word["_id"]) async for word in candidates}
     nearest = min(distances.values(), default=allowed + 1)
     return [word for word, distance in distances.items() if distance == nearest <= allowed][:SUGGESTIONS]

@@ -12,6 +12,7 @@ from catalog import store
 from catalog.store import Movie
 from chassis.clock import now
 from chassis.ids import new_id
+from chassis.mongo.collection import Row
 from chassis.testing.signer import Signer
 
 Json = dict[str, Any]
@@ -90,9 +91,14 @@ class House:
             "showings": [placed | {"starts": clock} for clock in clocks or ["20:15"]],
         } | fields
 
-    async def room_taken(self) -> list[store.Document]:
+    async def room_taken(self) -> list[Row]:
         """All of the room's showtimes, whatever their state."""
-        return await store.Showtime.collection().find({"auditorium_id": self.room["id"]}).sort("starts_at", 1).to_list()
+        return (
+            await store.Showtime.get_pymongo_collection()
+            .find({"auditorium_id": self.room["id"]})
+            .sort("starts_at", 1)
+            .to_list()
+        )
 
 
 NewHouse = Callable[..., Awaitable[House]]
@@ -101,15 +107,15 @@ NewHouse = Callable[..., Awaitable[House]]
 @pytest.fixture(scope="module", autouse=True)
 async def _tidy(client: httpx.AsyncClient) -> AsyncIterator[None]:
     """Leave no theater behind: other tests count them."""
-    before = await store.Theater.collection().distinct("_id")
+    before = await store.Theater.get_pymongo_collection().distinct("_id")
     yield
-    theaters = await store.Theater.collection().distinct("_id", {"_id": {"$nin": before}})
+    theaters = await store.Theater.get_pymongo_collection().distinct("_id", {"_id": {"$nin": before}})
     theirs = {"theater_id": {"$in": theaters}}
-    rooms = await store.Auditorium.collection().distinct("_id", theirs)
-    await store.SeatLayout.collection().delete_many({"auditorium_id": {"$in": rooms}})
+    rooms = await store.Auditorium.get_pymongo_collection().distinct("_id", theirs)
+    await store.SeatLayout.get_pymongo_collection().delete_many({"auditorium_id": {"$in": rooms}})
     for kind in (store.Auditorium, store.PriceList, store.Schedule, store.Showtime):
-        await kind.collection().delete_many(theirs)
-    await store.Theater.collection().delete_many({"_id": {"$in": theaters}})
+        await kind.get_pymongo_collection().delete_many(theirs)
+    await store.Theater.get_pymongo_collection().delete_many({"_id": {"$in": theaters}})
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +135,7 @@ async def movie_id(client: httpx.AsyncClient) -> AsyncIterator[str]:
     }
     await store.publish_movie(Movie.model_validate({"_id": "golem-1920", **film}))
     yield "golem-1920"
-    await Movie.collection().delete_one({"_id": "golem-1920"})
+    await Movie.get_pymongo_collection().delete_one({"_id": "golem-1920"})
 
 
 @pytest.fixture

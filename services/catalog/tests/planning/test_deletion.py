@@ -18,10 +18,10 @@ from contracts.inventory import SeatMapUpdated
 async def house(house, movie_id):
     """The theater, with a film that may go."""
     other = f"golem-{new_id()[-6:]}"
-    film = await store.get(Movie, movie_id) or {}
-    await store.publish_movie(Movie.model_validate(film | {"_id": other, "title": "Golem 2", "external_ids": {}}))
+    film = await store.live_movie(movie_id)
+    await store.publish_movie(film.model_copy(update={"id": other, "title": "Golem 2", "external_ids": {}}))
     yield replace(house, movie_id=other)
-    await Movie.collection().delete_one({"_id": other})
+    await Movie.get_pymongo_collection().delete_one({"_id": other})
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_a_film_that_goes_takes_its_showtimes_ahead_along(client, house, s
     await sell(bus, ahead, back=True)
     await sell(bus, over)
     begun = {"starts_at": now() - timedelta(hours=1)}
-    await Showtime.collection().update_one({"_id": over["id"]}, {"$set": begun})
+    await Showtime.get_pymongo_collection().update_one({"_id": over["id"]}, {"$set": begun})
     assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
     await bus.wait_for(MovieDeleted, lambda event: event.movie_id == house.movie_id)
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == ahead["id"])
@@ -76,9 +76,9 @@ async def test_a_showtime_that_was_just_being_scheduled_is_cancelled_too(client,
     first = await house.showtime(house.evening(3))
     await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == first["id"])
-    document = await Showtime.collection().find_one({"_id": first["id"]}, {"outbox": 0}) or {}
+    document = await Showtime.get_pymongo_collection().find_one({"_id": first["id"]}, {"outbox": 0}) or {}
     late = document | {"_id": new_id(), "state": "scheduled", "slots": None}
-    await store.schedule(Showtime.parse(late))
+    await store.schedule(Showtime.model_validate(late))
     await store.cancel_late_comers()
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == late["_id"])
 

@@ -8,7 +8,8 @@ from catalog import store
 from catalog.model.problems import ShowtimesClash
 from catalog.model.schedule import Pattern
 from catalog.store import Schedule, Showtime
-from catalog.store.schedules import LEFT_BEHIND_AFTER
+from catalog.store.schedules import LEFT_BEHIND_AFTER, schedules
+from catalog.store.showtimes import showtimes
 from chassis.clock import now
 from chassis.ids import new_id
 from contracts.catalog import ShowtimeScheduled
@@ -21,7 +22,7 @@ async def previewed(house, pattern):
 
 
 async def planned(house, pattern):
-    theater = store.Theater.parse(await store.get(store.Theater, house.theater_id) or {})
+    theater = await store.theater_of(house.theater_id)
     return await store.preview(theater, Pattern.model_validate(pattern))
 
 
@@ -146,7 +147,7 @@ async def test_of_many_schedules_for_the_same_slots_at_once_one_is_published_who
 
 async def test_a_schedule_that_meets_a_new_showtime_is_refused_whole_and_names_it(house):
     """Somebody schedules between the look and the writes."""
-    theater = store.Theater.parse(await store.get(store.Theater, house.theater_id) or {})
+    theater = await store.theater_of(house.theater_id)
     items = await store.preview(theater, Pattern.model_validate(house.pattern("14:00", "20:15", days=3)))
     other = await house.showtime(house.evening(8, "20:30"))
     with pytest.raises(ShowtimesClash) as clash:
@@ -161,11 +162,11 @@ async def drafted(house, state, *, began=LEFT_BEHIND_AFTER + timedelta(seconds=5
     items = await planned(house, house.pattern(days=4))
     about = {"theater_id": house.theater_id, "size": 4, "published_by": "admin-1", "begun_at": now() - began}
     schedule = Schedule(id=new_id(), state=state, **about)
-    await Schedule.add(schedule)
+    await schedules.insert(schedule)
     for item in items:
         assert item.showtime is not None
         draft = item.showtime.model_copy(update={"state": "draft", "schedule_id": schedule.id})
-        await Showtime.add(draft)
+        await showtimes.insert(draft)
     return schedule.id
 
 
@@ -196,7 +197,7 @@ async def test_what_a_crash_left_undecided_is_given_up(house, bus):
 async def test_what_was_decided_is_published_after_a_crash(house, bus):
     schedule_id = await drafted(house, "publishing")
     first = (await house.room_taken())[0]
-    await Showtime.collection().update_one({"_id": first["_id"]}, {"$set": {"state": "scheduled"}})
+    await Showtime.get_pymongo_collection().update_one({"_id": first["_id"]}, {"$set": {"state": "scheduled"}})
     await asyncio.gather(*(store.resume() for _ in range(3)))
     assert await state_of(house, schedule_id) == "published"
     taken = await house.room_taken()
@@ -217,4 +218,4 @@ async def test_a_schedule_is_its_theaters_own(house, new_house):
     schedule_id = await drafted(house, "published")
     other = await new_house()
     assert (await other.call("GET", f"/theaters/{other.theater_id}/schedules/{schedule_id}")).status_code == 404
-    await Showtime.collection().delete_many({"schedule_id": schedule_id})
+    await Showtime.get_pymongo_collection().delete_many({"schedule_id": schedule_id})

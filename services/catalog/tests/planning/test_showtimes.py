@@ -155,14 +155,14 @@ async def test_without_the_index_the_same_race_puts_two_films_into_one_auditoriu
     """What the guard prevents: everything else stays as it is."""
     guard = "auditorium_id_1_slots_1"
     house = await new_house()
-    await Showtime.collection().drop_index(guard)
+    await Showtime.get_pymongo_collection().drop_index(guard)
     try:
         answers = await asyncio.gather(*(house.try_showtime() for _ in range(6)))
         assert [answer.status_code for answer in answers].count(201) > 1
     finally:
-        await Showtime.collection().delete_many({"auditorium_id": house.room["id"]})
+        await Showtime.get_pymongo_collection().delete_many({"auditorium_id": house.room["id"]})
         index = next(each for each in Showtime.Settings.indexes if each.document["name"] == guard)
-        await Showtime.collection().create_indexes([index])
+        await Showtime.get_pymongo_collection().create_indexes([index])
     answers = await asyncio.gather(*(house.try_showtime() for _ in range(6)))
     assert [answer.status_code for answer in answers].count(201) == 1
 
@@ -263,7 +263,7 @@ async def begun(showtime):
     """Let time pass: the showtime began a minute ago."""
     shift = now() - moment(showtime["starts_at"]) - timedelta(minutes=1)
     times = {name: moment(showtime[name]) + shift for name in ("starts_at", "ends_at", "sales_close_at")}
-    await Showtime.collection().update_one({"_id": showtime["id"]}, {"$set": times})
+    await Showtime.get_pymongo_collection().update_one({"_id": showtime["id"]}, {"$set": times})
     return times
 
 
@@ -282,7 +282,7 @@ async def test_what_is_over_stays(house):
     showtime = await house.showtime()
     hours = {"starts_at": 3, "sales_close_at": 3, "ends_at": 1}
     long_ago = {name: now() - timedelta(hours=ago) for name, ago in hours.items()}
-    await Showtime.collection().update_one({"_id": showtime["id"]}, {"$set": long_ago})
+    await Showtime.get_pymongo_collection().update_one({"_id": showtime["id"]}, {"$set": long_ago})
     for method, path, body in [
         ("PATCH", "", {"local_start": house.evening(9)}),
         ("POST", "/cancel", {"reason": "other"}),
@@ -329,6 +329,6 @@ async def test_a_repeated_request_with_a_key_schedules_once(house):
 
 async def test_a_film_shows_until_its_last_start(house):
     await house.showtime(house.evening(200))
-    movie = await store.get(store.Movie, house.movie_id)
-    assert movie is not None
-    assert movie["showing_until"] >= house.at(house.evening(200)).astimezone(UTC)
+    movie = await store.live_movie(house.movie_id)
+    assert movie.showing_until
+    assert movie.showing_until >= house.at(house.evening(200)).astimezone(UTC)

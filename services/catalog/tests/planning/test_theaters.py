@@ -201,7 +201,7 @@ async def test_the_same_text_again_is_the_same_version(house):
 
 async def test_a_version_whose_publishing_was_cut_off_is_completed_by_repeating_it(house):
     """Both writes, with the process gone between them."""
-    layout, text = store.SeatLayout.parse(await store.newest_layout(house.room["id"])), "A  sss\n"
+    layout, text = await store.newest_layout(house.room["id"]), "A  sss\n"
     seats = [seat for seat in layout.seats if seat.seat_id in {"A1", "A2", "A3"}]
     cut_off = layout.model_copy(update={"id": "cut-off", "number": 2, "text": text, "seats": seats})
     await store.publish_layout(cut_off)
@@ -220,15 +220,15 @@ async def test_two_who_publish_at_once_get_versions_of_their_own_or_try_again(ho
     assert sorted(made) == list(range(2, 2 + len(made))) != []
     room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
     newest = await store.newest_layout(house.room["id"])
-    assert (room["layout"]["id"], room["layout"]["version"]) == (newest["_id"], max(made))
-    assert room["capacity"] == len(newest["seats"])
+    assert (room["layout"]["id"], room["layout"]["version"]) == (newest.id, max(made))
+    assert room["capacity"] == len(newest.seats)
 
 
 async def test_who_comes_late_with_an_older_version_does_not_bring_it_back(house):
     path = f"/auditoriums/{house.room['id']}/layouts"
     for text in ("A  ss", "A  sss"):
         await house.call("POST", path, {"text": text})
-    older = store.SeatLayout.parse(await store.layout_version(house.room["id"], 2))
+    older = await store.layout_version(house.room["id"], 2)
     await layouts.use_version(older, ["standard"])
     room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
     assert (room["layout"]["version"], room["capacity"]) == (3, 3)

@@ -7,7 +7,7 @@ from html import escape
 from zlib import crc32
 
 from catalog.model import Art, Face
-from catalog.motifs import MOTIFS, Canvas
+from catalog.pictures.motifs import MOTIFS, Canvas
 
 PALETTES = (
     ("#14213d", "#fdf6e3", "#fca311", "#3d4f7c"),

@@ -18,7 +18,8 @@ from chassis.mongo.outbox import Aggregate, Relay
 from chassis.observability import telemetry
 from contracts.errors import Problem
 
-from catalog import importing, migrations, settings, store
+from catalog import jobs, migrations, settings, store
+from catalog.model.film_files import read_films
 
 REPORTED = 20
 
@@ -43,40 +44,43 @@ async def begin(given: argparse.Namespace) -> str:
     """The import's id. Raises ImportInvalid, and OSError for a file that cannot be read."""
     match given.kind:
         case "file":
-            data = await asyncio.to_thread(given.path.read_bytes)
-            return await importing.import_file(data, given.path.name, dry_run=given.dry_run, requested_by="command")
+            rows = read_films(await asyncio.to_thread(given.path.read_bytes))
+            source = {"file": given.path.name}
+            return await store.start_import("file", source, rows, dry_run=given.dry_run, requested_by="command")
         case "tmdb":
             source = {"list": given.list, "pages": given.pages, "ids": given.ids}
-            return await importing.import_tmdb(source, dry_run=given.dry_run, requested_by="command")
+            return await store.start_import("tmdb", source, dry_run=given.dry_run, requested_by="command")
         case _:
-            return (await store.import_of(given.import_id))["_id"]
+            return (await store.import_of(given.import_id)).id
 
 
 async def follow(import_id: str) -> bool:
     """Process the import and print its progress until it ends; returns whether every film succeeded."""
     chosen, said = settings.get(), ""
     while True:
-        if mine := await store.claim_import(importing.OWNER, import_id):
-            await importing.advance(mine, chosen)
+        if mine := await store.claim_import(jobs.OWNER, import_id):
+            await jobs.advance_import(mine, chosen)
         else:
             await asyncio.sleep(0.5)
         found = await store.import_of(import_id)
         counts = (await store.counts_of([import_id]))[import_id]
         progress = " ".join(f"{outcome or 'waiting'}={count}" for outcome, count in sorted(counts.items(), key=str))
-        line = f"{found['state']}: {progress} {found.get('fault') or ''}".rstrip()
+        line = f"{found.state}: {progress} {found.fault or ''}".rstrip()
         if line != said:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
             said = line
-        if found["state"] in {"done", "failed"}:
-            return found["state"] == "done" and not counts.get("failed")
+        if found.state in {"done", "failed"}:
+            return found.state == "done" and not counts.get("failed")
 
 
 async def report(import_id: str) -> None:
     """The first changed films and the first failures."""
     for outcome in ("added", "changed", "failed"):
         for item in await store.items_page(import_id, outcome, None, REPORTED):
-            changes = ", ".join(f"{name}: {before!r} → {after!r}" for name, (before, after) in item["changes"].items())
+            changes = ", ".join(
+                f"{name}: {before!r} → {after!r}" for name, (before, after) in (item.get("changes") or {}).items()
+            )
             said = item["reason"] or changes[:500]
             sys.stdout.write(f"{outcome} {item['movie_id'] or item['ref']} {said}".rstrip() + "\n")
 

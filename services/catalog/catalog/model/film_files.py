@@ -1,4 +1,4 @@
-"""A provider of films: a JSON or CSV file.
+"""Files of films, JSON or CSV.
 
 JSON is a list of objects with the fields of a film (`model.movies.Film`), genres by their names, and perhaps an `id`.
 CSV has these fields as columns; several values in a cell are separated by `;`, and the columns `tmdb` and `imdb` are
@@ -7,15 +7,13 @@ the film's ids there. An empty cell is ignored.
 
 import csv
 import json
-from collections.abc import Mapping
 from io import StringIO
 from typing import Any, NoReturn
 
 from contracts.types import Id
 from pydantic import TypeAdapter, ValidationError
 
-from catalog.importing.faults import OfferInvalid
-from catalog.model.imports import MAX_FILMS, Offered, offered
+from catalog.model.imports import MAX_FILMS, Offered, OfferInvalid, faults_of, offered
 from catalog.model.movies import Film
 from catalog.model.problems import ImportInvalid
 
@@ -84,29 +82,16 @@ def _cells(row: dict[str, Any], line: int) -> dict[str, Any]:
     return said | ({"external_ids": elsewhere} if elsewhere else {})
 
 
-class FileProvider:
-    """Films that were read from a file before; each item contains its row."""
-
-    async def refs(self, source: Mapping[str, Any]) -> list[str]:
-        """Nothing: the rows were inserted when the file was uploaded."""
-        return []
-
-    async def offer(self, ref: str, row: str | None) -> Offered:
-        """The film of a row. Raises OfferInvalid with the place."""
-        fields = json.loads(row or "null")
-        if not isinstance(fields, dict):
-            raise OfferInvalid(f"{ref}: this is no film.")
-        try:
-            movie_id = _movie_id.validate_python(fields.pop("id")) if "id" in fields else None
-            genres = _names.validate_python(fields.pop("genres", []))
-            if unknown := sorted(fields.keys() - Film.model_fields.keys()):
-                raise OfferInvalid(f"{ref}: there is no field {', '.join(unknown)[:200]}.")
-            return offered(fields, genres, movie_id)
-        except ValidationError as error:
-            raise OfferInvalid(f"{ref}: {faults_of(error)}") from error
-
-
-def faults_of(error: ValidationError) -> str:
-    """The first faults of an invalid film, with their places."""
-    faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3]]
-    return "; ".join(fault.removeprefix(": ") for fault in faults)
+def film_of_row(place: str, row: str) -> Offered:
+    """The film of a row. Raises OfferInvalid with the place."""
+    fields = json.loads(row)
+    if not isinstance(fields, dict):
+        raise OfferInvalid(f"{place}: this is no film.")
+    try:
+        movie_id = _movie_id.validate_python(fields.pop("id")) if "id" in fields else None
+        genres = _names.validate_python(fields.pop("genres", []))
+        if unknown := sorted(fields.keys() - Film.model_fields.keys()):
+            raise OfferInvalid(f"{place}: there is no field {', '.join(unknown)[:200]}.")
+        return offered(fields, genres, movie_id)
+    except ValidationError as error:
+        raise OfferInvalid(f"{place}: {faults_of(error)}") from error

@@ -17,10 +17,8 @@ QUALITY = 82
 AT_ONCE = 2
 """A picture of the maximum size needs about 200 MB while it is re-encoded."""
 
-_turn = asyncio.Semaphore(AT_ONCE)
 
-
-class Drawn(NamedTuple):
+class Encoded(NamedTuple):
     """A picture as WebP."""
 
     data: bytes
@@ -28,24 +26,30 @@ class Drawn(NamedTuple):
     height: int
 
 
-async def draw(data: bytes, kind: Kind) -> Drawn:
-    """Convert an uploaded file into a poster or backdrop, off the event loop. Raises PictureInvalid."""
-    if not 0 < len(data) <= MAX_BYTES:
-        raise PictureInvalid(f"A picture has at most {MAX_BYTES // 1_000_000} MB, and is not empty.")
-    async with _turn:
-        return await asyncio.to_thread(_draw, data, SIZES[kind])
+class PictureReader:
+    """Converts uploaded files, AT_ONCE of them at the same time."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def read(self, data: bytes, kind: Kind) -> Encoded:
+        """Convert an uploaded file into a poster or backdrop, off the event loop. Raises PictureInvalid."""
+        if not 0 < len(data) <= MAX_BYTES:
+            raise PictureInvalid(f"A picture has at most {MAX_BYTES // 1_000_000} MB, and is not empty.")
+        async with self._turn:
+            return await asyncio.to_thread(_encode, data, SIZES[kind])
 
 
-def _draw(data: bytes, size: tuple[int, int]) -> Drawn:
+def _encode(data: bytes, size: tuple[int, int]) -> Encoded:
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_size(image.size, size)
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureInvalid(f"The file is not a complete {', '.join(FORMATS)} picture.") from error
-    drawn = BytesIO()
-    ImageOps.fit(upright, size, Image.Resampling.LANCZOS).save(drawn, "WEBP", quality=QUALITY, method=4)
-    return Drawn(drawn.getvalue(), *size)
+    encoded = BytesIO()
+    ImageOps.fit(upright, size, Image.Resampling.LANCZOS).save(encoded, "WEBP", quality=QUALITY, method=4)
+    return Encoded(encoded.getvalue(), *size)
 
 
 def _check_size(given: tuple[int, int], wanted: tuple[int, int]) -> None:

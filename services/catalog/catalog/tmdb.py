@@ -10,9 +10,15 @@ import httpx
 from aiolimiter import AsyncLimiter
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from catalog.importing.faults import OfferInvalid, ProviderRefused, ProviderUnavailable
-from catalog.importing.files import faults_of
-from catalog.model.imports import MAX_FILMS, Offered, offered
+from catalog.model.imports import (
+    MAX_FILMS,
+    Offered,
+    OfferInvalid,
+    ProviderRefused,
+    ProviderUnavailable,
+    faults_of,
+    offered,
+)
 from catalog.settings import Settings
 
 TIMEOUT_S, TRIES, FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 4, 0.5, 20.0
