@@ -1,6 +1,11 @@
 # Each line of nginx's error log as a JSON object, without query strings. A line without a time gets the time now.
 {
-    gsub(/[?][^ ]*[^ ,"]/, "")
+    # A query may have spaces and quotes in it. So everything from the first "?" on goes, but for the replica's address.
+    if (query = index($0, "?")) {
+        rest = substr($0, query)
+        upstream = match(rest, /, upstream: "[a-z]+:\/\/[^\/" ]+/) ? substr(rest, RSTART, RLENGTH) "\"" : ""
+        $0 = substr($0, 1, query - 1) "\"" upstream
+    }
     gsub(/[^ -~]/, "?")
     time = strftime("%Y-%m-%dT%H:%M:%SZ")
     level = "error"

@@ -1,4 +1,4 @@
-"""What the gateway promises: the map of addresses, headers, limits and its own problems."""
+"""The gateway's routes, headers, limits and own problem documents."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import json
 import re
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from launcher.files import TEMPLATE, render
 from launcher.platform import Platform
 from launcher.ports import free_ports
-from launcher.settings import NO_LIMITS, platform_environment
+from launcher.settings import NO_LIMITS, ROOT, platform_environment
+
+from .conftest import PROXY
+from .upstream import echo, serving
 
 MAP = [
     ("/api/auth/register", "identity"),
@@ -168,7 +173,7 @@ class TestToTheService:
     def test_the_connection_to_the_service_is_kept_open(self, client: httpx.Client):
         answers = [client.get("/api/notifications").json() for _ in range(20)]
         assert "connection" not in answers[0]["headers"]
-        assert len({told["client_port"] for told in answers}) <= 2  # one for each of nginx's workers
+        assert len({told["client_port"] for told in answers}) <= 2  # one for each nginx worker
 
     def test_an_upgrade_is_for_the_socket_address_only(self, client: httpx.Client):
         asked = {"Upgrade": "websocket", "Connection": "upgrade"}
@@ -221,22 +226,25 @@ class TestToTheClient:
 
 
 @pytest.fixture(scope="module")
-def strict(echo_server):
-    """A gateway with limits so low that the third request is too many."""
-    limits = {"GATEWAY_LOGIN_RATE": "1r/m", "GATEWAY_LOGIN_BURST": "1", "GATEWAY_HOLD_RATE": "1r/m"}
-    given = {**NO_LIMITS, **limits, "GATEWAY_HOLD_BURST": "1"}
+def strict():
+    """A gateway with limits so low that it refuses the third request."""
+    limits = {f"GATEWAY_{name}_RATE": "1r/m" for name in ("LOGIN", "HOLD", "WEBHOOK")}
+    limits |= {f"GATEWAY_{name}_BURST": "1" for name in ("LOGIN", "HOLD", "WEBHOOK")}
+    given = {**NO_LIMITS, **limits, "GATEWAY_CONNECTIONS": "2", "GATEWAY_TRUSTED_PROXIES": PROXY}
     ports = free_ports()
     with (
         Platform(ports=ports, only={"gateway"}, environment=given) as platform,
-        echo_server("inventory", ports["INVENTORY_PORT"]),
-        echo_server("identity", ports["IDENTITY_PORT"]),
+        serving(ports["INVENTORY_PORT"], echo("inventory")),
+        serving(ports["IDENTITY_PORT"], echo("identity")),
+        serving(ports["PAYMENT_PORT"], echo("payment")),
+        serving(ports["REALTIME_PORT"], echo("realtime")),
         httpx.Client(base_url=platform.url, trust_env=False) as client,
     ):
         yield client
 
 
 class TestLimits:
-    @pytest.mark.parametrize("address", ["/api/auth/login", "/api/showtimes/s1/holds"])
+    @pytest.mark.parametrize("address", ["/api/auth/login", "/api/showtimes/s1/holds", "/api/payments/webhook"])
     def test_too_many_posts_get_429_and_a_time_to_wait(self, strict: httpx.Client, address: str):
         answers = [strict.post(address) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -263,6 +271,38 @@ class TestLimits:
         assert strict.post("/api/auth/refresh").status_code == 200
         assert strict.get("/api/users/me").status_code == 200
 
+    @pytest.mark.parametrize(
+        "clients",
+        [
+            ("203.0.113.1", "203.0.113.1", "203.0.113.1", "203.0.113.2"),
+            ("2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff::3", "2001:db8:0:2::1"),
+            ("203.0.113.3", "::ffff:203.0.113.3", "[::ffff:203.0.113.3]:4711", "::ffff:203.0.113.4"),
+        ],
+    )
+    def test_a_client_is_an_ipv4_address_or_an_ipv6_network(self, strict: httpx.Client, clients: tuple[str, ...]):
+        with _from(PROXY, str(strict.base_url)) as proxy:
+            answers = [proxy.post("/api/auth/login", headers={"X-Forwarded-For": each}) for each in clients]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
+
+    def test_requests_at_one_time_are_limited_even_if_their_bodies_are_slow(self, strict: httpx.Client):
+        """Open WebSockets do not count: realtime limits them."""
+        live = b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        slow = b"POST /api/holds HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+        with ExitStack() as opened, _from("127.0.0.9", str(strict.base_url)) as other:
+            address = ("127.0.0.1", strict.base_url.port)
+            for _ in range(3):
+                connection = opened.enter_context(socket.create_connection(address, timeout=30))
+                connection.sendall(live)
+                assert b" 101 " in connection.makefile("rb").readline()
+            slow_ones = [opened.enter_context(socket.create_connection(address, timeout=30)) for _ in range(2)]
+            for connection in slow_ones:
+                connection.sendall(slow)
+            while (answer := strict.get("/api/holds/h1")).status_code == 200:  # nginx has not read them yet
+                for connection in slow_ones:
+                    connection.sendall(b"1")
+            assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+            assert other.get("/api/holds/h1").status_code == 200
+
     def test_reading_is_not_limited_with_them(self, strict: httpx.Client):
         assert [strict.get("/api/showtimes/s1/holds").status_code for _ in range(5)] == [200] * 5
 
@@ -271,37 +311,49 @@ class TestLimits:
         assert (answer.status_code, answer.json()["code"]) == (502, "service_unreachable")
 
 
-def test_copies_of_a_service_share_the_requests(echo_server):
+def _from(address: str, url: str) -> httpx.Client:
+    """A client whose connections come from this address of the machine."""
+    transport = httpx.HTTPTransport(local_address=address)
+    return httpx.Client(base_url=url, transport=transport, trust_env=False, timeout=30)
+
+
+def test_copies_of_a_service_share_the_requests():
     given = {**NO_LIMITS, "INVENTORY_REPLICAS": "2"}
     ports = free_ports(given)
     with (
         Platform(ports=ports, only={"gateway"}, environment=given) as platform,
-        echo_server("first", ports["INVENTORY_PORT"]),
-        echo_server("second", ports["INVENTORY_2_PORT"]),
+        serving(ports["INVENTORY_PORT"], echo("first")),
+        serving(ports["INVENTORY_2_PORT"], echo("second")),
     ):
         answers = [httpx.get(f"{platform.url}/api/holds/h1", trust_env=False).json()["service"] for _ in range(8)]
     assert set(answers) == {"first", "second"}
 
 
 def test_the_template_also_takes_a_containers_values(tmp_path: Path):
-    environment = platform_environment(free_ports(), tmp_path, {})
-    for folder in ("web", "docs", "state"):
-        (tmp_path / folder).mkdir()
     contained = {
         "GATEWAY_LISTEN": "8080",
-        "GATEWAY_STATE": str(tmp_path / "state"),
-        "GATEWAY_WEB": str(tmp_path / "web"),
+        "GATEWAY_STATE": str(tmp_path),
+        "GATEWAY_WEB": str(tmp_path),
+        "GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32",
     }
+    environment = platform_environment(free_ports(), tmp_path, contained)
     config = tmp_path / "nginx.conf"
-    config.write_text(render(TEMPLATE.read_text(), {**environment, **contained}))
+    config.write_text(render(TEMPLATE.read_text(), environment))
     tested = subprocess.run(
-        ["nginx", "-e", "stderr", "-t", "-p", str(tmp_path), "-c", str(config)],
+        ["sh", environment["GATEWAY_START"], "-e", "stderr", "-t", "-p", str(tmp_path), "-c", str(config)],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert tested.returncode == 0, tested.stderr
+    assert tested.returncode == 0, tested.stdout
+    assert "warn" not in tested.stdout
+
+
+def test_compose_has_a_value_for_each_variable_of_the_template():
+    given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["gateway"]["environment"]
+    needed = re.findall(r"\$\{([A-Z0-9_]+)\}", TEMPLATE.read_text())
+    assert set(needed) <= given.keys()
 
 
 def test_a_variable_without_a_value_is_noticed():

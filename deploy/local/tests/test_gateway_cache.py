@@ -1,4 +1,4 @@
-"""What the gateway keeps of the catalog's answers, for whom, and for how long: a real nginx in front of a counter."""
+"""The gateway's cache of catalog's responses: a real nginx in front of a server that counts requests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from itertools import count
 
 import httpx
@@ -15,6 +14,8 @@ import pytest
 from launcher.platform import Platform
 from launcher.ports import free_ports
 from launcher.settings import NO_LIMITS
+
+from .upstream import Answer, Asked, serving
 
 SHARED = "public, max-age=60, stale-while-revalidate=10"
 addresses = (f"/api/movies/m{number}" for number in count())
@@ -38,56 +39,22 @@ class Origin:
         """How often it was asked."""
         return self.seen.count(path)
 
-    def ask(self, path: str) -> str:
-        """Count it; the answer's body."""
+    def answer(self, asked: Asked) -> Answer:
+        """Counts the request and answers it."""
         with self.lock:
-            self.seen.append(path)
-            body = f"answer {self.times(path)}"
+            self.seen.append(asked.path)
+            body = f"answer {self.times(asked.path)}"
         self.go.wait()
-        return body
-
-
-@contextmanager
-def serving(origin: Origin, port: int) -> Iterator[None]:
-    """Listens until the block is left."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = origin.ask(self.path)
-            self.send_response(origin.status)
-            for name, value in {"ETag": f'W/"{body}"', **origin.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the name is the base class's
-            """Says nothing."""
-
-    for method in ("GET", "POST"):
-        setattr(Handler, f"do_{method}", Handler.answer)
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        return Answer(body.encode(), self.status, {"ETag": f'W/"{body}"', **self.headers})
 
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[tuple[Platform, Origin]]:
-    """A gateway in front of one origin that is catalog and inventory both."""
+    """A gateway in front of one server that stands for catalog and inventory."""
     ports, origin = free_ports(), Origin()
     with Platform(ports=ports, only={"gateway"}, environment=NO_LIMITS) as platform, ExitStack() as servers:
         for name in ("CATALOG_PORT", "INVENTORY_PORT"):
-            servers.enter_context(serving(origin, ports[name]))
+            servers.enter_context(serving(ports[name], origin.answer))
         yield platform, origin
 
 

@@ -1,4 +1,4 @@
-"""A replica accepts requests and never answers: which requests the gateway repeats at another replica."""
+"""When a replica accepts requests and never answers, the gateway repeats some of them at another replica."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -19,8 +18,10 @@ from launcher.platform import Platform
 from launcher.ports import free_ports, replica_variable
 from launcher.settings import NO_LIMITS
 
+from .upstream import Answer, Asked, echo, serving
+
 KEY = {"Idempotency-Key": "0123456789abcdef"}
-# Each has a service of its own, so that none profits from what another one has shown of its first replica.
+# Each uses a different service, so that none benefits from what the gateway has learned about another's replica.
 REPEATED = {
     "read": ("GET", "/api/holds", {}),
     "keyed write": ("POST", "/api/bookings", KEY),
@@ -29,7 +30,7 @@ REPEATED = {
 }
 ONCE = {"POST": ("POST", "/api/movies", {}), "DELETE": ("DELETE", "/api/notifications", {})}
 HUNG = ("identity", "catalog", "inventory", "booking", "payment", "notifier")
-Asked = tuple[str, str, dict[str, str]]
+Wanted = tuple[str, str, dict[str, str]]
 
 
 @dataclass
@@ -40,42 +41,22 @@ class Replica:
     seen: list[str] = field(default_factory=list)
     ends: threading.Event = field(default_factory=threading.Event)
 
+    def answer(self, asked: Asked) -> Answer | None:
+        """Counts the request. A hung replica closes the connection when the test ends."""
+        self.seen.append(f"{asked.method} {asked.path}")
+        if not self.hangs:
+            return Answer(b"second")
+        self.ends.wait()
+        return None
+
     @contextmanager
     def serving(self, port: int) -> Iterator[None]:
         """Listens until the block is left."""
-        replica = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                replica.seen.append(f"{self.command} {self.path}")
-                if replica.hangs:
-                    replica.ends.wait()
-                    self.close_connection = True
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", "6")
-                self.end_headers()
-                self.wfile.write(b"second")
-
-            def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the name is the base class's
-                """Says nothing."""
-
-        for method in ("GET", "POST", "DELETE"):
-            setattr(Handler, f"do_{method}", Handler.answer)
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield
-        finally:
-            self.ends.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(port, self.answer):
+            try:
+                yield
+            finally:
+                self.ends.set()
 
 
 @dataclass
@@ -90,8 +71,8 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(echo_server) -> Iterator[Scene]:
-    """After two requests of each kind at the same time, of which one went to each replica."""
+def scene() -> Iterator[Scene]:
+    """The state after two simultaneous requests of each kind, one to each replica."""
     given = NO_LIMITS | {f"{service.upper()}_REPLICAS": "2" for service in HUNG}
     ports = free_ports(given)
     first, second = ({service: Replica(hangs) for service in HUNG} for hangs in (True, False))
@@ -99,7 +80,7 @@ def scene(echo_server) -> Iterator[Scene]:
         for service in HUNG:
             servers.enter_context(first[service].serving(ports[replica_variable(service, 1)]))
             servers.enter_context(second[service].serving(ports[replica_variable(service, 2)]))
-        servers.enter_context(echo_server("realtime", ports["REALTIME_PORT"]))
+        servers.enter_context(serving(ports["REALTIME_PORT"], echo("realtime")))
         live = servers.enter_context(_websocket(ports["GATEWAY_PORT"]))
         kinds = [(name, asked) for name, asked in (REPEATED | ONCE).items() for _ in range(2)]
         answers: dict[str, list[httpx.Response]] = {}
@@ -108,10 +89,10 @@ def scene(echo_server) -> Iterator[Scene]:
         yield Scene(platform, first, second, answers, live)
 
 
-def _ask(platform: Platform, requests: Sequence[Asked]) -> list[httpx.Response]:
-    """The answers to requests that are all sent at once, each through a connection of its own."""
+def _ask(platform: Platform, requests: Sequence[Wanted]) -> list[httpx.Response]:
+    """Send all requests at once, each over its own connection. Returns the responses."""
 
-    def ask(number: int, asked: Asked) -> httpx.Response:
+    def ask(number: int, asked: Wanted) -> httpx.Response:
         method, path, headers = asked
         url = f"{platform.url}{path}?{number}"
         return httpx.request(method, url, headers=headers, timeout=60, trust_env=False)
@@ -131,8 +112,8 @@ def _websocket(port: int) -> Iterator[socket.socket]:
         yield connection
 
 
-def _seen(replicas: dict[str, Replica], asked: Asked) -> list[str]:
-    """What was asked of the one replica that this kind of request goes to."""
+def _seen(replicas: dict[str, Replica], asked: Wanted) -> list[str]:
+    """Return the requests to the only replica that gets this kind of request."""
     return [line for each in replicas.values() for line in each.seen if line.startswith(f"{asked[0]} {asked[1]}?")]
 
 
@@ -166,7 +147,7 @@ def test_a_write_without_a_key_is_sent_once(scene: Scene, kind: str):
 
 
 def test_a_websocket_stays_open_while_nothing_is_said(scene: Scene):
-    """It was opened before the requests above, which have waited for longer than a request may."""
+    """The connection was opened before the requests above, which have waited for longer than a request may."""
     scene.live.sendall(b"select F7\n")
     assert scene.live.recv(10) == b"select F7\n"
 
@@ -185,7 +166,7 @@ def test_when_one_worker_finds_a_replica_hung_the_others_avoid_it_too(scene: Sce
 
 @contextmanager
 def _only(workers: list[int], worker: int) -> Iterator[None]:
-    """Within the block only this one of nginx's workers works."""
+    """Suspend all nginx workers but this one inside the block."""
     others = [pid for pid in workers if pid != worker]
     for pid in others:
         os.kill(pid, signal.SIGSTOP)
@@ -218,6 +199,6 @@ def test_when_no_replica_is_there_the_problem_says_what_to_do(
 
 @pytest.fixture(scope="module")
 def gateway_alone() -> Iterator[Platform]:
-    """In front of nobody."""
+    """A gateway whose services are down."""
     with Platform(only={"gateway"}, environment=NO_LIMITS) as platform:
         yield platform
