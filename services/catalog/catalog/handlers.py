@@ -24,12 +24,12 @@ async def on_seat_map_updated(event: SeatMapUpdated) -> None:
 async def on_seats_sold(event: SeatsSold, films: MutableMapping[str, str]) -> None:
     """Record the attendance of a person with an account, who may review the film afterwards."""
     if event.user_id:
-        await store.note_booking(event.hold_id, event.user_id, event.showtime_id, films)
+        await store.record_attendance(event.hold_id, event.user_id, event.showtime_id, films)
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
     """Mark the attendance of a booking that ended as over."""
-    await store.end_booking(event.booking_id)
+    await store.end_attendance(event.booking_id)
 
 
 async def on_review_changed(event: ReviewChanged, turns: MutableMapping[str, asyncio.Lock]) -> None:
@@ -39,12 +39,12 @@ async def on_review_changed(event: ReviewChanged, turns: MutableMapping[str, asy
 
 async def on_movie_changed(event: MovieChanged) -> None:
     """Update the film's title and certificate in its future showtimes."""
-    await store.rename_showtimes(event.movie_id)
+    await store.update_future_showtimes(event.movie_id)
 
 
 async def on_movie_deleted(event: MovieDeleted) -> None:
     """Cancel the future showtimes of a deleted film; none had sold seats at the deletion."""
-    await store.cancel_ahead(event.movie_id)
+    await store.cancel_future_showtimes(event.movie_id)
 
 
 def handlers(films: MutableMapping[str, str], turns: MutableMapping[str, asyncio.Lock]) -> Handlers:
@@ -64,15 +64,15 @@ def handlers(films: MutableMapping[str, str], turns: MutableMapping[str, asyncio
 
 async def erase(user_id: str) -> None:
     """Erase the person's reviews, attendance and complaints."""
-    await store.forget_reviewer(user_id)
-    await store.forget_attendances(user_id)
+    await store.erase_reviews(user_id)
+    await store.erase_attendances(user_id)
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
     """The person's reviews, complaints about others' and showtimes."""
-    async for review in store.reviews_by(user_id):
+    async for review in store.reviews_of(user_id):
         yield {"kind": "review"} | review
-    async for complaint in store.complaints_by(user_id):
+    async for complaint in store.complaints_of(user_id):
         yield {"kind": "complaint"} | complaint
     async for visit in store.attendances_of(user_id):
         yield {"kind": "attendance"} | visit

@@ -1,6 +1,6 @@
 """Periodic jobs: imports of films, unfinished schedules, unused pictures.
 
-A new provider of films is a class with `refs` and `offer`, and a line in `provider_of`. `store.imports` stores imports,
+A new provider of films is a class with `refs` and `film`, and a line in `provider_of`. `store.imports` stores imports,
 see docs/adr/0014-imports-item-by-item.md.
 """
 
@@ -19,8 +19,8 @@ from chassis.jobs import Job
 from catalog import settings, store
 from catalog.model.film_files import film_of_row
 from catalog.model.imports import (
-    Offered,
-    OfferInvalid,
+    FilmInvalid,
+    ProviderFilm,
     ProviderName,
     ProviderRefused,
     ProviderUnavailable,
@@ -43,8 +43,8 @@ class Provider(Protocol):
         """The provider's ids of the films to import. Raises ProviderUnavailable and ProviderRefused."""
         ...
 
-    async def offer(self, ref: str, row: str | None) -> Offered:
-        """One of these films. Raises OfferInvalid, ProviderUnavailable and ProviderRefused."""
+    async def film(self, ref: str, row: str | None) -> ProviderFilm:
+        """One of these films. Raises FilmInvalid, ProviderUnavailable and ProviderRefused."""
         ...
 
 
@@ -55,8 +55,8 @@ class FileProvider:
         """Nothing: the rows were inserted when the file was uploaded."""
         return []
 
-    async def offer(self, ref: str, row: str | None) -> Offered:
-        """The film of a row. Raises OfferInvalid with the place."""
+    async def film(self, ref: str, row: str | None) -> ProviderFilm:
+        """The film of a row. Raises FilmInvalid with the place."""
         return film_of_row(ref, row or "null")
 
 
@@ -88,7 +88,7 @@ async def advance_import(found: store.Import, chosen: settings.Settings) -> None
         return
     done = [(item.id, result) for item, result in zip(waiting, results, strict=True) if isinstance(result, Result)]
     if done:
-        await store.note_results(found.id, done)
+        await store.store_results(found.id, done)
     for fault in results:
         if isinstance(fault, ProviderUnavailable | ProviderRefused):
             await _wait(found, fault)
@@ -98,10 +98,10 @@ async def advance_import(found: store.Import, chosen: settings.Settings) -> None
 
 async def _do(item: store.ImportItem, found: store.Import, provider: Provider) -> Result:
     try:
-        offer = await provider.offer(item.ref, item.row)
-    except OfferInvalid as fault:
+        film = await provider.film(item.ref, item.row)
+    except FilmInvalid as fault:
         return Result("failed", reason=str(fault))
-    return await store.import_movie(offer, found.provider, dry_run=found.dry_run)
+    return await store.import_movie(film, found.provider, dry_run=found.dry_run)
 
 
 async def _wait(found: store.Import, fault: Exception) -> None:
@@ -130,6 +130,6 @@ async def drop_unused_pictures() -> None:
 JOBS = [
     Job("work_on_imports", every=2.0, run=work_on_imports),
     Job("resume_schedules", every=15.0, run=store.resume),
-    Job("cancel_late_comers", every=60.0, run=store.cancel_late_comers),
+    Job("cancel_late_showtimes", every=60.0, run=store.cancel_late_showtimes),
     Job("drop_unused_pictures", every=3600.0, run=drop_unused_pictures),
 ]

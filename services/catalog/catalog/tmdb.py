@@ -12,12 +12,12 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from catalog.model.imports import (
     MAX_FILMS,
-    Offered,
-    OfferInvalid,
+    FilmInvalid,
+    ProviderFilm,
     ProviderRefused,
     ProviderUnavailable,
     faults_of,
-    offered,
+    parse_film,
 )
 from catalog.settings import Settings
 
@@ -161,14 +161,14 @@ class Tmdb:
                     break
         return list(dict.fromkeys(ids))[:MAX_FILMS]
 
-    async def offer(self, ref: str, row: str | None) -> Offered:
-        """One film. Raises OfferInvalid, ProviderUnavailable and ProviderRefused."""
+    async def film(self, ref: str, row: str | None) -> ProviderFilm:
+        """One film. Raises FilmInvalid, ProviderUnavailable and ProviderRefused."""
         found = await self._get(f"/movie/{ref}", append_to_response=PARTS)
         try:
             film = _Film.model_validate(found)
-            return offered(film.fields(self._region), [genre.name for genre in film.genres if genre.name])
+            return parse_film(film.fields(self._region), [genre.name for genre in film.genres if genre.name])
         except ValidationError as error:
-            raise OfferInvalid(f"TMDB's film {ref}: {faults_of(error)}") from error
+            raise FilmInvalid(f"TMDB's film {ref}: {faults_of(error)}") from error
 
     async def _get(self, path: str, **params: Any) -> Any:
         fault = ""
@@ -199,7 +199,7 @@ def _refuse_for_good(answer: httpx.Response, path: str) -> None:
     if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         raise ProviderRefused("TMDB refuses the key. TMDB_TOKEN must be an API read access token.")
     if answer.status_code == HTTPStatus.NOT_FOUND:
-        raise OfferInvalid(f"TMDB has nothing at {path}.")
+        raise FilmInvalid(f"TMDB has nothing at {path}.")
     if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS and answer.is_client_error:
         raise ProviderRefused(f"TMDB does not take the request for {path}: status {answer.status_code}.")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from catalog.model.film_files import film_of_row, read_films
-from catalog.model.imports import MAX_FILMS, OfferInvalid, genre_code, news
+from catalog.model.imports import MAX_FILMS, FilmInvalid, changed_fields, genre_code
 from catalog.model.problems import ImportInvalid
 
 FILM = {
@@ -30,8 +30,8 @@ def test_json_has_the_fields_of_a_film():
     assert (offer.movie_id, offer.film.year, offer.film.original_title) == ("nosferatu", 1922, "Nosferatu")
     assert offer.genres == {"science-fiction": "Science Fiction", "horror": "horror"}
     assert offer.film.genres == ["science-fiction", "horror"]
-    assert "synopsis" not in offer.said, "what is not said is not known"
-    assert "genres" not in (offers(json.dumps([FILM])))[0].said
+    assert "synopsis" not in offer.known, "what is not said is not known"
+    assert "genres" not in (offers(json.dumps([FILM])))[0].known
 
 
 def test_csv_has_them_as_columns():
@@ -40,7 +40,7 @@ def test_csv_has_them_as_columns():
     assert offer.film.cast == ["Max Schreck", "Greta Schröder"]
     assert list(offer.genres) == ["horror", "silent-film"]
     assert offer.film.external_ids == {"imdb": "tt0013442"}
-    assert "trailer_url" not in offer.said, "an empty cell says nothing"
+    assert "trailer_url" not in offer.known, "an empty cell says nothing"
     assert read_films(CSV.encode())[0][0] == "Line 2"
 
 
@@ -94,7 +94,7 @@ NO_FILMS = [
 
 @pytest.mark.parametrize(("row", "sentence"), NO_FILMS, ids=str)
 def test_a_row_that_is_no_film_says_why(row, sentence):
-    with pytest.raises(OfferInvalid) as fault:
+    with pytest.raises(FilmInvalid) as fault:
         offers(json.dumps([row]))
     assert str(fault.value).startswith(sentence)
 
@@ -110,12 +110,14 @@ class TestNews:
 
     def test_the_first_time_only_what_is_empty_is_filled_in(self):
         said = {"title": "Original", "synopsis": "About.", "certificate": "15"}
-        assert news(said, None, self.film) == {"synopsis": "About."}
+        assert changed_fields(said, None, self.film) == {"synopsis": "About."}
 
     def test_later_what_the_provider_has_changed_is_changed_and_nothing_else(self):
         before = {"title": "Original", "certificate": "15"}
-        assert news({"title": "Original", "certificate": "18"}, before, self.film) == {"certificate": "18"}
+        assert changed_fields({"title": "Original", "certificate": "18"}, before, self.film) == {"certificate": "18"}
 
     def test_ids_elsewhere_are_added_to_those_that_are_known(self):
-        assert news({"external_ids": {"tmdb": "7"}}, None, self.film) == {"external_ids": {"imdb": "tt1", "tmdb": "7"}}
-        assert news({"external_ids": {"imdb": "tt1"}}, None, self.film) == {}
+        assert changed_fields({"external_ids": {"tmdb": "7"}}, None, self.film) == {
+            "external_ids": {"imdb": "tt1", "tmdb": "7"}
+        }
+        assert changed_fields({"external_ids": {"imdb": "tt1"}}, None, self.film) == {}

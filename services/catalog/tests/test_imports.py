@@ -208,8 +208,8 @@ async def test_of_two_who_do_the_same_film_the_first_outcome_counts(client, staf
     import_id = await store.start_import("tmdb", {"ids": []}, dry_run=True, requested_by="test")
     await store.enter_items(import_id, [("101", None)])
     [item] = await store.waiting_items(import_id, 10)
-    await store.note_results(import_id, [(item.id, Result("added", "film-1"))])
-    await store.note_results(import_id, [(item.id, Result("unchanged", "film-1"))])
+    await store.store_results(import_id, [(item.id, Result("added", "film-1"))])
+    await store.store_results(import_id, [(item.id, Result("unchanged", "film-1"))])
     found = (await client.get(f"/api/imports/{import_id}", headers=staff)).json()
     assert counted(found) == {"total": 1, "added": 1}
 

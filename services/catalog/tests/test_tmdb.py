@@ -7,7 +7,7 @@ import pytest
 from aiolimiter import AsyncLimiter
 from catalog import settings
 from catalog import tmdb as module
-from catalog.model.imports import OfferInvalid, ProviderRefused, ProviderUnavailable
+from catalog.model.imports import FilmInvalid, ProviderRefused, ProviderUnavailable
 from catalog.tmdb import Tmdb
 from chassis.testing import until
 
@@ -35,8 +35,8 @@ def asked_with(server, token=TOKEN):
 
 
 async def test_what_tmdb_says_becomes_a_film(provider):
-    offer = await provider.offer("1", None)
-    assert offer.said == {
+    offer = await provider.film("1", None)
+    assert offer.known == {
         "title": "Film 1",
         "original_title": "Film 1",
         "release_date": "2024-03-14",
@@ -60,9 +60,9 @@ async def test_what_tmdb_does_not_know_is_left_out(provider, server):
     nothing = {"imdb_id": None, "overview": None, "genres": [], "original_title": None, "spoken_languages": []}
     server.films[1] = film(1, "Film 1", original_language="cn", **nothing) | {"videos": {"results": []}}
     del server.films[1]["credits"], server.films[1]["release_dates"]
-    offer = await provider.offer("1", None)
+    offer = await provider.film("1", None)
     assert (offer.film.certificate, offer.film.original_language) == ("NR", "yue")
-    assert not {"synopsis", "genres", "cast", "crew", "directors", "languages", "trailer_url"} & offer.said.keys()
+    assert not {"synopsis", "genres", "cast", "crew", "directors", "languages", "trailer_url"} & offer.known.keys()
 
 
 async def test_a_list_is_read_page_by_page_and_each_film_once(provider, server):
@@ -84,32 +84,32 @@ BAD_FILMS = {
 async def test_what_is_no_film_says_why(provider, server, name):
     fields, sentence = BAD_FILMS[name]
     server.films[1] = film(1, "Film 1", **fields)
-    with pytest.raises(OfferInvalid) as fault:
-        await provider.offer("1", None)
+    with pytest.raises(FilmInvalid) as fault:
+        await provider.film("1", None)
     assert str(fault.value).startswith(sentence)
 
 
 async def test_a_film_that_tmdb_does_not_have_is_asked_for_once(provider, server):
-    with pytest.raises(OfferInvalid, match="TMDB has nothing at /movie/404"):
-        await provider.offer("404", None)
+    with pytest.raises(FilmInvalid, match="TMDB has nothing at /movie/404"):
+        await provider.film("404", None)
     assert server.times_asked("/movie/404") == 1
 
 
 @pytest.mark.parametrize("first", [(429, {"Retry-After": "1"}), (429, {}), (503, {}), (500, {"Retry-After": "soon"})])
 async def test_what_may_help_is_tried_again(provider, server, first):
     server.planned["/movie/1"] = [(*first, {"status_code": 25})] * 2
-    assert (await provider.offer("1", None)).film.title == "Film 1"
+    assert (await provider.film("1", None)).film.title == "Film 1"
     assert server.times_asked("/movie/1") == 3
 
 
 async def test_what_goes_on_is_given_up_for_now(provider, server):
     server.planned["/movie/1"] = [(503, {}, {})] * 10
     with pytest.raises(ProviderUnavailable, match="status 503"):
-        await provider.offer("1", None)
+        await provider.film("1", None)
     assert server.times_asked("/movie/1") == 4
     server.planned["/movie/2"] = [(200, {}, b"<html>")]
     with pytest.raises(ProviderUnavailable, match="not JSON"):
-        await provider.offer("2", None)
+        await provider.film("2", None)
     server.planned["/movie/popular"] = [(200, {}, {"films": []})]
     with pytest.raises(ProviderRefused, match="not a list of films"):
         await provider.refs({"list": "popular", "pages": 1})
@@ -118,20 +118,20 @@ async def test_what_goes_on_is_given_up_for_now(provider, server):
 async def test_a_server_that_is_not_there_is_unavailable(provider):
     async with httpx.AsyncClient(base_url="http://127.0.0.1:9/3", trust_env=False) as nowhere:
         with pytest.raises(ProviderUnavailable, match="ConnectError"):
-            await Tmdb(nowhere, AsyncLimiter(100, 0.01), "en-US", "GB").offer("1", None)
+            await Tmdb(nowhere, AsyncLimiter(100, 0.01), "en-US", "GB").film("1", None)
 
 
 async def test_a_key_that_is_refused_is_not_tried_again(provider, server):
     async with asked_with(server, "wrong") as client:
         with pytest.raises(ProviderRefused, match="refuses the key"):
-            await Tmdb(client, AsyncLimiter(100, 0.01), "en-US", "GB").offer("1", None)
+            await Tmdb(client, AsyncLimiter(100, 0.01), "en-US", "GB").film("1", None)
     assert server.times_asked("/movie/1") == 1
 
 
 async def test_no_more_is_asked_than_allowed(server):
     async with asked_with(server) as client:
         provider = Tmdb(client, AsyncLimiter(3, 3600), "en-US", "GB")
-        asking = [asyncio.create_task(provider.offer(str(number), None)) for number in range(1, 9)]
+        asking = [asyncio.create_task(provider.film(str(number), None)) for number in range(1, 9)]
 
         async def three_have_been_answered():
             return sum(task.done() for task in asking) == 3
@@ -149,4 +149,4 @@ async def test_the_settings_rate_is_the_limit(server):
     async with Tmdb.opened(chosen) as provider:
         limiter = provider._limiter
         assert limiter.max_rate / limiter.time_period == 4
-        assert (await provider.offer("1", None)).film.title == "Film 1"
+        assert (await provider.film("1", None)).film.title == "Film 1"

@@ -233,7 +233,7 @@ async def preview_layout(auditorium_id: Id, body: LayoutRequest, staff: TheaterW
 
 async def _keeping(auditorium_id: str, layout_id: str) -> list[KeepingShowtime]:
     """The future showtimes with a different layout."""
-    found = await store.ahead_with_other_seats(auditorium_id, layout_id)
+    found = await store.future_showtimes_with_other_seats(auditorium_id, layout_id)
     counted = await store.occupancy_of([each["_id"] for each in found])
     return [_kept(each, *counted.get(each["_id"], (0, 0))) for each in found]
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from contracts.types import Id
 from pydantic import TypeAdapter, ValidationError
 
-from catalog.model.imports import MAX_FILMS, Offered, OfferInvalid, faults_of, offered
+from catalog.model.imports import MAX_FILMS, FilmInvalid, ProviderFilm, faults_of, parse_film
 from catalog.model.movies import Film
 from catalog.model.problems import ImportInvalid
 
@@ -82,16 +82,16 @@ def _cells(row: dict[str, Any], line: int) -> dict[str, Any]:
     return said | ({"external_ids": elsewhere} if elsewhere else {})
 
 
-def film_of_row(place: str, row: str) -> Offered:
-    """The film of a row. Raises OfferInvalid with the place."""
+def film_of_row(place: str, row: str) -> ProviderFilm:
+    """The film of a row. Raises FilmInvalid with the place."""
     fields = json.loads(row)
     if not isinstance(fields, dict):
-        raise OfferInvalid(f"{place}: this is no film.")
+        raise FilmInvalid(f"{place}: this is no film.")
     try:
         movie_id = _movie_id.validate_python(fields.pop("id")) if "id" in fields else None
         genres = _names.validate_python(fields.pop("genres", []))
         if unknown := sorted(fields.keys() - Film.model_fields.keys()):
-            raise OfferInvalid(f"{place}: there is no field {', '.join(unknown)[:200]}.")
-        return offered(fields, genres, movie_id)
+            raise FilmInvalid(f"{place}: there is no field {', '.join(unknown)[:200]}.")
+        return parse_film(fields, genres, movie_id)
     except ValidationError as error:
-        raise OfferInvalid(f"{place}: {faults_of(error)}") from error
+        raise FilmInvalid(f"{place}: {faults_of(error)}") from error

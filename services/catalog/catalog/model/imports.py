@@ -1,7 +1,7 @@
 """Imported films: a provider's data, and which of it has changed.
 
 Exception
-├── OfferInvalid           a provider's data is not a valid film; other films are not affected
+├── FilmInvalid           a provider's data is not a valid film; other films are not affected
 ├── ProviderUnavailable    the provider is temporarily unavailable
 └── ProviderRefused        the provider refuses our requests, for example because of the key; retrying does not help
 """
@@ -20,7 +20,7 @@ ProviderName = Literal["tmdb", "file"]
 MAX_FILMS = 5000
 
 
-class OfferInvalid(Exception):
+class FilmInvalid(Exception):
     """The provider's data is not a valid film."""
 
 
@@ -32,20 +32,20 @@ class ProviderRefused(Exception):
     """The provider refuses our requests."""
 
 
-class Offered(NamedTuple):
-    """A film from a provider: `said` are the fields that the provider knows, as JSON values.
+class ProviderFilm(NamedTuple):
+    """A film from a provider: `known` are the fields that the provider knows, as JSON values.
 
     `movie_id` is the id to use here, if the provider gives one; `genres` are names by code.
     """
 
     film: Film
-    said: dict[str, Any]
+    known: dict[str, Any]
     movie_id: str | None
     genres: dict[str, str]
 
 
 class Result(NamedTuple):
-    """The result for an offered film. `changes` has old and new values by field; `reason` says why it failed."""
+    """The result for a film. `changes` has old and new values by field; `reason` says why it failed."""
 
     outcome: Outcome
     movie_id: str | None = None
@@ -53,12 +53,12 @@ class Result(NamedTuple):
     reason: str | None = None
 
 
-def offered(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | None = None) -> Offered:
-    """Parse a provider's data. Raises pydantic's ValidationError."""
+def parse_film(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | None = None) -> ProviderFilm:
+    """Parse a provider's data about a film. Raises pydantic's ValidationError."""
     genres = {code: name.strip() for name in genre_names if (code := genre_code(name))}
     film = Film.model_validate({**fields, "genres": list(genres)})
     known = film.model_fields_set if genre_names else film.model_fields_set - {"genres"}
-    return Offered(film, film.model_dump(mode="json", include=set(known)), movie_id, genres)
+    return ProviderFilm(film, film.model_dump(mode="json", include=set(known)), movie_id, genres)
 
 
 def faults_of(error: ValidationError) -> str:
@@ -72,16 +72,18 @@ def genre_code(name: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", folded(name)))[:40].strip("-")
 
 
-def news(said: Mapping[str, Any], before: Mapping[str, Any] | None, film: Mapping[str, Any]) -> dict[str, Any]:
+def changed_fields(
+    known: Mapping[str, Any], before: Mapping[str, Any] | None, film: Mapping[str, Any]
+) -> dict[str, Any]:
     """The fields to change here: those that the provider has changed since the last import.
 
     So edits by staff stay until the provider changes the same field. The first import fills only empty fields. External
     ids from the provider are added to the known ones.
     """
     if before is None:
-        fresh = {name: value for name, value in said.items() if not film.get(name)}
+        fresh = {name: value for name, value in known.items() if not film.get(name)}
     else:
-        fresh = {name: value for name, value in said.items() if before.get(name) != value}
-    if "external_ids" in said:
-        fresh["external_ids"] = {**film.get("external_ids", {}), **said["external_ids"]}
+        fresh = {name: value for name, value in known.items() if before.get(name) != value}
+    if "external_ids" in known:
+        fresh["external_ids"] = {**film.get("external_ids", {}), **known["external_ids"]}
     return {name: value for name, value in fresh.items() if film.get(name) != value}

@@ -60,14 +60,14 @@ Occurrence = Literal["first", "second"]
 """Which of the two times is meant when clocks were set back."""
 
 
-class Film(Protocol):
+class HasRuntime(Protocol):
     """The data of a film that planning a day needs."""
 
     @property
     def runtime_minutes(self) -> int: ...
 
 
-F = TypeVar("F", bound=Film)
+F = TypeVar("F", bound=HasRuntime)
 
 
 class Slot(NamedTuple, Generic[F]):

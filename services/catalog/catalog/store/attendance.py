@@ -38,7 +38,7 @@ class Attendance(Document):
 attendances = Collection(Attendance)
 
 
-async def note_booking(booking_id: str, user_id: str, showtime_id: str, films: MutableMapping[str, str]) -> None:
+async def record_attendance(booking_id: str, user_id: str, showtime_id: str, films: MutableMapping[str, str]) -> None:
     """Store a booking with sold seats. An earlier end stays: events may overtake each other.
 
     `films` caches the film of a showtime, which never changes.
@@ -52,7 +52,7 @@ async def note_booking(booking_id: str, user_id: str, showtime_id: str, films: M
     await attendances.merge(booking_id, {"$set": known})
 
 
-async def end_booking(booking_id: str) -> None:
+async def end_attendance(booking_id: str) -> None:
     """Mark a booking as ended."""
     await attendances.merge(booking_id, {"$set": {"over_at": now()}})
 
@@ -70,6 +70,6 @@ async def attendances_of(user_id: str) -> AsyncIterator[Row]:
         yield {"booking_id": visit.id} | visit.model_dump(exclude={"id"})
 
 
-async def forget_attendances(user_id: str) -> None:
+async def erase_attendances(user_id: str) -> None:
     """Delete a person's attendance."""
     await attendances.delete_many({"user_id": user_id})

@@ -14,7 +14,7 @@ from catalog.model.movies import Status
 from catalog.store.movies import movies
 from catalog.store.reading import page
 from catalog.store.showtimes import SCHEDULED, showtimes
-from catalog.store.vocabulary import meant_by
+from catalog.store.vocabulary import similar_words
 
 MAX_WORDS = 8
 ARTICLES = frozenset({"the", "a", "an"})
@@ -145,7 +145,7 @@ def _spelled(word: str) -> _Term:
 async def _meant(spelled: _Term, word: str) -> _Term:
     if await movies.exists(spelled.condition | {"deleted": False}):
         return spelled
-    meant = await meant_by(word)
+    meant = await similar_words(word)
     return _Term({"words": {"$in": meant}}, "|".join(map(re.escape, meant)))
 
 

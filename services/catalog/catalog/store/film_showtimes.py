@@ -24,7 +24,7 @@ async def delete_movie(movie_id: str) -> None:
     Seats sold between the check and the write are refunded like all tickets of a cancelled showtime: the handler of
     the deletion event cancels future showtimes.
     """
-    movie, ahead = await live_movie(movie_id), await _ahead(movie_id)
+    movie, ahead = await live_movie(movie_id), await _future_showtimes(movie_id)
     seats = await occupancy_of([showtime["_id"] for showtime in ahead])
     sold = [showtime | {"sold": count} for showtime in ahead if (count := seats.get(showtime["_id"], (0, 0))[1])]
     if sold:
@@ -37,20 +37,20 @@ async def delete_movie(movie_id: str) -> None:
     await mark_deleted(movie_id)
 
 
-async def cancel_ahead(movie_id: str) -> None:
+async def cancel_future_showtimes(movie_id: str) -> None:
     """Cancel the future showtimes of a deleted film."""
-    for showtime in await _ahead(movie_id):
+    for showtime in await _future_showtimes(movie_id):
         with suppress(ShowtimeOver):
             await cancel(showtime["_id"], "other")
 
 
-async def cancel_late_comers() -> None:
+async def cancel_late_showtimes() -> None:
     """Cancel showtimes that were being scheduled while their film was deleted."""
     async for movie in movies.rows({"deleted": True, "deleted_at": {"$gt": now() - LATE}}, ["_id"]):
-        await cancel_ahead(movie["_id"])
+        await cancel_future_showtimes(movie["_id"])
 
 
-async def _ahead(movie_id: str) -> list[Row]:
+async def _future_showtimes(movie_id: str) -> list[Row]:
     wanted = {**SCHEDULED, "movie_id": movie_id, "starts_at": {"$gt": now()}}
     fields = ("theater_name", "auditorium_name", "starts_at", "time_zone")
     return [each async for each in showtimes.rows(wanted, fields, sort=[("starts_at", 1), ("_id", 1)])]
@@ -61,7 +61,7 @@ def _named(showtime: Row) -> str:
     return f"{showtime['theater_name']}, {showtime['auditorium_name']}, {local:%Y-%m-%d %H:%M} ({showtime['sold']})"
 
 
-async def rename_showtimes(movie_id: str) -> None:
+async def update_future_showtimes(movie_id: str) -> None:
     """Update the film's title and certificate in its future showtimes.
 
     The film is read again afterwards, because of two concurrent updates the one with the older data must not win.

@@ -163,7 +163,7 @@ async def waiting_items(import_id: str, limit: int) -> list[ImportItem]:
     return [item async for item in items.find(where, sort=[("number", 1), ("_id", 1)], limit=limit)]
 
 
-async def note_results(import_id: str, results: Sequence[tuple[str, Result]]) -> None:
+async def store_results(import_id: str, results: Sequence[tuple[str, Result]]) -> None:
     """Store the results of items; the first outcome counts."""
     await items.bulk_write([
         UpdateOne({"_id": item_id, "outcome": None}, {"$set": result._asdict() | {"row": None}})

@@ -14,10 +14,10 @@ from catalog.model.movies import CONTENT, Art, Film, sort_title, words_of
 from catalog.model.problems import NotFound
 from catalog.model.ratings import Rating
 from catalog.store.reading import index
-from catalog.store.vocabulary import learn
+from catalog.store.vocabulary import add_words
 
 KINDS = ("poster", "backdrop")
-SAID = frozenset({"title", "runtime_minutes", "certificate"})
+PUBLISHED = frozenset({"title", "runtime_minutes", "certificate"})
 """The fields of a film that other services store."""
 _FILTERS = ("deleted", "archived", "release_date", "showing_until", "certificate")
 """Fields in every sort index, so that the index alone decides which films match."""
@@ -98,8 +98,8 @@ async def publish_movie(movie: Movie) -> bool:
     """Insert a film with its event; False when its id, or its id in another catalog, is taken."""
     for name, value in _derived(movie).items():
         setattr(movie, name, value)
-    await learn(movie.words)
-    event = MoviePublished(movie_id=movie.id, **movie.model_dump(include=set(SAID)))
+    await add_words(movie.words)
+    event = MoviePublished(movie_id=movie.id, **movie.model_dump(include=set(PUBLISHED)))
     return await movies.insert(movie, events=[event])
 
 
@@ -135,10 +135,12 @@ async def change_movie(movie_id: str, changes: Mapping[str, Any], **imported: Ma
         if not fields:
             return movie
         derived = _derived(film)
-        await learn(derived["words"])
-        said = [MovieChanged(movie_id=movie_id, **film.model_dump(include=set(SAID)))] if SAID & fields.keys() else []
+        await add_words(derived["words"])
+        event = MovieChanged(movie_id=movie_id, **film.model_dump(include=set(PUBLISHED)))
         same = {"_id": movie_id, "version": movie.version, "deleted": False}
-        if changed := await movies.update_and_get(same, {"$set": fields | derived}, events=said):
+        if changed := await movies.update_and_get(
+            same, {"$set": fields | derived}, events=[event] if PUBLISHED & fields.keys() else []
+        ):
             return changed
 
 

@@ -145,7 +145,7 @@ async def judge_review(review_id: str, *, hidden: bool, reason: str, by: str) ->
     raise NotFound(f"There is no review {review_id}.")
 
 
-async def forget_reviewer(user_id: str) -> None:
+async def erase_reviews(user_id: str) -> None:
     """Delete a person's reviews and anonymize their reports."""
     async for review in reviews.find({"user_id": user_id}):
         await _change(review, {}, _ENDED | {"user_id": f"{NOBODY}-{review.id}"})
@@ -158,13 +158,13 @@ async def forget_reviewer(user_id: str) -> None:
 _EXPORTED = ("movie_id", "stars", "headline", "text", "byline", "written_at", "edited_at", "hidden", "verdict")
 
 
-async def reviews_by(user_id: str) -> AsyncIterator[Row]:
+async def reviews_of(user_id: str) -> AsyncIterator[Row]:
     """The person's reviews, without the moderators' ids."""
     async for review in reviews.find({"user_id": user_id, **_OPEN}, sort=[("written_at", 1), ("_id", 1)]):
         yield {"review_id": review.id} | review.model_dump(include=set(_EXPORTED), exclude={"verdict": {"by"}})
 
 
-async def complaints_by(user_id: str) -> AsyncIterator[Row]:
+async def complaints_of(user_id: str) -> AsyncIterator[Row]:
     """The person's reports about other reviews."""
     async for review in reviews.find({"reports.user_id": user_id}, sort=[("_id", 1)]):
         for report in review.reports:

@@ -28,7 +28,7 @@ from catalog.model.schedule import Occurrence, Pattern, Placed, Showing, local_m
 from catalog.store.movies import Movie, movies
 from catalog.store.prices import PriceList, price_lists_of
 from catalog.store.reading import index
-from catalog.store.showtimes import Showtime, Taken, announced, clash, in_the_way, show_until, showtimes, taken_where
+from catalog.store.showtimes import Showtime, Taken, announced, clash, conflicting, show_until, showtimes, taken_where
 from catalog.store.theaters import Auditorium, Theater, auditoriums
 
 log = structlog.get_logger()
@@ -187,7 +187,7 @@ async def _reserve(drafts: Sequence[Showtime]) -> list[Showtime]:
 
 
 async def _others(draft: Showtime) -> list[Taken]:
-    found = await in_the_way(draft.auditorium_id, draft.slots or [])
+    found = await conflicting(draft.auditorium_id, draft.slots or [])
     return [each for each in found if each.schedule_id != draft.schedule_id]
 
 

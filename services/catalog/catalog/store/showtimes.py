@@ -175,7 +175,7 @@ async def schedule(showtime: Showtime) -> None:
     """
     await show_until(showtime.movie_id, showtime.starts_at)
     if not await showtimes.insert(showtime, events=[announced(showtime)]):
-        raise clash(await in_the_way(showtime.auditorium_id, showtime.slots or []))
+        raise clash(await conflicting(showtime.auditorium_id, showtime.slots or []))
 
 
 def announced(showtime: Showtime) -> ShowtimeScheduled:
@@ -184,7 +184,7 @@ def announced(showtime: Showtime) -> ShowtimeScheduled:
     return ShowtimeScheduled(showtime_id=showtime.id, **fields)
 
 
-async def in_the_way(auditorium_id: str, slots: Sequence[int], but: str = "") -> list[Taken]:
+async def conflicting(auditorium_id: str, slots: Sequence[int], but: str = "") -> list[Taken]:
     """The showtimes that occupy any of these slots of the auditorium."""
     where = {"auditorium_id": auditorium_id, "slots": {"$in": list(slots), "$type": "int"}, "_id": {"$ne": but}}
     return sorted(await taken_where(where), key=lambda each: each.starts_at)
@@ -220,7 +220,7 @@ def clash(found: Sequence[Taken]) -> ShowtimesClash:
     return ShowtimesClash(" ".join(sentences), clashes=clashes)
 
 
-async def ahead_with_other_seats(auditorium_id: str, layout_id: str) -> list[Row]:
+async def future_showtimes_with_other_seats(auditorium_id: str, layout_id: str) -> list[Row]:
     """The auditorium's future showtimes with another layout, sorted by start."""
     where = {"auditorium_id": auditorium_id, "starts_at": {"$gt": now()}, "layout_id": {"$ne": layout_id}}
     found = showtimes.rows(where | SCHEDULED, ("movie_title", "starts_at", "layout_id"), sort=[("starts_at", 1)])
@@ -260,7 +260,7 @@ async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
             events=[event],
         )
     except DuplicateKeyError as error:
-        raise clash(await in_the_way(before.auditorium_id, after.slots or [], before.id)) from error
+        raise clash(await conflicting(before.auditorium_id, after.slots or [], before.id)) from error
     if changed:
         return changed
     present = await published(before.id)

@@ -26,14 +26,14 @@ class Word(Document):
 vocabulary = Collection(Word)
 
 
-async def learn(words: Iterable[str]) -> None:
+async def add_words(words: Iterable[str]) -> None:
     """Insert new words."""
     await vocabulary.bulk_write([
         UpdateOne({"_id": word}, {"$setOnInsert": {"grams": grams(word)}}, upsert=True) for word in words
     ])  # fmt: skip
 
 
-async def meant_by(typed: str) -> list[str]:
+async def similar_words(typed: str) -> list[str]:
     """The known words nearest to a typed word or prefix; none when nothing is similar."""
     allowed, pieces = typos_allowed(typed), grams(typed)
     if not allowed:

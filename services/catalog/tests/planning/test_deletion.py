@@ -79,7 +79,7 @@ async def test_a_showtime_that_was_just_being_scheduled_is_cancelled_too(client,
     document = await Showtime.get_pymongo_collection().find_one({"_id": first["id"]}, {"outbox": 0}) or {}
     late = document | {"_id": new_id(), "state": "scheduled", "slots": None}
     await store.schedule(Showtime.model_validate(late))
-    await store.cancel_late_comers()
+    await store.cancel_late_showtimes()
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == late["_id"])
 
 
