@@ -103,7 +103,7 @@ async def me(who: Annotated[Principal, Depends(signed_in)]) -> dict[str, str]:
 
 @router.get("/anyone")
 async def anyone(who: Annotated[Caller, Depends(caller)]) -> dict[str, bool]:
-    return {"signed_in": who.principal is not None, "may": who.may("pings:write")}
+    return {"signed_in": who.principal is not None, "may": who.may("pings:write", None)}
 
 
 @router.get("/secret", dependencies=[Depends(require("pings:read"))])

@@ -35,9 +35,9 @@ async def on_seats_sold(manager: ProcessManager, event: SeatsSold) -> None:
         await manager.advance(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
 
 
-async def on_showtime_scheduled(event: ShowtimeScheduled) -> None:
-    """Store the showtime's prices and times."""
-    await store.add_showtime(event, current_envelope().time)
+async def on_showtime_scheduled(showtimes: Showtimes, event: ShowtimeScheduled) -> None:
+    """Store the showtime's theater, prices and times."""
+    await showtimes.add(event, current_envelope().time)
 
 
 async def on_showtime_rescheduled(showtimes: Showtimes, event: ShowtimeRescheduled) -> None:
@@ -56,7 +56,7 @@ def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
     """The handler of each consumed event."""
     saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded)
     return {
-        ShowtimeScheduled: on_showtime_scheduled,
+        ShowtimeScheduled: partial(on_showtime_scheduled, showtimes),
         ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),
         ShowtimeCancelled: partial(on_showtime_cancelled, showtimes),
         SeatsSold: partial(on_seats_sold, manager),

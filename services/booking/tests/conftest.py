@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pymongo.monitoring
 import pytest
 from booking import store
 from chassis.clock import now
@@ -17,6 +18,7 @@ from contracts.claims import HoldClaim, PaymentOrder
 from contracts.inventory import SeatsSold
 from contracts.types import Holder
 from pydantic import SecretStr
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from . import examples
 
@@ -27,8 +29,32 @@ ORDERS = SignedText(PaymentOrder, PaymentOrder.audience, SecretStr(KEYS["ORDER_K
 _numbers = itertools.count(1)
 
 
+class Reads(CommandListener):
+    """The ids that the service has looked for, in order."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name == "find" and isinstance(booking_id := event.command["filter"].get("_id"), str):
+            self.ids.append(booking_id)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to do."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to do."""
+
+
 @pytest.fixture(scope="session")
-async def client(service_env):
+def reads() -> Reads:
+    listener = Reads()
+    pymongo.monitoring.register(listener)  # for the clients that are created from now on
+    return listener
+
+
+@pytest.fixture(scope="session")
+async def client(service_env, reads):
     with pytest.MonkeyPatch.context() as patch:
         for name, key in KEYS.items():
             patch.setitem(os.environ, name, key)
@@ -142,8 +168,8 @@ Staff = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def staff(signer: Signer) -> Staff:
-    """Create headers of a staff member with these permissions."""
-    return lambda *permissions: signer.headers("staff-1", list(permissions))
+    """Create headers of a staff member with these permissions at these theaters; without any, at all of them."""
+    return lambda *permissions, theaters=(): signer.headers("staff-1", list(permissions), theaters=list(theaters))
 
 
 def problem(answer: Any) -> tuple[int, str]:

@@ -50,7 +50,7 @@ def screening(starts_at: datetime = NOW + timedelta(hours=3), showtime_id: str =
     )
 
 
-OFFER = ShowtimeOffer(screening(), "EUR", PRICES)
+OFFER = ShowtimeOffer(screening(), "t1", "EUR", PRICES)
 
 
 def sign(claims: dict[str, Any]) -> str:

@@ -75,7 +75,9 @@ def test_a_quote_shows_every_ticket_type_of_each_seat() -> None:
     ]
     assert [(option.ticket_type, option.amount) for option in quoted[1].options] == [("adult", 1800), ("child", 0)]
     child = [Price(category="standard", ticket_type="child", amount=800, fee=100, tax=52)]
-    only = ShowtimeOffer(given.screening(), "EUR", [*child, *(price for price in PRICES if price.category == "vip")])
+    only = ShowtimeOffer(
+        given.screening(), "t1", "EUR", [*child, *(price for price in PRICES if price.category == "vip")]
+    )
     (first, _) = quote(held(), only, {"F7": None, "F8": "child"}, NOW)
     assert first.chosen.model_dump() == {"ticket_type": "child", "amount": 800, "fee": 100, "tax": 52}
 
@@ -126,7 +128,7 @@ def test_late_checkouts_are_refused() -> None:
         over = OFFER.screening.ends_at
         given.check_out(held(), OFFER, given.ADULTS, reference="x", payment_window=WINDOW, now=over)
     with pytest.raises(ShowtimeClosed, match="cancelled"):
-        cancelled = ShowtimeOffer(given.screening(), "EUR", PRICES, is_cancelled=True)
+        cancelled = ShowtimeOffer(given.screening(), "t1", "EUR", PRICES, is_cancelled=True)
         given.check_out(held(), cancelled, given.ADULTS, reference="x", payment_window=WINDOW, now=NOW)
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from chassis.http.paging import Page, decode_cursor, encode_cursor
-from chassis.security.auth import require
+from chassis.security.auth import require_everywhere
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
@@ -30,7 +30,7 @@ class NotificationResponse(BaseModel):
     sent_at: datetime | None
 
 
-@router.get("", dependencies=[Depends(require("notifications:read"))])
+@router.get("", dependencies=[Depends(require_everywhere("notifications:read"))])
 async def notifications(
     state: State | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,

@@ -46,8 +46,8 @@ class KeysUnavailable(Problem):
 class Principal(BaseModel):
     """The signed-in person, as described by the access token.
 
-    `expires_at` is Unix time; `epoch` is explained in chassis.security.revocations. A person without a
-    verified e-mail address has the rights of a guest.
+    `theaters` are those that the permissions are limited to; empty for all. `expires_at` is Unix time; `epoch` is
+    explained in chassis.security.revocations. A person without a verified e-mail address has the rights of a guest.
     """
 
     user_id: str
@@ -60,6 +60,12 @@ class Principal(BaseModel):
     session_id: str = ""
     epoch: int = 0
     expires_at: float
+
+    def works_at(self, theater_id: str | None) -> bool:
+        """Whether the permissions apply to this theater. None is an unknown theater, or an object of no theater: only
+        for people who are not limited to theaters.
+        """
+        return not self.theaters or theater_id in self.theaters
 
 
 class Caller(BaseModel):
@@ -76,9 +82,10 @@ class Caller(BaseModel):
             return False
         return hmac.compare_digest(hash_secret(self.secret), holder.secret_hash)
 
-    def may(self, permission: str) -> bool:
-        """Whether the caller has the named permission."""
-        return self.principal is not None and permission in self.principal.permissions
+    def may(self, permission: str, theater_id: str | None) -> bool:
+        """Whether the caller has the named permission at this theater; None: see `Principal.works_at`."""
+        who = self.principal
+        return who is not None and permission in who.permissions and who.works_at(theater_id)
 
 
 def published_at(url: str, client: httpx.AsyncClient) -> KeySource:
@@ -213,11 +220,25 @@ async def verified(who: Annotated[Principal, Depends(signed_in)]) -> Principal:
 
 
 def require(permission: str) -> Callable[..., Awaitable[Principal]]:
-    """Dependency: a signed-in person with the permission. Raises Unauthenticated or Forbidden."""
+    """Dependency: a signed-in person with the permission. Raises Unauthenticated or Forbidden.
+
+    The route checks the theater (`Principal.works_at`).
+    """
 
     async def check(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
         if permission not in principal.permissions:
             raise Forbidden(f"This requires the permission {permission}.")
+        return principal
+
+    return check
+
+
+def require_everywhere(permission: str) -> Callable[..., Awaitable[Principal]]:
+    """Dependency: a signed-in person with the permission at all theaters. Raises Unauthenticated or Forbidden."""
+
+    async def check(principal: Annotated[Principal, Depends(require(permission))]) -> Principal:
+        if not principal.works_at(None):
+            raise Forbidden(f"This requires the permission {permission} for all theaters.")
         return principal
 
     return check

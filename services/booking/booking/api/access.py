@@ -33,8 +33,8 @@ Signer = Annotated[signing.Signer, Depends(_signer)]
 
 
 def may_see(caller: Caller, booking: Booking) -> bool:
-    """Whether the caller is the owner, has the guest secret, or is staff with `bookings:read`."""
-    return caller.owns(booking.holder) or caller.may("bookings:read")
+    """Whether the caller is the owner, has the guest secret, or is staff with `bookings:read` at its theater."""
+    return caller.owns(booking.holder) or caller.may("bookings:read", booking.theater_id)
 
 
 async def visible_booking(caller: Caller, booking_id: str) -> Booking:

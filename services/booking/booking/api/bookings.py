@@ -31,15 +31,21 @@ class BookingFilter(BaseModel):
 
 @router.get("", responses=documented(Unauthenticated, Forbidden))
 async def list_bookings(caller: CurrentCaller, search: Annotated[BookingFilter, Query()]) -> Page[BookingResponse]:
-    """List the caller's own bookings, newest first; with a filter, all matching bookings (needs `bookings:read`)."""
+    """List the caller's own bookings, newest first; with a filter, all matching bookings (needs `bookings:read`).
+
+    Staff who are limited to theaters find only bookings of these.
+    """
     if caller.principal is None:
         raise Unauthenticated
     filters = search.model_dump(include={"showtime_id", "reference", "email"}, exclude_none=True)
-    if filters and not caller.may("bookings:read"):
+    if filters and "bookings:read" not in caller.principal.permissions:
         raise Forbidden("Filtering other people's bookings requires the permission bookings:read.")
     position = decode_cursor(search.cursor, str)
     found = await store.page(
-        filters or {"holder.user_id": caller.principal.user_id}, position[0] if position else None, search.limit + 1
+        filters or {"holder.user_id": caller.principal.user_id},
+        caller.principal.theaters if filters else [],
+        position[0] if position else None,
+        search.limit + 1,
     )
     last = encode_cursor(found[search.limit - 1].id) if len(found) > search.limit else None
     return Page(items=[to_response(booking) for booking in found[: search.limit]], next_cursor=last)
@@ -64,7 +70,7 @@ async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: 
     """
     telemetry.about(booking_id)
     booking = await visible_booking(caller, booking_id)
-    if not caller.owns(booking.holder) and not caller.may("bookings:write"):
+    if not caller.owns(booking.holder) and not caller.may("bookings:write", booking.theater_id):
         raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")
 
     async def cancel_if_allowed(booking: model.Booking) -> Cancel:

@@ -63,7 +63,8 @@ class Booking(BaseModel):
 
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
     will end. `moves`: how often the showtime's start has changed since the checkout. Bookings from before 2026-12
-    that were never checked out lack the order's fields.
+    that were never checked out lack the order's fields; others lack `theater_id` until catalog publishes their
+    showtime again.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Booking(BaseModel):
     state: State
     holder: Holder
     showtime_id: str
+    theater_id: str | None = None
     seats: list[Seat]
     opened_at: datetime
     expires_at: datetime
@@ -118,6 +120,7 @@ class Checkout:
     lines: list[OrderLine]
     currency: str
     screening: Screening
+    theater_id: str | None
     reference: str
     payment_deadline_at: datetime
 

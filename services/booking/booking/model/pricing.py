@@ -46,6 +46,7 @@ class ShowtimeOffer:
     """The data of a showtime that quotes and checkouts use."""
 
     screening: Screening
+    theater_id: str | None
     currency: str
     prices: Sequence[Price]
     is_cancelled: bool = False
@@ -148,6 +149,7 @@ def check_out(
         lines=price(hold.seats, order.ticket_types, offer.prices),
         currency=offer.currency,
         screening=offer.screening,
+        theater_id=offer.theater_id,
         reference=reference,
         payment_deadline_at=min(now + payment_window, offer.screening.ends_at),
     )

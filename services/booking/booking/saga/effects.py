@@ -95,6 +95,7 @@ def new_booking(checkout: Checkout, now: datetime) -> Booking:
         state=State.AWAITING_PAYMENT,
         holder=hold.holder,
         showtime_id=hold.showtime_id,
+        theater_id=checkout.theater_id,
         seats=hold.seats,
         opened_at=now,
         expires_at=hold.expires_at,

@@ -5,7 +5,7 @@ from booking.store.documents import DOCUMENTS, BookingDocument, Lookup, Showtime
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, find_for_lookup, record_lookup
 from booking.store.process_manager import ProcessManager, new_reference
-from booking.store.showtimes import Showtimes, add_showtime, due_cascades, end_cascade, find_showtime
+from booking.store.showtimes import Showtimes, due_cascades, end_cascade, find_showtime
 
 __all__ = [
     "DOCUMENTS",
@@ -17,7 +17,6 @@ __all__ = [
     "Showtime",
     "Showtimes",
     "TicketKey",
-    "add_showtime",
     "due_bookings",
     "due_cascades",
     "end_cascade",

@@ -1,6 +1,6 @@
 """Queries of bookings, and the erasure of a person's data. `ProcessManager` changes a booking's state."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +53,15 @@ async def erase_owner(user_id: str) -> None:
     await bookings.update_many(where, [{"$set": anonymous}])
 
 
+async def set_theater(showtime_id: str, theater_id: str) -> None:
+    """Store the theater in the showtime's bookings that lack it.
+
+    The new version makes concurrent changes decide again.
+    """
+    change = {"$set": {"theater_id": theater_id}, "$inc": {"version": 1}}
+    await bookings.update_many({"showtime_id": showtime_id, "theater_id": None}, change)
+
+
 async def affected_by_showtime(showtime_id: str) -> AsyncIterator[str]:
     """Yield the ids of the bookings that a change of the showtime affects.
 
@@ -87,12 +96,14 @@ async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
         yield State(group["_id"]), group["count"], group["since"]
 
 
-async def page(wanted: dict[str, str], before: str | None, limit: int) -> list[Booking]:
+async def page(wanted: dict[str, str], theaters: Sequence[str], before: str | None, limit: int) -> list[Booking]:
     """Return at most `limit` bookings with the wanted field values and ids below `before`, newest first.
 
-    Excludes holds from before 2026-12 that ended without a checkout.
+    `theaters` are those to search in; empty for all. Excludes holds from before 2026-12 that ended without a checkout.
     """
     # MongoDB uses the partial indexes only with the $type.
     equal = {name: {"$eq": value, "$type": "string"} for name, value in wanted.items()}
-    where = {"reference": {"$ne": None}} | equal | ({"_id": {"$lt": before}} if before else {})
+    where: dict[str, Any] = {"reference": {"$ne": None}} | equal | ({"_id": {"$lt": before}} if before else {})
+    if theaters:
+        where["theater_id"] = {"$in": theaters}
     return [booking async for booking in bookings.find(where, sort=[("_id", DESCENDING)], limit=limit)]

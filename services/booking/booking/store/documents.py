@@ -44,10 +44,12 @@ class Showtime(Document):
     """A showtime's data from catalog's events.
 
     `timed_at`: the time of the event that last set its times. `cascade_at`: when its bookings must be updated again.
+    `theater_id` is null until catalog publishes a showtime from before 2026-12 again.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - catalog's id, not an ObjectId
     screening: Screening
+    theater_id: str | None = None
     currency: str
     prices: list[Price]
     sales_open_at: Moment
@@ -67,7 +69,7 @@ class Showtime(Document):
     @property
     def offer(self) -> ShowtimeOffer:
         """The data that quotes and checkouts use."""
-        return ShowtimeOffer(self.screening, self.currency, self.prices, self.is_cancelled)
+        return ShowtimeOffer(self.screening, self.theater_id, self.currency, self.prices, self.is_cancelled)
 
     @property
     def as_event(self) -> ShowtimeCancelled | ShowtimeRescheduled:

@@ -16,7 +16,7 @@ from pymongo import ASCENDING
 
 from booking.model import Booking, ShowtimeOffer
 from booking.saga import Trigger
-from booking.store.bookings import affected_by_showtime
+from booking.store.bookings import affected_by_showtime, set_theater
 from booking.store.documents import Showtime, showtimes
 from booking.store.process_manager import ProcessManager
 
@@ -42,6 +42,27 @@ class Showtimes:
             return None
         self._offers[showtime_id] = showtime.offer
         return showtime.offer
+
+    async def add(self, event: ShowtimeScheduled, event_time: datetime) -> None:
+        """Store a showtime, unless it already exists. If it exists without its theater, store that.
+
+        Releases before 2026-12 did not store it.
+        """
+        showtime = Showtime(
+            id=event.showtime_id,
+            screening=Screening.model_validate(dict(event)),
+            theater_id=event.theater_id,
+            currency=event.currency,
+            prices=event.prices,
+            sales_open_at=event.sales_open_at,
+            sales_close_at=event.sales_close_at,
+            timed_at=event_time,
+        )
+        if not await showtimes.insert(showtime):
+            change = {"theater_id": event.theater_id, "cascade_at": now() + CASCADE_AGAIN_AFTER}
+            await showtimes.update({"_id": showtime.id, "theater_id": None}, {"$set": change})
+            self._offers.pop(showtime.id, None)
+            await set_theater(showtime.id, event.theater_id)
 
     async def move(self, event: ShowtimeRescheduled, event_time: datetime) -> None:
         """Set the times, unless a later event has already set them. Raises NotYet for an unknown showtime."""
@@ -71,12 +92,15 @@ class Showtimes:
             raise NotYet(f"showtime {showtime_id} is not known")
 
     async def cascade(self, showtime_id: str) -> None:
-        """Apply the showtime's times or cancellation to its bookings. The showtime is read again for each booking."""
+        """Apply the showtime's theater, times or cancellation to its bookings. It is read again for each booking."""
 
         async def current_state(_: Booking) -> Trigger | None:
             showtime = await showtimes.get(showtime_id)
             return showtime.as_event if showtime else None
 
+        showtime = await showtimes.get(showtime_id)
+        if showtime and showtime.theater_id:
+            await set_theater(showtime_id, showtime.theater_id)
         async for booking_id in affected_by_showtime(showtime_id):
             await self._manager.advance(booking_id, current_state)
 
@@ -84,21 +108,6 @@ class Showtimes:
 async def find_showtime(showtime_id: str) -> Showtime | None:
     """The stored showtime, or None."""
     return await showtimes.get(showtime_id)
-
-
-async def add_showtime(event: ShowtimeScheduled, event_time: datetime) -> None:
-    """Store a showtime, unless it already exists."""
-    await showtimes.insert(
-        Showtime(
-            id=event.showtime_id,
-            screening=Screening.model_validate(dict(event)),
-            currency=event.currency,
-            prices=event.prices,
-            sales_open_at=event.sales_open_at,
-            sales_close_at=event.sales_close_at,
-            timed_at=event_time,
-        )
-    )
 
 
 async def due_cascades(moment: datetime, limit: int) -> AsyncIterator[Showtime]:
