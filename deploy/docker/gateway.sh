@@ -1,6 +1,7 @@
 #!/bin/sh
-# nginx asks for the addresses of its upstreams only when it reads its configuration. So when a service is scaled or
-# moves, let nginx read it again; open connections stay with the old workers until they end.
+# nginx asks for the addresses of its upstreams and reads its certificate only when it reads its configuration. So when a
+# service is scaled or moves, or the certificate is renewed, let nginx read it again; open connections stay with the old
+# workers until they end.
 #
 # A copy of the access log, where $GATEWAY_LOG_COPY asks for one, is for the exporter that counts status codes. It is
 # started anew at 8 MB.
@@ -8,15 +9,16 @@ set -eu
 copy=/var/log/usher/access.log
 services="identity catalog inventory booking payment notifier realtime"
 
-addresses() {
+inputs() { # the addresses, and a checksum of the certificate if there is one
     for service in $services; do getent ahosts "$service" | awk '{print $1}' | sort -u; done
+    [ -z "${GATEWAY_TLS_CERTIFICATE:-}" ] || cat "$GATEWAY_TLS_CERTIFICATE" "$GATEWAY_TLS_KEY" | cksum
 }
 
 accepts() { # a worker changes its title when it is shutting down
     [ "$(tr -d '\000' <"/proc/$1/cmdline")" = "nginx: worker process" ]
 } 2>/dev/null
 
-reload() { # succeeds once no worker that knows the earlier addresses accepts connections
+reload() { # succeeds once no worker with the earlier configuration accepts connections
     workers=$(cat "/proc/$nginx/task/$nginx/children")
     kill -HUP $nginx
     tries=50
@@ -31,7 +33,7 @@ reload() { # succeeds once no worker that knows the earlier addresses accepts co
 # The image's own template step runs before a plain `nginx` only.
 envsubst "$(env | sed -n 's/^\([A-Z][A-Z0-9_]*\)=.*/${\1}/p')" \
     </etc/nginx/templates/nginx.conf.template >/etc/nginx/conf.d/nginx.conf
-known=$(addresses)
+known=$(inputs)
 sh /start.sh -c /etc/nginx/conf.d/nginx.conf -g "daemon off;" &
 nginx=$!
 trap 'kill -QUIT $nginx' TERM INT QUIT
@@ -41,7 +43,7 @@ echo "$known" >"$GATEWAY_STATE/addresses" # what nginx uses
 while kill -0 $nginx 2>/dev/null; do
     sleep 5 &
     wait $! || true
-    now=$(addresses)
+    now=$(inputs)
     if [ "$now" != "$known" ] && reload; then
         known=$now
         echo "$known" >"$GATEWAY_STATE/addresses"

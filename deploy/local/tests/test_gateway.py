@@ -303,6 +303,10 @@ class TestLimits:
             assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
             assert other.get("/api/holds/h1").status_code == 200
 
+    def test_a_request_for_a_websocket_has_no_body(self, strict: httpx.Client):
+        upgrade = {"Upgrade": "websocket", "Connection": "upgrade"}
+        assert strict.request("GET", "/ws", headers=upgrade, content=b"xx").status_code == 413
+
     def test_reading_is_not_limited_with_them(self, strict: httpx.Client):
         assert [strict.get("/api/showtimes/s1/holds").status_code for _ in range(5)] == [200] * 5
 
@@ -351,9 +355,11 @@ def test_the_template_also_takes_a_containers_values(tmp_path: Path):
 
 
 def test_compose_has_a_value_for_each_variable_of_the_template():
-    given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["gateway"]["environment"]
-    needed = re.findall(r"\$\{([A-Z0-9_]+)\}", TEMPLATE.read_text())
-    assert set(needed) <= given.keys()
+    files = [ROOT / "docker-compose.yml", ROOT / "deploy/compose/tls.yml"]
+    usual, tls = (yaml.safe_load(file.read_text())["services"]["gateway"]["environment"] for file in files)
+    template, start = TEMPLATE.read_text(), (ROOT / "deploy/gateway/start.sh").read_text()
+    assert set(re.findall(r"\$\{([A-Z0-9_]+)\}", template)) <= usual.keys()
+    assert set(re.findall(r"(?:GATEWAY|PUBLIC)_[A-Z_]+", start)) <= usual.keys() | tls.keys()
 
 
 def test_a_variable_without_a_value_is_noticed():
