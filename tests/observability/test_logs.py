@@ -78,7 +78,7 @@ async def test_the_gateways_errors_are_json_without_query_strings():
         request = await until(logged)
         assert (request["target"], request["status"], request["path"]) == ("identity", 502, "/api/users/me")
         errors = [line for line in lines(log) if line["level"] == "error"]
-        assert any("connect() failed" in line["event"] and "GET /api/users/me " in line["event"] for line in errors)
+        assert any("connect() failed" in line["event"] and '"GET /api/users/me"' in line["event"] for line in errors)
         assert all(line.keys() >= OURS for line in errors)
         assert "sec" not in re.sub(r'"(upstream_)?seconds"', "", log.read_text())
 

@@ -37,6 +37,32 @@ def test_every_log_line_is_json_with_service_and_correlation_id():
     assert (ours["level"], theirs["level"]) == ("info", "warning")
 
 
+WEBSOCKET = """
+import asyncio, uvicorn, websockets
+from chassis.observability import telemetry
+telemetry.configure_logging("toy", "INFO")
+async def app(scope, receive, send):
+    await send({"type": "websocket.accept"})
+async def main():
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with websockets.connect(f"ws://127.0.0.1:{port}/ws?token=hush"):
+        server.should_exit = True
+    await serving
+asyncio.run(main())
+"""
+
+
+def test_the_address_of_a_websocket_is_logged_without_its_query_string():
+    done = subprocess.run([sys.executable, "-c", WEBSOCKET], capture_output=True, check=True, text=True)
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert any('"WebSocket /ws" [accepted]' in event for event in events)
+    assert "hush" not in done.stdout + done.stderr
+
+
 LIVE = """
 import logging, sys
 import structlog

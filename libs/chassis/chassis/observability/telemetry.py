@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
@@ -48,8 +49,11 @@ def configure_logging(service: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    # The same list as before: loggers that are cached keep it.
+    processors = structlog.get_config()["processors"]
+    processors[:] = [*shared, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=processors,
         # One write per line, so that lines of processes that share the output are not mixed.
         logger_factory=structlog.WriteLoggerFactory(sys.__stdout__),
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -71,12 +75,19 @@ def configure_logging(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.error").addFilter(_remove_query)
     for name in ("aio_pika", "aiormq", "httpx", "httpcore", "pymongo"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     logging.captureWarnings(True)
     sys.excepthook = _log_crash
     sys.unraisablehook = _log_unraisable
     threading.excepthook = _log_thread_crash
+
+
+def _remove_query(record: logging.LogRecord) -> bool:
+    """Remove query strings: uvicorn logs the address of each WebSocket, and a client may have put a secret there."""
+    record.msg, record.args = re.sub(r'[?][^"\s]*', "", record.getMessage()), ()
+    return True
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
