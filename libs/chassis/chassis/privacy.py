@@ -20,6 +20,7 @@ from pymongo import IndexModel
 from chassis.clock import now
 from chassis.jobs import Job
 from chassis.messaging.consumer import Handlers
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 
 log = structlog.get_logger()
@@ -57,11 +58,13 @@ class Answer(Aggregate):
 
 
 DOCUMENTS: list[type[Document]] = [Erasure, Answer]
+erasures = Collection(Erasure)
+answers = Collection(Answer)
 
 
 async def is_erased(user_id: str) -> bool:
     """Whether this service received the person's deletion in the last ERASED_AGAIN_FOR."""
-    return await Erasure.get_pymongo_collection().find_one({"_id": user_id}, {"_id": 1}) is not None
+    return await erasures.exists({"_id": user_id})
 
 
 class Privacy:
@@ -85,17 +88,17 @@ class Privacy:
     async def on_user_deleted(self, event: UserDeleted) -> None:
         """Erase the person's data and schedule the repetitions."""
         moment = now()
-        first = {"asked_at": moment, "due_at": moment + FIRST_AGAIN}
-        await Erasure.get_pymongo_collection().update_one({"_id": event.user_id}, {"$setOnInsert": first}, upsert=True)
+        await erasures.insert(Erasure(id=event.user_id, asked_at=moment, due_at=moment + FIRST_AGAIN))
         await self._erase(event.user_id)
         log.info("person_erased", user_id=event.user_id)
 
     async def erase_again(self) -> None:
         """Repeat the erasures that are due. The intervals double each time. A failure does not stop the others."""
         moment = now()
-        for erasure in await Erasure.find({"due_at": {"$lte": moment}}).sort("due_at").limit(BATCH).to_list():
+        due = [each async for each in erasures.find({"due_at": {"$lte": moment}}, sort=[("due_at", 1)], limit=BATCH)]
+        for erasure in due:
             pause = max(FIRST_AGAIN, moment - erasure.asked_at)
-            await Erasure.get_pymongo_collection().update_one({"_id": erasure.id}, {"$set": {"due_at": moment + pause}})
+            await erasures.update({"_id": erasure.id}, {"$set": {"due_at": moment + pause}})
             try:
                 await self._erase(erasure.id)
             except Exception:
@@ -113,4 +116,4 @@ class Privacy:
 
     async def _answer(self, export_id: str, part: int, items: list[dict[str, Any]], *, is_last: bool) -> None:
         event = self._exported(export_id=export_id, part=part, is_last=is_last, items=items)
-        await Answer.add(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[event])
+        await answers.insert(Answer(id=f"{export_id}.{part}", answered_at=now()), events=[event])

@@ -11,6 +11,7 @@ import pytest
 from chassis import privacy
 from chassis.app import create_service
 from chassis.jobs import Job
+from chassis.mongo.collection import Collection
 from chassis.mongo.migrations import Schema
 from chassis.mongo.outbox import Aggregate
 from chassis.privacy import Privacy
@@ -22,7 +23,7 @@ from contracts.envelope import Event
 from contracts.errors import Problem
 from contracts.identity import AccessRevoked
 from contracts.personal import PersonalData
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import ServerSelectionTimeoutError
 from yarl import URL
@@ -50,6 +51,9 @@ class Ping(Aggregate):
         name = "pings"
 
 
+pings = Collection(Ping)
+
+
 class PingClosed(Problem):
     code, status, title = "ping_closed", 409, "This ping is closed."
 
@@ -69,11 +73,13 @@ ticks: list[float] = []
 
 
 @router.post("", status_code=201)
-async def ping(new: NewPing) -> dict[str, str]:
+async def ping(new: NewPing, response: Response) -> dict[str, str]:
     aggregate = Ping(text=new.text)
-    await Ping.add(aggregate, events=[Pinged(ping_id=aggregate.id, text=new.text)])
+    await pings.insert(aggregate, events=[Pinged(ping_id=aggregate.id, text=new.text)])
     if new.text == "slow":
         await asyncio.sleep(0.5)
+    if new.text == "cookie":
+        response.set_cookie("session", "secret-of-the-session")
     if new.text == "too many":
         raise TooMany(retry_after=7)
     if new.text == "bug":
@@ -85,10 +91,10 @@ async def ping(new: NewPing) -> dict[str, str]:
 
 @router.post("/{ping_id}/close")
 async def close(ping_id: str) -> dict[str, int]:
-    document = await Ping.commit({"_id": ping_id, "open": True}, {"$set": {"open": False}})
-    if document is None:
+    closed = await pings.update_and_get({"_id": ping_id, "open": True}, {"$set": {"open": False}})
+    if closed is None:
         raise PingClosed(ping_id=ping_id)
-    return {"version": document["version"]}
+    return {"version": closed.version}
 
 
 @router.get("/verified")
@@ -115,7 +121,7 @@ async def on_pinged(event: Pinged) -> None:
     pending = failures.get(event.ping_id, [])
     if pending:
         raise pending.pop(0)
-    await Ping.commit({"_id": event.ping_id}, {"$inc": {"pongs": 1}}, events=[Ponged(ping_id=event.ping_id)])
+    await pings.update_and_get({"_id": event.ping_id}, {"$inc": {"pongs": 1}}, events=[Ponged(ping_id=event.ping_id)])
 
 
 async def tick() -> None:
@@ -181,7 +187,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def toy() -> SimpleNamespace:
     return SimpleNamespace(
-        Ping=Ping, Pinged=Pinged, Ponged=Ponged, failures=failures, ticks=ticks, make_app=make_app,
+        Ping=Ping, pings=pings, Pinged=Pinged, Ponged=Ponged, failures=failures, ticks=ticks, make_app=make_app,
         Settings=ToySettings, ToyData=ToyData, people=people, erasures=erasures, erasing_fails=erasing_fails,
         privacy=personal,
     )  # fmt: skip

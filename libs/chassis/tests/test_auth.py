@@ -1,6 +1,7 @@
 """Access tokens: which are accepted and which are rejected."""
 
 import asyncio
+import base64
 import json
 import time
 
@@ -66,6 +67,79 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(client, signer, 
     for path in ("/api/pings/me", "/api/pings/anyone"):
         answer = await client.get(path, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"permissions": "pings:read"},
+        {"permissions": [1]},
+        {"roles": None},
+        {"theaters": {"t1": True}},
+        {"email_verified": "true"},
+        {"email": 5},
+        {"sub": 5},
+        {"sub": None},
+        {"sid": ["s1"]},
+        {"epoch": "1"},
+        {"epoch": 1.5},
+        {"exp": str(2**31)},
+        {"exp": []},
+        {"exp": None},
+        {"exp": 10**400},
+        {"exp": float("inf")},
+        {"exp": float("nan")},
+        {"exp": True},
+        {"iat": "now"},
+        {"iat": []},
+        {"iat": float("inf")},
+        {"nbf": {}},
+        {"aud": 5},
+        {"aud": [5]},
+        {"iss": ["https://usher.example"]},
+    ],
+    ids=lambda claims: str(claims)[:40],
+)
+async def test_a_signed_token_with_odd_claims_is_refused(client, signer, claims):
+    answer = await client.get("/api/pings/anyone", headers=signer.headers() | bearer(signed(signer, claims)))
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def signed(signer, claims: dict) -> str:
+    """A token whose payload PyJWT would refuse to encode."""
+    _, payload, _ = signer.token().split(".")
+    changed = json.loads(base64.urlsafe_b64decode(payload + "==")) | claims
+    return jwt.api_jws.encode(json.dumps(changed).encode(), signer._key, "EdDSA", headers={"kid": "test-key"})
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[" * 20_000,
+        '{"a":' * 5000,
+        "[]",
+        "5",
+        "null",
+        '{"alg": []}',
+        '{"alg": "EdDSA", "kid": 5}',
+        '{"alg": "EdDSA", "crit": 5}',
+        "9" * 9999,
+    ],
+    ids=lambda text: text[:20],
+)
+async def test_a_token_with_an_odd_header_is_refused(client, header):
+    encoded = (base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in (header, "{}", "x"))
+    answer = await client.get("/api/pings/anyone", headers=bearer(".".join(encoded)))
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+async def test_claims_that_no_service_knows_change_nothing(client, signer):
+    headers = signer.headers(amr=["pwd"], more={"a": 1})
+    assert (await client.get("/api/pings/me", headers=headers)).json() == {"user_id": "user-1"}
 
 
 class Issuer:

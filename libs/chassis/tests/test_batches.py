@@ -56,7 +56,7 @@ def test_the_data_of_a_batch_is_the_events_own_text():
 async def pings(toy, count: int) -> list[str]:
     ping_ids = [new_id() for _ in range(count)]
     for ping_id in ping_ids:
-        await toy.Ping.add(toy.Ping(id=ping_id))
+        await toy.pings.insert(toy.Ping(id=ping_id))
     return ping_ids
 
 

@@ -18,7 +18,7 @@ async def dead_letter(bus, toy, times: int = 1) -> tuple[str, str]:
     """Make an event a dead letter. Returns its event id and its ping id."""
     ping_id = new_id()
     toy.failures[ping_id] = [RejectedEvent("not now")] * times
-    await toy.Ping.add(toy.Ping(id=ping_id))
+    await toy.pings.insert(toy.Ping(id=ping_id))
     return (await bus.publish(toy.Pinged(ping_id=ping_id))).id, ping_id
 
 

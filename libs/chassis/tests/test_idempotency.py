@@ -216,16 +216,6 @@ async def test_two_tries_take_a_lease_over_at_once(keys, takers: int, monkeypatc
     assert all(isinstance(loser, idempotency.StillRunning) for loser in losers)
 
 
-async def test_a_record_of_the_version_before_keeps_its_lock(keys):
-    old = {"renewed_at": None, "owner": None}
-    locked = await left_behind(keys, locked_until=now() + timedelta(minutes=1), **old)
-    with pytest.raises(idempotency.StillRunning) as refused:
-        await idempotency._Lease(keys, locked).take(KEY)
-    assert 60 <= refused.value.members["retry_after"] <= 60 + idempotency.LEASE_S
-    dead = await left_behind(keys, locked_until=now() - timedelta(minutes=1), **old)
-    assert await idempotency._Lease(keys, dead).take(KEY) is None
-
-
 async def test_an_owner_that_lost_its_lease_changes_nothing(keys):
     record_id = await left_behind(keys)
     owner, late = (idempotency._Lease(keys, record_id) for _ in range(2))

@@ -105,7 +105,7 @@ async def test_an_empty_database_is_filled_and_later_starts_only_look(start, dat
     version = schema(OLD, IndexModel([("place", "2dsphere")]), IndexModel("name", unique=True), migrations=MIGRATIONS)
     await asyncio.gather(start(version), start(version))
     assert set(await has(database)) == {"due", "place_2dsphere", "name_1", "outbox"}
-    assert {each["_id"] async for each in database.migrations.find()} == {"first", "last"}
+    assert {each["_id"] async for each in database.migrations.find()} == {each.name for each in version.all_migrations}
     assert "expires_at_1" in await database.idempotency_keys.index_information()
 
     commands = Commands()
@@ -113,6 +113,17 @@ async def test_an_empty_database_is_filled_and_later_starts_only_look(start, dat
     await start(version)
     assert commands.names.count("listIndexes") == 2
     assert set(commands.names) == {"hello", "buildInfo", "listCollections", "listIndexes", "find", "endSessions"}
+
+
+async def test_contract_removes_responses_that_were_stored_in_the_clear(start, database):
+    await start(Schema())
+    await database.migrations.delete_many({})
+    old = {"_id": "old", "status": 200, "headers": [[b"set-cookie", b"usher_session=secret"]], "body": b"sealed"}
+    await database.idempotency_keys.insert_many([old, {"_id": "new", "status": 200, "answer": b"sealed"}])
+    lines: list[str] = []
+    await contract(database, Schema(), lines.append)
+    assert [each["_id"] async for each in database.idempotency_keys.find()] == ["new"]
+    assert lines == ["migration 2026-12-remove-clear-responses: 1 documents"]
 
 
 async def test_a_start_on_a_database_that_is_behind_names_the_command_and_changes_nothing(start, database, impatient):
@@ -248,7 +259,7 @@ async def test_a_runner_that_has_lost_its_lease_stops(start, database, monkeypat
 
     with pytest.raises(migrations.LeaseLost):
         await expand(database, schema(migrations=[Migration("outlived", "expand", outlived)]), lambda _: None)
-    assert await database.migrations.find_one() is None
+    assert await database.migrations.find_one({"_id": "outlived"}) is None
 
 
 async def test_a_killed_runner_is_followed_by_one_that_does_the_rest(database, mongo_uri, tmp_path: Path):

@@ -95,8 +95,8 @@ async def test_events_of_writes_that_nobody_waited_for_are_published(client, bus
     assert (await client.post("/api/pings", json={"text": text})).status_code == 201
 
     async def all_are_published() -> bool:
-        return not await toy.Ping.collection().find_one({"text": text, "outbox.0": {"$exists": True}})
+        return not await toy.Ping.get_pymongo_collection().find_one({"text": text, "outbox.0": {"$exists": True}})
 
     await until(all_are_published)
-    written = {ping["_id"] async for ping in toy.Ping.collection().find({"text": text})}
+    written = {ping["_id"] async for ping in toy.Ping.get_pymongo_collection().find({"text": text})}
     assert {event.ping_id for event in bus.events(toy.Pinged, lambda event: event.text == text)} == written

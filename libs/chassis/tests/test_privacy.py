@@ -108,7 +108,7 @@ async def test_an_answer_leaves_nothing_personal_behind(bus, toy):
     await answers(bus, toy, export_id)
 
     async def emptied():
-        kept = await Answer.collection().find_one({"_id": f"{export_id}.0"})
+        kept = await Answer.get_pymongo_collection().find_one({"_id": f"{export_id}.0"})
         return kept and "personal" not in str(kept)
 
     await until(emptied)

@@ -13,6 +13,7 @@ from chassis.messaging.broker import Broker
 from chassis.messaging.consumer import events_of
 from chassis.messaging.wire import BATCH, MAX_BATCH, to_envelope
 from chassis.mongo import outbox
+from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate, Relay
 from chassis.testing import until
 from contracts import topology
@@ -34,6 +35,9 @@ class Note(Aggregate):
 
     class Settings:
         name = "notes"
+
+
+stored = Collection(Note)
 
 
 class Exchange:
@@ -87,18 +91,18 @@ async def notes(mongo_uri: str) -> AsyncIterator[type[Note]]:
 
 async def outboxes(notes: type[Note]) -> list[str]:
     """The ids of all events in outboxes."""
-    return [entry["id"] async for note in notes.collection().find() for entry in note["outbox"]]
+    return [entry["id"] async for note in notes.get_pymongo_collection().find() for entry in note["outbox"]]
 
 
 async def note(*events: str, text: str = "") -> None:
     """Write notes with an event each, concurrently."""
     noted = [(Note(id=note_id), Noted(note_id=note_id, text=text)) for note_id in events]
-    await asyncio.gather(*(Note.add(aggregate, events=[event]) for aggregate, event in noted))
+    await asyncio.gather(*(stored.insert(aggregate, events=[event]) for aggregate, event in noted))
 
 
 async def test_what_is_pending_at_one_moment_goes_as_one_message_of_each_type(exchange: Exchange, notes: type[Note]):
     async with Relay(exchange.publish, [notes]):
-        await notes.add(Note(id="a"), events=[Noted(note_id="a"), Shown(note_id="a"), Noted(note_id="b")])
+        await stored.insert(Note(id="a"), events=[Noted(note_id="a"), Shown(note_id="a"), Noted(note_id="b")])
         await exchange.took(2)
         await note("c")
         await exchange.took(3)
@@ -126,7 +130,7 @@ async def test_a_message_is_not_larger_than_the_broker_likes(
 ):
     monkeypatch.setattr(Relay, "BATCH_CHARS", 1000)
     async with Relay(exchange.publish, [notes]):
-        await notes.add(
+        await stored.insert(
             Note(id="a"),
             events=[Noted(note_id=str(size), text="x" * size) for size in (2000, 400, 400, 400, 2000)],
         )
@@ -141,7 +145,7 @@ async def test_events_that_nobody_waits_for_gather_and_delay_no_others(
     monkeypatch.setattr(Relay, "GATHER_S", 3600)
     async with Relay(exchange.publish, [notes]):
         await note("a")
-        await notes.add(Note(id="b"), events=[Noted(note_id="b"), Shown(note_id="b")])
+        await stored.insert(Note(id="b"), events=[Noted(note_id="b"), Shown(note_id="b")])
         await exchange.took(1)
         assert exchange.subjects(Shown) == [["b"]]
     await exchange.took(2)
@@ -195,7 +199,7 @@ async def test_a_crash_between_publishing_and_pulling_repeats_the_same_events(
 ):
     monkeypatch.setattr(Relay, "SWEEP_AFTER_S", 0.0)
     crashed = await Relay(exchange.publish, [notes]).__aenter__()
-    await notes.add(Note(id="a"), events=[Noted(note_id="a"), Noted(note_id="b")])
+    await stored.insert(Note(id="a"), events=[Noted(note_id="a"), Noted(note_id="b")])
     await exchange.took(1)
     crashed._pulling.cancel()
     assert len(await outboxes(notes)) == 2

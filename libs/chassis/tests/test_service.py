@@ -31,7 +31,7 @@ async def test_a_write_causes_its_event_and_the_event_its_reaction(client, bus: 
 
 
 async def emptied(toy, ping_id: str) -> bool:
-    document = await toy.Ping.collection().find_one({"_id": ping_id})
+    document = await toy.Ping.get_pymongo_collection().find_one({"_id": ping_id})
     return document["outbox"] == []
 
 
@@ -64,7 +64,7 @@ async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy,
     left = toy.Ping(text="left")
     with monkeypatch.context() as crashed:
         crashed.setattr(outbox.Relay, "enqueue", lambda *_: None)
-        await toy.Ping.add(left, events=[toy.Pinged(ping_id=left.id)])
+        await toy.pings.insert(left, events=[toy.Pinged(ping_id=left.id)])
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == left.id)
     await until(lambda: emptied(toy, left.id))
 
@@ -87,8 +87,36 @@ async def test_what_is_remembered_can_be_read_only_with_the_key(client, app):
     key = new_id()
     answer = await new_ping(client, "a secret word", **{"Idempotency-Key": key})
     records = str([record async for record in app.state.idempotency_keys.find()])
-    for secret in (key, "a secret word", answer.json()["ping_id"]):
+    for secret in (key, "a secret word", answer.json()["ping_id"], "content-type"):
         assert secret not in records
+
+
+async def test_a_response_with_a_cookie_is_not_stored(client, app):
+    headers = {"Idempotency-Key": new_id()}
+    first, again = [await new_ping(client, "cookie", **headers) for _ in range(2)]
+    assert {answer.cookies["session"] for answer in (first, again)} == {"secret-of-the-session"}
+    assert first.json() != again.json()
+    assert "Idempotent-Replayed" not in again.headers
+    assert "secret-of-the-session" not in str([record async for record in app.state.idempotency_keys.find()])
+    client.cookies.clear()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Cookie": "session=b"},
+        {"Origin": "https://evil.example"},
+        {"X-Hold-Secret": "b"},
+        {"Authorization": "Bearer b"},
+    ],
+)
+async def test_another_caller_with_the_same_key_gets_a_response_of_its_own(client, other):
+    mine = {"Cookie": "session=a", "Origin": "https://shop.example", "X-Hold-Secret": "a", "Idempotency-Key": new_id()}
+    first = await new_ping(client, **mine)
+    theirs = await new_ping(client, **(mine | other))
+    assert (await new_ping(client, **mine)).json() == first.json()
+    assert theirs.json() != first.json()
+    assert "Idempotent-Replayed" not in theirs.headers
 
 
 async def test_a_key_of_a_running_request_is_refused(client):
@@ -145,7 +173,7 @@ async def test_unknown_addresses_and_methods_get_a_problem(client):
 async def test_a_transient_failure_is_tried_again(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [NotYet("too early")]
-    await toy.Ping.add(toy.Ping(id=ping_id))
+    await toy.pings.insert(toy.Ping(id=ping_id))
     await bus.publish(toy.Pinged(ping_id=ping_id))
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
     assert toy.failures[ping_id] == []
@@ -156,7 +184,7 @@ async def test_an_outage_of_the_database_uses_up_no_attempts(client, bus: Bus, t
     ping_id = new_id()
     stopping = WriteConcernError("stopping", 91, {"errorLabels": ["RetryableWriteError"]})
     toy.failures[ping_id] = [stopping, AutoReconnect("away"), NotYet("too early")]
-    await toy.Ping.add(toy.Ping(id=ping_id))
+    await toy.pings.insert(toy.Ping(id=ping_id))
     await bus.publish(toy.Pinged(ping_id=ping_id))
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id, seconds=10)
     assert toy.failures[ping_id] == []
@@ -262,6 +290,6 @@ async def test_the_relay_leaves_an_event_in_the_outbox_that_the_broker_did_not_c
     left = toy.Ping(text="kept")
     with monkeypatch.context() as down:
         down.setattr(toy.Ping.relay, "_publish", unreachable)
-        await toy.Ping.add(left, events=[toy.Pinged(ping_id=left.id)])
+        await toy.pings.insert(left, events=[toy.Pinged(ping_id=left.id)])
         await until(has_tried)
     assert not await emptied(toy, left.id)

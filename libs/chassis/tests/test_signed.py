@@ -1,5 +1,6 @@
 """Signed claims: verified as they were signed, and rejected in every other case."""
 
+import base64
 from collections.abc import Callable
 from hashlib import sha256
 
@@ -46,6 +47,13 @@ CHANGES: list[Callable[[str], str]] = [
 def test_a_changed_text_is_refused(changed):
     with pytest.raises(NotSigned):
         signed_with().read(changed(signed_with().sign(FACT)))
+
+
+@pytest.mark.parametrize("header", ["[" * 2500, '{"a":' * 600, "[]", "null", '{"alg": []}', "9" * 2900])
+def test_an_odd_header_is_refused(header):
+    text = ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in (header, "{}", "x"))
+    with pytest.raises(NotSigned):
+        signed_with().read(text)
 
 
 def test_another_key_audience_or_model_is_refused():

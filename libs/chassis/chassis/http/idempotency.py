@@ -1,15 +1,16 @@
 """`Idempotency-Key`: run a write once even if the client repeats the request.
 
 The same key with the same body returns the first response again. With another body the answer is 422; while the first
-request is running, 409. Keys are remembered for a day, per caller, method and path. (IETF draft "The Idempotency-Key
-HTTP Header Field"; Stripe's API.)
+request is running, 409. Keys are remembered for a day, per caller, origin, method and path. (IETF draft "The
+Idempotency-Key HTTP Header Field"; Stripe's API.)
 
 A running request holds a lease on its key. The lease lasts five seconds and is renewed while the process lives. When
 the process dies, the next attempt takes over the lease and runs the request again, which the handler's guarded writes
 make safe. Lease times come from MongoDB's clock, so replicas agree. (docs/adr/0033-time-limits-and-leases.md)
 
 The key is not stored, and the stored response is encrypted with it, because a response may contain a token or a guest's
-secret. Of the request's body only an HMAC is stored.
+secret. Of the request's body only an HMAC is stored. A response that sets a cookie is not stored: the repeated request
+runs again.
 
 Problem (contracts.errors)
 ├── KeyInvalid       422
@@ -21,8 +22,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -54,6 +56,9 @@ RENEW_S = LEASE_S / 3
 STORE_S, RELEASE_S = 2.0, 0.5
 """Time limits for the last write of a request. A lease that is not released expires soon."""
 INDEX = IndexModel("expires_at", expireAfterSeconds=0)
+CLEAR = {"headers": {"$exists": True}}
+"""Matches the records of releases before 2026-12, which stored headers in the clear."""
+_CORRELATION = b"x-correlation-id"
 
 
 class KeyInvalid(Problem):
@@ -194,8 +199,7 @@ class _Lease:
         attempt runs the request again. Raises PyMongoError if the lease may have expired.
         """
         body = b"".join(message.get("body", b"") for message in answered[1:])
-        headers = [(name, value) for name, value in answered[0]["headers"] if name != b"x-correlation-id"]
-        answer = {"status": answered[0]["status"], "headers": headers, "body": cipher.encrypt(body)}
+        answer = {"status": answered[0]["status"], "answer": cipher.encrypt(_pack(answered[0]["headers"], body))}
         try:
             with pymongo.timeout(STORE_S):
                 stored = await self._keys.update_one(self._mine, {"$set": answer})
@@ -227,11 +231,9 @@ class _Lease:
 
 
 _RENEWAL = {"$currentDate": {"renewed_at": True}}
-# The previous version wrote `locked_until` instead.
-_RENEWED_AT = {"$ifNull": ["$renewed_at", "$locked_until"]}
 _KNOWN = {
-    **dict.fromkeys(("fingerprint", "owner", "renewed_at", "status", "headers", "body"), 1),
-    "left_ms": {"$subtract": [{"$add": [_RENEWED_AT, round(LEASE_S * 1000)]}, "$$NOW"]},
+    **dict.fromkeys(("fingerprint", "owner", "renewed_at", "status", "answer"), 1),
+    "left_ms": {"$subtract": [{"$add": ["$renewed_at", round(LEASE_S * 1000)]}, "$$NOW"]},
 }
 
 
@@ -245,14 +247,24 @@ def _running(known: Mapping[str, Any]) -> StillRunning:
 
 
 def _is_final(answered: list[Message]) -> bool:
-    """Whether a repeated request would get the same response: not after a 5xx or a `Retry-After`."""
+    """Whether a repeated request gets the same response: not after a 5xx or `Retry-After`, nor one with a cookie."""
     if not answered or answered[0]["status"] >= 500:
         return False
-    return all(name != b"retry-after" for name, _ in answered[0]["headers"])
+    return {b"retry-after", b"set-cookie"}.isdisjoint(name for name, _ in answered[0]["headers"])
 
 
 def _cipher(key: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"answer " + key.encode()).digest()))
+
+
+def _pack(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
+    texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name != _CORRELATION]
+    return json.dumps(texts).encode() + b"\n" + body
+
+
+def _unpack(packed: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    texts, _, body = packed.partition(b"\n")
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(texts)], body
 
 
 async def _read(receive: Receive) -> bytes:
@@ -278,23 +290,22 @@ def _given(body: bytes, receive: Receive) -> Receive:
 
 
 async def _caller(scope: Scope) -> str:
-    """Identify the caller. It is part of the record's id, so callers that choose the same key do not share it."""
+    """Identify the caller and the page. It is part of the record's id, so callers with the same key do not share it."""
     headers = Headers(scope=scope)
+    origin = f"from {headers.get('origin', '')}"
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         try:
-            return f"user {(await scope['app'].state.verifier.verify(token)).user_id}"
+            return f"user {(await scope['app'].state.verifier.verify(token)).user_id} {origin}"
         except TokenInvalid:
-            return f"token {hash_secret(token)}"
-    return f"guest {hash_secret(headers.get('x-hold-secret', ''))}"
+            return f"token {hash_secret(token)} {origin}"
+    secrets = [headers.get("x-hold-secret", ""), *headers.getlist("cookie")]
+    return f"guest {hash_secret(json.dumps(secrets))} {origin}"
 
 
 async def _replay(answer: Mapping[str, Any], cipher: Fernet, send: Send) -> None:
-    start: Message = {
-        "type": "http.response.start",
-        "status": answer["status"],
-        "headers": [(bytes(name), bytes(value)) for name, value in answer["headers"]],
-    }
+    headers, body = _unpack(cipher.decrypt(answer["answer"]))
+    start: Message = {"type": "http.response.start", "status": answer["status"], "headers": headers}
     MutableHeaders(scope=start)["Idempotent-Replayed"] = "true"
     await send(start)
-    await send({"type": "http.response.body", "body": cipher.decrypt(answer["body"])})
+    await send({"type": "http.response.body", "body": body})

@@ -69,8 +69,8 @@ class Migration:
 class Schema:
     """The schema of a service's database.
 
-    `migrations` run in this order and are never renamed. `retired` has, by collection, the indexes of earlier versions
-    that `contract` drops. Raises ValueError when names or indexes occur twice.
+    `migrations` run in this order, after the chassis' own, and are never renamed. `retired` has, by collection, the
+    indexes of earlier versions that `contract` drops. Raises ValueError when names or indexes occur twice.
     """
 
     documents: Sequence[type[Document]] = ()
@@ -78,13 +78,18 @@ class Schema:
     retired: Mapping[str, Sequence[IndexModel]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [migration.name for migration in self.migrations]
+        names = [migration.name for migration in self.all_migrations]
         if len(names) != len(set(names)):
             raise ValueError("two migrations have the same name")
         for collection, wanted in self.indexes.items():
             definitions = [each.definition for each in chain(wanted, self.retired_indexes(collection))]
             if len(definitions) != len(set(definitions)):
                 raise ValueError(f"{collection} has the same index twice")
+
+    @property
+    def all_migrations(self) -> Sequence[Migration]:
+        """Return the migrations of every service and of this one."""
+        return [*_COMMON, *self.migrations]
 
     @cached_property
     def indexes(self) -> dict[str, list[Index]]:
@@ -124,7 +129,7 @@ async def pending(database: Database, schema: Schema) -> list[str]:
     """Return what `expand` has to add. A different lifetime is ignored, because correctness does not depend on it."""
     done = await _done(database)
     lacking = [
-        f"migration {each.name}" for each in schema.migrations if each.phase == "expand" and each.name not in done
+        f"migration {each.name}" for each in schema.all_migrations if each.phase == "expand" and each.name not in done
     ]
     for name, wanted in schema.indexes.items():
         has = await indexes.stored(database[name])
@@ -160,10 +165,10 @@ async def contract(database: Database, schema: Schema, report: Report) -> None:
 async def status(database: Database, schema: Schema, report: Report) -> None:
     """Report what each phase has to do, and which migrations and indexes this version does not know."""
     done = await _done(database)
-    known = {migration.name for migration in schema.migrations}
+    known = {migration.name for migration in schema.all_migrations}
     to_expand = await pending(database, schema)
     to_contract = [
-        f"migration {each.name}" for each in schema.migrations if each.phase == "contract" and each.name not in done
+        f"migration {each.name}" for each in schema.all_migrations if each.phase == "contract" and each.name not in done
     ]
     unknown = [f"migration {name}" for name in sorted(done - known)]
     for name in sorted(await database.list_collection_names()):
@@ -191,6 +196,14 @@ async def delete_in_batches(collection: Collection, where: Mapping[str, Any]) ->
     return sum([(await collection.delete_many(some)).deleted_count async for some in _batches(collection, where)])
 
 
+async def _remove_clear_responses(database: Database) -> int:
+    """Delete responses that were stored with their headers in the clear, which may contain a refresh token."""
+    return await delete_in_batches(database.idempotency_keys, idempotency.CLEAR)
+
+
+_COMMON = (Migration("2026-12-remove-clear-responses", "contract", _remove_clear_responses),)
+
+
 async def _batches(collection: Collection, where: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Yield filters for BATCH documents each. All ids must have one type, because `$gt` compares within a type."""
     after: Mapping[str, Any] = {}
@@ -207,7 +220,7 @@ async def _is_empty(database: Database) -> bool:
 async def _initialise(database: Database, schema: Schema) -> None:
     """Create all indexes in an empty database and record every migration as done."""
     with pymongo.timeout(0):  # building an index may take longer than a request's time limit
-        if records := [_record(migration, 0) for migration in schema.migrations]:
+        if records := [_record(migration, 0) for migration in schema.all_migrations]:
             await database[_RECORDS].bulk_write(records, ordered=False)
         for name, wanted in schema.indexes.items():
             await indexes.create(database[name], wanted)
@@ -215,7 +228,7 @@ async def _initialise(database: Database, schema: Schema) -> None:
 
 async def _run(database: Database, schema: Schema, phase: Phase, report: Report) -> None:
     done = await _done(database)
-    for migration in schema.migrations:
+    for migration in schema.all_migrations:
         if migration.phase == phase and migration.name not in done:
             changed = await migration.run(database)
             await database[_RECORDS].bulk_write([_record(migration, changed)])

@@ -9,12 +9,14 @@ Forbidden (chassis.http.problems)
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import httpx
 import jwt
 import structlog
+from cachetools import LRUCache
 from contracts.errors import Problem
 from contracts.types import Holder
 from fastapi import Depends, Request, Security
@@ -24,10 +26,12 @@ from pydantic import BaseModel
 from chassis.http.problems import Forbidden, Unauthenticated
 from chassis.security.revocations import Revocations
 from chassis.security.secrets import hash_secret
+from chassis.security.signed import MALFORMED
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
-_PERSONAL = ("email", "email_verified", "name", "roles", "permissions", "theaters", "epoch")
+_CLAIMS = {"user_id": "sub", "session_id": "sid", "expires_at": "exp"}
+"""The claims of the fields of `Principal` that have another name in the token."""
 KeySource = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -116,7 +120,7 @@ class Verifier:
         self._asked_at = self._fetched_at = float("-inf")
         self._is_away = False
         self._lock = asyncio.Lock()
-        self._checked: dict[str, Principal] = {}
+        self._checked: LRUCache[str, Principal] = LRUCache(self.MAX_TOKENS)
 
     async def verify(self, token: str) -> Principal:
         """Return the token's principal. Raises TokenInvalid, or KeysUnavailable when identity cannot be reached."""
@@ -135,9 +139,10 @@ class Verifier:
         if known and known.expires_at > time.time() and time.monotonic() - self._fetched_at < self.MAX_KEY_AGE_S:
             return known
         self._checked.pop(token, None)
-        try:
+        with _token_checks():
             header = jwt.get_unverified_header(token)
-            key = await self._key(str(header.get("kid", "")))
+        key = await self._key(str(header.get("kid", "")))
+        with _token_checks():
             claims = jwt.decode(
                 token,
                 key,
@@ -146,16 +151,9 @@ class Verifier:
                 audience=self._audience,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
-        except jwt.InvalidTokenError as error:
-            raise TokenInvalid from error
-        principal = Principal(
-            user_id=claims["sub"],
-            session_id=claims.get("sid", ""),
-            expires_at=claims["exp"],
-            **{name: claims[name] for name in _PERSONAL if name in claims},
-        )
-        if len(self._checked) >= self.MAX_TOKENS:
-            self._checked.clear()
+            named = {name: _CLAIMS.get(name, name) for name in Principal.model_fields}
+            fields = {name: claims[claim] for name, claim in named.items() if claim in claims}
+            principal = Principal.model_validate(fields, strict=True)
         self._checked[token] = principal
         return principal
 
@@ -189,6 +187,14 @@ class Verifier:
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
             self._checked.clear()
             self._fetched_at, self._is_away = self._asked_at, False
+
+
+@contextmanager
+def _token_checks() -> Iterator[None]:
+    try:
+        yield
+    except (jwt.InvalidTokenError, *MALFORMED) as error:
+        raise TokenInvalid from error
 
 
 _bearer = HTTPBearer(auto_error=False, description="Access token from /api/auth/login")

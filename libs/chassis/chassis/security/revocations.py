@@ -6,10 +6,11 @@ from identity before it accepts its first token and then every RELOAD_S, which m
 (docs/adr/0008-revoked-access.md)
 """
 
-import time
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from cachetools import TTLCache
 from contracts.identity import AccessRevoked
 
 RELOAD_S = 20.0
@@ -27,8 +28,7 @@ class Revocations:
 
     def __init__(self, ask: Ask, on_revoked: Callable[[str], None] = lambda _: None) -> None:
         self._ask, self._on_revoked = ask, on_revoked
-        self._epochs: dict[str, int] = {}
-        self._received_at: dict[str, float] = {}
+        self._epochs = TTLCache[str, int](math.inf, KEPT_S)
         self._is_complete = False
 
     async def is_void(self, user_id: str, epoch: int) -> bool:
@@ -46,13 +46,10 @@ class Revocations:
         answer = await self._ask()
         for user_id, epoch in answer["revoked"].items():
             self._store(user_id, epoch)
-        too_old = time.monotonic() - KEPT_S
-        for user_id in [user_id for user_id, received_at in self._received_at.items() if received_at < too_old]:
-            del self._epochs[user_id], self._received_at[user_id]
         self._is_complete = True
 
     def _store(self, user_id: str, epoch: int) -> None:
         if epoch <= self._epochs.get(user_id, 0):
             return
-        self._epochs[user_id], self._received_at[user_id] = epoch, time.monotonic()
+        self._epochs[user_id] = epoch
         self._on_revoked(user_id)
