@@ -1,4 +1,4 @@
-"""python -m launcher run | stop | reset | scale | upgrade | open | drain: what `make run`, `make stop`, … do.
+"""python -m launcher run | stop | reset | scale | upgrade | dev | open | drain: what `make run`, `make stop`, … do.
 
 python -m launcher env COMMAND …: any command with the local platform's environment.
 """
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from launcher import control, drain
+from launcher import control, dev, drain
 from launcher.follow import followed
 from launcher.health import NotReadyError
 from launcher.platform import Platform, PlatformError
@@ -23,17 +23,17 @@ from launcher.ports import PortError, configured_ports
 from launcher.settings import RUNTIME, given_settings, platform_environment
 
 DATA = Path(os.environ.get("USHER_DATA_DIR") or RUNTIME / "data").resolve()
-# They say much that only somebody who looks for a fault wants to read; it is in their log files.
+# Their output is long and only useful for finding faults; it is in their log files.
 QUIET = frozenset({"mongo", "rabbitmq"})
-DEMO_PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - it is printed for whoever runs the demo
+DEMO_PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - it is printed for the demo's users
 
 
 class Stopped(BaseException):
-    """Somebody asked the launcher to stop (Ctrl-C or SIGTERM)."""
+    """The launcher was asked to stop (Ctrl-C or SIGTERM)."""
 
 
 def run() -> int:
-    """Starts the platform and keeps it running until somebody stops it or a process falls. Answers the exit status."""
+    """Run the platform until it is stopped or a process ends unexpectedly. Returns the exit status."""
     began = time.monotonic()
     try:
         given = given_settings()
@@ -71,7 +71,7 @@ def _wait_for_a_fall(platform: Platform) -> None:
 
 def _stop_on_signals(platform: Platform) -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        if not platform.is_closing:  # a second Ctrl-C must not break off the clearing up
+        if not platform.is_closing:  # a second Ctrl-C must not interrupt the cleanup
             platform.is_closing = True
             print("\nStopping …", flush=True)
             raise Stopped
@@ -101,7 +101,7 @@ Ctrl-C stops everything and keeps the data; `make reset` empties it.
 
 
 def stop() -> int:
-    """Stops the platform that runs from this checkout, if one does."""
+    """Stop the platform that runs from this checkout, if there is one."""
     if (pid := _running_launcher()) is None:
         print("Usher is not running here.")
         return 0
@@ -113,7 +113,7 @@ def stop() -> int:
 
 
 def reset() -> int:
-    """Deletes all data of the local platform. Answers 1 when it is running."""
+    """Delete all data of the local platform. Returns 1 if it is running."""
     if _running_launcher() is not None:
         print("Usher is running; stop it first: make stop", file=sys.stderr)
         return 1
@@ -123,13 +123,13 @@ def reset() -> int:
 
 
 def env(*command: str) -> int:
-    """Becomes the command, in the environment of the local platform's processes."""
+    """Execute the command in the environment of the local platform's processes."""
     given = given_settings()
     os.execvpe(command[0], command, platform_environment(configured_ports(given), DATA, given))  # noqa: S606 - no shell
 
 
 def close_and_drain(*arguments: str) -> int:
-    """Closes the gateway and waits until the running platform has nothing under way. Answers drain's exit status."""
+    """Close the gateway and wait until the running platform has no unfinished work. Returns drain's exit status."""
     addresses: list[str] = []
     if control.ask(DATA, "close") != 0 or control.ask(DATA, "addresses", say=addresses.append) != 0:
         return 1
@@ -140,7 +140,7 @@ def close_and_drain(*arguments: str) -> int:
 
 
 def _running_launcher() -> int | None:
-    """The process id of the launcher that holds the data, if there is one."""
+    """Return the process id of the launcher that uses the data, if there is one."""
     path = DATA / "launcher.pid"
     if not path.exists():
         return None
@@ -153,7 +153,7 @@ def _running_launcher() -> int | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Carries out a command and answers the exit status. Raises SystemExit for one that is none."""
+    """Run a command and return the exit status. Raises SystemExit for an unknown command."""
     match arguments:
         case ["run"]:
             return run()
@@ -165,12 +165,14 @@ def main(arguments: list[str]) -> int:
             return env(*arguments[1:])
         case ["scale" | "upgrade" | "open", *_]:
             return control.ask(DATA, *arguments)
+        case ["dev", service]:
+            return dev.restart_on_change(DATA, service, dev.folders(service))
         case ["drain", *options]:
             return close_and_drain(*options)
         case _:
             sys.exit(
                 "usage: python -m launcher run | stop | reset | scale SERVICE REPLICAS | upgrade SERVICE …"
-                " | open | drain [OPTIONS] | env COMMAND …"
+                " | dev SERVICE | open | drain [OPTIONS] | env COMMAND …"
             )
 
 

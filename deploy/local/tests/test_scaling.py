@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from launcher import control, gateway
+from launcher import control, dev, gateway
 from launcher.health import NotReadyError
 from launcher.platform import Platform
 from launcher.ports import free_ports, replica_port
@@ -49,6 +50,35 @@ def test_scaling_starts_and_stops_replicas(usher: Platform):
     assert upstreams(usher) == {usher.ports["REALTIME_PORT"]}
     assert "REALTIME_2_PORT" not in usher.env
     assert usher.fallen() == []
+
+
+def test_dev_restarts_the_service_when_a_python_file_changes(usher: Platform, tmp_path: Path):
+    before, stop, lines = usher.pid("realtime"), threading.Event(), list[str]()
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if line == "realtime.2 has stopped":
+            stop.set()
+
+    def change_code() -> None:
+        number = 0
+        while not stop.wait(0.2) and "Changed: code.py" not in lines:  # the watch begins at an unknown moment
+            number += 1
+            (tmp_path / "notes.txt").write_text(f"{number}")
+            (tmp_path / "code.py").write_text(f"{number}")
+
+    editing = threading.Thread(target=change_code)
+    editing.start()
+    assert dev.restart_on_change(usher.data_dir, "realtime", [tmp_path], say, stop) == 0
+    editing.join()
+    assert usher.pid("realtime") != before
+    assert not any("notes.txt" in line for line in lines)
+
+
+def test_dev_of_a_service_that_does_not_run_says_so(usher: Platform, capsys: pytest.CaptureFixture[str]):
+    for name in ("booking", "nothing", ""):
+        assert dev.restart_on_change(usher.data_dir, name, []) == 1
+        assert "is not running here" in capsys.readouterr().err
 
 
 def test_an_upgrade_replaces_every_replica(usher: Platform):
