@@ -1,8 +1,51 @@
-"""Types that several events share."""
+"""Types that several events and services share."""
 
+import unicodedata
+from itertools import pairwise
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+_JOINERS = frozenset("\u200c\u200d")
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Marks and letters without a glyph, which Unicode does not count as format characters."""
+
+
+def hidden_in(text: str) -> list[str]:
+    """The characters of a text that nobody can see, or that change the direction in which it is shown.
+
+    Joiners are allowed where scripts need them: after an Arabic letter and after a virama.
+    """
+    if text.isascii() and text.isprintable():
+        return []
+    return [
+        character
+        for before, character in pairwise(f" {text}")
+        if _is_hidden(character)
+        and not (
+            character in _JOINERS and (unicodedata.bidirectional(before) == "AL" or unicodedata.combining(before) == 9)
+        )
+    ]
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _BLANK
+
+
+def visible(text: str) -> str:
+    """The text itself. Raises ValueError for line breaks and other characters of `hidden_in`."""
+    if hidden := hidden_in(text):
+        raise ValueError(f"the character U+{ord(hidden[0]):04X} is not allowed: nobody can see it")
+    return text
+
+
+def clean_text(text: str) -> str:
+    """The text with line feeds between its lines, spaces for tabs, and without the characters that nobody can see."""
+    lines = text.replace("\t", " ").splitlines()
+    kept = ("".join(each for each in line if each in _JOINERS or not _is_hidden(each)) for line in lines)
+    return "\n".join(kept).strip()
+
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}[0-9]{1,3}$")]
@@ -11,6 +54,8 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[int, Field(ge=0, le=10**9, description="minor units of the currency, e.g. cents")]
 Seats = Annotated[list[SeatId], Field(max_length=10)]
 Moment = AwareDatetime
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(visible)]
+"""A name or title as people enter it, on one line."""
 
 
 class Shape(BaseModel):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from chassis.messaging import broker
 from chassis.mongo.connection import connected
-from chassis.mongo.outbox import Aggregate, Relay
+from chassis.mongo.outbox import Aggregate
+from chassis.mongo.relay import Relay
 from chassis.observability import telemetry
 from contracts.errors import Problem
 

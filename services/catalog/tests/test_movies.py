@@ -5,7 +5,7 @@ from datetime import timedelta
 from io import BytesIO
 
 import pytest
-from catalog import store
+from catalog import migrations, store
 from catalog.store import Genre, Movie
 from chassis.clock import now
 from contracts.catalog import MovieChanged, MoviePublished
@@ -102,6 +102,11 @@ BAD_FILMS = [
     ({"title": "two\nlines"}, "title"),
     ({"title": "bell\x07"}, "title"),
     ({"title": None}, "title"),
+    ({"title": "Nosferatu\u202e"}, "title"),
+    ({"original_title": "Nos\u200bferatu"}, "original_title"),
+    ({"certificate": "P\u00adG"}, "certificate"),
+    ({"cast": ["Max\u2066 Schreck"]}, "cast"),
+    ({"crew": [{"name": "Albin\ufeff Grau", "job": "Design"}]}, "crew"),
     ({"runtime_minutes": 0}, "runtime_minutes"),
     ({"runtime_minutes": "long"}, "runtime_minutes"),
     ({"release_date": "1922-02-30"}, "release_date"),
@@ -128,6 +133,22 @@ async def test_what_is_no_film_is_refused_with_the_place(client, film, staff, ba
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), answer.text
         assert answer.json()["errors"][0]["loc"][:2] == ["body", place]
     assert (await client.get(f"/api/movies/{film['id']}")).json() == film
+
+
+async def test_a_synopsis_is_stored_as_clean_text(client, film, staff):
+    path, synopsis = f"/api/movies/{film['id']}", "A clerk\ttravels.\r\n\r\nThe count\u202e travels\rback.\x00"
+    changed = await client.patch(path, json={"synopsis": synopsis}, headers=staff)
+    assert changed.json()["synopsis"] == "A clerk travels.\n\nThe count travels\nback."
+
+
+async def test_names_that_were_stored_before_are_cleaned_by_the_migration(client, film, staff):
+    movies = Movie.get_pymongo_collection()
+    hidden = {"title": "Nos\u200bferatu", "crew": [{"name": "\u202e", "job": "Design"}]}
+    await movies.update_one({"_id": film["id"]}, {"$set": hidden})
+    assert await migrations.clean_names(movies.database) == 1
+    assert await migrations.clean_names(movies.database) == 0
+    shown = (await client.get(f"/api/movies/{film['id']}")).json()
+    assert shown == film | {"crew": [{"name": "?", "job": "Design"}]}
 
 
 async def test_a_genre_that_there_is_not_is_refused(client, film, staff):

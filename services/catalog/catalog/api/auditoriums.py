@@ -8,7 +8,7 @@ from chassis.http.problems import documented
 from chassis.ids import new_id
 from chassis.mongo.collection import Row
 from contracts.catalog import PlacedSeat
-from contracts.types import Currency, Id, Moment, SeatId
+from contracts.types import Currency, Id, Moment, SeatId, visible
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -47,7 +47,7 @@ TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,60}$"),
 
 class AddressRequest(Body):
     street: Label
-    postal_code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20)]
+    postal_code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20), AfterValidator(visible)]
     city: Label
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166-1 alpha-2")
 

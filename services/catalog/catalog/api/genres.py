@@ -4,13 +4,12 @@ from typing import Annotated
 
 from chassis.http.problems import documented
 from chassis.security.auth import require
-from contracts.types import Code
+from contracts.types import Code, Name
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from catalog import store
 from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute
-from catalog.model.movies import Line
 from catalog.model.problems import GenreInUse
 
 router = APIRouter(prefix="/api", tags=["genres"], route_class=CachedRoute, responses=UNCHANGED)
@@ -20,7 +19,7 @@ managed = APIRouter(prefix="/api", tags=["genres"], dependencies=[Depends(requir
 class GenreRequest(BaseModel):
     """The name of a genre."""
 
-    name: Annotated[Line, Field(examples=["Film noir"])]
+    name: Annotated[Name, Field(examples=["Film noir"])]
 
 
 class GenreResponse(GenreRequest):

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from chassis.http.paging import Page, decode_cursor, encode_cursor
 from chassis.http.problems import documented
 from chassis.security.auth import Principal, require
-from contracts.types import Id, Moment
+from contracts.types import Id, Moment, visible
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from catalog import settings, store
 from catalog.api.http import BY_TIME, NOT_FOUND, REFUSED, UNKEPT, Cursor, Limit, Stored, position
@@ -112,7 +112,9 @@ async def import_from_file(
     response: Response,
     *,
     dry_run: bool = False,
-    name: Annotated[str, Query(max_length=200, description="The name in the list of imports")] = "",
+    name: Annotated[
+        str, Query(max_length=200, description="The name in the list of imports"), AfterValidator(visible)
+    ] = "",
 ) -> ImportResponse:
     """Import the films of a JSON or CSV file. A repeated import changes only what has changed in the file."""
     rows = await asyncio.to_thread(read_films, await request.body())

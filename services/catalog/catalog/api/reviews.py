@@ -6,7 +6,7 @@ from chassis.clock import now
 from chassis.http.paging import Page
 from chassis.http.problems import documented
 from chassis.security.auth import Principal, require, verified
-from contracts.types import Id, Moment
+from contracts.types import Id, Moment, Name
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -25,7 +25,7 @@ from catalog.api.http import (
     page_of,
     position,
 )
-from catalog.model.movies import Line, Prose
+from catalog.model.movies import Prose
 from catalog.model.problems import NotAttended, ReviewExists
 from catalog.model.reviews import Complaint, ReviewText, byline
 
@@ -80,7 +80,7 @@ class VerdictRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"hidden": True, "reason": "It tells the end."}]})
 
     hidden: bool
-    reason: Line
+    reason: Name
 
 
 class VerdictResponse(VerdictRequest):

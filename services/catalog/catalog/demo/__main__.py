@@ -5,7 +5,7 @@ import asyncio
 from chassis.clock import now
 from chassis.messaging import broker
 from chassis.mongo.connection import connected
-from chassis.mongo.outbox import Relay
+from chassis.mongo.relay import Relay
 from chassis.observability import telemetry
 
 from catalog import demo, migrations, settings, store

@@ -10,7 +10,7 @@ import json
 from io import StringIO
 from typing import Any, NoReturn
 
-from contracts.types import Id
+from contracts.types import Id, Name
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.model.imports import MAX_FILMS, FilmInvalid, ProviderFilm, faults_of, parse_film
@@ -20,7 +20,7 @@ from catalog.model.problems import ImportInvalid
 MAX_ROW = 100_000
 LISTS = frozenset({"genres", "languages", "subtitles", "directors", "cast"})
 COLUMNS = frozenset(Film.model_fields) - {"crew", "external_ids"} | {"id", "tmdb", "imdb"}
-_movie_id, _names = TypeAdapter(Id), TypeAdapter(list[str])
+_movie_id, _names = TypeAdapter(Id), TypeAdapter(list[Name])
 
 
 def read_films(data: bytes) -> list[tuple[str, str]]:

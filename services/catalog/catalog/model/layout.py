@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide
-from contracts.types import Shape
+from contracts.types import Shape, hidden_in
 
 from catalog.model.problems import LayoutInvalid
 
@@ -85,7 +85,7 @@ class _Reader:
             raise _fault(number, 1, sentence)
 
     def _enter(self, line: int, area: str) -> None:
-        if not area or not area.isprintable():
+        if not area or hidden_in(area):
             raise _fault(line, 2, "an area has a name")
         if self.rows and self.area is None:
             raise _fault(line, 1, "the rows above have no area; start with their area")

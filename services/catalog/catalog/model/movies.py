@@ -5,19 +5,12 @@ import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from contracts.types import Code, Shape
+from contracts.types import Code, Name, Shape, clean_text
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, TypeAdapter, model_validator
 
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 Face = Literal["sans", "serif", "condensed", "mono"]
 Status = Literal["coming_soon", "now_showing", "archived"]
-
-
-def printable(text: str) -> str:
-    """The text itself. Raises ValueError for control characters; line breaks are allowed in multi-line texts."""
-    if any(unicodedata.category(character) == "Cc" and character != "\n" for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
 
 
 def iso_date(text: str) -> str:
@@ -34,11 +27,7 @@ def https_url(text: str) -> str:
     return text
 
 
-Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\n]*$"),
-    AfterValidator(printable),
-]  # fmt: skip
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), AfterValidator(printable)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), AfterValidator(clean_text)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
 """A BCP 47 tag, for example `de` or `pt-BR`."""
 Day = Annotated[
@@ -46,7 +35,7 @@ Day = Annotated[
     Field(json_schema_extra={"format": "date"}),
 ]  # fmt: skip
 WebAddress = Annotated[str, StringConstraints(max_length=500), AfterValidator(https_url)]
-People = Annotated[list[Line], Field(max_length=100)]
+People = Annotated[list[Name], Field(max_length=100)]
 Languages = Annotated[list[Language], Field(max_length=40)]
 ExternalIds = dict[Literal["tmdb", "imdb"], Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20}$")]]
 
@@ -65,8 +54,8 @@ class Art(Shape):
 class Credit(Shape):
     """A crew member and their role."""
 
-    name: Line
-    job: Line
+    name: Name
+    job: Name
 
 
 class Film(BaseModel):
@@ -75,12 +64,12 @@ class Film(BaseModel):
     `archived` hides it, regardless of its showtimes. `external_ids` are its ids in other catalogs.
     """
 
-    title: Line
-    original_title: Line
+    title: Name
+    original_title: Name
     release_date: Day | None = None
     year: Annotated[int, Field(ge=1888, le=2200)]
     runtime_minutes: Annotated[int, Field(gt=0, lt=1000)]
-    certificate: Annotated[Line, StringConstraints(max_length=20)]
+    certificate: Annotated[Name, StringConstraints(max_length=20)]
     genres: Annotated[list[Code], Field(max_length=10)] = []
     original_language: Language
     languages: Languages = []

@@ -5,7 +5,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Literal, Self, TypeVar
 
 from contracts.catalog import Price
-from contracts.types import Shape
+from contracts.types import Name, Shape
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from catalog.model.problems import PriceMissing
@@ -34,11 +34,7 @@ Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValid
 Clock = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$"), AfterValidator(_on_the_clock)]
 Format = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z](?:[0-9A-Za-z +.-]{0,28}[0-9A-Za-z+])?$")]
 """How a film is shown: `2D`, `3D`, `IMAX 3D`, `70 mm`."""
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f]*$")
-]
-
-
+Label = Annotated[Name, StringConstraints(max_length=60)]
 BasePrice = Annotated[int, Field(ge=0, le=10_000_000)]
 
 

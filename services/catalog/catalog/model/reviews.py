@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
+from contracts.types import Name
 from pydantic import BaseModel, ConfigDict, Field
 
-from catalog.model.movies import Line, Prose
+from catalog.model.movies import Prose
 from catalog.model.ratings import MAX_STARS
 
 Complaint = Literal["spam", "abuse", "spoiler", "off_topic", "other"]
@@ -20,7 +21,7 @@ class ReviewText(BaseModel):
     )
 
     stars: Annotated[int, Field(ge=1, le=MAX_STARS)]
-    headline: Line | None = None
+    headline: Name | None = None
     text: Prose = ""
 
 

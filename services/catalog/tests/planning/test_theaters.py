@@ -1,6 +1,7 @@
 """Theaters, auditoriums and their layouts through the endpoints."""
 
 import asyncio
+import json
 
 import pytest
 from catalog import store
@@ -104,6 +105,30 @@ async def test_a_theater_that_makes_no_sense_is_refused(client, signer, changes)
     answer = await client.post("/api/theaters", json=THEATER | changes, headers=admin)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"]
+
+
+NAMES = [
+    ("PATCH", "/theaters/{theater}", {"name": "Lux{hidden}"}),
+    ("PATCH", "/theaters/{theater}", {"address": ADDRESS | {"city": "Ber{hidden}lin"}}),
+    ("PATCH", "/theaters/{theater}", {"address": ADDRESS | {"postal_code": "101{hidden}15"}}),
+    ("PATCH", "/theaters/{theater}", {"features": ["{hidden}bar"]}),
+    ("PATCH", "/auditoriums/{room}", {"name": "Hall{hidden}"}),
+    ("POST", "/auditoriums/{room}/layouts/preview", {"text": "[Cir{hidden}cle]\nA  ss"}),
+    ("POST", "/theaters/{theater}/price-lists", PRICE_LIST | {"name": "summer{hidden}"}),
+    ("POST", "/theaters/{theater}/price-lists", PRICE_LIST | {"surcharges": [{"name": "3{hidden}D", "amount": 1}]}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), NAMES)
+async def test_no_name_has_characters_that_nobody_sees(house, method, path, body):
+    address = path.format(theater=house.theater_id, room=house.room["id"])
+
+    async def status(hidden):
+        fields = json.loads(json.dumps(body).replace("{hidden}", hidden))
+        return (await house.call(method, address, fields)).status_code
+
+    assert [await status(hidden) for hidden in ("\\u202e", "\\u200b", "\\u2066")] == [422] * 3
+    assert await status("") in {200, 201}
 
 
 async def test_time_zone_and_currency_stay(house):
