@@ -1,7 +1,10 @@
 """Inventory's settings. Each one is read from the environment variable of the same name."""
 
+import hmac
 from datetime import timedelta
 from functools import cache, cached_property
+from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 from chassis.security.signed import SignedText
@@ -9,7 +12,7 @@ from chassis.settings import Published, ServiceSettings
 from contracts.claims import HoldClaim
 from pydantic import Field, SecretStr
 
-from inventory.model import HoldLimits
+from inventory.model import HoldLimits, Limit, NetworkIsFull, TooManyHolds, network_key
 
 
 class Settings(ServiceSettings):
@@ -22,6 +25,12 @@ class Settings(ServiceSettings):
     hold_cap_seconds: int = Field(default=900, ge=1)
     hold_renewals: int = Field(default=1, ge=0)
     holds_per_holder: int = Field(default=3, ge=1)
+    seats_per_holder: int = Field(default=20, ge=1)
+    holds_per_network: int = Field(default=6, ge=1)
+    seats_per_network: int = Field(default=40, ge=1)
+    """Limits of live holds and unpaid checkouts over all showtimes: of a person or guest, and of a client network."""
+    hold_limit_exempt: str = ""
+    """Callers without these limits: client networks (CIDR) and user ids, separated by commas."""
     pin_grace_seconds: int = Field(default=1200, ge=0)
     """How long a checkout's seats stay held after the payment deadline when no event from booking arrives."""
 
@@ -32,13 +41,49 @@ class Settings(ServiceSettings):
             hold=timedelta(seconds=self.hold_seconds),
             cap=timedelta(seconds=self.hold_cap_seconds),
             renewals=self.hold_renewals,
-            holds_per_holder=self.holds_per_holder,
+            per_holder=Limit(self.holds_per_holder, self.seats_per_holder, TooManyHolds),
+            per_network=Limit(self.holds_per_network, self.seats_per_network, NetworkIsFull),
         )
+
+    def is_exempt(self, caller: str) -> bool:
+        """Whether this user id or client network has no limits."""
+        if not self.hold_limit_exempt:
+            return False
+        try:
+            address = ip_network(caller).network_address
+        except ValueError:  # a user id, or no IP address
+            return caller in self._exempt_users
+        return any(address in network for network in self._exempt_networks)
+
+    @cached_property
+    def _exempt_networks(self) -> list[IPv4Network | IPv6Network]:
+        networks = [network for text in self.hold_limit_exempt.split(",") if (network := _network(text.strip()))]
+        # A client network is an IPv6 /64 at least.
+        return [each.supernet(new_prefix=64) if each.prefixlen > 64 else each for each in networks]
+
+    @cached_property
+    def _exempt_users(self) -> frozenset[str]:
+        return frozenset(each for text in self.hold_limit_exempt.split(",") if not _network(each := text.strip()))
+
+    def network_key(self, network: str) -> str:
+        """Return the key of a client network: a keyed hash, so that the address is stored nowhere."""
+        return network_key(hmac.digest(self._pseudonym_key, network.encode(), "sha256").hex()[:32])
+
+    @cached_property
+    def _pseudonym_key(self) -> bytes:
+        return sha256(f"client networks {self.claim_key.get_secret_value()}".encode()).digest()
 
     @cached_property
     def hold_claims(self) -> SignedText[HoldClaim]:
         """The signer of hold claims."""
         return SignedText(HoldClaim, HoldClaim.audience, self.claim_key)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 @cache

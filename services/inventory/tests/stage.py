@@ -68,7 +68,8 @@ class Stage:
             return
         try:
             limits = settings.get().limits
-            held = await store.hold(replica, self.showtime_id, GUEST, SEATS[buyer], limits, is_new_holder=True)
+            owner = model.HoldOwner(GUEST)
+            held = await store.hold(replica, self.showtime_id, owner, SEATS[buyer], limits)
         except (model.SeatsTaken, model.SalesClosed):
             return
         self.ids[buyer] = held.id

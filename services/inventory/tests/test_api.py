@@ -159,25 +159,7 @@ class TestHold:
     async def test_a_token_that_is_wrong(self, showtime: ShowtimeClient):
         problem(await showtime.hold("A1", headers={"Authorization": "Bearer nonsense"}), 401, "token_invalid")
 
-    async def test_a_person_holds_three_times_at_most(self, showtime: ShowtimeClient, signer: Signer):
-        anna = signer.headers("anna")
-        first = await showtime.held("A1", headers=anna)
-        for seat in ("A2", "A3"):
-            await showtime.held(seat, headers=anna)
-        assert problem(await showtime.hold("A4", headers=anna), 409, "too_many_holds")["limit"] == 3
-        await showtime.held("A4", headers=signer.headers("ben"))
-        await first.release()
-        await showtime.held("A5", headers=anna)
-
-    async def test_the_limit_holds_when_all_are_asked_at_once(self, showtime: ShowtimeClient, signer: Signer):
-        answers = await asyncio.gather(*(showtime.hold(f"A{n}", headers=signer.headers("anna")) for n in range(1, 11)))
-        assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 7
-
-    async def test_a_guest_with_a_secret_of_its_own_has_the_same_limit(self, showtime: ShowtimeClient):
-        mine = {"X-Hold-Secret": SECRET}
-        for seat in ("A1", "A2", "A3"):
-            assert (await showtime.held(seat, headers=mine)).body["secret"] is None
-        problem(await showtime.hold("A4", headers=mine), 409, "too_many_holds")
+    async def test_a_secret_that_can_be_guessed_is_refused(self, showtime: ShowtimeClient):
         problem(await showtime.hold("A4", headers={"X-Hold-Secret": "short"}), 422, "secret_too_short")
 
     async def test_a_repeated_request_with_a_key_holds_once(self, showtime: ShowtimeClient):

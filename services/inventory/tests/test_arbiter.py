@@ -17,7 +17,7 @@ ORDERS: list[tuple[str, dict[str, str], list[str]]] = [
     # a hold that has expired when the checkout's event arrives
     ("ada time_passes, ada pin", HELD, []),
     ("ada time_passes, sweep, ada pin", HELD, []),
-    ("ada release, ada pin, ada pay", SOLD, ["sold"]),
+    ("ada release, ada pin, ada pay", SOLD, ["refused", "sold"]),
     ("ada time_passes, ben hold, ada pin", BENS, ["refused"]),
     ("ada time_passes, ben hold, sweep, ada pin", BENS, ["refused"]),
     ("ada time_passes, ben hold, ben release, ada pin", HELD, []),

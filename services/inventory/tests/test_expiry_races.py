@@ -18,10 +18,11 @@ async def renew(hold_id: str) -> None:
 
 
 async def drop(hold_id: str) -> None:
-    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.main import replica  # noqa: PLC0415
 
-    await store.change_hold(replica, hold_id, lambda _: True, [], ["A2"])
+    limits = settings.get().limits
+    await store.change_hold(replica, hold_id, lambda _: True, limits, add=[], drop=["A2"])
 
 
 @pytest.mark.parametrize("change", [renew, drop])

@@ -19,6 +19,7 @@ class Rules:
     def __init__(self) -> None:
         self.owner: dict[str, str] = {}
         self.held: set[str] = set()
+        self.lapsed: set[str] = set()
         self.pinned: set[str] = set()
         self.over: set[str] = set()
         self.sold: set[str] = set()
@@ -60,13 +61,14 @@ class Rules:
         self.over |= {buyer} & self.held
 
     def sweep(self, _: str) -> None:
+        self.lapsed |= self.over
         for buyer in [*self.over]:
             self.lose(buyer)
 
     def pin(self, buyer: str) -> None:
         if buyer in self.pinned | self.sold | self.closed | self.ended:
             return
-        if self.is_cancelled or not self.can_have(buyer):
+        if self.is_cancelled or not self.can_have(buyer) or buyer not in self.held | self.lapsed:
             self.answers.append((buyer, "refused"))
             self.expire(buyer)
         else:

@@ -13,6 +13,8 @@ from inventory.model import (
     HoldInCheckout,
     HoldLapsed,
     HoldLimits,
+    Limit,
+    NetworkIsFull,
     RenewalUsedUp,
     SaleDecision,
     SalesClosed,
@@ -31,8 +33,14 @@ from inventory.model import (
 
 NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-LIMITS = HoldLimits(hold=timedelta(seconds=480), cap=timedelta(seconds=900), renewals=1, holds_per_holder=2)
-ANNA, BEN = Holder(user_id="anna"), Holder(user_id="ben")
+LIMITS = HoldLimits(
+    hold=timedelta(seconds=480),
+    cap=timedelta(seconds=900),
+    renewals=1,
+    per_holder=Limit(2, 20, TooManyHolds),
+    per_network=Limit(4, 40, NetworkIsFull),
+)
+ANNA = Holder(user_id="anna")
 
 seat_ids = st.builds("{}{}".format, st.sampled_from(["A", "B", "F", "AA"]), st.integers(1, 12))
 seat_sets = st.sets(seat_ids, min_size=1, max_size=MAX_SEATS)
@@ -79,7 +87,6 @@ class TestWhyNot:
         showtime = seating()
         assert showtime.sales_problem(NOW) is None
         assert showtime.taken_problem(["A1"], NOW) is None
-        assert showtime.hold_limit_problem(ANNA, NOW, LIMITS) is None
 
     def test_names_just_the_lost_seats_in_order(self):
         problem = seating(a_hold("B10", "B2", "C1")).taken_problem(["B10", "A1", "B2"], NOW)
@@ -98,14 +105,6 @@ class TestWhyNot:
         problem = seating(**fields).sales_problem(NOW)
         assert isinstance(problem, SalesClosed)
         assert problem.members == {"reason": reason}
-
-    def test_counts_only_the_holders_own_live_holds(self):
-        live, expired = a_hold("A1"), a_hold("A2", hold_id="h2", until=NOW)
-        others = a_hold("A3", hold_id="h3", holder=BEN)
-        assert seating(live, expired, others).hold_limit_problem(ANNA, NOW, LIMITS) is None
-        second = a_hold("A4", hold_id="h4", pinned=True)
-        problem = seating(live, expired, others, second).hold_limit_problem(ANNA, NOW, LIMITS)
-        assert isinstance(problem, TooManyHolds)
 
 
 class TestChange:
@@ -206,25 +205,38 @@ class TestSale:
         assert set(sale.to_release) == (mine if sale.lost else mine - asked)
 
 
+def pin_failure(showtime: Seating, *seats: str, has_lapsed: bool = False) -> str | None:
+    return showtime.pin_failure(a_hold(*seats), NOW, has_lapsed=has_lapsed)
+
+
 class TestPin:
     @pytest.mark.parametrize("until", [NOW + SECOND, NOW - SECOND])
     def test_a_hold_that_still_has_its_seats_can_be_kept(self, until):
-        assert seating(a_hold("A1", "A2", until=until)).pin_failure("h1", ["A1", "A2"], NOW) is None
+        assert pin_failure(seating(a_hold("A1", "A2", until=until)), "A1", "A2") is None
 
     def test_seats_that_others_took_are_gone(self):
         expired, next_one = a_hold("A1", "A2", until=NOW), a_hold("A2", hold_id="h2")
-        assert seating(expired, next_one).pin_failure("h1", ["A1", "A2"], NOW) == "lapsed"
+        assert pin_failure(seating(expired, next_one), "A1", "A2") == "lapsed"
 
     def test_other_seats_than_those_to_be_paid(self):
-        assert seating(a_hold("A1", "A2")).pin_failure("h1", ["A1"], NOW) == "mismatch"
+        assert pin_failure(seating(a_hold("A1", "A2")), "A1") == "mismatch"
 
-    def test_a_hold_that_was_released_can_be_kept_while_its_seats_are_free(self):
-        others = a_hold("A2", hold_id="h2")
-        assert seating(others).pin_failure("h1", ["A1"], NOW) is None
-        assert seating(others).pin_failure("h1", ["A1", "A2"], NOW) == "lapsed"
+    def test_a_hold_that_lapsed_can_be_kept_while_its_seats_are_free(self):
+        others = seating(a_hold("A2", hold_id="h2"))
+        assert pin_failure(others, "A1", has_lapsed=True) is None
+        assert pin_failure(others, "A1", "A2", has_lapsed=True) == "lapsed"
+        assert pin_failure(others, "A1") == "lapsed", "its holder has released it"
+
+    @pytest.mark.parametrize(
+        "other, failure",
+        [({}, "lapsed"), ({"until": NOW}, None), ({"keys": ["user:ben"]}, None), ({"pinned": False}, None)],
+    )
+    def test_a_holder_has_one_unpaid_checkout_at_a_time(self, other: dict[str, Any], failure: str | None):
+        first = a_hold("B1", hold_id="h2", **({"pinned": True, "keys": ["user:anna"]} | other))
+        assert pin_failure(seating(first, a_hold("A1")), "A1") == failure
 
     def test_a_cancelled_showtime_keeps_nothing(self):
-        assert seating(a_hold("A1"), cancelled=True).pin_failure("h1", ["A1"], NOW) == "lapsed"
+        assert pin_failure(seating(a_hold("A1"), cancelled=True), "A1") == "lapsed"
 
     def test_a_checkout_is_settled_when_it_is_sold_closed_or_ended(self):
         assert not seating(a_hold("A1"), taken=sold_to("h2", "A2")).is_settled("h1")

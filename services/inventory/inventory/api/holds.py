@@ -4,16 +4,20 @@ A hold belongs to a signed-in person, or to a guest who sends its secret (`X-Hol
 does not exist.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from chassis.clock import now
+from chassis.http.network import client_network
 from chassis.http.problems import documented
 from chassis.observability import telemetry
 from chassis.security.auth import Caller, caller
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.claims import HoldClaim
 from contracts.types import Code, Holder, Id, Moment, Seat, SeatId
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import to_json
@@ -23,10 +27,14 @@ from inventory.api.http import Body, ShowtimeId, ThisReplica
 from inventory.model import (
     MAX_SEATS,
     MIN_SECRET,
+    CheckoutUnpaid,
     Hold,
     HoldInCheckout,
     HoldLapsed,
+    HoldOwner,
     HoldUnknown,
+    LimitReached,
+    NetworkIsFull,
     NoSuchSeats,
     NotEnoughSeats,
     Party,
@@ -43,13 +51,49 @@ from inventory.model import (
     SingleSeatLeft,
     TooManyCompanions,
     TooManyHolds,
+    holder_key,
 )
 
 router = APIRouter(prefix="/api", tags=["inventory"])
 AnyCaller = Annotated[Caller, Depends(caller)]
 HoldId = Annotated[Id, Path()]
 
-_holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome", ["outcome"])
+_holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome and caller", ["outcome", "caller"])
+
+
+@dataclass(frozen=True)
+class NewOwner:
+    """The owner of a hold that is requested, and a guest's new secret when the guest sent none."""
+
+    hold_owner: HoldOwner
+    secret: str | None
+
+
+async def _owner(request: Request, who: AnyCaller, showtime_id: ShowtimeId, replica: ThisReplica) -> NewOwner:
+    """Dependency: the owner of the hold. The theater's box office and the callers named in the settings have no limits.
+
+    Raises SecretTooShort, ShowtimeUnknown and SeatMapMissing.
+    """
+    secret, is_staff = None, False
+    if who.principal:
+        holder = Holder(user_id=who.principal.user_id)
+        if who.principal.permissions:
+            is_staff = who.may("seats:block", (await replica.showtime_info(showtime_id)).theater_id)
+    elif who.secret is None:
+        secret = new_secret()
+        holder = Holder(secret_hash=hash_secret(secret))
+    elif len(who.secret) < MIN_SECRET:
+        raise SecretTooShort
+    else:
+        holder = Holder(secret_hash=hash_secret(who.secret))
+    config, network = settings.get(), client_network(request)
+    if is_staff or config.is_exempt(network) or config.is_exempt(holder.user_id or network):
+        return NewOwner(HoldOwner(holder), secret)
+    keys = (holder_key(holder), *([config.network_key(network)] if network else []))
+    return NewOwner(HoldOwner(holder, keys, is_new=secret is not None), secret)
+
+
+Owner = Annotated[NewOwner, Depends(_owner)]
 
 
 class HoldRequest(Body):
@@ -133,6 +177,25 @@ class BestHoldResponse(NewHoldResponse):
     groups: list[list[SeatId]]
 
 
+@contextmanager
+def _counted(owner: NewOwner) -> Iterator[None]:
+    """Count the request by its outcome."""
+    try:
+        yield
+    except (
+        LimitReached,
+        CheckoutUnpaid,
+        SeatsTaken,
+        SingleSeatLeft,
+        SeatsKept,
+        NotEnoughSeats,
+        ShowtimeBusy,
+    ) as problem:
+        _holds.labels(problem.code, owner.hold_owner.kind).inc()
+        raise
+    _holds.labels("held", owner.hold_owner.kind).inc()
+
+
 @router.post(
     "/showtimes/{showtime_id}/holds",
     status_code=201,
@@ -144,25 +207,20 @@ class BestHoldResponse(NewHoldResponse):
         SingleSeatLeft,
         SeatsKept,
         TooManyHolds,
+        NetworkIsFull,
+        CheckoutUnpaid,
         SeatsUnknown,
         SecretTooShort,
         SeatMapMissing,
         ShowtimeBusy,
     ),
 )
-async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
+async def hold(showtime_id: ShowtimeId, body: HoldRequest, owner: Owner, replica: ThisReplica) -> Response:
     """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
-    holder, secret = _holder(who)
-    try:
-        made = await store.hold(
-            replica, showtime_id, holder, body.seats, settings.get().limits, is_new_holder=secret is not None
-        )
-    except (SeatsTaken, SingleSeatLeft, SeatsKept, TooManyHolds, ShowtimeBusy) as problem:
-        _holds.labels(problem.code).inc()
-        raise
-    _holds.labels("held").inc()
+    with _counted(owner):
+        made = await store.hold(replica, showtime_id, owner.hold_owner, body.seats, settings.get().limits)
     telemetry.about(made.id)
-    return await _hold_response(replica, showtime_id, made, 201, secret=secret)
+    return await _hold_response(replica, showtime_id, made, 201, secret=owner.secret)
 
 
 @router.post(
@@ -174,6 +232,8 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller, repli
         SalesClosed,
         NotEnoughSeats,
         TooManyHolds,
+        NetworkIsFull,
+        CheckoutUnpaid,
         NoSuchSeats,
         SeatsUnknown,
         TooManyCompanions,
@@ -182,36 +242,18 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller, repli
         ShowtimeBusy,
     ),
 )
-async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
+async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, owner: Owner, replica: ThisReplica) -> Response:
     """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
     left.
     """
-    holder, secret = _holder(who)
-    is_new = secret is not None
-    try:
+    with _counted(owner):
         made, choice = await store.hold_best(
-            replica, showtime_id, holder, body.party(), settings.get().limits, is_new_holder=is_new
+            replica, showtime_id, owner.hold_owner, body.party(), settings.get().limits
         )
-    except (NotEnoughSeats, TooManyHolds, ShowtimeBusy) as problem:
-        _holds.labels(problem.code).inc()
-        raise
-    _holds.labels("held").inc()
     telemetry.about(made.id)
     return await _hold_response(
-        replica, showtime_id, made, 201, secret=secret, together=choice.is_together, groups=choice.groups
+        replica, showtime_id, made, 201, secret=owner.secret, together=choice.is_together, groups=choice.groups
     )
-
-
-def _holder(who: Caller) -> tuple[Holder, str | None]:
-    """Return the holder, and a new secret when the guest sent none. Raises SecretTooShort."""
-    if who.principal:
-        return Holder(user_id=who.principal.user_id), None
-    if who.secret is None:
-        secret = new_secret()
-        return Holder(secret_hash=hash_secret(secret)), secret
-    if len(who.secret) < MIN_SECRET:
-        raise SecretTooShort
-    return Holder(secret_hash=hash_secret(who.secret)), None
 
 
 @router.get(
@@ -236,6 +278,8 @@ async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Res
         SeatsTaken,
         SingleSeatLeft,
         SeatsKept,
+        TooManyHolds,
+        NetworkIsFull,
         SeatsUnknown,
         SeatCountWrong,
         SeatMapMissing,
@@ -245,7 +289,9 @@ async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Res
 async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
     """Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect."""
     telemetry.about(hold_id)
-    return await _hold_response(replica, *await store.change_hold(replica, hold_id, who.owns, body.add, body.drop))
+    limits = settings.get().limits
+    changed = await store.change_hold(replica, hold_id, who.owns, limits, add=body.add, drop=body.drop)
+    return await _hold_response(replica, *changed)
 
 
 @router.post(

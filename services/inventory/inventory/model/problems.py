@@ -10,7 +10,10 @@ Problem (contracts.errors)
     ├── SeatsKept           409   `seats`: reserved for companions of wheelchair users
     ├── SingleSeatLeft      409   `seats`: the single seats left, `instead`: seats that would be accepted
     ├── NotEnoughSeats      409   `free`: the number of seats that this party could have
-    ├── TooManyHolds        409   `limit`
+    ├── LimitReached              `unit` (holds or seats) and `limit`; `ends_at`: when there is room again
+    │   ├── TooManyHolds    409   of this person or guest
+    │   └── NetworkIsFull   429   from this client network
+    ├── CheckoutUnpaid      409   `booking_id`; `ends_at`: when it ends at the latest
     ├── HoldInCheckout      409
     ├── RenewalUsedUp       409
     ├── HoldLapsed          410   `seats`: the seats of the expired hold
@@ -70,8 +73,22 @@ class NotEnoughSeats(InventoryProblem):
     code, status, title = "not_enough_seats", 409, "There are not enough seats left."
 
 
-class TooManyHolds(InventoryProblem):
-    code, status, title = "too_many_holds", 409, "You already hold seats for this showtime. Release some first."
+class LimitReached(InventoryProblem):
+    """Base class of the limits of live holds, over all showtimes."""
+
+
+class TooManyHolds(LimitReached):
+    code, status, title = "too_many_holds", 409, "You already hold as many seats as allowed. Release some first."
+
+
+class NetworkIsFull(LimitReached):
+    code, status = "network_is_full", 429
+    title = "Too many seats are held from your network right now. Please try again later."
+
+
+class CheckoutUnpaid(InventoryProblem):
+    code, status = "checkout_unpaid", 409
+    title = "You have not paid for your booking of this showtime yet. Pay for it or cancel it first."
 
 
 class HoldInCheckout(InventoryProblem):

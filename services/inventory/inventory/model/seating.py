@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from contracts.catalog import OrphanRule
 from contracts.types import Holder
 from pydantic import BaseModel
 
+from inventory.model.limits import CallerKind, HoldLimits, caller_kind, holder_key
 from inventory.model.problems import (
     MAX_SEATS,
     HoldInCheckout,
@@ -18,7 +19,6 @@ from inventory.model.problems import (
     SeatCountWrong,
     SeatsTaken,
     SeatsUnknown,
-    TooManyHolds,
 )
 
 SeatState = Literal["held", "sold", "blocked"]
@@ -40,11 +40,13 @@ class SeatEntry(BaseModel):
 class Hold(BaseModel):
     """Seats held for a person or a guest until `expires_at`. Renewals never extend it beyond `cap_at`.
 
-    `revision` counts changes, starting at 0. A pinned hold belongs to a checkout; only the checkout can end it.
+    The limits count it under its `keys`. `revision` counts changes, starting at 0. A pinned hold belongs to a checkout;
+    only the checkout can end it.
     """
 
     id: str
     holder: Holder
+    keys: list[str] = []
     seats: list[str]
     expires_at: datetime
     cap_at: datetime
@@ -56,6 +58,11 @@ class Hold(BaseModel):
         """Whether the hold has not expired."""
         return now < self.expires_at
 
+    @property
+    def caller_kind(self) -> CallerKind:
+        """The kind of the caller who made the hold, for metrics."""
+        return caller_kind(self.holder, self.keys)
+
 
 class Block(BaseModel):
     """Seats that staff took off sale."""
@@ -65,16 +72,6 @@ class Block(BaseModel):
     reason: str
     blocked_by: str
     blocked_at: datetime
-
-
-@dataclass(frozen=True)
-class HoldLimits:
-    """Limits of a hold. `holds_per_holder` is the maximum number of live holds per showtime."""
-
-    hold: timedelta
-    cap: timedelta
-    renewals: int
-    holds_per_holder: int
 
 
 @dataclass(frozen=True)
@@ -139,12 +136,6 @@ class Seating(BaseModel):
             return SeatsTaken(f"Already taken: {', '.join(lost)}.", seats=lost)
         return None
 
-    def hold_limit_problem(self, holder: Holder, now: datetime, limits: HoldLimits) -> TooManyHolds | None:
-        """Return a problem when the holder has reached the maximum number of holds."""
-        if sum(hold.holder == holder and hold.is_live(now) for hold in self.holds) >= limits.holds_per_holder:
-            return TooManyHolds(limit=limits.holds_per_holder)
-        return None
-
     def is_sold(self, booking_id: str) -> bool:
         """Whether the booking has bought its seats."""
         return any(taken.by == booking_id and taken.state == "sold" for taken in self.taken.values())
@@ -165,15 +156,23 @@ class Seating(BaseModel):
         own = self.seats_of(booking_id)
         return SaleDecision(lost=lost, to_release=own if lost else [seat for seat in own if seat not in seats])
 
-    def pin_failure(self, booking_id: str, seats: list[str], now: datetime) -> PinFailure | None:
+    def pin_failure(self, wanted: Hold, now: datetime, *, has_lapsed: bool) -> PinFailure | None:
         """Return the reason that the seats of an unsettled checkout cannot be pinned; None when they can.
 
-        An expired hold can be pinned as long as nobody else has its seats, even if it was already released.
+        An expired hold can be pinned as long as nobody else has its seats. If it is no longer here, it must have
+        lapsed: one that its holder released counts for no limit any more.
         """
-        hold = self.hold(booking_id)
-        if hold and hold.seats != seats:
+        hold = self.hold(wanted.id)
+        if hold and hold.seats != wanted.seats:
             return "mismatch"
-        return "lapsed" if self.cancelled or self.unavailable(seats, now, booking_id) else None
+        is_over = self.cancelled or not (hold or has_lapsed) or self._has_other_checkout(wanted, now)
+        return "lapsed" if is_over or self.unavailable(wanted.seats, now, wanted.id) else None
+
+    def _has_other_checkout(self, wanted: Hold, now: datetime) -> bool:
+        key = holder_key(wanted.holder)
+        return any(
+            hold.pinned and key in hold.keys and hold.id != wanted.id and hold.is_live(now) for hold in self.holds
+        )
 
 
 class Showtime(Seating):

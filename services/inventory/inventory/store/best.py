@@ -3,7 +3,6 @@
 import secrets
 
 from chassis.clock import now
-from contracts.types import Holder
 
 from inventory.model import (
     COMPANIONS,
@@ -11,6 +10,7 @@ from inventory.model import (
     Choice,
     Hold,
     HoldLimits,
+    HoldOwner,
     NoSuchSeats,
     NotEnoughSeats,
     Party,
@@ -22,7 +22,7 @@ from inventory.model import (
     validate_seats,
 )
 from inventory.store.documents import live_states, seat_map_of
-from inventory.store.holds import hold_ids_of, try_hold
+from inventory.store.holds import raise_unpaid_checkout, try_hold
 from inventory.store.replica import Replica
 
 SPREAD, ATTEMPTS = 4, 20
@@ -32,37 +32,28 @@ well. Each lost race means that another request succeeded, so only a very large 
 
 
 async def hold_best(
-    replica: Replica,
-    showtime_id: str,
-    holder: Holder,
-    party: Party,
-    limits: HoldLimits,
-    *,
-    is_new_holder: bool = False,
+    replica: Replica, showtime_id: str, owner: HoldOwner, party: Party, limits: HoldLimits
 ) -> tuple[Hold, Choice]:
     """Hold the best seats for a party; `Choice.is_together` is False when the party had to be split.
 
     Raises ShowtimeUnknown, SeatMapMissing, NoSuchSeats, SeatsUnknown, TooManyCompanions, SalesClosed, NotEnoughSeats,
-    TooManyHolds and ShowtimeBusy.
+    TooManyHolds, NetworkIsFull, CheckoutUnpaid and ShowtimeBusy.
     """
     layout = await replica.layout_of(showtime_id)
     _check_party(party, layout.auditorium)
-    counted: list[str] | None = None if is_new_holder else []
-    for attempt in range(ATTEMPTS):
-        showtime, moment = await seat_map_of(showtime_id), now()
-        if problem := Seating.model_validate(showtime | {"taken": {}}).sales_problem(moment):
-            raise problem
-        states = live_states(showtime, moment)
-        choice = best_available(layout.auditorium, states, party, nth=secrets.randbelow(SPREAD**attempt))
-        if choice is None:
-            raise NotEnoughSeats(free=len(available_seats(layout.auditorium, states, party)))
-        if held := await try_hold(
-            replica, showtime_id, holder, choice.seats, limits, relies_on=choice.relies_on, counted=counted
-        ):
-            return held, choice
-        if counted is not None:
-            counted = await hold_ids_of(showtime_id, holder, limits)
-    raise ShowtimeBusy(retry_after=1)
+    async with replica.ledger.reserved(owner.keys, party.size, limits) as room:
+        for attempt in range(ATTEMPTS):
+            showtime, moment = await seat_map_of(showtime_id), now()
+            if problem := Seating.model_validate(showtime | {"taken": {}}).sales_problem(moment):
+                raise problem
+            states = live_states(showtime, moment)
+            choice = best_available(layout.auditorium, states, party, nth=secrets.randbelow(SPREAD**attempt))
+            if choice is None:
+                raise NotEnoughSeats(free=len(available_seats(layout.auditorium, states, party)))
+            if held := await try_hold(replica, showtime_id, owner, choice.seats, room, relies_on=choice.relies_on):
+                return held, choice
+            await raise_unpaid_checkout(showtime_id, owner)
+        raise ShowtimeBusy(retry_after=1)
 
 
 def _check_party(party: Party, auditorium: AuditoriumMap) -> None:

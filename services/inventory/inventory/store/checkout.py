@@ -11,10 +11,10 @@ from chassis.clock import now
 from contracts.errors import RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 
-from inventory.model import Hold, SaleDecision, SeatsUnknown, Showtime, ShowtimeBusy, validate_seats
+from inventory.model import Hold, SaleDecision, SeatsUnknown, Showtime, ShowtimeBusy, holder_key, validate_seats
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, read, showtimes
-from inventory.store.holds import find_hold, pull_hold, release_seats, set_held, set_hold, unset_seats
+from inventory.store.documents import ATTEMPTS, lapsed_holds, read, showtimes
+from inventory.store.holds import find_hold, pull_hold, record_lapse, release_seats, set_held, set_hold, unset_seats
 from inventory.store.replica import Replica
 
 
@@ -22,7 +22,8 @@ async def pin_hold(replica: Replica, showtime_id: str, wanted: Hold) -> None:
     """Pin a checkout's hold as `wanted`, or publish that there is no hold with exactly these seats.
 
     The hold is nearly always live, so the first write needs no read. An expired hold is pinned as well if all of its
-    seats are still free. Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
+    seats are still free. A hold that its holder has released is not pinned, nor is a second checkout of the holder.
+    Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
     """
     booking_id, seats = wanted.id, wanted.seats
     for _ in range(ATTEMPTS):
@@ -33,7 +34,10 @@ async def pin_hold(replica: Replica, showtime_id: str, wanted: Hold) -> None:
         hold = showtime.hold(booking_id)
         if showtime.is_settled(booking_id) or (hold and hold.pinned):
             return
-        if reason := showtime.pin_failure(booking_id, seats, moment):
+        lapsed = None if hold else await lapsed_holds.get(booking_id)
+        if lapsed:
+            wanted.keys = lapsed.keys
+        if reason := showtime.pin_failure(wanted, moment, has_lapsed=lapsed is not None):
             released = SeatsReleased(
                 hold_id=booking_id, showtime_id=showtime_id, seats=showtime.seats_of(booking_id), reason=reason
             )
@@ -51,7 +55,12 @@ async def _pin(showtime_id: str, wanted: Hold, moment: datetime) -> bool:
     live = {"id": wanted.id, "seats": wanted.seats, "pinned": False, "expires_at": {"$gt": moment}}
     until = wanted.expires_at
     return await showtimes.update(
-        {"_id": showtime_id, "holds": {"$elemMatch": live}, **guards.seats_belong_to(wanted.seats, wanted.id)},
+        {
+            "_id": showtime_id,
+            "holds": {"$elemMatch": live},
+            **guards.seats_belong_to(wanted.seats, wanted.id),
+            **guards.has_no_checkout(holder_key(wanted.holder), moment, wanted.id),
+        },
         {
             "$set": {"holds.$.pinned": True, "holds.$.expires_at": until}
             | {f"taken.{seat}.until": until for seat in wanted.seats},
@@ -83,6 +92,7 @@ async def _pin_expired(replica: Replica, showtime: Showtime, wanted: Hold, momen
             **guards.is_not_closed(wanted.id),
             **guards.owner_is_unchanged(showtime, wanted.id),
             **guards.seats_are_free(wanted.seats, moment, wanted.id if hold else ""),
+            **guards.has_no_checkout(holder_key(wanted.holder), moment, wanted.id),
         },
         update,
         wanted.seats,
@@ -197,7 +207,11 @@ async def expire_checkout(replica: Replica, showtime_id: str, booking_id: str) -
     """
     for _ in range(ATTEMPTS):
         showtime = await read(showtime_id)
-        if showtime.is_settled(booking_id) or await release_seats(replica, showtime, booking_id, record_in="closed"):
+        if showtime.is_settled(booking_id):
+            return
+        if hold := showtime.hold(booking_id):
+            await record_lapse(hold)
+        if await release_seats(replica, showtime, booking_id, record_in="closed"):
             return
     raise ShowtimeBusy(retry_after=1)
 

@@ -42,14 +42,34 @@ class ShowtimeDocument(Aggregate, Showtime):
         name = "showtimes"
         indexes = [
             IndexModel([("holds.id", ASCENDING)], name="hold"),
+            IndexModel([("holds.keys", ASCENDING)], name="owner"),
             IndexModel([("holds.expires_at", ASCENDING)], name="lapse"),
             IndexModel([("is_stale", ASCENDING)], name="stale", partialFilterExpression={"is_stale": True}),
         ]
 
 
-DOCUMENTS = [ShowtimeDocument, SeatLayout]
+class LapsedHold(Document):
+    """A hold that expired unpaid. MongoDB deletes it at `until`.
+
+    It counts for its keys, and a late payment request can still pin its seats.
+    """
+
+    id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    keys: list[str]
+    until: datetime
+
+    class Settings:
+        name = "lapsed_holds"
+        indexes = [
+            IndexModel([("keys", ASCENDING)], name="owner"),
+            IndexModel([("until", ASCENDING)], name="forgotten", expireAfterSeconds=0),
+        ]
+
+
+DOCUMENTS = [ShowtimeDocument, SeatLayout, LapsedHold]
 showtimes: Collection[Showtime] = Collection(ShowtimeDocument, Showtime)
 layouts = Collection(SeatLayout)
+lapsed_holds = Collection(LapsedHold)
 
 
 async def read(showtime_id: str) -> Showtime:

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from contracts.types import Holder
-
 from inventory.model import Hold, Showtime
 
 Filter = dict[str, Any]
@@ -40,10 +38,10 @@ def is_on_sale(moment: datetime) -> Filter:
     return {"cancelled": False, "sales_open_at": {"$lte": moment}, "sales_close_at": {"$gt": moment}}
 
 
-def holder_has_only(holder: Holder, counted: Iterable[str]) -> Filter:
-    """The holder has no holds in this showtime except those in `counted`."""
-    theirs = {"holder": holder.model_dump(exclude_none=True), "id": {"$nin": list(counted)}}
-    return {"holds": {"$not": {"$elemMatch": theirs}}}
+def has_no_checkout(key: str, moment: datetime, except_id: str = "") -> Filter:
+    """The holder with this key has no unpaid checkout in this showtime, except perhaps `except_id`."""
+    other = {"keys": key, "pinned": True, "expires_at": {"$gt": moment}, "id": {"$ne": except_id}}
+    return {"$nor": [{"holds": {"$elemMatch": other}}]}
 
 
 def is_not_ended(booking_id: str) -> Filter:

@@ -5,15 +5,18 @@ from datetime import datetime
 from typing import Any, Literal
 
 from chassis.clock import now
-from chassis.ids import new_id
 from contracts.envelope import Event
 from contracts.types import Holder
+from prometheus_client import Counter
 
 from inventory.model import (
     COMPANION,
+    REMEMBERED,
+    CheckoutUnpaid,
     Hold,
     HoldInCheckout,
     HoldLimits,
+    HoldOwner,
     HoldUnknown,
     SeatState,
     Showtime,
@@ -24,16 +27,20 @@ from inventory.model import (
     renewed_deadline,
     seat_change,
     single_seat_problem,
+    until,
     validate_seats,
 )
 from inventory.store import guards
 from inventory.store.documents import (
     ATTEMPTS,
+    LapsedHold,
+    lapsed_holds,
     live_states,
     read,
     seat_map_of,
     showtimes,
 )
+from inventory.store.ledger import Reservation
 from inventory.store.replica import Layout, Replica
 
 EXPIRED_PER_RUN = 1000
@@ -42,59 +49,54 @@ MAX_RECORDED = 1000
 IsOwner = Callable[[Holder], bool]
 MayRelease = Callable[[Hold | None], bool]
 
+_unpaid = Counter("usher_inventory_holds_unpaid_total", "Holds that ended without a sale", ["caller"])
 
-async def hold(
-    replica: Replica,
-    showtime_id: str,
-    holder: Holder,
-    seats: Iterable[str],
-    limits: HoldLimits,
-    *,
-    is_new_holder: bool = False,
-) -> Hold:
-    """Hold all of the seats or none. The holds of a new holder are not counted, because it has none.
+
+async def hold(replica: Replica, showtime_id: str, owner: HoldOwner, seats: Iterable[str], limits: HoldLimits) -> Hold:
+    """Hold all of the seats or none.
 
     Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, SingleSeatLeft, SeatsKept,
-    TooManyHolds and ShowtimeBusy.
+    TooManyHolds, NetworkIsFull, CheckoutUnpaid and ShowtimeBusy.
     """
     layout = await replica.layout_of(showtime_id)
     asked = validate_seats(seats, layout.seats)
-    counted: list[str] | None = None if is_new_holder else []
-    for _ in range(ATTEMPTS):
-        relies_on = await _check_choice(replica, showtime_id, layout, asked)
-        if new_hold := await try_hold(
-            replica, showtime_id, holder, asked, limits, relies_on=relies_on, counted=counted
-        ):
-            return new_hold
-        await _raise_refusal(replica, showtime_id, asked)
-        if counted is not None:
-            counted = await hold_ids_of(showtime_id, holder, limits)
-    raise ShowtimeBusy(retry_after=1)
+    async with replica.ledger.reserved(owner.keys, len(asked), limits) as room:
+        for _ in range(ATTEMPTS):
+            relies_on = await _check_choice(replica, showtime_id, layout, asked)
+            if new_hold := await try_hold(replica, showtime_id, owner, asked, room, relies_on=relies_on):
+                return new_hold
+            await _raise_refusal(replica, showtime_id, asked)
+            await raise_unpaid_checkout(showtime_id, owner)
+        raise ShowtimeBusy(retry_after=1)
 
 
 async def try_hold(
     replica: Replica,
     showtime_id: str,
-    holder: Holder,
+    owner: HoldOwner,
     seats: Sequence[str],
-    limits: HoldLimits,
+    room: Reservation,
     *,
     relies_on: Sequence[str],
-    counted: Sequence[str] | None,
 ) -> Hold | None:
-    """Hold the seats if they and the seats of `relies_on` are free and the holder has only the holds in `counted`.
+    """Hold the seats if they and the seats of `relies_on` are free and the holder has no unpaid checkout.
 
-    Without `counted`, the holder's holds are not checked. Returns None when a condition is not met.
+    Returns None when a condition is not met.
     """
     moment = now()
     asked = in_order(seats)
     new_hold = Hold(
-        id=new_id(), holder=holder, seats=asked, expires_at=moment + limits.hold, cap_at=moment + limits.cap
+        id=room.hold_id,
+        holder=owner.holder,
+        keys=list(owner.keys),
+        seats=asked,
+        expires_at=moment + room.limits.hold,
+        cap_at=moment + room.limits.cap,
     )
-    room = {} if counted is None else guards.holder_has_only(holder, counted)
+    has_paid = guards.has_no_checkout(owner.keys[0], moment) if owner.keys and not owner.is_new else {}
     free = guards.seats_are_free([*asked, *relies_on], moment)
     is_held = await replica.change_seats(
-        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **room},
+        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **has_paid},
         {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
         asked,
     )
@@ -130,12 +132,16 @@ async def _raise_refusal(replica: Replica, showtime_id: str, seats: Sequence[str
         raise problem
 
 
-async def hold_ids_of(showtime_id: str, holder: Holder, limits: HoldLimits) -> list[str]:
-    """Return the ids of the holder's holds, live or not. Raises TooManyHolds when the limit is reached."""
-    showtime = await read(showtime_id)
-    if problem := showtime.hold_limit_problem(holder, now(), limits):
-        raise problem
-    return [hold.id for hold in showtime.holds if hold.holder == holder]
+async def raise_unpaid_checkout(showtime_id: str, owner: HoldOwner) -> None:
+    """Raise CheckoutUnpaid if the holder has an unpaid checkout in this showtime."""
+    if not owner.keys or owner.is_new:
+        return
+    moment = now()
+    theirs = {"keys": owner.keys[0], "pinned": True, "expires_at": {"$gt": moment}}
+    row = await showtimes.row({"_id": showtime_id, "holds": {"$elemMatch": theirs}}, {"holds": {"$elemMatch": theirs}})
+    if row is not None:
+        checkout = Hold.model_validate(row["holds"][0])
+        raise CheckoutUnpaid(booking_id=checkout.id, **until(checkout.expires_at, moment))
 
 
 async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
@@ -147,12 +153,12 @@ async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
 
 
 async def change_hold(
-    replica: Replica, hold_id: str, is_owner: IsOwner, add: Sequence[str], drop: Sequence[str]
+    replica: Replica, hold_id: str, is_owner: IsOwner, limits: HoldLimits, *, add: Sequence[str], drop: Sequence[str]
 ) -> tuple[str, Hold]:
     """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
     Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
-    SingleSeatLeft, SeatsKept and ShowtimeBusy.
+    SingleSeatLeft, SeatsKept, TooManyHolds, NetworkIsFull and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime_id, before = await find_hold(hold_id, is_owner)
@@ -165,17 +171,20 @@ async def change_hold(
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
         relies_on = await _check_choice(replica, showtime_id, layout, wanted.seats, before.seats)
-        if await replica.change_seats(
-            {
-                "_id": showtime_id,
-                **guards.hold_is_unchanged(before),
-                **guards.seats_belong_to(before.seats, hold_id),
-                **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
-                **on_sale,
-            },
-            {"$set": set_hold(after) | set_held(after, wanted.added), "$unset": unset_seats(wanted.dropped)},
-            [*wanted.added, *wanted.dropped],
-        ):
+        keys = before.keys if len(wanted.added) > len(wanted.dropped) else ()
+        async with replica.ledger.reserved(keys, len(wanted.seats), limits, hold_id):
+            is_changed = await replica.change_seats(
+                {
+                    "_id": showtime_id,
+                    **guards.hold_is_unchanged(before),
+                    **guards.seats_belong_to(before.seats, hold_id),
+                    **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
+                    **on_sale,
+                },
+                {"$set": set_hold(after) | set_held(after, wanted.added), "$unset": unset_seats(wanted.dropped)},
+                [*wanted.added, *wanted.dropped],
+            )
+        if is_changed:
             return showtime_id, after
         if wanted.added:
             await _raise_refusal(replica, showtime_id, wanted.added)
@@ -235,8 +244,21 @@ async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
 
 
 async def release_expired(replica: Replica, showtime_id: str, hold_id: str) -> None:
-    """Release an expired hold, with those of its seats that nobody else has taken."""
-    await release_if(replica, showtime_id, hold_id, lambda found: found is not None and not found.is_live(now()))
+    """Release an expired hold, with those of its seats that nobody else has taken. Raises ShowtimeBusy."""
+    for _ in range(ATTEMPTS):
+        showtime = await read(showtime_id)
+        found = showtime.hold(hold_id)
+        if found is None or found.is_live(now()):
+            return
+        await record_lapse(found)  # first, because afterwards a late payment request finds the hold there only
+        if await release_seats(replica, showtime, hold_id):
+            return
+    raise ShowtimeBusy(retry_after=1)
+
+
+async def record_lapse(hold: Hold) -> None:
+    """Record that the hold expired unpaid. A repetition changes nothing."""
+    await lapsed_holds.insert(LapsedHold(id=hold.id, keys=hold.keys, until=now() + REMEMBERED))
 
 
 async def release_if(replica: Replica, showtime_id: str, hold_id: str, may_release: MayRelease) -> None:
@@ -268,7 +290,10 @@ async def release_seats(
     if record_in:
         where[record_in] = {"$ne": owner_id}
         update["$push"] = {record_in: {"$each": [owner_id], "$slice": -MAX_RECORDED}}
-    return await replica.change_seats(where, update, own, events=events)
+    is_released = await replica.change_seats(where, update, own, events=events)
+    if is_released and (hold := showtime.hold(owner_id)):
+        _unpaid.labels(hold.caller_kind).inc()
+    return is_released
 
 
 def set_held(owner: Hold, seats: Iterable[str]) -> dict[str, Any]:

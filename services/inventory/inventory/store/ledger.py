@@ -1,0 +1,131 @@
+"""Counting live holds by holder and client network before a hold is made, without a further durable write.
+
+A replica counts the holds that MongoDB has and those that it is making at this moment. Replicas that make holds at the
+same moment do not see each other's, so with n replicas a limit can be exceeded n times at most. A key that this replica
+has not seen has no hold that it made; its first hold needs no read.
+"""
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from cachetools import LRUCache
+from chassis.clock import now
+from chassis.ids import new_id
+
+from inventory.model import CountedHold, HoldLimits
+from inventory.store.documents import lapsed_holds, showtimes
+
+KEYS_KNOWN = 50_000
+Counted = defaultdict[str, dict[str, CountedHold]]
+"""By key and hold id."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Room for a hold. `limits` are those that apply to it."""
+
+    hold_id: str
+    limits: HoldLimits
+
+
+@dataclass
+class _Stored:
+    """What MongoDB has: live holds, and the number of recent lapses by key."""
+
+    holds: Counted = field(default_factory=lambda: Counted(dict))
+    lapses: Counter[str] = field(default_factory=Counter[str])
+
+
+class Ledger:
+    """Counts live holds for one replica."""
+
+    def __init__(self) -> None:
+        self._seen: LRUCache[str, None] = LRUCache(KEYS_KNOWN)
+        self._reserved: Counted = defaultdict(dict)
+        self._next_read: tuple[set[str], asyncio.Task[_Stored]] | None = None
+        # A read may not have seen a hold that was written meanwhile. So a reservation counts until all the checks are
+        # over that began before its end.
+        self._checks = 0
+        self._running: dict[int, None] = {}
+        self._ended: deque[tuple[int, Sequence[str], str]] = deque()
+
+    @asynccontextmanager
+    async def reserved(
+        self, keys: Sequence[str], seats: int, limits: HoldLimits, hold_id: str | None = None
+    ) -> AsyncIterator[Reservation]:
+        """Reserve room for a hold of so many seats while it is written; `hold_id` is that of a hold which grows.
+
+        Raises TooManyHolds and NetworkIsFull.
+        """
+        hold_id = hold_id or new_id()
+        limits = await self._reserve(keys, hold_id, seats, limits)
+        try:
+            yield Reservation(hold_id, limits)
+        except BaseException:
+            self._forget(keys, hold_id)
+            raise
+        self._ended.append((self._checks, keys, hold_id))
+        self._forget_ended()
+
+    async def _reserve(self, keys: Sequence[str], hold_id: str, seats: int, limits: HoldLimits) -> HoldLimits:
+        self._checks += 1
+        self._running[check := self._checks] = None
+        try:
+            stored = await self._read(keys) if any(key in self._seen for key in keys) else _Stored()
+            moment = now()
+            for key in keys:
+                self._seen[key] = None
+                others = stored.holds.get(key, {}) | self._reserved.get(key, {})
+                others.pop(hold_id, None)
+                if problem := limits.of(key).exceeded(others.values(), seats, moment):
+                    raise problem
+            for key in keys:
+                self._reserved[key][hold_id] = CountedHold(seats, moment + limits.hold)
+            return limits.shortened({key: stored.lapses[key] for key in keys})
+        finally:
+            del self._running[check]
+            self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        oldest = next(iter(self._running), self._checks + 1)
+        while self._ended and self._ended[0][0] < oldest:
+            _, keys, hold_id = self._ended.popleft()
+            self._forget(keys, hold_id)
+
+    def _forget(self, keys: Sequence[str], hold_id: str) -> None:
+        for key in keys:
+            if (reserved := self._reserved.get(key)) and reserved.pop(hold_id, None) and not reserved:
+                del self._reserved[key]
+
+    async def _read(self, keys: Sequence[str]) -> _Stored:
+        """Read what MongoDB has. Concurrent calls share a read."""
+        if self._next_read is None:
+            wanted: set[str] = set()
+            self._next_read = wanted, asyncio.create_task(self._read_all(wanted))
+        wanted, task = self._next_read
+        wanted.update(keys)
+        return await asyncio.shield(task)
+
+    async def _read_all(self, wanted: Set[str]) -> _Stored:
+        await asyncio.sleep(0)
+        self._next_read = None
+        return _Stored(*await asyncio.gather(_live_holds(wanted), _lapses(wanted)))
+
+
+async def _live_holds(wanted: Set[str]) -> Counted:
+    keys, counted = list(wanted), Counted(dict)
+    is_wanted = {"$ne": [{"$setIntersection": [{"$ifNull": ["$$hold.keys", []]}, keys]}, []]}
+    fields = {"holds": {"$filter": {"input": "$holds", "as": "hold", "cond": is_wanted}}}
+    async for row in showtimes.rows({"holds.keys": {"$in": keys}}, fields):
+        for hold in row["holds"]:
+            for key in wanted & set(hold["keys"]):
+                counted[key][hold["id"]] = CountedHold(len(hold["seats"]), hold["expires_at"])
+    return counted
+
+
+async def _lapses(wanted: Set[str]) -> Counter[str]:
+    rows = lapsed_holds.rows({"keys": {"$in": list(wanted)}, "until": {"$gt": now()}}, ("keys",))
+    return Counter([key async for row in rows for key in row["keys"]])
