@@ -42,11 +42,13 @@ GATEWAY_LIMITS = {
 NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
 NO_LIMITS |= {"ADDRESS_ATTEMPTS": "1000000", "MAX_CONNECTIONS_PER_ADDRESS": "1000000"}
 NO_LIMITS |= {"GATEWAY_CONNECTIONS": "65535"}  # nginx's greatest
+NO_LIMITS |= {"HOLD_LIMIT_EXEMPT": "127.0.0.0/8"}
 
 # What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
 SETTINGS = (
     *("LOG_LEVEL", "PUBLIC_URL", "CORS_ORIGINS", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "RABBITMQ_PASSWORD", "MAIL_FROM"),
     *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
+    *("HOLDS_PER_HOLDER", "SEATS_PER_HOLDER", "HOLDS_PER_NETWORK", "SEATS_PER_NETWORK", "HOLD_LIMIT_EXEMPT"),
     *("ACCESS_TOKEN_SECONDS", "SESSION_DAYS", "VERIFICATION_HOURS", "RESET_MINUTES", "PASSWORD_WORKERS"),
     *("LINK_KEY", "TOTP_KEY", "CLAIM_KEY", "ORDER_KEY", "KEY_ROTATION_DAYS"),
     *("INVITATION_HOURS", "EXPORT_PATIENCE_SECONDS", "MESSAGE_DAYS"),
@@ -109,6 +111,7 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         "LINK_KEY": "usher-local-link-key",
         "TOTP_KEY": "usher-local-totp-key",
         "CLAIM_KEY": "usher-local-claim-key",
+        **{"HOLDS_PER_NETWORK": "60", "SEATS_PER_NETWORK": "400"},  # all visitors share one address
         "ORDER_KEY": "usher-local-order-key",
         "SMTP_HOST": LOOPBACK,
         "MAIL_FROM": "Usher <tickets@usher.example>",
