@@ -12,12 +12,13 @@ from launcher.settings import NO_LIMITS
 from pymongo import AsyncMongoClient
 
 FREE = 5
+PROXY = "127.0.0.50"
 SERVERS = {"mongo", "rabbitmq", "identity", "notifier", "gateway"}
 
 
 @pytest.fixture(scope="module")
 async def platform():
-    few = {"IDENTITY_REPLICAS": "2", "ADDRESS_ATTEMPTS": str(FREE)}
+    few = {"IDENTITY_REPLICAS": "2", "ADDRESS_ATTEMPTS": str(FREE), "GATEWAY_TRUSTED_PROXIES": PROXY}
     async with Platform(only=SERVERS, environment=NO_LIMITS | few) as platform:
         yield platform
 
@@ -45,6 +46,17 @@ async def test_one_machine_that_tries_many_accounts_is_stopped_whatever_it_says_
         assert int(answers[FREE + 1].headers["retry-after"]) >= 1
         assert answers[FREE + 1].json()["code"] == "too_many_attempts"
         assert (await guess(neighbour, "person1")).status_code == 401
+
+
+async def test_behind_a_trusted_proxy_the_attempts_of_each_network_are_counted(platform):
+    async with somewhere(platform, PROXY) as proxy:
+
+        async def status(address: str) -> int:
+            return (await guess(proxy, address.replace(":", "-"), **{"X-Forwarded-For": address})).status_code
+
+        assert [await status(f"2001:db8:0:1::{n}") for n in range(FREE + 2)] == [401] * (FREE + 1) + [429]
+        assert await status("2001:db8:0:2::1") == 401
+        assert await status("203.0.113.7") == 401
 
 
 async def test_many_machines_that_guess_one_password_are_stopped_and_a_restart_helps_nobody(platform):
