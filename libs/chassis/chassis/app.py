@@ -19,7 +19,8 @@ from chassis.messaging import broker
 from chassis.messaging.consumer import BroadcastConsumer, Consumer, Handlers
 from chassis.mongo.connection import connected
 from chassis.mongo.migrations import Schema
-from chassis.mongo.outbox import Aggregate, Relay
+from chassis.mongo.outbox import Aggregate
+from chassis.mongo.relay import Relay
 from chassis.observability import telemetry
 from chassis.observability.readiness import Readiness
 from chassis.periodic import periodic

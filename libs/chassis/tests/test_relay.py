@@ -12,9 +12,10 @@ from chassis.messaging import broker
 from chassis.messaging.broker import Broker
 from chassis.messaging.consumer import events_of
 from chassis.messaging.wire import BATCH, MAX_BATCH, to_envelope
-from chassis.mongo import outbox
+from chassis.mongo import relay
 from chassis.mongo.collection import Collection
-from chassis.mongo.outbox import Aggregate, Relay
+from chassis.mongo.outbox import Aggregate
+from chassis.mongo.relay import Relay
 from chassis.testing import until
 from contracts import topology
 from contracts.envelope import Envelope, Event
@@ -168,7 +169,7 @@ async def test_gathered_events_go_when_their_time_is_over(
 async def test_what_a_stopping_service_cannot_publish_is_left_to_the_sweeper(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(outbox, "STOP_S", 0.1)
+    monkeypatch.setattr(relay, "STOP_S", 0.1)
     exchange.is_open.clear()
     async with Relay(exchange.publish, [notes]):
         await note("a", "b")
@@ -215,11 +216,11 @@ async def test_a_crash_between_publishing_and_pulling_repeats_the_same_events(
 async def test_the_version_of_an_unguarded_write_is_read_only_for_what_is_shown(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(outbox, "_DISPLAYED", frozenset({Shown.type}))
+    monkeypatch.setattr(relay, "_DISPLAYED", frozenset({Shown.type}))
     async with Relay(exchange.publish, [notes]):
         await note("a")
-        await notes.write({"_id": "a"}, {"$set": {"text": "x"}}, events=[Noted(note_id="a"), Shown(note_id="a")])
-        await notes.write({"_id": "a", "version": 2}, {"$set": {"text": "y"}}, events=[Noted(note_id="a")])
+        await stored.update({"_id": "a"}, {"$set": {"text": "x"}}, events=[Noted(note_id="a"), Shown(note_id="a")])
+        await stored.update({"_id": "a", "version": 2}, {"$set": {"text": "y"}}, events=[Noted(note_id="a")])
         await exchange.took(4)
     versions = {Noted.type: list[int](), Shown.type: list[int]()}
     for message in exchange.messages:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from chassis.ids import new_id
 from chassis.messaging import consumer as consuming
-from chassis.mongo import outbox
+from chassis.mongo import relay
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
 from pymongo.errors import AutoReconnect, WriteConcernError
@@ -60,10 +60,10 @@ async def test_no_redirect_names_the_host_that_the_client_has_sent(client, path)
 
 
 async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy, monkeypatch):
-    monkeypatch.setattr(outbox.Relay, "SWEEP_AFTER_S", 0.0)
+    monkeypatch.setattr(relay.Relay, "SWEEP_AFTER_S", 0.0)
     left = toy.Ping(text="left")
     with monkeypatch.context() as crashed:
-        crashed.setattr(outbox.Relay, "enqueue", lambda *_: None)
+        crashed.setattr(relay.Relay, "enqueue", lambda *_: None)
         await toy.pings.insert(left, events=[toy.Pinged(ping_id=left.id)])
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == left.id)
     await until(lambda: emptied(toy, left.id))

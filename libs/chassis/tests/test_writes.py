@@ -15,7 +15,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure, ServerSelectionTimeoutError
 from pymongo.monitoring import CommandListener
 
-Collection = writes.Collection
+RawCollection = writes.RawCollection
 
 
 class Commands(CommandListener):
@@ -38,7 +38,7 @@ def commands() -> Commands:
 
 
 @pytest.fixture
-async def things(mongo_uri: str, commands: Commands) -> AsyncIterator[Collection]:
+async def things(mongo_uri: str, commands: Commands) -> AsyncIterator[RawCollection]:
     async with AsyncMongoClient[dict[str, Any]](
         mongo_uri, w="majority", journal=True, event_listeners=[commands]
     ) as mongo:
@@ -48,7 +48,7 @@ async def things(mongo_uri: str, commands: Commands) -> AsyncIterator[Collection
         await mongo.drop_database(collection.database.name)
 
 
-async def test_of_many_who_want_the_same_version_one_wins(things: Collection, commands: Commands):
+async def test_of_many_who_want_the_same_version_one_wins(things: RawCollection, commands: Commands):
     await writes.insert(things, {"_id": "a", "version": 1})
     commands.names.clear()
     won = await asyncio.gather(
@@ -59,7 +59,7 @@ async def test_of_many_who_want_the_same_version_one_wins(things: Collection, co
     assert commands.names.count("update") <= 2
 
 
-async def test_a_miss_spoils_nothing_for_the_others_and_makes_nothing(things: Collection):
+async def test_a_miss_spoils_nothing_for_the_others_and_makes_nothing(things: RawCollection):
     assert all(await asyncio.gather(*(writes.insert(things, {"_id": name, "n": 0}) for name in "abc")))
     outcomes = await asyncio.gather(
         writes.update(things, {"_id": "a", "n": 0}, {"$inc": {"n": 1}}),
@@ -77,7 +77,7 @@ async def test_a_miss_spoils_nothing_for_the_others_and_makes_nothing(things: Co
     ]
 
 
-async def test_a_taken_unique_key_is_said_to_its_own_caller(things: Collection):
+async def test_a_taken_unique_key_is_said_to_its_own_caller(things: RawCollection):
     await writes.insert(things, {"_id": "a", "name": "taken"})
     await writes.insert(things, {"_id": "b"})
     outcomes = await asyncio.gather(
@@ -90,7 +90,7 @@ async def test_a_taken_unique_key_is_said_to_its_own_caller(things: Collection):
     assert outcomes[1:] == [False, True]
 
 
-async def test_a_miss_is_no_error_in_a_trace(things: Collection, monkeypatch: pytest.MonkeyPatch):
+async def test_a_miss_is_no_error_in_a_trace(things: RawCollection, monkeypatch: pytest.MonkeyPatch):
     spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
@@ -100,26 +100,26 @@ async def test_a_miss_is_no_error_in_a_trace(things: Collection, monkeypatch: py
     assert (span.name, span.status.is_unset, span.events) == ("write things", True, ())
 
 
-async def test_an_error_does_not_tell_what_was_to_be_written(things: Collection):
+async def test_an_error_does_not_tell_what_was_to_be_written(things: RawCollection):
     await writes.insert(things, {"_id": "a", "text": "no number"})
     with pytest.raises(OperationFailure) as raised:
         await writes.update(things, {"_id": "a"}, {"$inc": {"text": 1}, "$set": {"email": "ada@example.org"}})
     assert "ada@example.org" not in f"{raised.value} {raised.value.details}"
 
 
-async def test_a_wrong_write_is_an_error_and_not_a_miss(things: Collection):
+async def test_a_wrong_write_is_an_error_and_not_a_miss(things: RawCollection):
     await writes.insert(things, {"_id": "a", "text": "no number"})
     with pytest.raises(OperationFailure):
         await writes.update(things, {"_id": "a"}, {"$inc": {"text": 1}})
 
 
-async def test_merging_makes_the_document_and_lingers_for_others(things: Collection, commands: Commands):
+async def test_merging_makes_the_document_and_lingers_for_others(things: RawCollection, commands: Commands):
     await asyncio.gather(*(writes.merge(things, "a", {"$max": {"n": n}}, linger=0.01) for n in range(50)))
     assert await things.find_one({"_id": "a"}) == {"_id": "a", "n": 49}
     assert commands.names.count("update") == 1
 
 
-async def test_a_caller_who_gives_up_leaves_the_others_theirs(things: Collection):
+async def test_a_caller_who_gives_up_leaves_the_others_theirs(things: RawCollection):
     given_up = asyncio.create_task(writes.insert(things, {"_id": "a"}))
     stays = asyncio.create_task(writes.insert(things, {"_id": "b"}))
     await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 
 from chassis.mongo import writes
 from chassis.mongo.outbox import Aggregate, entry_of
-from chassis.mongo.writes import Change, Operation
+from chassis.mongo.writes import Change, Operation, RawCollection
 
 T = TypeVar("T", bound=BaseModel)
 Row = dict[str, Any]
@@ -43,7 +43,7 @@ class Collection(Generic[T]):
         self._plain_id = "id" in self._model.model_fields and self._model.model_fields["id"].alias is None
 
     @property
-    def _raw(self) -> writes.Collection:
+    def _raw(self) -> RawCollection:
         return self._document.get_pymongo_collection()
 
     async def insert(self, item: T, *, events: Sequence[Event] = (), linger: float = 0) -> bool:

@@ -21,7 +21,6 @@ import pymongo
 import structlog
 from beanie import Document
 from pymongo import IndexModel, ReturnDocument, UpdateOne
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
@@ -31,10 +30,10 @@ from chassis.ids import new_id
 from chassis.mongo import indexes
 from chassis.mongo.indexes import Index
 from chassis.mongo.outbox import OUTBOX_INDEX, Aggregate
+from chassis.mongo.writes import RawCollection
 
 log = structlog.get_logger()
 Database = AsyncDatabase[dict[str, Any]]
-Collection = AsyncCollection[dict[str, Any]]
 Phase = Literal["expand", "contract"]
 Report = Callable[[str], None]
 PATIENCE_S = 60.0
@@ -184,14 +183,14 @@ async def status(database: Database, schema: Schema, report: Report) -> None:
         report("this version can run")
 
 
-async def update_in_batches(collection: Collection, where: Mapping[str, Any], change: Mapping[str, Any]) -> int:
+async def update_in_batches(collection: RawCollection, where: Mapping[str, Any], change: Mapping[str, Any]) -> int:
     """`update_many` in batches, for a large collection. Returns the number of changed documents."""
     return sum(
         [(await collection.update_many(some, change)).modified_count async for some in _batches(collection, where)]
     )
 
 
-async def delete_in_batches(collection: Collection, where: Mapping[str, Any]) -> int:
+async def delete_in_batches(collection: RawCollection, where: Mapping[str, Any]) -> int:
     """`delete_many` in batches, for a large collection. Returns the number of deleted documents."""
     return sum([(await collection.delete_many(some)).deleted_count async for some in _batches(collection, where)])
 
@@ -204,7 +203,7 @@ async def _remove_clear_responses(database: Database) -> int:
 _COMMON = (Migration("2026-12-remove-clear-responses", "contract", _remove_clear_responses),)
 
 
-async def _batches(collection: Collection, where: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _batches(collection: RawCollection, where: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Yield filters for BATCH documents each. All ids must have one type, because `$gt` compares within a type."""
     after: Mapping[str, Any] = {}
     while found := await collection.find({"$and": [where, after]}, {"_id": 1}).sort("_id").limit(BATCH).to_list():
@@ -268,7 +267,7 @@ async def _lease(database: Database, report: Report) -> AsyncIterator[None]:
         await leases.delete_one({"_id": _LEASE, "owner": owner})
 
 
-async def _take(leases: Collection, owner: str) -> bool:
+async def _take(leases: RawCollection, owner: str) -> bool:
     """Take the lease or extend it, unless another runner has it."""
     is_free = {"$or": [{"$eq": ["$owner", owner]}, {"$lte": ["$until", "$$NOW"]}]}
     taken = {"_id": _LEASE, "owner": owner, "until": {"$add": ["$$NOW", int(LEASE_S * 1000)]}}
@@ -284,7 +283,7 @@ async def _take(leases: Collection, owner: str) -> bool:
     return lease is not None and lease["owner"] == owner
 
 
-async def _renew(leases: Collection, owner: str) -> None:
+async def _renew(leases: RawCollection, owner: str) -> None:
     while True:
         await asyncio.sleep(RENEW_S)
         if not await _take(leases, owner):

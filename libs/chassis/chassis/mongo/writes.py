@@ -17,7 +17,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, Ope
 
 from chassis.observability import telemetry
 
-Collection = AsyncCollection[dict[str, Any]]
+RawCollection = AsyncCollection[dict[str, Any]]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """Operators, or the stages of a pipeline."""
 Operation = InsertOne[dict[str, Any]] | UpdateOne
@@ -31,7 +31,7 @@ of a command and not of each update. The upsert would have to insert an id that 
 """
 
 
-async def insert(collection: Collection, document: Mapping[str, Any], *, linger: float = 0) -> bool:
+async def insert(collection: RawCollection, document: Mapping[str, Any], *, linger: float = 0) -> bool:
     """Insert a document. Returns False when its id or another unique key already exists. `linger`: see `merge`."""
     try:
         await _group(collection, linger).write(InsertOne(dict(document)))
@@ -40,7 +40,7 @@ async def insert(collection: Collection, document: Mapping[str, Any], *, linger:
     return True
 
 
-async def update(collection: Collection, where: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+async def update(collection: RawCollection, where: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
     """Update the document that `where` matches by `_id` and guards. Returns False when it does not match.
 
     `where` must not contain `$expr`, which MongoDB does not allow in an upsert. Raises DuplicateKeyError when the
@@ -55,7 +55,7 @@ async def update(collection: Collection, where: Mapping[str, Any], change: Mappi
     return True
 
 
-async def merge(collection: Collection, document_id: str, change: Change, *, linger: float = 0) -> None:
+async def merge(collection: RawCollection, document_id: str, change: Change, *, linger: float = 0) -> None:
     """Update the document or insert it. The write waits `linger` seconds for other writes to join."""
     await _group(collection, linger).write(UpdateOne({"_id": document_id}, change, upsert=True))
 
@@ -63,7 +63,7 @@ async def merge(collection: Collection, document_id: str, change: Change, *, lin
 class _Group:
     """The pending writes of one collection. The group exists while a command is running."""
 
-    def __init__(self, collection: Collection, linger: float) -> None:
+    def __init__(self, collection: RawCollection, linger: float) -> None:
         self._collection, self._linger = collection, linger
         self._waiting: list[tuple[Operation, asyncio.Future[Exception | None]]] = []
         self._running = asyncio.create_task(self._drain())
@@ -109,10 +109,10 @@ def _error(failure: Mapping[str, Any]) -> OperationFailure:
     return kind(failure["errmsg"], failure["code"], {name: fact for name, fact in failure.items() if name != "op"})
 
 
-_groups: dict[Collection, _Group] = {}
+_groups: dict[RawCollection, _Group] = {}
 
 
-def _group(collection: Collection, linger: float = 0) -> _Group:
+def _group(collection: RawCollection, linger: float = 0) -> _Group:
     if (group := _groups.get(collection)) is None:
         group = _groups[collection] = _Group(collection, linger)
     return group
