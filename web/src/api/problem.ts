@@ -1,4 +1,5 @@
 import { messages, t } from "../i18n";
+import { clock } from "../lib/format";
 
 interface ProblemDocument {
   detail?: string;
@@ -8,6 +9,10 @@ interface ProblemDocument {
   instead?: string[];
   errors?: { loc: string[]; msg: string }[];
   retry_after?: number;
+  /** Of a limit: what it counts, its value, and when there is room again. */
+  unit?: string;
+  limit?: number;
+  ends_at?: string;
   [member: string]: unknown;
 }
 
@@ -37,9 +42,11 @@ export class Problem extends Error {
 /** The message for an error: the translation of its code, else the service's own text. */
 export function sentence(error: unknown): string {
   if (!(error instanceof Problem)) return t("problem.unknown");
-  const key = `problem.${error.code}`;
-  if (key in messages()) return t(key as Parameters<typeof t>[0]);
-  return error.message || t("problem.unknown");
+  const { unit, limit = "", ends_at } = error.document;
+  const key = [`problem.${error.code}.${unit}`, `problem.${error.code}`].find((each) => each in messages());
+  if (!key) return error.message || t("problem.unknown");
+  const text = t(key as Parameters<typeof t>[0], { limit });
+  return ends_at ? `${text} ${t("problem.until", { time: clock(ends_at) })}` : text;
 }
 
 export const isProblem = (error: unknown, ...codes: string[]): error is Problem =>

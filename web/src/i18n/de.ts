@@ -118,6 +118,7 @@ const de: Messages = {
   "seats.lost_one": "{seats} wurde gerade von jemand anderem ausgewählt.",
   "seats.lost_other": "{seats} wurden gerade von jemand anderem ausgewählt.",
   "seats.instead": "Stattdessen {seats}",
+  "seats.toBooking": "Zur Buchung",
   "seats.companion": "{seat} ist ein Begleitplatz neben Ihrem Rollstuhlplatz.",
   "seats.add": "Hinzufügen",
   "seat.place": "Reihe {row}, Platz {number}",
@@ -405,7 +406,14 @@ const de: Messages = {
   "problem.companion_without_wheelchair":
     "Zu jeder Begleitkarte gehört ein Rollstuhlplatz in derselben Buchung. Bitte wählen Sie eine andere Karte.",
   "problem.too_many_companions": "Neben jedem Rollstuhl können bis zu drei Begleitpersonen sitzen.",
-  "problem.too_many_holds": "Für diese Vorstellung haben Sie schon Plätze reserviert. Geben Sie zuerst welche frei.",
+  "problem.too_many_holds.holds":
+    "Sie haben schon {limit}-mal Plätze reserviert und noch nicht bezahlt. Bezahlen Sie sie oder geben Sie welche frei.",
+  "problem.too_many_holds.seats":
+    "Sie können höchstens {limit} unbezahlte Plätze zugleich reservieren. Bezahlen Sie sie oder geben Sie welche frei.",
+  "problem.network_is_full": "Aus Ihrem Netzwerk sind gerade zu viele unbezahlte Plätze reserviert.",
+  "problem.checkout_unpaid":
+    "Ihre Buchung für diese Vorstellung ist noch nicht bezahlt. Bezahlen oder stornieren Sie sie zuerst.",
+  "problem.until": "Um {time} Uhr können Sie es noch einmal versuchen.",
   "problem.hold_in_checkout": "Diese Plätze werden gerade bezahlt. Stornieren Sie stattdessen die Buchung.",
   "problem.hold_lapsed": "Ihre Zeit für diese Plätze ist abgelaufen.",
   "problem.hold_expired": "Ihre Zeit für diese Plätze ist abgelaufen.",

@@ -114,6 +114,7 @@ const en = {
   "seats.lost_one": "{seats} was just taken by someone else.",
   "seats.lost_other": "{seats} were just taken by someone else.",
   "seats.instead": "Take {seats} instead",
+  "seats.toBooking": "To the booking",
   "seats.companion": "{seat} is a companion seat next to your wheelchair place.",
   "seats.add": "Add it",
   "seat.place": "Row {row}, seat {number}",
@@ -392,7 +393,13 @@ const en = {
   "problem.companion_without_wheelchair":
     "Each companion ticket needs a wheelchair place in the same booking. Please choose another ticket.",
   "problem.too_many_companions": "Up to three companions can sit next to each wheelchair.",
-  "problem.too_many_holds": "You already hold seats for this showtime. Release some first.",
+  "problem.too_many_holds.holds":
+    "You already hold seats {limit} times without having paid for them. Pay for some or release them first.",
+  "problem.too_many_holds.seats":
+    "You can hold {limit} seats at a time that are not paid for. Pay for some or release them first.",
+  "problem.network_is_full": "Too many unpaid seats are held from your network right now.",
+  "problem.checkout_unpaid": "You have not paid for your booking of this showtime yet. Pay for it or cancel it first.",
+  "problem.until": "You can try again at {time}.",
   "problem.hold_in_checkout": "These seats are being paid for. Cancel the booking instead.",
   "problem.hold_lapsed": "Your hold on these seats has expired.",
   "problem.hold_expired": "Your hold on these seats has expired.",

@@ -1,13 +1,13 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useNavigate } from "react-router";
 import type { Schemas } from "../api/client";
-import { Problem, sentence } from "../api/problem";
+import { isProblem, Problem, sentence } from "../api/problem";
 import { t, tn } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { list } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { announce } from "../ui/announce";
-import { Button } from "../ui/Button";
+import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { alternative, companions, type Proposal } from "./choice";
 import { ASK_AT_S, ExpiredDialog, KeepDialog } from "./HoldDialogs";
@@ -182,7 +182,7 @@ export function Selling({ showtime, seating }: SellingProps) {
   );
 }
 
-/** The error of a rejected selection, with alternative seats. */
+/** The error of a rejected selection, with alternative seats or the booking that must be paid first. */
 function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds: string[]) => void }) {
   const instead = problem instanceof Problem ? problem.instead : [];
   return (
@@ -193,6 +193,11 @@ function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds
           <Button look="plain" onClick={() => onInstead(instead)}>
             {t("seats.instead", { seats: list(instead) })}
           </Button>
+        )}
+        {isProblem(problem, "checkout_unpaid") && (
+          <ButtonLink look="plain" to={`/bookings/${problem.document.booking_id}`}>
+            {t("seats.toBooking")}
+          </ButtonLink>
         )}
       </div>
     </Notice>
