@@ -20,8 +20,9 @@ SCHEMAS = "#/components/schemas/"
 # Settings without which a service cannot be imported. Nothing connects to a server.
 UNUSED = dict.fromkeys(
     (
-        *("MONGO_URI", "RABBITMQ_URI", "JWKS_URL", "PUBLIC_URL", "LINK_KEY", "TOTP_KEY", "SMTP_HOST", "STRIPE_JS_URL"),
-        *("CLAIM_KEY", "ORDER_KEY", "STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
+        *("MONGO_URI", "RABBITMQ_URI", "JWKS_URL", "PUBLIC_URL", "SMTP_HOST", "STRIPE_JS_URL"),
+        *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY"),
+        *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
     ),
     "http://unused.example/unused-unused-unused-unused",
 ) | {"MAIL_FROM": "unused@unused.example"}

@@ -50,7 +50,8 @@ SETTINGS = (
     *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
     *("HOLDS_PER_HOLDER", "SEATS_PER_HOLDER", "HOLDS_PER_NETWORK", "SEATS_PER_NETWORK", "HOLD_LIMIT_EXEMPT"),
     *("ACCESS_TOKEN_SECONDS", "SESSION_DAYS", "VERIFICATION_HOURS", "RESET_MINUTES", "PASSWORD_WORKERS"),
-    *("LINK_KEY", "TOTP_KEY", "CLAIM_KEY", "ORDER_KEY", "KEY_ROTATION_DAYS"),
+    *("STAFF_SESSION_HOURS", "STAFF_IDLE_MINUTES", "FACTOR_REMOVAL_HOURS"),
+    *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY", "KEY_ROTATION_DAYS"),
     *("INVITATION_HOURS", "EXPORT_PATIENCE_SECONDS", "MESSAGE_DAYS"),
     *("MIN_PASSWORD_LENGTH", "SECOND_FACTOR_FOR_ADMINS", "ADDRESS_ATTEMPTS"),
     "MAX_CONNECTIONS_PER_ADDRESS",
@@ -64,6 +65,7 @@ SETTINGS = (
 SECRETS: dict[str, tuple[str, ...]] = {
     "LINK_KEY": ("identity", "booking", "notifier"),
     "TOTP_KEY": ("identity",),
+    "IDENTITY_KEY": ("identity",),
     "CLAIM_KEY": ("inventory", "booking"),
     "ORDER_KEY": ("booking", "payment"),
     "SIGNING_KEY_PEM": ("identity",),
@@ -110,6 +112,7 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         "TOKEN_AUDIENCE": "usher",
         "LINK_KEY": "usher-local-link-key",
         "TOTP_KEY": "usher-local-totp-key",
+        "IDENTITY_KEY": "usher-local-identity-key",
         "CLAIM_KEY": "usher-local-claim-key",
         **{"HOLDS_PER_NETWORK": "60", "SEATS_PER_NETWORK": "400"},  # all visitors share one address
         "ORDER_KEY": "usher-local-order-key",
