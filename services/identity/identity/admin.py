@@ -59,7 +59,7 @@ async def create(email: str, name: str, password: str) -> str:
     acceptable = passwords.acceptable(normal_password(password))
     if is_personal(acceptable, email, name):
         raise PasswordRefused
-    password_hash = await passwords.hash_password(acceptable)
+    password_hash = await passwords.Passwords(settings.get()).hash(acceptable)
     user = store.User(email=email, name=name, roles=["admin"], password_hash=password_hash, registered_at=now())
     await store.add_admin(user)
     return "The admin can sign in now."

@@ -7,8 +7,9 @@ from chassis.clock import now
 from chassis.mongo.connection import connected
 from chassis.observability import telemetry
 
-from identity import migrations, passwords, settings, store
+from identity import migrations, settings, store
 from identity.model import EmailTaken, Role
+from identity.passwords import Passwords
 
 log = structlog.get_logger()
 PASSWORD = "popcorn-and-a-movie"  # noqa: S105 - public on purpose: demo accounts only
@@ -21,8 +22,9 @@ PEOPLE: dict[str, tuple[str, list[Role]]] = {
 
 async def load() -> None:
     """Insert the demo accounts. The running service publishes their events."""
+    hashing = Passwords(settings.get())
     for email, (name, roles) in PEOPLE.items():
-        password_hash = await passwords.hash_password(PASSWORD)
+        password_hash = await hashing.hash(PASSWORD)
         user = store.User(email=email, name=name, roles=roles, password_hash=password_hash, registered_at=now())
         try:
             await store.add_user(user)

@@ -1,9 +1,10 @@
-"""Periodic jobs: key rotation, overdue exports, deleted accounts, the list of admins."""
+"""Periodic jobs: key rotation, overdue exports, deleted accounts, the list of admins, removal of second factors."""
 
 from chassis.clock import now
 from chassis.jobs import Job
 
-from identity import rotate, store
+from identity import store
+from identity.keys import SigningKeys
 
 
 async def finish_exports() -> None:
@@ -19,9 +20,19 @@ async def forget_deleted() -> None:
         await store.drop_account(user_id, now())
 
 
-JOBS = [
-    Job("rotate_signing_key", every=60.0, run=rotate.rotate_when_due),
-    Job("finish_exports", every=5.0, run=finish_exports),
-    Job("forget_deleted", every=10.0, run=forget_deleted),
-    Job("enter_missing_admins", every=5.0, run=store.enter_missing),
-]
+async def remove_factors() -> None:
+    """Remove the second factors whose removal was requested with a new password and is due."""
+    moment = now()
+    async for user_id in store.due_factor_removals(moment):
+        await store.remove_factors(user_id, moment)
+
+
+def jobs(keys: SigningKeys) -> list[Job]:
+    """All periodic jobs."""
+    return [
+        Job("rotate_signing_key", every=60.0, run=keys.rotate_when_due),
+        Job("finish_exports", every=5.0, run=finish_exports),
+        Job("forget_deleted", every=10.0, run=forget_deleted),
+        Job("enter_missing_admins", every=5.0, run=store.enter_missing),
+        Job("remove_factors", every=60.0, run=remove_factors),
+    ]

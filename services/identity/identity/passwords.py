@@ -17,6 +17,7 @@ from prometheus_client import Gauge
 
 from identity import settings
 from identity.model import Busy, acceptable_password
+from identity.settings import Settings
 
 T = TypeVar("T")
 BUSY_S = 5
@@ -24,17 +25,39 @@ NICE = 10
 _waiting = Gauge("usher_identity_passwords_waiting", "Passwords being hashed or waiting")
 
 
-class _HashingThreads:
-    """The hashing threads, which limit memory and CPU. Further work waits in a bounded queue."""
+class Checked(NamedTuple):
+    """Whether a password matches, and a new hash when the stored one has weaker parameters than today's."""
 
-    def __init__(self) -> None:
-        chosen = settings.get()
-        self.hasher = PasswordHasher(chosen.argon2_passes, chosen.argon2_memory_kib, parallelism=1)
-        self.nobody = self.hasher.hash(new_secret())
+    fits: bool
+    rehashed: str | None = None
+
+
+class Passwords:
+    """Hashes and checks passwords in threads, which limit memory and CPU. Further work waits in a bounded queue."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self._hasher = PasswordHasher(chosen.argon2_passes, chosen.argon2_memory_kib, parallelism=1)
+        self._nobody = self._hasher.hash(new_secret())
         self.room = chosen.password_workers + chosen.password_queue
-        self._pool = ThreadPoolExecutor(chosen.password_workers, "argon2", initializer=_step_back)
+        self._pool = ThreadPoolExecutor(chosen.password_workers, "argon2", initializer=_lower_priority)
 
-    async def do(self, work: Callable[..., T], *arguments: str) -> T:
+    async def hash(self, password: str) -> str:
+        """Return the password's hash in PHC form, with its salt and parameters. Raises Busy."""
+        return await self._run(self._hasher.hash, password)
+
+    async def check(self, password: str, password_hash: str | None) -> Checked:
+        """Compare a password with a hash. Without a hash it never matches and takes as long. Raises Busy."""
+        checked = await self._run(self._check, password, password_hash or self._nobody)
+        return checked if password_hash is not None else Checked(fits=False)
+
+    def _check(self, password: str, password_hash: str) -> Checked:
+        try:
+            self._hasher.verify(password_hash, password)
+        except VerifyMismatchError:
+            return Checked(fits=False)
+        return Checked(True, self._hasher.hash(password) if self._hasher.check_needs_rehash(password_hash) else None)
+
+    async def _run(self, work: Callable[..., T], *arguments: str) -> T:
         """Run the function in one of the threads. Raises Busy when the queue is full."""
         if self.room <= 0:
             raise Busy(retry_after=BUSY_S)
@@ -46,46 +69,12 @@ class _HashingThreads:
                 self.room += 1
 
 
-def _step_back() -> None:
+def _lower_priority() -> None:
     """Lower the thread's priority below the event loop's: on Linux each thread has a nice value."""
     thread = threading.get_native_id()
     # Only root may raise the priority of a process that was started with a lower one.
     if sys.platform == "linux" and os.getpriority(os.PRIO_PROCESS, thread) < NICE:
         os.setpriority(os.PRIO_PROCESS, thread, NICE)
-
-
-@cache
-def _hashing_threads() -> _HashingThreads:
-    return _HashingThreads()
-
-
-class Checked(NamedTuple):
-    """Whether a password matches, and a new hash when the stored one has weaker parameters than today's."""
-
-    fits: bool
-    rehashed: str | None = None
-
-
-async def hash_password(password: str) -> str:
-    """The password's hash in PHC form, with its salt and parameters. Raises Busy."""
-    works = _hashing_threads()
-    return await works.do(works.hasher.hash, password)
-
-
-async def check_password(password: str, password_hash: str | None) -> Checked:
-    """Compare a password with a hash. Without a hash it never matches and takes as long. Raises Busy."""
-    works = _hashing_threads()
-    checked = await works.do(_check, password, password_hash or works.nobody)
-    return checked if password_hash is not None else Checked(fits=False)
-
-
-def _check(password: str, password_hash: str) -> Checked:
-    hasher = _hashing_threads().hasher
-    try:
-        hasher.verify(password_hash, password)
-    except VerifyMismatchError:
-        return Checked(fits=False)
-    return Checked(True, hasher.hash(password) if hasher.check_needs_rehash(password_hash) else None)
 
 
 def acceptable(password: str) -> str:

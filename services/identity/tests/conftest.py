@@ -14,6 +14,7 @@ PASSWORD = "correct horse battery"
 ENVIRONMENT = {
     "LINK_KEY": "a link key for the tests",
     "TOTP_KEY": "a totp key for the tests",
+    "IDENTITY_KEY": "a key for the tests' keys",
     "ADDRESS_ATTEMPTS": "100000",
 }
 _numbers = itertools.count(1)
@@ -74,7 +75,7 @@ async def verified_account(client, bus, email):
     answer = await registered(client, email)
     assert answer.status_code == 201, answer.text
     token = await mailed_token(bus, VerificationRequested, email)
-    verified = await client.post("/api/auth/verify-email", json={"token": token})
+    verified = await client.post("/api/auth/verify-email", json={"token": token}, headers=bearer(answer.json()))
     assert verified.json() == {"email": email}
     return (await client.get("/api/users/me", headers=bearer(answer.json()))).json()
 

@@ -2,7 +2,7 @@
 
 import pytest
 from identity import settings
-from identity.api.cookies import NAME, SECURE_NAME
+from identity.api.cookies import DEVICE_NAME, NAME, SECURE_NAME
 
 from .conftest import PASSWORD, bearer, logged_in
 
@@ -11,8 +11,8 @@ ORIGIN = {"Origin": "http://127.0.0.1:8080"}
 
 
 def attributes(answer):
-    """Name, value and attributes of the one cookie that the answer sets; attributes in lower case."""
-    (cookie,) = answer.headers.get_list("set-cookie")
+    """Name, value and attributes of the one session cookie that the answer sets; attributes in lower case."""
+    (cookie,) = [each for each in answer.headers.get_list("set-cookie") if not each.startswith(DEVICE_NAME)]
     pair, *rest = cookie.split("; ")
     return *pair.split("=", 1), {part.lower() for part in rest}
 

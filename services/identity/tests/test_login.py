@@ -5,7 +5,7 @@ import sys
 import pytest
 from argon2 import PasswordHasher
 from contracts.identity import PasswordResetRequested, UserRegistered
-from identity import demo, passwords, settings, store
+from identity import demo, settings, store
 from structlog.testing import capture_logs
 
 from .conftest import PASSWORD, bearer, logged_in, mailed_token
@@ -41,10 +41,17 @@ async def test_a_wrong_password_and_an_unknown_address_get_one_answer(client, ac
     ] * 2
 
 
-async def test_nobodys_password_never_fits_but_is_hashed_as_anybodys(identity_env):
-    works = passwords._hashing_threads()
-    assert not (await passwords.check_password(PASSWORD, None)).fits
-    assert works.nobody.split("$")[:4] == (await passwords.hash_password(PASSWORD)).split("$")[:4]
+@pytest.fixture
+def passwords(client):
+    """The service's hashing threads."""
+    from identity.main import app  # noqa: PLC0415 - the settings read the environment of `identity_env`
+
+    return app.state.passwords
+
+
+async def test_nobodys_password_never_fits_but_is_hashed_as_anybodys(passwords):
+    assert not (await passwords.check(PASSWORD, None)).fits
+    assert passwords._nobody.split("$")[:4] == (await passwords.hash(PASSWORD)).split("$")[:4]
 
 
 async def kept_hash(account):
@@ -63,8 +70,8 @@ async def test_a_weaker_hash_is_made_anew_when_its_password_is_given(client, acc
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_hashing_leaves_the_event_loop_free(identity_env):
-    hashing = asyncio.gather(*(passwords.hash_password(PASSWORD) for _ in range(8)))
+async def test_hashing_leaves_the_event_loop_free(passwords):
+    hashing = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(8)))
     turns = 0
     while not hashing.done():
         turns += 1
@@ -73,13 +80,13 @@ async def test_hashing_leaves_the_event_loop_free(identity_env):
     assert turns > 8
 
 
-async def test_more_than_can_wait_are_told_to_come_back(client, account, monkeypatch):
-    monkeypatch.setattr(passwords._hashing_threads(), "room", 2)
+async def test_more_than_can_wait_are_told_to_come_back(client, account, passwords, monkeypatch):
+    monkeypatch.setattr(passwords, "room", 2)
     answers = await asyncio.gather(*(logged_in(client, f"crowd{n}@usher.example") for n in range(12)))
     assert {answer.status_code for answer in answers} == {401, 503}
     busy = next(answer for answer in answers if answer.status_code == 503)
     assert (busy.json()["code"], busy.headers["retry-after"]) == ("busy", "5")
-    assert passwords._hashing_threads().room == 2
+    assert passwords.room == 2
     assert (await logged_in(client, account["email"])).status_code == 200
 
 

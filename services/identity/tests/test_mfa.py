@@ -8,7 +8,7 @@ import pytest
 from chassis.clock import now
 from identity import settings, store
 from identity.api import attempts
-from identity.model import ACCOUNT
+from identity.model import GUESSES
 from pyotp import parse_uri
 from pyotp.totp import TOTP
 
@@ -57,14 +57,24 @@ async def app(client, signed_in):
 async def test_an_app_counts_once_it_has_shown_a_code(client, bus, account, signed_in):
     offered = await ask(client, signed_in, "totp", password=PASSWORD)
     assert parse_uri(offered.json()["uri"]).secret == offered.json()["secret"]
-    assert await state(client, signed_in) == {"totp": False, "recovery_codes_left": 0, "passkeys": 0}
+    assert await state(client, signed_in) == {
+        "totp": False,
+        "recovery_codes_left": 0,
+        "passkeys": 0,
+        "removal_at": None,
+    }
     assert (await logged_in(client, account["email"])).status_code == 200, "not yet"
     app = App(offered.json()["secret"])
     wrong = await ask(client, signed_in, "totp/confirm", code="000000")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_code")
     confirmed = await ask(client, signed_in, "totp/confirm", code=app.code())
     assert len(set(confirmed.json()["recovery_codes"])) == 10
-    assert await state(client, signed_in) == {"totp": True, "recovery_codes_left": 10, "passkeys": 0}
+    assert await state(client, signed_in) == {
+        "totp": True,
+        "recovery_codes_left": 10,
+        "passkeys": 0,
+        "removal_at": None,
+    }
     await noticed(bus, "totp_added", account["email"])
     again = await ask(client, signed_in, "totp", password=PASSWORD)
     assert (again.status_code, again.json()["code"]) == (409, "second_factor_on")
@@ -135,7 +145,12 @@ async def test_taking_the_app_away_takes_the_password_and_a_code(client, bus, ac
     assert (await state(client, signed_in))["totp"] is True
     removed = await ask(client, signed_in, "totp/remove", password=PASSWORD, code=app.recovery_codes[0])
     assert removed.status_code == 204
-    assert await state(client, signed_in) == {"totp": False, "recovery_codes_left": 0, "passkeys": 0}
+    assert await state(client, signed_in) == {
+        "totp": False,
+        "recovery_codes_left": 0,
+        "passkeys": 0,
+        "removal_at": None,
+    }
     assert (await logged_in(client, account["email"])).status_code == 200
     await noticed(bus, "totp_removed", account["email"])
     for path in ("totp/remove", "recovery-codes"):
@@ -144,7 +159,7 @@ async def test_taking_the_app_away_takes_the_password_and_a_code(client, bus, ac
 
 
 async def test_codes_are_not_guessed(client, account, app, monkeypatch):
-    monkeypatch.setattr(attempts, "ACCOUNT", ACCOUNT._replace(first=timedelta(minutes=5)))
+    monkeypatch.setattr(attempts, "GUESSES", GUESSES._replace(first=timedelta(minutes=5)))
     codes = [(await logged_in(client, account["email"], code=f"{n:06}")).status_code for n in range(12)]
     assert codes == [403] * 10 + [429] * 2
     assert (await logged_in(client, account["email"], code=app.code())).status_code == 429
@@ -187,3 +202,18 @@ async def test_where_it_is_not_asked_for_an_admin_is_one_with_the_password(clien
     monkeypatch.setattr(settings.get(), "second_factor_for_admins", False)
     answer = (await logged_in(client, admin["email"])).json()
     assert (answer["second_factor_required"], answer["user"]["roles"]) == (False, ["admin"])
+
+
+@pytest.mark.parametrize(
+    ("public_url", "chosen", "needed"),
+    [
+        ("http://127.0.0.1:8080", None, False),
+        ("https://usher.example", None, True),
+        ("https://usher.example", False, False),
+        ("http://localhost:8080", True, True),
+    ],
+)
+def test_admins_need_one_unless_the_site_is_local(identity_env, monkeypatch, public_url, chosen, needed):
+    monkeypatch.setattr(settings.get(), "public_url", public_url)
+    monkeypatch.setattr(settings.get(), "second_factor_for_admins", chosen)
+    assert settings.get().admins_need_second_factor is needed

@@ -2,18 +2,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from identity.model import (
-    ACCOUNT,
+    GUESSES,
     MAILS,
     PERMISSIONS,
     Account,
     Allowance,
     RefreshToken,
+    SessionLimits,
     acceptable_password,
     access_claims,
     as_allowed,
     device_of,
-    is_outdated,
+    is_fresh,
     is_personal,
+    is_staff,
     normal_email,
     one_line,
     permissions_of,
@@ -128,22 +130,35 @@ def test_a_refresh_token_keeps_its_parts():
 )  # fmt: skip
 def test_an_admin_without_the_second_factor_is_nobody_special_where_it_is_required(methods, required, roles):
     admin = Account(user_id="u1", email="a@usher.example", name="Ada", roles=["admin"])
-    assert as_allowed(admin, methods, second_factor_for_admins=required).roles == roles
+    assert as_allowed(admin, methods, needs_second_factor=required).roles == roles
     box_office = admin.model_copy(update={"roles": ["box_office"]})
-    assert as_allowed(box_office, methods, second_factor_for_admins=required) == box_office
+    assert as_allowed(box_office, methods, needs_second_factor=required) == box_office
 
 
-def test_a_changed_password_outdates_the_sessions_from_before():
-    moment = datetime(2026, 11, 21, tzinfo=UTC)
-    assert not is_outdated(moment, None)
-    assert not is_outdated(moment, moment)
-    assert is_outdated(moment, moment + timedelta(milliseconds=1))
+def test_a_session_ends_after_its_lifetime_or_without_a_refresh():
+    opened = datetime(2026, 11, 21, tzinfo=UTC)
+    limits = SessionLimits(timedelta(hours=12), timedelta(hours=1))
+    assert limits.end(opened, opened) == opened + timedelta(hours=1)
+    assert limits.end(opened, opened + timedelta(hours=11, minutes=30)) == opened + timedelta(hours=12)
+
+
+def test_a_sign_in_is_fresh_for_ten_minutes():
+    opened = datetime(2026, 11, 21, tzinfo=UTC)
+    assert is_fresh(opened, opened + timedelta(minutes=9, seconds=59))
+    assert not is_fresh(opened, opened + timedelta(minutes=10))
+
+
+def test_everybody_with_another_role_than_customer_is_staff():
+    assert not is_staff(["customer"])
+    assert not is_staff([])
+    assert is_staff(["customer", "door_staff"])
+    assert is_staff(["admin"])
 
 
 def test_waits_grow_and_end_somewhere():
     allowance = Allowance(2, timedelta(seconds=1), timedelta(seconds=5), timedelta(hours=1))
     assert allowance.waits() == [1000, 2000, 4000, 5000]
-    for each in (ACCOUNT, MAILS):
+    for each in (GUESSES, MAILS):
         assert each.waits() == sorted(each.waits())
         tries = each.free + len(each.waits()) + (each.window - timedelta(milliseconds=sum(each.waits()))) / each.longest
         assert tries < 130

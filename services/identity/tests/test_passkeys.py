@@ -89,6 +89,16 @@ async def test_they_are_listed_named_and_taken_away(client, bus, account, signed
     await noticed(bus, "passkey_removed", account["email"])
 
 
+async def test_removing_one_takes_a_fresh_sign_in(client, account, signed_in, phone):
+    (item,) = (await client.get("/api/auth/passkeys", headers=bearer(signed_in))).json()["items"]
+    path = f"/api/auth/passkeys/{item['passkey_id']}"
+    long_ago = {"$set": {"created_at": now() - timedelta(minutes=10)}}
+    await store.Session.get_pymongo_collection().update_many({"user_id": account["user_id"]}, long_ago)
+    assert refusal(await client.delete(path, headers=bearer(signed_in))) == (403, "fresh_sign_in_needed")
+    fresh = await signs_in(client, phone.get(await asked(client)))
+    assert (await client.delete(path, headers=bearer(fresh.json()))).status_code == 204
+
+
 async def test_adding_one_takes_the_password(client, signed_in):
     wrong = await client.post(
         "/api/auth/passkeys/options", json={"password": "not the password"}, headers=bearer(signed_in)

@@ -4,11 +4,17 @@ from datetime import timedelta
 import jwt
 import pytest
 from chassis.clock import now
+from chassis.testing import until
 from contracts.identity import SecurityNoticed
 from identity import settings, store
-from identity.model import RefreshToken, SessionOver
+from identity.model import Grant, RefreshToken, SessionLimits, SessionOver
+from identity.passwords import Passwords
+from identity.store import people
 
-from .conftest import PASSWORD, bearer, logged_in, noticed
+from .conftest import PASSWORD, bearer, logged_in, noticed, registered
+from .staff import someone
+
+DAY, MONTH = (SessionLimits(timedelta(days=days), timedelta(days=days)) for days in (1, 30))
 
 
 async def refreshed(client, token, **headers):
@@ -104,11 +110,11 @@ async def test_the_grace_leads_one_turn_back_and_no_further(client, signed_in):
 
 async def test_the_grace_ends_after_ten_seconds(client, account):
     start = now()
-    _, token = await store.open_session(account["user_id"], start, timedelta(days=1), methods=["pwd"])
-    _, successor = await store.turn_session(token, start)
-    assert (await store.turn_session(token, start + store.GRACE - timedelta(milliseconds=1)))[1] == successor
+    _, token = await store.open_session(account["user_id"], start, DAY, methods=["pwd"])
+    _, successor = await store.turn_session(token, start, DAY)
+    assert (await store.turn_session(token, start + store.GRACE - timedelta(milliseconds=1), DAY))[1] == successor
     with pytest.raises(SessionOver):
-        await store.turn_session(token, start + store.GRACE)
+        await store.turn_session(token, start + store.GRACE, DAY)
 
 
 async def test_logging_out_ends_the_session_and_may_be_repeated(client, signed_in):
@@ -127,11 +133,11 @@ async def test_a_strangers_token_ends_nothing(client, signed_in):
 
 async def test_a_session_lasts_its_time_however_often_it_is_refreshed(client, account):
     start = now()
-    _, token = await store.open_session(account["user_id"], start, timedelta(days=30), methods=["pwd"])
-    session, token = await store.turn_session(token, start + timedelta(days=29))
+    _, token = await store.open_session(account["user_id"], start, MONTH, methods=["pwd"])
+    session, token = await store.turn_session(token, start + timedelta(days=29), MONTH)
     assert session.last_used_at == start + timedelta(days=29)
     with pytest.raises(SessionOver):
-        await store.turn_session(token, start + timedelta(days=30))
+        await store.turn_session(token, start + timedelta(days=30), MONTH)
 
 
 async def test_mongodb_forgets_sessions_that_are_over(client):
@@ -183,7 +189,7 @@ async def test_one_session_is_ended_from_another(client, account, signed_in):
 
 
 async def test_nobody_ends_another_persons_session(client, account, signed_in):
-    stranger = await store.open_session("somebody else", now(), timedelta(days=1), methods=["pwd"])
+    stranger = await store.open_session("somebody else", now(), DAY, methods=["pwd"])
     answer = await client.delete(f"/api/auth/sessions/{stranger[0].id}", headers=bearer(signed_in))
     assert (answer.status_code, answer.json()["code"]) == (404, "session_unknown")
     assert await store.open_session_of("somebody else", stranger[0].id, now())
@@ -196,7 +202,133 @@ async def test_logging_out_everywhere(client, account, signed_in, keep_current):
     assert answer.status_code == 204
     for other in others:
         assert (await refreshed(client, other["refresh_token"])).status_code == 401
-    assert (await refreshed(client, signed_in["refresh_token"])).is_success is keep_current
+    for each in (signed_in, *others):
+        await until_void(client, each)
+    renewed = await refreshed(client, signed_in["refresh_token"])
+    assert renewed.is_success is keep_current
+    if keep_current:
+        assert (await client.get("/api/users/me", headers=bearer(renewed.json()))).status_code == 200
+        assert len((await client.get("/api/auth/sessions", headers=bearer(renewed.json()))).json()["items"]) == 1
+
+
+async def until_void(client, answer):
+    """Wait until the access token is refused, as every other service refuses it."""
+
+    async def refused():
+        return (await client.get("/api/users/me", headers=bearer(answer))).json().get("code") == "token_invalid"
+
+    await until(refused)
+
+
+async def test_an_unverified_person_logs_out_everywhere(client, email):
+    session = (await registered(client, email)).json()
+    assert (await client.delete("/api/auth/sessions", headers=bearer(session))).status_code == 204
+    assert (await refreshed(client, session["refresh_token"])).status_code == 401
+
+
+async def log_out_in_a_crash(client, answer, monkeypatch):
+    """Log out everywhere; the process dies before it deletes the sessions."""
+
+    async def crash(_):
+        raise RuntimeError
+
+    monkeypatch.setattr(people, "delete_ended_sessions", crash)
+    with pytest.raises(RuntimeError):
+        await client.delete("/api/auth/sessions", headers=bearer(answer))
+
+
+async def test_logging_out_everywhere_is_one_write(client, account, signed_in, monkeypatch):
+    other = (await logged_in(client, account["email"])).json()
+    await log_out_in_a_crash(client, signed_in, monkeypatch)
+    for each in (signed_in, other):
+        assert (await refreshed(client, each["refresh_token"])).status_code == 401
+
+
+async def test_without_it_the_sessions_would_go_on(client, account, signed_in, monkeypatch):
+    await log_out_in_a_crash(client, signed_in, monkeypatch)
+    monkeypatch.setattr(store.User, "is_signed_out", lambda *_: False)
+    assert (await refreshed(client, signed_in["refresh_token"])).status_code == 200
+
+
+async def log_in_while_the_password_is_changed(client, account, monkeypatch):
+    """Somebody with the old password signs in; the owner changes it after that password was checked."""
+    check = Passwords.check
+
+    async def checked_too_early(passwords, password, password_hash):
+        checked = await check(passwords, password, password_hash)
+        user = await store.find_person(account["user_id"])
+        await store.change_password(user, user.password_hash + " ", now(), "")
+        return checked
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "check", checked_too_early)
+        return (await logged_in(client, account["email"])).json()
+
+
+async def test_a_session_counts_from_before_its_password_was_read(client, account, monkeypatch):
+    stolen = await log_in_while_the_password_is_changed(client, account, monkeypatch)
+    assert (await refreshed(client, stolen["refresh_token"])).status_code == 401
+    await until_void(client, stolen)
+
+
+async def test_counted_from_its_opening_it_would_outlive_the_change(client, account, monkeypatch):
+    opened = store.open_session
+
+    async def opened_now(user_id, since, limits, **fields):
+        return await opened(user_id, now(), limits, **fields)
+
+    monkeypatch.setattr(store, "open_session", opened_now)
+    stolen = await log_in_while_the_password_is_changed(client, account, monkeypatch)
+    assert (await refreshed(client, stolen["refresh_token"])).status_code == 200
+
+
+async def made_older(answer, **fields):
+    """As if the session had been opened or refreshed so much earlier."""
+    earlier = {name: {"$subtract": [f"${name}", int(by.total_seconds() * 1000)]} for name, by in fields.items()}
+    where = {"_id": session_id(answer)}
+    assert (await store.Session.get_pymongo_collection().update_one(where, [{"$set": earlier}])).modified_count
+
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.mark.parametrize("roles", [["door_staff"], ["customer", "box_office"], ["admin"]])
+@pytest.mark.parametrize(
+    ("ages", "status"),
+    [
+        ({"last_used_at": HOUR - MINUTE}, 200),
+        ({"last_used_at": HOUR}, 401),
+        ({"created_at": 12 * HOUR - MINUTE}, 200),
+        ({"created_at": 12 * HOUR}, 401),
+    ],
+)
+async def test_a_session_of_staff_ends_after_a_shift_and_when_it_is_idle(client, bus, roles, ages, status):
+    person = await someone(client, *roles)
+    await made_older(person.answer, **ages)
+    assert (await refreshed(client, person.answer["refresh_token"])).status_code == status
+    assert not bus.events(SecurityNoticed, lambda event: event.user_id == person.user_id), "no copy, no warning"
+
+
+async def test_a_customers_session_is_not_idle_for_thirty_days(client):
+    person = await someone(client, "customer")
+    await made_older(person.answer, last_used_at=29 * timedelta(days=1), created_at=29 * timedelta(days=1))
+    assert (await refreshed(client, person.answer["refresh_token"])).status_code == 200
+
+
+async def test_a_customer_who_becomes_staff_has_a_sessions_limits_of_staff(client):
+    person = await someone(client, "customer")
+    await made_older(person.answer, created_at=13 * HOUR)
+    await store.change_grant(person.user_id, Grant(roles=["box_office"]), None, now())
+    assert (await refreshed(client, person.answer["refresh_token"])).status_code == 401
+
+
+async def test_an_access_token_does_not_outlive_its_session(client):
+    person = await someone(client, "box_office")
+    await made_older(person.answer, created_at=12 * HOUR - 5 * MINUTE, expires_at=12 * HOUR - 5 * MINUTE)
+    answer = (await refreshed(client, person.answer["refresh_token"])).json()
+    assert 290 < answer["expires_in"] <= 300
+    claims = jwt.decode(answer["access_token"], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == answer["expires_in"]
 
 
 async def test_sessions_are_found_by_index(client):

@@ -13,7 +13,7 @@ from .conftest import PASSWORD, bearer, logged_in, mailed_token, registered
 
 
 async def verified(client, token):
-    return await client.post("/api/auth/verify-email", json={"token": token})
+    return await client.post("/api/auth/verify-email", json={"token": token, "password": PASSWORD})
 
 
 def claims_of(answer):

@@ -5,18 +5,22 @@ from datetime import datetime, timedelta
 
 import pytest
 from chassis.clock import now
-from identity import passwords, settings, store
-from identity.model import ACCOUNT, Allowance, TooManyAttempts
+from contracts.identity import PasswordResetRequested
+from identity import settings, store
+from identity.api.cookies import DEVICE_NAME, Device
+from identity.model import GUESSES, Allowance, TooManyAttempts
+from identity.passwords import Passwords
 
-from .conftest import another_process, logged_in
+from .conftest import PASSWORD, another_process, bearer, logged_in, mailed_token, verified_account
 
-FREE = ACCOUNT.free + 1
+FREE = GUESSES.free + 1
 """Nine without a wait, and the one after which the first wait begins."""
 
 
 @pytest.fixture(autouse=True)
 async def clean_slate(client):
     """All tests come from one address: none of them pays for what another one tried."""
+    client.cookies.clear()
     yield
     await store.Throttle.get_pymongo_collection().delete_many({})
 
@@ -53,7 +57,7 @@ async def test_the_right_password_has_to_wait_too_and_is_not_even_looked_at(clie
         raise AssertionError("a password was checked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(passwords, "check_password", never)
+        patch.setattr(Passwords, "check", never)
         assert (await logged_in(client, account["email"])).status_code == 429
     await let_waits_pass(1)
     assert (await logged_in(client, account["email"])).status_code == 200
@@ -63,6 +67,76 @@ async def test_whoever_succeeds_begins_anew(client, account):
     await guess(client, account["email"], FREE - 1)
     assert (await logged_in(client, account["email"])).status_code == 200
     assert {answer.status_code for answer in await guess(client, account["email"], FREE)} == {401}
+
+
+def device_cookie(answer):
+    """The cookie of a known device, as a browser sends it."""
+    (cookie,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(DEVICE_NAME)]
+    return {"Cookie": cookie.partition(";")[0]}
+
+
+async def log_in(client, email, device, password=PASSWORD):
+    client.cookies.clear()
+    return await client.post("/api/auth/login", json={"email": email, "password": password}, headers=device)
+
+
+@pytest.fixture
+async def own_device(client, account):
+    """The browser in which the owner of the account has signed in before."""
+    cookie = device_cookie(await logged_in(client, account["email"]))
+    client.cookies.clear()
+    return cookie
+
+
+async def test_strangers_do_not_lock_the_owner_out_of_a_known_browser(client, replica, account, own_device):
+    strangers = await guess(client, account["email"], FREE + 1)
+    assert strangers[-1].status_code == 429
+    assert (await log_in(client, account["email"], {})).status_code == 429, "a browser that nobody knows has to wait"
+    for each in (client, replica):
+        assert (await log_in(each, account["email"], own_device)).status_code == 200
+    assert (await guess(client, account["email"]))[0].status_code == 429, "the owner's success is none of theirs"
+
+
+async def test_without_a_counter_of_its_own_the_browser_would_have_to_wait(client, account, own_device, monkeypatch):
+    monkeypatch.setattr(Device, "number_for", lambda *_: None)
+    await guess(client, account["email"], FREE)
+    assert (await log_in(client, account["email"], own_device)).status_code == 429
+
+
+async def test_a_known_browser_does_not_guess_faster_than_a_stranger(client, account, own_device):
+    tries = [await log_in(client, account["email"], own_device, "not the password") for _ in range(FREE + 1)]
+    assert [answer.status_code for answer in tries] == [401] * FREE + [429]
+    assert (await log_in(client, account["email"], own_device)).status_code == 429
+    assert (await log_in(client, account["email"], {})).status_code == 200, "a counter of its own"
+
+
+async def test_the_cookie_of_a_device_counts_for_its_address_only(client, bus, account, own_device, email):
+    other = f"other-{email}"
+    await verified_account(client, bus, other)
+    await guess(client, other, FREE)
+    name, _, value = own_device["Cookie"].partition("=")
+    for cookie in (own_device["Cookie"], f"{name}={value[:-4]}AAAA", f"{name}=", f"{name}=é", f"{name}={'x' * 3000}"):
+        answer = await log_in(client, other, {b"Cookie": cookie.encode()})
+        assert answer.status_code == 429, cookie
+    assert email not in own_device["Cookie"]
+
+
+async def test_every_way_to_prove_the_address_makes_the_browser_known(client, bus, account):
+    await guess(client, account["email"], FREE)
+    await client.post("/api/auth/forgot-password", json={"email": account["email"]})
+    token = await mailed_token(bus, PasswordResetRequested, account["email"])
+    body = {"token": token, "password": "a train to anywhere"}
+    device = device_cookie(await client.post("/api/auth/reset-password", json=body))
+    await guess(client, account["email"], FREE)
+    assert (await log_in(client, account["email"], device, "a train to anywhere")).status_code == 200
+
+
+async def test_strangers_do_not_keep_the_owner_from_changing_the_password(client, account):
+    session = (await logged_in(client, account["email"])).json()
+    client.cookies.clear()
+    await guess(client, account["email"], FREE + 1)
+    body = {"old_password": PASSWORD, "password": "a train to anywhere"}
+    assert (await client.put("/api/users/me/password", json=body, headers=bearer(session))).status_code == 200
 
 
 async def test_a_day_later_all_is_forgotten(client, account):
@@ -85,7 +159,7 @@ async def test_replicas_count_together(client, replica, account):
 
 async def test_many_attempts_at_once_do_not_all_see_an_empty_counter(client):
     moment = now()
-    tries = (store.charge("many at once", ACCOUNT, moment) for _ in range(40))
+    tries = (store.charge("many at once", GUESSES, moment) for _ in range(40))
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, TooManyAttempts) for result in results) == 40 - FREE
     assert sum(isinstance(result, datetime) for result in results) == FREE

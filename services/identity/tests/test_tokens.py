@@ -10,13 +10,19 @@ import jwt
 import pytest
 from chassis.clock import now
 from chassis.security.auth import TokenInvalid, Verifier, published_at
+from chassis.security.secrets import CannotDecrypt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from identity import keys, settings, store
-from identity.rotate import rotate, rotate_when_due
+from identity import migrations, settings, store
+from identity.keys import SigningKeys
 from pydantic import SecretStr
 
 from .conftest import bearer
+
+
+@pytest.fixture
+def keys(client):
+    return SigningKeys(settings.get())
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ async def test_an_unsigned_token_is_refused(client, verifier, signed_in, claims)
     await refused(client, verifier, unsigned(claims, {"alg": "None", "typ": "JWT"}))
 
 
-async def test_the_public_key_does_not_sign(client, verifier, signed_in, claims):
+async def test_the_public_key_does_not_sign(client, verifier, signed_in, claims, keys):
     """Key confusion: HS256 with the published key as the secret."""
     (key,) = (await keys.published())["keys"]
     secret = base64.urlsafe_b64decode(key["x"] + "=")
@@ -92,12 +98,12 @@ async def test_another_key_under_our_kid_is_refused(client, verifier, signed_in,
         {"iat": int(time.time()) + 3600},
     ],
 )
-async def test_expired_and_misdirected_tokens_are_refused(client, verifier, claims, change):
+async def test_expired_and_misdirected_tokens_are_refused(client, verifier, claims, change, keys):
     await refused(client, verifier, await keys.sign(claims | change))
 
 
 @pytest.mark.parametrize("claim", ["exp", "aud", "iss", "sub", "iat"])
-async def test_a_token_that_lacks_a_claim_is_refused(client, verifier, claims, claim):
+async def test_a_token_that_lacks_a_claim_is_refused(client, verifier, claims, claim, keys):
     await refused(client, verifier, await keys.sign({name: claims[name] for name in claims if name != claim}))
 
 
@@ -107,7 +113,7 @@ async def test_rubbish_is_refused(verifier, token):
         await verifier.verify(token)
 
 
-async def test_replicas_that_start_together_make_one_key(client):
+async def test_replicas_that_start_together_make_one_key(client, keys):
     before = await store.signing_keys()
     await store.SigningKey.delete_all()
     documents = await asyncio.gather(*(keys.published() for _ in range(12)))
@@ -117,12 +123,11 @@ async def test_replicas_that_start_together_make_one_key(client):
     await store.SigningKey.insert_many(before)
 
 
-async def test_a_key_to_come_is_published_but_does_not_sign_yet(client, claims):
+async def test_a_key_to_come_is_published_but_does_not_sign_yet(client, claims, keys):
     (current,) = await store.signing_keys()
-    later = keys._only_key(keys._new_pem())
-    later.generation, later.not_before = 2, current.not_before.replace(year=2999)
+    later = keys.new_key(2, current.not_before.replace(year=2999))
     assert await store.add_signing_key(later)
-    assert not await store.add_signing_key(keys._only_key(keys._new_pem()))
+    assert not await store.add_signing_key(keys.new_key(1, current.not_before))
     try:
         assert [key["kid"] for key in (await keys.published())["keys"]] == [later.id, current.id]
         assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == current.id
@@ -130,7 +135,7 @@ async def test_a_key_to_come_is_published_but_does_not_sign_yet(client, claims):
         await later.delete()
 
 
-async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch):
+async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch, keys):
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr(pem))
@@ -141,21 +146,21 @@ async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch
     assert published["kid"] not in [kept.id for kept in await store.signing_keys()]
 
 
-async def test_rotation_publishes_first_signs_later_and_then_drops_the_old_key(client, claims):
+async def test_rotation_publishes_first_signs_later_and_then_drops_the_old_key(client, claims, keys):
     (first,) = await store.signing_keys()
-    second, kept = await rotate(at_once=False)
+    second, kept = await keys.rotate(at_once=False)
     assert kept.id == first.id
     assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == first.id, "nobody may know the new one yet"
     long_ago = now() - timedelta(days=1)
     await second.set({"not_before": long_ago})
-    third, kept = await rotate(at_once=False)
+    third, kept = await keys.rotate(at_once=False)
     assert (third.generation, kept.id) == (3, second.id), "the first key's last token has run out"
     assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == second.id
     await third.delete()
 
 
 @pytest.fixture
-async def present(client):
+async def present(client, keys):
     """The key that signs now, the only one."""
     await store.SigningKey.delete_all()
     await keys.published()
@@ -163,26 +168,26 @@ async def present(client):
     return present
 
 
-async def test_the_next_key_is_made_when_the_newest_is_old_enough_and_by_one_replica_alone(present, monkeypatch):
-    await rotate_when_due()
+async def test_the_next_key_is_made_when_the_newest_is_old_enough_and_by_one_replica_alone(present, monkeypatch, keys):
+    await keys.rotate_when_due()
     assert await store.SigningKey.count() == 1
     await present.set({"made_at": now() - settings.get().key_rotation})
-    await asyncio.gather(*(rotate_when_due() for _ in range(8)))
+    await asyncio.gather(*(keys.rotate_when_due() for _ in range(8)))
     second, first = await store.signing_keys()
     assert (second.generation, first.id) == (2, present.id)
     assert second.not_before > now() + timedelta(minutes=9), "nobody may know it yet"
-    await rotate_when_due()
+    await keys.rotate_when_due()
     assert await store.SigningKey.count() == 2
     monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr("a house with a key of its own"))
     await second.set({"made_at": now() - settings.get().key_rotation})
-    await rotate_when_due()
+    await keys.rotate_when_due()
     assert await store.SigningKey.count() == 2
 
 
-async def test_tokens_that_are_out_outlive_the_change_of_keys(present, client, verifier, signed_in):
+async def test_tokens_that_are_out_outlive_the_change_of_keys(present, client, verifier, signed_in, keys):
     old = signed_in["access_token"]
     await present.set({"made_at": now() - settings.get().key_rotation})
-    await rotate_when_due()
+    await keys.rotate_when_due()
     second, _ = await store.signing_keys()
     await second.set({"not_before": now()})
     new = (await client.post("/api/auth/refresh", json={"refresh_token": signed_in["refresh_token"]})).json()
@@ -191,20 +196,64 @@ async def test_tokens_that_are_out_outlive_the_change_of_keys(present, client, v
         assert (await verifier.verify(token)).user_id == signed_in["user"]["user_id"]
         assert (await client.get("/api/users/me", headers=bearer({"access_token": token}))).status_code == 200
     await second.set({"not_before": now() - settings.get().access_token_lifetime + timedelta(seconds=10)})
-    await rotate_when_due()
+    await keys.rotate_when_due()
     assert await store.SigningKey.count() == 2, "a token may be out for ten seconds more"
     await second.set({"not_before": now() - settings.get().access_token_lifetime - timedelta(seconds=1)})
-    await rotate_when_due()
+    await keys.rotate_when_due()
     assert [key.id for key in await store.signing_keys()] == [second.id]
 
 
-async def test_a_leaked_key_goes_at_once_and_nobody_has_to_sign_in_again(client, verifier, signed_in, claims):
+async def test_a_leaked_key_goes_at_once_and_nobody_has_to_sign_in_again(client, verifier, signed_in, claims, keys):
     answer = signed_in
     for _ in range(2):
         leaked = await keys.sign(claims)
-        (only,) = await rotate(at_once=True)
+        (only,) = await keys.rotate(at_once=True)
         answer = (await client.post("/api/auth/refresh", json={"refresh_token": answer["refresh_token"]})).json()
         assert jwt.get_unverified_header(answer["access_token"])["kid"] == only.id
         assert (await verifier.verify(answer["access_token"])).user_id == claims["sub"]
         assert (await client.get("/api/users/me", headers=bearer(answer))).status_code == 200
         await refused(client, verifier, leaked)
+
+
+async def test_a_stored_key_is_encrypted(present):
+    document = await store.SigningKey.get_pymongo_collection().find_one({"_id": present.id}) or {}
+    assert "PRIVATE KEY" not in str(document)
+    assert document["private_pem"] is None
+
+
+async def test_another_identity_key_cannot_read_the_stored_keys(present, monkeypatch):
+    monkeypatch.setattr(settings.get(), "identity_key", SecretStr("a key that somebody has guessed"))
+    with pytest.raises(CannotDecrypt):
+        await SigningKeys(settings.get()).published()
+    both = SecretStr("the next key of identity,a key for the tests' keys")
+    monkeypatch.setattr(settings.get(), "identity_key", both)
+    assert await SigningKeys(settings.get()).published()
+
+
+async def test_a_key_in_the_clear_is_encrypted_and_then_removed_by_the_migrations(present, keys, claims):
+    """The previous version reads the clear text until it is gone, and may have added such a key."""
+    collection = store.SigningKey.get_pymongo_collection()
+    pem = SigningKeys(settings.get())._cipher.open(present.sealed_pem)
+    await collection.update_one({"_id": present.id}, {"$set": {"private_pem": pem}, "$unset": {"sealed_pem": ""}})
+    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == present.id
+    assert await migrations.encrypt_signing_keys(collection.database) == 1
+    during = await collection.find_one({"_id": present.id}) or {}
+    assert (during["private_pem"], "PRIVATE KEY" in during["sealed_pem"]) == (pem, False)
+    await collection.update_one({"_id": present.id}, {"$set": {"made_at": now() - settings.get().key_rotation}})
+    await keys.rotate_when_due()
+    assert await store.SigningKey.count() == 1, "the previous version could not read the next key"
+    assert await migrations.remove_clear_signing_keys(collection.database) == 1
+    after = await collection.find_one({"_id": present.id}) or {}
+    assert "private_pem" not in after
+    assert jwt.get_unverified_header(await SigningKeys(settings.get()).sign(claims))["kid"] == present.id
+    await keys.rotate_when_due()
+    assert await store.SigningKey.count() == 2
+
+
+async def test_the_contract_phase_encrypts_a_key_that_was_added_in_the_clear_meanwhile(present, keys):
+    collection = store.SigningKey.get_pymongo_collection()
+    pem = SigningKeys(settings.get())._cipher.open(present.sealed_pem)
+    await collection.update_one({"_id": present.id}, {"$set": {"private_pem": pem}, "$unset": {"sealed_pem": ""}})
+    assert await migrations.remove_clear_signing_keys(collection.database) == 1
+    assert "PRIVATE KEY" not in str(await collection.find_one({"_id": present.id}))
+    assert await SigningKeys(settings.get()).published()

@@ -6,17 +6,26 @@ from typing import Annotated
 import structlog
 from chassis.clock import now
 from chassis.http.problems import Unauthenticated, documented
-from chassis.security.auth import Principal, TokenInvalid, signed_in
+from chassis.security.auth import Caller, Principal, TokenInvalid, caller, signed_in
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.identity import RegistrationRepeated, VerificationRequested
 from fastapi import Depends, Header, status
 from pydantic import BaseModel, Field
 
-from identity import mails, passwords, settings, store
-from identity.api import attempts
-from identity.api.cookies import Cookies
-from identity.api.routing import AcceptedResponse, Body, FromClient, NewPassword, Token, router
-from identity.api.signing_in import ModeField, TokenResponse, open_for
+from identity import mails, settings, store
+from identity.api.attempts import Attempts, Limits, refuse_personal
+from identity.api.routing import (
+    AcceptedResponse,
+    Body,
+    FromClient,
+    Hashing,
+    MaybeNewPassword,
+    MaybePassword,
+    NewPassword,
+    Token,
+    router,
+)
+from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Busy,
     CrossSite,
@@ -26,8 +35,10 @@ from identity.model import (
     Locale,
     Name,
     PasswordRefused,
+    ProofNeeded,
     TooManyAttempts,
     UserGone,
+    WrongPassword,
     language_of,
 )
 
@@ -45,10 +56,16 @@ class RegisterRequest(Body):
     mode: ModeField = "body"
 
 
-class LinkTokenRequest(Body):
-    """The token of a mailed link."""
+class VerifyEmailRequest(Body):
+    """The token of a mailed link. Without a session of the account, with its password or a new one."""
 
     token: Token
+    password: MaybePassword = None
+    new_password: MaybeNewPassword = Field(
+        default=None,
+        description="for a new account whose password the owner of the address has not chosen: replaces it and ends "
+        "all sessions",
+    )
 
 
 class VerifiedResponse(BaseModel):
@@ -64,8 +81,9 @@ class VerifiedResponse(BaseModel):
 )
 async def register(
     body: RegisterRequest,
-    client: FromClient,
-    jar: Cookies,
+    limits: Limits,
+    passwords: Hashing,
+    sign_in: SigningIn,
     accept_language: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> TokenResponse:
     """Sign up. A link is mailed to the address; until it was followed the session has a guest's rights.
@@ -73,15 +91,15 @@ async def register(
     An address that already has an account gets the same answer, and its owner a different mail. The password does not
     work before the link was followed; the session that this request opens stays valid.
     """
-    jar.allow(body.mode)
-    attempts.refuse_personal(body.password, body.email, body.name)
-    await attempts.ask_for_mail(body.email, client.network)
+    sign_in.allow(body.mode)
+    refuse_personal(body.password, body.email, body.name)
+    await limits.count_mail(body.email)
     moment, token = now(), new_secret()
     registration = store.Registration(
         email=body.email,
         name=body.name,
         locale=body.locale or language_of(accept_language),
-        password_hash=await passwords.hash_password(body.password),
+        password_hash=await passwords.hash(body.password),
         registered_at=moment,
         token_hash=hash_secret(token),
         token_expires_at=moment + settings.get().verification_lifetime,
@@ -89,7 +107,7 @@ async def register(
     )
     await store.add_registration(registration, await _mail(registration, token, registration.token_expires_at))
     log.info("registered", registration_id=registration.id)
-    return await open_for(registration, ["pwd"], body.mode, client.device, jar)
+    return await sign_in.open(registration, ["pwd"], body.mode, moment)
 
 
 async def _mail(
@@ -106,9 +124,9 @@ async def _mail(
     status_code=status.HTTP_202_ACCEPTED,
     responses=documented(Unauthenticated, TokenInvalid, UserGone, TooManyAttempts),
 )
-async def resend(who: Annotated[Principal, Depends(signed_in)], client: FromClient) -> AcceptedResponse:
+async def resend(who: Annotated[Principal, Depends(signed_in)], limits: Limits) -> AcceptedResponse:
     """Mail a new link; the earlier one becomes void. Needs the session that signing up opened."""
-    await attempts.ask_for_mail(who.email, client.network)
+    await limits.count_mail(who.email)
     moment, token = now(), new_secret()
     registration = await store.registration(who.user_id, moment)
     if registration is None:
@@ -119,18 +137,60 @@ async def resend(who: Annotated[Principal, Depends(signed_in)], client: FromClie
     return AcceptedResponse()
 
 
-@auth.post("/verify-email", responses=documented(EmailTaken, LinkVoid))
-async def verify_email(body: LinkTokenRequest, client: FromClient) -> VerifiedResponse:
-    """Use a mailed link: it turns a sign-up into an account, or confirms a new address."""
+@auth.post(
+    "/verify-email",
+    responses=documented(
+        TokenInvalid, ProofNeeded, WrongPassword, EmailTaken, LinkVoid, PasswordRefused, TooManyAttempts, Busy
+    ),
+)
+async def verify_email(
+    body: VerifyEmailRequest,
+    who: Annotated[Caller, Depends(caller)],
+    client: FromClient,
+    limits: Limits,
+    passwords: Hashing,
+) -> VerifiedResponse:
+    """Use a mailed link: it turns a sign-up into an account, or confirms a new address.
+
+    Needs a session of the account, or its password: somebody else may have registered the address. The owner of the
+    address can choose a new password for a new account instead.
+    """
     moment = now()
-    if registered := await store.verify(body.token, moment):
-        log.info("user_registered", user_id=registered.id)
-        return VerifiedResponse(email=registered.email)
+    if registered := await store.registration_with(body.token, moment):
+        new_hash = None
+        if body.new_password is not None:
+            refuse_personal(body.new_password, registered.email, registered.name)
+            new_hash = await passwords.hash(body.new_password)
+        else:
+            await _prove(registered, registered.password_hash, body, who, limits, can_choose_password=True)
+        user = await store.verify(registered, moment, new_hash)
+        log.info("user_registered", user_id=user.id, new_password=new_hash is not None)
+        return VerifiedResponse(email=user.email)
     link = await store.find_link(body.token, moment, "change_email")
     user = await store.active_user(link.user_id) if link.user_id else None
     if user is None:
         raise LinkVoid
+    await _prove(user, user.password_hash, body, who, limits, can_choose_password=False)
     await store.change_email(link, user, client.device)
     await store.drop_link(link)
     log.info("email_changed", user_id=user.id)
     return VerifiedResponse(email=link.email)
+
+
+async def _prove(
+    person: store.User | store.Registration,
+    password_hash: str,
+    body: VerifyEmailRequest,
+    who: Caller,
+    limits: Attempts,
+    *,
+    can_choose_password: bool,
+) -> None:
+    """Raises ProofNeeded without a session of the person and without the password; WrongPassword; TooManyAttempts."""
+    if body.password is not None:
+        async with limits.sign_in(person.email):
+            await limits.check_password(password_hash, body.password)
+        return
+    session = who.principal and await store.open_session_of(person.id, who.principal.session_id, now())
+    if session is None:
+        raise ProofNeeded(can_choose_password=can_choose_password)

@@ -1,60 +1,98 @@
-"""Rate limits for guessing passwords and codes, and for mails that anybody can request."""
+"""Checks of passwords and codes, with limits on guessing, and limits on mails that anybody can request."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 from chassis.clock import now
 from chassis.security.secrets import hash_secret
+from fastapi import Depends
 
-from identity import passwords, settings, store
-from identity.model import ACCOUNT, MAILS, Busy, PasswordRefused, WrongPassword, for_address, is_personal
+from identity import settings, store
+from identity.api.cookies import KnownDevice
+from identity.api.routing import FromClient, Hashing, Visit
+from identity.model import GUESSES, MAILS, Allowance, Busy, PasswordRefused, WrongPassword, for_address, is_personal
+
+
+class Attempts:
+    """Dependency: the limits for the client of this request.
+
+    Strangers' wrong passwords count for the account, those from a browser in which the person has signed in before for
+    that browser, and those in a session for the session. So strangers cannot lock the owner out.
+    """
+
+    def __init__(self, client: FromClient, device: KnownDevice, passwords: Hashing) -> None:
+        self._network, self._device, self._passwords = client.network, device, passwords
+
+    @asynccontextmanager
+    async def sign_in(self, email: str) -> AsyncIterator[None]:
+        """Context for checking the secrets of an address. Success makes the browser a known one.
+
+        Raises TooManyAttempts.
+        """
+        number = self._device.number_for(email)
+        async with self._counted(_device(number) if number else _account(email)):
+            yield
+        self._device.remember(email)
+
+    @asynccontextmanager
+    async def in_session(self, visit: Visit) -> AsyncIterator[None]:
+        """Context for checking the secrets of the signed-in person. Raises TooManyAttempts."""
+        async with self._counted(hash_secret(f"session {visit.session.id}")):
+            yield
+
+    async def confirm_password(self, visit: Visit, password: str) -> None:
+        """Raises WrongPassword unless it is the password of the signed-in person, TooManyAttempts, and Busy."""
+        async with self.in_session(visit):
+            await self.check_password(visit.user.password_hash, password)
+
+    async def check_password(self, password_hash: str, password: str) -> None:
+        """Raises WrongPassword unless the password has this hash, and Busy. Does not count."""
+        if not (await self._passwords.check(password, password_hash)).fits:
+            raise WrongPassword
+
+    async def forgive(self, email: str) -> None:
+        """Reset an account's counter and make the browser a known one, after a proof of the address."""
+        await store.forgive(_account(email))
+        self._device.remember(email)
+
+    async def count_mail(self, email: str) -> None:
+        """Count the request of a mail. Raises TooManyAttempts."""
+        moment = now()
+        await store.charge(hash_secret(f"mails from {self._network}"), _of_network(), moment)
+        await store.charge(hash_secret(f"mails to {email}"), MAILS, moment)
+
+    @asynccontextmanager
+    async def _counted(self, counter: str) -> AsyncIterator[None]:
+        """Count an attempt on entry. Success resets the counter; the network gets back this attempt only."""
+        moment, network = now(), hash_secret(f"address {self._network}")
+        elsewhere = await store.charge(network, _of_network(), moment)
+        here = await store.charge(counter, GUESSES, moment)
+        try:
+            yield
+        except Busy:
+            await asyncio.gather(store.refund(counter, here), store.refund(network, elsewhere))
+            raise
+        await asyncio.gather(store.forgive(counter), store.refund(network, elsewhere))
+
+
+def _of_network() -> Allowance:
+    return for_address(settings.get().address_attempts)
 
 
 def _account(email: str) -> str:
     return hash_secret(f"account {email}")
 
 
-def _address(network: str) -> str:
-    return hash_secret(f"address {network}")
-
-
-@asynccontextmanager
-async def attempt(email: str, network: str) -> AsyncIterator[None]:
-    """Context for checking secrets. Raises TooManyAttempts.
-
-    The attempt is counted on entry. Success resets the account's counter; the address gets back this attempt only.
-    """
-    moment = now()
-    elsewhere = await store.charge(_address(network), for_address(settings.get().address_attempts), moment)
-    here = await store.charge(_account(email), ACCOUNT, moment)
-    try:
-        yield
-    except Busy:
-        await asyncio.gather(store.refund(_account(email), here), store.refund(_address(network), elsewhere))
-        raise
-    await asyncio.gather(forget(email), store.refund(_address(network), elsewhere))
-
-
-async def forget(email: str) -> None:
-    """Reset an account's counter."""
-    await store.forgive(_account(email))
-
-
-async def ask_for_mail(email: str, network: str) -> None:
-    """Count the request of a mail. Raises TooManyAttempts."""
-    moment = now()
-    await store.charge(hash_secret(f"mails from {network}"), for_address(settings.get().address_attempts), moment)
-    await store.charge(hash_secret(f"mails to {email}"), MAILS, moment)
-
-
-async def confirm_password(user: store.User, password: str) -> None:
-    """Raises WrongPassword unless it is the person's password."""
-    if not (await passwords.check_password(password, user.password_hash)).fits:
-        raise WrongPassword
+def _device(number: str) -> str:
+    return hash_secret(f"device {number}")
 
 
 def refuse_personal(password: str, email: str, name: str) -> None:
     """Raises PasswordRefused for a new password that is just the person's name or address."""
     if is_personal(password, email, name):
         raise PasswordRefused
+
+
+Limits = Annotated[Attempts, Depends()]

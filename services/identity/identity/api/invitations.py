@@ -12,12 +12,11 @@ from contracts.types import Id
 from fastapi import Query, status
 from pydantic import BaseModel, Field
 
-from identity import mails, passwords, settings, store
-from identity.api import attempts
+from identity import mails, settings, store
 from identity.api.administration import ADMIN_PROBLEMS, PageQuery, Reader, UserId, Writer, paged
-from identity.api.cookies import Cookies
-from identity.api.routing import Body, FromClient, NewPassword, Token, router
-from identity.api.signing_in import ModeField, TokenResponse, open_for
+from identity.api.attempts import Limits, refuse_personal
+from identity.api.routing import Body, Hashing, NewPassword, Token, router
+from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Busy,
     CrossSite,
@@ -79,14 +78,14 @@ _KEPT = {"email", "name", "locale", "grant", "invited_by", "invited_at", "expire
     status_code=status.HTTP_201_CREATED,
     responses=documented(*ADMIN_PROBLEMS, EmailTaken, TooManyAttempts),
 )
-async def invite(body: InvitationRequest, admin: Writer, client: FromClient) -> InvitationResponse:
+async def invite(body: InvitationRequest, admin: Writer, limits: Limits) -> InvitationResponse:
     """Mail a link with which the person chooses a password. Accepting it creates an account with these roles.
 
     To change the roles of an existing account use PUT /api/admin/users/{user_id}/roles.
     """
     if await store.user_with_email(body.email):
         raise EmailTaken
-    await attempts.ask_for_mail(body.email, client.network)
+    await limits.count_mail(body.email)
     moment, token = now(), new_secret()
     invitation = store.Invitation(
         **body.model_dump(exclude={"grant"}),
@@ -110,11 +109,11 @@ async def open_invitations(admin: Reader, wanted: Annotated[PageQuery, Query()])
 
 
 @invitations.post("/{user_id}/renew", responses=documented(*ADMIN_PROBLEMS, InvitationUnknown, TooManyAttempts))
-async def renew(user_id: UserId, admin: Writer, client: FromClient) -> InvitationResponse:
+async def renew(user_id: UserId, admin: Writer, limits: Limits) -> InvitationResponse:
     """Mail a new link; the previous one becomes void."""
     moment, token = now(), new_secret()
     invitation = await store.find_invitation(user_id, moment)
-    await attempts.ask_for_mail(invitation.email, client.network)
+    await limits.count_mail(invitation.email)
     expires_at = moment + settings.get().invitation_lifetime
     mail = mails.invitation(invitation, token, expires_at)
     renewed = await store.renew_invitation(invitation, token, expires_at, mail, actor_id=admin.user_id, now=moment)
@@ -134,12 +133,13 @@ async def withdraw(user_id: UserId, admin: Writer) -> None:
     status_code=status.HTTP_201_CREATED,
     responses=documented(CrossSite, LinkVoid, EmailTaken, PasswordRefused, Busy),
 )
-async def accept(body: AcceptInvitationRequest, client: FromClient, jar: Cookies) -> TokenResponse:
+async def accept(body: AcceptInvitationRequest, passwords: Hashing, sign_in: SigningIn) -> TokenResponse:
     """Accept an invitation by choosing a password: creates the account and signs in. Works once."""
-    jar.allow(body.mode)
+    sign_in.allow(body.mode)
     invited = await store.invited_with(body.token, now())
-    attempts.refuse_personal(body.password, invited.email, invited.name)
-    password_hash = await passwords.hash_password(body.password)
-    user = await store.accept_invitation(body.token, password_hash, now())
+    refuse_personal(body.password, invited.email, invited.name)
+    password_hash = await passwords.hash(body.password)
+    moment = now()
+    user = await store.accept_invitation(body.token, password_hash, moment)
     log.info("invitation_accepted", user_id=user.id, roles=user.roles)
-    return await open_for(user, ["pwd"], body.mode, client.device, jar)
+    return await sign_in.open(user, ["pwd"], body.mode, moment)

@@ -1,13 +1,15 @@
 """The second factor: an authenticator app, and recovery codes for when it is lost."""
 
+from datetime import datetime
+
 import structlog
 from chassis.clock import now
-from chassis.http.problems import documented
+from chassis.http.problems import Unavailable, documented
 from fastapi import status
 from pydantic import BaseModel, Field
 
 from identity import store, totp
-from identity.api import attempts
+from identity.api.attempts import Attempts, Limits
 from identity.api.routing import (
     VISIT_PROBLEMS,
     Body,
@@ -16,16 +18,19 @@ from identity.api.routing import (
     FromClient,
     GivenPassword,
     PasswordRequest,
+    Visit,
     router,
 )
 from identity.api.sessions import Code, use_code
 from identity.model import (
     Busy,
+    SecondFactorNeeded,
     SecondFactorOff,
     SecondFactorOn,
     TooManyAttempts,
     WrongCode,
     WrongPassword,
+    is_strong,
 )
 
 log = structlog.get_logger()
@@ -39,6 +44,9 @@ class SecondFactorResponse(BaseModel):
     totp: bool = Field(description="an authenticator app is set up")
     recovery_codes_left: int
     passkeys: int
+    removal_at: datetime | None = Field(
+        default=None, description="when they are removed, because that was requested with a new password"
+    )
 
 
 class AuthenticatorResponse(BaseModel):
@@ -75,15 +83,17 @@ async def second_factor(visit: CurrentVisit) -> SecondFactorResponse:
     """The caller's second factors."""
     user = visit.user
     return SecondFactorResponse(
-        totp=user.totp is not None, recovery_codes_left=len(user.recovery_hashes), passkeys=len(user.passkeys)
+        totp=user.totp is not None,
+        recovery_codes_left=len(user.recovery_hashes),
+        passkeys=len(user.passkeys),
+        removal_at=user.factor_removal.due_at if user.factor_removal else None,
     )
 
 
 @auth.post("/totp", responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorOn))
-async def offer(body: PasswordRequest, visit: CurrentVisit, client: FromClient) -> AuthenticatorResponse:
+async def offer(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> AuthenticatorResponse:
     """Start to set up an authenticator app. It takes effect once a code was confirmed."""
-    async with attempts.attempt(visit.user.email, client.network):
-        await attempts.confirm_password(visit.user, body.password)
+    await limits.confirm_password(visit, body.password)
     secret = totp.new_secret()
     await store.offer_totp(visit.user, totp.sealed(secret))
     return AuthenticatorResponse(secret=secret, uri=totp.app_uri(secret, visit.user.email))
@@ -103,7 +113,7 @@ async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient) ->
     if step is None:
         raise WrongCode
     codes = totp.new_recovery_codes()
-    await store.take_totp(user, step, codes, client.device)
+    await store.take_totp(user, step, codes, client.device, now())
     await store.strengthen(visit.session.id, "otp")
     log.info("totp_added", user_id=user.id)
     return RecoveryCodesResponse(recovery_codes=codes)
@@ -114,9 +124,9 @@ async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient) ->
     status_code=status.HTTP_204_NO_CONTENT,
     responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, WrongCode, SecondFactorOff),
 )
-async def remove(body: PasswordAndCodeRequest, visit: CurrentVisit, client: FromClient) -> None:
+async def remove(body: PasswordAndCodeRequest, visit: CurrentVisit, client: FromClient, limits: Limits) -> None:
     """Remove the app and the recovery codes."""
-    await _confirm(visit.user, body, client)
+    await _confirm(visit, body, client, limits)
     await store.drop_totp(visit.user, client.device)
     log.info("totp_removed", user_id=visit.user.id)
 
@@ -126,18 +136,35 @@ async def remove(body: PasswordAndCodeRequest, visit: CurrentVisit, client: From
     status_code=status.HTTP_201_CREATED,
     responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, WrongCode, SecondFactorOff),
 )
-async def renew_codes(body: PasswordAndCodeRequest, visit: CurrentVisit, client: FromClient) -> RecoveryCodesResponse:
+async def renew_codes(
+    body: PasswordAndCodeRequest, visit: CurrentVisit, client: FromClient, limits: Limits
+) -> RecoveryCodesResponse:
     """Create new recovery codes; the old ones become void."""
-    await _confirm(visit.user, body, client)
+    await _confirm(visit, body, client, limits)
     codes = totp.new_recovery_codes()
     await store.replace_recovery_codes(visit.user, codes, client.device)
     return RecoveryCodesResponse(recovery_codes=codes)
 
 
-async def _confirm(user: store.User, body: PasswordAndCodeRequest, client: Client) -> None:
+async def _confirm(visit: Visit, body: PasswordAndCodeRequest, client: Client, limits: Attempts) -> None:
     """Raises SecondFactorOff, WrongPassword, WrongCode and TooManyAttempts."""
+    user = visit.user
     if user.totp is None:
         raise SecondFactorOff
-    async with attempts.attempt(user.email, client.network):
-        await attempts.confirm_password(user, body.password)
+    async with limits.in_session(visit):
+        await limits.check_password(user.password_hash, body.password)
         await use_code(user, user.totp, body.code, client.device)
+
+
+@auth.post(
+    "/keep",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorNeeded, Unavailable),
+)
+async def keep(body: PasswordRequest, visit: CurrentVisit, client: FromClient, limits: Limits) -> None:
+    """Cancel the removal that was requested with a new password. Needs a sign-in with a second factor."""
+    if not is_strong(visit.session.methods):
+        raise SecondFactorNeeded
+    await limits.confirm_password(visit, body.password)
+    await store.keep_factors(visit.user, client.device)
+    log.info("factors_kept", user_id=visit.user.id)

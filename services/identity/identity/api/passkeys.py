@@ -11,13 +11,14 @@ from fastapi import Path, status
 from pydantic import BaseModel, Field
 
 from identity import store, webauthn_site
-from identity.api import attempts
-from identity.api.cookies import Cookies
-from identity.api.routing import VISIT_PROBLEMS, Body, CurrentVisit, FromClient, PasswordRequest, router
-from identity.api.signing_in import ModeField, TokenResponse, open_for
+from identity.api.attempts import Limits
+from identity.api.cookies import KnownDevice
+from identity.api.routing import VISIT_PROBLEMS, Body, CurrentVisit, FreshVisit, FromClient, PasswordRequest, router
+from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Busy,
     CrossSite,
+    FreshSignInNeeded,
     Name,
     PasskeyRefused,
     PasskeyUnknown,
@@ -74,12 +75,11 @@ class PasskeysResponse(BaseModel):
 
 
 @auth.post("/options", responses=documented(*VISIT_PROBLEMS, WrongPassword, TooManyPasskeys, TooManyAttempts, Busy))
-async def creation_options(body: PasswordRequest, visit: CurrentVisit, client: FromClient) -> PasskeyOptionsResponse:
+async def creation_options(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> PasskeyOptionsResponse:
     """Start to add a passkey."""
     if len(visit.user.passkeys) >= store.MAX_PASSKEYS:
         raise TooManyPasskeys
-    async with attempts.attempt(visit.user.email, client.network):
-        await attempts.confirm_password(visit.user, body.password)
+    await limits.confirm_password(visit, body.password)
     options = webauthn_site.creation_options(visit.user)
     await store.add_challenge(options["challenge"], visit.user.id, now(), webauthn_site.LIFETIME)
     return PasskeyOptionsResponse(public_key=options)
@@ -113,10 +113,10 @@ def _shown(passkey: store.Passkey) -> PasskeyResponse:
 @auth.delete(
     "/{passkey_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=documented(*VISIT_PROBLEMS, PasskeyUnknown),
+    responses=documented(*VISIT_PROBLEMS, FreshSignInNeeded, PasskeyUnknown),
 )
-async def remove(passkey_id: Annotated[Id, Path()], visit: CurrentVisit, client: FromClient) -> None:
-    """Remove a passkey. Its owner gets a mail."""
+async def remove(passkey_id: Annotated[Id, Path()], visit: FreshVisit, client: FromClient) -> None:
+    """Remove a passkey. Needs a sign-in in the last ten minutes. The owner gets a mail."""
     await store.drop_passkey(visit.user, passkey_id, client.device)
     log.info("passkey_removed", user_id=visit.user.id)
 
@@ -130,11 +130,12 @@ async def request_options() -> PasskeyOptionsResponse:
 
 
 @auth.post("/login", responses=documented(PasskeyRefused, CrossSite))
-async def login(body: PasskeyLoginRequest, client: FromClient, jar: Cookies) -> TokenResponse:
+async def login(body: PasskeyLoginRequest, sign_in: SigningIn, device: KnownDevice) -> TokenResponse:
     """Sign in with a passkey. The device verifies its owner by fingerprint, face or PIN, so no code is needed."""
-    jar.allow(body.mode)
+    sign_in.allow(body.mode)
+    moment = now()
     challenge = webauthn_site.challenge_in(body.credential)
-    await store.take_challenge(challenge, None, now())
+    await store.take_challenge(challenge, None, moment)
     user = await store.user_with_passkey(str(body.credential.get("id", "")))
     if user is None:
         raise PasskeyRefused
@@ -142,4 +143,5 @@ async def login(body: PasskeyLoginRequest, client: FromClient, jar: Cookies) -> 
     sign_count = webauthn_site.signed_count(body.credential, challenge, passkey)
     await store.use_passkey(user, passkey, sign_count, now())
     log.info("logged_in", user_id=user.id, methods=["pop"])
-    return await open_for(user, ["pop"], body.mode, client.device, jar)
+    device.remember(user.email)
+    return await sign_in.open(user, ["pop"], body.mode, moment)

@@ -104,7 +104,7 @@ async def sessions(user_id: UserId, admin: Reader, wanted: Annotated[PageQuery, 
 @people.delete("/{user_id}/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*WRITE_PROBLEMS))
 async def end_sessions(user_id: UserId, admin: Writer) -> None:
     """Sign a person out everywhere at once: issued access tokens become void too."""
-    await store.sign_out(user_id, admin.user_id, now())
+    await store.sign_out(user_id, now(), by=admin.user_id)
     log.info("person_signed_out", user_id=user_id, by=admin.user_id)
 
 
@@ -130,7 +130,7 @@ async def deactivate(user_id: UserId, admin: Writer) -> PersonResponse:
 @people.post("/{user_id}/reactivate", responses=documented(*WRITE_PROBLEMS))
 async def reactivate(user_id: UserId, admin: Writer) -> PersonResponse:
     """Reactivate a person with their previous roles. They must sign in again."""
-    changed = await store.reactivate(user_id, admin.user_id)
+    changed = await store.reactivate(user_id, admin.user_id, now())
     log.info("person_reactivated", user_id=user_id, by=admin.user_id)
     return _shown(changed)
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from identity import settings, store
-from identity.api import attempts
+from identity.api.attempts import Limits
 from identity.api.cookies import Cookies
 from identity.api.routing import VISIT_PROBLEMS, CurrentVisit, FromClient, PasswordRequest, router
 from identity.model import Busy, ExportGathering, ExportUnknown, LastAdmin, TooManyAttempts, WrongPassword
@@ -39,27 +39,27 @@ class ExportResponse(BaseModel):
     status_code=status.HTTP_204_NO_CONTENT,
     responses=documented(*PASSWORD_PROBLEMS, LastAdmin, Unavailable),
 )
-async def delete(body: PasswordRequest, visit: CurrentVisit, client: FromClient, jar: Cookies) -> None:
+async def delete(body: PasswordRequest, visit: CurrentVisit, limits: Limits, jar: Cookies) -> None:
     """Delete the caller's account permanently. Every service erases personal data; payments stay in the books.
 
     Tickets stay valid, and unpaid bookings end.
     """
     user = visit.user
-    async with attempts.attempt(user.email, client.network):
-        await attempts.confirm_password(user, body.password)
+    await limits.confirm_password(visit, body.password)
     await store.delete_account(user.id, user.id, now(), user.password_hash)
     jar.forget()
     log.info("account_deleted", user_id=user.id)
 
 
 @users.post("/export", status_code=status.HTTP_202_ACCEPTED, responses=documented(*PASSWORD_PROBLEMS))
-async def begin_export(body: PasswordRequest, visit: CurrentVisit, client: FromClient) -> ExportResponse:
+async def begin_export(
+    body: PasswordRequest, visit: CurrentVisit, client: FromClient, limits: Limits
+) -> ExportResponse:
     """Request a copy of all data about the caller. A mail says when it can be downloaded, for three days.
 
     Another request within ten minutes returns the same export.
     """
-    async with attempts.attempt(visit.user.email, client.network):
-        await attempts.confirm_password(visit.user, body.password)
+    await limits.confirm_password(visit, body.password)
     export = await store.begin_export(visit.user, now(), settings.get().export_patience, client.device)
     log.info("export_requested", user_id=visit.user.id, export_id=export.export_id)
     return _shown(export)

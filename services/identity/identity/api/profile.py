@@ -4,14 +4,13 @@ from typing import Annotated
 
 import structlog
 from chassis.clock import now
-from chassis.http.problems import documented
+from chassis.http.problems import Unavailable, documented
 from chassis.security.auth import Principal, signed_in
 from fastapi import Depends, status
 from pydantic import Field
 
-from identity import mails, passwords, settings, store
-from identity.api import attempts
-from identity.api.cookies import Cookies
+from identity import mails, settings, store
+from identity.api.attempts import Limits, refuse_personal
 from identity.api.routing import (
     SESSION_PROBLEMS,
     VISIT_PROBLEMS,
@@ -21,10 +20,11 @@ from identity.api.routing import (
     CurrentVisit,
     FromClient,
     GivenPassword,
+    Hashing,
     NewPassword,
     router,
 )
-from identity.api.signing_in import ModeField, TokenResponse, open_for
+from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Account,
     Busy,
@@ -35,6 +35,7 @@ from identity.model import (
     PasswordRefused,
     TooManyAttempts,
     UserGone,
+    UserUnknown,
     WrongPassword,
 )
 
@@ -100,24 +101,26 @@ async def change_profile(body: ProfileRequest, visit: CurrentVisit) -> ProfileRe
 
 @users.put(
     "/me/password",
-    responses=documented(*VISIT_PROBLEMS, WrongPassword, CrossSite, PasswordRefused, TooManyAttempts, Busy),
+    responses=documented(
+        *VISIT_PROBLEMS, WrongPassword, CrossSite, PasswordRefused, TooManyAttempts, Busy, UserUnknown, Unavailable
+    ),
 )
 async def change_password(
-    body: PasswordChangeRequest, visit: CurrentVisit, client: FromClient, jar: Cookies
+    body: PasswordChangeRequest,
+    visit: CurrentVisit,
+    limits: Limits,
+    passwords: Hashing,
+    sign_in: SigningIn,
 ) -> TokenResponse:
-    """Change the password. All sessions end, including this one; the answer opens a new one."""
+    """Change the password. All sessions and access tokens end, including this one; the answer opens a new session."""
     user = visit.user
-    jar.allow(body.mode)
-    attempts.refuse_personal(body.password, user.email, user.name)
-    async with attempts.attempt(user.email, client.network):
-        await attempts.confirm_password(user, body.old_password)
-    password_hash = await passwords.hash_password(body.password)
-    changed = await store.change_password(user, password_hash, now(), client.device)
-    if changed is None:
-        raise WrongPassword
-    await store.end_sessions_of(user.id)
+    sign_in.allow(body.mode)
+    refuse_personal(body.password, user.email, user.name)
+    await limits.confirm_password(visit, body.old_password)
+    password_hash, moment = await passwords.hash(body.password), now()
+    changed = await store.change_password(user, password_hash, moment, sign_in.client.device)
     log.info("password_changed", user_id=user.id)
-    return await open_for(changed, visit.session.methods, body.mode, client.device, jar)
+    return await sign_in.open(changed, visit.session.methods, body.mode, moment)
 
 
 @users.post(
@@ -125,20 +128,21 @@ async def change_password(
     status_code=status.HTTP_202_ACCEPTED,
     responses=documented(*VISIT_PROBLEMS, WrongPassword, TooManyAttempts, Busy),
 )
-async def change_email(body: EmailChangeRequest, visit: CurrentVisit, client: FromClient) -> AcceptedResponse:
-    """Request a change of address. It takes effect once the link that is mailed there was followed.
+async def change_email(
+    body: EmailChangeRequest, visit: CurrentVisit, client: FromClient, limits: Limits
+) -> AcceptedResponse:
+    """Request a change of address. It takes effect once the link that is mailed there was confirmed.
 
     The old address gets a mail now and when the change takes effect. The answer is the same for a taken address.
     """
     user = visit.user
-    async with attempts.attempt(user.email, client.network):
-        await attempts.confirm_password(user, body.password)
-    await attempts.ask_for_mail(body.email, client.network)
+    await limits.confirm_password(visit, body.password)
+    await limits.count_mail(body.email)
     owner = await store.user_with_email(body.email)
     link, token = store.new_link("change_email", body.email, now(), settings.get().verification_lifetime)
     mail = mails.email_change(user, link, token)
     if owner is None:
         link.user_id, link.old_email, link.password_changed_at = user.id, user.email, user.password_changed_at
-    told = mails.registration_repeated(owner) if owner else mail
-    await store.keep_link(link, [told, user.noticed("email_change_requested", client.device)])
+    sent = mails.registration_repeated(owner) if owner else mail
+    await store.keep_link(link, [sent, user.noticed("email_change_requested", client.device)])
     return AcceptedResponse()

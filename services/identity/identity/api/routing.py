@@ -9,16 +9,19 @@ from chassis.security.auth import EmailUnverified, Principal, TokenInvalid, sign
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from identity import passwords, store
+from identity import passwords, settings, store
+from identity.keys import SigningKeys
 from identity.model import (
     MAX_PASSWORD,
     MIN_PASSWORD,
+    FreshSignInNeeded,
     SessionOver,
     UserGone,
     device_of,
-    is_outdated,
+    is_fresh,
     normal_password,
 )
+from identity.passwords import Passwords
 
 
 def router(prefix: str, tag: str) -> APIRouter:
@@ -36,18 +39,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-NewPassword = Annotated[
-    str,
-    StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD),
-    AfterValidator(passwords.acceptable),
-    Field(repr=False, examples=["two tickets for the late show"]),
+_New = Annotated[
+    str, StringConstraints(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD), AfterValidator(passwords.acceptable)
 ]
-GivenPassword = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_PASSWORD),
-    AfterValidator(normal_password),
-    Field(repr=False, examples=["two tickets for the late show"]),
-]
+_Given = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD), AfterValidator(normal_password)]
+_SECRET = Field(repr=False, examples=["two tickets for the late show"])
+NewPassword = Annotated[_New, _SECRET]
+GivenPassword = Annotated[_Given, _SECRET]
+MaybeNewPassword = Annotated[_New | None, _SECRET]
+MaybePassword = Annotated[_Given | None, _SECRET]
 Token = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$"),
@@ -81,6 +81,18 @@ def _client(request: Request) -> Client:
 FromClient = Annotated[Client, Depends(_client)]
 
 
+def _passwords(request: Request) -> Passwords:
+    return request.app.state.passwords
+
+
+def _signing_keys(request: Request) -> SigningKeys:
+    return request.app.state.signing_keys
+
+
+Hashing = Annotated[Passwords, Depends(_passwords)]
+Signing = Annotated[SigningKeys, Depends(_signing_keys)]
+
+
 class Visit(NamedTuple):
     """A person with a verified address, and their session."""
 
@@ -94,7 +106,8 @@ async def _visit(who: Annotated[Principal, Depends(verified)]) -> Visit:
     user = await store.active_user(who.user_id)
     if user is None:
         raise UserGone
-    if is_outdated(session.created_at, user.password_changed_at):
+    ends_at = settings.get().session_limits(user.roles).end(session.created_at, session.last_used_at)
+    if user.is_signed_out(session.id, session.created_at) or ends_at <= now():
         raise SessionOver
     return Visit(user, session)
 
@@ -108,5 +121,15 @@ async def open_session(who: Annotated[Principal, Depends(signed_in)]) -> store.S
 
 CurrentSession = Annotated[store.Session, Depends(open_session)]
 CurrentVisit = Annotated[Visit, Depends(_visit)]
+
+
+async def _fresh_visit(visit: CurrentVisit) -> Visit:
+    """Raises FreshSignInNeeded, and what `_visit` raises."""
+    if not is_fresh(visit.session.created_at, now()):
+        raise FreshSignInNeeded
+    return visit
+
+
+FreshVisit = Annotated[Visit, Depends(_fresh_visit)]
 SESSION_PROBLEMS = (Unauthenticated, TokenInvalid, SessionOver)
 VISIT_PROBLEMS = (*SESSION_PROBLEMS, EmailUnverified, UserGone)

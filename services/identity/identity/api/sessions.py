@@ -6,17 +6,17 @@ from typing import Annotated
 import structlog
 from chassis.clock import now
 from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
-from chassis.http.problems import documented
+from chassis.http.problems import Unavailable, documented
 from chassis.http.problems import response as problem_response
 from contracts.types import Id
 from fastapi import Path, Query, status
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-from identity import passwords, store, totp
-from identity.api import attempts
+from identity import settings, store, totp
+from identity.api.attempts import Limits
 from identity.api.cookies import Cookies, Mode
-from identity.api.routing import SESSION_PROBLEMS, Body, CurrentSession, FromClient, GivenPassword, router
-from identity.api.signing_in import ModeField, TokenResponse, open_for, tokens_for
+from identity.api.routing import SESSION_PROBLEMS, Body, CurrentSession, FromClient, GivenPassword, Hashing, router
+from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Account,
     Busy,
@@ -30,7 +30,6 @@ from identity.model import (
     TooManyAttempts,
     WrongCode,
     WrongCredentials,
-    is_outdated,
 )
 
 log = structlog.get_logger()
@@ -76,12 +75,19 @@ class SessionResponse(BaseModel):
     "/login",
     responses=documented(WrongCredentials, SecondFactorNeeded, WrongCode, CrossSite, TooManyAttempts, Busy),
 )
-async def login(body: LoginRequest, client: FromClient, jar: Cookies) -> TokenResponse:
-    """Sign in. An unknown address and a wrong password get the same answer after the same work."""
-    jar.allow(body.mode)
-    async with attempts.attempt(body.email, client.network):
+async def login(
+    body: LoginRequest, client: FromClient, limits: Limits, passwords: Hashing, sign_in: SigningIn
+) -> TokenResponse:
+    """Sign in. An unknown address and a wrong password get the same answer after the same work.
+
+    A browser in which the person has signed in before gets a cookie that gives it a limit of its own for wrong
+    passwords: other people's guesses do not slow it down.
+    """
+    sign_in.allow(body.mode)
+    moment = now()
+    async with limits.sign_in(body.email):
         user = await store.user_with_email(body.email)
-        checked = await passwords.check_password(body.password, user.password_hash if user else None)
+        checked = await passwords.check(body.password, user.password_hash if user else None)
         if user is None or not checked.fits or not user.is_active:
             log.info("login_refused", user_id=user.id if user else None)
             raise WrongCredentials
@@ -89,7 +95,7 @@ async def login(body: LoginRequest, client: FromClient, jar: Cookies) -> TokenRe
     if checked.rehashed:
         await store.rehash(user, checked.rehashed)
     log.info("logged_in", user_id=user.id, methods=methods)
-    return await open_for(user, methods, body.mode, client.device, jar)
+    return await sign_in.open(user, methods, body.mode, moment)
 
 
 async def _methods(user: store.User, code: str | None, device: str) -> list[Method]:
@@ -114,34 +120,37 @@ async def use_code(user: store.User, app: store.Totp, code: str, device: str) ->
 
 
 @auth.post("/refresh", responses=documented(SessionOver, CrossSite))
-async def refresh(body: RefreshRequest, client: FromClient, jar: Cookies) -> TokenResponse:
+async def refresh(body: RefreshRequest, client: FromClient, sign_in: SigningIn, jar: Cookies) -> TokenResponse:
     """Exchange a refresh token for new tokens. For ten seconds the old one returns the same new one.
 
     A used token that comes later ends the session for everybody who has a copy, and its owner gets a warning by mail.
+    Sessions of staff end after 12 hours and after 60 minutes without a refresh (settings).
     """
     mode: Mode = "body" if body.refresh_token else "cookie"
     text = body.refresh_token or jar.read()
     try:
         if text is None:
             raise SessionOver
-        session, successor = await store.turn_session(RefreshToken.parse(text), now(), client.device)
-        account = await _account_in(session)
+        token = RefreshToken.parse(text)
+        account = await _account_in(await store.session_with(token, now()))
         if account is None:
-            await store.end_session(successor)
+            await store.end_session(token)
             raise SessionOver
+        limits = settings.get().session_limits(account.roles)
+        session, successor = await store.turn_session(token, now(), limits, client.device)
     except SessionOver as problem:
         if mode == "body":
             raise
         refused = problem_response(problem)
         jar.forget(refused)
         return refused  # pyright: ignore[reportReturnType] - FastAPI sends a response as it is
-    return await tokens_for(account, session, successor, mode, jar)
+    return await sign_in.tokens(account, session, successor, mode)
 
 
 async def _account_in(session: store.Session) -> Account | None:
-    """The owner of the session, unless the account is closed or its password was changed."""
+    """The owner of the session, unless the account is closed or the person was signed out."""
     if user := await store.active_user(session.user_id):
-        return None if is_outdated(session.created_at, user.password_changed_at) else user.account()
+        return None if user.is_signed_out(session.id, session.created_at) else user.account()
     pending = await store.registration(session.user_id, now())
     return pending.account() if pending else None
 
@@ -195,11 +204,17 @@ async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession
     log.info("session_ended", user_id=current.user_id, session_id=session_id)
 
 
-@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*SESSION_PROBLEMS))
+@auth.delete("/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=documented(*SESSION_PROBLEMS, Unavailable))
 async def end_sessions(
     current: CurrentSession,
-    keep_current: Annotated[bool, Query(description="keep the current session")] = False,
+    keep_current: Annotated[
+        bool, Query(description="keep the current session; refresh it for a new access token")
+    ] = False,
 ) -> None:
-    """Log out everywhere."""
-    await store.end_sessions_of(current.user_id, but=current.id if keep_current else None)
+    """Log out everywhere. All access tokens end at once, in every service."""
+    but = current.id if keep_current else None
+    if await store.active_user(current.user_id):
+        await store.sign_out(current.user_id, now(), but=but)
+    else:
+        await store.end_guest_sessions(current.user_id, but=but)
     log.info("sessions_ended", user_id=current.user_id, kept_current=keep_current)

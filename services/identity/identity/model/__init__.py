@@ -23,6 +23,7 @@ from identity.model.problems import (
     EmailTaken,
     ExportGathering,
     ExportUnknown,
+    FreshSignInNeeded,
     IdentityProblem,
     InvitationUnknown,
     LastAdmin,
@@ -30,6 +31,7 @@ from identity.model.problems import (
     PasskeyRefused,
     PasskeyUnknown,
     PasswordRefused,
+    ProofNeeded,
     SecondFactorNeeded,
     SecondFactorOff,
     SecondFactorOn,
@@ -43,13 +45,13 @@ from identity.model.problems import (
     WrongCredentials,
     WrongPassword,
 )
-from identity.model.roles import PERMISSIONS, Grant, Role, permissions_of
-from identity.model.throttling import ACCOUNT, MAILS, Allowance, for_address
-from identity.model.tokens import Method, RefreshToken, access_claims, as_allowed, is_outdated, is_strong
+from identity.model.roles import PERMISSIONS, Grant, Role, is_staff, permissions_of
+from identity.model.throttling import GUESSES, MAILS, Allowance, for_address
+from identity.model.tokens import Method, RefreshToken, SessionLimits, access_claims, as_allowed, is_fresh, is_strong
 
 __all__ = [
-    "ACCOUNT",
     "EXPORT_PAUSE",
+    "GUESSES",
     "MAILS",
     "MAX_PASSWORD",
     "MIN_PASSWORD",
@@ -62,6 +64,7 @@ __all__ = [
     "EmailTaken",
     "ExportGathering",
     "ExportUnknown",
+    "FreshSignInNeeded",
     "Grant",
     "IdentityProblem",
     "InvitationUnknown",
@@ -73,11 +76,13 @@ __all__ = [
     "PasskeyRefused",
     "PasskeyUnknown",
     "PasswordRefused",
+    "ProofNeeded",
     "RefreshToken",
     "Role",
     "SecondFactorNeeded",
     "SecondFactorOff",
     "SecondFactorOn",
+    "SessionLimits",
     "SessionOver",
     "SessionUnknown",
     "TooManyAttempts",
@@ -92,8 +97,9 @@ __all__ = [
     "as_allowed",
     "device_of",
     "for_address",
-    "is_outdated",
+    "is_fresh",
     "is_personal",
+    "is_staff",
     "is_strong",
     "language_of",
     "missing_answers",

@@ -7,6 +7,8 @@ IdentityProblem (contracts.errors.Problem)
 ├── WrongCode               403
 ├── PasskeyRefused          403
 ├── WrongPassword           403
+├── ProofNeeded             403
+├── FreshSignInNeeded       403
 ├── CrossSite               403
 ├── UserGone                404
 ├── UserUnknown             404
@@ -58,6 +60,21 @@ class SessionOver(IdentityProblem):
 
 class WrongPassword(IdentityProblem):
     code, status, title = "wrong_password", 403, "The password is wrong."
+
+
+class ProofNeeded(IdentityProblem):
+    """`can_choose_password`: whether a new password is proof enough, because the link is for a new account."""
+
+    code, status = "proof_needed", 403
+    title = "Please sign in, or enter the password of this account, to confirm the address."
+
+
+class FreshSignInNeeded(IdentityProblem):
+    code, status, title = (
+        "fresh_sign_in_needed",
+        403,
+        "Please sign in again, because your last sign-in was a while ago.",
+    )
 
 
 class CrossSite(IdentityProblem):

@@ -34,6 +34,11 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
 }
 
 
+def is_staff(roles: Iterable[Role]) -> bool:
+    """Whether a role belongs to people who work at a theater."""
+    return any(role != "customer" for role in roles)
+
+
 def permissions_of(roles: Iterable[Role]) -> list[str]:
     """All permissions of the roles, in alphabetical order."""
     return sorted(frozenset().union(*(PERMISSIONS[role] for role in roles)))

@@ -28,8 +28,9 @@ def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
-ACCOUNT = Allowance(9, timedelta(seconds=1), timedelta(minutes=15), timedelta(days=1))
-"""For passwords and codes of one account."""
+GUESSES = Allowance(9, timedelta(seconds=1), timedelta(minutes=15), timedelta(days=1))
+"""For passwords and codes of one account by strangers, from one known device, and in one session: three counters, so
+that strangers do not slow the owner down (OWASP, Slow Down Online Guessing Attacks with Device Cookies)."""
 MAILS = Allowance(5, timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 """For mails to one address that anybody can request."""
 

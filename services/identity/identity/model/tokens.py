@@ -16,16 +16,31 @@ def is_strong(methods: Iterable[Method]) -> bool:
     return not _STRONG.isdisjoint(methods)
 
 
-def as_allowed(account: Account, methods: Iterable[Method], *, second_factor_for_admins: bool) -> Account:
+def as_allowed(account: Account, methods: Iterable[Method], *, needs_second_factor: bool) -> Account:
     """The account with the roles that a session may use: an admin without a second factor is a customer."""
-    if second_factor_for_admins and "admin" in account.roles and not is_strong(methods):
+    if needs_second_factor and "admin" in account.roles and not is_strong(methods):
         return account.model_copy(update={"roles": ["customer"], "theaters": []})
     return account
 
 
-def is_outdated(session_created_at: datetime, password_changed_at: datetime | None) -> bool:
-    """Whether the password was changed since, which ends all sessions."""
-    return password_changed_at is not None and session_created_at < password_changed_at
+class SessionLimits(NamedTuple):
+    """How long a session lasts: since the sign-in, and without a refresh."""
+
+    lifetime: timedelta
+    idle: timedelta
+
+    def end(self, created_at: datetime, last_used_at: datetime) -> datetime:
+        """When the session ends unless it is refreshed."""
+        return min(created_at + self.lifetime, last_used_at + self.idle)
+
+
+FRESH = timedelta(minutes=10)
+"""How long ago somebody may have signed in for an action that a stolen session must not perform."""
+
+
+def is_fresh(session_created_at: datetime, now: datetime) -> bool:
+    """Whether the person has just signed in."""
+    return now - session_created_at < FRESH
 
 
 def access_claims(

@@ -2,6 +2,15 @@
 
 from identity.store.admins import Admins, enter_missing
 from identity.store.audit import AuditEntry, audit_page, enter, record_look
+from identity.store.changes import find_person
+from identity.store.credentials import (
+    change_password,
+    due_factor_removals,
+    keep_factors,
+    rehash,
+    remove_factors,
+    reset_password,
+)
 from identity.store.deletions import deleted_people, drop_account, forget_traces
 from identity.store.exports import (
     ASKED,
@@ -42,7 +51,6 @@ from identity.store.people import (
     change_grant,
     deactivate,
     delete_account,
-    find_person,
     names_of,
     people_filter,
     people_page,
@@ -51,7 +59,15 @@ from identity.store.people import (
     sign_out,
 )
 from identity.store.personal_data import records_about
-from identity.store.registrations import KEPT, Registration, add_registration, registration, renew_token, verify
+from identity.store.registrations import (
+    KEPT,
+    Registration,
+    add_registration,
+    registration,
+    registration_with,
+    renew_token,
+    verify,
+)
 from identity.store.revocations import revocations
 from identity.store.second_factors import (
     drop_totp,
@@ -64,11 +80,12 @@ from identity.store.second_factors import (
 from identity.store.sessions import (
     GRACE,
     Session,
+    end_guest_sessions,
     end_session,
     end_session_of,
-    end_sessions_of,
     open_session,
     open_session_of,
+    session_with,
     sessions_of,
     strengthen,
     turn_session,
@@ -82,9 +99,6 @@ from identity.store.users import (
     active_user,
     add_user,
     change_email,
-    change_password,
-    rehash,
-    reset_password,
     update_profile,
     user_with_email,
 )
@@ -149,9 +163,10 @@ __all__ = [
     "drop_link",
     "drop_passkey",
     "drop_totp",
+    "due_factor_removals",
+    "end_guest_sessions",
     "end_session",
     "end_session_of",
-    "end_sessions_of",
     "enter",
     "enter_missing",
     "find_export",
@@ -164,6 +179,7 @@ __all__ = [
     "invitations_page",
     "invited_with",
     "items_of",
+    "keep_factors",
     "keep_link",
     "names_of",
     "new_link",
@@ -178,13 +194,16 @@ __all__ = [
     "records_about",
     "refund",
     "registration",
+    "registration_with",
     "rehash",
+    "remove_factors",
     "renew_invitation",
     "renew_token",
     "replace_recovery_codes",
     "reset_password",
     "reset_second_factor",
     "revocations",
+    "session_with",
     "sessions_of",
     "sign_out",
     "signing_keys",

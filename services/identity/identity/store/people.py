@@ -1,14 +1,11 @@
 """Changes of people: each is one write to the person, with its events and its line of the audit log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from chassis.http.problems import Unavailable
-from contracts.envelope import Event
 from contracts.identity import (
-    AccessRevoked,
     UserDeactivated,
     UserDeleted,
     UserReactivated,
@@ -16,61 +13,15 @@ from contracts.identity import (
 )
 from pymongo import DESCENDING
 
-from identity.model import Grant, UserUnknown, WrongPassword, search_words
+from identity.model import Grant, WrongPassword, search_words
 from identity.store import admins
 from identity.store.audit import act
+from identity.store.changes import Change, change_person, revoked, signed_out
 from identity.store.deletions import forget_traces
-from identity.store.sessions import end_sessions_of
+from identity.store.sessions import delete_ended_sessions
 from identity.store.users import User, add_user, users
 
-ATTEMPTS = 10
 Standing = Literal["active", "deactivated"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """Fields to set, and the events to publish with them."""
-
-    fields: dict[str, Any]
-    events: list[Event]
-
-
-Decide = Callable[[User], Change | None]
-
-
-async def find_person(user_id: str) -> User:
-    """The account, even a closed one. Raises UserUnknown."""
-    user = await users.find_one({"_id": user_id, "deleted_at": None})
-    if user is None:
-        raise UserUnknown
-    return user
-
-
-async def _change(user_id: str, decide: Decide) -> User:
-    """Read, decide, write; again after a concurrent write. `decide` returns None when there is nothing to change.
-
-    Raises UserUnknown, LastAdmin, Unavailable and what `decide` raises.
-    """
-    for _ in range(ATTEMPTS):
-        before = await find_person(user_id)
-        change = decide(before)
-        if change is None:
-            return before
-        after = before.model_copy(update=change.fields)
-        if before.is_acting_admin and not after.is_acting_admin:
-            await admins.leave(before)
-        where = {"_id": user_id, "version": before.version}
-        if changed := await users.update_and_get(where, {"$set": change.fields}, events=change.events):
-            if changed.is_acting_admin:
-                await admins.join(changed)
-            return changed
-    raise Unavailable(retry_after=1)
-
-
-def _revoked(user: User, moment: datetime) -> tuple[dict[str, Any], AccessRevoked]:
-    """Void all issued access tokens."""
-    epoch = user.epoch + 1
-    return {"epoch": epoch, "revoked_at": moment}, AccessRevoked(user_id=user.id, epoch=epoch)
 
 
 async def change_grant(user_id: str, grant: Grant, actor_id: str | None, moment: datetime) -> User:
@@ -82,12 +33,12 @@ async def change_grant(user_id: str, grant: Grant, actor_id: str | None, moment:
     def decide(user: User) -> Change | None:
         if user.grant() == grant:
             return None
-        fields, revoked = _revoked(user, moment)
+        fields, event = revoked(user, moment)
         recorded = act("roles_changed", actor_id, user.id, before=user.grant(), after=grant)
         changed = UserRolesChanged(user_id=user.id, roles=list(grant.roles))
-        return Change(fields | grant.model_dump(), [changed, revoked, recorded, user.noticed("roles_changed")])
+        return Change(fields | grant.model_dump(), [changed, event, recorded, user.noticed("roles_changed")])
 
-    return await _change(user_id, decide)
+    return await change_person(user_id, decide)
 
 
 async def deactivate(user_id: str, actor_id: str, moment: datetime) -> User:
@@ -96,38 +47,40 @@ async def deactivate(user_id: str, actor_id: str, moment: datetime) -> User:
     def decide(user: User) -> Change | None:
         if not user.is_active:
             return None
-        fields, revoked = _revoked(user, moment)
+        fields, revoked = signed_out(user, moment)
         recorded = act("deactivated", actor_id, user.id)
-        said = [UserDeactivated(user_id=user.id), revoked, recorded, user.noticed("account_deactivated")]
-        return Change(fields | {"is_active": False}, said)
+        events = [UserDeactivated(user_id=user.id), revoked, recorded, user.noticed("account_deactivated")]
+        return Change(fields | {"is_active": False}, events)
 
-    user = await _change(user_id, decide)
-    await end_sessions_of(user_id)
+    user = await change_person(user_id, decide)
+    await delete_ended_sessions(user)
     return user
 
 
-async def reactivate(user_id: str, actor_id: str) -> User:
-    """Reactivate a person with their previous roles. Raises UserUnknown and Unavailable."""
-    await end_sessions_of(user_id)  # sessions that a crash during the deactivation left behind
+async def reactivate(user_id: str, actor_id: str, moment: datetime) -> User:
+    """Reactivate a person with their previous roles; they must sign in again. Raises UserUnknown and Unavailable."""
 
     def decide(user: User) -> Change | None:
         if user.is_active:
             return None
-        said = [UserReactivated(user_id=user.id), act("reactivated", actor_id, user.id)]
-        return Change({"is_active": True}, [*said, user.noticed("account_reactivated")])
+        fields, revoked = signed_out(user, moment)
+        events = [UserReactivated(user_id=user.id), revoked, act("reactivated", actor_id, user.id)]
+        return Change(fields | {"is_active": True}, [*events, user.noticed("account_reactivated")])
 
-    return await _change(user_id, decide)
+    return await change_person(user_id, decide)
 
 
-async def sign_out(user_id: str, actor_id: str, moment: datetime) -> None:
-    """End a person's sessions, access tokens included. Raises UserUnknown and Unavailable."""
+async def sign_out(user_id: str, moment: datetime, *, by: str | None = None, but: str | None = None) -> None:
+    """End all sessions of a person, or all but one, and void all access tokens.
+
+    `by` is the admin who does it. Raises UserUnknown and Unavailable.
+    """
 
     def decide(user: User) -> Change:
-        fields, revoked = _revoked(user, moment)
-        return Change(fields, [revoked, act("signed_out", actor_id, user.id)])
+        fields, revoked = signed_out(user, moment, but=but)
+        return Change(fields, [revoked, act("signed_out", by, user.id)] if by else [revoked])
 
-    await _change(user_id, decide)
-    await end_sessions_of(user_id)
+    await delete_ended_sessions(await change_person(user_id, decide))
 
 
 async def reset_second_factor(user_id: str, actor_id: str | None, moment: datetime) -> User:
@@ -137,13 +90,13 @@ async def reset_second_factor(user_id: str, actor_id: str | None, moment: dateti
     """
 
     def decide(user: User) -> Change:
-        fields, revoked = _revoked(user, moment)
-        nothing = {"totp": None, "totp_offer": None, "recovery_hashes": [], "passkeys": []}
+        fields, revoked = signed_out(user, moment)
+        nothing = {"totp": None, "totp_offer": None, "recovery_hashes": [], "passkeys": [], "factor_removal": None}
         recorded = act("second_factor_reset", actor_id, user.id)
         return Change(fields | nothing, [revoked, recorded, user.noticed("second_factor_reset")])
 
-    user = await _change(user_id, decide)
-    await end_sessions_of(user_id)
+    user = await change_person(user_id, decide)
+    await delete_ended_sessions(user)
     return user
 
 
@@ -157,16 +110,16 @@ async def delete_account(user_id: str, actor_id: str, moment: datetime, password
     def decide(user: User) -> Change:
         if password_hash not in {None, user.password_hash}:
             raise WrongPassword
-        fields, revoked = _revoked(user, moment)
-        said = [
+        fields, revoked = signed_out(user, moment)
+        events = [
             UserDeleted(user_id=user.id),
             revoked,
             act("account_deleted", actor_id, user.id, before=user.grant()),
             user.noticed("account_deleted"),
         ]
-        return Change(fields | _nobody(user.id, moment), said)
+        return Change(fields | _nobody(user.id, moment), events)
 
-    await _change(user_id, decide)
+    await change_person(user_id, decide)
     await forget_traces(user_id)
 
 
@@ -186,6 +139,7 @@ def _nobody(user_id: str, moment: datetime) -> dict[str, Any]:
         "totp_offer": None,
         "recovery_hashes": [],
         "passkeys": [],
+        "factor_removal": None,
     }
 
 

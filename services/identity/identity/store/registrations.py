@@ -13,6 +13,8 @@ from contracts.envelope import Event
 from pymongo import IndexModel
 
 from identity.model import Account, EmailTaken, LinkVoid
+from identity.store.changes import signed_out
+from identity.store.sessions import delete_ended_sessions
 from identity.store.users import User, add_user, users
 
 KEPT = timedelta(days=7)
@@ -60,28 +62,37 @@ async def renew_token(registration: Registration, token: str, expires_at: dateti
     return await registrations.update({"_id": registration.id}, {"$set": change}, events=[mail])
 
 
-async def verify(token: str, now: datetime) -> User | None:
-    """Turn the registration with this link into an account; None when there is none. Raises LinkVoid and EmailTaken.
+async def registration_with(token: str, now: datetime) -> Registration | None:
+    """The registration with this link."""
+    return await registrations.find_one({"token_hash": hash_secret(token), "token_expires_at": {"$gt": now}})
 
-    The account's unique id and address decide when the link is used twice, or two registrations of one address are
-    verified.
+
+async def verify(found: Registration, now: datetime, new_password_hash: str | None = None) -> User:
+    """Turn a registration into an account. Raises LinkVoid and EmailTaken.
+
+    With `new_password_hash`, somebody else may have registered the address: that person's password, sessions and access
+    tokens are void from the first moment of the account. The account's unique id and address decide when the link is
+    used twice, or two registrations of one address are verified.
     """
-    found = await registrations.find_one({"token_hash": hash_secret(token), "token_expires_at": {"$gt": now}})
-    if found is None:
-        return None
     user = User(
         id=found.id,
         email=found.email,
         name=found.name,
         locale=found.locale,
-        password_hash=found.password_hash,
+        password_hash=new_password_hash or found.password_hash,
         registered_at=found.registered_at,
     )
+    events: list[Event] = []
+    if new_password_hash:
+        fields, revoked = signed_out(user, now)
+        user = user.model_copy(update=fields)
+        events.append(revoked)
     try:
-        await add_user(user)
+        await add_user(user, *events)
     except EmailTaken:
         if await users.exists({"_id": found.id}):
             raise LinkVoid from None
         raise
     await registrations.delete({"_id": found.id})
+    await delete_ended_sessions(user)
     return user

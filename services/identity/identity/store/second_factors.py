@@ -1,5 +1,7 @@
 """The authenticator app and its recovery codes."""
 
+from datetime import datetime
+
 from chassis.security.secrets import hash_secret
 
 from identity.model import SecondFactorOff, SecondFactorOn, WrongCode
@@ -12,13 +14,13 @@ async def offer_totp(user: User, sealed_secret: str) -> None:
         raise SecondFactorOn
 
 
-async def take_totp(user: User, step: int, recovery_codes: list[str], device: str) -> None:
+async def take_totp(user: User, step: int, recovery_codes: list[str], device: str, now: datetime) -> None:
     """Activate the offered app with these recovery codes. Raises SecondFactorOff when there is no offer."""
     changed = await users.update(
         {"_id": user.id, "totp": None, "totp_offer": user.totp_offer},
         {
             "$set": {
-                "totp": {"sealed_secret": user.totp_offer, "last_step": step},
+                "totp": {"sealed_secret": user.totp_offer, "last_step": step, "added_at": now},
                 "recovery_hashes": [hash_secret(code) for code in recovery_codes],
             },
             "$unset": {"totp_offer": ""},

@@ -10,8 +10,8 @@ from chassis.security.secrets import Cipher, hash_secret, new_secret
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from identity.model import Method, RefreshToken, SessionOver, SessionUnknown
-from identity.store.users import users
+from identity.model import Method, RefreshToken, SessionLimits, SessionOver, SessionUnknown
+from identity.store.users import User, users
 
 log = structlog.get_logger()
 GRACE = timedelta(seconds=10)
@@ -56,9 +56,12 @@ sessions = Collection(Session)
 
 
 async def open_session(
-    user_id: str, now: datetime, lifetime: timedelta, *, methods: list[Method], device: str = ""
+    user_id: str, since: datetime, limits: SessionLimits, *, methods: list[Method], device: str = ""
 ) -> tuple[Session, RefreshToken]:
-    """A new session and its first refresh token."""
+    """A new session and its first refresh token.
+
+    `since` is a time before the account was read: a change of the password after that read also ends this session.
+    """
     token = RefreshToken(new_secret(), new_secret())
     session = Session(
         user_id=user_id,
@@ -66,19 +69,30 @@ async def open_session(
         turn_hash=hash_secret(token.turn),
         methods=methods,
         device=device,
-        created_at=now,
-        last_used_at=now,
-        expires_at=now + lifetime,
+        created_at=since,
+        last_used_at=since,
+        expires_at=since + limits.lifetime,
     )
     await sessions.insert(session)
     return session, token
 
 
-async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> tuple[Session, RefreshToken]:
+async def session_with(token: RefreshToken, now: datetime) -> Session:
+    """The open session of a current or used token. Raises SessionOver."""
+    where = {"family_hash": hash_secret(token.family), "is_open": True, "expires_at": {"$gt": now}}
+    if session := await sessions.find_one(where):
+        return session
+    log.info("refresh_refused")
+    raise SessionOver
+
+
+async def turn_session(
+    token: RefreshToken, now: datetime, limits: SessionLimits, device: str = ""
+) -> tuple[Session, RefreshToken]:
     """Exchange a refresh token for its successor. Concurrent requests with one token all get the same successor.
 
-    Raises SessionOver for a token that is unknown, expired, or was replaced longer ago than GRACE; the last of these
-    ends its session and warns its owner.
+    Raises SessionOver for a token that is unknown, for a session beyond its limits, and for a token that was replaced
+    longer ago than GRACE, which ends its session and warns its owner.
     """
     successor, turn_hash = token._replace(turn=new_secret()), hash_secret(token.turn)
     is_present: dict[str, Any] = {"$eq": ["$turn_hash", turn_hash]}
@@ -92,6 +106,8 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
             "family_hash": hash_secret(token.family),
             "is_open": True,
             "expires_at": {"$gt": now},
+            "created_at": {"$gt": now - limits.lifetime},
+            "last_used_at": {"$gt": now - limits.idle},
             "$or": [{"turn_hash": turn_hash}, {"replaced.turn_hash": turn_hash, "replaced.until": {"$gt": now}}],
         },
         [
@@ -106,18 +122,22 @@ async def turn_session(token: RefreshToken, now: datetime, device: str = "") -> 
         ],
     )
     if session is None:
-        await _end_as_copied(token, device)
+        await _end_refused(token, now, limits, device)
         raise SessionOver
     if session.replaced is None or session.replaced.turn_hash != turn_hash:
         raise SessionOver  # cannot happen: the write above guarantees it
     return session, token._replace(turn=Cipher(token.turn).open(session.replaced.sealed_successor))
 
 
-async def _end_as_copied(token: RefreshToken, device: str) -> None:
-    """End the session of a token that was used before, and warn its owner once."""
+async def _end_refused(token: RefreshToken, now: datetime, limits: SessionLimits, device: str) -> None:
+    """End the session of a refused token. If the token was used before, warn the owner once."""
     session = await sessions.find_one({"family_hash": hash_secret(token.family), "is_open": True})
     if session is None:
         log.info("refresh_refused")
+        return
+    if limits.end(session.created_at, session.last_used_at) <= now:
+        await end_session(token)
+        log.info("session_timed_out", user_id=session.user_id, session_id=session.id)
         return
     user = await users.get(session.user_id)
     warning = [user.noticed("refresh_token_reused", device)] if user else []
@@ -150,9 +170,16 @@ async def end_session_of(user_id: str, session_id: str) -> None:
         raise SessionUnknown
 
 
-async def end_sessions_of(user_id: str, *, but: str | None = None) -> None:
-    """End all of the person's sessions, or all but one."""
-    await sessions.delete_many({"user_id": user_id, "is_open": True, "_id": {"$ne": but}})
+async def delete_ended_sessions(user: User) -> None:
+    """Delete the sessions that ended when the person was signed out."""
+    if user.signed_out_at is not None:
+        where = {"created_at": {"$lt": user.signed_out_at}, "_id": {"$ne": user.kept_session_id}}
+        await sessions.delete_many({"user_id": user.id, "is_open": True, **where})
+
+
+async def end_guest_sessions(registration_id: str, *, but: str | None = None) -> None:
+    """End the sessions of somebody who has not verified the address, or all but one."""
+    await sessions.delete_many({"user_id": registration_id, "is_open": True, "_id": {"$ne": but}})
 
 
 async def strengthen(session_id: str, method: Method) -> None:

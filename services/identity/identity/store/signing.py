@@ -12,12 +12,15 @@ from pymongo import DESCENDING, IndexModel
 class SigningKey(Document):
     """A key that signs from `not_before` until a later key does, and is published until it is deleted.
 
-    `generation` counts the keys from 1. It is unique, so only one replica creates the next key.
+    `generation` counts the keys from 1. It is unique, so only one replica creates the next key. `sealed_pem` is
+    encrypted. `private_pem` is the configured key, or one that the previous version has stored; the migrations replace
+    it.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     generation: int
-    private_pem: str
+    sealed_pem: str | None = None
+    private_pem: str | None = None
     not_before: datetime
     made_at: datetime = Field(default_factory=now)
 

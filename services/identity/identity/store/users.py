@@ -22,6 +22,7 @@ class Totp(BaseModel):
 
     sealed_secret: str
     last_step: int = 0
+    added_at: datetime | None = None
 
 
 class Passkey(BaseModel):
@@ -36,13 +37,20 @@ class Passkey(BaseModel):
     last_used_at: datetime | None = None
 
 
+class FactorRemoval(BaseModel):
+    """The second factors from before `requested_at` are removed at `due_at`."""
+
+    requested_at: datetime
+    due_at: datetime
+
+
 class User(Aggregate):
     """A person whose address is verified.
 
-    `email` is in its normal form, so the unique index guarantees one account per address. Sessions
-    from before `password_changed_at`, and links that were created for another value of it, are void. `epoch` counts how
-    often the person's access tokens were revoked, the last time at `revoked_at`. A deleted person's document contains
-    nothing personal and is removed soon.
+    `email` is in its normal form, so the unique index guarantees one account per address. Links that were created for
+    another value of `password_changed_at` are void. `epoch` counts how often the person's access tokens were revoked,
+    the last time at `revoked_at`. The person was signed out everywhere at `signed_out_at`, except from
+    `kept_session_id`. A deleted person's document contains nothing personal and is removed soon.
     """
 
     email: str
@@ -56,11 +64,14 @@ class User(Aggregate):
     is_active: bool = True
     epoch: int = 0
     revoked_at: datetime | None = None
+    signed_out_at: datetime | None = None
+    kept_session_id: str | None = None
     deleted_at: datetime | None = None
     registered_at: datetime
     totp: Totp | None = None
     totp_offer: str | None = None
     recovery_hashes: list[str] = []
+    factor_removal: FactorRemoval | None = None
     passkeys: list[Passkey] = []
 
     class Settings:
@@ -73,6 +84,7 @@ class User(Aggregate):
             IndexModel([("is_active", ASCENDING), ("_id", DESCENDING)]),
             IndexModel("revoked_at", partialFilterExpression={"revoked_at": {"$type": "date"}}),
             IndexModel("deleted_at", partialFilterExpression={"deleted_at": {"$type": "date"}}),
+            IndexModel("factor_removal.due_at", partialFilterExpression={"factor_removal.due_at": {"$type": "date"}}),
             IndexModel(
                 "passkeys.credential_id",
                 unique=True,
@@ -105,6 +117,11 @@ class User(Aggregate):
     def is_acting_admin(self) -> bool:
         """Whether the person counts as an active admin."""
         return self.is_active and "admin" in self.roles
+
+    def is_signed_out(self, session_id: str, created_at: datetime) -> bool:
+        """Whether the session has ended since it was opened: the person was signed out, or the password was changed."""
+        ended_at = max(filter(None, (self.password_changed_at, self.signed_out_at)), default=created_at)
+        return created_at < ended_at and session_id != self.kept_session_id
 
     def noticed(self, what: str, device: str = "") -> SecurityNoticed:
         """The event for a mail about a security change, to the account's current address."""
@@ -147,26 +164,6 @@ async def update_profile(user_id: str, fields: dict[str, Any]) -> User | None:
     return await users.update_and_get({"_id": user_id, "is_active": True}, {"$set": fields})
 
 
-async def change_password(user: User, password_hash: str, moment: datetime, device: str) -> User | None:
-    """Replace the password and end all sessions; None when the password has changed since `user` was read."""
-    return await users.update_and_get(
-        {"_id": user.id, "is_active": True, "password_hash": user.password_hash},
-        {"$set": {"password_hash": password_hash, "password_changed_at": moment}},
-        events=[user.noticed("password_changed", device)],
-    )
-
-
-async def reset_password(link: Link, user: User, password_hash: str, moment: datetime, device: str) -> None:
-    """Replace the password by link; ends all sessions and voids all links. Raises LinkVoid."""
-    changed = await users.update(
-        {"_id": user.id, "is_active": True, "password_changed_at": link.password_changed_at},
-        {"$set": {"password_hash": password_hash, "password_changed_at": moment}},
-        events=[user.noticed("password_reset", device)],
-    )
-    if not changed:
-        raise LinkVoid
-
-
 async def change_email(link: Link, user: User, device: str) -> None:
     """Change the account's address to the link's, and notify the old one. Raises LinkVoid and EmailTaken."""
     try:
@@ -184,10 +181,3 @@ async def change_email(link: Link, user: User, device: str) -> None:
         raise EmailTaken from error
     if not changed:
         raise LinkVoid
-
-
-async def rehash(user: User, password_hash: str) -> None:
-    """Store the same password hashed with stronger parameters."""
-    await users.update(
-        {"_id": user.id, "password_hash": user.password_hash}, {"$set": {"password_hash": password_hash}}
-    )
