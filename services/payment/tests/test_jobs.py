@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from chassis.clock import now
+from chassis.testing import until
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
 
 from .conftest import PRICE, Checkout, reconcile_now, stored_accounts
@@ -91,7 +92,11 @@ async def test_reconciliation_checks_a_pending_refund(checkout: Checkout):
     await checkout.paid("pm_card_pendingRefund")
     await checkout.add_fault("webhook_drop", count=None)
     await checkout.refund_by_staff()
-    await asyncio.sleep(0.5)
+
+    async def is_settled() -> bool:
+        return [each["status"] for each in await checkout.refunds_at_stripe()] == ["succeeded"]
+
+    await until(is_settled)
     await reconcile_now(checkout.id)
     await checkout.wait_until(refunded=PRICE, refunding=0)
     assert len(await checkout.wait_for_events(PaymentRefunded)) == 1
