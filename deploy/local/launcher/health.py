@@ -59,7 +59,9 @@ def _check(name: str, environment: Mapping[str, str]) -> str:
     if kind in SERVICES:
         return _http(environment[f"{kind.upper()}_PORT"], "/readyz")
     if kind == "rabbitmq":
-        return _http(environment["RABBITMQ_MANAGEMENT_PORT"], "/api/overview", environment["RABBITMQ_PASSWORD"])
+        # Its web page answers before it takes connections.
+        path = f"/api/health/checks/port-listener/{environment['RABBITMQ_PORT']}"
+        return _http(environment["RABBITMQ_MANAGEMENT_PORT"], path, environment["RABBITMQ_PASSWORD"])
     variables = {"mailbox": "MAILBOX_PORT", "stripe": "STRIPE_SANDBOX_PORT", "gateway": "GATEWAY_PORT"}
     return _http(environment[variables[kind]], "/healthz")
 
