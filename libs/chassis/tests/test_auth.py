@@ -8,7 +8,8 @@ import time
 import httpx
 import jwt
 import pytest
-from chassis.security.auth import Caller, KeysUnavailable, TokenInvalid, Verifier
+from chassis.http.problems import Forbidden
+from chassis.security.auth import Caller, KeysUnavailable, Principal, TokenInvalid, Verifier, require_everywhere
 from chassis.security.secrets import hash_secret, new_secret
 from chassis.settings import ServiceSettings
 from contracts.types import Holder
@@ -27,6 +28,23 @@ async def test_permissions_decide(client, signer):
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     anonymous = await client.get("/api/pings/secret")
     assert (anonymous.status_code, anonymous.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_permissions_apply_to_the_persons_theaters():
+    """An empty list means all theaters; an object of no or an unknown theater is for people with all of them."""
+    everywhere = Principal(user_id="u", permissions=["pings:read"], expires_at=0)
+    bound = everywhere.model_copy(update={"theaters": ["t1", "t2"]})
+    for who, theaters in ((everywhere, ["t1", "t3", None]), (bound, ["t1"])):
+        assert [theater for theater in ("t1", "t3", None) if who.works_at(theater)] == theaters
+        assert [
+            theater for theater in ("t1", "t3", None) if Caller(principal=who).may("pings:read", theater)
+        ] == theaters
+        assert not Caller(principal=who).may("pings:write", "t1")
+    assert not Caller().may("pings:read", "t1")
+    check = require_everywhere("pings:read")
+    assert await check(everywhere) is everywhere
+    with pytest.raises(Forbidden):
+        await check(bound)
 
 
 async def test_an_unverified_address_may_what_a_guest_may(client, signer):

@@ -8,8 +8,12 @@ import pytest
 from chassis.ids import new_id
 from chassis.messaging import consumer as consuming
 from chassis.mongo import relay
+from chassis.observability import telemetry
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pymongo.errors import AutoReconnect, WriteConcernError
 
 
@@ -270,14 +274,30 @@ async def test_an_event_that_used_up_its_retries_is_dead_with_the_last_reason(cl
     assert letter.reason == "spent: ConnectionError: still down"
 
 
-async def test_a_trace_goes_from_the_request_through_the_outbox_to_what_the_event_causes(client, bus: Bus, toy):
-    trace_id = "0af7651916cd43dd8448eb211c80319c"
-    answer = await new_ping(client, traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """The ended spans of this process."""
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(telemetry, "_is_tracing", True)
+    return spans
+
+
+@pytest.mark.parametrize("given", ["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-evil", "x" * 999])
+async def test_a_trace_begins_with_the_request_and_goes_through_the_outbox(client, bus: Bus, toy, spans, given: str):
+    answer = await new_ping(client, **({"traceparent": given} if given else {}))
     ping_id = answer.json()["ping_id"]
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
+    (request,) = (span for span in spans.get_finished_spans() if span.name == "POST /api/pings")
+    trace_id = f"{request.context.trace_id:032x}"
     for event in (toy.Pinged, toy.Ponged):
         envelope = next(each for each in bus.envelopes(event) if each.subject == ping_id)
         assert envelope.traceparent.split("-")[1] == trace_id
+    linked = [f"{link.context.trace_id:032x}" for link in request.links]
+    assert linked == ([given.split("-")[1]] if len(given) == 55 else [])
+    assert trace_id not in linked
+    assert request.parent is None
 
 
 async def test_the_relay_leaves_an_event_in_the_outbox_that_the_broker_did_not_confirm(client, app, toy, monkeypatch):

@@ -4,7 +4,6 @@ import re
 import time
 
 import structlog
-from opentelemetry import context, propagate
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
@@ -42,15 +41,12 @@ class RequestMiddleware:
         given = headers.get(HEADER, "")
         current = given if _VALID_ID.fullmatch(given) else new_id()
         correlation = correlation_id.set(current)
-        trace = context.attach(propagate.extract(headers)) if "traceparent" in headers else None
         try:
             if scope["type"] == "http":
                 await self._http(scope, receive, send, headers, current)
             else:
                 await self.app(scope, receive, send)
         finally:
-            if trace is not None:
-                context.detach(trace)
             correlation_id.reset(correlation)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send, headers: Headers, current: str) -> None:
@@ -63,7 +59,8 @@ class RequestMiddleware:
                 MutableHeaders(scope=message)[HEADER] = current
             await send(message)
 
-        with telemetry.span(scope["method"], SpanKind.SERVER) as span:
+        # A client's trace is linked, not joined: it must not choose our trace ids or which requests are sampled.
+        with telemetry.span(scope["method"], SpanKind.SERVER, link=headers.get("traceparent", "")) as span:
             try:
                 if self._declared_length(headers) > self.max_body_bytes:
                     await response(TooLarge())(scope, receive, send_with_id)

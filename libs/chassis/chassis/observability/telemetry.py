@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import (
@@ -19,7 +20,7 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
     SpanExporter,
 )
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from chassis.observability.context import correlation_id
@@ -135,16 +136,21 @@ def configure_tracing(service: str) -> TracerProvider | None:
 
 
 def span(
-    name: str, kind: SpanKind = SpanKind.INTERNAL, *, subject: str = "", parent: str = ""
+    name: str, kind: SpanKind = SpanKind.INTERNAL, *, subject: str = "", parent: str = "", link: str = ""
 ) -> AbstractContextManager[Span]:
     """Open a span around a block, if tracing is on.
 
-    `subject`: the id of the object that it is about. `parent`: a W3C traceparent; by default the current span.
+    `subject`: the id of the object that it is about. `parent`: a W3C traceparent; by default the current span. `link`:
+    the traceparent of a related span in another trace.
     """
     if not _is_tracing:
         return _no_span
     context = propagate.extract({"traceparent": parent}) if parent else None
-    return _tracer.start_as_current_span(name, context, kind, {SUBJECT: subject} if subject else None)
+    other = (
+        trace.get_current_span(propagate.extract({"traceparent": link}, Context())).get_span_context() if link else None
+    )
+    links = [Link(other)] if other and other.is_valid else None
+    return _tracer.start_as_current_span(name, context, kind, {SUBJECT: subject} if subject else None, links)
 
 
 def about(subject: str, **facts: str | None) -> None:
