@@ -6,6 +6,8 @@ import json
 import re
 import socket
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from launcher.ports import free_ports
 from launcher.settings import NO_LIMITS, ROOT, platform_environment
 
 from .conftest import PROXY
-from .upstream import echo, serving
+from .upstream import Answer, Asked, echo, serving
 
 MAP = [
     ("/api/auth/register", "identity"),
@@ -225,6 +227,16 @@ class TestToTheClient:
         assert "hush" not in log
 
 
+MEETING = threading.Barrier(3)
+
+
+def _payment(asked: Asked) -> Answer:
+    if asked.path.endswith("?meet"):
+        MEETING.wait(30)
+        MEETING.wait(30)
+    return echo("payment")(asked)
+
+
 @pytest.fixture(scope="module")
 def strict():
     """A gateway with limits so low that it refuses the third request."""
@@ -236,7 +248,7 @@ def strict():
         Platform(ports=ports, only={"gateway"}, environment=given) as platform,
         serving(ports["INVENTORY_PORT"], echo("inventory")),
         serving(ports["IDENTITY_PORT"], echo("identity")),
-        serving(ports["PAYMENT_PORT"], echo("payment")),
+        serving(ports["PAYMENT_PORT"], _payment),
         serving(ports["REALTIME_PORT"], echo("realtime")),
         httpx.Client(base_url=platform.url, trust_env=False) as client,
     ):
@@ -304,6 +316,14 @@ class TestLimits:
                 answer = strict.get("/api/holds/h1")
             assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
             assert other.get("/api/holds/h1").status_code == 200
+
+    def test_webhooks_that_wait_for_payment_do_not_count_with_them(self, strict: httpx.Client):
+        with _from("127.0.0.8", str(strict.base_url)) as client, ThreadPoolExecutor(2) as stripe:
+            sent = [stripe.submit(client.post, "/api/payments/webhook?meet") for _ in range(2)]
+            MEETING.wait(30)
+            assert client.get("/api/holds/h1").status_code == 200
+            MEETING.wait(30)
+            assert [each.result().status_code for each in sent] == [200, 200]
 
     def test_a_request_for_a_websocket_has_no_body(self, strict: httpx.Client):
         upgrade = {"Upgrade": "websocket", "Connection": "upgrade"}
