@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import facts
 import httpx
 import pytest
 from bson import json_util
+from chassis.testing import until
 from house import House
 from launcher.platform import Platform
 from launcher.ports import SERVICES
@@ -90,6 +92,13 @@ async def test_contract_leaves_what_this_version_knows(house: House):
     assert "realtime: index showtimes.changed_at_1 dropped" in await migrate(house.platform, *SERVICES, "contract")
     told = await migrate(house.platform, *SERVICES, "status")
     assert told.splitlines() == [f"{service}: this version can run" for service in SERVICES]
+
+    async def has_theater() -> bool:
+        """Whether booking has received the theater of the showtimes that catalog has published again."""
+        found = await facts.read(house.platform.env)
+        return bool(found.bookings[CONFIRMED["hold_id"]].get("theater_id"))
+
+    await until(has_theater)
 
     guest = house.guest()
     hold = await guest.call("GET", f"/api/holds/{HELD['hold_id']}", secret=HELD["secret"]) | HELD

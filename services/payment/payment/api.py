@@ -8,7 +8,7 @@ from chassis.clock import now
 from chassis.http.problems import TooLarge, documented
 from chassis.ids import new_id
 from chassis.observability import telemetry
-from chassis.security.auth import Caller, Principal, caller, require
+from chassis.security.auth import Caller, Principal, caller, require_everywhere
 from chassis.security.signed import NotSigned
 from contracts.claims import PaymentOrder
 from contracts.types import Id
@@ -230,7 +230,7 @@ async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
 async def refund(
     booking_id: Id,
     body: RefundRequest,
-    who: Annotated[Principal, Depends(require("payments:refund"))],
+    who: Annotated[Principal, Depends(require_everywhere("payments:refund"))],
     settlement: Settling,
 ) -> RefundResponse:
     """Refund a payment. The refund is stored with this answer and sent now, or as soon as Stripe answers."""

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from chassis.http.problems import Forbidden, Unauthenticated, documented
-from chassis.security.auth import Principal, require
+from chassis.security.auth import Principal, require, require_everywhere
 from contracts.types import Id
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,7 @@ from catalog.model.problems import NotFound
 TheaterWriter = Annotated[Principal, Depends(require("theaters:write"))]
 PriceWriter = Annotated[Principal, Depends(require("prices:write"))]
 ShowtimeWriter = Annotated[Principal, Depends(require("showtimes:write"))]
-CatalogWriter = Annotated[Principal, Depends(require("catalog:write"))]
+CatalogWriter = Annotated[Principal, Depends(require_everywhere("catalog:write"))]
 REFUSALS = documented(Unauthenticated, Forbidden, NotFound)
 
 
@@ -26,7 +26,7 @@ class Body(BaseModel):
 
 def check_theater(staff: Principal, theater_id: str) -> None:
     """Raises Forbidden when the person is limited to other theaters."""
-    if staff.theaters and theater_id not in staff.theaters:
+    if not staff.works_at(theater_id):
         raise Forbidden("You do not have access to this theater.")
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from chassis.http.problems import documented
-from chassis.security.auth import require
+from chassis.security.auth import require_everywhere
 from contracts.types import Code, Name
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -13,7 +13,9 @@ from catalog.api.http import NOT_FOUND, REFUSED, UNCHANGED, CachedRoute
 from catalog.model.problems import GenreInUse
 
 router = APIRouter(prefix="/api", tags=["genres"], route_class=CachedRoute, responses=UNCHANGED)
-managed = APIRouter(prefix="/api", tags=["genres"], dependencies=[Depends(require("movies:write"))], responses=REFUSED)
+managed = APIRouter(
+    prefix="/api", tags=["genres"], dependencies=[Depends(require_everywhere("movies:write"))], responses=REFUSED
+)
 
 
 class GenreRequest(BaseModel):

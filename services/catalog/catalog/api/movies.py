@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional, Self
 
 from chassis.clock import now
 from chassis.http.problems import documented
-from chassis.security.auth import require
+from chassis.security.auth import require_everywhere
 from contracts.types import Code, Id, Moment
 from fastapi import APIRouter, Body, Depends, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +20,9 @@ from catalog.model.problems import GenreUnknown, MovieExists, MovieOnSale
 from catalog.store import Movie, PictureRef
 
 router = APIRouter(prefix="/api", tags=["movies"], route_class=CachedRoute, responses=UNCHANGED)
-managed = APIRouter(prefix="/api", tags=["movies"], dependencies=[Depends(require("movies:write"))], responses=REFUSED)
+managed = APIRouter(
+    prefix="/api", tags=["movies"], dependencies=[Depends(require_everywhere("movies:write"))], responses=REFUSED
+)
 
 
 class Stars(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from chassis.http.problems import documented
-from chassis.security.auth import require
+from chassis.security.auth import require_everywhere
 from contracts.types import Id
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -14,7 +14,7 @@ from catalog.pictures import FORMATS, Kind, PictureReader
 
 router = APIRouter(prefix="/api", tags=["pictures"], route_class=CachedRoute, responses=UNCHANGED)
 managed = APIRouter(
-    prefix="/api", tags=["pictures"], dependencies=[Depends(require("movies:write"))], responses=REFUSED
+    prefix="/api", tags=["pictures"], dependencies=[Depends(require_everywhere("movies:write"))], responses=REFUSED
 )
 DRAWN, UPLOADED = "public, max-age=86400, s-maxage=60", "public, max-age=31536000, immutable"
 

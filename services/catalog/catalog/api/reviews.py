@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from chassis.clock import now
 from chassis.http.paging import Page
 from chassis.http.problems import documented
-from chassis.security.auth import Principal, require, verified
+from chassis.security.auth import Principal, require_everywhere, verified
 from contracts.types import Id, Moment, Name
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -32,7 +32,7 @@ from catalog.model.reviews import Complaint, ReviewText, byline
 router = APIRouter(prefix="/api", tags=["reviews"], route_class=CachedRoute, responses=UNCHANGED)
 own = APIRouter(prefix="/api", tags=["reviews"], dependencies=[UNKEPT], responses=REFUSED)
 Person = Annotated[Principal, Depends(verified)]
-Moderator = Annotated[Principal, Depends(require("reviews:moderate"))]
+Moderator = Annotated[Principal, Depends(require_everywhere("reviews:moderate"))]
 ORDERS = {"newest": ("written_at", True), "highest": ("stars", True), "lowest": ("stars", False)}
 
 

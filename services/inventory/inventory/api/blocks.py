@@ -81,7 +81,7 @@ async def unblock(showtime_id: ShowtimeId, block_id: Annotated[Id, Path()], staf
 async def _check_theater(replica: ThisReplica, showtime_id: str, staff: Principal) -> None:
     """Check that the staff member may act at this theater. Raises Forbidden, ShowtimeUnknown and SeatMapMissing."""
     theater_id = (await replica.showtime_info(showtime_id)).theater_id
-    if staff.theaters and theater_id not in staff.theaters:
+    if not staff.works_at(theater_id):
         raise Forbidden("This showtime is at a theater that you are not assigned to.")
 
 
