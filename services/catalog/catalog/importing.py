@@ -20,7 +20,7 @@ from chassis.observability import telemetry
 from contracts.errors import Problem
 
 from catalog import jobs, migrations, settings, store
-from catalog.model.film_files import read_films
+from catalog.model.film_files import MAX_BYTES, read_films
 
 REPORTED = 20
 
@@ -45,14 +45,20 @@ async def begin(given: argparse.Namespace) -> str:
     """The import's id. Raises ImportInvalid, and OSError for a file that cannot be read."""
     match given.kind:
         case "file":
-            rows = read_films(await asyncio.to_thread(given.path.read_bytes))
-            source = {"file": given.path.name}
-            return await store.start_import("file", source, rows, dry_run=given.dry_run, requested_by="command")
+            file = read_films(await asyncio.to_thread(_read, given.path))
+            source = {"file": given.path.name, **file.read_as}
+            return await store.start_import("file", source, file.rows, dry_run=given.dry_run, requested_by="command")
         case "tmdb":
             source = {"list": given.list, "pages": given.pages, "ids": given.ids}
             return await store.start_import("tmdb", source, dry_run=given.dry_run, requested_by="command")
         case _:
             return (await store.import_of(given.import_id)).id
+
+
+def _read(path: Path) -> bytes:
+    """The file's content, but no more than what shows that it is too large."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 async def follow(import_id: str) -> bool:

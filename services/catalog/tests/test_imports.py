@@ -129,10 +129,12 @@ async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, impo
 
 
 async def test_csv_is_taken_in_too(import_films):
-    text = "title,release_date,runtime_minutes,certificate,original_language\nFilm 1,1922-03-04,94,PG,de\n,,,,\n"
+    header, facts = "title,release_date,runtime_minutes,certificate,original_language", "1922-03-04,94,PG,de"
+    text = f"{header}\nFilm 1,{facts}\n,,,,\n,{facts}\n"
     found, films = await import_films(FILE, content=text)
     assert counted(found) == {"total": 2, "added": 1, "failed": 1}
-    assert films["Line 3"]["reason"].startswith("Line 3: title: Field required")
+    assert films["Line 4"]["reason"].startswith("Line 4: title: Field required")
+    assert found["source"] == {"file": "", "encoding": "utf-8", "delimiter": ","}
 
 
 async def test_tmdbs_lists_are_taken_in(client, server, import_films):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from chassis.http.paging import Page, decode_cursor, encode_cursor
 from chassis.http.problems import documented
-from chassis.security.auth import Principal, require
+from chassis.security.auth import Principal, require_everywhere
 from contracts.types import Id, Moment, visible
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, model_validator
@@ -17,13 +17,13 @@ from catalog.model.imports import Outcome, ProviderName
 from catalog.model.problems import ImportInvalid, ImportNotSetUp
 
 managed = APIRouter(prefix="/api", tags=["imports"], dependencies=[UNKEPT], responses=REFUSED)
-Staff = Annotated[Principal, Depends(require("movies:write"))]
+Staff = Annotated[Principal, Depends(require_everywhere("movies:write"))]
 TmdbId = Annotated[int, Field(gt=0, lt=10**9)]
 EXAMPLE = '[{"title": "Nosferatu", "release_date": "1922-03-04", "runtime_minutes": 94, "certificate": "PG", …}]'
 FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A list of films, UTF-8, at most 8 MB and 5,000 films: docs/runbooks/import-films.md",
+        "description": "A list of films, at most 8 MB and 5,000 films: docs/runbooks/import-films.md",
         "content": {
             "application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": EXAMPLE},
             "text/csv": {"schema": {"type": "string"}, "example": "title,release_date,runtime_minutes,genres\n…"},
@@ -117,9 +117,9 @@ async def import_from_file(
     ] = "",
 ) -> ImportResponse:
     """Import the films of a JSON or CSV file. A repeated import changes only what has changed in the file."""
-    rows = await asyncio.to_thread(read_films, await request.body())
-    source = {"file": name}
-    import_id = await store.start_import("file", source, rows, dry_run=dry_run, requested_by=staff.user_id)
+    file = await asyncio.to_thread(read_films, await request.body())
+    source = {"file": name, **file.read_as}
+    import_id = await store.start_import("file", source, file.rows, dry_run=dry_run, requested_by=staff.user_id)
     return await _started(import_id, response)
 
 

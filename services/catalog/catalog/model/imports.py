@@ -8,6 +8,7 @@ Exception
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -54,8 +55,8 @@ class Result(NamedTuple):
 
 
 def parse_film(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | None = None) -> ProviderFilm:
-    """Parse a provider's data about a film. Raises pydantic's ValidationError."""
-    genres = {code: name.strip() for name in genre_names if (code := genre_code(name))}
+    """Parse a provider's data about a film. Raises pydantic's ValidationError and FilmInvalid."""
+    genres = {genre_code(name): name.strip() for name in genre_names}
     film = Film.model_validate({**fields, "genres": list(genres)})
     known = film.model_fields_set if genre_names else film.model_fields_set - {"genres"}
     return ProviderFilm(film, film.model_dump(mode="json", include=set(known)), movie_id, genres)
@@ -68,8 +69,16 @@ def faults_of(error: ValidationError) -> str:
 
 
 def genre_code(name: str) -> str:
-    """The code for a genre's name: `science-fiction` for `Science Fiction`."""
-    return "-".join(re.findall(r"[a-z0-9]+", folded(name)))[:40].strip("-")
+    """The code for a genre's name: `science-fiction` for `Science Fiction`, a digest for a name in another script.
+
+    Raises FilmInvalid for a name without letters.
+    """
+    plain = folded(name).strip()
+    if code := "-".join(re.findall(r"[a-z0-9]+", plain))[:40].strip("-"):
+        return code
+    if not re.search(r"\w", plain):
+        raise FilmInvalid(f"genres: {name!r} is not the name of a genre.")
+    return f"genre-{blake2b(plain.encode(), digest_size=5).hexdigest()}"
 
 
 def changed_fields(
