@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from chassis.ids import new_id
@@ -56,27 +57,51 @@ async def test_a_payment_before_the_cancellation_wins(checkout: Checkout):
     assert checkout.events(PaymentCancelled) == []
 
 
-async def test_without_the_guard_a_cancelled_booking_can_be_paid(checkout: Checkout, unguard: Callable[[], None]):
+def pause_intents(monkeypatch: pytest.MonkeyPatch, *, after: bool) -> tuple[asyncio.Event, asyncio.Event]:
+    """Pause the creation of intents, before or after Stripe has created them.
+
+    Returns two events: the creation pauses; it may continue.
+    """
+    from payment.main import stripe  # noqa: PLC0415 - its settings come from the environment
+
+    create, pauses, may_continue = stripe.create_intent, asyncio.Event(), asyncio.Event()
+
+    async def paused(account: Any) -> Any:
+        created = await create(account) if after else None
+        pauses.set()
+        await may_continue.wait()
+        return created or await create(account)
+
+    monkeypatch.setattr(stripe, "create_intent", paused)
+    return pauses, may_continue
+
+
+async def test_without_the_guard_a_cancelled_booking_can_be_paid(
+    checkout: Checkout, unguard: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
     """The race that the next test prevents: booking has released the seats, and the customer has the secret."""
-    await checkout.add_fault("api_delay", path="/v1/payment_intents", method="POST", seconds=0.8)
+    pauses, may_continue = pause_intents(monkeypatch, after=False)
     asking = asyncio.create_task(checkout.create_intent())
+    await pauses.wait()
     await checkout.cancel()
     await checkout.wait_for_events(PaymentCancelled)
-    assert not asking.done(), "the race did not take place"
     unguard()
+    may_continue.set()
     assert (await asking).json()["client_secret"]
     assert [each["status"] for each in await checkout.intents_at_stripe()] == ["requires_payment_method"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["Stripe has not created it", "Stripe has created it"])
-async def test_a_cancellation_while_the_intent_is_being_created(checkout: Checkout, after: bool):
+async def test_a_cancellation_while_the_intent_is_being_created(
+    checkout: Checkout, after: bool, monkeypatch: pytest.MonkeyPatch
+):
     """The secret of an intent is returned only after our write, and that write finds the tombstone."""
-    await checkout.add_fault("api_delay", path="/v1/payment_intents", method="POST", seconds=0.5, after=after)
+    pauses, may_continue = pause_intents(monkeypatch, after=after)
     asking = asyncio.create_task(checkout.create_intent())
-    await asyncio.sleep(0.2)
+    await pauses.wait()
     await checkout.cancel()
     await checkout.wait_for_events(PaymentCancelled)
-    assert not asking.done(), "the race did not take place"
+    may_continue.set()
     answer = await asking
     assert (answer.status_code, answer.json()["code"]) == (409, "payment_closed")
     assert [each["status"] for each in await checkout.intents_at_stripe()] == ["canceled"]
