@@ -23,7 +23,8 @@ def launched(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 def test_any_command_gets_the_local_platforms_environment():
     shown = launched("env", "sh", "-c", "echo $MONGO_URI; exit 3", MONGO_PORT="27999")
-    assert (shown.returncode, shown.stdout) == (3, "mongodb://127.0.0.1:27999/?replicaSet=usher\n")
+    assert shown.returncode == 3
+    assert shown.stdout.endswith("@127.0.0.1:27999/?replicaSet=usher\n")
     for nonsense in ((), ("env",), ("run", "fast"), ("walk",)):
         refused = launched(*nonsense)
         assert (refused.returncode, refused.stderr[:6]) == (1, "usage:")
