@@ -11,7 +11,16 @@ async def remove_held_bookings(database: Database) -> int:
     return await delete_in_batches(database.bookings, {"state": "held"})
 
 
+async def remove_clear_ticket_key(database: Database) -> int:
+    """Remove the clear text of the ticket key, which a service of this version has encrypted beside it."""
+    encrypted = {"sealed_pem": {"$type": "string"}, "pem": {"$exists": True}}
+    return (await database.ticket_keys.update_many(encrypted, {"$unset": {"pem": ""}})).modified_count
+
+
 SCHEMA = Schema(
     [*store.DOCUMENTS, *privacy.DOCUMENTS],
-    migrations=[Migration("2026-12-remove-held-bookings", "expand", remove_held_bookings)],
+    migrations=[
+        Migration("2026-12-remove-held-bookings", "expand", remove_held_bookings),
+        Migration("2026-12-remove-clear-ticket-key", "contract", remove_clear_ticket_key),
+    ],
 )

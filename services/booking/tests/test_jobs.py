@@ -1,21 +1,27 @@
 """Periodic work: deadlines, repeated requests, gauges, and replicas that do the same work."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from booking import store
+import pytest
+from booking import migrations, store
 from booking.jobs import clear_measurements, measure, pass_deadlines
 from booking.signing import SigningKey, new_pem
 from booking.store import load_key, public_keys
 from chassis.clock import now
+from chassis.security.secrets import CannotDecrypt, Cipher
 from chassis.testing import until
 from contracts.booking import BookingExpired, BookingPaid, PaymentCancelRequested, RefundRequested
 from contracts.inventory import SaleRejected
 from contracts.payment import PaymentCancelled
 from prometheus_client import REGISTRY
+from pymongo.asynchronous.collection import AsyncCollection
 
 from .conftest import raw_bookings
+
+CIPHER = Cipher("a key of the tests")
 
 
 async def make_due(customer: Any) -> None:
@@ -71,29 +77,54 @@ async def test_a_broken_booking_does_not_delay_the_others(customer, bus, state):
         await raw_bookings().delete_one({"_id": broken["_id"]})
 
 
-async def test_replicas_that_start_together_sign_with_one_key(client):
-    keys = store.TicketKey.get_pymongo_collection()
-    of_the_app = await keys.find_one_and_delete({"_id": "own"})
-    assert of_the_app
-    try:
-        loaded = await asyncio.gather(*(load_key("") for _ in range(8)))
-        assert len({key.kid for key in loaded}) == 1
-        assert loaded[0].jwk in await public_keys()
-    finally:
-        await keys.replace_one({"_id": "own"}, of_the_app)
+async def test_replicas_that_start_together_sign_with_one_key(own_key):
+    loaded = await asyncio.gather(*(load_key("", CIPHER) for _ in range(8)))
+    assert len({key.kid for key in loaded}) == 1
+    assert loaded[0].jwk in await public_keys()
 
 
-async def test_a_key_from_the_settings_is_used_and_the_old_one_stays_published(client):
-    old = await load_key("")
+async def test_a_key_from_the_settings_is_used_and_the_old_one_stays_published(own_key):
+    old = await load_key("", CIPHER)
     pem = new_pem()
-    new = await load_key(pem)
+    new = await load_key(pem, CIPHER)
     assert new.jwk == SigningKey(pem).jwk
     keys = await public_keys()
     assert old.jwk in keys
     assert new.jwk in keys
     stored = await store.TicketKey.get_pymongo_collection().find_one({"_id": new.kid})
     assert stored is not None
-    assert stored["pem"] is None, "a private key from the settings is not stored"
+    assert "PRIVATE KEY" not in str(stored), "a private key from the settings is not stored"
+    assert stored["sealed_pem"] is None
+
+
+@pytest.fixture
+async def own_key(client) -> AsyncIterator[AsyncCollection[dict[str, Any]]]:
+    """The collection of the keys, without the generated key of the running service."""
+    keys = store.TicketKey.get_pymongo_collection()
+    of_the_app = await keys.find_one_and_delete({"_id": "own"})
+    assert of_the_app
+    yield keys
+    await keys.replace_one({"_id": "own"}, of_the_app, upsert=True)
+
+
+async def test_the_generated_key_is_stored_encrypted_and_its_cipher_can_be_rotated(own_key):
+    made = await load_key("", CIPHER)
+    assert "PRIVATE KEY" not in str(await own_key.find_one({"_id": "own"}))
+    with pytest.raises(CannotDecrypt):
+        await load_key("", Cipher("another"))
+    assert (await load_key("", Cipher("another, a key of the tests"))).kid == made.kid
+    assert (await load_key("", Cipher("another"))).kid == made.kid
+
+
+async def test_the_clear_key_of_the_previous_version_is_encrypted_then_removed(own_key):
+    pem = new_pem()
+    await own_key.insert_one({"_id": "own", "jwk": SigningKey(pem).jwk, "pem": pem})
+    assert await migrations.remove_clear_ticket_key(own_key.database) == 0
+    assert {key.kid for key in await asyncio.gather(*(load_key("", CIPHER) for _ in range(4)))} == {SigningKey(pem).kid}
+    assert (await own_key.find_one({"_id": "own"}))["pem"] == pem, "the previous version still reads it"
+    assert await migrations.remove_clear_ticket_key(own_key.database) == 1
+    assert "PRIVATE KEY" not in str(await own_key.find_one({"_id": "own"}))
+    assert (await load_key("", CIPHER)).kid == SigningKey(pem).kid
 
 
 async def test_open_sagas_are_measured_by_state_and_age(customer):

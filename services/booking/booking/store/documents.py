@@ -86,10 +86,14 @@ class Showtime(Document):
 
 
 class TicketKey(Document):
-    """A key that signs or has signed tickets. Only the generated key, whose id is `own`, has a `pem`."""
+    """A key that signs or has signed tickets. Only the generated key, whose id is `own`, has a `sealed_pem`.
+
+    `sealed_pem` is encrypted with LINK_KEY. `pem` is what the previous version stored; the migrations remove it.
+    """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - `own` or the key's thumbprint
     jwk: dict[str, str]
+    sealed_pem: str | None = None
     pem: str | None = None
 
     class Settings:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
+from chassis.security.secrets import Cipher
 
 from booking.settings import Settings
 from booking.signing import Signer, SigningKey, new_pem
@@ -15,20 +16,27 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def signing(signer: Signer, settings: Settings) -> AsyncIterator[None]:
     """Lifespan: give the signer its key before the first request."""
-    signer.key = await load_key(settings.ticket_signing_key)
+    signer.key = await load_key(settings.ticket_signing_key, Cipher(settings.link_key.get_secret_value()))
     yield
 
 
-async def load_key(pem: str) -> SigningKey:
-    """Return the key of this PEM; without one, the generated key, which the first replica stores."""
+async def load_key(pem: str, cipher: Cipher) -> SigningKey:
+    """Return the key of this PEM; without one, the generated key, which the first replica stores encrypted.
+
+    Raises CannotDecrypt when LINK_KEY lacks the key with which it was encrypted.
+    """
     if pem:
         key = SigningKey(pem)
         await _store(TicketKey(id=key.kid, jwk=key.jwk))
         return key
     pem = new_pem()
-    await _store(TicketKey(id="own", jwk=SigningKey(pem).jwk, pem=pem))
-    own = await ticket_keys.get("own")
-    return SigningKey(own.pem or pem if own else pem)
+    await _store(TicketKey(id="own", jwk=SigningKey(pem).jwk, sealed_pem=cipher.close(pem)))
+    if own := await ticket_keys.get("own"):
+        pem = cipher.open(own.sealed_pem) if own.sealed_pem else own.pem or pem
+        # Encrypted again at each start: with the first of several keys, so that the others can be removed later.
+        is_same = {"_id": "own", "sealed_pem": own.sealed_pem}
+        await ticket_keys.update(is_same, {"$set": {"sealed_pem": cipher.close(pem)}})
+    return SigningKey(pem)
 
 
 async def _store(key: TicketKey) -> None:
