@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 from chassis.http.paging import Page, decode_cursor, encode_cursor
 from chassis.http.problems import Forbidden, Unauthenticated
-from chassis.security.auth import Principal, require
+from chassis.security.auth import Principal, require_everywhere
 from contracts.types import Id
 from fastapi import Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,9 +20,11 @@ ADMIN_PROBLEMS = (Unauthenticated, Forbidden, *VISIT_PROBLEMS)
 
 
 def acting(permission: str) -> Callable[..., Awaitable[Principal]]:
-    """Dependency: a person with the permission and an open session. Raises ADMIN_PROBLEMS."""
+    """Dependency: a person with the permission at all theaters and an open session. Raises ADMIN_PROBLEMS."""
 
-    async def check(principal: Annotated[Principal, Depends(require(permission))], visit: CurrentVisit) -> Principal:
+    async def check(
+        principal: Annotated[Principal, Depends(require_everywhere(permission))], visit: CurrentVisit
+    ) -> Principal:
         del visit
         return principal
 
