@@ -967,6 +967,9 @@ export interface paths {
         /**
          * Login
          * @description Sign in. An unknown address and a wrong password get the same answer after the same work.
+         *
+         *     A browser in which the person has signed in before gets a cookie that gives it a limit of its own for wrong
+         *     passwords: other people's guesses do not slow it down.
          */
         post: {
             parameters: {
@@ -1072,6 +1075,47 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/mfa/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep
+         * @description Cancel the removal that was requested with a new password. Needs a sign-in with a second factor.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["IdentityPasswordRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1451,7 +1495,7 @@ export interface paths {
         post?: never;
         /**
          * Remove
-         * @description Remove a passkey. Its owner gets a mail.
+         * @description Remove a passkey. Needs a sign-in in the last ten minutes. The owner gets a mail.
          */
         delete: {
             parameters: {
@@ -1492,6 +1536,7 @@ export interface paths {
          * @description Exchange a refresh token for new tokens. For ten seconds the old one returns the same new one.
          *
          *     A used token that comes later ends the session for everybody who has a copy, and its owner gets a warning by mail.
+         *     Sessions of staff end after 12 hours and after 60 minutes without a refresh (settings).
          */
         post: {
             parameters: {
@@ -1580,9 +1625,9 @@ export interface paths {
         put?: never;
         /**
          * Reset Password
-         * @description Choose a new password with a link, which works once. Ends all sessions and resets the limit of attempts.
+         * @description Choose a new password with a link, which works once. Ends all sessions and access tokens.
          *
-         *     A second factor stays.
+         *     A second factor stays, or is removed after a delay. The limit of attempts is reset.
          */
         post: {
             parameters: {
@@ -1650,12 +1695,12 @@ export interface paths {
         post?: never;
         /**
          * End Sessions
-         * @description Log out everywhere.
+         * @description Log out everywhere. All access tokens end at once, in every service.
          */
         delete: {
             parameters: {
                 query?: {
-                    /** @description keep the current session */
+                    /** @description keep the current session; refresh it for a new access token */
                     keep_current?: boolean;
                 };
                 header?: never;
@@ -1729,6 +1774,9 @@ export interface paths {
         /**
          * Verify Email
          * @description Use a mailed link: it turns a sign-up into an account, or confirms a new address.
+         *
+         *     Needs a session of the account, or its password: somebody else may have registered the address. The owner of the
+         *     address can choose a new password for a new account instead.
          */
         post: {
             parameters: {
@@ -1739,7 +1787,7 @@ export interface paths {
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["IdentityLinkTokenRequest"];
+                    "application/json": components["schemas"]["IdentityVerifyEmailRequest"];
                 };
             };
             responses: {
@@ -1809,6 +1857,8 @@ export interface paths {
         /**
          * List Bookings
          * @description List the caller's own bookings, newest first; with a filter, all matching bookings (needs `bookings:read`).
+         *
+         *     Staff who are limited to theaters find only bookings of these.
          */
         get: {
             parameters: {
@@ -2076,7 +2126,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogGenre"][];
+                        "application/json": components["schemas"]["CatalogGenreResponse"][];
                     };
                 };
             };
@@ -2122,7 +2172,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["CatalogGenre"];
+                        "application/json": components["schemas"]["CatalogGenreResponse"];
                     };
                 };
             };
@@ -2358,7 +2408,7 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            /** @description A list of films, UTF-8, at most 8 MB and 5,000 films: docs/runbooks/import-films.md */
+            /** @description A list of films, at most 8 MB and 5,000 films: docs/runbooks/import-films.md */
             requestBody: {
                 content: {
                     /** @example [{"title": "Nosferatu", "release_date": "1922-03-04", "runtime_minutes": 94, "certificate": "PG", …}] */
@@ -3681,7 +3731,7 @@ export interface paths {
         head?: never;
         /**
          * Reschedule Showtime
-         * @description RescheduleRequest a showtime or its sales. Seats and prices stay; tickets remain valid.
+         * @description Reschedule a showtime or its sales. Seats and prices stay; tickets remain valid.
          */
         patch: {
             parameters: {
@@ -4706,7 +4756,7 @@ export interface paths {
         put?: never;
         /**
          * Change Email
-         * @description Request a change of address. It takes effect once the link that is mailed there was followed.
+         * @description Request a change of address. It takes effect once the link that is mailed there was confirmed.
          *
          *     The old address gets a mail now and when the change takes effect. The answer is the same for a taken address.
          */
@@ -4857,7 +4907,7 @@ export interface paths {
         get?: never;
         /**
          * Change Password
-         * @description Change the password. All sessions end, including this one; the answer opens a new one.
+         * @description Change the password. All sessions and access tokens end, including this one; the answer opens a new session.
          */
         put: {
             parameters: {
@@ -5423,16 +5473,6 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** Genre */
-        CatalogGenre: {
-            /**
-             * Name
-             * @example Film noir
-             */
-            name: string;
-            /** Code */
-            code: string;
-        };
         /**
          * GenreRequest
          * @description The name of a genre.
@@ -5443,6 +5483,16 @@ export interface components {
              * @example Film noir
              */
             name: string;
+        };
+        /** GenreResponse */
+        CatalogGenreResponse: {
+            /**
+             * Name
+             * @example Film noir
+             */
+            name: string;
+            /** Code */
+            code: string;
         };
         /**
          * ImportResponse
@@ -6084,6 +6134,18 @@ export interface components {
             occurrence?: ("first" | "second") | null;
         };
         /**
+         * PictureRef
+         * @description An uploaded picture: its id in `pictures`.
+         */
+        CatalogPictureRef: {
+            /** Picture Id */
+            picture_id: string;
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
+        };
+        /**
          * PlacedSeat
          * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
          *
@@ -6559,7 +6621,7 @@ export interface components {
             open_reports: number;
             /** Reports */
             reports: components["schemas"]["CatalogReviewReport"][];
-            verdict: components["schemas"]["CatalogVerdict"] | null;
+            verdict: components["schemas"]["CatalogVerdictResponse"] | null;
         };
         /**
          * RescheduleRequest
@@ -7114,26 +7176,6 @@ export interface components {
             dry_run: boolean;
         };
         /**
-         * Verdict
-         * @example {
-         *       "hidden": true,
-         *       "reason": "It tells the end."
-         *     }
-         */
-        CatalogVerdict: {
-            /** Hidden */
-            hidden: boolean;
-            /** Reason */
-            reason: string;
-            /** By */
-            by: string;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-        };
-        /**
          * VerdictRequest
          * @description A moderator's decision, with the reason.
          * @example {
@@ -7146,6 +7188,26 @@ export interface components {
             hidden: boolean;
             /** Reason */
             reason: string;
+        };
+        /**
+         * VerdictResponse
+         * @example {
+         *       "hidden": true,
+         *       "reason": "It tells the end."
+         *     }
+         */
+        CatalogVerdictResponse: {
+            /** Hidden */
+            hidden: boolean;
+            /** Reason */
+            reason: string;
+            /** By */
+            by: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /**
          * AcceptInvitationRequest
@@ -7463,18 +7525,6 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
-        };
-        /**
-         * LinkTokenRequest
-         * @description The token of a mailed link.
-         */
-        IdentityLinkTokenRequest: {
-            /**
-             * Token
-             * @description the text after `#token=` in the mailed link
-             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
-             */
-            token: string;
         };
         /**
          * LoginRequest
@@ -7930,6 +7980,12 @@ export interface components {
              * @example two tickets for the late show
              */
             password: string;
+            /**
+             * Remove Factors
+             * @description Remove the authenticator app and the passkeys that the account has now, after a delay. The owner is notified by mail and can cancel it with one of them.
+             * @default false
+             */
+            remove_factors: boolean;
         };
         /**
          * RoleResponse
@@ -7972,6 +8028,11 @@ export interface components {
             recovery_codes_left: number;
             /** Passkeys */
             passkeys: number;
+            /**
+             * Removal At
+             * @description when they are removed, because that was requested with a new password
+             */
+            removal_at?: string | null;
         };
         /**
          * SessionResponse
@@ -8053,6 +8114,29 @@ export interface components {
              * @example ada@usher.example
              */
             email: string;
+        };
+        /**
+         * VerifyEmailRequest
+         * @description The token of a mailed link. Without a session of the account, with its password or a new one.
+         */
+        IdentityVerifyEmailRequest: {
+            /**
+             * Token
+             * @description the text after `#token=` in the mailed link
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            token: string;
+            /**
+             * Password
+             * @example two tickets for the late show
+             */
+            password?: string | null;
+            /**
+             * New Password
+             * @description for a new account whose password the owner of the address has not chosen: replaces it and ends all sessions
+             * @example two tickets for the late show
+             */
+            new_password?: string | null;
         };
         /**
          * Grant
