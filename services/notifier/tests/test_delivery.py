@@ -150,7 +150,7 @@ async def queued(booking, **fields) -> Message:
 
 async def test_the_message_of_a_crashed_sender_is_sent_when_its_lease_ends(client, mail_server):
     event = confirmed()
-    lease_ends = now() + timedelta(seconds=0.5)
+    lease_ends = now() + timedelta(seconds=2)
     message = await queued(event, state="sending", attempts=1, due_at=lease_ends)
     await mail_server.mail_for(event)
     sent = await until(lambda: Message.find_one({"key": message.key, "state": "sent", "attempts": 2}))
