@@ -11,7 +11,7 @@ def test_a_cursor_brings_back_what_was_packed():
     assert decode_cursor(None, str) is None
 
 
-FORGED = [base64.urlsafe_b64encode(raw).decode() for raw in (b'"a"', b"\xff", b'["\\ud800"]', b"{")]
+FORGED = [base64.urlsafe_b64encode(raw).decode() for raw in (b'"a"', b"\xff", b'["\\ud800"]', b"{", b"[" * 5000)]
 
 
 @pytest.mark.parametrize("cursor", ["x", "%%%", "é", encode_cursor("a", "b"), encode_cursor(1), *FORGED])

@@ -70,6 +70,8 @@ WRONG = {
     "its end is over": OWN.sign(claims(exp=1)),
     "tampered": tampered(OWN.sign(claims(sub="b2")), BOOKING),
     "cut off": KEY[:-5],
+    "a deep header": f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.eA",
+    "an infinite end": OWN.sign(claims(exp=float("inf"))),
     "no signature": f"{KEY.rpartition('.')[0]}.",
     "no algorithm": unsigned({"alg": "none", "kid": OWN.kid}, claims()),
     "the public key as a secret": jwt.encode(claims(), OWN.jwk["x"], "HS256", HMAC),

@@ -37,7 +37,7 @@ def decode_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         position = json.loads(text)
         json.dumps(position, ensure_ascii=False).encode()  # JSON can contain lone surrogates, which MongoDB rejects
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CursorInvalid from error
     if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
         raise CursorInvalid
