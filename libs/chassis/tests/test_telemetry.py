@@ -37,6 +37,21 @@ def test_every_log_line_is_json_with_service_and_correlation_id():
     assert (ours["level"], theirs["level"]) == ("info", "warning")
 
 
+TWICE = """
+import structlog
+from chassis.observability import telemetry
+log = structlog.get_logger()
+for service in ("toy", "echo"):
+    telemetry.configure_logging(service, "INFO")
+    log.info("ours")
+"""
+
+
+def test_a_logger_in_use_follows_a_later_configuration():
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, check=True)
+    assert [json.loads(line)["service"] for line in done.stdout.splitlines()] == ["toy", "echo"]
+
+
 WEBSOCKET = """
 import asyncio, uvicorn, websockets
 from chassis.observability import telemetry
