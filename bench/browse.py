@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import uvloop
 from catalog import migrations, settings, store
 from catalog.model.prices import Tariff
-from catalog.model.schedule import Terms
+from catalog.model.schedule import Terms, length_of
 from catalog.store import Auditorium, Movie, Showtime, Theater
 from catalog.store.movies import movies
 from chassis.clock import now
@@ -140,7 +140,7 @@ def _programme(
         for number in range(SHOWTIMES // len(rooms)):
             movie = chance.choice(on)
             start = tomorrow + timedelta(days=number // 5, hours=3 * (number % 5))
-            end = start + timedelta(minutes=movie.runtime_minutes)
+            end = start + length_of(movie)
             when = store.times(start, end, end + timedelta(minutes=20), zone)
             yield pattern | when | {
                 "_id": f"{room.id}-{number}", "movie_id": movie.id, "movie_title": movie.title, "slots": None,

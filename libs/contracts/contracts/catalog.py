@@ -56,7 +56,7 @@ CancelReason = Literal["technical", "low_demand", "distributor", "other"]
 
 
 class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id"):
-    """A film was published and can be found."""
+    """A film was published and can be found. A running time of 0 is not known yet."""
 
     movie_id: Id
     title: str
@@ -65,7 +65,7 @@ class MoviePublished(Event, type="catalog.movie_published.v1", subject="movie_id
 
 
 class MovieChanged(Event, type="catalog.movie_changed.v1", subject="movie_id"):
-    """A film's title, running time or age rating was corrected."""
+    """A film's title, running time or age rating was corrected. A running time of 0 is not known yet."""
 
     movie_id: Id
     title: str

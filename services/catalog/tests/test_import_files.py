@@ -100,6 +100,16 @@ def test_genres_in_another_script_are_not_lost():
     assert list(offer.genres)[2] == "comedie"
 
 
+@pytest.mark.parametrize("unknown", [None, "", 0, "0", "null", "0000-00-00", "N/A", "\\N", " - "])
+def test_what_a_film_database_does_not_know_is_unknown(unknown):
+    facts = {"runtime_minutes": unknown, "release_date": unknown, "synopsis": None, "cast": ""}
+    [film] = offers(json.dumps([FILM | facts | {"year": 1922}]))
+    assert (film.film.runtime_minutes, film.film.release_date, film.film.year) == (None, None, 1922)
+    assert not facts.keys() & film.known.keys(), "and what is known here stays"
+    [film] = offers("title,year,runtime_minutes,certificate,original_language\n0,1922,%s,PG,de" % (unknown or ""))
+    assert (film.film.title, film.film.runtime_minutes) == ("0", None)
+
+
 UNREADABLE = {
     "empty": (b" \n", "The file is empty."),
     "no films": (b"[]", "The file contains no films."),

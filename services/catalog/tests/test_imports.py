@@ -82,7 +82,7 @@ def counted(found):
 
 
 async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(client, import_films, bus):
-    rows = [row(1), row(2, id="film-two"), row(3, runtime_minutes=0), "no film"]
+    rows = [row(1), row(2, id="film-two"), row(3, runtime_minutes=1000), "no film"]
     found, films = await import_films(FILE, content=json.dumps(rows))
     assert (found["state"], found["provider"], counted(found)) == (
         "done",
@@ -91,7 +91,7 @@ async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(c
     )
     assert films["Film 1"] | {"number": 1} == films["Film 1"]
     assert (films["Film 1"]["outcome"], films["Film 1"]["movie_id"]) == ("added", "film-1-1922")
-    assert films["Film 3"]["reason"] == "Film 3: runtime_minutes: Input should be greater than 0"
+    assert films["Film 3"]["reason"] == "Film 3: runtime_minutes: Input should be less than 1000"
     shown = (await client.get("/api/movies/film-two")).json()
     assert (shown["title"], shown["genres"]) == ("Film 2", ["drama", "silent-film"])
     assert {"code": "silent-film", "name": "Silent Film"} in (await client.get("/api/genres")).json()

@@ -57,12 +57,22 @@ async def test_what_tmdb_says_becomes_a_film(provider):
 
 
 async def test_what_tmdb_does_not_know_is_left_out(provider, server):
-    nothing = {"imdb_id": None, "overview": None, "genres": [], "original_title": None, "spoken_languages": []}
+    nothing = {
+        "runtime": 0,
+        "imdb_id": None,
+        "overview": None,
+        "genres": [],
+        "original_title": None,
+        "spoken_languages": [],
+    }
     server.films[1] = film(1, "Film 1", original_language="cn", **nothing) | {"videos": {"results": []}}
     del server.films[1]["credits"], server.films[1]["release_dates"]
     offer = await provider.film("1", None)
     assert (offer.film.certificate, offer.film.original_language) == ("NR", "yue")
-    assert not {"synopsis", "genres", "cast", "crew", "directors", "languages", "trailer_url"} & offer.known.keys()
+    assert (
+        not {"runtime_minutes", "synopsis", "genres", "cast", "crew", "directors", "languages", "trailer_url"}
+        & offer.known.keys()
+    )
 
 
 async def test_a_list_is_read_page_by_page_and_each_film_once(provider, server):
@@ -73,7 +83,7 @@ async def test_a_list_is_read_page_by_page_and_each_film_once(provider, server):
 
 
 BAD_FILMS = {
-    "no runtime yet": ({"runtime": 0}, "TMDB's film 1: runtime_minutes: Field required"),
+    "no date yet": ({"release_date": ""}, "TMDB's film 1: year: Field required"),
     "no title": ({"title": ""}, "TMDB's film 1: title: "),
     "another shape": ({"credits": "soon"}, "TMDB's film 1: credits: "),
     "a date that there is not": ({"release_date": "2024-02-30"}, "TMDB's film 1: release_date: "),

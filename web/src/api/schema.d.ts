@@ -5808,7 +5808,7 @@ export interface components {
             /** Year */
             year: number;
             /** Runtime Minutes */
-            runtime_minutes: number;
+            runtime_minutes?: number | null;
             /** Certificate */
             certificate: string;
             /**
@@ -5882,8 +5882,11 @@ export interface components {
             release_date?: string | null;
             /** Directors */
             directors: string[];
-            /** Runtime Minutes */
-            runtime_minutes: number;
+            /**
+             * Runtime Minutes
+             * @description Null while it is not known
+             */
+            runtime_minutes: number | null;
             /** Genres */
             genres: string[];
             /** Certificate */
@@ -5951,8 +5954,11 @@ export interface components {
             release_date?: string | null;
             /** Directors */
             directors: string[];
-            /** Runtime Minutes */
-            runtime_minutes: number;
+            /**
+             * Runtime Minutes
+             * @description Null while it is not known
+             */
+            runtime_minutes: number | null;
             /** Genres */
             genres: string[];
             /** Certificate */

@@ -22,7 +22,7 @@ describe("a moment", () => {
 describe("a duration", () => {
   it("is shown in hours and minutes", () => {
     expect([minutesAndSeconds(65), minutesAndSeconds(600), minutesAndSeconds(9)]).toEqual(["1:05", "10:00", "0:09"]);
-    expect([duration(45), duration(60), duration(136)]).toEqual(["45 min", "1 h", "2 h 16 min"]);
+    expect([45, 60, 136, null].map(duration)).toEqual(["45 min", "1 h", "2 h 16 min", ""]);
   });
 });
 

@@ -37,9 +37,9 @@ export const date = (moment: string) => dates({ dateStyle: "long" }).format(new 
 export const minutesAndSeconds = (seconds: number) =>
   `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-/** `2 h 16 min`. */
-export const duration = (minutes: number) =>
-  minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
+/** `2 h 16 min`; nothing while the duration is not known. */
+export const duration = (minutes: number | null) =>
+  !minutes ? "" : minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
 
 /** `de` as `German`. */
 export function languageName(code: string): string {

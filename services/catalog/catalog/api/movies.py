@@ -51,7 +51,7 @@ class _Movie(Stored):
     year: int
     release_date: str | None = None
     directors: list[str]
-    runtime_minutes: int
+    runtime_minutes: int | None = Field(description="Null while it is not known")
     genres: list[Code]
     certificate: str
     original_language: str

@@ -25,9 +25,7 @@ from catalog.model.problems import ImportInvalid
 
 MAX_BYTES, MAX_LINES, MAX_ROW = 8_388_608, 100_000, 100_000
 """The maximum size of a file, the number of lines of CSV, and the length of a film in characters."""
-LISTS: dict[str, str] = dict.fromkeys(("directors", "cast"), ";|") | dict.fromkeys(
-    ("genres", "languages", "subtitles"), ";|,"
-)
+LISTS = {"directors": ";|", "cast": ";|", "genres": ";|,", "languages": ";|,", "subtitles": ";|,"}
 """The fields with several values, and what separates them in a cell. Names of people contain commas."""
 COLUMNS = frozenset(Film.model_fields) - {"crew", "external_ids"} | {"id", "tmdb", "imdb"}
 DELIMITERS = (",", ";", "\t")
@@ -36,6 +34,8 @@ COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xf
 _CUT = 12
 """How near to the end of a cut text a JSON error is when the cut causes it: the length of an escaped surrogate pair."""
 _movie_id, _names = TypeAdapter(Id), TypeAdapter(list[Name])
+FACTS = frozenset({"runtime_minutes", "release_date", "year"})
+_unknown = re.compile(r"[\s0.:/-]*|null|none|nan|n/a|\\N|\?|unknown", re.IGNORECASE)
 _space = re.compile(r"[ \t\r\n]*")
 Row = tuple[str, str]
 """The place of a film in the file, and its fields as JSON."""
@@ -219,6 +219,11 @@ def _fields(columns: list[str], cells: list[str], line: int) -> dict[str, Any]:
     return known | ({"external_ids": elsewhere} if elsewhere else {})
 
 
+def _is_unknown(name: str, value: Any) -> bool:
+    """Whether a film database means by this value that it does not know the fact."""
+    return value in (None, "") or (name in FACTS and _unknown.fullmatch(str(value)) is not None)
+
+
 def film_of_row(place: str, row: str) -> ProviderFilm:
     """The film of a row. Raises FilmInvalid with the place."""
     try:
@@ -232,6 +237,7 @@ def film_of_row(place: str, row: str) -> ProviderFilm:
 def _film_of(fields: Any) -> ProviderFilm:
     if not isinstance(fields, dict):
         raise FilmInvalid("this is no film.")
+    fields = {name: value for name, value in fields.items() if not _is_unknown(name, value)}
     movie_id = _movie_id.validate_python(fields.pop("id")) if "id" in fields else None
     genres = _names.validate_python(fields.pop("genres", None) or [])
     if unknown := sorted(fields.keys() - Film.model_fields.keys()):

@@ -61,14 +61,15 @@ class Credit(Shape):
 class Film(BaseModel):
     """A film's content, entered by staff or imported.
 
-    `archived` hides it, regardless of its showtimes. `external_ids` are its ids in other catalogs.
+    `runtime_minutes` is None while it is not known; no showtime can be scheduled until then. `archived` hides the film,
+    regardless of its showtimes. `external_ids` are its ids in other catalogs.
     """
 
     title: Name
     original_title: Name
     release_date: Day | None = None
     year: Annotated[int, Field(ge=1888, le=2200)]
-    runtime_minutes: Annotated[int, Field(gt=0, lt=1000)]
+    runtime_minutes: Annotated[int, Field(gt=0, lt=1000)] | None = None
     certificate: Annotated[Name, StringConstraints(max_length=20)]
     genres: Annotated[list[Code], Field(max_length=10)] = []
     original_language: Language

@@ -18,6 +18,7 @@ Problem (contracts.errors)
     ├── SalesTimesInvalid    422  sales would end before they begin, or after the film
     ├── AuditoriumExists     409  the theater has an auditorium with this name
     ├── AuditoriumClosed     409  no showtimes can be added there
+    ├── RuntimeUnknown       409  no showtimes can be added for a film without a runtime
     ├── ShowtimesClash       409  the auditorium is taken; names the conflicting showtimes
     ├── ShowtimeOver         409  the showtime has begun or was cancelled
     ├── ScheduleFaulty       409  some of a schedule's showtimes are impossible; names them
@@ -64,6 +65,10 @@ class AuditoriumExists(CatalogProblem):
 
 class AuditoriumClosed(CatalogProblem):
     code, status, title = "auditorium_closed", 409, "This auditorium is closed for new showtimes."
+
+
+class RuntimeUnknown(CatalogProblem):
+    code, status, title = "runtime_unknown", 409, "The film's runtime is not known yet. Enter it first."
 
 
 class ShowtimesClash(CatalogProblem):

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from catalog.model.prices import WEEKDAYS, Clock, Day, Format, Weekday
-from catalog.model.problems import LocalTimeAmbiguous, LocalTimeInvalid, SalesTimesInvalid
+from catalog.model.problems import LocalTimeAmbiguous, LocalTimeInvalid, RuntimeUnknown, SalesTimesInvalid
 
 ADVERTS = timedelta(minutes=15)
 """Time between the published start and the film."""
@@ -64,10 +64,17 @@ class HasRuntime(Protocol):
     """The data of a film that planning a day needs."""
 
     @property
-    def runtime_minutes(self) -> int: ...
+    def runtime_minutes(self) -> int | None: ...
 
 
 F = TypeVar("F", bound=HasRuntime)
+
+
+def length_of(film: HasRuntime) -> timedelta:
+    """The film's length. Raises RuntimeUnknown."""
+    if film.runtime_minutes is None:
+        raise RuntimeUnknown
+    return timedelta(minutes=film.runtime_minutes)
 
 
 class Slot(NamedTuple, Generic[F]):
@@ -182,7 +189,7 @@ def plan_day(
     while starts_at <= end_of_day:
         films = evening if starts_at.astimezone(zone).time() >= EVENING else daytime
         film = films[(day.toordinal() + len(slots)) % len(films)]
-        slots.append(Slot(film, starts_at, starts_at + ADVERTS + timedelta(minutes=film.runtime_minutes)))
+        slots.append(Slot(film, starts_at, starts_at + ADVERTS + length_of(film)))
         starts_at = _next_quarter(slots[-1].ends_at + CLEANING)
     return slots
 

@@ -94,12 +94,17 @@ def _derived(film: Film) -> dict[str, Any]:
     }
 
 
+def _published(film: Film) -> dict[str, Any]:
+    """The fields that events contain, with an unknown runtime as 0."""
+    return film.model_dump(include=set(PUBLISHED)) | {"runtime_minutes": film.runtime_minutes or 0}
+
+
 async def publish_movie(movie: Movie) -> bool:
     """Insert a film with its event; False when its id, or its id in another catalog, is taken."""
     for name, value in _derived(movie).items():
         setattr(movie, name, value)
     await add_words(movie.words)
-    event = MoviePublished(movie_id=movie.id, **movie.model_dump(include=set(PUBLISHED)))
+    event = MoviePublished(movie_id=movie.id, **_published(movie))
     return await movies.insert(movie, events=[event])
 
 
@@ -136,7 +141,7 @@ async def change_movie(movie_id: str, changes: Mapping[str, Any], **imported: Ma
             return movie
         derived = _derived(film)
         await add_words(derived["words"])
-        event = MovieChanged(movie_id=movie_id, **film.model_dump(include=set(PUBLISHED)))
+        event = MovieChanged(movie_id=movie_id, **_published(film))
         same = {"_id": movie_id, "version": movie.version, "deleted": False}
         if changed := await movies.update_and_get(
             same, {"$set": fields | derived}, events=[event] if PUBLISHED & fields.keys() else []

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from catalog.model.browse import Daypart, daypart_of
 from catalog.model.prices import Tariff, price_from, valid_on
 from catalog.model.problems import ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
-from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, slots_of
+from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, length_of, slots_of
 from catalog.store.movies import Movie, movies
 from catalog.store.reading import index, page
 from catalog.store.theaters import Auditorium, Theater
@@ -98,10 +98,10 @@ class Showtime(Aggregate):
         starts_at: datetime,
         terms: Terms,
     ) -> "Showtime":
-        """A showtime at the theater's prices. Raises PriceMissing and SalesTimesInvalid."""
+        """A showtime at the theater's prices. Raises RuntimeUnknown, PriceMissing and SalesTimesInvalid."""
         local = starts_at.astimezone(ZoneInfo(theater.time_zone))
         prices = valid_on(local.date(), tariffs).table(auditorium.categories, terms.format, local)
-        ends_at = starts_at + timedelta(minutes=terms.adverts_minutes + movie.runtime_minutes)
+        ends_at = starts_at + timedelta(minutes=terms.adverts_minutes) + length_of(movie)
         cleaning = auditorium.cleaning_minutes if terms.cleaning_minutes is None else terms.cleaning_minutes
         sales_open_at = terms.sales_open_at or starts_at - SALES_OPEN_BEFORE
         sales_close_at = starts_at + timedelta(minutes=terms.sales_close_minutes)

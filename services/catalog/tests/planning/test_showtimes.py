@@ -8,7 +8,7 @@ from catalog import store
 from catalog.model.problems import ChangedMeanwhile
 from catalog.store import Showtime
 from chassis.clock import now
-from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import MovieChanged, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 
 
 def last_sunday(month):
@@ -325,6 +325,19 @@ async def test_a_repeated_request_with_a_key_schedules_once(house):
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
     assert len(await house.room_taken()) == 1
+
+
+async def test_a_film_without_a_runtime_cannot_be_scheduled(house, client, signer, bus):
+    editor, film = signer.headers("editor", ["movies:write"]), f"/api/movies/{house.movie_id}"
+    changed = await client.patch(film, json={"runtime_minutes": None}, headers=editor)
+    assert changed.json()["runtime_minutes"] is None
+    await bus.wait_for(MovieChanged, lambda event: event.movie_id == house.movie_id and event.runtime_minutes == 0)
+    refused = await house.try_showtime()
+    assert (refused.status_code, refused.json()["code"]) == (409, "runtime_unknown")
+    seen = await house.call("POST", f"/theaters/{house.theater_id}/schedules/preview", house.pattern())
+    assert {item["fault"]["code"] for item in seen.json()["items"]} == {"runtime_unknown"}
+    await client.patch(film, json={"runtime_minutes": 90}, headers=editor)
+    await house.showtime()
 
 
 async def test_a_film_shows_until_its_last_start(house):
