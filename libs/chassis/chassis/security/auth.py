@@ -9,8 +9,7 @@ Forbidden (chassis.http.problems)
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import httpx
@@ -21,12 +20,11 @@ from contracts.errors import Problem
 from contracts.types import Holder
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from chassis.http.problems import Forbidden, Unauthenticated
 from chassis.security.revocations import Revocations
 from chassis.security.secrets import hash_secret
-from chassis.security.signed import MALFORMED
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -139,10 +137,9 @@ class Verifier:
         if known and known.expires_at > time.time() and time.monotonic() - self._fetched_at < self.MAX_KEY_AGE_S:
             return known
         self._checked.pop(token, None)
-        with _token_checks():
+        try:
             header = jwt.get_unverified_header(token)
-        key = await self._key(str(header.get("kid", "")))
-        with _token_checks():
+            key = await self._key(str(header.get("kid", "")))
             claims = jwt.decode(
                 token,
                 key,
@@ -154,6 +151,8 @@ class Verifier:
             named = {name: _CLAIMS.get(name, name) for name in Principal.model_fields}
             fields = {name: claims[claim] for name, claim in named.items() if claim in claims}
             principal = Principal.model_validate(fields, strict=True)
+        except (jwt.InvalidTokenError, ValidationError) as error:
+            raise TokenInvalid from error
         self._checked[token] = principal
         return principal
 
@@ -187,14 +186,6 @@ class Verifier:
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
             self._checked.clear()
             self._fetched_at, self._is_away = self._asked_at, False
-
-
-@contextmanager
-def _token_checks() -> Iterator[None]:
-    try:
-        yield
-    except (jwt.InvalidTokenError, *MALFORMED) as error:
-        raise TokenInvalid from error
 
 
 _bearer = HTTPBearer(auto_error=False, description="Access token from /api/auth/login")

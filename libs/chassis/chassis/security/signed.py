@@ -7,16 +7,13 @@ from hashlib import sha256
 from typing import Generic, TypeVar
 
 import jwt
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
 ALGORITHM = "HS256"
 MIN_KEY_LENGTH = 16
 MAX_LENGTH = 4096
 """Longer than any text that `sign` makes."""
-
-MALFORMED = (ValueError, TypeError, OverflowError, RecursionError)
-"""What PyJWT and pydantic also raise for odd JSON: numbers, types or depth that they do not expect."""
 
 
 class NotSigned(ValueError):
@@ -52,6 +49,6 @@ class SignedText(Generic[M]):
                 return self._model.model_validate(claims)
             except jwt.InvalidSignatureError:
                 continue
-            except (jwt.InvalidTokenError, *MALFORMED) as error:
+            except (jwt.InvalidTokenError, ValidationError, ValueError) as error:
                 raise NotSigned(type(error).__name__) from error
         raise NotSigned("signed with another key")
