@@ -15,6 +15,7 @@ NAMES = (
     *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY"),
     *("MONGO_KEY", "MONGO_PASSWORD", "RABBITMQ_PASSWORD"),
     *(f"{service.upper()}_PASSWORD" for service in SERVICES),
+    "GRAFANA_PASSWORD",
 )
 LINE = re.compile(r"^\s*(?:export\s+)?([A-Z_]+)\s*=[ \t]*['\"]?([^'\"\s#]*)", re.MULTILINE)
 PUBLISHED = re.compile(r"usher-local-.*|usher")
@@ -30,7 +31,7 @@ def write(file: Path) -> None:
     if missing:
         lines = "".join(f"{name}={secrets.token_hex(32)}\n" for name in missing)
         file.write_text(f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{lines}")
-    print(f"{file.name} has got {len(missing)} fresh secrets.")
+    print(f"Wrote {len(missing)} fresh secrets to {file.name}.")
     for name in NAMES:
         if PUBLISHED.fullmatch(has.get(name, "")):
             print(f"{name} has its published value; remove the line and run this again for a fresh one.")
