@@ -45,8 +45,10 @@ def advance(before: Booking | None, event: Trigger, now: datetime, sign: Sign) -
     """
     state = before.state if before else NONE
     rows = [row for row in TRANSITIONS if row.state is state and row.event is type(event)]
-    if before and isinstance(event, SeatsSold):
-        _check_amount(before, event)
+    if before and isinstance(event, SeatsSold) and (event.amount or state in PAID_BY_SALE):
+        paid, due = (event.amount, event.currency), (before.amount, before.currency)
+        if paid != due or event.amount is None:
+            raise WrongAmount(f"booking {before.id}: paid {paid}, due {due}")
     booking = effects.new_booking(event, now) if isinstance(event, Checkout) else before
     if booking is None or not rows:
         return _check_unlisted(state, event)
@@ -69,14 +71,6 @@ def advance(before: Booking | None, event: Trigger, now: datetime, sign: Sign) -
         fields["history"] = [*booking.history, change][-HISTORY_LENGTH:]
     after = booking.model_copy(update=fields)
     return Outcome(after, frozenset(fields), [effects.build_event(kind, after, event, booking) for kind in emits])
-
-
-def _check_amount(booking: Booking, sold: SeatsSold) -> None:
-    if not sold.amount and booking.state not in PAID_BY_SALE:
-        return
-    paid, due = (sold.amount, sold.currency), (booking.amount, booking.currency)
-    if paid != due or sold.amount is None:
-        raise WrongAmount(f"booking {booking.id}: paid {paid}, due {due}")
 
 
 def _check_unlisted(state: State | None, event: Trigger) -> None:
