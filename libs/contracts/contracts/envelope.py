@@ -17,7 +17,8 @@ class Event(BaseModel):
     `class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id")`
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # An input may be a secret or personal, and errors get into logs and dead letters.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     type: ClassVar[str]
     subject_field: ClassVar[str]
