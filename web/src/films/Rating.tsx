@@ -1,12 +1,11 @@
-import { locale, t, tn } from "../i18n";
+import { t, tn } from "../i18n";
+import { decimal } from "../lib/format";
 import { Icon } from "../ui/Icon";
 
 /** The average rating; nothing if there are no reviews. */
 export function Rating({ rating }: { rating: { average: number | null; count: number } }) {
   if (rating.average === null) return null;
-  const average = new Intl.NumberFormat(locale(), { maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(
-    rating.average,
-  );
+  const average = decimal(rating.average);
   return (
     <span className="mt-0.5 inline-flex items-center gap-1 text-sm text-quiet">
       <Icon name="star" filled className="size-4 text-accent-ink" />

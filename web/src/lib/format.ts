@@ -1,6 +1,32 @@
-// Formats money, dates and times in the chosen language and the theater's time zone.
+// Formats money, dates and times in the chosen language and the theater's time zone. Nothing here throws: a value that
+// the browser does not know is shown in a plainer form.
 
 import { locale } from "../i18n";
+
+/** Shown instead of a value that cannot be formatted at all. */
+const NOTHING = "–";
+
+// Older browsers know these time zones by another name only.
+const FORMER_ZONES: Record<string, string> = {
+  "America/Ciudad_Juarez": "America/Ojinaga",
+  "America/Nuuk": "America/Godthab",
+  "Asia/Ho_Chi_Minh": "Asia/Saigon",
+  "Asia/Kathmandu": "Asia/Katmandu",
+  "Asia/Kolkata": "Asia/Calcutta",
+  "Asia/Yangon": "Asia/Rangoon",
+  "Europe/Kyiv": "Europe/Kiev",
+  "Pacific/Kanton": "Pacific/Enderbury",
+};
+
+/** The result of the first of these that does not throw. `Intl` throws a RangeError for what it does not know. */
+function firstOf<T>(last: T, ...formats: (() => T)[]): T {
+  for (const format of formats) {
+    try {
+      return format();
+    } catch {}
+  }
+  return last;
+}
 
 const cache = new Map<string, Intl.DateTimeFormat>();
 
@@ -13,41 +39,69 @@ function dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   return format;
 }
 
-/** An amount in minor units. */
-export function money(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat(locale(), { style: "currency", currency });
-  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+/** A moment in a time zone, by default the visitor's. In a zone that the browser does not know, the time is in UTC. */
+function moment(at: string, options: Intl.DateTimeFormatOptions, timeZone?: string): string {
+  const date = new Date(at);
+  const inZone = (zone: string | undefined) => dates({ ...options, timeZone: zone }).format(date);
+  const former = timeZone && FORMER_ZONES[timeZone];
+  return firstOf(
+    NOTHING,
+    () => inZone(timeZone),
+    () => inZone(former || timeZone),
+    () => inZone("UTC") + (options.hour ? " UTC" : ""),
+  );
 }
 
+/** An amount in minor units. */
+export function money(amount: number, currency: string): string {
+  return firstOf(`${(amount / 100).toFixed(2)} ${currency}`, () => {
+    const format = new Intl.NumberFormat(locale(), { style: "currency", currency });
+    return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+  });
+}
+
+/** `4.5`, a number with one decimal. */
+export const decimal = (value: number) =>
+  new Intl.NumberFormat(locale(), { maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(value);
+
 /** The time of day, by default in the visitor's time zone. */
-export const clock = (moment: string, timeZone?: string) =>
-  dates({ hour: "2-digit", minute: "2-digit", timeZone }).format(new Date(moment));
+export const clock = (at: string, timeZone?: string) => moment(at, { hour: "2-digit", minute: "2-digit" }, timeZone);
 
-export const longDay = (moment: string, timeZone?: string) =>
-  dates({ weekday: "long", day: "numeric", month: "long", timeZone }).format(new Date(moment));
+export const longDay = (at: string, timeZone?: string) =>
+  moment(at, { weekday: "long", day: "numeric", month: "long" }, timeZone);
 
-export const shortDay = (moment: string, timeZone?: string) =>
-  dates({ weekday: "short", day: "numeric", month: "short", timeZone }).format(new Date(moment));
+export const shortDay = (at: string, timeZone?: string) =>
+  moment(at, { weekday: "short", day: "numeric", month: "short" }, timeZone);
 
-export const fullDate = (moment: string) => dates({ dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
+export const fullDate = (at: string) => moment(at, { dateStyle: "medium", timeStyle: "short" });
 
-export const date = (moment: string) => dates({ dateStyle: "long" }).format(new Date(moment));
+export const date = (at: string) => moment(at, { dateStyle: "long" });
 
 /** `1:05` for 65 seconds. */
 export const minutesAndSeconds = (seconds: number) =>
   `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-/** `2 h 16 min`; nothing while the duration is not known. */
-export const duration = (minutes: number | null) =>
-  !minutes ? "" : minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
+/** `2 h 16 min`; empty if the length is unknown. */
+export function duration(minutes: number | null): string {
+  if (!minutes) return "";
+  return minutes < 60
+    ? `${minutes} min`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
+}
 
-/** `de` as `German`. */
+/** `de` as `German`, `en-12` by its first part as `English`. */
 export function languageName(code: string): string {
-  return new Intl.DisplayNames(locale(), { type: "language" }).of(code) ?? code;
+  const name = (tag: string) => new Intl.DisplayNames(locale(), { type: "language" }).of(tag) ?? code;
+  return firstOf(
+    code,
+    () => name(code),
+    () => name(code.split(/[-_]/, 1)[0] || code),
+  );
 }
 
 /** `FR7, FR8 and FR9`. */
-export const list = (items: string[]) => new Intl.ListFormat(locale(), { type: "conjunction" }).format(items);
+export const list = (items: string[]) =>
+  firstOf(items.join(", "), () => new Intl.ListFormat(locale(), { type: "conjunction" }).format(items));
 
 /** `love_seat` as `love seat`, for a code without a translation. */
 export const words = (code: string) => code.replaceAll(/[_-]/g, " ");
