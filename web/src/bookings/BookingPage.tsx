@@ -10,6 +10,7 @@ import { clock, longDay, money } from "../lib/format";
 import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
 import { Failure, Notice } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 
@@ -42,8 +43,12 @@ function Shown({ bookingId }: { bookingId: string }) {
   const data: Booking = isPaid ? { ...booking.data, state: "confirming" } : booking.data;
   return (
     <div className="page max-w-4xl py-6 sm:py-10">
-      <Head booking={data} />
-      <Body booking={data} />
+      <Part>
+        <Head booking={data} />
+      </Part>
+      <Part>
+        <Body booking={data} />
+      </Part>
     </div>
   );
 }
@@ -76,7 +81,7 @@ const TITLES = {
 function Head({ booking }: { booking: Booking }) {
   const { screening, reference, amount, currency, state } = booking;
   const before = useRef(state);
-  const title = t(wereSeatsReleased(booking) ? "booking.seatsReleased" : TITLES[state]);
+  const title = t(wereSeatsReleased(booking) ? "booking.seatsReleased" : (TITLES[state] ?? "booking.one"));
   useEffect(() => {
     if (before.current !== state) announce(title);
     before.current = state;

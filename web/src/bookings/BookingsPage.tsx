@@ -2,10 +2,11 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { RequireSignIn } from "../account/RequireSignIn";
 import { api, unwrap } from "../api/client";
-import { t } from "../i18n";
+import { named, t } from "../i18n";
 import { clock, list, longDay, money } from "../lib/format";
 import { Button, ButtonLink } from "../ui/Button";
 import { Empty, Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import type { Booking } from "./queries";
 
@@ -46,7 +47,9 @@ function Bookings() {
       <ul className="grid gap-3">
         {shown.map((booking) => (
           <li key={booking.id}>
-            <BookingCard booking={booking} />
+            <Part>
+              <BookingCard booking={booking} />
+            </Part>
           </li>
         ))}
       </ul>
@@ -89,7 +92,7 @@ function BookingCard({ booking }: { booking: Booking }) {
         </span>
       </span>
       <span className="grid gap-1 sm:justify-items-end">
-        <span className={`w-max rounded-full px-3 py-1 text-sm font-semibold ${look}`}>{t(`state.${state}`)}</span>
+        <span className={`w-max rounded-full px-3 py-1 text-sm font-semibold ${look}`}>{named("state", state)}</span>
         <span className="text-sm">
           <span className="font-mono tracking-wider">{booking.reference}</span>
           {amount !== null && currency && <> · {money(amount, currency)}</>}

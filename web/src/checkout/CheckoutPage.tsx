@@ -12,6 +12,7 @@ import { holdQuery } from "../seats/queries";
 import { ButtonLink } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { Again } from "./Again";
 import { OrderForm } from "./OrderForm";
@@ -96,7 +97,9 @@ function Step({ title, showtimeId, isFirst = false, children }: StepProps) {
             </Link>
           )}
           <Title>{title}</Title>
-          <Screening showtime={showtime.data} />
+          <Part>
+            <Screening showtime={showtime.data} />
+          </Part>
           {children(showtime.data)}
         </>
       )}

@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import { date, duration, languageName, list, words } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { type Movie, movieQuery, movieShowtimesQuery } from "./queries";
 import { Rating } from "./Rating";
@@ -27,19 +28,21 @@ export default function FilmPage() {
   }
   return (
     <>
-      {film.data ? <Head film={film.data} /> : <HeadSkeleton />}
+      <Part>{film.data ? <Head film={film.data} /> : <HeadSkeleton />}</Part>
       <div className="page">
         <section aria-labelledby="showtimes" className="py-6">
           <h2 id="showtimes" className="mb-4">
             {t("film.showtimes")}
           </h2>
-          <Showtimes
-            listed={showtimes.data && underTheaters(showtimes.data)}
-            error={showtimes.error}
-            retry={() => void showtimes.refetch()}
-          />
+          <Part>
+            <Showtimes
+              listed={showtimes.data && underTheaters(showtimes.data)}
+              error={showtimes.error}
+              retry={() => void showtimes.refetch()}
+            />
+          </Part>
         </section>
-        {film.data && <Reviews film={film.data} />}
+        <Part>{film.data && <Reviews film={film.data} />}</Part>
       </div>
     </>
   );

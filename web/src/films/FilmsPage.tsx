@@ -5,6 +5,7 @@ import { t, tn } from "../i18n";
 import { date, duration, shortDay } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Empty, Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { genresQuery, type MovieCard, moviesQuery, theatersQuery } from "./queries";
 import { Rating } from "./Rating";
@@ -51,7 +52,9 @@ export function FilmsPage() {
           <Choice isOn={isSoon} onClick={() => change("show", "soon")} label={t("films.soon")} />
         </div>
       </div>
-      <Filters q={q} setQ={setQ} filters={filters} change={change} isSoon={isSoon} />
+      <Part>
+        <Filters q={q} setQ={setQ} filters={filters} change={change} isSoon={isSoon} />
+      </Part>
       <p role="status" className="sr-only">
         {shown && tn("films.count", shown.length)}
       </p>
@@ -70,7 +73,11 @@ export function FilmsPage() {
       )}
       <ul className="grid grid-cols-2 gap-x-4 gap-y-8 sm:grid-cols-3 md:grid-cols-4 lg:grid-cols-5 lg:gap-x-6">
         {shown?.map((film, index) => (
-          <FilmCard key={film.id} film={film} isFirst={index < 5} />
+          <li key={film.id}>
+            <Part>
+              <FilmCard film={film} isFirst={index < 5} />
+            </Part>
+          </li>
         ))}
       </ul>
     </div>
@@ -189,26 +196,24 @@ function Choose({ label, all, value, onChange, children }: ChooseProps) {
 
 function FilmCard({ film, isFirst }: { film: MovieCard; isFirst: boolean }) {
   return (
-    <li>
-      <Link to={`/movies/${film.id}`} className="group block">
-        <img
-          src={film.poster_url}
-          alt=""
-          width={300}
-          height={450}
-          loading={isFirst ? "eager" : "lazy"}
-          className="mb-2.5 aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-md transition-transform duration-200 group-hover:-translate-y-1"
-        />
-        <span className="block leading-snug font-bold group-hover:underline">{film.title}</span>
-        <span className="mt-0.5 block text-sm text-quiet">
-          {[film.year, film.certificate, duration(film.runtime_minutes)].filter(Boolean).join(" · ")}
-        </span>
-        {film.status === "coming_soon" && film.release_date && (
-          <span className="block text-sm text-accent-ink">{t("films.from", { date: date(film.release_date) })}</span>
-        )}
-        <Rating rating={film.rating} />
-      </Link>
-    </li>
+    <Link to={`/movies/${film.id}`} className="group block">
+      <img
+        src={film.poster_url}
+        alt=""
+        width={300}
+        height={450}
+        loading={isFirst ? "eager" : "lazy"}
+        className="mb-2.5 aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-md transition-transform duration-200 group-hover:-translate-y-1"
+      />
+      <span className="block leading-snug font-bold group-hover:underline">{film.title}</span>
+      <span className="mt-0.5 block text-sm text-quiet">
+        {[film.year, film.certificate, duration(film.runtime_minutes)].filter(Boolean).join(" · ")}
+      </span>
+      {film.status === "coming_soon" && film.release_date && (
+        <span className="block text-sm text-accent-ink">{t("films.from", { date: date(film.release_date) })}</span>
+      )}
+      <Rating rating={film.rating} />
+    </Link>
   );
 }
 

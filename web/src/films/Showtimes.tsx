@@ -124,6 +124,8 @@ const LEVELS = {
 
 /** The occupancy as text and as a bar. */
 function Availability({ level }: { level: Listed["availability"] }) {
+  // A level that this version of the page does not know.
+  if (!(level in LEVELS)) return null;
   const [text, look] = LEVELS[level];
   return (
     <span className="mt-1.5 block text-xs text-quiet">

@@ -3,6 +3,7 @@ import { useParams } from "react-router";
 import { named, t, tn } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { type Theater, theaterQuery, theaterShowtimesQuery } from "./queries";
 import { Showtimes } from "./Showtimes";
@@ -22,17 +23,19 @@ export default function TheaterPage() {
           <Failure error={theater.error} retry={() => void theater.refetch()} />
         </>
       )}
-      {theater.data && <Facts theater={theater.data} />}
+      <Part>{theater.data && <Facts theater={theater.data} />}</Part>
       {!theater.isError && (
         <section aria-labelledby="showtimes" className="py-8">
           <h2 id="showtimes" className="mb-4">
             {t("film.showtimes")}
           </h2>
-          <Showtimes
-            listed={showtimes.data && underFilms(showtimes.data)}
-            error={showtimes.error}
-            retry={() => void showtimes.refetch()}
-          />
+          <Part>
+            <Showtimes
+              listed={showtimes.data && underFilms(showtimes.data)}
+              error={showtimes.error}
+              retry={() => void showtimes.refetch()}
+            />
+          </Part>
         </section>
       )}
     </div>

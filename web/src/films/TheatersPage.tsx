@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { named, t, tn } from "../i18n";
 import { Empty, Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { theatersQuery } from "./queries";
 
@@ -17,17 +18,21 @@ export default function TheatersPage() {
       <ul className="grid gap-4 md:grid-cols-2 lg:grid-cols-3">
         {theaters.data?.map((theater) => (
           <li key={theater.id}>
-            <Link
-              to={`/theaters/${theater.id}`}
-              className="card block h-full p-5 transition-colors hover:border-accent-ink"
-            >
-              <h2 className="text-lg">{theater.name}</h2>
-              <p className="text-quiet">
-                {theater.address.street}, {theater.address.postal_code} {theater.address.city}
-              </p>
-              <p className="mt-2 text-sm">{tn("theater.auditoriums", theater.auditoriums.length)}</p>
-              <p className="text-sm text-quiet">{theater.features.map((code) => named("feature", code)).join(" · ")}</p>
-            </Link>
+            <Part>
+              <Link
+                to={`/theaters/${theater.id}`}
+                className="card block h-full p-5 transition-colors hover:border-accent-ink"
+              >
+                <h2 className="text-lg">{theater.name}</h2>
+                <p className="text-quiet">
+                  {theater.address.street}, {theater.address.postal_code} {theater.address.city}
+                </p>
+                <p className="mt-2 text-sm">{tn("theater.auditoriums", theater.auditoriums.length)}</p>
+                <p className="text-sm text-quiet">
+                  {theater.features.map((code) => named("feature", code)).join(" · ")}
+                </p>
+              </Link>
+            </Part>
           </li>
         ))}
       </ul>

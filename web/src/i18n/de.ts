@@ -26,6 +26,7 @@ const de: Messages = {
 
   "broken.title": "Das hat nicht geklappt",
   "broken.text": "Diese Seite konnte nicht angezeigt werden. Es ist nichts verloren gegangen. Bitte laden Sie sie neu.",
+  "broken.part": "Dieser Teil der Seite konnte nicht angezeigt werden.",
   "broken.outdated": "Es gibt eine neuere Version dieser Seite. Bitte laden Sie sie neu.",
   "broken.reload": "Neu laden",
   "missing.title": "Seite nicht gefunden",

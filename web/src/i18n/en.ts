@@ -23,6 +23,7 @@ const en = {
 
   "broken.title": "Something went wrong",
   "broken.text": "This page could not be displayed. Nothing was lost. Please reload it.",
+  "broken.part": "This part of the page could not be displayed.",
   "broken.outdated": "A newer version of this site is available. Please reload the page.",
   "broken.reload": "Reload",
   "missing.title": "Page not found",

@@ -44,9 +44,9 @@ async function use(next: Language): Promise<void> {
   for (const listener of listeners) listener();
 }
 
-/** A text with its `{gaps}` filled. */
+/** A text with its `{gaps}` filled; empty for a code that services say and this page does not know. */
 export function t(key: Key, gaps: Record<string, string | number> = {}): string {
-  return catalogue[key].replaceAll(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
+  return (catalogue[key] ?? "").replaceAll(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
 }
 
 /** A text for a number of things, which fills `{n}`. */

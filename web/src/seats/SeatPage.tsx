@@ -8,6 +8,7 @@ import { clock, languageName, longDay } from "../lib/format";
 import { announce } from "../ui/announce";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
+import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { seatsQuery } from "./queries";
 import { Selling } from "./Selling";
@@ -39,10 +40,18 @@ export default function SeatPage() {
     );
   }
   return (
-    <div className="page py-4 sm:py-6">
-      {showtime.data ? <Head showtime={showtime.data} /> : <div aria-hidden="true" className="skeleton mb-4 h-20" />}
+    <div className="page py-2 roomy:py-6">
+      {showtime.data ? (
+        <Part>
+          <Head showtime={showtime.data} />
+        </Part>
+      ) : (
+        <div aria-hidden="true" className="skeleton mb-4 h-20" />
+      )}
       {showtime.data && seating.data ? (
-        <Selling key={showtimeId} showtime={showtime.data} seating={seating.data} />
+        <Part>
+          <Selling key={showtimeId} showtime={showtime.data} seating={seating.data} />
+        </Part>
       ) : (
         <div aria-hidden="true" className="skeleton h-96" />
       )}
