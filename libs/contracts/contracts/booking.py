@@ -192,5 +192,29 @@ class BookingRefunded(Event, type="booking.refunded.v1", subject="booking_id"):
     currency: Currency
 
 
+class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_id"):
+    """Money of the booking was refunded, in whole or in part: by booking, by staff, or at the provider.
+
+    `amount` is what was refunded since the previous such event, `refunded` the total so far, out of `paid`. `reason`
+    is why the booking ended; it is missing while the tickets are valid. The other fields are those of
+    `booking.rescheduled`.
+    """
+
+    booking_id: Id
+    reference: str
+    holder: Holder
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening | None = None
+    amount: Amount
+    refunded: Amount
+    paid: Amount
+    currency: Currency
+    reason: Code | None = None
+    moves: int = 0
+    sealed_link: MaybeSealedLink = None
+
+
 class BookingDataExported(PersonalData, type="booking.personal_data_exported.v1", subject="export_id"):
     """A part of a person's data export: their bookings."""

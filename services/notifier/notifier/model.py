@@ -22,6 +22,7 @@ Kind = Literal[
     "confirmation",
     "rescheduled",
     "showtime_cancelled",
+    "refund",
     "booking_link",
     "verification",
     "registration_repeated",

@@ -9,6 +9,7 @@ from typing import Any
 from contracts.booking import (
     BookingCancelled,
     BookingRefunded,
+    BookingRefundMade,
     PaymentCancelRequested,
     RefundRequested,
 )
@@ -74,6 +75,10 @@ def is_showtime_cancelled(booking: Booking, _: object, __: datetime) -> bool:
 
 def is_full_refund(_: Booking, refund: PaymentRefunded, __: datetime) -> bool:
     return refund.refunded >= refund.captured
+
+
+def is_new_refund(booking: Booking, refund: PaymentRefunded, _: datetime) -> bool:
+    return refund.refunded > booking.refunded_amount
 
 
 def is_refund_complete(booking: Booking, refund: PaymentRefunded, now: datetime) -> bool:
@@ -165,6 +170,9 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
         facts |= {"refund_id": refund_id(booking), "amount": booking.refund_amount, "reason": reason}
     elif event_type is BookingRefunded:
         facts["amount"] = booking.refunded_amount
+    elif event_type is BookingRefundMade:
+        facts |= {"amount": booking.refunded_amount - before.refunded_amount, "refunded": booking.refunded_amount}
+        facts |= {"paid": booking.amount, "reason": booking.ending}
     elif isinstance(trigger, Replaced):
         facts["replaced_by"] = trigger.by
     return event_type.model_validate(facts)

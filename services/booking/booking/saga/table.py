@@ -17,6 +17,7 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingRefundMade,
     BookingRescheduled,
     PaymentCancelRequested,
     PaymentRequested,
@@ -36,6 +37,7 @@ from booking.saga.effects import (
     is_due,
     is_free,
     is_full_refund,
+    is_new_refund,
     is_owner_erased,
     is_refund_complete,
     is_showtime_cancelled,
@@ -101,11 +103,14 @@ TRANSITIONS = (
     Transition(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged",
                is_cheaper),
     Transition(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged,), "exchanged"),
-    Transition(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded), "refunded_at_provider",
-               is_full_refund),
-    Transition(CONFIRMED,  PaymentRefunded,     CONFIRMED),  # a partial refund made at the provider
-    Transition(REFUNDING,  PaymentRefunded,     REFUNDED,   (BookingRefunded,), when=is_refund_complete),
-    Transition(REFUNDING,  PaymentRefunded,     REFUNDING),
+    Transition(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded, BookingRefundMade),
+               "refunded_at_provider", is_full_refund),
+    Transition(CONFIRMED,  PaymentRefunded,     CONFIRMED,  (BookingRefundMade,), when=is_new_refund),  # of a part
+    Transition(REFUNDING,  PaymentRefunded,     REFUNDED,   (BookingRefunded, BookingRefundMade),
+               when=is_refund_complete),
+    Transition(REFUNDING,  PaymentRefunded,     REFUNDING,  (BookingRefundMade,), when=is_new_refund),
+    Transition(REFUNDED,   PaymentRefunded,     REFUNDED,   (BookingRefundMade,), when=is_new_refund),  # more, by staff
+    Transition(EXCHANGED,  PaymentRefunded,     EXCHANGED,  (BookingRefundMade,), when=is_new_refund),  # the difference
     Transition(REFUNDING,  DeadlinePassed,      REFUNDING,  (RefundRequested,), when=is_due),  # a repeat
 )
 # fmt: on
@@ -135,7 +140,6 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
         "a late event about an earlier attempt, which changes nothing",
     ),
     PaymentCancelled: ((CONFIRMING, CONFIRMED, EXPIRED, *ENDED), "a repeat, possibly older than a late payment"),
-    PaymentRefunded: ((REFUNDED, EXCHANGED), "a repeat, or the difference of an exchange"),
     ShowtimeCancelled: (ENDED, "the booking has already ended"),
     ShowtimeRescheduled: (ENDED, "the booking has already ended"),
     Replaced: ((EXCHANGED,), "a repeat"),

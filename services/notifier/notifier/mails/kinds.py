@@ -7,7 +7,13 @@ from operator import attrgetter
 from typing import Any
 
 from chassis.clock import now
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingLinkRequested, BookingRescheduled
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingLinkRequested,
+    BookingRefundMade,
+    BookingRescheduled,
+)
 from contracts.identity import (
     EmailChangeRequested,
     InvitationRequested,
@@ -23,10 +29,11 @@ from notifier.mails.booking_link import booking_link_context
 from notifier.mails.confirmation import ConfirmationContext, confirmation_context
 from notifier.mails.mime import RenderedMail
 from notifier.mails.notice import NoticeContext
+from notifier.mails.refund import is_told, refund_context
 from notifier.mails.showtime import cancelled_context, rescheduled_context, voids_tickets
 from notifier.model import Kind, Refused
 
-BookingEvent = BookingConfirmed | BookingRescheduled | BookingCancelled | BookingLinkRequested
+BookingEvent = BookingConfirmed | BookingRescheduled | BookingCancelled | BookingRefundMade | BookingLinkRequested
 MailEvent = BookingEvent | OneTimeLink | RegistrationRepeated | SecurityNoticed
 Context = ConfirmationContext | NoticeContext
 
@@ -72,6 +79,13 @@ MAILS: dict[Kind, Mail] = {
         cancelled_context,
         is_wanted=lambda event: voids_tickets(event) and _has_address(event),
         turn=lambda event: event.moves + 1,
+        skips_erased=True,
+    ),
+    "refund": Mail(
+        BookingRefundMade,
+        lambda event: f"{event.booking_id}.{event.refunded}",
+        refund_context,
+        is_wanted=is_told,
         skips_erased=True,
     ),
     "booking_link": Mail(BookingLinkRequested, attrgetter("link_id"), booking_link_context, skips_erased=True),

@@ -1,0 +1,52 @@
+"""The mail about money that went back, in whole or in part. Times are in the theater's time zone."""
+
+from email.headerregistry import Address
+
+from contracts.booking import BookingRefundMade
+
+from notifier.mails import notice
+from notifier.mails.languages import date_and_time, locale_of, money, texts_of
+from notifier.mails.notice import NoticeContext
+from notifier.model import checked_address, one_line
+
+
+def is_told(event: BookingRefundMade) -> bool:
+    """Whether the refund is worth a mail: money moved, and there is an address."""
+    return event.amount > 0 and event.email is not None
+
+
+def refund_context(event: BookingRefundMade) -> NoticeContext:
+    """Return what the mail prints: the amount, and whether the tickets are still valid. Raises Unmailable."""
+    locale, screening = locale_of(event.locale), event.screening
+    texts, name = texts_of(locale.language, "refund"), one_line(event.name or "")[:100]
+    amount, refunded, paid = (
+        money(minor, event.currency, locale) for minor in (event.amount, event.refunded, event.paid)
+    )
+    details = [(texts["amount"], amount)]
+    if event.refunded > event.amount or event.refunded < event.paid:
+        details.append((texts["total"], texts["of"].format(refunded=refunded, paid=paid)))
+    if screening:
+        where = f"{one_line(screening.theater_name)}, {one_line(screening.auditorium_name)}"
+        details += [
+            (texts["movie"], one_line(screening.movie_title)),
+            (texts["when"], date_and_time(screening.starts_at, screening.time_zone, locale)),
+            (texts["where"], where),
+        ]
+    details.append((texts["reference"], one_line(event.reference)))
+    return NoticeContext(
+        to=Address(name, *checked_address(event.email or "")),
+        language=locale.language,
+        texts=texts,
+        name=name,
+        subject=texts["subject"].format(amount=amount, reference=one_line(event.reference)),
+        intro=f"{_tickets(texts['tickets'], event.reason)} {texts['intro']}",
+        details=details,
+        button=texts["button"],
+        url=notice.booking_url(event.booking_id, event.sealed_link),
+        why=texts["why"],
+    )
+
+
+def _tickets(sentences: dict[str, str], reason: str | None) -> str:
+    """The sentence about the tickets. A reason that this release does not know is described in general terms."""
+    return sentences["valid"] if reason is None else sentences.get(reason, sentences["ended"])
