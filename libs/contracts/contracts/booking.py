@@ -75,7 +75,8 @@ class BookingPaid(Event, type="booking.paid.v1", subject="booking_id"):
 class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id"):
     """The booking is paid, its seats are sold and its tickets issued.
 
-    `sealed_link` lets a guest open the booking; it is missing for a customer with an account.
+    `sealed_link` lets a guest open the booking; it is missing for a customer with an account. `moves` counts the
+    earlier changes of time.
     """
 
     booking_id: Id
@@ -89,6 +90,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     amount: Amount
     currency: Currency
     replaces: Id | None = None
+    moves: int = 0
     sealed_link: MaybeSealedLink = None
 
 

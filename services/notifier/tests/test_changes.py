@@ -57,7 +57,7 @@ def forms(kind, event):
     return mail, (mail.text, mail.html)
 
 
-ENGLISH = ("Sunday, October 25, 2026, 7:15\u202fPM", "Saturday, October 24, 2026, 8:15\u202fPM", "stay valid")
+ENGLISH = ("Sunday, 25 October 2026, 19:15", "Saturday, 24 October 2026, 20:15", "stay valid")
 GERMAN = ("Sonntag, 25. Oktober 2026, 19:15", "Samstag, 24. Oktober 2026, 20:15", "bleiben gültig")
 
 
@@ -83,6 +83,14 @@ def test_a_cancelled_showtime_shows_the_refund(locale, expected):
     assert expected[0] in mail.subject
     for form in both:
         for text in (*expected, "Metropolis", "Usher Mitte, Auditorium 2", "K7QF2M", "Ada Lovelace"):
+            assert text in form
+
+
+def test_a_booking_that_the_theater_cancels_shows_the_refund():
+    mail, both = forms("showtime_cancelled", cancelled(reason="by_staff"))
+    assert mail.subject == "Booking cancelled: Metropolis, Saturday, 24 October 2026, 20:15"
+    for form in both:
+        for text in ("The theater has cancelled your booking", "€21.00", "K7QF2M"):
             assert text in form
 
 
@@ -185,7 +193,7 @@ NO_MAIL = [
     rescheduled(email=None, name=None),
     cancelled(email=None, name=None),
     cancelled(reason="by_customer"),
-    cancelled(reason="by_staff"),
+    cancelled(reason="by_staff", refund_amount=None),
     cancelled(reason="refunded_at_provider"),
     cancelled(refund_amount=None),
     cancelled(screening=None, refund_amount=None, reference=None, email=None),

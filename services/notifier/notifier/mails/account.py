@@ -1,10 +1,10 @@
 """The mails about an account: one-time links and security notices."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from email.headerregistry import Address
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
 from contracts.identity import (
     InvitationRequested,
     OneTimeLink,
@@ -16,6 +16,7 @@ from contracts.identity import (
 from notifier.mails import notice
 from notifier.mails.languages import locale_of, texts_of
 from notifier.mails.notice import NoticeContext
+from notifier.mails.rendering import page_url
 from notifier.model import Kind, checked_address, one_line
 
 CLOSED = frozenset({"account_deleted", "account_deactivated"})
@@ -68,11 +69,12 @@ def _context(kind: Kind, locale: Locale, to: Address, details: list[tuple[str, s
         intro=own.get("intro", ""),
         details=[(texts[label], text) for label, text in details if text],
         button=own["button"],
-        url=notice.page_url(page),
+        url=page_url(page),
         why=own["why"],
     )
 
 
 def _date_and_time(moment: datetime, locale: Locale) -> str:
     """Return the moment in UTC with its time zone: identity does not know where the person is."""
-    return format_datetime(moment, "long", locale=locale)
+    moment = moment.astimezone(UTC)
+    return f"{format_date(moment, 'long', locale=locale)}, {format_time(moment, 'short', locale=locale)} UTC"

@@ -5,7 +5,7 @@ from email.headerregistry import Address
 from contracts.booking import BookingLinkRequested
 
 from notifier.mails import notice
-from notifier.mails.languages import date_and_time, locale_of, texts_of
+from notifier.mails.languages import date_and_time, isolated, locale_of, texts_of, where
 from notifier.mails.notice import NoticeContext
 from notifier.model import checked_address, one_line
 
@@ -23,9 +23,9 @@ def booking_link_context(event: BookingLinkRequested) -> NoticeContext:
         subject=texts["subject"].format(reference=reference),
         intro=texts["intro"],
         details=[
-            (texts["movie"], one_line(screening.movie_title)),
+            (texts["movie"], isolated(one_line(screening.movie_title))),
             (texts["when"], date_and_time(screening.starts_at, screening.time_zone, locale)),
-            (texts["where"], f"{one_line(screening.theater_name)}, {one_line(screening.auditorium_name)}"),
+            (texts["where"], where(screening)),
             (texts["reference"], reference),
             (texts["until"], date_and_time(event.expires_at, screening.time_zone, locale)),
         ],

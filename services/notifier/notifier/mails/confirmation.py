@@ -8,7 +8,8 @@ from contracts.booking import BookingConfirmed, Ticket
 
 from notifier import settings
 from notifier.mails import qr
-from notifier.mails.languages import local_date_and_time, locale_of, money, texts_of
+from notifier.mails.calendar import CalendarFile, calendar_file
+from notifier.mails.languages import isolated, language_name, local_date_and_time, locale_of, money, texts_of
 from notifier.mails.mime import InlineImage, RenderedMail
 from notifier.mails.notice import booking_url
 from notifier.mails.rendering import render_template
@@ -49,13 +50,14 @@ class ConfirmationContext(NamedTuple):
     tickets: list[PrintedTicket]
     total: str
     url: str
+    calendar: CalendarFile
 
     def render(self) -> RenderedMail:
         """Render the mail."""
         text, html = render_template("confirmation", self)
         images = [InlineImage(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in self.tickets]
         subject = self.texts["subject"].format(movie=self.movie, date=self.date, begins=self.begins)
-        return RenderedMail(self.to, subject, text, html, images)
+        return RenderedMail(self.to, subject, text, html, images, self.calendar)
 
 
 def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
@@ -65,24 +67,27 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
     screening = event.screening
     date, begins = local_date_and_time(screening.starts_at, screening.time_zone, locale)
     name = one_line(event.name or "")[:100]
-    details = (screening.certificate, screening.format, screening.language)
+    reference, tickets = one_line(event.reference), [_printed(each, event, texts, locale) for each in event.tickets]
+    summary = "\n".join([f"{texts['reference']}: {reference}", *(each.place for each in tickets)])
+    details = (screening.certificate, screening.format, language_name(screening.language, locale))
     return ConfirmationContext(
         to=Address(name, *checked_address(event.email)),
         language=locale.language,
         texts=texts,
         name=name,
-        reference=one_line(event.reference),
-        movie=one_line(screening.movie_title),
-        details=" · ".join(one_line(detail) for detail in details if detail),
+        reference=reference,
+        movie=isolated(one_line(screening.movie_title)),
+        details=" · ".join(isolated(one_line(detail)) for detail in details if detail),
         date=date,
         begins=begins,
         ends=local_date_and_time(screening.ends_at, screening.time_zone, locale)[1],
-        theater=one_line(screening.theater_name),
-        auditorium=one_line(screening.auditorium_name),
+        theater=isolated(one_line(screening.theater_name)),
+        auditorium=isolated(one_line(screening.auditorium_name)),
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
-        tickets=[_printed(ticket, event, texts, locale) for ticket in event.tickets],
+        tickets=tickets,
         total=money(event.amount, event.currency, locale),
         url=booking_url(event.booking_id, event.sealed_link),
+        calendar=calendar_file(event.booking_id, screening, summary, sequence=event.moves),
     )
 
 
@@ -91,7 +96,7 @@ def _printed(ticket: Ticket, event: BookingConfirmed, texts: dict[str, Any], loc
         raise Unmailable(f"ticket {ticket.ticket_id}: a QR text has 1 to {MAX_QR_BYTES} bytes")
     return PrintedTicket(
         seat_id=ticket.seat.seat_id,
-        place=texts["place"].format(row=one_line(ticket.seat.row), number=ticket.seat.number),
+        place=texts["place"].format(row=isolated(one_line(ticket.seat.row)), number=ticket.seat.number),
         category=_label(texts["categories"], ticket.seat.category),
         ticket_type=_label(texts["ticket_types"], ticket.ticket_type),
         price=money(ticket.amount, event.currency, locale),

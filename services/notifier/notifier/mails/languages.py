@@ -1,5 +1,9 @@
-"""The languages of the mails, one file each in `texts/`; dates and amounts in the format of the reader's locale."""
+"""The languages of the mails, one file each in `texts/`; dates and amounts in the format of the reader's locale.
 
+A language without a country is formatted as on the web client's pages (`LOCALES` in web/src/i18n).
+"""
+
+import unicodedata
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -11,10 +15,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, get_currency_precision
+from contracts.booking import Screening
 
-from notifier.model import Unmailable
+from notifier.model import Unmailable, one_line
 
-FALLBACK = "en"
+FALLBACK = Locale("en", "GB")
+PAGE_LOCALES = {"en": FALLBACK, "de": Locale("de", "DE")}
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 CACHE_SIZE = 1000
 """Formatted start times and prices to cache: bookings of the same hour have most of them in common."""
 
@@ -24,8 +31,10 @@ def locale_of(tag: str) -> Locale:
     try:
         locale = Locale.parse(tag.replace("-", "_"))
     except (UnknownLocaleError, ValueError, TypeError):
-        return Locale(FALLBACK)
-    return locale if locale.language in _all_texts() else Locale(FALLBACK)
+        return FALLBACK
+    if locale.language not in _all_texts():
+        return FALLBACK
+    return locale if locale.territory else PAGE_LOCALES.get(locale.language, locale)
 
 
 def texts_of(language: str, section: str) -> dict[str, Any]:
@@ -37,6 +46,26 @@ def texts_of(language: str, section: str) -> dict[str, Any]:
 def money(amount: int, currency: str, locale: Locale) -> str:
     """Format an amount in minor units with its currency's digits and sign."""
     return format_currency(Decimal(amount).scaleb(-get_currency_precision(currency)), currency, locale=locale)
+
+
+def language_name(code: str, locale: Locale) -> str:
+    """Return the name of a language, for example `French` for `fr`; the code itself if it is not a known tag."""
+    try:
+        return Locale.parse(code.replace("-", "_")).get_display_name(locale) or code
+    except (UnknownLocaleError, ValueError, TypeError):
+        return code
+
+
+def isolated(text: str) -> str:
+    """Return the text so that letters from right to left do not change the order of the text around it (UAX 9)."""
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
+        return f"\u2068{text}\u2069"
+    return text
+
+
+def where(screening: Screening) -> str:
+    """Return the theater and the auditorium of a showtime on one line."""
+    return f"{isolated(one_line(screening.theater_name))}, {isolated(one_line(screening.auditorium_name))}"
 
 
 def date_and_time(moment: datetime, time_zone: str, locale: Locale) -> str:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from chassis.security.secrets import CannotDecrypt
 
 from notifier import settings
+from notifier.mails.calendar import CalendarFile
 from notifier.mails.mime import RenderedMail
-from notifier.mails.rendering import render_template
+from notifier.mails.rendering import page_url, render_template
 from notifier.model import Unmailable
 
 
@@ -24,16 +25,12 @@ class NoticeContext(NamedTuple):
     button: str
     url: str
     why: str
+    calendar: CalendarFile | None = None
 
     def render(self) -> RenderedMail:
         """Render the mail."""
         text, html = render_template("notice", self)
-        return RenderedMail(self.to, self.subject, text, html, [])
-
-
-def page_url(path: str) -> str:
-    """Return the address of a page of the web client."""
-    return f"{settings.get().public_url.rstrip('/')}/{path}"
+        return RenderedMail(self.to, self.subject, text, html, [], self.calendar)
 
 
 def booking_url(booking_id: str, encrypted_key: str | None) -> str:

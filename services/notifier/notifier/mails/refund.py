@@ -5,7 +5,8 @@ from email.headerregistry import Address
 from contracts.booking import BookingRefundMade
 
 from notifier.mails import notice
-from notifier.mails.languages import date_and_time, locale_of, money, texts_of
+from notifier.mails.calendar import calendar_file
+from notifier.mails.languages import date_and_time, isolated, locale_of, money, texts_of, where
 from notifier.mails.notice import NoticeContext
 from notifier.model import checked_address, one_line
 
@@ -22,28 +23,33 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
     amount, refunded, paid = (
         money(minor, event.currency, locale) for minor in (event.amount, event.refunded, event.paid)
     )
+    reference = one_line(event.reference)
     details = [(texts["amount"], amount)]
     if event.refunded > event.amount or event.refunded < event.paid:
         details.append((texts["total"], texts["of"].format(refunded=refunded, paid=paid)))
     if screening:
-        where = f"{one_line(screening.theater_name)}, {one_line(screening.auditorium_name)}"
         details += [
-            (texts["movie"], one_line(screening.movie_title)),
+            (texts["movie"], isolated(one_line(screening.movie_title))),
             (texts["when"], date_and_time(screening.starts_at, screening.time_zone, locale)),
-            (texts["where"], where),
+            (texts["where"], where(screening)),
         ]
-    details.append((texts["reference"], one_line(event.reference)))
+    details.append((texts["reference"], reference))
+    calendar = None
+    if screening and event.reason == "refunded_at_provider":  # the mail about another cancellation has the file
+        summary = f"{texts['reference']}: {reference}"
+        calendar = calendar_file(event.booking_id, screening, summary, sequence=event.moves + 1, is_cancelled=True)
     return NoticeContext(
         to=Address(name, *checked_address(event.email or "")),
         language=locale.language,
         texts=texts,
         name=name,
-        subject=texts["subject"].format(amount=amount, reference=one_line(event.reference)),
+        subject=texts["subject"].format(amount=amount, reference=reference),
         intro=f"{_tickets(texts['tickets'], event.reason)} {texts['intro']}",
         details=details,
         button=texts["button"],
         url=notice.booking_url(event.booking_id, event.sealed_link),
         why=texts["why"],
+        calendar=calendar,
     )
 
 

@@ -1,9 +1,16 @@
-"""The templates of the mails."""
+"""The templates of the mails, and the addresses of the pages that they link to."""
 
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from notifier import settings
+
+
+def page_url(path: str) -> str:
+    """Return the address of a page of the web client."""
+    return f"{settings.get().public_url.rstrip('/')}/{path}"
 
 
 @cache

@@ -1,4 +1,7 @@
-"""The mails to ticket holders whose showtime is rescheduled or cancelled. Times are in the theater's time zone."""
+"""The mails to ticket holders whose showtime is rescheduled, or who have no tickets any more.
+
+Times are in the theater's time zone.
+"""
 
 from email.headerregistry import Address
 from typing import Literal
@@ -6,7 +9,8 @@ from typing import Literal
 from contracts.booking import BookingCancelled, BookingRescheduled, Screening
 
 from notifier.mails import notice
-from notifier.mails.languages import date_and_time, locale_of, money, texts_of
+from notifier.mails.calendar import calendar_file
+from notifier.mails.languages import date_and_time, isolated, locale_of, money, texts_of, where
 from notifier.mails.notice import NoticeContext
 from notifier.model import Unmailable, checked_address, one_line
 
@@ -15,8 +19,8 @@ Details = list[tuple[str, str]]
 
 
 def voids_tickets(event: BookingCancelled) -> bool:
-    """Whether a cancelled showtime voids tickets of a completed booking. Free tickets count: their refund is 0."""
-    return event.reason == "showtime_cancelled" and event.refund_amount is not None
+    """Whether the theater voids tickets of a completed booking. Free tickets count: their refund is 0."""
+    return event.reason in {"showtime_cancelled", "by_staff"} and event.refund_amount is not None
 
 
 def rescheduled_context(event: BookingRescheduled) -> NoticeContext:
@@ -27,18 +31,19 @@ def rescheduled_context(event: BookingRescheduled) -> NoticeContext:
 
 
 def cancelled_context(event: BookingCancelled) -> NoticeContext:
-    """Return what the mail about a cancelled showtime prints. Raises Unmailable."""
+    """Return what the mail about a cancelled showtime or booking prints. Raises Unmailable."""
     if event.screening is None:
         raise Unmailable("the event does not name the showtime")
     locale, details = locale_of(event.locale), Details()
     if event.refund_amount and event.currency:
         label = texts_of(locale.language, "showtime")["money_back"]
         details = [(label, money(event.refund_amount, event.currency, locale))]
-    return _context("showtime_cancelled", event, event.screening, "when", details)
+    kind = "showtime_cancelled" if event.reason == "showtime_cancelled" else "booking_cancelled"
+    return _context(kind, event, event.screening, "when", details)
 
 
 def _context(
-    kind: Literal["rescheduled", "showtime_cancelled"],
+    kind: Literal["rescheduled", "showtime_cancelled", "booking_cancelled"],
     event: ShowtimeChange,
     screening: Screening,
     start_label: Literal["now", "when"],
@@ -46,9 +51,9 @@ def _context(
 ) -> NoticeContext:
     locale = locale_of(event.locale)
     texts = texts_of(locale.language, "showtime")
-    own, movie = texts[kind], one_line(screening.movie_title)
+    own, movie = texts[kind], isolated(one_line(screening.movie_title))
     when, name = date_and_time(screening.starts_at, screening.time_zone, locale), one_line(event.name or "")[:100]
-    where = f"{one_line(screening.theater_name)}, {one_line(screening.auditorium_name)}"
+    is_cancelled, reference = isinstance(event, BookingCancelled), one_line(event.reference or "")
     return NoticeContext(
         to=Address(name, *checked_address(event.email or "")),
         language=locale.language,
@@ -60,10 +65,17 @@ def _context(
             (texts["movie"], movie),
             (texts[start_label], when),
             *more,
-            (texts["where"], where),
-            (texts["reference"], one_line(event.reference or "")),
+            (texts["where"], where(screening)),
+            (texts["reference"], reference),
         ],
         button=texts["button"],
         url=notice.booking_url(event.booking_id, event.sealed_link),
         why=texts["why"],
+        calendar=calendar_file(
+            event.booking_id,
+            screening,
+            f"{texts['reference']}: {reference}",
+            sequence=event.moves + is_cancelled,
+            is_cancelled=is_cancelled,
+        ),
     )
