@@ -3,8 +3,9 @@
 import unicodedata
 from itertools import pairwise
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, validate_email
 
 _JOINERS = frozenset("\u200c\u200d")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
@@ -47,6 +48,31 @@ def clean_text(text: str) -> str:
     return "\n".join(kept).strip()
 
 
+def normal_email(address: str) -> str:
+    """The one spelling of an address: lower case, with an IDNA 2008 domain in Unicode. Raises ValueError."""
+    return validate_email(address)[1].lower()
+
+
+def _mailable(address: str) -> str:
+    if not address.partition("@")[0].isascii():
+        raise ValueError("the part before the @ has letters that few mail servers accept: use A to Z, digits and signs")
+    return address
+
+
+def _canonical_tag(tag: str) -> str:
+    language, *rest = tag.lower().split("-")
+    spellings = {2: str.upper, 4: lambda part: part.title() if part.isalpha() else part}
+    return "-".join([language, *(spellings.get(len(part), str)(part) for part in rest)])
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("unknown time zone") from error
+    return name
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}[0-9]{1,3}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -56,6 +82,34 @@ Seats = Annotated[list[SeatId], Field(max_length=10)]
 Moment = AwareDatetime
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(visible)]
 """A name or title as people enter it, on one line."""
+
+# Types for input only. What was accepted before they existed must stay readable in events and documents.
+KnownEmail = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(normal_email),
+    Field(json_schema_extra={"format": "email"}, examples=["ada@usher.example"]),
+]
+"""An address to find a person or a booking by. It may be from the time before `Email`."""
+Email = Annotated[KnownEmail, AfterValidator(_mailable)]
+"""An address that every mail server accepts, also one without SMTPUTF8 (RFC 6531)."""
+LanguageTag = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))?$"
+    ),
+    AfterValidator(_canonical_tag),
+    Field(description="a BCP 47 tag", examples=["en", "de-AT"]),
+]
+"""Language, script, region and at most one variant: every such tag is a Unicode locale id, which `Intl` requires."""
+TimeZone = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z0-9_+/-]{1,60}$"
+    ),
+    AfterValidator(_known_zone),
+]
+"""The IANA name of a place's time zone. Names without a place (`localtime`, `posix/…`) are unknown to browsers."""
 
 
 class Shape(BaseModel):

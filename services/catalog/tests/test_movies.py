@@ -55,6 +55,12 @@ async def test_a_film_is_entered_with_everything_that_is_known_of_it(client, fil
     assert [each["id"] for each in found] == [film["id"]]
 
 
+async def test_a_film_with_a_language_that_is_no_longer_accepted_is_shown(client, film):
+    await Movie.get_pymongo_collection().update_one({"_id": film["id"]}, {"$set": {"languages": ["en-12"]}})
+    assert (await client.get(f"/api/movies/{film['id']}")).json()["languages"] == ["en-12"]
+    assert (await store.live_movie(film["id"])).languages == ["en-12"]
+
+
 async def test_the_same_film_is_not_entered_twice(client, film, staff):
     again = await client.post("/api/movies", json=FILM, headers=staff)
     assert (again.status_code, again.json()["code"]) == (409, "movie_exists"), "its TMDB id is taken"
@@ -115,6 +121,7 @@ BAD_FILMS = [
     ({"genres": ["Film Noir"]}, "genres"),
     ({"genres": ["drama"] * 11}, "genres"),
     ({"original_language": "German"}, "original_language"),
+    ({"subtitles": ["en-12"]}, "subtitles"),
     ({"trailer_url": "http://video.example/"}, "trailer_url"),
     ({"trailer_url": "javascript:alert(1)"}, "trailer_url"),
     ({"external_ids": {"letterboxd": "1"}}, "external_ids"),

@@ -14,10 +14,11 @@ from chassis.clock import now
 from chassis.mongo.connection import connected
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.errors import Problem
+from contracts.types import Email, KnownEmail
 from pydantic import TypeAdapter, ValidationError
 
 from identity import migrations, passwords, settings, store
-from identity.model import Email, Grant, Name, PasswordRefused, is_personal, normal_password
+from identity.model import Grant, Name, PasswordRefused, is_personal, normal_password
 
 ADMIN = Grant(roles=["admin"])
 
@@ -85,13 +86,15 @@ def ask_for_password() -> str:
 
 async def run(arguments: argparse.Namespace) -> str:
     """Run the command; returns the text to print. Raises CommandRefused, Problem and ValueError."""
-    email, name = TypeAdapter(Email).validate_python(arguments.email), TypeAdapter(Name).validate_python(arguments.name)
+    known_email = TypeAdapter(KnownEmail).validate_python(arguments.email)
+    name = TypeAdapter(Name).validate_python(arguments.name)
     async with connected(settings.get(), migrations.SCHEMA):
-        user = await store.user_with_email(email)
+        user = await store.user_with_email(known_email)
         if arguments.reset_second_factor:
             return await reset_second_factor(user)
         if user is not None:
             return await promote(user)
+        email = TypeAdapter(Email).validate_python(known_email)
         if arguments.link:
             return await invite(email, name)
         return await create(email, name, await asyncio.to_thread(ask_for_password))

@@ -16,7 +16,6 @@ from identity.model import (
     is_fresh,
     is_personal,
     is_staff,
-    normal_email,
     one_line,
     permissions_of,
 )
@@ -36,26 +35,6 @@ def test_permissions_of_several_roles_add_up():
 
 def test_an_admin_may_whatever_anybody_may():
     assert PERMISSIONS["admin"] == frozenset().union(*PERMISSIONS.values())
-
-
-@pytest.mark.parametrize(
-    ("typed", "known"),
-    [
-        ("Ada@Usher.EXAMPLE", "ada@usher.example"),
-        (" ada@usher.example ", "ada@usher.example"),
-        ("ada@BÜCHER.example", "ada@bücher.example"),
-    ],
-)
-def test_one_address_has_one_spelling(typed, known):
-    assert normal_email(typed) == known
-
-
-@pytest.mark.parametrize(
-    "typed", ["", "ada", "ada@", "@usher.example", "a da@usher.example", "ada@usher.example\nBcc:x"]
-)
-def test_what_is_not_an_address_is_refused(typed):
-    with pytest.raises(ValueError, match="email"):
-        normal_email(typed)
 
 
 def test_a_password_is_the_same_on_every_keyboard():

@@ -192,6 +192,7 @@ GOOD = {"email": "good@usher.example", "password": PASSWORD, "name": "Ada"}
     [
         (GOOD | {"email": "no address"}, "email"),
         (GOOD | {"email": "a@usher.example\r\nBcc: b@usher.example"}, "email"),
+        (GOOD | {"email": "käthe@usher.example"}, "email"),
         (GOOD | {"email": "a" * 300 + "@usher.example"}, "email"),
         (GOOD | {"email": {"$ne": ""}}, "email"),
         (GOOD | {"password": "short"}, "password"),

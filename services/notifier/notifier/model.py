@@ -16,6 +16,7 @@ import unicodedata
 from datetime import datetime, timedelta
 from typing import Literal
 
+import idna
 from contracts.errors import RejectedEvent
 
 Kind = Literal[
@@ -40,7 +41,8 @@ MAX_REASON = 300
 # Bidirectional controls can make a line appear to read differently (Unicode TR 36).
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Stricter than RFC 5321: no quoted local parts, no address literals, no character that could end or split a header.
-_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,185}")
+_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,253}")
+MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 
 
 class Unmailable(RejectedEvent):
@@ -72,14 +74,17 @@ def next_try_at(attempts: int, queued_at: datetime, now: datetime, first_pause: 
 
 
 def checked_address(address: str) -> tuple[str, str]:
-    """Return the local part and the ASCII domain of an address. Raises Unmailable."""
+    """Return the local part and the ASCII domain (IDNA 2008) of an address. Raises Unmailable."""
     if not _ADDRESS.fullmatch(address):
         raise Unmailable("the e-mail address is invalid")
     local, _, domain = address.partition("@")
     try:
-        return local, domain.encode("idna").decode()
-    except UnicodeError as error:
+        ascii_domain = idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError as error:
         raise Unmailable("the e-mail address has no valid domain") from error
+    if len(local.encode()) + 1 + len(ascii_domain) > MAX_ADDRESS:
+        raise Unmailable("the e-mail address is too long")
+    return local, ascii_domain
 
 
 def one_line(text: str) -> str:

@@ -5024,13 +5024,17 @@ export interface components {
             /**
              * Email
              * Format: email
+             * @example ada@usher.example
              */
             email: string;
             /** Name */
             name?: string | null;
             /**
              * Locale
+             * @description a BCP 47 tag
              * @default en
+             * @example en
+             * @example de-AT
              */
             locale: string;
         };
@@ -5058,6 +5062,7 @@ export interface components {
             /**
              * Email
              * Format: email
+             * @example ada@usher.example
              */
             email: string;
         };
@@ -5816,7 +5821,12 @@ export interface components {
              * @default []
              */
             genres: string[];
-            /** Original Language */
+            /**
+             * Original Language
+             * @description a BCP 47 tag
+             * @example en
+             * @example de-AT
+             */
             original_language: string;
             /**
              * Languages
@@ -7079,7 +7089,12 @@ export interface components {
             time_zone: string;
             /** Currency */
             currency: string;
-            /** Language */
+            /**
+             * Language
+             * @description a BCP 47 tag
+             * @example en
+             * @example de-AT
+             */
             language: string;
             /**
              * Features
@@ -8533,7 +8548,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "booking_link" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "refund" | "booking_link" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**

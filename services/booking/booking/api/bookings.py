@@ -5,13 +5,13 @@ from typing import Annotated
 from chassis.http.paging import Page, decode_cursor, encode_cursor
 from chassis.http.problems import Forbidden, Unauthenticated, documented
 from chassis.observability import telemetry
-from contracts.types import Id
+from contracts.types import Id, KnownEmail
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from booking import model, store
 from booking.api.access import CurrentCaller, LinkKey, Manager, visible_booking, visible_by_link
-from booking.api.responses import BookingId, BookingResponse, Email, Reference, to_response
+from booking.api.responses import BookingId, BookingResponse, Reference, to_response
 from booking.model import BookingBusy, BookingUnknown, Cancel, LinkVoid, NotCancellable
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
@@ -24,7 +24,7 @@ class BookingFilter(BaseModel):
 
     showtime_id: Id | None = None
     reference: Reference | None = None
-    email: Email | None = None
+    email: KnownEmail | None = None
     cursor: Annotated[str | None, Field(max_length=200)] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 

@@ -14,13 +14,13 @@ from chassis.observability import telemetry
 from chassis.security.auth import Caller
 from chassis.security.signed import NotSigned
 from contracts.claims import HoldClaim
-from contracts.types import Amount, Code, Currency, Id, SeatId
+from contracts.types import Amount, Code, Currency, Email, Id, LanguageTag, SeatId
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
 from booking.api.access import CurrentCaller, Manager, Showtimes
-from booking.api.responses import BookingResponse, Email, to_response
+from booking.api.responses import BookingResponse, to_response
 from booking.model import (
     AlreadyCheckedOut,
     BookingBusy,
@@ -42,7 +42,6 @@ router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
 ]
-Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
 
 
 class TicketChoice(BaseModel):
@@ -96,7 +95,7 @@ class CheckoutRequest(ClaimRequest):
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
     email: Email
     name: Name | None = None
-    locale: Locale = "en"
+    locale: LanguageTag = "en"
 
     def order(self) -> Order:
         """The order. Raises TicketsDoNotMatch when a seat has two tickets."""

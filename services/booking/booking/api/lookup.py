@@ -2,12 +2,13 @@
 
 from chassis.clock import now
 from contracts.booking import BookingLinkRequested
+from contracts.types import KnownEmail
 from fastapi import APIRouter, status
 from pydantic import BaseModel, ConfigDict
 
 from booking import store
 from booking.api.access import Signer
-from booking.api.responses import Email, Reference
+from booking.api.responses import Reference
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
@@ -20,7 +21,7 @@ class LookupRequest(BaseModel):
     )
 
     reference: Reference
-    email: Email
+    email: KnownEmail
 
 
 class LookupResponse(BaseModel):

@@ -8,13 +8,12 @@ from contracts.booking import Screening, Ticket
 from contracts.claims import PaymentOrder
 from contracts.types import Amount, Currency, Id, Seat
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, EmailStr, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from booking import model, settings
 from booking.model import OrderLine, State, StateChange
 
 BookingId = Annotated[Id, Path(description="The id of the hold that was checked out.")]
-Email = Annotated[EmailStr, StringConstraints(max_length=254), AfterValidator(str.lower)]
 Reference = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{1,16}$")]
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo
 
 from chassis.http.problems import documented
 from chassis.ids import new_id
 from chassis.mongo.collection import Row
 from contracts.catalog import PlacedSeat
-from contracts.types import Currency, Id, Moment, SeatId, visible
+from contracts.types import Currency, Id, LanguageTag, Moment, SeatId, TimeZone, visible
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -27,22 +26,12 @@ from catalog.api.theaters import AuditoriumResponse, LayoutResponse, TheaterResp
 from catalog.model.layout import MAX_TEXT, Layout, check_layout, format_layout, parse_layout
 from catalog.model.prices import Label
 from catalog.model.problems import AuditoriumExists, ChangedMeanwhile, LayoutInvalid
-from catalog.model.schedule import Language
 
 managed = APIRouter(prefix="/api", tags=["catalog: theaters"])
 
 
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError("unknown time zone") from error
-    return name
-
-
 Features = Annotated[list[Label], Field(max_length=30)]
 Version = Annotated[int, Path(ge=1, le=1_000_000)]
-TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,60}$"), AfterValidator(_known_zone)]
 
 
 class AddressRequest(Body):
@@ -60,7 +49,7 @@ class TheaterRequest(Body):
     position: store.Position
     time_zone: TimeZone
     currency: Currency
-    language: Language
+    language: LanguageTag
     features: Features = []
 
 
@@ -70,7 +59,7 @@ class TheaterUpdateRequest(Body):
     name: Label | None = None
     address: AddressRequest | None = None
     position: store.Position | None = None
-    language: Language | None = None
+    language: LanguageTag | None = None
     features: Features | None = None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from chassis.clock import now
 from chassis.http.paging import Page
 from chassis.mongo.collection import Row
-from contracts.types import Code, Id, Moment
+from contracts.types import Code, Id, LanguageTag, Moment
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -37,7 +37,7 @@ from catalog.api.showtimes import listed_showtime
 from catalog.api.theaters import theaters_page
 from catalog.model import words_of
 from catalog.model.browse import Daypart, Sort
-from catalog.model.movies import Language, Status
+from catalog.model.movies import Status
 from catalog.model.occupancy import Availability
 from catalog.model.prices import Format
 from catalog.store import Address, Position, ShowtimeFilter
@@ -99,7 +99,7 @@ def showtime_filter(
     date: Annotated[Day | None, Query(description="A day at the theater")] = None,
     daypart: Annotated[Daypart | None, Query(description="Start before 12:00, 17:00, 21:00 or 5:00")] = None,
     format: Annotated[Format | None, Query(description="For example 3D")] = None,  # noqa: A002 - the parameter's name
-    language: Annotated[Language | None, Query(description="Spoken, a BCP 47 tag")] = None,
+    language: Annotated[LanguageTag | None, Query(description="Spoken, a BCP 47 tag")] = None,
 ) -> ShowtimeFilter:
     """Query parameters that filter by showtimes."""
     local_date = date.isoformat() if date else None

@@ -5,7 +5,7 @@ import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from contracts.types import Code, Name, Shape, clean_text
+from contracts.types import Code, LanguageTag, Name, Shape, clean_text
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, TypeAdapter, model_validator
 
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
@@ -28,15 +28,13 @@ def https_url(text: str) -> str:
 
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=5000), AfterValidator(clean_text)]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
-"""A BCP 47 tag, for example `de` or `pt-BR`."""
 Day = Annotated[
     str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(iso_date),
     Field(json_schema_extra={"format": "date"}),
 ]  # fmt: skip
 WebAddress = Annotated[str, StringConstraints(max_length=500), AfterValidator(https_url)]
 People = Annotated[list[Name], Field(max_length=100)]
-Languages = Annotated[list[Language], Field(max_length=40)]
+Languages = Annotated[list[LanguageTag], Field(max_length=40)]
 ExternalIds = dict[Literal["tmdb", "imdb"], Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20}$")]]
 
 
@@ -72,7 +70,7 @@ class Film(BaseModel):
     runtime_minutes: Annotated[int, Field(gt=0, lt=1000)] | None = None
     certificate: Annotated[Name, StringConstraints(max_length=20)]
     genres: Annotated[list[Code], Field(max_length=10)] = []
-    original_language: Language
+    original_language: LanguageTag
     languages: Languages = []
     subtitles: Languages = []
     directors: People = []

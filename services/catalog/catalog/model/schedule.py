@@ -7,7 +7,7 @@ from typing import Annotated, Generic, Literal, NamedTuple, Protocol, Self, Type
 from zoneinfo import ZoneInfo
 
 from contracts.catalog import OrphanRule
-from contracts.types import Id, Moment
+from contracts.types import Id, LanguageTag, Moment
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -35,7 +35,6 @@ zone offsets are multiples of a quarter of an hour, so local marks are also mark
 """
 MAX_DAYS, MAX_SHOWINGS, MAX_ITEMS = 92, 50, 500
 
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=20)]
 Instant = Annotated[Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
@@ -124,8 +123,8 @@ class Terms(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Format = "2D"
-    language: Language | None = None
-    subtitles: Language | None = None
+    language: LanguageTag | None = None
+    subtitles: LanguageTag | None = None
     adverts_minutes: Annotated[int, Field(ge=0, le=120)] = int(ADVERTS.total_seconds() // 60)
     cleaning_minutes: Annotated[int, Field(ge=0, le=240)] | None = None
     sales_open_at: Instant | None = None

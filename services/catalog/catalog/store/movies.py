@@ -52,8 +52,13 @@ class Figures(Rating):
 class Movie(Aggregate, Film):
     """A film. Searches use `words`; `showing_until` is the last start of its showtimes.
 
-    `imported` is a provider's last data, so that the next import changes only what has changed there.
+    `imported` is a provider's last data, so that the next import changes only what has changed there. Films from before
+    2026-12 may have languages that are no longer accepted.
     """
+
+    original_language: str
+    languages: list[str] = []
+    subtitles: list[str] = []
 
     art: Art | None = None
     poster: PictureRef | None = None

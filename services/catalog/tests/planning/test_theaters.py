@@ -91,6 +91,8 @@ async def test_a_theater_is_entered_and_changed(client, signer):
     [
         {"time_zone": "Europe/Atlantis"},
         {"time_zone": "../../etc/passwd"},
+        {"time_zone": "EST5EDT"},
+        {"language": "en-12"},
         {"currency": "Euro"},
         {"position": {"latitude": 91, "longitude": 0}},
         {"address": ADDRESS | {"country": "Germany"}},

@@ -9,6 +9,7 @@ from chassis.http.problems import Unauthenticated, documented
 from chassis.security.auth import Caller, Principal, TokenInvalid, caller, signed_in
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.identity import RegistrationRepeated, VerificationRequested
+from contracts.types import Email
 from fastapi import Depends, Header, status
 from pydantic import BaseModel, Field
 
@@ -29,7 +30,6 @@ from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Busy,
     CrossSite,
-    Email,
     EmailTaken,
     LinkVoid,
     Locale,

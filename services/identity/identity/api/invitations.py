@@ -8,7 +8,7 @@ from chassis.clock import now
 from chassis.http.paging import CursorInvalid, Page
 from chassis.http.problems import documented
 from chassis.security.secrets import hash_secret, new_secret
-from contracts.types import Id
+from contracts.types import Email, Id
 from fastapi import Query, status
 from pydantic import BaseModel, Field
 
@@ -20,7 +20,6 @@ from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Busy,
     CrossSite,
-    Email,
     EmailTaken,
     Grant,
     InvitationUnknown,

@@ -6,6 +6,7 @@ import structlog
 from chassis.clock import now
 from chassis.http.problems import Unavailable, documented
 from chassis.security.auth import Principal, signed_in
+from contracts.types import Email
 from fastapi import Depends, status
 from pydantic import Field
 
@@ -29,7 +30,6 @@ from identity.model import (
     Account,
     Busy,
     CrossSite,
-    Email,
     Locale,
     Name,
     PasswordRefused,

@@ -3,13 +3,14 @@
 import structlog
 from chassis.clock import now
 from chassis.http.problems import Unavailable, documented
+from contracts.types import KnownEmail
 from fastapi import status
 from pydantic import Field
 
 from identity import mails, settings, store
 from identity.api.attempts import Limits, refuse_personal
 from identity.api.routing import AcceptedResponse, Body, FromClient, Hashing, NewPassword, Token, router
-from identity.model import Busy, Email, LinkVoid, PasswordRefused, TooManyAttempts, UserUnknown
+from identity.model import Busy, LinkVoid, PasswordRefused, TooManyAttempts, UserUnknown
 
 log = structlog.get_logger()
 auth = router("/api/auth", "accounts")
@@ -18,7 +19,7 @@ auth = router("/api/auth", "accounts")
 class ForgotPasswordRequest(Body):
     """The address of the account."""
 
-    email: Email
+    email: KnownEmail
 
 
 class ResetPasswordRequest(Body):

@@ -8,7 +8,7 @@ from chassis.clock import now
 from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
 from chassis.http.problems import Unavailable, documented
 from chassis.http.problems import response as problem_response
-from contracts.types import Id
+from contracts.types import Id, KnownEmail
 from fastapi import Path, Query, status
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
@@ -21,7 +21,6 @@ from identity.model import (
     Account,
     Busy,
     CrossSite,
-    Email,
     Method,
     RefreshToken,
     SecondFactorNeeded,
@@ -46,7 +45,7 @@ Code = Annotated[
 class LoginRequest(Body):
     """Credentials; with `code` when the person has a second factor."""
 
-    email: Email
+    email: KnownEmail
     password: GivenPassword
     code: Code | None = Field(default=None, repr=False)
     mode: ModeField = "body"

@@ -1,20 +1,14 @@
 """Accounts as plain data: addresses, passwords, people."""
 
-import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, computed_field, validate_email
+from contracts.types import LanguageTag
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError, computed_field
 
 from identity.model.roles import Role, permissions_of
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
-LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"
-
-
-def normal_email(address: str) -> str:
-    """The normal form of an address. Raises ValueError when it is not an address."""
-    return validate_email(address)[1].lower()
 
 
 def normal_password(password: str) -> str:
@@ -50,29 +44,23 @@ def one_line(text: str) -> str:
     return text
 
 
-Email = Annotated[
-    str,
-    StringConstraints(max_length=254),
-    AfterValidator(normal_email),
-    Field(json_schema_extra={"format": "email"}, examples=["ada@usher.example"]),
-]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
     AfterValidator(one_line),
     Field(examples=["Ada Lovelace"]),
 ]
-Locale = Annotated[
-    str,
-    StringConstraints(pattern=LOCALE),
-    Field(description="the language of mails, a BCP 47 tag", examples=["en", "de-AT"]),
-]
+Locale = Annotated[LanguageTag, Field(description="the language of mails, a BCP 47 tag")]
+_locale = TypeAdapter(Locale)
 
 
 def language_of(accept_language: str) -> str:
     """The first language of an Accept-Language header, else English."""
     first = accept_language.partition(",")[0].partition(";")[0].strip()
-    return first if re.fullmatch(LOCALE, first) else "en"
+    try:
+        return _locale.validate_python(first)
+    except ValidationError:
+        return "en"
 
 
 class Account(BaseModel):
