@@ -9,7 +9,7 @@ import pytest
 from booking import store
 from booking.model import State
 from chassis.ids import new_id
-from contracts.booking import BookingCancelled, PaymentCancelRequested, PaymentRequested
+from contracts.booking import BookingCancelled, PaymentCancelRequested, PaymentRequested, RefundRequested
 from contracts.payment import PaymentCancelled
 
 from .conftest import problem, raw_bookings
@@ -165,6 +165,23 @@ async def test_staff_cancels_with_the_permission_to_write(customer, bus, staff):
     assert problem(await cancel(customer, staff("bookings:read"))) == (403, "forbidden")
     answer = await cancel(customer, staff("bookings:read", "bookings:write"))
     assert (answer.json()["state"], answer.json()["ending"]) == ("closing", "by_staff")
+
+
+async def test_only_staff_cancels_a_confirmed_booking_of_free_tickets(customer, bus, staff):
+    await customer.add_showtime()
+    free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
+    assert (await customer.check_out(tickets=free)).status_code == 201
+    await bus.publish(customer.sold(amount=0, currency=None))
+    await customer.wait_for_state("confirmed")
+    ticket_id = (await customer.get_booking())["tickets"][0]["ticket_id"]
+    assert problem(await cancel(customer)) == (409, "not_cancellable")
+    answer = await cancel(customer, staff("bookings:read", "bookings:write"))
+    assert (answer.json()["state"], answer.json()["ending"]) == ("refunded", "by_staff")
+    cancelled = await bus.wait_for(BookingCancelled, customer.is_mine)
+    assert (cancelled.reason, cancelled.refund_amount, cancelled.seats) == ("by_staff", 0, ["F7", "F8"])
+    assert not bus.events(RefundRequested, customer.is_mine)
+    shown = await customer.client.get(f"/api/tickets/{ticket_id}", headers=customer.headers)
+    assert problem(shown) == (404, "ticket_unknown"), "although its QR text still verifies"
 
 
 async def test_concurrent_cancels_and_checkouts_keep_one_history(customer, bus):

@@ -142,12 +142,16 @@ def test_the_same_order_is_recognized() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_unpaid_bookings_can_be_cancelled_and_the_saga_agrees(state: State) -> None:
-    booking = in_state(state)
+@pytest.mark.parametrize("by", ["by_customer", "by_staff"])
+@pytest.mark.parametrize("amount", [0, 3050])
+def test_only_unpaid_bookings_can_be_cancelled_and_the_saga_agrees(state: State, by: Any, amount: int) -> None:
+    booking = in_state(state, amount=amount)
     assert booking is not None
-    refusal = cancel_refusal(booking)
-    unpaid = {State.AWAITING_PAYMENT, State.CLOSING, State.CANCELLED}
-    assert (refusal is None) == (state in unpaid)
+    refusal = cancel_refusal(booking, by)
+    cancellable = {State.AWAITING_PAYMENT, State.CLOSING, State.CANCELLED}
+    if by == "by_staff" and amount == 0:
+        cancellable |= {State.CONFIRMED}
+    assert (refusal is None) == (state in cancellable)
     known = {row.state for row in TRANSITIONS if row.event is Cancel} | set(IGNORED[Cancel][0])
     assert refusal or state in known, "the saga must handle a cancellation that is not refused"
 

@@ -2069,7 +2069,8 @@ export interface paths {
          * Cancel Booking
          * @description Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
          *
-         *     For the owner, with the guest secret, or for staff with `bookings:write`. A repeated request changes nothing.
+         *     For the owner, with the guest secret, or for staff with `bookings:write`, who can also cancel free tickets. A
+         *     repeated request changes nothing.
          */
         post: {
             parameters: {
@@ -4566,6 +4567,9 @@ export interface paths {
         /**
          * Ticket Key Set
          * @description Get the public keys that verify a ticket's QR text offline. Keys are added but never changed.
+         *
+         *     A signature proves that the ticket was issued, not that it is still valid: the text of a refunded, cancelled or
+         *     exchanged ticket verifies, too. `GET /api/tickets/{ticket_id}` answers 404 for such a ticket.
          */
         get: {
             parameters: {
@@ -4976,6 +4980,11 @@ export interface components {
              * @description minor units of the currency, e.g. cents
              */
             refunded_amount: number;
+            /**
+             * Moves
+             * @description How often the start has changed since the checkout: SEQUENCE in calendars.
+             */
+            moves: number;
             /** Email */
             email: string | null;
             /** Name */

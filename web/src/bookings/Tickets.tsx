@@ -63,7 +63,7 @@ export default function Tickets({ booking }: { booking: Booking }) {
 
 function saveCalendar(booking: Booking, seats: string): void {
   const description = `${t("pay.booking")} ${booking.reference}\n${seats}\n${location.href}`;
-  const text = calendar(booking, booking.screening?.movie_title ?? "", description, new Date());
+  const text = calendar(booking, booking.screening?.movie_title ?? "", description, location.origin, new Date());
   if (!text) return;
   saveFile(`usher-${booking.reference}.ics`, "text/calendar", text);
 }

@@ -66,7 +66,8 @@ async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey
 async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: Manager) -> BookingResponse:
     """Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
 
-    For the owner, with the guest secret, or for staff with `bookings:write`. A repeated request changes nothing.
+    For the owner, with the guest secret, or for staff with `bookings:write`, who can also cancel free tickets. A
+    repeated request changes nothing.
     """
     telemetry.about(booking_id)
     booking = await visible_booking(caller, booking_id)
@@ -74,8 +75,9 @@ async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: 
         raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")
 
     async def cancel_if_allowed(booking: model.Booking) -> Cancel:
-        if refusal := model.cancel_refusal(booking):
+        by = "by_customer" if caller.owns(booking.holder) else "by_staff"
+        if refusal := model.cancel_refusal(booking, by):
             raise refusal
-        return Cancel("by_customer" if caller.owns(booking.holder) else "by_staff")
+        return Cancel(by)
 
     return to_response(await manager.advance(booking_id, cancel_if_allowed), caller)

@@ -8,7 +8,7 @@ from contracts.booking import Screening, Ticket
 from contracts.claims import PaymentOrder
 from contracts.types import Amount, Currency, Id, Seat
 from fastapi import Path
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from booking import model, settings
 from booking.model import OrderLine, State, StateChange
@@ -36,6 +36,7 @@ class BookingResponse(BaseModel):
     amount: Amount | None
     currency: Currency | None
     refunded_amount: Amount
+    moves: int = Field(description="How often the start has changed since the checkout: SEQUENCE in calendars.")
     email: str | None
     name: str | None
     locale: str

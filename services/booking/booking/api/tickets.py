@@ -32,7 +32,11 @@ class KeySetResponse(BaseModel):
 
 @router.get("/keys")
 async def ticket_key_set(response: Response) -> KeySetResponse:
-    """Get the public keys that verify a ticket's QR text offline. Keys are added but never changed."""
+    """Get the public keys that verify a ticket's QR text offline. Keys are added but never changed.
+
+    A signature proves that the ticket was issued, not that it is still valid: the text of a refunded, cancelled or
+    exchanged ticket verifies, too. `GET /api/tickets/{ticket_id}` answers 404 for such a ticket.
+    """
     response.headers["Cache-Control"] = "public, max-age=300"
     return KeySetResponse(keys=await store.public_keys())
 

@@ -157,8 +157,14 @@ def is_same_order(booking: Booking, order: Order) -> bool:
     return bool(booking.lines) and mine == order
 
 
-def cancel_refusal(booking: Booking) -> NotCancellable | None:
-    """The reason why a customer cannot cancel now, or None. Only an unpaid booking can be cancelled."""
+def cancel_refusal(booking: Booking, by: Literal["by_customer", "by_staff"]) -> NotCancellable | None:
+    """The reason why the booking cannot be cancelled now, or None.
+
+    Only an unpaid booking can be cancelled, and by staff also one with free tickets. Staff end a paid booking by its
+    refund.
+    """
+    if by == "by_staff" and booking.state is State.CONFIRMED and booking.amount == 0:
+        return None
     sentences = {
         State.CONFIRMING: "The booking is being confirmed.",
         State.CONFIRMED: "The booking is paid and confirmed; it can no longer be cancelled here.",
