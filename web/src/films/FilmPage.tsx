@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "react-router";
-import { t } from "../i18n";
-import { date, duration, languageName, list, words } from "../lib/format";
+import { named, t } from "../i18n";
+import { date, duration, languageName, list } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
+import { useMedia } from "../ui/useMedia";
 import { usePageTitle } from "../ui/usePageTitle";
 import { type Movie, movieQuery, movieShowtimesQuery } from "./queries";
 import { Rating } from "./Rating";
@@ -17,6 +18,8 @@ export default function FilmPage() {
   const film = useQuery(movieQuery(movieId));
   const showtimes = useQuery(movieShowtimesQuery(movieId));
   usePageTitle(film.data?.title);
+  // On a phone the first showtimes must be in sight, so that the synopsis follows them.
+  const isPhone = useMedia("(max-width: 40rem)");
 
   if (film.isError) {
     return (
@@ -28,34 +31,46 @@ export default function FilmPage() {
   }
   return (
     <>
-      <Part>{film.data ? <Head film={film.data} /> : <HeadSkeleton />}</Part>
+      <Part>{film.data ? <Head film={film.data} isPhone={isPhone} /> : <HeadSkeleton />}</Part>
       <div className="page">
-        <section aria-labelledby="showtimes" className="py-6">
-          <h2 id="showtimes" className="mb-4">
-            {t("film.showtimes")}
-          </h2>
+        <Part>
+          <Showtimes
+            hasCities
+            listed={showtimes.data && underTheaters(showtimes.data)}
+            error={showtimes.error}
+            retry={() => void showtimes.refetch()}
+          />
+        </Part>
+        {isPhone && (
           <Part>
-            <Showtimes
-              listed={showtimes.data && underTheaters(showtimes.data)}
-              error={showtimes.error}
-              retry={() => void showtimes.refetch()}
-            />
+            {film.data && (
+              <section aria-labelledby="about" className="border-t border-line py-6">
+                <h2 id="about" className="mb-3">
+                  {t("film.about")}
+                </h2>
+                <Details film={film.data} />
+              </section>
+            )}
           </Part>
-        </section>
+        )}
         <Part>{film.data && <Reviews film={film.data} />}</Part>
       </div>
     </>
   );
 }
 
-function Head({ film }: { film: Movie }) {
-  const facts = [film.year, film.certificate, duration(film.runtime_minutes), film.genres.map(words).join(", ")];
+const HEAD =
+  "page grid grid-cols-[5rem_1fr] gap-x-4 py-4 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:grid-rows-[auto_1fr] sm:gap-x-10 sm:gap-y-6 sm:py-12";
+
+function Head({ film, isPhone }: { film: Movie; isPhone: boolean }) {
+  const genres = film.genres.map((code) => named("genre", code)).join(", ");
+  const facts = [film.year, film.certificate, duration(film.runtime_minutes), genres];
   return (
     // Dark in both themes.
     <div className="relative isolate overflow-hidden border-b border-line bg-ground text-ink [color-scheme:dark]">
       <img src={film.backdrop_url} alt="" className="absolute inset-0 -z-20 size-full object-cover opacity-45" />
       <div className="absolute inset-0 -z-10 bg-linear-to-t from-ground from-5% via-ground/85 to-ground/60" />
-      <div className="page grid grid-cols-[7rem_1fr] gap-x-5 gap-y-6 py-8 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:gap-x-10 sm:py-12">
+      <div className={HEAD}>
         <img
           src={film.poster_url}
           alt=""
@@ -64,37 +79,48 @@ function Head({ film }: { film: Movie }) {
           className="aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-xl ring-1 ring-white/15 sm:row-span-2"
         />
         <div className="max-w-[65ch]">
-          <h1>{film.title}</h1>
+          <h1 className="max-sm:text-2xl">{film.title}</h1>
           {film.original_title !== film.title && <p className="text-quiet italic">{film.original_title}</p>}
-          <p className="mt-1.5">{facts.filter(Boolean).join(" · ")}</p>
+          <p className="mt-1.5 max-sm:text-sm">{facts.filter(Boolean).join(" · ")}</p>
           <p className="mt-1">
             <Rating rating={film.rating} />
           </p>
         </div>
-        <div className="max-w-[65ch] max-sm:col-span-2">
-          {film.synopsis && <p className="leading-relaxed">{film.synopsis}</p>}
-          <dl className="mt-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 [&_dt]:text-quiet">
-            <Fact name={t("film.directors")} value={list(film.directors)} />
-            <Fact name={t("film.cast")} value={film.cast.join(", ")} />
-            <Fact name={t("film.language")} value={languageName(film.original_language)} />
-            {film.status === "coming_soon" && film.release_date && (
-              <Fact name={t("film.release")} value={date(film.release_date)} />
-            )}
-          </dl>
-          {film.trailer_url && (
-            <a
-              href={film.trailer_url}
-              target="_blank"
-              rel="noreferrer"
-              className="link mt-4 inline-flex min-h-11 items-center gap-2"
-            >
-              <Icon name="play" className="size-4" filled />
-              {t("film.trailer")}
-            </a>
-          )}
-        </div>
+        {!isPhone && (
+          <div className="max-w-[65ch]">
+            <Details film={film} />
+          </div>
+        )}
       </div>
     </div>
+  );
+}
+
+/** The synopsis and the people. */
+function Details({ film }: { film: Movie }) {
+  return (
+    <>
+      {film.synopsis && <p className="leading-relaxed">{film.synopsis}</p>}
+      <dl className="mt-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 [&_dt]:text-quiet">
+        <Fact name={t("film.directors")} value={list(film.directors)} />
+        <Fact name={t("film.cast")} value={film.cast.join(", ")} />
+        <Fact name={t("film.language")} value={languageName(film.original_language)} />
+        {film.status === "coming_soon" && film.release_date && (
+          <Fact name={t("film.release")} value={date(film.release_date)} />
+        )}
+      </dl>
+      {film.trailer_url && (
+        <a
+          href={film.trailer_url}
+          target="_blank"
+          rel="noreferrer"
+          className="link mt-4 inline-flex min-h-11 items-center gap-2"
+        >
+          <Icon name="play" className="size-4" filled />
+          {t("film.trailer")}
+        </a>
+      )}
+    </>
   );
 }
 
@@ -110,12 +136,14 @@ function Fact({ name, value }: { name: string; value: string }) {
 
 function HeadSkeleton() {
   return (
-    <div aria-hidden="true" className="page grid gap-6 py-8 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:gap-10">
-      <div className="skeleton aspect-[2/3] w-36 sm:w-full" />
-      <div className="grid content-start gap-3">
-        <div className="skeleton h-10 w-2/3" />
-        <div className="skeleton h-5 w-1/2" />
-        <div className="skeleton h-28" />
+    <div aria-hidden="true" className="border-b border-line bg-ground text-ink [color-scheme:dark]">
+      <div className={HEAD}>
+        <div className="skeleton aspect-[2/3] sm:row-span-2" />
+        <div className="grid content-start gap-3">
+          <div className="skeleton h-8 w-2/3" />
+          <div className="skeleton h-5 w-1/2" />
+        </div>
+        <div className="skeleton h-28 max-sm:hidden" />
       </div>
     </div>
   );

@@ -1,59 +1,58 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useState } from "react";
-import { Link, useSearchParams } from "react-router";
-import { t, tn } from "../i18n";
-import { date, duration, shortDay } from "../lib/format";
+import { Link } from "react-router";
+import { named, t, tn } from "../i18n";
+import { date, duration } from "../lib/format";
 import { Icon } from "../ui/Icon";
 import { Empty, Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
+import { Select } from "../ui/Select";
 import { usePageTitle } from "../ui/usePageTitle";
 import { genresQuery, type MovieCard, moviesQuery, theatersQuery } from "./queries";
 import { Rating } from "./Rating";
+import { dayName, Times } from "./Times";
+import { dayAfterToday, useWishes, type Wishes } from "./wishes";
 
 /** Films now showing or coming soon. The search is stored in the address. */
 export function FilmsPage() {
-  const [params, setParams] = useSearchParams();
+  const { wishes, change, query, params } = useWishes();
   const isSoon = params.get("show") === "soon";
-  const filters = { genre: params.get("genre") ?? "", city: params.get("city") ?? "", date: params.get("date") ?? "" };
+  const genre = params.get("genre") ?? "";
   const [q, setQ] = useState(params.get("q") ?? "");
   const asked = useDeferredValue(q.trim());
   const films = useQuery({
-    ...moviesQuery({ status: isSoon ? "coming_soon" : "now_showing", q: asked, ...filters }),
+    ...moviesQuery({
+      status: isSoon ? "coming_soon" : "now_showing",
+      q: asked,
+      genre,
+      ...(isSoon ? NO_WISHES : wishes),
+    }),
     placeholderData: keepPreviousData,
   });
   usePageTitle("");
 
-  const change = (name: string, value: string) =>
-    setParams(
-      (old) => {
-        if (value) old.set(name, value);
-        else old.delete(name);
-        return old;
-      },
-      { replace: true, preventScrollReset: true },
-    );
   // biome-ignore lint/correctness/useExhaustiveDependencies: only typing changes the address
   useEffect(() => {
-    if (asked !== (params.get("q") ?? "")) change("q", asked);
+    if (asked !== (params.get("q") ?? "")) change({ q: asked });
   }, [asked]);
 
   const shown = films.data;
-  const isFiltered = Boolean(asked || filters.genre || filters.city || filters.date);
+  const isFiltered = Boolean(asked || genre || query);
   const clear = () => {
     setQ("");
-    setParams(isSoon ? { show: "soon" } : {}, { replace: true });
+    change({ q: "", genre: "", ...NO_WISHES });
   };
   return (
     <div className="page py-6 sm:py-10">
       <div className="mb-6 flex flex-wrap items-end justify-between gap-4">
         <h1>{t(isSoon ? "films.soon" : "films.now")}</h1>
         <div className="flex rounded-full bg-raised p-1" role="group" aria-label={t("films.when")}>
-          <Choice isOn={!isSoon} onClick={() => change("show", "")} label={t("films.now")} />
-          <Choice isOn={isSoon} onClick={() => change("show", "soon")} label={t("films.soon")} />
+          <Choice isOn={!isSoon} onClick={() => change({ show: "" })} label={t("films.now")} />
+          <Choice isOn={isSoon} onClick={() => change({ show: "soon" })} label={t("films.soon")} />
         </div>
       </div>
       <Part>
-        <Filters q={q} setQ={setQ} filters={filters} change={change} isSoon={isSoon} />
+        <Filters q={q} setQ={setQ} genre={genre} wishes={wishes} change={change} isSoon={isSoon} />
       </Part>
       <p role="status" className="sr-only">
         {shown && tn("films.count", shown.length)}
@@ -75,7 +74,7 @@ export function FilmsPage() {
         {shown?.map((film, index) => (
           <li key={film.id}>
             <Part>
-              <FilmCard film={film} isFirst={index < 5} />
+              <FilmCard film={film} query={isSoon ? "" : query} isFirst={index < 5} />
             </Part>
           </li>
         ))}
@@ -100,18 +99,27 @@ function Choice({ isOn, onClick, label }: { isOn: boolean; onClick: () => void; 
 interface FiltersProps {
   q: string;
   setQ: (text: string) => void;
-  filters: { genre: string; city: string; date: string };
-  change: (name: string, value: string) => void;
+  genre: string;
+  wishes: Wishes;
+  change: (changes: Record<string, string>) => void;
   isSoon: boolean;
 }
 
-function Filters({ q, setQ, filters, change, isSoon }: FiltersProps) {
+function Filters({ q, setQ, genre, wishes, change, isSoon }: FiltersProps) {
   const genres = useQuery(genresQuery);
   const theaters = useQuery(theatersQuery);
   const cities = [...new Set(theaters.data?.map((theater) => theater.address.city))].sort();
+  const days = Array.from({ length: DAYS }, (_, ahead) => dayAfterToday(ahead));
+  if (wishes.date && !days.includes(wishes.date)) days.unshift(wishes.date);
+  const tonight = { date: dayAfterToday(0), time: "evening" };
+  const isTonight = wishes.date === tonight.date && wishes.time === tonight.time;
   return (
-    <form role="search" className="mb-8 flex flex-wrap gap-3" onSubmit={(event) => event.preventDefault()}>
-      <label className="relative min-w-0 flex-[3_1_16rem]">
+    <form
+      role="search"
+      className="mb-8 grid grid-cols-2 gap-2 sm:flex sm:flex-wrap sm:gap-3"
+      onSubmit={(event) => event.preventDefault()}
+    >
+      <label className="relative col-span-2 min-w-0 flex-[3_1_16rem]">
         <span className="sr-only">{t("films.search")}</span>
         <Icon
           name="search"
@@ -126,77 +134,57 @@ function Filters({ q, setQ, filters, change, isSoon }: FiltersProps) {
           onChange={(event) => setQ(event.target.value)}
         />
       </label>
-      <Choose
+      <Select
+        className={NARROW}
         label={t("films.genre")}
         all={t("films.allGenres")}
-        value={filters.genre}
-        onChange={(code) => change("genre", code)}
-      >
-        {genres.data?.map(({ code, name }) => [code, name.charAt(0).toUpperCase() + name.slice(1)])}
-      </Choose>
+        value={genre}
+        onChange={(code) => change({ genre: code })}
+        options={genres.data?.map(({ code, name }) => [code, capitalized(named("genre", code, name))])}
+      />
       {!isSoon && (
         <>
-          <Choose
+          <Select
+            className={NARROW}
             label={t("films.city")}
             all={t("films.allCities")}
-            value={filters.city}
-            onChange={(city) => change("city", city)}
-          >
-            {cities.map((city) => [city, city])}
-          </Choose>
-          <Choose
+            value={wishes.city}
+            onChange={(city) => change({ city })}
+            options={cities.map((city) => [city, city])}
+          />
+          <Select
+            className={NARROW}
             label={t("films.date")}
             all={t("films.anyDay")}
-            value={filters.date}
-            onChange={(date) => change("date", date)}
+            value={wishes.date}
+            onChange={(date) => change({ date })}
+            options={days.map((day) => [day, dayName(day)])}
+          />
+          <Times className={NARROW} time={wishes.time} change={change} />
+          <button
+            type="button"
+            aria-pressed={isTonight}
+            onClick={() => change(isTonight ? { date: "", time: "" } : tonight)}
+            className="min-h-11 rounded-full border border-edge bg-paper px-5 font-semibold aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent max-sm:col-span-2"
           >
-            {nextDays().map((date) => [date, shortDay(`${date}T12:00:00`)])}
-          </Choose>
+            {t("films.tonight")}
+          </button>
         </>
       )}
     </form>
   );
 }
 
+/** `comedy` as `Comedy`. */
+const capitalized = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
 const DAYS = 7;
+const NARROW = "flex-[1_1_8.5rem] sm:max-w-44";
+const NO_WISHES: Wishes = { city: "", date: "", time: "" };
 
-/** Today and the days after it, as `2026-11-21`. */
-function nextDays(): string[] {
-  return Array.from({ length: DAYS }, (_, ahead) => {
-    const day = new Date();
-    day.setDate(day.getDate() + ahead);
-    return `${day.getFullYear()}-${String(day.getMonth() + 1).padStart(2, "0")}-${String(day.getDate()).padStart(2, "0")}`;
-  });
-}
-
-interface ChooseProps {
-  label: string;
-  all: string;
-  value: string;
-  onChange: (value: string) => void;
-  /** Values and their labels. */
-  children: [value: string, name: string][] | undefined;
-}
-
-function Choose({ label, all, value, onChange, children }: ChooseProps) {
+function FilmCard({ film, query, isFirst }: { film: MovieCard; query: string; isFirst: boolean }) {
   return (
-    <label className="min-w-0 flex-[1_1_8.5rem] sm:max-w-48">
-      <span className="sr-only">{label}</span>
-      <select className="field rounded-full" value={value} onChange={(event) => onChange(event.target.value)}>
-        <option value="">{all}</option>
-        {children?.map(([each, name]) => (
-          <option key={each} value={each}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
-function FilmCard({ film, isFirst }: { film: MovieCard; isFirst: boolean }) {
-  return (
-    <Link to={`/movies/${film.id}`} className="group block">
+    <Link to={`/movies/${film.id}${query}`} className="group block">
       <img
         src={film.poster_url}
         alt=""

@@ -1,45 +1,107 @@
-import { useState } from "react";
 import { Link } from "react-router";
 import { t } from "../i18n";
 import { serverNow } from "../lib/clock";
-import { clock, languageName, longDay, money, shortDay } from "../lib/format";
+import { clock, languageName, longDay, money } from "../lib/format";
 import { Empty, Failure } from "../ui/Notice";
+import { Select } from "../ui/Select";
 import { byDay, type Listed } from "./schedule";
+import { dayName, Times } from "./Times";
+import { atTime, useWishes } from "./wishes";
 
 interface ShowtimesProps {
   listed: Listed[] | undefined;
   error: unknown;
   retry: () => void;
+  /** Whether the showtimes can be in several cities. */
+  hasCities?: boolean;
+}
+
+/** The showtimes of one day, under their title and the choice of the day, the time of day and the city. */
+export function Showtimes({ listed, error, retry, hasCities = false }: ShowtimesProps) {
+  const { wishes, change } = useWishes();
+  const cities = hasCities ? [...new Set(listed?.map(({ heading }) => heading.note))].sort() : [];
+  const canChoose = cities.length > 1 || (hasCities && Boolean(wishes.city));
+  const isFiltered = Boolean((hasCities && wishes.city) || wishes.time);
+  const near = listed?.filter(({ heading }) => !hasCities || !wishes.city || heading.note === wishes.city);
+  return (
+    <section aria-labelledby="showtimes" className="py-5 sm:py-6">
+      <div className="mb-3 flex flex-wrap items-center gap-2 sm:mb-4">
+        <h2 id="showtimes" className={`mr-auto ${canChoose ? "max-sm:w-full" : ""}`}>
+          {t("film.showtimes")}
+        </h2>
+        {canChoose && (
+          <Select
+            className="max-sm:flex-1"
+            label={t("films.city")}
+            all={t("films.allCities")}
+            value={wishes.city}
+            onChange={(city) => change({ city })}
+            options={cities.map((city) => [city, city])}
+          />
+        )}
+        <Times className={canChoose ? "max-sm:flex-1" : ""} time={wishes.time} change={change} />
+      </div>
+      {error ? (
+        <Failure error={error} retry={retry} />
+      ) : !near ? (
+        <div aria-hidden="true" className="skeleton h-dvh" />
+      ) : (
+        <Days
+          listed={atTime(near, wishes.time)}
+          date={wishes.date}
+          choose={(date) => change({ date })}
+          clear={isFiltered ? () => change({ city: "", time: "" }) : undefined}
+        />
+      )}
+    </section>
+  );
+}
+
+interface DaysProps {
+  listed: Listed[];
+  date: string;
+  choose: (date: string) => void;
+  /** Shows what the filters hide, if there are any. */
+  clear: (() => void) | undefined;
 }
 
 /** A row of days and the showtimes of the selected day. */
-export function Showtimes({ listed, error, retry }: ShowtimesProps) {
-  const [chosen, setChosen] = useState<string>();
-  if (error) return <Failure error={error} retry={retry} />;
-  if (!listed) return <div aria-hidden="true" className="skeleton h-48" />;
+function Days({ listed, date: chosen, choose, clear }: DaysProps) {
   const days = byDay(listed);
   const day = days.find(({ date }) => date === chosen) ?? days[0];
-  if (!day) return <Empty title={t("showtimes.none")}>{t("showtimes.noneYet")}</Empty>;
+  if (!day) {
+    return (
+      <Empty title={t("showtimes.none")}>
+        {clear ? (
+          <button type="button" className="link min-h-11" onClick={clear}>
+            {t("showtimes.all")}
+          </button>
+        ) : (
+          t("showtimes.noneYet")
+        )}
+      </Empty>
+    );
+  }
   return (
     <>
       <div
         role="group"
         aria-label={t("showtimes.days")}
-        className="scroll-row -mx-4 mb-6 scroll-px-4 gap-2 px-4 pb-2 sm:mx-0 sm:px-0"
+        className="scroll-row -mx-4 mb-4 scroll-px-4 gap-2 px-4 pb-2 sm:mx-0 sm:mb-6 sm:px-0"
       >
-        {days.map(({ date, groups }) => (
+        {days.map(({ date }) => (
           <button
             key={date}
             type="button"
             aria-pressed={date === day.date}
-            onClick={() => setChosen(date)}
+            onClick={() => choose(date)}
             className="min-h-12 shrink-0 snap-start rounded-xl border border-line bg-paper px-4 font-semibold whitespace-nowrap hover:border-edge aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent"
           >
-            {dayName(groups, shortDay)}
+            {dayName(date)}
           </button>
         ))}
       </div>
-      <h3 className="sr-only">{dayName(day.groups, longDay)}</h3>
+      <h3 className="sr-only">{dayName(day.date, longDay)}</h3>
       <div className="grid gap-6">
         {day.groups.map((showtimes) => (
           <Group key={showtimes[0]?.heading.id} showtimes={showtimes} />
@@ -49,23 +111,27 @@ export function Showtimes({ listed, error, retry }: ShowtimesProps) {
   );
 }
 
-/** The day's name in the time zone of its first showtime. */
-function dayName(groups: Listed[][], name: typeof shortDay): string {
-  const first = groups[0]?.[0];
-  return first ? name(first.starts_at, first.time_zone) : "";
-}
-
 function Group({ showtimes }: { showtimes: Listed[] }) {
+  const { query } = useWishes();
   const heading = showtimes[0]?.heading;
   if (!heading) return null;
   return (
-    <section>
-      <h4 className="mb-2.5 text-base">
-        <Link to={heading.to} className="hover:underline">
-          {heading.title} <span className="font-normal text-quiet">· {heading.note}</span>
+    <section className={heading.poster && "grid grid-cols-[4rem_1fr] gap-x-4 sm:grid-cols-[7rem_1fr] sm:gap-x-6"}>
+      {heading.poster && (
+        <img
+          src={heading.poster}
+          alt=""
+          width={300}
+          height={450}
+          className="row-span-2 aspect-[2/3] w-full rounded-lg bg-raised object-cover"
+        />
+      )}
+      <h4 className="mb-2.5 text-base sm:text-lg">
+        <Link to={heading.to + query} className="hover:underline">
+          {heading.title} {heading.note && <span className="font-normal text-quiet">· {heading.note}</span>}
         </Link>
       </h4>
-      <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(10.5rem,44%),1fr))] gap-3">
+      <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(10.5rem,44%),1fr))] content-start gap-2 sm:gap-3">
         {showtimes.map((showtime) => (
           <li key={showtime.id}>
             <Chip showtime={showtime} />

@@ -5,50 +5,51 @@ import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
-import { type Theater, theaterQuery, theaterShowtimesQuery } from "./queries";
+import { type Theater, theaterFilmsQuery, theaterQuery, theaterShowtimesQuery } from "./queries";
 import { Showtimes } from "./Showtimes";
 import { underFilms } from "./schedule";
 
+/** A theater's programme: its films with their posters and times, day by day. */
 export default function TheaterPage() {
   const { theaterId = "" } = useParams();
   const theater = useQuery(theaterQuery(theaterId));
   const showtimes = useQuery(theaterShowtimesQuery(theaterId));
+  const films = useQuery(theaterFilmsQuery(theaterId));
   usePageTitle(theater.data?.name);
+  if (theater.isError) {
+    return (
+      <div className="page py-6 sm:py-10">
+        <h1>{t("theater.missing")}</h1>
+        <Failure error={theater.error} retry={() => void theater.refetch()} />
+      </div>
+    );
+  }
+  const posters = new Map(films.data?.map(({ id, poster_url }) => [id, poster_url]));
   return (
-    <div className="page py-6 sm:py-10">
-      {theater.isPending && <div aria-hidden="true" className="skeleton h-32" />}
-      {theater.isError && (
-        <>
-          <h1>{t("theater.missing")}</h1>
-          <Failure error={theater.error} retry={() => void theater.refetch()} />
-        </>
-      )}
-      <Part>{theater.data && <Facts theater={theater.data} />}</Part>
-      {!theater.isError && (
-        <section aria-labelledby="showtimes" className="py-8">
-          <h2 id="showtimes" className="mb-4">
-            {t("film.showtimes")}
-          </h2>
-          <Part>
-            <Showtimes
-              listed={showtimes.data && underFilms(showtimes.data)}
-              error={showtimes.error}
-              retry={() => void showtimes.refetch()}
-            />
-          </Part>
-        </section>
-      )}
+    <div className="page py-4 sm:py-8">
+      <Part>
+        {theater.data ? <Address theater={theater.data} /> : <div aria-hidden="true" className="skeleton h-32" />}
+      </Part>
+      <Part>
+        <Showtimes
+          // The posters are awaited: they would push the times aside.
+          listed={showtimes.data && !films.isPending ? underFilms(showtimes.data, posters) : undefined}
+          error={showtimes.error}
+          retry={() => void showtimes.refetch()}
+        />
+      </Part>
+      <Part>{theater.data && <Auditoriums theater={theater.data} />}</Part>
     </div>
   );
 }
 
-function Facts({ theater }: { theater: Theater }) {
+function Address({ theater }: { theater: Theater }) {
   const { street, postal_code, city } = theater.address;
   const { latitude, longitude } = theater.position;
   return (
     <>
-      <h1>{theater.name}</h1>
-      <p className="mt-2 flex flex-wrap items-center gap-x-4">
+      <h1 className="max-sm:text-2xl">{theater.name}</h1>
+      <p className="mt-1 flex flex-wrap items-center gap-x-4">
         <span className="inline-flex items-center gap-1.5">
           <Icon name="place" className="size-5 text-accent-ink" />
           {street}, {postal_code} {city}
@@ -63,7 +64,17 @@ function Facts({ theater }: { theater: Theater }) {
         </a>
       </p>
       <p className="text-quiet">{theater.features.map((code) => named("feature", code)).join(" · ")}</p>
-      <ul className="mt-5 flex flex-wrap gap-3">
+    </>
+  );
+}
+
+function Auditoriums({ theater }: { theater: Theater }) {
+  return (
+    <section aria-labelledby="auditoriums" className="border-t border-line py-6">
+      <h2 id="auditoriums" className="mb-4">
+        {t("theater.auditoriumsTitle")}
+      </h2>
+      <ul className="flex flex-wrap gap-3">
         {theater.auditoriums.map((auditorium) => (
           <li key={auditorium.id} className="card px-4 py-2.5 text-sm">
             <b>{auditorium.name}</b> · {tn("theater.seats", auditorium.capacity)}
@@ -73,6 +84,6 @@ function Facts({ theater }: { theater: Theater }) {
           </li>
         ))}
       </ul>
-    </>
+    </section>
   );
 }

@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, fetchAll, type Schemas, unwrap } from "../api/client";
+import type { Wishes } from "./wishes";
 
 export type MovieCard = Schemas["CatalogMovieSummary"];
 export type Movie = Schemas["CatalogMovieResponse"];
@@ -9,36 +10,56 @@ export type Theater = Schemas["CatalogTheaterResponse"];
 const SCHEDULE_STALE_MS = 5 * 60_000;
 
 /** The filters of the film list. Empty ones are not applied. */
-export interface Wanted {
+export interface Wanted extends Wishes {
   status: "now_showing" | "coming_soon";
   q: string;
   genre: string;
-  city: string;
-  date: string;
 }
 
-export const moviesQuery = ({ status, q, genre, city, date }: Wanted) =>
+const DAYPARTS = {
+  daytime: ["morning", "afternoon"],
+  evening: ["evening", "night"],
+} as const;
+
+export const moviesQuery = ({ status, q, genre, city, date, time }: Wanted) =>
   queryOptions({
-    queryKey: ["movies", status, q, genre, city, date],
-    queryFn: ({ signal }) =>
-      fetchAll((cursor) =>
-        unwrap(
-          api.GET("/api/movies", {
-            params: {
-              query: {
-                status,
-                q,
-                genre: genre || undefined,
-                city: city || undefined,
-                date: date || undefined,
-                limit: 100,
-                cursor,
+    queryKey: ["movies", status, q, genre, city, date, time],
+    queryFn: async ({ signal }) => {
+      const films = (daypart?: "morning" | "afternoon" | "evening" | "night") =>
+        fetchAll((cursor) =>
+          unwrap(
+            api.GET("/api/movies", {
+              params: {
+                query: {
+                  status,
+                  q,
+                  genre: genre || undefined,
+                  city: city || undefined,
+                  date: date || undefined,
+                  daypart,
+                  limit: 100,
+                  cursor,
+                },
               },
-            },
-            signal,
-          }),
-        ),
-      ),
+              signal,
+            }),
+          ),
+        );
+      if (time !== "daytime" && time !== "evening") return films();
+      const [early, late] = await Promise.all(DAYPARTS[time].map(films));
+      const all = [...(early ?? []), ...(late ?? [])];
+      const unique = [...new Map(all.map((film) => [film.id, film])).values()];
+      return q ? unique : unique.sort((one, other) => one.title.localeCompare(other.title));
+    },
+    staleTime: SCHEDULE_STALE_MS,
+  });
+
+/** The films that a theater shows, for their posters. */
+export const theaterFilmsQuery = (theater_id: string) =>
+  queryOptions({
+    queryKey: ["theater", theater_id, "films"],
+    queryFn: () =>
+      fetchAll((cursor) => unwrap(api.GET("/api/movies", { params: { query: { theater_id, limit: 100, cursor } } }))),
     staleTime: SCHEDULE_STALE_MS,
   });
 

@@ -7,7 +7,7 @@ import type { Showtime } from "./queries";
 export interface Listed extends Omit<Schemas["CatalogScreening"], "daypart"> {
   local_date: string;
   time_zone: string;
-  heading: { id: string; to: string; title: string; note: string };
+  heading: { id: string; to: string; title: string; note: string; poster?: string | undefined };
 }
 
 /** A film's showtimes, listed under their theaters. */
@@ -23,8 +23,8 @@ export const underTheaters = (theaters: Schemas["CatalogTheaterShowtimesResponse
     ),
   );
 
-/** A theater's showtimes, listed under their films. */
-export const underFilms = (showtimes: Showtime[]): Listed[] =>
+/** A theater's showtimes, listed under their films. `posters`: their addresses by film. */
+export const underFilms = (showtimes: Showtime[], posters: Map<string, string>): Listed[] =>
   showtimes
     .filter((showtime) => showtime.state === "scheduled")
     .map((showtime) => ({
@@ -34,6 +34,7 @@ export const underFilms = (showtimes: Showtime[]): Listed[] =>
         to: `/movies/${showtime.movie_id}`,
         title: showtime.movie_title,
         note: showtime.certificate,
+        poster: posters.get(showtime.movie_id),
       },
     }));
 

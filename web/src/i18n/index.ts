@@ -55,8 +55,12 @@ export function tn(key: Counted, n: number, gaps: Record<string, string | number
   return t(`${key}_${form}` as Key, { n, ...gaps });
 }
 
-/** The text for a code that services say (a seat category, a ticket type), if there is one; else the code in words. */
-export function named(kind: "category" | "ticket" | "feature" | "state", code: string): string {
+/** The text for a code that services say (a seat category, a genre), if there is one; else `other`, the code in words. */
+export function named(
+  kind: "category" | "ticket" | "feature" | "genre" | "state",
+  code: string,
+  other = code.replaceAll(/[_-]/g, " "),
+): string {
   const key = `${kind}.${code}`;
-  return key in catalogue ? catalogue[key as Key] : code.replaceAll(/[_-]/g, " ");
+  return key in catalogue ? catalogue[key as Key] : other;
 }

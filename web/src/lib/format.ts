@@ -64,8 +64,17 @@ export function money(amount: number, currency: string): string {
 export const decimal = (value: number) =>
   new Intl.NumberFormat(locale(), { maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(value);
 
+/** `0.8 km`, `520 km`. */
+export const distance = (kilometres: number) =>
+  new Intl.NumberFormat(locale(), { style: "unit", unit: "kilometer", maximumSignificantDigits: 2 }).format(kilometres);
+
 /** The time of day, by default in the visitor's time zone. */
 export const clock = (at: string, timeZone?: string) => moment(at, { hour: "2-digit", minute: "2-digit" }, timeZone);
+
+/** The hour of a moment, 0 to 23. Where the time zone is unknown, in UTC. */
+export function hourIn(at: string, timeZone: string): number {
+  return Number.parseInt(moment(at, { hour: "2-digit", hourCycle: "h23" }, timeZone), 10) || 0;
+}
 
 export const longDay = (at: string, timeZone?: string) =>
   moment(at, { weekday: "long", day: "numeric", month: "long" }, timeZone);
@@ -102,6 +111,3 @@ export function languageName(code: string): string {
 /** `FR7, FR8 and FR9`. */
 export const list = (items: string[]) =>
   firstOf(items.join(", "), () => new Intl.ListFormat(locale(), { type: "conjunction" }).format(items));
-
-/** `love_seat` as `love seat`, for a code without a translation. */
-export const words = (code: string) => code.replaceAll(/[_-]/g, " ");

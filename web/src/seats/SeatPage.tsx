@@ -65,8 +65,8 @@ function Head({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] }) {
     <div className="mb-3 sm:mb-4">
       <div className="flex items-start sm:block">
         <Link
-          to={`/movies/${movie_id}`}
-          className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink max-sm:-ml-3 max-sm:size-11 max-sm:justify-center"
+          to={`/movies/${movie_id}?date=${showtime.local_date}`}
+          className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink compact:-ml-3 compact:size-11 compact:justify-center"
         >
           <Icon name="back" className="size-4 max-sm:size-5" />
           <span className="max-sm:sr-only">{t("seats.back")}</span>
