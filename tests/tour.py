@@ -53,7 +53,7 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     await visitor.button("Zoom in").click()
     await visitor.button("Zoom in").click()
     yield "seats-near"
-    await visitor.button("Choose from a list").click()
+    await visitor.button("List view").click()
     yield "seats-list"
     await visitor.button("Continue").click()
     await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(2)

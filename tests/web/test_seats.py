@@ -4,8 +4,21 @@ import asyncio
 import re
 from typing import Any
 
+import pytest
 from chassis.testing import until
 from playwright.async_api import Page, WebSocketRoute, expect
+
+# The letters and selected seats in sight that something else covers.
+COVERED = """() => {
+  const map = document.querySelector("svg.seats[role]");
+  const frame = map.getBoundingClientRect();
+  const isInside = ({ x, y }) => x > frame.left && x < frame.right && y > frame.top && y < frame.bottom;
+  return [...map.querySelectorAll('.row-letter, [data-state="own"]')].filter((each) => {
+    const { left, top, width, height } = each.getBoundingClientRect();
+    const middle = { x: left + width / 2, y: top + height / 2 };
+    return isInside(middle) && !map.contains(document.elementFromPoint(middle.x, middle.y));
+  }).map((each) => each.outerHTML);
+}"""
 
 
 async def test_two_browsers_see_each_others_seats_within_a_second(visit, house):
@@ -143,6 +156,8 @@ async def test_without_a_network_a_choice_is_refused_and_works_again_afterwards(
     await visitor.party(1)
     await page.context.set_offline(True)
     await expect(page.get_by_text("You are offline")).to_be_visible()
+    await expect(page.locator('[data-connection="lost"]')).to_be_visible()
+    await expect(page.get_by_text("Live", exact=True)).to_have_count(0)
     await visitor.pick(seats[0])
     await expect(page.get_by_role("alert")).to_contain_text("We cannot reach Usher right now.")
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
@@ -181,12 +196,58 @@ async def test_the_list_says_what_the_map_says(visit, house, device):
     await house.guest().hold(showtime_id, [seats[1]])
     await expect(visitor.seat(seats[1])).to_have_attribute("data-state", "held")
     await visitor.party(1)
-    await visitor.button("Choose from a list").click()
+    await visitor.button("List view").click()
+    row = page.locator("details").filter(has=page.get_by_role("heading", name=_row_of(seats[0]), exact=True))
+    await row.locator("summary").click()
+    free, count = re.findall(r"\d+", await row.get_by_text(re.compile("^\\d+ of \\d+ available$")).inner_text())
+    assert int(count) == await row.get_by_role("checkbox").count()
+    assert int(free) == await row.get_by_role("checkbox", disabled=False).count()
     await page.get_by_role("checkbox", name=_listed(seats[0])).check()
     await expect(page.get_by_role("timer")).to_be_visible()
     await expect(page.get_by_role("checkbox", name=_listed(seats[1]))).to_be_disabled()
-    await visitor.button("Back to the map").click()
+    await visitor.button("Map view").click()
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "own")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (360, 640), (844, 390)])
+async def test_a_party_of_eight_gets_usual_seats_and_the_map_fills_a_phone(visit, house, size):
+    width, height = size
+    visitor = await visit("phone", viewport={"width": width, "height": height})
+    page = visitor.page
+    showtime_id, seats = await house.seats(1, hall=150)
+    await house.guest().hold(showtime_id, seats)
+    shown = await house.guest().call("GET", f"/api/showtimes/{showtime_id}")
+    price = min(p["amount"] for p in shown["prices"] if (p["category"], p["ticket_type"]) == ("standard", "adult"))
+    await visitor.open_seats(showtime_id)
+    await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "held")
+    await visitor.party(8)
+    kinds = page.get_by_label("Kind of seats")
+    await expect(kinds.locator("option:checked")).to_have_text(re.compile(rf"^standard · \D{price / 100:.2f}"))
+    await visitor.button("Best 8 seats").click()
+    own = page.locator('[data-seat][data-state="own"]')
+    await expect(own).to_have_count(8)
+    assert await own.evaluate_all("all => all.map(seat => seat.dataset.category)") == ["standard"] * 8
+    await expect(page.get_by_text(re.compile(rf"\D{8 * price / 100:.2f}")).first).to_be_visible()
+    assert await page.evaluate("() => document.documentElement.scrollWidth") == width
+    for part in (visitor.button("Continue"), page.get_by_role("timer")):
+        await expect(part).to_be_in_viewport(ratio=1)
+
+    await visitor.button("Fill the screen with the map").click()
+    area = await page.get_by_role("group", name="Seat map").bounding_box()
+    assert area
+    assert area["width"] * area["height"] > 0.55 * width * height
+    for part in (visitor.button("Continue"), page.get_by_role("timer")):
+        await expect(part).to_be_in_viewport(ratio=1)
+    await visitor.button("Zoom in").click()
+    assert await page.evaluate(COVERED) == []
+    await visitor.button("Show the whole auditorium").click()
+    taken = visitor.seat(seats[0])
+    await taken.tap(force=True)  # Playwright waits until a disabled seat is enabled.
+    place = re.sub(r"^([A-Z]+)(\d+)$", r"Row \1, seat \2", seats[0])
+    await expect(page.get_by_text(place, exact=True).locator("..")).to_contain_text("not available")
+    await page.keyboard.press("Escape")
+    await expect(visitor.button("Fill the screen with the map")).to_be_visible()
+    await expect(own).to_have_count(8)
 
 
 async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(visit, house):
@@ -279,6 +340,11 @@ async def _pinch(page: Page, at: Any) -> None:
     for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 70), ("touchEnd", 0)):
         fingers = [{"id": side, "x": at["x"] + side * apart / 2, "y": at["y"]} for side in (-1, 1)]
         await browser.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers if apart else []})
+
+
+def _row_of(seat_id: str) -> str:
+    """Return the list's heading of a seat's row."""
+    return f"Row {seat_id.rstrip('0123456789')}"
 
 
 def _listed(seat_id: str) -> re.Pattern[str]:

@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Link, NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from "react-router";
 import { useSession } from "../api/useSession";
 import { choose, currentLanguage, LANGUAGES, type Language, t } from "../i18n";
+import { useOnline } from "../lib/useOnline";
 import { speakThrough } from "../ui/announce";
 import { Icon } from "../ui/Icon";
 import { nextTheme, type Theme, theme } from "./theme";
@@ -77,17 +78,7 @@ function Header() {
 }
 
 function Offline() {
-  const isOnline = useSyncExternalStore(
-    (onChange) => {
-      addEventListener("online", onChange);
-      addEventListener("offline", onChange);
-      return () => {
-        removeEventListener("online", onChange);
-        removeEventListener("offline", onChange);
-      };
-    },
-    () => navigator.onLine,
-  );
+  const isOnline = useOnline();
   return (
     <div role="status" className="sticky top-14 z-20">
       {!isOnline && <p className="bg-warn-soft px-4 py-2 text-center text-sm text-warn">{t("offline")}</p>}

@@ -42,7 +42,8 @@ export function Minimap({ ref, layout, box, isShown, onLook }: MinimapProps) {
       aria-hidden="true"
       viewBox={`${box.x} ${box.y} ${box.width} ${box.height}`}
       onClick={look}
-      className={`absolute top-2 left-2 w-24 rounded-lg border border-line bg-paper/95 shadow sm:w-32 ${isShown ? "" : "invisible"}`}
+      preserveAspectRatio="none"
+      className={`h-11 w-16 shrink-0 rounded-lg border border-line bg-paper ${isShown ? "" : "hidden"}`}
     >
       <path d={dots} className="fill-edge" />
       <rect ref={frame} className="fill-accent/15 stroke-accent" strokeWidth={UNIT * 0.3} rx="8" />

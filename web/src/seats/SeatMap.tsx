@@ -1,4 +1,4 @@
-import { memo, type RefObject, useEffect, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { t } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { type Box, centre, type Direction, hall, neighbour, READABLE_PX, toScreen, UNIT, visible } from "./geometry";
@@ -20,12 +20,17 @@ interface SeatMapProps {
   onPick: (seat: Seat) => void;
   /** The seat under the pointer or with the focus, or null. */
   onLook: (seat: Seat | null) => void;
+  /** Whether the map fills the screen, and how to change that. */
+  isFull: boolean;
+  onFull: (is: boolean) => void;
+  /** The texts in the bar above the map. */
+  children: ReactNode;
 }
 
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
 /** The auditorium as one SVG. React renders it once; later only changed seats are updated. */
-export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMapProps) {
+export function SeatMap({ store, prices, isOpen, dims, onPick, onLook, isFull, onFull, children }: SeatMapProps) {
   const svg = useRef<SVGSVGElement>(null);
   const minimap = useRef<MinimapHandle>(null);
   const box = useMemo(() => hall(store.layout), [store]);
@@ -45,8 +50,10 @@ export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMap
     const seat = seatOf(event.target);
     if (!seat || view.wasDragged()) return;
     const isTouch = (event.nativeEvent as PointerEvent).pointerType === "touch";
-    if (isTouch && view.seatPx() < READABLE_PX) return view.look(centre(seat));
-    if (isOpen) onPick(seat);
+    const isTaken = ["held", "gone"].includes(store.stateOf(seat.seat_id));
+    if (isTouch && view.seatPx() < READABLE_PX) view.look(centre(seat));
+    else if (isOpen) onPick(seat);
+    if (isTaken) setPointed(seat);
   };
 
   const onKey = (event: React.KeyboardEvent) => {
@@ -72,31 +79,43 @@ export function SeatMap({ store, prices, isOpen, dims, onPick, onLook }: SeatMap
   };
 
   return (
-    <div className="relative">
+    <div className="seat-map">
       <Shapes />
-      <div role="group" aria-label={t("map.zoom")} className="absolute -top-13 right-0 flex gap-1.5">
-        <Control label={t("map.out")} icon="minus" onClick={view.zoomOut} isOff={!view.isZoomed} />
-        <Control label={t("map.in")} icon="plus" onClick={view.zoomIn} />
-        <Control label={t("map.all")} icon="fit" onClick={view.showAll} isOff={!view.isZoomed} />
+      <div className="map-bar">
+        <Minimap ref={minimap} layout={store.layout} box={box} isShown={view.isZoomed} onLook={view.look} />
+        <div className="min-w-0 grow text-sm leading-tight text-quiet">{children}</div>
+        <div role="group" aria-label={t("map.zoom")} className="map-controls">
+          <Control label={t("map.out")} icon="minus" onClick={view.zoomOut} isOff={!view.isZoomed} />
+          <Control label={t("map.in")} icon="plus" onClick={view.zoomIn} />
+          <Control label={t("map.all")} icon="fit" onClick={view.showAll} isOff={!view.isZoomed} />
+          <Control
+            label={t(isFull ? "map.small" : "map.full")}
+            icon={isFull ? "cross" : "wide"}
+            onClick={() => onFull(!isFull)}
+          />
+        </div>
       </div>
-      <svg
-        ref={svg}
-        role="group"
-        aria-label={t("map.label")}
-        data-dims={dims}
-        className={`seats block w-full select-none ${view.isZoomed ? "touch-none cursor-grab" : "touch-pan-y"}`}
-        style={{ aspectRatio: `${box.width} / ${box.height}`, maxHeight: "min(74vh, 46rem)", minHeight: "16rem" }}
-        onClick={pick}
-        onKeyDown={onKey}
-        onFocus={onFocus}
-        onBlur={() => setPointed(null)}
-        onPointerOver={(event) => event.pointerType === "mouse" && setPointed(seatOf(event.target) ?? null)}
-        onPointerLeave={() => setPointed(null)}
-      >
-        <Hall layout={store.layout} box={box} />
-      </svg>
-      {pointed && <Tooltip seat={pointed} store={store} prices={prices} at={toScreen(view.view(), centre(pointed))} />}
-      <Minimap ref={minimap} layout={store.layout} box={box} isShown={view.isZoomed} onLook={view.look} />
+      <div className="map-area">
+        <svg
+          ref={svg}
+          role="group"
+          aria-label={t("map.label")}
+          data-dims={dims}
+          className={`seats block w-full select-none ${view.isZoomed ? "touch-none cursor-grab" : "touch-pan-y"}`}
+          style={{ "--ratio": `${box.width} / ${box.height}` } as React.CSSProperties}
+          onClick={pick}
+          onKeyDown={onKey}
+          onFocus={onFocus}
+          onBlur={() => setPointed(null)}
+          onPointerOver={(event) => event.pointerType === "mouse" && setPointed(seatOf(event.target) ?? null)}
+          onPointerLeave={() => setPointed(null)}
+        >
+          <Hall layout={store.layout} box={box} />
+        </svg>
+        {pointed && (
+          <Tooltip seat={pointed} store={store} prices={prices} at={toScreen(view.view(), centre(pointed))} />
+        )}
+      </div>
     </div>
   );
 }
@@ -273,7 +292,7 @@ const NOTES = { wheelchair: "seat.wheelchairNote", companion: "seat.companionNot
 
 interface ControlProps {
   label: string;
-  icon: "plus" | "minus" | "fit";
+  icon: "plus" | "minus" | "fit" | "wide" | "cross";
   onClick: () => void;
   isOff?: boolean;
 }

@@ -4,7 +4,7 @@ import { Link, useParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { showtimeQuery } from "../films/queries";
 import { t, tn } from "../i18n";
-import { clock, languageName, longDay } from "../lib/format";
+import { clock, languageName, longDay, shortDay } from "../lib/format";
 import { announce } from "../ui/announce";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
@@ -62,21 +62,24 @@ export default function SeatPage() {
 function Head({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] }) {
   const { movie_id, movie_title, starts_at, time_zone, theater_id, theater_name, city, auditorium_name } = showtime;
   return (
-    <div className="mb-3 sm:mb-4">
-      <div className="flex items-start sm:block">
+    <div className="mb-1 roomy:mb-4" data-behind>
+      <div className="flex items-center roomy:block">
         <Link
           to={`/movies/${movie_id}?date=${showtime.local_date}`}
           className="inline-flex min-h-11 items-center gap-1 text-sm text-quiet hover:text-ink compact:-ml-3 compact:size-11 compact:justify-center"
         >
-          <Icon name="back" className="size-4 max-sm:size-5" />
-          <span className="max-sm:sr-only">{t("seats.back")}</span>
+          <Icon name="back" className="size-4 compact:size-5" />
+          <span className="compact:sr-only">{t("seats.back")}</span>
         </Link>
-        <h1 className="text-2xl max-sm:py-1.5 sm:text-3xl">{movie_title}</h1>
+        <h1 className="min-w-0 flex-1 text-xl compact:truncate roomy:text-3xl">{movie_title}</h1>
+        <p className="pl-2 text-sm font-medium whitespace-nowrap roomy:hidden">
+          {shortDay(starts_at, time_zone)}, {clock(starts_at, time_zone)}
+        </p>
       </div>
-      <p className="font-medium sm:mt-1">
+      <p className="font-medium compact:hidden roomy:mt-1">
         {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)}
       </p>
-      <p className="text-sm text-quiet">
+      <p className="text-sm text-quiet compact:truncate">
         <Link to={`/theaters/${theater_id}`} className="hover:underline">
           {theater_name}, {city}
         </Link>

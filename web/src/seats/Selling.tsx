@@ -4,13 +4,15 @@ import type { Schemas } from "../api/client";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { t, tn } from "../i18n";
 import { serverNow } from "../lib/clock";
-import { list } from "../lib/format";
+import { clock, list, shortDay } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
+import { useOnline } from "../lib/useOnline";
 import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { alternative, companions, type Proposal } from "./choice";
 import { ASK_AT_S, ExpiredDialog, KeepDialog } from "./HoldDialogs";
+import { kindsOf, standard } from "./kinds";
 import { Legend } from "./Legend";
 import { adultPrices, place } from "./labels";
 import type { Seat } from "./layout";
@@ -39,10 +41,14 @@ const ids = (seats: readonly Seat[]) => seats.map((seat) => seat.seat_id);
 export function Selling({ showtime, seating }: SellingProps) {
   const { store, controller, holdState, overview, connection, isCancelled, setViewing } = useSeats(seating);
   const navigate = useNavigate();
+  const { layout } = store;
   const prices = useMemo(() => adultPrices(showtime), [showtime]);
   const [party, setParty] = useState(() => Number(sessionStorage.getItem(PARTY)) || 2);
   const [isList, setList] = useState(false);
+  const [isFull, setFull] = useFullScreen();
   const [dims, setDims] = useState(false);
+  const kinds = useMemo(() => kindsOf(layout, prices), [layout, prices]);
+  const [kind, setKind] = useState(() => standard(layout));
   const [remark, setRemark] = useState<Remark | null>(null);
   const [isAsked, setAsked] = useState(false);
   const { hold, expired, problem } = holdState;
@@ -50,7 +56,6 @@ export function Selling({ showtime, seating }: SellingProps) {
   const closed = whyClosed(seating, isCancelled);
   const isOpen = !closed && !hold?.in_checkout;
   const seconds = useCountdown(hold?.expires_at, () => controller.expire());
-  const { layout } = store;
 
   useEffect(() => {
     controller.onLost = (lost) => {
@@ -75,11 +80,16 @@ export function Selling({ showtime, seating }: SellingProps) {
     (seat: Seat) => {
       const state = store.stateOf(seat.seat_id);
       if (state === "held" || state === "gone") return announce(`${place(seat)}, ${t("seat.gone")}`);
+      const before = controller.chosen;
       const after = afterClick(layout, store.isFree, controller.chosen, seat, party);
-      choose(
-        after.chosen,
+      const dropped = before.filter((id) => !after.chosen.includes(id));
+      const said = [
+        dropped.length > 0 && t("seats.dropped", { seats: list(dropped) }),
         after.chosen.length ? t("seats.chosen", { seats: list(after.chosen) }) : t("seats.noneChosen"),
-      );
+      ];
+      choose(after.chosen, said.filter(Boolean).join(" "));
+      // A click on another place moves the party: its seats until then are free again.
+      if (dropped.length && after.chosen.length > 1) setRemark({ text: said.join(" "), kind: "info" });
       if (after.remark) setRemark({ text: tn("seats.notTogether", party), kind: "info" });
     },
     [store, layout, controller, party, choose],
@@ -87,7 +97,7 @@ export function Selling({ showtime, seating }: SellingProps) {
 
   const best = async () => {
     setRemark(null);
-    const isTogether = await controller.best(party, dims ? 1 : 0);
+    const isTogether = await controller.best(party, dims ? null : kind || null, dims ? 1 : 0);
     if (isTogether === null) return;
     announce(t("seats.chosen", { seats: list(controller.chosen) }));
     if (!isTogether) setRemark({ text: t("party.split", { n: party }), kind: "info" });
@@ -109,19 +119,33 @@ export function Selling({ showtime, seating }: SellingProps) {
     setAsked(true);
   };
 
+  const news = (
+    <>
+      <span className="block">{tn("map.free", overview.free)}</span>
+      <Status connection={connection} />
+    </>
+  );
   const extra = isOpen ? companions(layout, store.isFree, seats) : [];
   const isAsking = seconds !== null && seconds <= ASK_AT_S && seconds > 0 && Boolean(hold?.renewable_until) && !isAsked;
   return (
     <>
-      <Toolbar
-        {...{ party, dims, setDims, isList, setList, isOpen }}
-        setParty={changeParty}
-        hasWheelchair={layout.seats.some((seat) => seat.category === "wheelchair")}
-        isBusy={holdState.isBusy}
-        onBest={() => void best()}
-      />
-      <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_20rem]">
-        <div className="grid min-w-0 gap-4">
+      {!isFull && (
+        <Toolbar
+          {...{ party, dims, setDims, isList, setList, isOpen, kinds, kind, setKind }}
+          setParty={changeParty}
+          hasWheelchair={layout.seats.some((seat) => seat.category === "wheelchair")}
+          isBusy={holdState.isBusy}
+          onBest={() => void best()}
+        />
+      )}
+      <div className={isFull ? "full-map" : "grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_20rem]"}>
+        <div className="seat-part grid min-w-0 gap-4">
+          {isFull && (
+            <p className="truncate text-sm font-semibold">
+              {showtime.movie_title}
+              {` · ${shortDay(showtime.starts_at, showtime.time_zone)}, ${clock(showtime.starts_at, showtime.time_zone)}`}
+            </p>
+          )}
           {remark && (
             <RemarkBox
               remark={remark}
@@ -135,14 +159,15 @@ export function Selling({ showtime, seating }: SellingProps) {
             />
           )}
           {problem !== null && <Refused problem={problem} onInstead={(instead) => choose(instead, list(instead))} />}
-          <div className={`flex min-h-11 flex-col justify-center text-sm text-quiet ${isList ? "" : "pr-40"}`}>
-            <span>{tn("map.free", overview.free)}</span>
-            <Status connection={connection} />
-          </div>
           {isList ? (
-            <SeatList {...{ store, prices, isOpen }} onPick={pick} />
+            <>
+              <div className="text-sm text-quiet">{news}</div>
+              <SeatList {...{ store, prices, isOpen }} onPick={pick} />
+            </>
           ) : (
-            <SeatMap {...{ store, prices, isOpen, dims }} onPick={pick} onLook={setViewing} />
+            <SeatMap {...{ store, prices, isOpen, dims, isFull }} onPick={pick} onLook={setViewing} onFull={setFull}>
+              {news}
+            </SeatMap>
           )}
           {extra[0] && (
             <div className="flex flex-wrap items-center gap-3 rounded-xl bg-raised px-4 py-2">
@@ -155,7 +180,9 @@ export function Selling({ showtime, seating }: SellingProps) {
               </Button>
             </div>
           )}
-          <Legend layout={layout} prices={prices} />
+          <div className="legend">
+            <Legend layout={layout} prices={prices} />
+          </div>
         </div>
         <Summary
           {...{ seats, prices, party, seconds, closed }}
@@ -204,6 +231,23 @@ function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds
   );
 }
 
+/** Whether the map fills the screen. Then nothing behind it can be reached, and Escape leaves it. */
+function useFullScreen(): [boolean, (is: boolean) => void] {
+  const [isFull, setFull] = useState(false);
+  useEffect(() => {
+    if (!isFull) return;
+    const behind = document.querySelectorAll<HTMLElement>("header, footer, [data-behind]");
+    const leave = (event: KeyboardEvent) => event.key === "Escape" && setFull(false);
+    for (const element of behind) element.inert = true;
+    addEventListener("keydown", leave);
+    return () => {
+      for (const element of behind) element.inert = false;
+      removeEventListener("keydown", leave);
+    };
+  }, [isFull]);
+  return [isFull, setFull];
+}
+
 const STATUS = {
   connecting: ["live.connecting", "bg-edge"],
   live: ["live.live", "bg-good"],
@@ -212,14 +256,12 @@ const STATUS = {
 } as const;
 
 function Status({ connection }: { connection: Connection }) {
-  const [text, colour] = STATUS[connection];
+  const shown = useOnline() ? connection : "lost";
+  const [text, colour] = STATUS[shown];
   return (
-    <span
-      data-connection={connection}
-      className={`inline-flex items-center gap-2 ${connection === "lost" ? "text-bad" : ""}`}
-    >
-      <span className={`size-2.5 rounded-full ${colour}`} />
-      {t(text)}
+    <span data-connection={shown} className={`inline-flex items-center gap-1.5 ${shown === "lost" ? "text-bad" : ""}`}>
+      <span className={`size-2.5 shrink-0 rounded-full ${colour}`} />
+      <span className="line-clamp-2">{t(text)}</span>
     </span>
   );
 }

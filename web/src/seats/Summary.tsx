@@ -94,7 +94,7 @@ interface SeatLineProps {
 function SeatLine({ seat, prices, isFixed, onDrop }: SeatLineProps) {
   const price = prices(seat.category);
   return (
-    <li className="flex items-center justify-between gap-2 rounded-lg bg-raised py-0.5 pl-3 text-sm">
+    <li className="relative flex items-center justify-between gap-2 rounded-lg bg-raised py-0.5 pl-3 text-sm">
       <span className="lg:hidden">
         <b>{seat.seat_id}</b>
       </span>

@@ -1,10 +1,16 @@
-import { t, tn } from "../i18n";
+import { named, t, tn } from "../i18n";
+import { money } from "../lib/format";
 import { Button } from "../ui/Button";
+import type { Kind } from "./kinds";
 import { MOST_SEATS } from "./party";
 
 interface ToolbarProps {
   party: number;
   setParty: (count: number) => void;
+  kinds: Kind[];
+  /** The category of the best seats; empty for any. */
+  kind: string;
+  setKind: (kind: string) => void;
   hasWheelchair: boolean;
   dims: boolean;
   setDims: (dims: boolean) => void;
@@ -19,6 +25,9 @@ interface ToolbarProps {
 export function Toolbar({
   party,
   setParty,
+  kinds,
+  kind,
+  setKind,
   hasWheelchair,
   dims,
   setDims,
@@ -29,13 +38,8 @@ export function Toolbar({
   onBest,
 }: ToolbarProps) {
   return (
-    <div className="mb-3 flex flex-wrap items-center gap-x-2 gap-y-1 sm:gap-x-3">
-      <Button
-        look="quiet"
-        aria-expanded={isList}
-        onClick={() => setList(!isList)}
-        className="order-last max-sm:text-sm"
-      >
+    <div className="mb-2 flex flex-wrap items-center gap-x-3 gap-y-1 compact:gap-x-1 compact:text-sm">
+      <Button look="quiet" aria-expanded={isList} onClick={() => setList(!isList)} className="order-last compact:px-1">
         {t(isList ? "list.close" : "list.open")}
       </Button>
       <div className="flex items-center gap-2 font-semibold">
@@ -54,17 +58,29 @@ export function Toolbar({
           ))}
         </select>
       </div>
-      <Button look="plain" disabled={!isOpen || isBusy} onClick={onBest}>
+      {kinds.length > 1 && (
+        <select
+          aria-label={t("party.kind")}
+          className="field w-auto rounded-full max-sm:min-w-44 max-sm:flex-1"
+          value={kind}
+          disabled={!isOpen || dims}
+          onChange={(event) => setKind(event.target.value)}
+        >
+          {kinds.map(({ category, amount, currency, isCheapest }) => (
+            <option key={category} value={category}>
+              {named("category", category)} · {money(amount, currency)}
+              {isCheapest && ` · ${t("party.cheapest")}`}
+            </option>
+          ))}
+          <option value="">{t("party.any")}</option>
+        </select>
+      )}
+      <Button look="plain" className="compact:px-3" disabled={!isOpen || isBusy} onClick={onBest}>
         {tn("party.best", party)}
       </Button>
-      <span className="grow max-sm:hidden" />
+      <span className="grow compact:hidden" />
       {hasWheelchair && (
-        <Button
-          look="quiet"
-          aria-pressed={dims}
-          onClick={() => setDims(!dims)}
-          className="aria-pressed:bg-accent-soft max-sm:text-sm"
-        >
+        <Button look="quiet" aria-pressed={dims} onClick={() => setDims(!dims)} className="aria-pressed:bg-accent-soft compact:px-1">
           {t("party.wheelchair")}
         </Button>
       )}

@@ -6,7 +6,7 @@ import { isProblem, Problem } from "../api/problem";
 import { current } from "../api/session";
 import { setServerTime } from "../lib/clock";
 import type { Hold, Seat } from "./layout";
-import { forgetHold, storedHold, storeHold } from "./memory";
+import { forgetHold, storedHold, storeHold, storeSeats } from "./memory";
 import type { SeatStore } from "./store";
 
 /** The state of the hold. It is a new object after each change. */
@@ -74,10 +74,11 @@ export class HoldController {
   }
 
   /**
-   * Let the service select and hold the best seats for a party, `wheelchairs` of them wheelchair places. The current
-   * hold is released first. Returns whether the seats are together; null if there are none (see `problem`).
+   * Let the service select and hold the best seats for a party: of a category if one is given, `wheelchairs` of
+   * them wheelchair places. The current hold is released first. Returns whether the seats are together; null if there
+   * are none (see `problem`).
    */
-  async best(party_size: number, wheelchairs: number): Promise<boolean | null> {
+  async best(party_size: number, category: string | null, wheelchairs: number): Promise<boolean | null> {
     this.choose([]);
     await this.sync();
     if (this.#state.hold || this.#state.isBusy) return null;
@@ -86,7 +87,7 @@ export class HoldController {
     const params = { path: { showtime_id: this.showtimeId } };
     try {
       const found = await unwrap(
-        api.POST("/api/showtimes/{showtime_id}/holds/best", { params, body: { party_size, wheelchairs } }),
+        api.POST("/api/showtimes/{showtime_id}/holds/best", { params, body: { party_size, category, wheelchairs } }),
       );
       this.#wanted = new Set(found.seats.map((seat) => seat.seat_id));
       this.#apply(found);
@@ -192,6 +193,7 @@ export class HoldController {
   #apply(hold: Hold): void {
     setServerTime(hold.server_time);
     storeHold(this.showtimeId, hold.hold_id);
+    storeSeats(hold);
     this.#set({ hold, problem: null });
     this.#updateStore();
   }

@@ -63,8 +63,10 @@ export function useView(svg: RefObject<SVGSVGElement | null>, box: Box, onView: 
     const watching = new ResizeObserver(() => {
       const { width, height } = element.getBoundingClientRect();
       if (!width || !height) return;
+      const { view, size } = state.current;
+      const isWhole = isFirst || view.scale <= fitted(box, size).scale * 1.01;
       state.current.size = { width, height };
-      show(isFirst ? fitted(box, { width, height }) : clamp(state.current.view, box, { width, height }));
+      show(isWhole ? fitted(box, { width, height }) : clamp(view, box, { width, height }));
       isFirst = false;
     });
     watching.observe(element);
