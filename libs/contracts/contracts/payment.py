@@ -2,7 +2,7 @@
 
 from contracts.envelope import Event
 from contracts.personal import PersonalData
-from contracts.types import Amount, Currency, Id, Seats
+from contracts.types import Amount, Currency, Id, Moment, Seats
 
 
 class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="booking_id"):
@@ -42,6 +42,22 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     captured: Amount
     currency: Currency
     requested: bool
+
+
+class PaymentDisputed(Event, type="payment.disputed.v1", subject="booking_id"):
+    """A dispute of the payment was opened, changed or ended. `status` is Stripe's: `won`, `lost`, `needs_response` …
+
+    `is_open`: whether any dispute of the payment is open, so that the provider may refuse refunds. Staff answer it at
+    the provider until `respond_by`. The money of a lost dispute is also a `payment.refunded`.
+    """
+
+    booking_id: Id
+    dispute_id: Id
+    amount: Amount
+    currency: Currency
+    status: str
+    is_open: bool
+    respond_by: Moment | None = None
 
 
 class PaymentDataExported(PersonalData, type="payment.personal_data_exported.v1", subject="export_id"):

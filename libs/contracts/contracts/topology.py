@@ -40,7 +40,14 @@ from contracts.identity import (
 )
 from contracts.inventory import SaleRejected, SeatMapUpdated, SeatsChanged, SeatsReleased, SeatsSold
 from contracts.notifier import NotifierDataExported
-from contracts.payment import PaymentCancelled, PaymentDataExported, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.payment import (
+    PaymentCancelled,
+    PaymentDataExported,
+    PaymentDisputed,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentSucceeded,
+)
 from contracts.realtime import SeatsLookedAt
 from contracts.registry import SERVICES
 
@@ -102,6 +109,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         PaymentFailed,
         PaymentCancelled,
         PaymentRefunded,
+        PaymentDisputed,
         *PEOPLE,
     ),
     "payment": (PaymentCancelRequested, RefundRequested, *PEOPLE),

@@ -10,7 +10,7 @@ from contracts.booking import BookingDataExported
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
 
 from booking import store
 from booking.model import Booking, Cancel, Replaced, State
@@ -18,7 +18,8 @@ from booking.store import ProcessManager, Showtimes
 
 EXPORTED_FIELDS = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
-    "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "ending", "history",
+    "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "is_disputed", "ending",
+    "history",
 }  # fmt: skip
 """Without the tickets' QR texts, which grant admission."""
 
@@ -54,7 +55,7 @@ async def on_showtime_cancelled(showtimes: Showtimes, event: ShowtimeCancelled) 
 
 def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
     """The handler of each consumed event."""
-    saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded)
+    saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded, PaymentDisputed)
     return {
         ShowtimeScheduled: partial(on_showtime_scheduled, showtimes),
         ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),

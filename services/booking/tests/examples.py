@@ -9,7 +9,7 @@ from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.claims import HoldClaim
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
 from contracts.types import Holder, Seat
 
 NOW = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
@@ -106,6 +106,10 @@ PAYMENT_REFUNDED = PaymentRefunded(
 PARTLY_REFUNDED = PAYMENT_REFUNDED.model_copy(
     update={"refund_id": "at-stripe", "amount": 1000, "refunded": 1000, "requested": False}
 )
+PAYMENT_DISPUTED = PaymentDisputed(
+    booking_id=BOOKING, dispute_id="du_1", amount=TOTAL, currency="EUR", status="needs_response", is_open=True
+)
+DISPUTE_ENDED = PAYMENT_DISPUTED.model_copy(update={"status": "won", "is_open": False})
 SHOWTIME_CANCELLED = ShowtimeCancelled(showtime_id=SHOWTIME, reason="technical")
 SHOWTIME_RESCHEDULED = ShowtimeRescheduled(
     showtime_id=SHOWTIME,

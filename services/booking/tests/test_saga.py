@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Replaced, State
 from booking.saga import EARLY, IGNORED, TRANSITIONS, Outcome, Trigger, UnexpectedEvent, WrongAmount, advance
+from booking.saga.effects import REPEAT_AFTER, REPEAT_DISPUTED_AFTER
 from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
@@ -23,7 +24,7 @@ from contracts.booking import (
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
 from contracts.topology import CONSUMES, PEOPLE
 
 from . import examples as given
@@ -39,6 +40,7 @@ TRIGGERS: dict[type, Any] = {
     PaymentFailed: given.PAYMENT_FAILED,
     PaymentCancelled: given.PAYMENT_CANCELLED,
     PaymentRefunded: given.PAYMENT_REFUNDED,
+    PaymentDisputed: given.PAYMENT_DISPUTED,
     ShowtimeCancelled: given.SHOWTIME_CANCELLED,
     ShowtimeRescheduled: given.SHOWTIME_RESCHEDULED,
     Checkout: given.checkout(),
@@ -54,6 +56,7 @@ IMPOSSIBLE: dict[type, Iterable[State | None]] = {
     PaymentFailed: (None,),
     PaymentCancelled: (None,),
     PaymentRefunded: (None,),
+    PaymentDisputed: (None,),
     ShowtimeCancelled: (None,),
     ShowtimeRescheduled: (None,),
     Replaced: (None, *(set(S) - {S.CONFIRMED, S.EXCHANGED})),
@@ -269,6 +272,23 @@ def test_the_refunds_of_a_booking_are_each_published_once(state: State) -> None:
                 assert (made.email, made.screening) == (ADULTS.email, given.OFFER.screening)
                 booking = outcome.booking
         assert sum(amounts) == 1500
+
+
+def test_a_refund_during_a_dispute_waits_for_its_end() -> None:
+    disputed = step(in_state(S.CONFIRMED, due_at=None), given.PAYMENT_DISPUTED).booking
+    assert (disputed.state, disputed.is_disputed, disputed.due_at) == (S.CONFIRMED, True, None)
+    refunding = step(disputed, given.SHOWTIME_CANCELLED).booking
+    assert (refunding.state, refunding.due_at) == (S.REFUNDING, NOW + REPEAT_DISPUTED_AFTER)
+    again = step(refunding, DeadlinePassed(), NOW + REPEAT_DISPUTED_AFTER)
+    assert (event_names(again), again.booking.due_at) == (["RefundRequested"], NOW + 2 * REPEAT_DISPUTED_AFTER)
+    ended = step(refunding, given.DISPUTE_ENDED).booking
+    assert (ended.state, ended.is_disputed, ended.due_at) == (S.REFUNDING, False, NOW + REPEAT_AFTER)
+    assert step(ended, given.PAYMENT_REFUNDED).booking.state is S.REFUNDED
+
+
+def test_a_dispute_that_opens_during_a_refund_slows_its_repeats() -> None:
+    disputed = step(in_state(S.REFUNDING), given.PAYMENT_DISPUTED).booking
+    assert (disputed.state, disputed.due_at) == (S.REFUNDING, NOW + REPEAT_DISPUTED_AFTER)
 
 
 # ---- endings before the payment

@@ -62,7 +62,8 @@ class Booking(BaseModel):
     """A booking. The checkout of a hold creates it with the hold's id.
 
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
-    will end. `moves`: how often the showtime's start has changed since the checkout. Bookings from before 2026-12
+    will end. `moves`: how often the showtime's start has changed since the checkout. `is_disputed`: the customer's bank
+    asks for the money back, and a refund may wait for its decision. Bookings from before 2026-12
     that were never checked out lack the order's fields; others lack `theater_id` until catalog publishes their
     showtime again.
     """
@@ -92,6 +93,7 @@ class Booking(BaseModel):
     ending: EndReason | None = None
     refund_amount: int | None = None
     refunded_amount: int = 0
+    is_disputed: bool = False
     tickets: list[Ticket] = []
     history: list[StateChange] = []
 

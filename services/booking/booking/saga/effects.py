@@ -17,12 +17,15 @@ from contracts.catalog import ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.errors import RejectedEvent
 from contracts.inventory import SeatsSold
-from contracts.payment import PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentDisputed, PaymentFailed, PaymentRefunded
 
 from booking.model import Booking, Checkout, Replaced, Sign, State, issue_tickets
 
 REPEAT_AFTER = timedelta(minutes=2)
 """How long booking waits for another service's answer before it publishes its request again."""
+
+REPEAT_DISPUTED_AFTER = timedelta(days=1)
+"""The same for a refund that may wait weeks for the end of a dispute. An event reports that end."""
 
 Fields = dict[str, Any]
 REFUND_REASONS = {
@@ -127,6 +130,8 @@ def fields_from(event: object, booking: Booking, sign: Sign) -> Fields:
             fields = {"payment_failure": event.code}
         case PaymentRefunded():
             fields = {"refunded_amount": max(booking.refunded_amount, event.refunded)}
+        case PaymentDisputed():
+            fields = {"is_disputed": event.is_open}
         case ShowtimeRescheduled() if booking.screening:
             times = {"starts_at": event.starts_at, "ends_at": event.ends_at}
             moves = booking.moves + (event.starts_at != booking.screening.starts_at)
@@ -143,6 +148,8 @@ def due_at(booking: Booking, state: State, now: datetime) -> datetime | None:
     match state:
         case State.AWAITING_PAYMENT:
             return booking.payment_deadline_at
+        case State.REFUNDING if booking.is_disputed:
+            return now + REPEAT_DISPUTED_AFTER
         case State.CLOSING | State.CONFIRMING | State.REFUNDING:
             return now + REPEAT_AFTER
         case _:

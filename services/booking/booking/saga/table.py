@@ -26,7 +26,7 @@ from contracts.booking import (
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
 
 from booking.model import Booking, Cancel, Checkout, DeadlinePassed, EndReason, Replaced, State
 from booking.saga.effects import (
@@ -111,6 +111,8 @@ TRANSITIONS = (
     Transition(REFUNDING,  PaymentRefunded,     REFUNDING,  (BookingRefundMade,), when=is_new_refund),
     Transition(REFUNDED,   PaymentRefunded,     REFUNDED,   (BookingRefundMade,), when=is_new_refund),  # more, by staff
     Transition(EXCHANGED,  PaymentRefunded,     EXCHANGED,  (BookingRefundMade,), when=is_new_refund),  # the difference
+    Transition(CONFIRMED,  PaymentDisputed,     CONFIRMED),
+    Transition(REFUNDING,  PaymentDisputed,     REFUNDING),  # the refund may wait for the end of the dispute
     Transition(REFUNDING,  DeadlinePassed,      REFUNDING,  (RefundRequested,), when=is_due),  # a repeat
 )
 # fmt: on
@@ -140,6 +142,7 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
         "a late event about an earlier attempt, which changes nothing",
     ),
     PaymentCancelled: ((CONFIRMING, CONFIRMED, EXPIRED, *ENDED), "a repeat, possibly older than a late payment"),
+    PaymentDisputed: ((REFUNDED, EXCHANGED), "nothing waits for the end of the dispute"),
     ShowtimeCancelled: (ENDED, "the booking has already ended"),
     ShowtimeRescheduled: (ENDED, "the booking has already ended"),
     Replaced: ((EXCHANGED,), "a repeat"),
@@ -150,6 +153,7 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
 
 EARLY: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     PaymentRefunded: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the refund overtook the sale"),
+    PaymentDisputed: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the dispute overtook the sale"),
 }
 """Events that become valid once the event that they overtook has arrived. No event can overtake the checkout, because
 the booking is stored before any event about it is published; so an event about an unknown booking is unexpected.

@@ -65,7 +65,7 @@ def advance(before: Booking | None, event: Trigger, now: datetime, sign: Sign) -
         fields["refund_amount"] = effects.amount_to_refund(booking, event)
         if fields["refund_amount"] == 0:  # nothing to refund, so the refund is already complete
             to, emits = REFUNDED, tuple(BookingRefunded if kind is RefundRequested else kind for kind in emits)
-    fields |= {"state": to, "due_at": effects.due_at(booking, to, now)}
+    fields |= {"state": to, "due_at": effects.due_at(booking.model_copy(update=fields), to, now)}
     if to is not row.state:
         change = StateChange(state=to, event=name_of(event), at=now)
         fields["history"] = [*booking.history, change][-HISTORY_LENGTH:]

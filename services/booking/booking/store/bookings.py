@@ -83,10 +83,10 @@ async def due_bookings(moment: datetime, limit: int) -> AsyncIterator[tuple[str,
 async def open_sagas() -> AsyncIterator[tuple[State, int, datetime]]:
     """Yield each open state with its number of bookings and the time at which the oldest entered it.
 
-    Counts at most MAX_COUNTED bookings, those that are due first.
+    Counts at most MAX_COUNTED bookings, those that are due first, without those that wait for the end of a dispute.
     """
     groups = [
-        {"$match": {"due_at": {"$type": "date"}}},
+        {"$match": {"due_at": {"$type": "date"}, "is_disputed": {"$ne": True}}},
         {"$sort": {"due_at": 1}},
         {"$limit": MAX_COUNTED},
         {"$project": {"state": 1, "since": {"$last": "$history.at"}}},
