@@ -24,7 +24,8 @@ STRIPE_PAGES = "https://js.stripe.com https://api.stripe.com https://hooks.strip
 # What payment acts on; an endpoint at Stripe asks for the same.
 WEBHOOK_EVENTS = (
     *("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled"),
-    *("refund.created", "refund.updated", "refund.failed", "charge.refunded", "charge.dispute.closed"),
+    *("refund.created", "refund.updated", "refund.failed", "charge.refunded"),
+    *("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"),
 )
 
 GATEWAY_LIMITS = {

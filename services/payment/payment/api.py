@@ -104,10 +104,23 @@ class RefundResponse(BaseModel):
     at: datetime
 
 
+class DisputeResponse(BaseModel):
+    """A dispute. `status` is Stripe's; staff answer it at Stripe until `respond_by`."""
+
+    dispute_id: str
+    amount: int
+    status: str
+    reason: str
+    is_open: bool
+    respond_by: datetime | None
+    at: datetime
+
+
 class PaymentResponse(BaseModel):
     """Amounts are in minor units. `refunding` is requested or pending, `refunded` is completed.
 
-    Only staff receive `email`, `intent_id`, `refundable` and `ledger`.
+    Only staff receive `email`, `intent_id`, `refundable`, `ledger` and `disputes`. Refunds may wait for the end of a
+    dispute.
     """
 
     booking_id: str
@@ -124,6 +137,7 @@ class PaymentResponse(BaseModel):
     intent_id: str | None = None
     refundable: int | None = None
     ledger: list[LedgerEntry] | None = None
+    disputes: list[DisputeResponse] | None = None
 
 
 class WebhookResponse(BaseModel):
@@ -223,6 +237,14 @@ async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
     if not is_staff:
         return response
     staff_only = {name: getattr(account, name) for name in ("email", "intent_id", "refundable", "ledger")}
+    staff_only["disputes"] = [
+        DisputeResponse(
+            dispute_id=dispute_id,
+            is_open=dispute.is_open,
+            **dispute.model_dump(exclude={"is_charge_refundable"}),
+        )
+        for dispute_id, dispute in account.disputes.items()
+    ]
     return response.model_copy(update=staff_only)
 
 

@@ -19,7 +19,7 @@ from payment.settlement import Settlement
 
 EXPORTED_FIELDS = {
     "id", "holder", "email", "reference", "showtime_id", "seats", "amount", "currency", "payment_deadline_at", "state",
-    "intent_id", "captured", "refunding", "refunded", "refunds", "ledger",
+    "intent_id", "captured", "refunding", "refunded", "refunds", "disputes", "ledger",
 }  # fmt: skip
 
 
@@ -43,7 +43,8 @@ async def on_refund_requested(settlement: Settlement, event: RefundRequested) ->
     account = await store.change(event.booking_id, request)
     if account is None:
         raise NotYet(f"no payment for booking {event.booking_id}")
-    await settlement.try_settle(account)
+    if not account.is_refund_blocked:
+        await settlement.try_settle(account)
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:

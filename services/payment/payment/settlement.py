@@ -13,6 +13,7 @@ from payment import model, store
 from payment.model import (
     Account,
     ChargeUpdate,
+    DisputeUpdate,
     IntentUpdate,
     MoneyMismatch,
     ProviderFailed,
@@ -125,6 +126,9 @@ class Settlement:
                 if update.state == "failed":
                     _failed_refunds.inc()
                     log.error("refund_failed", booking_id=booking_id, refund=update.id, amount=update.amount)
+            case DisputeUpdate():
+                account = await store.change(booking_id, lambda account: model.apply_dispute(account, update, now()))
+                log.warning("dispute", booking_id=booking_id, dispute=update.id, status=update.status)
             case ChargeUpdate():
                 account = await store.find(booking_id)
                 if account and update.amount_refunded > model.refunded_at_stripe(account):
@@ -132,6 +136,11 @@ class Settlement:
         if account is None:
             raise UnknownBooking(booking_id)
         return account
+
+    async def _fetch_disputes(self, account: Account) -> None:
+        if account.intent_id:
+            for dispute in await self._stripe.list_disputes(account.intent_id):
+                await self.apply_update(account.id, dispute)
 
     async def _fetch_refunds(self, account: Account) -> None:
         if account.intent_id:
@@ -146,6 +155,9 @@ class Settlement:
                     await self.apply_update(account.id, await self._stripe.cancel_intent(account.intent_id))
                 else:
                     await self.apply_update(account.id, (await self._stripe.retrieve_intent(account.intent_id)).intent)
+            if account.is_disputed:
+                await self._fetch_disputes(account)
+                account = await store.find(account.id) or account
             for refund_id, refund in account.refunds.items():
                 if refund.state in {"asked", "pending"}:
                     await self._settle_refund(account, refund_id)
@@ -163,7 +175,7 @@ class Settlement:
             await self._fetch_refunds(account)
             account = await store.find(account.id) or account
             refund = account.refunds[refund_id]
-        if refund.state != "asked":
+        if refund.state != "asked" or account.is_refund_blocked:
             return
         try:
             update = await self._stripe.create_refund(account, refund_id, refund)
@@ -172,9 +184,11 @@ class Settlement:
             raise
         except ProviderRefused:
             # Most likely someone has refunded money at Stripe in the meantime: then less, or nothing, is left to send.
+            # Or the customer's bank disputes the charge: then the refund waits for the end of that.
             await self._fetch_refunds(account)
+            await self._fetch_disputes(account)
             current = await store.find(account.id)
-            if current is None or current.refunds[refund_id] == refund:
+            if current is None or (current.refunds[refund_id] == refund and not current.is_refund_blocked):
                 raise
             await self._settle_refund(current, refund_id)
             return

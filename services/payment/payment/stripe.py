@@ -26,6 +26,7 @@ from payment.model import (
     Account,
     BadPayload,
     BadSignature,
+    DisputeUpdate,
     IntentUpdate,
     ProviderFailed,
     ProviderRefused,
@@ -34,6 +35,7 @@ from payment.model import (
     RefundUpdate,
     WebhookEvent,
     intent_key,
+    parse_dispute,
     parse_intent,
     parse_refund,
     parse_webhook,
@@ -173,13 +175,20 @@ class Stripe:
 
     async def list_refunds(self, intent_id: str) -> list[RefundUpdate]:
         """Fetch all refunds of an intent, including those created in Stripe's Dashboard."""
+        return [refund for each in await self._list("refunds", intent_id) if (refund := parse_refund(each))]
+
+    async def list_disputes(self, intent_id: str) -> list[DisputeUpdate]:
+        """Fetch all disputes of an intent."""
+        return [dispute for each in await self._list("disputes", intent_id) if (dispute := parse_dispute(each))]
+
+    async def _list(self, what: str, intent_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
             after = {"starting_after": found[-1]["id"]} if found else {}
-            page = await self._call("list_refunds", "get", "refunds", payment_intent=intent_id, limit=100, **after)
+            page = await self._call(f"list_{what}", "get", what, payment_intent=intent_id, limit=100, **after)
             found += page["data"]
             if not page["has_more"]:
-                return [refund for each in found if (refund := parse_refund(each))]
+                return found
 
     def read_webhook(self, body: bytes, header: str | None) -> WebhookEvent:
         """Return a webhook's event after verifying its signature, which may be at most five minutes old.

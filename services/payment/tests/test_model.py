@@ -431,13 +431,6 @@ def test_updates_are_parsed_from_stripes_objects():
     assert parse_event("payment_intent.succeeded", raw | {"metadata": {"booking_id": "no $uch id"}}) is None
 
 
-def test_only_a_lost_dispute_is_a_refund():
-    raw = {"id": "du_1", "status": "lost", "payment_intent": "pi_1", "amount": 900}
-    assert parse_event("charge.dispute.closed", raw) == refund_update(900, stripe_id="du_1")
-    assert parse_event("charge.dispute.closed", raw | {"status": "won"}) is None
-    assert parse_event("charge.dispute.created", raw) is None
-
-
 def test_charges_and_refunds_without_an_intent_are_ignored():
     raw = {"id": "ch_1", "payment_intent": None, "amount_refunded": 5, "amount": 5, "status": "succeeded"}
     assert parse_event("charge.refunded", raw) is None

@@ -3,6 +3,7 @@
 from functools import partial
 
 from . import forms, objects
+from .disputes import OPEN
 from .errors import InvalidRequest, bad_parameter
 from .intents import money
 from .objects import Object
@@ -33,7 +34,7 @@ def create(sandbox: Sandbox, call: Call) -> Object:
     reason = forms.string(params, "reason")
     if reason and reason not in REASONS:
         raise bad_parameter(f"Invalid reason: must be one of {', '.join(REASONS)}", "reason")
-    amount = _refundable(charge, forms.integer(params, "amount"))
+    amount = _refundable(sandbox, charge, forms.integer(params, "amount"))
     outcome = sandbox.cards[charge["payment_method"]].refund
     status = "pending" if outcome == "pending" else "succeeded"
     refund = objects.refund(charge, amount, status, reason, forms.metadata(params, {}))
@@ -79,9 +80,11 @@ def _charge(sandbox: Sandbox, call: Call) -> Object:
     return charge
 
 
-def _refundable(charge: Object, asked: int | None) -> int:
-    left = charge["amount_captured"] - charge["amount_refunded"]
-    if charge["disputed"]:
+def _refundable(sandbox: Sandbox, charge: Object, asked: int | None) -> int:
+    disputes = [each for each in sandbox.disputes.values() if each["charge"] == charge["id"]]
+    lost = sum(each["amount"] for each in disputes if each["status"] == "lost")
+    left = charge["amount_captured"] - charge["amount_refunded"] - lost
+    if (lost and left <= 0) or any(each["status"] in OPEN for each in disputes):
         text = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise InvalidRequest(text, code="charge_disputed")
     if left == 0:

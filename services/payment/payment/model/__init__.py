@@ -7,6 +7,7 @@ and refunds only move forward, so updates may arrive in any order, twice, and la
 from payment.model.account import (
     Account,
     AccountChange,
+    Dispute,
     LedgerEntry,
     Refund,
     RefundRequester,
@@ -16,6 +17,7 @@ from payment.model.account import (
     check_delay,
     claim_next_check,
 )
+from payment.model.disputes import apply_dispute
 from payment.model.intents import (
     apply_intent,
     attach_intent,
@@ -56,10 +58,12 @@ from payment.model.refunds import (
 )
 from payment.model.updates import (
     ChargeUpdate,
+    DisputeUpdate,
     IntentUpdate,
     RefundUpdate,
     StripeUpdate,
     WebhookEvent,
+    parse_dispute,
     parse_intent,
     parse_refund,
     parse_webhook,
@@ -73,6 +77,8 @@ __all__ = [
     "BadSignature",
     "ChargeUpdate",
     "DeadlinePassed",
+    "Dispute",
+    "DisputeUpdate",
     "IntentUpdate",
     "LedgerEntry",
     "MoneyMismatch",
@@ -94,6 +100,7 @@ __all__ = [
     "StripeEvent",
     "StripeUpdate",
     "WebhookEvent",
+    "apply_dispute",
     "apply_intent",
     "apply_refund",
     "attach_intent",
@@ -104,6 +111,7 @@ __all__ = [
     "create_tombstone",
     "intent_key",
     "new_account",
+    "parse_dispute",
     "parse_intent",
     "parse_refund",
     "parse_webhook",

@@ -34,6 +34,33 @@ class Refund(BaseModel):
     attempt: int = 0
 
 
+class Dispute(BaseModel):
+    """A dispute of the charge. `status` is Stripe's word; staff must answer it at Stripe until `respond_by`.
+
+    While it is open and the charge is not refundable, Stripe refuses refunds.
+    """
+
+    amount: int
+    status: str
+    reason: str
+    is_charge_refundable: bool = False
+    respond_by: datetime | None = None
+    at: datetime
+
+    @property
+    def rank(self) -> int:
+        """The place of the status in a dispute's life: an inquiry may become a dispute. An end is the last one."""
+        return OPEN_DISPUTES.index(self.status) if self.is_open else len(OPEN_DISPUTES)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the bank has not decided yet."""
+        return self.status in OPEN_DISPUTES
+
+
+OPEN_DISPUTES = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")
+
+
 class LedgerEntry(BaseModel):
     """An entry of the ledger, inserted once. `entry_id` is derived from the Stripe object that moved the money."""
 
@@ -79,6 +106,7 @@ class Account(BaseModel):
     refunding: int = 0
     refunded: int = 0
     refunds: dict[str, Refund] = {}
+    disputes: dict[str, Dispute] = {}
     ledger: list[LedgerEntry] = []
     stripe_events: list[StripeEvent] = []
     checks: int = 0
@@ -92,9 +120,19 @@ class Account(BaseModel):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the outcome of the intent or of a refund is still open."""
-        awaits_money = self.state is State.INTENT_CREATED
+        """Whether the outcome of the intent, a refund or a dispute is still open."""
+        awaits_money = self.state is State.INTENT_CREATED or self.is_disputed
         return awaits_money or any(refund.state in {"asked", "pending"} for refund in self.refunds.values())
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a dispute is open."""
+        return any(dispute.is_open for dispute in self.disputes.values())
+
+    @property
+    def is_refund_blocked(self) -> bool:
+        """Whether Stripe refuses refunds until a dispute ends."""
+        return any(each.is_open and not each.is_charge_refundable for each in self.disputes.values())
 
     def was_changed_by(self, event_id: str) -> bool:
         """Whether the webhook event with this id has changed the account."""
@@ -113,6 +151,8 @@ class AccountChange:
 
 CHECK_SOON = 0
 CHECK_LATER = 2
+CHECK_DISPUTE_EVERY = timedelta(hours=1)
+"""A dispute takes weeks, and Stripe reports its end by a webhook."""
 
 
 def check_delay(checks: int) -> timedelta:
@@ -127,4 +167,5 @@ def claim_next_check(account: Account, now: datetime) -> AccountChange | None:
     if not account.is_waiting:
         return AccountChange({"next_check_at": None})
     checks = account.checks + 1
-    return AccountChange({"checks": checks, "last_checked_at": now, "next_check_at": now + check_delay(checks)})
+    delay = CHECK_DISPUTE_EVERY if account.is_disputed else check_delay(checks)
+    return AccountChange({"checks": checks, "last_checked_at": now, "next_check_at": now + delay})

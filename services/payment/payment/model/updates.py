@@ -73,6 +73,19 @@ class RefundUpdate(_Update):
     state: Literal["pending", "succeeded", "failed"]
 
 
+class DisputeUpdate(_Update):
+    """The state of a dispute."""
+
+    kind: Literal["dispute"] = "dispute"
+    id: str
+    intent_id: str
+    amount: int
+    status: str
+    reason: str = ""
+    is_charge_refundable: bool = False
+    respond_by: Moment | None = None
+
+
 class ChargeUpdate(_Update):
     """A charge of which money was refunded. It does not list the refunds, so they are fetched from Stripe."""
 
@@ -82,7 +95,7 @@ class ChargeUpdate(_Update):
     amount_refunded: int
 
 
-StripeUpdate = IntentUpdate | RefundUpdate | ChargeUpdate
+StripeUpdate = IntentUpdate | RefundUpdate | DisputeUpdate | ChargeUpdate
 
 
 class WebhookEvent(BaseModel):
@@ -165,6 +178,21 @@ def parse_refund(raw: Mapping[str, Any]) -> RefundUpdate | None:
     )
 
 
+def parse_dispute(raw: Mapping[str, Any]) -> DisputeUpdate | None:
+    """Parse a Dispute. Returns None when its charge has no intent: such a charge is not ours."""
+    due_by = (raw.get("evidence_details") or {}).get("due_by")
+    return _with_intent(
+        DisputeUpdate,
+        raw,
+        id=raw["id"],
+        amount=raw["amount"],
+        status=raw["status"],
+        reason=str(raw.get("reason") or ""),
+        is_charge_refundable=bool(raw.get("is_charge_refundable")),
+        respond_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+    )
+
+
 def parse_event(event_type: str, raw: Mapping[str, Any]) -> StripeUpdate | None:
     """Parse a webhook event's `data.object`. Returns None for an event that payment does not use."""
     if event_type.startswith("payment_intent."):
@@ -174,8 +202,8 @@ def parse_event(event_type: str, raw: Mapping[str, Any]) -> StripeUpdate | None:
         return parse_refund(raw)
     if event_type == "charge.refunded":
         return _with_intent(ChargeUpdate, raw, id=raw["id"], amount_refunded=raw["amount_refunded"])
-    if event_type == "charge.dispute.closed" and raw["status"] == "lost":
-        return _with_intent(RefundUpdate, raw, id=raw["id"], refund_id=None, amount=raw["amount"], state="succeeded")
+    if event_type.startswith("charge.dispute."):
+        return parse_dispute(raw)
     return None
 
 
