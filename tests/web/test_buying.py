@@ -3,7 +3,7 @@
 import re
 
 from playwright.async_api import expect
-from visitor import ASKED, DECLINED
+from visitor import ASKED, DECLINED, GOOD
 
 
 async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, house, device):
@@ -62,6 +62,57 @@ async def test_the_price_is_the_same_from_the_order_to_the_ticket(visit, house, 
     await visitor.pay()
     await visitor.sees_tickets(2)
     await expect(page.get_by_role("main")).to_contain_text(re.compile(total))
+
+
+# Notes the language of each look that Stripe's form gets.
+NOTE_LANGUAGES = """() => {
+  window.languages = [];
+  let real;
+  const noted = (elements) => {
+    const update = elements.update.bind(elements);
+    elements.update = (look) => (window.languages.push(look.locale), update(look));
+    return elements;
+  };
+  const wrapped = (key) => {
+    const stripe = real(key);
+    const make = stripe.elements.bind(stripe);
+    stripe.elements = (options) => (window.languages.push(options.locale), noted(make(options)));
+    return stripe;
+  };
+  Object.defineProperty(window, "Stripe", { get: () => real && wrapped, set: (made) => (real = made) });
+}"""
+
+
+async def test_theme_and_language_change_on_the_way_and_nothing_typed_is_lost(visit):
+    visitor = await visit("phone", color_scheme="light")
+    page = visitor.page
+    await page.add_init_script(f"({NOTE_LANGUAGES})()")
+    _, seats = await visitor.hold(2)
+    await visitor.button("Continue").click()
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.change_elsewhere("PATCH", page.url.rsplit("/", 1)[1], json={"drop": seats[1:]})
+    await page.evaluate("() => window.dispatchEvent(new Event('visibilitychange'))")
+    await expect(page.get_by_text(f"{seats[1]} is no longer part of your order.")).to_be_visible()
+    await page.get_by_label("Language").select_option("de")
+    await expect(page.get_by_role("heading", name="Ihre Bestellung")).to_be_visible()
+    await expect(page.get_by_label("E-Mail")).to_have_value("guest@usher.example")
+    await expect(page.get_by_role("timer")).to_be_in_viewport(ratio=1)
+    await visitor.button(re.compile("Weiter zur Zahlung")).click()
+    await expect(page.get_by_text("jetzt für die Zahlung reserviert")).to_be_visible()
+    await expect(page.get_by_text("Ihre Karten gehen an guest@usher.example.")).to_be_visible()
+    await visitor.fill_card(GOOD)
+    await page.get_by_label("Sprache").select_option("en")
+    await expect(page.get_by_role("heading", name="Payment")).to_be_visible()
+    await visitor.button("Theme: system").click()
+    await visitor.button("Theme: light").click()
+    await expect(page.get_by_role("timer")).to_be_in_viewport(ratio=1)
+    number = page.frame_locator('iframe[title="Secure payment input frame"]').get_by_label("Card number")
+    await expect(number).to_have_value(re.compile("^4242"))
+    label = page.frame_locator('iframe[title="Secure payment input frame"]').get_by_text("Card number", exact=True)
+    await expect(label).to_have_css("color", "rgb(243, 244, 246)")
+    assert set(await page.evaluate("() => window.languages")) == {"de", "en"}
+    await visitor.button(re.compile("^Pay ")).click()
+    await visitor.sees_tickets(1)
 
 
 async def test_a_declined_card_is_told_in_place_and_the_next_one_pays(visit, device):

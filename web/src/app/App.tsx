@@ -1,9 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
 import { RouterProvider } from "react-router";
 import { Problem } from "../api/problem";
 import * as session from "../api/session";
-import { currentLanguage, subscribe } from "../i18n";
 import { router } from "./routes";
 
 const queries = new QueryClient({
@@ -28,10 +26,9 @@ session.subscribe(() => {
 });
 
 export function App() {
-  const language = useSyncExternalStore(subscribe, currentLanguage);
   return (
     <QueryClientProvider client={queries}>
-      <RouterProvider key={language} router={router} />
+      <RouterProvider router={router} />
     </QueryClientProvider>
   );
 }

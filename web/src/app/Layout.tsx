@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "react";
 import { Link, NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from "react-router";
 import { useSession } from "../api/useSession";
-import { choose, currentLanguage, LANGUAGES, type Language, t } from "../i18n";
+import { choose, LANGUAGES, type Language, t } from "../i18n";
+import { useLanguage } from "../i18n/useLanguage";
 import { useOnline } from "../lib/useOnline";
 import { speakThrough } from "../ui/announce";
 import { Icon } from "../ui/Icon";
@@ -11,6 +12,7 @@ export function Layout() {
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
   const first = useRef(true);
+  const language = useLanguage();
   const isLoading = useNavigation().state === "loading";
 
   // After navigation a screen reader must start at the top of the page.
@@ -29,7 +31,8 @@ export function Layout() {
       <Offline />
       {isLoading && <div className="fixed inset-x-0 top-0 z-50 h-1 animate-pulse bg-accent" />}
       <main ref={main} id="main" tabIndex={-1} className="flex-1">
-        <Outlet />
+        {/* Another language starts a page again, but not one on which people fill in an order or a card. */}
+        <Outlet key={pathname.startsWith("/checkout/") ? "checkout" : language} />
       </main>
       <Footer />
       <div ref={speakThrough} aria-live="polite" className="sr-only" />
@@ -89,6 +92,7 @@ function Offline() {
 const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" } as const;
 
 function Footer() {
+  const language = useLanguage();
   const [chosen, setChosen] = useState<Theme>(theme);
   return (
     <footer className="no-print mt-16 border-t border-line py-6 text-sm text-quiet">
@@ -111,7 +115,7 @@ function Footer() {
         <label className="inline-flex min-h-11 items-center gap-2">
           <span className="sr-only">{t("footer.language")}</span>
           <select
-            value={currentLanguage()}
+            value={language}
             onChange={(event) => void choose(event.target.value as Language)}
             className="min-h-9 rounded-lg border border-edge bg-paper px-2 text-ink"
           >

@@ -1,4 +1,4 @@
-// The theme: light, dark or as the system. public/theme.js applies it before the first paint.
+// The theme: light, dark or as the system. public/early.js applies it before the first paint.
 
 export type Theme = "auto" | "light" | "dark";
 
@@ -17,7 +17,21 @@ export function nextTheme(): Theme {
   else localStorage.setItem(KEY, next);
   if (next === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = next;
+  for (const listener of listeners) listener();
   return next;
+}
+
+const listeners = new Set<() => void>();
+
+/** Calls a function when the theme changes, also with the system's. Returns a function that stops it. */
+export function onTheme(listener: () => void): () => void {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", listener);
+  listeners.add(listener);
+  return () => {
+    system.removeEventListener("change", listener);
+    listeners.delete(listener);
+  };
 }
 
 export function isDark(): boolean {

@@ -6,6 +6,7 @@ import { clock } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
+import { CardFormMissing } from "./stripe";
 
 interface CardFailureProps {
   error: unknown;
@@ -20,7 +21,7 @@ export function CardFailure({ error, deadline, onRetry }: CardFailureProps) {
   const wait = error instanceof Problem ? error.retryAfter : 0;
   const [readyAt] = useState(() => new Date(serverNow() + 1000 * wait).toISOString());
   const seconds = useCountdown(readyAt) ?? 0;
-  const why = error instanceof Error && error.constructor === Error ? error.message : sentence(error);
+  const why = error instanceof CardFormMissing ? t("pay.noForm") : sentence(error);
   return (
     <div className="grid justify-items-start gap-3">
       {isAway && deadline ? (

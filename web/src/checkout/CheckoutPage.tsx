@@ -1,17 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, Navigate, useParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { Problem } from "../api/problem";
 import { useBooking, wereSeatsReleased } from "../bookings/queries";
 import { showtimeQuery } from "../films/queries";
-import { t } from "../i18n";
-import { clock, longDay } from "../lib/format";
+import { t, tn } from "../i18n";
+import { useLanguage } from "../i18n/useLanguage";
+import { clock, list, longDay } from "../lib/format";
 import { forgetHold, storedSeats, storeHold, storeSeats } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { ButtonLink } from "../ui/Button";
 import { Icon } from "../ui/Icon";
-import { Failure } from "../ui/Notice";
+import { Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { Again } from "./Again";
@@ -21,6 +22,8 @@ import { Payment } from "./Payment";
 /** The checkout of a hold: ticket types and contact, then payment. After a reload it continues at the same step. */
 export default function CheckoutPage() {
   const { holdId = "" } = useParams();
+  useLanguage();
+  const [dropped, setDropped] = useState<string[]>([]);
   const booking = useBooking(holdId);
   const hold = useQuery(holdQuery(holdId));
   usePageTitle(t("checkout.title"));
@@ -34,8 +37,13 @@ export default function CheckoutPage() {
     else storeHold(showtimeId, holdId);
   }, [showtimeId, holdId, isOver]);
   useEffect(() => {
-    if (held) storeSeats(held);
-  }, [held]);
+    if (!held) return;
+    const kept = held.seats.map((seat) => seat.seat_id);
+    // Another tab or device changed the hold.
+    const gone = storedSeats(holdId)?.seats.filter((id) => !kept.includes(id)) ?? [];
+    if (gone.length) setDropped(gone);
+    storeSeats(held);
+  }, [held, holdId]);
 
   if (booking.isPending || hold.isPending) {
     return (
@@ -60,7 +68,16 @@ export default function CheckoutPage() {
   if (held) {
     return (
       <Step key="order" title={t("checkout.title")} showtimeId={held.showtime_id} isFirst>
-        {(showtime) => <OrderForm hold={held} showtime={showtime} />}
+        {(showtime) => (
+          <>
+            {dropped.length > 0 && (
+              <div role="status" className="mb-5">
+                <Notice kind="warn">{tn("checkout.dropped", dropped.length, { seats: list(dropped) })}</Notice>
+              </div>
+            )}
+            <OrderForm hold={held} showtime={showtime} />
+          </>
+        )}
       </Step>
     );
   }

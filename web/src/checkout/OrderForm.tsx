@@ -13,11 +13,11 @@ import type { Hold } from "../seats/layout";
 import { forgetHold, storedTickets, storeTickets } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { Button } from "../ui/Button";
-import { Countdown } from "../ui/Countdown";
 import { Field } from "../ui/Field";
 import { Failure, Notice } from "../ui/Notice";
 import { Extension } from "./Extension";
 import { fitting } from "./fitting";
+import { TimeLeft } from "./TimeLeft";
 
 type Showtime = Schemas["CatalogShowtimeResponse"];
 type Quoted = Schemas["BookingQuotedSeat"];
@@ -103,13 +103,11 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         onRenewed={(renewed) => queries.setQueryData(holdKey, renewed)}
         onOver={over}
       />
+      {seconds !== null && <TimeLeft seconds={seconds}>{t("checkout.time")}</TimeLeft>}
       <section className="card p-5" aria-labelledby="tickets">
-        <div className="mb-3 flex flex-wrap items-center justify-between gap-3">
-          <h2 id="tickets" className="text-lg">
-            {t("checkout.tickets")}
-          </h2>
-          {seconds !== null && <Countdown seconds={seconds} />}
-        </div>
+        <h2 id="tickets" className="mb-3 text-lg">
+          {t("checkout.tickets")}
+        </h2>
         <ul className="divide-y divide-line">
           {quoted.map((each) => (
             <TicketRow

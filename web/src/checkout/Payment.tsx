@@ -5,13 +5,13 @@ import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
-import { list, money } from "../lib/format";
+import { clock, list, money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { Button } from "../ui/Button";
-import { Countdown } from "../ui/Countdown";
 import { Notice } from "../ui/Notice";
 import { CardFailure } from "./CardFailure";
 import { type CardForm, cardForm } from "./stripe";
+import { TimeLeft } from "./TimeLeft";
 
 /** The card payment. A decline is shown in place and the seats stay held; 3-D Secure opens in an overlay. */
 export function Payment({ booking, order }: { booking: Booking; order: string }) {
@@ -48,13 +48,14 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
   };
   return (
     <div className="grid max-w-2xl gap-5">
-      <div className="flex flex-wrap items-center justify-between gap-3">
-        <p>
-          {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> ·{" "}
-          {list(booking.seats.map((seat) => seat.seat_id))}
-        </p>
-        {seconds !== null && <Countdown seconds={seconds} />}
-      </div>
+      {seconds !== null && booking.payment_deadline_at && (
+        <TimeLeft seconds={seconds}>{t("pay.time", { time: clock(booking.payment_deadline_at) })}</TimeLeft>
+      )}
+      <p>
+        {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> ·{" "}
+        {list(booking.seats.map((seat) => seat.seat_id))}
+        {booking.email && <span className="block wrap-anywhere">{t("pay.mailTo", { email: booking.email })}</span>}
+      </p>
       <section className="card p-5" aria-label={t("pay.card")}>
         <div ref={place} className={failure === null ? "min-h-44" : ""} />
         {!form && !failure && <p className="text-quiet">{t("pay.loading")}</p>}

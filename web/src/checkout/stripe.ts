@@ -1,8 +1,8 @@
 // The adapter for Stripe. It loads Stripe's script, or the sandbox's, from the address in payment's config.
 
 import { api, unwrap } from "../api/client";
-import { isDark } from "../app/theme";
-import { currentLanguage, t } from "../i18n";
+import { isDark, onTheme } from "../app/theme";
+import { currentLanguage, subscribe } from "../i18n";
 
 interface StripeElement {
   on(event: "ready", handler: () => void): void;
@@ -10,17 +10,19 @@ interface StripeElement {
   destroy(): void;
 }
 
+interface Look {
+  locale: string;
+  appearance: { theme: "night" | "stripe" };
+}
+
 interface StripeElements {
   create(kind: "payment"): StripeElement;
+  update(look: Look): void;
   submit(): Promise<{ error?: { message: string } }>;
 }
 
 interface Stripe {
-  elements(options: {
-    clientSecret: string;
-    locale: string;
-    appearance: { theme: "night" | "stripe" };
-  }): StripeElements;
+  elements(options: { clientSecret: string } & Look): StripeElements;
   confirmPayment(order: {
     elements: StripeElements;
     confirmParams: { return_url: string };
@@ -44,6 +46,9 @@ export interface CardForm {
 /** The same payment was already made in another tab. */
 const PAID = ["succeeded", "processing"];
 
+/** The script of the card form could not be loaded. */
+export class CardFormMissing extends Error {}
+
 let loading: Promise<void> | null = null;
 
 function loaded(address: string): Promise<void> {
@@ -54,16 +59,18 @@ function loaded(address: string): Promise<void> {
     script.onerror = () => {
       loading = null;
       script.remove();
-      reject(new Error(t("pay.noForm")));
+      reject(new CardFormMissing());
     };
     document.head.append(script);
   });
   return loading;
 }
 
+const look = (): Look => ({ locale: currentLanguage(), appearance: { theme: isDark() ? "night" : "stripe" } });
+
 /**
- * Mounts a card form for a booking with its payment order in `place`. Resolves when it is ready. Throws Problem, or
- * Error if the script cannot be loaded.
+ * Mounts a card form for a booking with its payment order in `place`. Resolves when it is ready. Throws Problem or
+ * CardFormMissing.
  */
 export async function cardForm(place: HTMLElement, bookingId: string, order: string): Promise<CardForm> {
   const { script_url } = await unwrap(api.GET("/api/payments/config"));
@@ -71,13 +78,9 @@ export async function cardForm(place: HTMLElement, bookingId: string, order: str
     unwrap(api.POST("/api/payments/create-intent", { body: { order } })),
     loaded(script_url),
   ]);
-  if (!window.Stripe) throw new Error(t("pay.noForm"));
+  if (!window.Stripe) throw new CardFormMissing();
   const stripe = window.Stripe(intent.publishable_key);
-  const elements = stripe.elements({
-    clientSecret: intent.client_secret,
-    locale: currentLanguage(),
-    appearance: { theme: isDark() ? "night" : "stripe" },
-  });
+  const elements = stripe.elements({ clientSecret: intent.client_secret, ...look() });
   const element = elements.create("payment");
   await new Promise<void>((resolve) => {
     element.on("ready", resolve);
@@ -90,5 +93,12 @@ export async function cardForm(place: HTMLElement, bookingId: string, order: str
     const { error } = await stripe.confirmPayment({ elements, confirmParams, redirect: "if_required" });
     return !error || PAID.includes(error.payment_intent?.status ?? "") ? null : error.message;
   };
-  return { pay, close: () => element.destroy() };
+  // An update keeps what was typed.
+  const adapt = () => elements.update(look());
+  const stops = [subscribe(adapt), onTheme(adapt)];
+  const close = () => {
+    for (const stop of stops) stop();
+    element.destroy();
+  };
+  return { pay, close };
 }

@@ -80,7 +80,12 @@ export function Toolbar({
       </Button>
       <span className="grow compact:hidden" />
       {hasWheelchair && (
-        <Button look="quiet" aria-pressed={dims} onClick={() => setDims(!dims)} className="aria-pressed:bg-accent-soft compact:px-1">
+        <Button
+          look="quiet"
+          aria-pressed={dims}
+          onClick={() => setDims(!dims)}
+          className="aria-pressed:bg-accent-soft compact:px-1"
+        >
           {t("party.wheelchair")}
         </Button>
       )}
