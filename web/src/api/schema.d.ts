@@ -8631,6 +8631,29 @@ export interface components {
             script_url: string;
         };
         /**
+         * DisputeResponse
+         * @description A dispute. `status` is Stripe's; staff answer it at Stripe until `respond_by`.
+         */
+        PaymentDisputeResponse: {
+            /** Dispute Id */
+            dispute_id: string;
+            /** Amount */
+            amount: number;
+            /** Status */
+            status: string;
+            /** Reason */
+            reason: string;
+            /** Is Open */
+            is_open: boolean;
+            /** Respond By */
+            respond_by: string | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
          * IntentRequest
          * @description `order` is the signed text that a checkout returns. `booking_id` is ignored: the order contains it.
          */
@@ -8685,7 +8708,8 @@ export interface components {
          * PaymentResponse
          * @description Amounts are in minor units. `refunding` is requested or pending, `refunded` is completed.
          *
-         *     Only staff receive `email`, `intent_id`, `refundable` and `ledger`.
+         *     Only staff receive `email`, `intent_id`, `refundable`, `ledger` and `disputes`. Refunds may wait for the end of a
+         *     dispute.
          */
         PaymentPaymentResponse: {
             /** Booking Id */
@@ -8715,6 +8739,8 @@ export interface components {
             refundable?: number | null;
             /** Ledger */
             ledger?: components["schemas"]["PaymentLedgerEntry"][] | null;
+            /** Disputes */
+            disputes?: components["schemas"]["PaymentDisputeResponse"][] | null;
         };
         /**
          * ProblemDocument
