@@ -1,6 +1,7 @@
 """Generate the web client's types from the HTTP APIs of all services: `make api`. --check compares them only.
 
 Two services may use the same name for different models, so each name starts with its service: `CatalogMovieCard`.
+The digits of currencies that do not have two are written beside the types, as `exponents.json`.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from contracts.currencies import EXPONENTS
 
 WEB = Path(__file__).parents[1] / "web"
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
@@ -69,18 +72,21 @@ def types() -> str:
 
 
 def main() -> int:
-    """Write the file, or check that it is up to date."""
+    """Write the files, or check that they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is out of date")
     parser.add_argument("file", type=Path)
     given = parser.parse_args()
     os.environ.update(UNUSED)
-    text = types()
-    if not given.check:
-        given.file.write_text(text)
-    elif given.file.read_text() != text:
-        print(f"{given.file} is out of date: make api", file=sys.stderr)
+    exponents = json.dumps(dict(sorted(EXPONENTS.items())), indent=2) + "\n"
+    texts = {given.file: types(), given.file.with_name("exponents.json"): exponents}
+    outdated = [str(file) for file, text in texts.items() if not (file.is_file() and file.read_text() == text)]
+    if given.check and outdated:
+        print(f"{' and '.join(outdated)}: out of date, run make api", file=sys.stderr)
         return 1
+    for file, text in texts.items():
+        if not given.check:
+            file.write_text(text)
     return 0
 
 

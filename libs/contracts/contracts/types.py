@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, validate_email
 
+from contracts.currencies import CHARGED
+
 _JOINERS = frozenset("\u200c\u200d")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -73,6 +75,12 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _charged(code: str) -> str:
+    if code not in CHARGED:
+        raise ValueError("the payment provider does not charge this currency")
+    return code
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}[0-9]{1,3}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -93,6 +101,8 @@ KnownEmail = Annotated[
 """An address to find a person or a booking by. It may be from the time before `Email`."""
 Email = Annotated[KnownEmail, AfterValidator(_mailable)]
 """An address that every mail server accepts, also one without SMTPUTF8 (RFC 6531)."""
+ChargedCurrency = Annotated[Currency, AfterValidator(_charged)]
+"""A currency that the payment provider charges."""
 LanguageTag = Annotated[
     str,
     StringConstraints(

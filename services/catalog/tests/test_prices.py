@@ -3,8 +3,8 @@
 from datetime import date, datetime
 
 import pytest
-from catalog.model.prices import Surcharge, Tariff, price_from, valid_on
-from catalog.model.problems import PriceMissing
+from catalog.model.prices import Surcharge, Tariff, check_chargeable, price_from, valid_on
+from catalog.model.problems import PriceMissing, PriceNotChargeable
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -133,3 +133,26 @@ def test_a_price_list_that_makes_no_sense_is_refused(changes):
 
 def test_a_surcharge_without_conditions_always_applies():
     assert Surcharge(name="x", amount=1).applies("2D", FRIDAY)
+
+
+@pytest.mark.parametrize(
+    ("currency", "fine", "refused"),
+    [
+        ("EUR", [0, 50, 1290, 9_999_999], [1, 49, 10_000_000]),
+        ("JPY", [0, 50, 1900], [49]),
+        ("KWD", [0, 10, 5120], [1, 5124, 5125]),
+        ("MGA", [0, 100, 20_000_00], [1, 150]),
+        ("ISK", [0, 1, 2190], [100_000]),
+    ],
+)
+def test_a_ticket_is_free_or_can_be_charged(currency, fine, refused):
+    check_chargeable(fine, currency)
+    for amount in refused:
+        with pytest.raises(PriceNotChargeable, match=currency) as problem:
+            check_chargeable([*fine, amount], currency)
+        assert problem.value.members["amounts"] == [amount]
+
+
+def test_the_amounts_of_a_list_are_those_without_and_with_each_surcharge():
+    few = tariff(prices={"standard": {"adult": 200, "companion": 0}})
+    assert few.amounts() == {0, 200 + 90, 200 + 300 + 90, 200 + 150 + 90}, "a discount of 250 makes a ticket free"

@@ -128,7 +128,7 @@ def test_an_unknown_language_falls_back_to_english(locale):
 
 @pytest.mark.parametrize(
     ("currency", "amount", "printed"),
-    [("JPY", 1800, "¥1,800"), ("KWD", 3500, "KWD3.500"), ("XQZ", 100, "XQZ1.00"), ("EUR", 0, "€0.00")],
+    [("JPY", 1800, "¥1,800"), ("KWD", 3500, "KWD\xa03.500"), ("XQZ", 100, "XQZ\xa01.00"), ("EUR", 0, "€0.00")],
 )
 def test_amounts_have_the_digits_of_their_currency(currency, amount, printed):
     assert printed in bodies(mailed(confirmed(currency=currency, amount=amount)))[0]

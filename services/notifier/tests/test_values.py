@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from zoneinfo import available_timezones
 
+from contracts.currencies import CHARGED, EXPONENTS, decimal
 from contracts.identity import RegistrationRepeated
 from contracts.types import Email, LanguageTag, TimeZone
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from notifier.mails import compose, render
 from notifier.mails.account import registration_repeated_context
-from notifier.mails.languages import date_and_time, locale_of
+from notifier.mails.languages import date_and_time, locale_of, money
 from notifier.model import checked_address
 from notifier.settings import get
 from notifier.smtp import SmtpClient
@@ -65,3 +66,21 @@ def test_an_accepted_language_can_be_written_in(typed):
 def test_times_in_every_accepted_zone_can_be_written():
     zones = [zone for zone in available_timezones() if valid(zone, ZONE)]
     assert all(date_and_time(MOMENT, zone, locale_of("de")) for zone in zones)
+
+
+@given(amount=st.integers(0, 10**9), currency=st.sampled_from(sorted(CHARGED)), language=st.sampled_from(["en", "de"]))
+def test_an_amount_is_written_with_the_digits_in_which_it_is_charged(amount, currency, language):
+    written = "".join(sign for sign in money(amount, currency, locale_of(language)) if sign.isdigit())
+    assert int(written) == amount
+    assert len(written) > EXPONENTS.get(currency, 2)
+    assert decimal(amount, currency) * 10 ** EXPONENTS.get(currency, 2) == amount
+
+
+def test_amounts_are_written_as_people_do():
+    shown = [
+        money(1290, "EUR", locale_of("de")),
+        money(2190, "ISK", locale_of("en")),
+        money(5125, "KWD", locale_of("en")),
+    ]
+    assert shown == ["12,90\xa0€", "ISK\xa02,190", "KWD\xa05.125"]
+    assert money(350_000, "HUF", locale_of("en")) == "HUF\xa03,500.00"

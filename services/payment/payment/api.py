@@ -31,6 +31,7 @@ from payment.model import (
     PaymentUnknown,
     ProviderRefused,
     ProviderUnavailable,
+    RefundInvalid,
     RefundTooLarge,
     State,
 )
@@ -248,7 +249,9 @@ async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
     return response.model_copy(update=staff_only)
 
 
-@router.post("/{booking_id}/refunds", status_code=202, responses=documented(PaymentUnknown, RefundTooLarge))
+@router.post(
+    "/{booking_id}/refunds", status_code=202, responses=documented(PaymentUnknown, RefundInvalid, RefundTooLarge)
+)
 async def refund(
     booking_id: Id,
     body: RefundRequest,

@@ -40,6 +40,7 @@ from payment.model import (
     parse_refund,
     parse_webhook,
     refund_key,
+    to_stripe,
 )
 from payment.settings import Settings
 
@@ -136,7 +137,7 @@ class Stripe:
             "create_intent",
             "post",
             "payment_intents",
-            amount=account.amount,
+            amount=to_stripe(account.amount, account.currency),
             currency=account.currency.lower(),
             automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
             description=f"Booking {account.reference}",
@@ -167,7 +168,7 @@ class Stripe:
             "post",
             "refunds",
             payment_intent=account.intent_id or "",
-            amount=refund.amount,
+            amount=to_stripe(refund.amount, account.currency),
             metadata={"booking_id": account.id, "refund_id": refund_id},
             idempotency_key=refund_key(refund_id, refund),
         )

@@ -432,7 +432,14 @@ def test_updates_are_parsed_from_stripes_objects():
 
 
 def test_charges_and_refunds_without_an_intent_are_ignored():
-    raw = {"id": "ch_1", "payment_intent": None, "amount_refunded": 5, "amount": 5, "status": "succeeded"}
+    raw = {
+        "id": "ch_1",
+        "payment_intent": None,
+        "amount_refunded": 5,
+        "amount": 5,
+        "currency": "eur",
+        "status": "succeeded",
+    }
     assert parse_event("charge.refunded", raw) is None
     assert parse_event("refund.created", raw) is None
     expected = ChargeUpdate(id="ch_1", intent_id="pi_1", amount_refunded=5)

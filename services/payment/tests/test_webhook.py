@@ -379,13 +379,17 @@ async def test_unused_events_are_stored_and_ignored(client: httpx.AsyncClient, k
 
 async def test_payments_of_another_shop_are_ignored(client: httpx.AsyncClient, at_stripe: httpx.AsyncClient):
     foreign = (await at_stripe.post("/v1/payment_intents", data={"amount": 500, "currency": "eur"})).json()
-    refund = {"id": "re_x", "object": "refund", "status": "succeeded", "amount": 5, "payment_intent": foreign["id"]}
+    refund = {"id": "re_x", "object": "refund", "status": "succeeded", "payment_intent": foreign["id"]}
+    refund |= {"amount": 5, "currency": "eur"}
     sent = [event("payment_intent.succeeded", foreign), event("refund.created", refund)]
     outcomes = []
     for each in sent:
         assert (await client.post(WEBHOOK, **signed(each))).status_code == 200
         outcomes.append((await stored(each["id"])).outcome)
     assert outcomes == ["ignored", "foreign"]
+
+
+CHARGE = {"id": "c", "payment_intent": "p", "amount_refunded": 1, "currency": "eur"}
 
 
 def _forgeries() -> dict[str, dict[str, Any]]:
@@ -443,12 +447,17 @@ async def test_both_secrets_are_accepted_while_they_rotate(client: httpx.AsyncCl
         json.dumps(event("payment_intent.succeeded", {}) | {"data": None}),
         json.dumps(event("payment_intent.succeeded", {}) | {"data": {"object": []}}),
         json.dumps(event("payment_intent.succeeded", {"id": "pi_1"})),
-        json.dumps(event("refund.created", {"id": 5, "status": "succeeded", "payment_intent": "pi_1", "amount": "x"})),
+        json.dumps(
+            event(
+                "refund.created",
+                {"id": 5, "status": "succeeded", "payment_intent": "pi_1"} | {"amount": "x", "currency": "eur"},
+            )
+        ),
         json.dumps(
             event("payment_intent.canceled", {"id": "pi_1", "status": "canceled", "currency": "eur"}) | {"id": 5}
         ),
-        json.dumps(event("charge.refunded", {"id": "c", "payment_intent": "p", "amount_refunded": 1}, created=10**30)),
-        json.dumps(event("charge.refunded", {"id": "c", "payment_intent": "p", "amount_refunded": 1}, created="now")),
+        json.dumps(event("charge.refunded", CHARGE, created=10**30)),
+        json.dumps(event("charge.refunded", CHARGE, created="now")),
         json.dumps(event("charge.dispute.closed", {"id": "d", "payment_intent": "p"})),
     ],
 )

@@ -33,9 +33,27 @@ SMALLEST_AMOUNTS = {
     "thb": 1000,
     "usd": 50,
 }
-"""Minor units, by currency (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts)."""
+"""Minor units, by currency (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
+
+In other currencies Stripe compares with the minimum of the settlement currency, at the day's rate. The
+sandbox does not.
+"""
+_CODES = """
+aed afn all amd aoa ars aud awg azn bam bbd bdt bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp cny
+cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr
+isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk
+mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd
+shp sle sos srd szl thb tjs tnd top try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xcg xof xpf yer
+zar zmw
+"""
+CURRENCIES = frozenset(_CODES.split())
 LARGEST_AMOUNT = 99_999_999
-WITHOUT_MINOR_UNIT = ("jpy",)
+_WHOLE = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_THOUSANDTHS = "bhd jod kwd omr tnd"
+DIGITS = {currency: digits for digits, codes in ((0, _WHOLE), (3, _THOUSANDTHS)) for currency in codes.split()}
+"""Decimals of Stripe's amounts, for currencies that do not have two."""
+MULTIPLES = {"isk": 100, "ugx": 100} | {currency: 10 for currency, digits in DIGITS.items() if digits == 3}
+"""Amounts in these currencies end in zeros (https://docs.stripe.com/currencies#special-cases)."""
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -180,8 +198,8 @@ def _required_amount(params: Params) -> int:
 
 def _currency(params: Params) -> str:
     currency = forms.required_string(params, "currency").lower()
-    if currency not in SMALLEST_AMOUNTS:
-        known = ", ".join(SMALLEST_AMOUNTS)
+    if currency not in CURRENCIES:
+        known = ", ".join(sorted(CURRENCIES))
         raise bad_parameter(
             f"Invalid currency: {currency}. Stripe currently supports these currencies: {known}", "currency"
         )
@@ -191,18 +209,25 @@ def _currency(params: Params) -> str:
 def _check_amount(amount: int, currency: str) -> None:
     if amount < 1:
         raise bad_parameter("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
-    if amount < SMALLEST_AMOUNTS[currency]:
-        least = money(SMALLEST_AMOUNTS[currency], currency)
+    check_multiple(amount, currency)
+    if amount < (smallest := SMALLEST_AMOUNTS.get(currency, 1)):
+        least = money(smallest, currency)
         raise bad_parameter(f"Amount must be at least {least} {currency}", "amount", "amount_too_small")
     if amount > LARGEST_AMOUNT:
         most = money(LARGEST_AMOUNT, currency)
         raise bad_parameter(f"Amount must be no more than {most}", "amount", "amount_too_large")
 
 
+def check_multiple(amount: int, currency: str) -> None:
+    """Raise InvalidRequest unless the amount ends in as many zeros as Stripe requires in this currency."""
+    if amount % (multiple := MULTIPLES.get(currency, 1)):
+        raise bad_parameter(f"Invalid amount: {amount} is not divisible by {multiple}.", "amount", "parameter_invalid")
+
+
 def money(amount: int, currency: str) -> str:
     """Format minor units as in Stripe's error messages: `$1,099.00`."""
-    text = f"{amount:,}" if currency in WITHOUT_MINOR_UNIT else f"{amount / 100:,.2f}"
-    return SYMBOLS.get(currency, "") + text
+    digits = DIGITS.get(currency, 2)
+    return SYMBOLS.get(currency, "") + f"{amount / 10**digits:,.{digits}f}"
 
 
 def _payment_method_fields(params: Params) -> Object:

@@ -5,7 +5,7 @@ from functools import partial
 from . import forms, objects
 from .disputes import OPEN
 from .errors import InvalidRequest, bad_parameter
-from .intents import money
+from .intents import check_multiple, money
 from .objects import Object
 from .state import PAGE_PARAMS, Call, Sandbox, find, matching, page
 
@@ -93,6 +93,7 @@ def _refundable(sandbox: Sandbox, charge: Object, asked: int | None) -> int:
     amount = left if asked is None else asked
     if amount < 1:
         raise bad_parameter("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
+    check_multiple(amount, charge["currency"])
     if amount > left:
         currency = charge["currency"]
         whole = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"

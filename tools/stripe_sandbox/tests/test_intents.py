@@ -181,6 +181,8 @@ async def test_an_intent_without_payment_method_cannot_be_confirmed(refused, cli
     ("params", "code", "param"),
     [
         ({"amount": 49, "currency": "usd"}, "amount_too_small", "amount"),
+        ({"amount": 550, "currency": "isk"}, "parameter_invalid", "amount"),
+        ({"amount": 5124, "currency": "kwd"}, "parameter_invalid", "amount"),
         ({"amount": 100_000_000, "currency": "usd"}, "amount_too_large", "amount"),
         ({"amount": 0, "currency": "usd"}, "parameter_invalid_integer", "amount"),
         ({"amount": "12.50", "currency": "usd"}, "parameter_invalid_integer", "amount"),

@@ -18,6 +18,16 @@ describe("money", () => {
     expect(money(5, "GBP")).toBe("£0.05");
     expect(money(1390, "JPY")).toBe("JP¥1,390");
   });
+
+  it("is written with the digits in which it is charged, not those of daily use", () => {
+    const shown = [money(2190, "ISK"), money(5120, "KWD"), money(350_000, "HUF"), money(12_000_000, "IDR")];
+    expect(shown.map((text) => text.replace(/\s/g, " "))).toEqual([
+      "ISK 2,190",
+      "KWD 5.120",
+      "HUF 3,500.00",
+      "IDR 120,000.00",
+    ]);
+  });
 });
 
 describe("a moment", () => {
@@ -88,7 +98,7 @@ describe("what the browser does not know", () => {
   it("is a whole part of Intl", () => {
     vi.stubGlobal("Intl", {});
     const formatted = [money(5, "XOF"), languageName("de"), list(["F7", "F8"])];
-    expect(formatted).toEqual(["0.05 XOF", "de", "F7, F8"]);
+    expect(formatted).toEqual(["5 XOF", "de", "F7, F8"]);
   });
 });
 

@@ -1,7 +1,11 @@
 // Formats money, dates and times in the chosen language and the theater's time zone. Nothing here throws: a value that
 // the browser does not know is shown in a plainer form.
 
+import exponents from "../api/exponents.json";
 import { locale } from "../i18n";
+
+/** Digits after the decimal point, for currencies that do not have two. `Intl` has those of daily use: none for HUF. */
+const EXPONENTS: Record<string, number> = exponents;
 
 /** Shown instead of a value that cannot be formatted at all. */
 const NOTHING = "–";
@@ -54,9 +58,11 @@ function moment(at: string, options: Intl.DateTimeFormatOptions, timeZone?: stri
 
 /** An amount in minor units. */
 export function money(amount: number, currency: string): string {
-  return firstOf(`${(amount / 100).toFixed(2)} ${currency}`, () => {
-    const format = new Intl.NumberFormat(locale(), { style: "currency", currency });
-    return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+  const digits = EXPONENTS[currency] ?? 2;
+  const value = amount / 10 ** digits;
+  return firstOf(`${value.toFixed(digits)} ${currency}`, () => {
+    const fractionDigits = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    return new Intl.NumberFormat(locale(), { style: "currency", currency, ...fractionDigits }).format(value);
   });
 }
 

@@ -7,7 +7,7 @@ from chassis.http.problems import documented
 from chassis.ids import new_id
 from chassis.mongo.collection import Row
 from contracts.catalog import PlacedSeat
-from contracts.types import Currency, Id, LanguageTag, Moment, SeatId, TimeZone, visible
+from contracts.types import ChargedCurrency, Id, LanguageTag, Moment, SeatId, TimeZone, visible
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -48,7 +48,7 @@ class TheaterRequest(Body):
     address: AddressRequest
     position: store.Position
     time_zone: TimeZone
-    currency: Currency
+    currency: ChargedCurrency
     language: LanguageTag
     features: Features = []
 

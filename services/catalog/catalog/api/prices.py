@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 from catalog import store
 from catalog.api.access import REFUSALS, Body, PriceWriter, own_theater
 from catalog.api.http import NOT_FOUND, CachedRoute, Stored
-from catalog.model.prices import Format, Label, Tariff, valid_on
-from catalog.model.problems import ChangedMeanwhile, PriceListExists, PriceMissing
+from catalog.model.prices import Format, Label, Tariff, check_chargeable, valid_on
+from catalog.model.problems import ChangedMeanwhile, PriceListExists, PriceMissing, PriceNotChargeable
 from catalog.model.schedule import LocalTime, WallTime
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
@@ -87,10 +87,15 @@ async def list_price_lists(theater_id: Id, staff: PriceWriter) -> PriceListsResp
     return PriceListsResponse(items=[_shown(each, theater) for each in await store.price_lists_of(theater_id)])
 
 
-@managed.post("/theaters/{theater_id}/price-lists", status_code=201, responses=REFUSALS | documented(PriceListExists))
+@managed.post(
+    "/theaters/{theater_id}/price-lists",
+    status_code=201,
+    responses=REFUSALS | documented(PriceListExists, PriceNotChargeable),
+)
 async def add_price_list(theater_id: Id, body: PriceListRequest, staff: PriceWriter) -> PriceListResponse:
     """Add a price list. It applies to showtimes scheduled from then on; existing showtimes keep their prices."""
     theater = await own_theater(staff, theater_id)
+    check_chargeable(body.amounts(), theater.currency)
     made = store.PriceList(id=new_id(), theater_id=theater_id, **body.model_dump())
     await store.add_price_list(made)
     return _shown(made.model_copy(update={"version": 1}), theater)
@@ -98,13 +103,14 @@ async def add_price_list(theater_id: Id, body: PriceListRequest, staff: PriceWri
 
 @managed.put(
     "/theaters/{theater_id}/price-lists/{price_list_id}",
-    responses=REFUSALS | documented(PriceListExists, ChangedMeanwhile),
+    responses=REFUSALS | documented(PriceListExists, PriceNotChargeable, ChangedMeanwhile),
 )
 async def change_price_list(
     theater_id: Id, price_list_id: Id, body: PriceListUpdateRequest, staff: PriceWriter
 ) -> PriceListResponse:
     """Replace the content of a price list."""
     theater = await own_theater(staff, theater_id)
+    check_chargeable(body.amounts(), theater.currency)
     content = Tariff.model_validate(body.model_dump(exclude={"name", "version"}))
     changed = await store.change_price_list(price_list_id, theater_id, body.name, content, body.version)
     return _shown(changed, theater)

@@ -35,6 +35,7 @@ from catalog.model.problems import (
     LocalTimeAmbiguous,
     LocalTimeInvalid,
     PriceMissing,
+    PriceNotChargeable,
     RuntimeUnknown,
     SalesTimesInvalid,
     ShowtimeOver,
@@ -143,6 +144,7 @@ async def get_showtime(showtime_id: Id) -> ShowtimeResponse:
         RuntimeUnknown,
         ShowtimesClash,
         PriceMissing,
+        PriceNotChargeable,
         SalesTimesInvalid,
     ),
 )

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from typing import Annotated, Literal, Self, TypeVar
 
+from contracts import currencies
 from contracts.catalog import Price
 from contracts.types import Name, Shape
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from catalog.model.problems import PriceMissing
+from catalog.model.problems import PriceMissing, PriceNotChargeable
 
 Category = Literal["standard", "vip", "recliner", "love_seat", "wheelchair", "companion"]
 TicketType = Literal["adult", "child", "senior", "student", "companion"]
@@ -16,6 +17,8 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RESERVED = {"wheelchair", "companion"}
 """Reserved categories, which "from" prices ignore."""
+MAX_TICKETS = 10
+"""Tickets of one booking."""
 
 
 def _on_the_calendar(text: str) -> str:
@@ -97,6 +100,16 @@ class Tariff(BaseModel):
             table += [self._price(category, kind, amount, due) for kind, amount in amounts.items()]
         return table
 
+    def amounts(self) -> set[int]:
+        """The all-in prices without surcharges and with each of them. With several, only a showtime has a price."""
+        dues = [0, *(each.amount for each in self.surcharges)]
+        return {
+            self._price("any", "any", amount, due).amount
+            for amounts in self.prices.values()
+            for amount in amounts.values()
+            for due in dues
+        }
+
     def _price(self, category: str, kind: str, amount: int, due: int) -> Price:
         """The all-in price. Free tickets stay free: no surcharge and no fee is added."""
         price = max(amount + due, 0) if amount else 0
@@ -108,6 +121,25 @@ class Tariff(BaseModel):
         """The tax included in an amount; half a minor unit is rounded up."""
         whole = 10_000 + self.tax_basis_points
         return (2 * amount * self.tax_basis_points + whole) // (2 * whole)
+
+
+def check_chargeable(amounts: Iterable[int], currency: str) -> None:
+    """Raises PriceNotChargeable unless each ticket is free, or can be charged alone and MAX_TICKETS times."""
+    least, step = currencies.minimum(currency), currencies.step(currency)
+    most = currencies.maximum(currency) // MAX_TICKETS
+    refused = sorted({amount for amount in amounts if amount and (not least <= amount <= most or amount % step)})
+    if not refused:
+        return
+    shown = [str(currencies.decimal(amount, currency)) for amount in (*refused[:3], least, most, step)]
+    multiples = f", in multiples of {shown[-1]}" if step > 1 else ""
+    raise PriceNotChargeable(
+        f"A ticket cannot cost {' or '.join(shown[:-3])} {currency}: "
+        f"a price is 0, or {shown[-3]} to {shown[-2]} {currency}{multiples}.",
+        amounts=refused,
+        minimum=least,
+        maximum=most,
+        step=step,
+    )
 
 
 T = TypeVar("T", bound=Tariff)

@@ -25,7 +25,8 @@ Problem (contracts.errors)
     ├── ScheduleChanged      409  the schedule differs from its preview
     ├── PriceListExists      409  the theater has a list with this first day
     ├── ChangedMeanwhile     409  it was changed since it was read
-    └── PriceMissing         422  no price list is valid, or it lacks a seat category
+    ├── PriceMissing         422  no price list is valid, or it lacks a seat category
+    └── PriceNotChargeable   422  the payment provider does not charge such an amount; names the limits
 """
 
 from contracts.errors import Problem
@@ -101,6 +102,10 @@ class ChangedMeanwhile(CatalogProblem):
 
 class PriceMissing(CatalogProblem):
     code, status, title = "price_missing", 422, "A seat category has no price."
+
+
+class PriceNotChargeable(CatalogProblem):
+    code, status, title = "price_not_chargeable", 422, "The payment provider does not charge such a price."
 
 
 class GenreUnknown(CatalogProblem):

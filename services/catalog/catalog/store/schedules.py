@@ -71,8 +71,8 @@ class PlanningData:
     def showtime(self, wanted: Placed, local_start: datetime, occurrence: Occurrence | None) -> Showtime:
         """Plan a showtime without storing it.
 
-        Raises AuditoriumClosed, LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver, RuntimeUnknown, PriceMissing and
-        SalesTimesInvalid.
+        Raises AuditoriumClosed, LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver, RuntimeUnknown, PriceMissing,
+        PriceNotChargeable and SalesTimesInvalid.
         """
         room = self.rooms[wanted.auditorium_id]
         if room.closed:

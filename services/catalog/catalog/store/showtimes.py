@@ -14,7 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from catalog.model.browse import Daypart, daypart_of
-from catalog.model.prices import Tariff, price_from, valid_on
+from catalog.model.prices import Tariff, check_chargeable, price_from, valid_on
 from catalog.model.problems import ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
 from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, length_of, slots_of
 from catalog.store.movies import Movie, movies
@@ -98,9 +98,13 @@ class Showtime(Aggregate):
         starts_at: datetime,
         terms: Terms,
     ) -> "Showtime":
-        """A showtime at the theater's prices. Raises RuntimeUnknown, PriceMissing and SalesTimesInvalid."""
+        """A showtime at the theater's prices.
+
+        Raises RuntimeUnknown, PriceMissing, PriceNotChargeable and SalesTimesInvalid.
+        """
         local = starts_at.astimezone(ZoneInfo(theater.time_zone))
         prices = valid_on(local.date(), tariffs).table(auditorium.categories, terms.format, local)
+        check_chargeable((price.amount for price in prices), theater.currency)
         ends_at = starts_at + timedelta(minutes=terms.adverts_minutes) + length_of(movie)
         cleaning = auditorium.cleaning_minutes if terms.cleaning_minutes is None else terms.cleaning_minutes
         sales_open_at = terms.sales_open_at or starts_at - SALES_OPEN_BEFORE

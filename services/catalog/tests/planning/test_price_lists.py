@@ -95,6 +95,32 @@ async def test_everybody_sees_what_tickets_cost(house):
     assert (await house.client.get("/api/theaters/none/prices")).status_code == 404
 
 
+async def test_a_price_that_the_provider_does_not_charge_is_refused_with_the_list_and_with_the_showtime(house):
+    path = f"/theaters/{house.theater_id}/price-lists"
+    for change, amounts in [
+        ({"prices": {"standard": {"adult": 500, "child": 20}}}, [20]),
+        ({"surcharges": [{"name": "Monday", "amount": -460, "weekdays": ["mon"]}]}, [40]),
+        ({"prices": {"standard": {"adult": 10_000_000}}}, [10_000_000]),
+    ]:
+        refused = await house.call("POST", path, SUMMER | change)
+        problem = refused.json()
+        assert (refused.status_code, problem["code"], problem["amounts"]) == (422, "price_not_chargeable", amounts)
+        assert "a price is 0, or 0.50 to 99999.99 EUR" in problem["detail"]
+    usual = (await house.call("GET", path)).json()["items"][0]
+    change = {name: usual[name] for name in ("name", "prices", "valid_from", "version")}
+    small = {"prices": {name: {"adult": 49} for name in usual["prices"]}}
+    assert (await house.call("PUT", f"{path}/{usual['id']}", change | small)).json()["code"] == "price_not_chargeable"
+    discounts = [{"name": name, "amount": -230} for name in ("matinee", "members")]
+    both = {"prices": {name: {"adult": 500} for name in usual["prices"]}, "surcharges": discounts}
+    assert (await house.call("PUT", f"{path}/{usual['id']}", change | both)).status_code == 200
+    refused = await house.try_showtime(house.evening(7))
+    assert (refused.status_code, refused.json()["code"], refused.json()["amounts"]) == (
+        422,
+        "price_not_chargeable",
+        [40],
+    )
+
+
 async def test_a_list_that_makes_no_sense_is_refused_with_the_place(house):
     path = f"/theaters/{house.theater_id}/price-lists"
     for change, place in [

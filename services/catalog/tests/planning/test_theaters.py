@@ -23,7 +23,7 @@ PATTERN = {
     "last_day": "2027-01-02",
     "showings": [{"auditorium_id": "x", "movie_id": "y", "starts": "20:00"}],
 }
-PRICE_LIST = {"name": "x", "prices": {"standard": {"adult": 1}}, "valid_from": "2026-02-01"}
+PRICE_LIST = {"name": "x", "prices": {"standard": {"adult": 100}}, "valid_from": "2026-02-01"}
 SHOWTIME = {"auditorium_id": "{room}", "movie_id": "golem-1920", "local_start": "2027-01-02T20:00"}
 WRITES = [
     ("POST", "/theaters", THEATER, "catalog:write"),
@@ -92,6 +92,8 @@ async def test_a_theater_is_entered_and_changed(client, signer):
         {"time_zone": "Europe/Atlantis"},
         {"time_zone": "../../etc/passwd"},
         {"time_zone": "EST5EDT"},
+        {"currency": "ZZZ"},
+        {"currency": "BTC"},
         {"language": "en-12"},
         {"currency": "Euro"},
         {"position": {"latitude": 91, "longitude": 0}},

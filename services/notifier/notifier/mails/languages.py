@@ -3,9 +3,10 @@
 A language without a country is formatted as on the web client's pages (`LOCALES` in web/src/i18n).
 """
 
+import re
 import unicodedata
+from copy import copy
 from datetime import datetime
-from decimal import Decimal
 from functools import cache, lru_cache
 from importlib.resources import files
 from tomllib import loads
@@ -14,14 +15,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, get_currency_precision
 from contracts.booking import Screening
+from contracts.currencies import EXPONENTS, decimal
 
 from notifier.model import Unmailable, one_line
 
 FALLBACK = Locale("en", "GB")
 PAGE_LOCALES = {"en": FALLBACK, "de": Locale("de", "DE")}
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
+"""Where CLDR has a space between a currency's code and the number; Babel does not."""
 CACHE_SIZE = 1000
 """Formatted start times and prices to cache: bookings of the same hour have most of them in common."""
 
@@ -44,8 +47,14 @@ def texts_of(language: str, section: str) -> dict[str, Any]:
 
 @lru_cache(CACHE_SIZE)
 def money(amount: int, currency: str, locale: Locale) -> str:
-    """Format an amount in minor units with its currency's digits and sign."""
-    return format_currency(Decimal(amount).scaleb(-get_currency_precision(currency)), currency, locale=locale)
+    """Format an amount in minor units with its currency's sign and the digits in which it is charged.
+
+    Babel's own digits are those of daily use: none for HUF or RSD, although both have minor units.
+    """
+    pattern, digits = copy(locale.currency_formats["standard"]), EXPONENTS.get(currency, 2)
+    pattern.frac_prec = (digits, digits)
+    written = pattern.apply(decimal(amount, currency), locale, currency=currency, currency_digits=False)
+    return _LETTER_BEFORE_DIGIT.sub("\u00a0", written)
 
 
 def language_name(code: str, locale: Locale) -> str:

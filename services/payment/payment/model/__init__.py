@@ -31,6 +31,7 @@ from payment.model.intents import (
     restore_account,
     rotate_intent_key,
 )
+from payment.model.minor_units import to_stripe
 from payment.model.problems import (
     AlreadyPaid,
     BadPayload,
@@ -46,6 +47,7 @@ from payment.model.problems import (
     ProviderFailed,
     ProviderRefused,
     ProviderUnavailable,
+    RefundInvalid,
     RefundTooLarge,
 )
 from payment.model.refunds import (
@@ -92,6 +94,7 @@ __all__ = [
     "ProviderRefused",
     "ProviderUnavailable",
     "Refund",
+    "RefundInvalid",
     "RefundRequester",
     "RefundState",
     "RefundTooLarge",
@@ -124,4 +127,5 @@ __all__ = [
     "restore_account",
     "rotate_intent_key",
     "rotate_refund_key",
+    "to_stripe",
 ]

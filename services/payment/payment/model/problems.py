@@ -10,6 +10,7 @@ Exception
 │       ├── PaymentClosed          409
 │       │   └── DeadlinePassed     409
 │       ├── AlreadyPaid            409
+│       ├── RefundInvalid          422
 │       ├── RefundTooLarge         409
 │       ├── BadSignature           400
 │       ├── BadPayload             400
@@ -53,6 +54,10 @@ class DeadlinePassed(PaymentClosed):
 
 class AlreadyPaid(PaymentProblem):
     code, status, title = "already_paid", 409, "This booking has already been paid."
+
+
+class RefundInvalid(PaymentProblem):
+    code, status, title = "refund_invalid", 422, "The payment provider cannot refund this amount."
 
 
 class RefundTooLarge(PaymentProblem):

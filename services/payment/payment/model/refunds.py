@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from contracts import currencies
 from contracts.envelope import Event
 from contracts.errors import NotYet
 from contracts.payment import PaymentRefunded
@@ -18,7 +19,7 @@ from payment.model.account import (
     RefundState,
     check_delay,
 )
-from payment.model.problems import RefundTooLarge
+from payment.model.problems import RefundInvalid, RefundTooLarge
 from payment.model.updates import RefundUpdate
 
 _STATE_ORDER: dict[str, int] = {"asked": 0, "pending": 1, "succeeded": 2, "failed": 3}
@@ -35,10 +36,13 @@ def refunded_at_stripe(account: Account) -> int:
 
 
 def request_refund(account: Account, refund_id: str, amount: int | None, now: datetime) -> AccountChange | None:
-    """Request staff's refund of `amount` (None: the refundable amount). Raises RefundTooLarge."""
+    """Request staff's refund of `amount` (None: the refundable amount). Raises RefundTooLarge and RefundInvalid."""
     amount = account.refundable if amount is None else amount
     if not 0 < amount <= account.refundable:
         raise RefundTooLarge(refundable=account.refundable)
+    if amount % (step := currencies.step(account.currency)):
+        multiple = currencies.decimal(step, account.currency)
+        raise RefundInvalid(f"A refund is a multiple of {multiple} {account.currency}.", step=step)
     return _reserve(account, refund_id, Refund(amount=amount, state="asked", asked_by="staff", at=now), now)
 
 

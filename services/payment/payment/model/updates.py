@@ -12,6 +12,7 @@ from contracts.types import Id, Moment, Seats
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from payment.model.account import StripeEvent, check_delay
+from payment.model.minor_units import from_stripe
 from payment.model.problems import BadPayload
 
 MAX_TYPE = 100
@@ -152,8 +153,8 @@ def parse_intent(raw: Mapping[str, Any]) -> IntentUpdate:
         id=raw["id"],
         booking_id=_metadata_id(raw, "booking_id"),
         status=raw["status"],
-        amount=raw.get("amount") or 0,
-        amount_received=raw.get("amount_received") or 0,
+        amount=_amount(raw, "amount"),
+        amount_received=_amount(raw, "amount_received"),
         currency=str(raw["currency"]).upper(),
         charge_id=_id_of(raw.get("latest_charge")),
         failure_id=(_id_of(failure.get("charge")) or f"{code}-{_id_of(method)}") if failure else None,
@@ -174,7 +175,12 @@ def parse_refund(raw: Mapping[str, Any]) -> RefundUpdate | None:
     """Parse a Refund. Returns None when its charge has no intent: such a charge is not ours."""
     state = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}.get(raw["status"], "pending")
     return _with_intent(
-        RefundUpdate, raw, id=raw["id"], refund_id=_metadata_id(raw, "refund_id"), amount=raw["amount"], state=state
+        RefundUpdate,
+        raw,
+        id=raw["id"],
+        refund_id=_metadata_id(raw, "refund_id"),
+        amount=_amount(raw, "amount"),
+        state=state,
     )
 
 
@@ -185,7 +191,7 @@ def parse_dispute(raw: Mapping[str, Any]) -> DisputeUpdate | None:
         DisputeUpdate,
         raw,
         id=raw["id"],
-        amount=raw["amount"],
+        amount=_amount(raw, "amount"),
         status=raw["status"],
         reason=str(raw.get("reason") or ""),
         is_charge_refundable=bool(raw.get("is_charge_refundable")),
@@ -201,7 +207,7 @@ def parse_event(event_type: str, raw: Mapping[str, Any]) -> StripeUpdate | None:
     if event_type in REFUND_EVENTS:
         return parse_refund(raw)
     if event_type == "charge.refunded":
-        return _with_intent(ChargeUpdate, raw, id=raw["id"], amount_refunded=raw["amount_refunded"])
+        return _with_intent(ChargeUpdate, raw, id=raw["id"], amount_refunded=_amount(raw, "amount_refunded"))
     if event_type.startswith("charge.dispute."):
         return parse_dispute(raw)
     return None
@@ -209,6 +215,11 @@ def parse_event(event_type: str, raw: Mapping[str, Any]) -> StripeUpdate | None:
 
 INTENT_EVENTS = frozenset(f"payment_intent.{change}" for change in ("succeeded", "payment_failed", "canceled"))
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+
+
+def _amount(raw: Mapping[str, Any], name: str) -> int:
+    """An amount of an object in our minor units; every object of Stripe with an amount names its currency."""
+    return from_stripe(raw.get(name) or 0, str(raw["currency"]).upper())
 
 
 def _with_intent(shape: type[Any], raw: Mapping[str, Any], **fields: Any) -> Any:
