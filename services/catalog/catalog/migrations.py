@@ -12,9 +12,12 @@ from contracts.catalog import ShowtimeScheduled
 from contracts.types import hidden_in
 
 from catalog import store
+from catalog.model.search import SearchFields, search_fields
+from catalog.store.vocabulary import word_inserts
 
 RECENT_DAYS = 30
 """People ask about their bookings for some weeks after the showtime."""
+FOUND_BY = ("title", "original_title", "directors", "cast", "crew", "genres")
 NAMES = {
     "movies": ("title", "original_title", "certificate", "directors", "cast", "crew"),
     "reviews": ("headline",),
@@ -44,6 +47,19 @@ def _cleaned(value: Any) -> Any:
     return [_cleaned(each) for each in value] if isinstance(value, list) else value
 
 
+async def fold_search_words(database: Database) -> int:
+    """Compute again how films are found and sorted: earlier versions folded fewer letters, and stored no keys."""
+    changed = 0
+    async for film in database.movies.find({}, dict.fromkeys([*FOUND_BY, *SearchFields._fields], 1)):
+        fields = search_fields(film)._asdict()
+        if film | fields == film:
+            continue
+        await database.words.bulk_write(word_inserts(fields["words"]), ordered=False)
+        same = {"_id": film["_id"], **{name: film[name] for name in FOUND_BY if name in film}}
+        changed += (await database.movies.update_one(same, {"$set": fields})).modified_count
+    return changed
+
+
 async def publish_showtimes(database: Database) -> int:
     """Publish recent and future showtimes again, for booking: its earlier versions did not store the theater."""
     published, since = 0, now() - timedelta(days=RECENT_DAYS)
@@ -60,5 +76,6 @@ SCHEMA = Schema(
     migrations=[
         Migration("2026-12-clean-names", "expand", clean_names),
         Migration("2026-12-publish-showtimes", "contract", publish_showtimes),
+        Migration("2026-12-fold-search-words", "contract", fold_search_words),
     ],
 )

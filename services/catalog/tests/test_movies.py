@@ -158,6 +158,26 @@ async def test_names_that_were_stored_before_are_cleaned_by_the_migration(client
     assert shown == film | {"crew": [{"name": "?", "job": "Design"}]}
 
 
+async def test_search_fields_that_were_stored_before_are_computed_again_by_the_migration(client, film, staff):
+    movies, path = Movie.get_pymongo_collection(), f"/api/movies/{film['id']}"
+    assert (
+        await client.patch(path, json={"title": "Nosferatu: Spider-Man på Gøgel"}, headers=staff)
+    ).status_code == 200
+    fields = ("title", "sort_title", "words", "keys")
+    now = await movies.find_one({"_id": film["id"]}, dict.fromkeys(fields, 1))
+    old = {
+        "$set": {"words": ["spider", "man", "pa", "gøgel"], "sort_title": "nosferatu: spider"},
+        "$unset": {"keys": ""},
+    }
+    await movies.update_one({"_id": film["id"]}, old)
+    await movies.database.words.delete_one({"_id": "spiderman"})
+    assert await migrations.fold_search_words(movies.database) == 1
+    assert await migrations.fold_search_words(movies.database) == 0
+    assert await movies.find_one({"_id": film["id"]}, dict.fromkeys(fields, 1)) == now
+    found = await client.get("/api/movies", params={"q": "spidermna gogel"})
+    assert [movie["id"] for movie in found.json()["items"]] == [film["id"]]
+
+
 async def test_a_genre_that_there_is_not_is_refused(client, film, staff):
     for answer in (
         await client.post("/api/movies", json=FILM | {"genres": ["drama", "telenovela"]}, headers=staff),

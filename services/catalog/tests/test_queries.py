@@ -24,6 +24,7 @@ FILMS = [
     "&city=Berlin", "&city=Berlin&date={day}", "&date={day}", "&daypart=evening", "&format=IMAX", "&language=en",
     "&theater_id=kanal-berlin", "&theater_id=kanal-berlin&date={day}&daypart=night&format=2D&language=en",
     "&near=52.5,13.4", "&q=god", "&q=g", "&q=godfahter", "&q=the%20god&status=now_showing&city=Berlin",
+    "&q=xqzwvk%20nothing", "&q=thegod&genre=drama",
 ]  # fmt: skip
 OTHERS = [
     *("/api/genres", "/api/theaters?city=Berlin", "/api/theaters?near=52.5,13.4", "/api/theaters/lantern-london"),

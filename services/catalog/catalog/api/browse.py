@@ -45,7 +45,12 @@ from catalog.store import Address, Position, ShowtimeFilter
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute, responses=UNCHANGED)
 THEATERS_NEAR = 100
 Words = Annotated[
-    str, Query(max_length=100, description="Words of title, people or genres, or their prefixes; typos are corrected")
+    str,
+    Query(
+        max_length=100,
+        description="Words of title, people or genres, or their prefixes; case, accents, spaces and punctuation make "
+        "no difference; typos are corrected",
+    ),
 ]
 Certificate = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 Key = Callable[[Row], str | float]

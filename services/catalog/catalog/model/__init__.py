@@ -1,10 +1,11 @@
 """Catalog's rules: no I/O and no clock."""
 
 from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, check_layout, format_layout, parse_layout
-from catalog.model.movies import Art, Face, folded, sort_title, words_of
+from catalog.model.movies import Art, Face
 from catalog.model.prices import Tariff, price_from
 from catalog.model.problems import CatalogProblem, LayoutInvalid, LocalTimeInvalid, NotFound, PriceMissing
 from catalog.model.schedule import ADVERTS, CLEANING, SALES_OPEN_BEFORE, Slot, Terms, local_moment, plan_day
+from catalog.model.search import sort_title, words_of
 
 __all__ = [
     "ADVERTS",
@@ -25,7 +26,6 @@ __all__ = [
     "Tariff",
     "Terms",
     "check_layout",
-    "folded",
     "format_layout",
     "local_moment",
     "parse_layout",

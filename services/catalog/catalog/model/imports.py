@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from catalog.model.movies import Film, folded
+from catalog.model.movies import Film
+from catalog.model.search import folded
 
 Outcome = Literal["added", "changed", "unchanged", "left_out", "failed"]
 """`left_out`: staff have deleted the film, and an import does not restore it."""

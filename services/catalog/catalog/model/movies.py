@@ -1,12 +1,13 @@
-"""Films: their fields and status, and how search and sorting compare texts."""
+"""Films: their fields, status and readable ids."""
 
 import re
-import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from contracts.types import Code, LanguageTag, Name, Shape, clean_text
 from pydantic import AfterValidator, BaseModel, Field, HttpUrl, StringConstraints, TypeAdapter, model_validator
+
+from catalog.model.search import folded
 
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 Face = Literal["sans", "serif", "condensed", "mono"]
@@ -108,22 +109,6 @@ def status_of(*, release_date: str | None, showing_until: datetime | None, archi
     if showing_until and showing_until > now:
         return "now_showing"
     return "coming_soon" if not (release_date or showing_until) else "archived"
-
-
-def folded(text: str) -> str:
-    """A text folded for search and sorting: lower case, without accents."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(character for character in plain if not unicodedata.combining(character))
-
-
-def words_of(*texts: str) -> list[str]:
-    """The distinct folded words of the texts, sorted."""
-    return sorted(set(re.findall(r"\w+", folded(" ".join(texts)))))
-
-
-def sort_title(title: str) -> str:
-    """The sort key of a title: folded, without an English article."""
-    return re.sub(r"^(the|an?) (?=\w)", "", " ".join(re.findall(r"[\w:]+", folded(title))))
 
 
 def slug(title: str, year: int) -> str:

@@ -1,6 +1,5 @@
 """Browsing: films by text and by future showtimes; a film's showtimes by theater."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from chassis.mongo.collection import Row
 
 from catalog.model.browse import Daypart, Sort
 from catalog.model.movies import Status
+from catalog.model.search import KEY_LETTERS, title_pattern
 from catalog.store.movies import movies
 from catalog.store.reading import page
 from catalog.store.showtimes import SCHEDULED, showtimes
@@ -18,7 +18,7 @@ from catalog.store.vocabulary import similar_words
 
 MAX_WORDS = 8
 ARTICLES = frozenset({"the", "a", "an"})
-UNSEEN = ("words", "imported", "synopsis", "cast", "crew", "subtitles")
+UNSEEN = ("words", "keys", "imported", "synopsis", "cast", "crew", "subtitles")
 """Fields that lists do not need."""
 
 
@@ -102,61 +102,66 @@ async def movies_page(
 ) -> list[Row]:
     """Up to `limit` matching films with all the words or prefixes, starting after a position.
 
-    With `relevance` each has a `place`, see `_ranked`. When no film has all the words, unknown words are treated as
-    typos.
+    A title is also found without regard to spaces and punctuation. With `relevance` each film has a `place`, see
+    `_ranked`. When no film matches, unknown words are treated as typos.
     """
     fits: Row = {"deleted": False, **where}
-    terms = await _terms(words[:MAX_WORDS], fits)
-    if terms:
-        fits = {"$and": [fits, *(term.condition for term in terms)]}
-    if sort == "relevance":
-        return await _ranked([term.pattern for term in terms], fits, after, limit)
+    sought = await _sought(words[:MAX_WORDS], fits)
+    if sought:
+        fits = {"$and": [fits, sought.condition]}
+    if sought and sort == "relevance":
+        return await _ranked(sought, fits, after, limit)
     by, descending, walk = ORDERS[sort]
     # Words are selective: their index finds few films, which are then sorted. Other queries follow the sort index.
-    hint = None if terms else "by_genre" if "genres" in where and sort == "title" else walk
+    hint = None if sought else "by_genre" if "genres" in where and sort == "title" else walk
     if hint == walk:
         # MongoDB uses an index only when its first field is in the filter.
         fits = {by: {"$gte": MinKey()}, **fits}
     return await page(movies, fits, by=by, after=after, limit=limit, without=UNSEEN, descending=descending, hint=hint)
 
 
-class _Term(NamedTuple):
-    """The filter for a typed word, and a regular expression that finds it in a title."""
+class _Sought(NamedTuple):
+    """The filter for typed words; regular expressions that find each of them, and all as one, in a `sort_title`."""
 
     condition: Row
-    pattern: str
+    patterns: Sequence[str]
+    joined: str
 
 
-async def _terms(words: Sequence[str], fits: Row) -> list[_Term]:
-    if len("".join(words)) == 1:
-        letter = re.escape(words[0])
-        return [_Term({"sort_title": {"$regex": f"^{letter}"}}, letter)]
-    spelled = [_spelled(word) for word in words]
-    wanted = {"$and": [fits, *(term.condition for term in spelled)]}
-    if not words or await movies.exists(wanted):
-        return spelled
-    return [await _meant(term, word) for term, word in zip(spelled, words, strict=True)]
+async def _sought(words: Sequence[str], fits: Row) -> _Sought | None:
+    if not words:
+        return None
+    joined = "".join(words)
+    if len(joined) == 1:
+        return _Sought({"sort_title": {"$regex": f"^{joined}"}}, [joined], joined)
+    typed = {"$or": [{"$and": [_begins("words", word) for word in words]}, _begins("keys", joined[:KEY_LETTERS])]}
+    spellings = [[word] for word in words]
+    if not await movies.exists({"$and": [fits, typed]}):
+        spellings = [[word] if await _is_known(word) else await similar_words(word) for word in words]
+        typed = {"$and": [_any_begins(each) for each in spellings]}
+    patterns = ["|".join(title_pattern(word) for word in each if word not in ARTICLES) for each in spellings]
+    return _Sought(typed, [pattern for pattern in patterns if pattern], title_pattern(joined))
 
 
-def _spelled(word: str) -> _Term:
-    return _Term({"words": {"$regex": f"^{re.escape(word)}"}}, "" if word in ARTICLES else re.escape(word))
+def _begins(field: str, word: str) -> Row:
+    return {field: {"$regex": f"^{word}"}}
 
 
-async def _meant(spelled: _Term, word: str) -> _Term:
-    if await movies.exists(spelled.condition | {"deleted": False}):
-        return spelled
-    meant = await similar_words(word)
-    return _Term({"words": {"$in": meant}}, "|".join(map(re.escape, meant)))
+def _any_begins(words: Sequence[str]) -> Row:
+    return _begins("words", words[0]) if len(words) == 1 else {"words": {"$in": words}}
 
 
-async def _ranked(patterns: Sequence[str], fits: Row, after: tuple[Any, str] | None, limit: int) -> list[Row]:
+async def _is_known(word: str) -> bool:
+    return await movies.exists(_begins("words", word) | {"deleted": False})
+
+
+async def _ranked(sought: _Sought, fits: Row, after: tuple[Any, str] | None, limit: int) -> list[Row]:
     """Sorted by `place` (0: the title begins with the text, 1: the title has all words, 2: people or genres match),
     then by title.
     """
-    sought = [pattern for pattern in patterns if pattern] or [""]
-    in_title = [{"$regexMatch": {"input": "$sort_title", "regex": f"(^|[ :])({pattern})"}} for pattern in sought]
-    begins = {"$regexMatch": {"input": "$sort_title", "regex": f"^({'|'.join(sought)})"}}
-    rank = {"$cond": [{"$and": in_title}, {"$cond": [begins, "0", "1"]}, "2"]}
+    words = [_in_title(f"(^|[ :])({pattern})") for pattern in sought.patterns or [""]]
+    has_all = {"$or": [{"$and": words}, _in_title(f"(^|[ :]){sought.joined}")]}
+    rank = {"$cond": [has_all, {"$cond": [_in_title(f"^({'|'.join(sought.patterns)})"), "0", "1"]}, "2"]}
     beyond = [{"$match": {"$expr": {"$gt": [["$place", "$_id"], list(after)]}}}] if after else []
     stages: list[Row] = [
         {"$match": fits},
@@ -167,6 +172,10 @@ async def _ranked(patterns: Sequence[str], fits: Row, after: tuple[Any, str] | N
         {"$limit": limit},
     ]
     return [movie async for movie in movies.aggregate(stages)]
+
+
+def _in_title(pattern: str) -> Row:
+    return {"$regexMatch": {"input": "$sort_title", "regex": pattern}}
 
 
 async def theaters_showing(movie_id: str, wanted: ShowtimeFilter, now: datetime, days: int) -> list[str]:

@@ -10,9 +10,10 @@ from contracts.catalog import MovieChanged, MovieDeleted, MoviePublished
 from contracts.types import Moment, Shape
 from pymongo import IndexModel
 
-from catalog.model.movies import CONTENT, Art, Film, sort_title, words_of
+from catalog.model.movies import CONTENT, Art, Film
 from catalog.model.problems import NotFound
 from catalog.model.ratings import Rating
+from catalog.model.search import search_fields
 from catalog.store.reading import index
 from catalog.store.vocabulary import add_words
 
@@ -50,7 +51,7 @@ class Figures(Rating):
 
 
 class Movie(Aggregate, Film):
-    """A film. Searches use `words`; `showing_until` is the last start of its showtimes.
+    """A film. Searches use `words` and `keys`; `showing_until` is the last start of its showtimes.
 
     `imported` is a provider's last data, so that the next import changes only what has changed there. Films from before
     2026-12 may have languages that are no longer accepted.
@@ -71,11 +72,13 @@ class Movie(Aggregate, Film):
     sort_title: str = ""
     released: str = ""
     words: list[str] = []
+    keys: list[str] = []
 
     class Settings:
         name = "movies"
         indexes = [
             index("words"),
+            index("keys"),
             index("sort_title", "_id", *_FILTERS, name="by_title"),
             index("genres", "sort_title", "_id", *_FILTERS, name="by_genre"),
             index("released", "_id", *_FILTERS, name="by_release"),
@@ -89,14 +92,11 @@ class Movie(Aggregate, Film):
 movies = Collection(Movie)
 
 
-def _derived(film: Film) -> dict[str, Any]:
-    """Fields derived from a film's content, for sorting and search."""
-    people = [*film.directors, *film.cast, *(credit.name for credit in film.crew)]
-    return {
-        "sort_title": sort_title(film.title),
-        "released": film.release_date or str(film.year),
-        "words": words_of(film.title, film.original_title, *people, *film.genres),
-    }
+async def _derived(film: Film) -> dict[str, Any]:
+    """Fields derived from a film's content, for sorting and search. Adds its words to the vocabulary."""
+    found_by = search_fields(film.model_dump())
+    await add_words(found_by.words)
+    return {"released": film.release_date or str(film.year), **found_by._asdict()}
 
 
 def _published(film: Film) -> dict[str, Any]:
@@ -106,9 +106,8 @@ def _published(film: Film) -> dict[str, Any]:
 
 async def publish_movie(movie: Movie) -> bool:
     """Insert a film with its event; False when its id, or its id in another catalog, is taken."""
-    for name, value in _derived(movie).items():
+    for name, value in (await _derived(movie)).items():
         setattr(movie, name, value)
-    await add_words(movie.words)
     event = MoviePublished(movie_id=movie.id, **_published(movie))
     return await movies.insert(movie, events=[event])
 
@@ -144,8 +143,7 @@ async def change_movie(movie_id: str, changes: Mapping[str, Any], **imported: Ma
         fields |= {f"imported.{name}": said for name, said in imported.items() if movie.imported.get(name) != said}
         if not fields:
             return movie
-        derived = _derived(film)
-        await add_words(derived["words"])
+        derived = await _derived(film)
         event = MovieChanged(movie_id=movie_id, **_published(film))
         same = {"_id": movie_id, "version": movie.version, "deleted": False}
         if changed := await movies.update_and_get(

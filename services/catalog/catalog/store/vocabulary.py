@@ -28,9 +28,12 @@ vocabulary = Collection(Word)
 
 async def add_words(words: Iterable[str]) -> None:
     """Insert new words."""
-    await vocabulary.bulk_write([
-        UpdateOne({"_id": word}, {"$setOnInsert": {"grams": grams(word)}}, upsert=True) for word in words
-    ])  # fmt: skip
+    await vocabulary.bulk_write(word_inserts(words))
+
+
+def word_inserts(words: Iterable[str]) -> list[UpdateOne]:
+    """The writes that insert new words."""
+    return [UpdateOne({"_id": word}, {"$setOnInsert": {"grams": grams(word)}}, upsert=True) for word in words]
 
 
 async def similar_words(typed: str) -> list[str]:
