@@ -98,7 +98,9 @@ async def test_staff_finds_bookings_and_customers_do_not(client, customer, guest
         assert answer.status_code == 200, answer.text
         return [each["id"] for each in answer.json()["items"]]
 
-    assert await found(reference=booking["reference"].lower()) == [customer.id]
+    one = booking["reference"]
+    for typed in (one.lower(), f"{one[:4]} {one[4:]}", f" #{'-'.join(one)}.", f"{one[:4]}\u2013{one[4:]}\u200b\n"):
+        assert await found(reference=typed) == [customer.id], typed
     assert await found(showtime_id=customer.showtime_id) == [customer.id]
     assert {customer.id, guest.id} <= set(await found(email="Ada@Example.org"))
     assert await found(showtime_id=customer.showtime_id, email="eve@example.org") == []
@@ -114,7 +116,9 @@ async def test_staff_finds_bookings_and_customers_do_not(client, customer, guest
         {"limit": "101"},
         {"cursor": "nonsense"},
         {"cursor": "WzFd"},
-        {"reference": "a b"},
+        {"reference": "a/b"},
+        {"reference": " - "},
+        {"reference": "CDFGHJKM" + " " * 100},
         {"email": "x"},
         {"showtime_id": "$ne"},
         {"owner": "u1"},

@@ -6,6 +6,7 @@ import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
+import { DeviceTickets } from "./DeviceTickets";
 
 /** Mails a link to a booking to a customer who can no longer open it. */
 export default function LookupPage() {
@@ -16,6 +17,7 @@ export default function LookupPage() {
   });
   return (
     <Narrow title={t("lookup.title")}>
+      <DeviceTickets />
       {ask.isSuccess ? (
         <Notice kind="good">{t("lookup.mailed", { email: ask.variables.email ?? "" })}</Notice>
       ) : (
@@ -28,8 +30,8 @@ export default function LookupPage() {
             autoComplete="off"
             autoCapitalize="characters"
             spellCheck={false}
-            maxLength={20}
-            pattern="\s*[A-Za-z0-9]{1,16}\s*"
+            maxLength={40}
+            pattern="[^A-Za-z0-9]*([A-Za-z0-9][^A-Za-z0-9]*){1,16}"
             required
             fault={faultOf(ask.error, "reference")}
           />

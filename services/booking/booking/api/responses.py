@@ -1,5 +1,6 @@
 """Request fields and responses that several routes share."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated
 
@@ -8,13 +9,34 @@ from contracts.booking import Screening, Ticket
 from contracts.claims import PaymentOrder
 from contracts.types import Amount, Currency, Id, Seat
 from fastapi import Path
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from booking import model, settings
 from booking.model import OrderLine, State, StateChange
 
 BookingId = Annotated[Id, Path(description="The id of the hold that was checked out.")]
-Reference = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{1,16}$")]
+
+
+MAX_TYPED = 100
+
+
+def _without_separators(given: object) -> object:
+    """The letters and digits of a typed or copied reference, in upper case."""
+    if not isinstance(given, str) or len(given) > MAX_TYPED:
+        return given
+    plain = unicodedata.normalize("NFKC", given)
+    return "".join(
+        each for each in plain if unicodedata.category(each) not in _SEPARATORS and each not in "#.,:;_−"
+    ).upper()
+
+
+_SEPARATORS = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Pd"})
+Reference = Annotated[
+    str,
+    BeforeValidator(_without_separators),
+    StringConstraints(pattern=r"^[A-Z0-9]{1,16}$"),
+    Field(description="Case, spaces and dashes make no difference."),
+]
 
 
 class BookingResponse(BaseModel):
