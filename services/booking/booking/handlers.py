@@ -4,16 +4,19 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+from chassis.clock import now
 from chassis.messaging.consumer import Handlers, current_envelope
 from chassis.privacy import Privacy
 from contracts.booking import BookingDataExported
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
+from contracts.notifier import MailFailed
 from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
 
 from booking import store
 from booking.model import Booking, Cancel, Replaced, State
+from booking.signing import Signer
 from booking.store import ProcessManager, Showtimes
 
 EXPORTED_FIELDS = {
@@ -53,6 +56,11 @@ async def on_showtime_cancelled(showtimes: Showtimes, event: ShowtimeCancelled) 
     await showtimes.cascade(event.showtime_id)
 
 
+async def on_mail_failed(event: MailFailed) -> None:
+    """Store that a mail about the booking could not be delivered, so that its page says so."""
+    await store.set_failed_mail(event.booking_id, event.kind)
+
+
 def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
     """The handler of each consumed event."""
     saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded, PaymentDisputed)
@@ -61,19 +69,26 @@ def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
         ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),
         ShowtimeCancelled: partial(on_showtime_cancelled, showtimes),
         SeatsSold: partial(on_seats_sold, manager),
+        MailFailed: on_mail_failed,
         **dict.fromkeys(saga_events, partial(on_saga_event, manager)),
     }
 
 
-async def erase(manager: ProcessManager, user_id: str) -> None:
-    """Cancel the person's unpaid bookings and remove their data from the others. Tickets stay valid."""
+async def erase(manager: ProcessManager, signer: Signer, user_id: str) -> None:
+    """Cancel the person's unpaid bookings and remove their data from the others. Tickets stay valid.
+
+    Until a showtime with tickets is over, the address is kept encrypted for mails about its changes.
+    """
 
     async def cancel_unpaid(booking: Booking) -> Cancel | None:
         return Cancel("by_customer") if booking.state is State.AWAITING_PAYMENT else None
 
     async for booking in store.owned_by(user_id):
+        screening = booking.screening if booking.state is State.CONFIRMED else None
         if booking.state is State.AWAITING_PAYMENT:
             await manager.advance(booking.id, cancel_unpaid)
+        elif booking.email and screening and screening.ends_at > now():
+            await store.keep_contact(booking, signer.seal(booking.email), screening.ends_at)
     await store.erase_owner(user_id)
 
 
@@ -83,6 +98,6 @@ async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
         yield booking.model_dump(include=EXPORTED_FIELDS)
 
 
-def privacy(manager: ProcessManager) -> Privacy:
+def privacy(manager: ProcessManager, signer: Signer) -> Privacy:
     """Erases and exports personal data in bookings."""
-    return Privacy(erase=partial(erase, manager), gather=gather, exported=BookingDataExported)
+    return Privacy(erase=partial(erase, manager, signer), gather=gather, exported=BookingDataExported)

@@ -47,6 +47,11 @@ async def cascade_again(showtimes: Showtimes) -> None:
             await store.end_cascade(showtime)
 
 
+async def erase_contacts() -> None:
+    """Remove kept addresses of erased persons after their showtimes."""
+    await store.erase_contacts(now())
+
+
 async def measure() -> None:
     """Set the gauges of open sagas."""
     moment = now()
@@ -68,5 +73,6 @@ def jobs(manager: ProcessManager, showtimes: Showtimes) -> list[Job]:
     return [
         Job("pass_deadlines", every=1.0, run=partial(pass_deadlines, manager)),
         Job("cascade_again", every=5.0, run=partial(cascade_again, showtimes)),
+        Job("erase_contacts", every=600.0, run=erase_contacts),
         Job("measure", every=15.0, run=measure, stand_by=clear_measurements),
     ]

@@ -16,7 +16,7 @@ app = create_service(
     schema=migrations.SCHEMA,
     handlers=handlers.handlers(manager, showtimes),
     jobs=jobs.jobs(manager, showtimes),
-    privacy=handlers.privacy(manager),
+    privacy=handlers.privacy(manager, signer),
     lifespans=[partial(store.signing, signer)],
 )
 app.state.signer, app.state.manager, app.state.showtimes = signer, manager, showtimes

@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+import structlog
 from chassis.ids import new_id
-from chassis.security.secrets import Cipher
+from chassis.security.secrets import CannotDecrypt, Cipher
+from contracts.booking import BookingCancelled, BookingRefundMade, BookingRescheduled
 from contracts.envelope import Event
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
@@ -24,6 +26,9 @@ from pydantic import BaseModel, SecretStr
 
 from booking.model import Booking
 
+log = structlog.get_logger()
+TOLD_TO_ERASED = (BookingRescheduled, BookingCancelled, BookingRefundMade)
+"""The events that are still mailed to a person who has deleted the account."""
 AUDIENCE = "usher:booking-link"
 LINK_LIFETIME = timedelta(days=30)
 """How long a link stays valid after the showtime: people still ask about refunds and need receipts."""
@@ -85,6 +90,20 @@ class Signer:
             expires_at = max(expires_at, booking.screening.ends_at + LINK_LIFETIME)
         encrypted = self._cipher.close(self.link_key(booking_id, expires_at))
         return Link(link_id=new_id(), booking_id=booking_id, sealed_link=encrypted, expires_at=expires_at)
+
+    def seal(self, email: str) -> str:
+        """Encrypt the address of a person who has deleted the account."""
+        return self._cipher.close(email)
+
+    def with_recipient(self, event: Event, booking: Booking) -> Event:
+        """Return the event, with the kept address of an erased person if it says what becomes of the showtime."""
+        if booking.sealed_email is None or not isinstance(event, TOLD_TO_ERASED):
+            return event
+        try:
+            return event.model_copy(update={"email": self._cipher.open(booking.sealed_email)})
+        except CannotDecrypt:
+            log.exception("address_lost", booking_id=booking.id)  # LINK_KEY was replaced, not rotated
+            return event
 
     def with_link(self, event: Event, booking: Booking, now: datetime) -> Event:
         """Return the event, with a link added if it leads to a mail to a guest."""

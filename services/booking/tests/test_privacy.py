@@ -104,9 +104,11 @@ async def test_a_checkout_after_the_erasure_is_found_later(customer, bus):
     assert (await stored(customer))["state"] == "cancelled"
 
 
-async def test_events_about_an_erased_persons_booking_contain_no_personal_data(customer, bus):
+async def test_an_erased_person_learns_what_becomes_of_the_showtime(customer, bus):
+    """The kept address is in these events only: nobody finds or sees it."""
     await customer.buy_tickets()
     await erase_account(customer)
+    assert (await stored(customer))["sealed_email"]
     starts_at = now() + timedelta(days=2)
     times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
     await bus.publish(ShowtimeRescheduled(showtime_id=customer.showtime_id, starts_at=starts_at, **times))
@@ -114,8 +116,38 @@ async def test_events_about_an_erased_persons_booking_contain_no_personal_data(c
     await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
     cancelled = await bus.wait_for(BookingCancelled, customer.is_mine)
     for event in (moved, cancelled):
-        assert (event.email, event.name, event.holder.user_id) == (None, None, f"erased-{customer.id}")
+        assert (event.email, event.name, event.sealed_link) == ("ada@example.org", None, None)
+        assert event.holder.user_id == f"erased-{customer.id}"
     assert (moved.moves, cancelled.moves) == (1, 1)
+    assert (await stored(customer))["contact_until"] == times["ends_at"].replace(
+        microsecond=times["ends_at"].microsecond // 1000 * 1000
+    )
+
+
+async def test_a_kept_address_goes_with_the_end_of_the_showtime(customer, bus):
+    await customer.buy_tickets()
+    await erase_account(customer)
+    until_then = (await stored(customer))["contact_until"]
+    await store.erase_contacts(until_then - timedelta(seconds=1))
+    assert (await stored(customer))["sealed_email"]
+    await store.erase_contacts(until_then)
+    after = await stored(customer)
+    assert (after["sealed_email"], after["contact_until"]) == (None, None)
+    await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="technical"))
+    assert (await bus.wait_for(BookingCancelled, customer.is_mine)).email is None
+
+
+async def test_no_address_is_kept_without_tickets_for_a_coming_showtime(customer):
+    await customer.buy_tickets()
+    over = {"screening.ends_at": now() - timedelta(minutes=1)}
+    await raw_bookings().update_one({"_id": customer.id}, {"$set": over})
+    await erase_account(customer)
+    assert (await stored(customer))["sealed_email"] is None
+
+
+async def test_kept_addresses_are_found_by_an_index(client):
+    plan = await raw_bookings().find({"contact_until": {"$lte": now(), "$type": "date"}}).explain()
+    assert "contact" in str(plan["queryPlanner"]["winningPlan"])
 
 
 async def test_an_erased_persons_booking_is_still_refunded(customer, bus):

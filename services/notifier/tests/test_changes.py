@@ -94,6 +94,13 @@ def test_a_booking_that_the_theater_cancels_shows_the_refund():
             assert text in form
 
 
+def test_a_person_without_an_account_gets_no_button_to_the_booking():
+    for event in (cancelled(holder=Holder(user_id="erased-b1")), cancelled()):
+        for form in forms("showtime_cancelled", event)[1]:
+            assert ("View your booking" in form) is (event.holder.user_id != "erased-b1")
+            assert "no longer valid" in form
+
+
 def test_free_tickets_show_no_refund():
     _, both = forms("showtime_cancelled", cancelled(refund_amount=0))
     for form in both:

@@ -63,9 +63,12 @@ class Booking(BaseModel):
 
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
     will end. `moves`: how often the showtime's start has changed since the checkout. `is_disputed`: the customer's bank
-    asks for the money back, and a refund may wait for its decision. Bookings from before 2026-12
-    that were never checked out lack the order's fields; others lack `theater_id` until catalog publishes their
-    showtime again.
+    asks for the money back, and a refund may wait for its decision. `failed_mail`: the kind of the last mail that could
+    not be delivered. `sealed_email`: the encrypted address of a person who has deleted the account; until
+    `contact_until`, the end of the showtime, its changes are mailed there.
+
+    Bookings from before 2026-12 that were never checked out lack the order's fields; others lack `theater_id` until
+    catalog publishes their showtime again.
     """
 
     id: str
@@ -94,6 +97,9 @@ class Booking(BaseModel):
     refund_amount: int | None = None
     refunded_amount: int = 0
     is_disputed: bool = False
+    failed_mail: str | None = None
+    sealed_email: str | None = None
+    contact_until: datetime | None = None
     tickets: list[Ticket] = []
     history: list[StateChange] = []
 

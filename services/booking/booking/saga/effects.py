@@ -136,6 +136,8 @@ def fields_from(event: object, booking: Booking, sign: Sign) -> Fields:
             times = {"starts_at": event.starts_at, "ends_at": event.ends_at}
             moves = booking.moves + (event.starts_at != booking.screening.starts_at)
             fields = {"screening": booking.screening.model_copy(update=times), "moves": moves}
+            if booking.contact_until:
+                fields["contact_until"] = event.ends_at
         case SeatsSold():
             if set(event.seats) != set(booking.seat_ids):
                 raise UnexpectedEvent(f"booking {booking.id} has seats {booking.seat_ids}, but {event.seats} were sold")

@@ -1,6 +1,18 @@
 """Bookings, lookups, showtimes and ticket keys in MongoDB."""
 
-from booking.store.bookings import UNSETTLED, due_bookings, erase_owner, find, is_booked, open_sagas, owned_by, page
+from booking.store.bookings import (
+    UNSETTLED,
+    due_bookings,
+    erase_contacts,
+    erase_owner,
+    find,
+    is_booked,
+    keep_contact,
+    open_sagas,
+    owned_by,
+    page,
+    set_failed_mail,
+)
 from booking.store.documents import DOCUMENTS, BookingDocument, Lookup, Showtime, TicketKey
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, find_for_lookup, record_lookup
@@ -20,11 +32,13 @@ __all__ = [
     "due_bookings",
     "due_cascades",
     "end_cascade",
+    "erase_contacts",
     "erase_owner",
     "find",
     "find_for_lookup",
     "find_showtime",
     "is_booked",
+    "keep_contact",
     "load_key",
     "new_reference",
     "open_sagas",

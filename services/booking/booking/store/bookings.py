@@ -38,7 +38,7 @@ async def owned_by(user_id: str) -> AsyncIterator[Booking]:
 
 
 async def erase_owner(user_id: str) -> None:
-    """Remove a person's data from their bookings, except the UNSETTLED ones.
+    """Remove a person's data from their bookings, except the UNSETTLED ones and a `sealed_email`.
 
     Tickets contain no name and stay valid. The new version makes concurrent changes decide again.
     """
@@ -46,11 +46,29 @@ async def erase_owner(user_id: str) -> None:
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
         "email": None,
         "name": None,
-        "locale": "en",
+        "locale": {"$cond": [{"$ifNull": ["$sealed_email", False]}, "$locale", "en"]},
         "version": {"$add": ["$version", 1]},
     }
     where = _owned_by(user_id) | {"state": {"$nin": list(UNSETTLED)}}
     await bookings.update_many(where, [{"$set": anonymous}])
+
+
+async def keep_contact(booking: Booking, sealed_email: str, until: datetime) -> None:
+    """Keep the encrypted address of a person who deletes the account, for mails about changes of the showtime."""
+    kept = {"$set": {"sealed_email": sealed_email, "contact_until": until}}
+    await bookings.update({"_id": booking.id, "holder.user_id": booking.holder.user_id}, kept)
+
+
+async def erase_contacts(moment: datetime) -> None:
+    """Remove the kept addresses of erased persons whose showtimes are over."""
+    over = {"contact_until": {"$lte": moment, "$type": "date"}}  # the $type: see `page`
+    erased = {"sealed_email": None, "contact_until": None, "locale": "en"}
+    await bookings.update_many(over, {"$set": erased, "$inc": {"version": 1}})
+
+
+async def set_failed_mail(booking_id: str, kind: str) -> None:
+    """Store the kind of a mail about the booking that could not be delivered."""
+    await bookings.update({"_id": booking_id}, {"$set": {"failed_mail": kind}}, bump=False)
 
 
 async def set_theater(showtime_id: str, theater_id: str) -> None:

@@ -33,6 +33,11 @@ class BookingDocument(Aggregate, Booking):
                 partialFilterExpression={"holder.user_id": {"$type": "string"}},
             ),
             IndexModel(
+                [("contact_until", ASCENDING)],
+                name="contact",
+                partialFilterExpression={"contact_until": {"$type": "date"}},
+            ),
+            IndexModel(
                 [("email", ASCENDING), ("_id", DESCENDING)],
                 name="email",
                 partialFilterExpression={"email": {"$type": "string"}},

@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 from cachetools import LRUCache
 from chassis.clock import now
+from contracts.envelope import Event
 from contracts.errors import NotYet, RejectedEvent
 from prometheus_client import Counter, Histogram
 
@@ -81,11 +82,14 @@ class ProcessManager:
             if await bookings.update(
                 {"_id": booking_id, "version": booking.version},
                 {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
-                events=[self._signer.with_link(each, outcome.booking, now()) for each in outcome.events],
+                events=[self._addressed(each, outcome.booking) for each in outcome.events],
             ):
                 return self._record(event, outcome, version=booking.version + 1)
             self.forget(booking_id)
         raise BookingBusy(retry_after=1)
+
+    def _addressed(self, event: Event, booking: Booking) -> Event:
+        return self._signer.with_recipient(self._signer.with_link(event, booking, now()), booking)
 
     def forget(self, booking_id: str) -> None:
         """Remove the booking from the cache."""

@@ -4,6 +4,7 @@ from email.headerregistry import Address
 from typing import Any, NamedTuple
 
 from chassis.security.secrets import CannotDecrypt
+from contracts.types import Holder
 
 from notifier import settings
 from notifier.mails.calendar import CalendarFile
@@ -31,6 +32,11 @@ class NoticeContext(NamedTuple):
         """Render the mail."""
         text, html = render_template("notice", self)
         return RenderedMail(self.to, self.subject, text, html, [], self.calendar)
+
+
+def can_open(holder: Holder) -> bool:
+    """Whether the holder can open the booking's page: not after deleting the account."""
+    return not (holder.user_id or "").startswith("erased-")
 
 
 def booking_url(booking_id: str, encrypted_key: str | None) -> str:

@@ -46,7 +46,7 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
         subject=texts["subject"].format(amount=amount, reference=reference),
         intro=f"{_tickets(texts['tickets'], event.reason)} {texts['intro']}",
         details=details,
-        button=texts["button"],
+        button=texts["button"] if notice.can_open(event.holder) else "",
         url=notice.booking_url(event.booking_id, event.sealed_link),
         why=texts["why"],
         calendar=calendar,

@@ -68,7 +68,7 @@ def _context(
             (texts["where"], where(screening)),
             (texts["reference"], reference),
         ],
-        button=texts["button"],
+        button=texts["button"] if notice.can_open(event.holder) else "",
         url=notice.booking_url(event.booking_id, event.sealed_link),
         why=texts["why"],
         calendar=calendar_file(
