@@ -22,7 +22,7 @@ async def test_people_with_tickets_are_told_when_their_showtime_moves_and_when_i
     moved = await admin.call("PATCH", f"/api/showtimes/{showtime_id}", json={"local_start": later.isoformat()})
     [mail] = await until(lambda: mailed("New time: "))
     assert datetime.fromisoformat(moved["starts_at"]) - old >= timedelta(days=59)
-    assert f"{later.day}, {later.year}" in mail["subject"]
+    assert f"{later.day} {later:%B} {later.year}" in mail["subject"]
     assert "stay valid" in mail["text"]
     assert (await guest.booking(hold))["tickets"] == booking["tickets"]
 
@@ -31,4 +31,7 @@ async def test_people_with_tickets_are_told_when_their_showtime_moves_and_when_i
     assert f"{booking['amount'] / 100:.2f}" in mail["text"]
     refunded = await guest.settled(hold, "refunded")
     assert refunded["refunded_amount"] == booking["amount"]
-    assert [len(await mailed(subject)) for subject in ("Your tickets: ", "New time: ", "Cancelled: ")] == [1, 1, 1]
+    [mail] = await until(lambda: mailed("Refund of "))
+    assert f"{booking['amount'] / 100:.2f}" in mail["text"]
+    subjects = ("Your tickets: ", "New time: ", "Cancelled: ", "Refund of ")
+    assert [len(await mailed(subject)) for subject in subjects] == [1, 1, 1, 1]

@@ -76,7 +76,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     """The booking is paid, its seats are sold and its tickets issued.
 
     `sealed_link` lets a guest open the booking; it is missing for a customer with an account. `moves` counts the
-    earlier changes of time.
+    earlier changes of time. `amount` includes `tax`, which is missing if unknown.
     """
 
     booking_id: Id
@@ -89,6 +89,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     tickets: Annotated[list[Ticket], Field(min_length=1, max_length=10)]
     amount: Amount
     currency: Currency
+    tax: Amount | None = None
     replaces: Id | None = None
     moves: int = 0
     sealed_link: MaybeSealedLink = None

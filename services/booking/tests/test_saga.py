@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Replaced, State
+from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Replaced, State, price
 from booking.saga import EARLY, IGNORED, TRANSITIONS, Outcome, Trigger, UnexpectedEvent, WrongAmount, advance
 from booking.saga.effects import REPEAT_AFTER, REPEAT_DISPUTED_AFTER
 from contracts.booking import (
@@ -21,7 +21,7 @@ from contracts.booking import (
     PaymentRequested,
     RefundRequested,
 )
-from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
@@ -144,6 +144,19 @@ def test_checkout_pay_sell() -> None:
     assert [passage.event for passage in confirmed.booking.history] == ["Checkout", "inventory.seats_sold.v1"]
 
 
+@pytest.mark.parametrize(("taxes", "total"), [((79, 119), 198), ((79, None), None), ((0, 0), 0)])
+def test_the_tickets_tell_the_tax_that_the_price_table_had(taxes: tuple[int | None, ...], total: int | None) -> None:
+    prices = [
+        Price(category=category, ticket_type="adult", amount=2000, fee=150, tax=tax)
+        for category, tax in zip(("standard", "vip"), taxes, strict=True)
+    ]
+    lines = price([given.F7, given.F8], ADULTS.ticket_types, prices)
+    assert [(line.amount, line.fee, line.tax) for line in lines] == [(2000, 150, tax) for tax in taxes]
+    booking = in_state(S.AWAITING_PAYMENT, lines=lines, amount=TOTAL)
+    [confirmed] = step(booking, given.SEATS_SOLD).events
+    assert confirmed.model_dump()["tax"] == total
+
+
 def test_a_free_booking_skips_payment() -> None:
     outcome = step(None, given.checkout(given.CHILDREN))
     assert (outcome.booking.state, outcome.booking.amount) == (S.CONFIRMING, 0)
@@ -179,9 +192,9 @@ def test_a_wrong_amount_is_refused_in_every_state(state: State, other: dict[str,
 @pytest.mark.parametrize("amount", [None, 0])
 def test_a_sale_without_an_amount_is_refused_for_a_paid_booking(state: State, amount: int | None) -> None:
     unpaid = given.SEATS_SOLD.model_copy(update={"amount": amount})
-    for price in (TOTAL, None):
+    for amount_due in (TOTAL, None):
         with pytest.raises(WrongAmount):
-            advance(in_state(state, amount=price), unpaid, NOW, given.sign)
+            advance(in_state(state, amount=amount_due), unpaid, NOW, given.sign)
 
 
 @pytest.mark.parametrize("amount", [None, 0, TOTAL])

@@ -80,6 +80,15 @@ def test_both_forms_have_all_details(form):
         assert expected in text
 
 
+def test_the_tax_is_shown_if_it_is_known():
+    for form in bodies(mailed(confirmed(tax=137))):
+        assert "includes €1.37 tax" in form
+    for form in bodies(mailed(confirmed(tax=137, locale="de"))):
+        assert "inklusive 1,37\xa0€ Steuern" in form
+    for event in (confirmed(), confirmed(tax=0)):
+        assert not [form for form in bodies(mailed(event)) if "includes" in form]
+
+
 def test_each_ticket_has_its_code_inline():
     event = confirmed(tickets=[ticket(7, qr="one"), ticket(8, qr="x" * 1000)])
     sent = mailed(event)

@@ -4975,6 +4975,8 @@ export interface components {
             amount: number | null;
             /** Currency */
             currency: string | null;
+            /** Tax */
+            tax: number | null;
             /**
              * Refunded Amount
              * @description minor units of the currency, e.g. cents
@@ -5088,7 +5090,7 @@ export interface components {
         };
         /**
          * OrderLine
-         * @description One seat with its ticket type and its price in minor units.
+         * @description One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown.
          */
         BookingOrderLine: {
             seat: components["schemas"]["BookingSeat"];
@@ -5104,6 +5106,10 @@ export interface components {
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
+            /** Fee */
+            fee?: number | null;
+            /** Tax */
+            tax?: number | null;
              */
             next_cursor?: string | null;
         };

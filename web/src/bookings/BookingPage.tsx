@@ -133,6 +133,7 @@ function Moving({ booking }: { booking: Booking }) {
   );
 }
 
+          {!!booking.tax && currency && <> ({t("checkout.tax", { amount: money(booking.tax, currency) })})</>}
 function Unpaid({ booking }: { booking: Booking }) {
   const queries = useQueryClient();
   const cancel = useMutation({

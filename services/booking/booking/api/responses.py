@@ -57,6 +57,7 @@ class BookingResponse(BaseModel):
     tickets: list[Ticket]
     amount: Amount | None
     currency: Currency | None
+    tax: Amount | None
     refunded_amount: Amount
     moves: int = Field(description="How often the start has changed since the checkout: SEQUENCE in calendars.")
     email: str | None
@@ -77,6 +78,7 @@ def to_response(booking: model.Booking, caller: Caller | None = None) -> Booking
     is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
     facts = {
         "tickets": booking.tickets if is_valid else [],
+        "tax": booking.tax,
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }
     return BookingResponse.model_validate(vars(booking) | facts)

@@ -13,6 +13,7 @@ from booking.model.booking import (
     StateChange,
     cancel_refusal,
     is_same_order,
+    total_of,
 )
 from booking.model.pricing import (
     QuotedSeat,
@@ -21,7 +22,6 @@ from booking.model.pricing import (
     check_out,
     price,
     quote,
-    total_of,
     unaccompanied,
 )
 from booking.model.problems import (

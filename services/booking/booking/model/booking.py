@@ -1,5 +1,6 @@
 """A booking as plain data, and the commands that change it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -40,11 +41,19 @@ class State(StrEnum):
 
 
 class OrderLine(BaseModel):
-    """One seat with its ticket type and its price in minor units."""
+    """One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown."""
 
     seat: Seat
     ticket_type: str
     amount: int
+    fee: int | None = None
+    tax: int | None = None
+
+
+def total_of(parts: Iterable[int | None]) -> int | None:
+    """The sum, or None if any part is unknown."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
 
 
 class StateChange(BaseModel):
@@ -107,6 +116,11 @@ class Booking(BaseModel):
     def seat_ids(self) -> list[str]:
         """The ids of the seats, in the hold's order."""
         return [seat.seat_id for seat in self.seats]
+
+    @property
+    def tax(self) -> int | None:
+        """The tax that the price includes in minor units; None if unknown."""
+        return total_of(line.tax for line in self.lines) if self.lines else None
 
 
 @dataclass(frozen=True)

@@ -60,15 +60,15 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
     """
     by_id = {seat.seat_id: seat for seat in seats}
     _check_seats(by_id, ticket_types)
-    table = {(price.category, price.ticket_type): price.amount for price in prices}
-    amounts = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
-    if unpriced := sorted(seat_id for seat_id, amount in amounts.items() if amount is None):
+    table = {(price.category, price.ticket_type): price for price in prices}
+    found = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
+    if unpriced := sorted(seat_id for seat_id, price in found.items() if price is None):
         raise _price_unknown(unpriced)
     _check_companions(by_id.values(), ticket_types)
     return [
-        OrderLine(seat=seat, ticket_type=ticket_types[seat_id], amount=amount)
+        OrderLine(seat=seat, ticket_type=ticket_types[seat_id], amount=price.amount, fee=price.fee, tax=price.tax)
         for seat_id, seat in by_id.items()
-        if (amount := amounts[seat_id]) is not None
+        if (price := found[seat_id]) is not None
     ]
 
 
@@ -127,12 +127,6 @@ def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> Quo
     for chosen in (option for kind in wanted for option in options if option.ticket_type == kind):
         return QuotedSeat(seat=seat, chosen=chosen, options=options)
     raise _price_unknown([seat.seat_id])
-
-
-def total_of(parts: Iterable[int | None]) -> int | None:
-    """The sum, or None if any part is unknown."""
-    known = list(parts)
-    return None if None in known else sum(part for part in known if part is not None)
 
 
 def check_out(

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.booking import (
     BookingCancelled,
+    BookingConfirmed,
     BookingRefunded,
     BookingRefundMade,
     PaymentCancelRequested,
@@ -170,7 +171,9 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
     facts = vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
     if before.screening:
         facts["previous_starts_at"] = before.screening.starts_at
-    if event_type is PaymentCancelRequested:
+    if event_type is BookingConfirmed:
+        facts["tax"] = booking.tax
+    elif event_type is PaymentCancelRequested:
         facts["reason"] = "cancelled" if booking.ending in CANCELLATION_REASONS else booking.ending
     elif event_type is BookingCancelled:
         facts["reason"] = booking.ending

@@ -49,6 +49,7 @@ class ConfirmationContext(NamedTuple):
     seats: str
     tickets: list[PrintedTicket]
     total: str
+    tax: str
     url: str
     calendar: CalendarFile
 
@@ -86,6 +87,7 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
         tickets=tickets,
         total=money(event.amount, event.currency, locale),
+        tax=texts["tax"].format(tax=money(event.tax, event.currency, locale)) if event.tax else "",
         url=booking_url(event.booking_id, event.sealed_link),
         calendar=calendar_file(event.booking_id, screening, summary, sequence=event.moves),
     )
