@@ -39,7 +39,7 @@ from contracts.identity import (
     VerificationRequested,
 )
 from contracts.inventory import SaleRejected, SeatMapUpdated, SeatsChanged, SeatsReleased, SeatsSold
-from contracts.notifier import NotifierDataExported
+from contracts.notifier import MailFailed, NotifierDataExported
 from contracts.payment import (
     PaymentCancelled,
     PaymentDataExported,
@@ -110,6 +110,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         PaymentCancelled,
         PaymentRefunded,
         PaymentDisputed,
+        MailFailed,
         *PEOPLE,
     ),
     "payment": (PaymentCancelRequested, RefundRequested, *PEOPLE),

@@ -23,6 +23,7 @@ from contracts.booking import (
 )
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
+from contracts.notifier import MailFailed
 from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 from contracts.topology import CONSUMES
 
@@ -42,6 +43,26 @@ def rejected(customer: Any) -> SaleRejected:
 def refunded(customer: Any, refund_id: str, amount: int = TOTAL, **changes: Any) -> PaymentRefunded:
     facts = {"booking_id": customer.id, "refund_id": refund_id, "amount": amount, "refunded": amount}
     return PaymentRefunded.model_validate(facts | {"captured": TOTAL, "currency": "EUR", "requested": True} | changes)
+
+
+# ---- mails
+
+
+async def test_a_mail_that_could_not_be_delivered_is_shown_and_changes_nothing_else(customer, bus):
+    await customer.add_showtime()
+    await customer.check_out()
+    before = await customer.get_booking()
+    assert before["failed_mail"] is None
+    for _ in range(2):
+        await bus.publish(MailFailed(booking_id=customer.id, kind="confirmation", failed_at=now()))
+
+    async def is_shown() -> bool:
+        return (await customer.get_booking())["failed_mail"] == "confirmation"
+
+    await until(is_shown)
+    await bus.publish(customer.sold())
+    after = await customer.wait_for_state("confirmed")
+    assert after["failed_mail"] == "confirmation"
 
 
 # ---- the sale

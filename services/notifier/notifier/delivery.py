@@ -26,10 +26,11 @@ from typing import Any, Self
 import structlog
 from chassis.clock import now
 from chassis.observability import telemetry
+from contracts.notifier import MailFailed
 from prometheus_client import Counter
 
 from notifier import mails
-from notifier.model import DeliveryError, Refused, masked_reason, next_try_at
+from notifier.model import DeliveryError, Obsolete, Refused, masked_reason, next_try_at
 from notifier.settings import Settings
 from notifier.smtp import SmtpClient
 from notifier.store import Message
@@ -166,12 +167,12 @@ class Sender:
         try:
             with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
                 if await message.is_superseded():
-                    raise Refused("superseded by a later mail")
+                    raise Obsolete("superseded by a later mail")
                 rendered = render() if render else mails.render_stored(message.kind, message.event)
                 content = mails.compose(rendered, message.key, message.queued_at)
                 await self._smtp.send(content, rendered.to.addr_spec)
         except Refused as error:
-            await _fail(message, str(error))
+            await _fail(message, str(error), is_obsolete=isinstance(error, Obsolete))
         except Exception as error:
             if not isinstance(error, DeliveryError):
                 log.exception("message_broken", key=message.key)
@@ -212,9 +213,13 @@ class Sender:
         log.warning("message_put_off", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
 
 
-async def _fail(message: Message, reason: str) -> None:
+async def _fail(message: Message, reason: str, *, is_obsolete: bool = False) -> None:
     reason = masked_reason(reason, message.address)
-    await message.record_failed(reason)
+    if message.booking_id and not is_obsolete:
+        failed = MailFailed(booking_id=message.booking_id, kind=message.kind, failed_at=now())
+        await message.record_failed(reason, [failed])
+    else:
+        await message.record_failed(reason)
     _outcomes.labels(message.kind, "failed").inc()
     log.error("message_failed", key=message.key, attempts=message.attempts, reason=reason)
 

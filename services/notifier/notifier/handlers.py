@@ -39,6 +39,7 @@ async def on_mail_event(sender: Sender, kind: Kind, event: MailEvent) -> None:
         user_id=user_id,
         address=event.email or "",
         reference=(event.reference or "") if isinstance(event, BookingEvent) else "",
+        booking_id=event.booking_id if isinstance(event, BookingEvent) else None,
         topic=event.booking_id if mail.turn and isinstance(event, BookingEvent) else None,
         turn=mail.turn(event) if mail.turn else 0,
         event=event.model_dump_json(exclude_none=True),

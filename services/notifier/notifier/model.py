@@ -8,6 +8,7 @@ RejectedEvent (contracts.errors)
 
 DeliveryError
 ├── Refused         permanent: the message will never be accepted
+│   └── Obsolete    the recipient needs the message no more
 └── TryLater        temporary: the mail server is unavailable or busy
 """
 
@@ -55,6 +56,10 @@ class DeliveryError(Exception):
 
 class Refused(DeliveryError):
     """The message will never be accepted."""
+
+
+class Obsolete(Refused):
+    """The recipient needs the message no more."""
 
 
 class TryLater(DeliveryError):

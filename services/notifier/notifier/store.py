@@ -1,13 +1,12 @@
 """The messages in MongoDB, and the guarded writes by which replicas claim them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from beanie import Document
-from chassis.ids import new_id
 from chassis.mongo.collection import Collection
-from pydantic import Field
+from chassis.mongo.outbox import Aggregate
+from contracts.notifier import MailFailed
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 
 from notifier.model import Kind, State
@@ -16,7 +15,7 @@ LINGER_S = 0.05
 """How long a new message waits for others, so that one command inserts them all. Recipients do not notice it."""
 
 
-class Message(Document):
+class Message(Aggregate):
     """One mail. `event` is the JSON of the event that it is rendered from. `due_at` is set until the mail is sent or
     has failed.
 
@@ -26,12 +25,12 @@ class Message(Document):
     sent.
     """
 
-    id: str = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
     key: str
     kind: Kind
     user_id: str | None = None
     address: str
     reference: str
+    booking_id: str | None = None
     topic: str | None = None
     turn: int = 0
     event: str
@@ -95,9 +94,9 @@ class Message(Document):
         ]
         await messages.bulk_write(changes)
 
-    async def record_failed(self, reason: str) -> None:
+    async def record_failed(self, reason: str, events: Sequence[MailFailed] = ()) -> None:
         """Record a permanent failure."""
-        await self._update(_set_fields(state="failed", due_at=None, reason=reason))
+        await self._update(_set_fields(state="failed", due_at=None, reason=reason), events)
 
     async def schedule_retry(self, due_at: datetime, reason: str) -> None:
         """Make the message due again at that time."""
@@ -107,10 +106,10 @@ class Message(Document):
         """Release the claim of an attempt that has not begun; any replica may claim the message again."""
         await self._update(_set_fields(state="queued", due_at=now) | {"$inc": {"attempts": -1}})
 
-    async def _update(self, change: dict[str, Any]) -> None:
+    async def _update(self, change: dict[str, Any], events: Sequence[MailFailed] = ()) -> None:
         """Update the message unless another replica has claimed it after the lease ended."""
         lease = {"_id": self.id, "state": "sending", "attempts": self.attempts}
-        await messages.update(lease, change)
+        await messages.update(lease, change, events=events)
 
     @classmethod
     def of_person(cls, user_id: str) -> AsyncIterator["Message"]:

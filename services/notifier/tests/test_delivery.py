@@ -8,6 +8,7 @@ import pytest
 from chassis.clock import now
 from chassis.testing import until
 from contracts.booking import BookingConfirmed
+from contracts.notifier import MailFailed
 from notifier import delivery, settings
 from notifier.mails import MAILS
 from notifier.model import Kind
@@ -90,6 +91,8 @@ async def test_a_refusal_for_good_is_recorded_and_not_repeated(client, bus, mail
     assert message.reason == f"{code} 5.1.1 <a***@usher.example> we do not want this"
     assert (message.attempts, message.due_at) == (1, None)
     assert "ada@usher.example" not in json.dumps(logs, default=str)
+    told = await bus.wait_for(MailFailed, lambda failed: failed.booking_id == event.booking_id)
+    assert (told.kind, told.subject) == ("confirmation", event.booking_id)
     await asyncio.sleep(0.3)
     assert mail_server.mails_for(event) == []
 

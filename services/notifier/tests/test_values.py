@@ -26,11 +26,12 @@ addresses = st.emails() | st.builds("{}@{}.example".format, local_parts, domains
 tags = st.from_regex(r"\A[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z")
 
 
-def valid(value, type_):
+def valid(value: str, type_: TypeAdapter[str]) -> str:
+    """Return the value as it is accepted, or an empty text."""
     try:
         return type_.validate_python(value)
     except ValidationError:
-        return None
+        return ""
 
 
 @settings(max_examples=150, deadline=None)
@@ -40,7 +41,7 @@ def valid(value, type_):
 @example(typed=f"a@{'ü' * 50}.{'ß' * 50}.{'é' * 50}.example")
 async def test_an_accepted_address_is_mailed_without_smtputf8(typed, session_mail_server, link_key):
     address = valid(typed, EMAIL)
-    assume(address is not None)
+    assume(address)
     smtp = SmtpClient(get().model_copy(update={"smtp_port": session_mail_server.port}))
     event = RegistrationRepeated(registration_id="r1", email=address, name="Ada", locale="en")
     rendered = render(event, registration_repeated_context(event))
@@ -59,7 +60,7 @@ def test_a_domain_has_its_own_name_in_dns():
 @given(typed=tags)
 def test_an_accepted_language_can_be_written_in(typed):
     tag = valid(typed, TAG)
-    assume(tag is not None)
+    assume(tag)
     assert date_and_time(MOMENT, "Europe/Berlin", locale_of(tag))
 
 

@@ -4989,6 +4989,11 @@ export interface components {
             moves: number;
             /** Email */
             email: string | null;
+            /**
+             * Failed Mail
+             * @description The kind of the last mail that could not be delivered to `email`.
+             */
+            failed_mail: string | null;
             /** Name */
             name: string | null;
             /** Locale */

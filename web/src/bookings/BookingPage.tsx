@@ -106,6 +106,11 @@ function Head({ booking }: { booking: Booking }) {
           {amount !== null && currency && <> · {money(amount, currency)}</>}
         </p>
       )}
+      {booking.failed_mail && booking.email && (
+        <div className="no-print mt-4">
+          <Notice kind="warn">{t("booking.mailFailed", { email: booking.email })}</Notice>
+        </div>
+      )}
     </div>
   );
 }

@@ -305,6 +305,8 @@ const de: Messages = {
   "booking.back": "{amount} wurden Ihnen erstattet.",
   "booking.long":
     "Das dauert länger als üblich. Sie können diese Seite schließen. Wir schicken die Karten auch per E-Mail an {email}.",
+  "booking.mailFailed":
+    "Wir konnten eine E-Mail an {email} nicht zustellen. Alles zu Ihrer Buchung steht auf dieser Seite.",
   "booking.seatsAgain": "Plätze auswählen",
   "booking.missing": "Diese Buchung kann nicht angezeigt werden",
   "booking.missingText":

@@ -296,6 +296,7 @@ const en = {
   "booking.back": "{amount} was refunded to you.",
   "booking.long":
     "This is taking longer than usual. You can close this page. We will also e-mail the tickets to {email}.",
+  "booking.mailFailed": "We could not deliver an e-mail to {email}. Everything about your booking is on this page.",
   "booking.seatsAgain": "Choose seats",
   "booking.missing": "This booking cannot be displayed",
   "booking.missingText":

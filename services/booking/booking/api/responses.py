@@ -61,6 +61,7 @@ class BookingResponse(BaseModel):
     refunded_amount: Amount
     moves: int = Field(description="How often the start has changed since the checkout: SEQUENCE in calendars.")
     email: str | None
+    failed_mail: str | None = Field(description="The kind of the last mail that could not be delivered to `email`.")
     name: str | None
     locale: str
     opened_at: datetime

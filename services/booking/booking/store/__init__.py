@@ -46,5 +46,6 @@ __all__ = [
     "page",
     "public_keys",
     "record_lookup",
+    "set_failed_mail",
     "signing",
 ]

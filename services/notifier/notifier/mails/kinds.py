@@ -31,7 +31,7 @@ from notifier.mails.mime import RenderedMail
 from notifier.mails.notice import NoticeContext
 from notifier.mails.refund import is_told, refund_context
 from notifier.mails.showtime import cancelled_context, rescheduled_context, voids_tickets
-from notifier.model import Kind, Refused
+from notifier.model import Kind, Obsolete
 
 BookingEvent = BookingConfirmed | BookingRescheduled | BookingCancelled | BookingRefundMade | BookingLinkRequested
 MailEvent = BookingEvent | OneTimeLink | RegistrationRepeated | SecurityNoticed
@@ -99,14 +99,14 @@ MAILS: dict[Kind, Mail] = {
 
 
 def render_stored(kind: Kind, event: str) -> RenderedMail:
-    """Render the mail for the JSON of an event. Raises Unmailable, and Refused when the event's link has expired."""
+    """Render the mail for the JSON of an event. Raises Unmailable, and Obsolete when the event's link has expired."""
     mail = MAILS[kind]
     parsed = mail.event_type.model_validate_json(event)
     return render(parsed, mail.context(parsed))
 
 
 def render(event: MailEvent, context: Context) -> RenderedMail:
-    """Render the mail for an event. Raises Refused when the event's link has expired."""
+    """Render the mail for an event. Raises Obsolete when the event's link has expired."""
     if isinstance(event, OneTimeLink | BookingLinkRequested) and event.expires_at <= now():
-        raise Refused("the link has expired")
+        raise Obsolete("the link has expired")
     return context.render()
