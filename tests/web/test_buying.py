@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 from visitor import ASKED, DECLINED, GOOD
 
 
@@ -29,12 +29,14 @@ async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, 
 
 async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, device):
     visitor = await visit(device)
+    page = visitor.page
     showtime_id, seats = await visitor.hold(2)
     await visitor.order("guest@usher.example")
     await visitor.pay()
     await visitor.sees_tickets(2)
-    await visitor.page.reload()
+    await page.reload()
     await visitor.sees_tickets(2)
+    await _opens_without_a_network(page)
     taken = await house.taken(showtime_id)
     assert {seat: taken[seat] for seat in seats} == dict.fromkeys(seats, "sold")
 
@@ -184,6 +186,25 @@ async def test_an_unpaid_booking_is_cancelled_and_its_seat_is_free(visit):
     await expect(visitor.page.get_by_role("heading", name="This booking was cancelled")).to_be_visible()
     await visitor.open_seats(showtime_id)
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
+
+
+async def _opens_without_a_network(page: Page) -> None:
+    """Check that a new tab of a guest has the tickets that the first one kept, also offline, until they are erased."""
+    await page.evaluate("() => navigator.serviceWorker.ready")
+    other = await page.context.new_page()
+    await other.goto("/find-booking")
+    await other.get_by_role("link", name=re.compile("saved")).click()
+    codes = other.get_by_role("img", name=re.compile("^QR code of the ticket"))
+    await expect(codes).to_have_count(2)
+    await page.context.set_offline(True)
+    await other.reload()
+    await expect(other.get_by_text("These tickets were saved on this device")).to_be_visible()
+    await expect(codes).to_have_count(2)
+    await page.context.set_offline(False)
+    await other.goto("/find-booking")
+    await other.get_by_role("button", name="Erase from this device").click()
+    await expect(other.get_by_role("heading", name="Your tickets on this device")).to_have_count(0)
+    await other.close()
 
 
 def _euros(amount: int) -> str:

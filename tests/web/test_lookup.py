@@ -45,16 +45,19 @@ async def test_the_mailed_link_shows_the_tickets_and_leaves_the_address_bar(visi
     assert key not in kept
 
 
-async def test_another_tab_has_to_follow_the_link_too(visit, house):
+async def test_another_tab_has_only_the_kept_tickets_until_it_follows_the_link(visit, house):
     booking, link = await bought(house, "two-tabs@usher.example")
     visitor = await visit()
     await visitor.page.goto(link)
     await visitor.sees_tickets(2)
     other = await visitor.page.context.new_page()
     await other.goto(f"/bookings/{booking['id']}")
+    await expect(other.get_by_text("saved on this device")).to_be_visible()
+    await other.get_by_role("button", name="Erase from this device").click()
     await expect(other.get_by_role("heading", name="This booking cannot be displayed")).to_be_visible()
     await other.goto(link)
     await expect(other.get_by_role("img", name=re.compile("^QR code of the ticket"))).to_have_count(2)
+    await expect(other.get_by_text("saved on this device")).to_have_count(0)
 
 
 async def test_who_lost_the_mail_asks_for_a_link_and_opens_it(visit, house, device):

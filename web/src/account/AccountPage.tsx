@@ -2,6 +2,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api, unwrap } from "../api/client";
 import { leave } from "../api/session";
+import { forgetPersonal } from "../bookings/device";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Failure } from "../ui/Notice";
@@ -33,7 +34,10 @@ function Account() {
   const profile = useQuery({ queryKey: ["mine", "profile"], queryFn: () => unwrap(api.GET("/api/users/me")) });
   const signOut = useMutation({
     mutationFn: () => unwrap(api.POST("/api/auth/logout", { body: {} })),
-    onSuccess: leave,
+    onSuccess: () => {
+      forgetPersonal();
+      leave();
+    },
   });
   if (profile.isPending) return <div aria-hidden="true" className="skeleton h-96" />;
   if (profile.isError) return <Failure error={profile.error} retry={() => void profile.refetch()} />;

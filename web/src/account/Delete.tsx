@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { api, unwrap } from "../api/client";
 import { leave } from "../api/session";
+import { forgetPersonal } from "../bookings/device";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
@@ -17,6 +18,7 @@ export function Delete() {
     mutationFn: (password: string) => unwrap(api.POST("/api/users/me/delete", { body: { password } })),
     onSuccess: async () => {
       await navigate("/");
+      forgetPersonal();
       leave();
     },
   });

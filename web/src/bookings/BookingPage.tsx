@@ -6,12 +6,14 @@ import { keepLinkKey, keyOf } from "../api/guest";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
 import { t } from "../i18n";
-import { clock, longDay, money } from "../lib/format";
+import { clock, fullDate, longDay, money } from "../lib/format";
+import { useOnline } from "../lib/useOnline";
 import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
 import { Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
+import { forget, keep, useKeptTickets } from "./device";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 
 const Tickets = lazy(() => import("./Tickets"));
@@ -36,6 +38,20 @@ function Shown({ bookingId }: { bookingId: string }) {
   const { state: visit } = useLocation();
   const booking = useBooking(bookingId);
   usePageTitle(booking.data?.reference ? t("booking.title", { reference: booking.data.reference }) : t("booking.one"));
+  const { user } = useSession();
+  const kept = useKeptTickets(user?.user_id).find((each) => each.booking.id === bookingId);
+  const isOnline = useOnline();
+  useEffect(() => {
+    if (booking.data) keep(booking.data, user?.user_id ?? null);
+  }, [booking.data, user]);
+  if (kept && !booking.data && (booking.isError || booking.isSuccess || !isOnline)) {
+    return (
+      <div className="page max-w-4xl py-6 sm:py-10">
+        <Head booking={kept.booking} />
+        <Body booking={kept.booking} savedAt={kept.savedAt} />
+      </div>
+    );
+  }
   if (booking.isPending) return <div aria-hidden="true" className="page skeleton mt-8 h-96" />;
   if (!booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
   // Stripe has the money, but the webhook has not arrived yet. Nobody should pay twice meanwhile.
@@ -53,11 +69,24 @@ function Shown({ bookingId }: { bookingId: string }) {
   );
 }
 
-function Body({ booking }: { booking: Booking }) {
+/** `savedAt`: set for the copy that is kept on this device. */
+function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
   if (booking.state === "confirmed") {
     return (
       <Suspense fallback={<div aria-hidden="true" className="skeleton h-96" />}>
-        <Tickets booking={booking} />
+        {savedAt && (
+          <div className="no-print mb-6">
+            <Notice kind="warn">
+              <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+                <span className="grow">{t("kept.text", { time: fullDate(savedAt) })}</span>
+                <Button look="plain" onClick={() => forget(booking.id)}>
+                  {t("kept.erase")}
+                </Button>
+              </div>
+            </Notice>
+          </div>
+        )}
+        <Tickets booking={booking} isKept={savedAt !== undefined} />
       </Suspense>
     );
   }
@@ -104,6 +133,7 @@ function Head({ booking }: { booking: Booking }) {
         <p className="mt-2">
           {t("pay.booking")} <b className="font-mono tracking-wider">{reference}</b>
           {amount !== null && currency && <> · {money(amount, currency)}</>}
+          {!!booking.tax && currency && <> ({t("checkout.tax", { amount: money(booking.tax, currency) })})</>}
         </p>
       )}
       {booking.failed_mail && booking.email && (
@@ -138,7 +168,6 @@ function Moving({ booking }: { booking: Booking }) {
   );
 }
 
-          {!!booking.tax && currency && <> ({t("checkout.tax", { amount: money(booking.tax, currency) })})</>}
 function Unpaid({ booking }: { booking: Booking }) {
   const queries = useQueryClient();
   const cancel = useMutation({

@@ -8,6 +8,7 @@ import { Button, ButtonLink } from "../ui/Button";
 import { Empty, Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
+import { DeviceTickets } from "./DeviceTickets";
 import type { Booking } from "./queries";
 
 export default function BookingsPage() {
@@ -15,6 +16,7 @@ export default function BookingsPage() {
   return (
     <div className="page max-w-4xl py-6 sm:py-10">
       <h1 className="mb-6">{t("nav.bookings")}</h1>
+      <DeviceTickets />
       <RequireSignIn>
         <Bookings />
       </RequireSignIn>

@@ -1,3 +1,5 @@
+import { useQuery } from "@tanstack/react-query";
+import { movieQuery, showtimeQuery } from "../films/queries";
 import { named, t, tn } from "../i18n";
 import { clock, list, longDay, money } from "../lib/format";
 import { saveFile } from "../lib/save";
@@ -7,13 +9,16 @@ import { Notice } from "../ui/Notice";
 import { calendar } from "./calendar";
 import { QrCode } from "./qr";
 import type { Booking } from "./queries";
+import { useAwake } from "./useAwake";
 
 /** The tickets of a confirmed booking, to show at the door, print or add to a calendar. */
-export default function Tickets({ booking }: { booking: Booking }) {
+export default function Tickets({ booking, isKept = false }: { booking: Booking; isKept?: boolean }) {
+  useAwake();
+  const count = booking.tickets.length;
   const seats = list(booking.tickets.map((ticket) => ticket.seat.seat_id));
   return (
     <div className="grid gap-6">
-      {booking.email && (
+      {booking.email && !isKept && (
         <div className="no-print">
           <Notice kind="good">{t("tickets.mailed", { email: booking.email })}</Notice>
         </div>
@@ -26,31 +31,38 @@ export default function Tickets({ booking }: { booking: Booking }) {
           {t("tickets.print")}
         </Button>
       </div>
-      <ul className="grid gap-4 sm:grid-cols-2">
-        {booking.tickets.map((ticket) => (
-          <li key={ticket.ticket_id} className="card grid break-inside-avoid justify-items-center gap-4 p-5">
-            <div className="w-full">
-              <p className="text-xl font-bold">{place(ticket.seat)}</p>
-              <p className="text-quiet first-letter:uppercase">
-                {named("category", ticket.seat.category)} · {named("ticket", ticket.ticket_type)}
-                {booking.currency && <> · {money(ticket.amount, booking.currency)}</>}
-              </p>
-              {booking.screening && (
-                <p className="mt-1 hidden text-sm print:block">
-                  {booking.screening.movie_title}, {longDay(booking.screening.starts_at, booking.screening.time_zone)},{" "}
-                  {clock(booking.screening.starts_at, booking.screening.time_zone)}, {booking.screening.auditorium_name}
-                  , {booking.reference}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
+      <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row">
+        <ul className="flex gap-4 sm:grid sm:grid-cols-2 print:grid">
+          {booking.tickets.map((ticket, index) => (
+            <li key={ticket.ticket_id} className={`card ticket ${count > 1 ? "max-sm:w-[90%]" : "max-sm:w-full"}`}>
+              <div className="ticket-head">
+                <Poster showtimeId={booking.showtime_id} />
+                <p className="relative text-sm">
+                  {count > 1 ? t("tickets.nth", { n: index + 1, count }) : booking.screening?.movie_title}
                 </p>
-              )}
-            </div>
-            <QrCode
-              className="w-full max-w-72"
-              text={ticket.qr}
-              label={t("tickets.qr", { seat: place(ticket.seat) })}
-            />
-          </li>
-        ))}
-      </ul>
+                <p className="relative text-2xl font-bold">{place(ticket.seat)}</p>
+                <p className="relative first-letter:uppercase">
+                  {named("category", ticket.seat.category)} · {named("ticket", ticket.ticket_type)}
+                  {booking.currency && <> · {money(ticket.amount, booking.currency)}</>}
+                </p>
+                {booking.screening && (
+                  <p className="relative mt-1 hidden text-sm print:block">
+                    {booking.screening.movie_title}, {longDay(booking.screening.starts_at, booking.screening.time_zone)}
+                    , {clock(booking.screening.starts_at, booking.screening.time_zone)},{" "}
+                    {booking.screening.auditorium_name}, {booking.reference}
+                  </p>
+                )}
+              </div>
+              <QrCode
+                className="m-5 w-[calc(100%-2.5rem)] max-w-72 justify-self-center"
+                text={ticket.qr}
+                label={t("tickets.qr", { seat: place(ticket.seat) })}
+              />
+            </li>
+          ))}
+        </ul>
+      </section>
       <p className="no-print text-sm text-quiet">{tn("tickets.door", booking.tickets.length)}</p>
       <div className="no-print">
         <ButtonLink look="quiet" to="/">
@@ -59,6 +71,13 @@ export default function Tickets({ booking }: { booking: Booking }) {
       </div>
     </div>
   );
+}
+
+/** The film's poster out of focus: the ticket has its colours. */
+function Poster({ showtimeId }: { showtimeId: string }) {
+  const showtime = useQuery(showtimeQuery(showtimeId));
+  const movie = useQuery({ ...movieQuery(showtime.data?.movie_id ?? ""), enabled: Boolean(showtime.data) });
+  return movie.data ? <img src={movie.data.poster_url} alt="" /> : null;
 }
 
 function saveCalendar(booking: Booking, seats: string): void {

@@ -12,13 +12,14 @@ const booking = {
     ends_at: "2026-11-21T21:30:00Z",
     theater_name: "Kino am Ufer; Berlin",
     auditorium_name: "Saal 1",
+    address: "Uferweg 1, 10115 Berlin",
   },
 } as Booking;
 
 it("is an event from start to end with escaped characters and folded lines", () => {
   const text = calendar(booking, "Amélie", `Reihe A\n${"ü".repeat(60)}`, SITE, new Date("2026-11-20T08:00:00Z")) ?? "";
   expect(text).toContain("DTSTART:20261121T191500Z\r\nDTEND:20261121T213000Z\r\n");
-  expect(text).toContain("LOCATION:Kino am Ufer\\; Berlin\\, Saal 1\r\n");
+  expect(text).toContain("LOCATION:Kino am Ufer\\; Berlin\\, Saal 1\\, Uferweg 1\\, 10115 Berlin\r\n");
   expect(text.replaceAll("\r\n ", "")).toContain(`DESCRIPTION:Reihe A\\n${"ü".repeat(60)}\r\n`);
   for (const line of text.split("\r\n")) expect(new TextEncoder().encode(line).length).toBeLessThanOrEqual(75);
 });

@@ -15,6 +15,7 @@ export function calendar(
 ): string | null {
   const { screening } = booking;
   if (!screening) return null;
+  const place = [screening.theater_name, screening.auditorium_name, screening.address];
   const lines = [
     "BEGIN:VCALENDAR",
     "VERSION:2.0",
@@ -27,7 +28,7 @@ export function calendar(
     `DTSTART:${stamp(screening.starts_at)}`,
     `DTEND:${stamp(screening.ends_at)}`,
     `SUMMARY:${escaped(summary)}`,
-    `LOCATION:${escaped(`${screening.theater_name}, ${screening.auditorium_name}`)}`,
+    `LOCATION:${escaped(place.filter(Boolean).join(", "))}`,
     `DESCRIPTION:${escaped(description)}`,
     `URL:${site}/bookings/${booking.id}`,
     `ORGANIZER:${site}`,

@@ -338,6 +338,11 @@ const de: Messages = {
   "tickets.qr": "QR-Code der Karte für {seat}",
   "tickets.door_one": "Zeigen Sie diesen Code am Einlass, auf dem Handy oder auf Papier.",
   "tickets.door_other": "Zeigen Sie diese Codes am Einlass, auf dem Handy oder auf Papier.",
+  "tickets.nth": "Karte {n} von {count}",
+  "kept.title": "Ihre Karten auf diesem Gerät",
+  "kept.savedAt": "gespeichert {time}",
+  "kept.text": "Diese Karten wurden am {time} auf diesem Gerät gespeichert. Wir konnten sie gerade nicht prüfen.",
+  "kept.erase": "Von diesem Gerät löschen",
   "tickets.more": "Weitere Filme",
 
   "field.name": "Name",
@@ -422,7 +427,7 @@ const de: Messages = {
   "export.save": "Datei herunterladen",
   "delete.title": "Konto löschen",
   "delete.text":
-    "Ihr Konto und Ihre persönlichen Daten werden gelöscht. Gekaufte Karten bleiben gültig. Das lässt sich nicht rückgängig machen.",
+    "Ihr Konto und Ihre persönlichen Daten werden gelöscht. Gekaufte Karten bleiben gültig. Bis zum Ende der Vorstellungen bewahren wir Ihre Adresse verschlüsselt auf, um Ihnen Änderungen mitzuteilen. Das lässt sich nicht rückgängig machen.",
   "delete.ask": "Mein Konto löschen …",
   "delete.sure": "Konto löschen?",
   "delete.yes": "Endgültig löschen",

@@ -328,6 +328,11 @@ const en = {
   "tickets.qr": "QR code of the ticket for {seat}",
   "tickets.door_one": "Show this code at the door, on your phone or on paper.",
   "tickets.door_other": "Show these codes at the door, on your phone or on paper.",
+  "tickets.nth": "Ticket {n} of {count}",
+  "kept.title": "Your tickets on this device",
+  "kept.savedAt": "saved {time}",
+  "kept.text": "These tickets were saved on this device on {time}. We could not check them now.",
+  "kept.erase": "Erase from this device",
   "tickets.more": "More films",
 
   "field.name": "Name",
@@ -409,7 +414,7 @@ const en = {
   "export.save": "Download file",
   "delete.title": "Delete account",
   "delete.text":
-    "Your account and your personal data will be deleted. Tickets that you have bought stay valid. This cannot be undone.",
+    "Your account and your personal data will be deleted. Tickets that you have bought stay valid. Until their showtimes are over, we keep your address encrypted, to tell you about changes. This cannot be undone.",
   "delete.ask": "Delete my account…",
   "delete.sure": "Delete your account?",
   "delete.yes": "Delete permanently",

@@ -1,0 +1,23 @@
+import { useEffect } from "react";
+
+/** Keeps the screen on while the page is in sight, where the browser can and may. */
+export function useAwake(): void {
+  useEffect(() => {
+    let lock: WakeLockSentinel | null = null;
+    let isLeft = false;
+    const stayAwake = async () => {
+      if (document.visibilityState !== "visible" || !("wakeLock" in navigator)) return;
+      // A browser refuses, for example, to save the battery.
+      const next = await navigator.wakeLock.request("screen").catch(() => null);
+      if (isLeft) await next?.release();
+      else lock = next;
+    };
+    void stayAwake();
+    document.addEventListener("visibilitychange", stayAwake);
+    return () => {
+      isLeft = true;
+      document.removeEventListener("visibilitychange", stayAwake);
+      void lock?.release();
+    };
+  }, []);
+}
