@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import segno
+from contracts.currencies import decimal
 from customer import Customer, Json, Refused
 from dotenv import dotenv_values
 
@@ -147,7 +148,7 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
             notes.append(f"{lost.status} {lost.problem['code']}: {lost.problem['detail']}")
         with step("check out with the claim") as notes:
             booking = await customer.check_out(hold, EMAIL)
-            price = f"{booking['amount'] / 100:.2f} {booking['currency']}"
+            price = f"{decimal(booking['amount'], booking['currency'])} {booking['currency']}"
             notes.append(f"{booking['reference']}, {price}, payment order {shortened(booking['order'])}")
         with step("pay the order with a test card") as notes:
             paid = await customer.pay(await customer.create_intent(hold))
