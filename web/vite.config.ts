@@ -1,17 +1,84 @@
+import { gzipSync } from "node:zlib";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 const GATEWAY = process.env.GATEWAY_URL ?? "http://127.0.0.1:8080";
 
+/** What early.js loads ahead: by language, and by the first part of the address (with a slash if more follows). */
+const AHEAD = {
+  en: "src/i18n/en.ts",
+  de: "src/i18n/de.ts",
+  "movies/": "src/films/FilmPage.tsx",
+  theaters: "src/films/TheatersPage.tsx",
+  "theaters/": "src/films/TheaterPage.tsx",
+  "showtimes/": "src/seats/SeatPage.tsx",
+};
+
+/** Writes the names of these files into the page, and the style sheet before the scripts, which are not needed to paint. */
+const ahead: Plugin = {
+  name: "ahead",
+  apply: "build",
+  transformIndexHtml: {
+    order: "post",
+    handler(html, { bundle, chunk: entry }) {
+      const chunks = Object.values(bundle ?? {}).filter((file) => file.type === "chunk");
+      const files = Object.entries(AHEAD).map(([part, source]) => {
+        const chunk = chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith(source));
+        if (!chunk) throw new Error(`${source} is no chunk`);
+        const names = [chunk.fileName, ...chunk.imports];
+        return [
+          part,
+          names.filter((name) => name !== entry?.fileName && !entry?.imports.includes(name)).map((name) => `/${name}`),
+        ];
+      });
+      const listed = JSON.stringify(Object.fromEntries(files)).replaceAll('"', "&quot;");
+      const [style = ""] = /\n *<link rel="stylesheet"[^>]*>/.exec(html) ?? [];
+      return html
+        .replace(style, "")
+        .replace(/\n *<script src="\/early.js">/, `${style}\n    <script src="/early.js" data-files="${listed}">`);
+    },
+  },
+};
+
+/** Compresses the files once, harder than the gateway could for each request. */
+const compressed: Plugin = {
+  name: "compressed",
+  apply: "build",
+  generateBundle: {
+    order: "post",
+    handler(_, bundle) {
+      for (const file of Object.values(bundle)) {
+        if (!/\.(js|css)$/.test(file.fileName)) continue;
+        const source = gzipSync(file.type === "chunk" ? file.code : file.source, { level: 9 });
+        this.emitFile({ type: "asset", fileName: `${file.fileName}.gz`, source });
+      }
+    },
+  },
+};
+
 export default defineConfig({
   // Tailwind would spell `light-dark()` out at the root, and a dark part of a light page could not be.
-  plugins: [react(), tailwindcss({ optimize: false })],
+  plugins: [react(), tailwindcss({ optimize: false }), ahead, compressed],
   build: {
     target: "es2022",
     cssTarget: ["chrome123", "firefox128", "safari17.5"],
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    rolldownOptions: {
+      output: {
+        // What each page needs, in one file: on a slow network each request costs more than some bytes.
+        codeSplitting: {
+          groups: [
+            {
+              name: "base",
+              test: /rolldown.runtime|node_modules\/(?!qrcode)|src\/(api|lib|ui|i18n\/(?!en|de)|app\/|main|films\/FilmsPage|films\/(queries|wishes|Rating|Times))/,
+            },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/api": GATEWAY, "/ws": { target: GATEWAY, ws: true } } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },

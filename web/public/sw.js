@@ -1,7 +1,7 @@
 // Without a network the client still opens: its page and files are kept; what the services say never is.
 const KEPT = "usher-1";
 const PAGE = "/index.html";
-const BESIDE = ["/icon.svg", "/theme.js"];
+const BESIDE = ["/icon.svg", "/early.js"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll([PAGE, ...BESIDE])));

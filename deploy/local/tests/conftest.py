@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -13,6 +14,7 @@ from launcher.settings import NO_LIMITS
 
 from .upstream import echo, serving
 
+PAGE = '<h1>Usher</h1><meta property="og:image" content="/icon.png" />'
 PROXY = "127.0.0.2"
 """The address of the one proxy that the gateway trusts."""
 
@@ -24,7 +26,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     web = tmp_path_factory.mktemp("web")
     (web / "assets/folder").mkdir(parents=True)
     (web / "assets/client-4711.js").write_text("begin();")
-    for name, text in {"index.html": "<h1>Usher</h1>", "client.js": "start();", ".hidden": "hush"}.items():
+    (web / "assets/client-4711.js.gz").write_bytes(gzip.compress(b"begin();", mtime=0))
+    for name, text in {"index.html": PAGE, "client.js": "start();", ".hidden": "hush"}.items():
         (web / name).write_text(text)
     ports, given = free_ports(), {**NO_LIMITS, "GATEWAY_WEB": str(web), "GATEWAY_TRUSTED_PROXIES": PROXY}
     with (

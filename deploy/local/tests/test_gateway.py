@@ -100,12 +100,35 @@ def test_what_is_meant_for_operators_stays_inside(client: httpx.Client, address:
     assert '"service"' not in client.get(address).text
 
 
-@pytest.mark.parametrize("address", ["/", "/index.html", "/movies/m1", "/bookings/b1/tickets"])
-def test_an_address_that_is_no_file_is_a_page_of_the_web_client(client: httpx.Client, address: str):
+ROUTES = re.findall(r'path: "(/.*?)"', (ROOT / "web/src/app/routes.tsx").read_text())
+PAGES = ["/index.html", "/theaters/", *(re.sub(r":\w+", "x-1", route) for route in ROUTES)]
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_each_page_of_the_web_client_is_served(client: httpx.Client, gateway: Platform, address: str):
     answer = client.get(address)
-    assert (answer.status_code, answer.text) == (200, "<h1>Usher</h1>")
+    picture = f'<meta property="og:image" content="{gateway.env["PUBLIC_URL"]}/icon.png" />'
+    assert (answer.status_code, answer.text) == (200, f"<h1>Usher</h1>{picture}")
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+
+@pytest.mark.parametrize("address", ["/no/such/page", "/movies", "/movies/m1/x", "/accounts", "/client.css"])
+def test_any_other_address_is_missing_and_the_web_client_says_so(client: httpx.Client, address: str):
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text.startswith("<h1>Usher</h1>")
+    assert answer.headers.items() >= SECURITY_HEADERS.items()
+
+
+def test_compressed_files_are_sent_as_they_were_built(client: httpx.Client):
+    address = "/assets/client-4711.js"
+    compressed = client.get(address, headers={"Accept-Encoding": "gzip"})
+    assert (compressed.headers["content-encoding"], compressed.text) == ("gzip", "begin();")
+    assert compressed.headers["cache-control"] == "public, max-age=31536000, immutable"
+    plain = client.get(address, headers={"Accept-Encoding": "identity"})
+    assert ("content-encoding" not in plain.headers, plain.text) == (True, "begin();")
 
 
 def test_files_with_a_digest_in_their_name_are_kept_for_good(client: httpx.Client):

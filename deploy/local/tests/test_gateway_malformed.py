@@ -90,7 +90,7 @@ def test_a_redirect_never_names_the_host_that_the_client_sends(gateway: Platform
     location = answer.headers["Location"] or "/"
     assert location.startswith("/")
     assert not location.startswith("//")
-    assert answer.status == (301 if "folder" in address else 200)
+    assert answer.status == (301 if "folder" in address else 404)
 
 
 def test_no_log_has_a_query_string(gateway: Platform):

@@ -1,7 +1,7 @@
 import { Link } from "react-router";
 import { t } from "../i18n";
 import { serverNow } from "../lib/clock";
-import { clock, languageName, longDay, money } from "../lib/format";
+import { clock, languageName, longDay, money, weekdayAfter } from "../lib/format";
 import { Empty, Failure } from "../ui/Notice";
 import { Select } from "../ui/Select";
 import { byDay, type Listed } from "./schedule";
@@ -20,16 +20,15 @@ interface ShowtimesProps {
 export function Showtimes({ listed, error, retry, hasCities = false }: ShowtimesProps) {
   const { wishes, change } = useWishes();
   const cities = hasCities ? [...new Set(listed?.map(({ heading }) => heading.note))].sort() : [];
-  const canChoose = cities.length > 1 || (hasCities && Boolean(wishes.city));
   const isFiltered = Boolean((hasCities && wishes.city) || wishes.time);
   const near = listed?.filter(({ heading }) => !hasCities || !wishes.city || heading.note === wishes.city);
   return (
     <section aria-labelledby="showtimes" className="py-5 sm:py-6">
       <div className="mb-3 flex flex-wrap items-center gap-2 sm:mb-4">
-        <h2 id="showtimes" className={`mr-auto ${canChoose ? "max-sm:w-full" : ""}`}>
+        <h2 id="showtimes" className={`mr-auto ${hasCities ? "max-sm:w-full" : ""}`}>
           {t("film.showtimes")}
         </h2>
-        {canChoose && (
+        {hasCities && (
           <Select
             className="max-sm:flex-1"
             label={t("films.city")}
@@ -39,7 +38,7 @@ export function Showtimes({ listed, error, retry, hasCities = false }: Showtimes
             options={cities.map((city) => [city, city])}
           />
         )}
-        <Times className={canChoose ? "max-sm:flex-1" : ""} time={wishes.time} change={change} />
+        <Times className={hasCities ? "max-sm:flex-1" : ""} time={wishes.time} change={change} />
       </div>
       {error ? (
         <Failure error={error} retry={retry} />
@@ -147,9 +146,12 @@ const CHIP = "block h-full rounded-xl border px-3.5 py-2.5 text-sm";
 function Chip({ showtime }: { showtime: Listed }) {
   const { starts_at, time_zone, price_from, subtitles, availability } = showtime;
   const language = languageName(showtime.language);
+  const weekday = weekdayAfter(starts_at, time_zone, showtime.local_date);
   const inside = (
     <>
-      <b className="block text-xl leading-tight">{clock(starts_at, time_zone)}</b>
+      <b className="block text-xl leading-tight">
+        {clock(starts_at, time_zone)} {weekday && <span className="text-base font-normal">{weekday}</span>}
+      </b>
       <span className="block text-quiet">
         {showtime.auditorium_name} · {showtime.format}
       </span>
