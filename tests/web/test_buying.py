@@ -101,7 +101,7 @@ async def test_theme_and_language_change_on_the_way_and_nothing_typed_is_lost(vi
     await expect(page.get_by_role("timer")).to_be_in_viewport(ratio=1)
     await visitor.button(re.compile("Weiter zur Zahlung")).click()
     await expect(page.get_by_text("jetzt für die Zahlung reserviert")).to_be_visible()
-    await expect(page.get_by_text("Ihre Karten gehen an guest@usher.example.")).to_be_visible()
+    await expect(page.get_by_text("Ihre Tickets gehen an guest@usher.example.")).to_be_visible()
     await visitor.fill_card(GOOD)
     await page.get_by_label("Sprache").select_option("en")
     await expect(page.get_by_role("heading", name="Payment")).to_be_visible()

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import de from "./de";
 import en from "./en";
@@ -15,12 +16,33 @@ it("has no empty texts and few identical ones", () => {
   const same = Object.entries(en).flatMap(([key, text]) => (de[key as keyof typeof en] === text ? [text] : []));
   expect(new Set(same)).toEqual(
     new Set(
-      ["Live", "Genre", "bar", "VIP", "Name", "Name (optional)", "Code", "Passkeys"].filter((text) =>
+      ["Live", "Genre", "bar", "VIP", "Name", "Name (optional)", "Code", "Passkeys", "Tickets"].filter((text) =>
         same.includes(text),
       ),
     ),
   );
   for (const text of [...Object.values(en), ...Object.values(de)]) expect(text.trim()).not.toBe("");
+});
+
+it("names each genre and feature of the demo's films and theaters", () => {
+  const demo = `${import.meta.dirname}/../../../services/catalog/catalog/demo`;
+  const listed = (file: string, field: string) =>
+    [...readFileSync(`${demo}/${file}`, "utf8").matchAll(new RegExp(`^${field} = (\\[.*\\])$`, "gm"))].flatMap(
+      ([, list = "[]"]) => JSON.parse(list) as string[],
+    );
+  const genres = new Set(listed("movies.toml", "genres").map((code) => `genre.${code}`));
+  const features = new Set(listed("theaters.toml", "features").map((code) => `feature.${code}`));
+  expect([genres.size > 10, features.size > 5]).toEqual([true, true]);
+  const asTheyAre = ["feature.Dolby Atmos", "feature.35 mm", "feature.70 mm"];
+  expect([...genres, ...features].filter((key) => !(key in de) && !asTheyAre.includes(key))).toEqual([]);
+});
+
+it("calls a ticket and a theater by one word", () => {
+  for (const [key, text] of Object.entries(de)) {
+    if (!/^(pay|booking\.refund|theater\.map|problem\.card)/.test(key))
+      expect([key, text]).toEqual([key, expect.not.stringMatching(/karte/i)]);
+    expect([key, text]).toEqual([key, expect.not.stringMatching(/Lichtspielhaus|Vorführung|Billett/)]);
+  }
 });
 
 describe("a text", () => {
