@@ -54,7 +54,7 @@ async def test_the_evening_can_be_asked_for(visit):
     page = (await visit(timezone_id="Europe/Berlin")).page
     await page.goto("/")
     await page.get_by_role("button", name="Tonight").click()
-    today = datetime.now(BERLIN).date().isoformat()
+    today = (datetime.now(BERLIN) - timedelta(hours=5)).date().isoformat()
     await expect(page).to_have_url(re.compile(f"date={today}&time=evening"))
     await expect(page.get_by_label("Time")).to_have_value("evening")
     await page.get_by_role("button", name="Tonight").click()

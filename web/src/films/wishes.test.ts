@@ -31,5 +31,9 @@ it("writes only what is wished for into links", () => {
 it("counts days over the end of a month", () => {
   vi.useFakeTimers({ now: new Date(2026, 1, 27, 23, 59) });
   expect([0, 1, 2].map(dayAfterToday)).toEqual(["2026-02-27", "2026-02-28", "2026-03-01"]);
+  vi.setSystemTime(new Date(2026, 2, 1, 4, 59));
+  expect(dayAfterToday(0), "the night is still Saturday's").toBe("2026-02-28");
+  vi.setSystemTime(new Date(2026, 2, 1, 5, 0));
+  expect(dayAfterToday(0)).toBe("2026-03-01");
   vi.useRealTimers();
 });

@@ -49,9 +49,11 @@ export function atTime(listed: Listed[], time: string): Listed[] {
   });
 }
 
-/** Today, or a day after it, as `2026-11-21` in the visitor's time zone. */
+const DAY_STARTS_MS = 5 * 60 * 60_000;
+
+/** Today, or a day after it, as `2026-11-21` in the visitor's time zone. Until 5:00 the night is the day before's. */
 export function dayAfterToday(days: number): string {
-  const day = new Date(serverNow());
+  const day = new Date(serverNow() - DAY_STARTS_MS);
   day.setDate(day.getDate() + days);
   return `${day.getFullYear()}-${String(day.getMonth() + 1).padStart(2, "0")}-${String(day.getDate()).padStart(2, "0")}`;
 }

@@ -10,6 +10,7 @@ import {
   minutesAndSeconds,
   money,
   shortDay,
+  weekdayAfter,
 } from "./format";
 
 describe("money", () => {
@@ -37,6 +38,28 @@ describe("a moment", () => {
     expect([clock(moment, "Europe/London"), clock(moment, "Europe/Berlin")]).toEqual(["23:30", "00:30"]);
     expect(longDay(moment, "Europe/London")).toMatch(/Saturday.* 21 November/);
     expect(longDay(moment, "Europe/Berlin")).toMatch(/Sunday.* 22 November/);
+  });
+
+  it("says which of two equal times it is when clocks go back", () => {
+    const night = (zone: string, hour: string, ...clocks: string[]) =>
+      clocks.map((each) => clock(`${hour}:${each}Z`, zone));
+    expect(night("Europe/Berlin", "2026-10-25T00", "30")).toEqual(["02:30 CEST"]);
+    expect(night("Europe/Berlin", "2026-10-25T01", "30")).toEqual(["02:30 CET"]);
+    expect(night("Europe/Berlin", "2026-10-24T23", "55")).toEqual(["01:55"]);
+    expect(night("Europe/Berlin", "2026-10-25T02", "00")).toEqual(["03:00"]);
+    expect(night("Europe/Berlin", "2026-03-29T01", "00", "30")).toEqual(["03:00", "03:30"]);
+    const island = night("Australia/Lord_Howe", "2026-04-04T14", "45").concat(
+      night("Australia/Lord_Howe", "2026-04-04T15", "15", "30"),
+    );
+    expect(island.map((each) => each.slice(0, 5))).toEqual(["01:45", "01:45", "02:00"]);
+    expect(new Set(island).size).toBe(3);
+    expect(clock("nonsense", "Europe/Berlin")).toBe("–");
+  });
+
+  it("has its weekday when it is listed under the day before", () => {
+    expect(weekdayAfter("2026-11-20T23:15:00Z", "Europe/Berlin", "2026-11-20")).toBe("Sat");
+    expect(weekdayAfter("2026-11-20T21:15:00Z", "Europe/Berlin", "2026-11-20")).toBe("");
+    expect(weekdayAfter("2026-11-21T07:15:00Z", "America/Los_Angeles", "2026-11-20")).toBe("");
   });
 });
 

@@ -44,7 +44,7 @@ function dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 }
 
 /** A moment in a time zone, by default the visitor's. In a zone that the browser does not know, the time is in UTC. */
-function moment(at: string, options: Intl.DateTimeFormatOptions, timeZone?: string): string {
+function moment(at: string | number, options: Intl.DateTimeFormatOptions, timeZone?: string): string {
   const date = new Date(at);
   const inZone = (zone: string | undefined) => dates({ ...options, timeZone: zone }).format(date);
   const former = timeZone && FORMER_ZONES[timeZone];
@@ -74,8 +74,25 @@ export const decimal = (value: number) =>
 export const distance = (kilometres: number) =>
   new Intl.NumberFormat(locale(), { style: "unit", unit: "kilometer", maximumSignificantDigits: 2 }).format(kilometres);
 
-/** The time of day, by default in the visitor's time zone. */
-export const clock = (at: string, timeZone?: string) => moment(at, { hour: "2-digit", minute: "2-digit" }, timeZone);
+// Clocks go back by an hour, on Lord Howe Island by half an hour.
+const SHIFTS = [-60, -30, 30, 60].map((minutes) => minutes * 60_000);
+
+/**
+ * The time of day, by default in the visitor's time zone. A time that the clocks show twice, on the night when they go
+ * back, has the name of its zone: `02:30 CEST`.
+ */
+export function clock(at: string, timeZone?: string): string {
+  const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+  const shown = moment(at, time, timeZone);
+  const isTwice = SHIFTS.some((shift) => moment(Date.parse(at) + shift, time, timeZone) === shown);
+  return isTwice ? moment(at, { ...time, timeZoneName: "short" }, timeZone) : shown;
+}
+
+/** `Sat` for a time after midnight that is listed under Friday, to which its night belongs; otherwise empty. */
+export function weekdayAfter(at: string, timeZone: string, listedUnder: string): string {
+  const weekday = moment(at, { weekday: "short" }, timeZone);
+  return weekday === moment(`${listedUnder}T12:00:00Z`, { weekday: "short" }, "UTC") ? "" : weekday;
+}
 
 /** The hour of a moment, 0 to 23. Where the time zone is unknown, in UTC. */
 export function hourIn(at: string, timeZone: string): number {
