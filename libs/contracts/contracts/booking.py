@@ -20,12 +20,13 @@ class Ticket(Shape):
 
 
 class Screening(Shape):
-    """The showtime's details as printed on a ticket."""
+    """The showtime's details as printed on a ticket. `address` is the theater's, on one line."""
 
     showtime_id: Id
     movie_title: str
     certificate: str
     theater_name: str
+    address: str | None = None
     auditorium_name: str
     format: str
     language: str

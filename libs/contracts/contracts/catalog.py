@@ -103,13 +103,17 @@ class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subjec
 
 
 class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="showtime_id"):
-    """A showtime was scheduled. The event has everything that is needed to sell its seats."""
+    """A showtime was scheduled. The event has everything that is needed to sell its seats.
+
+    `address` is the theater's, on one line.
+    """
 
     showtime_id: Id
     movie_id: Id
     movie_title: str
     theater_id: Id
     theater_name: str
+    address: str | None = None
     auditorium_id: Id
     auditorium_name: str
     layout_id: Id

@@ -44,6 +44,10 @@ def incompatibilities(old: Schema, new: Schema, place: str = "") -> list[str]:
         if "items" in old and "items" in new:
             rest = _changed(_without(old, "items"), _without(new, "items"), place)
             return rest + incompatibilities(old["items"], new["items"], f"{place}[]")
+        if "anyOf" in old and len(old["anyOf"]) == len(new.get("anyOf", ())):
+            rest = _changed(_without(old, "anyOf"), _without(new, "anyOf"), place)
+            choices = zip(old["anyOf"], new["anyOf"], strict=True)
+            return rest + [fault for choice in choices for fault in incompatibilities(*choice, place)]
         return _changed(old, new, place)
     before, after = old["properties"], new.get("properties", {})
     faults = [f"{place}.{name} is gone" for name in before.keys() - after.keys()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from contracts import asyncapi, registry, snapshots, topology
-from contracts.booking import BookingConfirmed, BookingExchanged, PaymentRequested
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingExchanged, PaymentRequested
 from contracts.envelope import Event
 from pydantic import ValidationError
 
@@ -63,6 +63,19 @@ def test_a_description_may_change_also_inside_a_choice_of_schemas():
     old = {"anyOf": [{"type": "string", "description": "before"}, {"type": "null"}]}
     new = {"anyOf": [{"type": "string", "description": "after"}, {"type": "null"}]}
     assert snapshots.incompatibilities(old, new) == []
+
+
+def test_an_optional_part_may_gain_an_optional_field_and_lose_none():
+    old = snapshots.schema_of(BookingCancelled)
+    wider = deepcopy(old)
+    shape = wider["properties"]["screening"]["anyOf"][0]
+    shape["properties"]["extra"] = {"type": "string"}
+    assert snapshots.incompatibilities(old, wider) == []
+    assert snapshots.incompatibilities(wider, old) == [".screening.extra is gone"]
+    shape["required"].append("extra")
+    assert snapshots.incompatibilities(old, wider) == [".screening.extra is required now"]
+    wider["properties"]["screening"]["anyOf"].pop()
+    assert snapshots.incompatibilities(old, wider)
 
 
 def test_a_change_deep_inside_is_named():

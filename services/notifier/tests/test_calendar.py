@@ -12,6 +12,7 @@ from .conftest import LINK_KEY, confirmed
 from .test_changes import NEW, cancelled, rescheduled, screening
 from .test_refunds import refunded
 
+ADDRESS = "Karl-Marx-Allee 33, 10178 Berlin"
 KEY = "eyJ.the-key_of.one-booking"
 TITLE = "Amélie; 1, 2 \\ 3 " + "ü" * 100
 
@@ -31,11 +32,17 @@ def attached(kind, event):
 
 
 def test_the_tickets_come_with_the_showtime_for_the_calendar():
-    booking = confirmed(screening={"movie_title": TITLE}, sealed_link=Cipher(LINK_KEY).close(KEY))
+    booking = confirmed(
+        screening={"movie_title": TITLE, "address": ADDRESS},
+        sealed_link=Cipher(LINK_KEY).close(KEY),
+    )
     calendar, event, content = attached("confirmation", booking)
     assert (calendar["METHOD"], event["UID"], event["SEQUENCE"]) == ("PUBLISH", f"{booking.booking_id}@usher", 0)
     assert (event["DTSTART"].dt, event["DTEND"].dt) == (booking.screening.starts_at, booking.screening.ends_at)
-    assert (event["SUMMARY"], event["LOCATION"]) == (TITLE, "Usher Mitte, Auditorium 2")
+    assert (event["SUMMARY"], event["LOCATION"]) == (
+        TITLE,
+        f"Usher Mitte, Auditorium 2, {ADDRESS}",
+    )
     assert event["DESCRIPTION"] == "Booking reference: K7QF2M\nRow F, seat 7\nRow F, seat 8"
     assert (event["URL"], event["STATUS"]) == (f"http://127.0.0.1:8080/bookings/{booking.booking_id}", "CONFIRMED")
     [alarm] = event.walk("VALARM")

@@ -80,6 +80,16 @@ def test_both_forms_have_all_details(form):
         assert expected in text
 
 
+def test_the_theaters_address_links_to_a_map():
+    text, html = bodies(mailed(confirmed(screening={"address": "Karl-Marx-Allee 33, 10178 Berlin"})))
+    url = "https://www.openstreetmap.org/search?query=Usher%20Mitte%2C%20Karl-Marx-Allee%2033%2C%2010178%20Berlin"
+    assert f"Karl-Marx-Allee 33, 10178 Berlin\nMap: {url}\n" in text
+    assert ("a", {"class": "soft", "href": url}) in [
+        (tag, {name: value for name, value in attrs.items() if name != "style"}) for tag, attrs in Tags(html).tags
+    ]
+    assert not [form for form in bodies(mailed(confirmed())) if "openstreetmap" in form]
+
+
 def test_the_tax_is_shown_if_it_is_known():
     for form in bodies(mailed(confirmed(tax=137))):
         assert "includes €1.37 tax" in form

@@ -5217,7 +5217,7 @@ export interface components {
         };
         /**
          * Screening
-         * @description The showtime's details as printed on a ticket.
+         * @description The showtime's details as printed on a ticket. `address` is the theater's, on one line.
          */
         BookingScreening: {
             /** Showtime Id */
@@ -5231,6 +5231,8 @@ export interface components {
             /** Auditorium Name */
             auditorium_name: string;
             /** Format */
+            /** Address */
+            address?: string | null;
             format: string;
             /** Language */
             language: string;

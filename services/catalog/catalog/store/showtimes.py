@@ -48,6 +48,7 @@ class Showtime(Aggregate):
     theater_id: str
     theater_name: str
     city: str
+    address: str | None = None
     auditorium_id: str
     auditorium_name: str
     layout_id: str
@@ -120,6 +121,7 @@ class Showtime(Aggregate):
             city=theater.address.city,
             auditorium_id=auditorium.id,
             auditorium_name=auditorium.name,
+            address=theater.address.one_line,
             layout_id=auditorium.layout_id,
             capacity=auditorium.capacity,
             time_zone=theater.time_zone,

@@ -21,6 +21,11 @@ class Address(Shape):
     country: str
 
 
+    @property
+    def one_line(self) -> str:
+        """The address without the country, for mails and calendars of visitors."""
+        return f"{self.street}, {self.postal_code} {self.city}"
+
 class Position(Shape):
     """WGS 84, degrees. Longitude comes first, as MongoDB requires."""
 

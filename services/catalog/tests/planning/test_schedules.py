@@ -48,6 +48,7 @@ async def test_a_pattern_is_looked_at_and_then_published_at_once(house, bus):
     for showtime_id in answer.json()["showtime_ids"]:
         event = await bus.wait_for(ShowtimeScheduled, lambda e, wanted=showtime_id: e.showtime_id == wanted)
         assert event.prices
+        assert event.address == "Ring 1, 10115 Berlin"
     shown = await house.call("GET", f"/theaters/{house.theater_id}/schedules/{answer.json()['id']}")
     assert shown.json()["state"] == "published"
     again = await publish(house, pattern, preview["fingerprint"])

@@ -2,6 +2,7 @@
 
 from email.headerregistry import Address
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from babel import Locale
 from contracts.booking import BookingConfirmed, Ticket
@@ -17,6 +18,7 @@ from notifier.model import Unmailable, checked_address, one_line
 
 # A longer text makes a code that a camera at the door reads badly.
 MAX_QR_BYTES = 1000
+MAP = "https://www.openstreetmap.org/search"
 
 
 class PrintedTicket(NamedTuple):
@@ -46,6 +48,8 @@ class ConfirmationContext(NamedTuple):
     ends: str
     theater: str
     auditorium: str
+    address: str
+    map_url: str
     seats: str
     tickets: list[PrintedTicket]
     total: str
@@ -68,6 +72,7 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
     screening = event.screening
     date, begins = local_date_and_time(screening.starts_at, screening.time_zone, locale)
     name = one_line(event.name or "")[:100]
+    address = one_line(screening.address or "")
     reference, tickets = one_line(event.reference), [_printed(each, event, texts, locale) for each in event.tickets]
     summary = "\n".join([f"{texts['reference']}: {reference}", *(each.place for each in tickets)])
     details = (screening.certificate, screening.format, language_name(screening.language, locale))
@@ -84,6 +89,8 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         ends=local_date_and_time(screening.ends_at, screening.time_zone, locale)[1],
         theater=isolated(one_line(screening.theater_name)),
         auditorium=isolated(one_line(screening.auditorium_name)),
+        address=isolated(address),
+        map_url=f"{MAP}?query={quote(f'{one_line(screening.theater_name)}, {address}')}" if address else "",
         seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
         tickets=tickets,
         total=money(event.amount, event.currency, locale),

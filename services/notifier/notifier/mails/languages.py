@@ -73,8 +73,9 @@ def isolated(text: str) -> str:
 
 
 def where(screening: Screening) -> str:
-    """Return the theater and the auditorium of a showtime on one line."""
-    return f"{isolated(one_line(screening.theater_name))}, {isolated(one_line(screening.auditorium_name))}"
+    """Return theater, auditorium and address of a showtime on one line."""
+    parts = (screening.theater_name, screening.auditorium_name, screening.address)
+    return ", ".join(isolated(one_line(part)) for part in parts if part)
 
 
 def date_and_time(moment: datetime, time_zone: str, locale: Locale) -> str:
