@@ -141,7 +141,7 @@ def _programme(
             movie = chance.choice(on)
             start = tomorrow + timedelta(days=number // 5, hours=3 * (number % 5))
             end = start + length_of(movie)
-            when = store.times(start, end, end + timedelta(minutes=20), zone)
+            when = store.times(start, end, end + timedelta(minutes=20), zone, "05:00")
             yield pattern | when | {
                 "_id": f"{room.id}-{number}", "movie_id": movie.id, "movie_title": movie.title, "slots": None,
                 "format": chance.choice(FORMATS), "language": chance.choice(LANGUAGES),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from chassis import privacy
 from chassis.clock import now
@@ -12,6 +13,7 @@ from contracts.catalog import ShowtimeScheduled
 from contracts.types import hidden_in
 
 from catalog import store
+from catalog.model.days import DAY_STARTS, business_day, occurrence_of
 from catalog.model.search import SearchFields, search_fields
 from catalog.store.vocabulary import word_inserts
 
@@ -71,11 +73,28 @@ async def publish_showtimes(database: Database) -> int:
     return published
 
 
+async def assign_business_days(database: Database) -> int:
+    """Assign future showtimes after midnight to the business day before, and say which of two equal times they are."""
+    starts = {each["_id"]: each.get("day_starts", DAY_STARTS) async for each in database.theaters.find({})}
+    wanted, changed = {"state": {"$in": ["draft", "scheduled"]}, "starts_at": {"$gte": now()}}, 0
+    fields = ("starts_at", "time_zone", "theater_id", "local_date", "occurrence")
+    async for showtime in database.showtimes.find(wanted, dict.fromkeys(fields, 1)):
+        starts_at, zone = showtime["starts_at"], ZoneInfo(showtime["time_zone"])
+        day = business_day(starts_at.astimezone(zone), starts.get(showtime["theater_id"], DAY_STARTS)).isoformat()
+        which = occurrence_of(starts_at, zone)
+        if (showtime["local_date"], showtime.get("occurrence")) != (day, which):
+            same = {"_id": showtime["_id"], "starts_at": starts_at}
+            change = {"$set": {"local_date": day, "occurrence": which}}
+            changed += (await database.showtimes.update_one(same, change)).modified_count
+    return changed
+
+
 SCHEMA = Schema(
     [*store.DOCUMENTS, *privacy.DOCUMENTS],
     migrations=[
         Migration("2026-12-clean-names", "expand", clean_names),
         Migration("2026-12-publish-showtimes", "contract", publish_showtimes),
         Migration("2026-12-fold-search-words", "contract", fold_search_words),
+        Migration("2026-12-assign-business-days", "contract", assign_business_days),
     ],
 )

@@ -2583,7 +2583,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description Words of title, people or genres, or their prefixes; typos are corrected */
+                    /** @description Words of title, people or genres, or their prefixes; case, accents, spaces and punctuation make no difference; typos are corrected */
                     q?: string;
                     status?: ("coming_soon" | "now_showing" | "archived") | null;
                     genre?: string | null;
@@ -2598,7 +2598,7 @@ export interface paths {
                     limit?: number;
                     city?: string | null;
                     theater_id?: string | null;
-                    /** @description A day at the theater */
+                    /** @description A business day of the theater */
                     date?: string | null;
                     /** @description Start before 12:00, 17:00, 21:00 or 5:00 */
                     daypart?: ("morning" | "afternoon" | "evening" | "night") | null;
@@ -3016,7 +3016,7 @@ export interface paths {
                     limit?: number;
                     city?: string | null;
                     theater_id?: string | null;
-                    /** @description A day at the theater */
+                    /** @description A business day of the theater */
                     date?: string | null;
                     /** @description Start before 12:00, 17:00, 21:00 or 5:00 */
                     daypart?: ("morning" | "afternoon" | "evening" | "night") | null;
@@ -5073,7 +5073,10 @@ export interface components {
          *     }
          */
         BookingLookupRequest: {
-            /** Reference */
+            /**
+             * Reference
+             * @description Case, spaces and dashes make no difference.
+             */
             reference: string;
             /**
              * Email
@@ -5103,6 +5106,10 @@ export interface components {
             ticket_type: string;
             /** Amount */
             amount: number;
+            /** Fee */
+            fee?: number | null;
+            /** Tax */
+            tax?: number | null;
         };
         /** Page[BookingResponse] */
         BookingPage_BookingResponse_: {
@@ -5111,10 +5118,6 @@ export interface components {
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
-            /** Fee */
-            fee?: number | null;
-            /** Tax */
-            tax?: number | null;
              */
             next_cursor?: string | null;
         };
@@ -5228,11 +5231,11 @@ export interface components {
             certificate: string;
             /** Theater Name */
             theater_name: string;
+            /** Address */
+            address?: string | null;
             /** Auditorium Name */
             auditorium_name: string;
             /** Format */
-            /** Address */
-            address?: string | null;
             format: string;
             /** Language */
             language: string;
@@ -6149,7 +6152,8 @@ export interface components {
         };
         /**
          * Pattern
-         * @description Showings repeated on days; without `weekdays` on all. `occurrence` is for the night when clocks are set back.
+         * @description Showings repeated on business days; without `weekdays` on all. `occurrence` is for the night when clocks are set
+         *     back.
          */
         CatalogPattern: {
             /** First Day */
@@ -6775,6 +6779,11 @@ export interface components {
              */
             starts_at: string;
             /**
+             * Occurrence
+             * @description Which of two equal local times the start is, when clocks are set back
+             */
+            occurrence?: ("first" | "second") | null;
+            /**
              * Ends At
              * Format: date-time
              */
@@ -6809,7 +6818,7 @@ export interface components {
         };
         /**
          * ScreeningDay
-         * @description A day in the theater's time zone.
+         * @description A business day of the theater: its showtimes until the next day starts, usually at 05:00.
          */
         CatalogScreeningDay: {
             /**
@@ -6942,6 +6951,11 @@ export interface components {
              */
             local_date: string;
             /**
+             * Occurrence
+             * @description Which of two equal local times the start is, when clocks are set back
+             */
+            occurrence?: ("first" | "second") | null;
+            /**
              * Starts At
              * Format: date-time
              */
@@ -6995,7 +7009,7 @@ export interface components {
         };
         /**
          * ShowtimeSummary
-         * @description A showtime in a list. `local_date` is the theater's; `price_from` is all-in, for an adult.
+         * @description A showtime in a list. `local_date` is the theater's business day; `price_from` is all-in, for an adult.
          */
         CatalogShowtimeSummary: {
             /** Id */
@@ -7023,6 +7037,11 @@ export interface components {
              * Format: date
              */
             local_date: string;
+            /**
+             * Occurrence
+             * @description Which of two equal local times the start is, when clocks are set back
+             */
+            occurrence?: ("first" | "second") | null;
             /**
              * Starts At
              * Format: date-time
@@ -7076,7 +7095,8 @@ export interface components {
          * Surcharge
          * @description An amount in minor units, added to each price (negative: a discount) of showtimes that match all conditions.
          *
-         *     `starts_from` and `starts_before` are the theater's local time; a band may cross midnight.
+         *     `weekdays` are business days: Friday's ends at 05:00 on Saturday, or when the theater's day starts. `starts_from`
+         *     and `starts_before` are local time; without one, the band begins or ends with the business day.
          */
         CatalogSurcharge: {
             /** Name */
@@ -7123,6 +7143,12 @@ export interface components {
              * @default []
              */
             features: string[];
+            /**
+             * Day Starts
+             * @description Local time at which the business day starts; an earlier showtime belongs to the day before
+             * @default 05:00
+             */
+            day_starts: string;
         };
         /**
          * TheaterResponse
@@ -7141,6 +7167,12 @@ export interface components {
             currency: string;
             /** Features */
             features: string[];
+            /**
+             * Day Starts
+             * @description Local time at which the business day starts; an earlier showtime belongs to the day before
+             * @default 05:00
+             */
+            day_starts: string;
             /** Auditoriums */
             auditoriums: components["schemas"]["CatalogAuditoriumSummary"][];
             /**
@@ -7172,7 +7204,7 @@ export interface components {
         };
         /**
          * TheaterUpdateRequest
-         * @description The fields to change.
+         * @description The fields to change. A new `day_starts` applies to showtimes that are scheduled or moved from then on.
          */
         CatalogTheaterUpdateRequest: {
             /** Name */
@@ -7183,6 +7215,8 @@ export interface components {
             language?: string | null;
             /** Features */
             features?: string[] | null;
+            /** Day Starts */
+            day_starts?: string | null;
         };
         /**
          * TmdbImportRequest

@@ -23,6 +23,7 @@ from catalog.api.access import (
 )
 from catalog.api.http import Stored
 from catalog.api.theaters import AuditoriumResponse, LayoutResponse, TheaterResponse, auditorium_shown, theater_shown
+from catalog.model.days import DAY_STARTS, DayStart
 from catalog.model.layout import MAX_TEXT, Layout, check_layout, format_layout, parse_layout
 from catalog.model.prices import Label
 from catalog.model.problems import AuditoriumExists, ChangedMeanwhile, LayoutInvalid
@@ -51,16 +52,18 @@ class TheaterRequest(Body):
     currency: ChargedCurrency
     language: LanguageTag
     features: Features = []
+    day_starts: DayStart = DAY_STARTS
 
 
 class TheaterUpdateRequest(Body):
-    """The fields to change."""
+    """The fields to change. A new `day_starts` applies to showtimes that are scheduled or moved from then on."""
 
     name: Label | None = None
     address: AddressRequest | None = None
     position: store.Position | None = None
     language: LanguageTag | None = None
     features: Features | None = None
+    day_starts: DayStart | None = None
 
 
 class LayoutRequest(Body):

@@ -33,10 +33,11 @@ from catalog.api.http import (
     position,
 )
 from catalog.api.movies import MovieSummary
-from catalog.api.showtimes import listed_showtime
+from catalog.api.showtimes import OCCURRENCE, listed_showtime
 from catalog.api.theaters import theaters_page
 from catalog.model import words_of
 from catalog.model.browse import Daypart, Sort
+from catalog.model.days import Occurrence
 from catalog.model.movies import Status
 from catalog.model.occupancy import Availability
 from catalog.model.prices import Format
@@ -68,6 +69,7 @@ class Screening(Stored):
     auditorium_id: Id
     auditorium_name: str
     starts_at: Moment
+    occurrence: Occurrence | None = OCCURRENCE
     ends_at: Moment
     sales_open_at: Moment
     sales_close_at: Moment
@@ -80,7 +82,7 @@ class Screening(Stored):
 
 
 class ScreeningDay(BaseModel):
-    """A day in the theater's time zone."""
+    """A business day of the theater: its showtimes until the next day starts, usually at 05:00."""
 
     local_date: date
     showtimes: list[Screening]
@@ -101,7 +103,7 @@ def showtime_filter(
     *,
     city: City | None = None,
     theater_id: Id | None = None,
-    date: Annotated[Day | None, Query(description="A day at the theater")] = None,
+    date: Annotated[Day | None, Query(description="A business day of the theater")] = None,
     daypart: Annotated[Daypart | None, Query(description="Start before 12:00, 17:00, 21:00 or 5:00")] = None,
     format: Annotated[Format | None, Query(description="For example 3D")] = None,  # noqa: A002 - the parameter's name
     language: Annotated[LanguageTag | None, Query(description="Spoken, a BCP 47 tag")] = None,
@@ -175,8 +177,14 @@ async def list_movie_showtimes(
 
 
 def _theater_showtimes(theater: Row, showtimes: list[Row]) -> TheaterShowtimesResponse:
+    # After a change of the theater's setting, days may overlap.
+    by_day = sorted(showtimes, key=_local_date)
     days = [
         ScreeningDay(local_date=date.fromisoformat(day), showtimes=[Screening.model_validate(each) for each in of_day])
-        for day, of_day in groupby(showtimes, key=lambda showtime: showtime["local_date"])
+        for day, of_day in groupby(by_day, key=_local_date)
     ]
     return TheaterShowtimesResponse.model_validate(theater | {"days": days})
+
+
+def _local_date(showtime: Row) -> str:
+    return showtime["local_date"]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from catalog import store
 from catalog.api.access import REFUSALS, Body, PriceWriter, own_theater
 from catalog.api.http import NOT_FOUND, CachedRoute, Stored
+from catalog.model.days import business_day
 from catalog.model.prices import Format, Label, Tariff, check_chargeable, valid_on
 from catalog.model.problems import ChangedMeanwhile, PriceListExists, PriceMissing, PriceNotChargeable
 from catalog.model.schedule import LocalTime, WallTime
@@ -69,8 +70,8 @@ async def get_prices(
     """Ticket prices, including taxes and fees, for a showtime that is scheduled now with this start."""
     theater = await store.theater_of(theater_id)
     local = at or now().astimezone(ZoneInfo(theater.time_zone)).replace(tzinfo=None, second=0, microsecond=0)
-    tariff = valid_on(local.date(), await store.price_lists_of(theater_id))
-    table = [price for category in _priced(tariff) for price in tariff.table([category], screening_format, local)]
+    tariff = valid_on(business_day(local, theater.day_starts), await store.price_lists_of(theater_id))
+    table = tariff.table(_priced(tariff), screening_format, local, theater.day_starts)
     return PriceTableResponse(
         theater_id=theater_id, currency=theater.currency, local_start=local, format=screening_format, prices=table
     )

@@ -28,6 +28,7 @@ from catalog.api.http import (
     page_of,
     position,
 )
+from catalog.model.days import Occurrence
 from catalog.model.occupancy import Availability, availability
 from catalog.model.problems import (
     AuditoriumClosed,
@@ -41,15 +42,17 @@ from catalog.model.problems import (
     ShowtimeOver,
     ShowtimesClash,
 )
-from catalog.model.schedule import LocalStart, Occurrence, Placed, check_sales, local_moment
+from catalog.model.schedule import LocalStart, Placed, check_sales, local_moment
 from catalog.store import Showtime
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
 managed = APIRouter(prefix="/api", tags=["catalog: showtimes"])
 
+OCCURRENCE: Any = Field(None, description="Which of two equal local times the start is, when clocks are set back")
+
 
 class ShowtimeSummary(Stored):
-    """A showtime in a list. `local_date` is the theater's; `price_from` is all-in, for an adult."""
+    """A showtime in a list. `local_date` is the theater's business day; `price_from` is all-in, for an adult."""
 
     movie_id: Id
     movie_title: str
@@ -61,6 +64,7 @@ class ShowtimeSummary(Stored):
     auditorium_name: str
     time_zone: str
     local_date: date
+    occurrence: Occurrence | None = OCCURRENCE
     starts_at: Moment
     ends_at: Moment
     sales_open_at: Moment
@@ -167,7 +171,7 @@ async def schedule_showtime(body: ShowtimeRequest, staff: ShowtimeWriter) -> Sho
 async def reschedule_showtime(showtime_id: Id, body: RescheduleRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
     """Reschedule a showtime or its sales. Seats and prices stay; tickets remain valid."""
     before = await own_showtime(staff, showtime_id)
-    changes = _moved(before, body)
+    changes = _moved(before, body, (await store.theater_of(before.theater_id)).day_starts)
     if all(getattr(before, name) == value for name, value in changes.items()):
         return await showtime_shown(before)
     return await showtime_shown(await store.reschedule(before, changes))
@@ -180,7 +184,7 @@ async def cancel_showtime(showtime_id: Id, body: CancelRequest, staff: ShowtimeW
     return await showtime_shown(await store.cancel(showtime_id, body.reason))
 
 
-def _moved(before: Showtime, body: RescheduleRequest) -> dict[str, Any]:
+def _moved(before: Showtime, body: RescheduleRequest, day_starts: str) -> dict[str, Any]:
     """The new times of the showtime and of its sales, as fields.
 
     Raises LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver and SalesTimesInvalid.
@@ -196,7 +200,7 @@ def _moved(before: Showtime, body: RescheduleRequest) -> dict[str, Any]:
         close_at = starts_at + timedelta(minutes=body.sales_close_minutes)
     open_at, ends_at = body.sales_open_at or before.sales_open_at, before.ends_at + shift
     check_sales(open_at, close_at, ends_at)
-    when = store.times(starts_at, ends_at, before.free_at + shift, before.time_zone)
+    when = store.times(starts_at, ends_at, before.free_at + shift, before.time_zone, day_starts)
     return when | {"sales_open_at": open_at, "sales_close_at": close_at}
 
 

@@ -23,6 +23,7 @@ from catalog.api.http import (
     position,
 )
 from catalog.model import Layout
+from catalog.model.days import DAY_STARTS, DayStart
 from catalog.store import Address, Auditorium, Position
 
 router = APIRouter(prefix="/api", tags=["catalog"], route_class=CachedRoute)
@@ -44,6 +45,7 @@ class TheaterResponse(Stored):
     time_zone: str
     currency: Currency
     features: list[str]
+    day_starts: DayStart = DAY_STARTS
     auditoriums: list[AuditoriumSummary]
     distance_m: float | None = Field(None, description="Distance from `near`")
 

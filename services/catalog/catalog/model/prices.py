@@ -9,6 +9,7 @@ from contracts.catalog import Price
 from contracts.types import Name, Shape
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
+from catalog.model.days import DAY_STARTS, business_day, minutes_into_day
 from catalog.model.problems import PriceMissing, PriceNotChargeable
 
 Category = Literal["standard", "vip", "recliner", "love_seat", "wheelchair", "companion"]
@@ -44,7 +45,8 @@ BasePrice = Annotated[int, Field(ge=0, le=10_000_000)]
 class Surcharge(Shape):
     """An amount in minor units, added to each price (negative: a discount) of showtimes that match all conditions.
 
-    `starts_from` and `starts_before` are the theater's local time; a band may cross midnight.
+    `weekdays` are business days: Friday's ends at 05:00 on Saturday, or when the theater's day starts. `starts_from`
+    and `starts_before` are local time; without one, the band begins or ends with the business day.
     """
 
     name: Label
@@ -54,13 +56,15 @@ class Surcharge(Shape):
     starts_from: Clock | None = None
     starts_before: Clock | None = None
 
-    def applies(self, screening_format: str, local_start: datetime) -> bool:
+    def applies(self, screening_format: str, local_start: datetime, day_starts: str = DAY_STARTS) -> bool:
         """Whether it applies to a showtime in this format with this local start."""
         if self.formats and screening_format not in self.formats:
             return False
-        if self.weekdays and WEEKDAYS[local_start.weekday()] not in self.weekdays:
+        if self.weekdays and WEEKDAYS[business_day(local_start, day_starts).weekday()] not in self.weekdays:
             return False
-        clock, start, end = f"{local_start:%H:%M}", self.starts_from or "00:00", self.starts_before or "24:00"
+        clock = minutes_into_day(f"{local_start:%H:%M}", day_starts)
+        start = minutes_into_day(self.starts_from or day_starts, day_starts)
+        end = minutes_into_day(self.starts_before or day_starts, day_starts)
         return start <= clock < end if start < end else clock >= start or clock < end
 
 
@@ -68,7 +72,7 @@ class Tariff(BaseModel):
     """The content of a price list: the price of each ticket type in each category, with its first and last day.
 
     Prices are minor units including tax; the booking fee is added to each ticket that is not free. Of several lists
-    that are valid on a day, the one that began last is used: a summer list precedes the list of the year.
+    that are valid on a business day, the one that began last is used: a summer list precedes the list of the year.
     `tax_basis_points`: 700 is 7 %.
     """
 
@@ -89,9 +93,11 @@ class Tariff(BaseModel):
             raise ValueError("a price list ends no earlier than it begins")
         return self
 
-    def table(self, categories: Iterable[str], screening_format: str, local_start: datetime) -> list[Price]:
+    def table(
+        self, categories: Iterable[str], screening_format: str, local_start: datetime, day_starts: str = DAY_STARTS
+    ) -> list[Price]:
         """All-in prices of a showtime. Raises PriceMissing for a category without a price for adults."""
-        due = sum(each.amount for each in self.surcharges if each.applies(screening_format, local_start))
+        due = sum(each.amount for each in self.surcharges if each.applies(screening_format, local_start, day_starts))
         table: list[Price] = []
         for category in categories:
             amounts = next((amounts for name, amounts in self.prices.items() if name == category), {})
@@ -146,7 +152,7 @@ T = TypeVar("T", bound=Tariff)
 
 
 def valid_on(day: date, tariffs: Iterable[T]) -> T:
-    """The price list that is used on a local day. Raises PriceMissing when none is valid."""
+    """The price list that is used on a business day. Raises PriceMissing when none is valid."""
     today = day.isoformat()
     valid = [each for each in tariffs if each.valid_from <= today <= (each.valid_until or today)]
     if not valid:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Annotated, Generic, NamedTuple, Protocol, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from contracts.catalog import OrphanRule
@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from catalog.model.days import Occurrence
 from catalog.model.prices import WEEKDAYS, Clock, Day, Format, Weekday
 from catalog.model.problems import LocalTimeAmbiguous, LocalTimeInvalid, RuntimeUnknown, SalesTimesInvalid
 
@@ -55,8 +56,6 @@ WallTime = Annotated[NaiveDatetime, WithJsonSchema({"type": "string", "examples"
 LocalTime = Annotated[NaiveDatetime, AfterValidator(_to_the_minute), Field(examples=["2027-03-28T20:15"])]
 """A local start: `2027-03-28T20:15`."""
 LocalStart = Annotated[LocalTime, AfterValidator(_on_a_mark)]
-Occurrence = Literal["first", "second"]
-"""Which of the two times is meant when clocks were set back."""
 
 
 class HasRuntime(Protocol):
@@ -146,7 +145,9 @@ class Showing(Placed):
 
 
 class Pattern(BaseModel):
-    """Showings repeated on days; without `weekdays` on all. `occurrence` is for the night when clocks are set back."""
+    """Showings repeated on business days; without `weekdays` on all. `occurrence` is for the night when clocks are set
+    back.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -167,7 +168,7 @@ class Pattern(BaseModel):
         return self
 
     def days(self) -> Iterator[date]:
-        """The local days of the pattern."""
+        """The business days of the pattern."""
         day, last = date.fromisoformat(self.first_day), date.fromisoformat(self.last_day)
         while day <= last:
             if day.isoformat() not in self.except_days and WEEKDAYS[day.weekday()] in (self.weekdays or WEEKDAYS):

@@ -23,8 +23,9 @@ from contracts.types import Moment
 from pymongo import InsertOne
 from pymongo.errors import BulkWriteError
 
+from catalog.model.days import Occurrence, local_on
 from catalog.model.problems import AuditoriumClosed, ChangedMeanwhile, NotFound, ShowtimeOver
-from catalog.model.schedule import Occurrence, Pattern, Placed, Showing, local_moment
+from catalog.model.schedule import Pattern, Placed, Showing, local_moment
 from catalog.store.movies import Movie, movies
 from catalog.store.prices import PriceList, price_lists_of
 from catalog.store.reading import index
@@ -114,7 +115,7 @@ async def preview(theater: Theater, pattern: Pattern) -> list[Item]:
     planning = await planning_data_of(theater, pattern.showings)
     plan = [(day, showing) for day in pattern.days() for showing in pattern.showings]
     items = [
-        Item(number, datetime.combine(day, time.fromisoformat(showing.starts)), showing)
+        Item(number, local_on(day, time.fromisoformat(showing.starts), theater.day_starts), showing)
         for number, (day, showing) in enumerate(plan, 1)
     ]
     for item in items:

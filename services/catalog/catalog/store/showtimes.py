@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
 
 from catalog.model.browse import Daypart, daypart_of
+from catalog.model.days import Occurrence, business_day, occurrence_of
 from catalog.model.prices import Tariff, check_chargeable, price_from, valid_on
 from catalog.model.problems import ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
 from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, length_of, slots_of
@@ -33,7 +34,7 @@ _OF_MOVIE = (
 
 
 class Showtime(Aggregate):
-    """A film in an auditorium at a time, with the data for lists and for sales.
+    """A film in an auditorium at a time, with the data for lists and for sales. `local_date` is the business day.
 
     `slots` are the auditorium's five-minute slots from its start to the end of the cleaning (`model.schedule`). The
     unique index on them prevents overlaps; only a cancelled showtime has none. A draft belongs
@@ -47,14 +48,15 @@ class Showtime(Aggregate):
     certificate: str
     theater_id: str
     theater_name: str
-    city: str
     address: str | None = None
+    city: str
     auditorium_id: str
     auditorium_name: str
     layout_id: str
     capacity: int
     time_zone: str
     local_date: str
+    occurrence: Occurrence | None = None
     daypart: Daypart
     starts_at: Moment
     ends_at: Moment
@@ -104,7 +106,8 @@ class Showtime(Aggregate):
         Raises RuntimeUnknown, PriceMissing, PriceNotChargeable and SalesTimesInvalid.
         """
         local = starts_at.astimezone(ZoneInfo(theater.time_zone))
-        prices = valid_on(local.date(), tariffs).table(auditorium.categories, terms.format, local)
+        tariff = valid_on(business_day(local, theater.day_starts), tariffs)
+        prices = tariff.table(auditorium.categories, terms.format, local, theater.day_starts)
         check_chargeable((price.amount for price in prices), theater.currency)
         ends_at = starts_at + timedelta(minutes=terms.adverts_minutes) + length_of(movie)
         cleaning = auditorium.cleaning_minutes if terms.cleaning_minutes is None else terms.cleaning_minutes
@@ -118,14 +121,14 @@ class Showtime(Aggregate):
             certificate=movie.certificate,
             theater_id=theater.id,
             theater_name=theater.name,
+            address=theater.address.one_line,
             city=theater.address.city,
             auditorium_id=auditorium.id,
             auditorium_name=auditorium.name,
-            address=theater.address.one_line,
             layout_id=auditorium.layout_id,
             capacity=auditorium.capacity,
             time_zone=theater.time_zone,
-            **times(starts_at, ends_at, ends_at + timedelta(minutes=cleaning), theater.time_zone),
+            **times(starts_at, ends_at, ends_at + timedelta(minutes=cleaning), theater.time_zone, theater.day_starts),
             sales_open_at=sales_open_at,
             sales_close_at=sales_close_at,
             format=terms.format,
@@ -161,15 +164,17 @@ class Taken(BaseModel):
 _TAKEN = ("_id", *(name for name in Taken.model_fields if name != "id"))
 
 
-def times(starts_at: datetime, ends_at: datetime, free_at: datetime, time_zone: str) -> dict[str, Any]:
+def times(starts_at: datetime, ends_at: datetime, free_at: datetime, time_zone: str, day_starts: str) -> dict[str, Any]:
     """A showtime's fields about its time, for visitors and for its auditorium."""
-    local = starts_at.astimezone(ZoneInfo(time_zone))
+    zone = ZoneInfo(time_zone)
+    local = starts_at.astimezone(zone)
     return {
         "starts_at": starts_at,
         "ends_at": ends_at,
         "free_at": free_at,
         "slots": slots_of(starts_at, free_at),
-        "local_date": local.date().isoformat(),
+        "local_date": business_day(local, day_starts).isoformat(),
+        "occurrence": occurrence_of(starts_at, zone),
         "daypart": daypart_of(local.time()),
     }
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
+from catalog.model.days import DAY_STARTS
 from catalog.model.problems import AuditoriumExists, NotFound
 from catalog.store.reading import existing, index, page
 
@@ -20,11 +21,11 @@ class Address(Shape):
     city: str
     country: str
 
-
     @property
     def one_line(self) -> str:
         """The address without the country, for mails and calendars of visitors."""
         return f"{self.street}, {self.postal_code} {self.city}"
+
 
 class Position(Shape):
     """WGS 84, degrees. Longitude comes first, as MongoDB requires."""
@@ -34,7 +35,10 @@ class Position(Shape):
 
 
 class Theater(Aggregate):
-    """A theater. `language` is its visitors' language. Time zone and currency never change."""
+    """A theater. `language` is its visitors' language. Time zone and currency never change.
+
+    Showtimes that start before `day_starts` belong to the business day before.
+    """
 
     name: str
     address: Address
@@ -43,6 +47,7 @@ class Theater(Aggregate):
     currency: Currency
     language: str
     features: list[str] = []
+    day_starts: str = DAY_STARTS
 
     class Settings:
         name = "theaters"

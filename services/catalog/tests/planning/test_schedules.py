@@ -93,9 +93,10 @@ async def test_nights_on_which_the_clocks_change_are_shown(house):
         ("10", autumn, "local_time_ambiguous", None),
         ("10", autumn, None, "second"),
     ]:
-        days = {"first_day": f"{year}-{month}-{day - 1}", "last_day": f"{year}-{month}-{day}"}
+        days = {"first_day": f"{year}-{month}-{day - 2}", "last_day": f"{year}-{month}-{day - 1}"}
         preview = await previewed(house, house.pattern("02:30") | days | {"occurrence": occurrence})
         assert [item["fault"] and item["fault"]["code"] for item in preview["items"]] == [None, code]
+        assert preview["items"][1]["local_start"] == f"{year}-{month}-{day}T02:30:00", "Saturday night is on Sunday"
 
 
 async def test_what_is_not_as_it_was_looked_at_is_not_published(house):
