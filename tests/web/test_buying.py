@@ -5,6 +5,21 @@ import re
 from playwright.async_api import Page, expect
 from visitor import ASKED, DECLINED, GOOD
 
+MOST_SHIFT = 0.05
+WATCH_SHIFTS = """() => {
+  window.shifted = { sum: 0, sources: [] };
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput, sources } of list.getEntries()) {
+      if (hadRecentInput) continue;
+      window.shifted.sum += value;
+      for (const { node, previousRect: from, currentRect: to } of sources)
+        window.shifted.sources.push([node?.outerHTML?.slice(0, 120), from.x, from.y, to.x, to.y].join(" "));
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+}"""
+# The layout shift since the last look, with what moved.
+SHIFTED = "() => { const all = window.shifted; window.shifted = { sum: 0, sources: [] }; return all; }"
+
 
 async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, house, device):
     visitor = await visit(device)
@@ -30,12 +45,23 @@ async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, 
 async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, device):
     visitor = await visit(device)
     page = visitor.page
+    await page.add_init_script(f"({WATCH_SHIFTS})()")
     showtime_id, seats = await visitor.hold(2)
-    await visitor.order("guest@usher.example")
-    await visitor.pay()
+    shifts = {"seats": await page.evaluate(SHIFTED)}
+    await visitor.button("Continue").click()
+    await expect(page.get_by_label(re.compile("^Ticket for"))).to_have_count(2)
+    shifts["order"] = await page.evaluate(SHIFTED)
+    await page.get_by_label("E-mail").fill("guest@usher.example")
+    await visitor.button(re.compile("Continue to payment")).click()
+    await visitor.fill_card(GOOD)
+    shifts["payment"] = await page.evaluate(SHIFTED)
+    await visitor.button(re.compile("^Pay ")).click()
     await visitor.sees_tickets(2)
+    shifts["tickets"] = await page.evaluate(SHIFTED)
     await page.reload()
     await visitor.sees_tickets(2)
+    shifts["tickets again"] = await page.evaluate(SHIFTED)
+    assert {name: shift for name, shift in shifts.items() if shift["sum"] >= MOST_SHIFT} == {}
     await _opens_without_a_network(page)
     taken = await house.taken(showtime_id)
     assert {seat: taken[seat] for seat in seats} == dict.fromkeys(seats, "sold")
@@ -91,6 +117,10 @@ async def test_theme_and_language_change_on_the_way_and_nothing_typed_is_lost(vi
     await page.add_init_script(f"({NOTE_LANGUAGES})()")
     _, seats = await visitor.hold(2)
     await visitor.button("Continue").click()
+    await page.get_by_label("E-mail").fill("guest@gmial.com")
+    await page.get_by_label("E-mail").blur()
+    await visitor.button("guest@gmail.com").click()
+    await expect(page.get_by_label("E-mail")).to_have_value("guest@gmail.com")
     await page.get_by_label("E-mail").fill("guest@usher.example")
     await visitor.change_elsewhere("PATCH", page.url.rsplit("/", 1)[1], json={"drop": seats[1:]})
     await page.evaluate("() => window.dispatchEvent(new Event('visibilitychange'))")

@@ -52,7 +52,13 @@ function Shown({ bookingId }: { bookingId: string }) {
       </div>
     );
   }
-  if (booking.isPending) return <div aria-hidden="true" className="page skeleton mt-8 h-96" />;
+  if (booking.isPending) {
+    return (
+      <div className="page max-w-4xl py-6 sm:py-10">
+        <div aria-hidden="true" className="skeleton h-dvh" />
+      </div>
+    );
+  }
   if (!booking.data) return <Missing error={booking.error} retry={() => void booking.refetch()} />;
   // Stripe has the money, but the webhook has not arrived yet. Nobody should pay twice meanwhile.
   const isPaid = booking.data.state === "awaiting_payment" && Boolean(visit?.isPaid);
@@ -73,7 +79,7 @@ function Shown({ bookingId }: { bookingId: string }) {
 function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
   if (booking.state === "confirmed") {
     return (
-      <Suspense fallback={<div aria-hidden="true" className="skeleton h-96" />}>
+      <Suspense fallback={<div aria-hidden="true" className="skeleton h-dvh" />}>
         {savedAt && (
           <div className="no-print mb-6">
             <Notice kind="warn">
@@ -90,7 +96,14 @@ function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
       </Suspense>
     );
   }
-  if (MOVING.includes(booking.state)) return <Moving booking={booking} />;
+  if (MOVING.includes(booking.state)) {
+    // As high as the tickets that will stand here, so that nothing moves.
+    return (
+      <div className="min-h-dvh">
+        <Moving booking={booking} />
+      </div>
+    );
+  }
   if (booking.state === "awaiting_payment") return <Unpaid booking={booking} />;
   return <Ended booking={booking} />;
 }

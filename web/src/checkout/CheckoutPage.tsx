@@ -48,7 +48,7 @@ export default function CheckoutPage() {
   if (booking.isPending || hold.isPending) {
     return (
       <div className="page max-w-4xl py-4 sm:py-6">
-        <div aria-hidden="true" className="skeleton h-96" />
+        <div aria-hidden="true" className="skeleton h-dvh" />
       </div>
     );
   }
@@ -101,7 +101,7 @@ function Step({ title, showtimeId, isFirst = false, children }: StepProps) {
       {showtime.isError ? (
         <Failure error={showtime.error} retry={() => void showtime.refetch()} />
       ) : showtime.isPending ? (
-        <div aria-hidden="true" className="skeleton h-96" />
+        <div aria-hidden="true" className="skeleton h-dvh" />
       ) : (
         <>
           {isFirst && (

@@ -1,5 +1,5 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type CSSProperties, type FormEvent, type MouseEvent, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { api, type Schemas, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
@@ -17,6 +17,7 @@ import { Field } from "../ui/Field";
 import { Failure, Notice } from "../ui/Notice";
 import { Extension } from "./Extension";
 import { fitting } from "./fitting";
+import { meant } from "./mistyped";
 import { TimeLeft } from "./TimeLeft";
 
 type Showtime = Schemas["CatalogShowtimeResponse"];
@@ -118,7 +119,13 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
             />
           ))}
         </ul>
-        {quote.isPending && <div aria-hidden="true" className="skeleton h-24" />}
+        {quote.isPending && (
+          <div
+            aria-hidden="true"
+            className="skeleton h-[calc(var(--seats)*7.4rem+6.2rem)] sm:h-[calc(var(--seats)*4.5rem+5.1rem)]"
+            style={{ "--seats": hold.seats.length } as CSSProperties}
+          />
+        )}
         {quote.isError && <Failure error={quote.error} retry={lookAgain} />}
         {quote.data && <Total quote={quote.data} />}
       </section>
@@ -197,6 +204,12 @@ function TicketRow({ quoted: { seat, chosen, options }, currency, onChange }: Ti
 
 function Contact() {
   const session = useSession();
+  const [better, setBetter] = useState<string | null>(null);
+  const take = (event: MouseEvent<HTMLButtonElement>) => {
+    const field = event.currentTarget.form?.elements.namedItem("email");
+    if (field instanceof HTMLInputElement && better) field.value = better;
+    setBetter(null);
+  };
   return (
     <section className="card grid gap-4 p-5" aria-labelledby="contact">
       <div>
@@ -215,7 +228,19 @@ function Contact() {
       <Field
         key={session.user?.email}
         label={t("field.email")}
-        hint={t("checkout.emailHint")}
+        hint={
+          better ? (
+            <span role="alert">
+              {t("checkout.meant")}{" "}
+              <button type="button" className="link wrap-anywhere" onClick={take}>
+                {better}
+              </button>
+            </span>
+          ) : (
+            t("checkout.emailHint")
+          )
+        }
+        onBlur={(event) => setBetter(meant(event.target.value))}
         name="email"
         type="email"
         autoComplete="email"

@@ -249,6 +249,7 @@ const en = {
   "checkout.contact": "Where should we send your tickets?",
   "checkout.guest": "You can check out as a guest. Have an account?",
   "checkout.emailHint": "We will send your tickets to this address.",
+  "checkout.meant": "Please check the address. Did you mean",
   "checkout.toPayment": "Continue to payment · {amount}",
   "checkout.free": "Get tickets",
   "checkout.release": "Release seats",

@@ -46,14 +46,14 @@ export default function SeatPage() {
           <Head showtime={showtime.data} />
         </Part>
       ) : (
-        <div aria-hidden="true" className="skeleton mb-4 h-20" />
+        <div aria-hidden="true" className="skeleton mb-1 h-16 roomy:mb-4 roomy:h-32" />
       )}
       {showtime.data && seating.data ? (
         <Part>
           <Selling key={showtimeId} showtime={showtime.data} seating={seating.data} />
         </Part>
       ) : (
-        <div aria-hidden="true" className="skeleton h-96" />
+        <div aria-hidden="true" className="skeleton h-dvh" />
       )}
     </div>
   );
