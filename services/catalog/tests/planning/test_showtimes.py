@@ -32,8 +32,9 @@ async def test_a_showtime_is_announced_with_all_that_selling_it_takes(house, bus
     assert showtime == (await house.client.get(f"/api/showtimes/{showtime['id']}")).json()
     event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
     said = event.model_dump(mode="json")
-    assert {name: said[name] for name in said if name != "showtime_id"} == {
-        name: showtime[name] for name in said if name != "showtime_id"
+    assert said == {name: showtime[name] for name in said.keys() & showtime.keys()} | {
+        "showtime_id": showtime["id"],
+        "address": "Ring 1, 10115 Berlin",
     }
 
 
