@@ -1,10 +1,10 @@
-"""What is seen first: a frame before any script has run, soon and without moving afterwards; what others see of a link."""
+"""What is seen first: a frame before any script has run, without moving afterwards; what others see of a link."""
 
 import asyncio
 import re
 
 import pytest
-from playwright.async_api import Page, Request, Route, expect
+from playwright.async_api import Page, Route, expect
 
 MOST_REQUESTS = 7
 MOST_SHIFT = 0.05
@@ -32,19 +32,18 @@ async def held(page: Page, address: str | re.Pattern[str]) -> asyncio.Event:
 @pytest.mark.parametrize(("locale", "theaters"), [("en-GB", "Theaters"), ("de-DE", "Kinos")])
 async def test_a_frame_is_painted_before_the_scripts_are_there(visit, locale, theaters):
     page = (await visit("phone", locale=locale, service_workers="block")).page
-    requests: list[Request] = []
-    page.on("request", lambda request: requests.append(request))
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url))
     released = await held(page, "**/assets/base-*.js")
     await page.goto("/", wait_until="commit")
     await expect(page.get_by_role("navigation").get_by_role("link", name=theaters)).to_be_visible()
     await page.evaluate(TWO_FRAMES)
-    addresses = [request.url for request in requests]
     assert len(addresses) <= MOST_REQUESTS, addresses
     first_call = [address for address in addresses if "/api/movies?" in address]
     assert len(first_call) == 1, "the films are loaded while the scripts are"
     released.set()
     await expect(page.get_by_role("link", name=re.compile("Alien"))).to_be_visible()
-    assert [request.url for request in requests].count(first_call[0]) == 1
+    assert addresses.count(first_call[0]) == 1
 
 
 @pytest.mark.parametrize("address", ["/movies/the-matrix-1999", "/theaters/kanal-berlin", "/theaters"])
