@@ -14,7 +14,8 @@ export default function ResetPage() {
   const [token] = useState(linkToken);
   usePageTitle(t("reset.title"));
   const reset = useMutation({
-    mutationFn: (password: string) => unwrap(api.POST("/api/auth/reset-password", { body: { token, password } })),
+    mutationFn: (password: string) =>
+      unwrap(api.POST("/api/auth/reset-password", { body: { token, password, remove_factors: false } })),
     onSuccess: leave,
   });
   if (!token || isProblem(reset.error, "link_void")) {
