@@ -27,8 +27,10 @@ async def test_day_and_city_go_along_to_the_film_and_back(visit):
     await expect(theaters).to_have_count(1)
     await expect(theaters).to_contain_text("Berlin")
     # The next day is kept, too, over the seats and back.
-    await page.get_by_role("group", name="Day").get_by_role("button").nth(1).click()
-    chosen = await page.get_by_role("group", name="Day").locator("[aria-pressed=true]").inner_text()
+    next_day = page.get_by_role("group", name="Day").get_by_role("button").nth(1)
+    chosen = await next_day.inner_text()
+    await next_day.click()
+    await expect(pressed).to_have_text(chosen)
     address = page.url
     await page.locator(TIMES).first.click()
     await expect(page.locator('[data-connection="live"]')).to_be_visible()
@@ -43,8 +45,10 @@ async def test_day_and_city_go_along_to_the_film_and_back(visit):
 async def test_the_seat_page_leads_back_to_its_day(visit):
     page = (await visit()).page
     await page.goto("/theaters/kanal-berlin")
-    await page.get_by_role("group", name="Day").get_by_role("button").nth(2).click()
-    day = await page.get_by_role("group", name="Day").locator("[aria-pressed=true]").inner_text()
+    chosen = page.get_by_role("group", name="Day").get_by_role("button").nth(2)
+    day = await chosen.inner_text()
+    await chosen.click()
+    await expect(chosen).to_have_attribute("aria-pressed", "true")
     await page.locator(TIMES).first.click()
     await page.get_by_role("link", name="All showtimes").click()
     await expect(page.get_by_role("group", name="Day").locator("[aria-pressed=true]")).to_have_text(day)
