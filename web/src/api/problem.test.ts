@@ -13,10 +13,10 @@ const ends_at = new Date(2026, 10, 21, 20, 5).toISOString();
 it("names the limit and when there is room again", () => {
   const limits = { unit: "seats", limit: 20, ends_at };
   expect(sentence(new Problem(409, { code: "too_many_holds", ...limits }))).toMatch(
-    /hold 20 seats .* again at 20:05\.$/,
+    /up to 20 unpaid seats .* again at 20:05\.$/,
   );
   expect(sentence(new Problem(409, { code: "too_many_holds", unit: "holds", limit: 3 }))).toMatch(
-    / 3 times .* first\.$/,
+    / 3 selections .* first\.$/,
   );
   expect(sentence(new Problem(429, { code: "network_is_full", ...limits }))).toMatch(
     /your network .* again at 20:05\.$/,
