@@ -48,11 +48,11 @@ class Newcomer:
         return page
 
     async def sign_up(self, **fields: Any) -> Json:
-        """Register and follow the link."""
+        """Register and confirm the address."""
         answer = await self.auth("register", email=self.email, password=PASSWORD, name="Ada", **fields)
         page, token = await self.link("Please confirm your e-mail address")
         assert page == "verify-email"
-        await self.auth("verify-email", token=token)
+        await self.auth("verify-email", token=token, password=PASSWORD)
         return answer
 
     def acting(self, answer: Json) -> Customer:

@@ -17,6 +17,7 @@ OPEN = {
     "sign-up": "/sign-up",
     "forgot": "/forgot-password",
     "reset": "/reset-password#token=" + "A" * 43,
+    "verify": "/verify-email#token=" + "A" * 43,
     "link-void": "/verify-email",
     "account-guest": "/account",
     "order-gone": "/checkout/00000000-0000-7000-8000-000000000000",

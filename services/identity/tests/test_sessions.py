@@ -233,8 +233,7 @@ async def log_out_in_a_crash(client, answer, monkeypatch):
         raise RuntimeError
 
     monkeypatch.setattr(people, "delete_ended_sessions", crash)
-    with pytest.raises(RuntimeError):
-        await client.delete("/api/auth/sessions", headers=bearer(answer))
+    assert (await client.delete("/api/auth/sessions", headers=bearer(answer))).status_code == 500
 
 
 async def test_logging_out_everywhere_is_one_write(client, account, signed_in, monkeypatch):

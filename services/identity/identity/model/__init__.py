@@ -12,7 +12,6 @@ from identity.model.accounts import (
     language_of,
     normal_email,
     normal_password,
-    one_line,
 )
 from identity.model.devices import device_of
 from identity.model.exports import EXPORT_PAUSE, missing_answers
@@ -105,7 +104,6 @@ __all__ = [
     "missing_answers",
     "normal_email",
     "normal_password",
-    "one_line",
     "permissions_of",
     "search_words",
 ]

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Annotated
 
+from contracts import types
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, computed_field, validate_email
 
 from identity.model.roles import Role, permissions_of
@@ -43,13 +44,6 @@ def is_personal(password: str, email: str, name: str) -> bool:
     return stem in {each.lower() for each in told}
 
 
-def one_line(text: str) -> str:
-    """The text itself. Raises ValueError for control characters and line breaks."""
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
-        raise ValueError("control characters and line breaks are not allowed")
-    return text
-
-
 Email = Annotated[
     str,
     StringConstraints(max_length=254),
@@ -57,9 +51,8 @@ Email = Annotated[
     Field(json_schema_extra={"format": "email"}, examples=["ada@usher.example"]),
 ]
 Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(one_line),
+    types.Name,
+    StringConstraints(max_length=100),
     Field(examples=["Ada Lovelace"]),
 ]
 Locale = Annotated[
