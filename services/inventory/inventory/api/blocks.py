@@ -4,9 +4,9 @@ from typing import Annotated
 
 from chassis.http.problems import Forbidden, documented
 from chassis.security.auth import Principal, require
-from contracts.types import Id, Moment, SeatId
+from contracts.types import Id, Moment, Name, SeatId
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from inventory import store
 from inventory.api.http import Body, ShowtimeId, ThisReplica
@@ -28,7 +28,7 @@ class BlockRequest(Body):
     """The seats to take off sale, and the reason."""
 
     seats: Annotated[list[SeatId], Field(min_length=1, max_length=2000)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    reason: Name
 
 
 class BlockResponse(BaseModel):

@@ -1,5 +1,6 @@
 """Holds: create, change, renew and release them."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -233,25 +234,23 @@ async def release_hold(replica: Replica, hold_id: str, is_owner: IsOwner) -> Non
     await release_if(replica, showtime_id, hold_id, may_release)
 
 
-async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
-    """Return the showtime and hold ids of expired holds that are not released yet, at most those of EXPIRED_PER_RUN
-    showtimes.
+async def with_expired_holds(moment: datetime) -> list[str]:
+    """Return the ids of showtimes with expired holds, at most EXPIRED_PER_RUN."""
+    rows = showtimes.rows({"holds.expires_at": {"$lte": moment}}, ("_id",), limit=EXPIRED_PER_RUN)
+    return [row["_id"] async for row in rows]
+
+
+async def release_expired(replica: Replica, showtime_id: str) -> None:
+    """Release the expired holds of a showtime, with those of their seats that nobody else has taken.
+
+    Raises ShowtimeBusy.
     """
-    rows = showtimes.rows(
-        {"holds.expires_at": {"$lte": moment}}, ("holds.id", "holds.expires_at"), limit=EXPIRED_PER_RUN
-    )
-    return [(row["_id"], found["id"]) async for row in rows for found in row["holds"] if found["expires_at"] <= moment]
-
-
-async def release_expired(replica: Replica, showtime_id: str, hold_id: str) -> None:
-    """Release an expired hold, with those of its seats that nobody else has taken. Raises ShowtimeBusy."""
     for _ in range(ATTEMPTS):
-        showtime = await read(showtime_id)
-        found = showtime.hold(hold_id)
-        if found is None or found.is_live(now()):
-            return
-        await record_lapse(found)  # first, because afterwards a late payment request finds the hold there only
-        if await release_seats(replica, showtime, hold_id):
+        showtime, moment = await read(showtime_id), now()
+        expired = [hold for hold in showtime.holds if not hold.is_live(moment)]
+        # First, because a late payment request then finds a released hold there only.
+        await asyncio.gather(*map(record_lapse, expired))
+        if all(await asyncio.gather(*(release_seats(replica, showtime, hold.id) for hold in expired))):
             return
     raise ShowtimeBusy(retry_after=1)
 
