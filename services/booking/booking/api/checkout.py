@@ -14,7 +14,7 @@ from chassis.observability import telemetry
 from chassis.security.auth import Caller
 from chassis.security.signed import NotSigned
 from contracts.claims import HoldClaim
-from contracts.types import Amount, Code, Currency, Id, SeatId
+from contracts.types import Amount, Code, Currency, Id, Name, SeatId
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -39,9 +39,7 @@ from booking.model import (
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
-]
+HolderName = Annotated[Name, StringConstraints(max_length=100)]
 Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
 
 
@@ -95,7 +93,7 @@ class CheckoutRequest(ClaimRequest):
 
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
     email: Email
-    name: Name | None = None
+    name: HolderName | None = None
     locale: Locale = "en"
 
     def order(self) -> Order:
