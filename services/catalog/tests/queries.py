@@ -44,11 +44,11 @@ class Recorder(monitoring.CommandListener):
 
 
 def _caller() -> str | None:
-    """Who of the service asks; None when it is a test, or nobody can tell."""
+    """The function of the service that asks; None when a test or a migration does, or nobody can tell."""
     frame, caller = sys._getframe(2), None
     while frame := frame.f_back:
         path = frame.f_code.co_filename
-        if "/catalog/tests/" in path:
+        if "/catalog/tests/" in path or path.endswith("/migrations.py"):
             return None
         if "/catalog/catalog/" in path:
             return f"{path.rpartition('/catalog/')[2]}:{frame.f_code.co_name}"

@@ -38,8 +38,10 @@ export const minutesAndSeconds = (seconds: number) =>
   `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
 /** `2 h 16 min`; nothing while the duration is not known. */
-export const duration = (minutes: number | null) =>
-  !minutes ? "" : minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
+export const duration = (minutes: number | null) => {
+  const [hours, rest] = [Math.floor((minutes ?? 0) / 60), (minutes ?? 0) % 60];
+  return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(" ");
+};
 
 /** `de` as `German`. */
 export function languageName(code: string): string {
