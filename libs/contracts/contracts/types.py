@@ -40,6 +40,13 @@ def visible(text: str) -> str:
     return text
 
 
+def clean_name(text: str) -> str:
+    """The name on one line, without the characters that `visible` refuses: for names that a program sends."""
+    line = " ".join(text.split())
+    hidden = hidden_in(line)
+    return "".join(each for each in line if each not in hidden).strip() if hidden else line
+
+
 def clean_text(text: str) -> str:
     """The text with line feeds between its lines, spaces for tabs, and without the characters that nobody can see."""
     lines = text.replace("\t", " ").splitlines()

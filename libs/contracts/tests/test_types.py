@@ -1,7 +1,7 @@
 """Names refuse what nobody can see; texts lose it."""
 
 import pytest
-from contracts.types import Name, clean_text
+from contracts.types import Name, clean_name, clean_text
 from pydantic import TypeAdapter, ValidationError
 
 NAME = TypeAdapter(Name)
@@ -34,6 +34,7 @@ def test_names_in_any_script_are_accepted_as_they_are(name: str):
 def test_a_name_with_an_invisible_or_direction_changing_character_is_refused(character: str):
     with pytest.raises(ValidationError, match=rf"U\+{ord(character):04X}"):
         NAME.validate_python(f"Ada{character}Lovelace")
+    assert NAME.validate_python(clean_name(f" Ada {character} Lovelace\u200b ")).split() == ["Ada", "Lovelace"]
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u3000", "x" * 201])
