@@ -166,6 +166,21 @@ async def test_an_existing_film_is_found_by_title_and_year_and_only_completed(cl
     assert counted(again) == {"total": 2, "unchanged": 2}
 
 
+async def test_an_announced_film_gets_its_date_and_runtime_later(client, import_films):
+    announced = row(1, release_date="", runtime_minutes=None)
+    _, films = await import_films(FILE, content=json.dumps([announced]))
+    assert (films["Film 1"]["outcome"], films["Film 1"]["movie_id"]) == ("added", "film-1")
+    shown = (await client.get("/api/movies/film-1")).json()
+    assert (shown["year"], shown["runtime_minutes"], shown["status"]) == (None, None, "coming_soon")
+    poster = (await client.get("/api/movies/film-1/poster.svg")).text
+    assert "None" not in poster
+    assert "film-1" in {each["id"] for each in (await client.get("/api/movies?sort=newest&limit=100")).json()["items"]}
+    _, films = await import_films(FILE, content=json.dumps([row(1)]))
+    assert (films["Film 1"]["outcome"], films["Film 1"]["movie_id"]) == ("changed", "film-1")
+    shown = (await client.get("/api/movies/film-1")).json()
+    assert (shown["year"], shown["runtime_minutes"], shown["release_date"]) == (1922, 94, "1922-03-04")
+
+
 async def test_two_films_do_not_get_the_same_id_elsewhere(server, import_films):
     await import_films(FILE, content=json.dumps([row(1, external_ids={"imdb": "tt0000101"})]))
     _, films = await import_films(FILE, content=json.dumps([row(2, id="other", external_ids={"imdb": "tt0000101"})]))

@@ -5806,7 +5806,7 @@ export interface components {
             /** Release Date */
             release_date?: string | null;
             /** Year */
-            year: number;
+            year?: number | null;
             /** Runtime Minutes */
             runtime_minutes?: number | null;
             /** Certificate */
@@ -5876,8 +5876,11 @@ export interface components {
             title: string;
             /** Original Title */
             original_title: string;
-            /** Year */
-            year: number;
+            /**
+             * Year
+             * @description Null while it is not known
+             */
+            year: number | null;
             /** Release Date */
             release_date?: string | null;
             /** Directors */
@@ -5948,8 +5951,11 @@ export interface components {
             title: string;
             /** Original Title */
             original_title: string;
-            /** Year */
-            year: number;
+            /**
+             * Year
+             * @description Null while it is not known
+             */
+            year: number | null;
             /** Release Date */
             release_date?: string | null;
             /** Directors */

@@ -61,14 +61,14 @@ class Credit(Shape):
 class Film(BaseModel):
     """A film's content, entered by staff or imported.
 
-    `runtime_minutes` is None while it is not known; no showtime can be scheduled until then. `archived` hides the film,
-    regardless of its showtimes. `external_ids` are its ids in other catalogs.
+    `year` and `runtime_minutes` are None while they are not known; without a runtime no showtime can be scheduled.
+    `archived` hides the film, regardless of its showtimes. `external_ids` are its ids in other catalogs.
     """
 
     title: Name
     original_title: Name
     release_date: Day | None = None
-    year: Annotated[int, Field(ge=1888, le=2200)]
+    year: Annotated[int, Field(ge=1888, le=2200)] | None = None
     runtime_minutes: Annotated[int, Field(gt=0, lt=1000)] | None = None
     certificate: Annotated[Name, StringConstraints(max_length=20)]
     genres: Annotated[list[Code], Field(max_length=10)] = []
@@ -128,7 +128,7 @@ def sort_title(title: str) -> str:
     return re.sub(r"^(the|an?) (?=\w)", "", " ".join(re.findall(r"[\w:]+", folded(title))))
 
 
-def slug(title: str, year: int) -> str:
+def slug(title: str, year: int | None) -> str:
     """A readable id, `the-godfather-1972`; `film-2001` for a title in another script."""
     words = "-".join(re.findall(r"[a-z0-9]+", folded(title)))[:50].strip("-")
-    return f"{words or 'film'}-{year}"
+    return f"{words or 'film'}-{year}" if year else words or "film"

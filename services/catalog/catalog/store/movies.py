@@ -89,7 +89,7 @@ def _derived(film: Film) -> dict[str, Any]:
     people = [*film.directors, *film.cast, *(credit.name for credit in film.crew)]
     return {
         "sort_title": sort_title(film.title),
-        "released": film.release_date or str(film.year),
+        "released": film.release_date or str(film.year or ""),
         "words": words_of(film.title, film.original_title, *people, *film.genres),
     }
 
