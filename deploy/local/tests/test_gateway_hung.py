@@ -137,7 +137,7 @@ def test_a_write_without_a_key_is_sent_once(scene: Scene, kind: str):
         "title": "No answer in time",
         "status": 504,
         "code": "timeout",
-        "detail": "This part of Usher took too long to answer. Nobody knows whether your request took effect: please "
+        "detail": "This part of Usher took too long to answer. It is unknown whether your request took effect: please "
         "check before you send it again.",
         "correlation_id": "",
     }
@@ -186,7 +186,7 @@ def _title(pid: int) -> bytes:
     [
         ("GET", {}, "Please try again."),
         ("POST", KEY, "Please repeat the request with the same Idempotency-Key."),
-        ("POST", {}, "Nobody knows whether your request took effect: please check before you send it again."),
+        ("POST", {}, "It is unknown whether your request took effect: please check before you send it again."),
     ],
 )
 def test_when_no_replica_is_there_the_problem_says_what_to_do(
@@ -194,7 +194,7 @@ def test_when_no_replica_is_there_the_problem_says_what_to_do(
 ):
     answer = httpx.request(method, f"{gateway_alone.url}/api/bookings", headers=headers, trust_env=False)
     assert (answer.status_code, answer.headers["retry-after"]) == (502, "2")
-    assert answer.json()["detail"] == f"This part of Usher cannot be reached just now. {advice}"
+    assert answer.json()["detail"] == f"This part of Usher cannot be reached right now. {advice}"
 
 
 @pytest.fixture(scope="module")
