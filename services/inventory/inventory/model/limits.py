@@ -33,11 +33,16 @@ def network_key(pseudonym: str) -> str:
 
 @dataclass(frozen=True)
 class HoldOwner:
-    """The caller who asks for a hold. `is_new`: a guest who got the secret just now and so has no other hold."""
+    """The caller who asks for a hold. A guest who gets its secret now has no other hold."""
 
     holder: Holder
     keys: tuple[str, ...] = ()
-    is_new: bool = False
+    new_secret: str | None = None
+
+    @property
+    def checkout_key(self) -> str | None:
+        """The key under which the holder may have an unpaid checkout."""
+        return self.keys[0] if self.keys and self.new_secret is None else None
 
     @property
     def kind(self) -> CallerKind:

@@ -94,7 +94,7 @@ async def try_hold(
         expires_at=moment + room.limits.hold,
         cap_at=moment + room.limits.cap,
     )
-    has_paid = guards.has_no_checkout(owner.keys[0], moment) if owner.keys and not owner.is_new else {}
+    has_paid = guards.has_no_checkout(owner.checkout_key, moment) if owner.checkout_key else {}
     free = guards.seats_are_free([*asked, *relies_on], moment)
     is_held = await replica.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **has_paid},
@@ -135,10 +135,10 @@ async def _raise_refusal(replica: Replica, showtime_id: str, seats: Sequence[str
 
 async def raise_unpaid_checkout(showtime_id: str, owner: HoldOwner) -> None:
     """Raise CheckoutUnpaid if the holder has an unpaid checkout in this showtime."""
-    if not owner.keys or owner.is_new:
+    if owner.checkout_key is None:
         return
     moment = now()
-    theirs = {"keys": owner.keys[0], "pinned": True, "expires_at": {"$gt": moment}}
+    theirs = {"keys": owner.checkout_key, "pinned": True, "expires_at": {"$gt": moment}}
     row = await showtimes.row({"_id": showtime_id, "holds": {"$elemMatch": theirs}}, {"holds": {"$elemMatch": theirs}})
     if row is not None:
         checkout = Hold.model_validate(row["holds"][0])
