@@ -42,6 +42,7 @@ def act(
     action: str, actor_id: str | None, user_id: str, *, before: Grant | None = None, after: Grant | None = None
 ) -> ActRecorded:
     """The event of an action."""
+    moment = now()  # before the id, so that a search since this moment finds the action
     return ActRecorded(
         act_id=new_id(),
         action=action,
@@ -49,7 +50,7 @@ def act(
         user_id=user_id,
         before=_published(before),
         after=_published(after),
-        acted_at=now(),
+        acted_at=moment,
     )
 
 
