@@ -28,7 +28,7 @@ class Published:
 
 
 PASSWORDS = Published(("usher-local-password", "usher", "guest"))
-"""Of the users of MongoDB and RabbitMQ."""
+"""The published passwords of the users of MongoDB and RabbitMQ."""
 
 
 def secrets_of(settings: type[BaseSettings]) -> dict[str, Published]:

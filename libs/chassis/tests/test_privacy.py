@@ -45,11 +45,11 @@ async def test_data_that_arrive_after_a_deletion_are_erased_at_growing_intervals
     await kept.replace()
     await erased(toy, user_id, 3)
 
-    async def put_off():
+    async def is_postponed():
         later = await Erasure.get(user_id)
         return later and later.due_at >= now() + timedelta(days=2, hours=23)
 
-    await until(put_off)
+    await until(is_postponed)
 
 
 async def test_a_failing_erasure_does_not_delay_others_and_is_repeated(bus, toy, monkeypatch):
