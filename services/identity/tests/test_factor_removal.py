@@ -69,6 +69,7 @@ async def test_it_is_removed_after_a_delay_with_notices_and_its_sessions_end(cli
     due_at = await removal_at(client, answer)
     assert due_at > (now() + settings.get().factor_removal_delay - timedelta(minutes=1)).isoformat()
     await jobs.remove_factors()
+    await store.remove_factors(account["user_id"], now())
     assert (await logged_in(client, account["email"], NEW)).json()["code"] == "second_factor_needed", "not yet"
     await make_due(account)
     await jobs.remove_factors()

@@ -174,7 +174,7 @@ SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605
     [
         (CHROME, "Chrome on Android"),
         (SAFARI, "Safari on iPhone"),
-        (CHROME + " Edg/130.0", "RequestMiddleware on Android"),
+        (CHROME + " Edg/130.0", "Edge on Android"),
         ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
         ("UsherApp/2.1 (build 7)", "UsherApp"),
         ("python-httpx/0.28", "python-httpx"),

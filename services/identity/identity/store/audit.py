@@ -60,7 +60,7 @@ def _published(grant: Grant | None) -> contracts.Grant | None:
 
 async def record_look(action: str, actor_id: str, user_id: str | None = None) -> None:
     """Record that an admin viewed a person or a list."""
-    entry = {"id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id, "acted_at": now()}
+    entry = {"acted_at": now(), "id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id}
     await entries.insert(AuditEntry(**entry, before=None, after=None))
 
 
