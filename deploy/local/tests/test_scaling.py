@@ -115,7 +115,7 @@ def test_what_is_no_command_is_refused(usher: Platform, words: str):
 
 
 def test_no_service_is_scaled_to_nothing(usher: Platform):
-    assert asked(usher, "scale", "realtime", "0") == (1, ["realtime needs one replica at least"])
+    assert asked(usher, "scale", "realtime", "0") == (1, ["realtime needs at least one replica"])
 
 
 def test_the_door_is_closed_and_opened(usher: Platform):
