@@ -158,7 +158,7 @@ async def create_intent(
 ) -> IntentResponse:
     """Create the order's PaymentIntent, or return the existing one: an order has at most one."""
     order = _read_order(config, body.order)
-    telemetry.about(order.booking_id)
+    telemetry.set_subject(order.booking_id)
     if not who.owns(order.holder):
         raise PaymentUnknown
     with time_budget():

@@ -39,7 +39,7 @@ class Webhooks:
         event = self._stripe.read_webhook(body, signature)
         if isinstance(event.update, IntentUpdate):
             booking_id = event.update.booking_id or ""
-            telemetry.about(booking_id)
+            telemetry.set_subject(booking_id)
             try:
                 cause = event.as_cause(now())
                 is_stored = await store.apply_without_read(event.update, now(), cause)
@@ -83,7 +83,7 @@ class Webhooks:
             if account is None:
                 return "foreign"
             booking_id = account.id
-        telemetry.about(booking_id or "")
+        telemetry.set_subject(booking_id or "")
         await self._settlement.apply_update(booking_id or "", update, event.as_cause(now()))
         return "applied"
 

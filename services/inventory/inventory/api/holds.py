@@ -55,7 +55,7 @@ from inventory.model import (
 from inventory.store import Replica
 
 router = APIRouter(prefix="/api", tags=["inventory"])
-AnyCaller = Annotated[Caller, Depends(caller)]
+CurrentCaller = Annotated[Caller, Depends(caller)]
 HoldId = Annotated[Id, Path()]
 
 _holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome and caller", ["outcome", "caller"])
@@ -113,7 +113,7 @@ class BestHoldRequest(Body):
         if self.wheelchairs > self.party_size:
             raise ValueError("more wheelchairs than people")
         if self.wheelchairs and self.category:
-            raise ValueError("wheelchair places have their own category; leave out `category`")
+            raise ValueError("wheelchair spaces have their own category; leave out `category`")
         return self
 
     def party(self) -> Party:
@@ -205,14 +205,14 @@ def _counted(owner: HoldOwner) -> Iterator[None]:
     ),
 )
 async def hold(
-    request: Request, showtime_id: ShowtimeId, body: HoldRequest, who: AnyCaller, replica: ThisReplica
+    request: Request, showtime_id: ShowtimeId, body: HoldRequest, who: CurrentCaller, replica: ThisReplica
 ) -> Response:
     """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
     owner = await _owner(request, who, showtime_id, replica)
     with _counted(owner):
-        made = await store.hold(replica, showtime_id, owner, body.seats, settings.get().limits)
-    telemetry.about(made.id)
-    return await _hold_response(replica, showtime_id, made, 201, secret=owner.new_secret)
+        new_hold = await store.hold(replica, showtime_id, owner, body.seats, settings.get().limits)
+    telemetry.set_subject(new_hold.id)
+    return await _hold_response(replica, showtime_id, new_hold, 201, secret=owner.new_secret)
 
 
 @router.post(
@@ -235,24 +235,24 @@ async def hold(
     ),
 )
 async def hold_best(
-    request: Request, showtime_id: ShowtimeId, body: BestHoldRequest, who: AnyCaller, replica: ThisReplica
+    request: Request, showtime_id: ShowtimeId, body: BestHoldRequest, who: CurrentCaller, replica: ThisReplica
 ) -> Response:
     """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
     left.
     """
     owner = await _owner(request, who, showtime_id, replica)
     with _counted(owner):
-        made, choice = await store.hold_best(replica, showtime_id, owner, body.party(), settings.get().limits)
-    telemetry.about(made.id)
+        new_hold, choice = await store.hold_best(replica, showtime_id, owner, body.party(), settings.get().limits)
+    telemetry.set_subject(new_hold.id)
     return await _hold_response(
-        replica, showtime_id, made, 201, secret=owner.new_secret, together=choice.is_together, groups=choice.groups
+        replica, showtime_id, new_hold, 201, secret=owner.new_secret, together=choice.is_together, groups=choice.groups
     )
 
 
 @router.get(
     "/holds/{hold_id}", response_model=HoldResponse, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing)
 )
-async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Response:
+async def get_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) -> Response:
     """Return the caller's hold until it expires."""
     showtime_id, found = await store.find_hold(hold_id, who.owns)
     if not found.is_live(now()):
@@ -279,9 +279,9 @@ async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Res
         ShowtimeBusy,
     ),
 )
-async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
+async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: CurrentCaller, replica: ThisReplica) -> Response:
     """Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect."""
-    telemetry.about(hold_id)
+    telemetry.set_subject(hold_id)
     limits = settings.get().limits
     changed = await store.change_hold(replica, hold_id, who.owns, limits, add=body.add, drop=body.drop)
     return await _hold_response(replica, *changed)
@@ -292,16 +292,16 @@ async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller, 
     response_model=HoldResponse,
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
-async def renew_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Response:
+async def renew_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) -> Response:
     """Extend the hold. By default a hold can be renewed once."""
-    telemetry.about(hold_id)
+    telemetry.set_subject(hold_id)
     return await _hold_response(replica, *await store.renew_hold(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
-async def release_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> None:
+async def release_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) -> None:
     """Release the hold and its seats."""
-    telemetry.about(hold_id)
+    telemetry.set_subject(hold_id)
     await store.release_hold(replica, hold_id, who.owns)
 
 

@@ -19,16 +19,18 @@ REMEMBERED = timedelta(hours=1)
 """How long a hold that expired unpaid is remembered."""
 CallerKind = Literal["account", "guest", "exempt"]
 _NETWORK = "network:"
+_HASH_CHARS = 24
+"""96 bits as hex: enough to tell callers apart, and the index of keys is read and written often."""
 
 
 def holder_key(holder: Holder) -> str:
     """Return the key under which this holder's holds are counted."""
-    return f"user:{holder.user_id}" if holder.user_id else f"guest:{holder.secret_hash}"
+    return f"user:{holder.user_id}" if holder.user_id else f"guest:{(holder.secret_hash or '')[:_HASH_CHARS]}"
 
 
-def network_key(pseudonym: str) -> str:
-    """Return the key under which the holds from a client network are counted. Its address must not be in it."""
-    return f"{_NETWORK}{pseudonym}"
+def network_key(keyed_hash: str) -> str:
+    """Return the key under which the holds from a client network are counted. It does not reveal the address."""
+    return f"{_NETWORK}{keyed_hash[:_HASH_CHARS]}"
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,10 @@ async def hold(replica: Replica, showtime_id: str, owner: HoldOwner, seats: Iter
     """
     layout = await replica.layout_of(showtime_id)
     asked = validate_seats(seats, layout.seats)
-    async with replica.ledger.reserved(owner.keys, len(asked), limits) as room:
+    async with replica.ledger.reserved(owner.keys, len(asked), limits) as reservation:
         for _ in range(ATTEMPTS):
             relies_on = await _check_choice(replica, showtime_id, layout, asked)
-            if new_hold := await try_hold(replica, showtime_id, owner, asked, room, relies_on=relies_on):
+            if new_hold := await try_hold(replica, showtime_id, owner, asked, reservation, relies_on=relies_on):
                 return new_hold
             await _raise_refusal(replica, showtime_id, asked)
             await raise_unpaid_checkout(showtime_id, owner)
@@ -76,7 +76,7 @@ async def try_hold(
     showtime_id: str,
     owner: HoldOwner,
     seats: Sequence[str],
-    room: Reservation,
+    reservation: Reservation,
     *,
     relies_on: Sequence[str],
 ) -> Hold | None:
@@ -87,17 +87,17 @@ async def try_hold(
     moment = now()
     asked = in_order(seats)
     new_hold = Hold(
-        id=room.hold_id,
+        id=reservation.hold_id,
         holder=owner.holder,
         keys=list(owner.keys),
         seats=asked,
-        expires_at=moment + room.limits.hold,
-        cap_at=moment + room.limits.cap,
+        expires_at=moment + reservation.limits.hold,
+        cap_at=moment + reservation.limits.cap,
     )
-    has_paid = guards.has_no_checkout(owner.checkout_key, moment) if owner.checkout_key else {}
+    no_checkout = guards.has_no_checkout(owner.checkout_key, moment) if owner.checkout_key else {}
     free = guards.seats_are_free([*asked, *relies_on], moment)
     is_held = await replica.change_seats(
-        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **has_paid},
+        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **no_checkout},
         {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
         asked,
     )
