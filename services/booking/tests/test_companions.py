@@ -1,4 +1,4 @@
-"""Free companion tickets: one with each wheelchair place."""
+"""Free companion tickets: one with each wheelchair space."""
 
 import pytest
 from booking.model import CompanionWithoutWheelchair, Order, quote
@@ -33,7 +33,7 @@ def quoted_and_charged(tickets: dict[str, str]) -> int:
 )
 def test_a_companion_without_a_wheelchair_is_named(tickets: dict[str, str], alone: list[str]) -> None:
     hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
-    with pytest.raises(CompanionWithoutWheelchair, match="Add a wheelchair place for each") as quoted:
+    with pytest.raises(CompanionWithoutWheelchair, match="Add a wheelchair space for each") as quoted:
         quote(hold, OFFER, dict(tickets), NOW)
     with pytest.raises(CompanionWithoutWheelchair) as charged:
         given.checkout(Order(tickets, "ada@example.org"), hold)

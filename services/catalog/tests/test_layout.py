@@ -142,7 +142,7 @@ def test_any_text_is_a_layout_or_a_fault_in_words(text):
     [
         ("A ss\nB sxs", "Line 2 (row B), column 4: 'x' is no seat", {"line": 2, "row": "B", "column": 4}),
         ("# C\n\nA ss.lll", "a love seat has no second half", {"line": 3, "row": "A", "column": 8}),
-        ("A  ssw.c", "a wheelchair place has no companion", {"line": 1, "row": "A", "column": 6}),
+        ("A  ssw.c", "a wheelchair space has no companion", {"line": 1, "row": "A", "column": 6}),
         ("A ...", "a row has at least one seat", {"line": 1, "row": "A", "column": 3}),
         ("A ss\nA ss", "row A was in line 1 already", {"line": 2, "row": "A", "column": 1}),
         ("A ss ss", "'ss' is neither a seat number", {"line": 1, "row": "A", "column": 6}),

@@ -1982,7 +1982,7 @@ export interface paths {
          * @description Price a hold, by seat and ticket type, without changing anything. For its owner only.
          *
          *     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
-         *     companion ticket requires a wheelchair place in the same hold.
+         *     companion ticket requires a wheelchair space in the same hold.
          */
         post: {
             parameters: {

@@ -4,7 +4,7 @@ import { isProblem } from "../api/problem";
 type Choice = Schemas["BookingQuoteChoice"];
 
 /**
- * The quote of these tickets. Companion tickets without a wheelchair place become the default ticket: they were chosen
+ * The quote of these tickets. Companion tickets without a wheelchair space become the default ticket: they were chosen
  * before the hold lost that place, or while another quote was loading that gave the place to another companion.
  */
 export async function fitting<T>(tickets: Choice[], quote: (tickets: Choice[]) => Promise<T>): Promise<T> {

@@ -74,7 +74,7 @@ export class HoldController {
   }
 
   /**
-   * Let the service select and hold the best seats for a party, `wheelchairs` of them wheelchair places. The current
+   * Let the service select and hold the best seats for a party, `wheelchairs` of them wheelchair spaces. The current
    * hold is released first. Returns whether the seats are together; null if there are none (see `problem`).
    */
   async best(party_size: number, wheelchairs: number): Promise<boolean | null> {

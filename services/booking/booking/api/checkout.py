@@ -150,7 +150,7 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
     """Price a hold, by seat and ticket type, without changing anything. For its owner only.
 
     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
-    companion ticket requires a wheelchair place in the same hold.
+    companion ticket requires a wheelchair space in the same hold.
     """
     response.headers["Cache-Control"] = "no-store"
     choices, hold = body.choices(), body.hold(caller)
@@ -198,7 +198,7 @@ async def check_out(
         booking = await manager.create(checkout)
     if not model.is_same_order(booking, order):
         raise AlreadyCheckedOut
-    telemetry.about(booking.id, reference=booking.reference)
+    telemetry.set_subject(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
     return to_response(booking, caller)
 
