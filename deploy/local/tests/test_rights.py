@@ -37,7 +37,7 @@ def mongo_of(platform: Platform, name: str) -> Mongo:
 
 @asynccontextmanager
 async def channel_of(platform: Platform, service: str) -> AsyncIterator[Run]:
-    """Runs actions as the service's user, each on a channel of its own, because RabbitMQ closes one that is refused."""
+    """Run actions as the service's user, each on its own channel: RabbitMQ closes a channel after a refusal."""
     uri = process_environment(service, platform.env)["RABBITMQ_URI"]
     async with await aio_pika.connect(uri) as connection:
 

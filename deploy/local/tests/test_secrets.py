@@ -31,7 +31,7 @@ SAFE = {"MONGO_URI": "mongodb://a:b@mongo/", "RABBITMQ_URI": "amqp://a:b@rabbitm
 
 
 def environment_of(service: str, **own: str) -> dict[str, str]:
-    """Compose's environment of a service with a value of its own for each secret."""
+    """Return compose's environment of a service with a different value for each secret."""
     secret = dict.fromkeys(secrets_of(BY_SERVICE[service]), "of-my-own-and-not-published")
     return secret | SAFE | own
 
