@@ -115,7 +115,7 @@ class Arena:
         """Restart ended processes, as Docker and Kubernetes do."""
         while True:
             async with self._starting:
-                for name in self.platform.fallen():
+                for name in self.platform.unexpected_exits():
                     self.fell.append(f"{name}: {self._last_line(name)}")
                     await asyncio.to_thread(self.platform.start, name, wait=False)
             await asyncio.sleep(SUPERVISED_EVERY_S)

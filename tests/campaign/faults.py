@@ -219,7 +219,7 @@ async def _empty_disk(arena: Arena) -> None:
     """MongoDB exits when it cannot write."""
     servers = arena.servers()
     servers.empty_disk()
-    servers.start_fallen()
+    servers.restart_exited()
     await servers.primary()
 
 

@@ -99,7 +99,7 @@ async def test_a_rolling_restart_of_two_replicas_loses_no_request(pair: House):
             await asyncio.to_thread(pair.platform.start, name)
         await people.go_on()
     assert people.failures == []
-    assert pair.platform.fallen() == []
+    assert pair.platform.unexpected_exits() == []
 
 
 async def test_who_repeats_under_a_key_loses_nothing_when_the_gateway_reads_its_configuration_again(pair: House):

@@ -97,7 +97,7 @@ async def test_no_request_fails_while_services_are_scaled_and_replaced(arena: Ho
         await shoppers.more()
     print(f"{sum(shoppers.requests.values())} requests: {dict(shoppers.requests)}, {len(shoppers.sold)} sold")
     assert shoppers.failures == []
-    assert arena.platform.fallen() == []
+    assert arena.platform.unexpected_exits() == []
     now = await at_rest(arena.platform.env)
     assert violations(now) == []
     assert shoppers.forgotten(now) == []

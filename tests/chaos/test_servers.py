@@ -27,7 +27,7 @@ async def test_a_server_that_goes_away_for_a_while_costs_nobody_a_seat_or_money(
         await crowd.grows(10)
     print(way, server, len(crowd.purchases), "purchases,", len(crowd.paid), "paid,", dict(crowd.failures))
     await stands(arena, crowd)
-    assert arena.platform.fallen() == []
+    assert arena.platform.unexpected_exits() == []
 
 
 async def test_while_rabbitmq_hangs_no_answer_is_final_and_wrong(race_track):

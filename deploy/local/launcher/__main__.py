@@ -63,9 +63,9 @@ def run() -> int:
 
 def _wait_for_a_fall(platform: Platform) -> None:
     pause = threading.Event()
-    while not (fallen := platform.fallen()):
+    while not (exited := platform.unexpected_exits()):
         pause.wait(0.5)
-    for name in fallen:
+    for name in exited:
         print(f"\n{name} has ended, so everything stops. Its log: {platform.log(name)}", file=sys.stderr, flush=True)
 
 

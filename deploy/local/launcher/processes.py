@@ -49,22 +49,22 @@ class Processes:
         """Return the file with the process's output."""
         return self.logs / f"{name}.log"
 
-    def start(self, name: str, *, on_trial: bool = False) -> None:
+    def start(self, name: str, *, may_end: bool = False) -> None:
         """Start a process. Raises RuntimeError when it is running.
 
-        `on_trial`: its end is not a fall until `keep` is called.
+        `may_end`: its end is not unexpected until `must_run` is called.
         """
         if self.is_running(name):
             raise RuntimeError(f"{name} is running already")
         command, environment = self.commands[name]
-        (self._may_end.add if on_trial else self._may_end.discard)(name)
+        (self._may_end.add if may_end else self._may_end.discard)(name)
         with self.log(name).open("ab") as log:
             process = Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log)
         self._running[name] = process
         self._sessions.add(process.pid)
 
-    def keep(self, name: str) -> None:
-        """Ends the trial: from now on the end of the process is a fall."""
+    def must_run(self, name: str) -> None:
+        """From now on the end of the process is unexpected."""
         self._may_end.discard(name)
 
     def forget(self, name: str) -> None:
@@ -117,8 +117,8 @@ class Processes:
         for process in self._running.values():
             process.wait()
 
-    def fallen(self) -> list[str]:
-        """Names of processes that ended without being asked to."""
+    def unexpected_exits(self) -> list[str]:
+        """Return the names of processes that ended without being stopped."""
         return [
             name
             for name, process in list(self._running.items())  # another thread may start a replica meanwhile

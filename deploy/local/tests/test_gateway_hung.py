@@ -61,7 +61,7 @@ class Replica:
 
 @dataclass
 class Scene:
-    """A gateway in front of two replicas of each service, the first ones hung. `answers`: two of each kind of request."""
+    """A gateway in front of two replicas of each service, the first ones hung. `answers`: two for each kind."""
 
     platform: Platform
     first: dict[str, Replica]

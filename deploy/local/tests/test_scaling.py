@@ -49,7 +49,7 @@ def test_scaling_starts_and_stops_replicas(usher: Platform):
     assert asked(usher, "scale", "realtime", "1") == (0, ["realtime.2 has stopped"])
     assert upstreams(usher) == {usher.ports["REALTIME_PORT"]}
     assert "REALTIME_2_PORT" not in usher.env
-    assert usher.fallen() == []
+    assert usher.unexpected_exits() == []
 
 
 def test_dev_restarts_the_service_when_a_python_file_changes(usher: Platform, tmp_path: Path):
@@ -90,7 +90,7 @@ def test_an_upgrade_replaces_every_replica(usher: Platform):
     )
     assert usher.pid("realtime") != before
     assert usher.replicas("realtime") == ["realtime"]
-    assert usher.fallen() == []
+    assert usher.unexpected_exits() == []
 
 
 def test_a_new_replica_that_does_not_become_ready_is_removed_and_the_others_stay(
@@ -102,7 +102,7 @@ def test_a_new_replica_that_does_not_become_ready_is_removed_and_the_others_stay
     assert status == 1
     assert lines[0].startswith("realtime.2 has ended. Its log is")
     assert usher.replicas("realtime") == ["realtime"]
-    assert (usher.pid("realtime"), usher.fallen()) == (before, [])
+    assert (usher.pid("realtime"), usher.unexpected_exits()) == (before, [])
     assert upstreams(usher) == {usher.ports["REALTIME_PORT"]}
 
 
