@@ -18,8 +18,8 @@ async def refusal(call):
 
 
 @pytest.fixture
-def newcomer(house):
-    return Newcomer(house)
+def newcomer(cinema):
+    return Newcomer(cinema)
 
 
 async def test_sign_up_mail_verify_and_log_in(newcomer):
@@ -37,10 +37,10 @@ async def test_sign_up_mail_verify_and_log_in(newcomer):
     assert (me["email"], me["email_verified"], me["roles"]) == (newcomer.email, True, ["customer"])
 
 
-async def test_somebody_who_is_not_verified_books_as_a_guest_and_may_no_more(house, newcomer):
+async def test_somebody_who_is_not_verified_books_as_a_guest_and_may_no_more(cinema, newcomer):
     session = await newcomer.auth("register", email=newcomer.email, password=PASSWORD, name="Ada")
     unverified = newcomer.acting(session)
-    showtime_id, seats = await house.seats(1)
+    showtime_id, seats = await cinema.seats(1)
     hold = await unverified.buy(showtime_id, seats, newcomer.email)
     await unverified.settled(hold, "confirmed")
     for method, path in (
@@ -60,7 +60,7 @@ async def test_somebody_who_is_not_verified_books_as_a_guest_and_may_no_more(hou
     assert [each["id"] for each in listed["items"]] == [hold["hold_id"]], "what was booked meanwhile stays theirs"
 
 
-async def test_the_owner_of_an_address_that_somebody_else_registered_gets_the_account_alone(house, newcomer):
+async def test_the_owner_of_an_address_that_somebody_else_registered_gets_the_account_alone(cinema, newcomer):
     stranger = await newcomer.auth("register", email=newcomer.email, password=PASSWORD, name="Mallory")
     _, token = await newcomer.link("Please confirm your e-mail address")
     await newcomer.auth("verify-email", token=token, new_password=OTHER)
@@ -153,23 +153,23 @@ async def test_a_page_keeps_its_session_in_a_cookie(newcomer):
     assert (refreshed.status_code, refreshed.json()["refresh_token"]) == (200, None)
 
 
-def rotated(house, *options):
+def rotated(cinema, *options):
     """Run the runbook's command as an operator types it."""
     command = [sys.executable, "-m", "identity.rotate", *options]
-    done = subprocess.run(command, env=house.platform.env, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=cinema.platform.env, capture_output=True, text=True, check=True)
     return [line.split()[0] for line in done.stdout.splitlines() if "generation" in line]
 
 
-async def test_keys_rotate_while_tokens_are_out(house):
-    customer = house.guest()
+async def test_keys_rotate_while_tokens_are_out(cinema):
+    customer = cinema.guest()
     session = await customer.log_in("customer@usher.example", "popcorn-and-a-movie")
     old_headers = dict(customer.headers)
-    kids = await asyncio.to_thread(rotated, house)
+    kids = await asyncio.to_thread(rotated, cinema)
     published = await customer.call("GET", "/.well-known/jwks.json")
     assert [key["kid"] for key in published["keys"]] == kids
     await customer.call("GET", "/api/bookings")
 
-    (only,) = await asyncio.to_thread(rotated, house, "--at-once")
+    (only,) = await asyncio.to_thread(rotated, cinema, "--at-once")
     assert only not in kids
     session = await customer.call("POST", "/api/auth/refresh", json={"refresh_token": session["refresh_token"]})
     customer.headers["Authorization"] = f"Bearer {session['access_token']}"

@@ -16,8 +16,8 @@ CHOOSE = "Choose a new password"
 
 
 @pytest.fixture
-def newcomer(house) -> Newcomer:
-    return Newcomer(house)
+def newcomer(cinema) -> Newcomer:
+    return Newcomer(cinema)
 
 
 async def follow(visitor: Visitor, newcomer: Newcomer, subject: str) -> None:
@@ -148,9 +148,9 @@ async def test_name_and_language_are_kept(visit, newcomer, device):
     await expect(profile.get_by_label("E-mail language")).to_have_value("de")
 
 
-async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(visit, house, newcomer):
+async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(visit, cinema, newcomer):
     await newcomer.sign_up()
-    moved = Newcomer(house)
+    moved = Newcomer(cinema)
     visitor = await visit()
     await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("E-mail address")
@@ -247,10 +247,10 @@ async def test_an_account_is_deleted_after_a_second_thought_and_with_the_passwor
     await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or password is wrong")
 
 
-async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(visit, house, newcomer, device):
+async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(visit, cinema, newcomer, device):
     await newcomer.sign_up()
-    customer = await house.person("customer")
-    showtime_id, seats = await house.seats(1)
+    customer = await cinema.person("customer")
+    showtime_id, seats = await cinema.seats(1)
     hold = await customer.buy(showtime_id, seats, "customer@usher.example")
     booking = await customer.settled(hold, "confirmed")
     visitor = await visit(device)

@@ -23,8 +23,8 @@ INTERNAL = {
 
 
 @pytest.fixture
-async def newcomer(house) -> Newcomer:
-    newcomer = Newcomer(house)
+async def newcomer(cinema) -> Newcomer:
+    newcomer = Newcomer(cinema)
     await newcomer.sign_up()
     return newcomer
 
@@ -93,9 +93,9 @@ async def test_an_app_is_set_up_and_its_code_or_a_recovery_code_signs_in(visit, 
     await (await visit(device)).open_account(newcomer.email, PASSWORD)
 
 
-async def test_a_passkey_is_added_signs_in_and_is_taken_away(visit, house, newcomer, device):
+async def test_a_passkey_is_added_signs_in_and_is_taken_away(visit, cinema, newcomer, device):
     # Browsers do not bind passkeys to an IP address.
-    visitor = await visit(device, base_url=house.platform.url.replace("127.0.0.1", "localhost"))
+    visitor = await visit(device, base_url=cinema.platform.url.replace("127.0.0.1", "localhost"))
     page = visitor.page
     browser = await page.context.new_cdp_session(page)
     await browser.send("WebAuthn.enable")
@@ -123,8 +123,8 @@ async def test_a_passkey_is_added_signs_in_and_is_taken_away(visit, house, newco
     await expect(page.get_by_role("alert")).to_contain_text("This passkey does not belong to an account here.")
 
 
-async def test_removing_a_passkey_long_after_the_sign_in_asks_for_another_one(visit, house, newcomer):
-    visitor = await visit("phone", viewport=NARROW, base_url=house.platform.url.replace("127.0.0.1", "localhost"))
+async def test_removing_a_passkey_long_after_the_sign_in_asks_for_another_one(visit, cinema, newcomer):
+    visitor = await visit("phone", viewport=NARROW, base_url=cinema.platform.url.replace("127.0.0.1", "localhost"))
     page, part = visitor.page, visitor.part("Passkeys")
     browser = await page.context.new_cdp_session(page)
     await browser.send("WebAuthn.enable")
@@ -134,7 +134,7 @@ async def test_removing_a_passkey_long_after_the_sign_in_asks_for_another_one(vi
     await part.get_by_label("Password").fill(PASSWORD)
     await part.get_by_role("button", name="Add a passkey").click()
     await expect(part.get_by_role("listitem")).to_contain_text("my phone")
-    async with AsyncMongoClient(house.platform.env["MONGO_URI"], tz_aware=True) as mongo:
+    async with AsyncMongoClient(cinema.platform.env["MONGO_URI"], tz_aware=True) as mongo:
         user = await mongo.usher_identity.users.find_one({"email": newcomer.email}) or {}
         an_hour_ago = {"$set": {"created_at": datetime.now(UTC) - timedelta(hours=1)}}
         await mongo.usher_identity.sessions.update_many({"user_id": user["_id"]}, an_hour_ago)
