@@ -1,4 +1,4 @@
-"""What visitors look for: words with typos, filters, orders, and a film's showtimes where and when."""
+"""Browsing: words with typos, filters, sort orders, and a film's showtimes by place and day."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ async def walk(client, path, **params):
 
 @pytest.fixture
 def ids(client):
-    """The films that a question finds, in their order."""
+    """Return the films that a query finds, in order."""
 
     async def ask(limit=100, **params):
         return [movie["id"] for movie in await walk(client, "/api/movies", limit=limit, **params)]
@@ -86,11 +86,11 @@ FOUND = {
 
 
 @pytest.mark.parametrize("typed", FOUND)
-async def test_films_are_found_by_beginnings_of_words_and_in_spite_of_typos(ids, typed):
+async def test_films_are_found_by_prefixes_and_despite_typos(ids, typed):
     assert await ids(q=typed) == FOUND[typed]
 
 
-async def test_whoever_types_a_title_sees_it_from_the_second_letter_on(ids):
+async def test_a_title_is_found_from_its_second_letter_on(ids):
     for title, movie_id in {"the godfather": "the-godfather-1972", "casablanca": "casablanca-1942"}.items():
         for typed in range(title.count("the ") * 4 + 2, len(title) + 1):
             assert movie_id in (await ids(q=title[:typed]))[:2], title[:typed]
@@ -107,12 +107,12 @@ async def test_titles_come_before_people(ids):
         await Movie.get_pymongo_collection().delete_many({"_id": {"$in": ["s-lang", "s-the-lang"]}})
 
 
-async def test_what_has_no_letters_asks_for_nothing(ids):
+async def test_a_query_without_letters_matches_everything(ids):
     assert await ids(q=".*") == await ids(q="  ") == await ids()
     assert await ids(q="$where {") == []
 
 
-async def test_a_word_that_no_film_has_any_more_is_taken_for_a_typo(ids):
+async def test_a_word_that_no_film_has_any_more_is_treated_as_a_typo(ids):
     await film(_id="s-gone", title="Metropolix", cast=[], directors=[])
     await Movie.get_pymongo_collection().delete_one({"_id": "s-gone"})
     await film(_id="s-gone", title="Nothing", cast=[], directors=[])
@@ -122,9 +122,9 @@ async def test_a_word_that_no_film_has_any_more_is_taken_for_a_typo(ids):
         await Movie.get_pymongo_collection().delete_one({"_id": "s-gone"})
 
 
-def test_slips_of_the_finger_are_counted():
+def test_typos_are_counted():
     assert typos("godfahter", "godfather") == typos("gdofather", "godfather") == typos("godfathr", "godfather") == 1
-    assert typos("godf", "godfather") == 0, "it need not be finished"
+    assert typos("godf", "godfather") == 0, "the word may be incomplete"
     assert typos("gofd", "godfather") == 1
     assert (typos_allowed("cat"), typos_allowed("alien"), typos_allowed("godfahter")) == (0, 1, 2)
     assert set(grams("godfahter")) & set(grams("godfather"))
@@ -146,7 +146,7 @@ SHOWINGS = [
 
 
 @pytest.mark.parametrize("asked", SHOWINGS, ids=str)
-async def test_films_are_filtered_by_what_is_on_where_and_when(ids, asked):
+async def test_films_are_filtered_by_place_and_time_of_their_showtimes(ids, asked):
     asked = dict(asked)
     if days := asked.pop("days", None):
         asked["date"] = (now() + timedelta(days=days)).date().isoformat()
@@ -185,7 +185,7 @@ async def test_films_are_filtered_by_genre_and_certificate(client, ids):
 
 
 @pytest.mark.parametrize("status", ["coming_soon", "now_showing", "archived"])
-async def test_the_list_of_a_status_has_the_films_that_say_so_themselves(client, some_films, status):
+async def test_the_list_of_a_status_has_exactly_the_films_with_this_status(client, some_films, status):
     films = await walk(client, "/api/movies", limit=100)
     assert set(some_films) <= {each["id"] for each in films}
     found = await walk(client, "/api/movies", limit=7, status=status)
@@ -203,7 +203,7 @@ KEYS = {
 @pytest.mark.parametrize(
     "asked", [{}, {"genre": "drama"}, {"q": "al"}, {"status": "now_showing", "city": "Wien"}], ids=str
 )
-async def test_every_order_pages_over_everything_once(client, sort, asked):
+async def test_every_sort_order_pages_over_everything_once(client, sort, asked):
     whole = await walk(client, "/api/movies", limit=100, sort=sort, **asked)
     pages = await walk(client, "/api/movies", limit=2, sort=sort, **asked)
     assert pages == whole != []
