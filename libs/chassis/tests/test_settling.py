@@ -250,6 +250,25 @@ async def test_a_text_that_is_not_an_event_type_becomes_a_dead_letter_at_once(de
     assert letter.reason.startswith("malformed: ")
 
 
+async def test_an_event_that_its_owner_has_not_published_becomes_a_dead_letter(desk: Broker, bus: Bus):
+    handled = list[str]()
+
+    async def handle(event: Stamped) -> None:
+        handled.append(event.letter)
+
+    copied = wire.to_message(envelope("a"))
+    copied.headers["CC"] = [Stamped.type]  # RabbitMQ does not check this routing key
+    async with consumer(desk, handle):
+        await desk.exchange.publish(copied, "other.published.v1")
+        (forged,) = await bus.dead("desk")
+        await desk.exchange.publish(wire.to_batch([envelope("b"), envelope("c", NEWER)]), Stamped.type)
+        (mixed,) = await bus.dead("desk")
+        await until(lambda: is_empty(desk))
+    assert forged.reason.startswith("forged: ")
+    assert mixed.reason.startswith("malformed: ")
+    assert handled == ["b"]
+
+
 async def test_a_start_keeps_bindings_and_contract_removes_the_retired_ones(desk: Broker, bus: Bus, rabbitmq_uri: str):
     handled, retired = list[str](), metric("usher_events_retired_total", type=RETIRED)
     queue: Any = await desk.channel.get_queue(topology.queue_name("desk"))
