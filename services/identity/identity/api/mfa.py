@@ -102,16 +102,17 @@ async def offer(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> A
 @auth.post(
     "/totp/confirm",
     status_code=status.HTTP_201_CREATED,
-    responses=documented(*VISIT_PROBLEMS, WrongCode, SecondFactorOff),
+    responses=documented(*VISIT_PROBLEMS, WrongCode, SecondFactorOff, TooManyAttempts),
 )
-async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient) -> RecoveryCodesResponse:
+async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient, limits: Limits) -> RecoveryCodesResponse:
     """Confirm the app with a code. From now on signing in with the password also needs a code."""
     user = visit.user
     if user.totp_offer is None:
         raise SecondFactorOff
-    step = totp.step_of(user.totp_offer, body.code, now())
-    if step is None:
-        raise WrongCode
+    async with limits.in_session(visit):
+        step = totp.step_of(user.totp_offer, body.code, now())
+        if step is None:
+            raise WrongCode
     codes = totp.new_recovery_codes()
     await store.take_totp(user, step, codes, client.device, now())
     await store.strengthen(visit.session.id, "otp")
