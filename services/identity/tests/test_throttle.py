@@ -1,4 +1,4 @@
-"""Guessing gets slower and slower: for an account and for an address, on all replicas together and after a restart."""
+"""Guessing is slowed down for each account and address, on all replicas together and after a restart."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ FREE = GUESSES.free + 1
 
 @pytest.fixture(autouse=True)
 async def clean_slate(client):
-    """All tests come from one address: none of them pays for what another one tried."""
+    """Reset the counters, because all tests have the same address."""
     client.cookies.clear()
     yield
     await store.Throttle.get_pymongo_collection().delete_many({})
@@ -28,22 +28,22 @@ async def clean_slate(client):
 
 @pytest.fixture
 def long_waits(monkeypatch):
-    """Waits that do not end during a test."""
+    """Delays that do not end during a test."""
     monkeypatch.setattr(attempts, "GUESSES", GUESSES._replace(first=timedelta(minutes=5)))
 
 
 async def guess(client, email, times=1):
-    """The answers of wrong passwords, one after the other."""
+    """Send wrong passwords one after the other and return the responses."""
     return [await logged_in(client, email, "not the password") for _ in range(times)]
 
 
 async def let_waits_pass(seconds):
-    """As if all this had happened so many seconds earlier."""
+    """Change the times, as if all attempts were made that many seconds earlier."""
     earlier = {"$subtract": ["$blocked_until", int(seconds * 1000)]}
     await store.Throttle.get_pymongo_collection().update_many({}, [{"$set": {"blocked_until": earlier}}])
 
 
-async def test_guessing_has_to_wait_longer_and_longer(client, account, long_waits):
+async def test_the_delays_grow(client, account, long_waits):
     assert {answer.status_code for answer in await guess(client, account["email"], FREE)} == {401}
     for wait in (300, 600, 900, 900):
         (blocked,) = await guess(client, account["email"])
@@ -55,7 +55,7 @@ async def test_guessing_has_to_wait_longer_and_longer(client, account, long_wait
         assert tried.status_code == 401
 
 
-async def test_the_right_password_has_to_wait_too_and_is_not_even_checked(client, account, long_waits, monkeypatch):
+async def test_the_right_password_must_wait_too_and_is_not_checked(client, account, long_waits, monkeypatch):
     await guess(client, account["email"], FREE)
 
     async def never(*_):
@@ -68,14 +68,14 @@ async def test_the_right_password_has_to_wait_too_and_is_not_even_checked(client
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_whoever_succeeds_begins_anew(client, account):
+async def test_a_success_resets_the_counter(client, account):
     await guess(client, account["email"], FREE - 1)
     assert (await logged_in(client, account["email"])).status_code == 200
     assert {answer.status_code for answer in await guess(client, account["email"], FREE)} == {401}
 
 
 def device_cookie(answer):
-    """The cookie of a known device, as a browser sends it."""
+    """Return the cookie of a known device as a browser sends it."""
     (cookie,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(DEVICE_NAME)]
     return {"Cookie": cookie.partition(";")[0]}
 
@@ -96,11 +96,13 @@ async def own_device(client, account, long_waits):
 async def test_strangers_do_not_lock_the_owner_out_of_a_known_browser(client, replica, account, own_device):
     strangers = await guess(client, account["email"], FREE + 1)
     assert strangers[-1].status_code == 429
-    assert (await log_in(client, account["email"], {})).status_code == 429, "a browser that nobody knows has to wait"
+    assert (await log_in(client, account["email"], {})).status_code == 429, "an unknown browser must wait"
     for each in (client, replica):
         assert (await log_in(each, account["email"], own_device)).status_code == 200
     client.cookies.clear()
-    assert (await guess(client, account["email"]))[0].status_code == 429, "the owner's success is none of theirs"
+    assert (await guess(client, account["email"]))[0].status_code == 429, (
+        "the owner's success does not reset their counter"
+    )
 
 
 async def test_a_neighbours_guesses_do_not_lock_a_known_browser_out(client, account, own_device, email, monkeypatch):
@@ -111,7 +113,7 @@ async def test_a_neighbours_guesses_do_not_lock_a_known_browser_out(client, acco
     assert (await log_in(client, account["email"], own_device)).status_code == 200
 
 
-async def test_without_a_counter_of_its_own_the_browser_would_have_to_wait(client, account, own_device, monkeypatch):
+async def test_without_its_own_counter_the_browser_would_have_to_wait(client, account, own_device, monkeypatch):
     monkeypatch.setattr(Device, "number_for", lambda *_: None)
     await guess(client, account["email"], FREE)
     assert (await log_in(client, account["email"], own_device)).status_code == 429
@@ -121,7 +123,7 @@ async def test_a_known_browser_does_not_guess_faster_than_a_stranger(client, acc
     tries = [await log_in(client, account["email"], own_device, "not the password") for _ in range(FREE + 1)]
     assert [answer.status_code for answer in tries] == [401] * FREE + [429]
     assert (await log_in(client, account["email"], own_device)).status_code == 429
-    assert (await log_in(client, account["email"], {})).status_code == 200, "a counter of its own"
+    assert (await log_in(client, account["email"], {})).status_code == 200, "it has its own counter"
 
 
 async def test_the_cookie_of_a_device_counts_for_its_address_only(client, bus, account, own_device, email):
@@ -146,7 +148,7 @@ async def test_a_new_password_by_mail_makes_the_browser_known(client, bus, accou
     assert (await log_in(client, account["email"], device, "a train to anywhere")).status_code == 200
 
 
-async def test_strangers_do_not_keep_the_owner_from_changing_the_password(client, account, long_waits):
+async def test_strangers_cannot_prevent_a_change_of_the_password(client, account, long_waits):
     session = (await logged_in(client, account["email"])).json()
     client.cookies.clear()
     await guess(client, account["email"], FREE + 1)
@@ -154,7 +156,7 @@ async def test_strangers_do_not_keep_the_owner_from_changing_the_password(client
     assert (await client.put("/api/users/me/password", json=body, headers=bearer(session))).status_code == 200
 
 
-async def test_a_day_later_all_is_forgotten(client, account):
+async def test_a_day_later_the_counters_are_reset(client, account):
     await guess(client, account["email"], FREE + 1)
     await store.Throttle.get_pymongo_collection().update_many({}, {"$set": {"expires_at": now()}})
     assert (await logged_in(client, account["email"])).status_code == 200
@@ -184,7 +186,7 @@ async def test_many_attempts_at_once_do_not_all_see_an_empty_counter(client):
     assert sum(isinstance(result, datetime) for result in results) == FREE
 
 
-async def test_what_was_counted_outlives_the_process_that_counted_it(client, account):
+async def test_the_counters_survive_a_restart(client, account):
     async with another_process() as gone:
         await guess(gone, account["email"], FREE)
         for _ in range(7):
@@ -204,10 +206,10 @@ async def test_one_address_that_tries_many_accounts_is_slowed_down(client, accou
     await let_waits_pass(300)
     assert (await logged_in(client, account["email"])).status_code == 200
     (blocked,) = await guess(client, f"again-{email}")
-    assert blocked.status_code == 401, "a success takes its own attempt back and forgives none of the others"
+    assert blocked.status_code == 401, "a success takes back its own attempt only"
 
 
-async def test_what_is_kept_names_nobody(client, email):
+async def test_the_stored_counters_identify_nobody(client, email):
     await guess(client, email)
     kept = str(await store.Throttle.find_all().to_list())
     assert email not in kept
@@ -216,7 +218,7 @@ async def test_what_is_kept_names_nobody(client, email):
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 
-async def test_waits_stop_growing_somewhere(client):
+async def test_the_delays_have_a_maximum(client):
     allowance, moment = Allowance(0, timedelta(seconds=1), timedelta(seconds=4), timedelta(days=1)), now()
     waits = []
     for _ in range(5):
