@@ -15,6 +15,8 @@ FINE = [
     "क्\u200dष",  # a half letter of Devanagari needs the joiner
     "ශ්\u200dරී",
     "I ❤️ Huckabees",
+    "1️⃣2️⃣ Angry Men",
+    "葛\U000e0100城",  # a variant of an ideograph
     "M*A*S*H – 4K",
 ]
 HIDDEN = [
@@ -22,6 +24,7 @@ HIDDEN = [
     *("\u00ad", "\u200b", "\u2060", "\ufeff", "\u180e", "\U000e0041", "\ue000"),
     *("\u200e", "\u200f", "\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))),
     *("\u2028", "\u2029", "\u200c", "\u200d", "\u3164", "\u2800", "\u115f"),
+    *("\ufe00", "\ufe0f", "\u180b", "\U000e0100", "\u2065", "\ufff0", "\U000e0fff"),
 ]
 
 
@@ -47,4 +50,4 @@ def test_a_text_keeps_its_lines_and_loses_what_nobody_can_see():
     assert (
         clean_text("One\r\nTwo\rThree\tFour\u2028Five\n\n\x00Six\u202e \ufeff") == "One\nTwo\nThree Four\nFive\n\nSix"
     )
-    assert clean_text("👩\u200d🚀 می\u200cخواهم") == "👩\u200d🚀 می\u200cخواهم"
+    assert clean_text("👩\u200d🚀 ❤️ می\u200cخواهم") == "👩\u200d🚀 ❤️ می\u200cخواهم"
