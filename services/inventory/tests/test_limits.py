@@ -263,7 +263,7 @@ class TestCost:
         async def no_read(keys: Sequence[str]) -> None:
             raise AssertionError("read")
 
-        monkeypatch.setattr(replica.ledger, "_read", no_read)
+        monkeypatch.setattr(replica.limiter, "_read", no_read)
         before = (await seat_map_of(showtime.showtime_id))["version"]
         visitors = [visit(showtime, next(addresses)) for _ in range(3)]
         await asyncio.gather(*(each.held(f"A{n}") for n, each in enumerate(visitors, 1)))

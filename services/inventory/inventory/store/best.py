@@ -41,7 +41,7 @@ async def hold_best(
     """
     layout = await replica.layout_of(showtime_id)
     _check_party(party, layout.auditorium)
-    async with replica.ledger.reserved(owner.keys, party.size, limits) as reservation:
+    async with replica.limiter.reserved(owner.keys, party.size, limits) as reservation:
         for attempt in range(ATTEMPTS):
             showtime, moment = await seat_map_of(showtime_id), now()
             if problem := Seating.model_validate(showtime | {"taken": {}}).sales_problem(moment):

@@ -41,7 +41,7 @@ from inventory.store.documents import (
     seat_map_of,
     showtimes,
 )
-from inventory.store.ledger import Reservation
+from inventory.store.limiter import Reservation
 from inventory.store.replica import Layout, Replica
 
 EXPIRED_PER_RUN = 1000
@@ -61,7 +61,7 @@ async def hold(replica: Replica, showtime_id: str, owner: HoldOwner, seats: Iter
     """
     layout = await replica.layout_of(showtime_id)
     asked = validate_seats(seats, layout.seats)
-    async with replica.ledger.reserved(owner.keys, len(asked), limits) as reservation:
+    async with replica.limiter.reserved(owner.keys, len(asked), limits) as reservation:
         for _ in range(ATTEMPTS):
             relies_on = await _check_choice(replica, showtime_id, layout, asked)
             if new_hold := await try_hold(replica, showtime_id, owner, asked, reservation, relies_on=relies_on):
@@ -173,7 +173,7 @@ async def change_hold(
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
         relies_on = await _check_choice(replica, showtime_id, layout, wanted.seats, before.seats)
         keys = before.keys if len(wanted.added) > len(wanted.dropped) else ()
-        async with replica.ledger.reserved(keys, len(wanted.seats), limits, hold_id):
+        async with replica.limiter.reserved(keys, len(wanted.seats), limits, hold_id):
             is_changed = await replica.change_seats(
                 {
                     "_id": showtime_id,
