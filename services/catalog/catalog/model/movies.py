@@ -100,8 +100,8 @@ CONTENT = frozenset(Film.model_fields)
 
 
 def status_of(*, release_date: str | None, showing_until: datetime | None, archived: bool, now: datetime) -> Status:
-    """Where a film stands: what is not out yet is coming soon, though it may be on sale already; what has showtimes
-    ahead is showing; a film that never had one nor a day of release has only been announced; the rest is over.
+    """Return the status: `coming_soon` before the release date, even if it is on sale, and for a film without a release
+    date and showtimes; `now_showing` with future showtimes; otherwise `archived`.
     """
     if archived:
         return "archived"
