@@ -217,8 +217,8 @@ def markdown(began: report.Circumstances, result: dict[str, Any]) -> str:
     heading = (
         f"# What browsing costs\n\nCommit {began.commit}, {began.at}, {began.machine}; load of the machine before it"
         f" began: {began.load_before}.\nThrough the gateway, with {MOVIES:,} films ({ON} of them on), {THEATERS}"
-        f" theaters and {SHOWTIMES:,} showtimes. The clients share the machine's cores. *Not cached*: each request says"
-        " who asks, so catalog itself answers it. The last columns are CPU-ms of the processes for one piece of work.\n"
+        f" theaters and {SHOWTIMES:,} showtimes. The clients share the machine's cores. *Not cached*: each request has"
+        " a token, so catalog itself answers it. The last columns are CPU-ms of the processes for one piece of work.\n"
         f"A film's page is two requests: the film, and its showtimes of seven days in a city."
     )
     tables = [

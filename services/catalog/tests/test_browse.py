@@ -216,11 +216,11 @@ async def test_every_sort_order_pages_over_everything_once(client, sort, asked):
 class TestShowtimesOfAFilm:
     path = "/api/movies/amelie-2001/showtimes"
 
-    async def programme(self, client, **params):
+    async def showtimes(self, client, **params):
         return await walk(client, self.path, **params)
 
     async def test_are_grouped_by_theater_and_its_own_days(self, client):
-        found = await self.programme(client, days=14)
+        found = await self.showtimes(client, days=14)
         everything = await walk(client, "/api/showtimes", limit=100, movie_id="amelie-2001")
         expected = defaultdict(lambda: defaultdict(list))
         for showtime in everything:
@@ -234,44 +234,44 @@ class TestShowtimesOfAFilm:
         for theater in found:
             starts = [each["starts_at"] for day in theater["days"] for each in day["showtimes"]]
             assert starts == sorted(starts)
-        assert await self.programme(client, days=14, limit=1) == found
+        assert await self.showtimes(client, days=14, limit=1) == found
 
     async def test_of_a_day_and_with_every_filter(self, client):
         day = (now() + timedelta(days=2)).date().isoformat()
-        found = await self.programme(client, date=day)
+        found = await self.showtimes(client, date=day)
         assert {each["local_date"] for theater in found for each in theater["days"]} == {day}
-        [theater] = await self.programme(client, date=day, theater_id=found[0]["id"])
+        [theater] = await self.showtimes(client, date=day, theater_id=found[0]["id"])
         assert theater == found[0]
         for name in ("daypart", "format", "language"):
             value = found[0]["days"][0]["showtimes"][0][name]
-            chosen = await self.programme(client, date=day, **{name: value})
+            chosen = await self.showtimes(client, date=day, **{name: value})
             assert {each[name] for each in screenings(chosen)} == {value}
-        assert {each["address"]["city"] for each in await self.programme(client, city="London")} <= {"London"}
-        assert await self.programme(client, date="2199-01-01") == await self.programme(client, language="xx") == []
+        assert {each["address"]["city"] for each in await self.showtimes(client, city="London")} <= {"London"}
+        assert await self.showtimes(client, date="2199-01-01") == await self.showtimes(client, language="xx") == []
 
     async def test_few_days_are_few(self, client):
-        latest = max(day["local_date"] for theater in await self.programme(client, days=1) for day in theater["days"])
+        latest = max(day["local_date"] for theater in await self.showtimes(client, days=1) for day in theater["days"])
         assert latest <= (now() + timedelta(days=1)).date().isoformat()
-        begun = [each for each in screenings(await self.programme(client)) if instant(each) < now()]
+        begun = [each for each in screenings(await self.showtimes(client)) if instant(each) < now()]
         assert begun == []
 
     async def test_of_the_nearest_theater_come_first(self, client):
-        found = await self.programme(client, near=BERLIN, within_km=1000)
+        found = await self.showtimes(client, near=BERLIN, within_km=1000)
         distances = [theater["distance_m"] for theater in found]
         assert distances == sorted(distances)
-        assert found == await self.programme(client, near=BERLIN, within_km=1000, limit=1)
-        assert {each["id"] for each in found} <= {each["id"] for each in await self.programme(client)}
-        assert await self.programme(client, near="0,0") == []
+        assert found == await self.showtimes(client, near=BERLIN, within_km=1000, limit=1)
+        assert {each["id"] for each in found} <= {each["id"] for each in await self.showtimes(client)}
+        assert await self.showtimes(client, near="0,0") == []
 
     async def test_tell_how_full_they_are(self, client, bus):
-        [showtime, *_] = screenings(await self.programme(client))
+        [showtime, *_] = screenings(await self.showtimes(client))
         assert showtime["availability"] == "plenty"
         capacity = (await store.published(showtime["id"])).capacity
         seats = [f"A{number}" for number in range(1, capacity * 6 // 10)]
         await bus.publish(SeatMapUpdated(showtime_id=showtime["id"], version=1, blocked=seats))
 
         async def filling():
-            bands = {each["id"]: each["availability"] for each in screenings(await self.programme(client))}
+            bands = {each["id"]: each["availability"] for each in screenings(await self.showtimes(client))}
             return bands[showtime["id"]] == "filling"
 
         await until(filling)
@@ -285,8 +285,8 @@ class TestShowtimesOfAFilm:
         assert (await client.get("/api/movies/none/showtimes")).status_code == 404
 
 
-def screenings(programme):
-    return [each for theater in programme for day in theater["days"] for each in day["showtimes"]]
+def screenings(by_theater):
+    return [each for theater in by_theater for day in theater["days"] for each in day["showtimes"]]
 
 
 def instant(showtime):
