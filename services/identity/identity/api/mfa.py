@@ -19,6 +19,7 @@ from identity.api.routing import (
     GivenPassword,
     PasswordRequest,
     Visit,
+    check_may_change_factors,
     router,
 )
 from identity.api.sessions import Code, use_code
@@ -90,9 +91,10 @@ async def second_factor(visit: CurrentVisit) -> SecondFactorResponse:
     )
 
 
-@auth.post("/totp", responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorOn))
+@auth.post("/totp", responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorNeeded, SecondFactorOn))
 async def offer(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> AuthenticatorResponse:
     """Start to set up an authenticator app. It takes effect once a code was confirmed."""
+    check_may_change_factors(visit)
     await limits.confirm_password(visit, body.password)
     secret = totp.new_secret()
     await store.offer_totp(visit.user, totp.sealed(secret))
