@@ -82,6 +82,17 @@ def test_one_published_value_among_others_is_refused(start: Any):
         start("inventory", environment_of("inventory", CLAIM_KEY="of-my-own-and-not, usher-local-claim-key"))
 
 
+@pytest.mark.parametrize("uri", ["amqp://rabbitmq/", "amqps://catalog@rabbitmq:5671/"])
+def test_an_amqp_address_without_a_password_implies_a_published_one(start: Any, uri: str):
+    with pytest.raises(ValidationError, match="RABBITMQ_URI: the value is published"):
+        start("catalog", environment_of("catalog", RABBITMQ_URI=uri))
+
+
+def test_the_sandboxs_own_webhook_secret_is_published(start: Any):
+    with pytest.raises(ValidationError, match="STRIPE_WEBHOOK_SECRET: the value is published"):
+        start("payment", environment_of("payment", STRIPE_WEBHOOK_SECRET="whsec_sandbox"))
+
+
 def test_a_refusal_shows_no_other_secret(start: Any):
     with pytest.raises(ValidationError) as refusal:
         start("booking", environment_of("booking", LINK_KEY="usher-local-link-key", ORDER_KEY="entirely-my-own-order"))

@@ -23,7 +23,9 @@ class Published:
         """Whether the value, or one of several with commas, is public."""
         candidates = {each.strip() for each in value.split(",")}
         if "://" in value:
-            candidates.add(unquote(urlsplit(value).password or ""))
+            parts = urlsplit(value)
+            implied = "guest" if parts.scheme in {"amqp", "amqps"} else ""  # by AMQP clients
+            candidates.add(unquote(parts.password or implied))
         return not candidates.isdisjoint(self.values)
 
 
