@@ -37,18 +37,22 @@ open: ## open the gateway again
 	@$(LAUNCHER) open
 
 # A run of pytest for each suite: two services in one process would answer each other's events. `replicas` is what may go
-# wrong among replicas, with two of each service; `tests` has it with one.
-SUITES := libs deploy/local tools web $(wildcard services/*) tests replicas
+# wrong among replicas, with two of each service; `tests` has it with one. Suites wait for servers most of the time, so two
+# run at once; each prints its output when it has ended. The longest ones start first.
+SUITES := tests replicas libs deploy/local tools web $(wildcard services/*)
 AMONG_REPLICAS := $(patsubst %,tests/chaos/test_%.py,crashes events race servers stripe)
 
 test: setup ## run every test on separate servers (one suite: make test SUITES=services/booking)
-	@failed=; for suite in $(SUITES); do printf '\n== %s\n' $$suite; \
-	  case $$suite in \
-	    web) (cd web && npm test --silent);; \
-	    replicas) REPLICAS=2 $(PYTHON) -m pytest $(AMONG_REPLICAS) $(ARGS);; \
-	    *) $(PYTHON) -m pytest $$suite $(ARGS);; \
-	  esac || failed="$$failed $$suite"; \
-	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(if $(word 2,$(SUITES)),--output-sync=target) $(SUITES:%=suite/%)
+
+suite/web:
+	@printf '\n== web\n'; cd web && npm test --silent
+
+suite/replicas:
+	@printf '\n== replicas\n'; MAKEFLAGS= REPLICAS=2 $(PYTHON) -m pytest $(AMONG_REPLICAS) $(ARGS)
+
+suite/%:
+	@printf '\n== %s\n' $*; MAKEFLAGS= $(PYTHON) -m pytest $* $(ARGS)
 
 flakes: setup ## run each suite three times beside busy loops and name what fails (SUITES and ARGS as in make test)
 	@$(PYTHON) tools/flakes.py $(SUITES)

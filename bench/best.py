@@ -33,7 +33,7 @@ def milliseconds(auditorium: AuditoriumMap, states: dict[str, SeatState], party:
     return statistics.median(rounds), groups
 
 
-def houses(auditorium: AuditoriumMap) -> dict[str, dict[str, SeatState]]:
+def occupancies(auditorium: AuditoriumMap) -> dict[str, dict[str, SeatState]]:
     """Yield the cases from an empty auditorium to the worst one: every other seat is taken, so ten people sit apart."""
     dice = random.Random(7)  # noqa: S311 - a dice, not a secret
     seats = [seat_id for run in auditorium.runs for seat_id in run.ids]
@@ -58,11 +58,11 @@ def main() -> None:
         f"CPU milliseconds of one pick among {len(layout.seats)} seats, median of {ROUNDS} rounds; in brackets how the "
         "party sits. Aim: 2 ms.",
         "",
-        f"| party of | {' | '.join(houses(auditorium))} |",
-        "| --- |" + " --- |" * len(houses(auditorium)),
+        f"| party of | {' | '.join(occupancies(auditorium))} |",
+        "| --- |" + " --- |" * len(occupancies(auditorium)),
     ]
     for name, party in PARTIES.items():
-        cells = [milliseconds(auditorium, states, party) for states in houses(auditorium).values()]
+        cells = [milliseconds(auditorium, states, party) for states in occupancies(auditorium).values()]
         lines.append(f"| {name} | " + " | ".join(f"{cost:.2f} ({groups})" for cost, groups in cells) + " |")
     result = "\n".join(lines) + "\n"
     print(result)

@@ -73,13 +73,13 @@ async def stock(platform: Platform) -> None:
     await asyncio.to_thread(_import, platform, films(chance))
     chosen = settings.Settings(mongo_uri=platform.env["MONGO_URI"])
     async with connected(chosen, migrations.SCHEMA):
-        houses = [_theater(number, chance) for number in range(THEATERS)]
-        rooms = [_room(house, number) for house in houses for number in range(ROOMS)]
-        await Theater.get_pymongo_collection().insert_many([_document(house) for house in houses])
+        theaters = [_theater(number, chance) for number in range(THEATERS)]
+        rooms = [_room(theater, number) for theater in theaters for number in range(ROOMS)]
+        await Theater.get_pymongo_collection().insert_many([_document(theater) for theater in theaters])
         await Auditorium.get_pymongo_collection().insert_many([_document(room) for room in rooms])
         on = [movie async for movie in movies.find({}, limit=ON)]
-        programme = _programme(houses, rooms, on, chance)
-        while batch := list(itertools.islice(programme, 5000)):
+        showtimes = _showtimes(theaters, rooms, on, chance)
+        while batch := list(itertools.islice(showtimes, 5000)):
             await Showtime.get_pymongo_collection().insert_many(batch, ordered=False)
             taken = [{"_id": each["_id"], "claims": {}, "taken": chance.randint(0, 200), "sold": 0} for each in batch]
             await store.Occupancy.get_pymongo_collection().insert_many(taken, ordered=False)
@@ -111,10 +111,10 @@ def _theater(number: int, chance: random.Random) -> Theater:
     })  # fmt: skip
 
 
-def _room(house: Theater, number: int) -> Auditorium:
+def _room(theater: Theater, number: int) -> Auditorium:
     return Auditorium.model_validate({
-        "_id": f"{house.id}-{number}",
-        "theater_id": house.id,
+        "_id": f"{theater.id}-{number}",
+        "theater_id": theater.id,
         "name": f"Hall {number}",
         "layout_id": "bench-hall",
         "capacity": 200,
@@ -122,21 +122,21 @@ def _room(house: Theater, number: int) -> Auditorium:
     })  # fmt: skip
 
 
-def _programme(
-    houses: list[Theater], rooms: list[Auditorium], on: list[Movie], chance: random.Random
+def _showtimes(
+    theaters: list[Theater], rooms: list[Auditorium], on: list[Movie], chance: random.Random
 ) -> Iterator[Json]:
     """Return each auditorium's showtimes, five a day from tomorrow. They have no slots: nothing is planned here."""
     prices = {"standard": {"adult": 1250, "child": 800}}
     tariff = Tariff.model_validate({"prices": prices, "valid_from": "2000-01-01"})
-    by_id = {house.id: house for house in houses}
+    by_id = {theater.id: theater for theater in theaters}
     tomorrow = now().replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=1)
     for room in rooms:
-        movie, house = on[0], by_id[room.theater_id]
+        movie, theater = on[0], by_id[room.theater_id]
         pattern = _document(
-            Showtime.of("x", movie=movie, theater=house, auditorium=room, tariffs=[tariff], starts_at=tomorrow,
+            Showtime.of("x", movie=movie, theater=theater, auditorium=room, tariffs=[tariff], starts_at=tomorrow,
                         terms=Terms())
         )  # fmt: skip
-        zone = str(ZoneInfo(house.time_zone))
+        zone = str(ZoneInfo(theater.time_zone))
         for number in range(SHOWTIMES // len(rooms)):
             movie = chance.choice(on)
             start = tomorrow + timedelta(days=number // 5, hours=3 * (number % 5))
@@ -217,8 +217,8 @@ def markdown(began: report.Circumstances, result: dict[str, Any]) -> str:
     heading = (
         f"# What browsing costs\n\nCommit {began.commit}, {began.at}, {began.machine}; load of the machine before it"
         f" began: {began.load_before}.\nThrough the gateway, with {MOVIES:,} films ({ON} of them on), {THEATERS}"
-        f" theaters and {SHOWTIMES:,} showtimes. The clients share the machine's cores. *Not cached*: each request says"
-        " who asks, so catalog itself answers it. The last columns are CPU-ms of the processes for one piece of work.\n"
+        f" theaters and {SHOWTIMES:,} showtimes. The clients share the machine's cores. *Not cached*: each request has"
+        " a token, so catalog itself answers it. The last columns are CPU-ms of the processes for one piece of work.\n"
         f"A film's page is two requests: the film, and its showtimes of seven days in a city."
     )
     tables = [

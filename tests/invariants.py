@@ -30,7 +30,7 @@ DEAD = {topology.dead_letter_queue_name(service) for service in topology.CONSUME
 
 
 class Violation(NamedTuple):
-    """`rule` is the row of the table in saga.md: seats, money, no loss, once, progress."""
+    """`rule` is the broken promise: seats, money, no loss, once, progress."""
 
     rule: str
     text: str

@@ -6,8 +6,8 @@ import re
 import time
 from typing import Any
 
+from cinema import Cinema
 from customer import Customer, Json
-from house import House
 
 PASSWORD = "correct horse battery"
 _numbers = itertools.count(int(time.time()))
@@ -16,8 +16,8 @@ _numbers = itertools.count(int(time.time()))
 class Newcomer:
     """A person without an account, with their mailbox."""
 
-    def __init__(self, house: House) -> None:
-        self.house, self.guest = house, house.guest()
+    def __init__(self, cinema: Cinema) -> None:
+        self.cinema, self.guest = cinema, cinema.guest()
         self.email = f"ada{next(_numbers)}@usher.example"
 
     async def auth(self, path: str, **body: Any) -> Json:
@@ -36,7 +36,7 @@ class Newcomer:
 
     async def inbox(self) -> list[Json]:
         """Return all mails to this person."""
-        everybodys = (await self.house.http.get(f"{self.house.platform.env['MAILBOX_URL']}/email")).json()
+        everybodys = (await self.cinema.http.get(f"{self.cinema.platform.env['MAILBOX_URL']}/email")).json()
         return [mail for mail in everybodys if self.email in [to["address"] for to in mail["to"]]]
 
     async def link(self, subject: str) -> tuple[str, str]:
@@ -48,11 +48,11 @@ class Newcomer:
         return page
 
     async def sign_up(self, **fields: Any) -> Json:
-        """Register and follow the link."""
+        """Register and confirm the address."""
         answer = await self.auth("register", email=self.email, password=PASSWORD, name="Ada", **fields)
         page, token = await self.link("Please confirm your e-mail address")
         assert page == "verify-email"
-        await self.auth("verify-email", token=token)
+        await self.auth("verify-email", token=token, password=PASSWORD)
         return answer
 
     def acting(self, answer: Json) -> Customer:

@@ -17,6 +17,7 @@ OPEN = {
     "sign-up": "/sign-up",
     "forgot": "/forgot-password",
     "reset": "/reset-password#token=" + "A" * 43,
+    "verify": "/verify-email#token=" + "A" * 43,
     "link-void": "/verify-email",
     "account-guest": "/account",
     "order-gone": "/checkout/00000000-0000-7000-8000-000000000000",
@@ -43,9 +44,9 @@ async def pages(visitor: Visitor) -> AsyncIterator[str]:
 
 async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     page = visitor.page
-    showtime_id, seats = await visitor.house.seats(12, hall=200)
-    await visitor.house.guest().hold(showtime_id, seats[6:10])
-    await visitor.house.guest().buy(showtime_id, seats[:4], "somebody@usher.example")
+    showtime_id, seats = await visitor.cinema.seats(12, hall=200)
+    await visitor.cinema.guest().hold(showtime_id, seats[6:10])
+    await visitor.cinema.guest().buy(showtime_id, seats[:4], "somebody@usher.example")
     await visitor.open_seats(showtime_id)
     await visitor.button("Best 2 seats").click()
     await expect(page.locator('[data-seat][data-state="own"]')).to_have_count(2)
@@ -66,11 +67,11 @@ async def _buying(visitor: Visitor) -> AsyncIterator[str]:
     await visitor.pay("4000000000000002")
     await expect(page.get_by_role("alert")).to_be_visible()
     yield "payment-declined"
-    await visitor.house.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
+    await visitor.cinema.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
     await visitor.pay()
     await expect(page.get_by_role("heading", name="We are confirming your booking")).to_be_visible()
     yield "booking-confirming"
-    await visitor.house.stripe("POST", "/_sandbox/webhooks/release")
+    await visitor.cinema.stripe("POST", "/_sandbox/webhooks/release")
     await visitor.sees_tickets(2)
     yield "booking"
     await visitor.open_seats(showtime_id)

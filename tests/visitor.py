@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from cinema import PASSWORD, Cinema
 from customer import Json
-from house import PASSWORD, House
 from playwright.async_api import Locator, Page, expect
 
 GOOD, DECLINED, ASKED = "4242424242424242", "4000000000000002", "4000002500003155"
@@ -17,7 +17,7 @@ class Visitor:
     """One browser tab."""
 
     page: Page
-    house: House
+    cinema: Cinema
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
         """Find a button by its text."""
@@ -48,7 +48,7 @@ class Visitor:
 
     async def hold(self, count: int) -> tuple[str, list[str]]:
         """Hold seats of an unused showtime. Returns the showtime and the seats."""
-        showtime_id, seats = await self.house.seats(count)
+        showtime_id, seats = await self.cinema.seats(count)
         await self.open_seats(showtime_id)
         await self.take(*seats)
         return showtime_id, seats
@@ -56,7 +56,7 @@ class Visitor:
     async def change_elsewhere(self, method: str, hold_id: str, **request: Any) -> Json:
         """Change the guest's hold without this page's knowledge. Returns the hold afterwards."""
         secret = await self.page.evaluate("() => sessionStorage.getItem('usher.guest')")
-        return await self.house.guest().call(method, f"/api/holds/{hold_id}", secret=secret, **request)
+        return await self.cinema.guest().call(method, f"/api/holds/{hold_id}", secret=secret, **request)
 
     async def pick(self, seat_id: str) -> None:
         """Click a seat. On a phone the first tap may only zoom in."""

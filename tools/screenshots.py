@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import httpx
-from house import House
+from cinema import Cinema
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS, RUNTIME
 from playwright.async_api import ViewportSize, async_playwright
@@ -28,7 +28,7 @@ async def take(folder: Path, names: set[str]) -> None:
         httpx.AsyncClient(timeout=30) as http,
         async_playwright() as playwright,
     ):
-        house = House(platform, http)
+        cinema = Cinema(platform, http)
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for size, viewport in SIZES.items():
             for scheme in ("light", "dark"):
@@ -41,7 +41,7 @@ async def take(folder: Path, names: set[str]) -> None:
                     reduced_motion="reduce",  # otherwise a picture may show a button between two colors
                 )
                 page = await context.new_page()
-                async for name in pages(Visitor(page, house)):
+                async for name in pages(Visitor(page, cinema)):
                     if not names or name in names:
                         await page.screenshot(path=folder / f"{name}-{size}-{scheme}.png")
                 await context.close()

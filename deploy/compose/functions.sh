@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2046,SC2086 # lists of containers are split into words
-# What the scripts of this folder share. They need Docker with Compose 2 and a POSIX shell, nothing else.
+# Functions that the scripts of this folder share. They only need Docker with Compose 2 and a POSIX shell.
 set -eu
 cd "$(dirname "$0")/../.."
 services="identity catalog inventory booking payment notifier realtime"
@@ -15,11 +15,11 @@ fail() {
 require_service() {
     case " $services " in
         *" $1 "*) ;;
-        *) fail "$1 is no service that can be scaled; these can: $services" ;;
+        *) fail "$1 cannot be scaled; these services can: $services" ;;
     esac
 }
 
-# The containers of a service as lines of the format, the newest first.
+# containers SERVICE [FORMAT]: prints the service's containers, the newest first.
 containers() {
     [ $# -eq 2 ] || set -- "$1" '{{.ID}}'
     docker ps --all --no-trunc --format "$2" --filter "label=com.docker.compose.project=$project" \
@@ -35,7 +35,7 @@ name() {
 }
 
 # surge SERVICE COUNT: starts containers until there are COUNT. Returns once the new ones are healthy and the gateway uses
-# them. Otherwise it removes them and ends the script: what ran before still runs.
+# them. Otherwise it removes them and ends the script; the old ones keep running.
 surge() {
     before=$(containers "$1")
     trap 'undo "$1" "is interrupted"' INT TERM
@@ -58,7 +58,7 @@ added() {
 
 undo() {
     for container in $(added "$1"); do docker rm --force "$container" >/dev/null; done
-    fail "The new $1 $2. It is removed; what ran before still runs."
+    fail "The new $1 $2. It was removed; the old replicas keep running."
 }
 
 await_healthy() {
@@ -67,13 +67,13 @@ await_healthy() {
         case $(docker inspect --format '{{.State.Health.Status}} {{.RestartCount}}' "$1") in
             "healthy 0") return 0 ;;
             *" 0") sleep 1 ;;
-            *) return 1 ;; # it has ended and was started again
+            *) return 1 ;; # it ended and was restarted
         esac
     done
     return 1
 }
 
-# Succeeds once the gateway uses these containers. It looks at the names by itself every 5 s (deploy/docker/gateway.sh).
+# Succeeds once the gateway uses these containers. HUP makes it check the addresses now (deploy/docker/gateway.sh).
 await_gateway() {
     gateway=$(docker compose ps --quiet --status running gateway)
     [ -n "$gateway" ] || return 0
@@ -88,8 +88,8 @@ await_gateway() {
     return 1
 }
 
-# Stops containers in order, one at a time, and removes them. On SIGTERM a service refuses new connections, which the
-# gateway then makes elsewhere, and answers what comes on the open ones (chassis.serve).
+# Stops and removes containers one after the other. On SIGTERM a service refuses new connections, which the gateway then
+# opens to other replicas, and serves its open ones (chassis.serve).
 retire() {
     for container; do
         stopped=$(name "$container")
@@ -101,8 +101,7 @@ retire() {
     done
 }
 
-# Replaces each container of a service by one of the present image and settings: as many new ones beside the old ones,
-# then the old ones go.
+# Replaces the containers of a service: starts as many new ones with the current image and settings, then stops the old ones.
 replace() {
     old=$(containers "$1")
     [ -n "$old" ] || fail "No replica of $1 runs; start it: docker compose up --detach --wait --no-deps $1"

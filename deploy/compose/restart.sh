@@ -1,5 +1,5 @@
 #!/bin/sh
-# restart.sh SERVICE …: replaces the replicas of services without a gap, with the settings as they are now.
+# restart.sh SERVICE …: replaces the replicas of services without downtime, with the current settings.
 # shellcheck source-path=SCRIPTDIR source=functions.sh
 . "$(dirname "$0")/functions.sh"
 [ $# -gt 0 ] || fail "usage: restart.sh SERVICE …"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# scale.sh SERVICE REPLICAS: starts or stops replicas of one service and touches no other.
+# scale.sh SERVICE REPLICAS: starts or stops replicas of one service and changes no other.
 # shellcheck source-path=SCRIPTDIR source=functions.sh
 . "$(dirname "$0")/functions.sh"
 [ $# -eq 2 ] || fail "usage: scale.sh SERVICE REPLICAS"
 require_service "$1"
-case $2 in '' | 0 | *[!0-9]*) fail "REPLICAS is a number from 1 on" ;; esac
+case $2 in '' | 0 | *[!0-9]*) fail "REPLICAS must be 1 or more" ;; esac
 
 have=$(count "$1")
 if [ "$2" -gt "$have" ]; then

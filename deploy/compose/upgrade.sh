@@ -1,6 +1,6 @@
 #!/bin/sh
-# upgrade.sh SERVICE …: builds the services' images, grants the rights of this version, upgrades the databases and
-# replaces the replicas without a gap, one service after another in the given order.
+# upgrade.sh SERVICE …: builds the services' images, grants the rights of this version, migrates the databases and
+# replaces the replicas without downtime, one service after another in the given order.
 # shellcheck source-path=SCRIPTDIR source=functions.sh
 . "$(dirname "$0")/functions.sh"
 [ $# -gt 0 ] || fail "usage: upgrade.sh SERVICE …"

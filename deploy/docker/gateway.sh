@@ -1,15 +1,13 @@
 #!/bin/sh
-# nginx asks for the addresses of its upstreams and reads its certificate only when it reads its configuration. So when a
-# service is scaled or moves, or the certificate is renewed, let nginx read it again; open connections stay with the old
-# workers until they end.
+# Starts nginx and reloads its configuration when the addresses of a service or the certificate change, because nginx
+# resolves names and reads certificates only then. Open connections stay with the old workers until they end.
 #
-# A copy of the access log, where $GATEWAY_LOG_COPY asks for one, is for the exporter that counts status codes. It is
-# started anew at 8 MB.
+# With $GATEWAY_LOG_COPY there is a copy of the access log for the exporter that counts status codes. It is rotated at 8 MB.
 set -eu
 copy=/var/log/usher/access.log
 services="identity catalog inventory booking payment notifier realtime"
 
-inputs() { # the addresses, and a checksum of the certificate if there is one
+inputs() { # prints the addresses, and a checksum of the certificate if there is one
     for service in $services; do getent ahosts "$service" | awk '{print $1}' | sort -u; done
     [ -z "${GATEWAY_TLS_CERTIFICATE:-}" ] || cat "$GATEWAY_TLS_CERTIFICATE" "$GATEWAY_TLS_KEY" | cksum
 }
@@ -37,8 +35,8 @@ known=$(inputs)
 sh /start.sh -c /etc/nginx/conf.d/nginx.conf -g "daemon off;" &
 nginx=$!
 trap 'kill -QUIT $nginx' TERM INT QUIT
-trap : HUP # look at once: deploy/compose
-echo "$known" >"$GATEWAY_STATE/addresses" # what nginx uses
+trap : HUP # sent by deploy/compose: ends the sleep below
+echo "$known" >"$GATEWAY_STATE/addresses" # the addresses that nginx uses
 
 while kill -0 $nginx 2>/dev/null; do
     sleep 5 &

@@ -1,6 +1,6 @@
-# Each line of nginx's error log as a JSON object, without query strings. A line without a time gets the time now.
+# Converts each line of nginx's error log to a JSON object without query strings. A line without a time gets the current one.
 {
-    # A query may have spaces and quotes in it. So everything from the first "?" on goes, but for the replica's address.
+    # A query may contain spaces and quotes. So remove everything after the first "?" except the replica's address.
     if (query = index($0, "?")) {
         rest = substr($0, query)
         upstream = match(rest, /, upstream: "[a-z]+:\/\/[^\/" ]+/) ? substr(rest, RSTART, RLENGTH) "\"" : ""

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Becomes nginx with the given arguments.
+# Writes the parts of nginx's configuration that depend on lists and switches, then execs nginx with the given arguments.
 set -euf
 
-# Networks as a list with commas, and TLS if there is a certificate: nginx's configuration has no lists or conditions.
+# The trusted proxies, separated by commas, and TLS if there is a certificate: nginx's configuration cannot express either.
 proxies=$(echo "${GATEWAY_TRUSTED_PROXIES:-}" | tr , ' ')
 {
     for network in $proxies; do echo "set_real_ip_from $network;"; done
@@ -21,8 +21,7 @@ END
     esac
 } >"$GATEWAY_STATE/tls.conf"
 
-# nginx has no JSON format for its error log, and it writes query strings into it, where a client may have put a secret. So
-# errors.awk reads what nginx says on standard error.
+# nginx has no JSON format for its error log, which contains query strings and so perhaps secrets. errors.awk converts it.
 AWK=${AWK:-awk}
 if $AWK -W version </dev/null 2>&1 | grep -q mawk; then
     AWK="$AWK -W interactive" # mawk alone waits for 4 KiB of lines

@@ -1,6 +1,6 @@
-// MongoDB's health check in docker compose: healthy once it takes writes and knows the operator.
-// The first checks form the one-node replica set and create the operator: until there is a user, MongoDB allows that to
-// a client of its own machine.
+// MongoDB's health check in docker compose: healthy once it accepts writes and the operator exists.
+// The first checks create the one-node replica set and the operator: without any user, MongoDB allows that to clients on
+// its own machine.
 const admin = db.getSiblingDB("admin");
 const password = process.env.MONGO_PASSWORD;
 const hello = db.hello();

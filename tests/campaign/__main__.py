@@ -64,7 +64,7 @@ def _short(error: Exception) -> str:
 async def _row(place: Arena, fault: Fault, rate: float, seed: int) -> Outcome:
     place.fell.clear()
     errors: list[str] = []
-    async with Crowd(place.house, place.seats, rate, seed) as crowd:
+    async with Crowd(place.cinema, place.seats, rate, seed) as crowd:
         await asyncio.sleep(BEFORE_S)
         crowd.minds = BUYERS  # all others must be done by the end of the row
         began = time.monotonic()

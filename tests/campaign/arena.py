@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 from typing import Literal
 
 import httpx
-from house import House
+from cinema import Cinema
 from launcher.health import NotReadyError
 from launcher.platform import Platform
 from launcher.ports import SERVICES
@@ -48,7 +48,7 @@ class Arena:
     """
 
     platform: Platform
-    house: House
+    cinema: Cinema
     seats: Iterator[tuple[str, list[str]]]
     mongos: Mongos | None = None
     fell: list[str] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Arena:
         """Restart ended processes, as Docker and Kubernetes do."""
         while True:
             async with self._starting:
-                for name in self.platform.fallen():
+                for name in self.platform.unexpected_exits():
                     self.fell.append(f"{name}: {self._last_line(name)}")
                     await asyncio.to_thread(self.platform.start, name, wait=False)
             await asyncio.sleep(SUPERVISED_EVERY_S)
@@ -133,8 +133,8 @@ async def arena(shape: Shape) -> AsyncIterator[Arena]:
             only = {"rabbitmq", "mailbox", "stripe", "gateway", *SERVICES}
         # Not in a thread: Ctrl-C during the start must end the started processes.
         platform = stack.enter_context(Platform(demo=True, environment=environment, only=only))
-        house = House(platform, await stack.enter_async_context(httpx.AsyncClient(timeout=30)))
-        place = Arena(platform, house, await _seats(house), servers)
+        cinema = Cinema(platform, await stack.enter_async_context(httpx.AsyncClient(timeout=30)))
+        place = Arena(platform, cinema, await _seats(cinema), servers)
         watch = asyncio.create_task(place.supervise())
         try:
             yield place
@@ -143,9 +143,9 @@ async def arena(shape: Shape) -> AsyncIterator[Arena]:
             await asyncio.gather(watch, return_exceptions=True)
 
 
-async def _seats(house: House) -> Iterator[tuple[str, list[str]]]:
+async def _seats(cinema: Cinema) -> Iterator[tuple[str, list[str]]]:
     """Yield one or two unused seats of a few showtimes in turn."""
-    halls = [await house.seats(1000) for _ in range(SHOWTIMES)]
+    halls = [await cinema.seats(1000) for _ in range(SHOWTIMES)]
     portions = [[(showtime_id, portion) for portion in _portions(seats)] for showtime_id, seats in halls]
     groups = (portions[first : first + AT_ONCE] for first in range(0, SHOWTIMES, AT_ONCE))
     turns = chain.from_iterable(zip_longest(*group) for group in groups)

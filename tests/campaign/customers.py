@@ -16,9 +16,9 @@ import httpx
 from chaos.crowd import Purchase
 from chassis.ids import new_id
 from chassis.security.secrets import new_secret
+from cinema import Cinema
 from customer import Json, Refused
 from facts import Facts
-from house import House
 
 from campaign.requests import Requests
 
@@ -62,8 +62,8 @@ class Crowd:
     `minds` are the kinds of customers with weights. Nobody else requests a customer's seats, so every refusal is wrong.
     """
 
-    def __init__(self, house: House, seats: Iterator[tuple[str, list[str]]], rate: float, seed: int) -> None:
-        self.house, self.requests = house, Requests()
+    def __init__(self, cinema: Cinema, seats: Iterator[tuple[str, list[str]]], rate: float, seed: int) -> None:
+        self.cinema, self.requests = cinema, Requests()
         self.minds = EVERYBODY
         self.purchases: list[Purchase] = []
         self.arrived = self.confirmed = 0
@@ -76,7 +76,7 @@ class Crowd:
     async def __aenter__(self) -> Self:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self.http = httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, trust_env=False)
-        config = await self.house.guest().call("GET", "/api/payments/config")
+        config = await self.cinema.guest().call("GET", "/api/payments/config")
         script = urlsplit(config["script_url"])
         self.stripe, self.publishable_key = f"{script.scheme}://{script.netloc}", config["publishable_key"]
         self._door = asyncio.create_task(self._arrive())
@@ -108,7 +108,7 @@ class Visitor:
 
     def __init__(self, crowd: Crowd, mind: Mind, showtime_id: str, seats: list[str]) -> None:
         self._crowd, self._mind, self._showtime_id, self._seats = crowd, mind, showtime_id, seats
-        self._gateway = crowd.house.platform.url
+        self._gateway = crowd.cinema.platform.url
         self._secret = new_secret()
         self._deadline = FOREVER
         """Until this time every refusal is wrong."""

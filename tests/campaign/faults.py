@@ -176,11 +176,11 @@ def _stripe() -> list[Fault]:
 
 
 async def _ask_for(arena: Arena, fields: dict[str, Any]) -> None:
-    await arena.house.stripe("POST", "/_sandbox/faults", json={"count": None} | fields)
+    await arena.cinema.stripe("POST", "/_sandbox/faults", json={"count": None} | fields)
 
 
 async def _take_back(arena: Arena) -> None:
-    await arena.house.stripe("DELETE", "/_sandbox/faults")
+    await arena.cinema.stripe("DELETE", "/_sandbox/faults")
 
 
 def _mongo_set() -> list[Fault]:
@@ -219,7 +219,7 @@ async def _empty_disk(arena: Arena) -> None:
     """MongoDB exits when it cannot write."""
     servers = arena.servers()
     servers.empty_disk()
-    servers.start_fallen()
+    servers.restart_exited()
     await servers.primary()
 
 

@@ -72,9 +72,9 @@ class Mongos:
         else:
             self.processes.start(name)
 
-    def start_fallen(self) -> None:
-        """Start the servers that have exited."""
-        for name in self.processes.fallen():
+    def restart_exited(self) -> None:
+        """Restart the servers that have exited."""
+        for name in self.processes.unexpected_exits():
             self.processes.start(name)
 
     def fill_disk(self) -> None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from cinema import Cinema
 from facts import Facts
-from house import House
 from invariants import at_rest, violations
 from launcher.platform import Platform
 from launcher.ports import SERVICES
@@ -26,22 +26,22 @@ REPLICAS = {f"{service.upper()}_REPLICAS": os.environ.get("REPLICAS", "1") for s
 
 
 @pytest.fixture(scope="package")
-async def arena() -> AsyncIterator[House]:
+async def arena() -> AsyncIterator[Cinema]:
     """A platform with demo data whose deadlines are a few seconds."""
     environment = NO_LIMITS | IMPATIENT | REPLICAS
     async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=30) as http:
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
 @pytest.fixture(scope="module")
-async def race_track() -> AsyncIterator[House]:
+async def race_track() -> AsyncIterator[Cinema]:
     """A platform with the usual deadlines."""
     environment = NO_LIMITS | REPLICAS
     async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=60) as http:
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
-async def stands(arena: House, crowd: Crowd, seconds: float = 120) -> Facts:
+async def stands(arena: Cinema, crowd: Crowd, seconds: float = 120) -> Facts:
     """Wait until the platform is at rest. Check all invariants and that every promise to a customer was kept."""
     now = await at_rest(arena.platform.env, seconds)
     assert violations(now) == []

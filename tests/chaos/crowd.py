@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
+from cinema import Cinema
 from customer import Customer, Json, Refused
 from facts import Facts
-from house import House
 
 FINAL = {400, 402, 409, 410, 422}
 """Final answers. After any other response, the customer repeats the request."""
@@ -55,8 +55,8 @@ class Crowd:
     They start purchases inside the block and finish them at its end.
     """
 
-    def __init__(self, house: House, *, clients: int = 4, showtimes: int = 3, seed: int = 7) -> None:
-        self.house, self.purchases = house, list[Purchase]()
+    def __init__(self, cinema: Cinema, *, clients: int = 4, showtimes: int = 3, seed: int = 7) -> None:
+        self.cinema, self.purchases = cinema, list[Purchase]()
         self.failures: Counter[str] = Counter()
         self._clients, self._showtimes = clients, showtimes
         self._dice = random.Random(seed)  # noqa: S311 - a dice, not a secret
@@ -64,7 +64,7 @@ class Crowd:
         self._leaving = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._halls = [await self.house.seats(200) for _ in range(self._showtimes)]
+        self._halls = [await self.cinema.seats(200) for _ in range(self._showtimes)]
         self._people = [asyncio.create_task(self._come_and_go()) for _ in range(self._clients)]
         return self
 
@@ -91,7 +91,7 @@ class Crowd:
     async def _come_and_go(self) -> None:
         while not self._leaving.is_set():
             with suppress(Refused, GaveUp):
-                await self._buy(self.house.guest())
+                await self._buy(self.cinema.guest())
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._dice.uniform(0, PAUSE_S)):
                     await self._leaving.wait()

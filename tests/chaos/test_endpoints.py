@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import schemathesis
+from cinema import Cinema
 from contracts.registry import SERVICES
 from facts import Facts
-from house import House
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -45,7 +45,7 @@ class Known:
 
 
 @pytest.fixture(scope="module")
-async def known(arena: House) -> Known:
+async def known(arena: Cinema) -> Known:
     """Make two sales to a guest, one of them not paid yet."""
     guest, admin, customer = arena.guest(), await arena.person("admin"), await arena.person()
     showtime_id, seats = await arena.seats(2)
@@ -128,7 +128,7 @@ def _make_real(part: Any, ids: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_endpoint_answers_whatever_is_sent(arena: House, known: Known, service: str):
+def test_an_endpoint_answers_whatever_is_sent(arena: Cinema, known: Known, service: str):
     port = arena.platform.ports[f"{service.upper()}_PORT"]
     known.answers.clear()
     found = list(failures(f"http://127.0.0.1:{port}", known))
@@ -136,6 +136,6 @@ def test_an_endpoint_answers_whatever_is_sent(arena: House, known: Known, servic
     assert not found, "\n\n".join(found)
 
 
-async def test_all_that_has_broken_nothing(arena: House):
+async def test_all_that_has_broken_nothing(arena: Cinema):
     now: Facts = await at_rest(arena.platform.env)
     assert violations(now) == []

@@ -12,8 +12,8 @@ import pytest
 from chassis.ids import new_id
 from chassis.messaging.consumer import MAX_EVENT_BYTES, UNKNOWN_FOR_S
 from chassis.messaging.wire import FIRST_SEEN
+from cinema import Cinema
 from contracts import topology
-from house import House
 
 from .conftest import stands
 from .crowd import Crowd
@@ -37,17 +37,17 @@ REASONS = {
 
 
 @pytest.fixture(scope="module")
-async def rabbit(arena: House) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+async def rabbit(arena: Cinema) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
     async with await aio_pika.connect(arena.platform.env["RABBITMQ_URI"]) as connection:
         yield await connection.channel()
 
 
-async def dead_letters(house: House, command: str, service: str) -> list[str]:
+async def dead_letters(cinema: Cinema, command: str, service: str) -> list[str]:
     """Return the lines that `python -m chassis.deadletters` prints."""
     everything = [] if command == "list" else ["--all"]
     process = await create_subprocess_exec(
         *(sys.executable, "-m", "chassis.deadletters", command, service, *everything),
-        env=house.platform.env,
+        env=cinema.platform.env,
         stdout=PIPE,
     )
     printed, _ = await process.communicate()

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from chassis.ids import new_id
+from cinema import PASSWORD, Cinema
 from customer import Customer, Json, Refused
-from house import PASSWORD, House
 from invariants import at_rest, violations
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
@@ -23,11 +23,11 @@ PATIENCE_S = 25.0
 
 
 @pytest.fixture(scope="module")
-async def pairs() -> AsyncIterator[House]:
+async def pairs() -> AsyncIterator[Cinema]:
     """A platform with two replicas of each service that a sale needs."""
     environment = NO_LIMITS | {f"{service.upper()}_REPLICAS": "2" for service in ON_THE_WAY}
     async with Platform(demo=True, environment=environment) as platform, httpx.AsyncClient(timeout=PATIENCE_S) as http:
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
 class Patient(Customer):
@@ -45,9 +45,9 @@ class Patient(Customer):
                 await asyncio.sleep(refused.problem["retry_after"])
 
 
-async def buy(house: House, showtime_id: str, seat: str) -> str:
+async def buy(cinema: Cinema, showtime_id: str, seat: str) -> str:
     """Sign in, read the showtime and buy a seat as a guest. Returns the booking's id."""
-    person, guest = (Patient(house.platform.url, house.http) for _ in range(2))
+    person, guest = (Patient(cinema.platform.url, cinema.http) for _ in range(2))
     await person.log_in("customer@usher.example", PASSWORD)
     await person.call("GET", f"/api/showtimes/{showtime_id}")
     hold = await guest.buy(showtime_id, [seat], "hung@usher.example")
@@ -65,7 +65,7 @@ def hung(platform: Platform, name: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("service", ON_THE_WAY)
-async def test_while_one_replica_hangs_everybody_buys(pairs: House, service: str):
+async def test_while_one_replica_hangs_everybody_buys(pairs: Cinema, service: str):
     showtime_id, seats = await pairs.seats(BUYERS)
     with hung(pairs.platform, service):
         booking_ids = await asyncio.gather(*(buy(pairs, showtime_id, seat) for seat in seats))

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import facts
 import pytest
+from cinema import Cinema
 from facts import Document, Facts
-from house import House
 from invariants import at_rest, unrest, violations
 
 from .conftest import stands
@@ -18,7 +18,7 @@ LONG = timedelta(minutes=5)
 
 
 @pytest.fixture(scope="module")
-async def real(arena: House) -> Facts:
+async def real(arena: Cinema) -> Facts:
     """A platform at rest after some sales."""
     async with Crowd(arena) as crowd:
         await crowd.grows(5)
@@ -32,18 +32,18 @@ async def real(arena: House) -> Facts:
     return now
 
 
-async def _ask_for_a_link(house: House, booking: Document) -> None:
+async def _ask_for_a_link(cinema: Cinema, booking: Document) -> None:
     """A second mail about a booking that is not a second confirmation."""
     lookup = {"reference": booking["reference"], "email": booking["email"]}
-    await house.guest().call("POST", "/api/bookings/lookup", json=lookup)
+    await cinema.guest().call("POST", "/api/bookings/lookup", json=lookup)
 
 
-async def _lose_a_dispute(house: House, payment: Document) -> None:
+async def _lose_a_dispute(cinema: Cinema, payment: Document) -> None:
     """The customer's bank takes the money back and the dispute is lost."""
-    dispute = await house.stripe("POST", "/_sandbox/disputes", json={"payment_intent": payment["intent_id"]})
-    await house.stripe("POST", f"/_sandbox/disputes/{dispute['id']}/close", json={"status": "lost"})
+    dispute = await cinema.stripe("POST", "/_sandbox/disputes", json={"payment_intent": payment["intent_id"]})
+    await cinema.stripe("POST", f"/_sandbox/disputes/{dispute['id']}/close", json={"status": "lost"})
     async with asyncio.timeout(60):
-        while (await facts.read(house.platform.env)).payments[payment["_id"]]["refunded"] != dispute["amount"]:
+        while (await facts.read(cinema.platform.env)).payments[payment["_id"]]["refunded"] != dispute["amount"]:
             await asyncio.sleep(0.2)
 
 

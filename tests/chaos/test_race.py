@@ -11,24 +11,24 @@ from pathlib import Path
 import facts
 import httpx
 from chassis.testing import until
+from cinema import Cinema
 from customer import Json, Refused
-from house import House
 from invariants import at_rest, violations
 from launcher.ports import replica_variable
 
 CLIENTS, SEATS = 200, 40
 
 
-async def race(house: House) -> tuple[list[Json], list[Refused], list[str]]:
+async def race(cinema: Cinema) -> tuple[list[Json], list[Refused], list[str]]:
     """Let everybody hold and pay for a seat at the same time. Returns the holds, the refusals and the seats."""
-    showtime_id, seats = await house.seats(SEATS)
+    showtime_id, seats = await cinema.seats(SEATS)
     dice = random.Random(7)  # noqa: S311 - a dice, not a secret
     wanted = [*seats, *(dice.choice(seats) for _ in range(CLIENTS - SEATS))]
     dice.shuffle(wanted)
     begin = asyncio.Event()
 
     async def one(seat: str) -> Json | Refused:
-        guest = house.guest()
+        guest = cinema.guest()
         await begin.wait()
         try:
             hold = await guest.hold(showtime_id, [seat])
@@ -60,28 +60,28 @@ async def test_two_hundred_people_and_forty_seats(race_track):
 
 
 @asynccontextmanager
-async def without_guards(house: House) -> AsyncIterator[None]:
+async def without_guards(cinema: Cinema) -> AsyncIterator[None]:
     """Replace each of the platform's replicas of inventory by an unguarded one."""
-    replicas = [name for name in house.platform.names if name.partition(".")[0] == "inventory"]
-    env = house.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
+    replicas = [name for name in cinema.platform.names if name.partition(".")[0] == "inventory"]
+    env = cinema.platform.env | {"PYTHONPATH": str(Path(__file__).parent)}
     async with AsyncExitStack() as stack:
         for number, name in enumerate(replicas, start=1):
-            house.platform.kill(name)
-            log = stack.enter_context(house.platform.log(f"unguarded.{number}").open("wb"))
+            cinema.platform.kill(name)
+            log = stack.enter_context(cinema.platform.log(f"unguarded.{number}").open("wb"))
             command = ("uvicorn", "unguarded:app", "--port", env[replica_variable("inventory", number)])
             process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
-            stack.push_async_callback(asyncio.to_thread, house.platform.start, name)
+            stack.push_async_callback(asyncio.to_thread, cinema.platform.start, name)
             stack.push_async_callback(process.wait)
             stack.callback(process.kill)
         for number, _ in enumerate(replicas, start=1):
-            await until(partial(is_ready, house, env[replica_variable("inventory", number)]))
+            await until(partial(is_ready, cinema, env[replica_variable("inventory", number)]))
         yield
 
 
-async def is_ready(house: House, port: str) -> bool:
+async def is_ready(cinema: Cinema, port: str) -> bool:
     """Whether the service at the port accepts requests. The platform knows only the processes that it has started."""
     try:
-        return (await house.http.get(f"http://127.0.0.1:{port}/readyz")).is_success
+        return (await cinema.http.get(f"http://127.0.0.1:{port}/readyz")).is_success
     except httpx.TransportError:
         return False
 

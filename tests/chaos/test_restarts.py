@@ -10,8 +10,8 @@ from typing import Any, Self
 import httpx
 import pytest
 from chassis.ids import new_id
+from cinema import Cinema
 from customer import Json, Refused
-from house import House
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
 
@@ -21,14 +21,14 @@ PAUSE_S, PATIENCE_S = 0.05, 20.0
 
 
 @pytest.fixture(scope="module")
-async def pair() -> AsyncIterator[House]:
+async def pair() -> AsyncIterator[Cinema]:
     """A platform with two replicas of inventory and the services that it needs."""
     environment = NO_LIMITS | {"INVENTORY_REPLICAS": "2"}
     async with (
         Platform(demo=True, environment=environment, only=ONLY) as platform,
         httpx.AsyncClient(timeout=30) as http,
     ):
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Regulars:
     rounds; `failures` has the other responses.
     """
 
-    house: House
+    cinema: Cinema
     insists: bool = False
     rounds: int = 0
     failures: list[str] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
-        self._showtime_id, self._seats = await self.house.seats(PEOPLE + SPARE)
+        self._showtime_id, self._seats = await self.cinema.seats(PEOPLE + SPARE)
         self._leaving = asyncio.Event()
         self._people = [asyncio.create_task(self._come_again()) for _ in range(PEOPLE)]
         return self
@@ -76,12 +76,12 @@ class Regulars:
 
     async def _ask(self, method: str, path: str, **request: Any) -> Json:
         if not self.insists:
-            return await self.house.guest().call(method, path, **request)
+            return await self.cinema.guest().call(method, path, **request)
         request["headers"] = {"Idempotency-Key": new_id()}
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
-                    return await self.house.guest().call(method, path, **request)
+                    return await self.cinema.guest().call(method, path, **request)
                 except httpx.TransportError:
                     pass
                 except Refused as refused:
@@ -90,7 +90,7 @@ class Regulars:
                 await asyncio.sleep(PAUSE_S)
 
 
-async def test_a_rolling_restart_of_two_replicas_loses_no_request(pair: House):
+async def test_a_rolling_restart_of_two_replicas_loses_no_request(pair: Cinema):
     async with Regulars(pair) as people:
         for name in ("inventory", "inventory.2", "inventory"):
             await people.go_on()
@@ -99,10 +99,10 @@ async def test_a_rolling_restart_of_two_replicas_loses_no_request(pair: House):
             await asyncio.to_thread(pair.platform.start, name)
         await people.go_on()
     assert people.failures == []
-    assert pair.platform.fallen() == []
+    assert pair.platform.unexpected_exits() == []
 
 
-async def test_who_repeats_under_a_key_loses_nothing_when_the_gateway_reads_its_configuration_again(pair: House):
+async def test_who_repeats_under_a_key_loses_nothing_when_the_gateway_reads_its_configuration_again(pair: Cinema):
     """nginx closes idle connections then, so an arriving request may break; running requests are answered."""
     async with Regulars(pair, insists=True) as people:
         for _ in range(5):
@@ -112,7 +112,7 @@ async def test_who_repeats_under_a_key_loses_nothing_when_the_gateway_reads_its_
     assert people.failures == []
 
 
-async def test_nor_when_the_gateway_is_stopped_and_started(pair: House):
+async def test_nor_when_the_gateway_is_stopped_and_started(pair: Cinema):
     async with Regulars(pair, insists=True) as people:
         await people.go_on()
         await asyncio.to_thread(pair.platform.stop, "gateway")

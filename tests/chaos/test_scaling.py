@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import httpx
 import pytest
+from cinema import PASSWORD, Cinema
 from customer import Customer, Refused
 from facts import Facts
-from house import PASSWORD, House
 from invariants import at_rest, violations
 from launcher.scaling import scale, upgrade
 
@@ -24,13 +24,13 @@ class Shoppers:
     configuration, as any server may (deploy/gateway/README.md). `failures` are problems and broken connections.
     """
 
-    def __init__(self, house: House) -> None:
-        self.house, self.failures, self.sold = house, list[str](), list[str]()
+    def __init__(self, cinema: Cinema) -> None:
+        self.cinema, self.failures, self.sold = cinema, list[str](), list[str]()
         self.requests: Counter[int] = Counter()
 
     async def __aenter__(self) -> Self:
         self._leaving = asyncio.Event()
-        self._halls = [await self.house.seats(200) for _ in range(PEOPLE)]
+        self._halls = [await self.cinema.seats(200) for _ in range(PEOPLE)]
         self._http = httpx.AsyncClient(
             timeout=30, limits=httpx.Limits(max_keepalive_connections=0), event_hooks={"response": [self._count]}
         )
@@ -59,7 +59,7 @@ class Shoppers:
     async def _shop(self, showtime_id: str, seats: list[str]) -> None:
         while not self._leaving.is_set() and seats:
             try:
-                await self._buy(Customer(self.house.platform.url, self._http), showtime_id, seats.pop())
+                await self._buy(Customer(self.cinema.platform.url, self._http), showtime_id, seats.pop())
             except httpx.TransportError as error:
                 self.failures.append(f"{type(error).__name__} {error} {error.request.url.path}")
             except Refused as refused:
@@ -78,7 +78,7 @@ class Shoppers:
 
 
 @pytest.mark.timeout(600)  # 13 replicas start, one after another
-async def test_no_request_fails_while_services_are_scaled_and_replaced(arena: House):
+async def test_no_request_fails_while_services_are_scaled_and_replaced(arena: Cinema):
     async with Shoppers(arena) as shoppers:
 
         async def while_selling(act: Any, service: str, *count: int) -> None:
@@ -97,7 +97,7 @@ async def test_no_request_fails_while_services_are_scaled_and_replaced(arena: Ho
         await shoppers.more()
     print(f"{sum(shoppers.requests.values())} requests: {dict(shoppers.requests)}, {len(shoppers.sold)} sold")
     assert shoppers.failures == []
-    assert arena.platform.fallen() == []
+    assert arena.platform.unexpected_exits() == []
     now = await at_rest(arena.platform.env)
     assert violations(now) == []
     assert shoppers.forgotten(now) == []

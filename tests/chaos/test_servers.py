@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from chassis.testing import until
+from cinema import Cinema
 from customer import Refused
-from house import House
 
 from .conftest import stands
 from .crowd import Crowd
@@ -27,18 +27,18 @@ async def test_a_server_that_goes_away_for_a_while_costs_nobody_a_seat_or_money(
         await crowd.grows(10)
     print(way, server, len(crowd.purchases), "purchases,", len(crowd.paid), "paid,", dict(crowd.failures))
     await stands(arena, crowd)
-    assert arena.platform.fallen() == []
+    assert arena.platform.unexpected_exits() == []
 
 
 async def test_while_rabbitmq_hangs_no_answer_is_final_and_wrong(race_track):
     """A sale proceeds up to the payment. A showtime that was just planned is "not ready", not "unknown"."""
-    house: House = race_track
-    showtime_id, (seat, *_) = await house.seats(1)
-    guest = house.guest()
-    await asyncio.to_thread(house.platform.pause, "rabbitmq")
+    cinema: Cinema = race_track
+    showtime_id, (seat, *_) = await cinema.seats(1)
+    guest = cinema.guest()
+    await asyncio.to_thread(cinema.platform.pause, "rabbitmq")
     try:
-        planned = await plan_like(house, showtime_id)
-        for call in (guest.hold(planned, [seat]), house.taken(planned)):
+        planned = await plan_like(cinema, showtime_id)
+        for call in (guest.hold(planned, [seat]), cinema.taken(planned)):
             with pytest.raises(Refused) as refused:
                 await call
             assert (refused.value.status, refused.value.problem["retry_after"]) == (503, 2)
@@ -47,12 +47,12 @@ async def test_while_rabbitmq_hangs_no_answer_is_final_and_wrong(race_track):
         assert (await guest.booking(hold))["state"] == booking["state"] == "awaiting_payment"
         assert (await guest.pay(await guest.create_intent(hold)))["status"] == "succeeded"
     finally:
-        await asyncio.to_thread(house.platform.resume, "rabbitmq")
+        await asyncio.to_thread(cinema.platform.resume, "rabbitmq")
     await guest.settled(hold, "confirmed")
 
     async def is_ready() -> bool:
         try:
-            return bool(await house.guest().hold(planned, [seat]))
+            return bool(await cinema.guest().hold(planned, [seat]))
         except Refused as refused:
             assert refused.status == 503, refused
             return False
@@ -60,9 +60,9 @@ async def test_while_rabbitmq_hangs_no_answer_is_final_and_wrong(race_track):
     await until(is_ready)
 
 
-async def plan_like(house: House, showtime_id: str) -> str:
+async def plan_like(cinema: Cinema, showtime_id: str) -> str:
     """Plan another showtime of the film in the same auditorium, some weeks later. Returns its id."""
-    admin = await house.person("admin")
+    admin = await cinema.person("admin")
     like = await admin.call("GET", f"/api/showtimes/{showtime_id}")
     start = datetime.fromisoformat(like["starts_at"]).astimezone(ZoneInfo(like["time_zone"])).replace(tzinfo=None)
     copied = {name: like[name] for name in ("auditorium_id", "movie_id", "format", "language", "sales_open_at")}

@@ -7,25 +7,25 @@ from itertools import cycle
 from typing import Any
 
 import pytest
+from cinema import Cinema
 from customer import Refused
 from facts import Facts
-from house import House
 
 from .conftest import stands
 from .crowd import Crowd
 
 
 @asynccontextmanager
-async def fault(house: House, **fields: Any) -> AsyncIterator[None]:
+async def fault(cinema: Cinema, **fields: Any) -> AsyncIterator[None]:
     """Plant a fault for all bookings inside the block."""
-    await house.stripe("POST", "/_sandbox/faults", json={"count": None} | fields)
+    await cinema.stripe("POST", "/_sandbox/faults", json={"count": None} | fields)
     yield
-    await house.stripe("DELETE", "/_sandbox/faults")
+    await cinema.stripe("DELETE", "/_sandbox/faults")
 
 
-async def give_back_some(house: House, crowd: Crowd) -> dict[str, int]:
+async def give_back_some(cinema: Cinema, crowd: Crowd) -> dict[str, int]:
     """Let staff refund every third customer, all or one euro in turn. Returns the promised amounts by booking."""
-    admin, promised = await house.person("admin"), {}
+    admin, promised = await cinema.person("admin"), {}
     for purchase, order in zip(crowd.paid[::3], cycle([{}, {"amount": 100}]), strict=False):
         booking_id = purchase.hold["hold_id"]
         try:

@@ -10,9 +10,9 @@ import authorization as matrix
 import pytest
 from authorization import MATRIX, Row
 from chassis.clock import now
+from cinema import Cinema
 from contracts.registry import SERVICES
 from customer import Customer, Json
-from house import House
 from newcomer import PASSWORD, Newcomer
 
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -22,8 +22,8 @@ Headers = dict[str, str]
 class Stage:
     """The callers' headers, and the ids of the objects, all of one theater."""
 
-    def __init__(self, house: House, callers: dict[str, Headers], held_secret: str, ids: dict[str, str]) -> None:
-        self.house, self.callers, self.held_secret, self.ids = house, callers, held_secret, ids
+    def __init__(self, cinema: Cinema, callers: dict[str, Headers], held_secret: str, ids: dict[str, str]) -> None:
+        self.cinema, self.callers, self.held_secret, self.ids = cinema, callers, held_secret, ids
 
     async def answer(self, row: Row, caller: str, *, ids: dict[str, str] | None = None) -> tuple[int, Any]:
         """Send the row's request as this caller. Return the status and the body."""
@@ -34,9 +34,9 @@ class Stage:
         headers = dict(self.callers[caller])
         if caller == matrix.GUEST and path.startswith("/api/holds/"):
             headers["X-Hold-Secret"] = self.held_secret
-        answer = await self.house.http.request(
+        answer = await self.cinema.http.request(
             method,
-            f"{self.house.platform.url}{path}",
+            f"{self.cinema.platform.url}{path}",
             headers=headers,
             params=filled(row.query, known),
             json=filled(row.body, known),
@@ -58,18 +58,18 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
             return value
 
 
-async def invited(house: House, admin: Customer, role: str, theater_id: str) -> Headers:
+async def invited(cinema: Cinema, admin: Customer, role: str, theater_id: str) -> Headers:
     """Sign in a new member of staff at this theater."""
-    person = Newcomer(house)
+    person = Newcomer(cinema)
     grant = {"roles": [role], "theaters": [theater_id]}
     await admin.call("POST", "/api/admin/invitations", json={"email": person.email, "name": "Grace", "grant": grant})
     _, token = await person.link("You're invited to join the team on Usher")
     return person.acting(await person.auth("accept-invitation", token=token, password=PASSWORD)).headers
 
 
-async def objects(guest: Customer, admin: Customer, house: House) -> tuple[dict[str, str], Json, Json]:
+async def objects(guest: Customer, admin: Customer, cinema: Cinema) -> tuple[dict[str, str], Json, Json]:
     """Buy one ticket and hold another seat. Return the ids, and both holds."""
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     bought = await guest.buy(showtime_id, seats[:1], "guest@usher.example")
     held = await guest.hold(showtime_id, seats[1:])
     booking = await guest.settled(bought, "confirmed")
@@ -84,13 +84,13 @@ async def objects(guest: Customer, admin: Customer, house: House) -> tuple[dict[
 
 
 @pytest.fixture(scope="module")
-async def stage(house: House) -> AsyncIterator[Stage]:
-    guest = house.guest()
-    admin, customer, chain_staff = await asyncio.gather(*map(house.person, ("admin", "customer", "staff")))
-    ids, bought, held = await objects(guest, admin, house)
+async def stage(cinema: Cinema) -> AsyncIterator[Stage]:
+    guest = cinema.guest()
+    admin, customer, chain_staff = await asyncio.gather(*map(cinema.person, ("admin", "customer", "staff")))
+    ids, bought, held = await objects(guest, admin, cinema)
     theaters = (ids["theater_id"], "elsewhere")
     roles = ("door_staff", "box_office", "theater_manager")
-    staff = [invited(house, admin, role, theater) for theater in theaters for role in roles]
+    staff = [invited(cinema, admin, role, theater) for theater in theaters for role in roles]
     callers: dict[str, Headers] = {
         matrix.NOBODY: {},
         matrix.GUEST: {"X-Hold-Secret": bought["secret"]},
@@ -99,14 +99,14 @@ async def stage(house: House) -> AsyncIterator[Stage]:
         matrix.ADMIN: admin.headers,
         **dict(zip((*matrix.STAFF_HERE, *matrix.STAFF_ELSEWHERE), await asyncio.gather(*staff), strict=True)),
     }
-    yield Stage(house, callers, held["secret"], ids)
+    yield Stage(cinema, callers, held["secret"], ids)
 
 
-async def test_every_operation_has_a_row(house: House):
+async def test_every_operation_has_a_row(cinema: Cinema):
     documented: set[str] = set()
     for service in SERVICES:
-        port = house.platform.ports[f"{service.upper()}_PORT"]
-        document = (await house.http.get(f"http://127.0.0.1:{port}/openapi.json")).json()
+        port = cinema.platform.ports[f"{service.upper()}_PORT"]
+        document = (await cinema.http.get(f"http://127.0.0.1:{port}/openapi.json")).json()
         for path, operations in document["paths"].items():
             documented |= {f"{method.upper()} {path}" for method in METHODS & operations.keys()}
     assert documented == {row.operation for row in MATRIX}

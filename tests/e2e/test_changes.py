@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 from chassis.testing import until
 
 
-async def test_people_with_tickets_are_told_when_their_showtime_moves_and_when_it_is_cancelled(house):
-    guest, admin = house.guest(), await house.person("admin")
-    showtime_id, seats = await house.seats(1)
+async def test_people_with_tickets_are_told_when_their_showtime_moves_and_when_it_is_cancelled(cinema):
+    guest, admin = cinema.guest(), await cinema.person("admin")
+    showtime_id, seats = await cinema.seats(1)
     hold = await guest.buy(showtime_id, seats, "guest@usher.example")
     booking = await guest.settled(hold, "confirmed")
     reference, old = booking["reference"], datetime.fromisoformat(booking["screening"]["starts_at"])
@@ -17,7 +17,7 @@ async def test_people_with_tickets_are_told_when_their_showtime_moves_and_when_i
     later = local + timedelta(days=60)
 
     async def mailed(subject: str) -> list[dict]:
-        return [mail for mail in await house.mails(reference) if mail["subject"].startswith(subject)]
+        return [mail for mail in await cinema.mails(reference) if mail["subject"].startswith(subject)]
 
     moved = await admin.call("PATCH", f"/api/showtimes/{showtime_id}", json={"local_start": later.isoformat()})
     [mail] = await until(lambda: mailed("New time: "))

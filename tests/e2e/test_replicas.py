@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from cinema import Cinema
 from customer import Customer, Json, Refused
-from house import House
 from launcher.platform import Platform
 from launcher.ports import SERVICES, replica_variable
 from launcher.settings import NO_LIMITS
@@ -18,20 +18,20 @@ ANSWERED_BY = {"showtimes": "inventory", "holds": "inventory", "bookings": "book
 
 
 @pytest.fixture(scope="module")
-async def doubled_house() -> AsyncIterator[House]:
+async def doubled_cinema() -> AsyncIterator[Cinema]:
     async with (
         Platform(demo=True, environment=NO_LIMITS | REPLICAS) as platform,
         httpx.AsyncClient(timeout=30) as http,
     ):
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
 class Hopper(Customer):
     """A guest who sends requests to each service's replicas in turn, without the gateway and without retries."""
 
-    def __init__(self, house: House, first: int) -> None:
-        super().__init__(house.platform.url, house.http)
-        self._ports, self._turns = house.platform.ports, count(first)
+    def __init__(self, cinema: Cinema, first: int) -> None:
+        super().__init__(cinema.platform.url, cinema.http)
+        self._ports, self._turns = cinema.platform.ports, count(first)
 
     async def call(self, method: str, path: str, **request: Any) -> Json:
         service = ANSWERED_BY[path.split("/")[2]]
@@ -41,9 +41,9 @@ class Hopper(Customer):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-async def test_each_step_of_a_sale_is_answered_at_once_by_the_other_replica(doubled_house: House, first: int):
-    showtime_id, seats = await doubled_house.seats(3)
-    guest = Hopper(doubled_house, first)
+async def test_each_step_of_a_sale_is_answered_at_once_by_the_other_replica(doubled_cinema: Cinema, first: int):
+    showtime_id, seats = await doubled_cinema.seats(3)
+    guest = Hopper(doubled_cinema, first)
     hold = await guest.hold(showtime_id, seats[:2])
     place, secret = f"/api/holds/{hold['hold_id']}", hold["secret"]
     assert (await guest.call("GET", place, secret=secret))["seats"] == hold["seats"]
@@ -76,9 +76,9 @@ async def test_each_step_of_a_sale_is_answered_at_once_by_the_other_replica(doub
 
 
 @pytest.mark.parametrize("first", [0, 1])
-async def test_a_cancellation_by_the_other_replica_is_seen_by_both(doubled_house: House, first: int):
-    showtime_id, seats = await doubled_house.seats(1)
-    guest = Hopper(doubled_house, first)
+async def test_a_cancellation_by_the_other_replica_is_seen_by_both(doubled_cinema: Cinema, first: int):
+    showtime_id, seats = await doubled_cinema.seats(1)
+    guest = Hopper(doubled_cinema, first)
     hold = await guest.hold(showtime_id, seats)
     await guest.check_out(hold, "replicas@usher.example")
     intent = await guest.create_intent(hold)
@@ -94,9 +94,9 @@ async def test_a_cancellation_by_the_other_replica_is_seen_by_both(doubled_house
         await guest.pay(intent)
 
 
-async def test_a_released_hold_is_unknown_to_both(doubled_house: House):
-    showtime_id, seats = await doubled_house.seats(1)
-    guest = Hopper(doubled_house, 0)
+async def test_a_released_hold_is_unknown_to_both(doubled_cinema: Cinema):
+    showtime_id, seats = await doubled_cinema.seats(1)
+    guest = Hopper(doubled_cinema, 0)
     hold = await guest.hold(showtime_id, seats)
     place = f"/api/holds/{hold['hold_id']}"
     await guest.call("DELETE", place, secret=hold["secret"])

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from chassis.testing import until
-from house import House
+from cinema import Cinema
 from launcher.platform import Platform
 from launcher.ports import free_ports
 from launcher.settings import ROOT, platform_environment
@@ -54,11 +54,11 @@ def lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().rpartition("\n")[0].splitlines()]
 
 
-async def test_every_line_of_every_process_is_json(house: House):
-    await house.http.get(f"{house.platform.url}/api/movies")
-    logs = house.platform.logs_dir
+async def test_every_line_of_every_process_is_json(cinema: Cinema):
+    await cinema.http.get(f"{cinema.platform.url}/api/movies")
+    logs = cinema.platform.logs_dir
     await until(lambda: asyncio.to_thread((logs / "gateway.log").read_text))
-    assert {log.stem for log in logs.glob("*.log")} >= set(house.platform.names)
+    assert {log.stem for log in logs.glob("*.log")} >= set(cinema.platform.names)
     for log in logs.glob("*.log"):
         found = lines(log)
         assert bool(found) != (log.stem in SILENT), log.stem

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from chassis.messaging.broker import RETRY_TIERS_S
 from chassis.testing import until
+from cinema import Cinema
 from contracts import topology
 from customer import Refused
-from house import House
 from launcher.ports import DEFAULTS, SERVICES
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -50,34 +50,34 @@ BRACES_IN_TEXT = re.compile(r"\{(\w+)\}(?=[^{}]*\")")
 
 
 @pytest.fixture(scope="module")
-async def exporters(house: House, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, int]]:
+async def exporters(cinema: Cinema, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, int]]:
     """Return the ports of the exporters beside the platform when all of them answer and count."""
     ports = monitoring_ports()
     names = ("machine", "probe", "gateway-log")
 
     async def counts_requests() -> bool:
-        await house.guest().call("GET", "/api/genres")  # mtail reads only lines written after its start
+        await cinema.guest().call("GET", "/api/genres")  # mtail reads only lines written after its start
         try:
-            return "gateway_requests" in await pages(house, ports)
+            return "gateway_requests" in await pages(cinema, ports)
         except httpx.ConnectError:
             return False
 
-    async with monitoring(house.platform.env, tmp_path_factory.mktemp("exporters"), ports, *names):
+    async with monitoring(cinema.platform.env, tmp_path_factory.mktemp("exporters"), ports, *names):
         await until(counts_requests)
         yield ports
 
 
-async def pages(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
+async def pages(cinema: Cinema, exporters: dict[str, int]) -> dict[str, Metric]:
     """Return all metrics of the platform's processes and the exporters, by family name."""
-    ports = house.platform.ports | exporters
+    ports = cinema.platform.ports | exporters
     urls = [f"{ports[f'{service.upper()}_PORT']}/metrics" for service in SERVICES]
     urls += [f"{ports['RABBITMQ_PROMETHEUS_PORT']}{path}" for path in ("/metrics", QUEUES)]
-    gateway = f"module=answers&target={house.platform.url}/healthz"
+    gateway = f"module=answers&target={cinema.platform.url}/healthz"
     urls += [f"{ports['BLACKBOX_PORT']}/probe?{gateway}", f"{ports['NODE_EXPORTER_PORT']}/metrics"]
     urls += [f"{ports['MTAIL_PORT']}/metrics"]
     families: dict[str, Metric] = {}
     for url in urls:
-        answer = await house.http.get(f"http://127.0.0.1:{url}")
+        answer = await cinema.http.get(f"http://127.0.0.1:{url}")
         for family in text_string_to_metric_families(answer.text):
             families.setdefault(family.name, family).samples.extend(family.samples)
     return families
@@ -90,19 +90,19 @@ def counted_queues(families: dict[str, Metric]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-async def told(house: House, exporters: dict[str, int]) -> dict[str, Metric]:
+async def told(cinema: Cinema, exporters: dict[str, int]) -> dict[str, Metric]:
     """The metrics of a platform that has sold a ticket, refused a hold and pushed a seat."""
-    somebody = await house.person()
-    showtime_id, seats = await house.seats(2)
+    somebody = await cinema.person()
+    showtime_id, seats = await cinema.seats(2)
     async with somebody.watching(showtime_id, lambda _: None):
         hold = await somebody.buy(showtime_id, seats, "metrics@example.org")
         await somebody.settled(hold, "confirmed")
         with pytest.raises(Refused):
             await somebody.hold(showtime_id, seats)
         async with asyncio.timeout(60):
-            while not await house.mails((await somebody.booking(hold))["reference"]):
+            while not await cinema.mails((await somebody.booking(hold))["reference"]):
                 await asyncio.sleep(0.1)
-            while not counted_queues(families := await pages(house, exporters)) >= OUR_QUEUES:
+            while not counted_queues(families := await pages(cinema, exporters)) >= OUR_QUEUES:
                 await asyncio.sleep(0.3)  # RabbitMQ counts each queue every 5 s
         return families
 
@@ -172,9 +172,9 @@ def test_the_tools_agree(command: str):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def test_a_dead_letter_is_told_and_the_runbook_clears_it(house: House, exporters: dict[str, int]):
+async def test_a_dead_letter_is_told_and_the_runbook_clears_it(cinema: Cinema, exporters: dict[str, int]):
     async def dead() -> set[float]:
-        samples = (await pages(house, exporters))["rabbitmq_detailed_queue_messages"].samples
+        samples = (await pages(cinema, exporters))["rabbitmq_detailed_queue_messages"].samples
         return {sample.value for sample in samples if sample.labels["queue"] == "booking.events.dead"}
 
     async def until(wanted: set[float]) -> None:
@@ -182,12 +182,12 @@ async def test_a_dead_letter_is_told_and_the_runbook_clears_it(house: House, exp
             while await dead() != wanted:
                 await asyncio.sleep(0.3)
 
-    uri = house.platform.env["RABBITMQ_URI"]
+    uri = cinema.platform.env["RABBITMQ_URI"]
     async with await aio_pika.connect(uri) as connection:
         channel = await connection.channel()
         broken = aio_pika.Message(b"{", type="inventory.seats_sold.v1", message_id="broken")
         await channel.default_exchange.publish(broken, "booking.events")
     await until({1.0})
     command = [sys.executable, "-m", "chassis.deadletters", "drop", "booking", "broken"]
-    await asyncio.to_thread(subprocess.run, command, env=house.platform.env, check=True, capture_output=True)
+    await asyncio.to_thread(subprocess.run, command, env=cinema.platform.env, check=True, capture_output=True)
     await until({0.0})

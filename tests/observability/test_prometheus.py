@@ -9,8 +9,8 @@ import aio_pika
 import httpx
 import pytest
 from chassis.testing import until
+from cinema import Cinema
 from customer import Refused
-from house import House
 from launcher.platform import Platform
 from launcher.settings import NO_LIMITS
 
@@ -30,18 +30,18 @@ NEVER_IN_GOOD_HEALTH = {
 
 
 @pytest.fixture(scope="module")
-async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[House, Prometheus]]:
+async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Cinema, Prometheus]]:
     """A platform that tests may break, and the Prometheus that scrapes it."""
     async with (
         Platform(demo=True, environment=NO_LIMITS) as platform,
         httpx.AsyncClient(timeout=30) as http,
         watching(platform, tmp_path_factory.mktemp("prometheus")) as prometheus,
     ):
-        yield House(platform, http), prometheus
+        yield Cinema(platform, http), prometheus
 
 
-async def publish(house: House, kind: str, body: bytes, queue: str) -> None:
-    async with await aio_pika.connect(house.platform.env["RABBITMQ_URI"]) as connection:
+async def publish(cinema: Cinema, kind: str, body: bytes, queue: str) -> None:
+    async with await aio_pika.connect(cinema.platform.env["RABBITMQ_URI"]) as connection:
         channel = await connection.channel()
         await channel.default_exchange.publish(aio_pika.Message(body, type=kind, message_id=kind), queue)
 
@@ -58,15 +58,15 @@ def fires(prometheus: Prometheus, **wanted: dict[str, str]) -> Callable[[], Awai
     return ask
 
 
-async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(watched: tuple[House, Prometheus]):
-    house, prometheus = watched
-    await publish(house, "inventory.seat_map_updated.v1", b"{", "realtime.events")
+async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(watched: tuple[Cinema, Prometheus]):
+    cinema, prometheus = watched
+    await publish(cinema, "inventory.seat_map_updated.v1", b"{", "realtime.events")
     await until(fires(prometheus, DeadLetters={"queue": "realtime.events.dead"}))
 
-    await asyncio.to_thread(house.platform.stop, "notifier")
-    await asyncio.to_thread(house.platform.stop, "rabbitmq")
-    showtime_id, seats = await house.seats(1)
-    await house.guest().hold(showtime_id, seats)
+    await asyncio.to_thread(cinema.platform.stop, "notifier")
+    await asyncio.to_thread(cinema.platform.stop, "rabbitmq")
+    showtime_id, seats = await cinema.seats(1)
+    await cinema.guest().hold(showtime_id, seats)
     await until(
         fires(
             prometheus,
@@ -77,8 +77,8 @@ async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(wat
         seconds=120,
     )
 
-    await asyncio.to_thread(house.platform.start, "rabbitmq")
-    await asyncio.to_thread(house.platform.start, "notifier")
+    await asyncio.to_thread(cinema.platform.start, "rabbitmq")
+    await asyncio.to_thread(cinema.platform.start, "notifier")
 
     async def only_the_letter() -> bool:
         return set(await prometheus.firing()) == {"DeadLetters"}
@@ -87,20 +87,20 @@ async def test_alerts_fire_when_something_is_wrong_and_end_when_it_is_mended(wat
 
 
 @pytest.fixture(scope="module")
-async def busy(watched: tuple[House, Prometheus]) -> AsyncIterator[Prometheus]:
+async def busy(watched: tuple[Cinema, Prometheus]) -> AsyncIterator[Prometheus]:
     """Meanwhile people buy, lose races and get errors from Stripe, and events arrive out of order."""
-    house, prometheus = watched
+    cinema, prometheus = watched
     over = asyncio.Event()
 
     async def sell() -> None:
-        showtime_id, seats = await house.seats(100)
-        async with (await house.person()).watching(showtime_id, lambda _: None):
+        showtime_id, seats = await cinema.seats(100)
+        async with (await cinema.person()).watching(showtime_id, lambda _: None):
             while not over.is_set():
-                guest, seat = house.guest(), seats.pop()
+                guest, seat = cinema.guest(), seats.pop()
                 hold = await guest.hold(showtime_id, [seat])
                 with pytest.raises(Refused):
                     await guest.hold(showtime_id, [seat])
-                await house.fault(
+                await cinema.fault(
                     "api_error", hold["hold_id"], method="POST", path="/v1/payment_intents", count=SDK_TRIES
                 )
                 await guest.check_out(hold, "busy@usher.example")
@@ -113,7 +113,7 @@ async def busy(watched: tuple[House, Prometheus]) -> AsyncIterator[Prometheus]:
                     "seats": [seat],
                     "holder": {},
                 }
-                await publish(house, "booking.expired.v1", json.dumps(early).encode(), "inventory.events")
+                await publish(cinema, "booking.expired.v1", json.dumps(early).encode(), "inventory.events")
 
     async def intent(guest, hold) -> bool:
         try:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from bson import json_util
 from chassis.testing import until
-from house import House
+from cinema import Cinema
 from launcher.platform import Platform
 from launcher.ports import SERVICES
 from launcher.settings import NO_LIMITS
@@ -52,7 +52,7 @@ def load(mongo: Mongo) -> None:
 
 
 @pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def cinema(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cinema]:
     folder = tmp_path_factory.mktemp("usher")
     async with Platform(data_dir=folder, only={"mongo"}) as platform:
         with Mongo(platform.env["MONGO_URI"]) as mongo:
@@ -61,7 +61,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         Platform(data_dir=folder, environment=NO_LIMITS) as platform,
         httpx.AsyncClient(timeout=30) as http,
     ):
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
 async def migrate(platform: Platform, *words: str) -> str:
@@ -73,36 +73,36 @@ async def migrate(platform: Platform, *words: str) -> str:
     return output.decode()
 
 
-async def test_the_start_migrates_the_databases(house: House):
-    log = house.platform.log("chassis.migrate").read_text()
+async def test_the_start_migrates_the_databases(cinema: Cinema):
+    log = cinema.platform.log("chassis.migrate").read_text()
     assert "booking: migration 2026-12-remove-held-bookings: 1 documents" in log
     assert "inventory: migration 2026-12-publish-seat-maps: 1 documents" in log
     assert "booking: index showtimes.cascade" in log
 
 
-async def test_what_was_sold_stays_and_what_was_under_way_is_paid(house: House):
-    ada = await house.person()
+async def test_what_was_sold_stays_and_what_was_under_way_is_paid(cinema: Cinema):
+    ada = await cinema.person()
     assert (await ada.booking(CONFIRMED))["state"] == "confirmed"
     assert (await ada.booking(AWAITING))["state"] == "awaiting_payment"
     await ada.pay(await ada.create_intent(AWAITING))
     await ada.settled(AWAITING, "confirmed")
 
 
-async def test_contract_leaves_what_this_version_knows(house: House):
-    assert "realtime: index showtimes.changed_at_1 dropped" in await migrate(house.platform, *SERVICES, "contract")
-    told = await migrate(house.platform, *SERVICES, "status")
+async def test_contract_leaves_what_this_version_knows(cinema: Cinema):
+    assert "realtime: index showtimes.changed_at_1 dropped" in await migrate(cinema.platform, *SERVICES, "contract")
+    told = await migrate(cinema.platform, *SERVICES, "status")
     assert told.splitlines() == [f"{service}: this version can run" for service in SERVICES]
 
     async def has_theater() -> bool:
         """Whether booking has received the theater of the showtimes that catalog has published again."""
-        found = await facts.read(house.platform.env)
+        found = await facts.read(cinema.platform.env)
         return bool(found.bookings[CONFIRMED["hold_id"]].get("theater_id"))
 
     await until(has_theater)
 
-    guest = house.guest()
+    guest = cinema.guest()
     hold = await guest.call("GET", f"/api/holds/{HELD['hold_id']}", secret=HELD["secret"]) | HELD
     await guest.check_out(hold, "guest@usher.example")
     await guest.pay(await guest.create_intent(hold))
     await guest.settled(hold, "confirmed")
-    assert await house.taken(SHOWTIME) == dict.fromkeys(("A1", "A2", "A5", "A6", "A7", "A8"), "sold")
+    assert await cinema.taken(SHOWTIME) == dict.fromkeys(("A1", "A2", "A5", "A6", "A7", "A8"), "sold")

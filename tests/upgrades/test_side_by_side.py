@@ -18,10 +18,10 @@ from chassis.ids import new_id
 from chassis.messaging import wire
 from chassis.settings import database_name
 from chassis.testing import until
+from cinema import Cinema
 from contracts import topology
 from contracts.envelope import Envelope
 from customer import Refused
-from house import House
 from invariants import at_rest, violations
 from launcher.platform import Platform
 from launcher.ports import SERVICES, replica_variable
@@ -35,7 +35,7 @@ UNKNOWN = re.compile(r"^usher_events_unknown_total\{.*\} (\S+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-async def mixed_house() -> AsyncIterator[House]:
+async def mixed_cinema() -> AsyncIterator[Cinema]:
     """A platform whose second replica of each service belongs to the next release."""
     platform = Platform(demo=True, environment=NO_LIMITS | REPLICAS)
     commands = platform._processes.commands  # pyright: ignore[reportPrivateUsage]
@@ -48,12 +48,12 @@ async def mixed_house() -> AsyncIterator[House]:
     async with platform, httpx.AsyncClient(timeout=30) as http:
         command = [sys.executable, "-m", "next_release", "rights"]
         await asyncio.to_thread(subprocess.run, command, env=platform.env | {"PYTHONPATH": path}, check=True)
-        yield House(platform, http)
+        yield Cinema(platform, http)
 
 
 @pytest.fixture(scope="module")
-async def rabbit(mixed_house: House) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
-    async with await aio_pika.connect(mixed_house.platform.env["RABBITMQ_URI"]) as connection:
+async def rabbit(mixed_cinema: Cinema) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    async with await aio_pika.connect(mixed_cinema.platform.env["RABBITMQ_URI"]) as connection:
         yield await connection.channel(on_return_raises=True)
 
 
@@ -78,9 +78,9 @@ async def publish(channel: aio_pika.abc.AbstractChannel, event_type: str, count:
     return {event.id for event in events}
 
 
-async def handled(house: House, event_type: re.Pattern[str], key: str) -> Counter[str]:
+async def handled(cinema: Cinema, event_type: re.Pattern[str], key: str) -> Counter[str]:
     """Count how often the next release's replicas handled each event of this type, by `event_id` or `subject`."""
-    async with AsyncMongoClient[dict[str, Any]](house.platform.env["MONGO_URI"]) as client:
+    async with AsyncMongoClient[dict[str, Any]](cinema.platform.env["MONGO_URI"]) as client:
         return Counter(
             [
                 document[key]
@@ -90,32 +90,32 @@ async def handled(house: House, event_type: re.Pattern[str], key: str) -> Counte
         )
 
 
-async def put_back(house: House, service: str) -> int:
+async def put_back(cinema: Cinema, service: str) -> int:
     """Count the events that this release's replica left to the next release."""
-    port = house.platform.ports[replica_variable(service, 1)]
-    text = (await house.http.get(f"http://127.0.0.1:{port}/metrics")).text
+    port = cinema.platform.ports[replica_variable(service, 1)]
+    text = (await cinema.http.get(f"http://127.0.0.1:{port}/metrics")).text
     return sum(int(float(value)) for value in UNKNOWN.findall(text))
 
 
-async def test_sagas_pass_through_both_releases(mixed_house: House):
+async def test_sagas_pass_through_both_releases(mixed_cinema: Cinema):
     async def sale(number: int) -> str:
-        guest = mixed_house.guest()
+        guest = mixed_cinema.guest()
         hold = await guest.buy(*places[number], f"guest-{number}@usher.example")
         return (await guest.settled(hold, "confirmed"))["state"]
 
-    places = [await mixed_house.seats(2) for _ in range(6)]
+    places = [await mixed_cinema.seats(2) for _ in range(6)]
     assert set(await asyncio.gather(*map(sale, range(6)))) == {"confirmed"}
-    assert violations(await at_rest(mixed_house.platform.env)) == []
+    assert violations(await at_rest(mixed_cinema.platform.env)) == []
 
 
 async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
-    mixed_house: House, rabbit: aio_pika.abc.AbstractChannel
+    mixed_cinema: Cinema, rabbit: aio_pika.abc.AbstractChannel
 ):
-    platform = mixed_house.platform
+    platform = mixed_cinema.platform
     platform.stop("notifier")
     platform.start("notifier")  # a start of this release removes nothing of the next one
-    guest = mixed_house.guest()
-    hold = await guest.hold(*await mixed_house.seats(1))
+    guest = mixed_cinema.guest()
+    hold = await guest.hold(*await mixed_cinema.seats(1))
     await guest.check_out(hold, "declined@usher.example")
     with pytest.raises(Refused):
         await guest.pay(await guest.create_intent(hold), "pm_card_chargeDeclinedInsufficientFunds")
@@ -124,7 +124,7 @@ async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
         sent |= await publish(rabbit, f"{service}.improved.v1", 4)
 
     async def every_service_left_some() -> bool:
-        left = [service for service in SERVICES if not await put_back(mixed_house, service)]
+        left = [service for service in SERVICES if not await put_back(mixed_cinema, service)]
         for service in left:
             sent.update(await publish(rabbit, f"{service}.improved.v1", 1))
         return not left
@@ -135,12 +135,12 @@ async def test_what_this_release_does_not_know_is_handled_once_by_the_next(
     )  # the upgrade is complete
 
     async def all_handled() -> bool:
-        failed = await handled(mixed_house, FAILED, "subject")
-        return set(await handled(mixed_house, NEW, "event_id")) >= sent and hold["hold_id"] in failed
+        failed = await handled(mixed_cinema, FAILED, "subject")
+        return set(await handled(mixed_cinema, NEW, "event_id")) >= sent and hold["hold_id"] in failed
 
     await until(all_handled)
-    assert await handled(mixed_house, NEW, "event_id") == Counter(sent)
-    assert await handled(mixed_house, FAILED, "subject") == Counter([hold["hold_id"]])
+    assert await handled(mixed_cinema, NEW, "event_id") == Counter(sent)
+    assert await handled(mixed_cinema, FAILED, "subject") == Counter([hold["hold_id"]])
     for service in SERVICES:
         dead = await rabbit.declare_queue(topology.dead_letter_queue_name(service), passive=True)
         assert dead.declaration_result.message_count == 0

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from house import House
+from cinema import Cinema
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from visitor import Visitor
 
@@ -36,20 +36,20 @@ def device(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def visit(chromium: Browser, house: House) -> AsyncIterator[Open]:
+async def visit(chromium: Browser, cinema: Cinema) -> AsyncIterator[Open]:
     """`await visit("phone")` opens a page of the platform. At the end no page may have failed."""
-    async for opener in _visitors(chromium, house):
+    async for opener in _visitors(chromium, cinema):
         yield opener
 
 
 @pytest.fixture
-async def visit_hasty(chromium: Browser, hasty_house: House) -> AsyncIterator[Open]:
+async def visit_impatient(chromium: Browser, impatient_cinema: Cinema) -> AsyncIterator[Open]:
     """The same on a platform where holds and payments expire after a few seconds."""
-    async for opener in _visitors(chromium, hasty_house):
+    async for opener in _visitors(chromium, impatient_cinema):
         yield opener
 
 
-async def _visitors(chromium: Browser, house: House) -> AsyncIterator[Open]:
+async def _visitors(chromium: Browser, cinema: Cinema) -> AsyncIterator[Open]:
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 
@@ -58,13 +58,13 @@ async def _visitors(chromium: Browser, house: House) -> AsyncIterator[Open]:
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
 
     async def visit(device: str = "desk", **options: object) -> Visitor:
-        settings = {"base_url": house.platform.url, "locale": "en-GB", **DEVICES[device], **options}
+        settings = {"base_url": cinema.platform.url, "locale": "en-GB", **DEVICES[device], **options}
         context = await chromium.new_context(**settings)
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = await context.new_page()
         watch(page)
-        return Visitor(page, house)
+        return Visitor(page, cinema)
 
     yield visit
     for context in contexts:

@@ -16,8 +16,8 @@ CHOOSE = "Choose a new password"
 
 
 @pytest.fixture
-def newcomer(house) -> Newcomer:
-    return Newcomer(house)
+def newcomer(cinema) -> Newcomer:
+    return Newcomer(cinema)
 
 
 async def follow(visitor: Visitor, newcomer: Newcomer, subject: str) -> None:
@@ -66,9 +66,11 @@ async def test_sign_up_then_the_mailed_link_makes_it_a_full_account(visit, newco
     await expect(page.get_by_text(f"We have sent a link to {newcomer.email}")).to_be_visible()
     await expect(visitor.part("Password")).to_have_count(0)
     await follow(visitor, newcomer, CONFIRM)
+    await visitor.button("Confirm address").click()
     await expect(page.get_by_text(f"{newcomer.email} is confirmed")).to_be_visible()
     await visitor.is_signed_in()
     await page.reload()
+    await visitor.button("Confirm address").click()
     await expect(page.get_by_text("This link has expired or was already used")).to_be_visible()
     await page.goto("/account")
     await expect(visitor.part("Password")).to_be_visible()
@@ -78,10 +80,35 @@ async def test_a_link_confirms_also_in_a_browser_where_nobody_is_signed_in(visit
     visitor = await visit("phone")
     await newcomer.auth("register", email=newcomer.email, password=PASSWORD, name="Ada")
     await follow(visitor, newcomer, CONFIRM)
+    await visitor.button("Confirm address").click()
+    await visitor.page.get_by_label("Password").fill("not the password")
+    await visitor.button("Confirm address").click()
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("The password is wrong.")
+    await visitor.page.get_by_label("Password").fill(PASSWORD)
+    await visitor.button("Confirm address").click()
     await expect(visitor.page.get_by_text(f"{newcomer.email} is confirmed")).to_be_visible()
-    await visitor.page.get_by_role("main").get_by_role("link", name="Sign in").click()
-    await visitor.enter(newcomer.email, PASSWORD)
     await visitor.is_signed_in()
+
+
+async def test_the_owner_of_an_address_that_somebody_else_registered_chooses_a_password(visit, newcomer):
+    await newcomer.auth("register", email=newcomer.email, password=OTHER, name="Mallory")
+    visitor = await visit("phone", viewport={"width": 390, "height": 844})
+    await follow(visitor, newcomer, CONFIRM)
+    await expect(visitor.button("Confirm address")).to_be_visible()
+    assert "confirmed" not in await visitor.page.get_by_role("main").inner_text(), "opening the link changes nothing"
+    await visitor.button("Confirm address").click()
+    await visitor.button("I did not choose a password").click()
+    await visitor.page.get_by_label("New password").fill(newcomer.email)
+    await visitor.button("Confirm address").click()
+    await expect(visitor.page.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
+    await visitor.page.get_by_label("New password").fill(PASSWORD)
+    await visitor.button("Confirm address").click()
+    await expect(visitor.page.get_by_text(f"{newcomer.email} is confirmed")).to_be_visible()
+    await visitor.is_signed_in()
+    stranger = await visit()
+    await stranger.page.goto("/sign-in")
+    await stranger.enter(newcomer.email, OTHER)
+    await expect(stranger.page.get_by_role("alert")).to_be_visible()
 
 
 async def test_a_forgotten_password_is_replaced_by_the_mailed_link(visit, newcomer, device):
@@ -121,9 +148,9 @@ async def test_name_and_language_are_kept(visit, newcomer, device):
     await expect(profile.get_by_label("E-mail language")).to_have_value("de")
 
 
-async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(visit, house, newcomer):
+async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(visit, cinema, newcomer):
     await newcomer.sign_up()
-    moved = Newcomer(house)
+    moved = Newcomer(cinema)
     visitor = await visit()
     await visitor.open_account(newcomer.email, PASSWORD)
     part = visitor.part("E-mail address")
@@ -136,6 +163,7 @@ async def test_the_address_changes_once_the_link_to_the_new_one_was_followed(vis
     await expect(part.get_by_text("We have sent a link to the new address")).to_be_visible()
     await expect(part.get_by_text(f"Your address is {newcomer.email}.")).to_be_visible()
     await follow(visitor, moved, CONFIRM_NEW)
+    await visitor.button("Confirm address").click()
     await expect(visitor.page.get_by_text(f"{moved.email} is confirmed")).to_be_visible()
     await (await visit()).open_account(moved.email, PASSWORD)
 
@@ -219,10 +247,10 @@ async def test_an_account_is_deleted_after_a_second_thought_and_with_the_passwor
     await expect(page.get_by_role("alert")).to_contain_text("The e-mail address or password is wrong")
 
 
-async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(visit, house, newcomer, device):
+async def test_the_next_person_at_this_browser_sees_nothing_of_the_one_before(visit, cinema, newcomer, device):
     await newcomer.sign_up()
-    customer = await house.person("customer")
-    showtime_id, seats = await house.seats(1)
+    customer = await cinema.person("customer")
+    showtime_id, seats = await cinema.seats(1)
     hold = await customer.buy(showtime_id, seats, "customer@usher.example")
     booking = await customer.settled(hold, "confirmed")
     visitor = await visit(device)

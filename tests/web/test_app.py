@@ -12,11 +12,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 SECRET = re.compile(r"eyJ[\w-]{10}|[\w-]{32,}")
 
 
-async def test_it_can_be_installed(visit, house):
+async def test_it_can_be_installed(visit, cinema):
     visitor = await visit()
     await visitor.page.goto("/theaters")
     address = await visitor.page.locator('link[rel="manifest"]').get_attribute("href")
-    answer = await house.http.get(f"{house.platform.url}{address}")
+    answer = await cinema.http.get(f"{cinema.platform.url}{address}")
     assert answer.headers["content-type"].startswith("application/manifest+json")
     manifest = answer.json()
     assert manifest["name"]
@@ -27,7 +27,7 @@ async def test_it_can_be_installed(visit, house):
     pictures = {icon["sizes"]: icon for icon in manifest["icons"] if icon["type"] == "image/png"}
     assert pictures.keys() >= {"192x192", "512x512"}
     for sizes, icon in pictures.items():
-        image = (await house.http.get(f"{house.platform.url}{icon['src']}")).content
+        image = (await cinema.http.get(f"{cinema.platform.url}{icon['src']}")).content
         assert image.startswith(PNG)
         width, height = struct.unpack(">II", image[16:24])
         assert f"{width}x{height}" == sizes
@@ -62,7 +62,7 @@ async def test_without_a_network_a_page_that_was_never_visited_says_so_and_goes_
     await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-async def test_what_the_services_say_is_never_kept(visit, house):
+async def test_what_the_services_say_is_never_kept(visit, cinema):
     visitor = await visit()
     page = visitor.page
     await visitor.sign_in()
@@ -79,7 +79,7 @@ async def test_what_the_services_say_is_never_kept(visit, house):
     assert {urlsplit(url).path.split("/")[1] for url in kept} <= {"assets", "index.html", "icon.svg", "early.js"}
 
 
-async def test_only_the_sites_own_code_runs(visit, house, chromium):
+async def test_only_the_sites_own_code_runs(visit, cinema, chromium):
     visitor = await visit()
     answer = await visitor.page.goto("/")
     policy = dict(
@@ -89,12 +89,12 @@ async def test_only_the_sites_own_code_runs(visit, house, chromium):
     )
     assert policy["default-src"] == "'self'"
     assert policy["object-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
-    assert set(policy["script-src"].split()) <= {"'self'", *house.platform.env["GATEWAY_STRIPE_ORIGINS"].split()}
+    assert set(policy["script-src"].split()) <= {"'self'", *cinema.platform.env["GATEWAY_STRIPE_ORIGINS"].split()}
     assert "style-src" not in policy, "styles are the site's own, too"
     assert answer.headers["x-content-type-options"] == "nosniff"
     # In a separate window, because `visit` fails a test whose page violates the policy.
     page = await chromium.new_page()
-    await page.goto(house.platform.url)
+    await page.goto(cinema.platform.url)
     was_run = await page.evaluate(
         """() => {
           const script = document.createElement("script");

@@ -21,7 +21,7 @@ WATCH_SHIFTS = """() => {
 SHIFTED = "() => { const all = window.shifted; window.shifted = { sum: 0, sources: [] }; return all; }"
 
 
-async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, house, device):
+async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
     await visitor.sign_in()
@@ -42,7 +42,7 @@ async def test_a_signed_in_person_browses_holds_pays_and_has_the_tickets(visit, 
     await expect(page.get_by_text("Confirmed").first).to_be_visible()
 
 
-async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, device):
+async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
     await page.add_init_script(f"({WATCH_SHIFTS})()")
@@ -63,15 +63,15 @@ async def test_a_guest_buys_and_a_reload_still_shows_the_tickets(visit, house, d
     shifts["tickets again"] = await page.evaluate(SHIFTED)
     assert {name: shift for name, shift in shifts.items() if shift["sum"] >= MOST_SHIFT} == {}
     await _opens_without_a_network(page)
-    taken = await house.taken(showtime_id)
+    taken = await cinema.taken(showtime_id)
     assert {seat: taken[seat] for seat in seats} == dict.fromkeys(seats, "sold")
 
 
-async def test_the_price_is_the_same_from_the_order_to_the_ticket(visit, house, device):
+async def test_the_price_is_the_same_from_the_order_to_the_ticket(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, free = await house.seats(20)
-    guest = house.guest()
+    showtime_id, free = await cinema.seats(20)
+    guest = cinema.guest()
     placed = (await guest.call("GET", f"/api/showtimes/{showtime_id}/seats"))["layout"]["seats"]
     category = {seat["seat_id"]: seat["category"] for seat in placed}
     seats = [seat for seat in free if category[seat] == category[free[0]]][:2]
@@ -192,7 +192,7 @@ async def test_a_reload_in_the_middle_goes_on_where_it_was(visit, device):
     await expect(page).not_to_have_url(re.compile("/checkout/"))
 
 
-async def test_a_double_click_makes_one_booking_and_one_charge(visit, house):
+async def test_a_double_click_makes_one_booking_and_one_charge(visit, cinema):
     visitor = await visit()
     page = visitor.page
     await visitor.hold(1)
@@ -203,7 +203,7 @@ async def test_a_double_click_makes_one_booking_and_one_charge(visit, house):
     booking_id = page.url.rsplit("/", 1)[1]
     await visitor.pay()
     await visitor.sees_tickets(1)
-    intents = await house.stripe("GET", "/v1/payment_intents", params={"limit": 100})
+    intents = await cinema.stripe("GET", "/v1/payment_intents", params={"limit": 100})
     paid = [intent["status"] for intent in intents["data"] if intent["metadata"].get("booking_id") == booking_id]
     assert paid == ["succeeded"]
 

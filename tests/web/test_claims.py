@@ -82,8 +82,8 @@ async def test_the_form_shows_what_another_tab_has_changed_and_orders_that(visit
     await visitor.sees_tickets(1)
 
 
-async def test_the_form_orders_with_the_claim_of_the_renewed_hold(visit_hasty):
-    visitor = await visit_hasty()
+async def test_the_form_orders_with_the_claim_of_the_renewed_hold(visit_impatient):
+    visitor = await visit_impatient()
     page = visitor.page
     _, seats = await visitor.hold(1)
     await visitor.button("No, thanks").click()
@@ -96,8 +96,8 @@ async def test_the_form_orders_with_the_claim_of_the_renewed_hold(visit_hasty):
     await expect(page.get_by_text(f"· {seats[0]}")).to_be_visible()
 
 
-async def test_after_the_seats_ran_out_a_reload_still_offers_them_again(visit_hasty, device):
-    visitor = await visit_hasty(device)
+async def test_after_the_seats_ran_out_a_reload_still_offers_them_again(visit_impatient, device):
+    visitor = await visit_impatient(device)
     page = visitor.page
     _, seats = await visitor.hold(2)
     await visitor.button("Keep my seats").click()

@@ -75,12 +75,12 @@ async def test_nothing_moves_when_the_data_arrives(visit, device, address):
     assert await page.evaluate("() => window.shift") < MOST_SHIFT
 
 
-async def test_a_preview_of_the_site_has_a_title_and_a_picture(house):
-    http, url = house.http, house.platform.url
+async def test_a_preview_of_the_site_has_a_title_and_a_picture(cinema):
+    http, url = cinema.http, cinema.platform.url
     page = (await http.get(url)).text
     assert '<meta property="og:title" content="Usher' in page
     (picture,) = re.findall(r'<meta property="og:image" content="(.*?)"', page)
-    assert picture.startswith(f"{house.platform.env['PUBLIC_URL']}/")
+    assert picture.startswith(f"{cinema.platform.env['PUBLIC_URL']}/")
     assert (await http.get(picture)).headers["content-type"] == "image/png"
     assert (await http.get(f"{url}/favicon.ico")).headers["content-type"] == "image/x-icon"
     assert "Disallow: /api/" in (await http.get(f"{url}/robots.txt")).text

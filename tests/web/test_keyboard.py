@@ -19,10 +19,10 @@ async def tab_to(page: Page, goal: Locator) -> None:
     raise AssertionError(f"{goal} is not in the tab order")
 
 
-async def test_a_purchase_from_the_seat_to_the_ticket(visit, house, device):
+async def test_a_purchase_from_the_seat_to_the_ticket(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, _ = await house.seats(1)
+    showtime_id, _ = await cinema.seats(1)
     await visitor.open_seats(showtime_id)
     await tab_to(page, page.locator('[data-seat][tabindex="0"]'))
     await page.keyboard.press("ArrowDown")
@@ -55,10 +55,10 @@ async def test_a_purchase_from_the_seat_to_the_ticket(visit, house, device):
     await tab_to(page, visitor.button("Print"))
 
 
-async def test_the_list_of_seats_does_as_well_as_the_map(visit, house):
+async def test_the_list_of_seats_does_as_well_as_the_map(visit, cinema):
     visitor = await visit()
     page = visitor.page
-    showtime_id, _ = await house.seats(1)
+    showtime_id, _ = await cinema.seats(1)
     await visitor.open_seats(showtime_id)
     await visitor.party(1)
     await tab_to(page, visitor.button("List view"))
@@ -109,10 +109,10 @@ async def seconds_left(page: Page, seconds: int) -> None:
     await page.clock.set_fixed_time(now + int(minutes) * 60 + int(rest) - seconds)
 
 
-async def test_a_dialog_takes_the_focus_keeps_it_and_gives_it_back(visit, house):
+async def test_a_dialog_takes_the_focus_keeps_it_and_gives_it_back(visit, cinema):
     visitor = await visit()
     page = visitor.page
-    showtime_id, _ = await house.seats(1)
+    showtime_id, _ = await cinema.seats(1)
     await visitor.open_seats(showtime_id)
     # A request to inventory would give the page the true time.
     await page.route(re.compile("/seats$"), lambda route: route.abort())

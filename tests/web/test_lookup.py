@@ -14,17 +14,17 @@ def as_typed(reference: str) -> str:
     return f" {reference[:4].lower()} – {reference[4:]}."
 
 
-async def bought(house, email: str):
+async def bought(cinema, email: str):
     """A guest's booking of two seats made with another client, and the link in its mail."""
-    guest: Customer = house.guest()
-    showtime_id, seats = await house.seats(2)
+    guest: Customer = cinema.guest()
+    showtime_id, seats = await cinema.seats(2)
     hold = await guest.buy(showtime_id, seats, email)
     booking = await guest.settled(hold, "confirmed")
-    return booking, await house.mailed_link(booking["reference"], "Your tickets")
+    return booking, await cinema.mailed_link(booking["reference"], "Your tickets")
 
 
-async def test_the_mailed_link_shows_the_tickets_and_leaves_the_address_bar(visit, house, device):
-    booking, link = await bought(house, f"reader-{device}@usher.example")
+async def test_the_mailed_link_shows_the_tickets_and_leaves_the_address_bar(visit, cinema, device):
+    booking, link = await bought(cinema, f"reader-{device}@usher.example")
     visitor = await visit(device)
     page = visitor.page
     requests: list[str] = []
@@ -33,12 +33,12 @@ async def test_the_mailed_link_shows_the_tickets_and_leaves_the_address_bar(visi
     await page.goto(link)
     await visitor.sees_tickets(2)
     await expect(page.get_by_text(booking["reference"], exact=True)).to_be_visible()
-    plain = f"{house.platform.url}/bookings/{booking['id']}"
+    plain = f"{cinema.platform.url}/bookings/{booking['id']}"
     assert page.url == plain
     await page.reload()
     await visitor.sees_tickets(2)
     await page.get_by_role("link", name="More films").click()
-    await expect(page).to_have_url(f"{house.platform.url}/")
+    await expect(page).to_have_url(f"{cinema.platform.url}/")
     await page.go_back()
     await visitor.sees_tickets(2)
     assert page.url == plain
@@ -50,8 +50,8 @@ async def test_the_mailed_link_shows_the_tickets_and_leaves_the_address_bar(visi
     assert key not in kept
 
 
-async def test_another_tab_has_only_the_kept_tickets_until_it_follows_the_link(visit, house):
-    booking, link = await bought(house, "two-tabs@usher.example")
+async def test_another_tab_has_only_the_kept_tickets_until_it_follows_the_link(visit, cinema):
+    booking, link = await bought(cinema, "two-tabs@usher.example")
     visitor = await visit()
     await visitor.page.goto(link)
     await visitor.sees_tickets(2)
@@ -65,9 +65,9 @@ async def test_another_tab_has_only_the_kept_tickets_until_it_follows_the_link(v
     await expect(other.get_by_text("saved on this device")).to_have_count(0)
 
 
-async def test_who_lost_the_mail_asks_for_a_link_and_opens_it(visit, house, device):
+async def test_who_lost_the_mail_asks_for_a_link_and_opens_it(visit, cinema, device):
     email = f"forgetful-{device}@usher.example"
-    booking, _ = await bought(house, email)
+    booking, _ = await bought(cinema, email)
     visitor = await visit(device)
     page = visitor.page
     await page.goto("/sign-in")
@@ -76,7 +76,7 @@ async def test_who_lost_the_mail_asks_for_a_link_and_opens_it(visit, house, devi
     await page.get_by_label("E-mail").fill(email)
     await visitor.button("Send me the link").click()
     await expect(page.get_by_text(f"sent a link to {email}")).to_be_visible()
-    await page.goto(await house.mailed_link(booking["reference"], "Your booking"))
+    await page.goto(await cinema.mailed_link(booking["reference"], "Your booking"))
     await visitor.sees_tickets(2)
 
 
@@ -100,8 +100,8 @@ async def test_what_does_not_fit_is_answered_alike(visit):
     await expect(page.get_by_text("If this booking exists")).to_be_visible()
 
 
-async def test_a_link_that_is_too_old_leads_to_a_new_one_in_german(visit, house):
-    booking, link = await bought(house, "late@usher.example")
+async def test_a_link_that_is_too_old_leads_to_a_new_one_in_german(visit, cinema):
+    booking, link = await bought(cinema, "late@usher.example")
     visitor = await visit(locale="de-DE")
     page = visitor.page
     for address in (

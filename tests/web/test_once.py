@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from house import House
+from cinema import Cinema
 from playwright.async_api import Route, expect
 from visitor import GOOD, Visitor
 
@@ -19,10 +19,10 @@ WATCH_ALERTS = """() => {
 }"""
 
 
-async def charged(house: House, visitor: Visitor) -> list[str]:
+async def charged(cinema: Cinema, visitor: Visitor) -> list[str]:
     """Return the states of all payments for the booking on the page."""
     booking_id = re.split(r"[/?#]", visitor.page.url.partition("/bookings/")[2])[0]
-    intents = await house.stripe("GET", "/v1/payment_intents", params={"limit": 100})
+    intents = await cinema.stripe("GET", "/v1/payment_intents", params={"limit": 100})
     return [each["status"] for each in intents["data"] if each["metadata"].get("booking_id") == booking_id]
 
 
@@ -30,7 +30,7 @@ async def another_tab(visitor: Visitor) -> Visitor:
     """Open the page again as "duplicate tab" does: with the tab's session storage."""
     async with visitor.page.expect_popup() as opening:
         await visitor.page.evaluate("() => void open(location.href)")
-    return Visitor(await opening.value, visitor.house)
+    return Visitor(await opening.value, visitor.cinema)
 
 
 async def click_both(tabs: list[Visitor], name: str) -> None:
@@ -43,7 +43,7 @@ async def click_both(tabs: list[Visitor], name: str) -> None:
 
 
 @pytest.mark.parametrize("who", ["guest", "customer"])
-async def test_two_tabs_of_one_order_pay_it_once_and_both_end_on_the_tickets(visit, house, who):
+async def test_two_tabs_of_one_order_pay_it_once_and_both_end_on_the_tickets(visit, cinema, who):
     one = await visit()
     if who == "customer":
         await one.sign_in()
@@ -59,10 +59,10 @@ async def test_two_tabs_of_one_order_pay_it_once_and_both_end_on_the_tickets(vis
     await click_both([one, other], "^Pay ")
     for tab in (one, other):
         await tab.sees_tickets(2)
-    assert await charged(house, one) == ["succeeded"]
+    assert await charged(cinema, one) == ["succeeded"]
 
 
-async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_paid(visit, house, device):
+async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_paid(visit, cinema, device):
     one = await visit(device)
     await one.hold(1)
     await one.order("guest@usher.example")
@@ -71,28 +71,28 @@ async def test_a_tab_that_was_left_open_shows_the_tickets_that_the_other_one_pai
     await one.pay()
     await one.sees_tickets(1)
     await other.sees_tickets(1)
-    assert await charged(house, one) == ["succeeded"]
+    assert await charged(cinema, one) == ["succeeded"]
 
 
-async def test_a_tab_that_pays_what_another_one_has_paid_is_not_told_of_a_failure(visit, house):
+async def test_a_tab_that_pays_what_another_one_has_paid_is_not_told_of_a_failure(visit, cinema):
     one = await visit()
     await one.hold(1)
     await one.order("guest@usher.example")
     other = await another_tab(one)
-    await house.fault("webhook_hold", one.page.url.rsplit("/", 1)[1], count=None)
+    await cinema.fault("webhook_hold", one.page.url.rsplit("/", 1)[1], count=None)
     for tab in (one, other):
         await tab.fill_card(GOOD)
     for tab in (one, other):
         await tab.button(re.compile("^Pay ")).click()
         await expect(tab.page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
         await expect(tab.page.get_by_role("alert")).to_have_count(0)
-    await house.stripe("POST", "/_sandbox/webhooks/release")
+    await cinema.stripe("POST", "/_sandbox/webhooks/release")
     for tab in (one, other):
         await tab.sees_tickets(1)
-    assert await charged(house, one) == ["succeeded"]
+    assert await charged(cinema, one) == ["succeeded"]
 
 
-async def test_a_double_click_on_pay_charges_once(visit, house, device):
+async def test_a_double_click_on_pay_charges_once(visit, cinema, device):
     visitor = await visit(device)
     await visitor.hold(1)
     await visitor.order("guest@usher.example")
@@ -102,34 +102,34 @@ async def test_a_double_click_on_pay_charges_once(visit, house, device):
     await visitor.button(re.compile("^Pay ")).dblclick()
     await visitor.sees_tickets(1)
     assert len(confirmed) == 1
-    assert await charged(house, visitor) == ["succeeded"]
+    assert await charged(cinema, visitor) == ["succeeded"]
 
 
 async def test_while_stripe_is_slow_to_tell_a_reload_goes_on_confirming_until_the_tickets_are_there(
-    visit, house, device
+    visit, cinema, device
 ):
     visitor = await visit(device)
     page = visitor.page
     await visitor.hold(2)
     await visitor.order("guest@usher.example")
-    await house.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
+    await cinema.fault("webhook_hold", page.url.rsplit("/", 1)[1], count=None)
     await visitor.pay()
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
     await page.reload()
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
     await expect(page.get_by_role("link", name="Continue")).to_have_count(0)
-    await house.stripe("POST", "/_sandbox/webhooks/release")
+    await cinema.stripe("POST", "/_sandbox/webhooks/release")
     await visitor.sees_tickets(2)
 
 
-async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_to_the_card(visit, house, device):
+async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_to_the_card(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
     await visitor.hold(1)
     await visitor.order("guest@usher.example")
     checkout = page.url
     # Stripe sends no webhook: the returning visitor makes Usher ask Stripe.
-    await house.fault("webhook_drop", checkout.rsplit("/", 1)[1], count=None)
+    await cinema.fault("webhook_drop", checkout.rsplit("/", 1)[1], count=None)
     await visitor.pay()
     await expect(page.get_by_role("heading", name=CONFIRMING)).to_be_visible()
     await page.go_back()
@@ -142,10 +142,10 @@ async def test_the_way_back_to_a_payment_that_was_made_leads_to_the_tickets_not_
     await page.goto(checkout)
     await visitor.sees_tickets(1)
     await expect(visitor.button(re.compile("^Pay "))).to_have_count(0)
-    assert await charged(house, visitor) == ["succeeded"]
+    assert await charged(cinema, visitor) == ["succeeded"]
 
 
-async def test_answers_that_get_lost_on_the_way_make_nothing_twice(visit, house, device):
+async def test_answers_that_get_lost_on_the_way_make_nothing_twice(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
     keys: dict[str, list[str]] = {}
@@ -166,4 +166,4 @@ async def test_answers_that_get_lost_on_the_way_make_nothing_twice(visit, house,
     await visitor.sees_tickets(2)
     assert len(keys) == 3
     assert all(len(sent) == 2 and len(set(sent)) == 1 for sent in keys.values())
-    assert await charged(house, visitor) == ["succeeded"]
+    assert await charged(cinema, visitor) == ["succeeded"]

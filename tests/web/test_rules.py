@@ -6,23 +6,23 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from chassis.testing import until
+from cinema import Cinema
 from customer import Json, Refused
-from house import House
 from playwright.async_api import expect
 
 
-async def seat_map(house: House, showtime_id: str) -> Json | None:
+async def seat_map(cinema: Cinema, showtime_id: str) -> Json | None:
     """Return the seats of a showtime; None until inventory knows it."""
     try:
-        return await house.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
+        return await cinema.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
     except Refused:
         return None
 
 
-async def strict_showtime(house: House) -> Json:
+async def strict_showtime(cinema: Cinema) -> Json:
     """Return the seats of a new showtime where no single seat may be left alone."""
-    admin = await house.person("admin")
-    showtime_id, _ = await house.seats(1)
+    admin = await cinema.person("admin")
+    showtime_id, _ = await cinema.seats(1)
     like = await admin.call("GET", f"/api/showtimes/{showtime_id}")
     start = datetime.fromisoformat(like["starts_at"]).astimezone(ZoneInfo(like["time_zone"])).replace(tzinfo=None)
     made = await admin.call(
@@ -34,7 +34,7 @@ async def strict_showtime(house: House) -> Json:
             "orphan_rule": "strict",
         },
     )
-    seating = await until(lambda: seat_map(house, made["id"]))
+    seating = await until(lambda: seat_map(cinema, made["id"]))
     assert seating
     return seating
 
@@ -50,8 +50,8 @@ def beside_the_first(seats: list[Json]) -> tuple[str, str]:
     raise AssertionError("no row begins with four alike")
 
 
-async def test_a_choice_that_leaves_a_seat_alone_is_refused_and_others_are_offered(visit, house, device):
-    seating = await strict_showtime(house)
+async def test_a_choice_that_leaves_a_seat_alone_is_refused_and_others_are_offered(visit, cinema, device):
+    seating = await strict_showtime(cinema)
     alone, beside = beside_the_first(seating["layout"]["seats"])
     visitor = await visit(device)
     await visitor.open_seats(seating["showtime_id"])
@@ -70,11 +70,11 @@ async def test_a_choice_that_leaves_a_seat_alone_is_refused_and_others_are_offer
     await expect(visitor.seat(alone)).to_have_attribute("data-state", "own")
 
 
-async def test_a_party_that_cannot_sit_together_is_told_so(visit, house, device):
-    visitor, admin = await visit(device), await house.person("admin")
-    showtime_id, _ = await house.seats(1)
-    seats = (await house.guest().call("GET", f"/api/showtimes/{showtime_id}/seats"))["layout"]["seats"]
-    taken = await house.taken(showtime_id)
+async def test_a_party_that_cannot_sit_together_is_told_so(visit, cinema, device):
+    visitor, admin = await visit(device), await cinema.person("admin")
+    showtime_id, _ = await cinema.seats(1)
+    seats = (await cinema.guest().call("GET", f"/api/showtimes/{showtime_id}/seats"))["layout"]["seats"]
+    taken = await cinema.taken(showtime_id)
     every_other = [seat["seat_id"] for seat in seats if int(seat["x"]) % 2 and seat["seat_id"] not in taken]
     await admin.call("POST", f"/api/showtimes/{showtime_id}/blocks", json={"seats": every_other, "reason": "repair"})
     await visitor.open_seats(showtime_id)

@@ -21,9 +21,9 @@ COVERED = """() => {
 }"""
 
 
-async def test_two_browsers_see_each_others_seats_within_a_second(visit, house):
+async def test_two_browsers_see_each_others_seats_within_a_second(visit, cinema):
     one, other = await visit(), await visit("phone")
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     await one.open_seats(showtime_id)
     await other.open_seats(showtime_id)
     await one.take(seats[0])
@@ -33,14 +33,14 @@ async def test_two_browsers_see_each_others_seats_within_a_second(visit, house):
     await expect(other.seat(seats[0])).to_have_attribute("data-state", "free")
 
 
-async def test_who_loses_a_seat_keeps_the_others_and_is_offered_the_nearest(visit, house):
+async def test_who_loses_a_seat_keeps_the_others_and_is_offered_the_nearest(visit, cinema):
     visitor = await visit()
     # This page gets no live updates: the seat looks free until the click.
     await visitor.page.route_web_socket(re.compile("/ws$"), lambda socket: _deaf_to(socket, "seat:"))
-    showtime_id, seats = await house.seats(3)
+    showtime_id, seats = await cinema.seats(3)
     await visitor.open_seats(showtime_id)
     await visitor.take(seats[0])
-    await house.guest().hold(showtime_id, [seats[1]])
+    await cinema.guest().hold(showtime_id, [seats[1]])
     await visitor.pick(seats[1])
     await expect(visitor.page.get_by_text(f"{seats[1]} was just taken by someone else.").first).to_be_visible()
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "own")
@@ -48,7 +48,7 @@ async def test_who_loses_a_seat_keeps_the_others_and_is_offered_the_nearest(visi
     await expect(visitor.page.locator('[data-seat][data-state="own"]')).to_have_count(2)
 
 
-async def test_a_socket_that_is_cut_heals_and_says_so(visit, house, device):
+async def test_a_socket_that_is_cut_heals_and_says_so(visit, cinema, device):
     visitor = await visit(device)
     sockets: list[WebSocketRoute] = []
 
@@ -57,17 +57,17 @@ async def test_a_socket_that_is_cut_heals_and_says_so(visit, house, device):
         socket.connect_to_server()
 
     await visitor.page.route_web_socket(re.compile("/ws$"), through)
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     await visitor.open_seats(showtime_id)
     for socket in sockets:
         await socket.close()
-    await house.guest().hold(showtime_id, seats[:1])
+    await cinema.guest().hold(showtime_id, seats[:1])
     await expect(visitor.page.locator('[data-connection="healed"]')).to_be_visible()
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "held")
     await expect(visitor.page.locator('[data-connection="live"]')).to_be_visible()
 
 
-async def test_a_change_that_never_came_is_made_up_for_by_the_next_one(visit, house, device):
+async def test_a_change_that_never_came_is_made_up_for_by_the_next_one(visit, cinema, device):
     visitor = await visit(device)
     dropped: list[str] = []
 
@@ -83,25 +83,25 @@ async def test_a_change_that_never_came_is_made_up_for_by_the_next_one(visit, ho
         server.on_message(hear)
 
     await visitor.page.route_web_socket(re.compile("/ws$"), drop_first)
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     await visitor.open_seats(showtime_id)
-    await house.guest().hold(showtime_id, seats[:1])
+    await cinema.guest().hold(showtime_id, seats[:1])
     await until(lambda: ready(dropped))
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
-    await house.guest().hold(showtime_id, seats[1:])
+    await cinema.guest().hold(showtime_id, seats[1:])
     await expect(visitor.page.locator('[data-connection="healed"]')).to_be_visible()
     for seat in seats:
         await expect(visitor.seat(seat)).to_have_attribute("data-state", "held")
 
 
-async def test_a_change_that_nothing_follows_is_found_by_comparing(visit, house):
+async def test_a_change_that_nothing_follows_is_found_by_comparing(visit, cinema):
     visitor = await visit()
     page = visitor.page
     await page.clock.install()
     await page.route_web_socket(re.compile("/ws$"), lambda socket: _deaf_to(socket, "seat:"))
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     await visitor.open_seats(showtime_id)
-    await house.guest().hold(showtime_id, seats[:1])
+    await cinema.guest().hold(showtime_id, seats[:1])
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "free")
     await page.clock.fast_forward(31_000)
     await expect(page.locator('[data-connection="healed"]')).to_be_visible()
@@ -109,9 +109,9 @@ async def test_a_change_that_nothing_follows_is_found_by_comparing(visit, house)
     await expect(visitor.seat(seats[1])).to_have_attribute("data-state", "free")
 
 
-async def test_two_browsers_softly_see_each_other_looking(visit, house):
+async def test_two_browsers_softly_see_each_other_looking(visit, cinema):
     one, other = await visit(), await visit("phone")
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     await one.open_seats(showtime_id)
     await other.open_seats(showtime_id)
     await one.seat(seats[0]).hover()
@@ -125,7 +125,7 @@ async def test_two_browsers_softly_see_each_other_looking(visit, house):
     await expect(other.seat(seats[1])).to_have_attribute("data-looked", "false")
 
 
-async def test_who_looks_is_seen_looking_again_after_a_cut(visit, house):
+async def test_who_looks_is_seen_looking_again_after_a_cut(visit, cinema):
     one, other = await visit(), await visit()
     sockets: list[WebSocketRoute] = []
     again = asyncio.Event()
@@ -137,7 +137,7 @@ async def test_who_looks_is_seen_looking_again_after_a_cut(visit, house):
         socket.connect_to_server()
 
     await one.page.route_web_socket(re.compile("/ws$"), through)
-    showtime_id, seats = await house.seats(1)
+    showtime_id, seats = await cinema.seats(1)
     await one.open_seats(showtime_id)
     await other.open_seats(showtime_id)
     await one.seat(seats[0]).hover()
@@ -148,10 +148,10 @@ async def test_who_looks_is_seen_looking_again_after_a_cut(visit, house):
     await expect(other.seat(seats[0])).to_have_attribute("data-looked", "true")
 
 
-async def test_without_a_network_a_choice_is_refused_and_works_again_afterwards(visit, house, device):
+async def test_without_a_network_a_choice_is_refused_and_works_again_afterwards(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, seats = await house.seats(1)
+    showtime_id, seats = await cinema.seats(1)
     await visitor.open_seats(showtime_id)
     await visitor.party(1)
     await page.context.set_offline(True)
@@ -168,10 +168,10 @@ async def test_without_a_network_a_choice_is_refused_and_works_again_afterwards(
     await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-async def test_the_keyboard_alone_holds_a_seat_and_gives_it_up(visit, house):
+async def test_the_keyboard_alone_holds_a_seat_and_gives_it_up(visit, cinema):
     visitor = await visit()
     page = visitor.page
-    showtime_id, _ = await house.seats(1)
+    showtime_id, _ = await cinema.seats(1)
     await visitor.open_seats(showtime_id)
     await visitor.party(1)
     await page.locator('[data-seat][tabindex="0"]').focus()
@@ -188,12 +188,12 @@ async def test_the_keyboard_alone_holds_a_seat_and_gives_it_up(visit, house):
     await expect(page.get_by_role("timer")).to_have_count(0)
 
 
-async def test_the_list_says_what_the_map_says(visit, house, device):
+async def test_the_list_says_what_the_map_says(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, seats = await house.seats(2)
+    showtime_id, seats = await cinema.seats(2)
     await visitor.open_seats(showtime_id)
-    await house.guest().hold(showtime_id, [seats[1]])
+    await cinema.guest().hold(showtime_id, [seats[1]])
     await expect(visitor.seat(seats[1])).to_have_attribute("data-state", "held")
     await visitor.party(1)
     await visitor.button("List view").click()
@@ -210,13 +210,13 @@ async def test_the_list_says_what_the_map_says(visit, house, device):
 
 
 @pytest.mark.parametrize("size", [(390, 844), (360, 640), (844, 390)])
-async def test_a_party_of_eight_gets_usual_seats_and_the_map_fills_a_phone(visit, house, size):
+async def test_a_party_of_eight_gets_usual_seats_and_the_map_fills_a_phone(visit, cinema, size):
     width, height = size
     visitor = await visit("phone", viewport={"width": width, "height": height})
     page = visitor.page
-    showtime_id, seats = await house.seats(1, hall=150)
-    await house.guest().hold(showtime_id, seats)
-    shown = await house.guest().call("GET", f"/api/showtimes/{showtime_id}")
+    showtime_id, seats = await cinema.seats(1, hall=150)
+    await cinema.guest().hold(showtime_id, seats)
+    shown = await cinema.guest().call("GET", f"/api/showtimes/{showtime_id}")
     price = min(p["amount"] for p in shown["prices"] if (p["category"], p["ticket_type"]) == ("standard", "adult"))
     await visitor.open_seats(showtime_id)
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "held")
@@ -250,9 +250,9 @@ async def test_a_party_of_eight_gets_usual_seats_and_the_map_fills_a_phone(visit
     await expect(own).to_have_count(8)
 
 
-async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(visit, house):
+async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(visit, cinema):
     visitor = await visit("phone")
-    showtime_id, seats = await house.seats(1, hall=200)
+    showtime_id, seats = await cinema.seats(1, hall=200)
     await visitor.open_seats(showtime_id)
     await visitor.party(1)
     seat = visitor.seat(seats[0])
@@ -268,10 +268,10 @@ async def test_a_tap_on_a_small_seat_brings_it_near_and_the_next_one_takes_it(vi
     await expect(visitor.button("Zoom out")).to_be_disabled()
 
 
-async def test_wheel_or_pinch_bring_the_seats_near_and_the_minimap_leads_elsewhere(visit, house, device):
+async def test_wheel_or_pinch_bring_the_seats_near_and_the_minimap_leads_elsewhere(visit, cinema, device):
     visitor = await visit(device)
     page = visitor.page
-    showtime_id, _ = await house.seats(1, hall=200)
+    showtime_id, _ = await cinema.seats(1, hall=200)
     await visitor.open_seats(showtime_id)
     first = page.locator("[data-seat]").first
     await first.scroll_into_view_if_needed()
@@ -304,8 +304,8 @@ async def test_wheel_or_pinch_bring_the_seats_near_and_the_minimap_leads_elsewhe
     await page.wait_for_function(is_shown)
 
 
-async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kept(visit_hasty, device):
-    visitor = await visit_hasty(device)
+async def test_seats_that_ran_out_are_offered_again_and_the_ticket_types_are_kept(visit_impatient, device):
+    visitor = await visit_impatient(device)
     page = visitor.page
     await visitor.hold(2)
     await expect(page.get_by_role("heading", name="Need more time?")).to_be_visible()

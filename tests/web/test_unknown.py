@@ -53,12 +53,12 @@ def unknown(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
-async def test_each_page_shows_what_no_browser_can_format(visit, house, locale):
-    guest = house.guest()
-    showtime_id, seats = await house.seats(3)
+async def test_each_page_shows_what_no_browser_can_format(visit, cinema, locale):
+    guest = cinema.guest()
+    showtime_id, seats = await cinema.seats(3)
     hold = await guest.buy(showtime_id, seats[:2], "unknown@usher.example")
     booking = await guest.settled(hold, "confirmed")
-    link = await house.mailed_link(booking["reference"], "Your tickets")
+    link = await cinema.mailed_link(booking["reference"], "Your tickets")
     page = (await visit(locale=locale)).page
     await altered(page, re.compile("/api/(?!auth|payments)"), unknown)
     await page.goto("/")

@@ -63,9 +63,9 @@ def run() -> int:
 
 def _wait_for_a_fall(platform: Platform) -> None:
     pause = threading.Event()
-    while not (fallen := platform.fallen()):
+    while not (exited := platform.unexpected_exits()):
         pause.wait(0.5)
-    for name in fallen:
+    for name in exited:
         print(f"\n{name} has ended, so everything stops. Its log: {platform.log(name)}", file=sys.stderr, flush=True)
 
 
@@ -156,24 +156,25 @@ def main(arguments: list[str]) -> int:
     """Run a command and return the exit status. Raises SystemExit for an unknown command."""
     match arguments:
         case ["run"]:
-            return run()
+            status = run()
         case ["stop"]:
-            return stop()
+            status = stop()
         case ["reset"]:
-            return reset()
+            status = reset()
         case ["env", _, *_]:
-            return env(*arguments[1:])
+            status = env(*arguments[1:])
         case ["scale" | "upgrade" | "open", *_]:
-            return control.ask(DATA, *arguments)
+            status = control.ask(DATA, *arguments)
         case ["dev", service]:
-            return dev.restart_on_change(DATA, service, dev.folders(service))
+            status = dev.restart_on_change(DATA, service, dev.folders(service))
         case ["drain", *options]:
-            return close_and_drain(*options)
+            status = close_and_drain(*options)
         case _:
             sys.exit(
                 "usage: python -m launcher run | stop | reset | scale SERVICE REPLICAS | upgrade SERVICE …"
                 " | dev SERVICE | open | drain [OPTIONS] | env COMMAND …"
             )
+    return status
 
 
 if __name__ == "__main__":

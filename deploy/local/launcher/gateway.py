@@ -1,4 +1,4 @@
-"""Lets the gateway read its configuration again."""
+"""Makes the gateway reload its configuration."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from launcher.processes import session_members
 RELOAD_SECONDS = 30.0
 PAUSE_SECONDS = 0.02
 WORKER = b"nginx: worker process"
-"""The title of a worker that accepts connections; nginx changes it when the worker is shutting down."""
+"""The title of a worker that accepts connections; nginx changes it when the worker shuts down."""
 
 
 def reload(master: int, log: Path) -> None:
-    """Returns when no worker with the earlier configuration accepts connections. Raises NotReadyError."""
+    """Return when no worker with the earlier configuration accepts connections. Raises NotReadyError."""
     earlier, began, pause = _accepting(master), time.monotonic(), threading.Event()
     os.kill(master, signal.SIGHUP)
     while not (now := _accepting(master)) or now & earlier:
@@ -28,7 +28,7 @@ def reload(master: int, log: Path) -> None:
 
 
 def _accepting(master: int) -> set[int]:
-    """The ids of nginx's workers that accept connections."""
+    """Return the ids of nginx's workers that accept connections."""
     return {pid for pid in session_members({master}) if _title(pid) == WORKER}
 
 

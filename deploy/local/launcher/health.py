@@ -31,16 +31,16 @@ class NotReadyError(Exception):
 
 
 def wait_until_ready(
-    name: str, environment: Mapping[str, str], fallen: Callable[[], list[str]], given_up: threading.Event
+    name: str, environment: Mapping[str, str], exited: Callable[[], list[str]], given_up: threading.Event
 ) -> float:
     """Wait for the process. Returns how many seconds that took.
 
-    Raises NotReadyError when the time is over, when `fallen` names an ended process (this one or another), or when
+    Raises NotReadyError when the time is over, when `exited` names an ended process (this one or another), or when
     `given_up` is set.
     """
     began = time.monotonic()
     while True:
-        ended = fallen()
+        ended = exited()
         answer = _check(name, environment)
         seconds = time.monotonic() - began
         if ended:

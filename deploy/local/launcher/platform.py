@@ -166,10 +166,10 @@ class Platform:
         for pid in self.pids(name):
             os.kill(pid, number)
 
-    def fallen(self) -> list[str]:
+    def unexpected_exits(self) -> list[str]:
         """Return the processes that ended unexpectedly, and the migrations if they failed."""
         has_failed = self._migrating is not None and self._migrating.poll()
-        return [*([MIGRATE] if has_failed else []), *self._processes.fallen()]
+        return [*([MIGRATE] if has_failed else []), *self._processes.unexpected_exits()]
 
     def wait_ready(self, *names: str) -> None:
         """Wait for processes at the same time. Raises NotReadyError for the first one that fails."""
@@ -177,7 +177,7 @@ class Platform:
         given_up = threading.Event()
 
         def ended(name: str) -> list[str]:
-            return self.fallen() if self._processes.is_running(name) else [name]
+            return self.unexpected_exits() if self._processes.is_running(name) else [name]
 
         def wait(name: str) -> None:
             environment = self.env | self._processes.commands[name][1]
@@ -233,13 +233,13 @@ class Platform:
         with self._starting:
             if self.is_closing:
                 raise NotReadyError(name, "Usher is stopping")
-            self._processes.start(name, on_trial=True)
+            self._processes.start(name, may_end=True)
         try:
             self.wait_ready(name)
         except NotReadyError:
             self._processes.kill(name)
             raise
-        self._processes.keep(name)
+        self._processes.must_run(name)
 
     def _remove(self, service: str, name: str, before: Callable[[], None] = lambda: None) -> None:
         ports = {key: port for key, port in self.ports.items() if key != replica_variable(service, _number(name))}

@@ -72,12 +72,12 @@ def replica_port(ports: Mapping[str, int], environment: Mapping[str, str], servi
 
 
 def free_ports(environment: Mapping[str, str] | None = None) -> dict[str, int]:
-    """Variable to a port that nobody listens on and that no earlier call of this process has handed out."""
+    """Return a free port by variable: nobody listens on it, and no earlier call of this process has returned it."""
     return {name: _free_port() for name in configured_ports(environment or {})}
 
 
 def check_free(ports: Mapping[str, int]) -> None:
-    """Raises PortError when two processes would share a port or when somebody listens on one already."""
+    """Check the ports. Raises PortError when two variables name the same port or a port is in use."""
     seen: dict[int, str] = {}
     for name, port in ports.items():
         if port in seen:

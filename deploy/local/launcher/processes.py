@@ -1,4 +1,4 @@
-"""The processes of one platform: a Procfile's lines, started, watched and ended one by one or all together."""
+"""The processes of one platform: starts, watches and ends the commands of a Procfile."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from honcho.process import Popen
 from launcher.ports import replica_variable, replicas
 from launcher.settings import process_environment
 
-# Erlang's own helper processes and nginx's workers take a moment longer than the process that they belong to.
+# Erlang's helper processes and nginx's workers end a moment later than their parent.
 STOP_SECONDS = 15.0
 PAUSE_SECONDS = 0.02
 MARK = "USHER_DATA"
 
 
 def read_procfile(path: Path, environment: Mapping[str, str]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Name to command and environment, in the file's order. The second copy of `booking` is named `booking.2`."""
+    """Return command and environment by name, in the file's order. The second replica of `booking` is `booking.2`."""
     copies = replicas(environment)
     processes: dict[str, tuple[str, dict[str, str]]] = {}
     for name, command in parse_procfile(path.read_text()).processes.items():
@@ -36,7 +36,7 @@ def read_procfile(path: Path, environment: Mapping[str, str]) -> dict[str, tuple
 
 
 class Processes:
-    """Runs commands, each as the leader of a session of its own and with its output in `<logs>/<name>.log`."""
+    """Runs each command in its own session, with its output in `<logs>/<name>.log`."""
 
     def __init__(self, commands: Mapping[str, tuple[str, dict[str, str]]], logs: Path) -> None:
         self.commands = dict(commands)
@@ -46,29 +46,29 @@ class Processes:
         self._may_end: set[str] = set()
 
     def log(self, name: str) -> Path:
-        """The file that takes the process's output."""
+        """Return the file with the process's output."""
         return self.logs / f"{name}.log"
 
-    def start(self, name: str, *, on_trial: bool = False) -> None:
-        """Starts one process. Raises RuntimeError when it is running.
+    def start(self, name: str, *, may_end: bool = False) -> None:
+        """Start a process. Raises RuntimeError when it is running.
 
-        `on_trial`: its end is not a fall until `keep` is called.
+        `may_end`: its end is not unexpected until `must_run` is called.
         """
         if self.is_running(name):
             raise RuntimeError(f"{name} is running already")
         command, environment = self.commands[name]
-        (self._may_end.add if on_trial else self._may_end.discard)(name)
+        (self._may_end.add if may_end else self._may_end.discard)(name)
         with self.log(name).open("ab") as log:
             process = Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log)
         self._running[name] = process
         self._sessions.add(process.pid)
 
-    def keep(self, name: str) -> None:
-        """Ends the trial: from now on the end of the process is a fall."""
+    def must_run(self, name: str) -> None:
+        """From now on the end of the process is unexpected."""
         self._may_end.discard(name)
 
     def forget(self, name: str) -> None:
-        """Removes a process that has ended."""
+        """Remove a process that has ended."""
         del self.commands[name]
         self._running.pop(name, None)
 
@@ -77,17 +77,17 @@ class Processes:
         return name in self._running and self._running[name].poll() is None
 
     def pid(self, name: str) -> int:
-        """The process id, also after its end."""
+        """Return the process id, even after the process has ended."""
         return self._running[name].pid
 
     def ask_to_stop(self, name: str) -> None:
-        """Sends SIGTERM and does not wait."""
+        """Send SIGTERM without waiting."""
         self._may_end.add(name)
         if self._running[name].poll() is None:
             self._running[name].terminate()
 
     def stop(self, name: str) -> None:
-        """SIGTERM, and kill -9 when that has not helped after STOP_SECONDS. Returns when the process is gone."""
+        """Send SIGTERM, and SIGKILL if the process runs after STOP_SECONDS. Returns when it has ended."""
         self.ask_to_stop(name)
         try:
             self._running[name].wait(STOP_SECONDS)
@@ -95,14 +95,14 @@ class Processes:
             self.kill(name)
 
     def kill(self, name: str) -> None:
-        """kill -9 for the process with all that it has started. Returns when it is gone."""
+        """Kill the process and its children (SIGKILL). Returns when they have ended."""
         self._may_end.add(name)
         process = self._running[name]
         end_all(lambda: session_members({process.pid}))
         process.wait()
 
     def stop_all(self, first: set[str]) -> None:
-        """Stops the processes named in `first`, then the others, then whatever they have left behind."""
+        """Stop the processes in `first`, then the others, then their remaining children."""
         for group in (first, set(self._running) - first):
             names = [name for name in self._running if name in group]
             for name in names:
@@ -112,13 +112,13 @@ class Processes:
         self.kill_all()
 
     def kill_all(self) -> None:
-        """kill -9 for every process and all that they have started."""
+        """Kill all processes and their children (SIGKILL)."""
         end_all(lambda: session_members(self._sessions))
         for process in self._running.values():
             process.wait()
 
-    def fallen(self) -> list[str]:
-        """Names of processes that ended without being asked to."""
+    def unexpected_exits(self) -> list[str]:
+        """Return the names of processes that ended without being stopped."""
         return [
             name
             for name, process in list(self._running.items())  # another thread may start a replica meanwhile
@@ -127,14 +127,14 @@ class Processes:
 
 
 def session_members(sessions: set[int]) -> set[int]:
-    """Ids of the living processes of these sessions."""
+    """Return the ids of the running processes of these sessions."""
     return {pid for pid, session, _ in _process_table() if session in sessions}
 
 
 def marked_processes(data: Path) -> set[int]:
-    """Ids of the living processes, other than this one, that work for the platform whose data folder this is."""
+    """Return the ids of the running processes, except this one, of the platform with this data folder."""
     mark = f"{MARK}={data}\0".encode()
-    # nginx writes its title over its environment; the title has its arguments in it.
+    # nginx overwrites its environment with its title, which contains its arguments.
     title, argument = b"nginx: master process", f"-p {data}/gateway ".encode()
     found = set()
     for pid, _, folder in _process_table():
@@ -145,14 +145,14 @@ def marked_processes(data: Path) -> set[int]:
 
 
 def end_marked(data: Path) -> None:
-    """kill -9 for all that works for the platform with this data folder, with what it has started."""
-    # nginx's workers bear no mark, but their session does: that of the master, whose id it is.
+    """Kill all processes of the platform with this data folder and their children (SIGKILL)."""
+    # nginx's workers have no mark, but they are in the session of the master, which has one.
     leaders = marked_processes(data) & {session for _, session, _ in _process_table()}
     end_all(lambda: marked_processes(data) | session_members(leaders))
 
 
 def end_all(find: Callable[[], set[int]]) -> None:
-    """kill -9 for all processes that `find` answers, until it finds none. Raises RuntimeError when some do not go."""
+    """Kill the processes that `find` returns until it returns none. Raises RuntimeError when some do not end."""
     pause = threading.Event()
     for _ in range(int(STOP_SECONDS / PAUSE_SECONDS)):
         if not (pids := find()):
@@ -165,7 +165,7 @@ def end_all(find: Callable[[], set[int]]) -> None:
 
 
 def _process_table() -> list[tuple[int, int, Path]]:
-    """Process id, session id and /proc folder of every process that is not merely waiting to be reaped."""
+    """Return process id, session id and /proc folder of every process that is not a zombie."""
     table = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -177,7 +177,7 @@ def _process_table() -> list[tuple[int, int, Path]]:
 
 
 def _read(file: Path) -> bytes:
-    """The content; nothing for a process that has ended meanwhile or belongs to somebody else."""
+    """Return the content; empty for a process that has ended or belongs to another user."""
     try:
         return file.read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Scales and renews the services of a running platform without a gap: more replicas first, then fewer."""
+"""Scale and replace the services of a running platform without downtime: more replicas first, then fewer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Say = Callable[[str], None]
 
 
 def scale(platform: Platform, service: str, count: int, say: Say) -> None:
-    """Starts or stops replicas, one at a time, until the service has `count` of them.
+    """Start or stop replicas, one at a time, until the service has `count` of them.
 
-    Raises ValueError for fewer than one, NotReadyError when a new one does not become ready: then it is stopped and the
-    others stay.
+    Raises ValueError for fewer than one, and NotReadyError when a new replica does not become ready: it is stopped and
+    the others keep running.
     """
     if count < 1:
-        raise ValueError(f"{service} needs one replica at least")
+        raise ValueError(f"{service} needs at least one replica")
     while len(platform.replicas(service)) < count:
         say(f"{platform.add_replica(service)} is ready and the gateway uses it")
     while len(platform.replicas(service)) > count:
@@ -24,9 +24,9 @@ def scale(platform: Platform, service: str, count: int, say: Say) -> None:
 
 
 def upgrade(platform: Platform, service: str, say: Say) -> None:
-    """Migrates and starts every replica anew, from the code as it is now, with one replica more while that takes.
+    """Migrate the database and restart every replica with the current code. Meanwhile one more replica runs.
 
-    Raises NotReadyError when the migration fails or a new one does not become ready: then the others stay.
+    Raises NotReadyError when the migration fails or a new replica does not become ready: the others keep running.
     """
     platform.migrate(service)
     replicas = platform.replicas(service)

@@ -21,7 +21,7 @@ STRIPE_API = "https://api.stripe.com"
 STRIPE_JS = "https://js.stripe.com/v3/"
 STRIPE_PAGES = "https://js.stripe.com https://api.stripe.com https://hooks.stripe.com"
 
-# What payment acts on; an endpoint at Stripe asks for the same.
+# The events that payment uses; the endpoint at Stripe must subscribe to the same ones.
 WEBHOOK_EVENTS = (
     *("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled"),
     *("refund.created", "refund.updated", "refund.failed", "charge.refunded"),
@@ -42,10 +42,10 @@ GATEWAY_LIMITS = {
 # For tests and load, where all clients share one address.
 NO_LIMITS = {name: "1000000" + ("r/s" if name.endswith("RATE") else "") for name in GATEWAY_LIMITS}
 NO_LIMITS |= {"ADDRESS_ATTEMPTS": "1000000", "MAX_CONNECTIONS_PER_ADDRESS": "1000000"}
-NO_LIMITS |= {"GATEWAY_CONNECTIONS": "65535"}  # nginx's greatest
+NO_LIMITS |= {"GATEWAY_CONNECTIONS": "65535"}  # nginx's maximum
 NO_LIMITS |= {"HOLD_LIMIT_EXEMPT": "127.0.0.0/8"}
 
-# What a person may set in `.env`, beside the ports and the `<SERVICE>_REPLICAS`; `.env.example` tells what each one is.
+# The settings in `.env`, in addition to the ports and `<SERVICE>_REPLICAS`. `.env.example` explains them.
 SETTINGS = (
     *("LOG_LEVEL", "PUBLIC_URL", "CORS_ORIGINS", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "RABBITMQ_PASSWORD", "MAIL_FROM"),
     *("HOLD_SECONDS", "HOLD_CAP_SECONDS", "PAYMENT_SECONDS", "SIGNING_KEY_PEM", "TICKET_SIGNING_KEY"),
@@ -83,7 +83,7 @@ COPIES = re.compile(rf"({'|'.join(SERVICES).upper()})_(REPLICAS|\d+_PORT)")
 
 
 def given_settings() -> dict[str, str]:
-    """What the person has set: this process's environment wins over `.env`; an empty value counts as not set."""
+    """Return the configured settings. This process's environment overrides `.env`; an empty value counts as unset."""
     known = {*DEFAULTS, *SETTINGS}
     from_process = {name: value for name, value in os.environ.items() if name in known or COPIES.fullmatch(name)}
     return {name: value for name, value in {**dotenv_values(ENV_FILE), **from_process}.items() if value}
@@ -92,9 +92,9 @@ def given_settings() -> dict[str, str]:
 def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> dict[str, str]:
     """Return the operator's environment of a platform with these ports and this data folder, with every secret.
 
-    A process gets `process_environment` of it. `given` wins over what is worked out here. What the calling
-    process has set for itself reaches the platform only where it is nothing of the platform's own (PATH, HOME, OTEL_…),
-    so that two platforms never mix.
+    Each process gets its part of it (`process_environment`). `given` overrides the computed values. Of the calling
+    process's environment, only variables that are no settings of the platform (PATH, HOME, OTEL_…) are passed on, so
+    that two platforms never mix.
     """
     port = {name: f"{LOOPBACK}:{number}" for name, number in ports.items()}
     known = passwords(data) | {name: value for name, value in given.items() if name == "RABBITMQ_PASSWORD"}
@@ -135,14 +135,14 @@ def process_environment(name: str, environment: Mapping[str, str]) -> dict[str, 
         for server in ("MONGO", "RABBITMQ"):
             operator = f"//{OPERATOR}:{environment[f'{server}_PASSWORD']}@"
             own[f"{server}_URI"] = environment[f"{server}_URI"].replace(operator, f"//{name}:{login}@")
-        # The launcher declares the topology, unless the server is somebody else's.
+        # The launcher declares the topology, unless RABBITMQ_URI names an external server.
         if own["RABBITMQ_URI"] != environment["RABBITMQ_URI"]:
             own["DECLARES_TOPOLOGY"] = "false"
     return own
 
 
 def _stripe(ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
-    """Stripe itself once somebody has given its secret key, else the sandbox."""
+    """Return the settings of Stripe if its secret key is set, otherwise of the sandbox."""
     sandbox = f"http://{LOOPBACK}:{ports['STRIPE_SANDBOX_PORT']}"
     real = "STRIPE_SECRET_KEY" in given and "STRIPE_API_BASE" not in given
     return {
@@ -169,14 +169,14 @@ def _rabbitmq(ports: Mapping[str, int], data: Path) -> dict[str, str]:
         "RABBITMQ_LOG_BASE": str(home),
         "RABBITMQ_NODENAME": "usher@localhost",
         "RABBITMQ_DIST_PORT": str(distribution),
-        # The start script becomes the server instead of waiting beside it, so a signal reaches the server itself.
+        # The start script execs the server, so signals reach the server itself.
         "RUNNING_UNDER_SYSTEMD": "true",
         # A node that knows its own port needs no epmd, a daemon that all Erlang programs of a machine share.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
             f"-sname usher@localhost -start_epmd false -erl_epmd_port {distribution}"
             f" -kernel inet_dist_use_interface {{127,0,0,1}}"
-            # Its threads sleep when there is nothing to do, instead of spinning for a while on cores that others need;
-            # one of them carries hundreds of bookings a second, and a second one to share with costs two fifths more.
+            # One scheduler that does not busy-wait on cores that others need. It handles hundreds of bookings a second;
+            # a second one would cost 40 % more CPU time.
             " +S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
             f" -kernel inet_dist_listen_min {distribution} -kernel inet_dist_listen_max {distribution}"
         ),
@@ -203,6 +203,6 @@ def _gateway(ports: Mapping[str, int], data: Path, given: Mapping[str, str]) -> 
         "GATEWAY_DOCS": str(ROOT / "deploy/gateway/docs"),
         "GATEWAY_ASYNCAPI": str(ROOT / "docs/asyncapi.yaml"),
         "GATEWAY_LOG_COPY": "",  # the exporter reads the process's own log here
-        # nginx's workers would otherwise give up root's rights for a user who may not read this checkout.
+        # Otherwise nginx's workers would switch from root to a user who may not be able to read this checkout.
         "GATEWAY_GLOBALS": "daemon off;" + (" user root;" if os.geteuid() == 0 else ""),
     }

@@ -16,7 +16,7 @@ def progress(tmp_path: Path) -> Progress:
     return Progress(tmp_path / "logs" / "bootstrap.log")
 
 
-def test_a_step_shows_how_it_went_and_logs_the_rest(progress: Progress, capsys: pytest.CaptureFixture[str]):
+def test_a_step_prints_its_result_and_logs_its_output(progress: Progress, capsys: pytest.CaptureFixture[str]):
     told = progress.run("counting", [sys.executable, "-c", "print('one'); print('two')"])
     assert told == "one\ntwo"
     shown = capsys.readouterr().out
@@ -25,7 +25,7 @@ def test_a_step_shows_how_it_went_and_logs_the_rest(progress: Progress, capsys: 
     assert "one\ntwo\n" in progress.log.read_text()
 
 
-def test_a_failed_step_ends_with_what_the_command_said(progress: Progress):
+def test_a_failed_step_prints_the_end_of_the_commands_output(progress: Progress):
     with pytest.raises(SetupError, match=r"(?s)counting: failed.*no fingers"):
         progress.run("counting", [sys.executable, "-c", "raise SystemExit('no fingers')"])
 
@@ -35,13 +35,13 @@ def test_a_missing_program_is_named(progress: Progress):
         progress.run("counting", ["no-such-program"])
 
 
-def test_without_apt_it_says_what_is_missing(progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_apt_it_names_the_missing_packages(progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match=r"no apt-get.*rabbitmq-server, nginx"):
         debian.get(progress, ["rabbitmq-server", "nginx"], tmp_path / "debian")
 
 
-def test_a_wrapper_on_the_path_is_not_taken_for_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_wrapper_on_the_path_is_not_used_as_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     wrapper, program = tmp_path / ".runtime/bin/mongod", tmp_path / "elsewhere/mongod"
     for file in (wrapper, program):
         file.parent.mkdir(parents=True)
@@ -72,13 +72,13 @@ def test_a_python_that_was_built_without_optimizations_makes_room_for_the_system
     assert bootstrap.interpreter(str(other)) == {"system": str(other), "this": sys.executable}[chosen]
 
 
-def test_the_systems_own_python_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_systems_own_python_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "base_prefix", "/usr")
     monkeypatch.setattr(bootstrap.sysconfig, "get_config_var", lambda _: "")
     assert bootstrap.interpreter(sys.executable + "-other") == sys.executable
 
 
-def test_a_python_of_another_age_is_not_taken():
+def test_an_unsupported_python_version_is_not_used():
     assert bootstrap.answers(sys.executable, "import ensurepip")
     assert not bootstrap.answers(sys.executable, "assert (4, 0) <= __import__('sys').version_info[:2]")
     assert not bootstrap.answers("no-such-python", "")

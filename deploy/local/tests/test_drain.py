@@ -111,7 +111,7 @@ def test_outboxes_and_webhooks_are_left(pages: dict[str, str]):
         (QUEUES, queues(**{"usher.retry.5s__messages_unacknowledged": None}), "queue usher.retry.5s"),
     ],
 )
-def test_silence_is_unknown(pages: dict[str, str], url: str, answer: str | None, unknown: str):
+def test_a_missing_answer_is_unknown(pages: dict[str, str], url: str, answer: str | None, unknown: str):
     del pages[url]
     if answer is not None:
         pages[url] = answer
@@ -138,7 +138,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "PAUSE_SECONDS", 0.01)
 
 
-def test_it_says_what_is_left_until_nothing_is():
+def test_it_prints_the_remaining_work_until_there_is_none():
     status, lines = waited(Reading(left=["2 bookings closing"]), Reading(unknown=["RabbitMQ"]), Reading(), seconds=60)
     assert status == 0
     assert [line.split("s  ")[-1] for line in lines[:3]] == [
@@ -149,7 +149,7 @@ def test_it_says_what_is_left_until_nothing_is():
     assert lines[3].startswith("Drained after")
 
 
-def test_the_end_of_its_patience_is_clear():
+def test_the_time_limit_is_reported():
     status, lines = waited(Reading(left=["2 bookings closing"]), seconds=0.02)
     assert (status, "left: 2 bookings closing" in lines[-1]) == (1, True)
     status, lines = waited(Reading(unknown=["RabbitMQ"], dead=["booking.events.dead (1 ready)"]), seconds=0.02)
@@ -157,7 +157,7 @@ def test_the_end_of_its_patience_is_clear():
     assert lines[-1].endswith("Dead letters stay: booking.events.dead (1 ready).")
 
 
-def test_what_has_not_been_quiet_for_long_enough_is_not_drained():
+def test_a_platform_that_was_not_quiet_long_enough_is_not_drained():
     assert waited(Reading(), seconds=0.05, quiet_seconds=3600)[0] == 1
 
 

@@ -80,7 +80,7 @@ def test_each_address_goes_to_its_service_unchanged(client: httpx.Client, addres
 @pytest.mark.parametrize(
     "address", ["/api", "/api/", "/api/nothing", "/api/moviesque", "/api/admin", "/api/admin/movies", "/openapi/x.json"]
 )
-def test_an_address_of_nobody_is_a_problem(client: httpx.Client, address: str):
+def test_an_address_without_a_service_is_a_problem(client: httpx.Client, address: str):
     answer = client.get(address)
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("application/problem+json")
@@ -96,7 +96,7 @@ def test_an_address_of_nobody_is_a_problem(client: httpx.Client, address: str):
 
 
 @pytest.mark.parametrize("address", ["/metrics", "/readyz", "/api/metrics", "/api/bookings/../../metrics"])
-def test_what_is_meant_for_operators_stays_inside(client: httpx.Client, address: str):
+def test_addresses_for_operators_are_not_public(client: httpx.Client, address: str):
     assert '"service"' not in client.get(address).text
 
 
@@ -131,7 +131,7 @@ def test_compressed_files_are_sent_as_they_were_built(client: httpx.Client):
     assert ("content-encoding" not in plain.headers, plain.text) == (True, "begin();")
 
 
-def test_files_with_a_digest_in_their_name_are_kept_for_good(client: httpx.Client):
+def test_files_with_a_digest_in_their_name_are_cached_forever(client: httpx.Client):
     answer = client.get("/assets/client-4711.js")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     gone = client.get("/assets/client-0815.js")
@@ -144,7 +144,7 @@ def test_files_have_their_media_type_and_hidden_ones_are_not_served(client: http
     assert client.get("/.hidden").status_code == 404
 
 
-def test_encoded_addresses_are_passed_on_as_they_came(client: httpx.Client):
+def test_encoded_addresses_are_passed_on_unchanged(client: httpx.Client):
     assert client.get("/api/movies/a%2Fb%20c?q=%C3%A9").json()["path"] == "/api/movies/a%2Fb%20c?q=%C3%A9"
 
 
@@ -173,7 +173,7 @@ def test_the_page_may_run_only_its_own_scripts_and_stripes(gateway: Platform, cl
 
 
 class TestToTheService:
-    def test_who_asks_comes_from_the_connection_not_from_the_client(self, client: httpx.Client):
+    def test_the_client_address_is_that_of_the_connection(self, client: httpx.Client):
         forged = {
             "X-Forwarded-For": "9.9.9.9",
             "X-Forwarded-Proto": "https",
@@ -184,7 +184,7 @@ class TestToTheService:
         assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("127.0.0.1", "http")
         assert not {"forwarded", "x-real-ip"} & seen.keys()
 
-    def test_a_sane_correlation_id_is_kept(self, client: httpx.Client):
+    def test_a_valid_correlation_id_is_kept(self, client: httpx.Client):
         answer = client.get("/api/movies", headers={"X-Correlation-Id": "booking-4711"})
         assert answer.json()["headers"]["x-correlation-id"] == "booking-4711"
         assert answer.headers.get_list("x-correlation-id") == ["booking-4711"]
@@ -297,9 +297,7 @@ class TestLimits:
             *("PUT /api/users/me/password", "POST /api/users/me/email", "POST /api/bookings/lookup"),
         ],
     )
-    def test_whatever_tries_a_password_or_has_a_mail_sent_counts_together(
-        self, strict: httpx.Client, request_line: str
-    ):
+    def test_requests_that_check_a_password_or_send_a_mail_share_a_limit(self, strict: httpx.Client, request_line: str):
         for _ in range(3):
             strict.post("/api/auth/login")
         assert strict.request(*request_line.split()).status_code == 429
@@ -319,7 +317,7 @@ class TestLimits:
             answers = [proxy.post("/api/auth/login", headers={"X-Forwarded-For": each}) for each in clients]
         assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
 
-    def test_requests_at_one_time_are_limited_even_if_their_bodies_are_slow(self, strict: httpx.Client):
+    def test_concurrent_requests_are_limited_even_if_their_bodies_are_slow(self, strict: httpx.Client):
         """Open WebSockets do not count: realtime limits them."""
         live = b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
         slow = b"POST /api/holds HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
@@ -366,7 +364,7 @@ def _from(address: str, url: str) -> httpx.Client:
     return httpx.Client(base_url=url, transport=transport, trust_env=False, timeout=30)
 
 
-def test_copies_of_a_service_share_the_requests():
+def test_replicas_of_a_service_share_the_requests():
     given = {**NO_LIMITS, "INVENTORY_REPLICAS": "2"}
     ports = free_ports(given)
     with (

@@ -22,7 +22,7 @@ addresses = (f"/api/movies/m{number}" for number in count())
 
 
 class Origin:
-    """Counts what it is asked for, and answers with how often that was. `headers` and `status` are of its answers."""
+    """Counts the requests for each address and returns the count. `headers` and `status` are those of its responses."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -31,16 +31,16 @@ class Origin:
         self.reset()
 
     def reset(self) -> None:
-        """Shared answers, at once."""
+        """Return shared responses at once."""
         self.headers, self.status = {"Cache-Control": SHARED}, 200
         self.go.set()
 
     def times(self, path: str) -> int:
-        """How often it was asked."""
+        """Return the number of requests for the address."""
         return self.seen.count(path)
 
     def answer(self, asked: Asked) -> Answer:
-        """Counts the request and answers it."""
+        """Count the request and return the count."""
         with self.lock:
             self.seen.append(asked.path)
             body = f"answer {self.times(asked.path)}"
@@ -49,7 +49,7 @@ class Origin:
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[tuple[Platform, Origin]]:
+def running() -> Iterator[tuple[Platform, Origin]]:
     """A gateway in front of one server that stands for catalog and inventory."""
     ports, origin = free_ports(), Origin()
     with Platform(ports=ports, only={"gateway"}, environment=NO_LIMITS) as platform, ExitStack() as servers:
@@ -59,14 +59,14 @@ def house() -> Iterator[tuple[Platform, Origin]]:
 
 
 @pytest.fixture
-def origin(house: tuple[Platform, Origin]) -> Iterator[Origin]:
-    yield house[1]
-    house[1].reset()
+def origin(running: tuple[Platform, Origin]) -> Iterator[Origin]:
+    yield running[1]
+    running[1].reset()
 
 
 @pytest.fixture
-def client(house: tuple[Platform, Origin]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=house[0].url, trust_env=False) as client:
+def client(running: tuple[Platform, Origin]) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=running[0].url, trust_env=False) as client:
         yield client
 
 
@@ -86,7 +86,7 @@ def until(ask: Callable[[], bool]) -> None:
         "/api/showtimes/kept",
     ],
 )
-def test_visitors_share_the_catalogs_answers(client: httpx.Client, origin: Origin, address: str):
+def test_visitors_share_catalogs_responses(client: httpx.Client, origin: Origin, address: str):
     first, second = client.get(address), client.get(address)
     assert (first.text, second.text) == ("answer 1", "answer 1")
     assert (first.headers["x-cache"], second.headers["x-cache"]) == ("MISS", "HIT")
@@ -102,13 +102,13 @@ def test_visitors_share_the_catalogs_answers(client: httpx.Client, origin: Origi
 
 
 @pytest.mark.parametrize("header", ["Authorization", "Cookie", "X-Hold-Secret"])
-def test_whoever_says_who_they_are_neither_gets_nor_leaves_a_shared_answer(
+def test_an_identified_request_neither_gets_nor_stores_a_shared_response(
     client: httpx.Client, origin: Origin, header: str
 ):
     address, person = next(addresses), {header: "somebody"}
     assert client.get(address, headers=person).text == "answer 1"
-    assert client.get(address).text == "answer 2", "the person's answer is not kept for others"
-    assert client.get(address, headers=person).text == "answer 3", "and others' not given to the person"
+    assert client.get(address).text == "answer 2", "the person's response is not cached for others"
+    assert client.get(address, headers=person).text == "answer 3", "nor is the cached one returned to the person"
     assert client.get(address).text == "answer 2"
     assert client.get(address, headers=person | {"If-None-Match": 'W/"answer 4"'}).status_code == 304
 
@@ -125,13 +125,15 @@ def test_whoever_says_who_they_are_neither_gets_nor_leaves_a_shared_answer(
     ],
     ids=str,
 )
-def test_what_is_not_for_all_is_not_kept(client: httpx.Client, origin: Origin, headers: dict[str, str], status: int):
+def test_responses_that_are_not_public_are_not_cached(
+    client: httpx.Client, origin: Origin, headers: dict[str, str], status: int
+):
     address = next(addresses)
     origin.headers, origin.status = headers, status
     assert [client.get(address).text for _ in range(3)] == ["answer 1", "answer 2", "answer 3"]
 
 
-def test_only_the_catalogs_answers_are_kept_and_only_to_questions(client: httpx.Client):
+def test_only_catalogs_responses_to_reads_are_cached(client: httpx.Client):
     for address in ("/api/showtimes/s1/seats", "/api/holds/h1"):
         assert [client.get(address).text for _ in range(2)] == ["answer 1", "answer 2"]
         assert "x-cache" not in client.get(address).headers
@@ -139,7 +141,7 @@ def test_only_the_catalogs_answers_are_kept_and_only_to_questions(client: httpx.
     assert [client.post(address).text for _ in range(2)] == ["answer 1", "answer 2"]
 
 
-def test_when_many_ask_at_once_one_asks_the_catalog(client: httpx.Client, origin: Origin):
+def test_concurrent_requests_cause_one_request_to_catalog(client: httpx.Client, origin: Origin):
     address = next(addresses)
     origin.go.clear()
     with ThreadPoolExecutor(16) as people:
@@ -150,7 +152,7 @@ def test_when_many_ask_at_once_one_asks_the_catalog(client: httpx.Client, origin
     assert origin.times(address) == 1
 
 
-def test_while_it_is_fetched_anew_the_old_answer_is_handed_out(client: httpx.Client, origin: Origin):
+def test_while_a_response_is_refreshed_the_stale_one_is_served(client: httpx.Client, origin: Origin):
     address = next(addresses)
     origin.headers = {"Cache-Control": "public, max-age=1, stale-while-revalidate=60"}
     assert client.get(address).text == "answer 1"
@@ -158,7 +160,7 @@ def test_while_it_is_fetched_anew_the_old_answer_is_handed_out(client: httpx.Cli
     until(lambda: client.get(address).text != "answer 1")
 
 
-def test_an_answer_that_is_too_old_is_not_handed_out_while_there_is_a_new_one(client: httpx.Client, origin: Origin):
+def test_a_response_that_is_too_old_is_not_served_if_a_new_one_can_be_fetched(client: httpx.Client, origin: Origin):
     address = next(addresses)
     origin.headers = {"Cache-Control": "public, max-age=1"}
     states: set[str] = set()
@@ -172,7 +174,7 @@ def test_an_answer_that_is_too_old_is_not_handed_out_while_there_is_a_new_one(cl
     assert states <= {"MISS", "HIT", "EXPIRED"}
 
 
-def test_while_the_catalog_is_away_visitors_get_what_there_is(client: httpx.Client, origin: Origin):
+def test_while_catalog_is_down_visitors_get_stale_responses(client: httpx.Client, origin: Origin):
     address = next(addresses)
     origin.headers = {"Cache-Control": "public, max-age=1"}
     assert client.get(address).text == "answer 1"
@@ -180,5 +182,5 @@ def test_while_the_catalog_is_away_visitors_get_what_there_is(client: httpx.Clie
     until(lambda: origin.times(address) > 1 or client.get(address).headers["x-cache"] == "STALE")
     answer = client.get(address)
     assert (answer.status_code, answer.text) == (200, "answer 1")
-    assert client.get(next(addresses)).status_code == 503, "where there is nothing, it is said"
+    assert client.get(next(addresses)).status_code == 503, "nothing is cached for this address"
     assert client.get(address, headers={"Cookie": "a=b"}).status_code == 503

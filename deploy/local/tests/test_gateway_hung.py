@@ -35,7 +35,7 @@ Wanted = tuple[str, str, dict[str, str]]
 
 @dataclass
 class Replica:
-    """Counts what it is asked. A hung one never answers."""
+    """Counts requests. A hung one never responds."""
 
     hangs: bool
     seen: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Replica:
 
     @contextmanager
     def serving(self, port: int) -> Iterator[None]:
-        """Listens until the block is left."""
+        """Listen inside the block."""
         with serving(port, self.answer):
             try:
                 yield
@@ -61,7 +61,7 @@ class Replica:
 
 @dataclass
 class Scene:
-    """A gateway in front of two replicas of each service, the first ones hung. `answers` are those to two of each."""
+    """A gateway in front of two replicas of each service, the first ones hung. `answers`: two for each kind."""
 
     platform: Platform
     first: dict[str, Replica]
@@ -118,7 +118,7 @@ def _seen(replicas: dict[str, Replica], asked: Wanted) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", REPEATED)
-def test_what_is_safe_to_repeat_is_answered_by_the_other_replica(scene: Scene, kind: str):
+def test_requests_that_are_safe_to_repeat_are_answered_by_the_other_replica(scene: Scene, kind: str):
     assert [(answer.status_code, answer.text) for answer in scene.answers[kind]] == [(200, "second")] * 2
     hung, answered = _seen(scene.first, REPEATED[kind]), _seen(scene.second, REPEATED[kind])
     assert len(hung) == 1, "one of the two went to the hung replica first"
@@ -137,7 +137,7 @@ def test_a_write_without_a_key_is_sent_once(scene: Scene, kind: str):
         "title": "No answer in time",
         "status": 504,
         "code": "timeout",
-        "detail": "This part of Usher took too long to answer. Nobody knows whether your request took effect: please "
+        "detail": "This part of Usher took too long to answer. It is unknown whether your request took effect: please "
         "check before you send it again.",
         "correlation_id": "",
     }
@@ -146,7 +146,7 @@ def test_a_write_without_a_key_is_sent_once(scene: Scene, kind: str):
     assert line not in _seen(scene.second, ONCE[kind])
 
 
-def test_a_websocket_stays_open_while_nothing_is_said(scene: Scene):
+def test_a_websocket_stays_open_while_no_message_is_sent(scene: Scene):
     """The connection was opened before the requests above, which have waited for longer than a request may."""
     scene.live.sendall(b"select F7\n")
     assert scene.live.recv(10) == b"select F7\n"
@@ -186,15 +186,15 @@ def _title(pid: int) -> bytes:
     [
         ("GET", {}, "Please try again."),
         ("POST", KEY, "Please repeat the request with the same Idempotency-Key."),
-        ("POST", {}, "Nobody knows whether your request took effect: please check before you send it again."),
+        ("POST", {}, "It is unknown whether your request took effect: please check before you send it again."),
     ],
 )
-def test_when_no_replica_is_there_the_problem_says_what_to_do(
+def test_without_a_replica_the_problem_explains_what_to_do(
     gateway_alone: Platform, method: str, headers: dict[str, str], advice: str
 ):
     answer = httpx.request(method, f"{gateway_alone.url}/api/bookings", headers=headers, trust_env=False)
     assert (answer.status_code, answer.headers["retry-after"]) == (502, "2")
-    assert answer.json()["detail"] == f"This part of Usher cannot be reached just now. {advice}"
+    assert answer.json()["detail"] == f"This part of Usher cannot be reached right now. {advice}"
 
 
 @pytest.fixture(scope="module")

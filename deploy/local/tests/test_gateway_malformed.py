@@ -45,7 +45,9 @@ MALFORMED = {
     "a length of 100 GB": (413, b"POST /api/movies?token=hush" + HEAD + b"Content-Length: 100000000000\r\n\r\n"),
     "a range that a file does not have": (416, b"GET /docs?token=hush" + HEAD + b"Range: bytes=9999999-\r\n\r\n"),
     "a version that a file does not have": (412, b"GET /docs?token=hush" + HEAD + b'If-Match: "x"\r\n\r\n'),
-    "a path that is not ASCII": (404, b"GET /api/\xff\xfe?token=hush" + HEAD + b"\r\n"),
+    "a method that does not exist": (405, b"FOO /api/movies?token=hush" + HEAD + b"\r\n"),
+    "a query that is not ASCII": (400, b"GET /api/movies?q=\xc3\xa9&token=hush" + HEAD + b"\r\n"),
+    "a path that is not ASCII": (400, b"GET /api/\xff\xfe?token=hush" + HEAD + b"\r\n"),
     "a folder": (404, b"GET /assets/?token=hush" + HEAD + b"\r\n"),
 }
 CODES = {

@@ -1,4 +1,4 @@
-"""The gateway behind another nginx that ends TLS, and with TLS of its own."""
+"""The gateway behind another nginx that ends TLS, and with its own certificate."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _seen(gateway: Platform, sender: str, headers: list[str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def tls(certificates: Path) -> Iterator[Platform]:
-    """A gateway with TLS of its own, whose public address is the TLS port."""
+    """A gateway with a certificate, whose public address is the TLS port."""
     ports = free_ports()
     given = NO_LIMITS | {
         "PUBLIC_URL": f"https://127.0.0.1:{ports['SMTP_PORT']}",
@@ -180,7 +180,7 @@ def tls(certificates: Path) -> Iterator[Platform]:
 
 
 class TestWithTlsOfItsOwn:
-    def test_the_services_learn_of_it_and_browsers_keep_to_it(self, tls: Platform, certificates: Path):
+    def test_services_see_https_and_browsers_must_use_it(self, tls: Platform, certificates: Path):
         with visiting(tls.env["PUBLIC_URL"], certificates) as client:
             answer = client.get("/api/movies")
             gone = client.get("/api/nothing")

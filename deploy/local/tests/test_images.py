@@ -59,7 +59,7 @@ def test_a_container_is_confined(name: str):
 
 def test_only_services_reach_the_servers():
     reach = {network: {name for name, each in COMPOSE.items() if network in each["networks"]} for network in NETWORKS}
-    own = {*SERVICES, "migrate", "demo-people", "demo-programme"}
+    own = {*SERVICES, "migrate", "demo-people", "demo-catalog"}
     assert reach["data"] == own | {"mongo"}
     assert reach["messaging"] == own | {"rabbitmq"}
     assert reach["edge"] == own | {"gateway"}

@@ -1,4 +1,4 @@
-"""The platform's processes: started, killed, started again, and nothing left behind."""
+"""The platform's processes are started, killed and restarted, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_servers_survive_a_kill_keep_their_data_and_leave_nothing_behind()
             assert not usher.pids(name)
             usher.start(name, wait=False)
         usher.wait_ready(*usher.names)
-        assert usher.fallen() == []
+        assert usher.unexpected_exits() == []
         with MongoClient[dict[str, int]](usher.env["MONGO_URI"]) as client:
             assert client["usher_test"]["kept"].find_one() == {"_id": 7}
         assert len(marked_processes(usher.data_dir)) >= len(usher.names)

@@ -8,12 +8,12 @@ import pytest
 from launcher.ports import DEFAULTS, PortError, check_free, configured_ports, free_ports, is_free
 
 
-def test_what_is_set_wins_over_the_default():
+def test_a_setting_overrides_the_default():
     ports = configured_ports({"GATEWAY_PORT": "9000", "MONGO_PORT": ""})
     assert ports == {**DEFAULTS, "GATEWAY_PORT": 9000}
 
 
-def test_a_second_copy_listens_a_hundred_higher_unless_set():
+def test_a_second_replica_listens_a_hundred_higher_unless_set():
     assert configured_ports({"INVENTORY_REPLICAS": "2"})["INVENTORY_2_PORT"] == 8203
     given = {"INVENTORY_REPLICAS": "3", "INVENTORY_2_PORT": "9999"}
     assert [configured_ports(given)[f"INVENTORY_{number}_PORT"] for number in (2, 3)] == [9999, 8303]
@@ -25,7 +25,7 @@ def test_a_value_that_is_no_port_is_named(value: str):
         configured_ports({"BOOKING_PORT": value})
 
 
-def test_free_ports_are_free_and_never_handed_out_twice():
+def test_free_ports_are_free_and_never_returned_twice():
     first, second = free_ports(), free_ports({"BOOKING_REPLICAS": "2"})
     assert "BOOKING_2_PORT" in second
     together = [*first.values(), *second.values()]

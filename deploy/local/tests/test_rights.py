@@ -10,8 +10,9 @@ from typing import Any
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import ChannelAccessRefused
+from chassis.messaging.consumer import is_forged
 from contracts import rabbitmq, registry, topology
 from launcher.platform import Platform
 from launcher.ports import SERVICES, free_ports
@@ -23,6 +24,7 @@ UNAUTHORIZED = 13
 Mongo = MongoClient[dict[str, Any]]
 Act = Callable[[AbstractChannel], Coroutine[Any, Any, Any]]
 Run = Callable[[Act], Coroutine[Any, Any, Any]]
+Forge = Callable[[AbstractChannel, aio_pika.Message], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def mongo_of(platform: Platform, name: str) -> Mongo:
 
 @asynccontextmanager
 async def channel_of(platform: Platform, service: str) -> AsyncIterator[Run]:
-    """Runs actions as the service's user, each on a channel of its own, because RabbitMQ closes one that is refused."""
+    """Run actions as the service's user, each on its own channel: RabbitMQ closes a channel after a refusal."""
     uri = process_environment(service, platform.env)["RABBITMQ_URI"]
     async with await aio_pika.connect(uri) as connection:
 
@@ -144,7 +146,9 @@ async def test_a_retried_message_returns_to_its_queue(servers: Platform):
         await queue.purge()
         await publish(rabbitmq.retry_exchange(1), queue.name)(channel)
         async with queue.iterator(no_ack=True, timeout=60) as messages:
-            return (await anext(messages)).body
+            message = await anext(messages)
+        assert not is_forged(message, queue.name)
+        return message.body
 
     async with channel_of(servers, "payment") as act:
         assert await act(returned) == b"{}"
@@ -168,6 +172,70 @@ async def test_a_service_neither_reads_nor_changes_the_queues_of_others(servers:
         for action in acts:
             with pytest.raises(ChannelAccessRefused):
                 await act(action)
+
+
+SOLD, REFUNDED, THEIRS = "inventory.seats_sold.v1", "payment.refunded.v1", topology.queue_name("booking")
+"""Two events that booking consumes. Inventory may publish the first one only."""
+
+
+async def with_another_type(channel: AbstractChannel, message: aio_pika.Message) -> None:
+    await (await channel.get_exchange(topology.EXCHANGE, ensure=False)).publish(message, SOLD)
+
+
+async def with_a_copy(channel: AbstractChannel, message: aio_pika.Message) -> None:
+    message.headers["CC"] = [REFUNDED]
+    await (await channel.get_exchange(topology.EXCHANGE, ensure=False)).publish(message, "inventory.mine")
+
+
+def through_an_exchange(target: str, routing_key: str) -> Forge:
+    async def forge(channel: AbstractChannel, message: aio_pika.Message) -> None:
+        own = await channel.declare_exchange("inventory.watch.way", "topic", auto_delete=True)
+        bound = await channel.get_exchange(target, ensure=False)
+        await bound.bind(own, routing_key)
+        await own.publish(message, routing_key)
+        await bound.unbind(own, routing_key)
+
+    return forge
+
+
+def through_a_queue(target: str, routing_key: str) -> Forge:
+    async def forge(channel: AbstractChannel, message: aio_pika.Message) -> None:
+        own = await channel.declare_exchange("inventory.watch.start", "fanout", auto_delete=True)
+        returns = {"x-dead-letter-exchange": target, "x-dead-letter-routing-key": routing_key, "x-message-ttl": 0}
+        queue = await channel.declare_queue("inventory.watch.end", exclusive=True, arguments=returns)
+        await queue.bind(own)
+        await own.publish(message, "", mandatory=False)
+
+    return forge
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(with_another_type, id="another type"),
+        pytest.param(with_a_copy, id="a copy"),
+        pytest.param(through_an_exchange(topology.EXCHANGE, REFUNDED), id="an exchange"),
+        pytest.param(through_an_exchange(rabbitmq.QUEUES, THEIRS), id="an exchange before the queue"),
+        pytest.param(through_an_exchange(rabbitmq.retry_exchange(1), THEIRS), id="an exchange before a retry tier"),
+        pytest.param(through_a_queue(topology.EXCHANGE, REFUNDED), id="a dead letter"),
+        pytest.param(through_a_queue(rabbitmq.QUEUES, THEIRS), id="a dead letter into the queue"),
+        pytest.param(through_a_queue(rabbitmq.retry_exchange(1), THEIRS), id="a dead letter into a retry tier"),
+    ],
+)
+async def test_a_consumer_recognizes_what_rabbitmq_lets_through(servers: Platform, forge: Forge):
+    async with channel_of(servers, "booking") as booking, channel_of(servers, "inventory") as inventory:
+
+        async def received(channel: AbstractChannel) -> AbstractIncomingMessage:
+            await channel.set_qos(prefetch_count=1)
+            queue = await channel.get_queue(THEIRS)
+            await queue.purge()
+            await inventory(lambda theirs: forge(theirs, aio_pika.Message(b"{}", type=REFUNDED)))
+            async with queue.iterator(no_ack=True, timeout=60) as messages:
+                return await anext(messages)
+
+        message = await booking(received)
+    assert message.type == REFUNDED
+    assert is_forged(message, THEIRS)
 
 
 async def test_a_replica_receives_the_broadcast_events_of_its_service_only(servers: Platform):

@@ -49,7 +49,7 @@ def test_scaling_starts_and_stops_replicas(usher: Platform):
     assert asked(usher, "scale", "realtime", "1") == (0, ["realtime.2 has stopped"])
     assert upstreams(usher) == {usher.ports["REALTIME_PORT"]}
     assert "REALTIME_2_PORT" not in usher.env
-    assert usher.fallen() == []
+    assert usher.unexpected_exits() == []
 
 
 def test_dev_restarts_the_service_when_a_python_file_changes(usher: Platform, tmp_path: Path):
@@ -90,7 +90,7 @@ def test_an_upgrade_replaces_every_replica(usher: Platform):
     )
     assert usher.pid("realtime") != before
     assert usher.replicas("realtime") == ["realtime"]
-    assert usher.fallen() == []
+    assert usher.unexpected_exits() == []
 
 
 def test_a_new_replica_that_does_not_become_ready_is_removed_and_the_others_stay(
@@ -102,23 +102,23 @@ def test_a_new_replica_that_does_not_become_ready_is_removed_and_the_others_stay
     assert status == 1
     assert lines[0].startswith("realtime.2 has ended. Its log is")
     assert usher.replicas("realtime") == ["realtime"]
-    assert (usher.pid("realtime"), usher.fallen()) == (before, [])
+    assert (usher.pid("realtime"), usher.unexpected_exits()) == (before, [])
     assert upstreams(usher) == {usher.ports["REALTIME_PORT"]}
 
 
 @pytest.mark.parametrize(
     "words", ["scale mongo 2", "scale realtime", "scale realtime many", "upgrade", "upgrade gateway", "dance"]
 )
-def test_what_is_no_command_is_refused(usher: Platform, words: str):
+def test_an_unknown_command_is_refused(usher: Platform, words: str):
     status, lines = asked(usher, *words.split())
     assert (status, lines[0][:6]) == (1, "usage:")
 
 
-def test_no_service_is_scaled_to_nothing(usher: Platform):
-    assert asked(usher, "scale", "realtime", "0") == (1, ["realtime needs one replica at least"])
+def test_a_service_cannot_be_scaled_to_zero(usher: Platform):
+    assert asked(usher, "scale", "realtime", "0") == (1, ["realtime needs at least one replica"])
 
 
-def test_the_door_is_closed_and_opened(usher: Platform):
+def test_the_gateway_is_closed_and_opened(usher: Platform):
     assert asked(usher, "close")[0] == 0
     with pytest.raises(httpx.ConnectError):
         httpx.get(usher.url, trust_env=False)
@@ -139,7 +139,7 @@ def test_a_configuration_that_nginx_refuses_is_noticed(usher: Platform, monkeypa
     assert httpx.get(f"{usher.url}/healthz", trust_env=False).is_success
 
 
-def test_nobody_to_ask_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_commands_without_a_running_platform_report_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert control.ask(tmp_path, "scale", "booking", "2") == 1
     assert "make run" in capsys.readouterr().err
 

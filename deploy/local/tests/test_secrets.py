@@ -31,7 +31,7 @@ SAFE = {"MONGO_URI": "mongodb://a:b@mongo/", "RABBITMQ_URI": "amqp://a:b@rabbitm
 
 
 def environment_of(service: str, **own: str) -> dict[str, str]:
-    """Compose's environment of a service with a value of its own for each secret."""
+    """Return compose's environment of a service with a different value for each secret."""
     secret = dict.fromkeys(secrets_of(BY_SERVICE[service]), "of-my-own-and-not-published")
     return secret | SAFE | own
 
@@ -80,6 +80,17 @@ def published(service: str, name: str) -> str:
 def test_one_published_value_among_others_is_refused(start: Any):
     with pytest.raises(ValidationError, match="CLAIM_KEY"):
         start("inventory", environment_of("inventory", CLAIM_KEY="of-my-own-and-not, usher-local-claim-key"))
+
+
+@pytest.mark.parametrize("uri", ["amqp://rabbitmq/", "amqps://catalog@rabbitmq:5671/"])
+def test_an_amqp_address_without_a_password_implies_a_published_one(start: Any, uri: str):
+    with pytest.raises(ValidationError, match="RABBITMQ_URI: the value is published"):
+        start("catalog", environment_of("catalog", RABBITMQ_URI=uri))
+
+
+def test_the_sandboxs_own_webhook_secret_is_published(start: Any):
+    with pytest.raises(ValidationError, match="STRIPE_WEBHOOK_SECRET: the value is published"):
+        start("payment", environment_of("payment", STRIPE_WEBHOOK_SECRET="whsec_sandbox"))
 
 
 def test_a_refusal_shows_no_other_secret(start: Any):

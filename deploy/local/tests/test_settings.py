@@ -18,7 +18,7 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_the_shell_wins_over_the_file_and_empty_is_not_set(env_file: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_shell_overrides_the_file_and_empty_is_unset(env_file: Path, monkeypatch: pytest.MonkeyPatch):
     env_file.write_text("GATEWAY_PORT=9000\nLOG_LEVEL=DEBUG\nSTRIPE_SECRET_KEY=\nOTHER=reaches the services too\n")
     monkeypatch.setenv("GATEWAY_PORT", "9001")
     monkeypatch.setenv("INVENTORY_REPLICAS", "2")

@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 @contextmanager
 def serving(port: int, answer: Callable[[Asked], Answer | None]) -> Iterator[None]:
-    """Listens on loopback until the block is left.
+    """Listen on loopback inside the block.
 
     `answer` runs in a thread per connection; None closes the connection. A WebSocket gets its first line back.
     """

@@ -23,12 +23,14 @@ class Published:
         """Whether the value, or one of several with commas, is public."""
         candidates = {each.strip() for each in value.split(",")}
         if "://" in value:
-            candidates.add(unquote(urlsplit(value).password or ""))
+            parts = urlsplit(value)
+            implied = "guest" if parts.scheme in {"amqp", "amqps"} else ""  # by AMQP clients
+            candidates.add(unquote(parts.password or implied))
         return not candidates.isdisjoint(self.values)
 
 
 PASSWORDS = Published(("usher-local-password", "usher", "guest"))
-"""Of the users of MongoDB and RabbitMQ."""
+"""The published passwords of the users of MongoDB and RabbitMQ."""
 
 
 def secrets_of(settings: type[BaseSettings]) -> dict[str, Published]:

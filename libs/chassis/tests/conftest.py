@@ -193,7 +193,7 @@ def toy() -> SimpleNamespace:
     )  # fmt: skip
 
 
-class Line:
+class TcpProxy:
     """A TCP proxy between services and a broker. It can be paused (`is_open`) and cut."""
 
     def __init__(self, where: URL) -> None:
@@ -223,12 +223,12 @@ class Line:
 
 
 @pytest.fixture
-async def line(rabbitmq_uri: str) -> AsyncIterator[Line]:
+async def proxy(rabbitmq_uri: str) -> AsyncIterator[TcpProxy]:
     """A proxy to the broker. Services connect to its `uri`."""
     where = URL(rabbitmq_uri)
-    line = Line(where)
-    proxy = await asyncio.start_server(line.connect, "127.0.0.1", 0)
-    line.uri = str(where.with_port(proxy.sockets[0].getsockname()[1]))
-    yield line
-    proxy.close()
-    line.cut()
+    proxy = TcpProxy(where)
+    server = await asyncio.start_server(proxy.connect, "127.0.0.1", 0)
+    proxy.uri = str(where.with_port(server.sockets[0].getsockname()[1]))
+    yield proxy
+    server.close()
+    proxy.cut()

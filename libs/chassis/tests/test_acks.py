@@ -10,7 +10,7 @@ from chassis.testing import until
 COUNT = 300
 
 
-async def test_messages_done_in_any_order_are_all_acknowledged_once(rabbitmq_uri: str):
+async def test_messages_that_finish_in_any_order_are_each_acknowledged_once(rabbitmq_uri: str):
     dice = random.Random(7)  # noqa: S311 - not a secret
     async with await aio_pika.connect(rabbitmq_uri) as connection:
         channel = await connection.channel(publisher_confirms=False)

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 
-async def test_a_good_token_names_the_person(client, signer):
+async def test_a_valid_token_identifies_the_person(client, signer):
     assert (await client.get("/api/pings/me", headers=signer.headers("u7"))).json() == {"user_id": "u7"}
 
 
-async def test_permissions_decide(client, signer):
+async def test_a_route_requires_its_permission(client, signer):
     granted = await client.get("/api/pings/secret", headers=signer.headers(permissions=["pings:read"]))
     assert granted.status_code == 200
     refused = await client.get("/api/pings/secret", headers=signer.headers(permissions=["pings:write"]))
@@ -47,7 +47,7 @@ async def test_permissions_apply_to_the_persons_theaters():
         await check(bound)
 
 
-async def test_an_unverified_address_may_what_a_guest_may(client, signer):
+async def test_a_person_with_an_unverified_address_has_the_rights_of_a_guest(client, signer):
     assert (await client.get("/api/pings/verified", headers=signer.headers())).status_code == 200
     answer = await client.get("/api/pings/verified", headers=signer.headers(email_verified=False))
     assert (answer.status_code, answer.json()["code"]) == (403, "email_unverified")
@@ -80,7 +80,7 @@ def bad_tokens(signer) -> dict[str, str]:
     "expired", "other audience", "other issuer", "no algorithm", "public key as HMAC secret", "another key",
     "unknown kid", "tampered payload", "not a token", "empty parts",
 ])  # fmt: skip
-async def test_a_bad_token_is_refused_even_where_none_is_needed(client, signer, case):
+async def test_an_invalid_token_is_refused_even_where_none_is_required(client, signer, case):
     headers = {"Authorization": f"Bearer {bad_tokens(signer)[case]}"}
     for path in ("/api/pings/me", "/api/pings/anyone"):
         answer = await client.get(path, headers=headers)
@@ -155,7 +155,7 @@ async def test_a_token_with_an_odd_header_is_refused(client, header):
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
 
 
-async def test_claims_that_no_service_knows_change_nothing(client, signer):
+async def test_unknown_claims_are_ignored(client, signer):
     headers = signer.headers(amr=["pwd"], more={"a": 1})
     assert (await client.get("/api/pings/me", headers=headers)).json() == {"user_id": "user-1"}
 
@@ -188,14 +188,14 @@ def verifier(issuer, service_env):
     return Verifier(ServiceSettings(service="toys", token_issuer="https://usher.example"), issuer.published)
 
 
-async def test_a_token_of_a_key_made_this_moment_is_believed(issuer, verifier):
+async def test_a_token_of_a_new_key_is_accepted_at_once(issuer, verifier):
     await verifier.verify(issuer.add("first"))
     newest = issuer.add("second")
     assert [who.user_id for who in await asyncio.gather(*(verifier.verify(newest) for _ in range(20)))] == ["u"] * 20
     assert issuer.asked == 2
 
 
-async def test_invented_keys_do_not_flood_the_issuer_nor_delay_others(issuer, verifier):
+async def test_tokens_with_invented_keys_neither_flood_the_issuer_nor_delay_others(issuer, verifier):
     good = issuer.add("first")
     await verifier.verify(good)
     crowd = [
@@ -210,7 +210,7 @@ async def test_invented_keys_do_not_flood_the_issuer_nor_delay_others(issuer, ve
     assert issuer.asked == 2
 
 
-async def test_a_key_that_was_taken_back_is_believed_for_a_minute_at_most(issuer, verifier, monkeypatch):
+async def test_a_withdrawn_key_is_accepted_for_at_most_a_minute(issuer, verifier, monkeypatch):
     leaked = issuer.add("leaked")
     await verifier.verify(leaked)
     issuer.keys.clear()
@@ -222,7 +222,7 @@ async def test_a_key_that_was_taken_back_is_believed_for_a_minute_at_most(issuer
         await verifier.verify(leaked)
 
 
-async def test_while_identity_is_away_known_keys_count_and_others_are_asked_to_come_back(issuer, verifier, monkeypatch):
+async def test_without_identity_known_keys_are_accepted_and_others_get_503(issuer, verifier, monkeypatch):
     good = issuer.add("first")
     await verifier.verify(good)
     issuer.is_away = True
@@ -239,7 +239,7 @@ async def test_while_identity_is_away_known_keys_count_and_others_are_asked_to_c
     assert (await verifier.verify(newest)).user_id == "u"
 
 
-def test_a_guest_owns_what_its_secret_opens():
+def test_a_guest_owns_a_hold_by_its_secret():
     secret = new_secret()
     holder = Holder(secret_hash=hash_secret(secret))
     assert Caller(secret=secret).owns(holder)

@@ -43,12 +43,12 @@ def envelopes(*probe_ids: str) -> list[Envelope]:
     ]
 
 
-def test_a_batch_reads_as_what_was_written():
+def test_a_batch_is_read_as_it_was_written():
     written = envelopes("a", "b", 'c"\\')
     assert [wire.to_envelope(each) for each in wire.singles(wire.to_batch(written))] == written
 
 
-def test_the_data_of_a_batch_is_the_events_own_text():
+def test_a_batch_contains_the_json_of_its_events():
     (written,) = envelopes("a")
     assert written.body.encode() in wire.to_batch([written]).body
 
@@ -69,7 +69,7 @@ async def test_each_event_of_a_batch_is_handled_with_its_own_envelope(client, bu
     assert heard == said
 
 
-async def test_an_event_that_fails_leaves_its_neighbours_alone(client, bus: Bus, toy):
+async def test_a_failing_event_does_not_affect_the_others_of_its_message(client, bus: Bus, toy):
     good, late, bad = await pings(toy, 3)
     toy.failures[late], toy.failures[bad] = [NotYet("too early")], [RejectedEvent("makes no sense")]
     await bus.publish_batch(*(toy.Pinged(ping_id=ping_id) for ping_id in (bad, late, good)))
@@ -91,7 +91,7 @@ async def test_an_event_that_fails_leaves_its_neighbours_alone(client, bus: Bus,
         '{"specversion": "1.0", "id": "7", "source": "toy", "type": "toy.pinged.v1", "time": "2026-11-21T20:15:00Z"}',
     ],
 )
-async def test_an_entry_that_is_no_event_is_dead_alone(client, bus: Bus, toy, entry: str):
+async def test_only_the_entry_that_is_not_an_event_becomes_a_dead_letter(client, bus: Bus, toy, entry: str):
     (ping_id,) = await pings(toy, 1)
     whole = wire.to_batch(_pinged(toy, ping_id)).body.decode()
     await bus.publish_raw(toy.Pinged.type, f"[{entry},{whole[1:-1]}]", content_type=wire.BATCH)
@@ -107,7 +107,7 @@ def _pinged(toy, ping_id: str) -> list[Envelope]:
     return [Envelope(id=new_id(), source="toy", type=toy.Pinged.type, subject=ping_id, time=now, body=body)]
 
 
-async def test_an_entry_of_another_shape_is_dead_alone(client, bus: Bus, toy):
+async def test_only_the_entry_with_another_shape_becomes_a_dead_letter(client, bus: Bus, toy):
     (ping_id,) = await pings(toy, 1)
     (strange,) = _pinged(toy, "x")
     strange = strange.model_copy(update={"body": '{"text":"no id"}'})
@@ -120,7 +120,7 @@ async def test_an_entry_of_another_shape_is_dead_alone(client, bus: Bus, toy):
 
 
 @pytest.mark.parametrize("body", [b"[{", b'{"a": 1}', b"\xff"])
-async def test_a_batch_that_cannot_be_read_is_dead_as_a_whole(client, bus: Bus, toy, body: bytes):
+async def test_an_unreadable_batch_becomes_one_dead_letter(client, bus: Bus, toy, body: bytes):
     await bus.publish_raw(toy.Pinged.type, body, content_type=wire.BATCH)
     (letter,) = await bus.dead("toy")
     assert letter.reason.startswith("malformed")
@@ -147,7 +147,7 @@ async def waiting(rabbit: Broker) -> int:
     return (await channel.queue_declare(topology.queue_name("lab"), passive=True)).message_count or 0
 
 
-async def test_events_of_a_message_run_together_each_in_its_own_context(lab: Broker):
+async def test_events_of_a_message_are_handled_concurrently_each_in_its_own_context(lab: Broker):
     together, seen = asyncio.Barrier(3), dict[str, tuple[str, str, int]]()
 
     async def handle(event: Probed) -> None:
@@ -164,7 +164,7 @@ async def test_events_of_a_message_run_together_each_in_its_own_context(lab: Bro
     assert await waiting(lab) == 0
 
 
-async def test_an_event_that_kills_the_process_does_not_take_its_neighbours_along(
+async def test_an_event_that_kills_the_process_does_not_affect_the_others_of_its_message(
     lab: Broker, toy, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(consuming, "SUSPECT_S", 0.1)
@@ -232,7 +232,7 @@ async def test_a_message_that_can_be_neither_handled_nor_retried_is_redelivered(
     assert await waiting(lab) == 0
 
 
-async def test_a_channel_that_closes_fails_what_is_being_published_on_it(lab: Broker):
+async def test_a_closing_channel_fails_the_messages_that_are_being_published(lab: Broker):
     missing = await lab.channel.get_exchange("lab.missing", ensure=False)
     message = wire.to_message(*envelopes("a"))
     wrong = [broker._publish(missing, message, "", mandatory=True, seconds=10) for _ in range(3)]
@@ -249,7 +249,7 @@ async def test_a_channel_that_closes_fails_what_is_being_published_on_it(lab: Br
     await until(works_again)
 
 
-async def test_a_handler_that_is_cancelled_leaves_no_message_behind(lab: Broker, monkeypatch: pytest.MonkeyPatch):
+async def test_a_cancelled_handler_leaves_no_message_unsettled(lab: Broker, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.0)
     attempts: list[str] = []
 
@@ -267,7 +267,7 @@ async def test_a_handler_that_is_cancelled_leaves_no_message_behind(lab: Broker,
     assert await waiting(lab) == 0
 
 
-async def test_broadcast_events_arrive_and_are_nowhere_kept(lab: Broker, bus: Bus):
+async def test_broadcast_events_are_received_and_stored_nowhere(lab: Broker, bus: Bus):
     probe_ids = [new_id() for _ in range(wire.MAX_BATCH + 1)]
     await lab.broadcast([Probed(probe_id=probe_id) for probe_id in probe_ids])
     await bus.wait_for(Probed, lambda event: event.probe_id == probe_ids[-1])
@@ -276,7 +276,7 @@ async def test_broadcast_events_arrive_and_are_nowhere_kept(lab: Broker, bus: Bu
     assert message.delivery_mode == 1
 
 
-async def test_a_broadcast_without_a_broker_fails_soon(lab: Broker, monkeypatch: pytest.MonkeyPatch):
+async def test_a_broadcast_without_a_broker_fails_quickly(lab: Broker, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
     monkeypatch.setattr(lab.connection, "reconnect_interval", 3600)
     transport: Any = lab.connection.transport
@@ -286,32 +286,32 @@ async def test_a_broadcast_without_a_broker_fails_soon(lab: Broker, monkeypatch:
 
 
 @pytest.fixture
-async def behind(lab: Broker, line: Any, toy) -> AsyncIterator[tuple[Broker, Any]]:
+async def behind(lab: Broker, proxy: Any, toy) -> AsyncIterator[tuple[Broker, Any]]:
     """A connection of the service `lab` through the proxy, and the proxy."""
-    async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=line.uri)) as rabbit:
-        yield rabbit, line
-        line.cut()
+    async with broker.connected(toy.Settings(service="lab", rabbitmq_uri=proxy.uri)) as rabbit:
+        yield rabbit, proxy
+        proxy.cut()
 
 
-async def test_a_broadcast_to_a_broker_that_does_not_read_fails_soon(
+async def test_a_broadcast_to_a_broker_that_does_not_read_fails_quickly(
     behind: tuple[Broker, Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(broker, "BROADCAST_TIMEOUT_S", 0.1)
-    rabbit, line = behind
-    line.is_open.clear()
+    rabbit, proxy = behind
+    proxy.is_open.clear()
     with pytest.raises(TimeoutError):
         while True:
             await rabbit.broadcast([Probed(probe_id="a", text="x" * 1_000_000)])
 
 
-async def test_a_connection_that_is_given_up_fails_what_waits_for_a_confirmation(behind: tuple[Broker, Any]):
-    rabbit, line = behind
-    line.is_open.clear()
+async def test_a_lost_connection_fails_the_messages_that_wait_for_a_confirm(behind: tuple[Broker, Any]):
+    rabbit, proxy = behind
+    proxy.is_open.clear()
     waits = asyncio.create_task(rabbit.put(wire.to_message(*envelopes("a")), topology.queue_name("lab")))
     await asyncio.sleep(0.1)
     transport: Any = rabbit.connection.transport
     closes = asyncio.create_task(transport.connection.close())
     with pytest.raises(AMQPError):
         await waits
-    line.cut()
+    proxy.cut()
     await closes

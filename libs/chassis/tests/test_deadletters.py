@@ -22,7 +22,7 @@ async def dead_letter(bus, toy, times: int = 1) -> tuple[str, str]:
     return (await bus.publish(toy.Pinged(ping_id=ping_id))).id, ping_id
 
 
-async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, capsys):
+async def test_a_replayed_dead_letter_is_handled_and_removed(client, bus, toy, run, capsys):
     event_id, ping_id = await dead_letter(bus, toy)
     while await run("list", event_id) != 0:
         pass
@@ -35,7 +35,7 @@ async def test_a_replayed_letter_is_handled_and_gone(client, bus, toy, run, caps
     assert await run("list", event_id) == 1
 
 
-async def test_a_dropped_letter_is_gone_and_the_others_stay(client, bus, toy, run):
+async def test_a_dropped_dead_letter_is_removed_and_the_others_stay(client, bus, toy, run):
     dropped, _ = await dead_letter(bus, toy)
     kept, _ = await dead_letter(bus, toy)
     for event_id in (dropped, kept):
@@ -48,5 +48,5 @@ async def test_a_dropped_letter_is_gone_and_the_others_stay(client, bus, toy, ru
     assert await run("list", kept) == 1
 
 
-async def test_an_unknown_letter_is_said_to_be_unknown(client, run):
+async def test_an_unknown_dead_letter_is_reported(client, run):
     assert await run("replay", "nothing") == 1

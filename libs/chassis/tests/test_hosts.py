@@ -82,7 +82,7 @@ async def test_the_first_host_that_answers_is_used(rabbitmq_uri: str):
         assert not connection.is_closed
 
 
-async def test_a_host_that_takes_nothing_is_left_for_the_next_one(cluster: Broker, rabbitmq_uri: str):
+async def test_a_host_that_confirms_nothing_is_replaced_by_the_next_one(cluster: Broker, rabbitmq_uri: str):
     """A full queue that rejects messages simulates a node that has lost the majority."""
     arguments: Any = {"x-max-length": 1, "x-overflow": "reject-publish"}
     await bound_queue(cluster, "full", arguments)
@@ -102,7 +102,7 @@ async def test_a_host_that_takes_nothing_is_left_for_the_next_one(cluster: Broke
     await until(is_taken_elsewhere)
 
 
-async def test_a_connection_whose_host_dies_goes_on_at_the_next_one(
+async def test_a_connection_whose_host_dies_continues_at_the_next_one(
     cluster: Broker, other: URL, other_node: ExitStack, rabbitmq_uri: str
 ):
     assert _port(cluster.connection) == other.port

@@ -120,7 +120,7 @@ async def test_the_lease_of_a_living_process_is_renewed(replicas, database: Data
     await has_run(database, text, times=1)
 
 
-async def test_a_process_that_lost_its_lease_gives_the_answer_of_its_successor(replicas, database: Database):
+async def test_a_process_that_lost_its_lease_returns_the_response_of_its_successor(replicas, database: Database):
     stopped, other = replicas
     key, text = new_id(), new_id()
     await other.go(text)
@@ -139,7 +139,7 @@ async def test_a_process_that_lost_its_lease_gives_the_answer_of_its_successor(r
     assert late.headers["Idempotent-Replayed"] == "true"
 
 
-async def test_an_answer_that_mongodb_cannot_keep_is_given_and_the_next_try_goes_on(
+async def test_a_response_that_mongodb_cannot_store_is_sent_and_the_next_attempt_runs(
     replicas, database: Database, mongo_uri: str
 ):
     first, other = replicas
@@ -159,7 +159,7 @@ async def test_an_answer_that_mongodb_cannot_keep_is_given_and_the_next_try_goes
     await until(is_answered)
 
 
-async def test_while_mongodb_hangs_a_write_is_refused_for_now(replicas, mongo_uri: str):
+async def test_while_mongodb_hangs_a_write_gets_503(replicas, mongo_uri: str):
     replica = replicas[0]
     key, text = new_id(), new_id()
     await replica.go(text)
@@ -198,7 +198,7 @@ def takers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
     return 2
 
 
-async def test_two_tries_take_a_lease_over_at_once(keys, takers: int, monkeypatch: pytest.MonkeyPatch):
+async def test_two_attempts_take_over_a_lease_at_the_same_time(keys, takers: int, monkeypatch: pytest.MonkeyPatch):
     both_have_read = asyncio.Barrier(2)
     take_over: Callable[..., Any] = idempotency._Lease._take_over
 

@@ -4,7 +4,7 @@ from chassis.clock import now
 from chassis.ids import FRESH_FOR, is_fresh, is_older, new_id
 
 
-def test_an_id_tells_when_it_was_made():
+def test_an_id_contains_its_time():
     before = now()
     made = new_id()
     assert not is_older(made, before)
@@ -22,6 +22,6 @@ def test_an_id_is_fresh_for_a_while():
     assert not is_fresh(made, moment - timedelta(minutes=2))
 
 
-def test_another_text_than_an_id_is_never_fresh():
+def test_a_text_that_is_not_an_id_is_never_fresh():
     made = new_id()
     assert not any(is_fresh(text, now()) for text in ("", "no id", made[:-1], made + "0", made.upper() + "Z"))

@@ -76,7 +76,7 @@ async def runs_again(replica: Replica) -> None:
     await until(has_run)
 
 
-async def test_a_new_replica_takes_the_turn_and_gives_it_back_when_it_stops(leases):
+async def test_a_stopping_replica_releases_the_lease(leases):
     first, second = Replica(leases), Replica(leases)
     async with first.scheduler():
         await until(first.has_run)
@@ -89,7 +89,7 @@ async def test_a_new_replica_takes_the_turn_and_gives_it_back_when_it_stops(leas
         await runs_again(first)
 
 
-async def test_a_job_of_a_killed_replica_is_taken_over_however_seldom_it_runs(leases):
+async def test_the_jobs_of_a_killed_replica_are_taken_over_even_if_they_run_rarely(leases):
     waiting, killed = Replica(leases, every=3600), Replica(leases, every=3600)
     async with waiting.scheduler():
         await until(waiting.has_run)
@@ -99,7 +99,7 @@ async def test_a_job_of_a_killed_replica_is_taken_over_however_seldom_it_runs(le
         await runs_again(waiting)
 
 
-async def test_a_lone_replica_renews_seldom_and_its_successor_need_not_wait(leases, monkeypatch: pytest.MonkeyPatch):
+async def test_a_single_replica_renews_rarely_and_its_successor_does_not_wait(leases, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jobs, "SEEN_S", 0.0)
     monkeypatch.setattr(jobs, "LONE_LEASE_S", 3600)
     alone, successor = Replica(leases), Replica(leases)
@@ -125,7 +125,7 @@ async def test_with_another_replica_a_lease_is_short(leases):
             assert await lease_left(leases) <= timedelta(seconds=LEASE_S)
 
 
-async def test_a_replica_that_lost_its_lease_rests(leases):
+async def test_a_replica_that_lost_its_lease_runs_no_jobs(leases):
     slow = Replica(leases)
     async with slow.scheduler():
         await until(slow.has_run)

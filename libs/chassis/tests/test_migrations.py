@@ -101,7 +101,7 @@ NEW = IndexModel([("due_at", 1), ("_id", 1)], name="due", partialFilterExpressio
 MIGRATIONS = [Migration("first", "expand", never), Migration("last", "contract", never)]
 
 
-async def test_an_empty_database_is_filled_and_later_starts_only_look(start, database, monkeypatch):
+async def test_an_empty_database_is_initialised_and_later_starts_only_check(start, database, monkeypatch):
     version = schema(OLD, IndexModel([("place", "2dsphere")]), IndexModel("name", unique=True), migrations=MIGRATIONS)
     await asyncio.gather(start(version), start(version))
     assert set(await has(database)) == {"due", "place_2dsphere", "name_1", "outbox"}
@@ -136,7 +136,7 @@ async def test_a_start_on_a_database_that_is_behind_names_the_command_and_change
     assert set(await has(database)) == {"due", "outbox"}
 
 
-async def test_a_start_waits_for_a_command_that_comes(start, database):
+async def test_a_start_waits_for_the_command(start, database):
     await start(schema(OLD))
     starting = asyncio.create_task(start(schema(NEW)))
     await expand(database, schema(NEW), lambda _: None)
@@ -164,7 +164,7 @@ async def test_another_definition_under_the_same_name_is_created_beside_it(start
     await start(new)
 
 
-async def test_a_new_lifetime_changes_the_index_that_is_there(start, database):
+async def test_a_new_lifetime_changes_the_existing_index(start, database):
     lifetimes = [60, 90, None, 30]
     for seconds in lifetimes:
         options = {} if seconds is None else {"expireAfterSeconds": seconds}
@@ -174,7 +174,7 @@ async def test_a_new_lifetime_changes_the_index_that_is_there(start, database):
         assert (await has(database))["asked_at_1"].get("expireAfterSeconds") == (seconds or NEVER_S)
 
 
-async def test_a_unique_index_waits_until_the_data_are_clean(start, database):
+async def test_a_unique_index_is_created_once_the_data_are_clean(start, database):
     await start(schema(IndexModel("name")))
     await database.things.insert_many([{"name": "same"}, {"name": "same"}])
     unique = schema(IndexModel("name", unique=True))
@@ -193,7 +193,7 @@ async def test_a_unique_index_waits_until_the_data_are_clean(start, database):
         await database.things.insert_one({"name": "same"})
 
 
-async def test_a_version_runs_on_a_database_that_is_ahead_and_leaves_it_alone(start, database):
+async def test_a_version_runs_on_a_newer_database_and_does_not_change_it(start, database):
     await start(schema(OLD))
 
     async def nothing(_: Database) -> int:
@@ -210,7 +210,7 @@ async def test_a_version_runs_on_a_database_that_is_ahead_and_leaves_it_alone(st
     assert reported == [f"unknown: migration next, index things.{name}", "this version can run"]
 
 
-async def test_contract_waits_for_expand_and_status_says_what_each_has_to_do(start, database):
+async def test_contract_requires_expand_and_status_lists_what_each_has_to_do(start, database):
     await start(schema(OLD))
 
     async def close(database: Database) -> int:
@@ -230,7 +230,7 @@ async def test_contract_waits_for_expand_and_status_says_what_each_has_to_do(sta
     assert await database.things.count_documents({}) == 1
 
 
-async def test_of_two_runners_one_migrates(start, database):
+async def test_only_one_of_two_runners_migrates(start, database):
     await start(schema())
     runs, reported = list[str](), list[str]()
 
@@ -262,7 +262,7 @@ async def test_a_runner_that_has_lost_its_lease_stops(start, database, monkeypat
     assert await database.migrations.find_one({"_id": "outlived"}) is None
 
 
-async def test_a_killed_runner_is_followed_by_one_that_does_the_rest(database, mongo_uri, tmp_path: Path):
+async def test_the_next_runner_completes_the_work_of_a_killed_one(database, mongo_uri, tmp_path: Path):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/migrations.py").write_text(LAB)
     await database.things.insert_many([{"_id": number} for number in range(1200)])
@@ -290,7 +290,7 @@ async def test_a_killed_runner_is_followed_by_one_that_does_the_rest(database, m
     assert await database.things.count_documents({"marks": 1}) == 1200
 
 
-def test_a_schema_does_not_contradict_itself():
+def test_a_schema_with_duplicates_is_refused():
     with pytest.raises(ValueError, match="same name"):
         Schema(migrations=[MIGRATIONS[0], MIGRATIONS[0]])
     with pytest.raises(ValueError, match="things has the same index twice"):

@@ -55,12 +55,12 @@ async def test_an_operation_that_takes_too_long_is_an_outage(things: AsyncCollec
     assert is_outage(error)
 
 
-async def test_work_without_a_limit_says_so(things: AsyncCollection[dict[str, Any]]):
+async def test_the_limit_can_be_switched_off(things: AsyncCollection[dict[str, Any]]):
     with pymongo.timeout(0):
         assert await things.find_one(SLOW) == {"_id": "a"}
 
 
-async def test_a_mongodb_that_hangs_or_is_not_there_is_an_outage(things, mongo_uri: str):
+async def test_a_mongodb_that_hangs_or_is_missing_is_an_outage(things, mongo_uri: str):
     with servers.hung(mongo_uri):
         assert is_outage(await failure(things.find_one()))
     nobody = f"mongodb://127.0.0.1:{servers.free_port()}"
@@ -86,7 +86,7 @@ def test_which_errors_are_an_outage(error: Exception, outage: bool):
     assert is_outage(error) is outage
 
 
-async def test_events_of_writes_that_nobody_waited_for_are_published(client, bus: Bus, toy, mongo_uri: str):
+async def test_events_of_writes_whose_answer_came_too_late_are_published(client, bus: Bus, toy, mongo_uri: str):
     """When MongoDB resumes, it applies a command that it had received, although the response was already 503."""
     text = new_id()[:20]
     with servers.hung(mongo_uri):

@@ -6,7 +6,7 @@ import pytest
 from chassis.http.paging import CursorInvalid, decode_cursor, encode_cursor
 
 
-def test_a_cursor_brings_back_what_was_packed():
+def test_a_cursor_is_read_as_it_was_written():
     assert decode_cursor(encode_cursor("2026-01-01", 7), str, int) == ["2026-01-01", 7]
     assert decode_cursor(None, str) is None
 
@@ -15,6 +15,6 @@ FORGED = [base64.urlsafe_b64encode(raw).decode() for raw in (b'"a"', b"\xff", b'
 
 
 @pytest.mark.parametrize("cursor", ["x", "%%%", "é", encode_cursor("a", "b"), encode_cursor(1), *FORGED])
-def test_anything_else_is_a_problem(cursor):
+def test_any_other_text_is_a_problem(cursor):
     with pytest.raises(CursorInvalid):
         decode_cursor(cursor, str)

@@ -21,7 +21,7 @@ async def erased(toy, user_id: str, times: int = 1):
     await until(enough)
 
 
-async def test_a_deleted_persons_data_are_erased_however_often_it_is_said(bus, toy):
+async def test_repeated_deletions_erase_a_persons_data_each_time(bus, toy):
     user_id = new_id()
     toy.people[user_id] = ["hello"]
     for _ in range(3):
@@ -31,7 +31,7 @@ async def test_a_deleted_persons_data_are_erased_however_often_it_is_said(bus, t
     assert await Erasure.find({"_id": user_id}).count() == 1
 
 
-async def test_what_comes_after_a_deletion_is_erased_too_with_growing_pauses(bus, toy, monkeypatch):
+async def test_data_that_arrive_after_a_deletion_are_erased_at_growing_intervals(bus, toy, monkeypatch):
     monkeypatch.setattr(privacy, "FIRST_AGAIN", timedelta(0))
     user_id = new_id()
     await bus.publish(UserDeleted(user_id=user_id))
@@ -45,14 +45,14 @@ async def test_what_comes_after_a_deletion_is_erased_too_with_growing_pauses(bus
     await kept.replace()
     await erased(toy, user_id, 3)
 
-    async def put_off():
+    async def is_postponed():
         later = await Erasure.get(user_id)
         return later and later.due_at >= now() + timedelta(days=2, hours=23)
 
-    await until(put_off)
+    await until(is_postponed)
 
 
-async def test_an_erasure_that_fails_keeps_nobody_waiting_and_is_tried_again(bus, toy, monkeypatch):
+async def test_a_failing_erasure_does_not_delay_others_and_is_repeated(bus, toy, monkeypatch):
     monkeypatch.setattr(privacy, "FIRST_AGAIN", timedelta(0))
     first, second = new_id(), new_id()
     toy.people[first] = toy.people[second] = ["hello"]
@@ -66,7 +66,7 @@ async def test_an_erasure_that_fails_keeps_nobody_waiting_and_is_tried_again(bus
     await until(gone)
 
 
-async def test_mongodb_forgets_whom_it_erased(toy):
+async def test_mongodb_deletes_old_erasures(toy):
     indexes = await Erasure.get_pymongo_collection().index_information()
     assert indexes["asked_at_1"]["expireAfterSeconds"] == 30 * 24 * 3600
 
@@ -80,7 +80,7 @@ async def answers(bus, toy, export_id: str):
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, [0]), (1, [1]), (20, [20]), (21, [20, 1]), (100, [20] * 5)])
-async def test_an_export_comes_in_parts_of_which_one_is_the_last(bus, toy, count, sizes):
+async def test_an_export_has_parts_and_the_last_one_is_marked(bus, toy, count, sizes):
     user_id, export_id = new_id(), new_id()
     toy.people[user_id] = [f"number {n}" for n in range(count)]
     await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
@@ -92,7 +92,7 @@ async def test_an_export_comes_in_parts_of_which_one_is_the_last(bus, toy, count
     assert all(item["at"] == "2026-11-21T00:00:00Z" for each in said for item in each.items)
 
 
-async def test_an_export_that_is_asked_for_twice_is_answered_once(bus, toy):
+async def test_a_repeated_export_request_is_answered_once(bus, toy):
     user_id, export_id, later = new_id(), new_id(), new_id()
     toy.people[user_id] = ["hello"] * 25
     for asked in (export_id, export_id, later):
@@ -101,7 +101,7 @@ async def test_an_export_that_is_asked_for_twice_is_answered_once(bus, toy):
     assert len(await answers(bus, toy, export_id)) == 2
 
 
-async def test_an_answer_leaves_nothing_personal_behind(bus, toy):
+async def test_no_personal_data_remain_of_a_published_answer(bus, toy):
     user_id, export_id = new_id(), new_id()
     toy.people[user_id] = ["something personal"]
     await bus.publish(ExportRequested(export_id=export_id, user_id=user_id))
@@ -119,7 +119,7 @@ def test_the_largest_part_fits_into_an_event():
     assert privacy.PART_ITEMS * largest_booking < MAX_EVENT_BYTES / 2
 
 
-async def test_only_deletions_that_are_due_are_looked_at(toy):
+async def test_only_erasures_that_are_due_are_repeated(toy):
     await Erasure(id=(later := new_id()), asked_at=now(), due_at=now() + timedelta(hours=1)).insert()
     await toy.privacy.erase_again()
     assert later not in toy.erasures

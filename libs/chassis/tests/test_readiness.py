@@ -104,7 +104,7 @@ async def test_a_check_that_takes_too_long_fails_until_it_ends_and_is_not_starte
     assert check.runs == 1
 
 
-async def test_a_result_is_not_used_for_longer_than_it_is_fresh(monkeypatch):
+async def test_a_result_is_used_only_while_it_is_fresh(monkeypatch):
     monkeypatch.setattr(readiness, "FRESH_S", 0.0)
     check = Counted()
     check.may_end.set()

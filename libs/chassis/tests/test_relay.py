@@ -101,7 +101,7 @@ async def note(*events: str, text: str = "") -> None:
     await asyncio.gather(*(stored.insert(aggregate, events=[event]) for aggregate, event in noted))
 
 
-async def test_what_is_pending_at_one_moment_goes_as_one_message_of_each_type(exchange: Exchange, notes: type[Note]):
+async def test_pending_events_become_one_message_per_type(exchange: Exchange, notes: type[Note]):
     async with Relay(exchange.publish, [notes]):
         await stored.insert(Note(id="a"), events=[Noted(note_id="a"), Shown(note_id="a"), Noted(note_id="b")])
         await exchange.took(2)
@@ -113,7 +113,7 @@ async def test_what_is_pending_at_one_moment_goes_as_one_message_of_each_type(ex
     assert await outboxes(notes) == []
 
 
-async def test_while_a_message_is_on_its_way_the_next_events_of_its_type_gather(exchange: Exchange, notes: type[Note]):
+async def test_events_that_arrive_during_a_publish_become_the_next_message(exchange: Exchange, notes: type[Note]):
     async with Relay(exchange.publish, [notes]):
         exchange.is_open.clear()
         await note("first")
@@ -126,9 +126,7 @@ async def test_while_a_message_is_on_its_way_the_next_events_of_its_type_gather(
     assert await outboxes(notes) == []
 
 
-async def test_a_message_is_not_larger_than_the_broker_likes(
-    exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
-):
+async def test_the_size_of_a_message_is_limited(exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Relay, "BATCH_CHARS", 1000)
     async with Relay(exchange.publish, [notes]):
         await stored.insert(
@@ -139,7 +137,7 @@ async def test_a_message_is_not_larger_than_the_broker_likes(
     assert exchange.subjects() == [["2000"], ["400", "400"], ["400"], ["2000"]]
 
 
-async def test_events_that_nobody_waits_for_gather_and_delay_no_others(
+async def test_batched_types_wait_for_more_events_and_do_not_delay_other_types(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(topology, "BATCHED", frozenset({Noted.type}))
@@ -154,7 +152,7 @@ async def test_events_that_nobody_waits_for_gather_and_delay_no_others(
     assert await outboxes(notes) == []
 
 
-async def test_gathered_events_go_when_their_time_is_over(
+async def test_gathered_events_are_published_after_the_interval(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(topology, "BATCHED", frozenset({Noted.type}))
@@ -166,7 +164,7 @@ async def test_gathered_events_go_when_their_time_is_over(
     assert exchange.subjects() == [["a"], ["b"]]
 
 
-async def test_what_a_stopping_service_cannot_publish_is_left_to_the_sweeper(
+async def test_events_that_a_stopping_service_cannot_publish_stay_in_the_outbox(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(relay, "STOP_S", 0.1)
@@ -176,7 +174,7 @@ async def test_what_a_stopping_service_cannot_publish_is_left_to_the_sweeper(
     assert len(await outboxes(notes)) == 2
 
 
-async def test_events_that_are_not_confirmed_stay_and_are_swept_together(
+async def test_unconfirmed_events_stay_and_are_swept_together(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Relay, "SWEEP_AFTER_S", 0.0)
@@ -195,7 +193,7 @@ async def test_events_that_are_not_confirmed_stay_and_are_swept_together(
     assert await outboxes(notes) == []
 
 
-async def test_a_crash_between_publishing_and_pulling_repeats_the_same_events(
+async def test_after_a_crash_before_the_removal_the_same_events_are_published_again(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Relay, "SWEEP_AFTER_S", 0.0)
@@ -213,7 +211,7 @@ async def test_a_crash_between_publishing_and_pulling_repeats_the_same_events(
     assert await outboxes(notes) == []
 
 
-async def test_the_version_of_an_unguarded_write_is_read_only_for_what_is_shown(
+async def test_the_version_of_an_unguarded_write_is_read_only_for_displayed_events(
     exchange: Exchange, notes: type[Note], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(relay, "_DISPLAYED", frozenset({Shown.type}))

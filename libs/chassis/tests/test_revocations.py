@@ -14,7 +14,7 @@ async def status(client, signer, user_id: str, epoch: int, path: str = "/api/pin
     return (await client.get(path, headers=signer.headers(user_id, ["pings:read"], epoch=epoch))).status_code
 
 
-async def test_a_revocation_ends_older_tokens_everywhere_and_no_newer_ones(client, bus, signer):
+async def test_a_revocation_ends_older_tokens_on_every_route_and_no_newer_ones(client, bus, signer):
     user_id = new_id()
     assert await status(client, signer, user_id, 0) == 200
     await bus.publish(AccessRevoked(user_id=user_id, epoch=2))
@@ -28,7 +28,7 @@ async def test_a_revocation_ends_older_tokens_everywhere_and_no_newer_ones(clien
     assert await status(client, signer, "somebody-else", 0) == 200
 
 
-async def test_an_older_word_that_comes_late_changes_nothing(client, bus, signer):
+async def test_a_late_older_revocation_changes_nothing(client, bus, signer):
     user_id = new_id()
     for epoch in (3, 1, 3):
         await bus.publish(AccessRevoked(user_id=user_id, epoch=epoch))
@@ -40,7 +40,7 @@ async def test_an_older_word_that_comes_late_changes_nothing(client, bus, signer
     assert await status(client, signer, user_id, 3) == 200
 
 
-async def test_malformed_words_are_not_believed(client, bus, signer):
+async def test_malformed_revocations_are_ignored(client, bus, signer):
     user_id = new_id()
     for body in (b"", b"null", b'{"user_id": "%s"}' % user_id.encode(), b'{"user_id": "a b", "epoch": 9}', b"x" * 9999):
         await bus.publish_raw(AccessRevoked.type, body)
@@ -48,7 +48,7 @@ async def test_malformed_words_are_not_believed(client, bus, signer):
     assert await status(client, signer, user_id, 0) == 200
 
 
-async def test_a_service_that_starts_knows_what_it_did_not_hear(service_env, toy_topology, toy, signer):
+async def test_a_starting_service_fetches_earlier_revocations(service_env, toy_topology, toy, signer):
     user_id = new_id()
     signer.revoked[user_id] = 1
     async with running(toy.make_app()) as client:
@@ -65,7 +65,7 @@ async def asked(signer):
         yield Revocations(published_at(url, http), told.append), told
 
 
-async def test_what_was_not_heard_is_learned_by_asking_again(asked, signer):
+async def test_a_missed_revocation_is_fetched_with_the_next_reload(asked, signer):
     known, told = asked
     user_id = new_id()
     assert not await known.is_void(user_id, 0)
@@ -78,14 +78,14 @@ async def test_what_was_not_heard_is_learned_by_asking_again(asked, signer):
     del signer.revoked[user_id]
 
 
-async def test_what_was_just_heard_outlives_an_answer_that_does_not_know_it_yet(asked):
+async def test_a_new_revocation_survives_a_reload_that_lacks_it(asked):
     known, _ = asked
     await known.on_access_revoked(AccessRevoked(user_id="u1", epoch=1))
     await known.reload()
     assert await known.is_void("u1", 0)
 
 
-async def test_what_no_token_can_outlast_is_forgotten(signer, monkeypatch):
+async def test_a_revocation_that_outlived_all_its_tokens_is_removed(signer, monkeypatch):
     monkeypatch.setattr(revocations, "KEPT_S", 0.0)
     async with httpx.AsyncClient() as http:
         known = Revocations(published_at(signer.url.replace("jwks", "revocations"), http))
@@ -93,7 +93,7 @@ async def test_what_no_token_can_outlast_is_forgotten(signer, monkeypatch):
         assert not await known.is_void("u1", 0)
 
 
-async def test_nobody_is_believed_before_identity_was_asked_and_everybody_as_before_when_it_goes_away(
+async def test_no_token_is_accepted_before_the_first_reload_and_an_outage_of_identity_later_changes_nothing(
     service_env, toy, signer, monkeypatch
 ):
     """A verifier that has the keys but cannot fetch the revocations."""

@@ -2,14 +2,14 @@ import pytest
 from chassis.security.secrets import CannotDecrypt, Cipher, hash_secret, new_secret
 
 
-def test_a_secret_is_long_and_its_hash_tells_nothing():
+def test_a_secret_is_long_and_its_hash_does_not_contain_it():
     secret = new_secret()
     assert len(secret) == 43
     assert secret != new_secret()
     assert secret not in hash_secret(secret)
 
 
-def test_what_was_sealed_is_read_with_the_key_alone():
+def test_an_encrypted_text_is_read_only_with_its_key():
     sealed = Cipher("one key").close("é 42")
     assert "42" not in sealed
     assert Cipher("one key").open(sealed) == "é 42"
@@ -18,12 +18,12 @@ def test_what_was_sealed_is_read_with_the_key_alone():
 
 
 @pytest.mark.parametrize("spoilt", ["", "rubbish", "é"])
-def test_what_was_never_sealed_is_refused(spoilt):
+def test_a_text_that_was_not_encrypted_is_refused(spoilt):
     with pytest.raises(CannotDecrypt):
         Cipher("one key").open(spoilt)
 
 
-def test_a_key_is_changed_with_both_known_for_a_while():
+def test_a_key_is_rotated_while_both_are_accepted():
     sealed = Cipher("old").close("text")
     both = Cipher("new, old")
     assert both.open(sealed) == "text"

@@ -43,7 +43,7 @@ async def ask(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> 
     return head.lower()
 
 
-async def test_an_open_connection_is_served_once_more_and_told_that_it_ends(served):
+async def test_an_open_connection_gets_one_more_response_with_connection_close(served):
     connection = await asyncio.open_connection(*served.address)
     assert b"connection: close" not in await ask(connection)
     stopping = asyncio.create_task(served.server.shutdown())
@@ -56,14 +56,14 @@ async def test_an_open_connection_is_served_once_more_and_told_that_it_ends(serv
     await stopping
 
 
-async def test_who_was_let_in_by_the_kernel_alone_is_answered(served):
+async def test_a_connection_that_waits_to_be_accepted_gets_its_response(served):
     with socket.create_connection(served.address) as waiting:
         waiting.sendall(GET)
         await served.server.shutdown()  # begins before the loop has seen the connection
         assert waiting.recv(1000).startswith(b"HTTP/1.1 200 OK")
 
 
-async def test_an_idle_connection_is_not_waited_for_longer_than_the_gateway_keeps_one(served, monkeypatch):
+async def test_the_drain_does_not_wait_longer_than_the_gateway_keeps_idle_connections(served, monkeypatch):
     monkeypatch.setattr(serve, "DRAIN_S", 0.2)
     reader, _ = await asyncio.open_connection(*served.address)
     await served.server.shutdown()

@@ -39,7 +39,7 @@ async def emptied(toy, ping_id: str) -> bool:
     return document["outbox"] == []
 
 
-async def test_the_guard_in_the_filter_decides(client, toy):
+async def test_only_one_of_two_guarded_changes_succeeds(client, toy):
     ping_id = (await new_ping(client)).json()["ping_id"]
     first, second = await asyncio.gather(*(client.post(f"/api/pings/{ping_id}/close") for _ in range(2)))
     assert sorted([first.status_code, second.status_code]) == [200, 409]
@@ -63,7 +63,7 @@ async def test_no_redirect_names_the_host_that_the_client_has_sent(client, path)
     assert "location" not in answer.headers
 
 
-async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy, monkeypatch):
+async def test_the_sweeper_publishes_events_that_a_crash_left_behind(client, bus: Bus, toy, monkeypatch):
     monkeypatch.setattr(relay.Relay, "SWEEP_AFTER_S", 0.0)
     left = toy.Ping(text="left")
     with monkeypatch.context() as crashed:
@@ -73,7 +73,7 @@ async def test_the_sweeper_sends_what_a_crash_left_behind(client, bus: Bus, toy,
     await until(lambda: emptied(toy, left.id))
 
 
-async def test_a_repeated_key_is_carried_out_once(client):
+async def test_a_request_with_a_repeated_key_runs_once(client):
     headers = {"Idempotency-Key": new_id()}
     first = await new_ping(client, "once", **headers)
     again = await new_ping(client, "once", **headers)
@@ -87,7 +87,7 @@ async def test_a_repeated_key_is_carried_out_once(client):
     assert (short.status_code, short.json()["code"]) == (422, "idempotency_key_invalid")
 
 
-async def test_what_is_remembered_can_be_read_only_with_the_key(client, app):
+async def test_a_stored_response_can_be_read_only_with_the_key(client, app):
     key = new_id()
     answer = await new_ping(client, "a secret word", **{"Idempotency-Key": key})
     records = str([record async for record in app.state.idempotency_keys.find()])
@@ -123,13 +123,13 @@ async def test_another_caller_with_the_same_key_gets_a_response_of_its_own(clien
     assert "Idempotent-Replayed" not in theirs.headers
 
 
-async def test_a_key_of_a_running_request_is_refused(client):
+async def test_a_repeated_request_is_refused_while_the_first_is_running(client):
     headers = {"Idempotency-Key": new_id()}
     answers = await asyncio.gather(*(new_ping(client, "slow", **headers) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
 
 
-async def test_an_answer_that_says_to_come_back_is_not_remembered(client):
+async def test_a_response_with_retry_after_is_not_stored(client):
     headers = {"Idempotency-Key": new_id()}
     for _ in range(2):
         answer = await new_ping(client, "too many", **headers)
@@ -137,7 +137,7 @@ async def test_an_answer_that_says_to_come_back_is_not_remembered(client):
         assert "Idempotent-Replayed" not in answer.headers
 
 
-async def test_a_failure_of_ours_is_not_remembered(client):
+async def test_a_response_500_is_not_stored(client):
     headers = {"Idempotency-Key": new_id()}
     for _ in range(2):
         answer = await new_ping(client, "bug", **headers)
@@ -162,7 +162,7 @@ async def test_bad_bodies_get_a_problem(client, body, status, code):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_without_its_database_a_service_asks_to_come_back_soon(client):
+async def test_without_its_database_a_service_answers_503_with_retry_after(client):
     answer = await new_ping(client, "outage")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "2"
@@ -174,7 +174,7 @@ async def test_unknown_addresses_and_methods_get_a_problem(client):
     assert (await client.put("/api/pings", json={})).json()["code"] == "method_not_allowed"
 
 
-async def test_a_transient_failure_is_tried_again(client, bus: Bus, toy):
+async def test_a_handler_is_retried_after_a_transient_failure(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [NotYet("too early")]
     await toy.pings.insert(toy.Ping(id=ping_id))
@@ -203,7 +203,7 @@ async def test_an_outage_of_the_database_uses_up_no_attempts(client, bus: Bus, t
         (b'{"ping_id": "' + b"x" * 1_100_000 + b'"}', "oversized"),
     ],
 )
-async def test_an_unreadable_event_goes_to_the_dead_letters_and_the_queue_moves_on(client, bus, toy, body, reason):
+async def test_an_unreadable_event_becomes_a_dead_letter_and_does_not_block_the_queue(client, bus, toy, body, reason):
     await bus.publish_raw("toy.pinged.v1", body)
     (letter,) = await bus.dead("toy")
     assert letter.reason.startswith(reason)
@@ -212,7 +212,7 @@ async def test_an_unreadable_event_goes_to_the_dead_letters_and_the_queue_moves_
     await bus.wait_for(toy.Ponged, lambda event: event.ping_id == after)
 
 
-async def test_a_rejected_event_is_dead_at_once(client, bus: Bus, toy):
+async def test_a_rejected_event_becomes_a_dead_letter_at_once(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [RejectedEvent("makes no sense")]
     await bus.publish(toy.Pinged(ping_id=ping_id))
@@ -220,7 +220,7 @@ async def test_a_rejected_event_is_dead_at_once(client, bus: Bus, toy):
     assert letter.reason == "rejected: RejectedEvent: makes no sense"
 
 
-async def test_a_job_goes_on_after_a_bad_run(client, toy):
+async def test_a_job_continues_after_a_failed_run(client, toy):
     await until(lambda: ticked(toy, 4))
 
 
@@ -265,7 +265,7 @@ async def test_other_origins_are_allowed_by_setting(client):
     assert "access-control-allow-origin" not in refused.headers
 
 
-async def test_an_event_that_used_up_its_retries_is_dead_with_the_last_reason(client, bus: Bus, toy):
+async def test_an_event_without_retries_left_becomes_a_dead_letter_with_the_last_reason(client, bus: Bus, toy):
     ping_id = new_id()
     toy.failures[ping_id] = [ConnectionError("still down")]
     spent: Any = {"x-usher-attempt": 4}
@@ -300,7 +300,7 @@ async def test_a_trace_begins_with_the_request_and_goes_through_the_outbox(clien
     assert request.parent is None
 
 
-async def test_the_relay_leaves_an_event_in_the_outbox_that_the_broker_did_not_confirm(client, app, toy, monkeypatch):
+async def test_an_event_that_the_broker_did_not_confirm_stays_in_the_outbox(client, app, toy, monkeypatch):
     async def unreachable(*_: object) -> None:
         raise ConnectionError("no broker")
 

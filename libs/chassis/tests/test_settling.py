@@ -60,8 +60,8 @@ async def is_empty(rabbit: Broker) -> bool:
     return not count and metric("usher_events_unacknowledged") == 0
 
 
-async def test_a_broker_that_stalls_during_a_retry_leaves_no_message_in_hand(
-    desk: Broker, line: Any, toy, monkeypatch: pytest.MonkeyPatch
+async def test_no_message_stays_unsettled_when_the_broker_stalls_during_a_retry(
+    desk: Broker, proxy: Any, toy, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(broker, "CONFIRM_TIMEOUT_S", 0.5)
     monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.1)
@@ -71,7 +71,7 @@ async def test_a_broker_that_stalls_during_a_retry_leaves_no_message_in_hand(
 
     async def handle(event: Stamped) -> None:
         if not is_over.is_set():
-            line.is_open.clear()
+            proxy.is_open.clear()
             stalls.set()
             raise NotYet("too early")
         handled.add(event.letter)
@@ -83,7 +83,7 @@ async def test_a_broker_that_stalls_during_a_retry_leaves_no_message_in_hand(
         return metric("usher_events_unacknowledged") == 0
 
     async with (
-        broker.connected(toy.Settings(service="desk", rabbitmq_uri=line.uri)) as rabbit,
+        broker.connected(toy.Settings(service="desk", rabbitmq_uri=proxy.uri)) as rabbit,
         consumer(rabbit, handle),
     ):
         await desk.publish(*map(envelope, letters[:20]))
@@ -94,12 +94,12 @@ async def test_a_broker_that_stalls_during_a_retry_leaves_no_message_in_hand(
         assert metric("usher_event_oldest_unacknowledged_seconds") > 0
         await until(all_returned)
         is_over.set()
-        line.is_open.set()
+        proxy.is_open.set()
         await until(are_handled)
         await until(lambda: is_empty(desk))
 
 
-async def test_a_message_whose_task_is_cancelled_comes_again_on_a_new_channel(desk: Broker):
+async def test_a_message_whose_task_is_cancelled_is_redelivered_on_a_new_channel(desk: Broker):
     tasks: list[asyncio.Task[Any]] = []
     attempts: list[str] = []
     blocked = asyncio.Event()
@@ -132,7 +132,9 @@ async def _length(items: list[str], count: int) -> bool:
 
 
 @pytest.mark.parametrize("method", ["basic_ack", "basic_nack"])
-async def test_a_message_that_cannot_be_settled_comes_again(desk: Broker, method: str, monkeypatch: pytest.MonkeyPatch):
+async def test_a_message_that_cannot_be_settled_is_redelivered(
+    desk: Broker, method: str, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(consuming, "REQUEUE_AFTER_S", 0.0)
     attempts: list[str] = []
 
@@ -155,7 +157,7 @@ async def test_a_message_that_cannot_be_settled_comes_again(desk: Broker, method
 
 
 @pytest.mark.parametrize("header", ["x-delivery-count", wire.ATTEMPT, wire.FIRST_SEEN])
-async def test_a_header_that_is_no_number_stops_nothing(desk: Broker, bus: Bus, header: str):
+async def test_a_header_that_is_not_a_number_is_ignored(desk: Broker, bus: Bus, header: str):
     handled: list[str] = []
 
     async def handle(event: Stamped) -> None:
@@ -232,7 +234,7 @@ async def test_an_unknown_type_waits_for_a_newer_version(desk: Broker, bus: Bus,
     assert sorted(newer) == [("a", 0), ("b", 0)]
 
 
-async def test_after_an_hour_an_unknown_type_is_dead(desk: Broker, bus: Bus):
+async def test_after_an_hour_an_unknown_type_becomes_a_dead_letter(desk: Broker, bus: Bus):
     message = wire.to_message(envelope("a", "desk.stamped.v3"))
     message.headers[wire.FIRST_SEEN] = int(time.time() - consuming.UNKNOWN_FOR_S)
     async with consumer(desk, lambda _: asyncio.sleep(0)):
@@ -241,11 +243,30 @@ async def test_after_an_hour_an_unknown_type_is_dead(desk: Broker, bus: Bus):
     assert letter.reason == "unknown_type: this version does not handle desk.stamped.v3"
 
 
-async def test_what_is_no_event_type_is_dead_at_once(desk: Broker, bus: Bus):
+async def test_a_text_that_is_not_an_event_type_becomes_a_dead_letter_at_once(desk: Broker, bus: Bus):
     async with consumer(desk, lambda _: asyncio.sleep(0)):
         await desk.put(aio_pika.Message(b"{}", type="Something else", message_id=new_id()), topology.queue_name("desk"))
         (letter,) = await bus.dead("desk")
     assert letter.reason.startswith("malformed: ")
+
+
+async def test_an_event_that_its_owner_has_not_published_becomes_a_dead_letter(desk: Broker, bus: Bus):
+    handled = list[str]()
+
+    async def handle(event: Stamped) -> None:
+        handled.append(event.letter)
+
+    copied = wire.to_message(envelope("a"))
+    copied.headers["CC"] = [Stamped.type]  # RabbitMQ does not check this routing key
+    async with consumer(desk, handle):
+        await desk.exchange.publish(copied, "other.published.v1")
+        (forged,) = await bus.dead("desk")
+        await desk.exchange.publish(wire.to_batch([envelope("b"), envelope("c", NEWER)]), Stamped.type)
+        (mixed,) = await bus.dead("desk")
+        await until(lambda: is_empty(desk))
+    assert forged.reason.startswith("forged: ")
+    assert mixed.reason.startswith("malformed: ")
+    assert handled == ["b"]
 
 
 async def test_a_start_keeps_bindings_and_contract_removes_the_retired_ones(desk: Broker, bus: Bus, rabbitmq_uri: str):

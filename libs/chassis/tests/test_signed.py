@@ -28,7 +28,7 @@ def signed_with(keys: str = KEY, audience: str = AUDIENCE, model: type[BaseModel
 FACT = Fact(name="Ada", count=3)
 
 
-def test_a_signed_fact_is_read_back():
+def test_a_signed_claim_is_read_as_it_was_signed():
     assert signed_with().read(signed_with().sign(FACT)) == FACT
 
 

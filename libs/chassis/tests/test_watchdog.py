@@ -15,7 +15,7 @@ LIMIT_S = 2
 HERE = {"PYTHONPATH": str(Path(__file__).parent), "WATCHDOG_S": str(LIMIT_S)}
 
 
-async def test_a_process_whose_loop_hangs_says_where_and_ends(service_env: None):
+async def test_a_process_whose_loop_hangs_logs_the_place_and_ends(service_env: None):
     async with replica_of("echo", "/readyz", PIPE, **HERE) as (process, http):
         with pytest.raises(httpx.TransportError):
             await http.post("/api/block", params={"seconds": 120})
@@ -26,7 +26,7 @@ async def test_a_process_whose_loop_hangs_says_where_and_ends(service_env: None)
     assert "time.sleep(seconds)" in line["stack"]
 
 
-async def test_a_process_that_was_stopped_goes_on(service_env: None):
+async def test_a_process_that_was_suspended_continues(service_env: None):
     async with replica_of("echo", **HERE) as (process, http):
         process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(3 * LIMIT_S)

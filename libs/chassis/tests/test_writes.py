@@ -48,7 +48,7 @@ async def things(mongo_uri: str, commands: Commands) -> AsyncIterator[RawCollect
         await mongo.drop_database(collection.database.name)
 
 
-async def test_of_many_who_want_the_same_version_one_wins(things: RawCollection, commands: Commands):
+async def test_only_one_of_many_updates_of_the_same_version_succeeds(things: RawCollection, commands: Commands):
     await writes.insert(things, {"_id": "a", "version": 1})
     commands.names.clear()
     won = await asyncio.gather(
@@ -59,7 +59,7 @@ async def test_of_many_who_want_the_same_version_one_wins(things: RawCollection,
     assert commands.names.count("update") <= 2
 
 
-async def test_a_miss_spoils_nothing_for_the_others_and_makes_nothing(things: RawCollection):
+async def test_an_update_that_does_not_match_changes_nothing_and_does_not_affect_the_others(things: RawCollection):
     assert all(await asyncio.gather(*(writes.insert(things, {"_id": name, "n": 0}) for name in "abc")))
     outcomes = await asyncio.gather(
         writes.update(things, {"_id": "a", "n": 0}, {"$inc": {"n": 1}}),
@@ -77,7 +77,7 @@ async def test_a_miss_spoils_nothing_for_the_others_and_makes_nothing(things: Ra
     ]
 
 
-async def test_a_taken_unique_key_is_said_to_its_own_caller(things: RawCollection):
+async def test_only_the_caller_with_a_taken_unique_key_gets_the_error(things: RawCollection):
     await writes.insert(things, {"_id": "a", "name": "taken"})
     await writes.insert(things, {"_id": "b"})
     outcomes = await asyncio.gather(
@@ -90,7 +90,9 @@ async def test_a_taken_unique_key_is_said_to_its_own_caller(things: RawCollectio
     assert outcomes[1:] == [False, True]
 
 
-async def test_a_miss_is_no_error_in_a_trace(things: RawCollection, monkeypatch: pytest.MonkeyPatch):
+async def test_an_update_that_does_not_match_is_no_error_in_a_trace(
+    things: RawCollection, monkeypatch: pytest.MonkeyPatch
+):
     spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
@@ -100,26 +102,26 @@ async def test_a_miss_is_no_error_in_a_trace(things: RawCollection, monkeypatch:
     assert (span.name, span.status.is_unset, span.events) == ("write things", True, ())
 
 
-async def test_an_error_does_not_tell_what_was_to_be_written(things: RawCollection):
+async def test_an_error_does_not_contain_the_write(things: RawCollection):
     await writes.insert(things, {"_id": "a", "text": "no number"})
     with pytest.raises(OperationFailure) as raised:
         await writes.update(things, {"_id": "a"}, {"$inc": {"text": 1}, "$set": {"email": "ada@example.org"}})
     assert "ada@example.org" not in f"{raised.value} {raised.value.details}"
 
 
-async def test_a_wrong_write_is_an_error_and_not_a_miss(things: RawCollection):
+async def test_an_invalid_write_is_an_error(things: RawCollection):
     await writes.insert(things, {"_id": "a", "text": "no number"})
     with pytest.raises(OperationFailure):
         await writes.update(things, {"_id": "a"}, {"$inc": {"text": 1}})
 
 
-async def test_merging_makes_the_document_and_lingers_for_others(things: RawCollection, commands: Commands):
+async def test_a_merge_inserts_the_document_and_waits_for_others(things: RawCollection, commands: Commands):
     await asyncio.gather(*(writes.merge(things, "a", {"$max": {"n": n}}, linger=0.01) for n in range(50)))
     assert await things.find_one({"_id": "a"}) == {"_id": "a", "n": 49}
     assert commands.names.count("update") == 1
 
 
-async def test_a_caller_who_gives_up_leaves_the_others_theirs(things: RawCollection):
+async def test_a_cancelled_caller_does_not_affect_the_others(things: RawCollection):
     given_up = asyncio.create_task(writes.insert(things, {"_id": "a"}))
     stays = asyncio.create_task(writes.insert(things, {"_id": "b"}))
     await asyncio.sleep(0)
@@ -128,7 +130,7 @@ async def test_a_caller_who_gives_up_leaves_the_others_theirs(things: RawCollect
     assert await writes.update(things, {"_id": "b"}, {"$set": {"n": 1}})
 
 
-async def test_an_outage_is_everybodys():
+async def test_an_outage_is_an_error_for_all_callers():
     async with AsyncMongoClient[dict[str, Any]]("mongodb://127.0.0.1:9/", serverSelectionTimeoutMS=50) as nowhere:
         outcomes = await asyncio.gather(
             *(writes.insert(nowhere.x.things, {"_id": n}) for n in range(3)), return_exceptions=True

@@ -1,4 +1,4 @@
-"""Events that booking publishes. A booking has the same id as its first hold."""
+"""Events that booking publishes. A booking has the id of its hold."""
 
 from typing import Annotated, Literal
 

@@ -25,7 +25,7 @@ class UserRolesChanged(Event, type="identity.user_roles_changed.v1", subject="us
 
 
 class UserDeactivated(Event, type="identity.user_deactivated.v1", subject="user_id"):
-    """An account was deactivated. Access tokens that were already issued expire within minutes."""
+    """An account was deactivated. Its access tokens are void (`access_revoked`)."""
 
     user_id: Id
 

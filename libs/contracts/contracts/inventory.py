@@ -1,4 +1,4 @@
-"""Events that inventory publishes. A booking has the same id as its first hold."""
+"""Events that inventory publishes. A booking has the id of its hold."""
 
 from typing import Literal
 

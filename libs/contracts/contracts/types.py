@@ -13,27 +13,44 @@ _JOINERS = frozenset("\u200c\u200d")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Marks and letters without a glyph, which Unicode does not count as format characters."""
+_EMOJI_SELECTORS = frozenset("\ufe0e\ufe0f")
+_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0x180B, 0x180E), 0x180F, *range(0xE0100, 0xE01F0))))
+"""They choose a variant of the character before them: of a symbol, an ideograph or a Mongolian letter."""
+_KEPT_IN_TEXTS = _JOINERS | _SELECTORS
+_RESERVED = frozenset(map(chr, (0x2065, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)))) - _SELECTORS
+"""Unassigned characters that Unicode has reserved for ones without a glyph."""
 
 
 def hidden_in(text: str) -> list[str]:
     """The characters of a text that nobody can see, or that change the direction in which it is shown.
 
-    Joiners are allowed where scripts need them: after an Arabic letter and after a virama.
+    Joiners are allowed where scripts need them: after an Arabic letter and after a virama. Selectors are allowed
+    after a character that can have variants.
     """
     if text.isascii() and text.isprintable():
         return []
     return [
         character
         for before, character in pairwise(f" {text}")
-        if _is_hidden(character)
-        and not (
-            character in _JOINERS and (unicodedata.bidirectional(before) == "AL" or unicodedata.combining(before) == 9)
-        )
+        if _is_hidden(character) and not _is_needed_after(before, character)
     ]
 
 
 def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _BLANK
+    return (
+        unicodedata.category(character) in _HIDDEN_CATEGORIES
+        or character in _BLANK
+        or character in _SELECTORS
+        or character in _RESERVED
+    )
+
+
+def _is_needed_after(before: str, character: str) -> bool:
+    if character in _JOINERS:
+        return unicodedata.bidirectional(before) == "AL" or unicodedata.combining(before) == 9
+    if character in _EMOJI_SELECTORS:
+        return unicodedata.category(before)[0] in "SPN"
+    return character in _SELECTORS and unicodedata.category(before) == "Lo" and before not in _BLANK
 
 
 def visible(text: str) -> str:
@@ -43,10 +60,17 @@ def visible(text: str) -> str:
     return text
 
 
+def clean_name(text: str) -> str:
+    """The name on one line, without the characters that `visible` refuses: for names that a program sends."""
+    line = " ".join(text.split())
+    hidden = hidden_in(line)
+    return "".join(each for each in line if each not in hidden).strip() if hidden else line
+
+
 def clean_text(text: str) -> str:
     """The text with line feeds between its lines, spaces for tabs, and without the characters that nobody can see."""
     lines = text.replace("\t", " ").splitlines()
-    kept = ("".join(each for each in line if each in _JOINERS or not _is_hidden(each)) for line in lines)
+    kept = ("".join(each for each in line if each in _KEPT_IN_TEXTS or not _is_hidden(each)) for line in lines)
     return "\n".join(kept).strip()
 
 

@@ -85,7 +85,7 @@ def test_a_change_deep_inside_is_named():
     assert fault.startswith(".tickets[].qr was")
 
 
-def test_each_event_is_said_by_the_service_of_its_name_and_follows_the_pattern():
+def test_each_event_belongs_to_the_service_of_its_name_and_follows_the_pattern():
     for name, event in registry.events().items():
         service, past_tense, version = name.split(".")
         assert service in registry.SERVICES
@@ -94,20 +94,20 @@ def test_each_event_is_said_by_the_service_of_its_name_and_follows_the_pattern()
         assert event.subject_field in event.model_fields
 
 
-def test_the_topology_names_services_and_no_event_twice():
+def test_the_topology_names_known_services_and_each_event_once():
     for table in (topology.CONSUMES, topology.BROADCAST):
         for service, events in table.items():
             assert service in registry.SERVICES
             assert len(events) == len(set(events))
 
 
-def test_a_retired_type_is_consumed_no_longer():
+def test_a_retired_type_has_no_consumer():
     for service, retired in topology.RETIRED.items():
         assert len(retired) == len(set(retired))
         assert not {event.type for event in topology.CONSUMES[service]}.intersection(retired)
 
 
-def test_an_event_ignores_what_it_does_not_know_and_refuses_what_is_wrong():
+def test_an_event_ignores_unknown_fields_and_refuses_wrong_ones():
     known = {"booking_id": "b1", "showtime_id": "s1", "seats": ["F7"], "holder": {}, "replaced_by": "b2"}
     assert BookingExchanged.model_validate(known | {"added_in_v1": 1}).subject == "b1"
     with pytest.raises(ValidationError):

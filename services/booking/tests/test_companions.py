@@ -1,4 +1,4 @@
-"""Free companion tickets: one with each wheelchair place."""
+"""Free companion tickets: one with each wheelchair space."""
 
 import pytest
 from booking.model import CompanionWithoutWheelchair, Order, quote
@@ -33,14 +33,14 @@ def quoted_and_charged(tickets: dict[str, str]) -> int:
 )
 def test_a_companion_without_a_wheelchair_is_named(tickets: dict[str, str], alone: list[str]) -> None:
     hold = held(seats=[SEATS[seat_id] for seat_id in tickets])
-    with pytest.raises(CompanionWithoutWheelchair, match="Add a wheelchair place for each") as quoted:
+    with pytest.raises(CompanionWithoutWheelchair, match="Add a wheelchair space for each") as quoted:
         quote(hold, OFFER, dict(tickets), NOW)
     with pytest.raises(CompanionWithoutWheelchair) as charged:
         given.checkout(Order(tickets, "ada@example.org"), hold)
     assert quoted.value.members == charged.value.members == {"seats": alone}
 
 
-def test_one_companion_goes_free_with_each_wheelchair_place() -> None:
+def test_one_companion_goes_free_with_each_wheelchair_space() -> None:
     assert quoted_and_charged({"C1": "companion", "W1": "adult"}) == 1250
     assert quoted_and_charged({"W1": "adult", "C1": "companion", "C2": "adult"}) == 2500
     assert quoted_and_charged({"W1": "adult", "W2": "adult", "C1": "companion", "C2": "companion"}) == 2500
@@ -52,7 +52,7 @@ ORDERS = st.lists(st.sampled_from(sorted(SEATS)), min_size=1, unique=True).flatm
 
 
 @forall(ORDERS)
-def test_each_free_companion_has_a_paid_wheelchair_place(tickets: dict[str, str]) -> None:
+def test_each_free_companion_has_a_paid_wheelchair_space(tickets: dict[str, str]) -> None:
     wheelchairs = sum(kind == "adult" and SEATS[seat].category == "wheelchair" for seat, kind in tickets.items())
     companions = [seat for seat, kind in tickets.items() if kind == "companion"]
     are_beside = all(SEATS[seat].category != "wheelchair" for seat in companions)
@@ -85,7 +85,7 @@ def test_a_quote_offers_exactly_the_types_that_can_be_chosen(tickets: dict[str, 
                 quoted_and_charged(tickets | {each.seat.seat_id: kind})
 
 
-async def test_a_companion_goes_free_with_a_wheelchair_place_only(customer):
+async def test_a_companion_goes_free_with_a_wheelchair_space_only(customer):
     await customer.add_showtime()
     customer.new_hold(given.C1, given.W1, given.C2)
 

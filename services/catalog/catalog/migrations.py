@@ -10,7 +10,7 @@ from chassis.clock import now
 from chassis.mongo.migrations import Database, Migration, Schema
 from chassis.mongo.outbox import entry_of
 from contracts.catalog import ShowtimeScheduled
-from contracts.types import hidden_in
+from contracts.types import clean_name, hidden_in
 
 from catalog import store
 from catalog.model.days import DAY_STARTS, business_day, occurrence_of
@@ -42,8 +42,7 @@ async def clean_names(database: Database) -> int:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        hidden = hidden_in(value)
-        return "".join(each for each in value if each not in hidden).strip() or "?" if hidden else value
+        return clean_name(value) or "?" if hidden_in(value) else value
     if isinstance(value, Mapping):
         return {name: _cleaned(each) for name, each in value.items()}
     return [_cleaned(each) for each in value] if isinstance(value, list) else value

@@ -17,19 +17,19 @@ pymongo.monitoring.register(_recorder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at all queries of a run comes last."""
+    """Run the test that checks all queries of the run last."""
     items.sort(key=lambda item: "recorder" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
 def recorder() -> Recorder:
-    """Every query that the service has asked so far."""
+    """The queries that the service has made so far."""
     return _recorder
 
 
 @pytest.fixture(scope="session")
 def tmdb_server() -> Iterator[TmdbServer]:
-    """A TMDB of our own, where the service's settings find it."""
+    """A stand-in for TMDB at the address in the service's settings."""
     with serving() as server, pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "TMDB_URL", server.url)
         patch.setitem(os.environ, "TMDB_TOKEN", TOKEN)
@@ -47,7 +47,7 @@ async def client(service_env, tmdb_server) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 async def loaded(client: httpx.AsyncClient, bus: Bus) -> dict[str, int]:
-    """How many documents the loader has added."""
+    """The number of documents that the loader has added."""
     from catalog import demo  # noqa: PLC0415
 
     return await demo.load(now())

@@ -1,4 +1,4 @@
-"""Every query that the service asks while its tests run, one of each kind, and how MongoDB would answer it."""
+"""Records one query of each kind that the service makes during its tests, and explains it with MongoDB."""
 
 import sys
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ FIELDS = (
 
 
 class Recorder(monitoring.CommandListener):
-    """`asked` are commands by their kind: the collection, and the shape of what decides how it is answered."""
+    """`asked` are commands by their kind: the collection, and the shape of filter and sort."""
 
     def __init__(self) -> None:
         self.asked: dict[str, tuple[str, Json]] = {}
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """MongoDB is about to be asked something."""
+        """Record the command."""
         if event.command_name not in KEPT or not event.database_name.startswith("usher_"):
             return
         collection = event.command[event.command_name]
@@ -37,18 +37,21 @@ class Recorder(monitoring.CommandListener):
             self.asked.setdefault(kind, (caller, {event.command_name: collection, **_command(event, part)}))
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Not of interest."""
+        """Do nothing."""
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Not of interest."""
+        """Do nothing."""
 
 
 def _caller() -> str | None:
-    """Who of the service asks; None when it is a test, a migration, which reads everything once, or nobody can tell."""
+    """Return the service's function that makes the query; None for a test, a migration or an unknown caller.
+
+    Migrations may read everything once.
+    """
     frame, caller = sys._getframe(2), None
     while frame := frame.f_back:
         path = frame.f_code.co_filename
-        if "/catalog/tests/" in path or path.endswith("/catalog/migrations.py"):
+        if "/catalog/tests/" in path or path.endswith("/migrations.py"):
             return None
         if "/catalog/catalog/" in path:
             return f"{path.rpartition('/catalog/')[2]}:{frame.f_code.co_name}"
@@ -68,7 +71,7 @@ def _command(event: monitoring.CommandStartedEvent, part: Json) -> Json:
 
 
 def _shape(value: Any) -> Any:
-    """A value with only its names and operators; a list of plain values is any number of them."""
+    """Return the names and operators of a value; a list of plain values matches one of any length."""
     if isinstance(value, dict):
         return {name: _shape(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -78,7 +81,7 @@ def _shape(value: Any) -> Any:
 
 
 def stages(plan: Any) -> Iterator[Json]:
-    """Every stage of an explained plan, whatever it is nested in."""
+    """Yield all stages of an explained plan."""
     if isinstance(plan, dict):
         if "stage" in plan or "$sort" in plan:
             yield plan

@@ -37,7 +37,7 @@ async def walk(client, path, **params):
         ("/api/showtimes", 17, lambda showtime: (showtime["starts_at"], showtime["id"])),
     ],
 )
-async def test_paging_walks_over_everything_once(client, path, limit, key):
+async def test_pages_contain_everything_once(client, path, limit, key):
     kind = {"/api/movies": Movie, "/api/theaters": store.Theater, "/api/showtimes": store.Showtime}[path]
     items = await walk(client, path, limit=limit)
     ids = [item["id"] for item in items]
@@ -56,7 +56,7 @@ async def an_old_film():
     }
 
 
-async def test_a_movie_has_its_own_page(client):
+async def test_a_movie_has_a_page(client):
     movie = (await client.get(GODFATHER)).json()
     assert (movie["title"], movie["year"], movie["directors"]) == ("The Godfather", 1972, ["Francis Ford Coppola"])
     assert "Al Pacino" in movie["cast"]
@@ -81,7 +81,7 @@ async def test_pictures_are_svg_and_harmless(client):
         await Movie.get_pymongo_collection().delete_one({"_id": "old"})
 
 
-async def test_answers_can_be_kept_and_asked_for_again(client):
+async def test_responses_can_be_cached_and_revalidated(client):
     first = await client.get(GODFATHER)
     assert first.headers["cache-control"] == "public, max-age=5, stale-while-revalidate=10"
     etag = first.headers["etag"]
@@ -98,7 +98,7 @@ async def test_genres_are_listed(client):
     assert genres == sorted(genres, key=lambda genre: genre["code"])
 
 
-async def test_a_theater_shows_its_rooms_and_a_room_its_seats(client):
+async def test_a_theater_has_its_auditoriums_and_an_auditorium_its_seats(client):
     theaters = (await client.get("/api/theaters")).json()["items"]
     assert {theater["address"]["city"]: len(theater["auditoriums"]) for theater in theaters} == {
         "Berlin": 3, "Wien": 2, "London": 2,
@@ -132,7 +132,7 @@ async def test_showtimes_are_filtered_by_film_theater_and_time(client):
     assert found == expected != []
 
 
-async def test_a_showtime_tells_all_its_prices(client):
+async def test_a_showtime_has_all_its_prices(client):
     card = (await client.get("/api/showtimes?theater_id=riesenrad-vienna&limit=1")).json()["items"][0]
     assert "prices" not in card
     showtime = (await client.get(f"/api/showtimes/{card['id']}")).json()

@@ -1,4 +1,4 @@
-"""What visitors look for: words with typos, filters, orders, and a film's showtimes where and when."""
+"""Browsing: words with typos, filters, sort orders, and a film's showtimes by place and day."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ async def walk(client, path, **params):
 
 @pytest.fixture
 def ids(client):
-    """The films that a question finds, in their order."""
+    """Return the films that a query finds, in order."""
 
     async def ask(limit=100, **params):
         return [movie["id"] for movie in await walk(client, "/api/movies", limit=limit, **params)]
@@ -85,11 +85,11 @@ FOUND = {
 
 
 @pytest.mark.parametrize("typed", FOUND)
-async def test_films_are_found_by_beginnings_of_words_and_in_spite_of_typos(ids, typed):
+async def test_films_are_found_by_prefixes_and_despite_typos(ids, typed):
     assert await ids(q=typed) == FOUND[typed]
 
 
-async def test_whoever_types_a_title_sees_it_from_the_second_letter_on(ids):
+async def test_a_title_is_found_from_its_second_letter_on(ids):
     for title, movie_id in {"the godfather": "the-godfather-1972", "casablanca": "casablanca-1942"}.items():
         for typed in range(title.count("the ") * 4 + 2, len(title) + 1):
             assert movie_id in (await ids(q=title[:typed]))[:2], title[:typed]
@@ -133,12 +133,12 @@ async def test_titles_come_before_people(ids):
         await Movie.get_pymongo_collection().delete_many({"_id": {"$in": ["s-lang", "s-the-lang"]}})
 
 
-async def test_what_has_no_letters_asks_for_nothing(ids):
+async def test_a_query_without_letters_matches_everything(ids):
     assert await ids(q=".*") == await ids(q="  ") == await ids()
     assert await ids(q="$where {") == []
 
 
-async def test_a_word_that_no_film_has_any_more_is_taken_for_a_typo(ids):
+async def test_a_word_that_no_film_has_any_more_is_treated_as_a_typo(ids):
     await film(_id="s-gone", title="Metropolix", cast=[], directors=[])
     await Movie.get_pymongo_collection().delete_one({"_id": "s-gone"})
     await film(_id="s-gone", title="Nothing", cast=[], directors=[])
@@ -164,7 +164,7 @@ SHOWINGS = [
 
 
 @pytest.mark.parametrize("asked", SHOWINGS, ids=str)
-async def test_films_are_filtered_by_what_is_on_where_and_when(ids, asked):
+async def test_films_are_filtered_by_place_and_time_of_their_showtimes(ids, asked):
     asked = dict(asked)
     if days := asked.pop("days", None):
         asked["date"] = (now() + timedelta(days=days)).date().isoformat()
@@ -203,7 +203,7 @@ async def test_films_are_filtered_by_genre_and_certificate(client, ids):
 
 
 @pytest.mark.parametrize("status", ["coming_soon", "now_showing", "archived"])
-async def test_the_list_of_a_status_has_the_films_that_say_so_themselves(client, some_films, status):
+async def test_the_list_of_a_status_has_exactly_the_films_with_this_status(client, some_films, status):
     films = await walk(client, "/api/movies", limit=100)
     assert set(some_films) <= {each["id"] for each in films}
     found = await walk(client, "/api/movies", limit=7, status=status)
@@ -221,7 +221,7 @@ KEYS = {
 @pytest.mark.parametrize(
     "asked", [{}, {"genre": "drama"}, {"q": "al"}, {"status": "now_showing", "city": "Wien"}], ids=str
 )
-async def test_every_order_pages_over_everything_once(client, sort, asked):
+async def test_every_sort_order_pages_over_everything_once(client, sort, asked):
     whole = await walk(client, "/api/movies", limit=100, sort=sort, **asked)
     pages = await walk(client, "/api/movies", limit=2, sort=sort, **asked)
     assert pages == whole != []
@@ -234,11 +234,11 @@ async def test_every_order_pages_over_everything_once(client, sort, asked):
 class TestShowtimesOfAFilm:
     path = "/api/movies/amelie-2001/showtimes"
 
-    async def programme(self, client, **params):
+    async def showtimes(self, client, **params):
         return await walk(client, self.path, **params)
 
     async def test_are_grouped_by_theater_and_its_own_days(self, client):
-        found = await self.programme(client, days=14)
+        found = await self.showtimes(client, days=14)
         everything = await walk(client, "/api/showtimes", limit=100, movie_id="amelie-2001")
         expected = defaultdict(lambda: defaultdict(list))
         for showtime in everything:
@@ -252,44 +252,44 @@ class TestShowtimesOfAFilm:
         for theater in found:
             starts = [each["starts_at"] for day in theater["days"] for each in day["showtimes"]]
             assert starts == sorted(starts)
-        assert await self.programme(client, days=14, limit=1) == found
+        assert await self.showtimes(client, days=14, limit=1) == found
 
     async def test_of_a_day_and_with_every_filter(self, client):
         day = (now() + timedelta(days=2)).date().isoformat()
-        found = await self.programme(client, date=day)
+        found = await self.showtimes(client, date=day)
         assert {each["local_date"] for theater in found for each in theater["days"]} == {day}
-        [theater] = await self.programme(client, date=day, theater_id=found[0]["id"])
+        [theater] = await self.showtimes(client, date=day, theater_id=found[0]["id"])
         assert theater == found[0]
         for name in ("daypart", "format", "language"):
             value = found[0]["days"][0]["showtimes"][0][name]
-            chosen = await self.programme(client, date=day, **{name: value})
+            chosen = await self.showtimes(client, date=day, **{name: value})
             assert {each[name] for each in screenings(chosen)} == {value}
-        assert {each["address"]["city"] for each in await self.programme(client, city="London")} <= {"London"}
-        assert await self.programme(client, date="2199-01-01") == await self.programme(client, language="xx") == []
+        assert {each["address"]["city"] for each in await self.showtimes(client, city="London")} <= {"London"}
+        assert await self.showtimes(client, date="2199-01-01") == await self.showtimes(client, language="xx") == []
 
     async def test_few_days_are_few(self, client):
-        latest = max(day["local_date"] for theater in await self.programme(client, days=1) for day in theater["days"])
+        latest = max(day["local_date"] for theater in await self.showtimes(client, days=1) for day in theater["days"])
         assert latest <= (now() + timedelta(days=1)).date().isoformat()
-        begun = [each for each in screenings(await self.programme(client)) if instant(each) < now()]
+        begun = [each for each in screenings(await self.showtimes(client)) if instant(each) < now()]
         assert begun == []
 
     async def test_of_the_nearest_theater_come_first(self, client):
-        found = await self.programme(client, near=BERLIN, within_km=1000)
+        found = await self.showtimes(client, near=BERLIN, within_km=1000)
         distances = [theater["distance_m"] for theater in found]
         assert distances == sorted(distances)
-        assert found == await self.programme(client, near=BERLIN, within_km=1000, limit=1)
-        assert {each["id"] for each in found} <= {each["id"] for each in await self.programme(client)}
-        assert await self.programme(client, near="0,0") == []
+        assert found == await self.showtimes(client, near=BERLIN, within_km=1000, limit=1)
+        assert {each["id"] for each in found} <= {each["id"] for each in await self.showtimes(client)}
+        assert await self.showtimes(client, near="0,0") == []
 
     async def test_tell_how_full_they_are(self, client, bus):
-        [showtime, *_] = screenings(await self.programme(client))
+        [showtime, *_] = screenings(await self.showtimes(client))
         assert showtime["availability"] == "plenty"
         capacity = (await store.published(showtime["id"])).capacity
         seats = [f"A{number}" for number in range(1, capacity * 6 // 10)]
         await bus.publish(SeatMapUpdated(showtime_id=showtime["id"], version=1, blocked=seats))
 
         async def filling():
-            bands = {each["id"]: each["availability"] for each in screenings(await self.programme(client))}
+            bands = {each["id"]: each["availability"] for each in screenings(await self.showtimes(client))}
             return bands[showtime["id"]] == "filling"
 
         await until(filling)
@@ -303,8 +303,8 @@ class TestShowtimesOfAFilm:
         assert (await client.get("/api/movies/none/showtimes")).status_code == 404
 
 
-def screenings(programme):
-    return [each for theater in programme for day in theater["days"] for each in day["showtimes"]]
+def screenings(by_theater):
+    return [each for theater in by_theater for day in theater["days"] for each in day["showtimes"]]
 
 
 def instant(showtime):

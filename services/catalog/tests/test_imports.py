@@ -1,4 +1,4 @@
-"""Imports on real servers: begun by an endpoint or a command, done in the background, reported film by film."""
+"""Imports: started by an endpoint or a command, processed in the background, reported film by film."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def row(number, **fields):
 
 @pytest.fixture
 def import_films(client, staff):
-    """Import and wait for the end: the import, and its films by their place."""
+    """Import and wait for the end. Returns the import, and its films by their place."""
 
     async def run(path, *, dry_run=False, **request):
         if path == TMDB:
@@ -64,7 +64,7 @@ def import_films(client, staff):
 
 
 async def ended(client, staff, address, *, alone=True):
-    """The import when it has ended; with this test's help, unless the service is to do it `alone`."""
+    """Wait for the end of the import. This test helps to process it, unless `alone`."""
 
     async def answer():
         if not alone:
@@ -81,7 +81,7 @@ def counted(found):
     return {name: count for name, count in found["progress"].items() if count}
 
 
-async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(client, import_films, bus):
+async def test_a_file_is_imported_and_each_film_reported(client, import_films, bus):
     rows = [row(1), row(2, id="film-two"), row(3, runtime_minutes=1000), "no film"]
     found, films = await import_films(FILE, content=json.dumps(rows))
     assert (found["state"], found["provider"], counted(found)) == (
@@ -99,7 +99,7 @@ async def test_a_file_is_taken_in_and_the_report_says_what_became_of_each_film(c
     await bus.wait_for(MoviePublished, lambda event: event.movie_id == "film-two")
 
 
-async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client, import_films, staff, bus):
+async def test_a_repeated_import_changes_only_what_is_new(client, import_films, staff, bus):
     await import_films(FILE, content=json.dumps([row(1), row(2)]))
     before = {each: (await store.live_movie(each)).version for each in ("film-1-1922", "film-2-1922")}
     found, _ = await import_films(FILE, content=json.dumps([row(1), row(2)]))
@@ -110,11 +110,11 @@ async def test_the_same_again_changes_nothing_and_what_is_new_only_itself(client
     assert counted(found) == {"total": 2, "changed": 1, "unchanged": 1}
     assert films["Film 1"]["changes"] == {"runtime_minutes": [94, 95]}
     shown = (await client.get("/api/movies/film-1-1922")).json()
-    assert (shown["runtime_minutes"], shown["certificate"]) == (95, "15"), "what staff have changed stays"
+    assert (shown["runtime_minutes"], shown["certificate"]) == (95, "15"), "changes by staff stay"
     await bus.wait_for(MovieChanged, lambda event: event.runtime_minutes == 95)
 
 
-async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, import_films):
+async def test_a_dry_run_reports_changes_and_makes_none(client, import_films):
     await import_films(FILE, content=json.dumps([row(1)]))
     rows = [row(1, certificate="18"), row(2, genres=["Never seen"]), row(3, title="")]
     found, films = await import_films(FILE, dry_run=True, content=json.dumps(rows))
@@ -125,10 +125,10 @@ async def test_a_dry_run_says_what_would_happen_and_changes_nothing(client, impo
     assert (await client.get("/api/movies/film-2-1922")).status_code == 404
     assert "never-seen" not in {genre["code"] for genre in (await client.get("/api/genres")).json()}
     again, _ = await import_films(FILE, content=json.dumps(rows))
-    assert counted(again) == counted(found), "it was right"
+    assert counted(again) == counted(found), "the dry run was right"
 
 
-async def test_csv_is_taken_in_too(import_films):
+async def test_csv_is_imported(import_films):
     header, facts = "title,release_date,runtime_minutes,certificate,original_language", "1922-03-04,94,PG,de"
     text = f"{header}\nFilm 1,{facts}\n,,,,\n,{facts}\n"
     found, films = await import_films(FILE, content=text)
@@ -137,7 +137,7 @@ async def test_csv_is_taken_in_too(import_films):
     assert found["source"] == {"file": "", "encoding": "utf-8", "delimiter": ","}
 
 
-async def test_tmdbs_lists_are_taken_in(client, server, import_films):
+async def test_tmdbs_lists_are_imported(client, server, import_films):
     found, films = await import_films(TMDB, json={"list": "now_playing", "pages": 2})
     assert (found["state"], counted(found)) == ("done", {"total": 6, "added": 6})
     shown = (await client.get("/api/movies/imported-101-2024")).json()
@@ -161,15 +161,30 @@ async def test_an_existing_film_is_found_by_title_and_year_and_only_completed(cl
     assert (after["external_ids"]["imdb"], after["trailer_url"] is not None) == ("tt0078748", True)
     _, films = await import_films(TMDB, json={"ids": [349]})
     assert films["349"]["outcome"] == "added"
-    assert films["349"]["movie_id"].startswith("alien-1979-"), "a namesake of the same year is another film"
+    assert films["349"]["movie_id"].startswith("alien-1979-"), "another film with this title and year"
     again, _ = await import_films(TMDB, json={"ids": [348, 349]})
     assert counted(again) == {"total": 2, "unchanged": 2}
 
 
-async def test_two_films_do_not_get_the_same_id_elsewhere(server, import_films):
+async def test_an_announced_film_gets_its_date_and_runtime_later(client, import_films):
+    announced = row(1, release_date="", runtime_minutes=None)
+    _, films = await import_films(FILE, content=json.dumps([announced]))
+    assert (films["Film 1"]["outcome"], films["Film 1"]["movie_id"]) == ("added", "film-1")
+    shown = (await client.get("/api/movies/film-1")).json()
+    assert (shown["year"], shown["runtime_minutes"], shown["status"]) == (None, None, "coming_soon")
+    poster = (await client.get("/api/movies/film-1/poster.svg")).text
+    assert "None" not in poster
+    assert "film-1" in {each["id"] for each in (await client.get("/api/movies?sort=newest&limit=100")).json()["items"]}
+    _, films = await import_films(FILE, content=json.dumps([row(1)]))
+    assert (films["Film 1"]["outcome"], films["Film 1"]["movie_id"]) == ("changed", "film-1")
+    shown = (await client.get("/api/movies/film-1")).json()
+    assert (shown["year"], shown["runtime_minutes"], shown["release_date"]) == (1922, 94, "1922-03-04")
+
+
+async def test_two_films_do_not_get_the_same_external_id(server, import_films):
     await import_films(FILE, content=json.dumps([row(1, external_ids={"imdb": "tt0000101"})]))
     _, films = await import_films(FILE, content=json.dumps([row(2, id="other", external_ids={"imdb": "tt0000101"})]))
-    assert films["Film 1"]["movie_id"] == "film-1-1922", "an id elsewhere says which film it is"
+    assert films["Film 1"]["movie_id"] == "film-1-1922", "an external id identifies the film"
     await import_films(FILE, content=json.dumps([row(3, id="third")]))
     _, films = await import_films(FILE, content=json.dumps([row(3, id="third", external_ids={"imdb": "tt0000101"})]))
     assert (films["Film 1"]["outcome"], films["Film 1"]["reason"]) == (
@@ -177,7 +192,7 @@ async def test_two_films_do_not_get_the_same_id_elsewhere(server, import_films):
     )  # fmt: skip
 
 
-async def test_a_film_that_staff_have_deleted_does_not_come_back(client, staff, import_films):
+async def test_a_film_that_staff_have_deleted_is_not_imported_again(client, staff, import_films):
     await import_films(FILE, content=json.dumps([row(1)]))
     assert (await client.delete("/api/movies/film-1-1922", headers=staff)).status_code == 204
     found, films = await import_films(FILE, content=json.dumps([row(1)]))
@@ -186,7 +201,7 @@ async def test_a_film_that_staff_have_deleted_does_not_come_back(client, staff, 
     assert (await client.get("/api/movies/film-1-1922")).status_code == 404
 
 
-async def test_many_imports_of_the_same_at_once_enter_each_film_once(client, staff, server):
+async def test_concurrent_imports_add_each_film_once(client, staff, server):
     answers = [await client.post(TMDB, json={"list": "popular", "pages": 3}, headers=staff) for _ in range(4)]
     addresses = [answer.headers["location"] for answer in answers]
 
@@ -206,7 +221,7 @@ async def test_many_imports_of_the_same_at_once_enter_each_film_once(client, sta
     )
 
 
-async def test_of_two_who_do_the_same_film_the_first_outcome_counts(client, staff):
+async def test_of_two_workers_on_one_film_the_first_outcome_counts(client, staff):
     import_id = await store.start_import("tmdb", {"ids": []}, dry_run=True, requested_by="test")
     await store.enter_items(import_id, [("101", None)])
     [item] = await store.waiting_items(import_id, 10)
@@ -216,7 +231,7 @@ async def test_of_two_who_do_the_same_film_the_first_outcome_counts(client, staf
     assert counted(found) == {"total": 1, "added": 1}
 
 
-async def test_while_tmdb_is_away_the_import_waits_and_then_goes_on(client, staff, server, monkeypatch):
+async def test_while_tmdb_is_down_the_import_waits_and_then_continues(client, staff, server, monkeypatch):
     monkeypatch.setattr(tmdb, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(jobs, "AGAIN_AFTER", timedelta(seconds=1))
     server.planned["/movie/102"] = [(503, {}, {})] * 4
@@ -233,7 +248,7 @@ async def test_while_tmdb_is_away_the_import_waits_and_then_goes_on(client, staf
     assert (found["state"], found["fault"], counted(found)) == ("done", None, {"total": 3, "added": 3})
 
 
-async def test_what_does_not_get_on_for_an_hour_has_failed(client, staff, server, monkeypatch):
+async def test_an_import_without_progress_for_an_hour_fails(client, staff, server, monkeypatch):
     monkeypatch.setattr(tmdb, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(jobs, "GIVEN_UP_AFTER", timedelta(0))
     server.planned["/movie/101"] = [(503, {}, {})] * 4
@@ -261,7 +276,7 @@ async def command(*arguments):
     )
 
 
-async def test_the_command_does_the_same_and_says_how_far_it_is(tmp_path):
+async def test_the_command_imports_and_prints_its_progress(tmp_path):
     file = tmp_path / "films.json"
     file.write_text(json.dumps([row(1), row(2), {}]))
     process = await command("file", str(file), "--dry-run")
@@ -278,7 +293,7 @@ async def test_the_command_does_the_same_and_says_how_far_it_is(tmp_path):
     assert b"No such file" in (await process.communicate())[1]
 
 
-async def test_what_a_killed_command_leaves_is_finished_by_the_service(client, staff, server):
+async def test_the_service_finishes_the_import_of_a_killed_command(client, staff, server):
     first = await command("tmdb", "--list", "popular", "--pages", "9")
     assert first.stdout
     import_id = (await first.stdout.readline()).split()[1].decode()
@@ -295,7 +310,7 @@ async def test_what_a_killed_command_leaves_is_finished_by_the_service(client, s
     imports = store.Import.get_pymongo_collection()
     left = await imports.find_one({"_id": import_id}) or {}
     assert left["state"] == "working"
-    assert left["claimed_until"] > now(), "nobody else takes it while its owner may be alive"
+    assert left["claimed_until"] > now(), "nobody else claims it while its owner may be alive"
     await imports.update_one({"_id": import_id}, {"$set": {"claimed_until": now()}})
     found, films = await ended(client, staff, f"/api/imports/{import_id}")
     assert (found["state"], found["progress"]["total"], len(films)) == ("done", 8, 8)
@@ -321,7 +336,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("path", "body", "status", "code"), BAD)
-async def test_bad_input_begins_nothing(*, client, staff, path, body, status, code):
+async def test_invalid_input_starts_no_import(*, client, staff, path, body, status, code):
     answer = await client.post(path, headers=staff, **body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert (await client.get("/api/imports", headers=staff)).json()["items"] == []
@@ -337,7 +352,7 @@ async def test_bad_input_begins_nothing(*, client, staff, path, body, status, co
         ("GET", "/api/imports/x/items"),
     ],
 )
-async def test_imports_take_the_permission(client, signer, staff, method, path):
+async def test_imports_require_the_permission(client, signer, staff, method, path):
     body = {"ids": [1]}
     assert (await client.request(method, path, json=body)).status_code == 401
     other = signer.headers("someone", ["theaters:write"])
@@ -346,7 +361,7 @@ async def test_imports_take_the_permission(client, signer, staff, method, path):
         assert (await client.request(method, path, headers=staff)).status_code == 404
 
 
-async def test_without_a_key_tmdb_is_not_asked(client, staff, monkeypatch):
+async def test_without_a_key_there_is_no_request_to_tmdb(client, staff, monkeypatch):
     chosen = settings.get().model_copy(update={"tmdb_token": type(settings.get().tmdb_token)("")})
     monkeypatch.setattr(settings, "get", lambda: chosen)
     answer = await client.post(TMDB, json={"ids": [1]}, headers=staff)

@@ -1,4 +1,4 @@
-"""Seat layouts: text, grid, JSON, and faults with their places."""
+"""Seat layouts: text, grid, JSON, and errors with their places."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_a_layout_is_read_row_by_row():
     layout = parse_layout(HALL)
     assert (len(layout.seats), layout.columns, layout.rows) == (18, 9, 4)
     placed = {seat.seat_id: (seat.category, seat.x, seat.y, seat.area) for seat in layout.seats}
-    assert placed["A4"] == ("standard", 2, 0, "Stalls"), "painted from right to left"
+    assert placed["A4"] == ("standard", 2, 0, "Stalls"), "numbered from right to left"
     assert placed["A1"] == ("standard", 6, 0, "Stalls")
     assert [seat.seat_id for seat in layout.seats if seat.row == "B"] == ["B5", "B3", "B1", "B2", "B4", "B6"]
     assert placed["B5"] == ("standard", 0.5, 1, "Stalls")
@@ -40,7 +40,7 @@ def test_a_layout_is_read_row_by_row():
     ]  # fmt: skip
 
 
-def test_aisles_are_told_as_few_rectangles():
+def test_aisles_are_merged_into_few_rectangles():
     layout = parse_layout("A ss__ss\nB ss__ss\n\n\nC ss__ss\nD _ssss_\n")
     assert layout.aisles == [
         Aisle(x=2, y=0, width=2, depth=2),
@@ -54,7 +54,7 @@ def test_aisles_are_told_as_few_rectangles():
 @pytest.mark.parametrize(
     ("screen", "focus"), [("top", (6, 4)), ("bottom", (6, 2)), ("left", (6.5, 3)), ("right", (3.5, 3))]
 )
-def test_the_usual_focal_point_is_two_thirds_from_the_screen(screen, focus):
+def test_the_default_focal_point_is_two_thirds_from_the_screen(screen, focus):
     rows = "\n".join(f"{row} ..ssssssss" for row in "ABCDEF")
     layout = parse_layout(f"screen: {screen}\n{rows}")
     assert layout.focal_point == Point(x=focus[0], y=focus[1])
@@ -104,7 +104,7 @@ def test_a_layout_round_trips_through_text_and_json(text):
 
 
 @given(texts(), st.data())
-def test_json_that_no_text_says_is_refused(text, data):
+def test_json_that_cannot_be_written_as_text_is_refused(text, data):
     layout = json.loads(parse_layout(text).model_dump_json())
     part = data.draw(st.sampled_from([*layout["seats"], *layout["aisles"], layout["focal_point"], layout]))
     key = data.draw(st.sampled_from([key for key, value in part.items() if isinstance(value, int | float)]))
@@ -116,7 +116,7 @@ def test_json_that_no_text_says_is_refused(text, data):
     except LayoutInvalid as fault:
         assert fault.detail.endswith(".")
     else:
-        assert in_order(read) == in_order(Layout.model_validate(layout)), "it is another layout, just as it was given"
+        assert in_order(read) == in_order(Layout.model_validate(layout)), "it is a different layout, unchanged"
 
 
 def in_order(layout):
@@ -125,7 +125,7 @@ def in_order(layout):
 
 
 @given(st.text(alphabet="ABIs vrlwc.'_#[]:-/\n\tx15ß", max_size=60))
-def test_any_text_is_a_layout_or_a_fault_in_words(text):
+def test_any_text_is_a_layout_or_an_error(text):
     try:
         layout = parse_layout(text)
     except LayoutInvalid as fault:
@@ -142,7 +142,7 @@ def test_any_text_is_a_layout_or_a_fault_in_words(text):
     [
         ("A ss\nB sxs", "Line 2 (row B), column 4: 'x' is no seat", {"line": 2, "row": "B", "column": 4}),
         ("# C\n\nA ss.lll", "a love seat has no second half", {"line": 3, "row": "A", "column": 8}),
-        ("A  ssw.c", "a wheelchair place has no companion", {"line": 1, "row": "A", "column": 6}),
+        ("A  ssw.c", "a wheelchair space has no companion", {"line": 1, "row": "A", "column": 6}),
         ("A ...", "a row has at least one seat", {"line": 1, "row": "A", "column": 3}),
         ("A ss\nA ss", "row A was in line 1 already", {"line": 2, "row": "A", "column": 1}),
         ("A ss ss", "'ss' is neither a seat number", {"line": 1, "row": "A", "column": 6}),
@@ -166,14 +166,14 @@ def test_any_text_is_a_layout_or_a_fault_in_words(text):
         ("#" * 20_001, "longer than", {}),
     ],
 )
-def test_a_fault_in_a_layout_is_named_with_its_place(text, detail, members):
+def test_an_error_in_a_layout_has_its_place(text, detail, members):
     with pytest.raises(LayoutInvalid) as fault:
         parse_layout(text)
     assert detail in fault.value.detail
     assert fault.value.members == members
 
 
-def test_a_seat_that_no_text_could_place_is_named():
+def test_a_seat_that_text_cannot_express_is_named():
     layout = parse_layout("A ss\nB ss")
     seats = [*layout.seats[:3], layout.seats[3].model_copy(update={"x": 0.5})]
     with pytest.raises(LayoutInvalid) as fault:

@@ -46,7 +46,7 @@ def test_a_day_is_planned_film_after_film():
     st.sampled_from([BERLIN, VIENNA, LONDON]),
     st.sampled_from([time(9), time(10, 15), time(11, 30)]),
 )
-def test_on_any_day_nothing_overlaps_and_starts_stand_on_a_quarter(day, zone, opens):
+def test_on_any_day_nothing_overlaps_and_films_start_on_a_quarter(day, zone, opens):
     slots = plan(day, zone, opens)
     assert slots == plan(day, zone, opens), "planning again gives the same"
     for slot, after in pairwise(slots):
@@ -59,7 +59,7 @@ def test_on_any_day_nothing_overlaps_and_starts_stand_on_a_quarter(day, zone, op
         assert (slot.film in (LATE, LATER)) == (local.hour >= 17)
 
 
-def test_films_take_turns_from_day_to_day():
+def test_films_alternate_from_day_to_day():
     first = [plan(date(2026, 11, 23) + timedelta(days=n))[0].film for n in range(4)]
     assert first == [LONG, SHORT, LONG, SHORT]
 
@@ -73,7 +73,7 @@ def test_a_day_on_which_the_clocks_change_keeps_its_local_opening():
     assert [f"{slot.starts_at.astimezone(BERLIN):%H:%M}" for slot in night] == ["01:30", "02:30"], "two hours apart"
 
 
-def test_titles_are_filed_without_their_article():
+def test_titles_are_sorted_without_their_article():
     titles = ["Amélie", "The Matrix", "A Space Odyssey", "2001: A Space Odyssey", "Them", "WALL·E", "Fast & Furious"]
     assert [sort_title(title) for title in titles] == [
         "amelie", "matrix", "space odyssey", "2001: a space odyssey", "them", "wall e", "fast and furious",

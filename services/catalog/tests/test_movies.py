@@ -1,4 +1,4 @@
-"""Films, genres and pictures as staff keep them, on real servers."""
+"""Films, genres and pictures: changes by staff."""
 
 import asyncio
 from datetime import timedelta
@@ -44,7 +44,7 @@ async def film(client, staff):
     await Movie.get_pymongo_collection().delete_many({"title": {"$regex": "^Nosferatu"}})
 
 
-async def test_a_film_is_entered_with_everything_that_is_known_of_it(client, film, bus):
+async def test_a_film_is_added_with_all_its_fields(client, film, bus):
     assert film["id"] == "nosferatu-1922"
     assert {name: film[name] for name in FILM} == FILM
     assert (film["year"], film["rating"]) == (1922, {"average": None, "count": 0, "stars": [0] * 5})
@@ -61,17 +61,17 @@ async def test_a_film_with_a_language_that_is_no_longer_accepted_is_shown(client
     assert (await store.live_movie(film["id"])).languages == ["en-12"]
 
 
-async def test_the_same_film_is_not_entered_twice(client, film, staff):
+async def test_the_same_film_is_not_added_twice(client, film, staff):
     again = await client.post("/api/movies", json=FILM, headers=staff)
     assert (again.status_code, again.json()["code"]) == (409, "movie_exists"), "its TMDB id is taken"
     namesake = await client.post("/api/movies", json=FILM | {"external_ids": {}}, headers=staff)
     assert namesake.status_code == 201
-    assert namesake.json()["id"].startswith("nosferatu-1922-"), "a namesake of the same year is another film"
+    assert namesake.json()["id"].startswith("nosferatu-1922-"), "another film with this title and year"
     named = await client.post("/api/movies", json=FILM | {"external_ids": {}, "id": film["id"]}, headers=staff)
     assert named.status_code == 409
 
 
-async def test_of_many_who_enter_a_film_at_once_one_does(client, staff):
+async def test_of_many_concurrent_additions_of_a_film_one_succeeds(client, staff):
     answers = await asyncio.gather(
         *(client.post("/api/movies", json=FILM | {"id": "nosferatu"}, headers=staff) for _ in range(8))
     )
@@ -79,17 +79,17 @@ async def test_of_many_who_enter_a_film_at_once_one_does(client, staff):
     await Movie.get_pymongo_collection().delete_one({"_id": "nosferatu"})
 
 
-async def test_parts_of_a_film_are_changed_and_others_hear_what_concerns_them(client, film, staff, bus):
+async def test_fields_of_a_film_are_changed_and_published_if_others_store_them(client, film, staff, bus):
     path, before = f"/api/movies/{film['id']}", len(bus.envelopes(MovieChanged))
     changed = await client.patch(path, json={"synopsis": "Short.", "trailer_url": None}, headers=staff)
     assert changed.json() == film | {"synopsis": "Short.", "trailer_url": None}
     await client.patch(path, json={"title": "Nosferatu!", "certificate": "12A"}, headers=staff)
     said = await bus.wait_for(MovieChanged, lambda event: event.movie_id == film["id"])
     assert (said.title, said.certificate) == ("Nosferatu!", "12A")
-    assert len(bus.envelopes(MovieChanged)) == before + 1, "a synopsis concerns nobody else"
+    assert len(bus.envelopes(MovieChanged)) == before + 1, "no other service stores the synopsis"
     version = (await store.live_movie(film["id"])).version
     await client.patch(path, json={"title": "Nosferatu!"}, headers=staff)
-    assert (await store.live_movie(film["id"])).version == version, "nothing to change, nothing written"
+    assert (await store.live_movie(film["id"])).version == version, "without a change there is no write"
 
 
 async def test_two_editors_of_different_parts_do_not_undo_each_other(client, film, staff):
@@ -133,7 +133,7 @@ BAD_FILMS = [
 
 
 @pytest.mark.parametrize(("bad", "place"), BAD_FILMS)
-async def test_what_is_no_film_is_refused_with_the_place(client, film, staff, bad, place):
+async def test_an_invalid_film_is_refused_with_the_place(client, film, staff, bad, place):
     entered = await client.post("/api/movies", json=FILM | {"id": "nosferatu-2"} | bad, headers=staff)
     changed = await client.patch(f"/api/movies/{film['id']}", json=bad, headers=staff)
     for answer in (entered, changed):
@@ -178,7 +178,7 @@ async def test_search_fields_that_were_stored_before_are_computed_again_by_the_m
     assert [movie["id"] for movie in found.json()["items"]] == [film["id"]]
 
 
-async def test_a_genre_that_there_is_not_is_refused(client, film, staff):
+async def test_an_unknown_genre_is_refused(client, film, staff):
     for answer in (
         await client.post("/api/movies", json=FILM | {"genres": ["drama", "telenovela"]}, headers=staff),
         await client.patch(f"/api/movies/{film['id']}", json={"genres": ["telenovela"]}, headers=staff),
@@ -200,14 +200,14 @@ WRITES = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
-async def test_writing_takes_the_permission(client, signer, method, path, body):
+async def test_writing_requires_the_permission(client, signer, method, path, body):
     nobody = await client.request(method, path, json=body)
     customer = await client.request(method, path, json=body, headers=signer.headers("someone", ["showtimes:write"]))
     assert (nobody.status_code, customer.status_code) == (401, 403)
     assert customer.json()["detail"] == "This requires the permission movies:write."
 
 
-async def test_genres_are_entered_renamed_and_removed_unless_a_film_has_them(client, film, staff):
+async def test_genres_are_added_renamed_and_removed_unless_a_film_has_them(client, film, staff):
     async def put(code, name):
         return await client.put(f"/api/genres/{code}", json={"name": name}, headers=staff)
 
@@ -253,7 +253,7 @@ UPLOADS = {"poster": ("JPEG", (600, 900)), "backdrop": ("PNG", (1600, 900))}
 
 
 @pytest.mark.parametrize("kind", UPLOADS)
-async def test_an_uploaded_picture_is_drawn_anew_and_may_be_kept_for_ever(client, film, staff, kind):
+async def test_an_uploaded_picture_is_reencoded_and_can_be_cached_forever(client, film, staff, kind):
     form, size = UPLOADS[kind]
     path, typed = f"/api/movies/{film['id']}/{kind}", {"Content-Type": "image/any"}
     upload = await client.put(path, content=picture(1900, 1400, form), headers=staff | typed)
@@ -267,10 +267,10 @@ async def test_an_uploaded_picture_is_drawn_anew_and_may_be_kept_for_ever(client
     assert (await client.get(url, headers={"If-None-Match": shown.headers["etag"]})).status_code == 304
     assert (await client.delete(f"/api/movies/{film['id']}/{kind}", headers=staff)).status_code == 204
     assert (await client.get(f"/api/movies/{film['id']}")).json()[f"{kind}_url"].endswith(".svg")
-    assert (await client.get(url)).status_code == 200, "pages made before may still show it"
+    assert (await client.get(url)).status_code == 200, "older pages may still show it"
 
 
-async def test_where_and_with_what_a_picture_was_taken_stays_outside(client, film, staff):
+async def test_a_pictures_metadata_is_removed(client, film, staff):
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = "taken at home", 6  # description; lying on its side
     upload = picture(1200, 800, exif=exif, comment=b"secret remark")
@@ -280,7 +280,7 @@ async def test_where_and_with_what_a_picture_was_taken_stays_outside(client, fil
     assert b"taken at home" not in shown.content
     assert b"secret remark" not in shown.content
     row = Image.open(BytesIO(shown.content)).convert("L").crop((0, 450, 600, 451)).tobytes()
-    assert abs(row[50] - row[550]) > 100, "it was turned upright"
+    assert abs(row[50] - row[550]) > 100, "it was rotated upright"
 
 
 def bomb():
@@ -303,7 +303,7 @@ BAD_PICTURES = {
 
 
 @pytest.mark.parametrize("name", BAD_PICTURES)
-async def test_what_is_no_picture_is_refused(client, film, staff, name):
+async def test_a_file_that_is_not_a_picture_is_refused(client, film, staff, name):
     answer = await client.put(f"/api/movies/{film['id']}/poster", content=BAD_PICTURES[name](), headers=staff)
     assert (answer.status_code, answer.json()["code"]) == (422, "picture_invalid"), answer.text
     assert (await client.get(f"/api/movies/{film['id']}")).json()["poster_url"].endswith(".svg")
@@ -321,7 +321,7 @@ async def test_a_picture_larger_than_allowed_or_for_no_film_is_refused(client, f
     assert (await client.get("/api/movies/pictures/..%2Fx.webp")).status_code in {404, 422}
 
 
-async def test_the_loop_answers_others_while_a_picture_is_drawn(client, film, staff):
+async def test_the_event_loop_serves_others_while_a_picture_is_encoded(client, film, staff):
     upload = asyncio.create_task(
         client.put(f"/api/movies/{film['id']}/poster", content=picture(6000, 6000, "PNG"), headers=staff)
     )
@@ -331,10 +331,10 @@ async def test_the_loop_answers_others_while_a_picture_is_drawn(client, film, st
         answered += 1
         await asyncio.sleep(0)  # the client in this process waits for nothing
     assert upload.result().status_code == 204
-    assert answered > 5, "the picture took longer than some answers, and they came"
+    assert answered > 5, "other requests were answered meanwhile"
 
 
-async def test_pictures_that_no_film_has_go_after_a_day(client, film, staff):
+async def test_unused_pictures_are_deleted_after_a_day(client, film, staff):
     pictures = store.Picture.get_pymongo_collection()
     await client.put(f"/api/movies/{film['id']}/poster", content=picture(700, 1000), headers=staff)
     poster = (await store.live_movie(film["id"])).poster
@@ -348,5 +348,5 @@ async def test_pictures_that_no_film_has_go_after_a_day(client, film, staff):
     assert {each["_id"] async for each in pictures.find({"_id": {"$in": [used, unused, fresh]}})} == {used, fresh}
     await pictures.update_one({"_id": fresh}, {"$set": {"stored_at": two_days_ago}})
     await store.store_picture(b"fresh", 1, 1)
-    assert await store.drop_unused_pictures(now()) == 0, "stored again: a film is about to have it"
+    assert await store.drop_unused_pictures(now()) == 0, "stored again: a film is about to use it"
     assert await pictures.count_documents({"_id": fresh}) == 1

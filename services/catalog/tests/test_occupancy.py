@@ -1,4 +1,4 @@
-"""How full a showtime is, from inventory's snapshots in whatever order they come."""
+"""The occupancy of a showtime, from inventory's snapshots in any order."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from contracts.inventory import SeatMapUpdated
 pytestmark = pytest.mark.usefixtures("client")
 
 
-async def test_taken_seats_are_held_sold_or_blocked(bus):
+async def test_held_sold_and_blocked_seats_count_as_taken(bus):
     showtime = new_id()
     seats = {"held": ["A1"], "sold": ["A2", "A3"], "blocked": ["A4", "A5", "A6"]}
     await bus.publish(SeatMapUpdated(showtime_id=showtime, version=3, **seats))
@@ -41,7 +41,7 @@ async def test_the_first_snapshot_replaces_a_document_of_the_version_before():
     showtime, occupancies = new_id(), store.Occupancy.get_pymongo_collection()
     claims = {"h": {"held": [0, 3]}, "b": {"sold": [1, 2]}}
     await occupancies.insert_one({"_id": showtime, "claims": claims, "taken": 5, "sold": 2, "changed_at": now()})
-    assert await store.occupancy_of([showtime]) == {showtime: (5, 2)}, "it is right until then"
+    assert await store.occupancy_of([showtime]) == {showtime: (5, 2)}, "it is correct until then"
     await store.save_occupancy(showtime, 1, taken=1, sold=1)
     document = await occupancies.find_one({"_id": showtime}) or {}
     assert set(document) == {"_id", "version", "taken", "sold", "changed_at"}

@@ -1,4 +1,4 @@
-"""The OpenAPI document says all that a client must know."""
+"""The OpenAPI document has everything that a client needs."""
 
 import pytest
 from chassis.http.problems import MEDIA_TYPE
@@ -6,7 +6,7 @@ from chassis.http.problems import MEDIA_TYPE
 
 @pytest.fixture
 def operations(client):
-    """Every operation with its address, and the schemas."""
+    """All operations by address, and the schemas."""
     from catalog.main import app  # noqa: PLC0415 - it is running by now
 
     document = app.openapi()
@@ -16,7 +16,7 @@ def operations(client):
     return found, document["components"]["schemas"]
 
 
-def test_every_operation_says_what_it_does_and_what_may_go_wrong(operations):
+def test_every_operation_has_a_description_and_its_errors(operations):
     for name, operation in operations[0]:
         assert operation["description"], name
         expected = {"401", "403"} if operation.get("security") else set()
@@ -29,13 +29,13 @@ def test_every_operation_says_what_it_does_and_what_may_go_wrong(operations):
                 assert answer["description"], (name, status)
 
 
-def test_what_is_public_may_be_asked_for_again(operations):
+def test_public_operations_document_304(operations):
     for name, operation in operations[0]:
         if name.startswith("get /api/movies") and not operation.get("security"):
             assert "304" in operation["responses"], name
 
 
-def test_what_is_sent_has_an_example(operations):
+def test_request_fields_have_examples(operations):
     found, schemas = operations
     for name, operation in found:
         if not {"movies", "genres", "reviews", "imports"} & set(operation["tags"]):

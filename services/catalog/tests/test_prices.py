@@ -36,7 +36,7 @@ def table(local_start=FRIDAY, screening_format="2D", categories=("standard", "co
     return {(price.category, price.ticket_type): price.amount for price in found}
 
 
-def test_prices_are_all_in_and_what_is_free_stays_free():
+def test_prices_are_all_in_and_free_tickets_stay_free():
     assert table() == {
         ("standard", "adult"): 1200 + 150 + 90,
         ("standard", "child"): 800 + 150 + 90,
@@ -58,11 +58,11 @@ def test_prices_are_all_in_and_what_is_free_stays_free():
         (FRIDAY.replace(hour=3, minute=0), "2D", 0),
     ],
 )
-def test_surcharges_go_by_format_weekday_and_time_band(local_start, screening_format, extra):
+def test_surcharges_depend_on_format_weekday_and_time(local_start, screening_format, extra):
     assert table(local_start, screening_format)["standard", "adult"] == 1200 + extra + 90
 
 
-def test_fee_and_tax_are_told_as_parts_of_the_price():
+def test_fee_and_tax_are_parts_of_the_price():
     adult, _ = tariff().table(["standard"], "2D", FRIDAY)
     assert (adult.amount, adult.fee, adult.tax) == (1440, 90, 94), "1440 × 7 / 107 = 94.2"
     free = tariff().table(["companion"], "2D", FRIDAY)[1]
@@ -87,7 +87,7 @@ def test_a_category_without_a_price_for_adults_is_named():
         tariff().table(["standard", "recliner"], "2D", FRIDAY)
 
 
-def test_the_list_that_began_last_counts_while_it_is_valid():
+def test_the_valid_list_that_began_last_is_used():
     year = tariff(valid_from="2027-01-01")
     summer = tariff(valid_from="2027-06-01", valid_until="2027-08-31")
     next_year = tariff(valid_from="2028-01-01")
@@ -101,7 +101,7 @@ def test_the_list_that_began_last_counts_while_it_is_valid():
         valid_on(date(2026, 12, 31), lists)
 
 
-def test_the_price_from_is_what_an_adult_pays_at_least():
+def test_the_from_price_is_the_lowest_adult_price():
     assert price_from(tariff().table(["standard", "vip", "companion"], "2D", FRIDAY)) == 1440
     cheap = {"prices": {"vip": {"adult": 1600}, "wheelchair": {"adult": 900}}}
     assert price_from(tariff(**cheap).table(["vip", "wheelchair"], "2D", FRIDAY)) == 1840
@@ -126,7 +126,7 @@ def test_the_price_from_is_what_an_adult_pays_at_least():
         {"surcharges": [{"name": "", "amount": 1}]},
     ],
 )
-def test_a_price_list_that_makes_no_sense_is_refused(changes):
+def test_an_invalid_price_list_is_refused(changes):
     with pytest.raises(ValidationError):
         tariff(**changes)
 

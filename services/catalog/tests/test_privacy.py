@@ -1,4 +1,4 @@
-"""What catalog keeps about a person is erased, also when it comes late, and handed out."""
+"""Personal data in catalog is erased, even if it arrives late, and exported."""
 
 from catalog import store
 from catalog.model.reviews import ReviewText
@@ -12,7 +12,7 @@ FILM = "alien-1979"
 
 
 async def person_with_traces() -> str:
-    """Somebody who saw and reviewed a film, and complained about another's review."""
+    """A person who saw and reviewed a film and reported another review."""
     user_id, other = new_id(), new_id()
     text = ReviewText(stars=4, headline="In space", text="nobody hears you.")
     await store.write_review(FILM, user_id, "Ada L.", text)
@@ -39,7 +39,7 @@ async def exported(bus, user_id: str) -> CatalogDataExported:
     return await bus.wait_for(CatalogDataExported, lambda event: event.export_id == export_id)
 
 
-async def test_an_export_tells_reviews_complaints_and_visits(client, bus):
+async def test_an_export_has_reviews_reports_and_showtimes(client, bus):
     user_id = await person_with_traces()
     told = await exported(bus, user_id)
     review, complaint, visit = told.items
@@ -48,7 +48,7 @@ async def test_an_export_tells_reviews_complaints_and_visits(client, bus):
     assert (visit["kind"], visit["showtime_id"]) == ("attendance", "yesterday")
 
 
-async def test_who_judged_a_review_is_not_told(client, bus):
+async def test_an_export_does_not_name_the_moderator(client, bus):
     user_id = await person_with_traces()
     review = await store.review_of(FILM, user_id)
     assert review
@@ -58,12 +58,12 @@ async def test_who_judged_a_review_is_not_told(client, bus):
     assert "the-moderator" not in str(told.items)
 
 
-async def test_whoever_left_nothing_gets_an_empty_answer(client, bus):
+async def test_a_person_without_data_gets_an_empty_export(client, bus):
     told = await exported(bus, new_id())
     assert (told.items, told.is_last) == ([], True)
 
 
-async def test_all_traces_go_also_those_that_come_late(client, bus):
+async def test_all_data_is_erased_even_if_it_arrives_late(client, bus):
     user_id = await person_with_traces()
     for _ in range(2):
         await bus.publish(UserDeleted(user_id=user_id))

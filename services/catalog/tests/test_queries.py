@@ -1,4 +1,4 @@
-"""Every query of the catalog is answered by an index, and nothing but a page is sorted in memory.
+"""Every query of catalog uses an index, and at most a page is sorted in memory.
 
 Looks at all that the service has asked MongoDB in this run, whatever test made it ask. Run alone: the tour below.
 """
@@ -53,7 +53,7 @@ async def test_every_query_is_answered_by_an_index(client, recorder):
 
 
 async def test_lists_read_little_more_than_their_page(client, recorder):
-    """The index that is walked along leaves films out by itself, but for a genre in another order and alternatives."""
+    """The sort index also filters the films, except for a genre in another order and for alternatives."""
     database = Movie.get_pymongo_collection().database
     for caller, command in list(recorder.asked.values()):
         is_list = command.get("find") == "movies" and "hint" in command

@@ -25,7 +25,7 @@ def test_a_time_that_the_clocks_skip_is_refused():
         local_moment(skipped, BERLIN, "second")
 
 
-def test_a_time_that_the_clocks_show_twice_needs_a_word_about_which():
+def test_an_ambiguous_local_time_requires_the_occurrence():
     twice = datetime(2026, 10, 25, 2, 30)  # noqa: DTZ001 - what a clock on the wall shows
     first, second = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
     with pytest.raises(LocalTimeAmbiguous) as fault:
@@ -36,7 +36,7 @@ def test_a_time_that_the_clocks_show_twice_needs_a_word_about_which():
 
 
 @given(MARKS, st.sampled_from(ZONES), st.sampled_from([None, "first", "second"]))
-def test_any_local_time_is_a_moment_that_shows_it_or_is_refused(local, name, occurrence):
+def test_any_local_time_converts_to_a_moment_and_back_or_is_refused(local, name, occurrence):
     zone = ZoneInfo(name)
     shown = [
         moment
@@ -64,7 +64,7 @@ spans = st.tuples(moments, st.integers(1, 400)).map(lambda span: (span[0], span[
 
 
 @given(spans, spans)
-def test_two_showtimes_share_a_slot_just_when_they_overlap(one, other):
+def test_two_showtimes_share_a_slot_exactly_when_they_overlap(one, other):
     overlap = one[0] < other[1] and other[0] < one[1]
     assert bool(set(slots_of(*one)) & set(slots_of(*other))) == overlap
 
@@ -105,7 +105,7 @@ def test_a_pattern_is_repeated_on_its_days():
         {"repeat": "daily"},
     ],
 )
-def test_a_pattern_that_makes_no_sense_is_refused(changes):
+def test_an_impossible_pattern_is_refused(changes):
     with pytest.raises(ValidationError):
         pattern(**changes)
 
@@ -122,6 +122,6 @@ def test_a_pattern_that_makes_no_sense_is_refused(changes):
         {"sales_open_at": "9999-12-31T23:59:59-14:00"},
     ],
 )
-def test_terms_that_make_no_sense_are_refused(changes):
+def test_invalid_terms_are_refused(changes):
     with pytest.raises(ValidationError):
         Showing.model_validate({"auditorium_id": "hall", "movie_id": "film", "starts": "20:15"} | changes)

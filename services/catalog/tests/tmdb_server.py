@@ -1,4 +1,4 @@
-"""A server on loopback that answers as TMDB does: the recorded shape of its answers, with films of our own.
+"""A stand-in for TMDB on loopback: the recorded shape of its responses, with invented films.
 
 https://developer.themoviedb.org/reference/movie-details and …/movie-now-playing-list, version 3.
 """
@@ -16,7 +16,7 @@ Answer = tuple[int, dict[str, str], Any]
 
 
 def film(film_id: int, title: str, /, **fields: Any) -> dict[str, Any]:
-    """A film as `/movie/{id}?append_to_response=credits,release_dates,videos` answers it."""
+    """Return a film as `/movie/{id}?append_to_response=credits,release_dates,videos` does."""
     return {
         "adult": False,
         "backdrop_path": "/backdrop.jpg",
@@ -80,7 +80,7 @@ def film(film_id: int, title: str, /, **fields: Any) -> dict[str, Any]:
 
 
 class TmdbServer:
-    """`films` are what it knows, in the order of its lists. `planned` answers come first, by path."""
+    """`films` are in the order of its lists. `planned` responses by path are returned first."""
 
     PER_PAGE = 3
 
@@ -94,16 +94,16 @@ class TmdbServer:
         self._one_at_a_time = threading.Lock()
 
     def reset(self) -> None:
-        """Nothing known, nothing asked."""
+        """Forget all films and requests."""
         self.films, self.planned, self.asked = {}, {}, []
         self.held.set()
 
     def times_asked(self, path: str) -> int:
-        """How often it was asked for a path."""
+        """Return the number of requests for a path."""
         return self.asked.count(path)
 
     def answer(self, path: str, query: dict[str, list[str]], token: str) -> Answer:
-        """What TMDB would say."""
+        """Return the response to a path."""
         with self._one_at_a_time:
             self.asked.append(path)
             if self.planned.get(path):
@@ -127,7 +127,7 @@ class TmdbServer:
 
 @contextmanager
 def serving() -> Iterator[TmdbServer]:
-    """Listens on loopback until the block is left."""
+    """Listen on loopback inside the block."""
     tmdb = TmdbServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -144,7 +144,7 @@ def serving() -> Iterator[TmdbServer]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the name is the base class's
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

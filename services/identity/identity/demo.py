@@ -1,4 +1,7 @@
-"""Three demo accounts: `python -m identity.demo`. Existing ones stay unchanged."""
+"""Three demo accounts: `python -m identity.demo`. Existing ones stay unchanged.
+
+Their password is public, so there are none unless PUBLIC_URL is on this machine.
+"""
 
 import asyncio
 
@@ -39,6 +42,9 @@ async def main() -> None:
     """Load into the configured database."""
     chosen = settings.get()
     telemetry.configure_logging(chosen.service, chosen.log_level)
+    if not chosen.is_local:
+        log.warning("demo_users_refused", reason="their password is public, and PUBLIC_URL is not on this machine")
+        return
     async with connected(chosen, migrations.SCHEMA):
         await load()
 

@@ -15,7 +15,7 @@ ORIGIN = "http://localhost:8080"
 
 
 class Authenticator:
-    """One passkey, on a page at `origin`. `flags` say what it asked its owner for.
+    """One passkey, on a page at `origin`. `flags` say whether it verified its owner.
 
     `used` is its signature counter; those that are shared by several devices do not count.
     """
@@ -26,7 +26,7 @@ class Authenticator:
         self._key = ec.generate_private_key(ec.SECP256R1())
 
     def create(self, options):
-        """What `navigator.credentials.create` answers, as JSON."""
+        """Return the result of `navigator.credentials.create` as JSON."""
         public = self._key.public_key().public_numbers()
         cose = {1: 2, 3: -7, -1: 1, -2: public.x.to_bytes(32, "big"), -3: public.y.to_bytes(32, "big")}
         attested = bytes(16) + struct.pack(">H", len(self.id)) + self.id + cbor2.dumps(cose)
@@ -38,7 +38,7 @@ class Authenticator:
         )
 
     def get(self, options):
-        """What `navigator.credentials.get` answers, as JSON."""
+        """Return the result of `navigator.credentials.get` as JSON."""
         self.used += self.counts
         data, client_data = self._data(options["rpId"]), self._client_data("webauthn.get", options)
         signature = self._key.sign(data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
@@ -57,7 +57,7 @@ class Authenticator:
 
 
 def tampered(credential, field):
-    """The credential with one bit of a field turned."""
+    """Return the credential with one bit of a field flipped."""
     raw = bytearray(base64url_to_bytes(credential["response"][field]))
     raw[-1] ^= 1
     return credential | {"response": credential["response"] | {field: bytes_to_base64url(bytes(raw))}}

@@ -38,40 +38,40 @@ async def client(identity_env):
 
 @pytest.fixture
 def email():
-    """An address that no other test has."""
+    """Return an address that no other test uses."""
     return f"person{next(_numbers)}@usher.example"
 
 
 async def registered(client, email, **fields):
-    """The answer of signing up."""
+    """Sign up and return the response."""
     body = {"email": email, "password": PASSWORD, "name": "Ada"} | fields
     return await client.post("/api/auth/register", json=body)
 
 
 async def mailed_token(bus, event_type, email):
-    """The secret in the newest link that was mailed to the address."""
+    """Return the secret of the newest link that was mailed to the address."""
     await bus.wait_for(event_type, lambda event: event.email == email)
     told = bus.events(event_type, lambda event: event.email == email)[-1]
     return Cipher(ENVIRONMENT["LINK_KEY"]).open(told.sealed_token)
 
 
 async def noticed(bus, what, email):
-    """That the owner of the address was told."""
+    """Check that the owner of the address was notified."""
     return await bus.wait_for(SecurityNoticed, lambda event: (event.what, event.email) == (what, email))
 
 
 async def logged_in(client, email, password=PASSWORD, **fields):
-    """The answer of a log-in."""
+    """Log in and return the response."""
     return await client.post("/api/auth/login", json={"email": email, "password": password} | fields)
 
 
 def bearer(answer):
-    """The headers of the person who signed in with this answer."""
+    """Return the headers of the person who signed in with this response."""
     return {"Authorization": f"Bearer {answer['access_token']}"}
 
 
 async def verified_account(client, bus, email):
-    """A person who has signed up and verified the address, as `me` shows them."""
+    """Sign up and verify a person. Returns the profile as `me` does."""
     answer = await registered(client, email)
     assert answer.status_code == 201, answer.text
     token = await mailed_token(bus, VerificationRequested, email)
@@ -82,13 +82,13 @@ async def verified_account(client, bus, email):
 
 @pytest.fixture
 async def account(client, bus, email):
-    """A verified person, as `me` shows them."""
+    """A verified person, as returned by `me`."""
     return await verified_account(client, bus, email)
 
 
 @pytest.fixture
 async def signed_in(client, account):
-    """The answer of a log-in."""
+    """Log in and return the response."""
     answer = await logged_in(client, account["email"])
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -96,7 +96,7 @@ async def signed_in(client, account):
 
 @asynccontextmanager
 async def another_process():
-    """A client of one more replica, in a process of its own."""
+    """A client of another replica in a separate process."""
     port = free_port()
     uvicorn = ["-m", "uvicorn", "identity.main:app", "--port", str(port), "--log-level", "warning"]
     process = await asyncio.create_subprocess_exec(sys.executable, *uvicorn, stdout=asyncio.subprocess.DEVNULL)

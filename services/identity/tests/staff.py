@@ -1,4 +1,4 @@
-"""People with roles, and what admins ask."""
+"""People with roles, and requests of admins."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +24,7 @@ def password_hash() -> str:
 
 @dataclass
 class Someone:
-    """A person with an account, signed in."""
+    """A signed-in person with an account."""
 
     client: httpx.AsyncClient
     user_id: str
@@ -39,7 +39,7 @@ class Someone:
         return await self.client.request(method, path, headers=self.headers, **request)
 
     async def act(self, method: str, path: str, **request: Any) -> Any:
-        """Ask and have it granted."""
+        """Send a request, which must succeed."""
         answer = await self.ask(method, path, **request)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
@@ -52,7 +52,7 @@ class Someone:
 
 
 async def someone(client: httpx.AsyncClient, *roles: Role, **fields: Any) -> Someone:
-    """A new person with these roles."""
+    """Create a person with these roles."""
     user_id = new_id()
     known = {
         "id": user_id,
@@ -71,7 +71,7 @@ async def someone(client: httpx.AsyncClient, *roles: Role, **fields: Any) -> Som
 
 
 async def audited(action: str, user_id: str) -> store.AuditEntry:
-    """The line of the audit log, waiting for it."""
+    """Wait for the line of the audit log and return it."""
 
     async def entered() -> list[store.AuditEntry]:
         return await store.AuditEntry.find({"action": action, "user_id": user_id}).to_list()
@@ -80,7 +80,7 @@ async def audited(action: str, user_id: str) -> store.AuditEntry:
 
 
 async def only_admins(*admins: Someone) -> None:
-    """Nobody else is one; people whom other tests made are put aside."""
+    """Make sure that nobody else is one: deactivate people from other tests."""
     ids = [admin.user_id for admin in admins]
     await store.User.get_pymongo_collection().update_many(
         {"roles": "admin", "_id": {"$nin": ids}}, {"$set": {"roles": ["customer"]}, "$inc": {"version": 1}}

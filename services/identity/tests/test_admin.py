@@ -15,7 +15,7 @@ from .staff import PEOPLE, audited, only_admins, someone
 
 
 async def command(*arguments: str, typed: str = "") -> tuple[int, str, str]:
-    """Exit status, output, complaints."""
+    """Return exit status, output and errors."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "identity.admin", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -44,7 +44,7 @@ async def test_the_first_admin_types_a_password(client, bus, address):
     assert (await audited("admin_created", user.id)).actor_id is None
 
 
-async def test_or_is_given_a_link_that_works_once(client, address):
+async def test_the_first_admin_gets_a_link_that_works_once(client, address):
     status, out, _ = await command(address, "--link")
     assert status == 0
     found = re.search(r"/accept-invitation#token=(\S{43})\n", out)
@@ -64,7 +64,7 @@ async def test_or_is_given_a_link_that_works_once(client, address):
         ("ada admin 1", "your name or address"),
     ],
 )
-async def test_a_password_that_is_none_makes_no_admin(client, address, typed, complaint):
+async def test_an_invalid_password_creates_no_admin(client, address, typed, complaint):
     status, out, complaints = await command(address, "--name", "Ada Admin", typed=typed)
     assert (status, out) == (1, "")
     assert complaint in complaints
@@ -75,14 +75,14 @@ async def test_a_password_that_is_none_makes_no_admin(client, address, typed, co
 @pytest.mark.parametrize(
     "arguments", [("not an address",), ("a@usher.example", "--name", ""), ("a" * 300 + "@x.example",)]
 )
-async def test_what_is_no_address_is_told(client, arguments):
+async def test_an_invalid_address_is_reported(client, arguments):
     status, out, complaints = await command(*arguments, typed=PASSWORD)
     assert (status, out) == (1, "")
     assert complaints
     assert "Traceback" not in complaints
 
 
-async def test_who_has_an_account_becomes_an_admin_without_a_password(client, bus):
+async def test_the_owner_of_an_account_becomes_an_admin_without_a_password(client, bus):
     grace = await someone(client, "theater_manager", theaters=["rialto"])
     status, out, _ = await command(grace.email)
     assert (status, out) == (0, "This person is an admin now.\n")

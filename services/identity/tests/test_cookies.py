@@ -1,4 +1,4 @@
-"""The refresh token as a cookie: what the browser is told, and which pages may use it."""
+"""The refresh token as a cookie: its attributes, and which pages may use it."""
 
 import pytest
 from identity import settings
@@ -11,7 +11,7 @@ ORIGIN = {"Origin": "http://127.0.0.1:8080"}
 
 
 def attributes(answer):
-    """Name, value and attributes of the one session cookie that the answer sets; attributes in lower case."""
+    """Return name, value and attributes of the session cookie that the response sets; attributes in lower case."""
     (cookie,) = [each for each in answer.headers.get_list("set-cookie") if not each.startswith(DEVICE_NAME)]
     pair, *rest = cookie.split("; ")
     return *pair.split("=", 1), {part.lower() for part in rest}
@@ -29,7 +29,7 @@ async def sign_in(client, email, headers=OWN):
 
 
 async def with_cookie(client, path, token, headers, name=NAME):
-    """A request as a browser makes it that keeps the token; httpx's own jar would keep more than the test means."""
+    """A request of a browser that keeps the token; httpx's own jar would keep more than intended."""
     answer = await client.post(f"/api/auth/{path}", json={}, headers={"Cookie": f"{name}={token}"} | headers)
     client.cookies.clear()
     return answer
@@ -42,7 +42,7 @@ async def test_the_refresh_token_goes_into_a_cookie_that_no_script_reads(client,
     assert (answer.status_code, answer.json()["refresh_token"]) == (200, None)
     assert name == "usher_session"
     assert {"httponly", "samesite=strict", "path=/api/auth"} <= told
-    assert "secure" not in told, "a browser keeps no secure cookie of http://127.0.0.1"
+    assert "secure" not in told, "a browser stores no secure cookie of http://127.0.0.1"
     assert token not in answer.text
     assert any(part.startswith("max-age=") and 2_591_900 < int(part[8:]) <= 2_592_000 for part in told)
 
@@ -65,7 +65,7 @@ async def test_a_page_refreshes_with_the_cookie_and_gets_the_next_one(client, si
     assert me.json() == account
 
 
-async def test_a_cookie_that_is_over_is_taken_back(client, site, account):
+async def test_an_expired_cookie_is_deleted(client, site, account):
     token = ".".join(["A" * 43] * 2)
     answer = await with_cookie(client, "refresh", token, OWN)
     assert (answer.status_code, answer.json()["code"]) == (401, "session_over")
@@ -77,7 +77,7 @@ async def test_a_cookie_that_is_over_is_taken_back(client, site, account):
     assert without.status_code == 401
 
 
-async def test_logging_out_ends_the_session_and_takes_the_cookie_back(client, site, account):
+async def test_logging_out_ends_the_session_and_deletes_the_cookie(client, site, account):
     _, token, _ = attributes(await sign_in(client, account["email"]))
     answer = await with_cookie(client, "logout", token, OWN)
     assert answer.status_code == 204
@@ -111,7 +111,7 @@ async def test_another_sites_page_can_neither_use_nor_plant_nor_end_a_session(cl
     assert (await with_cookie(client, "refresh", token, OWN)).status_code == 200
 
 
-async def test_every_way_in_asks_which_page_it_is(client, site, account, signed_in):
+async def test_every_sign_in_checks_the_origin(client, site, account, signed_in):
     body = {"email": "new@usher.example", "password": PASSWORD, "name": "Ada", "mode": "cookie"}
     passkey = {"credential": {"id": "x"}, "mode": "cookie"}
     change = {"old_password": PASSWORD, "password": "another password", "mode": "cookie"}
@@ -124,14 +124,14 @@ async def test_every_way_in_asks_which_page_it_is(client, site, account, signed_
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_another_site_that_the_house_names_may(client, site, account, monkeypatch):
+async def test_a_configured_origin_may_use_the_cookie(client, site, account, monkeypatch):
     monkeypatch.setattr(settings.get(), "cors_origins", ["https://partner.example"])
     answer = await sign_in(client, account["email"], {"Origin": "https://partner.example"})
     client.cookies.clear()
     assert answer.status_code == 200
 
 
-async def test_a_token_in_the_body_needs_no_page_and_touches_no_cookie(client, site, signed_in):
+async def test_a_token_in_the_body_needs_no_origin_and_sets_no_cookie(client, site, signed_in):
     evil = {"Sec-Fetch-Site": "cross-site", "Cookie": f"{NAME}=whatever"}
     answer = await client.post("/api/auth/refresh", json={"refresh_token": signed_in["refresh_token"]}, headers=evil)
     assert answer.status_code == 200
@@ -139,7 +139,7 @@ async def test_a_token_in_the_body_needs_no_page_and_touches_no_cookie(client, s
     assert answer.json()["refresh_token"]
 
 
-async def test_the_cookie_opens_nothing_but_the_refresh(client, site, account):
+async def test_the_cookie_is_accepted_only_for_the_refresh(client, site, account):
     _, token, _ = attributes(await sign_in(client, account["email"]))
     for name in (NAME, SECURE_NAME):
         answer = await client.get("/api/users/me", headers={"Cookie": f"{name}={token}"} | OWN)
@@ -148,7 +148,7 @@ async def test_the_cookie_opens_nothing_but_the_refresh(client, site, account):
 
 
 @pytest.mark.parametrize("rubbish", ["", "x", "a.b.c", "%00", "é" * 20, "x" * 3000])
-async def test_rubbish_in_the_cookie_is_no_session(client, site, rubbish):
+async def test_an_invalid_cookie_is_no_session(client, site, rubbish):
     header = f"{NAME}={rubbish}".encode()
     headers = {b"Cookie": header, b"Sec-Fetch-Site": b"same-origin"}
     answer = await client.post("/api/auth/refresh", json={}, headers=headers)

@@ -20,7 +20,7 @@ NEW = "a train to anywhere"
 
 @pytest.fixture
 async def app(client, signed_in):
-    """The authenticator app of the person who is signed in."""
+    """The signed-in person's authenticator app."""
     begun = await client.post("/api/auth/mfa/totp", json={"password": PASSWORD}, headers=bearer(signed_in))
     app = TOTP(begun.json()["secret"])
     done = await client.post("/api/auth/mfa/totp/confirm", json={"code": code(app, -1)}, headers=bearer(signed_in))
@@ -69,6 +69,7 @@ async def test_it_is_removed_after_a_delay_with_notices_and_its_sessions_end(cli
     due_at = await removal_at(client, answer)
     assert due_at > (now() + settings.get().factor_removal_delay - timedelta(minutes=1)).isoformat()
     await jobs.remove_factors()
+    await store.remove_factors(account["user_id"], now())
     assert (await logged_in(client, account["email"], NEW)).json()["code"] == "second_factor_needed", "not yet"
     await make_due(account)
     await jobs.remove_factors()
@@ -80,7 +81,7 @@ async def test_it_is_removed_after_a_delay_with_notices_and_its_sessions_end(cli
     await audited("second_factor_removed", account["user_id"])
 
 
-async def test_who_has_a_factor_keeps_it(client, bus, account, app):
+async def test_a_person_with_the_factor_can_keep_it(client, bus, account, app):
     await reset(client, bus, account["email"], remove_factors=True)
     answer = (await logged_in(client, account["email"], NEW, code=code(app, 0))).json()
     assert (await keep(client, answer, "not the password")).json()["code"] == "wrong_password"
@@ -132,7 +133,7 @@ async def cancelled_while_it_is_removed(client, bus, account, app):
     return cancel_first
 
 
-async def test_a_removal_that_was_cancelled_meanwhile_does_not_happen(client, bus, account, app, monkeypatch):
+async def test_a_cancelled_removal_does_not_happen(client, bus, account, app, monkeypatch):
     monkeypatch.setattr(changes.users, "update_and_get", await cancelled_while_it_is_removed(client, bus, account, app))
     await jobs.remove_factors()
     assert (await store.find_person(account["user_id"])).totp

@@ -32,7 +32,7 @@ async def accept(client, token, password=PASSWORD, **fields):
     return await client.post("/api/auth/accept-invitation", json={"token": token, "password": password} | fields)
 
 
-async def test_who_is_invited_chooses_a_password_and_has_the_roles(client, bus, admin, invitation, email):
+async def test_an_invited_person_chooses_a_password_and_gets_the_roles(client, bus, admin, invitation, email):
     mail = await bus.wait_for(InvitationRequested, lambda event: event.email == email)
     assert (mail.name, mail.locale, mail.user_id) == ("Grace Hopper", "de", invitation["invitation_id"])
     answer = await accept(client, await mailed_token(bus, InvitationRequested, email))
@@ -52,7 +52,7 @@ async def test_who_is_invited_chooses_a_password_and_has_the_roles(client, bus, 
     assert user["user_id"] not in [each["invitation_id"] for each in shown["items"]]
 
 
-async def test_an_invited_admin_counts_as_one(client, bus, admin, email):
+async def test_an_invited_admin_counts_as_an_admin(client, bus, admin, email):
     body = {"email": email, "name": "Grace", "grant": {"roles": ["admin"]}}
     invitation = await admin.act("POST", INVITATIONS, json=body)
     await accept(client, await mailed_token(bus, InvitationRequested, email))
@@ -60,7 +60,7 @@ async def test_an_invited_admin_counts_as_one(client, bus, admin, email):
     assert invitation["invitation_id"] in listed.active
 
 
-async def test_the_link_is_good_once_also_at_once(client, bus, invitation, email):
+async def test_the_link_works_once_even_for_concurrent_requests(client, bus, invitation, email):
     token = await mailed_token(bus, InvitationRequested, email)
     answers = await asyncio.gather(*(accept(client, token) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [201] + [410] * 4
@@ -104,7 +104,7 @@ async def test_withdrawing_and_accepting_at_once_ends_in_one_of_the_two(client, 
     assert (accepted.status_code, withdrawn.status_code) in {(201, 404), (410, 204)}
 
 
-async def test_an_invitation_that_goes_while_the_password_is_hashed_is_void(client, bus, admin, invitation, email):
+async def test_an_invitation_withdrawn_during_the_hashing_is_void(client, bus, admin, invitation, email):
     token, where = await mailed_token(bus, InvitationRequested, email), {"_id": invitation["invitation_id"]}
     for change in ({"withdrawn_at": now()}, {"withdrawn_at": None, "expires_at": now()}):
         await store.Invitation.get_pymongo_collection().update_one(where, {"$set": change})
@@ -113,7 +113,7 @@ async def test_an_invitation_that_goes_while_the_password_is_hashed_is_void(clie
     assert await store.user_with_email(email) is None
 
 
-async def test_who_has_an_account_is_not_invited(client, bus, admin, invitation, email):
+async def test_the_owner_of_an_account_is_not_invited(client, bus, admin, invitation, email):
     grace = await someone(client)
     refused = await admin.ask("POST", INVITATIONS, json={"email": grace.email, "name": "G", "grant": MANAGER})
     assert (refused.status_code, refused.json()["code"]) == (409, "email_taken")
@@ -122,7 +122,7 @@ async def test_who_has_an_account_is_not_invited(client, bus, admin, invitation,
     assert (late.status_code, late.json()["code"]) == (409, "email_taken")
 
 
-async def test_only_a_hash_of_the_link_is_kept(bus, invitation, email):
+async def test_only_a_hash_of_the_link_is_stored(bus, invitation, email):
     token = await mailed_token(bus, InvitationRequested, email)
     kept = await store.Invitation.get_pymongo_collection().find_one({"_id": invitation["invitation_id"]}, {"outbox": 0})
     assert token not in str(kept)
@@ -153,7 +153,7 @@ async def test_open_invitations_are_listed_page_by_page(client, admin):
         {"email": "g@x.example", "name": "G", "grant": MANAGER, "locale": "x" * 50},
     ],
 )
-async def test_an_invitation_that_makes_no_sense_is_refused(admin, body):
+async def test_an_invalid_invitation_is_refused(admin, body):
     assert (await admin.ask("POST", INVITATIONS, json=body)).status_code == 422
 
 
@@ -169,22 +169,22 @@ async def test_an_invitation_that_makes_no_sense_is_refused(admin, body):
         ({"token": "A" * 43, "password": PASSWORD, "mode": "cookie"}, 403),
     ],
 )
-async def test_a_link_that_is_none_is_refused(client, body, status):
+async def test_an_invalid_link_is_refused(client, body, status):
     assert (await client.post("/api/auth/accept-invitation", json=body)).status_code == status
 
 
-async def test_the_password_is_not_ones_name(client, bus, invitation, email):
+async def test_the_password_must_not_be_the_name(client, bus, invitation, email):
     refused = await accept(client, await mailed_token(bus, InvitationRequested, email), "gracehopper1906")
     assert (refused.status_code, refused.json()["code"]) == (422, "password_refused")
 
 
-async def test_nobody_has_an_address_flooded(admin, invitation):
+async def test_the_mails_to_an_address_are_limited(admin, invitation):
     path = f"{INVITATIONS}/{invitation['invitation_id']}/renew"
     answers = [(await admin.ask("POST", path)).status_code for _ in range(7)]
     assert answers == [200] * 5 + [429] * 2
 
 
-async def test_the_person_is_then_among_the_people(client, bus, admin, invitation, email):
+async def test_the_person_is_in_the_list_of_people(client, bus, admin, invitation, email):
     await accept(client, await mailed_token(bus, InvitationRequested, email))
     (found,) = (await admin.act("GET", PEOPLE, params={"search": email}))["items"]
     assert found["user_id"] == invitation["invitation_id"]

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from .conftest import PASSWORD, bearer, logged_in, mailed_token
 
 
-async def test_logging_in_gives_tokens_that_open_me(client, account, signed_in):
+async def test_a_log_in_returns_valid_tokens(client, account, signed_in):
     assert signed_in["token_type"] == "Bearer"
     assert signed_in["expires_in"] == 900
     assert signed_in["second_factor_required"] is False
@@ -25,7 +25,7 @@ async def test_any_spelling_of_the_address_logs_in(client, account):
     assert (await logged_in(client, account["email"].upper())).status_code == 200
 
 
-async def test_a_wrong_password_and_an_unknown_address_get_one_answer(client, account):
+async def test_a_wrong_password_and_an_unknown_address_get_the_same_response(client, account):
     wrong = await logged_in(client, account["email"], "not the password")
     unknown = await logged_in(client, "nobody@usher.example")
     assert wrong.status_code == unknown.status_code == 401
@@ -49,7 +49,7 @@ def passwords(client):
     return app.state.passwords
 
 
-async def test_nobodys_password_never_fits_but_is_hashed_as_anybodys(passwords):
+async def test_an_unknown_address_never_matches_but_its_password_is_hashed(passwords):
     assert not (await passwords.check(PASSWORD, None)).fits
     assert passwords._nobody.split("$")[:4] == (await passwords.hash(PASSWORD)).split("$")[:4]
 
@@ -60,7 +60,7 @@ async def kept_hash(account):
     return user.password_hash
 
 
-async def test_a_weaker_hash_is_made_anew_when_its_password_is_given(client, account):
+async def test_a_weaker_hash_is_replaced_at_the_next_log_in(client, account):
     weak = PasswordHasher(1, 8192, parallelism=1).hash(PASSWORD)
     await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"password_hash": weak}})
     await logged_in(client, account["email"], "not the password")
@@ -70,7 +70,7 @@ async def test_a_weaker_hash_is_made_anew_when_its_password_is_given(client, acc
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_hashing_leaves_the_event_loop_free(passwords):
+async def test_hashing_does_not_block_the_event_loop(passwords):
     hashing = asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(8)))
     turns = 0
     while not hashing.done():
@@ -80,7 +80,7 @@ async def test_hashing_leaves_the_event_loop_free(passwords):
     assert turns > 8
 
 
-async def test_more_than_can_wait_are_told_to_come_back(client, account, passwords, monkeypatch):
+async def test_a_full_queue_answers_503_with_retry_after(client, account, passwords, monkeypatch):
     monkeypatch.setattr(passwords, "room", 2)
     answers = await asyncio.gather(*(logged_in(client, f"crowd{n}@usher.example") for n in range(12)))
     assert {answer.status_code for answer in answers} == {401, 503}
@@ -90,7 +90,7 @@ async def test_more_than_can_wait_are_told_to_come_back(client, account, passwor
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_no_line_of_the_log_has_a_secret_or_an_address(client, bus, account):
+async def test_no_log_line_has_a_secret_or_an_address(client, bus, account):
     with capture_logs() as lines:
         answer = (await logged_in(client, account["email"])).json()
         await logged_in(client, account["email"], "not the password")
@@ -107,7 +107,7 @@ async def test_no_line_of_the_log_has_a_secret_or_an_address(client, bus, accoun
         assert secret not in told
 
 
-async def test_a_closed_account_can_neither_log_in_nor_refresh_nor_look(client, account, signed_in):
+async def test_a_closed_account_can_neither_log_in_nor_refresh_nor_read(client, account, signed_in):
     await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"is_active": False}})
     assert (await logged_in(client, account["email"])).json()["code"] == "wrong_credentials"
     me = await client.get("/api/users/me", headers=bearer(signed_in))
@@ -136,7 +136,7 @@ GOOD = {"email": "good@usher.example", "password": PASSWORD}
         ("logout", {"refresh_token": ["a"]}, "refresh_token"),
     ],
 )
-async def test_bad_input_is_told_its_place_and_never_echoed(client, path, body, where):
+async def test_invalid_input_is_refused_with_its_place_and_never_echoed(client, path, body, where):
     answer = await client.post(f"/api/auth/{path}", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -147,21 +147,21 @@ async def test_bad_input_is_told_its_place_and_never_echoed(client, path, body, 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff\xfe", b'{"email": NaN}', b"null", b'{"\\ud800": 1}', b"[" * 9999]
 )
-async def test_a_body_that_is_not_json_is_told_so(client, content):
+async def test_a_body_that_is_not_json_is_refused(client, content):
     answer = await client.post("/api/auth/login", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_form_that_another_site_sends_is_no_log_in(client, account):
-    """A page elsewhere can send a form or plain text without asking; neither is JSON."""
+async def test_a_form_of_another_site_does_not_log_in(client, account):
+    """Pages of other sites can send forms and plain text without a preflight; neither is JSON."""
     body = json.dumps({"email": account["email"], "password": PASSWORD})
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = await client.post("/api/auth/login", content=body, headers={"Content-Type": kind})
         assert answer.status_code == 422
 
 
-async def test_the_demos_people_are_loaded_once_and_stay_as_they_are(client, bus):
+async def test_the_demos_people_are_loaded_once_and_not_changed(client, bus):
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "identity.demo")
     assert await process.wait() == 0
     await store.User.get_pymongo_collection().update_one(

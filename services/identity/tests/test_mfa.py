@@ -20,13 +20,13 @@ def claims_of(answer):
 
 
 class App:
-    """An authenticator app and the codes on paper beside it. It never shows one code twice."""
+    """An authenticator app and the recovery codes. It never returns the same code twice."""
 
     def __init__(self, secret):
         self._totp, self._half_minute, self.recovery_codes = TOTP(secret), -1, []
 
     def code(self):
-        """The next code that identity still takes: a minute's drift is allowed, so there are three."""
+        """Return the next code that identity accepts: clocks may drift, so there are three."""
         self._half_minute += 1
         assert self._half_minute < 3, "a test uses three codes at most"
         return self.at(self._half_minute - 1)
@@ -45,7 +45,7 @@ async def state(client, answer):
 
 @pytest.fixture
 async def app(client, signed_in):
-    """The app of the person who is signed in, set up."""
+    """Set up the signed-in person's app."""
     offered = (await ask(client, signed_in, "totp", password=PASSWORD)).json()
     app = App(offered["secret"])
     confirmed = await ask(client, signed_in, "totp/confirm", code=app.code())
@@ -54,7 +54,7 @@ async def app(client, signed_in):
     return app
 
 
-async def test_an_app_counts_once_it_has_shown_a_code(client, bus, account, signed_in):
+async def test_an_app_is_active_once_a_code_was_confirmed(client, bus, account, signed_in):
     offered = await ask(client, signed_in, "totp", password=PASSWORD)
     assert parse_uri(offered.json()["uri"]).secret == offered.json()["secret"]
     assert await state(client, signed_in) == {
@@ -82,28 +82,28 @@ async def test_an_app_counts_once_it_has_shown_a_code(client, bus, account, sign
     assert (without.status_code, without.json()["code"]) == (409, "second_factor_off")
 
 
-async def test_setting_one_up_takes_the_password(client, signed_in):
+async def test_the_setup_requires_the_password(client, signed_in):
     wrong = await ask(client, signed_in, "totp", password="not the password")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_password")
     assert (await client.post("/api/auth/mfa/totp", json={"password": PASSWORD})).status_code == 401
 
 
-async def test_signing_in_takes_the_password_and_a_code(client, account, app):
+async def test_signing_in_requires_the_password_and_a_code(client, account, app):
     asked = await logged_in(client, account["email"])
     assert (asked.status_code, asked.json()["code"]) == (401, "second_factor_needed")
     unknowing = await logged_in(client, account["email"], "not the password", code=app.at(0))
-    assert unknowing.json()["code"] == "wrong_credentials", "who does not know the password learns nothing of the app"
+    assert unknowing.json()["code"] == "wrong_credentials", "without the password, nothing reveals the app"
     assert (await logged_in(client, account["email"], code="000000")).json()["code"] == "wrong_code"
     answer = await logged_in(client, account["email"], code=app.code())
     assert answer.status_code == 200
     assert claims_of(answer.json())["amr"] == ["pwd", "otp"]
 
 
-async def test_no_code_counts_twice_also_not_at_once(client, replica, account, app):
+async def test_no_code_works_twice_even_concurrently(client, replica, account, app):
     code = app.code()
     answers = await asyncio.gather(*(logged_in(each, account["email"], code=code) for each in (client, replica) * 3))
     assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
-    assert (await logged_in(client, account["email"], code=app.at(-1))).status_code == 403, "nor an earlier one"
+    assert (await logged_in(client, account["email"], code=app.at(-1))).status_code == 403, "nor does an earlier one"
     assert (await logged_in(client, account["email"], code=app.code())).status_code == 200
 
 
@@ -113,7 +113,7 @@ async def test_a_phones_clock_may_be_half_a_minute_off_and_no_more(client, accou
     assert (await logged_in(client, account["email"], code=app.at(1))).status_code == 200
 
 
-async def test_each_recovery_code_counts_once_however_it_is_typed(client, replica, account, signed_in, app):
+async def test_each_recovery_code_works_once_in_any_spelling(client, replica, account, signed_in, app):
     first, second, third, *_ = app.recovery_codes
     answers = await asyncio.gather(*(logged_in(each, account["email"], code=first) for each in (client, replica) * 3))
     assert sorted(answer.status_code for answer in answers) == [200] + [403] * 5
@@ -122,7 +122,7 @@ async def test_each_recovery_code_counts_once_however_it_is_typed(client, replic
     assert (await state(client, signed_in))["recovery_codes_left"] == 7
 
 
-async def test_the_owner_is_told_that_a_recovery_code_was_used(client, bus, account, app):
+async def test_the_owner_is_notified_that_a_recovery_code_was_used(client, bus, account, app):
     assert (await logged_in(client, account["email"], code=app.recovery_codes[0])).status_code == 200
     await noticed(bus, "recovery_code_used", account["email"])
 
@@ -136,7 +136,7 @@ async def test_new_recovery_codes_void_the_old_ones(client, bus, account, signed
     await noticed(bus, "recovery_codes_replaced", account["email"])
 
 
-async def test_taking_the_app_away_takes_the_password_and_a_code(client, bus, account, signed_in, app):
+async def test_removing_the_app_requires_the_password_and_a_code(client, bus, account, signed_in, app):
     wrong = await ask(client, signed_in, "totp/remove", password="not the password", code=app.at(0))
     assert wrong.json()["code"] == "wrong_password"
     assert (await ask(client, signed_in, "totp/remove", password=PASSWORD, code="000000")).json()[
@@ -158,14 +158,14 @@ async def test_taking_the_app_away_takes_the_password_and_a_code(client, bus, ac
         assert (nothing.status_code, nothing.json()["code"]) == (409, "second_factor_off")
 
 
-async def test_codes_are_not_guessed(client, account, app, monkeypatch):
+async def test_guessing_codes_is_throttled(client, account, app, monkeypatch):
     monkeypatch.setattr(attempts, "GUESSES", GUESSES._replace(first=timedelta(minutes=5)))
     codes = [(await logged_in(client, account["email"], code=f"{n:06}")).status_code for n in range(12)]
     assert codes == [403] * 10 + [429] * 2
     assert (await logged_in(client, account["email"], code=app.code())).status_code == 429
 
 
-async def test_secrets_are_kept_sealed_and_hashed(client, account, app):
+async def test_secrets_are_stored_encrypted_or_hashed(client, account, app):
     kept = str(await store.User.get_pymongo_collection().find_one({"_id": account["user_id"]}, {"outbox": 0}))
     assert "sealed_secret" in kept
     assert app._totp.secret not in kept
@@ -174,13 +174,13 @@ async def test_secrets_are_kept_sealed_and_hashed(client, account, app):
 
 @pytest.fixture
 async def admin(client, account, monkeypatch):
-    """`account` as an admin of a house that asks admins for a second factor."""
+    """`account` as an admin on a site that requires a second factor of admins."""
     monkeypatch.setattr(settings.get(), "second_factor_for_admins", True)
     await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
     return account
 
 
-async def test_an_admin_has_no_admins_rights_without_a_second_factor(client, admin):
+async def test_an_admin_without_a_second_factor_has_no_admin_rights(client, admin):
     answer = (await logged_in(client, admin["email"])).json()
     assert answer["second_factor_required"] is True
     assert answer["user"]["roles"] == ["customer"]
@@ -198,7 +198,7 @@ async def test_an_admin_who_sets_one_up_has_them_from_the_next_refresh_on(client
     assert (again["second_factor_required"], again["user"]["roles"]) == (False, ["admin"])
 
 
-async def test_where_it_is_not_asked_for_an_admin_is_one_with_the_password(client, admin, monkeypatch):
+async def test_where_it_is_not_required_the_password_is_enough(client, admin, monkeypatch):
     monkeypatch.setattr(settings.get(), "second_factor_for_admins", False)
     answer = (await logged_in(client, admin["email"])).json()
     assert (answer["second_factor_required"], answer["user"]["roles"]) == (False, ["admin"])

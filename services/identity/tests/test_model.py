@@ -7,6 +7,7 @@ from identity.model import (
     PERMISSIONS,
     Account,
     Allowance,
+    Name,
     RefreshToken,
     SessionLimits,
     acceptable_password,
@@ -16,9 +17,9 @@ from identity.model import (
     is_fresh,
     is_personal,
     is_staff,
-    one_line,
     permissions_of,
 )
+from pydantic import TypeAdapter, ValidationError
 
 NONE: frozenset[str] = frozenset()
 
@@ -33,7 +34,7 @@ def test_permissions_of_several_roles_add_up():
     ]
 
 
-def test_an_admin_may_whatever_anybody_may():
+def test_an_admin_has_the_permissions_of_all_roles():
     assert PERMISSIONS["admin"] == frozenset().union(*PERMISSIONS.values())
 
 
@@ -50,24 +51,24 @@ def test_a_password_is_measured_after_normalisation(password):
 
 
 @pytest.mark.parametrize("password", ["iloveyou", "ILoveYou", "ｉｌｏｖｅｙｏｕ", "aaaaaaaaaa", "ababababab"])
-def test_what_everybody_chooses_is_refused(password):
+def test_common_passwords_are_refused(password):
     with pytest.raises(ValueError, match="too many people"):
         acceptable_password(password, 8, frozenset({"iloveyou"}))
 
 
 @pytest.mark.parametrize("password", ["ada@usher.example", "AdaLovelace", "lovelace1815", "ada.", "Usher2026!"])
-def test_a_password_should_not_say_who_one_is(password):
+def test_a_password_must_not_contain_the_name_or_address(password):
     assert is_personal(password, "ada@usher.example", "Ada Lovelace")
     assert not is_personal(f"{password} and the popcorn", "ada@usher.example", "Ada Lovelace")
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\x00b", "a\u2028b", "\x1b[31m"])
-def test_a_name_stays_on_its_line(name):
-    with pytest.raises(ValueError, match="control characters"):
-        one_line(name)
+@pytest.mark.parametrize("name", ["a\nb", "a\x00b", "a\u2028b", "\x1b[31m", "Ada\u202e", "A\u200bda", " ", "x" * 101])
+def test_a_name_is_visible_and_stays_on_its_line(name):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Name).validate_python(name)
 
 
-def test_claims_say_who_where_and_how_long():
+def test_claims_contain_person_issuer_and_lifetime():
     account = Account(user_id="u1", email="a@usher.example", name="Ada", roles=["door_staff"], theaters=["t1"])
     moment = datetime(2026, 11, 21, 12, 0, 0, 900_000, tzinfo=UTC)
     claims = access_claims(
@@ -107,7 +108,7 @@ def test_a_refresh_token_keeps_its_parts():
     [(["pwd"], False, ["admin"]), (["pwd"], True, ["customer"]), (["pwd", "otp"], True, ["admin"]),
      (["pop"], True, ["admin"])],
 )  # fmt: skip
-def test_an_admin_without_the_second_factor_is_nobody_special_where_it_is_required(methods, required, roles):
+def test_an_admin_without_a_required_second_factor_has_no_permissions(methods, required, roles):
     admin = Account(user_id="u1", email="a@usher.example", name="Ada", roles=["admin"])
     assert as_allowed(admin, methods, needs_second_factor=required).roles == roles
     box_office = admin.model_copy(update={"roles": ["box_office"]})
@@ -134,7 +135,7 @@ def test_everybody_with_another_role_than_customer_is_staff():
     assert is_staff(["admin"])
 
 
-def test_waits_grow_and_end_somewhere():
+def test_delays_grow_up_to_a_maximum():
     allowance = Allowance(2, timedelta(seconds=1), timedelta(seconds=5), timedelta(hours=1))
     assert allowance.waits() == [1000, 2000, 4000, 5000]
     for each in (GUESSES, MAILS):
@@ -152,7 +153,7 @@ SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605
     [
         (CHROME, "Chrome on Android"),
         (SAFARI, "Safari on iPhone"),
-        (CHROME + " Edg/130.0", "RequestMiddleware on Android"),
+        (CHROME + " Edg/130.0", "Edge on Android"),
         ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
         ("UsherApp/2.1 (build 7)", "UsherApp"),
         ("python-httpx/0.28", "python-httpx"),
@@ -161,5 +162,5 @@ SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605
         ("", ""),
     ],
 )
-def test_a_device_is_a_few_words(user_agent, device):
+def test_a_device_has_a_short_name(user_agent, device):
     assert device_of(user_agent) == device

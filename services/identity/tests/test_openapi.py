@@ -1,4 +1,4 @@
-"""The document that clients are written from says everything."""
+"""The OpenAPI document has everything that a client needs."""
 
 import pytest
 from contracts.errors import Problem
@@ -18,7 +18,7 @@ def operations(document):
     ]
 
 
-async def test_every_operation_says_what_it_does_and_which_problems_it_has(document):
+async def test_every_operation_has_a_description_and_its_problems(document):
     for name, operation in operations(document):
         assert operation.get("description"), name
         assert operation["tags"], name
@@ -27,7 +27,7 @@ async def test_every_operation_says_what_it_does_and_which_problems_it_has(docum
                 assert "application/problem+json" in answer["content"], (name, status)
 
 
-async def test_whoever_has_to_be_signed_in_is_told_so(document):
+async def test_operations_that_require_a_sign_in_document_it(document):
     for name, operation in operations(document):
         if operation.get("security"):
             codes = ["token_invalid"] if name == "POST /api/auth/verify-email" else ["unauthenticated"]
@@ -36,7 +36,7 @@ async def test_whoever_has_to_be_signed_in_is_told_so(document):
             )
 
 
-async def test_every_problem_is_told_somewhere(document):
+async def test_every_problem_is_documented(document):
     told = str([operation["responses"] for _, operation in operations(document)])
     known = [each for each in vars(problems).values() if isinstance(each, type) and issubclass(each, Problem)]
     assert not [each.code for each in known if each.__module__ == problems.__name__ and f"`{each.code}`" not in told
@@ -57,7 +57,7 @@ async def test_every_text_has_an_example(document):
 
 
 def _shows(told, schemas):
-    """Whether a reader sees what stands here: by an example, a default, or because the type says it."""
+    """Whether the value is clear: from an example, a default or the type."""
     if told.keys() & {"examples", "default", "enum", "const", "pattern", "$ref"} or told.get("format") == "date-time":
         return True
     if told.get("type") in {"boolean", "integer", "number"}:

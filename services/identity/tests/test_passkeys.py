@@ -1,4 +1,4 @@
-"""Passkeys, with whole ceremonies of a software authenticator."""
+"""Passkeys: complete ceremonies with a software authenticator."""
 
 import asyncio
 from datetime import timedelta
@@ -18,7 +18,7 @@ def site(monkeypatch, identity_env):
 
 
 async def offered(client, answer, password=PASSWORD):
-    """The options for a new passkey."""
+    """Request the options for a new passkey."""
     begun = await client.post("/api/auth/passkeys/options", json={"password": password}, headers=bearer(answer))
     assert begun.status_code == 200, begun.text
     return begun.json()["public_key"]
@@ -30,7 +30,7 @@ async def added(client, answer, credential, name="Ada's phone"):
 
 
 async def asked(client):
-    """The options for a sign-in."""
+    """Request the options for a sign-in."""
     return (await client.post("/api/auth/passkeys/login/options")).json()["public_key"]
 
 
@@ -47,7 +47,7 @@ REFUSED = (403, "passkey_refused")
 
 @pytest.fixture
 async def phone(client, signed_in):
-    """A phone with a passkey of the person who is signed in."""
+    """A phone with a passkey of the signed-in person."""
     phone = Authenticator()
     answer = await added(client, signed_in, phone.create(await offered(client, signed_in)))
     assert answer.status_code == 201, answer.text
@@ -64,19 +64,19 @@ async def test_a_passkey_signs_in_without_the_password(client, account, phone):
     assert refreshed.status_code == 200
 
 
-async def test_the_browser_is_asked_for_a_passkey_that_knows_its_owner(client, account, signed_in, phone):
+async def test_the_options_require_a_passkey_that_identifies_its_owner(client, account, signed_in, phone):
     options = await offered(client, signed_in)
     assert options["rp"] == {"id": "localhost", "name": "Usher"}
     assert options["user"]["name"] == account["email"]
     assert options["authenticatorSelection"]["residentKey"] == "required"
     assert options["authenticatorSelection"]["userVerification"] == "required"
-    assert len(options["excludeCredentials"]) == 1, "the one that is there already"
+    assert len(options["excludeCredentials"]) == 1, "the existing one"
     request = await asked(client)
     assert request["userVerification"] == "required"
-    assert not request.get("allowCredentials"), "it tells nobody who has passkeys"
+    assert not request.get("allowCredentials"), "it does not reveal who has passkeys"
 
 
-async def test_they_are_listed_named_and_taken_away(client, bus, account, signed_in, phone):
+async def test_they_are_listed_named_and_removed(client, bus, account, signed_in, phone):
     await noticed(bus, "passkey_added", account["email"])
     await signs_in(client, phone.get(await asked(client)))
     (kept,) = (await client.get("/api/auth/passkeys", headers=bearer(signed_in))).json()["items"]
@@ -89,7 +89,7 @@ async def test_they_are_listed_named_and_taken_away(client, bus, account, signed
     await noticed(bus, "passkey_removed", account["email"])
 
 
-async def test_removing_one_takes_a_fresh_sign_in(client, account, signed_in, phone):
+async def test_removing_one_requires_a_fresh_sign_in(client, account, signed_in, phone):
     (item,) = (await client.get("/api/auth/passkeys", headers=bearer(signed_in))).json()["items"]
     path = f"/api/auth/passkeys/{item['passkey_id']}"
     long_ago = {"$set": {"created_at": now() - timedelta(minutes=10)}}
@@ -99,14 +99,14 @@ async def test_removing_one_takes_a_fresh_sign_in(client, account, signed_in, ph
     assert (await client.delete(path, headers=bearer(fresh.json()))).status_code == 204
 
 
-async def test_adding_one_takes_the_password(client, signed_in):
+async def test_adding_one_requires_the_password(client, signed_in):
     wrong = await client.post(
         "/api/auth/passkeys/options", json={"password": "not the password"}, headers=bearer(signed_in)
     )
     assert refusal(wrong) == (403, "wrong_password")
 
 
-async def test_it_stands_in_for_the_second_factor(client, account, phone, monkeypatch):
+async def test_it_counts_as_the_second_factor(client, account, phone, monkeypatch):
     monkeypatch.setattr(settings.get(), "second_factor_for_admins", True)
     await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"roles": ["admin"]}})
     answer = (await signs_in(client, phone.get(await asked(client)))).json()
@@ -115,7 +115,7 @@ async def test_it_stands_in_for_the_second_factor(client, account, phone, monkey
 
 
 @pytest.mark.parametrize("counts", [True, False])
-async def test_an_answer_counts_once_also_on_two_replicas_at_once(client, replica, phone, counts):
+async def test_a_response_works_once_even_on_two_replicas_concurrently(client, replica, phone, counts):
     phone.counts = counts
     credential = phone.get(await asked(client))
     answers = await asyncio.gather(*(signs_in(each, credential) for each in (client, replica) * 3))
@@ -123,7 +123,7 @@ async def test_an_answer_counts_once_also_on_two_replicas_at_once(client, replic
     assert refusal(await signs_in(client, credential)) == REFUSED
 
 
-async def test_a_new_passkey_counts_once(client, signed_in):
+async def test_a_new_passkey_is_added_once(client, signed_in):
     phone = Authenticator()
     credential = phone.create(await offered(client, signed_in))
     answers = await asyncio.gather(*(added(client, signed_in, credential) for _ in range(4)))
@@ -141,7 +141,7 @@ async def test_a_challenge_lasts_five_minutes(client, phone):
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 
-async def test_a_challenge_of_ones_own_making_is_refused(client, signed_in, phone):
+async def test_an_invented_challenge_is_refused(client, signed_in, phone):
     options = await asked(client)
     assert refusal(await signs_in(client, phone.get(options | {"challenge": "A" * 86}))) == REFUSED
     creating = await offered(client, signed_in)
@@ -152,13 +152,13 @@ async def test_a_challenge_of_ones_own_making_is_refused(client, signed_in, phon
 
 @pytest.fixture
 async def stranger(client, bus, email):
-    """Somebody else, signed in."""
+    """Another signed-in person."""
     theirs = f"else-{email}"
     await verified_account(client, bus, theirs)
     return (await logged_in(client, theirs)).json()
 
 
-async def test_a_challenge_made_for_somebody_else_is_refused(client, signed_in, stranger):
+async def test_a_challenge_for_another_person_is_refused(client, signed_in, stranger):
     theirs = await offered(client, signed_in)
     assert refusal(await added(client, stranger, Authenticator().create(theirs))) == REFUSED
 
@@ -168,7 +168,7 @@ async def test_one_passkey_belongs_to_one_account(client, stranger, phone):
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:8081", "https://localhost:8080"])
-async def test_a_page_elsewhere_is_refused(client, signed_in, phone, origin):
+async def test_a_page_of_another_site_is_refused(client, signed_in, phone, origin):
     phone.origin = origin
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
     assert refusal(await added(client, signed_in, phone.create(await offered(client, signed_in)))) == REFUSED
@@ -181,21 +181,21 @@ async def test_a_passkey_for_another_site_is_refused(client, signed_in, phone):
     assert refusal(await added(client, signed_in, elsewhere)) == REFUSED
 
 
-async def test_a_passkey_that_did_not_ask_its_owner_is_refused(client, signed_in, phone):
+async def test_a_passkey_that_did_not_verify_its_owner_is_refused(client, signed_in, phone):
     phone.flags = PRESENT
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
     careless = Authenticator(flags=PRESENT)
     assert refusal(await added(client, signed_in, careless.create(await offered(client, signed_in)))) == REFUSED
 
 
-async def test_a_counter_that_goes_back_betrays_a_copy(client, phone):
+async def test_a_counter_that_goes_back_reveals_a_copy(client, phone):
     for _ in range(2):
         assert (await signs_in(client, phone.get(await asked(client)))).status_code == 200
     phone.used = 0
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
 
 
-async def test_of_a_passkey_and_its_copy_at_once_one_gets_in(client, replica, phone):
+async def test_of_a_passkey_and_its_copy_one_signs_in(client, replica, phone):
     credentials = []
     for _ in range(6):
         phone.used = 4
@@ -207,11 +207,11 @@ async def test_of_a_passkey_and_its_copy_at_once_one_gets_in(client, replica, ph
 
 
 @pytest.mark.parametrize("field", ["signature", "authenticatorData"])
-async def test_what_was_tampered_with_is_refused(client, phone, field):
+async def test_a_changed_credential_is_refused(client, phone, field):
     assert refusal(await signs_in(client, tampered(phone.get(await asked(client)), field))) == REFUSED
 
 
-async def test_another_key_under_a_known_name_is_refused(client, phone):
+async def test_another_key_under_a_known_id_is_refused(client, phone):
     stranger = Authenticator()
     stranger.id = phone.id
     assert refusal(await signs_in(client, stranger.get(await asked(client)))) == REFUSED
@@ -231,13 +231,13 @@ RUBBISH = [
 
 
 @pytest.mark.parametrize("credential", RUBBISH, ids=range(len(RUBBISH)))
-async def test_rubbish_is_no_passkey(client, signed_in, credential):
+async def test_an_invalid_passkey_is_refused(client, signed_in, credential):
     assert refusal(await signs_in(client, credential)) == REFUSED
     assert refusal(await added(client, signed_in, credential)) == REFUSED
 
 
 @pytest.mark.parametrize("part", ["rawId", "type", "response", "clientExtensionResults"])
-async def test_a_credential_that_lacks_a_part_is_no_error_of_ours(client, signed_in, phone, part):
+async def test_a_credential_without_a_part_is_refused(client, signed_in, phone, part):
     missing = {name: value for name, value in phone.get(await asked(client)).items() if name != part}
     assert (await signs_in(client, missing)).status_code in {200, 403}
     created = Authenticator().create(await offered(client, signed_in))
@@ -247,7 +247,7 @@ async def test_a_credential_that_lacks_a_part_is_no_error_of_ours(client, signed
 
 @pytest.mark.parametrize("value", ["", "AAAA", 7, None, {"a": 1}, "ü"])
 @pytest.mark.parametrize("field", ["authenticatorData", "signature", "attestationObject"])
-async def test_a_credential_with_a_broken_part_is_no_error_of_ours(client, signed_in, phone, field, value):
+async def test_a_credential_with_a_broken_part_is_refused(client, signed_in, phone, field, value):
     if field == "attestationObject":
         broken = Authenticator().create(await offered(client, signed_in))
         broken["response"][field] = value
@@ -258,12 +258,12 @@ async def test_a_credential_with_a_broken_part_is_no_error_of_ours(client, signe
         assert refusal(await signs_in(client, broken)) == REFUSED
 
 
-async def test_a_closed_account_is_not_opened(client, account, phone):
+async def test_a_closed_account_cannot_be_signed_in_to(client, account, phone):
     await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, {"$set": {"is_active": False}})
     assert refusal(await signs_in(client, phone.get(await asked(client)))) == REFUSED
 
 
-async def test_an_account_has_twenty_at_most(client, account, signed_in, phone):
+async def test_an_account_has_at_most_twenty(client, account, signed_in, phone):
     begun = await offered(client, signed_in)
     (first,) = (await store.User.get_pymongo_collection().find_one({"_id": account["user_id"]}) or {})["passkeys"]
     others = [first | {"passkey_id": f"p{n}", "credential_id": f"{account['user_id']}-{n}"} for n in range(19)]

@@ -1,4 +1,4 @@
-"""What admins do to people: each act is one write, and the last active admin stays."""
+"""Actions of admins: each is one write, and the last active admin stays."""
 
 import asyncio
 from datetime import timedelta
@@ -36,7 +36,7 @@ async def role_of(person: Someone) -> list[str]:
 # ---------------------------------------------------------------- roles
 
 
-async def test_other_roles_count_from_the_next_token_on_and_the_old_one_is_void(client, bus, admin):
+async def test_new_roles_apply_from_the_next_token_on_and_the_old_one_is_void(client, bus, admin):
     grace = await someone(client)
     assert (await grace.ask("GET", PEOPLE)).status_code == 403
     told = await admin.act("PUT", f"{PEOPLE}/{grace.user_id}/roles", json={"roles": ["admin", "door_staff"]})
@@ -58,7 +58,7 @@ async def test_other_roles_count_from_the_next_token_on_and_the_old_one_is_void(
     assert line.after and line.after.roles == ["door_staff", "admin"]
 
 
-async def test_the_token_tells_the_theaters_that_a_manager_is_bound_to(client, admin):
+async def test_the_token_has_the_theaters_that_a_manager_is_limited_to(client, admin):
     grace = await someone(client)
     grant = {"roles": ["theater_manager"], "theaters": ["rialto", "kino-international", "rialto"]}
     told = await admin.act("PUT", f"{PEOPLE}/{grace.user_id}/roles", json=grant)
@@ -95,7 +95,7 @@ async def test_the_same_roles_again_change_nothing(client, bus, admin):
         ({"roles": ["box_office"], "theaters": [f"t{n}" for n in range(101)]}, "theaters"),
     ],
 )
-async def test_a_grant_that_makes_no_sense_is_refused(client, admin, body, place):
+async def test_an_invalid_grant_is_refused(client, admin, body, place):
     grace = await someone(client)
     answer = await admin.ask("PUT", f"{PEOPLE}/{grace.user_id}/roles", json=body)
     assert answer.status_code == 422
@@ -130,7 +130,7 @@ ASKED = [
 ]
 
 
-async def test_nobody_but_admins_may(client):
+async def test_only_admins_are_allowed(client):
     manager = await someone(client, "theater_manager", "box_office", "door_staff", theaters=["rialto"])
     for method, path in ASKED:
         assert (await client.request(method, path)).status_code == 401
@@ -139,14 +139,14 @@ async def test_nobody_but_admins_may(client):
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), path
 
 
-async def test_an_admin_who_has_signed_out_may_not_though_the_token_lasts(client, admin):
+async def test_an_admin_who_has_signed_out_is_refused_despite_a_valid_token(client, admin):
     await client.post("/api/auth/logout", json={"refresh_token": admin.answer["refresh_token"]})
     refused = await admin.ask("GET", PEOPLE)
     assert (refused.status_code, refused.json()["code"]) == (401, "session_over")
 
 
 @pytest.mark.parametrize(("method", "path"), [each for each in ASKED if "users/someone" in each[1]])
-async def test_whom_nobody_knows_is_404(admin, method, path):
+async def test_an_unknown_person_is_404(admin, method, path):
     unknown = await admin.ask(
         method, path.replace("someone", new_id()), json={"roles": ["customer"]} if method == "PUT" else None
     )
@@ -160,7 +160,7 @@ async def test_whom_nobody_knows_is_404(admin, method, path):
 # ---------------------------------------------------------------- in and out
 
 
-async def test_who_is_deactivated_is_out_at_once_and_told(client, bus, admin):
+async def test_a_deactivated_person_is_signed_out_at_once_and_notified(client, bus, admin):
     grace = await someone(client)
     shown = await admin.act("POST", f"{PEOPLE}/{grace.user_id}/deactivate")
     assert shown["is_active"] is False
@@ -177,7 +177,7 @@ async def test_who_is_deactivated_is_out_at_once_and_told(client, bus, admin):
     assert (await store.find_person(grace.user_id)).epoch == 1, "a second time changes nothing"
 
 
-async def test_who_is_reactivated_signs_in_anew_with_the_same_roles(client, bus, admin):
+async def test_a_reactivated_person_signs_in_again_with_the_same_roles(client, bus, admin):
     grace = await someone(client, "box_office")
     await admin.act("POST", f"{PEOPLE}/{grace.user_id}/deactivate")
     shown = await admin.act("POST", f"{PEOPLE}/{grace.user_id}/reactivate")
@@ -200,11 +200,11 @@ async def test_a_session_that_a_crash_left_open_does_not_come_back(client, admin
     assert refreshed.status_code == 401
 
 
-async def test_acts_at_once_are_done_one_after_the_other(client, admin):
+async def test_concurrent_actions_are_applied_one_after_the_other(client, admin):
     grace = await someone(client)
     grants = [Grant(roles=["box_office"], theaters=[f"t{number}"]) for number in range(5)]
     await asyncio.gather(*(store.change_grant(grace.user_id, grant, admin.user_id, now()) for grant in grants))
-    assert (await store.find_person(grace.user_id)).epoch == len(grants), "each voided the tokens of the one before"
+    assert (await store.find_person(grace.user_id)).epoch == len(grants), "each voided the tokens of the previous one"
 
     async def entered() -> list[store.AuditEntry]:
         lines = await store.AuditEntry.find({"user_id": grace.user_id, "action": "roles_changed"}).to_list()
@@ -213,7 +213,9 @@ async def test_acts_at_once_are_done_one_after_the_other(client, admin):
     lines = await until(entered)
     before = {tuple(line.before.theaters) for line in lines if line.before}
     after = {tuple(line.after.theaters) for line in lines if line.after}
-    assert after - before == {tuple((await store.find_person(grace.user_id)).theaters)}, "a chain without a fork"
+    assert after - before == {tuple((await store.find_person(grace.user_id)).theaters)}, (
+        "each builds on the previous one"
+    )
 
 
 async def test_a_deactivated_persons_access_ends_in_another_replica_too(client, replica, admin):
@@ -229,7 +231,7 @@ async def test_a_deactivated_persons_access_ends_in_another_replica_too(client, 
     assert now() - before < timedelta(minutes=1)
 
 
-async def test_the_list_for_services_tells_who_is_void_and_forgets_after_the_longest_token(client, admin):
+async def test_the_revocations_are_listed_for_as_long_as_a_token_can_last(client, admin):
     grace = await someone(client)
     await admin.act("POST", f"{PEOPLE}/{grace.user_id}/deactivate")
     told = (await client.get("/.well-known/revocations.json")).json()
@@ -256,7 +258,7 @@ async def test_an_admin_sees_and_ends_a_persons_sessions(client, admin):
     await audited("sessions_viewed", grace.user_id)
 
 
-async def test_a_lost_second_factor_is_taken_away(client, bus, admin):
+async def test_a_lost_second_factor_is_removed(client, bus, admin):
     grace = await someone(client)
     offer = await grace.act("POST", "/api/auth/mfa/totp", json={"password": PASSWORD})
     assert offer["secret"]
@@ -301,7 +303,7 @@ async def test_the_last_active_admin_stays(client, admin):
 
 
 async def demote_each_other(one: Someone, two: Someone) -> list[Someone]:
-    """Both at once; returns who is an admin still."""
+    """Do both concurrently. Returns who is still an admin."""
     answers = await asyncio.gather(
         store.change_grant(two.user_id, Grant(roles=["customer"]), one.user_id, now()),
         store.change_grant(one.user_id, Grant(roles=["customer"]), two.user_id, now()),
@@ -311,7 +313,7 @@ async def demote_each_other(one: Someone, two: Someone) -> list[Someone]:
     return [person for person in (one, two) if await role_of(person) == ["admin"]]
 
 
-async def test_of_two_admins_who_demote_each_other_at_once_one_stays(client):
+async def test_of_two_admins_who_demote_each_other_one_stays(client):
     for _ in range(10):
         one, two = await someone(client, "admin"), await someone(client, "admin")
         await only_admins(one, two)
@@ -325,7 +327,7 @@ async def test_without_the_guard_nobody_would_be_left(client, monkeypatch):
     assert await demote_each_other(one, two) == []
 
 
-async def test_of_many_admins_who_all_leave_at_once_one_stays(client):
+async def test_of_many_admins_who_leave_concurrently_one_stays(client):
     people = [await someone(client, "admin") for _ in range(6)]
     await only_admins(*people)
     ways = (store.deactivate, store.delete_account)
@@ -336,7 +338,7 @@ async def test_of_many_admins_who_all_leave_at_once_one_stays(client):
     assert len(left) == 1
 
 
-async def test_a_departure_that_crashed_on_its_way_is_mended_and_takes_nobodys_place(client, monkeypatch):
+async def test_a_demotion_interrupted_by_a_crash_is_repaired(client, monkeypatch):
     one, two = await someone(client, "admin"), await someone(client, "admin")
     await only_admins(one, two)
     user = await store.find_person(one.user_id)
@@ -348,7 +350,7 @@ async def test_a_departure_that_crashed_on_its_way_is_mended_and_takes_nobodys_p
     assert await role_of(one) == ["admin"]
 
 
-async def test_an_entry_that_was_overtaken_by_a_departure_does_not_count(client):
+async def test_an_addition_that_a_removal_overtook_has_no_effect(client):
     one, two = await someone(client, "admin"), await someone(client, "admin")
     await only_admins(one, two)
     as_admin = await store.find_person(one.user_id)
@@ -361,7 +363,7 @@ async def test_an_entry_that_was_overtaken_by_a_departure_does_not_count(client)
 # ---------------------------------------------------------------- finding people
 
 
-async def test_people_are_found_by_beginnings_of_names_and_addresses(client, admin):
+async def test_people_are_found_by_prefixes_of_names_and_addresses(client, admin):
     mark = new_id()[-6:]
     emmy = await someone(client, name=f"Emmy Noëther{mark}", email=f"emmy.{new_id()}@usher.example")
     await someone(client, name=f"Emmy Bond{mark}")
@@ -378,7 +380,7 @@ async def test_people_are_found_by_beginnings_of_names_and_addresses(client, adm
         assert await found(search=harmless) == []
 
 
-async def test_people_are_listed_by_role_theater_and_standing_page_by_page(client, admin):
+async def test_people_are_filtered_by_role_theater_and_state_and_paged(client, admin):
     theater = f"t-{new_id()}"
     staff = [await someone(client, "box_office", theaters=[theater]) for _ in range(5)]
     await someone(client, "theater_manager", theaters=[theater])
@@ -410,12 +412,12 @@ async def test_people_are_listed_by_role_theater_and_standing_page_by_page(clien
         {"unknown": "1"},
     ],
 )
-async def test_a_list_that_cannot_be_is_refused(admin, params):
+async def test_an_invalid_list_request_is_refused(admin, params):
     for path in (PEOPLE,):
         assert (await admin.ask("GET", path, params=params)).status_code == 422
 
 
-async def test_details_tell_no_secret(client, admin):
+async def test_details_contain_no_secret(client, admin):
     grace = await someone(client, "door_staff")
     shown = await admin.act("GET", f"{PEOPLE}/{grace.user_id}")
     assert shown.items() >= {"email": grace.email, "roles": ["door_staff"], "is_active": True, "passkeys": 0}.items()
@@ -434,7 +436,7 @@ async def test_details_tell_no_secret(client, admin):
         store.Wanted(standing="deactivated", role="box_office"),
     ],
 )
-async def test_every_list_is_read_from_an_index(client, wanted):
+async def test_every_list_is_read_by_an_index(client, wanted):
     found = store.User.get_pymongo_collection().find(store.people_filter(wanted, None)).sort("_id", -1).limit(20)
     plan = await found.explain()
     assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])

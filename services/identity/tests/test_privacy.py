@@ -1,4 +1,4 @@
-"""A person deletes their account, and has everything handed out that is kept about them."""
+"""A person deletes the account, and exports all data about them."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def grace(client) -> Someone:
 
 
 async def traces(person: Someone) -> list[str]:
-    """Where the database still knows the person, their own document and the audit log aside."""
+    """Return where the database contains the person, except their document and the audit log."""
     database = store.User.get_pymongo_collection().database
     names = [name for name in await database.list_collection_names() if name not in {"audit", "users"}]
     documents = [(name, str(document)) for name in names async for document in database[name].find()]
@@ -48,7 +48,7 @@ async def traces(person: Someone) -> list[str]:
 # ---------------------------------------------------------------- deletion
 
 
-async def test_who_deletes_the_account_is_gone(client, bus, grace):
+async def test_a_deleted_account_is_erased(client, bus, grace):
     await client.post("/api/auth/forgot-password", json={"email": grace.email})
     await mailed_token(bus, PasswordResetRequested, grace.email)
     await grace.act("POST", EXPORT, json={"password": PASSWORD})
@@ -73,7 +73,7 @@ async def test_who_deletes_the_account_is_gone(client, bus, grace):
     assert (await audited("account_deleted", grace.user_id)).actor_id == grace.user_id
 
 
-async def test_the_document_goes_once_no_token_can_be_out(client, grace, monkeypatch):
+async def test_the_document_is_deleted_when_all_tokens_have_expired(client, grace, monkeypatch):
     await grace.act("POST", DELETE, json={"password": PASSWORD})
     await jobs.forget_deleted()
     assert await store.User.find({"_id": grace.user_id}).count() == 1
@@ -87,7 +87,7 @@ async def test_the_document_goes_once_no_token_can_be_out(client, grace, monkeyp
     await until(dropped)
 
 
-async def test_the_address_is_free_again(client, bus, grace):
+async def test_the_address_can_be_used_again(client, bus, grace):
     await grace.act("POST", DELETE, json={"password": PASSWORD})
     answer = await registered(client, grace.email)
     assert answer.json()["user"]["user_id"] != grace.user_id
@@ -95,7 +95,7 @@ async def test_the_address_is_free_again(client, bus, grace):
     assert not bus.events(PasswordResetRequested, lambda event: event.email == grace.email)
 
 
-async def test_a_link_that_is_out_opens_nothing_that_is_gone(client, bus, grace):
+async def test_an_earlier_link_does_not_open_a_deleted_account(client, bus, grace):
     await client.post("/api/auth/forgot-password", json={"email": grace.email})
     token = await mailed_token(bus, PasswordResetRequested, grace.email)
     await grace.act("POST", DELETE, json={"password": PASSWORD})
@@ -104,7 +104,7 @@ async def test_a_link_that_is_out_opens_nothing_that_is_gone(client, bus, grace)
 
 
 @pytest.mark.parametrize("path", [DELETE, EXPORT])
-async def test_both_take_the_password(client, grace, path):
+async def test_both_require_the_password(client, grace, path):
     for body, status in (
         ({}, 422),
         ({"password": ""}, 422),
@@ -127,20 +127,20 @@ async def test_guessing_the_password_there_is_throttled(grace):
     assert {answer.status_code for answer in await asyncio.gather(*guesses)} == {403, 429}
 
 
-async def test_deleting_twice_at_once_is_one_deletion(bus, grace):
+async def test_two_concurrent_deletions_are_one(bus, grace):
     answers = await asyncio.gather(*(grace.ask("POST", DELETE, json={"password": PASSWORD}) for _ in range(4)))
     assert [answer.status_code for answer in answers].count(204) == 1
     await bus.wait_for(UserDeleted, lambda event: event.user_id == grace.user_id)
     assert len(bus.events(UserDeleted, lambda event: event.user_id == grace.user_id)) == 1
 
 
-async def test_a_password_that_was_replaced_meanwhile_deletes_nothing(grace):
+async def test_a_replaced_password_deletes_nothing(grace):
     with pytest.raises(WrongPassword):
         await store.delete_account(grace.user_id, grace.user_id, now(), "the hash of another password")
     assert (await grace.ask("GET", "/api/users/me")).status_code == 200
 
 
-async def test_an_admin_deletes_who_asks_for_it_and_cannot_sign_in(client, bus, grace):
+async def test_an_admin_deletes_an_account_on_request(client, bus, grace):
     admin = await someone(client, "admin")
     await admin.act("POST", f"{PEOPLE}/{grace.user_id}/deactivate")
     await admin.act("DELETE", f"{PEOPLE}/{grace.user_id}")
@@ -162,7 +162,7 @@ async def begun(bus, person: Someone) -> ExportRequested:
 
 
 def silent(asked: ExportRequested) -> list[Event]:
-    """Empty answers of the services that this module says nothing else for."""
+    """Publish empty answers of the other services."""
     heard = [event for event in topology.CONSUMES["identity"] if event.type.endswith("personal_data_exported.v1")]
     others = [event for event in heard if event.source() not in OTHERS]
     nothing = {"export_id": asked.export_id, "part": 0, "is_last": True, "items": []}
@@ -186,11 +186,11 @@ async def ready(person: Someone) -> Any:
     return await until(is_ready)
 
 
-async def test_an_export_is_gathered_and_handed_out_as_one_document(bus, grace):
+async def test_an_export_is_collected_and_downloaded_as_one_document(bus, grace):
     asked = await begun(bus, grace)
     waiting = await grace.ask("GET", f"{EXPORT}/data")
     assert (waiting.status_code, waiting.json()["code"]) == (409, "export_gathering")
-    # The parts overtake each other, and one comes twice.
+    # The parts arrive out of order, and one twice.
     last = bookings(asked, 2, 1, is_last=True)
     for said in (last, payments(asked), bookings(asked, 0, 2, is_last=False), last, *silent(asked)):
         await bus.publish(said)
@@ -214,7 +214,7 @@ async def test_an_export_is_gathered_and_handed_out_as_one_document(bus, grace):
     await bus.wait_for(SecurityNoticed, lambda event: (event.user_id, event.what) == (grace.user_id, "export_ready"))
 
 
-async def test_asking_again_soon_leads_to_the_same_export(bus, grace):
+async def test_a_second_request_soon_returns_the_same_export(bus, grace):
     asked = await begun(bus, grace)
     answers = await asyncio.gather(*(grace.ask("POST", EXPORT, json={"password": PASSWORD}) for _ in range(4)))
     assert {answer.status_code for answer in answers} == {202}
@@ -233,10 +233,10 @@ async def test_asking_again_soon_leads_to_the_same_export(bus, grace):
         return "booking" not in (await grace.act("GET", EXPORT))["missing"]
 
     await until(counted)
-    assert "payment" in (await grace.act("GET", EXPORT))["missing"], "an answer to the earlier question does not count"
+    assert "payment" in (await grace.act("GET", EXPORT))["missing"], "an answer to the earlier request does not count"
 
 
-async def test_a_silent_service_keeps_nobody_waiting_for_ever(bus, grace, monkeypatch):
+async def test_a_service_that_does_not_answer_is_listed_as_missing(bus, grace, monkeypatch):
     monkeypatch.setattr(settings.get(), "export_patience_seconds", 1)
     asked = await begun(bus, grace)
     for said in (bookings(asked, 0, 1, is_last=True), *silent(asked)):
@@ -273,7 +273,7 @@ async def test_an_export_expires(bus, grace):
     assert answer.status_code == 202
 
 
-async def test_nobody_sees_another_persons_export(client, bus, grace):
+async def test_an_export_is_visible_to_its_person_only(client, bus, grace):
     await begun(bus, grace)
     stranger = await someone(client)
     for path in (EXPORT, f"{EXPORT}/data"):
@@ -281,7 +281,7 @@ async def test_nobody_sees_another_persons_export(client, bus, grace):
         assert (await client.get(path)).status_code == 401
 
 
-async def test_an_answer_that_nobody_asked_for_is_dropped(client, bus, grace):
+async def test_an_answer_without_a_request_is_dropped(client, bus, grace):
     unknown = ExportRequested(export_id=new_id(), user_id=grace.user_id)
     await bus.publish(bookings(unknown, 0, 1, is_last=True))
     asked = await begun(bus, grace)
@@ -294,7 +294,7 @@ async def test_an_answer_that_nobody_asked_for_is_dropped(client, bus, grace):
     assert await store.ExportPart.find({"export_id": unknown.export_id}).count() == 0
 
 
-async def test_a_part_that_comes_while_another_export_begins_does_not_count_for_it(bus, grace, monkeypatch):
+async def test_a_part_of_an_earlier_export_does_not_count_for_the_next(bus, grace, monkeypatch):
     asked = await begun(bus, grace)
     insert = exports.export_parts.insert
 
@@ -309,7 +309,7 @@ async def test_a_part_that_comes_while_another_export_begins_does_not_count_for_
     assert "booking" in (await grace.act("GET", EXPORT))["missing"]
 
 
-async def test_an_export_tells_of_a_log_in_and_of_what_admins_did(client, bus, grace):
+async def test_an_export_contains_log_ins_and_actions_of_admins(client, bus, grace):
     admin = await someone(client, "admin")
     await admin.act("PUT", f"{PEOPLE}/{grace.user_id}/roles", json={"roles": ["box_office"]})
     await grace.signs_in()
@@ -319,9 +319,9 @@ async def test_an_export_tells_of_a_log_in_and_of_what_admins_did(client, bus, g
     assert kept[-1]["action"] == "roles_changed"
 
 
-async def test_the_profile_leads_to_the_bookings(grace):
+async def test_the_profile_links_to_the_bookings(grace):
     assert (await grace.act("GET", "/api/users/me"))["bookings"] == "/api/bookings"
     changed = await grace.act("PATCH", "/api/users/me", json={"name": "Rear Admiral Hopper"})
     assert changed["name"] == "Rear Admiral Hopper"
     found = await store.people_page(store.Wanted(words=["admiral"]), None, 100)
-    assert grace.user_id in [user.id for user in found], "and they are found by the new name"
+    assert grace.user_id in [user.id for user in found], "and the person is found by the new name"

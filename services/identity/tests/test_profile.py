@@ -24,7 +24,7 @@ async def verified(client, token):
     return await client.post("/api/auth/verify-email", json={"token": token, "password": PASSWORD})
 
 
-async def test_a_name_and_a_language_are_changed_and_the_rest_stays(client, account, signed_in):
+async def test_name_and_language_are_changed_and_other_fields_stay(client, account, signed_in):
     changed = await client.patch("/api/users/me", json={"name": "Ada King", "locale": "de"}, headers=bearer(signed_in))
     assert changed.json() == account | {"name": "Ada King", "locale": "de"}
     nothing = await client.patch("/api/users/me", json={}, headers=bearer(signed_in))
@@ -33,7 +33,7 @@ async def test_a_name_and_a_language_are_changed_and_the_rest_stays(client, acco
     assert refreshed.json()["user"]["name"] == "Ada King"
 
 
-async def test_me_leads_to_the_bookings(client, account):
+async def test_me_links_to_the_bookings(client, account):
     assert account["bookings"] == "/api/bookings"
     assert not {"password_hash", "totp", "recovery_hashes"} & account.keys()
 
@@ -50,12 +50,12 @@ async def test_me_leads_to_the_bookings(client, account):
         ({"name": {"$set": 1}}, "name"),
     ],
 )
-async def test_what_cannot_be_changed_is_told_its_place(client, signed_in, body, where):
+async def test_an_invalid_change_is_refused_with_its_place(client, signed_in, body, where):
     answer = await client.patch("/api/users/me", json=body, headers=bearer(signed_in))
     assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", where])
 
 
-async def test_changing_the_password_asks_for_the_old_one_and_ends_all_sessions(client, bus, account, signed_in):
+async def test_changing_the_password_requires_the_old_one_and_ends_all_sessions(client, bus, account, signed_in):
     other = (await logged_in(client, account["email"])).json()
     changed = await change_password(client, signed_in)
     assert changed.status_code == 200
@@ -83,14 +83,14 @@ async def test_a_wrong_old_password_changes_nothing(client, account, signed_in):
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_a_stolen_access_token_does_not_guess_the_password(client, signed_in):
+async def test_guessing_the_password_with_a_stolen_token_is_throttled(client, signed_in):
     guesses = [await change_password(client, signed_in, old_password=f"guess {n}") for n in range(11)]
     assert {guess.status_code for guess in guesses[:9]} == {403}
     assert guesses[-1].status_code == 429
-    assert (await change_password(client, signed_in)).status_code == 429, "the right one has to wait as well"
+    assert (await change_password(client, signed_in)).status_code == 429, "the right one must wait as well"
 
 
-async def test_of_two_changes_at_once_one_counts(client, bus, account, signed_in):
+async def test_of_two_concurrent_changes_one_succeeds(client, bus, account, signed_in):
     answers = await asyncio.gather(
         *(change_password(client, signed_in, password=f"the password of try {n}") for n in range(4))
     )
@@ -99,7 +99,7 @@ async def test_of_two_changes_at_once_one_counts(client, bus, account, signed_in
     assert len(bus.events(SecurityNoticed, lambda event: event.email == account["email"])) == 1
 
 
-async def test_a_new_address_counts_once_it_is_verified_and_the_old_one_is_told(client, bus, account, signed_in):
+async def test_a_new_address_applies_once_verified_and_the_old_one_is_notified(client, bus, account, signed_in):
     new = f"new-{account['email']}"
     assert (await change_email(client, signed_in, new)).status_code == 202
     await noticed(bus, "email_change_requested", account["email"])
@@ -116,13 +116,13 @@ async def test_a_new_address_counts_once_it_is_verified_and_the_old_one_is_told(
     assert (await verified(client, token)).json()["code"] == "link_void"
 
 
-async def test_a_new_address_takes_the_password(client, bus, signed_in, email):
+async def test_a_new_address_requires_the_password(client, bus, signed_in, email):
     wrong = await change_email(client, signed_in, f"new-{email}", password="not the password")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_password")
     assert not bus.events(EmailChangeRequested, lambda event: event.email == f"new-{email}")
 
 
-async def test_an_address_that_has_an_account_gets_the_same_answer_and_its_owner_word(client, bus, account, signed_in):
+async def test_a_taken_address_gets_the_same_response_and_its_owner_is_notified(client, bus, account, signed_in):
     await client.post(
         "/api/auth/register", json={"email": "taken@usher.example", "password": PASSWORD, "name": "Grace"}
     )
@@ -140,7 +140,7 @@ async def _verification(bus, email):
     return await mailed_token(bus, VerificationRequested, email)
 
 
-async def test_an_address_that_somebody_took_meanwhile_stays_theirs(client, bus, account, signed_in):
+async def test_an_address_that_was_taken_in_the_meantime_stays_with_its_owner(client, bus, account, signed_in):
     wanted = f"wanted-{account['email']}"
     await change_email(client, signed_in, wanted)
     token = await mailed_token(bus, EmailChangeRequested, wanted)
@@ -151,7 +151,7 @@ async def test_an_address_that_somebody_took_meanwhile_stays_theirs(client, bus,
     assert (await client.get("/api/users/me", headers=bearer(signed_in))).json()["email"] == account["email"]
 
 
-async def test_of_two_new_addresses_the_one_that_is_verified_first_counts(client, bus, account, signed_in):
+async def test_of_two_new_addresses_the_first_verified_one_applies(client, bus, account, signed_in):
     first, second = (f"{name}-{account['email']}" for name in ("first", "second"))
     await change_email(client, signed_in, first)
     await change_email(client, signed_in, second)
@@ -160,7 +160,7 @@ async def test_of_two_new_addresses_the_one_that_is_verified_first_counts(client
     assert (await client.get("/api/users/me", headers=bearer(signed_in))).json()["email"] == first
 
 
-async def test_the_link_to_a_new_address_gives_no_other_password(client, bus, account, signed_in):
+async def test_the_link_to_a_new_address_sets_no_password(client, bus, account, signed_in):
     new = f"new-{account['email']}"
     await change_email(client, signed_in, new)
     token = await mailed_token(bus, EmailChangeRequested, new)

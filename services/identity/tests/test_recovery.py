@@ -1,4 +1,4 @@
-"""A forgotten password: one mail, one use, every session over."""
+"""A forgotten password: one mail, one use, all sessions end."""
 
 import asyncio
 from datetime import timedelta
@@ -23,12 +23,12 @@ async def reset(client, token, password=NEW):
 
 @pytest.fixture
 async def token(client, bus, account):
-    """The secret of a link to another password for `account`."""
+    """Return the secret of a link for a new password of `account`."""
     assert (await forgot(client, account["email"])).status_code == 202
     return await mailed_token(bus, PasswordResetRequested, account["email"])
 
 
-async def test_every_address_gets_the_same_answer_and_only_an_account_a_mail(client, bus, account):
+async def test_every_address_gets_the_same_response_and_only_an_account_a_mail(client, bus, account):
     known, unknown = await forgot(client, account["email"]), await forgot(client, "nobody-at-all@usher.example")
     assert known.status_code == unknown.status_code == 202
     assert known.json() == unknown.json()
@@ -39,7 +39,7 @@ async def test_every_address_gets_the_same_answer_and_only_an_account_a_mail(cli
     assert not bus.events(PasswordResetRequested, lambda event: event.email == "nobody-at-all@usher.example")
 
 
-async def test_the_link_gives_another_password_and_ends_every_session(client, bus, account, signed_in, token):
+async def test_the_link_sets_a_new_password_and_ends_all_sessions(client, bus, account, signed_in, token):
     assert (await reset(client, token)).status_code == 204
     for path in ("/api/users/me", "/api/auth/sessions", "/api/auth/mfa"):
         answer = await client.get(path, headers=bearer(signed_in))
@@ -52,7 +52,7 @@ async def test_the_link_gives_another_password_and_ends_every_session(client, bu
     await noticed(bus, "password_reset", account["email"])
 
 
-async def test_the_link_is_good_once_also_on_two_replicas_at_once(client, replica, bus, account, token):
+async def test_the_link_works_once_even_on_two_replicas_concurrently(client, replica, bus, account, token):
     answers = await asyncio.gather(
         *(reset(each, token, f"the password of try {n}") for n, each in enumerate((client, replica) * 3))
     )
@@ -82,7 +82,7 @@ async def test_the_link_expires(client, bus, account, monkeypatch):
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 
-async def test_a_link_does_only_what_it_was_mailed_for(client, bus, email, token):
+async def test_a_link_works_only_for_its_purpose(client, bus, email, token):
     await registered(client, email)
     verification = await mailed_token(bus, VerificationRequested, email)
     assert (await reset(client, verification)).status_code == 410
@@ -90,14 +90,14 @@ async def test_a_link_does_only_what_it_was_mailed_for(client, bus, email, token
     assert (await reset(client, token)).status_code == 204
 
 
-async def test_a_refused_password_leaves_the_link_good(client, account, token):
+async def test_after_a_refused_password_the_link_still_works(client, account, token):
     for password in ("password1", account["email"], "short"):
         answer = await reset(client, token, password)
         assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "password"])
     assert (await reset(client, token)).status_code == 204
 
 
-async def test_a_new_password_is_tried_at_once_however_many_wrong_ones_came_before(client, account, token):
+async def test_a_new_password_resets_the_throttle(client, account, token):
     guesses = [await logged_in(client, account["email"], "not the password") for _ in range(12)]
     assert guesses[-1].status_code == 429
     assert (await reset(client, token)).status_code == 204
@@ -111,13 +111,13 @@ async def test_a_closed_account_gets_no_link_and_uses_none(client, bus, account,
     assert len(bus.events(PasswordResetRequested, lambda event: event.email == account["email"])) == 1
 
 
-async def test_the_link_works_no_more_once_the_password_was_changed(client, account, signed_in, token):
+async def test_the_link_is_void_after_a_change_of_the_password(client, account, signed_in, token):
     body = {"old_password": PASSWORD, "password": "the one I chose myself"}
     assert (await client.put("/api/users/me/password", json=body, headers=bearer(signed_in))).status_code == 200
     assert (await reset(client, token)).status_code == 410
 
 
-async def test_nobody_can_have_an_address_flooded_whether_it_has_an_account_or_not(client, account, email):
+async def test_the_mails_to_an_address_are_limited_with_and_without_an_account(client, account, email):
     for address in (account["email"], f"not-{email}"):
         codes = [(await forgot(client, address)).status_code for _ in range(7)]
         assert codes[:5] == [202] * 5, "the mail of the sign-up counts too"

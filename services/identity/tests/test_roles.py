@@ -7,7 +7,7 @@ from identity.model import PERMISSIONS, Grant, Role, missing_answers, permission
 from pydantic import ValidationError
 
 
-def test_every_role_stands_in_the_table():
+def test_every_role_is_in_the_table():
     assert set(PERMISSIONS) == set(get_args(Role))
 
 
@@ -28,7 +28,7 @@ def test_a_customer_needs_no_permission():
     assert permissions_of(["customer"]) == []
 
 
-def test_a_grant_is_the_same_however_it_is_spelled():
+def test_a_grant_is_normalised():
     one = Grant.model_validate({"roles": ["door_staff", "box_office", "door_staff"], "theaters": ["b", "a", "b"]})
     two = Grant.model_validate({"roles": ["box_office", "door_staff"], "theaters": ["a", "b"]})
     assert one == two
@@ -45,12 +45,12 @@ def test_a_grant_is_the_same_however_it_is_spelled():
         {"roles": []},
     ],
 )
-def test_roles_and_theaters_must_go_together(grant):
+def test_roles_and_theaters_must_match(grant):
     with pytest.raises(ValidationError):
         Grant.model_validate(grant)
 
 
-def test_staff_may_be_bound_to_theaters_or_to_none():
+def test_staff_may_be_limited_to_theaters():
     for theaters in ([], ["a"]):
         assert Grant.model_validate({"roles": ["box_office"], "theaters": theaters}).theaters == theaters
 
@@ -85,5 +85,5 @@ ASKED = ["booking", "payment"]
         ({"stranger": [0]}, {"stranger": 0}, ASKED),
     ],
 )
-def test_an_answer_is_there_when_all_its_parts_are(parts, last, missing):
+def test_an_answer_is_complete_with_all_its_parts(parts, last, missing):
     assert missing_answers(ASKED, parts, last) == missing

@@ -26,7 +26,7 @@ def session_id(answer):
 
 
 async def let_grace_pass(answer):
-    """As if the last refresh was long ago."""
+    """Change the times, as if the last refresh was long ago."""
     changed = await store.Session.get_pymongo_collection().update_one(
         {"_id": session_id(answer)}, {"$set": {"replaced.until": now() - timedelta(milliseconds=1)}}
     )
@@ -42,7 +42,7 @@ async def test_a_refresh_token_is_exchanged_for_new_tokens(client, account, sign
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_only_hashes_are_kept(account, client, signed_in):
+async def test_only_hashes_are_stored(account, client, signed_in):
     second = (await refreshed(client, signed_in["refresh_token"])).json()["refresh_token"]
     kept = str(await store.Session.get_pymongo_collection().find_one({"_id": session_id(signed_in)}))
     assert "family_hash" in kept
@@ -67,7 +67,7 @@ async def test_a_used_refresh_token_ends_the_whole_family_and_warns_its_owner_on
     assert (access.status_code, access.json()["code"]) == (401, "session_over")
 
 
-async def test_reuse_leaves_the_persons_other_sessions_alone(client, account, signed_in):
+async def test_reuse_does_not_end_the_persons_other_sessions(client, account, signed_in):
     other = await logged_in(client, account["email"])
     await refreshed(client, signed_in["refresh_token"])
     await let_grace_pass(signed_in)
@@ -75,7 +75,7 @@ async def test_reuse_leaves_the_persons_other_sessions_alone(client, account, si
     assert (await refreshed(client, other.json()["refresh_token"])).status_code == 200
 
 
-async def test_two_tabs_that_refresh_at_once_get_one_successor_from_two_replicas(client, replica, signed_in):
+async def test_two_tabs_that_refresh_concurrently_get_the_same_successor(client, replica, signed_in):
     tries = [refreshed(each, signed_in["refresh_token"]) for each in (client, replica) * 5]
     answers = await asyncio.gather(*tries)
     assert {answer.status_code for answer in answers} == {200}
@@ -84,7 +84,7 @@ async def test_two_tabs_that_refresh_at_once_get_one_successor_from_two_replicas
     assert (await refreshed(replica, successor)).status_code == 200
 
 
-async def test_a_token_used_again_on_two_replicas_at_once_ends_the_family_with_one_warning(
+async def test_a_token_reused_on_two_replicas_ends_the_family_with_one_warning(
     client, replica, bus, account, signed_in
 ):
     second = (await refreshed(replica, signed_in["refresh_token"])).json()["refresh_token"]
@@ -98,7 +98,7 @@ async def test_a_token_used_again_on_two_replicas_at_once_ends_the_family_with_o
     assert len(bus.events(SecurityNoticed, lambda event: event.email == account["email"])) == 1
 
 
-async def test_the_grace_leads_one_turn_back_and_no_further(client, signed_in):
+async def test_the_grace_period_covers_one_turn_only(client, signed_in):
     first = signed_in["refresh_token"]
     second = (await refreshed(client, first)).json()["refresh_token"]
     assert (await refreshed(client, first)).json()["refresh_token"] == second
@@ -117,7 +117,7 @@ async def test_the_grace_ends_after_ten_seconds(client, account):
         await store.turn_session(token, start + store.GRACE, DAY)
 
 
-async def test_logging_out_ends_the_session_and_may_be_repeated(client, signed_in):
+async def test_logging_out_ends_the_session_and_can_be_repeated(client, signed_in):
     token = {"refresh_token": signed_in["refresh_token"]}
     assert (await client.post("/api/auth/logout", json=token)).status_code == 204
     assert (await client.post("/api/auth/logout", json=token)).status_code == 204
@@ -125,13 +125,13 @@ async def test_logging_out_ends_the_session_and_may_be_repeated(client, signed_i
     assert (await client.get("/api/users/me", headers=bearer(signed_in))).status_code == 401
 
 
-async def test_a_strangers_token_ends_nothing(client, signed_in):
+async def test_an_unknown_token_ends_nothing(client, signed_in):
     stranger = RefreshToken("a" * 43, RefreshToken.parse(signed_in["refresh_token"]).turn)
     assert (await refreshed(client, str(stranger))).status_code == 401
     assert (await refreshed(client, signed_in["refresh_token"])).status_code == 200
 
 
-async def test_a_session_lasts_its_time_however_often_it_is_refreshed(client, account):
+async def test_refreshes_do_not_extend_a_session_beyond_its_lifetime(client, account):
     start = now()
     _, token = await store.open_session(account["user_id"], start, MONTH, methods=["pwd"])
     session, token = await store.turn_session(token, start + timedelta(days=29), MONTH)
@@ -140,12 +140,12 @@ async def test_a_session_lasts_its_time_however_often_it_is_refreshed(client, ac
         await store.turn_session(token, start + timedelta(days=30), MONTH)
 
 
-async def test_mongodb_forgets_sessions_that_are_over(client):
+async def test_mongodb_deletes_expired_sessions(client):
     indexes = await store.Session.get_pymongo_collection().index_information()
     assert indexes["expires_at_1"]["expireAfterSeconds"] == 0
 
 
-async def test_ones_sessions_are_listed_with_device_and_time_and_no_place(client, account, signed_in):
+async def test_sessions_are_listed_with_device_and_time_but_no_location(client, account, signed_in):
     phone = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/604.1"}
     credentials = {"email": account["email"], "password": PASSWORD}
     await client.post("/api/auth/login", json=credentials, headers=phone)
@@ -188,7 +188,7 @@ async def test_one_session_is_ended_from_another(client, account, signed_in):
     assert (again.status_code, again.json()["code"]) == (404, "session_unknown")
 
 
-async def test_nobody_ends_another_persons_session(client, account, signed_in):
+async def test_another_persons_session_cannot_be_ended(client, account, signed_in):
     stranger = await store.open_session("somebody else", now(), DAY, methods=["pwd"])
     answer = await client.delete(f"/api/auth/sessions/{stranger[0].id}", headers=bearer(signed_in))
     assert (answer.status_code, answer.json()["code"]) == (404, "session_unknown")
@@ -212,7 +212,7 @@ async def test_logging_out_everywhere(client, account, signed_in, keep_current):
 
 
 async def until_void(client, answer):
-    """Wait until the access token is refused, as every other service refuses it."""
+    """Wait until the access token is refused, as in every service."""
 
     async def refused():
         return (await client.get("/api/users/me", headers=bearer(answer))).json().get("code") == "token_invalid"
@@ -233,8 +233,7 @@ async def log_out_in_a_crash(client, answer, monkeypatch):
         raise RuntimeError
 
     monkeypatch.setattr(people, "delete_ended_sessions", crash)
-    with pytest.raises(RuntimeError):
-        await client.delete("/api/auth/sessions", headers=bearer(answer))
+    assert (await client.delete("/api/auth/sessions", headers=bearer(answer))).status_code == 500
 
 
 async def test_logging_out_everywhere_is_one_write(client, account, signed_in, monkeypatch):
@@ -244,7 +243,7 @@ async def test_logging_out_everywhere_is_one_write(client, account, signed_in, m
         assert (await refreshed(client, each["refresh_token"])).status_code == 401
 
 
-async def test_without_it_the_sessions_would_go_on(client, account, signed_in, monkeypatch):
+async def test_without_it_the_sessions_would_continue(client, account, signed_in, monkeypatch):
     await log_out_in_a_crash(client, signed_in, monkeypatch)
     monkeypatch.setattr(store.User, "is_signed_out", lambda *_: False)
     assert (await refreshed(client, signed_in["refresh_token"])).status_code == 200
@@ -271,7 +270,7 @@ async def test_a_session_counts_from_before_its_password_was_read(client, accoun
     await until_void(client, stolen)
 
 
-async def test_counted_from_its_opening_it_would_outlive_the_change(client, account, monkeypatch):
+async def test_counted_from_its_start_it_would_survive_the_change(client, account, monkeypatch):
     opened = store.open_session
 
     async def opened_now(user_id, since, limits, **fields):
@@ -283,7 +282,7 @@ async def test_counted_from_its_opening_it_would_outlive_the_change(client, acco
 
 
 async def made_older(answer, **fields):
-    """As if the session had been opened or refreshed so much earlier."""
+    """Change the times, as if the session was opened or refreshed earlier."""
     earlier = {name: {"$subtract": [f"${name}", int(by.total_seconds() * 1000)]} for name, by in fields.items()}
     where = {"_id": session_id(answer)}
     assert (await store.Session.get_pymongo_collection().update_one(where, [{"$set": earlier}])).modified_count
@@ -306,7 +305,9 @@ async def test_a_session_of_staff_ends_after_a_shift_and_when_it_is_idle(client,
     person = await someone(client, *roles)
     await made_older(person.answer, **ages)
     assert (await refreshed(client, person.answer["refresh_token"])).status_code == status
-    assert not bus.events(SecurityNoticed, lambda event: event.user_id == person.user_id), "no copy, no warning"
+    assert not bus.events(SecurityNoticed, lambda event: event.user_id == person.user_id), (
+        "no copy was used, so there is no warning"
+    )
 
 
 async def test_a_customers_session_is_not_idle_for_thirty_days(client):
@@ -315,7 +316,7 @@ async def test_a_customers_session_is_not_idle_for_thirty_days(client):
     assert (await refreshed(client, person.answer["refresh_token"])).status_code == 200
 
 
-async def test_a_customer_who_becomes_staff_has_a_sessions_limits_of_staff(client):
+async def test_a_customer_who_becomes_staff_gets_the_session_limits_of_staff(client):
     person = await someone(client, "customer")
     await made_older(person.answer, created_at=13 * HOUR)
     await store.change_grant(person.user_id, Grant(roles=["box_office"]), None, now())
@@ -338,5 +339,5 @@ async def test_sessions_are_found_by_index(client):
         assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"])
 
 
-def test_the_grace_is_short_beside_the_life_of_a_token(identity_env):
+def test_the_grace_period_is_much_shorter_than_a_tokens_lifetime(identity_env):
     assert settings.get().access_token_lifetime > store.GRACE * 5

@@ -20,7 +20,7 @@ def claims_of(answer):
     return jwt.decode(answer["access_token"], options={"verify_signature": False})
 
 
-async def test_signing_up_opens_a_session_that_may_what_a_guest_may(client, email):
+async def test_signing_up_opens_a_session_with_a_guests_rights(client, email):
     answer = await registered(client, email)
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
@@ -34,7 +34,7 @@ async def test_signing_up_opens_a_session_that_may_what_a_guest_may(client, emai
         assert (refused.status_code, refused.json()["code"]) == (403, "email_unverified")
 
 
-async def test_the_link_makes_it_an_account_under_the_same_id(client, bus, email):
+async def test_the_link_creates_an_account_with_the_same_id(client, bus, email):
     session = (await registered(client, email, locale="de-AT")).json()
     token = await mailed_token(bus, VerificationRequested, email)
     assert (await verified(client, token)).json() == {"email": email}
@@ -46,13 +46,13 @@ async def test_the_link_makes_it_an_account_under_the_same_id(client, bus, email
     assert (await logged_in(client, email)).json()["user"]["user_id"] == session["user"]["user_id"]
 
 
-async def test_nobody_signs_in_with_a_password_before_the_link_was_followed(client, email):
+async def test_the_password_does_not_work_before_the_link_was_followed(client, email):
     await registered(client, email)
     answer = await logged_in(client, email)
     assert (answer.status_code, answer.json()["code"]) == (401, "wrong_credentials")
 
 
-async def test_an_address_with_an_account_gets_the_same_answer_and_its_owner_a_mail(client, bus, account, email):
+async def test_a_taken_address_gets_the_same_response_and_its_owner_a_mail(client, bus, account, email):
     fresh = await registered(client, "nobody-yet@usher.example")
     again = await registered(client, account["email"], password="another password", name="Mallory")
     assert again.status_code == fresh.status_code == 201
@@ -66,7 +66,7 @@ async def test_an_address_with_an_account_gets_the_same_answer_and_its_owner_a_m
     assert (await logged_in(client, account["email"])).status_code == 200
 
 
-async def test_the_link_is_good_once_also_when_it_is_followed_at_once(client, bus, email):
+async def test_the_link_works_once_even_for_concurrent_requests(client, bus, email):
     await registered(client, email)
     token = await mailed_token(bus, VerificationRequested, email)
     answers = await asyncio.gather(*(verified(client, token) for _ in range(6)))
@@ -75,7 +75,7 @@ async def test_the_link_is_good_once_also_when_it_is_followed_at_once(client, bu
     assert len(bus.events(UserRegistered, lambda event: event.email == email)) == 1
 
 
-async def test_of_two_claims_to_one_address_the_one_whose_link_is_followed_counts(client, bus, email):
+async def test_of_two_registrations_the_one_whose_link_is_followed_counts(client, bus, email):
     await registered(client, email, password="what the stranger typed")
     await mailed_token(bus, VerificationRequested, email)
     await registered(client, email)
@@ -91,7 +91,7 @@ async def test_of_two_claims_to_one_address_the_one_whose_link_is_followed_count
     assert (await logged_in(client, email, "what the stranger typed")).status_code == 401
 
 
-async def test_a_second_claim_is_told_that_the_address_is_taken_once_its_link_is_followed(client, bus, email):
+async def test_the_link_of_a_second_registration_reports_the_taken_address(client, bus, email):
     for _ in range(2):
         await registered(client, email)
     first, second = await store.Registration.find({"email": email}).to_list()
@@ -126,14 +126,14 @@ async def test_a_mail_is_sent_again_and_voids_the_earlier_link(client, bus, emai
     assert (gone.status_code, gone.json()["code"]) == (404, "user_gone")
 
 
-async def test_nobody_can_have_an_address_flooded_with_mails(client, email):
+async def test_the_mails_to_an_address_are_limited(client, email):
     answers = [await registered(client, email) for _ in range(7)]
     assert [answer.status_code for answer in answers] == [201] * 6 + [429]
     assert answers[-1].json()["code"] == "too_many_attempts"
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
 
 
-async def test_only_hashes_are_kept_and_the_secret_travels_sealed(client, bus, email):
+async def test_only_hashes_are_stored_and_the_secret_travels_encrypted(client, bus, email):
     await registered(client, email)
     token = await mailed_token(bus, VerificationRequested, email)
     kept = await store.Registration.get_pymongo_collection().find_one({"email": email}, {"outbox": 0}) or {}
@@ -145,7 +145,7 @@ async def test_only_hashes_are_kept_and_the_secret_travels_sealed(client, bus, e
     assert told.sealed_token not in repr(told)
 
 
-async def test_what_was_never_verified_is_forgotten(client, email):
+async def test_unverified_registrations_are_deleted(client, email):
     session = (await registered(client, email)).json()
     await store.Registration.get_pymongo_collection().update_one({"email": email}, {"$set": {"expires_at": now()}})
     answer = await client.post("/api/auth/refresh", json={"refresh_token": session["refresh_token"]})
@@ -171,14 +171,14 @@ async def test_the_commonest_passwords_are_refused(client, email, password):
     assert "attackers try it first" in answer.json()["detail"]
 
 
-async def test_a_password_that_says_who_one_is_is_refused(client, email):
+async def test_a_password_with_the_name_or_address_is_refused(client, email):
     for password in (email, email.upper(), "Adalovelace1815", "usher12345"):
         answer = await registered(client, email, password=password, name="Ada Lovelace")
         assert (answer.status_code, answer.json()["code"]) == (422, "password_refused")
         assert answer.json()["errors"][0]["loc"] == ["body", "password"]
 
 
-async def test_a_house_can_ask_for_longer_passwords(client, email, monkeypatch):
+async def test_longer_passwords_can_be_required(client, email, monkeypatch):
     monkeypatch.setattr(settings.get(), "min_password_length", 15)
     assert (await registered(client, email, password="fourteen signs")).status_code == 422
     assert (await registered(client, email, password="fifteen signs !")).status_code == 201
@@ -212,7 +212,7 @@ GOOD = {"email": "good@usher.example", "password": PASSWORD, "name": "Ada"}
         ([], "body"),
     ],
 )
-async def test_bad_input_is_told_its_place_and_never_echoed(client, body, where):
+async def test_invalid_input_is_refused_with_its_place_and_never_echoed(client, body, where):
     answer = await client.post(
         "/api/auth/register", content=json.dumps(body), headers={"Content-Type": "application/json"}
     )
@@ -223,7 +223,7 @@ async def test_bad_input_is_told_its_place_and_never_echoed(client, body, where)
 
 
 @pytest.mark.parametrize("token", ["", "x" * 42, "x" * 44, "ü" * 43, None, ["x" * 43], {"$ne": 1}])
-async def test_rubbish_is_no_link(client, token):
+async def test_an_invalid_token_is_no_link(client, token):
     for path in ("verify-email", "reset-password"):
         answer = await client.post(f"/api/auth/{path}", json={"token": token, "password": PASSWORD})
         assert answer.status_code == 422

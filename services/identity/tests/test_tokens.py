@@ -1,4 +1,4 @@
-"""The chassis checks tokens against identity's own published keys, as every other service does."""
+"""The chassis verifies tokens with identity's published keys, as every service does."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ def keys(client):
 
 @pytest.fixture
 def verifier(client):
-    """What another service checks with."""
+    """The verifier of another service."""
     return Verifier(settings.get(), published_at("http://service/.well-known/jwks.json", client))
 
 
@@ -48,7 +48,7 @@ async def refused(client, verifier, token):
         await verifier.verify(token)
 
 
-async def test_a_real_token_says_who_it_is(verifier, account, signed_in, claims):
+async def test_a_valid_token_identifies_the_person(verifier, account, signed_in, claims):
     principal = await verifier.verify(signed_in["access_token"])
     assert (principal.user_id, principal.email, principal.name) == (account["user_id"], account["email"], "Ada")
     assert principal.session_id == claims["sid"]
@@ -69,14 +69,14 @@ async def test_an_unsigned_token_is_refused(client, verifier, signed_in, claims)
     await refused(client, verifier, unsigned(claims, {"alg": "None", "typ": "JWT"}))
 
 
-async def test_the_public_key_does_not_sign(client, verifier, signed_in, claims, keys):
+async def test_the_public_key_cannot_sign(client, verifier, signed_in, claims, keys):
     """Key confusion: HS256 with the published key as the secret."""
     (key,) = (await keys.published())["keys"]
     secret = base64.urlsafe_b64decode(key["x"] + "=")
     await refused(client, verifier, jwt.encode(claims, secret, algorithm="HS256", headers={"kid": key["kid"]}))
 
 
-async def test_a_token_that_was_tampered_with_is_refused(client, verifier, signed_in, claims):
+async def test_a_changed_token_is_refused(client, verifier, signed_in, claims):
     header, _, signature = signed_in["access_token"].split(".")
     forged = unsigned(claims | {"roles": ["admin"], "permissions": ["users:write"]}, {}).split(".")[1]
     await refused(client, verifier, f"{header}.{forged}.{signature}")
@@ -108,12 +108,12 @@ async def test_a_token_that_lacks_a_claim_is_refused(client, verifier, claims, c
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é"])
-async def test_rubbish_is_refused(verifier, token):
+async def test_an_invalid_text_is_refused(verifier, token):
     with pytest.raises(TokenInvalid):
         await verifier.verify(token)
 
 
-async def test_replicas_that_start_together_make_one_key(client, keys):
+async def test_replicas_that_start_together_create_one_key(client, keys):
     before = await store.signing_keys()
     await store.SigningKey.delete_all()
     documents = await asyncio.gather(*(keys.published() for _ in range(12)))
@@ -123,7 +123,7 @@ async def test_replicas_that_start_together_make_one_key(client, keys):
     await store.SigningKey.insert_many(before)
 
 
-async def test_a_key_to_come_is_published_but_does_not_sign_yet(client, claims, keys):
+async def test_a_future_key_is_published_but_does_not_sign_yet(client, claims, keys):
     (current,) = await store.signing_keys()
     later = keys.new_key(2, current.not_before.replace(year=2999))
     assert await store.add_signing_key(later)
@@ -135,7 +135,7 @@ async def test_a_key_to_come_is_published_but_does_not_sign_yet(client, claims, 
         await later.delete()
 
 
-async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch, keys):
+async def test_a_configured_key_takes_precedence_and_is_not_stored(client, claims, monkeypatch, keys):
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr(pem))
@@ -146,45 +146,47 @@ async def test_a_configured_key_wins_and_is_not_kept(client, claims, monkeypatch
     assert published["kid"] not in [kept.id for kept in await store.signing_keys()]
 
 
-async def test_rotation_publishes_first_signs_later_and_then_drops_the_old_key(client, claims, keys):
+async def test_rotation_publishes_first_signs_later_and_then_removes_the_old_key(client, claims, keys):
     (first,) = await store.signing_keys()
     second, kept = await keys.rotate(at_once=False)
     assert kept.id == first.id
-    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == first.id, "nobody may know the new one yet"
+    assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == first.id, (
+        "services may not have fetched the new one yet"
+    )
     long_ago = now() - timedelta(days=1)
     await second.set({"not_before": long_ago})
     third, kept = await keys.rotate(at_once=False)
-    assert (third.generation, kept.id) == (3, second.id), "the first key's last token has run out"
+    assert (third.generation, kept.id) == (3, second.id), "the first key's last token has expired"
     assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == second.id
     await third.delete()
 
 
 @pytest.fixture
 async def present(client, keys):
-    """The key that signs now, the only one."""
+    """Return the current key, which is the only one."""
     await store.SigningKey.delete_all()
     await keys.published()
     (present,) = await store.signing_keys()
     return present
 
 
-async def test_the_next_key_is_made_when_the_newest_is_old_enough_and_by_one_replica_alone(present, monkeypatch, keys):
+async def test_one_replica_creates_the_next_key_when_the_newest_is_old_enough(present, monkeypatch, keys):
     await keys.rotate_when_due()
     assert await store.SigningKey.count() == 1
     await present.set({"made_at": now() - settings.get().key_rotation})
     await asyncio.gather(*(keys.rotate_when_due() for _ in range(8)))
     second, first = await store.signing_keys()
     assert (second.generation, first.id) == (2, present.id)
-    assert second.not_before > now() + timedelta(minutes=9), "nobody may know it yet"
+    assert second.not_before > now() + timedelta(minutes=9), "services may not have fetched it yet"
     await keys.rotate_when_due()
     assert await store.SigningKey.count() == 2
-    monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr("a house with a key of its own"))
+    monkeypatch.setattr(settings.get(), "signing_key_pem", SecretStr("a site with its own key"))
     await second.set({"made_at": now() - settings.get().key_rotation})
     await keys.rotate_when_due()
     assert await store.SigningKey.count() == 2
 
 
-async def test_tokens_that_are_out_outlive_the_change_of_keys(present, client, verifier, signed_in, keys):
+async def test_issued_tokens_survive_a_rotation(present, client, verifier, signed_in, keys):
     old = signed_in["access_token"]
     await present.set({"made_at": now() - settings.get().key_rotation})
     await keys.rotate_when_due()
@@ -197,13 +199,13 @@ async def test_tokens_that_are_out_outlive_the_change_of_keys(present, client, v
         assert (await client.get("/api/users/me", headers=bearer({"access_token": token}))).status_code == 200
     await second.set({"not_before": now() - settings.get().access_token_lifetime + timedelta(seconds=10)})
     await keys.rotate_when_due()
-    assert await store.SigningKey.count() == 2, "a token may be out for ten seconds more"
+    assert await store.SigningKey.count() == 2, "a token may still be valid for ten seconds"
     await second.set({"not_before": now() - settings.get().access_token_lifetime - timedelta(seconds=1)})
     await keys.rotate_when_due()
     assert [key.id for key in await store.signing_keys()] == [second.id]
 
 
-async def test_a_leaked_key_goes_at_once_and_nobody_has_to_sign_in_again(client, verifier, signed_in, claims, keys):
+async def test_a_leaked_key_is_removed_at_once_and_nobody_must_sign_in_again(client, verifier, signed_in, claims, keys):
     answer = signed_in
     for _ in range(2):
         leaked = await keys.sign(claims)

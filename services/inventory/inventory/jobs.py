@@ -12,10 +12,10 @@ from inventory import store
 async def release_expired_holds(replica: store.Replica) -> None:
     """Release every expired hold. Its seats can be held again even before that, because each write compares the time.
 
-    Raises ExceptionGroup when some holds cannot be released; all others are released.
+    Raises ExceptionGroup when those of some showtimes cannot be released; all others are released.
     """
-    expired = await store.expired_holds(now())
-    results = await asyncio.gather(*(store.release_expired(replica, *each) for each in expired), return_exceptions=True)
+    expired = await store.with_expired_holds(now())
+    results = await asyncio.gather(*(store.release_expired(replica, each) for each in expired), return_exceptions=True)
     if failures := [result for result in results if isinstance(result, Exception)]:
         raise ExceptionGroup("some holds were not released", failures)
 

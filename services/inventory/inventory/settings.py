@@ -67,7 +67,7 @@ class Settings(ServiceSettings):
 
     def network_key(self, network: str) -> str:
         """Return the key of a client network: a keyed hash, so that the address is stored nowhere."""
-        return network_key(hmac.digest(self._pseudonym_key, network.encode(), "sha256").hex()[:32])
+        return network_key(hmac.digest(self._pseudonym_key, network.encode(), "sha256").hex())
 
     @cached_property
     def _pseudonym_key(self) -> bytes:

@@ -337,7 +337,7 @@ async def new_stage(showtime: ShowtimeClient, committed: Committed, monkeypatch:
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.store import read, showtimes  # noqa: PLC0415
 
-    monkeypatch.setattr(store, "expired_holds", no_expired_holds)
+    monkeypatch.setattr(store, "with_expired_holds", no_expired_holds)
     pattern = await read(showtime.showtime_id)
 
     async def make() -> Stage:

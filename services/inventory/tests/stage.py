@@ -21,8 +21,8 @@ ANSWERS = {"seats_sold": "sold", "sale_rejected": "rejected", "seats_released": 
 Step = tuple[str, str]
 
 
-async def no_expired_holds(_: datetime) -> list[tuple[str, str]]:
-    """Replaces `store.expired_holds`, so that the job releases nothing."""
+async def no_expired_holds(_: datetime) -> list[str]:
+    """Replaces `store.with_expired_holds`, so that the job releases nothing."""
     return []
 
 
@@ -97,10 +97,9 @@ class Stage:
 
     async def sweep(self, _: str) -> None:
         from inventory.main import replica  # noqa: PLC0415 - its settings come from inventory_env
-        from inventory.store import read, release_expired  # noqa: PLC0415
+        from inventory.store import release_expired  # noqa: PLC0415
 
-        for hold in (await read(self.showtime_id)).holds:
-            await release_expired(replica, self.showtime_id, hold.id)
+        await release_expired(replica, self.showtime_id)
 
     async def pin(self, buyer: str) -> None:
         deadline = now() + timedelta(minutes=10)

@@ -313,7 +313,7 @@ class TestOrphanRule:
 
 
 class TestCompanionSeats:
-    def test_a_companion_seat_needs_a_wheelchair_place(self):
+    def test_a_companion_seat_needs_a_wheelchair_space(self):
         room = auditorium("sswcc")
         problem = companion_seat_problem(room, ["A4"], {})
         assert problem is not None

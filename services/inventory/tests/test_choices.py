@@ -18,7 +18,7 @@ from .test_api import problem
 
 @pytest.fixture
 async def small(new_showtime: NewShowtime) -> ShowtimeClient:
-    """A showtime with four rows of four seats, with a wheelchair place and love seats."""
+    """A showtime with four rows of four seats, with a wheelchair space and love seats."""
     return await new_showtime(in_the_lounge=True)
 
 

@@ -10,7 +10,7 @@ from chassis.jobs import CHECK_S, LEASE_S
 from chassis.testing.bus import Bus
 from contracts.inventory import SeatsReleased
 
-from .conftest import Booking, ShowtimeClient, booking, wait_for_broadcast, wait_until_pinned
+from .conftest import Booking, NewShowtime, ShowtimeClient, booking, wait_for_broadcast, wait_until_pinned
 from .stage import Committed, no_expired_holds
 
 
@@ -36,7 +36,7 @@ async def test_a_seat_that_was_taken_again_is_not_released(
     from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "expired_holds", no_expired_holds)
+        patch.setattr(store, "with_expired_holds", no_expired_holds)
         patch.setattr(settings.get(), "hold_seconds", 1)
         first = await showtime.held("A1", "A2")
         await asyncio.sleep(1.001)
@@ -58,7 +58,7 @@ async def test_a_checkout_can_still_pin_seats_that_expired_but_nobody_took(
 ):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
-    monkeypatch.setattr(store, "expired_holds", no_expired_holds)
+    monkeypatch.setattr(store, "with_expired_holds", no_expired_holds)
     held, lost = await showtime.held("A1"), await showtime.held("A2", "A3")
     await asyncio.sleep(1.001)
     await showtime.held("A3")
@@ -76,33 +76,40 @@ async def test_a_hold_that_was_renewed_in_the_meantime_stays(
     from inventory import jobs, store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.main import replica  # noqa: PLC0415
 
-    held = await showtime.held("A1")
+    await showtime.held("A1")
 
-    async def seen_before_it_was_renewed(_: datetime) -> list[tuple[str, str]]:
-        return [(showtime.showtime_id, held.id)]
+    async def seen_before_it_was_renewed(_: datetime) -> list[str]:
+        return [showtime.showtime_id]
 
-    monkeypatch.setattr(store, "expired_holds", seen_before_it_was_renewed)
+    monkeypatch.setattr(store, "with_expired_holds", seen_before_it_was_renewed)
     await jobs.release_expired_holds(replica)
     assert await showtime.taken() == {"A1": "held"}
 
 
-async def test_a_hold_that_cannot_be_released_now_stops_no_other(
-    showtime: ShowtimeClient, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
+async def test_a_showtime_whose_holds_cannot_be_released_now_stops_no_other(
+    new_showtime: NewShowtime, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
 ):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
 
-    stuck, release = await showtime.held("A1"), store.release_expired
+    stuck, other, release = await new_showtime(), await new_showtime(), store.release_expired
 
-    async def release_expired(replica: Any, showtime_id: str, hold_id: str) -> None:
-        if hold_id == stuck.id:
+    async def release_expired(replica: Any, showtime_id: str) -> None:
+        if showtime_id == stuck.showtime_id:
             raise ConnectionError("no answer")
-        await release(replica, showtime_id, hold_id)
+        await release(replica, showtime_id)
 
     monkeypatch.setattr(store, "release_expired", release_expired)
-    await showtime.held("A2")
-    await wait_for_broadcast(bus, showtime, A2="free")
+    await stuck.held("A1")
+    await other.held("A2")
+    await wait_for_broadcast(bus, other, A2="free")
     monkeypatch.undo()
-    await wait_for_broadcast(bus, showtime, A1="free")
+    await wait_for_broadcast(bus, stuck, A1="free")
+
+
+async def test_many_holds_of_a_showtime_are_released_together(showtime: ShowtimeClient, bus: Bus, short_holds: None):
+    await asyncio.gather(*(showtime.held(f"{row}{n}") for row in "AB" for n in range(1, 11)))
+    await showtime.wait_for_taken()
+    await wait_for_broadcast(bus, showtime, B10="free")
 
 
 async def test_several_replicas_release_it_once(showtime: ShowtimeClient, committed: Committed, short_holds: None):

@@ -162,9 +162,8 @@ class TestPerson:
         from inventory import settings  # noqa: PLC0415 - its settings come from inventory_env
 
         integrator = new_id()
-        monkeypatch.setattr(settings.get(), "hold_limit_exempt", integrator)
-        for cached in ("_exempt_users", "_exempt_networks"):
-            monkeypatch.delitem(settings.get().__dict__, cached, raising=False)
+        given = settings.Settings(hold_limit_exempt=integrator)  # pyright: ignore[reportCallIssue]
+        monkeypatch.setattr(settings, "get", lambda: given)
         staff = signer.headers(new_id(), ["seats:block"], theaters=["theater-1"])
         elsewhere = signer.headers(new_id(), ["seats:block"], theaters=["theater-2"])
         address = next(addresses)
@@ -173,8 +172,6 @@ class TestPerson:
                 await visit(showtime, address, headers).held(f"{row}{n}")
         answers = [await visit(showtime, address, elsewhere).hold(f"C{n}") for n in range(1, 5)]
         assert [answer.status_code for answer in answers] == [201, 201, 201, 409]
-        for cached in ("_exempt_users", "_exempt_networks"):
-            monkeypatch.delitem(settings.get().__dict__, cached, raising=False)
 
 
 class TestNetwork:
@@ -266,7 +263,7 @@ class TestCost:
         async def no_read(keys: Sequence[str]) -> None:
             raise AssertionError("read")
 
-        monkeypatch.setattr(replica.ledger, "_read", no_read)
+        monkeypatch.setattr(replica.limiter, "_read", no_read)
         before = (await seat_map_of(showtime.showtime_id))["version"]
         visitors = [visit(showtime, next(addresses)) for _ in range(3)]
         await asyncio.gather(*(each.held(f"A{n}") for n, each in enumerate(visitors, 1)))

@@ -209,8 +209,8 @@ class Sender:
             return
         reason = masked_reason(reason, message.address)
         await message.schedule_retry(due_at, reason)
-        _outcomes.labels(message.kind, "put_off").inc()
-        log.warning("message_put_off", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
+        _outcomes.labels(message.kind, "postponed").inc()
+        log.warning("message_postponed", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
 
 
 async def _fail(message: Message, reason: str, *, is_obsolete: bool = False) -> None:

@@ -42,7 +42,7 @@ from payment.webhooks import Webhooks
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/payments", tags=["payments"])
-Who = Annotated[Caller, Depends(caller)]
+CurrentCaller = Annotated[Caller, Depends(caller)]
 
 
 def _config(request: Request) -> Settings:
@@ -58,7 +58,7 @@ def _webhooks(request: Request) -> Webhooks:
 
 
 Config = Annotated[Settings, Depends(_config)]
-Settling = Annotated[Settlement, Depends(_settlement)]
+CurrentSettlement = Annotated[Settlement, Depends(_settlement)]
 
 
 class ConfigResponse(BaseModel):
@@ -168,10 +168,12 @@ async def config(config: Config) -> ConfigResponse:
         ProviderUnavailable,
     ),
 )
-async def create_intent(body: IntentRequest, who: Who, config: Config, settlement: Settling) -> IntentResponse:
+async def create_intent(
+    body: IntentRequest, who: CurrentCaller, config: Config, settlement: CurrentSettlement
+) -> IntentResponse:
     """Create the order's PaymentIntent, or return the existing one: an order has at most one."""
     order = _read_order(config, body.order)
-    telemetry.about(order.booking_id)
+    telemetry.set_subject(order.booking_id)
     if not who.owns(order.holder):
         raise PaymentUnknown
     with time_budget():
@@ -213,7 +215,7 @@ async def webhook(
 
 
 @router.get("/{booking_id}", responses=documented(PaymentUnknown), response_model_exclude_none=True)
-async def get_payment(booking_id: Id, who: Who) -> PaymentResponse:
+async def get_payment(booking_id: Id, who: CurrentCaller) -> PaymentResponse:
     """Return the state of a booking's payment to its owner; with the ledger to staff (`payments:read`)."""
     account = await store.find(booking_id)
     is_staff = who.may("payments:read", None)
@@ -256,7 +258,7 @@ async def refund(
     booking_id: Id,
     body: RefundRequest,
     who: Annotated[Principal, Depends(require_everywhere("payments:refund"))],
-    settlement: Settling,
+    settlement: CurrentSettlement,
 ) -> RefundResponse:
     """Refund a payment. The refund is stored with this answer and sent now, or as soon as Stripe answers."""
     refund_id = new_id()

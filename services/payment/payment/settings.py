@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     max_body_bytes: int = 524_288
     stripe_secret_key: Annotated[str, Published(("sk_test_usher",))] = ""
     stripe_publishable_key: str = ""
-    stripe_webhook_secret: Annotated[str, Published(("whsec_usher_local",))] = ""
+    stripe_webhook_secret: Annotated[str, Published(("whsec_usher_local", "whsec_sandbox"))] = ""
     stripe_api_base: str = ""
     stripe_js_url: str = "https://js.stripe.com/v3/"
     stripe_timeout_seconds: float = 5.0

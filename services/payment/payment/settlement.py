@@ -35,7 +35,7 @@ class UnknownBooking(Exception):
 
 
 class Settlement:
-    """Applies to accounts what Stripe says, and asks Stripe for what accounts request."""
+    """Applies Stripe's updates to accounts, and sends the requests stored in accounts to Stripe."""
 
     def __init__(self, stripe: Stripe) -> None:
         self._stripe = stripe

@@ -92,17 +92,17 @@ async def change(booking_id: str, decide: Decide, known: Account | None = None) 
     return None
 
 
-async def apply_unread(update: IntentUpdate, now: datetime, cause: StripeEvent) -> bool:
-    """Apply a webhook's intent to its account in one write, without reading it, if nothing has changed it yet.
+async def apply_without_read(update: IntentUpdate, now: datetime, cause: StripeEvent) -> bool:
+    """Apply a webhook's intent to its account in one write without a read, if the account is as create-intent made it.
 
-    The intent's metadata contains the order, so it tells how create-intent inserted the account. The filter has each
-    field that the decision depends on. Returns False when the account has to be read. Raises MoneyMismatch.
+    The intent's metadata contains the order, from which that account is computed. The filter has each field that the
+    decision depends on. Returns False when the account must be read first. Raises MoneyMismatch.
     """
-    inserted = restore_account(update, now)
-    if inserted is None or (decided := apply_intent(inserted, update, now, cause)) is None:
+    expected = restore_account(update, now)
+    if expected is None or (decided := apply_intent(expected, update, now, cause)) is None:
         return False
-    basis = inserted.model_dump(include={"holder", "showtime_id", "seats", "amount", "currency", "state", "intent_id"})
-    return await write(inserted, decided, basis) is not None
+    basis = expected.model_dump(include={"holder", "showtime_id", "seats", "amount", "currency", "state", "intent_id"})
+    return await write(expected, decided, basis) is not None
 
 
 async def write(account: Account, decided: AccountChange, basis: Mapping[str, Any] | None = None) -> Account | None:

@@ -39,14 +39,14 @@ class Webhooks:
         event = self._stripe.read_webhook(body, signature)
         if isinstance(event.update, IntentUpdate):
             booking_id = event.update.booking_id or ""
-            telemetry.about(booking_id)
+            telemetry.set_subject(booking_id)
             try:
                 cause = event.as_cause(now())
-                is_stored = await store.apply_unread(event.update, now(), cause)
+                is_stored = await store.apply_without_read(event.update, now(), cause)
                 if not is_stored:
                     account = await self._settlement.apply_update(booking_id, event.update, cause)
                     is_stored = account.was_changed_by(event.id)
-                event = _close(event, "applied")
+                event = _as_processed(event, "applied")
             except Exception as error:
                 _log_failure(event, error, "webhook_postponed")
             else:
@@ -58,7 +58,7 @@ class Webhooks:
         """Apply a stored webhook event. A failure is recorded, and the event is retried later."""
         try:
             with telemetry.span(f"process {event.type}"):
-                closed = _close(event, await self._apply_event(event))
+                processed = _as_processed(event, await self._apply_event(event))
         except Exception as error:
             park = event.tries >= PARK_AFTER_TRIES and not isinstance(error, ProviderUnavailable)
             _log_failure(event, error, "webhook_parked" if park else "webhook_postponed")
@@ -66,7 +66,7 @@ class Webhooks:
                 _parked.inc()
             await store.record_failure(event.id, repr(error)[:500], park=park)
             return
-        await store.mark_processed(closed)
+        await store.mark_processed(processed)
 
     async def _apply_event(self, event: WebhookEvent) -> str:
         """Apply a stored event and return its outcome."""
@@ -78,12 +78,12 @@ class Webhooks:
         else:
             account = await store.find_by_intent(update.intent_id)
             if account is None or not account.captured:
-                # The refund's event overtook the account's event, or the account was lost.
+                # The refund's event arrived before the payment's event, or the account was lost.
                 account = await self._fetch_account(update.intent_id)
             if account is None:
                 return "foreign"
             booking_id = account.id
-        telemetry.about(booking_id or "")
+        telemetry.set_subject(booking_id or "")
         await self._settlement.apply_update(booking_id or "", update, event.as_cause(now()))
         return "applied"
 
@@ -98,14 +98,15 @@ class Webhooks:
         return await self._settlement.apply_update(intent.booking_id, intent)
 
 
-def _close(event: WebhookEvent, outcome: str) -> WebhookEvent:
+def _as_processed(event: WebhookEvent, outcome: str) -> WebhookEvent:
+    """Return the event with its outcome, and count it."""
     moment = now()
     _processed.labels(event.type, outcome).inc()
     _lag.observe(max(0.0, (moment - event.created_at).total_seconds()))
-    closed: dict[str, Any] = {"outcome": outcome, "processed_at": moment, "next_try_at": None}
+    changes: dict[str, Any] = {"outcome": outcome, "processed_at": moment, "next_try_at": None}
     if isinstance(event.update, IntentUpdate):
-        closed["update"] = event.update.model_copy(update={"order": None})  # it names a person; the account stores it
-    return event.model_copy(update=closed)
+        changes["update"] = event.update.model_copy(update={"order": None})  # it names a person; the account stores it
+    return event.model_copy(update=changes)
 
 
 def _log_failure(event: WebhookEvent, error: Exception, message: str) -> None:

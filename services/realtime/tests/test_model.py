@@ -168,7 +168,7 @@ def test_a_snapshot_sends_only_what_differs_from_what_is_shown():
     assert seat_map.unsent() == []
 
 
-def test_a_cancelled_showtime_is_sent_once_whoever_says_it():
+def test_a_cancelled_showtime_is_sent_once_from_any_source():
     seat_map = SeatMap(snapshot(3, A1="held"))
     (message,) = after(seat_map, CANCELLED, changed(4, A1="free"))
     assert (message["cancelled"], message["version"], message["seats"]) == (True, 4, {})

@@ -1,5 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { api, unwrap } from "../api/client";
+import { isProblem } from "../api/problem";
+import { useSession } from "../api/useSession";
 import { t } from "../i18n";
 import { date } from "../lib/format";
 import { Button } from "../ui/Button";
@@ -7,11 +10,14 @@ import { Field } from "../ui/Field";
 import { Failure } from "../ui/Notice";
 import { fieldsOf, Refusal } from "./parts";
 import { addPasskey, hasPasskeys, wasDismissed } from "./passkeys";
+import { SignInAgain } from "./SignInForm";
 
 const KEY = ["mine", "passkeys"];
 
 export function PasskeyList() {
   const queries = useQueryClient();
+  const session = useSession();
+  const [waiting, setWaiting] = useState<string>();
   const passkeys = useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET("/api/auth/passkeys")) });
   const refresh = () => queries.invalidateQueries({ queryKey: KEY });
   const add = useMutation({
@@ -22,6 +28,9 @@ export function PasskeyList() {
     mutationFn: (passkey_id: string) =>
       unwrap(api.DELETE("/api/auth/passkeys/{passkey_id}", { params: { path: { passkey_id } } })),
     onSuccess: refresh,
+    onError: (error, passkey_id) => {
+      if (isProblem(error, "fresh_sign_in_needed")) setWaiting(passkey_id);
+    },
   });
   if (passkeys.isPending) return <div aria-hidden="true" className="skeleton h-20" />;
   if (passkeys.isError) return <Failure error={passkeys.error} retry={() => void passkeys.refetch()} />;
@@ -47,7 +56,17 @@ export function PasskeyList() {
           </li>
         ))}
       </ul>
-      <Refusal error={remove.error} />
+      <Refusal error={isProblem(remove.error, "fresh_sign_in_needed") ? null : remove.error} />
+      {waiting && session.user && (
+        <SignInAgain
+          email={session.user.email}
+          onClose={() => setWaiting(undefined)}
+          onDone={() => {
+            setWaiting(undefined);
+            remove.mutate(waiting);
+          }}
+        />
+      )}
       {hasPasskeys() ? (
         <form className="grid max-w-md gap-4" onSubmit={(event) => add.mutate(fieldsOf(event))}>
           <Field label={t("passkeys.name")} hint={t("passkeys.nameHint")} name="name" required maxLength={100} />

@@ -14,8 +14,10 @@ export default function ResetPage() {
   const [token] = useState(linkToken);
   usePageTitle(t("reset.title"));
   const reset = useMutation({
-    mutationFn: (password: string) =>
-      unwrap(api.POST("/api/auth/reset-password", { body: { token, password, remove_factors: false } })),
+    mutationFn: ({ password = "", remove_factors }: Record<string, string>) =>
+      unwrap(
+        api.POST("/api/auth/reset-password", { body: { token, password, remove_factors: remove_factors === "on" } }),
+      ),
     onSuccess: leave,
   });
   if (!token || isProblem(reset.error, "link_void")) {
@@ -35,11 +37,19 @@ export default function ResetPage() {
       {reset.isSuccess ? (
         <div className="grid justify-items-start gap-4">
           <Notice kind="good">{t("reset.done")}</Notice>
+          {reset.variables.remove_factors && <p>{t("reset.removal")}</p>}
           <ButtonLink to="/sign-in">{t("nav.signIn")}</ButtonLink>
         </div>
       ) : (
-        <form className="grid gap-4" onSubmit={(event) => reset.mutate(fieldsOf(event).password ?? "")}>
+        <form className="grid gap-4" onSubmit={(event) => reset.mutate(fieldsOf(event))}>
           <NewPassword label={t("field.newPassword")} error={reset.error} />
+          <label className="flex items-start gap-3">
+            <input type="checkbox" name="remove_factors" className="mt-0.5 size-5 shrink-0 accent-accent" />
+            <span>
+              {t("reset.removeFactors")}
+              <span className="mt-1 block text-sm text-quiet">{t("reset.removeHint")}</span>
+            </span>
+          </label>
           <Refusal error={reset.error} fields={["password"]} />
           <Button type="submit" busy={reset.isPending}>
             {t("reset.save")}

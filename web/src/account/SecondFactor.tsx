@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { t, tn } from "../i18n";
+import { fullDate } from "../lib/format";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Failure, Notice } from "../ui/Notice";
@@ -17,10 +18,34 @@ export function SecondFactor() {
   if (factor.isPending) return <div aria-hidden="true" className="skeleton h-20" />;
   if (factor.isError) return <Failure error={factor.error} retry={() => void factor.refetch()} />;
   if (codes.length) return <RecoveryCodes codes={codes} onClose={() => setCodes([])} />;
-  return factor.data.totp ? (
-    <Manage left={factor.data.recovery_codes_left} onCodes={setCodes} />
-  ) : (
-    <SetUp onCodes={setCodes} />
+  return (
+    <div className="grid gap-5">
+      {factor.data.removal_at && <Removal at={factor.data.removal_at} />}
+      {factor.data.totp ? (
+        <Manage left={factor.data.recovery_codes_left} onCodes={setCodes} />
+      ) : (
+        <SetUp onCodes={setCodes} />
+      )}
+    </div>
+  );
+}
+
+/** The removal of lost factors that was requested with a new password. */
+function Removal({ at }: { at: string }) {
+  const refresh = useRefresh();
+  const keep = useMutation({
+    mutationFn: (password: string) => unwrap(api.POST("/api/auth/mfa/keep", { body: { password } })),
+    onSuccess: refresh,
+  });
+  return (
+    <form className="grid max-w-md gap-4" onSubmit={(event) => keep.mutate(fieldsOf(event).password ?? "")}>
+      <Notice kind="warn">{t("mfa.removal", { when: fullDate(at) })}</Notice>
+      <Field label={t("field.password")} name="password" type="password" autoComplete="current-password" required />
+      <Refusal error={keep.error} />
+      <Button type="submit" look="plain" className="justify-self-start" busy={keep.isPending}>
+        {t("mfa.keep")}
+      </Button>
+    </form>
   );
 }
 

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, fetchAll, type Schemas, unwrap } from "../api/client";
+import { discardToken } from "../api/session";
 import { t } from "../i18n";
 import { fullDate } from "../lib/format";
 import { Button } from "../ui/Button";
@@ -21,7 +22,10 @@ export function Sessions() {
   });
   const endOthers = useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/auth/sessions", { params: { query: { keep_current: true } } })),
-    onSuccess,
+    onSuccess: () => {
+      discardToken(); // all access tokens have ended
+      return onSuccess();
+    },
   });
   if (sessions.isPending) return <div aria-hidden="true" className="skeleton h-20" />;
   if (sessions.isError) return <Failure error={sessions.error} retry={() => void sessions.refetch()} />;

@@ -59,7 +59,7 @@ export function NewPassword({ label, error }: { label: string; error: unknown })
       required
       minLength={8}
       maxLength={128}
-      fault={faultOf(error, "password")}
+      fault={faultOf(error, "password") ?? faultOf(error, "new_password")}
     />
   );
 }

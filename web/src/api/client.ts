@@ -27,8 +27,16 @@ const identified: Middleware = {
     const key = booking && linkKey(booking);
     if (key) request.headers.set("X-Booking-Key", key);
   },
-  onResponse({ response }) {
-    if (response.status === 401) discardToken();
+  async onResponse({ request, response }) {
+    if (response.status !== 401) return;
+    discardToken();
+    // Another tab has changed the password or signed out elsewhere: this tab's session may go on with a new token.
+    const rejected = request.headers.get("Authorization");
+    if (!rejected || (await response.clone().json()).code !== "token_invalid") return;
+    const token = await accessToken();
+    if (!token || rejected === `Bearer ${token}`) return;
+    request.headers.set("Authorization", `Bearer ${token}`);
+    return send(request);
   },
 };
 

@@ -1982,7 +1982,7 @@ export interface paths {
          * @description Price a hold, by seat and ticket type, without changing anything. For its owner only.
          *
          *     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
-         *     companion ticket requires a wheelchair place in the same hold.
+         *     companion ticket requires a wheelchair space in the same hold.
          */
         post: {
             parameters: {
@@ -5836,7 +5836,7 @@ export interface components {
             /** Release Date */
             release_date?: string | null;
             /** Year */
-            year: number;
+            year?: number | null;
             /** Runtime Minutes */
             runtime_minutes?: number | null;
             /** Certificate */
@@ -5911,8 +5911,11 @@ export interface components {
             title: string;
             /** Original Title */
             original_title: string;
-            /** Year */
-            year: number;
+            /**
+             * Year
+             * @description Null while it is not known
+             */
+            year: number | null;
             /** Release Date */
             release_date?: string | null;
             /** Directors */
@@ -5983,8 +5986,11 @@ export interface components {
             title: string;
             /** Original Title */
             original_title: string;
-            /** Year */
-            year: number;
+            /**
+             * Year
+             * @description Null while it is not known
+             */
+            year: number | null;
             /** Release Date */
             release_date?: string | null;
             /** Directors */

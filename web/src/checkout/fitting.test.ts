@@ -19,7 +19,7 @@ async function asked(code: string, seats: string[]) {
 }
 
 describe("a quote", () => {
-  it("uses the default ticket for a companion whose wheelchair place is gone", async () => {
+  it("uses the default ticket for a companion whose wheelchair space is gone", async () => {
     expect(await asked("companion_without_wheelchair", ["C2"])).toEqual({
       all: [
         ["adult", "companion", "companion"],

@@ -4,8 +4,8 @@ import { isProblem } from "../api/problem";
 type Choice = Schemas["BookingQuoteChoice"];
 
 /**
- * The quote of these tickets. Companion tickets without a wheelchair place become the default ticket: they were chosen
- * before the hold lost that place, or while another quote was loading that gave the place to another companion.
+ * The quote of these tickets. Companion tickets without a wheelchair space become the default ticket: they were chosen
+ * before the hold lost that space, or while another quote was loading that gave the space to another companion.
  */
 export async function fitting<T>(tickets: Choice[], quote: (tickets: Choice[]) => Promise<T>): Promise<T> {
   try {

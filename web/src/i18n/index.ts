@@ -1,4 +1,4 @@
-// Every text comes from a catalogue; English says which texts there are, the others must have the same.
+// The texts of each language. English defines the keys; every other language must have the same ones.
 
 import type en from "./en";
 

@@ -15,7 +15,7 @@ interface SeatMapProps {
   prices: Prices;
   /** Whether seats can be selected now. */
   isOpen: boolean;
-  /** Highlight the wheelchair places and dim the other seats. */
+  /** Highlight the wheelchair spaces and dim the other seats. */
   dims: boolean;
   onPick: (seat: Seat) => void;
   /** The seat under the pointer or with the focus, or null. */

@@ -21,7 +21,7 @@ interface ToolbarProps {
   onBest: () => void;
 }
 
-/** Controls for the number of people, the best seats, wheelchair places and the list view. */
+/** Controls for the number of people, the best seats, wheelchair spaces and the list view. */
 export function Toolbar({
   party,
   setParty,

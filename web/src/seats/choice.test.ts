@@ -104,7 +104,7 @@ describe("a click", () => {
     expect(blockAround(layout, isFree, seat("A1"), 2)).toBeNull();
   });
 
-  it("on a wheelchair place may include the companion seat, which is also proposed", () => {
+  it("on a wheelchair space may include the companion seat, which is also proposed", () => {
     expect(afterClick(layout, all, [], seat("C1"), 2).chosen).toEqual(["C1", "C2"]);
     expect(idsOf(companions(layout, all, [seat("C1")]))).toEqual(["C2"]);
     expect(companions(layout, except("C2"), [seat("C1")])).toEqual([]);

@@ -92,7 +92,7 @@ export function alternative(layout: Layout, isFree: IsFree, lost: readonly Seat[
   return lost.length ? bestAvailable(layout, isFree, lost.length, middle(lost)) : null;
 }
 
-/** Free companion seats next to the selected wheelchair places. */
+/** Free companion seats next to the selected wheelchair spaces. */
 export function companions(layout: Layout, isFree: IsFree, chosen: readonly Seat[]): Seat[] {
   const places = chosen.filter((seat) => seat.category === "wheelchair");
   return layout.seats.filter(

@@ -75,7 +75,7 @@ export class HoldController {
 
   /**
    * Let the service select and hold the best seats for a party: of a category if one is given, `wheelchairs` of
-   * them wheelchair places. The current hold is released first. Returns whether the seats are together; null if there
+   * them wheelchair spaces. The current hold is released first. Returns whether the seats are together; null if there
    * are none (see `problem`).
    */
   async best(party_size: number, category: string | null, wheelchairs: number): Promise<boolean | null> {

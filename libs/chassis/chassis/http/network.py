@@ -6,7 +6,7 @@ from starlette.requests import HTTPConnection
 
 
 def client_network(request: HTTPConnection) -> str:
-    """Return the IPv4 address of the client, or its IPv6 /64, which one customer has. Empty if it is unknown.
+    """Return the client's IPv4 address, or its IPv6 /64, which providers assign to one customer. Empty if unknown.
 
     The gateway names the client in `X-Forwarded-For`. uvicorn accepts it only from addresses in `FORWARDED_ALLOW_IPS`.
     """

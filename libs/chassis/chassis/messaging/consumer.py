@@ -17,7 +17,7 @@ from typing import Any, Self
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractMessage, AbstractRobustChannel, AbstractRobustQueue
 from aiormq.abc import AbstractChannel
-from contracts import registry, topology
+from contracts import rabbitmq, registry, topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
 from opentelemetry import context, propagate
@@ -50,6 +50,11 @@ UNKNOWN_SOON_S = 60.0
 UNKNOWN_FOR_S = 3600.0
 """How long it is retried before it becomes a dead letter."""
 EVENT_TYPE = re.compile(r"[a-z_.]{1,64}v\d+")
+RETRIES = {
+    f"usher.retry.{seconds}s": {rabbitmq.retry_exchange(seconds), f"usher.retry.{seconds}s"}
+    for seconds in RETRY_TIERS_S
+}
+"""The exchanges of each retry tier's queue: this version's, and that of versions before 2026-12."""
 Handler = Callable[[Any], Awaitable[None]]
 Handlers = Mapping[type[Event], Handler]
 
@@ -83,6 +88,22 @@ class UnknownType(Unreadable):
 
     def __init__(self, event_type: str) -> None:
         super().__init__("unknown_type", f"this version does not handle {event_type}")
+
+
+def is_forged(message: AbstractIncomingMessage, queue: str | None = None) -> bool:
+    """Whether a message was neither published by its event's owner nor put back by the owner of its durable `queue`.
+
+    RabbitMQ checks the routing key with which a service publishes, but neither the event's type nor further ways: a CC
+    header, a binding to an exchange that the service has declared, and dead letters of its own queues.
+    """
+    way, deaths = (message.exchange, message.routing_key), message.headers.get("x-death", [])
+    if way == (topology.EXCHANGE, message.type):
+        return bool(deaths)
+    if way not in {("", queue), (rabbitmq.QUEUES, queue)} or not isinstance(deaths, list):
+        return True
+    return not all(
+        isinstance(each, dict) and each.get("exchange") in RETRIES.get(str(each.get("queue")), ()) for each in deaths
+    )
 
 
 def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
@@ -234,8 +255,11 @@ class Consumer:
         except Exception as error:
             _log_unsettled(message, error)
             return False
-        # A redelivered batch may contain an event that kills the process.
-        settle = self._retry_alone if message.redelivered and len(events) > 1 else self._process
+        settle = self._process
+        if is_forged(message, self._queue_name):
+            settle = self._refuse
+        elif message.redelivered and len(events) > 1:
+            settle = self._retry_alone  # the batch may contain an event that kills the process
         results = await asyncio.gather(*map(settle, events), return_exceptions=True)
         failures = [(event, result) for event, result in zip(events, results, strict=True) if result is not None]
         for event, failure in failures:
@@ -248,6 +272,10 @@ class Consumer:
             live = {each: acks for each, acks in self._acks.items() if not acks.is_over}
             self._acks = live | {channel: Acknowledgements(channel)}
         return self._acks[channel]
+
+    async def _refuse(self, event: AbstractMessage) -> None:
+        """Dead-letter an event of a forged message."""
+        await self._dead_letter(event, "forged", "the event's owner has not published it")
 
     async def _retry_alone(self, event: AbstractMessage) -> None:
         """Retry an event of a batch as a separate message."""
@@ -344,6 +372,9 @@ class BroadcastConsumer:
             await self._channel.close()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
+        if is_forged(message):
+            log.error("broadcast_event_forged", type=message.type)
+            return
         for each in events_of(message):
             try:
                 envelope, event = read(each, self._handlers)

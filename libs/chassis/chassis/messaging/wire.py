@@ -96,7 +96,7 @@ class _Structured(BaseModel):
 def singles(message: AbstractMessage) -> list[Message]:
     """Split a batch into one message per event. Raises ValueError if the body is not a JSON array.
 
-    An invalid entry becomes a message in structured mode with the type of the batch.
+    An invalid entry, or one of another type, becomes a message in structured mode with the type of the batch.
     """
     entries = from_json(message.body)
     if not isinstance(entries, list):
@@ -108,6 +108,8 @@ def _single(entry: Any, batch: AbstractMessage) -> Message:
     try:
         event = _Structured.model_validate(entry)
     except ValidationError:
+        event = None
+    if event is None or event.type != batch.type:
         return Message(
             to_json(entry),
             content_type=STRUCTURED,

@@ -207,7 +207,7 @@ def _batches(pending: Sequence[_Pending], most_chars: int) -> Iterator[list[_Pen
 
 
 async def _current_versions(batch: Sequence[_Pending]) -> dict[str, int]:
-    """Return the current versions of the documents whose version the write did not tell, as a hint for consumers.
+    """Return the current versions of the documents whose version the write did not return, as a hint for consumers.
 
     A later write may have changed them. They are read only for events that are displayed live; no others use the hint.
     """

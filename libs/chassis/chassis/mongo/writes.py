@@ -21,7 +21,7 @@ RawCollection = AsyncCollection[dict[str, Any]]
 Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """Operators, or the stages of a pipeline."""
 Operation = InsertOne[dict[str, Any]] | UpdateOne
-MOST = 500
+MAX_OPERATIONS = 500
 _DUPLICATE = 11000
 _MISSED = frozenset({54, 66})
 """NotSingleValueField, ImmutableField: the errors of an upsert that matched nothing and cannot insert."""
@@ -80,7 +80,7 @@ class _Group:
     async def _drain(self) -> None:
         while self._waiting:
             await asyncio.sleep(self._linger)
-            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            batch, self._waiting = self._waiting[:MAX_OPERATIONS], self._waiting[MAX_OPERATIONS:]
             failures = await self._commit([operation for operation, _ in batch])
             for index, (_, done) in enumerate(batch):
                 if not done.done():  # unless its caller was cancelled

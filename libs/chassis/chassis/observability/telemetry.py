@@ -153,7 +153,7 @@ def span(
     return _tracer.start_as_current_span(name, context, kind, {SUBJECT: subject} if subject else None, links)
 
 
-def about(subject: str, **facts: str | None) -> None:
+def set_subject(subject: str, **facts: str | None) -> None:
     """Set the subject and further attributes (`usher.<name>`) of the current span."""
     current = trace.get_current_span()
     if current.is_recording():

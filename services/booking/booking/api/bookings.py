@@ -69,7 +69,7 @@ async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: 
     For the owner, with the guest secret, or for staff with `bookings:write`, who can also cancel free tickets. A
     repeated request changes nothing.
     """
-    telemetry.about(booking_id)
+    telemetry.set_subject(booking_id)
     booking = await visible_booking(caller, booking_id)
     if not caller.owns(booking.holder) and not caller.may("bookings:write", booking.theater_id):
         raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")

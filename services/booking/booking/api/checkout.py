@@ -14,7 +14,7 @@ from chassis.observability import telemetry
 from chassis.security.auth import Caller
 from chassis.security.signed import NotSigned
 from contracts.claims import HoldClaim
-from contracts.types import Amount, Code, Currency, Email, Id, LanguageTag, SeatId
+from contracts.types import Amount, Code, Currency, Email, Id, LanguageTag, Name, SeatId
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -39,9 +39,7 @@ from booking.model import (
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
-]
+HolderName = Annotated[Name, StringConstraints(max_length=100)]
 
 
 class TicketChoice(BaseModel):
@@ -94,7 +92,7 @@ class CheckoutRequest(ClaimRequest):
 
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
     email: Email
-    name: Name | None = None
+    name: HolderName | None = None
     locale: LanguageTag = "en"
 
     def order(self) -> Order:
@@ -151,7 +149,7 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
     """Price a hold, by seat and ticket type, without changing anything. For its owner only.
 
     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
-    companion ticket requires a wheelchair place in the same hold.
+    companion ticket requires a wheelchair space in the same hold.
     """
     response.headers["Cache-Control"] = "no-store"
     choices, hold = body.choices(), body.hold(caller)
@@ -199,7 +197,7 @@ async def check_out(
         booking = await manager.create(checkout)
     if not model.is_same_order(booking, order):
         raise AlreadyCheckedOut
-    telemetry.about(booking.id, reference=booking.reference)
+    telemetry.set_subject(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
     return to_response(booking, caller)
 

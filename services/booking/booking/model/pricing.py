@@ -21,7 +21,7 @@ from booking.model.problems import (
 )
 
 COMPANION, WHEELCHAIR = "companion", "wheelchair"
-"""Catalog's ticket type for the companion of a wheelchair user, and its category of wheelchair places."""
+"""Catalog's ticket type for the companion of a wheelchair user, and its category of wheelchair spaces."""
 
 
 class TicketOption(BaseModel):
@@ -82,9 +82,9 @@ def _price_unknown(seat_ids: list[str]) -> PriceUnknown:
 
 
 def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> list[str]:
-    """Return the seats with a companion ticket but no wheelchair place for it, in their order.
+    """Return the seats with a companion ticket but no wheelchair space for it, in their order.
 
-    A wheelchair place with any other ticket allows one companion ticket; it cannot have a companion ticket itself.
+    A wheelchair space with any other ticket allows one companion ticket; it cannot have a companion ticket itself.
     """
     places = {seat.seat_id for seat in seats if seat.category == WHEELCHAIR}
     companions = [seat.seat_id for seat in seats if ticket_types[seat.seat_id] == COMPANION]
@@ -94,7 +94,7 @@ def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> l
 
 def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> None:
     if alone := unaccompanied(seats, ticket_types):
-        detail = f"Add a wheelchair place for each companion, or choose another ticket type for {', '.join(alone)}."
+        detail = f"Add a wheelchair space for each companion, or choose another ticket type for {', '.join(alone)}."
         raise CompanionWithoutWheelchair(detail, seats=alone)
 
 

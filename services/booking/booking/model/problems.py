@@ -73,7 +73,7 @@ class PriceUnknown(BookingProblem):
 
 class CompanionWithoutWheelchair(BookingProblem):
     code, status = "companion_without_wheelchair", 422
-    title = "Each companion ticket requires a wheelchair place in the same booking."
+    title = "Each companion ticket requires a wheelchair space in the same booking."
 
 
 class ShowtimeNotReady(BookingProblem):

@@ -48,7 +48,7 @@ class AllStars(Stars):
 class _Movie(Stored):
     title: str
     original_title: str
-    year: int
+    year: int | None = Field(description="Null while it is not known")
     release_date: str | None = None
     directors: list[str]
     runtime_minutes: int | None = Field(description="Null while it is not known")

@@ -16,7 +16,7 @@ from io import StringIO
 from itertools import takewhile
 from typing import Any, NamedTuple, NoReturn
 
-from contracts.types import Id, Name
+from contracts.types import Id
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.model.imports import MAX_FILMS, FilmInvalid, ProviderFilm, faults_of, parse_film
@@ -33,7 +33,7 @@ COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xf
 """How zip files (also those of spreadsheets), gzip, bzip2, xz, zstd and 7z begin."""
 _CUT = 12
 """How near to the end of a cut text a JSON error is when the cut causes it: the length of an escaped surrogate pair."""
-_movie_id, _names = TypeAdapter(Id), TypeAdapter(list[Name])
+_movie_id, _names = TypeAdapter(Id), TypeAdapter(list[str])
 FACTS = frozenset({"runtime_minutes", "release_date", "year"})
 _unknown = re.compile(r"[\s0.:/-]*|null|none|nan|n/a|\\N|\?|unknown", re.IGNORECASE)
 _space = re.compile(r"[ \t\r\n]*")
@@ -209,11 +209,10 @@ def _fields(columns: list[str], cells: list[str], line: int) -> dict[str, Any]:
         raise ImportInvalid(f"Line {line}: there are more cells than columns.")
     known: dict[str, Any] = {}
     for name, cell in zip(columns, cells, strict=False):
-        value = cell if name == "synopsis" else " ".join(cell.split())
         if separators := LISTS.get(name):
-            parts = [part.strip() for part in re.split(f"[{separators}]", value)]
+            parts = [part.strip() for part in re.split(f"[{separators}]", cell)]
             known |= {name: [part for part in parts if part]} if any(parts) else {}
-        elif value.strip():
+        elif value := cell.strip():
             known[name] = value
     elsewhere = {name: known.pop(name) for name in ("tmdb", "imdb") if name in known}
     return known | ({"external_ids": elsewhere} if elsewhere else {})

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
+from contracts.types import clean_name
 from pydantic import ValidationError
 
 from catalog.model.movies import Film
@@ -57,10 +58,19 @@ class Result(NamedTuple):
 
 def parse_film(fields: Mapping[str, Any], genre_names: list[str], movie_id: str | None = None) -> ProviderFilm:
     """Parse a provider's data about a film. Raises pydantic's ValidationError and FilmInvalid."""
-    genres = {genre_code(name): name.strip() for name in genre_names}
-    film = Film.model_validate({**fields, "genres": list(genres)})
+    genres = {genre_code(name): name for name in map(clean_name, genre_names)}
+    cleaned = {name: value if name == "synopsis" else _cleaned(value) for name, value in fields.items()}
+    film = Film.model_validate({**cleaned, "genres": list(genres)})
     known = film.model_fields_set if genre_names else film.model_fields_set - {"genres"}
     return ProviderFilm(film, film.model_dump(mode="json", include=set(known)), movie_id, genres)
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_name(value)
+    if isinstance(value, Mapping):
+        return {name: _cleaned(each) for name, each in value.items()}
+    return [_cleaned(each) for each in value] if isinstance(value, list) else value
 
 
 def faults_of(error: ValidationError) -> str:

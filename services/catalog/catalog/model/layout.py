@@ -183,7 +183,7 @@ def _cells(cells: str) -> tuple[list[str], list[float], list[float]]:
         if len(run[0]) % 2:
             raise _Misplaced(run.end(), "a love seat has no second half next to it")
     for place in re.finditer("(?<!c)w(?!c)", cells):
-        raise _Misplaced(place.end(), "a wheelchair place has no companion seat next to it")
+        raise _Misplaced(place.end(), "a wheelchair space has no companion seat next to it")
     return categories, edges, walks
 
 

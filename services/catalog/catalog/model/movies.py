@@ -60,14 +60,14 @@ class Credit(Shape):
 class Film(BaseModel):
     """A film's content, entered by staff or imported.
 
-    `runtime_minutes` is None while it is not known; no showtime can be scheduled until then. `archived` hides the film,
-    regardless of its showtimes. `external_ids` are its ids in other catalogs.
+    `year` and `runtime_minutes` are None while they are not known; without a runtime no showtime can be scheduled.
+    `archived` hides the film, regardless of its showtimes. `external_ids` are its ids in other catalogs.
     """
 
     title: Name
     original_title: Name
     release_date: Day | None = None
-    year: Annotated[int, Field(ge=1888, le=2200)]
+    year: Annotated[int, Field(ge=1888, le=2200)] | None = None
     runtime_minutes: Annotated[int, Field(gt=0, lt=1000)] | None = None
     certificate: Annotated[Name, StringConstraints(max_length=20)]
     genres: Annotated[list[Code], Field(max_length=10)] = []
@@ -99,8 +99,8 @@ CONTENT = frozenset(Film.model_fields)
 
 
 def status_of(*, release_date: str | None, showing_until: datetime | None, archived: bool, now: datetime) -> Status:
-    """Where a film stands: what is not out yet is coming soon, though it may be on sale already; what has showtimes
-    ahead is showing; a film that never had one nor a day of release has only been announced; the rest is over.
+    """Return the status: `coming_soon` before the release date, even if it is on sale, and for a film without a release
+    date and showtimes; `now_showing` with future showtimes; otherwise `archived`.
     """
     if archived:
         return "archived"
@@ -111,7 +111,7 @@ def status_of(*, release_date: str | None, showing_until: datetime | None, archi
     return "coming_soon" if not (release_date or showing_until) else "archived"
 
 
-def slug(title: str, year: int) -> str:
+def slug(title: str, year: int | None) -> str:
     """A readable id, `the-godfather-1972`; `film-2001` for a title in another script."""
     words = "-".join(re.findall(r"[a-z0-9]+", folded(title)))[:50].strip("-")
-    return f"{words or 'film'}-{year}"
+    return f"{words or 'film'}-{year}" if year else words or "film"

@@ -37,20 +37,20 @@ def art_of(movie_id: str, art: Art | None) -> Art:
     return Art(motif=seed.choice(sorted(MOTIFS)), palette=seed.choice(PALETTES), face=seed.choice(sorted(FACES)))
 
 
-def poster(movie_id: str, title: str, year: int, directors: Sequence[str], art: Art | None) -> str:
-    """A poster, 2:3, with title, year and directors."""
+def poster(movie_id: str, title: str, year: int | None, directors: Sequence[str], art: Art | None) -> str:
+    """A poster, 2:3, with title, directors and the year if it is known."""
     chosen = art_of(movie_id, art)
     ground, ink, main, _ = chosen.palette
     small = f'font-family="{FACES[chosen.face][0]}" font-size="19" fill="{ink}"'
     by, base = " & ".join(directors), HEIGHT - 38
     return (
-        _open(WIDTH, HEIGHT, f"{title} ({year})")
+        _open(WIDTH, HEIGHT, f"{title} ({year})" if year else title)
         + f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{ground}"/>'
         + _picture(movie_id, chosen, WIDTH, PICTURE)
         + _title(title, chosen)
         + f'<rect x="{MARGIN}" y="{HEIGHT - 76}" width="{WIDTH - 2 * MARGIN}" height="3" fill="{main}"/>'
         + f'<text x="{MARGIN}" y="{base}" {small}{_fit(by, chosen.face, 19, 430)}>{escape(by)}</text>'
-        + f'<text x="{WIDTH - MARGIN}" y="{base}" text-anchor="end" {small}>{year}</text></svg>'
+        + f'<text x="{WIDTH - MARGIN}" y="{base}" text-anchor="end" {small}>{year or ""}</text></svg>'
     )
 
 

@@ -49,6 +49,8 @@ async def _same(given: ProviderFilm) -> Movie | None:
     if given.movie_id:
         return None
     film = await movies.get(slug(given.film.title, given.film.year))
+    if film is None and (undated := await movies.get(slug(given.film.title, None))) and undated.year is None:
+        film = undated
     # A film with another id at the same provider is a different film.
     return None if film and elsewhere.keys() & film.external_ids.keys() else film
 

@@ -96,7 +96,7 @@ async def _derived(film: Film) -> dict[str, Any]:
     """Fields derived from a film's content, for sorting and search. Adds its words to the vocabulary."""
     found_by = search_fields(film.model_dump())
     await add_words(found_by.words)
-    return {"released": film.release_date or str(film.year), **found_by._asdict()}
+    return {"released": film.release_date or str(film.year or ""), **found_by._asdict()}
 
 
 def _published(film: Film) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A theater of its own for each test, planned through the endpoints as staff do."""
+"""A separate theater for each test, planned through the endpoints as staff do."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ PRICE_LIST = {
 
 
 @dataclass
-class House:
-    """A theater with one auditorium, seen by its manager."""
+class Manager:
+    """The manager of a theater with one auditorium: requests as this person."""
 
     client: httpx.AsyncClient
     headers: dict[str, str]
@@ -54,20 +54,20 @@ class House:
         return ZoneInfo(self.theater["time_zone"])
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
-        """A request by the manager."""
+        """Send a request as the manager."""
         return await self.client.request(method, f"/api{path}", json=body, headers=self.headers, **options)
 
     def evening(self, days: int = 7, clock: str = "20:15") -> str:
-        """A local time some days ahead."""
+        """Return a local time some days ahead."""
         day = now().astimezone(self.zone).date() + timedelta(days=days)
         return f"{day}T{clock}"
 
     def at(self, local: str) -> datetime:
-        """The moment of a local time that there is once."""
+        """Return the moment of a local time that occurs once."""
         return datetime.fromisoformat(local).replace(tzinfo=self.zone)
 
     async def try_showtime(self, local_start: str | None = None, **fields: Any) -> httpx.Response:
-        """Ask for a showtime."""
+        """Request a showtime."""
         body = {
             "auditorium_id": self.room["id"],
             "movie_id": self.movie_id,
@@ -76,13 +76,13 @@ class House:
         return await self.call("POST", "/showtimes", body | fields)
 
     async def showtime(self, local_start: str | None = None, **fields: Any) -> Json:
-        """A showtime that is sure to be scheduled."""
+        """Schedule a showtime, which must succeed."""
         answer = await self.try_showtime(local_start, **fields)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
     def pattern(self, *clocks: str, days: int = 3, **fields: Any) -> Json:
-        """A pattern of the one film, from a week ahead."""
+        """Return a pattern of one film that begins in a week."""
         first = now().astimezone(self.zone).date() + timedelta(days=7)
         placed = {"auditorium_id": self.room["id"], "movie_id": self.movie_id}
         return {
@@ -92,7 +92,7 @@ class House:
         } | fields
 
     async def room_taken(self) -> list[Row]:
-        """All of the room's showtimes, whatever their state."""
+        """Return all showtimes of the auditorium, in any state."""
         return (
             await store.Showtime.get_pymongo_collection()
             .find({"auditorium_id": self.room["id"]})
@@ -101,12 +101,12 @@ class House:
         )
 
 
-NewHouse = Callable[..., Awaitable[House]]
+NewManager = Callable[..., Awaitable[Manager]]
 
 
 @pytest.fixture(scope="module", autouse=True)
 async def _tidy(client: httpx.AsyncClient) -> AsyncIterator[None]:
-    """Leave no theater behind: other tests count them."""
+    """Delete the theaters, because other tests count them."""
     before = await store.Theater.get_pymongo_collection().distinct("_id")
     yield
     theaters = await store.Theater.get_pymongo_collection().distinct("_id", {"_id": {"$nin": before}})
@@ -139,10 +139,10 @@ async def movie_id(client: httpx.AsyncClient) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def new_house(client: httpx.AsyncClient, signer: Signer, movie_id: str) -> NewHouse:
-    """Make a theater in a time zone."""
+def new_manager(client: httpx.AsyncClient, signer: Signer, movie_id: str) -> NewManager:
+    """Return a function that creates a theater in a time zone."""
 
-    async def make(time_zone: str = "Europe/Berlin", seats: str = SEATS) -> House:
+    async def make(time_zone: str = "Europe/Berlin", seats: str = SEATS) -> Manager:
         admin = signer.headers("admin-1", EVERYTHING)
         theater = {
             "name": f"Capitol {new_id()[-4:]}",
@@ -155,19 +155,19 @@ def new_house(client: httpx.AsyncClient, signer: Signer, movie_id: str) -> NewHo
         made = await client.post("/api/theaters", json=theater, headers=admin)
         assert made.status_code == 201, made.text
         theater_id = made.json()["id"]
-        manager = signer.headers("manager-1", EVERYTHING[1:], theaters=[theater_id])
+        headers = signer.headers("manager-1", EVERYTHING[1:], theaters=[theater_id])
         room = await client.post(
-            f"/api/theaters/{theater_id}/auditoriums", json={"name": "Saal 1", "text": seats}, headers=manager
+            f"/api/theaters/{theater_id}/auditoriums", json={"name": "Saal 1", "text": seats}, headers=headers
         )
         assert room.status_code == 201, room.text
-        prices = await client.post(f"/api/theaters/{theater_id}/price-lists", json=PRICE_LIST, headers=manager)
+        prices = await client.post(f"/api/theaters/{theater_id}/price-lists", json=PRICE_LIST, headers=headers)
         assert prices.status_code == 201, prices.text
-        return House(client, manager, made.json(), room.json(), movie_id)
+        return Manager(client, headers, made.json(), room.json(), movie_id)
 
     return make
 
 
 @pytest.fixture
-async def house(new_house: NewHouse) -> House:
-    """A theater in Berlin."""
-    return await new_house()
+async def manager(new_manager: NewManager) -> Manager:
+    """The manager of a theater in Berlin."""
+    return await new_manager()

@@ -1,4 +1,4 @@
-"""A film is taken out for good, unless seats of it are sold."""
+"""A film is deleted permanently, unless seats for it are sold."""
 
 import asyncio
 from dataclasses import replace
@@ -15,12 +15,12 @@ from contracts.inventory import SeatMapUpdated
 
 
 @pytest.fixture
-async def house(house, movie_id):
-    """The theater, with a film that may go."""
+async def manager(manager, movie_id):
+    """The manager, with a film that can be deleted."""
     other = f"golem-{new_id()[-6:]}"
     film = await store.live_movie(movie_id)
     await store.publish_movie(film.model_copy(update={"id": other, "title": "Golem 2", "external_ids": {}}))
-    yield replace(house, movie_id=other)
+    yield replace(manager, movie_id=other)
     await Movie.get_pymongo_collection().delete_one({"_id": other})
 
 
@@ -40,41 +40,41 @@ async def sell(bus, showtime, *, back=False):
     await until(known)
 
 
-async def test_a_film_with_sold_seats_ahead_stays_and_the_sentence_says_where(client, house, staff, bus):
-    evenings = [await house.showtime(house.evening(days)) for days in (3, 4)]
+async def test_a_film_with_sold_seats_is_not_deleted_and_the_problem_names_the_showtimes(client, manager, staff, bus):
+    evenings = [await manager.showtime(manager.evening(days)) for days in (3, 4)]
     await sell(bus, evenings[1])
-    refused = await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
+    refused = await client.delete(f"/api/movies/{manager.movie_id}", headers=staff)
     assert (refused.status_code, refused.json()["code"]) == (409, "movie_on_sale")
-    when = house.evening(4).replace("T", " ")
+    when = manager.evening(4).replace("T", " ")
     assert refused.json()["detail"] == (
-        f"Golem 2 cannot be deleted because seats are sold for {house.theater['name']}, Saal 1, {when} (2)."
+        f"Golem 2 cannot be deleted because seats are sold for {manager.theater['name']}, Saal 1, {when} (2)."
     )
     assert refused.json()["showtimes"] == [{"showtime_id": evenings[1]["id"], "sold": 2}]
-    assert (await client.get(f"/api/movies/{house.movie_id}")).status_code == 200
-    await house.call("POST", f"/showtimes/{evenings[1]['id']}/cancel", {"reason": "technical"})
-    assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
+    assert (await client.get(f"/api/movies/{manager.movie_id}")).status_code == 200
+    await manager.call("POST", f"/showtimes/{evenings[1]['id']}/cancel", {"reason": "technical"})
+    assert (await client.delete(f"/api/movies/{manager.movie_id}", headers=staff)).status_code == 204
 
 
-async def test_a_film_that_goes_takes_its_showtimes_ahead_along(client, house, staff, bus):
-    ahead, over = await house.showtime(house.evening(3)), await house.showtime(house.evening(5))
+async def test_deleting_a_film_cancels_its_future_showtimes(client, manager, staff, bus):
+    ahead, over = await manager.showtime(manager.evening(3)), await manager.showtime(manager.evening(5))
     await sell(bus, ahead, back=True)
     await sell(bus, over)
     begun = {"starts_at": now() - timedelta(hours=1)}
     await Showtime.get_pymongo_collection().update_one({"_id": over["id"]}, {"$set": begun})
-    assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 204
-    await bus.wait_for(MovieDeleted, lambda event: event.movie_id == house.movie_id)
+    assert (await client.delete(f"/api/movies/{manager.movie_id}", headers=staff)).status_code == 204
+    await bus.wait_for(MovieDeleted, lambda event: event.movie_id == manager.movie_id)
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == ahead["id"])
     assert (await client.get(f"/api/showtimes/{over['id']}")).json()["state"] == "scheduled", "it has begun"
     for path in ("", "/showtimes", "/reviews", "/poster.svg"):
-        assert (await client.get(f"/api/movies/{house.movie_id}{path}")).status_code == 404
-    assert house.movie_id not in {each["id"] for each in (await client.get("/api/movies?q=golem")).json()["items"]}
-    assert (await client.delete(f"/api/movies/{house.movie_id}", headers=staff)).status_code == 404
-    assert (await house.try_showtime(house.evening(6))).status_code == 404, "nobody can schedule it any more"
+        assert (await client.get(f"/api/movies/{manager.movie_id}{path}")).status_code == 404
+    assert manager.movie_id not in {each["id"] for each in (await client.get("/api/movies?q=golem")).json()["items"]}
+    assert (await client.delete(f"/api/movies/{manager.movie_id}", headers=staff)).status_code == 404
+    assert (await manager.try_showtime(manager.evening(6))).status_code == 404, "it can no longer be scheduled"
 
 
-async def test_a_showtime_that_was_just_being_scheduled_is_cancelled_too(client, house, staff, bus):
-    first = await house.showtime(house.evening(3))
-    await client.delete(f"/api/movies/{house.movie_id}", headers=staff)
+async def test_a_showtime_that_is_scheduled_during_the_deletion_is_cancelled_too(client, manager, staff, bus):
+    first = await manager.showtime(manager.evening(3))
+    await client.delete(f"/api/movies/{manager.movie_id}", headers=staff)
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == first["id"])
     document = await Showtime.get_pymongo_collection().find_one({"_id": first["id"]}, {"outbox": 0}) or {}
     late = document | {"_id": new_id(), "state": "scheduled", "slots": None}
@@ -83,14 +83,14 @@ async def test_a_showtime_that_was_just_being_scheduled_is_cancelled_too(client,
     await bus.wait_for(ShowtimeCancelled, lambda event: event.showtime_id == late["_id"])
 
 
-async def test_of_many_who_delete_a_film_at_once_one_does(client, house, staff, bus):
-    answers = await asyncio.gather(*(client.delete(f"/api/movies/{house.movie_id}", headers=staff) for _ in range(6)))
+async def test_of_many_concurrent_deletions_one_succeeds(client, manager, staff, bus):
+    answers = await asyncio.gather(*(client.delete(f"/api/movies/{manager.movie_id}", headers=staff) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [204] + [404] * 5
-    await bus.wait_for(MovieDeleted, lambda event: event.movie_id == house.movie_id)
-    assert len(bus.events(MovieDeleted, lambda event: event.movie_id == house.movie_id)) == 1
+    await bus.wait_for(MovieDeleted, lambda event: event.movie_id == manager.movie_id)
+    assert len(bus.events(MovieDeleted, lambda event: event.movie_id == manager.movie_id)) == 1
 
 
-async def test_deleting_takes_the_permission(client, house):
-    assert (await client.delete(f"/api/movies/{house.movie_id}")).status_code == 401
-    assert (await house.call("DELETE", f"/movies/{house.movie_id}")).status_code == 403
-    assert (await client.get(f"/api/movies/{house.movie_id}")).status_code == 200
+async def test_deleting_requires_the_permission(client, manager):
+    assert (await client.delete(f"/api/movies/{manager.movie_id}")).status_code == 401
+    assert (await manager.call("DELETE", f"/movies/{manager.movie_id}")).status_code == 403
+    assert (await client.get(f"/api/movies/{manager.movie_id}")).status_code == 200

@@ -17,8 +17,8 @@ def amounts(prices):
     return {(price["category"], price["ticket_type"]): price["amount"] for price in prices}
 
 
-async def test_a_showtime_carries_its_price_table(house, bus):
-    showtime = await house.showtime(format="3D")
+async def test_a_showtime_has_its_price_table(manager, bus):
+    showtime = await manager.showtime(format="3D")
     assert amounts(showtime["prices"]) == {
         ("standard", "adult"): 1600, ("standard", "child"): 1200, ("vip", "adult"): 2000,
         ("wheelchair", "adult"): 1600, ("companion", "adult"): 1600, ("companion", "companion"): 0,
@@ -31,54 +31,54 @@ async def test_a_showtime_carries_its_price_table(house, bus):
     }  # fmt: skip
 
 
-async def test_published_showtimes_keep_their_prices(house):
-    showtime = await house.showtime(house.evening(7))
-    path = f"/theaters/{house.theater_id}/price-lists"
-    usual = (await house.call("GET", path)).json()["items"][0]
+async def test_published_showtimes_keep_their_prices(manager):
+    showtime = await manager.showtime(manager.evening(7))
+    path = f"/theaters/{manager.theater_id}/price-lists"
+    usual = (await manager.call("GET", path)).json()["items"][0]
     dearer = {name: usual[name] for name in ("name", "prices", "valid_from", "version")} | {
         "prices": {name: {"adult": 5000} for name in usual["prices"]}
     }
-    changed = await house.call("PUT", f"{path}/{usual['id']}", dearer)
+    changed = await manager.call("PUT", f"{path}/{usual['id']}", dearer)
     assert (changed.status_code, changed.json()["version"]) == (200, 2)
-    assert (await house.client.get(f"/api/showtimes/{showtime['id']}")).json()["prices"] == showtime["prices"]
-    moved = await house.call("PATCH", f"/showtimes/{showtime['id']}", {"local_start": house.evening(9)})
+    assert (await manager.client.get(f"/api/showtimes/{showtime['id']}")).json()["prices"] == showtime["prices"]
+    moved = await manager.call("PATCH", f"/showtimes/{showtime['id']}", {"local_start": manager.evening(9)})
     assert moved.json()["prices"] == showtime["prices"]
-    assert (await house.showtime(house.evening(8)))["price_from"]["amount"] == 5000
-    assert (await house.call("DELETE", f"{path}/{usual['id']}")).status_code == 204
-    refused = await house.try_showtime(house.evening(10))
+    assert (await manager.showtime(manager.evening(8)))["price_from"]["amount"] == 5000
+    assert (await manager.call("DELETE", f"{path}/{usual['id']}")).status_code == 204
+    refused = await manager.try_showtime(manager.evening(10))
     assert (refused.status_code, refused.json()["code"]) == (422, "price_missing")
-    assert (await house.call("DELETE", f"{path}/{usual['id']}")).status_code == 404
+    assert (await manager.call("DELETE", f"{path}/{usual['id']}")).status_code == 404
 
 
-async def test_a_change_of_what_somebody_else_has_changed_is_refused(house):
-    path = f"/theaters/{house.theater_id}/price-lists"
-    usual = (await house.call("GET", path)).json()["items"][0]
+async def test_a_change_based_on_an_old_version_is_refused(manager):
+    path = f"/theaters/{manager.theater_id}/price-lists"
+    usual = (await manager.call("GET", path)).json()["items"][0]
     change = {name: usual[name] for name in ("name", "prices", "valid_from", "version")}
     answers = await asyncio.gather(
-        *(house.call("PUT", f"{path}/{usual['id']}", change | {"booking_fee": fee}) for fee in range(5))
+        *(manager.call("PUT", f"{path}/{usual['id']}", change | {"booking_fee": fee}) for fee in range(5))
     )
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"changed_meanwhile"}
-    assert (await house.call("PUT", f"{path}/none", change)).status_code == 404
+    assert (await manager.call("PUT", f"{path}/none", change)).status_code == 404
 
 
-async def test_two_lists_of_a_theater_do_not_begin_on_one_day(house):
-    path = f"/theaters/{house.theater_id}/price-lists"
-    answers = await asyncio.gather(*(house.call("POST", path, SUMMER) for _ in range(4)))
+async def test_two_price_lists_of_a_theater_cannot_begin_on_the_same_day(manager):
+    path = f"/theaters/{manager.theater_id}/price-lists"
+    answers = await asyncio.gather(*(manager.call("POST", path, SUMMER) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    usual = (await house.call("GET", path)).json()["items"][0]
+    usual = (await manager.call("GET", path)).json()["items"][0]
     assert usual["name"] == "usual", "by the day on which they begin"
     change = {name: usual[name] for name in ("name", "prices", "version")} | {"valid_from": "2027-06-01"}
-    taken = await house.call("PUT", f"{path}/{usual['id']}", change)
+    taken = await manager.call("PUT", f"{path}/{usual['id']}", change)
     assert (taken.status_code, taken.json()["code"]) == (409, "price_list_exists")
 
 
-async def test_everybody_sees_what_tickets_cost(house):
-    await house.call("POST", f"/theaters/{house.theater_id}/price-lists", SUMMER)
-    path = f"/api/theaters/{house.theater_id}/prices"
+async def test_prices_are_public(manager):
+    await manager.call("POST", f"/theaters/{manager.theater_id}/price-lists", SUMMER)
+    path = f"/api/theaters/{manager.theater_id}/prices"
 
     async def shown(**params):
-        answer = await house.client.get(path, params=params)
+        answer = await manager.client.get(path, params=params)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -91,29 +91,29 @@ async def test_everybody_sees_what_tickets_cost(house):
         ({"at": "2025-01-01T20:00"}, 422), ({"at": "2027-07-01T20:00Z"}, 422), ({"at": "soon"}, 422),
         ({"at": "9999-12-31T23:59"}, 422), ({"format": "x" * 31}, 422),
     ]:  # fmt: skip
-        assert (await house.client.get(path, params=params)).status_code == status
-    assert (await house.client.get("/api/theaters/none/prices")).status_code == 404
+        assert (await manager.client.get(path, params=params)).status_code == status
+    assert (await manager.client.get("/api/theaters/none/prices")).status_code == 404
 
 
-async def test_a_price_that_the_provider_does_not_charge_is_refused_with_the_list_and_with_the_showtime(house):
-    path = f"/theaters/{house.theater_id}/price-lists"
+async def test_a_price_that_the_provider_does_not_charge_is_refused_with_the_list_and_with_the_showtime(manager):
+    path = f"/theaters/{manager.theater_id}/price-lists"
     for change, amounts in [
         ({"prices": {"standard": {"adult": 500, "child": 20}}}, [20]),
         ({"surcharges": [{"name": "Monday", "amount": -460, "weekdays": ["mon"]}]}, [40]),
         ({"prices": {"standard": {"adult": 10_000_000}}}, [10_000_000]),
     ]:
-        refused = await house.call("POST", path, SUMMER | change)
+        refused = await manager.call("POST", path, SUMMER | change)
         problem = refused.json()
         assert (refused.status_code, problem["code"], problem["amounts"]) == (422, "price_not_chargeable", amounts)
         assert "a price is 0, or 0.50 to 99999.99 EUR" in problem["detail"]
-    usual = (await house.call("GET", path)).json()["items"][0]
+    usual = (await manager.call("GET", path)).json()["items"][0]
     change = {name: usual[name] for name in ("name", "prices", "valid_from", "version")}
     small = {"prices": {name: {"adult": 49} for name in usual["prices"]}}
-    assert (await house.call("PUT", f"{path}/{usual['id']}", change | small)).json()["code"] == "price_not_chargeable"
+    assert (await manager.call("PUT", f"{path}/{usual['id']}", change | small)).json()["code"] == "price_not_chargeable"
     discounts = [{"name": name, "amount": -230} for name in ("matinee", "members")]
     both = {"prices": {name: {"adult": 500} for name in usual["prices"]}, "surcharges": discounts}
-    assert (await house.call("PUT", f"{path}/{usual['id']}", change | both)).status_code == 200
-    refused = await house.try_showtime(house.evening(7))
+    assert (await manager.call("PUT", f"{path}/{usual['id']}", change | both)).status_code == 200
+    refused = await manager.try_showtime(manager.evening(7))
     assert (refused.status_code, refused.json()["code"], refused.json()["amounts"]) == (
         422,
         "price_not_chargeable",
@@ -121,8 +121,8 @@ async def test_a_price_that_the_provider_does_not_charge_is_refused_with_the_lis
     )
 
 
-async def test_a_list_that_makes_no_sense_is_refused_with_the_place(house):
-    path = f"/theaters/{house.theater_id}/price-lists"
+async def test_an_invalid_price_list_is_refused_with_the_place(manager):
+    path = f"/theaters/{manager.theater_id}/price-lists"
     for change, place in [
         ({"prices": {"standard": {"adult": "much"}}}, "adult"),
         ({"prices": {"balcony": {"adult": 1}}}, "balcony"),
@@ -130,7 +130,7 @@ async def test_a_list_that_makes_no_sense_is_refused_with_the_place(house):
         ({"theater_id": "elsewhere"}, "theater_id"),
         ({"surcharges": [{"name": "x", "amount": 10**9}]}, "amount"),
     ]:
-        answer = await house.call("POST", path, SUMMER | change)
+        answer = await manager.call("POST", path, SUMMER | change)
         assert answer.status_code == 422
         assert any(place in error["loc"] for error in answer.json()["errors"]), answer.text
-    assert len(await store.price_lists_of(house.theater_id)) == 1
+    assert len(await store.price_lists_of(manager.theater_id)) == 1

@@ -48,18 +48,23 @@ WRITES = [
 
 
 @pytest.mark.parametrize("write", WRITES, ids=[f"{method} {path}" for method, path, *_ in WRITES])
-async def test_staff_need_the_permission_and_act_in_their_own_theaters(house, signer, write):
+async def test_staff_need_the_permission_and_act_only_in_their_theaters(manager, signer, write):
     method, path, body, permission = write
-    lists = (await house.call("GET", f"/theaters/{house.theater_id}/price-lists")).json()["items"]
-    showtime = await house.showtime()
-    names = {"theater": house.theater_id, "room": house.room["id"], "list": lists[0]["id"], "showtime": showtime["id"]}
+    lists = (await manager.call("GET", f"/theaters/{manager.theater_id}/price-lists")).json()["items"]
+    showtime = await manager.showtime()
+    names = {
+        "theater": manager.theater_id,
+        "room": manager.room["id"],
+        "list": lists[0]["id"],
+        "showtime": showtime["id"],
+    }
     address = "/api" + path.format(**names)
     if body and body.get("auditorium_id") == "{room}":
-        body = body | {"auditorium_id": house.room["id"]}
+        body = body | {"auditorium_id": manager.room["id"]}
     everything = ["catalog:write", "theaters:write", "prices:write", "showtimes:write"]
 
     async def status(headers):
-        answer = await house.client.request(method, address, json=body, headers=headers)
+        answer = await manager.client.request(method, address, json=body, headers=headers)
         if answer.status_code >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
         return answer.status_code
@@ -69,12 +74,12 @@ async def test_staff_need_the_permission_and_act_in_their_own_theaters(house, si
     assert await status(signer.headers("a", [each for each in everything if each != permission])) == 403
     assert await status(signer.headers("b", [permission], theaters=["elsewhere"])) == 403
     if path != "/theaters":
-        mine = await status(signer.headers("c", [permission], theaters=["elsewhere", house.theater_id]))
+        mine = await status(signer.headers("c", [permission], theaters=["elsewhere", manager.theater_id]))
         assert mine not in {401, 403}
-    assert await status(signer.headers("d", [permission])) not in {401, 403}, "bound to no theater: all of them"
+    assert await status(signer.headers("d", [permission])) not in {401, 403}, "limited to no theater: all of them"
 
 
-async def test_a_theater_is_entered_and_changed(client, signer):
+async def test_a_theater_is_added_and_changed(client, signer):
     admin = signer.headers("admin-1", ["catalog:write", "theaters:write"])
     made = (await client.post("/api/theaters", json=THEATER, headers=admin)).json()
     assert made == (await client.get(f"/api/theaters/{made['id']}")).json()
@@ -104,7 +109,7 @@ async def test_a_theater_is_entered_and_changed(client, signer):
         {"id": "mine"},
     ],
 )
-async def test_a_theater_that_makes_no_sense_is_refused(client, signer, changes):
+async def test_an_invalid_theater_is_refused(client, signer, changes):
     admin = signer.headers("admin-1", ["catalog:write"])
     answer = await client.post("/api/theaters", json=THEATER | changes, headers=admin)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
@@ -124,151 +129,155 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), NAMES)
-async def test_no_name_has_characters_that_nobody_sees(house, method, path, body):
-    address = path.format(theater=house.theater_id, room=house.room["id"])
+async def test_names_with_invisible_characters_are_refused(manager, method, path, body):
+    address = path.format(theater=manager.theater_id, room=manager.room["id"])
 
     async def status(hidden):
         fields = json.loads(json.dumps(body).replace("{hidden}", hidden))
-        return (await house.call(method, address, fields)).status_code
+        return (await manager.call(method, address, fields)).status_code
 
     assert [await status(hidden) for hidden in ("\\u202e", "\\u200b", "\\u2066")] == [422] * 3
     assert await status("") in {200, 201}
 
 
-async def test_time_zone_and_currency_stay(house):
+async def test_time_zone_and_currency_cannot_be_changed(manager):
     for change in ({"time_zone": "Europe/London"}, {"currency": "GBP"}):
-        assert (await house.call("PATCH", f"/theaters/{house.theater_id}", change)).status_code == 422
+        assert (await manager.call("PATCH", f"/theaters/{manager.theater_id}", change)).status_code == 422
 
 
-async def test_an_auditorium_shows_its_seats(house, bus):
-    assert (house.room["capacity"], house.room["layout"]["version"]) == (12, 1)
-    assert house.room["categories"] == ["standard", "vip", "wheelchair", "companion"]
-    assert house.room["layout"]["focal_point"] == {"x": 2.0, "y": 2.0}
-    event = await bus.wait_for(SeatLayoutPublished, lambda e: e.auditorium_id == house.room["id"])
-    assert [seat.seat_id for seat in event.seats] == [seat["seat_id"] for seat in house.room["layout"]["seats"]]
+async def test_an_auditorium_shows_its_seats(manager, bus):
+    assert (manager.room["capacity"], manager.room["layout"]["version"]) == (12, 1)
+    assert manager.room["categories"] == ["standard", "vip", "wheelchair", "companion"]
+    assert manager.room["layout"]["focal_point"] == {"x": 2.0, "y": 2.0}
+    event = await bus.wait_for(SeatLayoutPublished, lambda e: e.auditorium_id == manager.room["id"])
+    assert [seat.seat_id for seat in event.seats] == [seat["seat_id"] for seat in manager.room["layout"]["seats"]]
     assert event.focal_point is not None
 
 
-async def test_a_layout_comes_as_text_or_as_json(house):
-    path = f"/theaters/{house.theater_id}/auditoriums"
-    drawn = {name: house.room["layout"][name] for name in ("columns", "rows", "focal_point", "aisles", "seats")}
-    again = await house.call("POST", path, {"name": "Saal 2", "layout": drawn})
+async def test_a_layout_is_sent_as_text_or_as_json(manager):
+    path = f"/theaters/{manager.theater_id}/auditoriums"
+    drawn = {name: manager.room["layout"][name] for name in ("columns", "rows", "focal_point", "aisles", "seats")}
+    again = await manager.call("POST", path, {"name": "Saal 2", "layout": drawn})
     assert again.status_code == 201, again.text
-    assert again.json()["layout"] | {"id": "", "text": ""} == house.room["layout"] | {"id": "", "text": ""}
+    assert again.json()["layout"] | {"id": "", "text": ""} == manager.room["layout"] | {"id": "", "text": ""}
     for both in ({}, {"text": "A ss", "layout": drawn}):
-        assert (await house.call("POST", path, {"name": "Saal 3"} | both)).status_code == 422
+        assert (await manager.call("POST", path, {"name": "Saal 3"} | both)).status_code == 422
 
 
-async def test_a_fault_in_a_layout_is_told_with_its_place(house):
+async def test_an_error_in_a_layout_names_its_place(manager):
     for path in ("layouts", "layouts/preview"):
-        answer = await house.call("POST", f"/auditoriums/{house.room['id']}/{path}", {"text": "A  ss\nB  s?s"})
+        answer = await manager.call("POST", f"/auditoriums/{manager.room['id']}/{path}", {"text": "A  ss\nB  s?s"})
         assert (answer.status_code, answer.json()["code"]) == (422, "layout_invalid")
         assert (answer.json()["line"], answer.json()["column"], answer.json()["row"]) == (2, 5, "B")
-    huge = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"text": "#" * 20_001})
+    huge = await manager.call("POST", f"/auditoriums/{manager.room['id']}/layouts", {"text": "#" * 20_001})
     assert huge.status_code == 422
     drawn = {"columns": 1, "rows": 1, "focal_point": {"x": 0.5, "y": 0.5}, "seats": []}
-    empty = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"layout": drawn})
+    empty = await manager.call("POST", f"/auditoriums/{manager.room['id']}/layouts", {"layout": drawn})
     assert (empty.status_code, empty.json()["code"]) == (422, "layout_invalid")
 
 
-async def test_no_two_auditoriums_of_a_theater_have_one_name(house):
-    path, body = f"/theaters/{house.theater_id}/auditoriums", {"name": "Saal 2", "text": "A ss"}
-    answers = await asyncio.gather(*(house.call("POST", path, body) for _ in range(4)))
+async def test_two_auditoriums_of_a_theater_cannot_have_the_same_name(manager):
+    path, body = f"/theaters/{manager.theater_id}/auditoriums", {"name": "Saal 2", "text": "A ss"}
+    answers = await asyncio.gather(*(manager.call("POST", path, body) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    taken = await house.call("PATCH", f"/auditoriums/{house.room['id']}", {"name": "Saal 2"})
+    taken = await manager.call("PATCH", f"/auditoriums/{manager.room['id']}", {"name": "Saal 2"})
     assert (taken.status_code, taken.json()["code"]) == (409, "auditorium_exists")
 
 
-async def test_a_new_layout_is_for_new_showtimes(house, bus):
-    before = await house.showtime(house.evening(7))
-    preview = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts/preview", {"text": "A  sssss\nD  ss"})
+async def test_a_new_layout_is_for_new_showtimes(manager, bus):
+    before = await manager.showtime(manager.evening(7))
+    preview = await manager.call(
+        "POST", f"/auditoriums/{manager.room['id']}/layouts/preview", {"text": "A  sssss\nD  ss"}
+    )
     assert preview.json()["added"] == ["A5", "D1", "D2"]
     assert preview.json()["dropped"] == ["B1", "B2", "B3", "B4", "C1", "C2", "C3", "C4"]
-    made = (await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"text": "A  sssss\n"})).json()
+    made = (await manager.call("POST", f"/auditoriums/{manager.room['id']}/layouts", {"text": "A  sssss\n"})).json()
     assert made["version"] == 2
-    after = await house.showtime(house.evening(8))
-    assert (after["layout_id"], before["layout_id"]) == (made["id"], house.room["layout"]["id"])
-    assert (await house.client.get(f"/api/showtimes/{before['id']}")).json()["layout_id"] == before["layout_id"]
+    after = await manager.showtime(manager.evening(8))
+    assert (after["layout_id"], before["layout_id"]) == (made["id"], manager.room["layout"]["id"])
+    assert (await manager.client.get(f"/api/showtimes/{before['id']}")).json()["layout_id"] == before["layout_id"]
     assert {price["category"] for price in after["prices"]} == {"standard"}
     event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == after["id"])
     assert event.layout_id == made["id"]
-    versions = (await house.call("GET", f"/auditoriums/{house.room['id']}/layouts")).json()["items"]
+    versions = (await manager.call("GET", f"/auditoriums/{manager.room['id']}/layouts")).json()["items"]
     assert [version["version"] for version in versions] == [2, 1]
-    first = (await house.call("GET", f"/auditoriums/{house.room['id']}/layouts/1")).json()
-    assert first == house.room["layout"]
+    first = (await manager.call("GET", f"/auditoriums/{manager.room['id']}/layouts/1")).json()
+    assert first == manager.room["layout"]
 
 
-async def test_a_new_layout_never_drops_sold_seats_silently(house):
-    """The seats stay in their showtimes, and whoever refits the room is told which showtimes these are."""
-    showtimes = [await house.showtime(house.evening(day)) for day in (8, 7, 9)]
+async def test_a_new_layout_never_removes_sold_seats(manager):
+    """Showtimes keep their seats, and the response names them."""
+    showtimes = [await manager.showtime(manager.evening(day)) for day in (8, 7, 9)]
     sold, free, cancelled = (showtime["id"] for showtime in showtimes)
     await store.save_occupancy(sold, 1, taken=5, sold=2)
-    await house.call("POST", f"/showtimes/{cancelled}/cancel", {"reason": "other"})
-    path, body = f"/auditoriums/{house.room['id']}/layouts", {"text": "A  ssss\n"}
-    preview = (await house.call("POST", f"{path}/preview", body)).json()
+    await manager.call("POST", f"/showtimes/{cancelled}/cancel", {"reason": "other"})
+    path, body = f"/auditoriums/{manager.room['id']}/layouts", {"text": "A  ssss\n"}
+    preview = (await manager.call("POST", f"{path}/preview", body)).json()
     assert preview["dropped"][0] == "B1"
-    made = (await house.call("POST", path, body)).json()
+    made = (await manager.call("POST", path, body)).json()
     assert made["keeping"] == preview["keeping"]
     kept = {each["showtime_id"]: (each["sold"], each["taken"], each["layout_id"]) for each in made["keeping"]}
     assert list(kept.items()) == [
-        (free, (0, 0, house.room["layout"]["id"])), (sold, (2, 5, house.room["layout"]["id"])),
-    ], "by start; what is cancelled keeps nothing"  # fmt: skip
-    again = (await house.call("POST", f"{path}/preview", body)).json()
+        (free, (0, 0, manager.room["layout"]["id"])), (sold, (2, 5, manager.room["layout"]["id"])),
+    ], "sorted by start, without cancelled ones"  # fmt: skip
+    again = (await manager.call("POST", f"{path}/preview", body)).json()
     assert [each["showtime_id"] for each in again["keeping"]] == [free, sold], "also when nothing would change"
-    assert (await house.client.get(f"/api/showtimes/{sold}")).json()["layout_id"] == house.room["layout"]["id"]
-    after = await house.showtime(house.evening(10))
+    assert (await manager.client.get(f"/api/showtimes/{sold}")).json()["layout_id"] == manager.room["layout"]["id"]
+    after = await manager.showtime(manager.evening(10))
     assert after["layout_id"] == made["id"]
-    assert len((await house.call("POST", f"{path}/preview", body)).json()["keeping"]) == 2, "new ones have the seats"
+    assert len((await manager.call("POST", f"{path}/preview", body)).json()["keeping"]) == 2, (
+        "new showtimes have the new seats"
+    )
 
 
-async def test_the_same_text_again_is_the_same_version(house):
-    path, body = f"/auditoriums/{house.room['id']}/layouts", {"text": "# remark\nA  sss\n"}
-    first, second = (await house.call("POST", path, body)).json(), (await house.call("POST", path, body)).json()
+async def test_the_same_text_again_is_the_same_version(manager):
+    path, body = f"/auditoriums/{manager.room['id']}/layouts", {"text": "# remark\nA  sss\n"}
+    first, second = (await manager.call("POST", path, body)).json(), (await manager.call("POST", path, body)).json()
     assert first == second
-    assert first["text"] == body["text"], "as it was typed"
+    assert first["text"] == body["text"], "as it was sent"
 
 
-async def test_a_version_whose_publishing_was_cut_off_is_completed_by_repeating_it(house):
-    """Both writes, with the process gone between them."""
-    layout, text = await store.newest_layout(house.room["id"]), "A  sss\n"
+async def test_repeating_an_interrupted_publication_completes_it(manager):
+    """The process ends between the two writes."""
+    layout, text = await store.newest_layout(manager.room["id"]), "A  sss\n"
     seats = [seat for seat in layout.seats if seat.seat_id in {"A1", "A2", "A3"}]
     cut_off = layout.model_copy(update={"id": "cut-off", "number": 2, "text": text, "seats": seats})
     await store.publish_layout(cut_off)
-    assert (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()["layout"]["version"] == 1
-    again = await house.call("POST", f"/auditoriums/{house.room['id']}/layouts", {"text": text})
+    assert (await manager.client.get(f"/api/auditoriums/{manager.room['id']}")).json()["layout"]["version"] == 1
+    again = await manager.call("POST", f"/auditoriums/{manager.room['id']}/layouts", {"text": text})
     assert again.json()["id"] == "cut-off"
-    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
+    room = (await manager.client.get(f"/api/auditoriums/{manager.room['id']}")).json()
     assert (room["layout"]["version"], room["capacity"], room["categories"]) == (2, 3, ["standard"])
 
 
-async def test_two_who_publish_at_once_get_versions_of_their_own_or_try_again(house):
-    path = f"/auditoriums/{house.room['id']}/layouts"
-    answers = await asyncio.gather(*(house.call("POST", path, {"text": f"A {'s' * n}"}) for n in range(1, 9)))
+async def test_concurrent_publications_get_different_versions_or_are_refused(manager):
+    path = f"/auditoriums/{manager.room['id']}/layouts"
+    answers = await asyncio.gather(*(manager.call("POST", path, {"text": f"A {'s' * n}"}) for n in range(1, 9)))
     made = [answer.json()["version"] for answer in answers if answer.status_code == 201]
     assert {answer.json()["code"] for answer in answers if answer.status_code != 201} <= {"changed_meanwhile"}
     assert sorted(made) == list(range(2, 2 + len(made))) != []
-    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
-    newest = await store.newest_layout(house.room["id"])
+    room = (await manager.client.get(f"/api/auditoriums/{manager.room['id']}")).json()
+    newest = await store.newest_layout(manager.room["id"])
     assert (room["layout"]["id"], room["layout"]["version"]) == (newest.id, max(made))
     assert room["capacity"] == len(newest.seats)
 
 
-async def test_who_comes_late_with_an_older_version_does_not_bring_it_back(house):
-    path = f"/auditoriums/{house.room['id']}/layouts"
+async def test_a_late_publication_of_an_older_version_does_not_replace_a_newer_one(manager):
+    path = f"/auditoriums/{manager.room['id']}/layouts"
     for text in ("A  ss", "A  sss"):
-        await house.call("POST", path, {"text": text})
-    older = await store.layout_version(house.room["id"], 2)
+        await manager.call("POST", path, {"text": text})
+    older = await store.layout_version(manager.room["id"], 2)
     await layouts.use_version(older, ["standard"])
-    room = (await house.client.get(f"/api/auditoriums/{house.room['id']}")).json()
+    room = (await manager.client.get(f"/api/auditoriums/{manager.room['id']}")).json()
     assert (room["layout"]["version"], room["capacity"]) == (3, 3)
 
 
-async def test_nothing_new_is_scheduled_in_a_closed_auditorium(house):
-    kept = await house.showtime(house.evening(7))
-    await house.call("PATCH", f"/auditoriums/{house.room['id']}", {"closed": True})
-    refused = await house.try_showtime(house.evening(8))
+async def test_no_showtime_is_scheduled_in_a_closed_auditorium(manager):
+    kept = await manager.showtime(manager.evening(7))
+    await manager.call("PATCH", f"/auditoriums/{manager.room['id']}", {"closed": True})
+    refused = await manager.try_showtime(manager.evening(8))
     assert (refused.status_code, refused.json()["code"]) == (409, "auditorium_closed")
-    assert (await house.client.get(f"/api/showtimes/{kept['id']}")).json()["state"] == "scheduled"
-    assert (await house.client.get(f"/api/theaters/{house.theater_id}")).json()["auditoriums"][0]["closed"] is True
-    await house.call("PATCH", f"/auditoriums/{house.room['id']}", {"closed": False})
-    await house.showtime(house.evening(8))
+    assert (await manager.client.get(f"/api/showtimes/{kept['id']}")).json()["state"] == "scheduled"
+    assert (await manager.client.get(f"/api/theaters/{manager.theater_id}")).json()["auditoriums"][0]["closed"] is True
+    await manager.call("PATCH", f"/auditoriums/{manager.room['id']}", {"closed": False})
+    await manager.showtime(manager.evening(8))

@@ -1,6 +1,5 @@
 """Checks of passwords and codes, with limits on guessing, and limits on mails that anybody can request."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -18,8 +17,8 @@ from identity.model import GUESSES, MAILS, Allowance, Busy, PasswordRefused, Wro
 class Attempts:
     """Dependency: the limits for the client of this request.
 
-    Strangers' wrong passwords count for the account, those from a browser in which the person has signed in before for
-    that browser, and those in a session for the session. So strangers cannot lock the owner out.
+    Strangers' wrong passwords count for the account and for their network, those from a browser in which the person has
+    signed in before for that browser, and those in a session for the session. So strangers cannot lock the owner out.
     """
 
     def __init__(self, client: FromClient, device: KnownDevice, passwords: Hashing) -> None:
@@ -31,15 +30,18 @@ class Attempts:
 
         Raises TooManyAttempts.
         """
-        number = self._device.number_for(email)
-        async with self._counted(_device(number) if number else _account(email)):
-            yield
+        if number := self._device.number_for(email):
+            async with _counted(hash_secret(f"device {number}")):
+                yield
+        else:
+            async with self._from_network(), _counted(_account(email)):
+                yield
         self._device.remember(email)
 
     @asynccontextmanager
     async def in_session(self, visit: Visit) -> AsyncIterator[None]:
         """Context for checking the secrets of the signed-in person. Raises TooManyAttempts."""
-        async with self._counted(hash_secret(f"session {visit.session.id}")):
+        async with _counted(hash_secret(f"session {visit.session.id}")):
             yield
 
     async def confirm_password(self, visit: Visit, password: str) -> None:
@@ -64,17 +66,28 @@ class Attempts:
         await store.charge(hash_secret(f"mails to {email}"), MAILS, moment)
 
     @asynccontextmanager
-    async def _counted(self, counter: str) -> AsyncIterator[None]:
-        """Count an attempt on entry. Success resets the counter; the network gets back this attempt only."""
-        moment, network = now(), hash_secret(f"address {self._network}")
-        elsewhere = await store.charge(network, _of_network(), moment)
-        here = await store.charge(counter, GUESSES, moment)
+    async def _from_network(self) -> AsyncIterator[None]:
+        """Count an attempt of the client's network on entry. Success takes it back and forgives no other one."""
+        network = hash_secret(f"address {self._network}")
+        charged = await store.charge(network, _of_network(), now())
         try:
             yield
         except Busy:
-            await asyncio.gather(store.refund(counter, here), store.refund(network, elsewhere))
+            await store.refund(network, charged)
             raise
-        await asyncio.gather(store.forgive(counter), store.refund(network, elsewhere))
+        await store.refund(network, charged)
+
+
+@asynccontextmanager
+async def _counted(counter: str) -> AsyncIterator[None]:
+    """Count an attempt on entry. Success resets the counter. Raises TooManyAttempts."""
+    charged = await store.charge(counter, GUESSES, now())
+    try:
+        yield
+    except Busy:
+        await store.refund(counter, charged)
+        raise
+    await store.forgive(counter)
 
 
 def _of_network() -> Allowance:
@@ -83,10 +96,6 @@ def _of_network() -> Allowance:
 
 def _account(email: str) -> str:
     return hash_secret(f"account {email}")
-
-
-def _device(number: str) -> str:
-    return hash_secret(f"device {number}")
 
 
 def refuse_personal(password: str, email: str, name: str) -> None:

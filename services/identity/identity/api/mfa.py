@@ -19,6 +19,7 @@ from identity.api.routing import (
     GivenPassword,
     PasswordRequest,
     Visit,
+    check_may_change_factors,
     router,
 )
 from identity.api.sessions import Code, use_code
@@ -90,9 +91,10 @@ async def second_factor(visit: CurrentVisit) -> SecondFactorResponse:
     )
 
 
-@auth.post("/totp", responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorOn))
+@auth.post("/totp", responses=documented(*VISIT_PROBLEMS, *PASSWORD_PROBLEMS, SecondFactorNeeded, SecondFactorOn))
 async def offer(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> AuthenticatorResponse:
     """Start to set up an authenticator app. It takes effect once a code was confirmed."""
+    check_may_change_factors(visit)
     await limits.confirm_password(visit, body.password)
     secret = totp.new_secret()
     await store.offer_totp(visit.user, totp.sealed(secret))
@@ -102,16 +104,17 @@ async def offer(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> A
 @auth.post(
     "/totp/confirm",
     status_code=status.HTTP_201_CREATED,
-    responses=documented(*VISIT_PROBLEMS, WrongCode, SecondFactorOff),
+    responses=documented(*VISIT_PROBLEMS, WrongCode, SecondFactorOff, TooManyAttempts),
 )
-async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient) -> RecoveryCodesResponse:
+async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient, limits: Limits) -> RecoveryCodesResponse:
     """Confirm the app with a code. From now on signing in with the password also needs a code."""
     user = visit.user
     if user.totp_offer is None:
         raise SecondFactorOff
-    step = totp.step_of(user.totp_offer, body.code, now())
-    if step is None:
-        raise WrongCode
+    async with limits.in_session(visit):
+        step = totp.step_of(user.totp_offer, body.code, now())
+        if step is None:
+            raise WrongCode
     codes = totp.new_recovery_codes()
     await store.take_totp(user, step, codes, client.device, now())
     await store.strengthen(visit.session.id, "otp")

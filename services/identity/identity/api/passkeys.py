@@ -13,7 +13,16 @@ from pydantic import BaseModel, Field
 from identity import store, webauthn_site
 from identity.api.attempts import Limits
 from identity.api.cookies import KnownDevice
-from identity.api.routing import VISIT_PROBLEMS, Body, CurrentVisit, FreshVisit, FromClient, PasswordRequest, router
+from identity.api.routing import (
+    VISIT_PROBLEMS,
+    Body,
+    CurrentVisit,
+    FreshVisit,
+    FromClient,
+    PasswordRequest,
+    check_may_change_factors,
+    router,
+)
 from identity.api.signing_in import ModeField, SigningIn, TokenResponse
 from identity.model import (
     Busy,
@@ -22,6 +31,7 @@ from identity.model import (
     Name,
     PasskeyRefused,
     PasskeyUnknown,
+    SecondFactorNeeded,
     TooManyAttempts,
     TooManyPasskeys,
     WrongPassword,
@@ -74,9 +84,13 @@ class PasskeysResponse(BaseModel):
     items: list[PasskeyResponse]
 
 
-@auth.post("/options", responses=documented(*VISIT_PROBLEMS, WrongPassword, TooManyPasskeys, TooManyAttempts, Busy))
+@auth.post(
+    "/options",
+    responses=documented(*VISIT_PROBLEMS, SecondFactorNeeded, WrongPassword, TooManyPasskeys, TooManyAttempts, Busy),
+)
 async def creation_options(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> PasskeyOptionsResponse:
     """Start to add a passkey."""
+    check_may_change_factors(visit)
     if len(visit.user.passkeys) >= store.MAX_PASSKEYS:
         raise TooManyPasskeys
     await limits.confirm_password(visit, body.password)
@@ -113,10 +127,11 @@ def _shown(passkey: store.Passkey) -> PasskeyResponse:
 @auth.delete(
     "/{passkey_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=documented(*VISIT_PROBLEMS, FreshSignInNeeded, PasskeyUnknown),
+    responses=documented(*VISIT_PROBLEMS, FreshSignInNeeded, SecondFactorNeeded, PasskeyUnknown),
 )
 async def remove(passkey_id: Annotated[Id, Path()], visit: FreshVisit, client: FromClient) -> None:
     """Remove a passkey. Needs a sign-in in the last ten minutes. The owner gets a mail."""
+    check_may_change_factors(visit)
     await store.drop_passkey(visit.user, passkey_id, client.device)
     log.info("passkey_removed", user_id=visit.user.id)
 

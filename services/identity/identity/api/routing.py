@@ -15,10 +15,12 @@ from identity.model import (
     MAX_PASSWORD,
     MIN_PASSWORD,
     FreshSignInNeeded,
+    SecondFactorNeeded,
     SessionOver,
     UserGone,
     device_of,
     is_fresh,
+    is_strong,
     normal_password,
 )
 from identity.passwords import Passwords
@@ -131,5 +133,18 @@ async def _fresh_visit(visit: CurrentVisit) -> Visit:
 
 
 FreshVisit = Annotated[Visit, Depends(_fresh_visit)]
+
+
+def check_may_change_factors(visit: Visit) -> None:
+    """Raises SecondFactorNeeded for an admin who has a second factor and did not sign in with it.
+
+    Otherwise the password alone would replace it, and with it all admin rights were won.
+    """
+    user = visit.user
+    is_guarded = "admin" in user.roles and settings.get().admins_need_second_factor
+    if is_guarded and (user.passkeys or user.totp) and not is_strong(visit.session.methods):
+        raise SecondFactorNeeded
+
+
 SESSION_PROBLEMS = (Unauthenticated, TokenInvalid, SessionOver)
 VISIT_PROBLEMS = (*SESSION_PROBLEMS, EmailUnverified, UserGone)

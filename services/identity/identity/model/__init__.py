@@ -10,7 +10,6 @@ from identity.model.accounts import (
     is_personal,
     language_of,
     normal_password,
-    one_line,
 )
 from identity.model.devices import device_of
 from identity.model.exports import EXPORT_PAUSE, missing_answers
@@ -101,7 +100,6 @@ __all__ = [
     "language_of",
     "missing_answers",
     "normal_password",
-    "one_line",
     "permissions_of",
     "search_words",
 ]

@@ -3,6 +3,7 @@
 import unicodedata
 from typing import Annotated
 
+from contracts import types
 from contracts.types import LanguageTag
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError, computed_field
 
@@ -37,17 +38,9 @@ def is_personal(password: str, email: str, name: str) -> bool:
     return stem in {each.lower() for each in told}
 
 
-def one_line(text: str) -> str:
-    """The text itself. Raises ValueError for control characters and line breaks."""
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
-        raise ValueError("control characters and line breaks are not allowed")
-    return text
-
-
 Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(one_line),
+    types.Name,
+    StringConstraints(max_length=100),
     Field(examples=["Ada Lovelace"]),
 ]
 Locale = Annotated[LanguageTag, Field(description="the language of mails, a BCP 47 tag")]

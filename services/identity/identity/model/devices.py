@@ -2,7 +2,7 @@
 
 import re
 
-_BROWSERS = {"Edg": "RequestMiddleware", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
 _SYSTEMS = {
     "Android": "Android",
     "iPhone": "iPhone",

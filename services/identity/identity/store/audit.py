@@ -42,6 +42,7 @@ def act(
     action: str, actor_id: str | None, user_id: str, *, before: Grant | None = None, after: Grant | None = None
 ) -> ActRecorded:
     """The event of an action."""
+    moment = now()  # before the id, so that a search since this moment finds the action
     return ActRecorded(
         act_id=new_id(),
         action=action,
@@ -49,7 +50,7 @@ def act(
         user_id=user_id,
         before=_published(before),
         after=_published(after),
-        acted_at=now(),
+        acted_at=moment,
     )
 
 
@@ -59,7 +60,7 @@ def _published(grant: Grant | None) -> contracts.Grant | None:
 
 async def record_look(action: str, actor_id: str, user_id: str | None = None) -> None:
     """Record that an admin viewed a person or a list."""
-    entry = {"id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id, "acted_at": now()}
+    entry = {"acted_at": now(), "id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id}
     await entries.insert(AuditEntry(**entry, before=None, after=None))
 
 

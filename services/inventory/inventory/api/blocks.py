@@ -4,9 +4,9 @@ from typing import Annotated
 
 from chassis.http.problems import Forbidden, documented
 from chassis.security.auth import Principal, require
-from contracts.types import Id, Moment, SeatId
+from contracts.types import Id, Moment, Name, SeatId
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from inventory import store
 from inventory.api.http import Body, ShowtimeId, ThisReplica
@@ -28,7 +28,7 @@ class BlockRequest(Body):
     """The seats to take off sale, and the reason."""
 
     seats: Annotated[list[SeatId], Field(min_length=1, max_length=2000)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    reason: Name
 
 
 class BlockResponse(BaseModel):
@@ -63,8 +63,8 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Staff, replica: ThisReplic
 async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff, replica: ThisReplica) -> BlockResponse:
     """Take free seats off sale, all or none."""
     await _check_theater(replica, showtime_id, staff)
-    made = await store.block_seats(replica, showtime_id, body.seats, body.reason, staff.user_id)
-    return _block_response(showtime_id, made)
+    new_block = await store.block_seats(replica, showtime_id, body.seats, body.reason, staff.user_id)
+    return _block_response(showtime_id, new_block)
 
 
 @router.delete(
@@ -85,11 +85,11 @@ async def _check_theater(replica: ThisReplica, showtime_id: str, staff: Principa
         raise Forbidden("This showtime is at a theater that you are not assigned to.")
 
 
-def _block_response(showtime_id: str, made: Block) -> BlockResponse:
+def _block_response(showtime_id: str, block: Block) -> BlockResponse:
     return BlockResponse(
-        block_id=made.id,
+        block_id=block.id,
         showtime_id=showtime_id,
-        seats=made.seats,
-        reason=made.reason,
-        blocked_at=made.blocked_at,
+        seats=block.seats,
+        reason=block.reason,
+        blocked_at=block.blocked_at,
     )

@@ -6,7 +6,6 @@ does not exist.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from chassis.clock import now
@@ -53,24 +52,17 @@ from inventory.model import (
     TooManyHolds,
     holder_key,
 )
+from inventory.store import Replica
 
 router = APIRouter(prefix="/api", tags=["inventory"])
-AnyCaller = Annotated[Caller, Depends(caller)]
+CurrentCaller = Annotated[Caller, Depends(caller)]
 HoldId = Annotated[Id, Path()]
 
 _holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome and caller", ["outcome", "caller"])
 
 
-@dataclass(frozen=True)
-class NewOwner:
-    """The owner of a hold that is requested, and a guest's new secret when the guest sent none."""
-
-    hold_owner: HoldOwner
-    secret: str | None
-
-
-async def _owner(request: Request, who: AnyCaller, showtime_id: ShowtimeId, replica: ThisReplica) -> NewOwner:
-    """Dependency: the owner of the hold. The theater's box office and the callers named in the settings have no limits.
+async def _owner(request: Request, who: Caller, showtime_id: str, replica: Replica) -> HoldOwner:
+    """Return the owner of the hold. The theater's box office and the callers named in the settings have no limits.
 
     Raises SecretTooShort, ShowtimeUnknown and SeatMapMissing.
     """
@@ -88,12 +80,9 @@ async def _owner(request: Request, who: AnyCaller, showtime_id: ShowtimeId, repl
         holder = Holder(secret_hash=hash_secret(who.secret))
     config, network = settings.get(), client_network(request)
     if is_staff or config.is_exempt(network) or config.is_exempt(holder.user_id or network):
-        return NewOwner(HoldOwner(holder), secret)
-    keys = (holder_key(holder), *([config.network_key(network)] if network else []))
-    return NewOwner(HoldOwner(holder, keys, is_new=secret is not None), secret)
-
-
-Owner = Annotated[NewOwner, Depends(_owner)]
+        return HoldOwner(holder, new_secret=secret)
+    keys = (holder_key(holder), config.network_key(network)) if network else (holder_key(holder),)
+    return HoldOwner(holder, keys, secret)
 
 
 class HoldRequest(Body):
@@ -124,7 +113,7 @@ class BestHoldRequest(Body):
         if self.wheelchairs > self.party_size:
             raise ValueError("more wheelchairs than people")
         if self.wheelchairs and self.category:
-            raise ValueError("wheelchair places have their own category; leave out `category`")
+            raise ValueError("wheelchair spaces have their own category; leave out `category`")
         return self
 
     def party(self) -> Party:
@@ -178,7 +167,7 @@ class BestHoldResponse(NewHoldResponse):
 
 
 @contextmanager
-def _counted(owner: NewOwner) -> Iterator[None]:
+def _counted(owner: HoldOwner) -> Iterator[None]:
     """Count the request by its outcome."""
     try:
         yield
@@ -191,9 +180,9 @@ def _counted(owner: NewOwner) -> Iterator[None]:
         NotEnoughSeats,
         ShowtimeBusy,
     ) as problem:
-        _holds.labels(problem.code, owner.hold_owner.kind).inc()
+        _holds.labels(problem.code, owner.kind).inc()
         raise
-    _holds.labels("held", owner.hold_owner.kind).inc()
+    _holds.labels("held", owner.kind).inc()
 
 
 @router.post(
@@ -215,12 +204,15 @@ def _counted(owner: NewOwner) -> Iterator[None]:
         ShowtimeBusy,
     ),
 )
-async def hold(showtime_id: ShowtimeId, body: HoldRequest, owner: Owner, replica: ThisReplica) -> Response:
+async def hold(
+    request: Request, showtime_id: ShowtimeId, body: HoldRequest, who: CurrentCaller, replica: ThisReplica
+) -> Response:
     """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
+    owner = await _owner(request, who, showtime_id, replica)
     with _counted(owner):
-        made = await store.hold(replica, showtime_id, owner.hold_owner, body.seats, settings.get().limits)
-    telemetry.about(made.id)
-    return await _hold_response(replica, showtime_id, made, 201, secret=owner.secret)
+        new_hold = await store.hold(replica, showtime_id, owner, body.seats, settings.get().limits)
+    telemetry.set_subject(new_hold.id)
+    return await _hold_response(replica, showtime_id, new_hold, 201, secret=owner.new_secret)
 
 
 @router.post(
@@ -242,24 +234,25 @@ async def hold(showtime_id: ShowtimeId, body: HoldRequest, owner: Owner, replica
         ShowtimeBusy,
     ),
 )
-async def hold_best(showtime_id: ShowtimeId, body: BestHoldRequest, owner: Owner, replica: ThisReplica) -> Response:
+async def hold_best(
+    request: Request, showtime_id: ShowtimeId, body: BestHoldRequest, who: CurrentCaller, replica: ThisReplica
+) -> Response:
     """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
     left.
     """
+    owner = await _owner(request, who, showtime_id, replica)
     with _counted(owner):
-        made, choice = await store.hold_best(
-            replica, showtime_id, owner.hold_owner, body.party(), settings.get().limits
-        )
-    telemetry.about(made.id)
+        new_hold, choice = await store.hold_best(replica, showtime_id, owner, body.party(), settings.get().limits)
+    telemetry.set_subject(new_hold.id)
     return await _hold_response(
-        replica, showtime_id, made, 201, secret=owner.secret, together=choice.is_together, groups=choice.groups
+        replica, showtime_id, new_hold, 201, secret=owner.new_secret, together=choice.is_together, groups=choice.groups
     )
 
 
 @router.get(
     "/holds/{hold_id}", response_model=HoldResponse, responses=documented(HoldUnknown, HoldLapsed, SeatMapMissing)
 )
-async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Response:
+async def get_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) -> Response:
     """Return the caller's hold until it expires."""
     showtime_id, found = await store.find_hold(hold_id, who.owns)
     if not found.is_live(now()):
@@ -286,9 +279,9 @@ async def get_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Res
         ShowtimeBusy,
     ),
 )
-async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller, replica: ThisReplica) -> Response:
+async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: CurrentCaller, replica: ThisReplica) -> Response:
     """Add and drop seats in one step, all or none. Adding a held seat or dropping any other seat has no effect."""
-    telemetry.about(hold_id)
+    telemetry.set_subject(hold_id)
     limits = settings.get().limits
     changed = await store.change_hold(replica, hold_id, who.owns, limits, add=body.add, drop=body.drop)
     return await _hold_response(replica, *changed)
@@ -299,16 +292,16 @@ async def change_hold(hold_id: HoldId, body: ChangeHoldRequest, who: AnyCaller, 
     response_model=HoldResponse,
     responses=documented(HoldUnknown, HoldInCheckout, HoldLapsed, RenewalUsedUp, SeatMapMissing, ShowtimeBusy),
 )
-async def renew_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> Response:
+async def renew_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) -> Response:
     """Extend the hold. By default a hold can be renewed once."""
-    telemetry.about(hold_id)
+    telemetry.set_subject(hold_id)
     return await _hold_response(replica, *await store.renew_hold(hold_id, who.owns, settings.get().limits))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))
-async def release_hold(hold_id: HoldId, who: AnyCaller, replica: ThisReplica) -> None:
+async def release_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) -> None:
     """Release the hold and its seats."""
-    telemetry.about(hold_id)
+    telemetry.set_subject(hold_id)
     await store.release_hold(replica, hold_id, who.owns)
 
 

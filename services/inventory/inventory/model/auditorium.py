@@ -45,7 +45,7 @@ class SeatRun:
 
     @cached_property
     def wheelchairs(self) -> list[int]:
-        """Running number of wheelchair places."""
+        """Running number of wheelchair spaces."""
         return list(accumulate((seat.category == WHEELCHAIR for seat in self.seats), initial=0))
 
     @cached_property

@@ -3,7 +3,7 @@
 The seats are in one row, side by side, near the point with the best view, and leave no single seat free. If that is
 impossible, the party is split into as few groups as possible.
 
-Wheelchair places, with up to three companions beside each, are reserved until every other seat of the auditorium is
+Wheelchair spaces, with up to three companions beside each, are reserved until every other seat of the auditorium is
 sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
 """
 

@@ -19,25 +19,32 @@ REMEMBERED = timedelta(hours=1)
 """How long a hold that expired unpaid is remembered."""
 CallerKind = Literal["account", "guest", "exempt"]
 _NETWORK = "network:"
+_HASH_CHARS = 24
+"""96 bits as hex: enough to tell callers apart, and the index of keys is read and written often."""
 
 
 def holder_key(holder: Holder) -> str:
     """Return the key under which this holder's holds are counted."""
-    return f"user:{holder.user_id}" if holder.user_id else f"guest:{holder.secret_hash}"
+    return f"user:{holder.user_id}" if holder.user_id else f"guest:{(holder.secret_hash or '')[:_HASH_CHARS]}"
 
 
-def network_key(pseudonym: str) -> str:
-    """Return the key under which the holds from a client network are counted. Its address must not be in it."""
-    return f"{_NETWORK}{pseudonym}"
+def network_key(keyed_hash: str) -> str:
+    """Return the key under which the holds from a client network are counted. It does not reveal the address."""
+    return f"{_NETWORK}{keyed_hash[:_HASH_CHARS]}"
 
 
 @dataclass(frozen=True)
 class HoldOwner:
-    """The caller who asks for a hold. `is_new`: a guest who got the secret just now and so has no other hold."""
+    """The caller who asks for a hold. A guest who gets its secret now has no other hold."""
 
     holder: Holder
     keys: tuple[str, ...] = ()
-    is_new: bool = False
+    new_secret: str | None = None
+
+    @property
+    def checkout_key(self) -> str | None:
+        """The key under which the holder may have an unpaid checkout."""
+        return self.keys[0] if self.keys and self.new_secret is None else None
 
     @property
     def kind(self) -> CallerKind:

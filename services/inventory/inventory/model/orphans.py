@@ -1,4 +1,4 @@
-"""Refused choices: seats that leave a single seat free, and reserved companion seats without a wheelchair place."""
+"""Refused choices: seats that leave a single seat free, and reserved companion seats without a wheelchair space."""
 
 from collections.abc import Mapping, Sequence
 
@@ -52,7 +52,7 @@ def _forbidden(single: SingleSeats, rule: OrphanRule) -> list[str]:
 def companion_seat_problem(
     auditorium: AuditoriumMap, seats: Sequence[str], states: Mapping[str, SeatState]
 ) -> SeatsKept | None:
-    """Return a problem when the choice has reserved companion seats without a wheelchair place."""
+    """Return a problem when the choice has reserved companion seats without a wheelchair space."""
     categories = {seat_id: auditorium.seat(seat_id).category for seat_id in seats}
     kept = [seat_id for seat_id, category in categories.items() if category == COMPANION]
     if not kept or WHEELCHAIR in categories.values() or is_released(auditorium, states):

@@ -15,7 +15,15 @@ from inventory.store.documents import (
     seat_map_of,
     showtimes,
 )
-from inventory.store.holds import change_hold, expired_holds, find_hold, hold, release_expired, release_hold, renew_hold
+from inventory.store.holds import (
+    change_hold,
+    find_hold,
+    hold,
+    release_expired,
+    release_hold,
+    renew_hold,
+    with_expired_holds,
+)
 from inventory.store.replica import Replica
 from inventory.store.scheduling import add_showtime, cancel_showtime, reschedule_showtime, save_layout
 from inventory.store.seat_updates import SeatBroadcaster, publish_seat_maps
@@ -30,7 +38,6 @@ __all__ = [
     "cancel_showtime",
     "change_hold",
     "expire_checkout",
-    "expired_holds",
     "find_hold",
     "hold",
     "hold_best",
@@ -48,4 +55,5 @@ __all__ = [
     "sell_seats",
     "showtimes",
     "unblock_seats",
+    "with_expired_holds",
 ]

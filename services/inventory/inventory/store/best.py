@@ -41,7 +41,7 @@ async def hold_best(
     """
     layout = await replica.layout_of(showtime_id)
     _check_party(party, layout.auditorium)
-    async with replica.ledger.reserved(owner.keys, party.size, limits) as room:
+    async with replica.limiter.reserved(owner.keys, party.size, limits) as reservation:
         for attempt in range(ATTEMPTS):
             showtime, moment = await seat_map_of(showtime_id), now()
             if problem := Seating.model_validate(showtime | {"taken": {}}).sales_problem(moment):
@@ -50,7 +50,9 @@ async def hold_best(
             choice = best_available(layout.auditorium, states, party, nth=secrets.randbelow(SPREAD**attempt))
             if choice is None:
                 raise NotEnoughSeats(free=len(available_seats(layout.auditorium, states, party)))
-            if held := await try_hold(replica, showtime_id, owner, choice.seats, room, relies_on=choice.relies_on):
+            if held := await try_hold(
+                replica, showtime_id, owner, choice.seats, reservation, relies_on=choice.relies_on
+            ):
                 return held, choice
             await raise_unpaid_checkout(showtime_id, owner)
         raise ShowtimeBusy(retry_after=1)

@@ -20,14 +20,14 @@ async def block_seats(replica: Replica, showtime_id: str, seats: Iterable[str], 
     asked = validate_seats(seats, (await replica.layout_of(showtime_id)).seats)
     for _ in range(ATTEMPTS):
         moment = now()
-        made = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
-        entry = {"by": made.id, "state": "blocked"}
+        block = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
+        entry = {"by": block.id, "state": "blocked"}
         if await replica.change_seats(
             {"_id": showtime_id, **guards.seats_are_free(asked, moment)},
-            {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": made.model_dump()}},
+            {"$set": {f"taken.{seat}": entry for seat in asked}, "$push": {"blocks": block.model_dump()}},
             asked,
         ):
-            return made
+            return block
         if problem := (await replica.seating_of(showtime_id, asked)).taken_problem(asked, now()):
             raise problem
     raise ShowtimeBusy(retry_after=1)

@@ -1,5 +1,6 @@
 """Holds: create, change, renew and release them."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -40,7 +41,7 @@ from inventory.store.documents import (
     seat_map_of,
     showtimes,
 )
-from inventory.store.ledger import Reservation
+from inventory.store.limiter import Reservation
 from inventory.store.replica import Layout, Replica
 
 EXPIRED_PER_RUN = 1000
@@ -60,10 +61,10 @@ async def hold(replica: Replica, showtime_id: str, owner: HoldOwner, seats: Iter
     """
     layout = await replica.layout_of(showtime_id)
     asked = validate_seats(seats, layout.seats)
-    async with replica.ledger.reserved(owner.keys, len(asked), limits) as room:
+    async with replica.limiter.reserved(owner.keys, len(asked), limits) as reservation:
         for _ in range(ATTEMPTS):
             relies_on = await _check_choice(replica, showtime_id, layout, asked)
-            if new_hold := await try_hold(replica, showtime_id, owner, asked, room, relies_on=relies_on):
+            if new_hold := await try_hold(replica, showtime_id, owner, asked, reservation, relies_on=relies_on):
                 return new_hold
             await _raise_refusal(replica, showtime_id, asked)
             await raise_unpaid_checkout(showtime_id, owner)
@@ -75,7 +76,7 @@ async def try_hold(
     showtime_id: str,
     owner: HoldOwner,
     seats: Sequence[str],
-    room: Reservation,
+    reservation: Reservation,
     *,
     relies_on: Sequence[str],
 ) -> Hold | None:
@@ -86,17 +87,17 @@ async def try_hold(
     moment = now()
     asked = in_order(seats)
     new_hold = Hold(
-        id=room.hold_id,
+        id=reservation.hold_id,
         holder=owner.holder,
         keys=list(owner.keys),
         seats=asked,
-        expires_at=moment + room.limits.hold,
-        cap_at=moment + room.limits.cap,
+        expires_at=moment + reservation.limits.hold,
+        cap_at=moment + reservation.limits.cap,
     )
-    has_paid = guards.has_no_checkout(owner.keys[0], moment) if owner.keys and not owner.is_new else {}
+    no_checkout = guards.has_no_checkout(owner.checkout_key, moment) if owner.checkout_key else {}
     free = guards.seats_are_free([*asked, *relies_on], moment)
     is_held = await replica.change_seats(
-        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **has_paid},
+        {"_id": showtime_id, **guards.is_on_sale(moment), **free, **no_checkout},
         {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
         asked,
     )
@@ -134,10 +135,10 @@ async def _raise_refusal(replica: Replica, showtime_id: str, seats: Sequence[str
 
 async def raise_unpaid_checkout(showtime_id: str, owner: HoldOwner) -> None:
     """Raise CheckoutUnpaid if the holder has an unpaid checkout in this showtime."""
-    if not owner.keys or owner.is_new:
+    if owner.checkout_key is None:
         return
     moment = now()
-    theirs = {"keys": owner.keys[0], "pinned": True, "expires_at": {"$gt": moment}}
+    theirs = {"keys": owner.checkout_key, "pinned": True, "expires_at": {"$gt": moment}}
     row = await showtimes.row({"_id": showtime_id, "holds": {"$elemMatch": theirs}}, {"holds": {"$elemMatch": theirs}})
     if row is not None:
         checkout = Hold.model_validate(row["holds"][0])
@@ -172,7 +173,7 @@ async def change_hold(
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
         relies_on = await _check_choice(replica, showtime_id, layout, wanted.seats, before.seats)
         keys = before.keys if len(wanted.added) > len(wanted.dropped) else ()
-        async with replica.ledger.reserved(keys, len(wanted.seats), limits, hold_id):
+        async with replica.limiter.reserved(keys, len(wanted.seats), limits, hold_id):
             is_changed = await replica.change_seats(
                 {
                     "_id": showtime_id,
@@ -233,25 +234,23 @@ async def release_hold(replica: Replica, hold_id: str, is_owner: IsOwner) -> Non
     await release_if(replica, showtime_id, hold_id, may_release)
 
 
-async def expired_holds(moment: datetime) -> list[tuple[str, str]]:
-    """Return the showtime and hold ids of expired holds that are not released yet, at most those of EXPIRED_PER_RUN
-    showtimes.
+async def with_expired_holds(moment: datetime) -> list[str]:
+    """Return the ids of showtimes with expired holds, at most EXPIRED_PER_RUN."""
+    rows = showtimes.rows({"holds.expires_at": {"$lte": moment}}, ("_id",), limit=EXPIRED_PER_RUN)
+    return [row["_id"] async for row in rows]
+
+
+async def release_expired(replica: Replica, showtime_id: str) -> None:
+    """Release the expired holds of a showtime, with those of their seats that nobody else has taken.
+
+    Raises ShowtimeBusy.
     """
-    rows = showtimes.rows(
-        {"holds.expires_at": {"$lte": moment}}, ("holds.id", "holds.expires_at"), limit=EXPIRED_PER_RUN
-    )
-    return [(row["_id"], found["id"]) async for row in rows for found in row["holds"] if found["expires_at"] <= moment]
-
-
-async def release_expired(replica: Replica, showtime_id: str, hold_id: str) -> None:
-    """Release an expired hold, with those of its seats that nobody else has taken. Raises ShowtimeBusy."""
     for _ in range(ATTEMPTS):
-        showtime = await read(showtime_id)
-        found = showtime.hold(hold_id)
-        if found is None or found.is_live(now()):
-            return
-        await record_lapse(found)  # first, because afterwards a late payment request finds the hold there only
-        if await release_seats(replica, showtime, hold_id):
+        showtime, moment = await read(showtime_id), now()
+        expired = [hold for hold in showtime.holds if not hold.is_live(moment)]
+        # First, because a late payment request then finds a released hold there only.
+        await asyncio.gather(*map(record_lapse, expired))
+        if all(await asyncio.gather(*(release_seats(replica, showtime, hold.id) for hold in expired))):
             return
     raise ShowtimeBusy(retry_after=1)
 

@@ -1,4 +1,4 @@
-"""What one replica keeps in memory: caches of immutable data, shared reads, its ledger, and seats to broadcast."""
+"""What one replica keeps in memory: caches of immutable data, shared reads, its limiter, and seats to broadcast."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from inventory.model import AuditoriumMap, Seating, SeatMapMissing
 from inventory.store.documents import layouts, read_fields, showtimes
-from inventory.store.ledger import Ledger
+from inventory.store.limiter import HoldLimiter
 from inventory.store.seat_updates import SeatBroadcaster
 
 LAYOUTS_CACHED = 256
@@ -43,10 +43,10 @@ class ShowtimeInfo:
 
 
 class Replica:
-    """The caches and the ledger of one replica, and its writes of seats, which are broadcast."""
+    """The caches and the limiter of one replica, and its writes of seats, which are broadcast."""
 
     def __init__(self, broadcaster: SeatBroadcaster) -> None:
-        self.broadcaster, self.ledger = broadcaster, Ledger()
+        self.broadcaster, self.limiter = broadcaster, HoldLimiter()
         self._layouts: LRUCache[str, Layout] = LRUCache(LAYOUTS_CACHED)
         self._showtimes: LRUCache[str, ShowtimeInfo] = LRUCache(SHOWTIMES_CACHED)
         self._pending_reads: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}

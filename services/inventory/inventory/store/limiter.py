@@ -1,8 +1,8 @@
-"""Counting live holds by holder and client network before a hold is made, without a further durable write.
+"""Counts live holds by holder and client network before a new one is written, without a further durable write.
 
-A replica counts the holds that MongoDB has and those that it is making at this moment. Replicas that make holds at the
-same moment do not see each other's, so with n replicas a limit can be exceeded n times at most. A key that this replica
-has not seen has no hold that it made; its first hold needs no read.
+A replica counts the holds in MongoDB and those that it is writing. Replicas do not see what others are writing at the
+same time, so with n replicas a limit can be exceeded n times at most. A key that this replica has not seen has no hold
+from it, so its first hold needs no read.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Counted = defaultdict[str, dict[str, CountedHold]]
 
 @dataclass(frozen=True)
 class Reservation:
-    """Room for a hold. `limits` are those that apply to it."""
+    """Room for a hold. `limits` apply to it, shortened after recent lapses."""
 
     hold_id: str
     limits: HoldLimits
@@ -39,15 +39,15 @@ class _Stored:
     lapses: Counter[str] = field(default_factory=Counter[str])
 
 
-class Ledger:
-    """Counts live holds for one replica."""
+class HoldLimiter:
+    """Enforces the limits of live holds at one replica."""
 
     def __init__(self) -> None:
         self._seen: LRUCache[str, None] = LRUCache(KEYS_KNOWN)
         self._reserved: Counted = defaultdict(dict)
         self._next_read: tuple[set[str], asyncio.Task[_Stored]] | None = None
-        # A read may not have seen a hold that was written meanwhile. So a reservation counts until all the checks are
-        # over that began before its end.
+        # A read may miss a hold that is written at the same time. So a reservation counts until all checks that began
+        # before its end are over.
         self._checks = 0
         self._running: dict[int, None] = {}
         self._ended: deque[tuple[int, Sequence[str], str]] = deque()
@@ -56,7 +56,7 @@ class Ledger:
     async def reserved(
         self, keys: Sequence[str], seats: int, limits: HoldLimits, hold_id: str | None = None
     ) -> AsyncIterator[Reservation]:
-        """Reserve room for a hold of so many seats while it is written; `hold_id` is that of a hold which grows.
+        """Reserve room for a hold of so many seats while it is written; `hold_id`: the existing hold that grows.
 
         Raises TooManyHolds and NetworkIsFull.
         """

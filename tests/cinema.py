@@ -14,7 +14,7 @@ PASSWORD = "popcorn-and-a-movie"
 
 
 @dataclass
-class House:
+class Cinema:
     """Creates people, plants faults in the Stripe sandbox and reads the mailbox."""
 
     platform: Platform
