@@ -10,9 +10,9 @@ def test_a_secret_is_long_and_its_hash_does_not_contain_it():
 
 
 def test_an_encrypted_text_is_read_only_with_its_key():
-    sealed = Cipher("one key").close("é 42")
-    assert "42" not in sealed
-    assert Cipher("one key").open(sealed) == "é 42"
+    sealed = Cipher("one key").close("é forty-two")
+    assert "forty-two" not in sealed
+    assert Cipher("one key").open(sealed) == "é forty-two"
     with pytest.raises(CannotDecrypt):
         Cipher("another key").open(sealed)
 
