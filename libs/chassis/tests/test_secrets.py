@@ -10,21 +10,21 @@ def test_a_secret_is_long_and_its_hash_does_not_contain_it():
 
 
 def test_an_encrypted_text_is_read_only_with_its_key():
-    sealed = Cipher("one key").close("é 42")
-    assert "42" not in sealed
-    assert Cipher("one key").open(sealed) == "é 42"
+    sealed = Cipher("one key").encrypt("é forty-two")
+    assert "forty-two" not in sealed
+    assert Cipher("one key").decrypt(sealed) == "é forty-two"
     with pytest.raises(CannotDecrypt):
-        Cipher("another key").open(sealed)
+        Cipher("another key").decrypt(sealed)
 
 
 @pytest.mark.parametrize("spoilt", ["", "rubbish", "é"])
 def test_a_text_that_was_not_encrypted_is_refused(spoilt):
     with pytest.raises(CannotDecrypt):
-        Cipher("one key").open(spoilt)
+        Cipher("one key").decrypt(spoilt)
 
 
 def test_a_key_is_rotated_while_both_are_accepted():
-    sealed = Cipher("old").close("text")
+    sealed = Cipher("old").encrypt("text")
     both = Cipher("new, old")
-    assert both.open(sealed) == "text"
-    assert Cipher("new").open(both.close("text")) == "text"
+    assert both.decrypt(sealed) == "text"
+    assert Cipher("new").decrypt(both.encrypt("text")) == "text"

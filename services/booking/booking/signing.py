@@ -88,7 +88,7 @@ class Signer:
         booking_id, expires_at = booking.id if booking else new_id(), now + MIN_LINK_LIFETIME
         if booking and booking.screening:
             expires_at = max(expires_at, booking.screening.ends_at + LINK_LIFETIME)
-        encrypted = self._cipher.close(self.link_key(booking_id, expires_at))
+        encrypted = self._cipher.encrypt(self.link_key(booking_id, expires_at))
         return Link(link_id=new_id(), booking_id=booking_id, sealed_link=encrypted, expires_at=expires_at)
 
     def seal(self, email: str) -> str:

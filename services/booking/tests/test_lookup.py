@@ -23,7 +23,7 @@ EMAIL = "ada@example.org"
 
 def decrypted_key(event: Any) -> str:
     """The key in an event, which the notifier mails."""
-    return Cipher(LINK_KEY).open(event.sealed_link)
+    return Cipher(LINK_KEY).decrypt(event.sealed_link)
 
 
 async def open_link(customer: Any, key: str, **headers: str) -> httpx.Response:

@@ -92,12 +92,12 @@ class SigningKeys:
     def new_key(self, generation: int, not_before: datetime) -> SigningKey:
         """Generate a key that signs from the given time on."""
         key = OKPKey.generate_key("Ed25519")
-        pem = self._cipher.close(key.as_pem(private=True).decode())
+        pem = self._cipher.encrypt(key.as_pem(private=True).decode())
         return SigningKey(id=key.thumbprint(), generation=generation, sealed_pem=pem, not_before=not_before)
 
     def _pair(self, key: SigningKey) -> KeyPair:
         if key.id not in self._pairs:
-            self._pairs[key.id] = _parse(key.private_pem or self._cipher.open(key.sealed_pem or ""))
+            self._pairs[key.id] = _parse(key.private_pem or self._cipher.decrypt(key.sealed_pem or ""))
         return self._pairs[key.id]
 
     async def _add_next(self, stored: list[SigningKey], not_before: datetime) -> bool:

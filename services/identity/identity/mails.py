@@ -18,7 +18,7 @@ from identity.store import Invitation, Link, Registration, User
 
 def sealed(token: str) -> str:
     """A link's secret, encrypted for the notifier."""
-    return Cipher(settings.get().link_key.get_secret_value()).close(token)
+    return Cipher(settings.get().link_key.get_secret_value()).encrypt(token)
 
 
 def verification(registration: Registration, token: str, expires_at: datetime) -> VerificationRequested:

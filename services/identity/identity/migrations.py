@@ -15,7 +15,7 @@ async def encrypt_signing_keys(database: Database) -> int:
         return 0
     cipher = Cipher(settings.MigrationSettings().identity_key.get_secret_value())  # pyright: ignore[reportCallIssue]
     sealed = [
-        UpdateOne({"_id": key["_id"]}, {"$set": {"sealed_pem": cipher.close(key["private_pem"])}}) for key in keys
+        UpdateOne({"_id": key["_id"]}, {"$set": {"sealed_pem": cipher.encrypt(key["private_pem"])}}) for key in keys
     ]
     return (await database.signing_keys.bulk_write(sealed)).modified_count
 

@@ -27,12 +27,12 @@ def app_uri(secret: str, email: str) -> str:
 
 def sealed(secret: str) -> str:
     """The secret, encrypted for the database."""
-    return Cipher(settings.get().totp_key.get_secret_value()).close(secret)
+    return Cipher(settings.get().totp_key.get_secret_value()).encrypt(secret)
 
 
 def step_of(sealed_secret: str, code: str, now: datetime) -> int | None:
     """The half minute since 1970 of this code; None for a wrong code."""
-    clock = TOTP(Cipher(settings.get().totp_key.get_secret_value()).open(sealed_secret))
+    clock = TOTP(Cipher(settings.get().totp_key.get_secret_value()).decrypt(sealed_secret))
     present = clock.timecode(now)
     fitting = [step for drift in DRIFT if hmac.compare_digest(clock.generate_otp(step := present + drift), code)]
     return fitting[0] if fitting else None

@@ -52,7 +52,7 @@ async def mailed_token(bus, event_type, email):
     """Return the secret of the newest link that was mailed to the address."""
     await bus.wait_for(event_type, lambda event: event.email == email)
     told = bus.events(event_type, lambda event: event.email == email)[-1]
-    return Cipher(ENVIRONMENT["LINK_KEY"]).open(told.sealed_token)
+    return Cipher(ENVIRONMENT["LINK_KEY"]).decrypt(told.sealed_token)
 
 
 async def noticed(bus, what, email):

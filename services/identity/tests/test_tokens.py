@@ -235,7 +235,7 @@ async def test_another_identity_key_cannot_read_the_stored_keys(present, monkeyp
 async def test_a_key_in_the_clear_is_encrypted_and_then_removed_by_the_migrations(present, keys, claims):
     """The previous version reads the clear text until it is gone, and may have added such a key."""
     collection = store.SigningKey.get_pymongo_collection()
-    pem = SigningKeys(settings.get())._cipher.open(present.sealed_pem)
+    pem = SigningKeys(settings.get())._cipher.decrypt(present.sealed_pem)
     await collection.update_one({"_id": present.id}, {"$set": {"private_pem": pem}, "$unset": {"sealed_pem": ""}})
     assert jwt.get_unverified_header(await keys.sign(claims))["kid"] == present.id
     assert await migrations.encrypt_signing_keys(collection.database) == 1
@@ -254,7 +254,7 @@ async def test_a_key_in_the_clear_is_encrypted_and_then_removed_by_the_migration
 
 async def test_the_contract_phase_encrypts_a_key_that_was_added_in_the_clear_meanwhile(present, keys):
     collection = store.SigningKey.get_pymongo_collection()
-    pem = SigningKeys(settings.get())._cipher.open(present.sealed_pem)
+    pem = SigningKeys(settings.get())._cipher.decrypt(present.sealed_pem)
     await collection.update_one({"_id": present.id}, {"$set": {"private_pem": pem}, "$unset": {"sealed_pem": ""}})
     assert await migrations.remove_clear_signing_keys(collection.database) == 1
     assert "PRIVATE KEY" not in str(await collection.find_one({"_id": present.id}))

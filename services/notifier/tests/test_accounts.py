@@ -35,7 +35,7 @@ def link_event(event_type, *, seconds=3600, key=LINK_KEY, **fields):
         "email": "ada@usher.example",
         "name": "Ada Lovelace",
         "locale": "en",
-        "sealed_token": Cipher(key).close(TOKEN),
+        "sealed_token": Cipher(key).encrypt(TOKEN),
         "expires_at": now() + timedelta(seconds=seconds),
     }
     return event_type.model_validate(defaults | fields)

@@ -20,7 +20,7 @@ from .conftest import LINK_KEY, confirmed
 from .test_changes import cancelled, rescheduled
 
 KEY = "eyJhbGciOiJFZERTQSJ9.the-key_of.one-booking"
-ENCRYPTED_KEY = Cipher(LINK_KEY).close(KEY)
+ENCRYPTED_KEY = Cipher(LINK_KEY).encrypt(KEY)
 SITE = "http://127.0.0.1:8080"
 EVENTS_BY_KIND = {"confirmation": confirmed, "rescheduled": rescheduled, "showtime_cancelled": cancelled}
 
@@ -105,7 +105,7 @@ async def test_each_request_is_mailed_once_and_only_the_mail_contains_the_key(cl
 @pytest.mark.parametrize("kind", ["booking_link", *EVENTS_BY_KIND])
 async def test_a_link_that_cannot_be_decrypted_is_a_dead_letter(client, bus, kind):
     make = EVENTS_BY_KIND.get(kind, link_requested)
-    event = make(sealed_link=Cipher("another service's key").close(KEY))
+    event = make(sealed_link=Cipher("another service's key").encrypt(KEY))
     with pytest.raises(Unmailable):
         forms(kind, event)
     await bus.publish(event)

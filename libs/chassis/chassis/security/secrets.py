@@ -30,14 +30,14 @@ class Cipher:
     def __init__(self, keys: str) -> None:
         self._fernet = MultiFernet([_fernet(key) for each in keys.split(",") if (key := each.strip())])
 
-    def close(self, text: str) -> str:
+    def encrypt(self, text: str) -> str:
         """Encrypt a text. The result is ASCII and safe in JSON."""
         return self._fernet.encrypt(text.encode()).decode()
 
-    def open(self, sealed: str) -> str:
+    def decrypt(self, encrypted: str) -> str:
         """Decrypt a text. Raises CannotDecrypt."""
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._fernet.decrypt(encrypted).decode()
         except (InvalidToken, ValueError) as error:
             raise CannotDecrypt("encrypted with another key") from error
 

@@ -30,12 +30,12 @@ async def load_key(pem: str, cipher: Cipher) -> SigningKey:
         await _store(TicketKey(id=key.kid, jwk=key.jwk))
         return key
     pem = new_pem()
-    await _store(TicketKey(id="own", jwk=SigningKey(pem).jwk, sealed_pem=cipher.close(pem)))
+    await _store(TicketKey(id="own", jwk=SigningKey(pem).jwk, sealed_pem=cipher.encrypt(pem)))
     if own := await ticket_keys.get("own"):
-        pem = cipher.open(own.sealed_pem) if own.sealed_pem else own.pem or pem
+        pem = cipher.decrypt(own.sealed_pem) if own.sealed_pem else own.pem or pem
         # Encrypted again at each start: with the first of several keys, so that the others can be removed later.
         is_same = {"_id": "own", "sealed_pem": own.sealed_pem}
-        await ticket_keys.update(is_same, {"$set": {"sealed_pem": cipher.close(pem)}})
+        await ticket_keys.update(is_same, {"$set": {"sealed_pem": cipher.encrypt(pem)}})
     return SigningKey(pem)
 
 

@@ -68,14 +68,14 @@ class Device:
     def number_for(self, email: str) -> str | None:
         """The number, if the cookie belongs to this address."""
         try:
-            owner, _, number = self._cipher.open(self._cookie).partition(" ")
+            owner, _, number = self._cipher.decrypt(self._cookie).partition(" ")
         except CannotDecrypt:
             return None
         return number if owner == _owner(email) else None
 
     def remember(self, email: str) -> None:
         """Set the cookie, with a new number."""
-        _set(self._response, DEVICE_NAME, self._cipher.close(f"{_owner(email)} {new_secret()}"), DEVICE_S)
+        _set(self._response, DEVICE_NAME, self._cipher.encrypt(f"{_owner(email)} {new_secret()}"), DEVICE_S)
 
 
 def _owner(email: str) -> str:

@@ -99,7 +99,7 @@ async def turn_session(
     replaced = {
         "turn_hash": turn_hash,
         "until": now + GRACE,
-        "sealed_successor": Cipher(token.turn).close(successor.turn),
+        "sealed_successor": Cipher(token.turn).encrypt(successor.turn),
     }
     session = await sessions.update_and_get(
         {
@@ -126,7 +126,7 @@ async def turn_session(
         raise SessionOver
     if session.replaced is None or session.replaced.turn_hash != turn_hash:
         raise SessionOver  # cannot happen: the write above guarantees it
-    return session, token._replace(turn=Cipher(token.turn).open(session.replaced.sealed_successor))
+    return session, token._replace(turn=Cipher(token.turn).decrypt(session.replaced.sealed_successor))
 
 
 async def _end_refused(token: RefreshToken, now: datetime, limits: SessionLimits, device: str) -> None:

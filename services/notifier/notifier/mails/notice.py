@@ -51,6 +51,6 @@ def booking_url(booking_id: str, encrypted_key: str | None) -> str:
 def decrypted(secret: str) -> str:
     """Decrypt a secret that identity or booking encrypted for a mail. Raises Unmailable."""
     try:
-        return settings.get().link_encryption.open(secret)
+        return settings.get().link_encryption.decrypt(secret)
     except CannotDecrypt as error:
         raise Unmailable("the link was encrypted with a LINK_KEY that this service does not have") from error
