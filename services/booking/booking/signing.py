@@ -93,14 +93,14 @@ class Signer:
 
     def seal(self, email: str) -> str:
         """Encrypt the address of a person who has deleted the account."""
-        return self._cipher.close(email)
+        return self._cipher.encrypt(email)
 
     def with_recipient(self, event: Event, booking: Booking) -> Event:
         """Return the event, with the kept address of an erased person if it says what becomes of the showtime."""
         if booking.sealed_email is None or not isinstance(event, TOLD_TO_ERASED):
             return event
         try:
-            return event.model_copy(update={"email": self._cipher.open(booking.sealed_email)})
+            return event.model_copy(update={"email": self._cipher.decrypt(booking.sealed_email)})
         except CannotDecrypt:
             log.exception("address_lost", booking_id=booking.id)  # LINK_KEY was replaced, not rotated
             return event

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 from chassis.security.secrets import Cipher
@@ -17,13 +18,13 @@ KEY = "eyJ.the-key_of.one-booking"
 TITLE = "Amélie; 1, 2 \\ 3 " + "ü" * 100
 
 
-def attached(kind, event):
+def attached(kind: Any, event: Any) -> tuple[Any, Any, bytes]:
     """Return the calendar part of the event's mail, its event, and the raw file."""
     rendered = render_stored(kind, event.model_dump_json(exclude_none=True))
     sent = message_from_bytes(compose(rendered, "k", datetime(2026, 11, 1, tzinfo=UTC)), policy=policy.default)
     [part] = sent.iter_attachments()
-    content = part.get_payload(decode=True)
-    calendar = Calendar.from_ical(content)
+    content: Any = part.get_payload(decode=True)
+    calendar: Any = Calendar.from_ical(content)
     [event] = calendar.walk("VEVENT")
     assert part.get_content_type() == "text/calendar"
     assert part.get_filename() == "showtime.ics"
@@ -34,7 +35,7 @@ def attached(kind, event):
 def test_the_tickets_come_with_the_showtime_for_the_calendar():
     booking = confirmed(
         screening={"movie_title": TITLE, "address": ADDRESS},
-        sealed_link=Cipher(LINK_KEY).close(KEY),
+        sealed_link=Cipher(LINK_KEY).encrypt(KEY),
     )
     calendar, event, content = attached("confirmation", booking)
     assert (calendar["METHOD"], event["UID"], event["SEQUENCE"]) == ("PUBLISH", f"{booking.booking_id}@usher", 0)

@@ -24,7 +24,8 @@ def friday() -> date:
 async def listed(manager, day):
     """The ids of the film's showtimes on a business day, by the day that heads them."""
     answer = await manager.client.get(
-        f"/api/movies/{manager.movie_id}/showtimes", params={"theater_id": manager.theater_id, "date": str(day), "days": 14}
+        f"/api/movies/{manager.movie_id}/showtimes",
+        params={"theater_id": manager.theater_id, "date": str(day), "days": 14},
     )
     (theater,) = answer.json()["items"] or [{"days": []}]
     return {each["local_date"]: [showtime["id"] for showtime in each["showtimes"]] for each in theater["days"]}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from contracts import types
 from contracts.types import LanguageTag
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError, computed_field
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError, computed_field
 
 from identity.model.roles import Role, permissions_of
 
