@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
+import os
 import random
 import socket
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
 
 LOOPBACK = "127.0.0.1"
 
@@ -72,7 +78,7 @@ def replica_port(ports: Mapping[str, int], environment: Mapping[str, str], servi
 
 
 def free_ports(environment: Mapping[str, str] | None = None) -> dict[str, int]:
-    """Return a free port by variable: nobody listens on it, and no earlier call of this process has returned it."""
+    """Return a free port by variable: nobody listens on it, and no launcher on this machine has reserved it."""
     return {name: _free_port() for name in configured_ports(environment or {})}
 
 
@@ -100,10 +106,27 @@ def is_free(port: int) -> bool:
 
 def _free_port() -> int:
     for port in random.sample(FREE_RANGE, len(FREE_RANGE)):
-        if port not in _handed_out and is_free(port):
+        if port not in _handed_out and _reserve(port) and is_free(port):
             _handed_out.add(port)
             return port
     raise PortError(f"No port between {FREE_RANGE.start} and {FREE_RANGE.stop} is free.")
+
+
+def _reserve(port: int) -> bool:
+    """Reserve the port against other launchers on this machine, whose servers may not listen yet.
+
+    The reservation is a lock on one byte of a file. The kernel releases it when this process ends.
+    """
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@functools.cache
+def _reservations() -> BinaryIO:
+    return (Path(tempfile.gettempdir()) / f"usher-ports.{os.getuid()}").open("ab")
 
 
 def _number(name: str, value: str | int) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from launcher.ports import DEFAULTS, PortError, check_free, configured_ports, free_ports, is_free
@@ -31,6 +34,16 @@ def test_free_ports_are_free_and_never_returned_twice():
     together = [*first.values(), *second.values()]
     assert len(set(together)) == len(together)
     assert all(map(is_free, together))
+
+
+def test_a_port_that_another_launcher_has_reserved_is_not_handed_out():
+    reserved = set(free_ports().values())
+    code = (
+        "from launcher.ports import FREE_RANGE, _reserve; print(*(port for port in FREE_RANGE if not _reserve(port)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert reserved <= set(map(int, ran.stdout.split()))
 
 
 def test_a_taken_port_is_named_with_its_variable():
