@@ -269,6 +269,18 @@ async def test_an_event_that_its_owner_has_not_published_becomes_a_dead_letter(d
     assert handled == ["b"]
 
 
+@pytest.mark.parametrize(
+    "deaths", ["rubbish", [1], [{"queue": "usher.retry.1s", "exchange": {}}], [{"queue": [], "exchange": []}]]
+)
+async def test_invented_retries_of_any_shape_become_dead_letters(desk: Broker, bus: Bus, deaths: Any):
+    message = wire.to_message(envelope("a"))
+    message.headers["x-death"] = deaths
+    async with consumer(desk, lambda _: asyncio.sleep(0)):
+        await desk.put(message, topology.queue_name("desk"))
+        (letter,) = await bus.dead("desk", seconds=20)
+    assert letter.reason.startswith("forged: ")
+
+
 async def test_a_start_keeps_bindings_and_contract_removes_the_retired_ones(desk: Broker, bus: Bus, rabbitmq_uri: str):
     handled, retired = list[str](), metric("usher_events_retired_total", type=RETIRED)
     queue: Any = await desk.channel.get_queue(topology.queue_name("desk"))

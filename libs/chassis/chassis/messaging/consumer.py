@@ -102,7 +102,8 @@ def is_forged(message: AbstractIncomingMessage, queue: str | None = None) -> boo
     if way not in {("", queue), (rabbitmq.QUEUES, queue)} or not isinstance(deaths, list):
         return True
     return not all(
-        isinstance(each, dict) and each.get("exchange") in RETRIES.get(str(each.get("queue")), ()) for each in deaths
+        isinstance(each, dict) and str(each.get("exchange")) in RETRIES.get(str(each.get("queue")), ())
+        for each in deaths
     )
 
 
