@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from zoneinfo import available_timezones
 
+from chassis.locales import money
 from contracts.currencies import CHARGED, EXPONENTS, decimal
 from contracts.identity import RegistrationRepeated
 from contracts.types import Email, LanguageTag, TimeZone
@@ -10,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from notifier.mails import compose, render
 from notifier.mails.account import registration_repeated_context
-from notifier.mails.languages import date_and_time, locale_of, money
+from notifier.mails.languages import date_and_time, locale_of
 from notifier.model import checked_address
 from notifier.settings import get
 from notifier.smtp import SmtpClient

@@ -2,10 +2,11 @@
 
 from email.headerregistry import Address
 
+from chassis.locales import isolated
 from contracts.booking import BookingLinkRequested
 
 from notifier.mails import notice
-from notifier.mails.languages import date_and_time, isolated, locale_of, texts_of, where
+from notifier.mails.languages import date_and_time, locale_of, texts_of, where
 from notifier.mails.notice import NoticeContext
 from notifier.model import checked_address, one_line
 

@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from babel import Locale
+from chassis.calendars import CalendarFile
+from chassis.locales import isolated, language_name, money
 from contracts.booking import BookingConfirmed, Ticket
 
 from notifier import settings
 from notifier.mails import qr
-from notifier.mails.calendar import CalendarFile, calendar_file
-from notifier.mails.languages import isolated, language_name, local_date_and_time, locale_of, money, texts_of
+from notifier.mails.calendar import booking_calendar
+from notifier.mails.languages import local_date_and_time, locale_of, texts_of
 from notifier.mails.mime import InlineImage, RenderedMail
 from notifier.mails.notice import booking_url
 from notifier.mails.rendering import render_template
@@ -96,7 +98,7 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         total=money(event.amount, event.currency, locale),
         tax=texts["tax"].format(tax=money(event.tax, event.currency, locale)) if event.tax else "",
         url=booking_url(event.booking_id, event.sealed_link),
-        calendar=calendar_file(event.booking_id, screening, summary, sequence=event.moves),
+        calendar=booking_calendar(event.booking_id, screening, summary, sequence=event.moves),
     )
 
 

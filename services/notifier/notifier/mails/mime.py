@@ -9,8 +9,9 @@ from email.utils import format_datetime, formataddr
 from functools import lru_cache
 from typing import NamedTuple
 
+from chassis.calendars import CalendarFile
+
 from notifier import settings
-from notifier.mails.calendar import CalendarFile
 
 MAX_LINE, MAX_WORD = 78, 75
 # The parts are quoted-printable or base64, and "=_" occurs in neither.

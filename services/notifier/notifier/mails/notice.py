@@ -3,11 +3,11 @@
 from email.headerregistry import Address
 from typing import Any, NamedTuple
 
+from chassis.calendars import CalendarFile
 from chassis.security.secrets import CannotDecrypt
 from contracts.types import Holder
 
 from notifier import settings
-from notifier.mails.calendar import CalendarFile
 from notifier.mails.mime import RenderedMail
 from notifier.mails.rendering import page_url, render_template
 from notifier.model import Unmailable

@@ -2,11 +2,12 @@
 
 from email.headerregistry import Address
 
+from chassis.locales import isolated, money
 from contracts.booking import BookingRefundMade
 
 from notifier.mails import notice
-from notifier.mails.calendar import calendar_file
-from notifier.mails.languages import date_and_time, isolated, locale_of, money, texts_of, where
+from notifier.mails.calendar import booking_calendar
+from notifier.mails.languages import date_and_time, locale_of, texts_of, where
 from notifier.mails.notice import NoticeContext
 from notifier.model import checked_address, one_line
 
@@ -37,7 +38,7 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
     calendar = None
     if screening and event.reason == "refunded_at_provider":  # the mail about another cancellation has the file
         summary = f"{texts['reference']}: {reference}"
-        calendar = calendar_file(event.booking_id, screening, summary, sequence=event.moves + 1, is_cancelled=True)
+        calendar = booking_calendar(event.booking_id, screening, summary, sequence=event.moves + 1, is_cancelled=True)
     return NoticeContext(
         to=Address(name, *checked_address(event.email or "")),
         language=locale.language,

@@ -6,11 +6,12 @@ Times are in the theater's time zone.
 from email.headerregistry import Address
 from typing import Literal
 
+from chassis.locales import isolated, money
 from contracts.booking import BookingCancelled, BookingRescheduled, Screening
 
 from notifier.mails import notice
-from notifier.mails.calendar import calendar_file
-from notifier.mails.languages import date_and_time, isolated, locale_of, money, texts_of, where
+from notifier.mails.calendar import booking_calendar
+from notifier.mails.languages import date_and_time, locale_of, texts_of, where
 from notifier.mails.notice import NoticeContext
 from notifier.model import Unmailable, checked_address, one_line
 
@@ -71,7 +72,7 @@ def _context(
         button=texts["button"] if notice.can_open(event.holder) else "",
         url=notice.booking_url(event.booking_id, event.sealed_link),
         why=texts["why"],
-        calendar=calendar_file(
+        calendar=booking_calendar(
             event.booking_id,
             screening,
             f"{texts['reference']}: {reference}",
