@@ -10,13 +10,13 @@ from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat, Se
 
 
 class Ticket(Shape):
-    """Admits one person. `qr` is the signed text that is scanned at the door."""
+    """Admits one person. `qr` is the signed text that is scanned at the door; events have it in `sealed_codes` only."""
 
     ticket_id: Id
     seat: Seat
     ticket_type: Code
     amount: Amount
-    qr: str
+    qr: str = Field(repr=False)
 
 
 class Screening(Shape):
@@ -41,6 +41,14 @@ _sealed = Field(
 )
 SealedLink = Annotated[str, _sealed]
 MaybeSealedLink = Annotated[str | None, _sealed]
+SealedCodes = Annotated[
+    str | None,
+    Field(
+        description="the QR texts of the tickets, a JSON list in their order, encrypted with LINK_KEY: only booking "
+        "and notifier can read it",
+        repr=False,
+    ),
+]
 
 
 class PaymentRequested(Event, type="booking.payment_requested.v1", subject="booking_id"):
@@ -77,7 +85,8 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     """The booking is paid, its seats are sold and its tickets issued.
 
     `sealed_link` lets a guest open the booking; it is missing for a customer with an account. `moves` counts the
-    earlier changes of time. `amount` includes `tax`, which is missing if unknown.
+    earlier changes of time. `amount` includes `tax`, which is missing if unknown. Events from before 2026-12 have no
+    `sealed_codes`; their tickets contain the QR texts.
     """
 
     booking_id: Id
@@ -94,6 +103,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     replaces: Id | None = None
     moves: int = 0
     sealed_link: MaybeSealedLink = None
+    sealed_codes: SealedCodes = None
 
 
 class BookingLinkRequested(Event, type="booking.link_requested.v1", subject="booking_id"):

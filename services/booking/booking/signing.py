@@ -2,7 +2,8 @@
 
 A ticket's QR text is a compact JWS with `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` and
 `exp`; tickets from before 2026-12 also contain `iat`. The header names the key (`kid`), whose public half is in the key
-set at `/api/tickets/keys`. The door can verify it offline.
+set at `/api/tickets/keys`. The door can verify it offline. The text is signed whenever it is shown and stored nowhere;
+Ed25519 always gives the same text. Events contain it encrypted (`Signer.with_codes`).
 
 A link opens one booking for reading: for guests on another device, and for people who lost their link. Its key has
 `sub` (the booking), `exp` (the link's end) and `aud` (its purpose). Ticket readers must refuse a text for another
@@ -10,6 +11,7 @@ audience (RFC 7519, 4.1.3); `is_valid_key` requires an audience. Events contain 
 decrypt it.
 """
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,13 +20,13 @@ import jwt
 import structlog
 from chassis.ids import new_id
 from chassis.security.secrets import CannotDecrypt, Cipher
-from contracts.booking import BookingCancelled, BookingRefundMade, BookingRescheduled
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingRefundMade, BookingRescheduled, Ticket
 from contracts.envelope import Event
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, SecretStr
 
-from booking.model import Booking
+from booking.model import Booking, claims_of
 
 log = structlog.get_logger()
 TOLD_TO_ERASED = (BookingRescheduled, BookingCancelled, BookingRefundMade)
@@ -78,6 +80,21 @@ class Signer:
     def sign(self, claims: dict[str, Any]) -> str:
         """The claims as a compact JWS."""
         return self.key.sign(claims)
+
+    def tickets(self, booking: Booking) -> list[Ticket]:
+        """The booking's tickets with their QR texts."""
+        return [ticket.model_copy(update={"qr": self.code_of(ticket, booking)}) for ticket in booking.tickets]
+
+    def code_of(self, ticket: Ticket, booking: Booking) -> str:
+        """The QR text of the booking's ticket. Tickets from before 2026-12 may contain theirs."""
+        return ticket.qr or self.sign(claims_of(ticket, booking))
+
+    def with_codes(self, event: Event, booking: Booking) -> Event:
+        """Return the event; a confirmation with the QR texts of its tickets, encrypted."""
+        if not isinstance(event, BookingConfirmed):
+            return event
+        codes = json.dumps([self.code_of(ticket, booking) for ticket in booking.tickets])
+        return event.model_copy(update={"sealed_codes": self._cipher.encrypt(codes)})
 
     def link_key(self, booking_id: str, expires_at: datetime) -> str:
         """Create a key that opens the booking until `expires_at`."""

@@ -1,4 +1,5 @@
 import itertools
+import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from booking import store
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.security.secrets import hash_secret, new_secret
+from chassis.security.secrets import Cipher, hash_secret, new_secret
 from chassis.security.signed import SignedText
 from chassis.testing import Bus, Signer, running, until
 from contracts.booking import BookingConfirmed, PaymentRequested
@@ -70,6 +71,13 @@ def state(client) -> Any:
     from booking.main import app  # noqa: PLC0415 - the settings read the environment
 
     return app.state
+
+
+def sealed_codes(confirmed: BookingConfirmed) -> list[str]:
+    """The QR texts in the event, which only the notifier can read."""
+    assert confirmed.sealed_codes
+    assert {ticket.qr for ticket in confirmed.tickets} == {""}
+    return json.loads(Cipher(LINK_KEY).decrypt(confirmed.sealed_codes))
 
 
 class Customer:

@@ -53,11 +53,6 @@ def screening(starts_at: datetime = NOW + timedelta(hours=3), showtime_id: str =
 OFFER = ShowtimeOffer(screening(), "t1", "EUR", PRICES)
 
 
-def sign(claims: dict[str, Any]) -> str:
-    """Return a text that contains the ticket's id instead of a signature."""
-    return f"signed:{claims['tid']}"
-
-
 def held(**changes: Any) -> HoldClaim:
     facts: dict[str, Any] = {
         "hold_id": BOOKING,

@@ -9,10 +9,16 @@ import pytest
 from booking import store
 from booking.model import State
 from chassis.ids import new_id
-from contracts.booking import BookingCancelled, PaymentCancelRequested, PaymentRequested, RefundRequested
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    PaymentCancelRequested,
+    PaymentRequested,
+    RefundRequested,
+)
 from contracts.payment import PaymentCancelled
 
-from .conftest import problem, raw_bookings
+from .conftest import problem, raw_bookings, sealed_codes
 
 # ---- access
 
@@ -223,6 +229,16 @@ async def test_a_door_checks_a_ticket_with_the_public_key_alone(client, customer
     for forged in (f"{head}.{other_body}.{signature}", f"{head}.{body}.{signature[:-8]}AAAAAAAA", f"{head}.{body}."):
         with pytest.raises(jwt.InvalidTokenError):
             jwt.decode(forged, key, algorithms=["EdDSA"])
+
+
+async def test_the_database_and_the_events_contain_no_ticket_code(customer, bus):
+    await customer.buy_tickets()
+    codes = [ticket["qr"] for ticket in (await customer.get_booking())["tickets"]]
+    confirmed = bus.events(BookingConfirmed, customer.is_mine)[0]
+    assert sealed_codes(confirmed) == codes
+    stored = await raw_bookings().find_one({"_id": customer.id})
+    for place in (str(stored), confirmed.model_dump_json()):
+        assert not [code for code in codes if code in place or code.rpartition(".")[2] in place]
 
 
 async def test_a_ticket_is_visible_like_its_booking(client, customer, guest, staff):

@@ -124,7 +124,8 @@ async def test_an_old_refund_continues(customer, bus):
 async def test_old_tickets_stay_valid(customer, client, state):
     """The texts of old tickets contain the time of issue."""
     claims = {"tid": f"{customer.id}-F7", "ref": "CDFGHJKM", "sid": customer.showtime_id, "seat": "F7"}
-    text = state.signer.sign(claims | {"iat": int(now().timestamp()), "exp": int(now().timestamp()) + 3600})
+    expires_at = int(now().timestamp()) + 3600
+    text = state.signer.sign(claims | {"iat": int(now().timestamp()), "exp": expires_at})
     document = old_document(customer, "confirmed", due_at=None)
     line = document["lines"][0]
     ticket = {"ticket_id": claims["tid"], "seat": line["seat"], "ticket_type": "adult", "amount": 1250, "qr": text}
@@ -134,3 +135,10 @@ async def test_old_tickets_stay_valid(customer, client, state):
     keys = jwt.PyJWKSet.from_dict((await client.get("/api/tickets/keys")).json())
     key = keys[jwt.get_unverified_header(text)["kid"]].key
     assert jwt.decode(text, key, algorithms=["EdDSA"])["tid"] == claims["tid"]
+
+    for removed in (1, 0):
+        assert await migrations.remove_ticket_codes(raw_bookings().database) == removed
+    assert text.split(".")[1] not in str(await raw_bookings().find_one({"_id": customer.id}))
+    shown = await client.get(f"/api/tickets/{claims['tid']}", headers=customer.headers)
+    signed = jwt.decode(shown.json()["ticket"]["qr"], key, algorithms=["EdDSA"])
+    assert signed == claims | {"ref": document["reference"], "exp": expires_at}

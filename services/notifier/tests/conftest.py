@@ -1,10 +1,13 @@
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from chassis.ids import new_id
+from chassis.security.secrets import Cipher
 from chassis.testing import running, until
 from chassis.testing.servers import free_port
 from contracts.booking import BookingConfirmed, Screening, Ticket
@@ -143,7 +146,7 @@ def confirmed(*, screening=None, **fields):
         "ends_at": starts_at + timedelta(minutes=153),
         "time_zone": "Europe/Berlin",
     }
-    booking = {
+    booking: dict[str, Any] = {
         "booking_id": new_id(),
         "reference": "K7QF2M",
         "holder": Holder(user_id="u1"),
@@ -154,4 +157,8 @@ def confirmed(*, screening=None, **fields):
         "amount": 2100,
         "currency": "EUR",
     }
-    return BookingConfirmed(**booking | fields)
+    booking |= fields
+    codes = json.dumps([ticket.qr for ticket in booking["tickets"]])
+    booking["tickets"] = [ticket.model_copy(update={"qr": ""}) for ticket in booking["tickets"]]
+    booking = {"sealed_codes": Cipher(LINK_KEY).encrypt(codes)} | booking
+    return BookingConfirmed(**booking)

@@ -10,12 +10,13 @@ from html.parser import HTMLParser
 
 import pytest
 import zxingcpp
+from chassis.security.secrets import Cipher
 from contracts.types import Holder
 from notifier.mails import compose, render_stored
 from notifier.mails.confirmation import confirmation_context
 from notifier.model import Unmailable
 
-from .conftest import confirmed, ticket
+from .conftest import LINK_KEY, confirmed, ticket
 
 
 def mailed(event):
@@ -97,6 +98,12 @@ def test_the_tax_is_shown_if_it_is_known():
         assert "inklusive 1,37\xa0€ Steuern" in form
     for event in (confirmed(), confirmed(tax=0)):
         assert not [form for form in bodies(mailed(event)) if "includes" in form]
+
+
+def test_a_confirmation_of_the_previous_release_is_mailed():
+    event = confirmed().model_copy(update={"sealed_codes": None, "tickets": [ticket(qr="old")]})
+    pictures = [part for part in mailed(event).walk() if part.get_content_type() == "image/png"]
+    assert [read_qr(part.get_content()) for part in pictures] == ["old"]
 
 
 def test_each_ticket_has_its_code_inline():
@@ -259,6 +266,8 @@ def test_the_greeting_without_a_name():
         {"screening": {"time_zone": "Europe"}},
         {"tickets": [ticket(qr="x" * 1001)]},
         {"tickets": [ticket(qr="")]},
+        {"sealed_codes": Cipher("another service's key").encrypt("[]")},
+        {"sealed_codes": Cipher(LINK_KEY).encrypt('["one"]')},
     ],
 )
 def test_an_event_that_cannot_become_a_mail_is_rejected(change):

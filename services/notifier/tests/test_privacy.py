@@ -9,9 +9,10 @@ from chassis.testing import until
 from contracts.identity import ExportRequested, SecurityNoticed, UserDeleted
 from contracts.notifier import NotifierDataExported
 from contracts.types import Holder
+from notifier import migrations
 from notifier.store import Message
 
-from .conftest import confirmed
+from .conftest import confirmed, ticket
 from .test_accounts import notice
 
 
@@ -42,6 +43,20 @@ async def stored(key: str) -> str:
 
 def personal(text: str, user_id: str) -> bool:
     return any(word in text for word in ("ada@", "Ada", "K7QF2M", "signed.text", user_id))
+
+
+async def test_the_database_contains_no_ticket_code(client, bus, mail_server, user_id):
+    booking, _ = await mailed(bus, user_id)
+    key = f"confirmation.{booking.booking_id}"
+    assert "signed.text" not in await stored(key)
+
+    event = booking.model_copy(update={"sealed_codes": None, "tickets": [ticket()]})
+    messages = Message.get_pymongo_collection()
+    await messages.update_one({"key": key}, {"$set": {"event": event.model_dump_json(exclude_none=True)}})
+    assert "signed.text" in await stored(key)
+    for removed in (1, 0):
+        assert await migrations.remove_ticket_codes(messages.database) == removed
+    assert "signed.text" not in await stored(key)
 
 
 async def exported(bus, user_id: str) -> NotifierDataExported:

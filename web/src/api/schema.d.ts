@@ -5291,7 +5291,7 @@ export interface components {
         };
         /**
          * Ticket
-         * @description Admits one person. `qr` is the signed text that is scanned at the door.
+         * @description Admits one person. `qr` is the signed text that is scanned at the door; events have it in `sealed_codes` only.
          */
         BookingTicket: {
             /** Ticket Id */

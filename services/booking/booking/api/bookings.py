@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from booking import model, store
-from booking.api.access import CurrentCaller, LinkKey, Manager, visible_booking, visible_by_link
+from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, visible_booking, visible_by_link
 from booking.api.responses import BookingId, BookingResponse, Reference, to_response
 from booking.model import BookingBusy, BookingUnknown, Cancel, LinkVoid, NotCancellable
 
@@ -30,7 +30,9 @@ class BookingFilter(BaseModel):
 
 
 @router.get("", responses=documented(Unauthenticated, Forbidden))
-async def list_bookings(caller: CurrentCaller, search: Annotated[BookingFilter, Query()]) -> Page[BookingResponse]:
+async def list_bookings(
+    caller: CurrentCaller, search: Annotated[BookingFilter, Query()], signer: Signer
+) -> Page[BookingResponse]:
     """List the caller's own bookings, newest first; with a filter, all matching bookings (needs `bookings:read`).
 
     Staff who are limited to theaters find only bookings of these.
@@ -48,22 +50,23 @@ async def list_bookings(caller: CurrentCaller, search: Annotated[BookingFilter, 
         search.limit + 1,
     )
     last = encode_cursor(found[search.limit - 1].id) if len(found) > search.limit else None
-    return Page(items=[to_response(booking) for booking in found[: search.limit]], next_cursor=last)
+    return Page(items=[to_response(booking, signer) for booking in found[: search.limit]], next_cursor=last)
 
 
 @router.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown, LinkVoid))
-async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey) -> BookingResponse:
+async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey, signer: Signer) -> BookingResponse:
     """Get one booking. For its owner, with the guest secret or a mailed link's key, or staff with `bookings:read`."""
-    return to_response(
-        await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id)), caller
-    )
+    booking = await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
+    return to_response(booking, signer, caller)
 
 
 @router.post(
     "/{booking_id}/cancel",
     responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable, BookingBusy),
 )
-async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: Manager) -> BookingResponse:
+async def cancel_booking(
+    booking_id: BookingId, caller: CurrentCaller, manager: Manager, signer: Signer
+) -> BookingResponse:
     """Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
 
     For the owner, with the guest secret, or for staff with `bookings:write`, who can also cancel free tickets. A
@@ -80,4 +83,4 @@ async def cancel_booking(booking_id: BookingId, caller: CurrentCaller, manager: 
             raise refusal
         return Cancel(by)
 
-    return to_response(await manager.advance(booking_id, cancel_if_allowed), caller)
+    return to_response(await manager.advance(booking_id, cancel_if_allowed), signer, caller)

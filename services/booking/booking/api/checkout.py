@@ -19,7 +19,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
-from booking.api.access import CurrentCaller, Manager, Showtimes
+from booking.api.access import CurrentCaller, Manager, Showtimes, Signer
 from booking.api.responses import BookingResponse, to_response
 from booking.model import (
     AlreadyCheckedOut,
@@ -172,7 +172,13 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
 
 @router.post("", status_code=201, responses=PROBLEMS)
 async def check_out(
-    body: CheckoutRequest, caller: CurrentCaller, response: Response, manager: Manager, showtimes: Showtimes
+    *,
+    body: CheckoutRequest,
+    caller: CurrentCaller,
+    response: Response,
+    manager: Manager,
+    showtimes: Showtimes,
+    signer: Signer,
 ) -> BookingResponse:
     """Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
 
@@ -199,7 +205,7 @@ async def check_out(
         raise AlreadyCheckedOut
     telemetry.set_subject(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
-    return to_response(booking, caller)
+    return to_response(booking, signer, caller)
 
 
 async def _offer_of(hold: HoldClaim, showtimes: store.Showtimes) -> ShowtimeOffer:

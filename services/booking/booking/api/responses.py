@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from booking import model, settings
 from booking.model import OrderLine, State, StateChange
+from booking.signing import Signer
 
 BookingId = Annotated[Id, Path(description="The id of the hold that was checked out.")]
 
@@ -73,12 +74,12 @@ class BookingResponse(BaseModel):
     order: str | None = None
 
 
-def to_response(booking: model.Booking, caller: Caller | None = None) -> BookingResponse:
-    """The response for a booking, with its payment order if the caller is its holder."""
+def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = None) -> BookingResponse:
+    """The response for a booking, with its tickets' QR texts, and its payment order if the caller is its holder."""
     is_valid = booking.state is State.CONFIRMED
     is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
     facts = {
-        "tickets": booking.tickets if is_valid else [],
+        "tickets": signer.tickets(booking) if is_valid else [],
         "tax": booking.tax,
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }

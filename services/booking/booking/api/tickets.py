@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
 
 from booking import model, store
-from booking.api.access import CurrentCaller, may_see
+from booking.api.access import CurrentCaller, Signer, may_see
 from booking.model import State, TicketUnknown
 
 router = APIRouter(prefix="/api/tickets", tags=["tickets"])
@@ -42,14 +42,14 @@ async def ticket_key_set(response: Response) -> KeySetResponse:
 
 
 @router.get("/{ticket_id}", responses=documented(Unauthenticated, TicketUnknown))
-async def get_ticket(ticket_id: Annotated[Id, Path()], caller: CurrentCaller) -> TicketResponse:
+async def get_ticket(ticket_id: Annotated[Id, Path()], caller: CurrentCaller, signer: Signer) -> TicketResponse:
     """Get one valid ticket. For everybody who may see its booking."""
     if caller.principal is None and caller.secret is None:
         raise Unauthenticated
     booking = await store.find(model.booking_id_of(ticket_id))
     if booking is None or not may_see(caller, booking) or booking.state is not State.CONFIRMED:
         raise TicketUnknown
-    ticket = next((ticket for ticket in booking.tickets if ticket.ticket_id == ticket_id), None)
+    ticket = next((ticket for ticket in signer.tickets(booking) if ticket.ticket_id == ticket_id), None)
     if ticket is None:
         raise TicketUnknown
     facts = {"booking_id": booking.id, "reference": booking.reference, "screening": booking.screening}

@@ -41,7 +41,7 @@ from booking.model.problems import (
     TicketsDoNotMatch,
     TicketUnknown,
 )
-from booking.model.tickets import Sign, booking_id_of, issue_tickets
+from booking.model.tickets import booking_id_of, claims_of, issue_tickets, valid_until
 
 __all__ = [
     "AlreadyCheckedOut",
@@ -67,7 +67,6 @@ __all__ = [
     "ShowtimeClosed",
     "ShowtimeNotReady",
     "ShowtimeOffer",
-    "Sign",
     "State",
     "StateChange",
     "TicketOption",
@@ -76,10 +75,12 @@ __all__ = [
     "booking_id_of",
     "cancel_refusal",
     "check_out",
+    "claims_of",
     "is_same_order",
     "issue_tickets",
     "price",
     "quote",
     "total_of",
     "unaccompanied",
+    "valid_until",
 ]

@@ -74,7 +74,8 @@ class Booking(BaseModel):
     will end. `moves`: how often the showtime's start has changed since the checkout. `is_disputed`: the customer's bank
     asks for the money back, and a refund may wait for its decision. `failed_mail`: the kind of the last mail that could
     not be delivered. `sealed_email`: the encrypted address of a person who has deleted the account; until
-    `contact_until`, the end of the showtime, its changes are mailed there.
+    `contact_until`, the end of the showtime, its changes are mailed there. `tickets_valid_until`: the end of the
+    signatures of the tickets, set when they are issued.
 
     Bookings from before 2026-12 that were never checked out lack the order's fields; others lack `theater_id` until
     catalog publishes their showtime again.
@@ -110,6 +111,7 @@ class Booking(BaseModel):
     sealed_email: str | None = None
     contact_until: datetime | None = None
     tickets: list[Ticket] = []
+    tickets_valid_until: datetime | None = None
     history: list[StateChange] = []
 
     @property

@@ -1,7 +1,6 @@
-"""The tickets of a booking."""
+"""The tickets of a booking. `booking.signing` makes their QR texts, which are not stored."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.booking import Ticket
@@ -10,34 +9,38 @@ from booking.model.booking import Booking
 
 TICKET_VALID_FOR = timedelta(days=30)
 """How long a ticket's signature stays valid after the showtime. Tickets of a moved showtime must stay valid."""
-Sign = Callable[[dict[str, Any]], str]
-"""Signs a ticket's claims and returns the text of its QR code."""
 
 
-def issue_tickets(booking: Booking, sign: Sign) -> list[Ticket]:
+def issue_tickets(booking: Booking) -> list[Ticket]:
     """Create one ticket per order line. Ids derive from booking and seat, so a repeat creates the same tickets."""
-    assert booking.screening is not None  # noqa: S101 - the checkout sets it
-    valid_until = booking.screening.ends_at + TICKET_VALID_FOR
-    tickets: list[Ticket] = []
-    for line in booking.lines:
-        ticket_id = f"{booking.id}-{line.seat.seat_id}"
-        claims = {
-            "tid": ticket_id,
-            "ref": booking.reference,
-            "sid": booking.showtime_id,
-            "seat": line.seat.seat_id,
-            "exp": int(valid_until.timestamp()),
-        }
-        tickets.append(
-            Ticket(
-                ticket_id=ticket_id,
-                seat=line.seat,
-                ticket_type=line.ticket_type,
-                amount=line.amount,
-                qr=sign(claims),
-            )
+    return [
+        Ticket(
+            ticket_id=f"{booking.id}-{line.seat.seat_id}",
+            seat=line.seat,
+            ticket_type=line.ticket_type,
+            amount=line.amount,
+            qr="",
         )
-    return tickets
+        for line in booking.lines
+    ]
+
+
+def valid_until(booking: Booking) -> datetime:
+    """The end of the signatures of tickets that are issued now."""
+    assert booking.screening is not None  # noqa: S101 - the checkout sets it
+    return booking.screening.ends_at + TICKET_VALID_FOR
+
+
+def claims_of(ticket: Ticket, booking: Booking) -> dict[str, Any]:
+    """What the ticket's QR text says. It never changes, so the text is the same whenever it is signed."""
+    assert booking.tickets_valid_until is not None  # noqa: S101 - set with the tickets
+    return {
+        "tid": ticket.ticket_id,
+        "ref": booking.reference,
+        "sid": booking.showtime_id,
+        "seat": ticket.seat.seat_id,
+        "exp": int(booking.tickets_valid_until.timestamp()),
+    }
 
 
 def booking_id_of(ticket_id: str) -> str:

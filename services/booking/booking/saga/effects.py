@@ -20,7 +20,7 @@ from contracts.errors import RejectedEvent
 from contracts.inventory import SeatsSold
 from contracts.payment import PaymentDisputed, PaymentFailed, PaymentRefunded
 
-from booking.model import Booking, Checkout, Replaced, Sign, State, issue_tickets
+from booking.model import Booking, Checkout, Replaced, State, issue_tickets, valid_until
 
 REPEAT_AFTER = timedelta(minutes=2)
 """How long booking waits for another service's answer before it publishes its request again."""
@@ -120,8 +120,8 @@ def new_booking(checkout: Checkout, now: datetime) -> Booking:
     )
 
 
-def fields_from(event: object, booking: Booking, sign: Sign) -> Fields:
-    """Return the fields that the event sets. A sale issues the tickets, signed by `sign`.
+def fields_from(event: object, booking: Booking) -> Fields:
+    """Return the fields that the event sets. A sale issues the tickets.
 
     Raises UnexpectedEvent when the sold seats are not the booking's.
     """
@@ -142,7 +142,7 @@ def fields_from(event: object, booking: Booking, sign: Sign) -> Fields:
         case SeatsSold():
             if set(event.seats) != set(booking.seat_ids):
                 raise UnexpectedEvent(f"booking {booking.id} has seats {booking.seat_ids}, but {event.seats} were sold")
-            fields = {"tickets": issue_tickets(booking, sign)}
+            fields = {"tickets": issue_tickets(booking), "tickets_valid_until": valid_until(booking)}
     return fields
 
 

@@ -8,7 +8,7 @@ from contracts.envelope import Event
 from contracts.errors import NotYet
 from contracts.inventory import SeatsSold
 
-from booking.model import Booking, Cancel, Checkout, Sign, State, StateChange
+from booking.model import Booking, Cancel, Checkout, State, StateChange
 from booking.saga import effects
 from booking.saga.effects import UnexpectedEvent, WrongAmount
 from booking.saga.table import (
@@ -37,8 +37,8 @@ class Outcome:
     events: list[Event]
 
 
-def advance(before: Booking | None, event: Trigger, now: datetime, sign: Sign) -> Outcome | None:
-    """Apply the event to the booking; returns None when it changes nothing. `sign` signs the tickets of a sold booking.
+def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | None:
+    """Apply the event to the booking; returns None when it changes nothing.
 
     Raises NotYet when the event overtook another one, UnexpectedEvent when it cannot happen in this state, and
     WrongAmount when the paid amount is not the booking's price.
@@ -56,7 +56,7 @@ def advance(before: Booking | None, event: Trigger, now: datetime, sign: Sign) -
     if row is None:
         return None
 
-    fields, to, emits = effects.fields_from(event, booking, sign), row.to, row.emits
+    fields, to, emits = effects.fields_from(event, booking), row.to, row.emits
     if isinstance(event, Cancel):
         fields["ending"] = event.by
     else:

@@ -48,7 +48,7 @@ class ProcessManager:
         BookingBusy.
         """
         for _ in range(ATTEMPTS):
-            outcome = advance(None, checkout, now(), self._signer.sign)
+            outcome = advance(None, checkout, now())
             assert outcome is not None  # noqa: S101 - a checkout always creates a booking
             if await bookings.insert(outcome.booking, events=outcome.events):
                 return self._record(checkout, outcome, version=1)
@@ -76,7 +76,7 @@ class ProcessManager:
                     raise BookingUnknown
                 if (event := await trigger(booking)) is None:
                     return booking
-                outcome = advance(booking, event, now(), self._signer.sign)
+                outcome = advance(booking, event, now())
             if outcome is None:
                 return booking
             if await bookings.update(
@@ -89,7 +89,8 @@ class ProcessManager:
         raise BookingBusy(retry_after=1)
 
     def _addressed(self, event: Event, booking: Booking) -> Event:
-        return self._signer.with_recipient(self._signer.with_link(event, booking, now()), booking)
+        with_codes = self._signer.with_codes(event, booking)
+        return self._signer.with_recipient(self._signer.with_link(with_codes, booking, now()), booking)
 
     def forget(self, booking_id: str) -> None:
         """Remove the booking from the cache."""
@@ -99,10 +100,10 @@ class ProcessManager:
         """Decide the transition, first on this replica's latest copy, then on the stored booking if none applies."""
         if booking := self._recent.get(booking_id):
             with suppress(NotYet, RejectedEvent):
-                if outcome := advance(booking, event, now(), self._signer.sign):
+                if outcome := advance(booking, event, now()):
                     return booking, outcome
         booking = await bookings.get(booking_id)
-        outcome = advance(booking, event, now(), self._signer.sign)
+        outcome = advance(booking, event, now())
         assert booking is not None  # noqa: S101 - `advance` raises when there is no booking
         return booking, outcome
 

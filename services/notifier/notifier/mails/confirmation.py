@@ -1,5 +1,6 @@
 """The mail with the tickets."""
 
+import json
 from email.headerregistry import Address
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from notifier.mails import qr
 from notifier.mails.calendar import booking_calendar
 from notifier.mails.languages import local_date_and_time, locale_of, texts_of
 from notifier.mails.mime import InlineImage, RenderedMail
-from notifier.mails.notice import booking_url
+from notifier.mails.notice import booking_url, decrypted
 from notifier.mails.rendering import render_template
 from notifier.model import Unmailable, checked_address, one_line
 
@@ -75,7 +76,8 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
     date, begins = local_date_and_time(screening.starts_at, screening.time_zone, locale)
     name = one_line(event.name or "")[:100]
     address = one_line(screening.address or "")
-    reference, tickets = one_line(event.reference), [_printed(each, event, texts, locale) for each in event.tickets]
+    reference, codes = one_line(event.reference), _codes(event)
+    tickets = [_printed(*each, event, texts, locale) for each in zip(event.tickets, codes, strict=True)]
     summary = "\n".join([f"{texts['reference']}: {reference}", *(each.place for each in tickets)])
     details = (screening.certificate, screening.format, language_name(screening.language, locale))
     return ConfirmationContext(
@@ -102,8 +104,20 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
     )
 
 
-def _printed(ticket: Ticket, event: BookingConfirmed, texts: dict[str, Any], locale: Locale) -> PrintedTicket:
-    if not 0 < len(ticket.qr.encode()) <= MAX_QR_BYTES:
+def _codes(event: BookingConfirmed) -> list[str]:
+    """The QR texts of the tickets. Raises Unmailable."""
+    if event.sealed_codes is None:
+        return [ticket.qr for ticket in event.tickets]
+    codes = json.loads(decrypted(event.sealed_codes))
+    if len(codes) != len(event.tickets):
+        raise Unmailable(f"{len(codes)} QR texts for {len(event.tickets)} tickets")
+    return codes
+
+
+def _printed(
+    ticket: Ticket, code: str, event: BookingConfirmed, texts: dict[str, Any], locale: Locale
+) -> PrintedTicket:
+    if not 0 < len(code.encode()) <= MAX_QR_BYTES:
         raise Unmailable(f"ticket {ticket.ticket_id}: a QR text has 1 to {MAX_QR_BYTES} bytes")
     return PrintedTicket(
         seat_id=ticket.seat.seat_id,
@@ -111,7 +125,7 @@ def _printed(ticket: Ticket, event: BookingConfirmed, texts: dict[str, Any], loc
         category=_label(texts["categories"], ticket.seat.category),
         ticket_type=_label(texts["ticket_types"], ticket.ticket_type),
         price=money(ticket.amount, event.currency, locale),
-        qr=ticket.qr,
+        qr=code,
         cid=f"{ticket.ticket_id}.{event.booking_id}@{settings.get().sender.domain}",
     )
 

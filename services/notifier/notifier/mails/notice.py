@@ -53,4 +53,4 @@ def decrypted(secret: str) -> str:
     try:
         return settings.get().link_encryption.decrypt(secret)
     except CannotDecrypt as error:
-        raise Unmailable("the link was encrypted with a LINK_KEY that this service does not have") from error
+        raise Unmailable("the mail's secret was encrypted with a LINK_KEY that this service does not have") from error
