@@ -39,7 +39,7 @@ class Aisle(Shape):
 class Price(Shape):
     """The price of one ticket type in one seat category, taxes and fees included.
 
-    `fee` is the booking fee and `tax` the tax that the amount includes.
+    `fee` is the booking fee and `tax` the tax that the amount includes, at the rate `tax_basis_points`: 700 is 7 %.
     """
 
     category: Code
@@ -47,6 +47,15 @@ class Price(Shape):
     amount: Amount
     fee: Amount | None = None
     tax: Amount | None = None
+    tax_basis_points: Annotated[int, Field(ge=0, le=10_000)] | None = None
+
+
+class Seller(Shape):
+    """The company that sells a theater's tickets, as receipts name it. `address` is on one line."""
+
+    legal_name: str
+    address: str
+    tax_id: str | None = None
 
 
 ScreenSide = Literal["top", "bottom", "left", "right"]
@@ -129,6 +138,7 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
     currency: Currency
     prices: Annotated[list[Price], Field(min_length=1)]
     orphan_rule: OrphanRule = "off"
+    seller: Seller | None = None
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):

@@ -65,6 +65,7 @@ def test_surcharges_depend_on_format_weekday_and_time(local_start, screening_for
 def test_fee_and_tax_are_parts_of_the_price():
     adult, _ = tariff().table(["standard"], "2D", FRIDAY)
     assert (adult.amount, adult.fee, adult.tax) == (1440, 90, 94), "1440 × 7 / 107 = 94.2"
+    assert adult.tax_basis_points == 700
     free = tariff().table(["companion"], "2D", FRIDAY)[1]
     assert (free.amount, free.fee, free.tax) == (0, 0, 0)
 

@@ -41,13 +41,17 @@ class State(StrEnum):
 
 
 class OrderLine(BaseModel):
-    """One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown."""
+    """One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown.
+
+    `tax_basis_points` is the rate of the tax: 700 is 7 %.
+    """
 
     seat: Seat
     ticket_type: str
     amount: int
     fee: int | None = None
     tax: int | None = None
+    tax_basis_points: int | None = None
 
 
 def total_of(parts: Iterable[int | None]) -> int | None:

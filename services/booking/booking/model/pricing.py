@@ -66,7 +66,14 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
         raise _price_unknown(unpriced)
     _check_companions(by_id.values(), ticket_types)
     return [
-        OrderLine(seat=seat, ticket_type=ticket_types[seat_id], amount=price.amount, fee=price.fee, tax=price.tax)
+        OrderLine(
+            seat=seat,
+            ticket_type=ticket_types[seat_id],
+            amount=price.amount,
+            fee=price.fee,
+            tax=price.tax,
+            tax_basis_points=price.tax_basis_points,
+        )
         for seat_id, seat in by_id.items()
         if (price := found[seat_id]) is not None
     ]

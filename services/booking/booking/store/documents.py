@@ -6,7 +6,7 @@ from beanie import Document
 from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.booking import Screening
-from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled
+from contracts.catalog import Price, Seller, ShowtimeCancelled, ShowtimeRescheduled
 from contracts.types import Moment
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -62,6 +62,7 @@ class Showtime(Document):
     timed_at: datetime
     is_cancelled: bool = False
     cascade_at: datetime | None = None
+    seller: Seller | None = None
 
     class Settings:
         name = "showtimes"

@@ -56,6 +56,7 @@ class Showtimes:
             prices=event.prices,
             sales_open_at=event.sales_open_at,
             sales_close_at=event.sales_close_at,
+            seller=event.seller,
             timed_at=event_time,
         )
         if not await showtimes.insert(showtime):

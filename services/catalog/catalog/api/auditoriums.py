@@ -7,7 +7,7 @@ from chassis.http.problems import documented
 from chassis.ids import new_id
 from chassis.mongo.collection import Row
 from contracts.catalog import PlacedSeat
-from contracts.types import ChargedCurrency, Id, LanguageTag, Moment, SeatId, TimeZone, visible
+from contracts.types import ChargedCurrency, Id, LanguageTag, Moment, Name, SeatId, TimeZone, visible
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -42,6 +42,14 @@ class AddressRequest(Body):
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166-1 alpha-2")
 
 
+class SellerRequest(Body):
+    """The company that sells the theater's tickets, for receipts: its address on one line, and its tax number."""
+
+    legal_name: Label
+    address: Name
+    tax_id: Annotated[Name, StringConstraints(max_length=40)] | None = None
+
+
 class TheaterRequest(Body):
     """A theater. Time zone and currency cannot be changed later."""
 
@@ -53,10 +61,14 @@ class TheaterRequest(Body):
     language: LanguageTag
     features: Features = []
     day_starts: DayStart = DAY_STARTS
+    seller: SellerRequest | None = None
 
 
 class TheaterUpdateRequest(Body):
-    """The fields to change. A new `day_starts` applies to showtimes that are scheduled or moved from then on."""
+    """The fields to change. A new `day_starts` applies to showtimes that are scheduled or moved from then on.
+
+    A new `seller` applies to showtimes that are scheduled from then on.
+    """
 
     name: Label | None = None
     address: AddressRequest | None = None
@@ -64,6 +76,7 @@ class TheaterUpdateRequest(Body):
     language: LanguageTag | None = None
     features: Features | None = None
     day_starts: DayStart | None = None
+    seller: SellerRequest | None = None
 
 
 class LayoutRequest(Body):

@@ -2,6 +2,7 @@
 
 from chassis.http.paging import Page
 from chassis.mongo.collection import Row
+from contracts.catalog import Seller
 from contracts.types import Code, Currency, Id
 from fastapi import APIRouter
 from pydantic import Field
@@ -46,6 +47,7 @@ class TheaterResponse(Stored):
     currency: Currency
     features: list[str]
     day_starts: DayStart = DAY_STARTS
+    seller: Seller | None = None
     auditoriums: list[AuditoriumSummary]
     distance_m: float | None = Field(None, description="Distance from `near`")
 

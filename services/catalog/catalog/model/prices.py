@@ -121,7 +121,14 @@ class Tariff(BaseModel):
         price = max(amount + due, 0) if amount else 0
         fee = self.booking_fee if price else 0
         all_in = price + fee
-        return Price(category=category, ticket_type=kind, amount=all_in, fee=fee, tax=self._tax_in(all_in))
+        return Price(
+            category=category,
+            ticket_type=kind,
+            amount=all_in,
+            fee=fee,
+            tax=self._tax_in(all_in),
+            tax_basis_points=self.tax_basis_points,
+        )
 
     def _tax_in(self, amount: int) -> int:
         """The tax included in an amount; half a minor unit is rounded up."""

@@ -8,7 +8,15 @@ from zoneinfo import ZoneInfo
 from chassis.clock import now
 from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
-from contracts.catalog import CancelReason, OrphanRule, Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import (
+    CancelReason,
+    OrphanRule,
+    Price,
+    Seller,
+    ShowtimeCancelled,
+    ShowtimeRescheduled,
+    ShowtimeScheduled,
+)
 from contracts.types import Amount, Currency, Moment
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pymongo.errors import DuplicateKeyError
@@ -71,6 +79,7 @@ class Showtime(Aggregate):
     currency: Currency
     prices: list[Price]
     price_from: Amount
+    seller: Seller | None = None
     cancelled_because: CancelReason | None = None
 
     class Settings:
@@ -138,6 +147,7 @@ class Showtime(Aggregate):
             currency=theater.currency,
             prices=prices,
             price_from=price_from(prices),
+            seller=theater.seller,
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
+from contracts.catalog import Seller
 from contracts.types import Code, Currency, Shape
 from pydantic import Field
 from pymongo import IndexModel
@@ -48,6 +49,7 @@ class Theater(Aggregate):
     language: str
     features: list[str] = []
     day_starts: str = DAY_STARTS
+    seller: Seller | None = None
 
     class Settings:
         name = "theaters"

@@ -35,6 +35,7 @@ async def test_a_showtimes_event_has_everything_needed_to_sell_it(manager, bus):
     assert said == {name: showtime[name] for name in said.keys() & showtime.keys()} | {
         "showtime_id": showtime["id"],
         "address": "Ring 1, 10115 Berlin",
+        "seller": None,
     }
 
 

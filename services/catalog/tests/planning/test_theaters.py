@@ -186,6 +186,9 @@ async def test_two_auditoriums_of_a_theater_cannot_have_the_same_name(manager):
 
 async def test_a_new_layout_is_for_new_showtimes(manager, bus):
     before = await manager.showtime(manager.evening(7))
+    seller = {"legal_name": "Odeon GmbH", "address": "Ring 1, 10115 Berlin", "tax_id": "DE1"}
+    theater = await manager.call("PATCH", f"/theaters/{manager.theater_id}", {"seller": seller})
+    assert theater.json()["seller"] == seller
     preview = await manager.call(
         "POST", f"/auditoriums/{manager.room['id']}/layouts/preview", {"text": "A  sssss\nD  ss"}
     )
@@ -199,6 +202,7 @@ async def test_a_new_layout_is_for_new_showtimes(manager, bus):
     assert {price["category"] for price in after["prices"]} == {"standard"}
     event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == after["id"])
     assert event.layout_id == made["id"]
+    assert event.seller and event.seller.model_dump() == seller
     versions = (await manager.call("GET", f"/auditoriums/{manager.room['id']}/layouts")).json()["items"]
     assert [version["version"] for version in versions] == [2, 1]
     first = (await manager.call("GET", f"/auditoriums/{manager.room['id']}/layouts/1")).json()
