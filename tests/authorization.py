@@ -255,6 +255,9 @@ BOOKING = [
         for query in ({"showtime_id": "{showtime_id}"}, {"reference": "{reference}"})
     ),
     Row("GET /api/bookings/{booking_id}", OWNER | READERS, hidden=True),
+    Row("GET /api/bookings/{booking_id}/tickets.pdf", OWNER | READERS, hidden=True),
+    Row("GET /api/bookings/{booking_id}/receipt.pdf", OWNER | READERS, hidden=True),
+    Row("GET /api/bookings/{booking_id}/calendar.ics", OWNER | READERS, hidden=True),
     Row("POST /api/bookings/{booking_id}/cancel", OWNER | DESK, hidden=True, sees=frozenset({DOOR_HERE})),
     Row("GET /api/tickets/keys", ALL),
     Row("GET /api/tickets/{ticket_id}", OWNER | READERS, hidden=True),

@@ -5,11 +5,13 @@ from functools import partial
 from chassis.app import create_service
 
 from booking import api, handlers, jobs, migrations, settings, store
+from booking.documents import Printer
 from booking.signing import Signer
 
 signer = Signer(settings.get().link_key)
 manager = store.ProcessManager(signer)
 showtimes = store.Showtimes(manager)
+printer = Printer()
 app = create_service(
     settings.get(),
     routers=api.ROUTERS,
@@ -17,6 +19,6 @@ app = create_service(
     handlers=handlers.handlers(manager, showtimes),
     jobs=jobs.jobs(manager, showtimes),
     privacy=handlers.privacy(manager, signer),
-    lifespans=[partial(store.signing, signer)],
+    lifespans=[partial(store.signing, signer), lambda _: printer.running()],
 )
-app.state.signer, app.state.manager, app.state.showtimes = signer, manager, showtimes
+app.state.signer, app.state.manager, app.state.showtimes, app.state.printer = signer, manager, showtimes, printer

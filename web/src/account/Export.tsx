@@ -30,7 +30,7 @@ export function Export() {
   });
   const save = useMutation({
     mutationFn: () => unwrap(api.GET("/api/users/me/export/data", { parseAs: "text" })),
-    onSuccess: (data) => saveFile("usher-data.json", "application/json", String(data)),
+    onSuccess: (data) => saveFile("usher-data.json", new Blob([String(data)], { type: "application/json" })),
   });
   if (found.isPending) return <div aria-hidden="true" className="skeleton h-20" />;
   if (found.isError) return <Failure error={found.error} retry={() => void found.refetch()} />;

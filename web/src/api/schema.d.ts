@@ -2056,6 +2056,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/{booking_id}/calendar.ics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Calendar
+         * @description Get the showtime as a calendar file. A later one replaces it.
+         *
+         *     If the booking has ended, the file removes the showtime from the calendar.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/calendar": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/{booking_id}/cancel": {
         parameters: {
             query?: never;
@@ -2095,6 +2139,90 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/receipt.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Receipt
+         * @description Get the receipt of a paid booking as PDF, with a credit note for each refund.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/pdf": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/tickets.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tickets
+         * @description Get the valid tickets as PDF, one page each, tagged for screen readers.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/pdf": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -5016,6 +5144,11 @@ export interface components {
             ending: ("deadline" | "seats_released" | "seats_lost" | "payment_cancelled" | "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider" | "exchanged") | null;
             /** History */
             history: components["schemas"]["BookingStateChange"][];
+            /**
+             * Documents
+             * @description Those that `GET /api/bookings/{id}/…` returns now.
+             */
+            documents: ("tickets" | "receipt" | "calendar")[];
             /** Order */
             order?: string | null;
         };
@@ -5099,6 +5232,8 @@ export interface components {
         /**
          * OrderLine
          * @description One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown.
+         *
+         *     `tax_basis_points` is the rate of the tax: 700 is 7 %.
          */
         BookingOrderLine: {
             seat: components["schemas"]["BookingSeat"];
@@ -5110,6 +5245,8 @@ export interface components {
             fee?: number | null;
             /** Tax */
             tax?: number | null;
+            /** Tax Basis Points */
+            tax_basis_points?: number | null;
         };
         /** Page[BookingResponse] */
         BookingPage_BookingResponse_: {
@@ -6271,7 +6408,7 @@ export interface components {
          * Price
          * @description The price of one ticket type in one seat category, taxes and fees included.
          *
-         *     `fee` is the booking fee and `tax` the tax that the amount includes.
+         *     `fee` is the booking fee and `tax` the tax that the amount includes, at the rate `tax_basis_points`: 700 is 7 %.
          */
         CatalogPrice: {
             /** Category */
@@ -6287,6 +6424,8 @@ export interface components {
             fee?: number | null;
             /** Tax */
             tax?: number | null;
+            /** Tax Basis Points */
+            tax_basis_points?: number | null;
         };
         /**
          * PriceListRequest
@@ -6836,6 +6975,30 @@ export interface components {
             showtimes: components["schemas"]["CatalogScreening"][];
         };
         /**
+         * Seller
+         * @description The company that sells a theater's tickets, as receipts name it. `address` is on one line.
+         */
+        CatalogSeller: {
+            /** Legal Name */
+            legal_name: string;
+            /** Address */
+            address: string;
+            /** Tax Id */
+            tax_id?: string | null;
+        };
+        /**
+         * SellerRequest
+         * @description The company that sells the theater's tickets, for receipts: its address on one line, and its tax number.
+         */
+        CatalogSellerRequest: {
+            /** Legal Name */
+            legal_name: string;
+            /** Address */
+            address: string;
+            /** Tax Id */
+            tax_id?: string | null;
+        };
+        /**
          * Showing
          * @description A film in an auditorium at a local time of day.
          */
@@ -7155,6 +7318,7 @@ export interface components {
              * @default 05:00
              */
             day_starts: string;
+            seller?: components["schemas"]["CatalogSellerRequest"] | null;
         };
         /**
          * TheaterResponse
@@ -7179,6 +7343,7 @@ export interface components {
              * @default 05:00
              */
             day_starts: string;
+            seller?: components["schemas"]["CatalogSeller"] | null;
             /** Auditoriums */
             auditoriums: components["schemas"]["CatalogAuditoriumSummary"][];
             /**
@@ -7211,6 +7376,8 @@ export interface components {
         /**
          * TheaterUpdateRequest
          * @description The fields to change. A new `day_starts` applies to showtimes that are scheduled or moved from then on.
+         *
+         *     A new `seller` applies to showtimes that are scheduled from then on.
          */
         CatalogTheaterUpdateRequest: {
             /** Name */
@@ -7223,6 +7390,7 @@ export interface components {
             features?: string[] | null;
             /** Day Starts */
             day_starts?: string | null;
+            seller?: components["schemas"]["CatalogSellerRequest"] | null;
         };
         /**
          * TmdbImportRequest

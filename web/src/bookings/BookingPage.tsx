@@ -13,6 +13,7 @@ import { Button, ButtonLink } from "../ui/Button";
 import { Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
+import { Documents } from "./Documents";
 import { forget, keep, useKeptTickets } from "./device";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 
@@ -216,6 +217,7 @@ function Ended({ booking }: { booking: Booking }) {
       {wereSeatsReleased(booking) && <p>{t("booking.seatsReleasedText")}</p>}
       <p>{t(ENDED[booking.state as keyof typeof ENDED])}</p>
       {refunded_amount > 0 && currency && <p>{t("booking.back", { amount: money(refunded_amount, currency) })}</p>}
+      {booking.documents.length > 0 && <Documents booking={booking} />}
       <div className="flex flex-wrap gap-3">
         <ButtonLink to={`/showtimes/${booking.showtime_id}`}>{t("booking.seatsAgain")}</ButtonLink>
         <ButtonLink look="plain" to="/">

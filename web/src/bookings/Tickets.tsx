@@ -1,21 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { movieQuery, showtimeQuery } from "../films/queries";
 import { named, t, tn } from "../i18n";
-import { clock, list, longDay, money } from "../lib/format";
-import { saveFile } from "../lib/save";
+import { clock, longDay, money } from "../lib/format";
 import { place } from "../seats/labels";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
-import { calendar } from "./calendar";
+import { Documents } from "./Documents";
 import { QrCode } from "./qr";
 import type { Booking } from "./queries";
 import { useAwake } from "./useAwake";
 
-/** The tickets of a confirmed booking, to show at the door, print or add to a calendar. */
+/** The tickets of a confirmed booking, to show at the door, and their documents. */
 export default function Tickets({ booking, isKept = false }: { booking: Booking; isKept?: boolean }) {
   useAwake();
   const count = booking.tickets.length;
-  const seats = list(booking.tickets.map((ticket) => ticket.seat.seat_id));
   return (
     <div className="grid gap-6">
       {booking.email && !isKept && (
@@ -23,14 +21,11 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
           <Notice kind="good">{t("tickets.mailed", { email: booking.email })}</Notice>
         </div>
       )}
-      <div className="no-print flex flex-wrap gap-3">
-        <Button look="plain" onClick={() => saveCalendar(booking, seats)}>
-          {t("tickets.calendar")}
-        </Button>
+      <Documents booking={isKept ? { ...booking, documents: [] } : booking}>
         <Button look="plain" onClick={() => print()}>
           {t("tickets.print")}
         </Button>
-      </div>
+      </Documents>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
       <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row">
         <ul className="flex gap-4 sm:grid sm:grid-cols-2 print:grid">
@@ -78,11 +73,4 @@ function Poster({ showtimeId }: { showtimeId: string }) {
   const showtime = useQuery(showtimeQuery(showtimeId));
   const movie = useQuery({ ...movieQuery(showtime.data?.movie_id ?? ""), enabled: Boolean(showtime.data) });
   return movie.data ? <img src={movie.data.poster_url} alt="" /> : null;
-}
-
-function saveCalendar(booking: Booking, seats: string): void {
-  const description = `${t("pay.booking")} ${booking.reference}\n${seats}\n${location.href}`;
-  const text = calendar(booking, booking.screening?.movie_title ?? "", description, location.origin, new Date());
-  if (!text) return;
-  saveFile(`usher-${booking.reference}.ics`, "text/calendar", text);
 }

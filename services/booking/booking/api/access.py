@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from booking import signing, store
+from booking.documents import Printer
 from booking.model import Booking, BookingUnknown, LinkVoid
 
 _link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="The key after `#key=` in a mailed link")
@@ -30,6 +31,13 @@ def _signer(request: Request) -> signing.Signer:
 Manager = Annotated[store.ProcessManager, Depends(_manager)]
 Showtimes = Annotated[store.Showtimes, Depends(_showtimes)]
 Signer = Annotated[signing.Signer, Depends(_signer)]
+
+
+def _printer(request: Request) -> Printer:
+    return request.app.state.printer
+
+
+CurrentPrinter = Annotated[Printer, Depends(_printer)]
 
 
 def may_see(caller: Caller, booking: Booking) -> bool:

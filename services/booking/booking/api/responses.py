@@ -12,6 +12,7 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from booking import model, settings
+from booking.documents import Document, documents_of
 from booking.model import OrderLine, State, StateChange
 from booking.signing import Signer
 
@@ -71,6 +72,7 @@ class BookingResponse(BaseModel):
     payment_failure: str | None
     ending: model.EndReason | None
     history: list[StateChange]
+    documents: list[Document] = Field(description="Those that `GET /api/bookings/{id}/…` returns now.")
     order: str | None = None
 
 
@@ -81,6 +83,7 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
     facts = {
         "tickets": signer.tickets(booking) if is_valid else [],
         "tax": booking.tax,
+        "documents": documents_of(booking),
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }
     return BookingResponse.model_validate(vars(booking) | facts)

@@ -32,6 +32,8 @@ from booking.model.problems import (
     ClaimInvalid,
     ClaimRequired,
     CompanionWithoutWheelchair,
+    DocumentsBusy,
+    DocumentUnavailable,
     HoldExpired,
     LinkVoid,
     NotCancellable,
@@ -41,6 +43,7 @@ from booking.model.problems import (
     TicketsDoNotMatch,
     TicketUnknown,
 )
+from booking.model.receipts import TaxShare, credit_notes, has_receipt, taxes_of
 from booking.model.tickets import booking_id_of, claims_of, issue_tickets, valid_until
 
 __all__ = [
@@ -55,6 +58,8 @@ __all__ = [
     "ClaimRequired",
     "CompanionWithoutWheelchair",
     "DeadlinePassed",
+    "DocumentUnavailable",
+    "DocumentsBusy",
     "EndReason",
     "HoldExpired",
     "LinkVoid",
@@ -69,6 +74,7 @@ __all__ = [
     "ShowtimeOffer",
     "State",
     "StateChange",
+    "TaxShare",
     "TicketOption",
     "TicketUnknown",
     "TicketsDoNotMatch",
@@ -76,10 +82,13 @@ __all__ = [
     "cancel_refusal",
     "check_out",
     "claims_of",
+    "credit_notes",
+    "has_receipt",
     "is_same_order",
     "issue_tickets",
     "price",
     "quote",
+    "taxes_of",
     "total_of",
     "unaccompanied",
     "valid_until",

@@ -4,6 +4,7 @@ BookingProblem
 ├── BookingUnknown       404  not found, or not the caller's
 ├── TicketUnknown        404
 ├── LinkVoid             404
+├── DocumentUnavailable  404  the booking has no such document, now or on this platform
 ├── ClaimRequired        422  the request has no claim
 ├── ClaimInvalid         422
 ├── HoldExpired          409  the hold ended before the checkout
@@ -14,6 +15,7 @@ BookingProblem
 ├── PriceUnknown         422  names the seats
 ├── CompanionWithoutWheelchair 422 names the seats
 ├── ShowtimeNotReady     503  this service has not received its prices yet
+├── DocumentsBusy        503  too many documents are being made
 └── BookingBusy          503  too many concurrent changes
 """
 
@@ -35,6 +37,15 @@ class TicketUnknown(BookingProblem):
 class LinkVoid(BookingProblem):
     code, status = "booking_link_void", 404  # browsers may cache a 410 indefinitely (RFC 9110, 15.5.11)
     title = "This link is invalid or has expired. Please request a new one."
+
+
+class DocumentUnavailable(BookingProblem):
+    code, status, title = "document_unavailable", 404, "This booking has no such document."
+
+
+class DocumentsBusy(BookingProblem):
+    code, status = "documents_busy", 503
+    title = "Too many documents are being made at the moment. Please try again."
 
 
 class ClaimRequired(BookingProblem):

@@ -1,0 +1,65 @@
+"""The documents of a booking, for everybody who may see it."""
+
+from typing import Annotated, Any
+
+from chassis.http.problems import Unauthenticated, documented
+from fastapi import APIRouter, Depends, Response
+
+from booking import documents, store
+from booking.api.access import CurrentCaller, CurrentPrinter, LinkKey, Signer, visible_booking, visible_by_link
+from booking.api.responses import BookingId
+from booking.documents import Document
+from booking.model import Booking, BookingUnknown, DocumentsBusy, DocumentUnavailable, LinkVoid
+
+router = APIRouter(prefix="/api/bookings/{booking_id}", tags=["documents"])
+
+
+async def _visible(booking_id: BookingId, caller: CurrentCaller, key: LinkKey) -> Booking:
+    return await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
+
+
+Visible = Annotated[Booking, Depends(_visible)]
+
+
+def _file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
+    problems = documented(Unauthenticated, BookingUnknown, LinkVoid, DocumentUnavailable, DocumentsBusy)
+    return problems | {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def _check(booking: Booking, document: Document) -> None:
+    if document not in documents.documents_of(booking):
+        raise DocumentUnavailable
+
+
+def _file(content: bytes, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@router.get("/tickets.pdf", response_class=Response, responses=_file_responses("application/pdf"))
+async def get_tickets(booking: Visible, printer: CurrentPrinter, signer: Signer) -> Response:
+    """Get the valid tickets as PDF, one page each, tagged for screen readers."""
+    _check(booking, "tickets")
+    showtime = await store.find_showtime(booking.showtime_id)
+    data = documents.tickets_data(booking, signer.tickets(booking), showtime.seller if showtime else None)
+    return _file(await printer.print("tickets", data), "application/pdf", f"tickets-{booking.reference}.pdf")
+
+
+@router.get("/receipt.pdf", response_class=Response, responses=_file_responses("application/pdf"))
+async def get_receipt(booking: Visible, printer: CurrentPrinter) -> Response:
+    """Get the receipt of a paid booking as PDF, with a credit note for each refund."""
+    _check(booking, "receipt")
+    showtime = await store.find_showtime(booking.showtime_id)
+    data = documents.receipt_data(booking, showtime.seller if showtime else None)
+    return _file(await printer.print("receipt", data), "application/pdf", f"receipt-{booking.reference}.pdf")
+
+
+@router.get("/calendar.ics", response_class=Response, responses=_file_responses("text/calendar"))
+async def get_calendar(booking: Visible) -> Response:
+    """Get the showtime as a calendar file. A later one replaces it.
+
+    If the booking has ended, the file removes the showtime from the calendar.
+    """
+    _check(booking, "calendar")
+    file = documents.booking_calendar(booking)
+    return _file(file.content, f"text/calendar; charset=utf-8; method={file.method}", f"{booking.reference}.ics")

@@ -1,0 +1,100 @@
+"""What a receipt says of a booking: its tax by rate, and a credit note for each refund. Amounts are minor units.
+
+A receipt has the booking's reference as its number, a credit note the reference and its place among the refunds. So
+numbers are unique and never reused, and no counter must be kept (ADR 42).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate, pairwise
+
+from booking.model.booking import Booking, OrderLine, State
+
+BOUGHT = frozenset({State.CONFIRMED, State.REFUNDING, State.REFUNDED, State.EXCHANGED})
+"""The states of bookings that were paid. A receipt stays available after the end."""
+
+
+@dataclass(frozen=True)
+class TaxShare:
+    """The part of a price that has one tax rate; rate and tax are None if unknown. `basis_points`: 700 is 7 %."""
+
+    basis_points: int | None
+    gross: int
+    tax: int | None
+
+
+@dataclass(frozen=True)
+class CreditNote:
+    """The document about one refund."""
+
+    number: str
+    amount: int
+    at: datetime
+    taxes: list[TaxShare]
+
+
+def has_receipt(booking: Booking) -> bool:
+    """Whether the booking was paid."""
+    return booking.state in BOUGHT and booking.reference is not None and bool(booking.amount)
+
+
+def taxes_of(lines: Iterable[OrderLine]) -> list[TaxShare]:
+    """The tax of these lines by rate, the lowest rate first and an unknown one last."""
+    groups: dict[int | None, list[OrderLine]] = {}
+    for line in lines:
+        groups.setdefault(line.tax_basis_points, []).append(line)
+    rates = sorted(groups, key=lambda rate: (rate is None, rate))
+    return [_share(rate, groups[rate]) for rate in rates]
+
+
+def _share(rate: int | None, lines: list[OrderLine]) -> TaxShare:
+    taxes = [line.tax for line in lines if line.tax is not None]
+    return TaxShare(rate, sum(line.amount for line in lines), sum(taxes) if len(taxes) == len(lines) else None)
+
+
+def credit_notes(booking: Booking) -> list[CreditNote]:
+    """The credit notes of the refunds made so far, in their order.
+
+    Each contains the tax of its part of the price. Together, those of a full refund contain the tax of the receipt.
+    """
+    paid, refunds = taxes_of(booking.lines), refunds_of(booking)
+    totals = accumulate((amount for amount, _ in refunds), initial=0)
+    return [
+        CreditNote(f"{booking.reference}-{number}", amount, at, _part(paid, before, after))
+        for number, ((amount, at), (before, after)) in enumerate(zip(refunds, pairwise(totals), strict=True), 1)
+    ]
+
+
+def refunds_of(booking: Booking) -> list[tuple[int, datetime]]:
+    """The refunds made so far with their times."""
+    return [(booking.refunded_amount, booking.history[-1].at)] if booking.refunded_amount and booking.history else []
+
+
+def _part(paid: list[TaxShare], before: int, after: int) -> list[TaxShare]:
+    """The shares of the money between two totals of refunds."""
+    pairs = zip(paid, _until(paid, before), _until(paid, after), strict=True)
+    parts = [
+        TaxShare(
+            share.basis_points,
+            late.gross - early.gross,
+            None if late.tax is None or early.tax is None else late.tax - early.tax,
+        )
+        for share, early, late in pairs
+    ]
+    return [part for part in parts if part.gross]
+
+
+def _until(paid: list[TaxShare], refunded: int) -> list[TaxShare]:
+    """The shares of all refunds together, each in proportion to the price; the last share has what rounding leaves."""
+    total = sum(share.gross for share in paid)
+    ends = [part * refunded // total for part in accumulate(share.gross for share in paid)] if total else []
+    grosses = [end - start for start, end in pairwise([0, *ends])]
+    return [
+        TaxShare(
+            share.basis_points,
+            gross,
+            None if share.tax is None else share.tax * gross // share.gross if share.gross else 0,
+        )
+        for share, gross in zip(paid, grosses, strict=True)
+    ]
