@@ -3,7 +3,7 @@ import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { api, unwrap } from "../api/client";
 import { enter } from "../api/session";
-import { currentLanguage, t } from "../i18n";
+import { locale, t } from "../i18n";
 import { Button, ButtonLink } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
@@ -17,7 +17,7 @@ export default function SignUpPage() {
   const signUp = useMutation({
     mutationFn: ({ email: address = "", password = "", name = "" }: Record<string, string>) => {
       setEmail(address);
-      const body = { email: address, password, name, locale: currentLanguage(), mode: "cookie" as const };
+      const body = { email: address, password, name, locale: locale(), mode: "cookie" as const };
       return unwrap(api.POST("/api/auth/register", { body }));
     },
     onSuccess: enter,

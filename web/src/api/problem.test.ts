@@ -5,6 +5,7 @@ import { Problem, sentence } from "./problem";
 beforeAll(async () => {
   vi.stubGlobal("localStorage", { setItem: () => {} });
   vi.stubGlobal("document", { documentElement: {} });
+  vi.stubGlobal("navigator", { languages: ["en-GB"] });
   await choose("en");
 });
 

@@ -134,12 +134,14 @@ function Head({ booking }: { booking: Booking }) {
       <h1>{title}</h1>
       {screening && (
         <p className="mt-2 text-lg">
-          <b>{screening.movie_title}</b>
+          <b>
+            <bdi>{screening.movie_title}</bdi>
+          </b>
           <span className="block">
             {longDay(screening.starts_at, screening.time_zone)}, {clock(screening.starts_at, screening.time_zone)}
           </span>
           <span className="block text-base text-quiet">
-            {screening.theater_name}, {screening.auditorium_name}
+            <bdi>{screening.theater_name}</bdi>, <bdi>{screening.auditorium_name}</bdi>
           </span>
         </p>
       )}

@@ -83,14 +83,17 @@ function BookingCard({ booking }: { booking: Booking }) {
       className="card flex flex-wrap items-start justify-between gap-x-6 gap-y-2 p-5 transition-colors hover:border-accent-ink"
     >
       <span>
-        <b className="block text-lg">{screening?.movie_title}</b>
+        <b className="block text-lg">
+          <bdi>{screening?.movie_title}</bdi>
+        </b>
         {screening && (
           <span className="block">
             {longDay(screening.starts_at, screening.time_zone)}, {clock(screening.starts_at, screening.time_zone)}
           </span>
         )}
         <span className="block text-sm text-quiet">
-          {screening?.theater_name}, {screening?.auditorium_name} · {list(booking.seats.map((seat) => seat.seat_id))}
+          <bdi>{screening?.theater_name}</bdi>, <bdi>{screening?.auditorium_name}</bdi> ·{" "}
+          {list(booking.seats.map((seat) => seat.seat_id))}
         </span>
       </span>
       <span className="grid gap-1 sm:justify-items-end">

@@ -18,7 +18,9 @@ export function DeviceTickets() {
         {kept.map(({ booking: { id, screening, seats, reference }, savedAt }) => (
           <li key={id} className="card flex flex-wrap items-center justify-between gap-x-6 gap-y-2 p-5">
             <Link to={`/bookings/${id}`} className="hover:underline">
-              <b className="block text-lg">{screening?.movie_title}</b>
+              <b className="block text-lg">
+                <bdi>{screening?.movie_title}</bdi>
+              </b>
               {screening && (
                 <span className="block">
                   {longDay(screening.starts_at, screening.time_zone)}, {clock(screening.starts_at, screening.time_zone)}

@@ -34,7 +34,7 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
               <div className="ticket-head">
                 <Poster showtimeId={booking.showtime_id} />
                 <p className="relative text-sm">
-                  {count > 1 ? t("tickets.nth", { n: index + 1, count }) : booking.screening?.movie_title}
+                  {count > 1 ? t("tickets.nth", { n: index + 1, count }) : <bdi>{booking.screening?.movie_title}</bdi>}
                 </p>
                 <p className="relative text-2xl font-bold">{place(ticket.seat)}</p>
                 <p className="relative first-letter:uppercase">
@@ -43,9 +43,10 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
                 </p>
                 {booking.screening && (
                   <p className="relative mt-1 hidden text-sm print:block">
-                    {booking.screening.movie_title}, {longDay(booking.screening.starts_at, booking.screening.time_zone)}
-                    , {clock(booking.screening.starts_at, booking.screening.time_zone)},{" "}
-                    {booking.screening.auditorium_name}, {booking.reference}
+                    <bdi>{booking.screening.movie_title}</bdi>,{" "}
+                    {longDay(booking.screening.starts_at, booking.screening.time_zone)},{" "}
+                    {clock(booking.screening.starts_at, booking.screening.time_zone)},{" "}
+                    <bdi>{booking.screening.auditorium_name}</bdi>, {booking.reference}
                   </p>
                 )}
               </div>

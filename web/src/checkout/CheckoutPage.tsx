@@ -139,8 +139,11 @@ function Screening({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] 
   const { movie_title, starts_at, time_zone, theater_name, auditorium_name } = showtime;
   return (
     <p className="mt-1 mb-5 text-quiet">
-      <b className="text-ink">{movie_title}</b>, {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)} ·{" "}
-      {theater_name}, {auditorium_name}
+      <b className="text-ink">
+        <bdi>{movie_title}</bdi>
+      </b>
+      , {longDay(starts_at, time_zone)}, {clock(starts_at, time_zone)} · <bdi>{theater_name}</bdi>,{" "}
+      <bdi>{auditorium_name}</bdi>
     </p>
   );
 }

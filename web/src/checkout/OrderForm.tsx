@@ -5,7 +5,7 @@ import { api, type Schemas, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
 import { bookingQuery } from "../bookings/queries";
-import { currentLanguage, named, t } from "../i18n";
+import { locale, named, t } from "../i18n";
 import { money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { place } from "../seats/labels";
@@ -65,7 +65,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
             claim,
             tickets: quoted.map(({ seat, chosen: { ticket_type } }) => ({ seat_id: seat.seat_id, ticket_type })),
             ...contact,
-            locale: currentLanguage(),
+            locale: locale(),
           },
         }),
       ),

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "react-router";
-import { named, t } from "../i18n";
+import { isolated, named, t } from "../i18n";
 import { date, duration, languageName, list } from "../lib/format";
+import { Dots } from "../ui/Dots";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
@@ -79,9 +80,17 @@ function Head({ film, isPhone }: { film: Movie; isPhone: boolean }) {
           className="aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-xl ring-1 ring-white/15 sm:row-span-2"
         />
         <div className="max-w-[65ch]">
-          <h1 className="max-sm:text-2xl">{film.title}</h1>
-          {film.original_title !== film.title && <p className="text-quiet italic">{film.original_title}</p>}
-          <p className="mt-1.5 max-sm:text-sm">{facts.filter(Boolean).join(" · ")}</p>
+          <h1 className="max-sm:text-2xl">
+            <bdi>{film.title}</bdi>
+          </h1>
+          {film.original_title !== film.title && (
+            <p className="text-quiet italic">
+              <bdi>{film.original_title}</bdi>
+            </p>
+          )}
+          <p className="mt-1.5 max-sm:text-sm">
+            <Dots facts={facts} />
+          </p>
           <p className="mt-1">
             <Rating rating={film.rating} />
           </p>
@@ -100,10 +109,14 @@ function Head({ film, isPhone }: { film: Movie; isPhone: boolean }) {
 function Details({ film }: { film: Movie }) {
   return (
     <>
-      {film.synopsis && <p className="leading-relaxed">{film.synopsis}</p>}
+      {film.synopsis && (
+        <p dir="auto" className="leading-relaxed">
+          {film.synopsis}
+        </p>
+      )}
       <dl className="mt-4 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 [&_dt]:text-quiet">
         <Fact name={t("film.directors")} value={list(film.directors)} />
-        <Fact name={t("film.cast")} value={film.cast.join(", ")} />
+        <Fact name={t("film.cast")} value={film.cast.map(isolated).join(", ")} />
         <Fact name={t("film.language")} value={languageName(film.original_language)} />
         {film.status === "coming_soon" && film.release_date && (
           <Fact name={t("film.release")} value={date(film.release_date)} />

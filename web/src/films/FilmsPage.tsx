@@ -3,6 +3,7 @@ import { useDeferredValue, useEffect, useState } from "react";
 import { Link } from "react-router";
 import { named, t, tn } from "../i18n";
 import { date, duration } from "../lib/format";
+import { Dots } from "../ui/Dots";
 import { Icon } from "../ui/Icon";
 import { Empty, Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
@@ -193,9 +194,11 @@ function FilmCard({ film, query, isFirst }: { film: MovieCard; query: string; is
         loading={isFirst ? "eager" : "lazy"}
         className="mb-2.5 aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-md transition-transform duration-200 group-hover:-translate-y-1"
       />
-      <span className="block leading-snug font-bold group-hover:underline">{film.title}</span>
+      <span className="block leading-snug font-bold group-hover:underline">
+        <bdi>{film.title}</bdi>
+      </span>
       <span className="mt-0.5 block text-sm text-quiet">
-        {[film.year, film.certificate, duration(film.runtime_minutes)].filter(Boolean).join(" · ")}
+        <Dots facts={[film.year, film.certificate, duration(film.runtime_minutes)]} />
       </span>
       {film.status === "coming_soon" && film.release_date && (
         <span className="block text-sm text-accent-ink">{t("films.from", { date: date(film.release_date) })}</span>

@@ -63,11 +63,19 @@ function ReviewCard({ review }: { review: Review }) {
     <li className="card p-5">
       <p className="flex items-center gap-2">
         <Stars stars={review.stars} />
-        {review.headline && <b>{review.headline}</b>}
+        {review.headline && (
+          <b>
+            <bdi>{review.headline}</bdi>
+          </b>
+        )}
       </p>
-      {review.text && <p className="mt-2 leading-relaxed whitespace-pre-line">{review.text}</p>}
+      {review.text && (
+        <p dir="auto" className="mt-2 leading-relaxed whitespace-pre-line">
+          {review.text}
+        </p>
+      )}
       <p className="mt-2 text-sm text-quiet">
-        {review.byline}, {date(review.written_at)}
+        <bdi>{review.byline}</bdi>, {date(review.written_at)}
       </p>
     </li>
   );

@@ -2,6 +2,7 @@ import { Link } from "react-router";
 import { t } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { clock, languageName, longDay, money, weekdayAfter } from "../lib/format";
+import { Dots } from "../ui/Dots";
 import { Empty, Failure } from "../ui/Notice";
 import { Select } from "../ui/Select";
 import { byDay, type Listed } from "./schedule";
@@ -127,7 +128,12 @@ function Group({ showtimes }: { showtimes: Listed[] }) {
       )}
       <h4 className="mb-2.5 text-base sm:text-lg">
         <Link to={heading.to + query} className="hover:underline">
-          {heading.title} {heading.note && <span className="font-normal text-quiet">· {heading.note}</span>}
+          <bdi>{heading.title}</bdi>{" "}
+          {heading.note && (
+            <span className="font-normal text-quiet">
+              · <bdi>{heading.note}</bdi>
+            </span>
+          )}
         </Link>
       </h4>
       <ul className="grid grid-cols-[repeat(auto-fill,minmax(min(10.5rem,44%),1fr))] content-start gap-2 sm:gap-3">
@@ -153,7 +159,7 @@ function Chip({ showtime }: { showtime: Listed }) {
         {clock(starts_at, time_zone)} {weekday && <span className="text-base font-normal">{weekday}</span>}
       </b>
       <span className="block text-quiet">
-        {showtime.auditorium_name} · {showtime.format}
+        <Dots facts={[showtime.auditorium_name, showtime.format]} />
       </span>
       <span className="block text-quiet">
         {subtitles ? t("showtimes.subtitled", { language, subtitles: languageName(subtitles) }) : language}

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "react-router";
 import { named, t, tn } from "../i18n";
+import { Dots } from "../ui/Dots";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
@@ -48,11 +49,13 @@ function Address({ theater }: { theater: Theater }) {
   const { latitude, longitude } = theater.position;
   return (
     <>
-      <h1 className="max-sm:text-2xl">{theater.name}</h1>
+      <h1 className="max-sm:text-2xl">
+        <bdi>{theater.name}</bdi>
+      </h1>
       <p className="mt-1 flex flex-wrap items-center gap-x-4">
         <span className="inline-flex items-center gap-1.5">
           <Icon name="place" className="size-5 text-accent-ink" />
-          {street}, {postal_code} {city}
+          <bdi>{street}</bdi>, <bdi>{postal_code}</bdi> <bdi>{city}</bdi>
         </span>
         <a
           className="link inline-flex min-h-11 items-center"
@@ -63,7 +66,9 @@ function Address({ theater }: { theater: Theater }) {
           {t("theater.map")}
         </a>
       </p>
-      <p className="text-quiet">{theater.features.map((code) => named("feature", code)).join(" · ")}</p>
+      <p className="text-quiet">
+        <Dots facts={theater.features.map((code) => named("feature", code))} />
+      </p>
     </>
   );
 }
@@ -77,9 +82,12 @@ function Auditoriums({ theater }: { theater: Theater }) {
       <ul className="flex flex-wrap gap-3">
         {theater.auditoriums.map((auditorium) => (
           <li key={auditorium.id} className="card px-4 py-2.5 text-sm">
-            <b>{auditorium.name}</b> · {tn("theater.seats", auditorium.capacity)}
+            <b>
+              <bdi>{auditorium.name}</bdi>
+            </b>{" "}
+            · {tn("theater.seats", auditorium.capacity)}
             <span className="block text-quiet">
-              {auditorium.features.map((code) => named("feature", code)).join(" · ")}
+              <Dots facts={auditorium.features.map((code) => named("feature", code))} />
             </span>
           </li>
         ))}

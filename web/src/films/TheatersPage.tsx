@@ -4,6 +4,7 @@ import { Link } from "react-router";
 import { named, t, tn } from "../i18n";
 import { distance } from "../lib/format";
 import { Button } from "../ui/Button";
+import { Dots } from "../ui/Dots";
 import { Icon } from "../ui/Icon";
 import { Empty, Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
@@ -84,13 +85,17 @@ function TheaterCard({ theater, away }: { theater: Theater; away: number | undef
   const { street, postal_code, city } = theater.address;
   return (
     <Link to={`/theaters/${theater.id}`} className="card block h-full p-5 transition-colors hover:border-accent-ink">
-      <h2 className="text-lg">{theater.name}</h2>
+      <h2 className="text-lg">
+        <bdi>{theater.name}</bdi>
+      </h2>
       <p className="text-quiet">
-        {street}, {postal_code} {city}
+        <bdi>{street}</bdi>, <bdi>{postal_code}</bdi> <bdi>{city}</bdi>
       </p>
       {away !== undefined && <p className="mt-1 font-semibold">{distance(away)}</p>}
       <p className="mt-2 text-sm">{tn("theater.auditoriums", theater.auditoriums.length)}</p>
-      <p className="text-sm text-quiet">{theater.features.map((code) => named("feature", code)).join(" · ")}</p>
+      <p className="text-sm text-quiet">
+        <Dots facts={theater.features.map((code) => named("feature", code))} />
+      </p>
     </Link>
   );
 }

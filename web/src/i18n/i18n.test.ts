@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { clock, list } from "../lib/format";
 import de from "./de";
 import en from "./en";
-import { choose, currentLanguage, named, start, t, tn } from "./index";
+import { choose, currentLanguage, locale, named, start, t, tn } from "./index";
 
 const gaps = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
@@ -62,6 +63,25 @@ describe("a text", () => {
     await choose("en");
     await start();
     expect([currentLanguage(), t("again")]).toEqual(["en", en.again]);
+  });
+
+  it("is written as in the browser's region, also in mails", async () => {
+    const shown = async (...languages: string[]) => {
+      vi.stubGlobal("navigator", { languages });
+      await choose(languages[0]?.startsWith("de") ? "de" : "en");
+      return [locale(), clock("2026-11-21T18:30:00Z", "UTC").replace(/\s/g, " ")];
+    };
+    expect(await shown("en-US")).toEqual(["en-US", "6:30 PM"]);
+    expect(await shown("en", "en-US-u-hc-h23", "en-GB")).toEqual(["en-US", "6:30 PM"]);
+    expect(await shown("de-Latn-AT-1996", "en-US")).toEqual(["de-AT", "18:30"]);
+    expect(await shown("fr-CA", "en-001")).toEqual(["en-001", expect.stringMatching(/^0?6:30 pm$/i)]);
+    expect(await shown("en", "C", "")).toEqual(["en-GB", "18:30"]);
+    await choose("en");
+  });
+
+  it("keeps the order of what surrounds letters from right to left", () => {
+    expect(t("checkout.ticketFor", { seat: "א7" })).toBe("Ticket for \u2068א7\u2069");
+    expect(list(["א7", "B8"])).toBe("\u2068א7\u2069 and B8");
   });
 
   it("has its placeholders filled and the right plural form", () => {

@@ -13,12 +13,14 @@ const LOCALES: Record<Language, string> = { en: "en-GB", de: "de-DE" };
 export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
 
 let language: Language = "en";
+let shownAs = LOCALES.en;
 let catalogue: Messages = {} as Messages;
 const listeners = new Set<() => void>();
 
 export const messages = () => catalogue;
 export const currentLanguage = () => language;
-export const locale = () => LOCALES[language];
+/** The language with the region: `en-US` has 12-hour times, `en-GB` 24-hour ones. Mails are written for the same one. */
+export const locale = () => shownAs;
 
 export function subscribe(listener: () => void): () => void {
   listeners.add(listener);
@@ -40,13 +42,27 @@ export async function choose(next: Language): Promise<void> {
 async function use(next: Language): Promise<void> {
   catalogue = next === "de" ? (await import("./de")).default : (await import("./en")).default;
   language = next;
+  shownAs = regional(next);
   document.documentElement.lang = next;
   for (const listener of listeners) listener();
 }
 
+/** The text so that letters from right to left do not change the order of the text around it (UAX 9). */
+export const isolated = (text: string) => (RIGHT_TO_LEFT.test(text) ? `\u2068${text}\u2069` : text);
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]|[\u{10800}-\u{10fff}]|[\u{1e800}-\u{1efff}]/u;
+
+/** The language with the region of the browser's first language that is this one; else with its usual region. */
+function regional(wanted: Language): string {
+  const tags = navigator.languages.map((tag) => tag.split("-")).filter(([first]) => first === wanted);
+  // Without script and extensions (`en-US-u-hc-h12`), which the services do not know.
+  const region = tags.flat().find((part) => /^([A-Z]{2}|\d{3})$/.test(part));
+  return region ? `${wanted}-${region}` : LOCALES[wanted];
+}
+
 /** A text with its `{gaps}` filled; empty for a code that services say and this page does not know. */
 export function t(key: Key, gaps: Record<string, string | number> = {}): string {
-  return (catalogue[key] ?? "").replaceAll(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
+  return (catalogue[key] ?? "").replaceAll(/\{(\w+)\}/g, (gap, name: string) => isolated(String(gaps[name] ?? gap)));
 }
 
 /** A text for a number of things, which fills `{n}`. */

@@ -2,7 +2,7 @@
 // the browser does not know is shown in a plainer form.
 
 import exponents from "../api/exponents.json";
-import { locale } from "../i18n";
+import { isolated, locale } from "../i18n";
 
 /** Digits after the decimal point, for currencies that do not have two. `Intl` has those of daily use: none for HUF. */
 const EXPONENTS: Record<string, number> = exponents;
@@ -82,7 +82,9 @@ const SHIFTS = [-60, -30, 30, 60].map((minutes) => minutes * 60_000);
  * back, has the name of its zone: `02:30 CEST`.
  */
 export function clock(at: string, timeZone?: string): string {
-  const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+  // `6:30 PM`, but `06:30`.
+  const { hour12 } = dates({ hour: "numeric" }).resolvedOptions();
+  const time: Intl.DateTimeFormatOptions = { hour: hour12 ? "numeric" : "2-digit", minute: "2-digit" };
   const shown = moment(at, time, timeZone);
   const isTwice = SHIFTS.some((shift) => moment(Date.parse(at) + shift, time, timeZone) === shown);
   return isTwice ? moment(at, { ...time, timeZoneName: "short" }, timeZone) : shown;
@@ -132,5 +134,7 @@ export function languageName(code: string): string {
 }
 
 /** `FR7, FR8 and FR9`. */
-export const list = (items: string[]) =>
-  firstOf(items.join(", "), () => new Intl.ListFormat(locale(), { type: "conjunction" }).format(items));
+export function list(items: string[]): string {
+  const shown = items.map(isolated);
+  return firstOf(shown.join(", "), () => new Intl.ListFormat(locale(), { type: "conjunction" }).format(shown));
+}

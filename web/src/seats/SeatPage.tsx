@@ -6,6 +6,7 @@ import { showtimeQuery } from "../films/queries";
 import { t, tn } from "../i18n";
 import { clock, languageName, longDay, shortDay } from "../lib/format";
 import { announce } from "../ui/announce";
+import { Dots } from "../ui/Dots";
 import { Icon } from "../ui/Icon";
 import { Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
@@ -71,7 +72,9 @@ function Head({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] }) {
           <Icon name="back" className="size-4 compact:size-5" />
           <span className="compact:sr-only">{t("seats.back")}</span>
         </Link>
-        <h1 className="min-w-0 flex-1 text-xl compact:truncate roomy:text-3xl">{movie_title}</h1>
+        <h1 className="min-w-0 flex-1 text-xl compact:truncate roomy:text-3xl">
+          <bdi>{movie_title}</bdi>
+        </h1>
         <p className="pl-2 text-sm font-medium whitespace-nowrap roomy:hidden">
           {shortDay(starts_at, time_zone)}, {clock(starts_at, time_zone)}
         </p>
@@ -81,12 +84,10 @@ function Head({ showtime }: { showtime: Schemas["CatalogShowtimeResponse"] }) {
       </p>
       <p className="text-sm text-quiet compact:truncate">
         <Link to={`/theaters/${theater_id}`} className="hover:underline">
-          {theater_name}, {city}
+          <bdi>{theater_name}</bdi>, <bdi>{city}</bdi>
         </Link>
         {" · "}
-        {[auditorium_name, showtime.format, languageName(showtime.language), showtime.certificate]
-          .filter(Boolean)
-          .join(" · ")}
+        <Dots facts={[auditorium_name, showtime.format, languageName(showtime.language), showtime.certificate]} />
       </p>
     </div>
   );

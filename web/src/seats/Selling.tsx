@@ -142,7 +142,7 @@ export function Selling({ showtime, seating }: SellingProps) {
         <div className="seat-part grid min-w-0 gap-4">
           {isFull && (
             <p className="truncate text-sm font-semibold">
-              {showtime.movie_title}
+              <bdi>{showtime.movie_title}</bdi>
               {` · ${shortDay(showtime.starts_at, showtime.time_zone)}, ${clock(showtime.starts_at, showtime.time_zone)}`}
             </p>
           )}
