@@ -254,6 +254,11 @@ BOOKING = [
         )
         for query in ({"showtime_id": "{showtime_id}"}, {"reference": "{reference}"})
     ),
+    Row(
+        "GET /api/bookings/disputes",
+        MANAGERS | {STAFF_ELSEWHERE[2]},
+        finds_nothing=MANAGERS | {STAFF_ELSEWHERE[2]},
+    ),
     Row("GET /api/bookings/{booking_id}", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/tickets.pdf", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/receipt.pdf", OWNER | READERS, hidden=True),

@@ -44,8 +44,17 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     requested: bool
 
 
+OPEN_DISPUTES = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")
+"""The states of a dispute before its end, in their order. `warning_…` is an inquiry."""
+
+
+def dispute_rank(status: str) -> int:
+    """Return the place of the status in a dispute's life, which only moves forward. All ends are the last place."""
+    return OPEN_DISPUTES.index(status) if status in OPEN_DISPUTES else len(OPEN_DISPUTES)
+
+
 class PaymentDisputed(Event, type="payment.disputed.v1", subject="booking_id"):
-    """A dispute of the payment was opened, changed or ended. `status` is Stripe's: `won`, `lost`, `needs_response` …
+    """A dispute of the payment was opened, changed or ended. `status` and `reason` are Stripe's.
 
     `is_open`: whether any dispute of the payment is open, so that the provider may refuse refunds. Staff answer it at
     the provider until `respond_by`. The money of a lost dispute is also a `payment.refunded`.
@@ -56,6 +65,7 @@ class PaymentDisputed(Event, type="payment.disputed.v1", subject="booking_id"):
     amount: Amount
     currency: Currency
     status: str
+    reason: str | None = None
     is_open: bool
     respond_by: Moment | None = None
 

@@ -39,6 +39,12 @@ async def on_seats_sold(manager: ProcessManager, event: SeatsSold) -> None:
         await manager.advance(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
 
 
+async def on_payment_disputed(manager: ProcessManager, event: PaymentDisputed) -> None:
+    """Advance the booking, and store the dispute for the staff's list."""
+    booking = await manager.advance(event.subject, event)
+    await store.record_dispute(event, booking, current_envelope().time)
+
+
 async def on_showtime_scheduled(showtimes: Showtimes, event: ShowtimeScheduled) -> None:
     """Store the showtime's theater, prices and times."""
     await showtimes.add(event, current_envelope().time)
@@ -63,13 +69,14 @@ async def on_mail_failed(event: MailFailed) -> None:
 
 def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
     """The handler of each consumed event."""
-    saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded, PaymentDisputed)
+    saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded)
     return {
         ShowtimeScheduled: partial(on_showtime_scheduled, showtimes),
         ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),
         ShowtimeCancelled: partial(on_showtime_cancelled, showtimes),
         SeatsSold: partial(on_seats_sold, manager),
         MailFailed: on_mail_failed,
+        PaymentDisputed: partial(on_payment_disputed, manager),
         **dict.fromkeys(saga_events, partial(on_saga_event, manager)),
     }
 

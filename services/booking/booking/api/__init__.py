@@ -1,8 +1,8 @@
-"""The HTTP API: quote, checkout, bookings, cancellation, link lookup, documents, tickets and their public keys.
+"""The HTTP API: quote, checkout, bookings, cancellation, disputes, lookup, documents, tickets and public keys.
 
 Another person's booking is a 404, except for staff with the permission.
 """
 
-from booking.api import bookings, checkout, documents, lookup, tickets
+from booking.api import bookings, checkout, disputes, documents, lookup, tickets
 
-ROUTERS = [checkout.router, lookup.router, bookings.router, documents.router, tickets.router]
+ROUTERS = [checkout.router, lookup.router, disputes.router, bookings.router, documents.router, tickets.router]

@@ -1,4 +1,4 @@
-"""Bookings, lookups, showtimes and ticket keys in MongoDB."""
+"""Bookings, disputes, lookups, showtimes and ticket keys in MongoDB."""
 
 from booking.store.bookings import (
     UNSETTLED,
@@ -13,7 +13,8 @@ from booking.store.bookings import (
     page,
     set_failed_mail,
 )
-from booking.store.documents import DOCUMENTS, BookingDocument, Lookup, Showtime, TicketKey
+from booking.store.disputes import dispute_page, record_dispute
+from booking.store.documents import DOCUMENTS, BookingDocument, Dispute, Lookup, Showtime, TicketKey
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, find_for_lookup, record_lookup
 from booking.store.process_manager import ProcessManager, new_reference
@@ -24,11 +25,13 @@ __all__ = [
     "LOOKUP_PAUSE",
     "UNSETTLED",
     "BookingDocument",
+    "Dispute",
     "Lookup",
     "ProcessManager",
     "Showtime",
     "Showtimes",
     "TicketKey",
+    "dispute_page",
     "due_bookings",
     "due_cascades",
     "end_cascade",
@@ -45,6 +48,7 @@ __all__ = [
     "owned_by",
     "page",
     "public_keys",
+    "record_dispute",
     "record_lookup",
     "set_failed_mail",
     "signing",

@@ -106,6 +106,33 @@ class TicketKey(Document):
         name = "ticket_keys"
 
 
+class Dispute(Document):
+    """A dispute of a booking's payment, as payment last reported it. The id is Stripe's.
+
+    `rank`: see contracts.payment.dispute_rank. `reference` and the film are kept for lists; they are no personal data.
+    """
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - Stripe's id, not an ObjectId
+    booking_id: str
+    reference: str | None
+    theater_id: str | None
+    movie_title: str | None
+    starts_at: datetime | None
+    amount: int
+    currency: str
+    status: str
+    rank: int
+    is_open: bool
+    reason: str | None
+    respond_by: datetime | None
+    opened_at: datetime
+    changed_at: datetime
+
+    class Settings:
+        name = "disputes"
+        indexes = [IndexModel([("is_open", ASCENDING), ("opened_at", ASCENDING), ("_id", ASCENDING)], name="open")]
+
+
 class Lookup(Aggregate):
     """A request for a link to a booking that may not exist. The id is a hash of the reference and the address."""
 
@@ -116,8 +143,9 @@ class Lookup(Aggregate):
         indexes = [IndexModel("asked_at", expireAfterSeconds=24 * 3600)]
 
 
-DOCUMENTS = [BookingDocument, Showtime, TicketKey, Lookup]
+DOCUMENTS = [BookingDocument, Showtime, TicketKey, Dispute, Lookup]
 bookings: Collection[Booking] = Collection(BookingDocument, Booking)
 showtimes = Collection(Showtime)
 ticket_keys = Collection(TicketKey)
+disputes = Collection(Dispute)
 lookups = Collection(Lookup)

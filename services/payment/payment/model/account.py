@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from contracts.envelope import Event
+from contracts.payment import OPEN_DISPUTES, dispute_rank
 from contracts.types import Holder
 from pydantic import BaseModel
 
@@ -49,16 +50,13 @@ class Dispute(BaseModel):
 
     @property
     def rank(self) -> int:
-        """The place of the status in a dispute's life: an inquiry may become a dispute. An end is the last one."""
-        return OPEN_DISPUTES.index(self.status) if self.is_open else len(OPEN_DISPUTES)
+        """The place of the status in a dispute's life."""
+        return dispute_rank(self.status)
 
     @property
     def is_open(self) -> bool:
         """Whether the bank has not decided yet."""
         return self.status in OPEN_DISPUTES
-
-
-OPEN_DISPUTES = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")
 
 
 class LedgerEntry(BaseModel):

@@ -30,6 +30,7 @@ def apply_dispute(account: Account, update: DisputeUpdate, now: datetime) -> Acc
         amount=update.amount,
         currency=account.currency,
         status=update.status,
+        reason=update.reason,
         is_open=any(each.is_open for each in disputes.values()),
         respond_by=update.respond_by,
     )
