@@ -91,8 +91,8 @@
   }
 
   class Element {
-    constructor(kind, api, appearance, options) {
-      Object.assign(this, { kind, api, appearance, options, handlers: new Map(), frame: null, isReady: false });
+    constructor(kind, api, look, options) {
+      Object.assign(this, { kind, api, look, options, handlers: new Map(), frame: null, isReady: false });
     }
 
     mount(target) {
@@ -107,7 +107,7 @@
     hear(message) {
       const shown = { ...message.event, elementType: this.kind };
       if (message.type === "loaded") {
-        this.frame.tell("init", { key: this.api.key, kind: this.kind, appearance: this.appearance ?? {} });
+        this.frame.tell("init", { key: this.api.key, kind: this.kind, ...this.look() });
       } else if (message.type === "resize") {
         this.frame.iframe.style.height = `${message.height}px`;
       } else {
@@ -173,7 +173,7 @@
       if (!["payment", "card"].includes(kind)) {
         throw new IntegrationError(`The sandbox has the elements payment and card, not ${kind}.`);
       }
-      this.element = new Element(kind, this.api, this.options.appearance, options);
+      this.element = new Element(kind, this.api, () => this.look(), options);
       return this.element;
     }
 
@@ -183,7 +183,11 @@
 
     update(options) {
       Object.assign(this.options, options);
-      this.element?.frame?.tell("appearance", { appearance: this.options.appearance ?? {} });
+      this.element?.frame?.tell("look", this.look());
+    }
+
+    look() {
+      return { appearance: this.options.appearance ?? {}, locale: this.options.locale ?? "en" };
     }
 
     async submit() {
@@ -212,6 +216,20 @@
       document.body.append(dialog);
       dialog.showModal();
     });
+
+  const GERMAN = {
+    card_declined: "Ihre Karte wurde abgelehnt.",
+    insufficient_funds: "Ihre Karte ist nicht ausreichend gedeckt.",
+    expired_card: "Ihre Karte ist abgelaufen.",
+    incorrect_cvc: "Die Prüfnummer Ihrer Karte ist falsch.",
+    payment_intent_authentication_failure: "Ihre Bank hat die Zahlung nicht bestätigt.",
+  };
+
+  /** The error with its message in the language of the elements, as Stripe.js has it: here only German. */
+  const translated = (error, locale = "") => {
+    const message = locale.startsWith("de") && (GERMAN[error.decline_code] ?? GERMAN[error.code]);
+    return message ? { ...error, message } : error;
+  };
 
   const withParams = (url, paymentIntent) => {
     const target = new URL(url, location.href);
@@ -245,7 +263,8 @@
       const chosen = await this.#paymentMethod(saved ?? elements?.element, data?.billing_details);
       if (chosen.error) return chosen;
       const result = await this.#confirm(secret, { ...chosen, return_url: returnUrl, receipt_email });
-      if (result.error || redirect !== "always") return result;
+      if (result.error) return { error: translated(result.error, elements?.options.locale) };
+      if (redirect !== "always") return result;
       location.assign(withParams(returnUrl, result.paymentIntent));
       return new Promise(() => {});
     }
