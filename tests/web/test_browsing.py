@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import expect
 
-SMALL = [(390, 844), (360, 640)]
+SMALL = [(390, 844), (360, 640), (844, 390)]
 BERLIN = ZoneInfo("Europe/Berlin")
 TIMES = 'main a[href^="/showtimes/"]'
 

@@ -19,8 +19,8 @@ export default function FilmPage() {
   const film = useQuery(movieQuery(movieId));
   const showtimes = useQuery(movieShowtimesQuery(movieId));
   usePageTitle(film.data?.title);
-  // On a phone the first showtimes must be in sight, so that the synopsis follows them.
-  const isPhone = useMedia("(max-width: 40rem)");
+  // On a small screen, also of a phone on its side, the first showtimes must be in sight, so that the synopsis follows them.
+  const isSmall = useMedia("(max-width: 40rem), (max-height: 30rem)");
 
   if (film.isError) {
     return (
@@ -32,7 +32,7 @@ export default function FilmPage() {
   }
   return (
     <>
-      <Part>{film.data ? <Head film={film.data} isPhone={isPhone} /> : <HeadSkeleton />}</Part>
+      <Part>{film.data ? <Head film={film.data} isSmall={isSmall} /> : <HeadSkeleton />}</Part>
       <div className="page">
         <Part>
           <Showtimes
@@ -42,7 +42,7 @@ export default function FilmPage() {
             retry={() => void showtimes.refetch()}
           />
         </Part>
-        {isPhone && (
+        {isSmall && (
           <Part>
             {film.data && (
               <section aria-labelledby="about" className="border-t border-line py-6">
@@ -61,9 +61,9 @@ export default function FilmPage() {
 }
 
 const HEAD =
-  "page grid grid-cols-[5rem_1fr] gap-x-4 py-4 sm:grid-cols-[minmax(9rem,15rem)_1fr] sm:grid-rows-[auto_1fr] sm:gap-x-10 sm:gap-y-6 sm:py-12";
+  "page grid grid-cols-[4rem_1fr] gap-x-4 py-2 max-sm:grid-cols-[5rem_1fr] max-sm:py-4 roomy:grid-cols-[minmax(9rem,15rem)_1fr] roomy:grid-rows-[auto_1fr] roomy:gap-x-10 roomy:gap-y-6 roomy:py-12";
 
-function Head({ film, isPhone }: { film: Movie; isPhone: boolean }) {
+function Head({ film, isSmall }: { film: Movie; isSmall: boolean }) {
   const genres = film.genres.map((code) => named("genre", code)).join(", ");
   const facts = [film.year, film.certificate, duration(film.runtime_minutes), genres];
   return (
@@ -77,10 +77,10 @@ function Head({ film, isPhone }: { film: Movie; isPhone: boolean }) {
           alt=""
           width={300}
           height={450}
-          className="aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-xl ring-1 ring-white/15 sm:row-span-2"
+          className="aspect-[2/3] w-full rounded-(--radius-card) bg-raised object-cover shadow-xl ring-1 ring-white/15 roomy:row-span-2"
         />
         <div className="max-w-[65ch]">
-          <h1 className="max-sm:text-2xl">
+          <h1 className="compact:text-2xl">
             <bdi>{film.title}</bdi>
           </h1>
           {film.original_title !== film.title && (
@@ -88,14 +88,14 @@ function Head({ film, isPhone }: { film: Movie; isPhone: boolean }) {
               <bdi>{film.original_title}</bdi>
             </p>
           )}
-          <p className="mt-1.5 max-sm:text-sm">
+          <p className="mt-1.5 compact:text-sm">
             <Dots facts={facts} />
           </p>
           <p className="mt-1">
             <Rating rating={film.rating} />
           </p>
         </div>
-        {!isPhone && (
+        {!isSmall && (
           <div className="max-w-[65ch]">
             <Details film={film} />
           </div>
@@ -151,12 +151,12 @@ function HeadSkeleton() {
   return (
     <div aria-hidden="true" className="border-b border-line bg-ground text-ink [color-scheme:dark]">
       <div className={HEAD}>
-        <div className="skeleton aspect-[2/3] sm:row-span-2" />
+        <div className="skeleton aspect-[2/3] roomy:row-span-2" />
         <div className="grid content-start gap-3">
           <div className="skeleton h-8 w-2/3" />
           <div className="skeleton h-5 w-1/2" />
         </div>
-        <div className="skeleton h-28 max-sm:hidden" />
+        <div className="skeleton h-28 compact:hidden" />
       </div>
     </div>
   );

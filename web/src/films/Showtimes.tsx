@@ -24,8 +24,8 @@ export function Showtimes({ listed, error, retry, hasCities = false }: Showtimes
   const isFiltered = Boolean((hasCities && wishes.city) || wishes.time);
   const near = listed?.filter(({ heading }) => !hasCities || !wishes.city || heading.note === wishes.city);
   return (
-    <section aria-labelledby="showtimes" className="py-5 sm:py-6">
-      <div className="mb-3 flex flex-wrap items-center gap-2 sm:mb-4">
+    <section aria-labelledby="showtimes" className="py-2 max-sm:py-5 roomy:py-6">
+      <div className="mb-3 flex flex-wrap items-center gap-2 roomy:mb-4">
         <h2 id="showtimes" className={`mr-auto ${hasCities ? "max-sm:w-full" : ""}`}>
           {t("film.showtimes")}
         </h2>
@@ -87,7 +87,7 @@ function Days({ listed, date: chosen, choose, clear }: DaysProps) {
       <div
         role="group"
         aria-label={t("showtimes.days")}
-        className="scroll-row -mx-4 mb-4 scroll-px-4 gap-2 px-4 pb-2 sm:mx-0 sm:mb-6 sm:px-0"
+        className="scroll-row -mx-4 mb-4 scroll-px-4 gap-2 px-4 pb-2 sm:mx-0 sm:px-0 roomy:mb-6"
       >
         {days.map(({ date }) => (
           <button

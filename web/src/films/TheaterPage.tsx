@@ -27,7 +27,7 @@ export default function TheaterPage() {
   }
   const posters = new Map(films.data?.map(({ id, poster_url }) => [id, poster_url]));
   return (
-    <div className="page py-4 sm:py-8">
+    <div className="page py-2 max-sm:py-4 roomy:py-8">
       <Part>
         {theater.data ? <Address theater={theater.data} /> : <div aria-hidden="true" className="skeleton h-32" />}
       </Part>
@@ -49,13 +49,15 @@ function Address({ theater }: { theater: Theater }) {
   const { latitude, longitude } = theater.position;
   return (
     <>
-      <h1 className="max-sm:text-2xl">
+      <h1 className="compact:text-2xl">
         <bdi>{theater.name}</bdi>
       </h1>
       <p className="mt-1 flex flex-wrap items-center gap-x-4">
         <span className="inline-flex items-center gap-1.5">
           <Icon name="place" className="size-5 text-accent-ink" />
-          <bdi>{street}</bdi>, <bdi>{postal_code}</bdi> <bdi>{city}</bdi>
+          <span>
+            <bdi>{street}</bdi>, <bdi>{postal_code}</bdi> <bdi>{city}</bdi>
+          </span>
         </span>
         <a
           className="link inline-flex min-h-11 items-center"
