@@ -38,6 +38,30 @@ it("names each genre and feature of the demo's films and theaters", () => {
   expect([...genres, ...features].filter((key) => !(key in de) && !asTheyAre.includes(key))).toEqual([]);
 });
 
+it("names tickets and seats as the mails do", () => {
+  const mails = `${import.meta.dirname}/../../../services/notifier/notifier/mails/texts`;
+  const capitalized = (text = "") => text.charAt(0).toUpperCase() + text.slice(1);
+  for (const [language, texts] of Object.entries({ en, de })) {
+    const toml = readFileSync(`${mails}/${language}.toml`, "utf8");
+    const section = (name: string) => {
+      const [, body = ""] = new RegExp(`^\\[confirmation\\.${name}\\]\\n((?:\\w+ = .*\\n)+)`, "m").exec(toml) ?? [];
+      return Object.fromEntries([...body.matchAll(/^(\w+) = "(.*)"$/gm)].map(([, code, name]) => [code, name]));
+    };
+    const ours = (kind: string) =>
+      Object.fromEntries(
+        Object.entries(texts)
+          .filter(([key]) => key.startsWith(`${kind}.`))
+          .map(([key, text]) => [key.slice(kind.length + 1), capitalized(text)]),
+      );
+    expect([language, section("ticket_types")]).toEqual([language, ours("ticket")]);
+    expect([language, section("categories")]).toEqual([language, ours("category")]);
+    const reference = texts["field.reference"];
+    expect(toml.match(/^reference = .*$/gm)).toEqual(
+      toml.match(/^reference = /gm)?.map((line) => `${line}"${reference}"`),
+    );
+  }
+});
+
 it("calls a ticket and a theater by one word", () => {
   for (const [key, text] of Object.entries(de)) {
     if (!/^(pay|booking\.refund|theater\.map|problem\.card)/.test(key))
