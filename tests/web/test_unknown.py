@@ -1,4 +1,7 @@
-"""A page survives data that it does not know: a new time zone, a wrong language tag, a part with a fault."""
+"""A page survives data that it does not know: a new time zone, a wrong language tag, a part with a fault.
+
+Names from right to left do not change the order of what stands beside them.
+"""
 
 import json
 import re
@@ -17,8 +20,36 @@ UNKNOWN = {
     "availability": "crowded",
     "runtime_minutes": None,
     "certificate": "",
-    "features": ["zero gravity"],
+    "features": ["zero gravity", "נגיש"],
+    "last_seen_at": "yesterday",
+    "created_at": "",
 }
+HEBREW = "אין מילים"
+NAMED = (
+    "title",
+    "movie_title",
+    "original_title",
+    "theater_name",
+    "auditorium_name",
+    "name",
+    "city",
+    "street",
+    "byline",
+)
+# The Hebrew texts that are neither isolated nor alone in their block, so that they change the order of other texts.
+MIXED = """() => {
+  const isBlock = (element) => !getComputedStyle(element).display.startsWith("inline");
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+    if (!/[\\u0590-\\u05ff]/.test(node.data) || /\\u2068/.test(node.data)) continue;
+    if (node.parentElement.closest("bdi, [dir=auto], option, title, script, style")) continue;
+    let block = node.parentElement;
+    while (!isBlock(block)) block = block.parentElement;
+    if (block.textContent.trim() !== node.data.trim()) found.push(block.textContent);
+  }
+  return found;
+}"""
 # A browser from before the zone got its name.
 FORGET_BERLIN = """
 const Known = Intl.DateTimeFormat;
@@ -49,7 +80,18 @@ def unknown(value: Any) -> Any:
         return [unknown(each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {name: UNKNOWN[name] if name in UNKNOWN else unknown(each) for name, each in value.items()}
+    return {
+        name: UNKNOWN[name] if name in UNKNOWN else f"{each} {HEBREW}" if name in NAMED else unknown(each)
+        for name, each in value.items()
+    }
+
+
+async def keeps_order(page: Page) -> None:
+    """Check that no name from right to left changes the order of its surroundings, and that nothing failed."""
+    await expect(page.locator(".skeleton")).to_have_count(0)
+    assert await page.evaluate("() => document.body.innerText.includes('\u05d0')")
+    assert await page.evaluate(MIXED) == []
+    await expect(page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
@@ -59,29 +101,62 @@ async def test_each_page_shows_what_no_browser_can_format(visit, cinema, locale)
     hold = await guest.buy(showtime_id, seats[:2], "unknown@usher.example")
     booking = await guest.settled(hold, "confirmed")
     link = await cinema.mailed_link(booking["reference"], "Your tickets")
-    page = (await visit(locale=locale)).page
-    await altered(page, re.compile("/api/(?!auth|payments)"), unknown)
-    await page.goto("/")
-    await expect(page.get_by_role("link", name=re.compile("Alien"))).to_be_visible()
+    visitor = await visit(locale=locale)
+    page = visitor.page
+    in_utc = re.compile(r"\d\d:\d\d UTC")
+    await altered(page, re.compile("/api/(?!auth/(?!sessions)|payments)"), unknown)
+    for address in ("/", "/?show=soon"):
+        await page.goto(address)
+        await expect(page.locator('main a[href^="/movies/"]').first).to_be_visible()
+        await keeps_order(page)
     await page.goto("/movies/the-matrix-1999")
     await expect(page.get_by_role("heading", name="The Matrix", level=1)).to_be_visible()
-    await expect(page.locator('main a[href^="/showtimes/"]').first).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
+    await expect(page.locator('main a[href^="/showtimes/"]').first).to_contain_text(in_utc)
+    await keeps_order(page)
     await page.goto("/theaters")
     await expect(page.get_by_role("link", name=re.compile("Kanal"))).to_be_visible()
+    await keeps_order(page)
     await page.goto("/theaters/kanal-berlin")
-    await expect(page.locator('main a[href^="/showtimes/"]').first).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
+    await expect(page.locator('main a[href^="/showtimes/"]').first).to_contain_text(in_utc)
+    await keeps_order(page)
     await page.goto(f"/showtimes/{showtime_id}")
     await expect(page.locator('[data-connection="live"]')).to_be_visible()
-    await expect(page.locator("main")).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
+    await expect(page.locator("main")).to_contain_text(in_utc)
+    await keeps_order(page)
     await page.get_by_label(re.compile("^(Seats|Plätze)$")).select_option("1")
     await page.locator(f'[data-seat="{seats[2]}"]').dispatch_event("click")
     await page.get_by_role("button", name=re.compile("^(Continue|Weiter)$")).click()
     await expect(page.locator('[name="email"]')).to_be_visible()
-    await expect(page.locator("main")).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
+    await expect(page.locator("main")).to_contain_text(in_utc)
+    await keeps_order(page)
+    await page.locator('[name="email"]').fill("unknown@usher.example")
+    await page.get_by_role("button", name=re.compile("^(Continue to payment|Weiter zur Zahlung)")).click()
+    await expect(page.locator('iframe[title="Secure payment input frame"]')).to_be_visible()
+    await keeps_order(page)
     await page.goto(link)
     await expect(page.get_by_role("img", name=re.compile("^QR"))).to_have_count(2)
-    await expect(page.locator("main")).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
+    await expect(page.locator("main")).to_contain_text(in_utc)
+    await keeps_order(page)
+    await page.unroute_all(behavior="wait")
+
+
+async def test_the_pages_of_an_account_show_what_no_browser_can_format(visit):
+    visitor = await visit("phone")
+    page = visitor.page
+    await visitor.hold(1)
+    await visitor.order("unknown@usher.example")
+    await visitor.pay()
+    await visitor.sees_tickets(1)
+    await visitor.sign_in()
+    await altered(page, re.compile("/api/(?!auth/(?!sessions)|payments)"), unknown)
+    await page.goto("/bookings")
+    await expect(page.locator('main a[href^="/bookings/"]').first).to_be_visible()
     await expect(page.get_by_role("alert")).to_have_count(0)
+    await page.goto("/account")
+    await expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
+    await expect(page.locator("main")).to_contain_text("Last active –")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await page.unroute_all(behavior="wait")
 
 
 async def test_an_old_browser_shows_a_new_zone_in_utc(visit):
