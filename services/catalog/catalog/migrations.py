@@ -19,9 +19,9 @@ from catalog.store.vocabulary import word_inserts
 
 RECENT_DAYS = 30
 """People ask about their bookings for some weeks after the showtime."""
-FOUND_BY = ("title", "original_title", "directors", "cast", "crew", "genres")
+FOUND_BY = ("title", "original_title", "other_titles", "directors", "cast", "crew", "genres")
 NAMES = {
-    "movies": ("title", "original_title", "certificate", "directors", "cast", "crew"),
+    "movies": ("title", "original_title", "other_titles", "certificate", "directors", "cast", "crew"),
     "reviews": ("headline",),
     "price_lists": ("name", "surcharges"),
 }

@@ -22,9 +22,9 @@ from catalog.model.imports import (
 from catalog.settings import Settings
 
 TIMEOUT_S, TRIES, FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 4, 0.5, 20.0
-MOST_ACTORS, MOST_CREW = 20, 20
+MOST_ACTORS, MOST_CREW, MOST_TITLES = 20, 20, 40
 CREW = ("Screenplay", "Writer", "Novel", "Producer", "Director of Photography", "Editor", "Original Music Composer")
-PARTS = "credits,release_dates,videos"
+PARTS = "credits,release_dates,videos,translations"
 NOT_RATED = "NR"
 LANGUAGES = {"cn": "yue", "xx": ""}
 """TMDB's own codes: Cantonese, and no language."""
@@ -68,6 +68,18 @@ class _Videos(BaseModel):
     results: list[_Video] = []
 
 
+class _Translated(BaseModel):
+    title: Text = ""
+
+
+class _Translation(BaseModel):
+    data: _Translated = _Translated()
+
+
+class _Translations(BaseModel):
+    translations: list[_Translation] = []
+
+
 class _Language(BaseModel):
     iso_639_1: str = ""
 
@@ -88,6 +100,7 @@ class _Film(BaseModel):
     credits: _Credits = _Credits()
     release_dates: _ReleaseDates = _ReleaseDates()
     videos: _Videos = _Videos()
+    translations: _Translations = _Translations()
 
     def certificate(self, region: str) -> str:
         """The region's certificate, or none."""
@@ -99,6 +112,13 @@ class _Film(BaseModel):
             if release.certification
         ]
         return given[0] if given else NOT_RATED
+
+    def other_titles(self) -> list[str]:
+        """The titles in other languages, at most MOST_TITLES."""
+        translated = [each.data.title for each in self.translations.translations if each.data.title]
+        return [each for each in dict.fromkeys(translated) if each not in {self.title, self.original_title}][
+            :MOST_TITLES
+        ]
 
     def trailer(self) -> str | None:
         """The address of a trailer, preferably an official one."""
@@ -114,6 +134,7 @@ class _Film(BaseModel):
         known: dict[str, Any] = {
             "title": self.title,
             "original_title": self.original_title,
+            "other_titles": self.other_titles(),
             "release_date": self.release_date,
             "runtime_minutes": self.runtime,
             "certificate": self.certificate(region),

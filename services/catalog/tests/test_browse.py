@@ -123,6 +123,11 @@ async def test_a_title_is_found_as_people_type_it(ids, title):
         await Movie.get_pymongo_collection().delete_one({"_id": "s-typed"})
 
 
+@pytest.mark.parametrize("typed", ["Zurück in die Zukunft", "zurueck in die zuk", "ZURUCK", "zurückindiezukunft"])
+async def test_a_film_is_found_by_its_title_in_another_language(ids, typed):
+    assert await ids(q=typed) == ["back-to-the-future-1985"]
+
+
 async def test_titles_come_before_people(ids):
     await film(_id="s-lang", title="Lang lang ago")
     await film(_id="s-the-lang", title="So Lang")

@@ -39,6 +39,7 @@ async def test_tmdbs_response_becomes_a_film(provider):
     assert offer.known == {
         "title": "Film 1",
         "original_title": "Film 1",
+        "other_titles": ["Der Film 1"],
         "release_date": "2024-03-14",
         "year": 2024,
         "runtime_minutes": 175,
@@ -67,7 +68,7 @@ async def test_unknown_fields_are_omitted(provider, server):
         "spoken_languages": [],
     }
     server.films[1] = film(1, "Film 1", original_language="cn", **nothing) | {"videos": {"results": []}}
-    del server.films[1]["credits"], server.films[1]["release_dates"]
+    del server.films[1]["credits"], server.films[1]["release_dates"], server.films[1]["translations"]
     offer = await provider.film("1", None)
     assert (offer.film.certificate, offer.film.original_language) == ("NR", "yue")
     assert offer.known.keys() == {"title", "original_title", "certificate", "original_language", "external_ids"}

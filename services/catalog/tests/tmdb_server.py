@@ -16,7 +16,7 @@ Answer = tuple[int, dict[str, str], Any]
 
 
 def film(film_id: int, title: str, /, **fields: Any) -> dict[str, Any]:
-    """Return a film as `/movie/{id}?append_to_response=credits,release_dates,videos` does."""
+    """Return a film as `/movie/{id}?append_to_response=credits,release_dates,videos,translations` does."""
     return {
         "adult": False,
         "backdrop_path": "/backdrop.jpg",
@@ -67,6 +67,15 @@ def film(film_id: int, title: str, /, **fields: Any) -> dict[str, Any]:
                     {"certification": "", "type": 1, "note": "premiere"},
                     {"certification": "15", "type": 3, "note": ""},
                 ]},
+            ]
+        },
+        "translations": {
+            "translations": [
+                {"iso_3166_1": "DE", "iso_639_1": "de", "data": {"title": f"Der {title}", "overview": "…"}},
+                {"iso_3166_1": "FR", "iso_639_1": "fr", "data": {"title": "", "overview": ""}},
+                {"iso_3166_1": "AT", "iso_639_1": "de", "data": {"title": f"Der {title}", "overview": ""}},
+                {"iso_3166_1": "GB", "iso_639_1": "en", "data": {"title": title, "overview": ""}},
+                {"iso_3166_1": "IL", "iso_639_1": "he", "data": {"title": None}},
             ]
         },
         "videos": {

@@ -5896,6 +5896,8 @@ export interface components {
             title?: string | null;
             /** Original Title */
             original_title?: string | null;
+            /** Other Titles */
+            other_titles?: string[] | null;
             /** Release Date */
             release_date?: string | null;
             /** Year */
@@ -5970,6 +5972,11 @@ export interface components {
             title: string;
             /** Original Title */
             original_title: string;
+            /**
+             * Other Titles
+             * @default []
+             */
+            other_titles: string[];
             /** Release Date */
             release_date?: string | null;
             /** Year */
@@ -6086,6 +6093,11 @@ export interface components {
              * @default []
              */
             languages: string[];
+            /**
+             * Other Titles
+             * @default []
+             */
+            other_titles: string[];
             /**
              * Subtitles
              * @default []

@@ -92,6 +92,7 @@ class MovieResponse(_Movie):
     cast: list[str]
     crew: list[Credit] = []
     languages: list[str] = []
+    other_titles: list[str] = []
     subtitles: list[str] = []
     synopsis: str
     trailer_url: str | None = None

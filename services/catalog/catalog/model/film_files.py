@@ -25,7 +25,7 @@ from catalog.model.problems import ImportInvalid
 
 MAX_BYTES, MAX_LINES, MAX_ROW = 8_388_608, 100_000, 100_000
 """The maximum size of a file, the number of lines of CSV, and the length of a film in characters."""
-LISTS = {"directors": ";|", "cast": ";|", "genres": ";|,", "languages": ";|,", "subtitles": ";|,"}
+LISTS = {"other_titles": ";|", "directors": ";|", "cast": ";|", "genres": ";|,", "languages": ";|,", "subtitles": ";|,"}
 """The fields with several values, and what separates them in a cell. Names of people contain commas."""
 COLUMNS = frozenset(Film.model_fields) - {"crew", "external_ids"} | {"id", "tmdb", "imdb"}
 DELIMITERS = (",", ";", "\t")

@@ -61,11 +61,13 @@ class Film(BaseModel):
     """A film's content, entered by staff or imported.
 
     `year` and `runtime_minutes` are None while they are not known; without a runtime no showtime can be scheduled.
-    `archived` hides the film, regardless of its showtimes. `external_ids` are its ids in other catalogs.
+    `other_titles`, for example in other languages, also find the film. `archived` hides it, regardless of its
+    showtimes. `external_ids` are its ids in other catalogs.
     """
 
     title: Name
     original_title: Name
+    other_titles: Annotated[list[Name], Field(max_length=40)] = []
     release_date: Day | None = None
     year: Annotated[int, Field(ge=1888, le=2200)] | None = None
     runtime_minutes: Annotated[int, Field(gt=0, lt=1000)] | None = None

@@ -77,8 +77,8 @@ class SearchFields(NamedTuple):
 
 
 def search_fields(film: Mapping[str, Any]) -> SearchFields:
-    """The fields by which a film is found: by title, people and genres."""
-    titles = film["title"], film["original_title"]
+    """The fields by which a film is found: by its titles, people and genres."""
+    titles = film["title"], film["original_title"], *film.get("other_titles", [])
     crew: Iterable[Mapping[str, str]] = film.get("crew", [])
     people = [*film.get("directors", []), *film.get("cast", []), *(credit["name"] for credit in crew)]
     words = search_words(*titles, *people, *film.get("genres", []))
