@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from chassis.testing import until
-from playwright.async_api import Page, WebSocketRoute, expect
+from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 # The letters and selected seats in sight that something else covers.
 COVERED = """() => {
@@ -351,3 +351,22 @@ def _listed(seat_id: str) -> re.Pattern[str]:
     """Return the list's name of a seat."""
     row = seat_id.rstrip("0123456789")
     return re.compile(rf"^Row {row}, Seat {seat_id.removeprefix(row)}\b")
+
+
+async def test_continue_waits_for_the_seats_that_are_being_held(visit, cinema):
+    visitor = await visit()
+    page = visitor.page
+    showtime_id, seats = await cinema.seats(1)
+    is_pressed = asyncio.Event()
+
+    async def answer(route: Route) -> None:
+        await is_pressed.wait()
+        await route.continue_()
+
+    await page.route(re.compile("/holds$"), answer)
+    await visitor.open_seats(showtime_id)
+    await visitor.party(1)
+    await visitor.pick(seats[0])
+    await visitor.button("Holding your seats…").click()
+    is_pressed.set()
+    await page.wait_for_url("**/checkout/*")

@@ -26,6 +26,7 @@ export class HoldController {
   onLost: (seats: Seat[]) => void = () => {};
 
   #state: HoldState = { hold: null, isBusy: false, problem: null, expired: [] };
+  #draining: Promise<void> | null = null;
   #wanted = new Set<string>();
   #watchers = new Set<() => void>();
   #timer = 0;
@@ -128,7 +129,15 @@ export class HoldController {
     this.#updateStore();
   }
 
-  async #drain(): Promise<void> {
+  /** Sends until the hold is as wanted. A call in the meantime waits for the same end. */
+  #drain(): Promise<void> {
+    this.#draining ??= this.#sendAll().finally(() => {
+      this.#draining = null;
+    });
+    return this.#draining;
+  }
+
+  async #sendAll(): Promise<void> {
     if (this.#state.isBusy) return;
     this.#set({ isBusy: true });
     while (!this.#isInSync()) {
