@@ -245,7 +245,7 @@ const de: Messages = {
   "checkout.back": "Plätze ändern",
   "checkout.tickets": "Tickets",
   "checkout.ticketFor": "Ticket für {seat}",
-  "checkout.time": "Zeit für Ihre Bestellung. Für die Zahlung beginnt sie neu.",
+  "checkout.time": "So lange können Sie noch bestellen. Für die Zahlung erhalten Sie neue Zeit.",
   "checkout.dropped_one": "{seats} gehört nicht mehr zu Ihrer Bestellung.",
   "checkout.dropped_other": "{seats} gehören nicht mehr zu Ihrer Bestellung.",
   "checkout.total": "Gesamt",

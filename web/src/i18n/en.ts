@@ -239,7 +239,7 @@ const en = {
   "checkout.back": "Change seats",
   "checkout.tickets": "Tickets",
   "checkout.ticketFor": "Ticket for {seat}",
-  "checkout.time": "Time to complete your order. You get new time for the payment.",
+  "checkout.time": "Time left to complete your order. You will have extra time to pay.",
   "checkout.dropped_one": "{seats} is no longer part of your order.",
   "checkout.dropped_other": "{seats} are no longer part of your order.",
   "checkout.total": "Total",
