@@ -1923,6 +1923,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/disputes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Disputes
+         * @description List the disputes at the caller's theaters: open ones the oldest first, the others the newest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Whether the bank has not decided yet. */
+                    is_open?: boolean;
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPage_DisputeResponse_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/lookup": {
         parameters: {
             query?: never;
@@ -5188,6 +5232,64 @@ export interface components {
             locale: string;
         };
         /**
+         * DisputeResponse
+         * @description A dispute: the customer's bank asks for the money back. `amount` is in minor units.
+         *
+         *     `status` and `reason` are Stripe's. A dispute that `needs_response` is lost unless staff answer it at Stripe until
+         *     `respond_by`. An inquiry comes before a dispute as `warning_…`. A refund may wait until the dispute is `won`.
+         */
+        BookingDisputeResponse: {
+            /**
+             * Dispute Id
+             * @example dp_1MtJUT2eZvKYlo2CNaw2HvEv
+             */
+            dispute_id: string;
+            /** Booking Id */
+            booking_id: string;
+            /** Reference */
+            reference: string | null;
+            /** Theater Id */
+            theater_id: string | null;
+            /** Movie Title */
+            movie_title: string | null;
+            /** Starts At */
+            starts_at: string | null;
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /**
+             * Status
+             * @example needs_response
+             * @example under_review
+             * @example won
+             * @example lost
+             */
+            status: string;
+            /** Is Open */
+            is_open: boolean;
+            /**
+             * Reason
+             * @example fraudulent
+             */
+            reason: string | null;
+            /** Respond By */
+            respond_by: string | null;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+        };
+        /**
          * KeySetResponse
          * @description Public keys as a JWK set (RFC 7517).
          */
@@ -5252,6 +5354,16 @@ export interface components {
         BookingPage_BookingResponse_: {
             /** Items */
             items: components["schemas"]["BookingBookingResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[DisputeResponse] */
+        BookingPage_DisputeResponse_: {
+            /** Items */
+            items: components["schemas"]["BookingDisputeResponse"][];
             /**
              * Next Cursor
              * @example WyIwMTlhYTNjMiJd
