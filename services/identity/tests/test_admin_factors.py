@@ -6,6 +6,7 @@ from identity import settings
 from .authenticator import Authenticator
 from .conftest import PASSWORD, bearer, logged_in
 from .staff import someone
+from .test_mfa import App
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +40,24 @@ async def test_the_password_alone_does_not_replace_an_admins_passkey(client):
     strong = await client.post("/api/auth/passkeys/login", json={"credential": phone.get(options)})
     assert strong.json()["user"]["roles"] == ["admin"]
     assert await statuses(strong.json()) == [200, 200]
+
+
+async def test_a_setup_from_before_the_first_factor_cannot_be_completed_with_the_password_alone(client):
+    admin = await someone(client, "admin")
+    mine, weak = [(await logged_in(client, admin.email)).json() for _ in range(2)]
+
+    async def post(answer, path, **body):
+        return await client.post(f"/api/{path}", json=body, headers=bearer(answer))
+
+    begun = [(await post(each, "auth/passkeys/options", password=PASSWORD)).json() for each in (mine, weak)]
+    app = App((await post(weak, "auth/mfa/totp", password=PASSWORD)).json()["secret"])
+    credentials = [Authenticator().create(each["public_key"]) for each in begun]
+    assert (await post(mine, "auth/passkeys", credential=credentials[0], name="mine")).status_code == 201
+    refused = [
+        await post(weak, "auth/passkeys", credential=credentials[1], name="a thief's"),
+        await post(weak, "auth/mfa/totp/confirm", code=app.code()),
+        await client.post(
+            "/api/users/me/email", json={"email": "thief@usher.example", "password": PASSWORD}, headers=bearer(weak)
+        ),
+    ]
+    assert [(each.status_code, each.json()["code"]) for each in refused] == [(401, "second_factor_needed")] * 3

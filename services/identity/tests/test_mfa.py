@@ -8,7 +8,7 @@ import pytest
 from chassis.clock import now
 from identity import settings, store
 from identity.api import attempts
-from identity.model import GUESSES
+from identity.model import GUESSES, PasskeyRefused, SecondFactorOff
 from pyotp import parse_uri
 from pyotp.totp import TOTP
 
@@ -80,6 +80,39 @@ async def test_an_app_is_active_once_a_code_was_confirmed(client, bus, account, 
     assert (again.status_code, again.json()["code"]) == (409, "second_factor_on")
     without = await ask(client, signed_in, "totp/confirm", code=app.code())
     assert (without.status_code, without.json()["code"]) == (409, "second_factor_off")
+
+
+async def test_an_abandoned_setup_cannot_be_completed_later(client, account, signed_in):
+    app = App((await ask(client, signed_in, "totp", password=PASSWORD)).json()["secret"])
+    earlier = {"$set": {"totp_offered_at": now() - timedelta(minutes=15)}}
+    await store.User.get_pymongo_collection().update_one({"_id": account["user_id"]}, earlier)
+    answer = await ask(client, signed_in, "totp/confirm", code=app.code())
+    assert (answer.status_code, answer.json()["code"]) == (409, "second_factor_off")
+
+
+async def test_factors_are_added_only_beside_those_that_were_checked(client, account, signed_in):
+    """Two writes between a request's check and its own write."""
+    app = App((await ask(client, signed_in, "totp", password=PASSWORD)).json()["secret"])
+    before = await store.find_person(account["user_id"])
+    keys = [
+        store.Passkey(
+            passkey_id=f"k{n}",
+            credential_id=f"c{n}-{before.id}",
+            public_key=b"",
+            sign_count=0,
+            name="",
+            created_at=now(),
+        )
+        for n in range(3)
+    ]
+    await store.add_passkey(before, keys[0], "")
+    with pytest.raises(PasskeyRefused):
+        await store.add_passkey(before, keys[1], "")
+    with pytest.raises(SecondFactorOff):
+        await store.take_totp(before, 1, [], "", now())
+    await ask(client, signed_in, "totp/confirm", code=app.code())
+    with pytest.raises(PasskeyRefused):
+        await store.add_passkey(before.model_copy(update={"passkeys": keys[:1]}), keys[2], "")
 
 
 async def test_the_setup_requires_the_password(client, signed_in):

@@ -97,19 +97,20 @@ async def offer(body: PasswordRequest, visit: CurrentVisit, limits: Limits) -> A
     check_may_change_factors(visit)
     await limits.confirm_password(visit, body.password)
     secret = totp.new_secret()
-    await store.offer_totp(visit.user, totp.sealed(secret))
+    await store.offer_totp(visit.user, totp.sealed(secret), now())
     return AuthenticatorResponse(secret=secret, uri=totp.app_uri(secret, visit.user.email))
 
 
 @auth.post(
     "/totp/confirm",
     status_code=status.HTTP_201_CREATED,
-    responses=documented(*VISIT_PROBLEMS, WrongCode, SecondFactorOff, TooManyAttempts),
+    responses=documented(*VISIT_PROBLEMS, SecondFactorNeeded, WrongCode, SecondFactorOff, TooManyAttempts),
 )
 async def confirm(body: CodeRequest, visit: CurrentVisit, client: FromClient, limits: Limits) -> RecoveryCodesResponse:
-    """Confirm the app with a code. From now on signing in with the password also needs a code."""
+    """Confirm the app with a code within 15 minutes. From now on signing in with the password also needs a code."""
+    check_may_change_factors(visit)
     user = visit.user
-    if user.totp_offer is None:
+    if user.totp_offer is None or not user.has_open_offer(now()):
         raise SecondFactorOff
     async with limits.in_session(visit):
         step = totp.step_of(user.totp_offer, body.code, now())

@@ -102,10 +102,11 @@ async def creation_options(body: PasswordRequest, visit: CurrentVisit, limits: L
 @auth.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses=documented(*VISIT_PROBLEMS, PasskeyRefused, TooManyPasskeys),
+    responses=documented(*VISIT_PROBLEMS, SecondFactorNeeded, PasskeyRefused, TooManyPasskeys),
 )
 async def add(body: PasskeyRequest, visit: CurrentVisit, client: FromClient) -> PasskeyResponse:
     """Add the passkey that the browser created."""
+    check_may_change_factors(visit)
     challenge = webauthn_site.challenge_in(body.credential)
     await store.take_challenge(challenge, visit.user.id, now())
     passkey = webauthn_site.created(body.credential, challenge, body.name, now())

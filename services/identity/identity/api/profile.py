@@ -23,6 +23,7 @@ from identity.api.routing import (
     GivenPassword,
     Hashing,
     NewPassword,
+    check_may_change_factors,
     router,
 )
 from identity.api.signing_in import ModeField, SigningIn, TokenResponse
@@ -33,6 +34,7 @@ from identity.model import (
     Locale,
     Name,
     PasswordRefused,
+    SecondFactorNeeded,
     TooManyAttempts,
     UserGone,
     UserUnknown,
@@ -126,7 +128,7 @@ async def change_password(
 @users.post(
     "/me/email",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=documented(*VISIT_PROBLEMS, WrongPassword, TooManyAttempts, Busy),
+    responses=documented(*VISIT_PROBLEMS, SecondFactorNeeded, WrongPassword, TooManyAttempts, Busy),
 )
 async def change_email(
     body: EmailChangeRequest, visit: CurrentVisit, client: FromClient, limits: Limits
@@ -135,6 +137,7 @@ async def change_email(
 
     The old address gets a mail now and when the change takes effect. The answer is the same for a taken address.
     """
+    check_may_change_factors(visit)
     user = visit.user
     await limits.confirm_password(visit, body.password)
     await limits.count_mail(body.email)

@@ -138,7 +138,8 @@ FreshVisit = Annotated[Visit, Depends(_fresh_visit)]
 def check_may_change_factors(visit: Visit) -> None:
     """Raises SecondFactorNeeded for an admin who has a second factor and did not sign in with it.
 
-    Otherwise the password alone would replace it, and with it all admin rights were won.
+    Otherwise the password alone would replace the factor, at once or through a new address of the account, and give all
+    admin rights.
     """
     user = visit.user
     is_guarded = "admin" in user.roles and settings.get().admins_need_second_factor

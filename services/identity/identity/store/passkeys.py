@@ -43,12 +43,17 @@ async def take_challenge(challenge: str, user_id: str | None, now: datetime) -> 
 
 
 async def add_passkey(user: User, passkey: Passkey, device: str) -> None:
-    """Add a passkey. Raises TooManyPasskeys, and PasskeyRefused when an account has it already."""
+    """Add a passkey. Raises TooManyPasskeys, and PasskeyRefused when an account has it already.
+
+    The factors must still be those that the caller checked; otherwise PasskeyRefused.
+    """
     try:
         changed = await users.update(
             {
                 "_id": user.id,
                 "passkeys.credential_id": {"$ne": passkey.credential_id},
+                "passkeys": {"$size": len(user.passkeys)},
+                "totp.added_at": user.totp.added_at if user.totp else None,
                 f"passkeys.{MAX_PASSKEYS - 1}": {"$exists": False},
             },
             {"$push": {"passkeys": passkey.model_dump()}},

@@ -91,7 +91,14 @@ async def reset_second_factor(user_id: str, actor_id: str | None, moment: dateti
 
     def decide(user: User) -> Change:
         fields, revoked = signed_out(user, moment)
-        nothing = {"totp": None, "totp_offer": None, "recovery_hashes": [], "passkeys": [], "factor_removal": None}
+        nothing = {
+            "totp": None,
+            "totp_offer": None,
+            "totp_offered_at": None,
+            "recovery_hashes": [],
+            "passkeys": [],
+            "factor_removal": None,
+        }
         recorded = act("second_factor_reset", actor_id, user.id)
         return Change(fields | nothing, [revoked, recorded, user.noticed("second_factor_reset")])
 
@@ -137,6 +144,7 @@ def _nobody(user_id: str, moment: datetime) -> dict[str, Any]:
         "theaters": [],
         "totp": None,
         "totp_offer": None,
+        "totp_offered_at": None,
         "recovery_hashes": [],
         "passkeys": [],
         "factor_removal": None,

@@ -8,22 +8,26 @@ from identity.model import SecondFactorOff, SecondFactorOn, WrongCode
 from identity.store.users import User, users
 
 
-async def offer_totp(user: User, sealed_secret: str) -> None:
+async def offer_totp(user: User, sealed_secret: str, now: datetime) -> None:
     """Store the secret shown to the app; it takes effect once a code was confirmed. Raises SecondFactorOn."""
-    if not await users.update({"_id": user.id, "totp": None}, {"$set": {"totp_offer": sealed_secret}}):
+    offer = {"totp_offer": sealed_secret, "totp_offered_at": now}
+    if not await users.update({"_id": user.id, "totp": None}, {"$set": offer}):
         raise SecondFactorOn
 
 
 async def take_totp(user: User, step: int, recovery_codes: list[str], device: str, now: datetime) -> None:
-    """Activate the offered app with these recovery codes. Raises SecondFactorOff when there is no offer."""
+    """Activate the offered app with these recovery codes. Raises SecondFactorOff when there is no offer.
+
+    The passkeys must still be those that the caller checked.
+    """
     changed = await users.update(
-        {"_id": user.id, "totp": None, "totp_offer": user.totp_offer},
+        {"_id": user.id, "totp": None, "totp_offer": user.totp_offer, "passkeys": {"$size": len(user.passkeys)}},
         {
             "$set": {
                 "totp": {"sealed_secret": user.totp_offer, "last_step": step, "added_at": now},
                 "recovery_hashes": [hash_secret(code) for code in recovery_codes],
             },
-            "$unset": {"totp_offer": ""},
+            "$unset": {"totp_offer": "", "totp_offered_at": ""},
         },
         events=[user.noticed("totp_added", device)],
     )

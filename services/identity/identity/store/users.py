@@ -1,6 +1,6 @@
 """People, and the writes that guarantee one account per address."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.clock import now
@@ -15,6 +15,9 @@ from pymongo.errors import DuplicateKeyError
 
 from identity.model import Account, EmailTaken, Grant, LinkVoid, Role, search_words
 from identity.store.links import Link
+
+OFFER_LIFETIME = timedelta(minutes=15)
+"""How long an offered authenticator app can be confirmed. A secret of an abandoned setup must not become a factor."""
 
 
 class Totp(BaseModel):
@@ -70,6 +73,7 @@ class User(Aggregate):
     registered_at: datetime
     totp: Totp | None = None
     totp_offer: str | None = None
+    totp_offered_at: datetime | None = None
     recovery_hashes: list[str] = []
     factor_removal: FactorRemoval | None = None
     passkeys: list[Passkey] = []
@@ -108,6 +112,10 @@ class User(Aggregate):
             theaters=self.theaters,
             epoch=self.epoch,
         )
+
+    def has_open_offer(self, now: datetime) -> bool:
+        """Whether the offered authenticator app can still be confirmed."""
+        return self.totp_offered_at is not None and now < self.totp_offered_at + OFFER_LIFETIME
 
     def grant(self) -> Grant:
         """What the person may do, and where."""
