@@ -1,6 +1,7 @@
 """Types that several events and services share."""
 
 import unicodedata
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -16,13 +17,16 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _EMOJI_SELECTORS = frozenset("\ufe0e\ufe0f")
 _SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0x180B, 0x180E), 0x180F, *range(0xE0100, 0xE01F0))))
 """They choose a variant of the character before them: of a symbol, an ideograph or a Mongolian letter."""
+_MARKS = frozenset({"Mn", "Me"})
+MAX_MARKS = 6
+"""Combining marks on one letter: Hebrew with points and accents needs six, Burmese five."""
 _KEPT_IN_TEXTS = _JOINERS | _SELECTORS
 _RESERVED = frozenset(map(chr, (0x2065, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)))) - _SELECTORS
 """Unassigned characters that Unicode has reserved for ones without a glyph."""
 
 
 def hidden_in(text: str) -> list[str]:
-    """The characters of a text that nobody can see, or that change the direction in which it is shown.
+    """The characters of a text that nobody can see, that change its direction, or that cover other lines.
 
     Joiners are allowed where scripts need them: after an Arabic letter and after a virama. Selectors are allowed
     after a character that can have variants.
@@ -31,9 +35,17 @@ def hidden_in(text: str) -> list[str]:
         return []
     return [
         character
-        for before, character in pairwise(f" {text}")
-        if _is_hidden(character) and not _is_needed_after(before, character)
+        for (before, character), is_excess in zip(pairwise(f" {text}"), _excess_marks(text), strict=True)
+        if is_excess or (_is_hidden(character) and not _is_needed_after(before, character))
     ]
+
+
+def _excess_marks(text: str) -> Iterator[bool]:
+    """Whether each character is a mark beyond MAX_MARKS on its letter."""
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in _MARKS else 0
+        yield marks > MAX_MARKS
 
 
 def _is_hidden(character: str) -> bool:
@@ -56,7 +68,9 @@ def _is_needed_after(before: str, character: str) -> bool:
 def visible(text: str) -> str:
     """The text itself. Raises ValueError for line breaks and other characters of `hidden_in`."""
     if hidden := hidden_in(text):
-        raise ValueError(f"the character U+{ord(hidden[0]):04X} is not allowed: nobody can see it")
+        is_mark = unicodedata.category(hidden[0]) in _MARKS and not _is_hidden(hidden[0])
+        reason = f"a letter has at most {MAX_MARKS} marks" if is_mark else "nobody can see it"
+        raise ValueError(f"the character U+{ord(hidden[0]):04X} is not allowed: {reason}")
     return text
 
 
@@ -68,9 +82,18 @@ def clean_name(text: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """The text with line feeds between its lines, spaces for tabs, and without the characters that nobody can see."""
-    lines = text.replace("\t", " ").splitlines()
-    kept = ("".join(each for each in line if each in _KEPT_IN_TEXTS or not _is_hidden(each)) for line in lines)
+    """The text with line feeds between its lines, spaces for tabs, and without the characters that nobody can see.
+
+    Of the marks on one letter, MAX_MARKS stay.
+    """
+    kept = (
+        "".join(
+            each
+            for each, is_excess in zip(line, _excess_marks(line), strict=True)
+            if not is_excess and (each in _KEPT_IN_TEXTS or not _is_hidden(each))
+        )
+        for line in text.replace("\t", " ").splitlines()
+    )
     return "\n".join(kept).strip()
 
 

@@ -40,6 +40,16 @@ def test_a_name_with_an_invisible_or_direction_changing_character_is_refused(cha
     assert NAME.validate_python(clean_name(f" Ada {character} Lovelace\u200b ")).split() == ["Ada", "Lovelace"]
 
 
+@pytest.mark.parametrize("mark", ["\u0301", "\u0e47", "\u20dd", "\u0489"], ids=lambda mark: f"U+{ord(mark):04X}")
+def test_a_letter_has_few_marks(mark: str):
+    most = f"A{mark * 6}da"
+    assert NAME.validate_python(most) == most
+    with pytest.raises(ValidationError, match="at most 6 marks"):
+        NAME.validate_python(f"A{mark * 7}da")
+    assert NAME.validate_python(clean_name(f"Ada {mark * 190}")).startswith("Ada")
+    assert clean_text(f"A{mark * 5000}d{mark * 6}a") == f"A{mark * 6}d{mark * 6}a"
+
+
 @pytest.mark.parametrize("name", ["", "  ", "\u3000", "x" * 201])
 def test_a_name_is_neither_empty_nor_longer_than_a_line(name: str):
     with pytest.raises(ValidationError):
