@@ -70,6 +70,7 @@ def test_each_host_has_the_user_the_virtual_host_and_the_options_of_the_uri():
     assert [str(url) for url in urls] == [
         f"amqps://usher:p%40q@{host}/tickets?cafile=/ca.pem&heartbeat=5" for host in ("a", "b:5673")
     ]
+    assert [url.host for url in hosts.hosts_of("amqp://usher@a,, b,/")] == ["a", "b"]
     assert [str(url) for url in hosts.hosts_of("amqp://a/?heartbeat=20")] == ["amqp://a/?heartbeat=20"]
 
 

@@ -1,6 +1,7 @@
 """Inventory's settings. Each one is read from the environment variable of the same name."""
 
 import hmac
+import re
 from datetime import timedelta
 from functools import cache, cached_property
 from hashlib import sha256
@@ -10,9 +11,11 @@ from typing import Annotated
 from chassis.security.signed import SignedText
 from chassis.settings import Published, ServiceSettings
 from contracts.claims import HoldClaim
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from inventory.model import HoldLimits, Limit, NetworkIsFull, TooManyHolds, network_key
+
+USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Settings(ServiceSettings):
@@ -30,9 +33,17 @@ class Settings(ServiceSettings):
     seats_per_network: int = Field(default=40, ge=1)
     """Limits of live holds and unpaid checkouts over all showtimes: of a person or guest, and of a client network."""
     hold_limit_exempt: str = ""
-    """Callers without these limits: client networks (CIDR) and user ids, separated by commas."""
+    """Callers without these limits: client networks (CIDR) and user ids, separated by commas. Blanks are ignored."""
     pin_grace_seconds: int = Field(default=1200, ge=0)
     """How long a checkout's seats stay held after the payment deadline when no event from booking arrives."""
+
+    @field_validator("hold_limit_exempt")
+    @classmethod
+    def _names_networks_and_people(cls, value: str) -> str:
+        for text in _listed(value):
+            if not _network(text) and not USER_ID.fullmatch(text):
+                raise ValueError(f"{text} is neither a network (CIDR, without host bits) nor a user id")
+        return value
 
     @property
     def limits(self) -> HoldLimits:
@@ -57,13 +68,13 @@ class Settings(ServiceSettings):
 
     @cached_property
     def _exempt_networks(self) -> list[IPv4Network | IPv6Network]:
-        networks = [network for text in self.hold_limit_exempt.split(",") if (network := _network(text.strip()))]
+        networks = [network for text in _listed(self.hold_limit_exempt) if (network := _network(text))]
         # A client network is an IPv6 /64 at least.
         return [each.supernet(new_prefix=64) if each.prefixlen > 64 else each for each in networks]
 
     @cached_property
     def _exempt_users(self) -> frozenset[str]:
-        return frozenset(each for text in self.hold_limit_exempt.split(",") if not _network(each := text.strip()))
+        return frozenset(text for text in _listed(self.hold_limit_exempt) if not _network(text))
 
     def network_key(self, network: str) -> str:
         """Return the key of a client network: a keyed hash, so that the address is stored nowhere."""
@@ -79,9 +90,13 @@ class Settings(ServiceSettings):
         return SignedText(HoldClaim, HoldClaim.audience, self.claim_key)
 
 
+def _listed(setting: str) -> list[str]:
+    return [text for each in setting.split(",") if (text := each.strip())]
+
+
 def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
-        return ip_network(text, strict=False)
+        return ip_network(text)
     except ValueError:
         return None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from chassis.testing.serve import replica_of
 from chassis.testing.signer import Signer
 from inventory.model import CountedHold, HoldLimits, Limit, NetworkIsFull, TooManyHolds
 from prometheus_client import REGISTRY
+from pydantic import ValidationError
 
 from .conftest import SECRET, HoldClient, NewShowtime, ShowtimeClient, booking, wait_until_pinned
 from .test_api import problem
@@ -68,11 +70,18 @@ class TestRules:
     def test_the_callers_without_limits_are_named_in_the_settings(self, inventory_env: None):
         from inventory.settings import Settings  # noqa: PLC0415 - its settings come from inventory_env
 
-        one = Settings(hold_limit_exempt="10.1.0.0/16, 192.0.2.7,2001:db8:1::/48, ::1/128,0190ab")  # pyright: ignore[reportCallIssue]
+        one = Settings(hold_limit_exempt="10.1.0.0/16, 192.0.2.7,,2001:db8:1::/48, ::1/128,0190ab, ,")  # pyright: ignore[reportCallIssue]
         for exempt in ("10.1.2.3", "192.0.2.7", "2001:db8:1:2::/64", "::/64", "0190ab"):
             assert one.is_exempt(exempt)
         for limited in ("10.2.0.1", "192.0.2.8", "2001:db8:2::/64", "0190ac", "", "testclient"):
             assert not one.is_exempt(limited)
+
+    @pytest.mark.parametrize("wrong", ["10.0.0.0/33", "10.1.2.3/8", "10.0.0.0-10.0.0.9", "box office"])
+    def test_a_name_that_is_neither_a_network_nor_a_person_is_refused(self, inventory_env: None, wrong: str):
+        from inventory.settings import Settings  # noqa: PLC0415 - its settings come from inventory_env
+
+        with pytest.raises(ValidationError, match=f"{re.escape(wrong)} is neither"):
+            Settings(hold_limit_exempt=f"192.0.2.7,{wrong}")  # pyright: ignore[reportCallIssue]
 
     def test_a_network_is_known_by_a_keyed_hash(self, inventory_env: None):
         from inventory.settings import Settings  # noqa: PLC0415 - its settings come from inventory_env

@@ -35,7 +35,8 @@ def hosts_of(uri: str) -> list[URL]:
     """Return a URI for each host in `uri`. User, password, virtual host and options are the same for all."""
     parts = urlsplit(uri)
     who, at, hosts = parts.netloc.rpartition("@")
-    each = [URL(parts._replace(netloc=f"{who}{at}{host.strip()}").geturl()) for host in hosts.split(",")]
+    listed = [host.strip() for host in hosts.split(",") if host.strip()]
+    each = [URL(parts._replace(netloc=f"{who}{at}{host}").geturl()) for host in listed]
     return [url if "heartbeat" in url.query else url.update_query(heartbeat=HEARTBEAT_S) for url in each]
 
 
