@@ -1,7 +1,9 @@
 """The toy service end to end: request, outbox, event, handler, retry, dead letter, job."""
 
 import asyncio
+from secrets import token_hex
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -9,6 +11,7 @@ from chassis.ids import new_id
 from chassis.messaging import consumer as consuming
 from chassis.mongo import relay
 from chassis.observability import telemetry
+from chassis.security.secrets import new_secret
 from chassis.testing import Bus, until
 from contracts.errors import NotYet, RejectedEvent
 from opentelemetry.sdk.trace import TracerProvider
@@ -85,6 +88,23 @@ async def test_a_request_with_a_repeated_key_runs_once(client):
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     short = await new_ping(client, "once", **{"Idempotency-Key": "short"})
     assert (short.status_code, short.json()["code"]) == (422, "idempotency_key_invalid")
+
+
+GUESSABLE = ["my-first-hold-0001", "0" * 32, "00000000-0000-4000-8000-000000000123", "a" * 255, "20261130" * 4]
+
+
+@pytest.mark.parametrize("who", [{}, {"Cookie": "consent=1"}, {"X-Hold-Secret": ""}])
+async def test_a_guest_without_a_secret_needs_a_random_key(client, who):
+    """Two guests with the same guessable key would share the response, which may contain the secret of a hold."""
+    for key in GUESSABLE:
+        refused = await new_ping(client, **who, **{"Idempotency-Key": key})
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_invalid")
+    for key in (str(uuid4()), new_id(), token_hex(16)):
+        answers = [await new_ping(client, **who, **{"Idempotency-Key": key}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert answers[0].json() == answers[1].json()
+    known = await new_ping(client, **{"X-Hold-Secret": new_secret(), "Idempotency-Key": GUESSABLE[0]})
+    assert known.status_code == 201
 
 
 async def test_a_stored_response_can_be_read_only_with_the_key(client, app):

@@ -8,12 +8,17 @@ A running request holds a lease on its key. The lease lasts five seconds and is 
 the process dies, the next attempt takes over the lease and runs the request again, which the handler's guarded writes
 make safe. Lease times come from MongoDB's clock, so replicas agree. (docs/adr/0033-time-limits-and-leases.md)
 
+A caller without a token and without a hold's secret may have nothing that others lack, and the response may contain a
+new guest's secret. So the key must be 128 random bits: nobody can guess it, and it stays the same when the client's
+address changes between two attempts.
+
 The key is not stored, and the stored response is encrypted with it, because a response may contain a token or a guest's
 secret. Of the request's body only an HMAC is stored. A response that sets a cookie is not stored: the repeated request
 runs again.
 
 Problem (contracts.errors)
 ├── KeyInvalid       422
+│   └── KeyGuessable 422
 ├── KeyReused        422
 └── StillRunning     409
 """
@@ -24,6 +29,7 @@ import hashlib
 import hmac
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -49,6 +55,9 @@ log = structlog.get_logger()
 HEADER = "Idempotency-Key"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 MIN_KEY, MAX_KEY = 16, 255
+RANDOM = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
+MIN_DIGITS = 7
+"""Different digits of a random key. A number that a program counts has fewer, a random one almost never."""
 REMEMBERED = timedelta(days=1)
 LEASE_S = 5.0
 RENEW_S = LEASE_S / 3
@@ -64,6 +73,10 @@ _CORRELATION = b"x-correlation-id"
 class KeyInvalid(Problem):
     code, status = "idempotency_key_invalid", 422
     title = f"An Idempotency-Key has {MIN_KEY} to {MAX_KEY} characters. Use a UUID, for example."
+
+
+class KeyGuessable(KeyInvalid):
+    title = "Without a sign-in, an Idempotency-Key must be a random UUID or 32 random hex digits: nobody may guess it."
 
 
 class KeyReused(Problem):
@@ -96,6 +109,8 @@ class Idempotency:
 
     async def _once(self, scope: Scope, receive: Receive, send: Send, key: str) -> None:
         body = await _read(receive)
+        if _is_anonymous(scope) and not _is_random(key):
+            raise KeyGuessable
         identity = f"{await _caller(scope)} {scope['method']} {scope['path']} {key}"
         fingerprint, cipher = hmac.digest(key.encode(), body, "sha256"), _cipher(key)
         lease = _Lease(scope["app"].state.idempotency_keys, hash_secret(identity))
@@ -287,6 +302,15 @@ def _given(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_given
+
+
+def _is_anonymous(scope: Scope) -> bool:
+    """Whether the request may contain nothing that only its caller has. Many people may have the same cookie."""
+    return not any(Headers(scope=scope).get(name) for name in ("authorization", "x-hold-secret"))
+
+
+def _is_random(key: str) -> bool:
+    return RANDOM.fullmatch(key) is not None and len(set(key.lower()) - {"-"}) >= MIN_DIGITS
 
 
 async def _caller(scope: Scope) -> str:
