@@ -169,6 +169,30 @@ async def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_is_not
         assert await alive.is_silent()
 
 
+async def refused_handshake(server, path="/ws", **changes):
+    headers = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    async with httpx.AsyncClient(timeout=60) as http:
+        return await http.get(f"http://{server}{path}", headers=headers | changes)
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "status"),
+    [
+        ("/ws", {"Sec-WebSocket-Version": "8"}, 400),
+        ("/ws", {"Sec-WebSocket-Key": "no key"}, 400),
+        ("/nothing", {}, 403),
+    ],
+)
+async def test_a_refused_handshake_is_a_problem_document(server, path, changes, status):
+    answer = await refused_handshake(server, path, **changes)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.json()["code"], answer.json()["status"]) == ("handshake_refused", status)
+    assert answer.headers["Sec-WebSocket-Version"] == "13"
+
+
 async def test_a_message_may_come_in_pieces_with_pings_in_between(server):
     async with client(server) as chatty:
 

@@ -6,15 +6,21 @@ socket to a Connection. A frame for thousands of clients is encoded once and wri
 """
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, cast
 
 import structlog
+from chassis.http.problems import MEDIA_TYPE, document
 from prometheus_client import Counter
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Response
 from websockets.protocol import SERVER, Protocol
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
 
 log = structlog.get_logger()
 CLOSE_S = 1.0
@@ -175,8 +181,26 @@ class _HandedOverTransport:
         """Do nothing: the transport belongs to a Connection now."""
 
 
+class _Opening(ServerProtocol):
+    """Refuses a handshake with a problem document."""
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        """The response to a handshake that is not valid, not allowed, or failed."""
+        status, refused = HTTPStatus(status), super().reject(status, text)
+        title = "The WebSocket connection was refused."
+        refused.body = json.dumps(document("handshake_refused", status, title, text or title)).encode()
+        del refused.headers["Content-Type"], refused.headers["Content-Length"]
+        refused.headers.update({"Content-Type": MEDIA_TYPE, "Content-Length": str(len(refused.body))})
+        refused.headers["Sec-WebSocket-Version"] = "13"  # RFC 6455, 4.4
+        return refused
+
+
 class Handshake(WebSocketsSansIOProtocol):
     """uvicorn's protocol; the endpoint can take over the socket after accepting it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.conn = _Opening(max_size=self.config.ws_max_size, logger=self.conn.logger)
 
     def handle_connect(self, event: Any) -> None:
         """Put this object into the scope, where the endpoint finds it."""
