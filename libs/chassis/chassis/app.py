@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import structlog
-from contracts.identity import AccessRevoked
+from contracts.identity import AccessRevoked, SessionEnded
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
@@ -78,7 +78,8 @@ def create_service(
             relay = await stack.enter_async_context(Relay(rabbit.publish, aggregates))
             sweep = [Job("sweep_outbox", every=5.0, run=relay.sweep, stand_by=relay.stand_by)] if aggregates else []
             await stack.enter_async_context(Scheduler([*sweep, *jobs], database.job_leases))
-            watched = {AccessRevoked: void.on_access_revoked, **(broadcast_handlers or {})}
+            revoking = {AccessRevoked: void.on_access_revoked, SessionEnded: void.on_session_ended}
+            watched = {**revoking, **(broadcast_handlers or {})}
             await stack.enter_async_context(BroadcastConsumer(rabbit, settings.service, watched))
             await stack.enter_async_context(periodic((void.reload, RELOAD_S)))
             app.state.consumer = consumer = None

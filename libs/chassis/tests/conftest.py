@@ -21,7 +21,7 @@ from chassis.testing import running
 from contracts import topology
 from contracts.envelope import Event
 from contracts.errors import Problem
-from contracts.identity import AccessRevoked
+from contracts.identity import AccessRevoked, SessionEnded
 from contracts.personal import PersonalData
 from fastapi import APIRouter, Depends, FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -168,7 +168,7 @@ def make_app(**settings: object) -> FastAPI:
 
 @pytest.fixture(scope="module")
 def toy_topology() -> Iterator[None]:
-    topology.CONSUMES["toy"], topology.BROADCAST["toy"] = (Pinged, *topology.PEOPLE), (AccessRevoked,)
+    topology.CONSUMES["toy"], topology.BROADCAST["toy"] = (Pinged, *topology.PEOPLE), (AccessRevoked, SessionEnded)
     yield
     del topology.CONSUMES["toy"], topology.BROADCAST["toy"]
 

@@ -7,7 +7,7 @@ from chassis.security import revocations
 from chassis.security.auth import KeysUnavailable, TokenInvalid, Verifier, published_at
 from chassis.security.revocations import Revocations
 from chassis.testing import running, until
-from contracts.identity import AccessRevoked
+from contracts.identity import AccessRevoked, SessionEnded
 
 
 async def status(client, signer, user_id: str, epoch: int, path: str = "/api/pings/me") -> int:
@@ -26,6 +26,23 @@ async def test_a_revocation_ends_older_tokens_on_every_route_and_no_newer_ones(c
     for path in ("/api/pings/me", "/api/pings/anyone", "/api/pings/secret"):
         assert [await status(client, signer, user_id, epoch, path) for epoch in (0, 1, 2, 3)] == [401, 401, 200, 200]
     assert await status(client, signer, "somebody-else", 0) == 200
+
+
+async def test_the_end_of_a_session_ends_its_tokens_and_no_others(client, bus, signer):
+    user_id, ended, other = new_id(), new_id(), new_id()
+
+    async def of_session(session_id: str) -> int:
+        headers = signer.headers(user_id, ["pings:read"], sid=session_id)
+        return (await client.get("/api/pings/me", headers=headers)).status_code
+
+    assert [await of_session(each) for each in (ended, other)] == [200, 200]
+    await bus.publish(SessionEnded(session_id=ended, user_id=user_id))
+
+    async def refused():
+        return await of_session(ended) == 401
+
+    await until(refused)
+    assert await of_session(other) == 200
 
 
 async def test_a_late_older_revocation_changes_nothing(client, bus, signer):
@@ -76,6 +93,18 @@ async def test_a_missed_revocation_is_fetched_with_the_next_reload(asked, signer
     assert await known.is_void(user_id, 3)
     assert told == [user_id]
     del signer.revoked[user_id]
+
+
+async def test_a_missed_end_of_a_session_is_fetched_with_the_next_reload(asked, signer):
+    known, told = asked
+    user_id, session_id = new_id(), new_id()
+    assert not await known.is_void(user_id, 0, session_id)
+    signer.ended[session_id] = user_id
+    await known.reload()
+    await known.reload()
+    assert [await known.is_void(user_id, 0, each) for each in (session_id, "")] == [True, False]
+    assert told == [user_id]
+    del signer.ended[session_id]
 
 
 async def test_a_new_revocation_survives_a_reload_that_lacks_it(asked):

@@ -78,6 +78,13 @@ class AccessRevoked(Event, type="identity.access_revoked.v1", subject="user_id")
     epoch: Annotated[int, Field(ge=1)]
 
 
+class SessionEnded(Event, type="identity.session_ended.v1", subject="session_id"):
+    """Access tokens of this session are invalid from now on, even before they expire."""
+
+    session_id: Id
+    user_id: Id
+
+
 SealedToken = Annotated[
     str,
     Field(description="the link's secret, encrypted with LINK_KEY: only identity and notifier can read it", repr=False),

@@ -35,6 +35,7 @@ from contracts.identity import (
     PasswordResetRequested,
     RegistrationRepeated,
     SecurityNoticed,
+    SessionEnded,
     UserDeleted,
     VerificationRequested,
 )
@@ -146,7 +147,7 @@ DISPLAYED: dict[str, tuple[type[Event], ...]] = {
     "realtime": (SeatsChanged, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
 }
 BROADCAST: dict[str, tuple[type[Event], ...]] = {
-    service: (AccessRevoked, *DISPLAYED.get(service, ())) for service in SERVICES
+    service: (AccessRevoked, SessionEnded, *DISPLAYED.get(service, ())) for service in SERVICES
 }
 """The events of each replica's temporary queue. A replica does not receive what was published while it was down."""
 

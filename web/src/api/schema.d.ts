@@ -1012,7 +1012,7 @@ export interface paths {
         put?: never;
         /**
          * Logout
-         * @description End the session, even with a used refresh token. Access tokens expire within minutes.
+         * @description End the session, even with a used refresh token, and its access tokens, in every service.
          */
         post: {
             parameters: {
@@ -1219,7 +1219,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm
-         * @description Confirm the app with a code. From now on signing in with the password also needs a code.
+         * @description Confirm the app with a code within 15 minutes. From now on signing in with the password also needs a code.
          */
         post: {
             parameters: {
@@ -1735,7 +1735,7 @@ export interface paths {
         post?: never;
         /**
          * End Session
-         * @description End one of the caller's sessions: its refresh token is void at once, its access token expires within minutes.
+         * @description End one of the caller's sessions and its tokens, in every service.
          */
         delete: {
             parameters: {

@@ -125,7 +125,7 @@ class Verifier:
         principal = await self._signed(token)
         if self._revocations is not None:
             try:
-                is_void = await self._revocations.is_void(principal.user_id, principal.epoch)
+                is_void = await self._revocations.is_void(principal.user_id, principal.epoch, principal.session_id)
             except httpx.HTTPError as error:
                 raise KeysUnavailable(retry_after=2) from error
             if is_void:

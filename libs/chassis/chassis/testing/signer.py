@@ -18,11 +18,13 @@ ISSUER, AUDIENCE = "https://usher.example", "usher"
 class Signer:
     """Signs access tokens for services whose `JWKS_URL` is this signer's `url`.
 
-    `revoked` is its revocation list: user id → first valid epoch.
+    `revoked` and `ended` are its revocation list: user id → first valid epoch, and session id → user id.
     """
 
-    def __init__(self, url: str, key: Ed25519PrivateKey, kid: str, revoked: dict[str, int]) -> None:
-        self.url, self._key, self._kid, self.revoked = url, key, kid, revoked
+    def __init__(self, url: str, key: Ed25519PrivateKey, kid: str) -> None:
+        self.url, self._key, self._kid = url, key, kid
+        self.revoked: dict[str, int] = {}
+        self.ended: dict[str, str] = {}
 
     def token(self, user_id: str = "user-1", permissions: list[str] | None = None, **claims: Any) -> str:
         """Return a token for the person, valid for five minutes. `claims` override the defaults."""
@@ -41,7 +43,6 @@ class Signer:
 @contextmanager
 def signing() -> Iterator[Signer]:
     """Yield a signer that serves its public key and revocations over HTTP."""
-    revoked: dict[str, int] = {}
     key, kid = Ed25519PrivateKey.generate(), "test-key"
     public = json.loads(OKPAlgorithm.to_jwk(key.public_key()))
     document = json.dumps({"keys": [public | {"kid": kid, "alg": "EdDSA", "use": "sig"}]}).encode()
@@ -52,15 +53,18 @@ def signing() -> Iterator[Signer]:
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             is_keys = self.path.endswith("/jwks.json")
-            self.wfile.write(document if is_keys else json.dumps({"revoked": revoked}).encode())
+            self.wfile.write(
+                document if is_keys else json.dumps({"revoked": signer.revoked, "ended": signer.ended}).encode()
+            )
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
             """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    signer = Signer(f"http://127.0.0.1:{server.server_port}/.well-known/jwks.json", key, kid)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield Signer(f"http://127.0.0.1:{server.server_port}/.well-known/jwks.json", key, kid, revoked)
+        yield signer
     finally:
         server.shutdown()
         server.server_close()

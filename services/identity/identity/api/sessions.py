@@ -133,7 +133,7 @@ async def refresh(body: RefreshRequest, client: FromClient, sign_in: SigningIn, 
         token = RefreshToken.parse(text)
         account = await _account_in(await store.session_with(token, now()))
         if account is None:
-            await store.end_session(token)
+            await store.end_session(token, now())
             raise SessionOver
         limits = settings.get().session_limits(account.roles)
         session, successor = await store.turn_session(token, now(), limits, client.device)
@@ -156,10 +156,10 @@ async def _account_in(session: store.Session) -> Account | None:
 
 @auth.post("/logout", status_code=status.HTTP_204_NO_CONTENT, responses=documented(CrossSite))
 async def logout(body: RefreshRequest, jar: Cookies) -> None:
-    """End the session, even with a used refresh token. Access tokens expire within minutes."""
+    """End the session, even with a used refresh token, and its access tokens, in every service."""
     text = body.refresh_token or jar.read()
     if text is not None:
-        await store.end_session(RefreshToken.parse(text))
+        await store.end_session(RefreshToken.parse(text), now())
     if body.refresh_token is None:
         jar.forget()
 
@@ -198,8 +198,8 @@ def shown(session: store.Session, current_id: str) -> SessionResponse:
     responses=documented(*SESSION_PROBLEMS, SessionUnknown),
 )
 async def end_session(session_id: Annotated[Id, Path()], current: CurrentSession) -> None:
-    """End one of the caller's sessions: its refresh token is void at once, its access token expires within minutes."""
-    await store.end_session_of(current.user_id, session_id)
+    """End one of the caller's sessions and its tokens, in every service."""
+    await store.end_session_of(current.user_id, session_id, now())
     log.info("session_ended", user_id=current.user_id, session_id=session_id)
 
 
@@ -215,5 +215,5 @@ async def end_sessions(
     if await store.active_user(current.user_id):
         await store.sign_out(current.user_id, now(), but=but)
     else:
-        await store.end_guest_sessions(current.user_id, but=but)
+        await store.end_guest_sessions(current.user_id, now(), but=but)
     log.info("sessions_ended", user_id=current.user_id, kept_current=keep_current)

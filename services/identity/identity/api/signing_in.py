@@ -49,7 +49,7 @@ class SignIn:
         """Open a session. `since` is a time before the person's secrets were read. In a browser it replaces another."""
         account = person.account()
         if mode == "cookie" and (replaced := self._jar.read()):
-            await store.end_session(RefreshToken.parse(replaced))
+            await store.end_session(RefreshToken.parse(replaced), now())
         session, token = await store.open_session(
             person.id,
             since,

@@ -18,6 +18,6 @@ async def jwks(response: Response, keys: Signing) -> dict[str, Any]:
 
 
 @well_known.get("/revocations.json", include_in_schema=False)
-async def revocations() -> dict[str, dict[str, int]]:
+async def revocations() -> dict[str, dict[str, Any]]:
     """Revoked access, for the services. The gateway does not route this address."""
     return await store.revocations()

@@ -1,5 +1,6 @@
 """Sessions and their rotating refresh tokens (docs/adr/0021-refresh-tokens-turn.md)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,8 @@ import structlog
 from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from chassis.security.secrets import Cipher, hash_secret, new_secret
+from contracts.envelope import Event
+from contracts.identity import SessionEnded
 from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -16,6 +19,9 @@ from identity.store.users import User, users
 log = structlog.get_logger()
 GRACE = timedelta(seconds=10)
 """How long a replaced token still returns its successor: two tabs may refresh at once, an answer may be lost."""
+
+
+ENDED_KEPT = timedelta(days=1)
 
 
 class Replaced(BaseModel):
@@ -29,7 +35,7 @@ class Replaced(BaseModel):
 class Session(Aggregate):
     """One log-in and its tokens, of which only hashes are stored.
 
-    A session that a reused token ended stays, closed, until the warning about it is published.
+    A session that has ended stays for a day, closed and without its device, until every service knows about it.
     """
 
     user_id: str
@@ -41,6 +47,7 @@ class Session(Aggregate):
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
+    ended_at: datetime | None = None
     is_open: bool = True
 
     class Settings:
@@ -49,6 +56,7 @@ class Session(Aggregate):
             IndexModel("family_hash", unique=True),
             IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel("expires_at", expireAfterSeconds=0),
+            IndexModel("ended_at", partialFilterExpression={"ended_at": {"$type": "date"}}),
         ]
 
 
@@ -136,18 +144,32 @@ async def _end_refused(token: RefreshToken, now: datetime, limits: SessionLimits
         log.info("refresh_refused")
         return
     if limits.end(session.created_at, session.last_used_at) <= now:
-        await end_session(token)
+        await end_session(token, now)
         log.info("session_timed_out", user_id=session.user_id, session_id=session.id)
         return
     user = await users.get(session.user_id)
     warning = [user.noticed("refresh_token_reused", device)] if user else []
-    if await sessions.update({"_id": session.id, "is_open": True}, {"$set": {"is_open": False}}, events=warning):
+    if await _end(session, now, warning):
         log.warning("refresh_token_reused", user_id=session.user_id, session_id=session.id)
 
 
-async def end_session(token: RefreshToken) -> None:
+async def _end(session: Session, now: datetime, events: Sequence[Event] = ()) -> bool:
+    """End an open session with its access tokens, in every service. Returns False when it has ended already."""
+    ended = {"is_open": False, "ended_at": now, "expires_at": now + ENDED_KEPT, "device": ""}
+    revoked = SessionEnded(session_id=session.id, user_id=session.user_id)
+    return await sessions.update({"_id": session.id, "is_open": True}, {"$set": ended}, events=[revoked, *events])
+
+
+async def end_session(token: RefreshToken, now: datetime) -> None:
     """End the session of a current or used token."""
-    await sessions.delete({"family_hash": hash_secret(token.family), "is_open": True})
+    if session := await sessions.find_one({"family_hash": hash_secret(token.family), "is_open": True}):
+        await _end(session, now)
+
+
+async def ended_since(moment: datetime) -> dict[str, str]:
+    """The sessions that have ended since then, with their users."""
+    where = {"ended_at": {"$gt": moment, "$type": "date"}}
+    return {row["_id"]: row["user_id"] async for row in sessions.rows(where, ["user_id"])}
 
 
 async def open_session_of(user_id: str, session_id: str, now: datetime) -> Session | None:
@@ -164,9 +186,10 @@ async def sessions_of(user_id: str, now: datetime, after_id: str | None, limit: 
     return [session async for session in sessions.find(where, sort=[("_id", DESCENDING)], limit=limit)]
 
 
-async def end_session_of(user_id: str, session_id: str) -> None:
+async def end_session_of(user_id: str, session_id: str, now: datetime) -> None:
     """End one of the person's sessions. Raises SessionUnknown."""
-    if not await sessions.delete({"_id": session_id, "user_id": user_id, "is_open": True}):
+    session = await sessions.find_one({"_id": session_id, "user_id": user_id, "is_open": True})
+    if session is None or not await _end(session, now):
         raise SessionUnknown
 
 
@@ -177,9 +200,10 @@ async def delete_ended_sessions(user: User) -> None:
         await sessions.delete_many({"user_id": user.id, "is_open": True, **where})
 
 
-async def end_guest_sessions(registration_id: str, *, but: str | None = None) -> None:
+async def end_guest_sessions(registration_id: str, now: datetime, *, but: str | None = None) -> None:
     """End the sessions of somebody who has not verified the address, or all but one."""
-    await sessions.delete_many({"user_id": registration_id, "is_open": True, "_id": {"$ne": but}})
+    async for session in sessions.find({"user_id": registration_id, "is_open": True, "_id": {"$ne": but}}):
+        await _end(session, now)
 
 
 async def strengthen(session_id: str, method: Method) -> None:
