@@ -86,7 +86,7 @@ async def measure_realtime(platform: Platform) -> list[dict[str, Any]]:
         await mongo.usher_realtime.showtimes.insert_one({"_id": SHOWTIME})
     async with await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
         channel = await connection.channel(publisher_confirms=False)
-        exchange = await channel.get_exchange(topology.EXCHANGE)
+        exchange = await channel.get_exchange(topology.publishing_exchange(SeatsChanged.source()))
 
         async def say(version: int) -> None:
             """Publish as inventory does, but wait as long as an overloaded machine needs."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.messaging.wire import BATCH, to_message
@@ -56,7 +56,7 @@ class Stage:
     mail: Sink
     mongo: AsyncMongoClient[dict[str, Any]]
     broker: AbstractConnection
-    exchange: AbstractExchange
+    channel: AbstractChannel
     mails_before: int
     _confirmed: set[str] = field(default_factory=set)
     _awaited: dict[str, asyncio.Future[None]] = field(default_factory=dict)
@@ -94,7 +94,8 @@ class Stage:
             version=1,
             body=event.model_dump_json(),
         )
-        await self.exchange.publish(to_message(envelope), event.type)
+        exchange = await self.channel.get_exchange(topology.publishing_exchange(event.source()), ensure=False)
+        await exchange.publish(to_message(envelope), event.type)
 
     async def showtimes(self, count: int) -> list[str]:
         """Create empty showtimes on sale. Returns when every service knows them."""
@@ -157,8 +158,7 @@ async def set_up(platform: Platform, mail: Sink) -> AsyncIterator[Stage]:
     mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(platform.env["MONGO_URI"], tz_aware=True)
     async with mongo, await aio_pika.connect(platform.env["RABBITMQ_URI"]) as connection:
         channel = await connection.channel()
-        exchange = await channel.get_exchange(topology.EXCHANGE)
-        stage = Stage(platform, mail, mongo, connection, exchange, mail.accepted)
+        stage = Stage(platform, mail, mongo, connection, channel, mail.accepted)
         await _listen(stage, channel)
         await stage.say(_layout())
         while not await mongo.usher_inventory.seat_layouts.find_one({"_id": LAYOUT}):
@@ -175,7 +175,7 @@ async def _listen(stage: Stage, channel: AbstractChannel) -> None:
             stage.confirm(str(message.headers["cloudEvents_subject"]))
 
     queue = await channel.declare_queue(exclusive=True, auto_delete=True)
-    await queue.bind(stage.exchange, BookingConfirmed.type)
+    await queue.bind(topology.EXCHANGE, BookingConfirmed.type)
     await queue.consume(receive, no_ack=True)
 
 

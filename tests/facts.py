@@ -119,7 +119,7 @@ async def _stripe(http: httpx.AsyncClient, env: Mapping[str, str], kind: str) ->
 async def _queues(uri: str) -> dict[str, int]:
     """Return the ready messages of each queue of the topology, each retry tier and each dead-letter queue."""
     names = [name(service) for service in topology.CONSUMES for name in QUEUE_NAMES]
-    names += [f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S]
+    names += [topology.retry_queue_name(each, seconds) for each in topology.CONSUMES for seconds in RETRY_TIERS_S]
     async with await aio_pika.connect(uri) as connection:
         channel = await connection.channel()
         counts: dict[str, int] = {}

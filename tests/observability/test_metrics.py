@@ -37,7 +37,7 @@ OUR_QUEUES = {
         for service in topology.CONSUMES
         for name in (topology.queue_name, topology.dead_letter_queue_name)
     ),
-    *(f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S),
+    *(topology.retry_queue_name(service, seconds) for service in topology.CONSUMES for seconds in RETRY_TIERS_S),
 }
 FROM_PROMETHEUS = {"service", "instance", "job", "le"}
 """Labels that the scrape configuration adds, and the label of histogram buckets."""

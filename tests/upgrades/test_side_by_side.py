@@ -71,7 +71,8 @@ async def publish(channel: aio_pika.abc.AbstractChannel, event_type: str, count:
         )
         for number in range(count)
     ]
-    exchange = await channel.get_exchange(topology.EXCHANGE, ensure=False)
+    owner = topology.owner_of(event_type)
+    exchange = await channel.get_exchange(topology.publishing_exchange(owner), ensure=False)
     half = count // 2
     for message in (wire.to_batch(events[:half]), *map(wire.to_message, events[half:])):
         await exchange.publish(message, event_type, mandatory=True)

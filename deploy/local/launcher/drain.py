@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-TIERS_S = (1, 5, 30, 120)
-"""The retry tiers, as chassis.messaging.broker declares them."""
+RETRY = re.compile(r"(\w+\.events|usher)\.retry\.\d+s")
+"""The names of the retry tiers; earlier versions have tiers that all services share."""
 STATES = ("awaiting_payment", "closing", "confirming", "refunding")
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
 TIMEOUT_SECONDS = 2400.0
@@ -121,8 +121,8 @@ def _queues(text: str | Exception, reading: Reading) -> None:
     except (ValueError, TypeError, KeyError):
         reading.unknown.append("RabbitMQ: its answer is no list of queues")
         return
-    names = [f"{service}.events" for service in SERVICES] + [f"usher.retry.{tier}s" for tier in TIERS_S]
-    for name in [*names, *(f"{service}.events.dead" for service in SERVICES)]:
+    names = [f"{service}.events{kind}" for kind in ("", ".dead") for service in SERVICES]
+    for name in [*names, *filter(RETRY.fullmatch, queues)]:
         counts = [queues.get(name, {}).get(f"messages_{state}") for state in ("ready", "unacknowledged")]
         if not all(isinstance(count, int) for count in counts):
             reading.unknown.append(f"queue {name}")

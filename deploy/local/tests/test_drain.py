@@ -18,7 +18,8 @@ QUEUES = f"http://{RABBITMQ}/api/queues/%2F?columns=name,messages_ready,messages
 REPLICAS = {service: [f"{service}:8000"] for service in SERVICES} | {"booking": ["booking:8000", "booking.2:8000"]}
 NAMES = [
     *(name(service) for service in SERVICES for name in (topology.queue_name, topology.dead_letter_queue_name)),
-    *(f"usher.retry.{seconds}s" for seconds in RETRY_TIERS_S),
+    *(topology.retry_queue_name(service, seconds) for service in SERVICES for seconds in RETRY_TIERS_S),
+    "usher.retry.5s",
 ]
 
 
@@ -63,7 +64,7 @@ def test_the_queues_are_those_of_the_topology():
     assert {topology.queue_name(service) for service in topology.CONSUMES} == {
         f"{each}.events" for each in drain.SERVICES
     }
-    assert drain.TIERS_S == RETRY_TIERS_S
+    assert all(drain.RETRY.fullmatch(topology.retry_queue_name(each, RETRY_TIERS_S[0])) for each in SERVICES)
 
 
 def test_at_rest_everything_is_known_and_nothing_is_left(pages: dict[str, str]):
@@ -74,7 +75,7 @@ def test_at_rest_everything_is_known_and_nothing_is_left(pages: dict[str, str]):
 
 
 @pytest.mark.parametrize("state", ["ready", "unacknowledged"])
-@pytest.mark.parametrize("queue", ["inventory.events", "usher.retry.120s"])
+@pytest.mark.parametrize("queue", ["inventory.events", "booking.events.retry.120s", "usher.retry.5s"])
 def test_messages_are_left_ready_or_not(pages: dict[str, str], queue: str, state: str):
     pages[QUEUES] = queues(**{f"{queue}__messages_{state}": 3})
     (left,) = taken(pages).left
@@ -108,7 +109,7 @@ def test_outboxes_and_webhooks_are_left(pages: dict[str, str]):
         (QUEUES, "", "no list of queues"),
         (QUEUES, '{"error": "not_authorised"}', "no list of queues"),
         (QUEUES, queues(**{"booking.events__messages_ready": None}), "queue booking.events"),
-        (QUEUES, queues(**{"usher.retry.5s__messages_unacknowledged": None}), "queue usher.retry.5s"),
+        (QUEUES, queues(**{"payment.events.retry.5s__messages_ready": None}), "queue payment.events.retry.5s"),
     ],
 )
 def test_a_missing_answer_is_unknown(pages: dict[str, str], url: str, answer: str | None, unknown: str):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aio_pika
+import httpx
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aiormq.exceptions import ChannelAccessRefused
+from aio_pika.abc import AbstractChannel
+from aiormq.exceptions import ChannelAccessRefused, DeliveryError
 from chassis.messaging.consumer import is_forged
 from contracts import rabbitmq, registry, topology
 from launcher.platform import Platform
@@ -24,7 +26,6 @@ UNAUTHORIZED = 13
 Mongo = MongoClient[dict[str, Any]]
 Act = Callable[[AbstractChannel], Coroutine[Any, Any, Any]]
 Run = Callable[[Act], Coroutine[Any, Any, Any]]
-Forge = Callable[[AbstractChannel, aio_pika.Message], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(scope="module")
@@ -115,46 +116,51 @@ def test_data_of_a_time_without_users_gets_them(tmp_path: Path):
 async def test_a_service_publishes_its_own_events_only(servers: Platform, service: str):
     async with channel_of(servers, service) as act:
         for event in registry.events().values():
-            publishing = act(publish(topology.EXCHANGE, event.type, mandatory=topology.is_consumed(event.type)))
+            exchange = topology.publishing_exchange(event.source())
+            publishing = act(publish(exchange, event.type, mandatory=topology.is_consumed(event.type)))
             if event.source() == service:
                 await publishing
-            else:
-                with pytest.raises(ChannelAccessRefused):
-                    await publishing
+                continue
+            with pytest.raises(ChannelAccessRefused):
+                await publishing
+        theirs = next(event.type for event in registry.events().values() if event.source() != service)
+        for exchange in (topology.publishing_exchange(service), topology.EXCHANGE):
+            with pytest.raises(ChannelAccessRefused):
+                await act(publish(exchange, theirs))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_puts_messages_into_its_own_queues_only(servers: Platform, service: str):
     async with channel_of(servers, service) as act:
         for owner in SERVICES:
-            queue, dead = topology.queue_name(owner), topology.dead_letter_queue_name(owner)
-            ways = [(rabbitmq.QUEUES, queue), (rabbitmq.QUEUES, dead)]
-            ways += [(rabbitmq.retry_exchange(seconds), queue) for seconds in rabbitmq.RETRY_TIERS_S]
-            for exchange, routing_key in ways:
-                if owner == service:
-                    await act(publish(exchange, routing_key))
-                else:
-                    with pytest.raises(ChannelAccessRefused):
-                        await act(publish(exchange, routing_key))
-            with pytest.raises(ChannelAccessRefused):
-                await act(publish("", queue))
+            queue, own = topology.queue_name(owner), topology.own_exchange(owner)
+            if owner == service:
+                tiers = [topology.retry_queue_name(owner, seconds) for seconds in rabbitmq.RETRY_TIERS_S]
+                for name in (queue, topology.dead_letter_queue_name(owner), *tiers):
+                    await act(publish(own, name))
+                continue
+            for exchange in ("", own):
+                with pytest.raises(ChannelAccessRefused):
+                    await act(publish(exchange, queue))
+            with pytest.raises(DeliveryError):
+                await act(publish(topology.own_exchange(service), queue))
 
 
 async def test_a_retried_message_returns_to_its_queue(servers: Platform):
     async def returned(channel: AbstractChannel) -> bytes:
         queue = await channel.get_queue(topology.queue_name("payment"))
         await queue.purge()
-        await publish(rabbitmq.retry_exchange(1), queue.name)(channel)
+        await publish(topology.own_exchange("payment"), topology.retry_queue_name("payment", 1))(channel)
         async with queue.iterator(no_ack=True, timeout=60) as messages:
             message = await anext(messages)
-        assert not is_forged(message, queue.name)
+        assert not is_forged(message, "payment")
         return message.body
 
     async with channel_of(servers, "payment") as act:
         assert await act(returned) == b"{}"
 
 
-@pytest.mark.parametrize("queue", ["booking.events", "booking.events.dead", "usher.retry.1s"])
+@pytest.mark.parametrize("queue", ["booking.events", "booking.events.dead", "booking.events.retry.1s"])
 async def test_a_service_neither_reads_nor_changes_the_queues_of_others(servers: Platform, queue: str):
     async def consume(channel: AbstractChannel) -> None:
         await (await channel.get_queue(queue)).get()
@@ -174,71 +180,100 @@ async def test_a_service_neither_reads_nor_changes_the_queues_of_others(servers:
                 await act(action)
 
 
-SOLD, REFUNDED, THEIRS = "inventory.seats_sold.v1", "payment.refunded.v1", topology.queue_name("booking")
+@pytest.mark.parametrize(
+    "exchange", ["", topology.EXCHANGE, topology.publishing_exchange("booking"), topology.own_exchange("booking")]
+)
+async def test_a_service_cannot_reach_an_exchange_by_a_detour(servers: Platform, exchange: str):
+    """What comes by a binding or as a dead letter would have a routing key and headers of the attacker's choice."""
+
+    async def bind(channel: AbstractChannel) -> None:
+        own = await channel.declare_exchange("inventory.watch.way", "topic", auto_delete=True)
+        await (await channel.get_exchange(exchange, ensure=False)).bind(own, "#")
+
+    async def fall_back(channel: AbstractChannel) -> None:
+        arguments: Any = {"alternate-exchange": exchange}
+        await channel.declare_exchange("inventory.watch.other", "fanout", auto_delete=True, arguments=arguments)
+
+    async def dead_letter(channel: AbstractChannel) -> None:
+        arguments: Any = {"x-dead-letter-exchange": exchange, "x-dead-letter-routing-key": "booking.events"}
+        await channel.declare_queue("inventory.watch.end", exclusive=True, arguments=arguments)
+
+    async with channel_of(servers, "inventory") as act:
+        for action in (bind, dead_letter, *([fall_back] if exchange else [])):
+            with pytest.raises(ChannelAccessRefused):
+                await act(action)
+
+
+SOLD, REFUNDED = "inventory.seats_sold.v1", "payment.refunded.v1"
 """Two events that booking consumes. Inventory may publish the first one only."""
 
 
-async def with_another_type(channel: AbstractChannel, message: aio_pika.Message) -> None:
-    await (await channel.get_exchange(topology.EXCHANGE, ensure=False)).publish(message, SOLD)
+@pytest.mark.parametrize(("routing_key", "copies"), [(SOLD, []), ("inventory.mine", [REFUNDED])])
+async def test_a_consumer_recognizes_what_rabbitmq_lets_through(servers: Platform, routing_key: str, copies: list[str]):
+    def send(service: str, event_type: str, **headers: Any) -> Act:
+        async def action(channel: AbstractChannel) -> None:
+            message = aio_pika.Message(b"{}", type=REFUNDED, message_id=service, headers=headers)
+            exchange = await channel.get_exchange(topology.publishing_exchange(service), ensure=False)
+            await exchange.publish(message, event_type)
+
+        return action
+
+    async def received(channel: AbstractChannel) -> dict[str | None, bool]:
+        forged: dict[str | None, bool] = {}
+        queue = await channel.get_queue(topology.queue_name("booking"))
+        async with queue.iterator(no_ack=True, timeout=60) as messages:
+            while "payment" not in forged:
+                message = await anext(messages)
+                forged[message.message_id] = is_forged(message, "booking")
+        return forged
+
+    async with channel_of(servers, "inventory") as inventory, channel_of(servers, "payment") as payment:
+        with suppress(ChannelAccessRefused):  # RabbitMQ 4 checks copies, too
+            await inventory(send("inventory", routing_key, CC=list[Any](copies)))
+        await payment(send("payment", REFUNDED))
+    async with channel_of(servers, "booking") as booking:
+        forged = await booking(received)
+    assert forged.pop("payment") is False
+    assert forged.pop("inventory", True)
 
 
-async def with_a_copy(channel: AbstractChannel, message: aio_pika.Message) -> None:
-    message.headers["CC"] = [REFUNDED]
-    await (await channel.get_exchange(topology.EXCHANGE, ensure=False)).publish(message, "inventory.mine")
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+async def test_a_queue_of_a_service_stays_small(servers: Platform, kind: str):
+    sent, size = 40, 1024**2
+    name = f"inventory.watch.{kind}"
 
-
-def through_an_exchange(target: str, routing_key: str) -> Forge:
-    async def forge(channel: AbstractChannel, message: aio_pika.Message) -> None:
-        own = await channel.declare_exchange("inventory.watch.way", "topic", auto_delete=True)
-        bound = await channel.get_exchange(target, ensure=False)
-        await bound.bind(own, routing_key)
-        await own.publish(message, routing_key)
-        await bound.unbind(own, routing_key)
-
-    return forge
-
-
-def through_a_queue(target: str, routing_key: str) -> Forge:
-    async def forge(channel: AbstractChannel, message: aio_pika.Message) -> None:
-        own = await channel.declare_exchange("inventory.watch.start", "fanout", auto_delete=True)
-        returns = {"x-dead-letter-exchange": target, "x-dead-letter-routing-key": routing_key, "x-message-ttl": 0}
-        queue = await channel.declare_queue("inventory.watch.end", exclusive=True, arguments=returns)
+    async def fill(channel: AbstractChannel) -> int:
+        lifted = {"x-queue-type": kind, "x-max-length-bytes": 10**12, "x-max-length": 10**9, "x-expires": 10**9}
+        queue = await channel.declare_queue(name, durable=True, arguments=lifted)
+        own = await channel.declare_exchange("inventory.watch.fill", "fanout", auto_delete=True)
         await queue.bind(own)
-        await own.publish(message, "", mandatory=False)
+        for _ in range(sent):
+            await own.publish(aio_pika.Message(bytes(size)), "")
+        kept = (await channel.declare_queue(name, passive=True)).declaration_result.message_count
+        await channel.queue_delete(name)
+        return kept or 0
 
-    return forge
+    async with channel_of(servers, "inventory") as act:
+        assert 0 < await act(fill) <= rabbitmq.TEMPORARY["max-length-bytes"] // size
 
 
-@pytest.mark.parametrize(
-    "forge",
-    [
-        pytest.param(with_another_type, id="another type"),
-        pytest.param(with_a_copy, id="a copy"),
-        pytest.param(through_an_exchange(topology.EXCHANGE, REFUNDED), id="an exchange"),
-        pytest.param(through_an_exchange(rabbitmq.QUEUES, THEIRS), id="an exchange before the queue"),
-        pytest.param(through_an_exchange(rabbitmq.retry_exchange(1), THEIRS), id="an exchange before a retry tier"),
-        pytest.param(through_a_queue(topology.EXCHANGE, REFUNDED), id="a dead letter"),
-        pytest.param(through_a_queue(rabbitmq.QUEUES, THEIRS), id="a dead letter into the queue"),
-        pytest.param(through_a_queue(rabbitmq.retry_exchange(1), THEIRS), id="a dead letter into a retry tier"),
-    ],
-)
-async def test_a_consumer_recognizes_what_rabbitmq_lets_through(servers: Platform, forge: Forge):
-    async with channel_of(servers, "booking") as booking, channel_of(servers, "inventory") as inventory:
+def test_the_limits_hold_for_every_service(servers: Platform):
+    url = servers.env["RABBITMQ_MANAGEMENT_URL"]
+    login = (rabbitmq.OPERATOR, servers.env["RABBITMQ_PASSWORD"])
 
-        async def received(channel: AbstractChannel) -> AbstractIncomingMessage:
-            await channel.set_qos(prefetch_count=1)
-            queue = await channel.get_queue(THEIRS)
-            await queue.purge()
-            await inventory(lambda theirs: forge(theirs, aio_pika.Message(b"{}", type=REFUNDED)))
-            async with queue.iterator(no_ack=True, timeout=60) as messages:
-                async for message in messages:
-                    if message.type == REFUNDED:  # an earlier test's message may arrive late
-                        return message
-            raise AssertionError("no message arrived")
+    def got(path: str) -> Any:
+        return httpx.get(f"{url}/api/{path}", auth=login, timeout=60).raise_for_status().json()
 
-        message = await booking(received)
-    assert message.type == REFUNDED
-    assert is_forged(message, THEIRS)
+    (temporary,), (waiting,) = got("operator-policies"), got("policies")
+    assert (temporary["definition"], temporary["apply-to"]) == (rabbitmq.TEMPORARY, "queues")
+    assert (waiting["definition"], waiting["apply-to"]) == (rabbitmq.WAITING, "queues")
+    for service in SERVICES:
+        name, dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
+        names = [name, dead, topology.retry_queue_name(service, 30), f"{service}.watch.1"]
+        assert [bool(re.search(waiting["pattern"], each)) for each in names] == [False, True, True, False]
+        assert [bool(re.search(temporary["pattern"], each)) for each in names] == [False, False, False, True]
+    assert [each["value"] for each in got("vhost-limits")] == [{"max-queues": rabbitmq.MAX_QUEUES}]
+    assert {each["user"]: each["value"] for each in got("user-limits")} == dict.fromkeys(SERVICES, rabbitmq.USER_LIMITS)
 
 
 async def test_a_replica_receives_the_broadcast_events_of_its_service_only(servers: Platform):

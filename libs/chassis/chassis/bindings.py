@@ -1,4 +1,4 @@
-"""Remove the bindings of earlier versions: `python -m chassis.bindings contract`. Needs RABBITMQ_URI.
+"""Remove the bindings and queues of earlier versions: `python -m chassis.bindings contract`. Needs RABBITMQ_URI.
 
 This is the last step of an upgrade: run it when no replica of the previous version is left. Services only add bindings
 when they start. The command is idempotent.
@@ -9,6 +9,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import ChannelNotFoundEntity
 from contracts import topology
 
 from chassis.messaging import broker
@@ -17,7 +19,7 @@ from chassis.settings import ServiceSettings
 
 
 async def contract(uri: str) -> AsyncIterator[str]:
-    """Unbind every retired event type from its queue. Returns one line for each."""
+    """Unbind every retired event type from its queue and delete the empty retired queues. Returns one line for each."""
     async with await connect_once(uri) as connection:
         channel = await connection.channel()
         await broker.declare(channel)
@@ -26,6 +28,21 @@ async def contract(uri: str) -> AsyncIterator[str]:
             for event_type in retired:
                 await queue.unbind(topology.EXCHANGE, event_type)
                 yield f"{queue.name} is not bound to {event_type}"
+        for name in topology.RETIRED_QUEUES:
+            yield await _delete(connection, name)
+
+
+async def _delete(connection: AbstractConnection, name: str) -> str:
+    """Delete a queue if it exists and is empty. RabbitMQ has no such condition for quorum queues."""
+    async with connection.channel() as channel:
+        try:
+            queue = await channel.declare_queue(name, passive=True)
+        except ChannelNotFoundEntity:
+            return f"{name} does not exist"
+        if queue.declaration_result.message_count:
+            return f"{name} still has messages: run this again later"
+        await channel.queue_delete(name)
+        return f"{name} is deleted"
 
 
 async def run(uri: str) -> None:

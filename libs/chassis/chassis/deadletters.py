@@ -2,6 +2,9 @@
 
 A dead letter is identified by its event id. `replay` puts it back into the queue of this service only, with a fresh
 retry count; `drop` deletes it. `--all` selects every dead letter of the service. Needs RABBITMQ_URI.
+
+`replay` leaves a dead letter whose publisher the service has not verified: a forged one, and one that RabbitMQ has put
+here. `--unverified` replays one of the latter by its event id.
 """
 
 import argparse
@@ -13,10 +16,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
-from contracts import rabbitmq, topology
+from contracts import topology
 
 from chassis.messaging.hosts import connect_once
-from chassis.messaging.wire import ATTEMPT, FIRST_SEEN, REASON, again
+from chassis.messaging.wire import ATTEMPT, FIRST_SEEN, FORGED, REASON, again
 from chassis.settings import ServiceSettings
 
 
@@ -49,31 +52,49 @@ def details(message: AbstractIncomingMessage) -> str:
     return json.dumps(facts, indent=2)
 
 
+def objection(message: AbstractIncomingMessage, service: str, *, unverified: bool) -> str | None:
+    """Return why a dead letter must not be replayed, or None.
+
+    The service has checked who published a dead letter that it has put into the queue. Nobody has checked one that
+    RabbitMQ has put there, and another routing key means that another service's queue has put it there.
+    """
+    reason = str(message.headers.get(REASON, ""))
+    checked = message.exchange == topology.own_exchange(service)
+    if message.routing_key != topology.dead_letter_queue_name(service) or (checked and reason.startswith(f"{FORGED}:")):
+        return "its event's owner has not published it"
+    return None if checked or unverified else "nobody has checked who published it (--unverified)"
+
+
 async def replay(channel: Any, service: str, message: AbstractIncomingMessage) -> None:
     """Put a dead letter back into the service's queue without its retry headers, then acknowledge it."""
     fresh = again(message)
     for header in (ATTEMPT, FIRST_SEEN, REASON, "x-delivery-count"):
         fresh.headers.pop(header, None)
-    queues = await channel.get_exchange(rabbitmq.QUEUES, ensure=False)
+    queues = await channel.get_exchange(topology.own_exchange(service), ensure=False)
     await queues.publish(fresh, topology.queue_name(service))
     await message.ack()
 
 
-async def run(command: str, service: str, chosen: str | None, uri: str) -> int:
+async def run(command: str, service: str, chosen: str | None, uri: str, *, unverified: bool = False) -> int:
     """Run one command. `chosen` is an event id, or None for all. Returns the exit status."""
     async with letters(uri, service) as (channel, found):
         matching = [message for message in found if chosen is None or message.message_id == chosen]
+        done = 0
         for message in matching:
             if command == "show":
                 sys.stdout.write(details(message) + "\n")
-                continue
-            if command == "replay":
+            elif command == "replay":
+                if reason := objection(message, service, unverified=unverified):
+                    sys.stderr.write(f"not replayed, {reason}: {summary(message)}\n")
+                    continue
                 await replay(channel, service, message)
             elif command == "drop":
                 await message.ack()
-            sys.stdout.write(summary(message) + "\n")
-        sys.stderr.write(f"{len(matching)} of {len(found)} dead letters of {service}: {command}\n")
-        return 0 if matching or chosen is None else 1
+            if command != "show":
+                sys.stdout.write(summary(message) + "\n")
+            done += 1
+        sys.stderr.write(f"{done} of {len(found)} dead letters of {service}: {command}\n")
+        return 0 if done == len(matching) and (matching or chosen is None) else 1
 
 
 def main() -> int:
@@ -83,11 +104,15 @@ def main() -> int:
     parser.add_argument("service", choices=sorted(topology.CONSUMES))
     parser.add_argument("event_id", nargs="?")
     parser.add_argument("--all", action="store_true", help="every dead letter of the service")
+    parser.add_argument("--unverified", action="store_true", help="replay it although its publisher is not verified")
     arguments = parser.parse_args()
     if arguments.command != "list" and bool(arguments.event_id) == arguments.all:
         parser.error(f"{arguments.command} takes an event id or --all")
+    if arguments.unverified and (arguments.command != "replay" or arguments.all):
+        parser.error("--unverified is for the replay of one event id")
     uri = ServiceSettings(service=arguments.service).rabbitmq_uri
-    return asyncio.run(run(arguments.command, arguments.service, arguments.event_id, uri))
+    command, service, event_id = arguments.command, arguments.service, arguments.event_id
+    return asyncio.run(run(command, service, event_id, uri, unverified=arguments.unverified))
 
 
 if __name__ == "__main__":

@@ -219,13 +219,13 @@ async def test_a_message_that_can_be_neither_handled_nor_retried_is_redelivered(
         return [line for line in logs if line["event"] == "event_not_settled"]
 
     said = envelopes("x", "a", "b")[1 : together + 1]
-    tier = lab.retries[0]
-    lab.retries[0] = await lab.channel.declare_exchange(f"lab.nowhere.{new_id()}", auto_delete=True, robust=False)
+    own = lab.queues
+    lab.queues = await lab.channel.declare_exchange(f"lab.nowhere.{new_id()}", auto_delete=True, robust=False)
     with capture_logs() as logs:
         async with lab_consumer(lab, handle):
             await lab.publish(*said)
             await until(none_settled)
-            lab.retries[0] = tier
+            lab.queues = own
             await until(all_tried_again)
     assert {line["event_id"] for line in lost()} == {each.id for each in said}
     assert {line["correlation_id"] for line in lost()} == {each.correlation_id for each in said}

@@ -8,8 +8,8 @@ from contracts.errors import RejectedEvent
 
 @pytest.fixture
 def run(rabbitmq_uri):
-    async def run(command: str, chosen: str | None = None) -> int:
-        return await deadletters.run(command, "toy", chosen, rabbitmq_uri)
+    async def run(command: str, chosen: str | None = None, **options: bool) -> int:
+        return await deadletters.run(command, "toy", chosen, rabbitmq_uri, **options)
 
     return run
 
@@ -50,3 +50,30 @@ async def test_a_dropped_dead_letter_is_removed_and_the_others_stay(client, bus,
 
 async def test_an_unknown_dead_letter_is_reported(client, run):
     assert await run("replay", "nothing") == 1
+
+
+async def test_a_forged_dead_letter_is_not_replayed(client, bus, toy, run, capsys):
+    ping_id = new_id()
+    event_id = await bus.forge(toy.Pinged(ping_id=ping_id))
+    while await run("list", event_id) != 0:
+        pass
+    assert await run("replay", event_id) == 1
+    assert await run("replay", event_id, unverified=True) == 1
+    assert await run("replay") == 1
+    assert f"not replayed, its event's owner has not published it: {event_id}" in capsys.readouterr().err
+    assert await run("drop", event_id) == 0
+    assert bus.events(toy.Ponged, lambda event: event.ping_id == ping_id) == []
+
+
+async def test_what_rabbitmq_has_put_there_is_replayed_only_on_demand(client, bus, toy, run, capsys):
+    ping_id = new_id()
+    await toy.pings.insert(toy.Ping(id=ping_id))
+    given_up = await bus.put(toy.Pinged(ping_id=ping_id), "toy.events.dead")
+    theirs = await bus.put(toy.Pinged(ping_id=new_id()), "booking.events.dead", "toy.events.dead")
+    assert await run("replay") == 1
+    assert "2 of" not in capsys.readouterr().err
+    assert await run("replay", theirs, unverified=True) == 1
+    assert await run("replay", given_up, unverified=True) == 0
+    await bus.wait_for(toy.Ponged, lambda event: event.ping_id == ping_id)
+    assert await run("list", given_up) == 1
+    assert await run("drop", theirs) == 0

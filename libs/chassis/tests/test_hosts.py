@@ -15,7 +15,7 @@ from chassis.messaging import broker, hosts, wire
 from chassis.messaging.broker import Broker
 from chassis.messaging.hosts import BrokerTooOld, HostsConnection
 from chassis.testing import servers, until
-from contracts import rabbitmq
+from contracts import topology
 from contracts.envelope import Envelope
 from yarl import URL
 
@@ -43,7 +43,7 @@ async def cluster(both: str) -> AsyncIterator[Broker]:
     async with await hosts.connect(both, "test") as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await broker.declare(channel)
-        yield await broker.opened(connection, channel)
+        yield await broker.opened(connection, channel, "booking")
 
 
 def _host(uri: str) -> str:
@@ -57,7 +57,7 @@ def _port(connection: HostsConnection) -> int | None:
 async def bound_queue(cluster: Broker, name: str, arguments: dict[str, Any]) -> AbstractQueue:
     """Declare a queue that `put` reaches, on each host that the connection moves to."""
     queue = await cluster.channel.declare_queue(name, durable=True, arguments=arguments)
-    await queue.bind(rabbitmq.QUEUES, name)
+    await queue.bind(topology.own_exchange(cluster.service), name)
     return queue
 
 

@@ -73,10 +73,11 @@ class Exchange:
 
 @pytest.fixture
 async def exchange(service_env: None, toy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exchange]:
+    monkeypatch.setitem(topology.CONSUMES, "lab", ())
     async with broker.connected(toy.Settings(service="lab")) as rabbit:
         exchange = Exchange(rabbit)
         tap = await rabbit.channel.declare_queue(exclusive=True, auto_delete=True)
-        await tap.bind(rabbit.exchange, "lab.#")
+        await tap.bind(topology.EXCHANGE, "lab.#")
         await tap.consume(exchange.take, no_ack=True)
         yield exchange
 

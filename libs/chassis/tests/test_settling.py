@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import aio_pika
@@ -257,11 +258,13 @@ async def test_an_event_that_its_owner_has_not_published_becomes_a_dead_letter(d
         handled.append(event.letter)
 
     copied = wire.to_message(envelope("a"))
-    copied.headers["CC"] = [Stamped.type]  # RabbitMQ does not check this routing key
+    copied.headers["CC"] = [Stamped.type, topology.queue_name("desk")]  # RabbitMQ does not check these routing keys
+    others = await desk.channel.get_exchange(topology.publishing_exchange("booking"), ensure=False)
+    own = await desk.channel.get_exchange(topology.publishing_exchange("desk"), ensure=False)
     async with consumer(desk, handle):
-        await desk.exchange.publish(copied, "other.published.v1")
+        await others.publish(copied, "booking.mine")
         (forged,) = await bus.dead("desk")
-        await desk.exchange.publish(wire.to_batch([envelope("b"), envelope("c", NEWER)]), Stamped.type)
+        await own.publish(wire.to_batch([envelope("b"), envelope("c", NEWER)]), Stamped.type)
         (mixed,) = await bus.dead("desk")
         await until(lambda: is_empty(desk))
     assert forged.reason.startswith("forged: ")
@@ -270,21 +273,32 @@ async def test_an_event_that_its_owner_has_not_published_becomes_a_dead_letter(d
 
 
 @pytest.mark.parametrize(
-    "deaths", ["rubbish", [1], [{"queue": "usher.retry.1s", "exchange": {}}], [{"queue": [], "exchange": []}]]
+    ("exchange", "routing_key", "forged"),
+    [
+        ("desk.published", "desk.stamped.v1", False),
+        ("", "till.events", False),  # from a retry tier
+        ("till.queues", "till.events", False),  # a replayed dead letter
+        ("toy.published", "desk.stamped.v1", True),
+        ("usher.events", "desk.stamped.v1", True),
+        ("", "toy.events", True),  # a copy of what another service's retry tier has returned
+        ("", "till.events.dead", True),
+        ("toy.queues", "till.events", True),
+        ("toy.watch.1", "till.events", True),
+    ],
 )
-async def test_invented_retries_of_any_shape_become_dead_letters(desk: Broker, bus: Bus, deaths: Any):
-    message = wire.to_message(envelope("a"))
-    message.headers["x-death"] = deaths
-    async with consumer(desk, lambda _: asyncio.sleep(0)):
-        await desk.put(message, topology.queue_name("desk"))
-        (letter,) = await bus.dead("desk", seconds=20)
-    assert letter.reason.startswith("forged: ")
+def test_the_exchange_proves_who_has_published_a_message(exchange: str, routing_key: str, forged: bool):
+    message: Any = SimpleNamespace(exchange=exchange, routing_key=routing_key, type=Stamped.type)
+    assert consuming.is_forged(message, "till") is forged
 
 
 async def test_a_start_keeps_bindings_and_contract_removes_the_retired_ones(desk: Broker, bus: Bus, rabbitmq_uri: str):
     handled, retired = list[str](), metric("usher_events_retired_total", type=RETIRED)
     queue: Any = await desk.channel.get_queue(topology.queue_name("desk"))
-    await queue.bind(desk.exchange, RETIRED, robust=False)
+    await queue.bind(topology.EXCHANGE, RETIRED, robust=False)
+    empty, full, *gone = topology.RETIRED_QUEUES
+    for name in (empty, full):
+        await desk.channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+    await desk.channel.default_exchange.publish(aio_pika.Message(b"{}"), full)
 
     async def handle(event: Stamped) -> None:
         handled.append(event.letter)
@@ -295,9 +309,14 @@ async def test_a_start_keeps_bindings_and_contract_removes_the_retired_ones(desk
     async with consumer(desk, handle):
         await bus.publish_raw(RETIRED, "{}")
         await until(dropped)
-        await bindings.run(rabbitmq_uri)
         lines = [line async for line in bindings.contract(rabbitmq_uri)]
         assert f"desk.events is not bound to {RETIRED}" in lines
+        assert f"{empty} is deleted" in lines
+        assert f"{full} still has messages: run this again later" in lines
+        await (await desk.channel.get_queue(full)).purge()
+        await bindings.run(rabbitmq_uri)
+        lines = [line async for line in bindings.contract(rabbitmq_uri)]
+        assert [f"{name} does not exist" for name in (empty, full, *gone)] == lines[-len(topology.RETIRED_QUEUES) :]
         await bus.publish_raw(RETIRED, "{}")
         await desk.publish(envelope("a"))
         await until(lambda: _length(handled, 1))

@@ -1,9 +1,10 @@
 """What RabbitMQ holds: exchanges, queues and bindings, and each service's user with its permissions.
 
-All of it follows from the topology. A service's user may publish its own events, consume its own queue, put messages
-back into that queue and its dead-letter queue, and declare the temporary queues of its replicas; nothing else. So
-nobody but the payment service can publish `payment.succeeded.v1`, and no service can put a message into the queue of
-another one.
+All of it follows from the topology. A service's user may publish through its own exchange, consume its own queue, put
+messages back into its own queues, and declare the temporary queues of its replicas; nothing else. RabbitMQ checks the
+right to write to an exchange also for bindings and for dead letters, and a message keeps the name of the exchange that
+it was published to. So this name proves who has published an event, and no service can put a message into the queue
+of another one.
 """
 
 import hashlib
@@ -12,18 +13,26 @@ import secrets
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from contracts import topology
 from contracts.registry import SERVICES
 
 OPERATOR = "usher"
 """The user of tools and people. It may do everything."""
-QUEUES = "usher.queues"
-"""The exchange that routes a message to the queue of its routing key, unlike the default exchange with permissions."""
 RETRY_TIERS_S = (1, 5, 30, 120)
 NOTHING = "^$"
 _QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
+
+# Limits, so that one service can fill neither the disk nor the memory.
+MAX_QUEUES = 1000
+"""Maximum number of queues of all services. A replica declares one."""
+USER_LIMITS = {"max-connections": 200, "max-channels": 2000}
+"""Limits of each service's user. A replica uses one connection and five channels."""
+TEMPORARY = {"expires": 60_000, "max-length": 10_000, "max-length-bytes": 32 * 1024**2}
+"""Limits of the queues that services declare. A full one drops its oldest messages; one without a consumer ends."""
+WAITING = {"max-length-bytes": 1024**3, "overflow": "reject-publish"}
+"""Limits of each retry tier and each dead-letter queue. A full one refuses further messages."""
 
 
 @dataclass(frozen=True)
@@ -45,33 +54,39 @@ class Rights:
     topics: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
 
-def retry_exchange(seconds: int) -> str:
-    """Return the name of the exchange that puts messages into a retry tier."""
-    return f"usher.retries.{seconds}s"
+def exchanges() -> dict[str, Literal["topic", "direct"]]:
+    """Return the type of each exchange by its name."""
+    found: dict[str, Literal["topic", "direct"]] = {topology.EXCHANGE: "topic"}
+    for service in topology.CONSUMES:
+        found |= {topology.publishing_exchange(service): "topic", topology.own_exchange(service): "direct"}
+    return found
 
 
-def exchanges() -> tuple[str, ...]:
-    """Return the names of all exchanges. They are topic exchanges, because only those have topic permissions."""
-    return (topology.EXCHANGE, QUEUES, *map(retry_exchange, RETRY_TIERS_S))
+def exchange_bindings() -> list[tuple[str, str]]:
+    """Return the publishing exchanges and the routing keys with which `usher.events` is bound to them."""
+    return [(topology.publishing_exchange(service), f"{service}.#") for service in topology.CONSUMES]
 
 
 def queues() -> list[Queue]:
-    """Return each service's queue and dead-letter queue, and the retry tiers."""
+    """Return each service's queue, its dead-letter queue and its retry tiers."""
     found: list[Queue] = []
     for service, events in topology.CONSUMES.items():
+        own = topology.own_exchange(service)
         name, dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
-        found.append(Queue(dead, _QUORUM | {"x-delivery-limit": 1_000_000}, ((QUEUES, dead),)))
+        found.append(Queue(dead, _QUORUM | {"x-delivery-limit": 1_000_000}, ((own, dead),)))
         arguments = {"x-delivery-limit": 20, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
         consumed = tuple((topology.EXCHANGE, event.type) for event in events)
-        found.append(Queue(name, _QUORUM | arguments, ((QUEUES, name), *consumed)))
-    for seconds in RETRY_TIERS_S:
-        returning = {
-            "x-message-ttl": seconds * 1000,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-        }
-        found.append(Queue(f"usher.retry.{seconds}s", _QUORUM | returning, ((retry_exchange(seconds), "#"),)))
+        found.append(Queue(name, _QUORUM | arguments, ((own, name), *consumed)))
+        for seconds in RETRY_TIERS_S:
+            returning = {
+                "x-message-ttl": seconds * 1000,
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": name,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            }
+            tier = topology.retry_queue_name(service, seconds)
+            found.append(Queue(tier, _QUORUM | returning, ((own, tier),)))
     return found
 
 
@@ -81,17 +96,16 @@ def rights(service: str) -> Rights:
     Binding a queue takes the right to read the exchange, here for the routing keys of the service's broadcast events.
     The bindings of durable queues are declared with the operator's rights.
     """
+    publishing, own = topology.publishing_exchange(service), topology.own_exchange(service)
     name, dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
     temporary = rf"{service}\.watch\..+"
-    retries = {retry_exchange(seconds): (_any_of(name), NOTHING) for seconds in RETRY_TIERS_S}
     return Rights(
         configure=f"^{temporary}$",
-        write=rf"^({'|'.join(map(re.escape, exchanges()))}|{temporary})$",
+        write=rf"^({re.escape(publishing)}|{re.escape(own)}|{temporary})$",
         read=rf"^({re.escape(topology.EXCHANGE)}|{re.escape(name)}|{re.escape(dead)}|{temporary})$",
         topics={
-            topology.EXCHANGE: (rf"^{service}\.", _any_of(*(event.type for event in topology.BROADCAST[service]))),
-            QUEUES: (_any_of(name, dead), NOTHING),
-            **retries,
+            publishing: (rf"^{service}\.", NOTHING),
+            topology.EXCHANGE: (NOTHING, _any_of(*(event.type for event in topology.BROADCAST[service]))),
         },
     )
 
@@ -119,7 +133,8 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             for exchange, (write, read) in each.topics.items()
         ],
         "exchanges": [
-            lasting | {"name": name, "type": "topic", "internal": False, "arguments": {}} for name in exchanges()
+            lasting | {"name": name, "type": kind, "internal": False, "arguments": {}}
+            for name, kind in exchanges().items()
         ],
         "queues": [lasting | {"name": queue.name, "arguments": dict(queue.arguments)} for queue in queues()],
         "bindings": [
@@ -128,7 +143,19 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             | {"routing_key": key, "arguments": {}}
             for queue in queues()
             for source, key in queue.bindings
+        ]
+        + [
+            place
+            | {"source": source, "destination": topology.EXCHANGE, "destination_type": "exchange"}
+            | {"routing_key": key, "arguments": {}}
+            for source, key in exchange_bindings()
         ],
+        "parameters": [
+            place | {"component": "vhost-limits", "name": "limits", "value": {"max-queues": MAX_QUEUES}},
+            # A queue's own arguments can lift the limits of a policy, but not those of an operator policy.
+            place | {"component": "operator_policy", "name": "temporary", "value": _policy(r"\.watch\.", TEMPORARY)},
+        ],
+        "policies": [place | {"name": "waiting"} | _policy(r"\.events\.(dead|retry\.\d+s)$", WAITING)],
     }
 
 
@@ -140,8 +167,12 @@ def _user(name: str, password: str) -> dict[str, Any]:
         "password_hash": b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode(),
         "hashing_algorithm": "rabbit_password_hashing_sha256",
         "tags": ["administrator"] if name == OPERATOR else [],
-        "limits": {},
+        "limits": {} if name == OPERATOR else USER_LIMITS,
     }
+
+
+def _policy(names: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pattern": f"^[a-z]+{names}", "apply-to": "queues", "priority": 0, "definition": dict(limits)}
 
 
 def _any_of(*routing_keys: str) -> str:

@@ -53,6 +53,7 @@ from contracts.realtime import SeatsLookedAt
 from contracts.registry import SERVICES
 
 EXCHANGE = "usher.events"
+"""Every queue is bound to it. Events reach it through the exchange of the service that publishes them."""
 
 BOOKING_STATES = (
     PaymentRequested,
@@ -143,6 +144,9 @@ A type is added here one release after the last version that needs it, because t
 upgrade. Consumers drop such events until `python -m chassis.bindings contract` removes the binding.
 """
 
+RETIRED_QUEUES = tuple(f"usher.retry.{seconds}s" for seconds in (1, 5, 30, 120))
+"""Queues that earlier versions declared: retry tiers that all services shared."""
+
 DISPLAYED: dict[str, tuple[type[Event], ...]] = {
     "realtime": (SeatsChanged, ShowtimeCancelled, *BOOKING_STATES, SeatsLookedAt)
 }
@@ -150,6 +154,24 @@ BROADCAST: dict[str, tuple[type[Event], ...]] = {
     service: (AccessRevoked, SessionEnded, *DISPLAYED.get(service, ())) for service in SERVICES
 }
 """The events of each replica's temporary queue. A replica does not receive what was published while it was down."""
+
+
+def owner_of(event_type: str) -> str:
+    """Return the service that publishes an event type."""
+    return event_type.partition(".")[0]
+
+
+def publishing_exchange(service: str) -> str:
+    """Return the name of the exchange through which a service publishes. No other service may write to it."""
+    return f"{service}.published"
+
+
+def own_exchange(service: str) -> str:
+    """Return the name of the exchange through which a service puts messages into its own queues.
+
+    The routing key is the queue's name. No other service may write to it.
+    """
+    return f"{service}.queues"
 
 
 def queue_name(service: str) -> str:
@@ -160,6 +182,11 @@ def queue_name(service: str) -> str:
 def dead_letter_queue_name(service: str) -> str:
     """Return the name of the queue for events that the service could not handle."""
     return f"{service}.events.dead"
+
+
+def retry_queue_name(service: str, seconds: int) -> str:
+    """Return the name of the queue whose messages return to the service's durable queue after some seconds."""
+    return f"{service}.events.retry.{seconds}s"
 
 
 def is_consumed(event_type: str) -> bool:

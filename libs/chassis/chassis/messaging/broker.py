@@ -1,7 +1,7 @@
-"""RabbitMQ: the exchange, the queues of the topology, the retry tiers and the dead-letter queues.
+"""RabbitMQ: the exchanges, the queues of the topology, the retry tiers and the dead-letter queues.
 
-A retry tier is a queue with a time-to-live. A message is put into it with the name of its queue as the routing key.
-When its time is over, RabbitMQ dead-letters it to the default exchange, which routes it back to that queue only.
+A retry tier is a queue of one service with a time-to-live. When a message's time is over, RabbitMQ dead-letters it to
+the service's durable queue.
 """
 
 import asyncio
@@ -38,12 +38,11 @@ class Broker:
 
     connection: HostsConnection
     channel: AbstractRobustChannel
-    exchange: AbstractExchange
+    service: str
     queues: AbstractExchange
-    """The exchange that routes a message to the queue of its routing key."""
-    retries: list[AbstractExchange]
-    transient: AbstractExchange
-    """The same exchange on a channel without publisher confirms."""
+    """The exchange that routes a message to the service's queue that its routing key names."""
+    unconfirmed: AbstractRobustChannel
+    """A channel without publisher confirms."""
     _refused: int = field(default=0, init=False)
     """Number of consecutive messages that the host did not confirm."""
 
@@ -56,7 +55,8 @@ class Broker:
         with ExitStack() as spans:
             traced = [_traced(envelope, spans) for envelope in envelopes]
             message = to_message(traced[0]) if len(traced) == 1 else to_batch(traced)
-            await self._confirmed(self.exchange, message, kind, mandatory=topology.is_consumed(kind))
+            exchange = await _publishing(self.channel, kind)
+            await self._confirmed(exchange, message, kind, mandatory=topology.is_consumed(kind))
 
     async def broadcast(self, events: Sequence[Event]) -> None:
         """Publish events of one type as one transient message, which may be lost.
@@ -66,14 +66,15 @@ class Broker:
         for start in range(0, len(events), MAX_BATCH):
             envelopes = [_transient(event) for event in events[start : start + MAX_BATCH]]
             message, kind = to_batch(envelopes, is_persistent=False), envelopes[0].type
-            await _publish(self.transient, message, kind, mandatory=False, seconds=BROADCAST_TIMEOUT_S)
+            exchange = await _publishing(self.unconfirmed, kind)
+            await _publish(exchange, message, kind, mandatory=False, seconds=BROADCAST_TIMEOUT_S)
 
-    async def retry_later(self, message: AbstractMessage, queue: str, tier: int) -> None:
-        """Put a message into a retry tier, which returns it to `queue`."""
-        await self._confirmed(self.retries[tier], message, queue)
+    async def retry_later(self, message: AbstractMessage, tier: int) -> None:
+        """Put a message into a retry tier, which returns it to the service's durable queue."""
+        await self.put(message, topology.retry_queue_name(self.service, RETRY_TIERS_S[tier]))
 
     async def put(self, message: AbstractMessage, queue: str) -> None:
-        """Put a message into one queue."""
+        """Put a message into one of the service's queues."""
         await self._confirmed(self.queues, message, queue)
 
     async def _confirmed(
@@ -133,7 +134,7 @@ async def connected(settings: ServiceSettings) -> AsyncIterator[Broker]:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         if settings.declares_topology:
             await declare(channel)
-        yield await opened(connection, channel)
+        yield await opened(connection, channel, settings.service)
 
 
 async def declare(channel: Any) -> None:
@@ -141,30 +142,27 @@ async def declare(channel: Any) -> None:
 
     It only adds: queues and bindings of other versions stay. It is idempotent.
     """
-    for name in rabbitmq.exchanges():
-        await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True)
+    declared = {
+        name: await channel.declare_exchange(name, aio_pika.ExchangeType(kind), durable=True)
+        for name, kind in rabbitmq.exchanges().items()
+    }
+    for source, routing_key in rabbitmq.exchange_bindings():
+        await declared[topology.EXCHANGE].bind(source, routing_key)
     for each in rabbitmq.queues():
         queue = await channel.declare_queue(each.name, durable=True, arguments=dict(each.arguments))
         for exchange, routing_key in each.bindings:
             await queue.bind(exchange, routing_key)
 
 
-async def opened(connection: Any, channel: Any) -> Broker:
-    """Return the broker of a connection and of its channel with publisher confirms. The topology is declared."""
-    unconfirmed = await connection.channel(publisher_confirms=False)
-    retries = [await _exchange(channel, rabbitmq.retry_exchange(seconds)) for seconds in RETRY_TIERS_S]
-    return Broker(
-        connection,
-        channel,
-        exchange=await _exchange(channel, topology.EXCHANGE),
-        queues=await _exchange(channel, rabbitmq.QUEUES),
-        retries=retries,
-        transient=await _exchange(unconfirmed, topology.EXCHANGE),
-    )
+async def opened(connection: Any, channel: Any, service: str) -> Broker:
+    """Return a service's broker of a connection and its channel with publisher confirms. The topology is declared."""
+    queues = await channel.get_exchange(topology.own_exchange(service), ensure=False)
+    return Broker(connection, channel, service, queues, await connection.channel(publisher_confirms=False))
 
 
-async def _exchange(channel: Any, name: str) -> AbstractExchange:
-    return await channel.get_exchange(name, ensure=False)
+async def _publishing(channel: AbstractRobustChannel, event_type: str) -> AbstractExchange:
+    """Return the exchange of the service that owns the event."""
+    return await channel.get_exchange(topology.publishing_exchange(topology.owner_of(event_type)), ensure=False)
 
 
 def _traced(envelope: Envelope, spans: ExitStack) -> Envelope:

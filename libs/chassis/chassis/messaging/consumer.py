@@ -17,7 +17,7 @@ from typing import Any, Self
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractMessage, AbstractRobustChannel, AbstractRobustQueue
 from aiormq.abc import AbstractChannel
-from contracts import rabbitmq, registry, topology
+from contracts import registry, topology
 from contracts.envelope import Envelope, Event
 from contracts.errors import NotYet, RejectedEvent
 from opentelemetry import context, propagate
@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from chassis.ids import new_id
 from chassis.messaging.acknowledgements import Acknowledgements
 from chassis.messaging.broker import RETRY_TIERS_S, Broker
-from chassis.messaging.wire import ATTEMPT, BATCH, FIRST_SEEN, REASON, STRUCTURED, again, singles, to_envelope
+from chassis.messaging.wire import ATTEMPT, BATCH, FIRST_SEEN, FORGED, REASON, STRUCTURED, again, singles, to_envelope
 from chassis.mongo.connection import is_outage
 from chassis.observability import telemetry
 from chassis.observability.context import correlation_id
@@ -50,11 +50,6 @@ UNKNOWN_SOON_S = 60.0
 UNKNOWN_FOR_S = 3600.0
 """How long it is retried before it becomes a dead letter."""
 EVENT_TYPE = re.compile(r"[a-z_.]{1,64}v\d+")
-RETRIES = {
-    f"usher.retry.{seconds}s": {rabbitmq.retry_exchange(seconds), f"usher.retry.{seconds}s"}
-    for seconds in RETRY_TIERS_S
-}
-"""The exchanges of each retry tier's queue: this version's, and that of versions before 2026-12."""
 Handler = Callable[[Any], Awaitable[None]]
 Handlers = Mapping[type[Event], Handler]
 
@@ -90,21 +85,16 @@ class UnknownType(Unreadable):
         super().__init__("unknown_type", f"this version does not handle {event_type}")
 
 
-def is_forged(message: AbstractIncomingMessage, queue: str | None = None) -> bool:
-    """Whether a message was neither published by its event's owner nor put back by the owner of its durable `queue`.
+def is_forged(message: AbstractIncomingMessage, service: str) -> bool:
+    """Whether a message was neither published by its event's owner nor put back by the service that received it.
 
-    RabbitMQ checks the routing key with which a service publishes, but neither the event's type nor further ways: a CC
-    header, a binding to an exchange that the service has declared, and dead letters of its own queues.
+    Only the owner may write to the exchange that the message names. The headers prove nothing: a publisher can invent
+    `x-death`, or send a header twice, of which RabbitMQ reads the first one and its clients the last one.
     """
-    way, deaths = (message.exchange, message.routing_key), message.headers.get("x-death", [])
-    if way == (topology.EXCHANGE, message.type):
-        return bool(deaths)
-    if way not in {("", queue), (rabbitmq.QUEUES, queue)} or not isinstance(deaths, list):
-        return True
-    return not all(
-        isinstance(each, dict) and str(each.get("exchange")) in RETRIES.get(str(each.get("queue")), ())
-        for each in deaths
-    )
+    queue = topology.queue_name(service)
+    ways = {("", queue), (topology.own_exchange(service), queue)}  # a retry tier, and a replayed dead letter
+    publishing = topology.publishing_exchange(topology.owner_of(message.type or ""))
+    return message.exchange != publishing and (message.exchange, message.routing_key) not in ways
 
 
 def events_of(message: AbstractMessage) -> Sequence[AbstractMessage]:
@@ -184,7 +174,7 @@ class Consumer:
         if consumed != set(handlers):
             missing = ", ".join(sorted(event.type for event in consumed ^ set(handlers)))
             raise ValueError(f"{service}: the topology and the handlers differ in {missing}")
-        self._broker, self._handlers, self._concurrency = broker, handlers, concurrency
+        self._broker, self._service, self._handlers, self._concurrency = broker, service, handlers, concurrency
         self._retired, self._unknown = frozenset(topology.RETIRED.get(service, ())), set[str]()
         self._queue_name, self._dead = topology.queue_name(service), topology.dead_letter_queue_name(service)
         self._running: set[asyncio.Task[None]] = set()
@@ -257,7 +247,7 @@ class Consumer:
             _log_unsettled(message, error)
             return False
         settle = self._process
-        if is_forged(message, self._queue_name):
+        if is_forged(message, self._service):
             settle = self._refuse
         elif message.redelivered and len(events) > 1:
             settle = self._retry_alone  # the batch may contain an event that kills the process
@@ -276,11 +266,11 @@ class Consumer:
 
     async def _refuse(self, event: AbstractMessage) -> None:
         """Dead-letter an event of a forged message."""
-        await self._dead_letter(event, "forged", "the event's owner has not published it")
+        await self._dead_letter(event, FORGED, "the event's owner has not published it")
 
     async def _retry_alone(self, event: AbstractMessage) -> None:
         """Retry an event of a batch as a separate message."""
-        await self._broker.retry_later(event, self._queue_name, tier=0)
+        await self._broker.retry_later(event, tier=0)
 
     async def _process(self, event: AbstractMessage) -> None:
         """Handle an event. If that fails, retry or dead-letter this event only. Raises if neither is possible."""
@@ -314,7 +304,7 @@ class Consumer:
             self._unknown.add(event_type)
             log.warning("event_unknown", type=event_type, event_id=event.message_id)
         tier = UNKNOWN_SOON_TIER if now - first_seen < UNKNOWN_SOON_S else UNKNOWN_LATER_TIER
-        await self._broker.retry_later(again(event, **{FIRST_SEEN: first_seen}), self._queue_name, tier)
+        await self._broker.retry_later(again(event, **{FIRST_SEEN: first_seen}), tier)
 
     async def _retry(self, message: AbstractMessage, error: Exception) -> None:
         attempt = _number(message, ATTEMPT)
@@ -343,7 +333,7 @@ class Consumer:
         )
         _retried.labels(message.type, RETRY_TIERS_S[tier]).inc()
         late = again(message, **{ATTEMPT: attempt, REASON: reason[:500]})
-        await self._broker.retry_later(late, self._queue_name, tier)
+        await self._broker.retry_later(late, tier)
 
     async def _dead_letter(self, message: AbstractMessage, code: str, reason: str) -> None:
         log.error("event_dead", type=message.type, event_id=message.message_id, code=code, reason=reason[:500])
@@ -363,7 +353,7 @@ class BroadcastConsumer:
         name = f"{self._service}.watch.{new_id()}"
         queue = await channel.declare_queue(name, exclusive=True, auto_delete=True, durable=False)
         for event in topology.BROADCAST.get(self._service, ()):
-            await queue.bind(self._broker.exchange, event.type)
+            await queue.bind(topology.EXCHANGE, event.type)
         await queue.consume(self._receive, no_ack=True)
         self._channel = channel  # pyright: ignore[reportAttributeAccessIssue]
         return self
@@ -373,7 +363,7 @@ class BroadcastConsumer:
             await self._channel.close()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        if is_forged(message):
+        if is_forged(message, self._service):
             log.error("broadcast_event_forged", type=message.type)
             return
         for each in events_of(message):

@@ -16,6 +16,8 @@ from pydantic_core import from_json, to_json
 
 ATTEMPT = "x-usher-attempt"
 REASON = "x-usher-reason"
+FORGED = "forged"
+"""The code in the reason of a dead letter that its event's owner has not published."""
 FIRST_SEEN = "x-usher-first-seen"
 """When a consumer first received the event of unknown type, in Unix time."""
 BATCH = "application/cloudevents-batch+json"
@@ -149,8 +151,12 @@ def to_envelope(message: AbstractMessage) -> Envelope:
 
 
 def again(message: AbstractMessage, **headers: Any) -> Message:
-    """Copy a message to send it again, with additional headers."""
-    kept = {name: value for name, value in message.headers.items() if not name.startswith(("x-death", "x-first-death"))}
+    """Copy a message to send it again, with additional headers.
+
+    RabbitMQ would route a message with the headers `CC` and `BCC` to further queues.
+    """
+    dropped = ("x-death", "x-first-death", "CC", "BCC")
+    kept = {name: value for name, value in message.headers.items() if not name.startswith(dropped)}
     return Message(
         message.body,
         headers=kept | headers,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from chassis.clock import now
 from chassis.ids import new_id
-from chassis.messaging import broker
+from chassis.messaging import broker, wire
 from chassis.messaging.consumer import events_of
 from chassis.messaging.wire import REASON, to_envelope
 
@@ -83,7 +83,22 @@ class Bus:
         message = aio_pika.Message(
             raw, type=event_type, message_id=new_id(), app_id="test", content_type=content_type, headers=headers
         )
-        await self._rabbit.exchange.publish(message, event_type)
+        exchange = topology.publishing_exchange(topology.owner_of(event_type))
+        await (await self._rabbit.channel.get_exchange(exchange, ensure=False)).publish(message, event_type)
+
+    async def forge(self, event: Event) -> str:
+        """Publish an event past its owner's exchange. Returns its id."""
+        message = wire.to_message(envelope(event))
+        exchange = await self._rabbit.channel.get_exchange(topology.EXCHANGE, ensure=False)
+        await exchange.publish(message, event.type)
+        return message.message_id or ""
+
+    async def put(self, event: Event, queue: str, *copies: str) -> str:
+        """Put an event into queues as RabbitMQ does with its dead letters. Returns the event's id."""
+        message = wire.to_message(envelope(event))
+        message.headers["CC"] = list(copies)
+        await self._rabbit.channel.default_exchange.publish(message, queue)
+        return message.message_id or ""
 
     def envelopes(self, event: type[Event]) -> list[Envelope]:
         """Return all recorded envelopes of the type."""
@@ -129,7 +144,7 @@ async def tapped(rabbitmq_uri: str) -> AsyncIterator[Bus]:
     async with connection:
         publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await broker.declare(publishing)
-        bus = Bus(await broker.opened(connection, publishing))
+        bus = Bus(await broker.opened(connection, publishing, "test"))
         channel: AbstractRobustChannel = await connection.channel()  # pyright: ignore[reportAssignmentType]
         tap = await channel.declare_queue(exclusive=True, auto_delete=True)
         await tap.bind(topology.EXCHANGE, "#")
