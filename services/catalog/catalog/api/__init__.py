@@ -6,6 +6,7 @@ from catalog.api import (
     genres,
     imports,
     movies,
+    pages,
     pictures,
     prices,
     reviews,
@@ -16,7 +17,7 @@ from catalog.api import (
 
 ROUTERS = [
     *(browse.router, movies.router, pictures.router, genres.router, reviews.router),
-    *(theaters.router, prices.router, showtimes.router),
+    *(theaters.router, prices.router, showtimes.router, pages.router),
     *(movies.managed, pictures.managed, genres.managed, imports.managed, reviews.own),
     *(auditoriums.managed, prices.managed, showtimes.managed, schedules.managed),
 ]
