@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
@@ -16,9 +17,16 @@ const AHEAD = {
   "showtimes/": "src/seats/SeatPage.tsx",
 };
 
-/** Writes the names of these files into the page, and the style sheet before the scripts, which are not needed to paint. */
-const ahead: Plugin = {
-  name: "ahead",
+/** The gateway's server-side include of a variable. */
+const variable = (name: string) => `<!--# echo var="${name}" -->`;
+const NONCE = `nonce="${variable("request_id")}"`;
+
+/**
+ * Makes the page paintable without any other request: writes the style sheet and early.js into it, with the names of the
+ * files to load ahead. Splits it into the parts that the gateway puts around what catalog renders.
+ */
+const shell: Plugin = {
+  name: "shell",
   apply: "build",
   transformIndexHtml: {
     order: "post",
@@ -34,10 +42,32 @@ const ahead: Plugin = {
         ];
       });
       const listed = JSON.stringify(Object.fromEntries(files)).replaceAll('"', "&quot;");
-      const [style = ""] = /\n *<link rel="stylesheet"[^>]*>/.exec(html) ?? [];
-      return html
-        .replace(style, "")
-        .replace(/\n *<script src="\/early.js">/, `${style}\n    <script src="/early.js" data-files="${listed}">`);
+      const [link = "", href = ""] = /<link rel="stylesheet"[^>]*href="\/([^"]*)">/.exec(html) ?? [];
+      const style = bundle?.[href];
+      if (style?.type !== "asset") throw new Error("the page has no style sheet");
+      const early = readFileSync("src/app/early.js", "utf8").replaceAll(/^ *\/[/*].*\n/gm, "");
+      return (
+        html
+          // Not loaded again for the pages whose code names it.
+          .replace(link, `<link rel="stylesheet" href="/${href}" disabled>`)
+          .replace('lang="en"', `lang="${variable("page_language")}"`)
+          .replace(
+            /<script src="\/src\/app\/early.js"><\/script>/,
+            () =>
+              `<style ${NONCE}>${style.source}</style>\n    <script ${NONCE} data-files="${listed}">\n${early}</script>`,
+          )
+      );
+    },
+  },
+  generateBundle: {
+    order: "post",
+    handler(_, bundle) {
+      const page = bundle["index.html"];
+      const parts = page?.type === "asset" ? String(page.source).split(/<!-- page -->.*?<!-- \/page -->/s) : [];
+      if (parts.length !== 3) throw new Error("index.html has other parts than the gateway includes");
+      for (const [index, source] of parts.entries()) {
+        this.emitFile({ type: "asset", fileName: `shell/${["start", "middle", "end"][index]}.html`, source });
+      }
     },
   },
 };
@@ -60,7 +90,7 @@ const compressed: Plugin = {
 
 export default defineConfig({
   // Tailwind would spell `light-dark()` out at the root, and a dark part of a light page could not be.
-  plugins: [react(), tailwindcss({ optimize: false }), ahead, compressed],
+  plugins: [react(), tailwindcss({ optimize: false }), shell, compressed],
   build: {
     target: "es2022",
     cssTarget: ["chrome123", "firefox128", "safari17.5"],

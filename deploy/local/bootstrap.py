@@ -175,7 +175,9 @@ def web_client(progress: Progress) -> None:
     packages = Stamp("web-packages", [WEB / "package-lock.json"])
     sources = [path for part in ("src", "public") for path in sorted((WEB / part).rglob("*")) if path.is_file()]
     settings = [file for file in sorted(WEB.glob("*")) if file.suffix in (".json", ".html", ".ts")]
-    built = Stamp("web", [*settings, *sources])
+    # The style sheet has the classes of catalog's pages.
+    pages = sorted((ROOT / "services/catalog/catalog/api/pages").glob("*.html"))
+    built = Stamp("web", [*settings, *sources, *pages])
     if built.is_current() and (WEB / "dist/index.html").exists():
         return
     progress.say("Setting up the web client")

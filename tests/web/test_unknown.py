@@ -62,6 +62,13 @@ Intl.DateTimeFormat = class {
 """
 
 
+# The page loads the responses that came with it, so that they can be altered.
+FORGET_RESPONSES = """
+const find = document.getElementById.bind(document);
+document.getElementById = (id) => (id === "given" ? null : find(id));
+"""
+
+
 async def altered(page: Page, address: str | re.Pattern[str], change: Callable[[Any], Any]) -> None:
     """Change the services' answers on their way to the page."""
 
@@ -71,6 +78,7 @@ async def altered(page: Page, address: str | re.Pattern[str], change: Callable[[
         body = json.dumps(change(await response.json())) if is_json and response.ok else await response.text()
         await route.fulfill(response=response, body=body)
 
+    await page.add_init_script(FORGET_RESPONSES)
     await page.route(address, answer)
 
 

@@ -1,7 +1,7 @@
 // Without a network the client still opens: its page and files are kept; what the services say never is.
 const KEPT = "usher-1";
 const PAGE = "/index.html";
-const BESIDE = ["/icon.svg", "/early.js"];
+const BESIDE = ["/icon.svg"];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll([PAGE, ...BESIDE])));
@@ -19,24 +19,24 @@ self.addEventListener("fetch", (event) => {
   else if (BESIDE.includes(pathname)) event.respondWith(fetch(event.request).catch(() => caches.match(pathname)));
 });
 
-/** The page as it is now; the kept one when there is no network. */
+/** The page as it is now; without a network, the kept one, which has no content yet. */
 async function page(request) {
   try {
     const answer = await fetch(request);
-    if (answer.ok) await renew(answer.clone());
+    if (answer.ok) await renew(await answer.clone().text());
     return answer;
   } catch {
     return (await caches.match(PAGE)) ?? Response.error();
   }
 }
 
-/** Keep the new page; files that another version of it needed go. */
-async function renew(answer) {
+/** If this page needs other files than the kept one: keep the new page; files that the old one needed go. */
+async function renew(text) {
   const cache = await caches.open(KEPT);
-  const old = await cache.match(PAGE);
-  const text = await answer.clone().text();
-  await cache.put(PAGE, answer);
-  if (!old || (await old.text()) === text) return;
+  const old = await (await cache.match(PAGE))?.text();
+  const [entry] = /\/assets\/[^"]+\.js/.exec(text) ?? [];
+  if (!entry || old?.includes(entry)) return;
+  await cache.add(PAGE);
   for (const request of await cache.keys()) if (request.url.includes("/assets/")) await cache.delete(request);
 }
 

@@ -2,6 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "react-router";
 import { Problem } from "../api/problem";
 import * as session from "../api/session";
+import { seed } from "./given";
 import { router } from "./routes";
 
 const queries = new QueryClient({
@@ -14,6 +15,8 @@ const queries = new QueryClient({
     },
   },
 });
+
+seed(queries);
 
 // One person's data must not be shown to the next one. Until the session is known, none was loaded.
 let last = session.current();

@@ -16,6 +16,9 @@ export interface Wanted extends Wishes {
   genre: string;
 }
 
+/** The list without filters. */
+export const NOW_SHOWING: Wanted = { status: "now_showing", q: "", genre: "", city: "", date: "", time: "" };
+
 const DAYPARTS = {
   daytime: ["morning", "afternoon"],
   evening: ["evening", "night"],

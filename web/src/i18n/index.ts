@@ -36,6 +36,9 @@ export async function start(): Promise<void> {
 /** Change the language, also for the next visit. */
 export async function choose(next: Language): Promise<void> {
   localStorage.setItem(STORED, next);
+  // For the pages that catalog renders.
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API needs https
+  document.cookie = `usher_language=${next}; path=/; max-age=31536000; samesite=lax`;
   await use(next);
 }
 
