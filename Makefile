@@ -120,6 +120,9 @@ bench-live: setup ## measure the push to thousands of clients of one showtime, t
 bench-browse: setup ## measure browsing with 100,000 showtimes, cached and not, three minutes
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench.browse $(ARGS)
 
+bench-first-paint: setup ## measure in Chromium what a page needs before its content is painted, three minutes
+	@PYTHONPATH=deploy/local $(PYTHON) -m bench.first_paint
+
 bench-best: setup ## measure the choice of the best available seats, one second
 	@$(PYTHON) -m bench.best
 
