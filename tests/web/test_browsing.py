@@ -10,6 +10,8 @@ from playwright.async_api import expect
 SMALL = [(390, 844), (360, 640), (844, 390)]
 BERLIN = ZoneInfo("Europe/Berlin")
 TIMES = 'main a[href^="/showtimes/"]'
+LIVE = "main[tabindex]"
+"""The page is the client's; catalog's, which came first, knows no filters and is replaced as a whole."""
 
 
 async def test_day_and_city_go_along_to_the_film_and_back(visit):
@@ -64,6 +66,7 @@ async def test_the_evening_can_be_asked_for(visit):
     await page.get_by_role("button", name="Tonight").click()
     await expect(page).not_to_have_url(re.compile("time="))
     await page.goto("/theaters/kanal-berlin?time=evening")
+    await expect(page.locator(LIVE)).to_be_visible()
     await expect(page.locator(f"{TIMES} b").first).to_be_visible()
     hours = await page.locator(f"{TIMES} b").all_inner_texts()
     assert all(int(hour[:2]) >= 17 or int(hour[:2]) < 5 for hour in hours)
@@ -74,6 +77,7 @@ async def test_the_evening_can_be_asked_for(visit):
 async def test_the_first_showtime_is_in_sight(visit, size, page_of):
     page = (await visit("phone", viewport={"width": size[0], "height": size[1]})).page
     await page.goto(page_of)
+    await expect(page.locator(LIVE)).to_be_visible()
     time = page.locator(f"{TIMES} b").first
     await expect(time).to_be_visible()
     place = await time.bounding_box()
@@ -83,6 +87,7 @@ async def test_the_first_showtime_is_in_sight(visit, size, page_of):
 async def test_a_theater_is_a_programme_with_posters(visit, device):
     page = (await visit(device)).page
     await page.goto("/theaters/kanal-berlin")
+    await expect(page.locator(LIVE)).to_be_visible()
     await expect(page.locator(TIMES).first).to_be_visible()
     films = page.locator("main section section")
     assert await films.count() > 0
