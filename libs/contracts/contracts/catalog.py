@@ -6,18 +6,18 @@ from pydantic import Field
 
 from contracts.envelope import Event
 from contracts.personal import PersonalData
-from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
+from contracts.types import Amount, Code, Currency, Id, Moment, Seat, SeatId, Shape
 
 
 class PlacedSeat(Seat):
     """A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
 
-    `area` is its part of the auditorium, for example `Circle`.
+    `pair` is the other half of a couch that is sold only whole.
     """
 
     x: float
     y: float
-    area: str | None = None
+    pair: SeatId | None = None
 
 
 class Point(Shape):

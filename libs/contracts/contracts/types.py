@@ -97,6 +97,11 @@ def clean_text(text: str) -> str:
     return "\n".join(kept).strip()
 
 
+def composed(text: str) -> str:
+    """The text with composed letters (NFC): two spellings that look the same are the same text."""
+    return unicodedata.normalize("NFC", text)
+
+
 def normal_email(address: str) -> str:
     """The one spelling of an address: lower case, with an IDNA 2008 domain in Unicode. Raises ValueError."""
     return validate_email(address)[1].lower()
@@ -137,6 +142,8 @@ Seats = Annotated[list[SeatId], Field(max_length=10)]
 Moment = AwareDatetime
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(visible)]
 """A name or title as people enter it, on one line."""
+AreaName = Annotated[Name, AfterValidator(composed), StringConstraints(max_length=40)]
+"""The name of a part of an auditorium, e.g. `Circle`."""
 
 # Types for input only. What was accepted before they existed must stay readable in events and documents.
 KnownEmail = Annotated[
@@ -176,12 +183,34 @@ class Shape(BaseModel):
 
 
 class Seat(Shape):
-    """A seat. Its label is row and number as printed on the seat, e.g. `F7`; `category` decides the price."""
+    """A seat. `seat_id` is opaque; people read area, row and number. `category` decides the price.
+
+    `area` is the seat's part of the auditorium if rows have names of their own in each. `suffix` follows the number on
+    the seat: `a` in `12a`.
+    """
 
     seat_id: SeatId
     row: str
     number: int
     category: Code
+    area: str | None = None
+    suffix: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The number as printed on the seat, e.g. `12a`."""
+        return f"{self.number}{self.suffix or ''}"
+
+    @property
+    def name(self) -> str:
+        """The seat in one word, within its area: `F7`; `3/7` for seat 7 of a row whose name is not a few letters."""
+        is_short = len(self.row) <= 3 and self.row.isalpha()
+        return f"{self.row}{'' if is_short else '/'}{self.label}"
+
+    @property
+    def full_name(self) -> str:
+        """The seat with its area: `Circle F7`."""
+        return f"{self.area} {self.name}" if self.area else self.name
 
 
 class Holder(Shape):

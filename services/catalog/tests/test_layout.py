@@ -1,12 +1,15 @@
 """Seat layouts: text, grid, JSON, and errors with their places."""
 
 import json
+from unicodedata import normalize
 
 import pytest
-from catalog.model import CATEGORIES, Layout, LayoutInvalid, check_layout, format_layout, parse_layout
+from catalog.model import CATEGORIES, COUCHES, Layout, LayoutInvalid, check_layout, format_layout, parse_layout
 from contracts.catalog import Aisle, Point
+from contracts.types import SeatId, hidden_in
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 HALL = """\
 # The front row is short, the last one is for couples.
@@ -62,12 +65,18 @@ def test_the_default_focal_point_is_two_thirds_from_the_screen(screen, focus):
 
 
 gaps = st.sampled_from(["", "'", ".", ".'", "..", "_", "__", "._", "_'", "'_."])
-groups = st.sampled_from([*"svrc", "ss", "ll", "llll", "wc", "cw", "wcw", "cwwc", "svr"])
+groups = st.sampled_from(
+    [*"svrc", "ss", "ll", "llll", "wc", "cw", "wcw", "cwwc", "svr", "LL", "LLVV", "SSSS", "sRRs", "llLL"]
+)
 cells = st.lists(st.tuples(gaps, groups), min_size=1, max_size=8).map(
     lambda parts: "".join(gap + group for gap, group in parts)
 )
-labels = st.lists(st.from_regex(r"[A-Z]{1,2}", fullmatch=True), min_size=1, max_size=12, unique=True)
-names = st.text(st.characters(exclude_characters="[]", categories=["L", "N", "P"]), min_size=1, max_size=40)
+rows = st.from_regex(r"[A-Z]{1,3}", fullmatch=True) | st.sampled_from(
+    ["1", "2", "10", "Ж", "Ё", "א", "ᄀ", "Ω-1", "½", "a'", '"Box 3"', '"#1"', '"a:b"']
+)
+names = st.text(st.characters(exclude_characters="[]", categories=["L", "N", "P"]), min_size=1, max_size=40).filter(
+    lambda name: not hidden_in(name) and len(normalize("NFC", name)) <= 40
+)
 halves = st.integers(0, 400).map(lambda number: number / 2)
 
 
@@ -76,20 +85,26 @@ def texts(draw):
     lines = [f"screen: {draw(st.sampled_from(['top', 'bottom', 'left', 'right']))}"] if draw(st.booleans()) else []
     if draw(st.booleans()):
         lines.append(f"focus: {draw(halves):g} {draw(halves):g}")
-    has_areas = draw(st.booleans())
-    for number, label in enumerate(draw(labels)):
-        lines += draw(st.sampled_from([[], [""], ["", ""], ["# remark"], ["", "# remark"]]))
-        if has_areas and (number == 0 or draw(st.booleans())):
-            lines.append(f"[{draw(names)}]")
-        row = draw(cells)
-        seats = sum(map(row.count, CATEGORIES))
-        numbers = draw(st.none() | st.permutations(range(1, seats + 1)) | st.sampled_from(ways_of(seats)))
-        lines.append(f"{label} {row} {'' if numbers is None else ' '.join(map(str, numbers))}")
+    areas = draw(st.lists(names, max_size=3, unique_by=lambda name: normalize("NFC", name))) or [None]
+    for area in areas:
+        lines += [f"[{area}]"] if area else []
+        for name in draw(st.lists(rows, min_size=1, max_size=12 // len(areas), unique=True)):
+            lines += draw(st.sampled_from([[], [""], ["", ""], ["# remark"], ["", "# remark"]]))
+            row = draw(cells)
+            seats = sum(map(row.count, [*CATEGORIES, *COUCHES]))
+            numbers = draw(st.none() | st.permutations(range(seats)) | st.sampled_from(ways_of(seats)))
+            lines.append(f"{name} {row} {'' if numbers is None else ' '.join(map(str, numbers))}")
     return "\n".join(lines)
 
 
 def ways_of(seats):
-    return [[f"{seats}-1"], [f"1-{2 * seats - 1}/2"], [f"{2 * seats}-2/2"], [f"101-{100 + seats}"]]
+    return [
+        [f"{seats}-1"],
+        [f"1-{2 * seats - 1}/2"],
+        [f"{2 * seats}-2/2"],
+        [f"101-{100 + seats}"],
+        [*(f"7{letter}" for letter in "abcd"), *range(100, 200)][:seats],
+    ]
 
 
 @given(texts())
@@ -100,7 +115,16 @@ def test_a_layout_round_trips_through_text_and_json(text):
     as_json = layout.model_dump_json()
     assert check_layout(Layout.model_validate_json(as_json)) == layout
     assert len({(seat.x, seat.y) for seat in layout.seats}) == len(layout.seats)
-    assert len({seat.seat_id for seat in layout.seats}) == len(layout.seats)
+    assert len({seat.full_name for seat in layout.seats}) == len(layout.seats), "a ticket names one seat"
+    TypeAdapter(list[SeatId]).validate_python(ids := [seat.seat_id for seat in layout.seats])
+    assert len(set(ids)) == len(ids)
+    by_id = dict(zip(ids, layout.seats, strict=True))
+    for seat in layout.seats:
+        if seat.pair:
+            other = by_id[seat.pair]
+            assert other.pair == seat.seat_id
+            assert (other.area, other.row, other.y, other.category) == (seat.area, seat.row, seat.y, seat.category)
+            assert abs(other.x - seat.x) == 1
 
 
 @given(texts(), st.data())
@@ -124,7 +148,7 @@ def in_order(layout):
     return sorted(places, key=repr), layout.screen, layout.focal_point, layout.columns, layout.rows
 
 
-@given(st.text(alphabet="ABIs vrlwc.'_#[]:-/\n\tx15ß", max_size=60))
+@given(st.text(alphabet="ABIs vrlwcLV.'_#[]:-/\"\n\tx15aß", max_size=60))
 def test_any_text_is_a_layout_or_an_error(text):
     try:
         layout = parse_layout(text)
@@ -148,16 +172,23 @@ def test_any_text_is_a_layout_or_an_error(text):
         ("A ss ss", "'ss' is neither a seat number", {"line": 1, "row": "A", "column": 6}),
         ("A sss  1 2-3 3", "the number 3 occurs twice", {"line": 1, "row": "A", "column": 14}),
         ("A sss  1-4", "here are numbers for 4 seats; the row has 3", {"line": 1, "row": "A", "column": 8}),
-        ("A sss  1-5/0", "numbered from 1 to 999", {"line": 1, "row": "A", "column": 8}),
-        ("A sss  0-2", "numbered from 1 to 999", {"line": 1, "row": "A", "column": 8}),
-        ("1 ss", "Line 1, column 1: this is neither a row", {"line": 1, "column": 1}),
-        ("AAA ss", "this is neither a row", {"line": 1, "column": 1}),
+        ("A sss  1-5/0", "the step of a range is at least 1", {"line": 1, "row": "A", "column": 8}),
+        ("A ss  12a 12A", "the number 12A occurs twice", {"line": 1, "row": "A", "column": 11}),
+        ("A ss  1 12abcd", "neither a seat number", {"line": 1, "row": "A", "column": 9}),
+        ("[Stalls]\nA ss\n[Circle]\nA ss\nA ss", "row A of area Circle was", {"line": 5, "row": "A", "column": 1}),
+        ("Й ss\nИ\u0306 ss", "row Й was in line 1 already", {"line": 2, "row": "Й", "column": 1}),
+        ("ABCDEFGHIJKLM ss", "the row's name is invalid", {"line": 1, "column": 1}),
+        ('"" ss', "the row's name is invalid", {"line": 1, "column": 1}),
+        ("A\u200b ss", "nobody can see it", {"line": 1, "column": 1}),
+        ("A ss.LLL", "a couch has no second half", {"line": 1, "row": "A", "column": 8}),
+        ("A LlL", "a couch has no second half", {"line": 1, "row": "A", "column": 3}),
+        ("A WC", "'W' is no seat", {"line": 1, "row": "A", "column": 3}),
         ("screen: above\nA ss", "nor is it 'screen: top'", {"line": 1, "column": 1}),
         ("A ss\nscreen: top", "this is neither a row", {"line": 2, "column": 1}),
         ("focus: 1 2\nfocus: 1 2\nA ss", "this is neither a row", {"line": 2, "column": 1}),
         ("focus: 1.3 2\nA ss", "this is neither a row", {"line": 1, "column": 1}),
         ("A ss\n[Circle]\nB ss", "the rows above have no area", {"line": 2, "column": 1}),
-        ("[ ]\nA ss", "an area has a name", {"line": 1, "column": 2}),
+        ("[ ]\nA ss", "the area's name is invalid", {"line": 1, "column": 2}),
         ("A " + "s" * 201, "at most 200 seats wide", {"line": 1, "row": "A", "column": 203}),
         ("A s" + "\n" * 200 + "B s", "at most 200 rows deep", {}),
         ("\n".join(f"A{chr(65 + n)} {'s' * 200}" for n in range(11)), "this one has 2200", {}),
@@ -179,3 +210,44 @@ def test_a_seat_that_text_cannot_express_is_named():
     with pytest.raises(LayoutInvalid) as fault:
         check_layout(layout.model_copy(update={"seats": seats}))
     assert fault.value.members == {"seat": "B2"}
+
+
+def test_areas_have_rows_of_their_own_and_couches_are_pairs():
+    layout = parse_layout("[Stalls]\nA  sLLs  0 1 12a 12\n[Circle]\nA  VV\n10  ss")
+    assert [seat.full_name for seat in layout.seats[:5]] == [
+        "Stalls A0", "Stalls A1", "Stalls A12a", "Stalls A12", "Circle A1",
+    ]  # fmt: skip
+    assert layout.seats[-1].full_name == "Circle 10/2"
+    ids = [seat.seat_id for seat in layout.seats]
+    assert ids[:4] == ["A0", "A1", "A999", "A12"], "a row that was a plain letter before keeps its ids"
+    pairs = {seat.seat_id: seat.pair for seat in layout.seats if seat.pair}
+    assert pairs == {"A1": "A999", "A999": "A1", ids[4]: ids[5], ids[5]: ids[4]}
+
+
+def test_ids_stay_when_other_rows_are_added():
+    before = parse_layout("[Stalls]\nA ss\n[Circle]\nA ss")
+    after = parse_layout("[Stalls]\n1 ss\nA ss\nB ss\n[Circle]\nA ss\nЖ ss")
+    names = {seat.seat_id: seat.full_name for seat in after.seats}
+    assert all(names[seat.seat_id] == seat.full_name for seat in before.seats)
+
+
+def test_json_has_its_own_ids_and_spellings():
+    sent = json.loads(parse_layout("[Circle]\nЙ LLs").model_dump_json())
+    for seat, seat_id, pair in zip(sent["seats"], ["Z9", "Z8", "Z7"], ["Z8", "Z9", None], strict=True):
+        seat |= {"seat_id": seat_id, "pair": pair, "row": "И\u0306 "}
+    assert check_layout(Layout.model_validate(sent)) == parse_layout("[Circle]\nЙ LLs")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pair": None}, {"pair": "A1"}, {"pair": "A3"}, {"pair": "Z9"}, {"suffix": "2\nB s"}, {"suffix": ""},
+        {"row": "A\nB s"}, {"row": 'A" s'}, {"row": "B"}, {"area": "Circle"}, {"area": "x\n[y"}, {"seat_id": "A3"},
+        {"category": "wheelchair"},
+    ],
+)  # fmt: skip
+def test_json_with_a_wrong_seat_is_refused(change):
+    layout = json.loads(parse_layout("A LLs").model_dump_json())
+    layout["seats"][0] |= change
+    with pytest.raises(LayoutInvalid):
+        check_layout(Layout.model_validate(layout))

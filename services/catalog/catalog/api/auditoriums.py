@@ -7,7 +7,7 @@ from chassis.http.problems import documented
 from chassis.ids import new_id
 from chassis.mongo.collection import Row
 from contracts.catalog import PlacedSeat
-from contracts.types import ChargedCurrency, Id, LanguageTag, Moment, Name, SeatId, TimeZone, visible
+from contracts.types import ChargedCurrency, Id, LanguageTag, Moment, Name, TimeZone, visible
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -147,8 +147,8 @@ class LayoutPreviewResponse(Layout):
 
     text: str
     keeping: Keeping
-    added: list[SeatId]
-    dropped: list[SeatId]
+    added: Annotated[list[str], Field(description="Names of seats: area, row and number")]
+    dropped: list[str]
 
 
 class PublishedLayoutResponse(LayoutResponse):
@@ -248,7 +248,7 @@ def _kept(showtime: Row, taken: int, sold: int) -> KeepingShowtime:
 
 
 def _names(seats: Sequence[PlacedSeat]) -> dict[str, None]:
-    return dict.fromkeys(seat.seat_id for seat in seats)
+    return dict.fromkeys(seat.full_name for seat in seats)
 
 
 @managed.post(

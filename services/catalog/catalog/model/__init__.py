@@ -1,6 +1,15 @@
 """Catalog's rules: no I/O and no clock."""
 
-from catalog.model.layout import CATEGORIES, MAX_SEATS, MAX_TEXT, Layout, check_layout, format_layout, parse_layout
+from catalog.model.layout import (
+    CATEGORIES,
+    COUCHES,
+    MAX_SEATS,
+    MAX_TEXT,
+    Layout,
+    check_layout,
+    format_layout,
+    parse_layout,
+)
 from catalog.model.movies import Art, Face
 from catalog.model.prices import Tariff, price_from
 from catalog.model.problems import CatalogProblem, LayoutInvalid, LocalTimeInvalid, NotFound, PriceMissing
@@ -11,6 +20,7 @@ __all__ = [
     "ADVERTS",
     "CATEGORIES",
     "CLEANING",
+    "COUCHES",
     "MAX_SEATS",
     "MAX_TEXT",
     "SALES_OPEN_BEFORE",
