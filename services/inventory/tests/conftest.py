@@ -285,9 +285,8 @@ async def new_showtime(client: httpx.AsyncClient, bus: Bus) -> NewShowtime:
 
     async def make(*, in_the_lounge: bool = False, **changes: Any) -> ShowtimeClient:
         showtime = ShowtimeClient(client, new_id())
-        await bus.publish(
-            scheduled(showtime.showtime_id, lounge_id if in_the_lounge else layout_id, **changes), version=1
-        )
+        hall = {"layout_id": lounge_id if in_the_lounge else layout_id}
+        await bus.publish(scheduled(showtime.showtime_id, **(hall | changes)), version=1)
 
         async def is_there() -> bool:
             return (await client.get(f"/api/showtimes/{showtime.showtime_id}/seats")).status_code == 200

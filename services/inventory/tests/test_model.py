@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from contracts.catalog import PlacedSeat
 from contracts.types import Holder
 from hypothesis import given
 from hypothesis import strategies as st
 from inventory.model import (
     MAX_SEATS,
+    AuditoriumMap,
     Hold,
     HoldInCheckout,
     HoldLapsed,
@@ -41,6 +43,14 @@ LIMITS = HoldLimits(
     per_network=Limit(4, 40, NetworkIsFull),
 )
 ANNA = Holder(user_id="anna")
+HALL = AuditoriumMap.from_layout(
+    [
+        PlacedSeat(seat_id=f"{row}{n}", row=row, number=n, category="standard", area="Circle", x=n, y=y)
+        for y, row in enumerate("ABC")
+        for n in range(1, 11)
+    ],
+    None,
+)
 
 seat_ids = st.builds("{}{}".format, st.sampled_from(["A", "B", "F", "AA"]), st.integers(1, 12))
 seat_sets = st.sets(seat_ids, min_size=1, max_size=MAX_SEATS)
@@ -86,12 +96,13 @@ class TestWhyNot:
     def test_nothing_is_in_the_way(self):
         showtime = seating()
         assert showtime.sales_problem(NOW) is None
-        assert showtime.taken_problem(["A1"], NOW) is None
+        assert showtime.taken_problem(["A1"], HALL, NOW) is None
 
     def test_names_just_the_lost_seats_in_order(self):
-        problem = seating(a_hold("B10", "B2", "C1")).taken_problem(["B10", "A1", "B2"], NOW)
+        problem = seating(a_hold("B10", "B2", "C1")).taken_problem(["B10", "A1", "B2"], HALL, NOW)
         assert isinstance(problem, SeatsTaken)
         assert problem.members == {"seats": ["B2", "B10"]}
+        assert problem.detail == "Already taken: Circle B2, Circle B10."
 
     @pytest.mark.parametrize(
         "fields, reason",

@@ -13,6 +13,7 @@ from inventory.api.http import Body, ShowtimeId, ThisReplica
 from inventory.model import (
     Block,
     BlockUnknown,
+    CouchDivided,
     SeatMapMissing,
     SeatsTaken,
     SeatsUnknown,
@@ -58,7 +59,7 @@ async def list_blocks(showtime_id: ShowtimeId, staff: Staff, replica: ThisReplic
 @router.post(
     "/showtimes/{showtime_id}/blocks",
     status_code=201,
-    responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, SeatMapMissing, ShowtimeBusy),
+    responses=documented(ShowtimeUnknown, SeatsTaken, SeatsUnknown, CouchDivided, SeatMapMissing, ShowtimeBusy),
 )
 async def block(showtime_id: ShowtimeId, body: BlockRequest, staff: Staff, replica: ThisReplica) -> BlockResponse:
     """Take free seats off sale, all or none."""

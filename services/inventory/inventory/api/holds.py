@@ -15,10 +15,10 @@ from chassis.observability import telemetry
 from chassis.security.auth import Caller, caller
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.claims import HoldClaim
-from contracts.types import Code, Holder, Id, Moment, Seat, SeatId
+from contracts.types import AreaName, Code, Holder, Id, Moment, Seat, SeatId
 from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import to_json
 
 from inventory import settings, store
@@ -27,6 +27,7 @@ from inventory.model import (
     MAX_SEATS,
     MIN_SECRET,
     CheckoutUnpaid,
+    CouchDivided,
     Hold,
     HoldInCheckout,
     HoldLapsed,
@@ -104,7 +105,7 @@ class BestHoldRequest(Body):
 
     party_size: Annotated[int, Field(ge=1, le=MAX_SEATS)]
     category: Code | None = None
-    area: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    area: AreaName | None = None
     wheelchairs: Annotated[int, Field(ge=0, le=MAX_SEATS)] = 0
     near: SeatId | None = None
 
@@ -199,6 +200,7 @@ def _counted(owner: HoldOwner) -> Iterator[None]:
         NetworkIsFull,
         CheckoutUnpaid,
         SeatsUnknown,
+        CouchDivided,
         SecretTooShort,
         SeatMapMissing,
         ShowtimeBusy,
@@ -274,6 +276,7 @@ async def get_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) ->
         TooManyHolds,
         NetworkIsFull,
         SeatsUnknown,
+        CouchDivided,
         SeatCountWrong,
         SeatMapMissing,
         ShowtimeBusy,

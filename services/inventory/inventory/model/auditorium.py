@@ -62,14 +62,22 @@ class SeatRun:
     def joined(self) -> list[bool]:
         """For each seat and for the end: whether the seat counts as a neighbor of the seat before it.
 
-        A love seat pairs two seats, which have no other neighbors. Reserved seats have no neighbors.
+        A love seat or a couch pairs two seats, which have no other neighbors. Reserved seats have no neighbors.
         """
         joined = [False]
         for one, other in pairwise(self.seats):
+            if one.pair or other.pair:
+                joined.append(one.pair == other.seat_id)
+                continue
             love_seat = one.category == other.category == LOVE_SEAT
             apart = LOVE_SEAT in (one.category, other.category) or {one.category, other.category} & RESERVED
             joined.append(not joined[-1] if love_seat else not apart)
         return [*joined, False]
+
+    @cached_property
+    def divides_pair(self) -> list[bool]:
+        """For each seat and for the end: whether its left edge is the middle of a couch that is sold only whole."""
+        return [False, *(one.pair == other.seat_id for one, other in pairwise(self.seats)), False]
 
     def penalty_beside(self, at: int, step: int, free: Sequence[bool]) -> int:
         """Return the penalty when taking `at` leaves the seat beside it without free neighbors; 0 when it does not.
@@ -133,6 +141,11 @@ class AuditoriumMap:
         return {seat_id: (run, at) for run in self.runs for at, seat_id in enumerate(run.ids)}
 
     @cached_property
+    def pairs(self) -> dict[str, str]:
+        """For each half of a couch that is sold only whole: the other half."""
+        return {seat.seat_id: seat.pair for run in self.runs for seat in run.seats if seat.pair}
+
+    @cached_property
     def ordinary(self) -> frozenset[str]:
         """The seats that are not reserved."""
         return frozenset(seat.seat_id for run in self.runs for seat in run.seats if seat.category not in RESERVED)
@@ -141,6 +154,10 @@ class AuditoriumMap:
         """Return the seat with this id."""
         run, at = self.positions[seat_id]
         return run.seats[at]
+
+    def names_of(self, seats: Iterable[str]) -> str:
+        """Return the seats as people call them."""
+        return ", ".join(self.seat(seat_id).full_name for seat_id in seats)
 
     def groups_of(self, seats: Iterable[str]) -> list[list[str]]:
         """Group the seats that are side by side. The groups are in the order of the auditorium."""

@@ -1,7 +1,7 @@
 """The best available seats for a party.
 
 The seats are in one row, side by side, near the point with the best view, and leave no single seat free. If that is
-impossible, the party is split into as few groups as possible.
+impossible, the party is split into as few groups as possible. A couch that is sold only whole is never divided.
 
 Wheelchair spaces, with up to three companions beside each, are reserved until every other seat of the auditorium is
 sold or blocked (after the ADA's rules for ticket sales, 28 CFR 36.302 (f) (3) and (5)).
@@ -75,10 +75,11 @@ def is_released(auditorium: AuditoriumMap, states: Mapping[str, SeatState]) -> b
 
 
 def available_seats(auditorium: AuditoriumMap, states: Mapping[str, SeatState], party: Party) -> list[str]:
-    """Return the free seats that this party can have."""
+    """Return the free seats that this party can have. One person cannot have a couch."""
     released = is_released(auditorium, states)
     seats = (seat for run in auditorium.runs for seat in run.seats if seat.seat_id not in states)
-    return [seat.seat_id for seat in seats if party.accepts(seat, released=released)]
+    fitting = (seat for seat in seats if party.accepts(seat, released=released))
+    return [seat.seat_id for seat in fitting if party.size > 1 or seat.pair is None]
 
 
 def best_available(
@@ -91,7 +92,12 @@ def best_available(
     """
     search = _Search(auditorium, states, party)
     place = search.place(party.size, party.wheelchairs, nth)
-    chosen = [place] if place else search.split_with_wheelchairs() if party.wheelchairs else search.split()
+    if place:
+        chosen = [place]
+    elif party.wheelchairs:
+        chosen = search.split_with_wheelchairs()
+    else:
+        chosen = search.split(party.size) or _Search(auditorium, states, party).split_couches_first()
     if not chosen:
         return None
     groups = auditorium.groups_of(seat_id for ids in chosen for seat_id in ids)
@@ -154,21 +160,44 @@ class _Search:
         *_, row, start = as_good[nth % len(as_good)]
         return self._occupy(self.rows[row], start, start + size)
 
-    def split(self) -> list[list[str]] | None:
-        """Split the party into large groups, each near the previous one. Avoid groups of one person."""
+    def split(self, size: int) -> list[list[str]] | None:
+        """Split a party into large groups, each near the previous one. Avoid groups of one person."""
         groups: list[list[str]] = []
-        left = self.party.size
+        left = size
         while left:
             longest = max((row.longest for row in self.rows), default=0)
             size = min(longest, left)
             if left - size == 1 and size > 2:
                 size -= 1
-            place = self.place(size, 0) if size else None
+            # Where there are only couches, an odd number of seats does not fit.
+            places = (self.place(smaller, 0) for smaller in range(size, 0, -1))
+            place = next(filter(None, places), None)
             if place is None:
                 return None
             groups.append(place)
-            left -= size
+            left -= len(place)
         return groups
+
+    def split_couches_first(self) -> list[list[str]] | None:
+        """Split the party so that few of its people need a seat of their own: couches fit only two."""
+        pairs, others = self._only(couches=True), self._only(couches=False)
+        in_couches = min(sum(sum(row.open) for row in pairs), self.party.size // 2 * 2)
+        self.rows = pairs
+        on_couches = self.split(in_couches)
+        self.rows = others
+        alone = self.split(self.party.size - in_couches)
+        return None if on_couches is None or alone is None else on_couches + alone
+
+    def _only(self, *, couches: bool) -> list["_Row"]:
+        """The rows with only their couches, or only their other seats, open."""
+        opened = (
+            (
+                row,
+                [is_open and bool(seat.pair) is couches for is_open, seat in zip(row.open, row.run.seats, strict=True)],
+            )
+            for row in self.rows
+        )
+        return [_Row(row.run, row.free, is_open) for row, is_open in opened if any(is_open)]
 
     def split_with_wheelchairs(self) -> list[list[str]] | None:
         """Place each wheelchair with its share of the companions beside it; the remaining companions sit near."""
@@ -194,12 +223,17 @@ class _Search:
         for number, row in enumerate(self.rows):
             if row.longest < size:
                 continue
-            run, length = row.run, 0
+            run, length, divides = row.run, 0, row.run.divides_pair
             constant = size * (x * x + y * y) - 2 * y * run.y * size
             for last, is_open in enumerate(row.open):
                 length = length + 1 if is_open else 0
                 start, end = last + 1 - size, last + 1
-                if length < size or (wheelchairs and run.wheelchairs[end] - run.wheelchairs[start] != wheelchairs):
+                if (
+                    length < size
+                    or divides[start]
+                    or divides[end]
+                    or (wheelchairs and run.wheelchairs[end] - run.wheelchairs[start] != wheelchairs)
+                ):
                     continue
                 unwanted = (
                     run.ordinary[end] - run.ordinary[start]

@@ -39,7 +39,7 @@ def single_seat_problem(
     ):
         return None
     return SingleSeatLeft(
-        f"Single seats left: {', '.join(alone)}. Available instead: {', '.join(better.seats)}.",
+        f"Single seats left: {auditorium.names_of(alone)}. Available instead: {auditorium.names_of(better.seats)}.",
         seats=alone,
         instead=better.seats,
     )
@@ -57,4 +57,4 @@ def companion_seat_problem(
     kept = [seat_id for seat_id, category in categories.items() if category == COMPANION]
     if not kept or WHEELCHAIR in categories.values() or is_released(auditorium, states):
         return None
-    return SeatsKept(f"Reserved for companions: {', '.join(kept)}.", seats=kept)
+    return SeatsKept(f"Reserved for companions: {auditorium.names_of(kept)}.", seats=kept)

@@ -18,6 +18,7 @@ Problem (contracts.errors)
     ├── RenewalUsedUp       409
     ├── HoldLapsed          410   `seats`: the seats of the expired hold
     ├── SeatsUnknown        422   `seats`
+    ├── CouchDivided        422   `seats`: the missing halves
     ├── SeatCountWrong      422
     ├── NoSuchSeats         422   the auditorium has no seat in the category or area
     ├── TooManyCompanions   422   `limit`
@@ -109,6 +110,10 @@ class HoldLapsed(InventoryProblem):
 
 class SeatsUnknown(InventoryProblem):
     code, status, title = "seats_unknown", 422, "This auditorium has no such seats."
+
+
+class CouchDivided(InventoryProblem):
+    code, status, title = "couch_divided", 422, "A couch for two is available only whole. Choose both of its seats."
 
 
 class SeatCountWrong(InventoryProblem):

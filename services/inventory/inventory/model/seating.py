@@ -9,9 +9,11 @@ from contracts.catalog import OrphanRule
 from contracts.types import Holder
 from pydantic import BaseModel
 
+from inventory.model.auditorium import AuditoriumMap
 from inventory.model.limits import CallerKind, HoldLimits, caller_kind, holder_key
 from inventory.model.problems import (
     MAX_SEATS,
+    CouchDivided,
     HoldInCheckout,
     HoldLapsed,
     RenewalUsedUp,
@@ -130,10 +132,10 @@ class Seating(BaseModel):
             return SalesClosed("Sales have ended.", reason="closed")
         return None
 
-    def taken_problem(self, seats: Iterable[str], now: datetime) -> SeatsTaken | None:
+    def taken_problem(self, seats: Iterable[str], auditorium: AuditoriumMap, now: datetime) -> SeatsTaken | None:
         """Return a problem that names the seats that are not free."""
         if lost := self.unavailable(seats, now):
-            return SeatsTaken(f"Already taken: {', '.join(lost)}.", seats=lost)
+            return SeatsTaken(f"Already taken: {auditorium.names_of(lost)}.", seats=lost)
         return None
 
     def is_sold(self, booking_id: str) -> bool:
@@ -193,7 +195,7 @@ class Showtime(Seating):
 
 
 def in_order(seats: Iterable[str]) -> list[str]:
-    """Sort the seats by row (A to Z, then AA) and number, without duplicates. Holds store their seats in this order."""
+    """Sort the ids, without duplicates. Holds store their seats in this order; people see them in the layout's."""
     return sorted(set(seats), key=_row_and_number)
 
 
@@ -208,6 +210,15 @@ def validate_seats(seats: Iterable[str], known: Collection[str]) -> list[str]:
     if unknown := [seat for seat in asked if seat not in known]:
         raise SeatsUnknown(f"This auditorium has no {', '.join(unknown)}.", seats=unknown)
     return asked
+
+
+def check_couches(seats: Iterable[str], auditorium: AuditoriumMap) -> None:
+    """Check that the seats have both halves of each couch that is sold only whole. Raises CouchDivided."""
+    if not (pairs := auditorium.pairs):
+        return
+    chosen = set(seats)
+    if missing := in_order(pairs[seat] for seat in chosen & pairs.keys() if pairs[seat] not in chosen):
+        raise CouchDivided(f"Not without the other half of the couch: {auditorium.names_of(missing)}.", seats=missing)
 
 
 def seat_change(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> SeatChange:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from chassis.clock import now
 from chassis.ids import new_id
 
-from inventory.model import Block, BlockUnknown, ShowtimeBusy, validate_seats
+from inventory.model import Block, BlockUnknown, ShowtimeBusy, check_couches, validate_seats
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, read
 from inventory.store.holds import unset_seats
@@ -15,9 +15,11 @@ from inventory.store.replica import Replica
 async def block_seats(replica: Replica, showtime_id: str, seats: Iterable[str], reason: str, blocked_by: str) -> Block:
     """Block all of the seats or none.
 
-    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SeatsTaken and ShowtimeBusy.
+    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, CouchDivided, SeatsTaken and ShowtimeBusy.
     """
-    asked = validate_seats(seats, (await replica.layout_of(showtime_id)).seats)
+    layout = await replica.layout_of(showtime_id)
+    asked = validate_seats(seats, layout.seats)
+    check_couches(asked, layout.auditorium)
     for _ in range(ATTEMPTS):
         moment = now()
         block = Block(id=new_id(), seats=asked, reason=reason, blocked_by=blocked_by, blocked_at=moment)
@@ -28,7 +30,7 @@ async def block_seats(replica: Replica, showtime_id: str, seats: Iterable[str], 
             asked,
         ):
             return block
-        if problem := (await replica.seating_of(showtime_id, asked)).taken_problem(asked, now()):
+        if problem := (await replica.seating_of(showtime_id, asked)).taken_problem(asked, layout.auditorium, now()):
             raise problem
     raise ShowtimeBusy(retry_after=1)
 

@@ -11,7 +11,17 @@ from chassis.clock import now
 from contracts.errors import RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 
-from inventory.model import Hold, SaleDecision, SeatsUnknown, Showtime, ShowtimeBusy, holder_key, validate_seats
+from inventory.model import (
+    CouchDivided,
+    Hold,
+    SaleDecision,
+    SeatsUnknown,
+    Showtime,
+    ShowtimeBusy,
+    check_couches,
+    holder_key,
+    validate_seats,
+)
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, lapsed_holds, read, showtimes
 from inventory.store.holds import find_hold, pull_hold, record_lapse, release_seats, set_held, set_hold, unset_seats
@@ -23,7 +33,8 @@ async def pin_hold(replica: Replica, showtime_id: str, wanted: Hold) -> None:
 
     The hold is nearly always live, so the first write needs no read. An expired hold is pinned as well if all of its
     seats are still free. A hold that its holder has released is not pinned, nor is a second checkout of the holder.
-    Raises RejectedEvent when a seat does not exist, ShowtimeUnknown and ShowtimeBusy.
+    Raises RejectedEvent when a seat does not exist or only half a couch is wanted, ShowtimeUnknown and
+    ShowtimeBusy.
     """
     booking_id, seats = wanted.id, wanted.seats
     for _ in range(ATTEMPTS):
@@ -74,7 +85,7 @@ async def _pin_expired(replica: Replica, showtime: Showtime, wanted: Hold, momen
 
     Without a hold, the booking's own seats do not count as free, because it has bought them.
     """
-    await _check_seats_exist(replica, showtime, wanted.seats)
+    await _check_seats(replica, showtime, wanted.seats)
     hold = showtime.hold(wanted.id)
     update: dict[str, Any]
     if hold is None:
@@ -103,7 +114,7 @@ async def sell_seats(replica: Replica, sale: SeatsSold) -> None:
     """Sell all of its seats to a paid booking, or reject the sale and release the seats that it still holds.
 
     The hold nearly always has these seats, so the first write needs no read. Raises RejectedEvent when a seat does not
-    exist, ShowtimeUnknown and ShowtimeBusy.
+    exist or only half a couch is wanted, ShowtimeUnknown and ShowtimeBusy.
     """
     if await _sell_hold(replica, sale):
         return
@@ -157,7 +168,7 @@ async def _sell_seats(
     read.
     """
     booking_id, seats = sale.hold_id, sale.seats
-    await _check_seats_exist(replica, showtime, seats)
+    await _check_seats(replica, showtime, seats)
     return await replica.change_seats(
         {
             "_id": showtime.id,
@@ -189,10 +200,12 @@ async def _reject(replica: Replica, showtime: Showtime, sale: SeatsSold, result:
     )
 
 
-async def _check_seats_exist(replica: Replica, showtime: Showtime, seats: Sequence[str]) -> None:
+async def _check_seats(replica: Replica, showtime: Showtime, seats: Sequence[str]) -> None:
+    layout = await replica.layout_of(showtime.id)
     try:
-        validate_seats(seats, (await replica.layout_of(showtime.id)).seats)
-    except SeatsUnknown as error:
+        validate_seats(seats, layout.seats)
+        check_couches(seats, layout.auditorium)
+    except (SeatsUnknown, CouchDivided) as error:
         raise RejectedEvent(error.detail) from error
 
 

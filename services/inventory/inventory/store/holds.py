@@ -23,6 +23,7 @@ from inventory.model import (
     Showtime,
     ShowtimeBusy,
     check_changeable,
+    check_couches,
     companion_seat_problem,
     in_order,
     renewed_deadline,
@@ -56,17 +57,18 @@ _unpaid = Counter("usher_inventory_holds_unpaid_total", "Holds that ended withou
 async def hold(replica: Replica, showtime_id: str, owner: HoldOwner, seats: Iterable[str], limits: HoldLimits) -> Hold:
     """Hold all of the seats or none.
 
-    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, SalesClosed, SeatsTaken, SingleSeatLeft, SeatsKept,
-    TooManyHolds, NetworkIsFull, CheckoutUnpaid and ShowtimeBusy.
+    Raises ShowtimeUnknown, SeatMapMissing, SeatsUnknown, CouchDivided, SalesClosed, SeatsTaken, SingleSeatLeft,
+    SeatsKept, TooManyHolds, NetworkIsFull, CheckoutUnpaid and ShowtimeBusy.
     """
     layout = await replica.layout_of(showtime_id)
     asked = validate_seats(seats, layout.seats)
+    check_couches(asked, layout.auditorium)
     async with replica.limiter.reserved(owner.keys, len(asked), limits) as reservation:
         for _ in range(ATTEMPTS):
             relies_on = await _check_choice(replica, showtime_id, layout, asked)
             if new_hold := await try_hold(replica, showtime_id, owner, asked, reservation, relies_on=relies_on):
                 return new_hold
-            await _raise_refusal(replica, showtime_id, asked)
+            await _raise_refusal(replica, showtime_id, layout, asked)
             await raise_unpaid_checkout(showtime_id, owner)
         raise ShowtimeBusy(retry_after=1)
 
@@ -126,10 +128,10 @@ async def _check_choice(
     return [] if rule == "off" else layout.auditorium.single_seats_after(seats, states).relies_on
 
 
-async def _raise_refusal(replica: Replica, showtime_id: str, seats: Sequence[str]) -> None:
+async def _raise_refusal(replica: Replica, showtime_id: str, layout: Layout, seats: Sequence[str]) -> None:
     """Raise the reason of a refused hold: SalesClosed or SeatsTaken. Return when the reason no longer applies."""
     seating, moment = await replica.seating_of(showtime_id, seats), now()
-    if problem := seating.sales_problem(moment) or seating.taken_problem(seats, moment):
+    if problem := seating.sales_problem(moment) or seating.taken_problem(seats, layout.auditorium, moment):
         raise problem
 
 
@@ -158,7 +160,7 @@ async def change_hold(
 ) -> tuple[str, Hold]:
     """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
-    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, SalesClosed, SeatsTaken,
+    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, CouchDivided, SalesClosed, SeatsTaken,
     SingleSeatLeft, SeatsKept, TooManyHolds, NetworkIsFull and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
@@ -169,6 +171,7 @@ async def change_hold(
         wanted = seat_change(before, validate_seats(add, layout.seats), drop)
         if not (wanted.added or wanted.dropped):
             return showtime_id, before
+        check_couches(wanted.seats, layout.auditorium)
         after = before.model_copy(update={"seats": wanted.seats, "revision": before.revision + 1})
         on_sale = guards.is_on_sale(moment) if wanted.added else {}
         relies_on = await _check_choice(replica, showtime_id, layout, wanted.seats, before.seats)
@@ -188,7 +191,7 @@ async def change_hold(
         if is_changed:
             return showtime_id, after
         if wanted.added:
-            await _raise_refusal(replica, showtime_id, wanted.added)
+            await _raise_refusal(replica, showtime_id, layout, wanted.added)
     raise ShowtimeBusy(retry_after=1)
 
 

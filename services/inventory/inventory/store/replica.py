@@ -22,15 +22,16 @@ SHOWTIMES_CACHED = 10_000
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout: the seats by id, the map of neighbors, and the layout as JSON text."""
+    """A layout: the seats by id, their natural order, the map of neighbors, and the layout as JSON text."""
 
     seats: Mapping[str, Seat]
+    places: Mapping[str, int]
     auditorium: AuditoriumMap
     json: bytes
 
     def details_of(self, seats: Iterable[str]) -> list[Seat]:
-        """Return these seats with row, number and category."""
-        return [self.seats[seat] for seat in seats]
+        """Return these seats with their names and categories, by row from the screen and by number."""
+        return [self.seats[seat] for seat in sorted(seats, key=self.places.__getitem__)]
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,14 @@ class Replica:
         if stored is None:
             raise SeatMapMissing(retry_after=1)
         seats = {seat.seat_id: Seat.model_validate(seat.model_dump()) for seat in stored.seats}
+        from_screen = -1 if stored.screen == "bottom" else 1
+        ordered = sorted(
+            stored.seats, key=lambda seat: (from_screen * seat.y, seat.row, seat.number, seat.suffix or "")
+        )
+        places = {seat.seat_id: place for place, seat in enumerate(ordered)}
         auditorium = AuditoriumMap.from_layout(stored.seats, stored.focal_point)
         text = to_json({"layout_id": layout_id, **stored.model_dump(exclude={"id"})})
-        self._layouts[layout_id] = layout = Layout(seats, auditorium, text)
+        self._layouts[layout_id] = layout = Layout(seats, places, auditorium, text)
         return layout
 
     async def seating_of(self, showtime_id: str, seats: Iterable[str]) -> Seating:
