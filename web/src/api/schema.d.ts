@@ -5503,7 +5503,10 @@ export interface components {
         };
         /**
          * Seat
-         * @description A seat. Its label is row and number as printed on the seat, e.g. `F7`; `category` decides the price.
+         * @description A seat. `seat_id` is opaque; people read area, row and number. `category` decides the price.
+         *
+         *     `area` is the seat's part of the auditorium if rows have names of their own in each. `suffix` follows the number on
+         *     the seat: `a` in `12a`.
          */
         BookingSeat: {
             /** Seat Id */
@@ -5514,6 +5517,10 @@ export interface components {
             number: number;
             /** Category */
             category: string;
+            /** Area */
+            area?: string | null;
+            /** Suffix */
+            suffix?: string | null;
         };
         /**
          * State
@@ -5919,7 +5926,10 @@ export interface components {
              * @description Future showtimes that keep their seats: cancel them if the auditorium is refitted earlier
              */
             keeping: components["schemas"]["CatalogKeepingShowtime"][];
-            /** Added */
+            /**
+             * Added
+             * @description Names of seats: area, row and number
+             */
             added: string[];
             /** Dropped */
             dropped: string[];
@@ -6458,7 +6468,7 @@ export interface components {
          * PlacedSeat
          * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
          *
-         *     `area` is its part of the auditorium, for example `Circle`.
+         *     `pair` is the other half of a couch that is sold only whole.
          */
         CatalogPlacedSeat: {
             /** Seat Id */
@@ -6469,12 +6479,16 @@ export interface components {
             number: number;
             /** Category */
             category: string;
+            /** Area */
+            area?: string | null;
+            /** Suffix */
+            suffix?: string | null;
             /** X */
             x: number;
             /** Y */
             y: number;
-            /** Area */
-            area?: string | null;
+            /** Pair */
+            pair?: string | null;
         };
         /**
          * PlannedShowtime
@@ -8784,7 +8798,7 @@ export interface components {
          * PlacedSeat
          * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
          *
-         *     `area` is its part of the auditorium, for example `Circle`.
+         *     `pair` is the other half of a couch that is sold only whole.
          */
         InventoryPlacedSeat: {
             /** Seat Id */
@@ -8795,12 +8809,16 @@ export interface components {
             number: number;
             /** Category */
             category: string;
+            /** Area */
+            area?: string | null;
+            /** Suffix */
+            suffix?: string | null;
             /** X */
             x: number;
             /** Y */
             y: number;
-            /** Area */
-            area?: string | null;
+            /** Pair */
+            pair?: string | null;
         };
         /**
          * Point
@@ -8834,7 +8852,10 @@ export interface components {
         };
         /**
          * Seat
-         * @description A seat. Its label is row and number as printed on the seat, e.g. `F7`; `category` decides the price.
+         * @description A seat. `seat_id` is opaque; people read area, row and number. `category` decides the price.
+         *
+         *     `area` is the seat's part of the auditorium if rows have names of their own in each. `suffix` follows the number on
+         *     the seat: `a` in `12a`.
          */
         InventorySeat: {
             /** Seat Id */
@@ -8845,6 +8866,10 @@ export interface components {
             number: number;
             /** Category */
             category: string;
+            /** Area */
+            area?: string | null;
+            /** Suffix */
+            suffix?: string | null;
         };
         /**
          * SeatMapResponse

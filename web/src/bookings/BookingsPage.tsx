@@ -3,7 +3,8 @@ import { Link } from "react-router";
 import { RequireSignIn } from "../account/RequireSignIn";
 import { api, unwrap } from "../api/client";
 import { named, t } from "../i18n";
-import { clock, list, longDay, money } from "../lib/format";
+import { clock, longDay, money } from "../lib/format";
+import { names } from "../seats/labels";
 import { Button, ButtonLink } from "../ui/Button";
 import { Empty, Failure } from "../ui/Notice";
 import { Part } from "../ui/Part";
@@ -93,7 +94,7 @@ function BookingCard({ booking }: { booking: Booking }) {
         )}
         <span className="block text-sm text-quiet">
           <bdi>{screening?.theater_name}</bdi>, <bdi>{screening?.auditorium_name}</bdi> ·{" "}
-          {list(booking.seats.map((seat) => seat.seat_id))}
+          <bdi>{names(booking.seats)}</bdi>
         </span>
       </span>
       <span className="grid gap-1 sm:justify-items-end">

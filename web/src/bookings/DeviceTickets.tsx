@@ -1,7 +1,8 @@
 import { Link } from "react-router";
 import { useSession } from "../api/useSession";
 import { t } from "../i18n";
-import { clock, fullDate, list, longDay } from "../lib/format";
+import { clock, fullDate, longDay } from "../lib/format";
+import { names } from "../seats/labels";
 import { Button } from "../ui/Button";
 import { forget, useKeptTickets } from "./device";
 
@@ -27,8 +28,7 @@ export function DeviceTickets() {
                 </span>
               )}
               <span className="block text-sm text-quiet">
-                {reference} · {list(seats.map((seat) => seat.seat_id))} ·{" "}
-                {t("kept.savedAt", { time: fullDate(savedAt) })}
+                {reference} · {names(seats)} · {t("kept.savedAt", { time: fullDate(savedAt) })}
               </span>
             </Link>
             <Button look="plain" onClick={() => forget(id)}>

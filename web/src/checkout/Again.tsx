@@ -5,18 +5,25 @@ import { becomeGuest } from "../api/guest";
 import { sentence } from "../api/problem";
 import { current } from "../api/session";
 import { t, tn } from "../i18n";
-import { list } from "../lib/format";
+import { type Named, names } from "../seats/labels";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 
+interface AgainProps {
+  showtimeId: string;
+  seats: (Named & { seat_id: string })[];
+}
+
 /** Offers the same or other seats after a checkout has expired. The chosen ticket types are kept. */
-export function Again({ showtimeId, seats }: { showtimeId: string; seats: string[] }) {
+export function Again({ showtimeId, seats }: AgainProps) {
   const navigate = useNavigate();
   const again = useMutation({
     mutationFn: () => {
       if (current().state === "guest") becomeGuest();
       const params = { path: { showtime_id: showtimeId } };
-      return unwrap(api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats } }));
+      return unwrap(
+        api.POST("/api/showtimes/{showtime_id}/holds", { params, body: { seats: seats.map((seat) => seat.seat_id) } }),
+      );
     },
     onSuccess: (hold) => navigate(`/checkout/${hold.hold_id}`, { replace: true }),
   });
@@ -27,7 +34,7 @@ export function Again({ showtimeId, seats }: { showtimeId: string; seats: string
       {again.isError ? (
         <Notice kind="warn">{sentence(again.error)}</Notice>
       ) : (
-        <p>{tn("expired.try", seats.length, { seats: list(seats) })}</p>
+        <p>{tn("expired.try", seats.length, { seats: names(seats) })}</p>
       )}
       <div className="flex flex-wrap gap-3">
         {!again.isError && (

@@ -7,7 +7,8 @@ import { useBooking, wereSeatsReleased } from "../bookings/queries";
 import { showtimeQuery } from "../films/queries";
 import { t, tn } from "../i18n";
 import { useLanguage } from "../i18n/useLanguage";
-import { clock, list, longDay } from "../lib/format";
+import { clock, longDay } from "../lib/format";
+import { type Named, names } from "../seats/labels";
 import { forgetHold, storedSeats, storeHold, storeSeats } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { ButtonLink } from "../ui/Button";
@@ -23,7 +24,7 @@ import { Payment } from "./Payment";
 export default function CheckoutPage() {
   const { holdId = "" } = useParams();
   useLanguage();
-  const [dropped, setDropped] = useState<string[]>([]);
+  const [dropped, setDropped] = useState<Named[]>([]);
   const booking = useBooking(holdId);
   const hold = useQuery(holdQuery(holdId));
   usePageTitle(t("checkout.title"));
@@ -40,7 +41,7 @@ export default function CheckoutPage() {
     if (!held) return;
     const kept = held.seats.map((seat) => seat.seat_id);
     // Another tab or device changed the hold.
-    const gone = storedSeats(holdId)?.seats.filter((id) => !kept.includes(id)) ?? [];
+    const gone = storedSeats(holdId)?.seats.filter((seat) => !kept.includes(seat.seat_id)) ?? [];
     if (gone.length) setDropped(gone);
     storeSeats(held);
   }, [held, holdId]);
@@ -55,7 +56,7 @@ export default function CheckoutPage() {
   const retry = () => void Promise.all([booking.refetch(), hold.refetch()]);
   if (ordered === undefined) return <Missing error={booking.error} retry={retry} />;
   if (ordered?.state === "expired" && !wereSeatsReleased(ordered)) {
-    return <Again showtimeId={ordered.showtime_id} seats={ordered.seats.map((seat) => seat.seat_id)} />;
+    return <Again showtimeId={ordered.showtime_id} seats={ordered.seats} />;
   }
   if (isOver) return <Navigate replace to={`/bookings/${holdId}`} />;
   if (ordered && order) {
@@ -72,7 +73,7 @@ export default function CheckoutPage() {
           <>
             {dropped.length > 0 && (
               <div role="status" className="mb-5">
-                <Notice kind="warn">{tn("checkout.dropped", dropped.length, { seats: list(dropped) })}</Notice>
+                <Notice kind="warn">{tn("checkout.dropped", dropped.length, { seats: names(dropped) })}</Notice>
               </div>
             )}
             <OrderForm hold={held} showtime={showtime} />

@@ -5,8 +5,9 @@ import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
-import { clock, list, money } from "../lib/format";
+import { clock, money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
+import { names } from "../seats/labels";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { CardFailure } from "./CardFailure";
@@ -52,8 +53,7 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
         <TimeLeft seconds={seconds}>{t("pay.time", { time: clock(booking.payment_deadline_at) })}</TimeLeft>
       )}
       <p>
-        {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> ·{" "}
-        {list(booking.seats.map((seat) => seat.seat_id))}
+        {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> · {names(booking.seats)}
         {booking.email && <span className="block wrap-anywhere">{t("pay.mailTo", { email: booking.email })}</span>}
       </p>
       <section className="card p-5" aria-label={t("pay.card")}>

@@ -161,6 +161,7 @@ const de: Messages = {
   "seats.notTogether_one": "Dieser Platz ist nicht verfügbar.",
   "seats.notTogether_other":
     "Hier sind keine {n} Plätze nebeneinander frei. Wählen Sie die übrigen Plätze einzeln aus.",
+  "seats.couch": "Diesen Zweisitzer gibt es nur ganz, deshalb sind beide Plätze ausgewählt.",
   "seats.dropped": "Freigegeben: {seats}.",
   "seats.lost_one": "{seats} wurde gerade von jemand anderem ausgewählt.",
   "seats.lost_other": "{seats} wurden gerade von jemand anderem ausgewählt.",
@@ -169,12 +170,14 @@ const de: Messages = {
   "seats.companion": "{seat} ist ein Begleitplatz neben Ihrem Rollstuhlplatz.",
   "seats.add": "Hinzufügen",
   "seat.place": "Reihe {row}, Platz {number}",
+  "seat.placeIn": "{area}, Reihe {row}, Platz {number}",
   "seat.free": "frei",
   "seat.wanted": "ausgewählt",
   "seat.own": "für Sie reserviert",
   "seat.gone": "nicht verfügbar",
   "seat.wheelchairNote": "Ein Platz für einen Rollstuhl, ohne Sessel",
   "seat.companionNote": "Neben einem Rollstuhlplatz",
+  "seat.couchNote": "Hälfte eines Zweisitzers, nur zusammen buchbar",
   "map.label": "Saalplan. Mit den Pfeiltasten bewegen, mit der Leertaste auswählen.",
   "map.screen": "Leinwand",
   "map.free_one": "{n} Platz frei",
@@ -488,6 +491,7 @@ const de: Messages = {
   "problem.seats_taken": "Einige dieser Plätze wurden gerade vergeben.",
   "problem.seats_kept":
     "Begleitplätze sind für Menschen reserviert, die mit jemandem im Rollstuhl kommen. Wählen Sie zuerst den Rollstuhlplatz daneben aus.",
+  "problem.couch_divided": "Einen Zweisitzer gibt es nur ganz. Bitte wählen Sie beide Plätze aus.",
   "problem.single_seat_left": "So bliebe ein einzelner Platz übrig. Bitte rücken Sie um einen Platz weiter.",
   "problem.not_enough_seats": "Es sind nicht mehr genug Plätze frei.",
   "problem.companion_without_wheelchair":

@@ -1,10 +1,10 @@
 import { useState } from "react";
 import { sentence } from "../api/problem";
 import { t, tn } from "../i18n";
-import { list } from "../lib/format";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import { Notice } from "../ui/Notice";
+import { names } from "./labels";
 import type { Seat } from "./layout";
 
 /** Seconds before expiry at which the extension is offered (WCAG 2.2.1 requires at least 20). */
@@ -52,10 +52,9 @@ interface ExpiredDialogProps {
 
 /** Offers the same seats, if they are still free, after the hold has expired. */
 export function ExpiredDialog({ seats, isFree, onAgain, onOther }: ExpiredDialogProps) {
-  const names = list(seats.map((seat) => seat.seat_id));
   return (
     <Dialog title={t("expired.title")} onClose={onOther}>
-      <p className="mb-5">{isFree ? tn("expired.free", seats.length, { seats: names }) : t("expired.gone")}</p>
+      <p className="mb-5">{isFree ? tn("expired.free", seats.length, { seats: names(seats) }) : t("expired.gone")}</p>
       <div className="flex flex-wrap gap-3">
         {isFree && <Button onClick={onAgain}>{tn("expired.again", seats.length)}</Button>}
         <Button look={isFree ? "plain" : "main"} onClick={onOther}>

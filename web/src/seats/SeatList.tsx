@@ -1,8 +1,7 @@
 import { useMemo, useState, useSyncExternalStore } from "react";
 import { t } from "../i18n";
-import { list } from "../lib/format";
 import { grouped } from "../lib/group";
-import { kind, type Prices } from "./labels";
+import { kind, names, numberOf, type Prices } from "./labels";
 import { rows, type Seat } from "./layout";
 import type { SeatStore } from "./store";
 
@@ -16,7 +15,7 @@ interface SeatListProps {
 /** The seats as a list by area and row, which updates with the map. A row opens on demand. */
 export function SeatList({ store, prices, isOpen, onPick }: SeatListProps) {
   useSyncExternalStore(store.subscribe, store.overview);
-  const areas = useMemo(() => [...grouped(rows(store.layout), ({ seats }) => seats[0]?.area ?? "")], [store]);
+  const areas = useMemo(() => [...grouped(rows(store.layout), (line) => line.area)], [store]);
   return (
     <div className="card max-h-[70vh] overflow-y-auto p-4">
       {areas.map(([area, lines]) => (
@@ -54,11 +53,7 @@ function Row({ row, seats, ...rest }: SeatListProps & { row: string; seats: Seat
       <summary className="flex min-h-11 cursor-pointer flex-wrap items-center gap-x-3 py-1">
         <h4 className="text-base">{t("list.row", { row })}</h4>
         <span className="text-sm text-quiet">{t("list.free", { n: free, all: seats.length })}</span>
-        {mine.length > 0 && (
-          <span className="text-sm font-semibold">
-            {t("seats.chosen", { seats: list(mine.map((seat) => seat.seat_id)) })}
-          </span>
-        )}
+        {mine.length > 0 && <span className="text-sm font-semibold">{t("seats.chosen", { seats: names(mine) })}</span>}
       </summary>
       <ul className="flex flex-wrap gap-2 pb-3" onKeyDown={move}>
         {seats.map((seat) => (
@@ -87,11 +82,15 @@ function ListedSeat({ seat, store, prices, isOpen, onPick, isStop }: SeatListPro
       />
       <span>
         <b>
-          <span className="sr-only">{t("list.row", { row: seat.row })}, </span>
-          {t("list.seat", { number: seat.number })}
+          <span className="sr-only">
+            {seat.area && `${seat.area}, `}
+            {t("list.row", { row: seat.row })},{" "}
+          </span>
+          {t("list.seat", { number: numberOf(seat) })}
         </b>
         <span className="block text-xs">
           {kind(seat, prices)}
+          {seat.pair && `, ${t("seat.couchNote")}`}
           <span className={isTaken ? "" : "sr-only"}>, {t(isTaken ? "seat.gone" : "seat.free")}</span>
         </span>
       </span>

@@ -2,8 +2,8 @@ import { memo, type ReactNode, type RefObject, useEffect, useMemo, useRef, useSt
 import { t } from "../i18n";
 import { Icon } from "../ui/Icon";
 import { type Box, centre, type Direction, hall, neighbour, READABLE_PX, toScreen, UNIT, visible } from "./geometry";
-import { fullLabel, kind, type Prices, place } from "./labels";
-import { type Layout, rows, type Seat } from "./layout";
+import { fullLabel, kind, numberOf, type Prices, place } from "./labels";
+import { firstRows, type Layout, type Row, rows, type Seat } from "./layout";
 import { Minimap, type MinimapHandle } from "./Minimap";
 import "./seats.css";
 import { bodyOf, markOf, Shapes } from "./shapes";
@@ -178,10 +178,20 @@ const Hall = memo(function Hall({ layout, box }: { layout: Layout; box: Box }) {
   return (
     <>
       <Screen layout={layout} box={box} />
-      {lines.map(({ row, seats }) => (
-        <g key={row}>
-          {seats.map((seat) => (
-            <SeatShape key={seat.seat_id} seat={seat} isFirst={seat === first} />
+      {firstRows(lines).map(({ area, y }) => (
+        <text key={y} className="area-name" aria-hidden="true" x={box.x + box.width / 2} y={(y - 0.25) * UNIT}>
+          {area}
+        </text>
+      ))}
+      {lines.map(({ y, seats }) => (
+        <g key={y}>
+          {seats.map((seat, at) => (
+            <SeatShape
+              key={seat.seat_id}
+              seat={seat}
+              isFirst={seat === first}
+              isLeftHalf={Boolean(seat.pair) && seats[at + 1]?.seat_id === seat.pair}
+            />
           ))}
         </g>
       ))}
@@ -191,7 +201,14 @@ const Hall = memo(function Hall({ layout, box }: { layout: Layout; box: Box }) {
   );
 });
 
-function SeatShape({ seat, isFirst }: { seat: Seat; isFirst: boolean }) {
+interface SeatShapeProps {
+  seat: Seat;
+  isFirst: boolean;
+  /** Whether it is the left half of a couch that is sold only whole. */
+  isLeftHalf: boolean;
+}
+
+function SeatShape({ seat, isFirst, isLeftHalf }: SeatShapeProps) {
   return (
     <g
       className="seat"
@@ -202,11 +219,12 @@ function SeatShape({ seat, isFirst }: { seat: Seat; isFirst: boolean }) {
       aria-checked="false"
       tabIndex={isFirst ? 0 : -1}
     >
+      {isLeftHalf && <rect className="couch" x={UNIT / 2} y="9" width={UNIT} height="22" pointerEvents="none" />}
       <use className="body" href={bodyOf(seat.category)} />
       <rect className="hit" width={UNIT} height={UNIT} rx="7" />
       <use className="mark" pointerEvents="none" />
       <text className="number" x={UNIT / 2} y={UNIT / 2 + 5}>
-        {seat.number}
+        {numberOf(seat)}
       </text>
     </g>
   );
@@ -216,22 +234,25 @@ interface LettersProps {
   side: "left" | "right";
   x: number;
   box: Box;
-  lines: { row: string; seats: Seat[] }[];
+  lines: Row[];
 }
 
-/** A column of row letters above the seats. */
+/** A column of row names above the seats. Long names are compressed. */
 function Letters({ side, x, box, lines }: LettersProps) {
   return (
     <g data-letters={side} aria-hidden="true" pointerEvents="none">
       <rect className="row-column" x={x} y={box.y} width={UNIT} height={box.height} />
-      {lines.map(({ row, seats: [seat] }) => {
-        const y = ((seat?.y ?? 0) + 0.5) * UNIT;
-        return (
-          <text key={row} className="row-letter" x={x + UNIT / 2} y={y + 5}>
-            {row}
-          </text>
-        );
-      })}
+      {lines.map(({ row, y }) => (
+        <text
+          key={y}
+          className="row-letter"
+          x={x + UNIT / 2}
+          y={(y + 0.5) * UNIT + 5}
+          {...(row.length > 3 && { textLength: UNIT - 6, lengthAdjust: "spacingAndGlyphs" })}
+        >
+          {row}
+        </text>
+      ))}
     </g>
   );
 }
@@ -283,6 +304,7 @@ function Tooltip({ seat, store, prices, at }: TooltipProps) {
       <b className="block">{place(seat)}</b>
       <span className="block first-letter:uppercase">{kind(seat, prices)}</span>
       {state === "held" || state === "gone" ? <span className="block">{t("seat.gone")}</span> : null}
+      {seat.pair && <span className="block">{t("seat.couchNote")}</span>}
       {seat.category in NOTES && <span className="block">{t(NOTES[seat.category as keyof typeof NOTES])}</span>}
     </div>
   );

@@ -4,7 +4,7 @@ import type { Schemas } from "../api/client";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { t, tn } from "../i18n";
 import { serverNow } from "../lib/clock";
-import { clock, list, shortDay } from "../lib/format";
+import { clock, shortDay } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { useOnline } from "../lib/useOnline";
 import { announce } from "../ui/announce";
@@ -14,7 +14,7 @@ import { alternative, companions, type Proposal } from "./choice";
 import { ASK_AT_S, ExpiredDialog, KeepDialog } from "./HoldDialogs";
 import { kindsOf, standard } from "./kinds";
 import { Legend } from "./Legend";
-import { adultPrices, place } from "./labels";
+import { adultPrices, names, place } from "./labels";
 import type { Seat } from "./layout";
 import { afterClick } from "./party";
 import { SeatList } from "./SeatList";
@@ -61,7 +61,7 @@ export function Selling({ showtime, seating }: SellingProps) {
     controller.onLost = (lost) => {
       const others = (id: string) => store.isFree(id) && !controller.chosen.includes(id);
       const offer = alternative(layout, others, lost) ?? undefined;
-      const text = tn("seats.lost", lost.length, { seats: list(ids(lost)) });
+      const text = tn("seats.lost", lost.length, { seats: names(lost) });
       announce(text);
       setRemark({ text, kind: "warn", offer });
     };
@@ -84,13 +84,14 @@ export function Selling({ showtime, seating }: SellingProps) {
       const after = afterClick(layout, store.isFree, controller.chosen, seat, party);
       const dropped = before.filter((id) => !after.chosen.includes(id));
       const said = [
-        dropped.length > 0 && t("seats.dropped", { seats: list(dropped) }),
-        after.chosen.length ? t("seats.chosen", { seats: list(after.chosen) }) : t("seats.noneChosen"),
+        dropped.length > 0 && t("seats.dropped", { seats: names(store.seatsOf(dropped)) }),
+        after.chosen.length ? t("seats.chosen", { seats: names(store.seatsOf(after.chosen)) }) : t("seats.noneChosen"),
       ];
       choose(after.chosen, said.filter(Boolean).join(" "));
       // A click on another place moves the party: its seats until then are free again.
       if (dropped.length && after.chosen.length > 1) setRemark({ text: said.join(" "), kind: "info" });
-      if (after.remark) setRemark({ text: tn("seats.notTogether", party), kind: "info" });
+      if (after.remark === "not-together") setRemark({ text: tn("seats.notTogether", party), kind: "info" });
+      if (after.remark === "couch") setRemark({ text: t("seats.couch"), kind: "info" });
     },
     [store, layout, controller, party, choose],
   );
@@ -99,7 +100,7 @@ export function Selling({ showtime, seating }: SellingProps) {
     setRemark(null);
     const isTogether = await controller.best(party, dims ? null : kind || null, dims ? 1 : 0);
     if (isTogether === null) return;
-    announce(t("seats.chosen", { seats: list(controller.chosen) }));
+    announce(t("seats.chosen", { seats: names(store.seatsOf(controller.chosen)) }));
     if (!isTogether) setRemark({ text: t("party.split", { n: party }), kind: "info" });
   };
 
@@ -152,13 +153,19 @@ export function Selling({ showtime, seating }: SellingProps) {
               onTake={(offer) =>
                 choose(
                   [...new Set([...controller.chosen, ...ids(offer.seats)])],
-                  t("seats.chosen", { seats: list(ids(offer.seats)) }),
+                  t("seats.chosen", { seats: names(offer.seats) }),
                 )
               }
               onClose={() => setRemark(null)}
             />
           )}
-          {problem !== null && <Refused problem={problem} onInstead={(instead) => choose(instead, list(instead))} />}
+          {problem !== null && (
+            <Refused
+              problem={problem}
+              seatsOf={store.seatsOf}
+              onInstead={(instead) => choose(ids(instead), names(instead))}
+            />
+          )}
           {isList ? (
             <>
               <div className="text-sm text-quiet">{news}</div>
@@ -209,16 +216,22 @@ export function Selling({ showtime, seating }: SellingProps) {
   );
 }
 
+interface RefusedProps {
+  problem: unknown;
+  seatsOf: (seatIds: string[]) => Seat[];
+  onInstead: (seats: Seat[]) => void;
+}
+
 /** The error of a rejected selection, with alternative seats or the booking that must be paid first. */
-function Refused({ problem, onInstead }: { problem: unknown; onInstead: (seatIds: string[]) => void }) {
-  const instead = problem instanceof Problem ? problem.instead : [];
+function Refused({ problem, seatsOf, onInstead }: RefusedProps) {
+  const instead = problem instanceof Problem ? seatsOf(problem.instead) : [];
   return (
     <Notice kind="bad">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
         <span className="grow">{sentence(problem)}</span>
         {instead.length > 0 && (
           <Button look="plain" onClick={() => onInstead(instead)}>
-            {t("seats.instead", { seats: list(instead) })}
+            {t("seats.instead", { seats: names(instead) })}
           </Button>
         )}
         {isProblem(problem, "checkout_unpaid") && (
@@ -279,7 +292,7 @@ function RemarkBox({ remark, onTake, onClose }: RemarkBoxProps) {
         <span className="grow">{remark.text}</span>
         {remark.offer && (
           <Button look="plain" onClick={() => remark.offer && onTake(remark.offer)}>
-            {t("seats.instead", { seats: list(ids(remark.offer.seats)) })}
+            {t("seats.instead", { seats: names(remark.offer.seats) })}
           </Button>
         )}
         <Button look="quiet" onClick={onClose}>

@@ -3,8 +3,7 @@ import { named, t, tn } from "../i18n";
 import { money } from "../lib/format";
 import { Button } from "../ui/Button";
 import { Countdown } from "../ui/Countdown";
-import type { Prices } from "./labels";
-import { place } from "./labels";
+import { names, type Prices, place } from "./labels";
 import type { Seat } from "./layout";
 
 interface SummaryProps {
@@ -96,7 +95,7 @@ function SeatLine({ seat, prices, isFixed, onDrop }: SeatLineProps) {
   return (
     <li className="relative flex items-center justify-between gap-2 rounded-lg bg-raised py-0.5 pl-3 text-sm">
       <span className="lg:hidden">
-        <b>{seat.seat_id}</b>
+        <b>{names([seat])}</b>
       </span>
       <span className="max-lg:sr-only">
         <b>{place(seat)}</b>

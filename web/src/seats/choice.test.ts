@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { alternative, bestAvailable, blockAround, companions, focalPoint, strandedBy } from "./choice";
-import { runs } from "./layout";
+import { runs, type Seat } from "./layout";
 import { afterClick } from "./party";
 import { hallOf, idsOf } from "./testing";
 
@@ -73,6 +73,31 @@ describe("the best available seats", () => {
       expect(found?.seats.every((each) => isFree(each.seat_id))).toBe(true);
       expect(new Set(idsOf(found?.seats)).size).toBe(count);
     }
+  });
+});
+
+describe("a couch that is sold only whole", () => {
+  const hall = hallOf("sssLLs\nLLLL");
+  const at = (id: string) => hall.seats.find((each) => each.seat_id === id) as Seat;
+
+  it("is never divided by a proposal", () => {
+    for (let count = 1; count <= 8; count++) {
+      const ids = idsOf(bestAvailable(hall, all, count)?.seats);
+      for (const id of ids) expect([id, at(id).pair ?? id].every((half) => ids.includes(half))).toBe(true);
+    }
+    expect(bestAvailable(hallOf("LLLL"), all, 3)).toBeNull();
+    expect(idsOf(blockAround(hall, all, at("A4"), 3))).toEqual(["A4", "A5", "A6"]);
+  });
+
+  it("is selected and removed whole", () => {
+    expect(afterClick(hall, all, [], at("B2"), 2)).toEqual({ chosen: ["B1", "B2"], remark: null });
+    expect(afterClick(hall, all, ["A1", "B1", "B2"], at("B1"), 3)).toEqual({ chosen: ["A1"], remark: null });
+    expect(afterClick(hall, all, ["A1"], at("B3"), 3)).toEqual({ chosen: ["A1", "B3", "B4"], remark: null });
+  });
+
+  it("says so if it has more seats than the party needs", () => {
+    expect(afterClick(hall, all, [], at("B2"), 1)).toEqual({ chosen: ["B1", "B2"], remark: "couch" });
+    expect(afterClick(hall, all, ["A1"], at("B3"), 2)).toEqual({ chosen: ["A1", "B3", "B4"], remark: "couch" });
   });
 });
 

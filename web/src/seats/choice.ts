@@ -13,15 +13,24 @@ export interface Proposal {
 const STRANDED = 1.5;
 const PER_ROW = 1.25;
 
-/** All free blocks of `count` adjacent seats. They contain reserved places only if `reserved` is set. */
+/**
+ * All free blocks of `count` adjacent seats, which divide no couch. They contain reserved places only if `reserved` is
+ * set.
+ */
 function* blocks(layout: Layout, isFree: IsFree, count: number, reserved = false): Generator<Seat[]> {
   const usable = (seat: Seat) => isFree(seat.seat_id) && (reserved || !RESERVED.includes(seat.category));
   for (const run of runs(layout)) {
     for (let start = 0; start + count <= run.length; start++) {
       const block = run.slice(start, start + count);
-      if (block.every(usable)) yield block;
+      if (block.every(usable) && isWhole(block)) yield block;
     }
   }
+}
+
+/** Whether the seats include both halves of each couch that is sold only whole. */
+function isWhole(block: readonly Seat[]): boolean {
+  const pairs = block.flatMap((seat) => seat.pair ?? []);
+  return pairs.every((id) => block.some((seat) => seat.seat_id === id));
 }
 
 /** The number of single free seats that a block would leave next to it. */

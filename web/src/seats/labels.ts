@@ -1,5 +1,5 @@
 import { named, t } from "../i18n";
-import { money } from "../lib/format";
+import { list, money } from "../lib/format";
 import type { Seat } from "./layout";
 import type { SeatState } from "./store";
 
@@ -29,8 +29,26 @@ const SAID: Record<SeatState, "seat.free" | "seat.wanted" | "seat.own" | "seat.g
   gone: "seat.gone",
 };
 
-/** `Row F, seat 7`. */
-export const place = (seat: { row: string; number: number }) => t("seat.place", { row: seat.row, number: seat.number });
+/** What people call a seat. Its `seat_id` means nothing to them. */
+export type Named = Pick<Seat, "area" | "row" | "number" | "suffix">;
+
+/** The number on the seat: `12a`. */
+export const numberOf = ({ number, suffix }: Named) => `${number}${suffix ?? ""}`;
+
+/** `Row F, seat 7`, after the area if there is one. */
+export const place = (seat: Named) =>
+  t(seat.area ? "seat.placeIn" : "seat.place", { area: seat.area ?? "", row: seat.row, number: numberOf(seat) });
+
+/** `F7`; `3/7` for seat 7 of a row whose name is not a few letters. */
+const short = (seat: Named) => `${seat.row}${/^\p{L}{1,3}$/u.test(seat.row) ? "" : "/"}${numberOf(seat)}`;
+
+/** `F7`, `F8` and `G7`; areas are named where they change: `Circle F7`, `F8` and `Stalls A1`. */
+export const names = (seats: readonly Named[]): string =>
+  list(
+    seats.map((seat, index) =>
+      seat.area && seat.area !== seats[index - 1]?.area ? `${seat.area} ${short(seat)}` : short(seat),
+    ),
+  );
 
 /** `vip, €15.90`. */
 export function kind(seat: Seat, prices: Prices): string {
@@ -40,4 +58,4 @@ export function kind(seat: Seat, prices: Prices): string {
 
 /** `Row F, seat 7, vip, €15.90, available`. */
 export const fullLabel = (seat: Seat, state: SeatState, prices: Prices) =>
-  `${place(seat)}, ${kind(seat, prices)}, ${t(SAID[state])}`;
+  [place(seat), kind(seat, prices), seat.pair && t("seat.couchNote"), t(SAID[state])].filter(Boolean).join(", ");

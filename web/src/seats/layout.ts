@@ -1,4 +1,5 @@
 import type { Schemas } from "../api/client";
+import { grouped } from "../lib/group";
 
 export type Layout = Schemas["InventoryLayoutResponse"];
 export type Seat = Schemas["InventoryPlacedSeat"];
@@ -27,11 +28,46 @@ export function middle(seats: readonly Seat[]): { x: number; y: number } {
   return { x: sum.x / seats.length, y: sum.y / seats.length };
 }
 
-/** The rows in order from the screen, each with its seats from left to right. */
-export function rows(layout: Layout): { row: string; seats: Seat[] }[] {
-  const byRow = new Map<string, Seat[]>();
-  for (const seat of layout.seats) byRow.set(seat.row, [...(byRow.get(seat.row) ?? []), seat]);
-  return [...byRow]
-    .map(([row, seats]) => ({ row, seats: seats.sort((one, other) => one.x - other.x) }))
-    .sort((one, other) => (one.seats[0]?.y ?? 0) - (other.seats[0]?.y ?? 0));
+/** A row of an area: its name, its place in the drawing and its seats from left to right. */
+export interface Row {
+  area: string;
+  row: string;
+  y: number;
+  seats: Seat[];
 }
+
+/** The rows from the top of the drawing. Each area has its own: two may have a row A. */
+export function rows(layout: Layout): Row[] {
+  const lines = grouped(layout.seats, (seat) => `${seat.area ?? ""}\n${seat.row}`);
+  return [...lines.values()]
+    .map((seats) => seats.sort((one, other) => one.x - other.x))
+    .flatMap((seats) => seats.slice(0, 1).map(({ area, row, y }) => ({ area: area ?? "", row, y, seats })))
+    .sort((one, other) => one.y - other.y);
+}
+
+/** The height that the name of an area needs, in units of a seat. */
+const NAME_HEIGHT = 1;
+
+/** The first row of each area, whose name is drawn above it. */
+export const firstRows = (lines: readonly Row[]): Row[] =>
+  lines.filter(({ area }, index) => area && area !== lines[index - 1]?.area);
+
+/** The layout with room above the first row of each area for its name. An aisle is room enough. */
+export function withRoomForNames(layout: Layout): Layout {
+  const lines = rows(layout);
+  const shifts = firstRows(lines).map(({ y }) => {
+    const above = lines.filter((line) => line.y < y).at(-1);
+    return { y, by: Math.max(0, NAME_HEIGHT - (above ? y - above.y - 1 : 0)) };
+  });
+  const shift = (y: number) => shifts.reduce((sum, each) => (each.y <= y ? sum + each.by : sum), y);
+  const { seats, focal_point } = layout;
+  return {
+    ...layout,
+    seats: seats.map((seat) => ({ ...seat, y: shift(seat.y) })),
+    focal_point: focal_point && { ...focal_point, y: shift(focal_point.y) },
+  };
+}
+
+/** The seat and, if it is half of a couch that is sold only whole, the other half. */
+export const wholeOf = (layout: Layout, seat: Seat): Seat[] =>
+  layout.seats.filter((each) => each === seat || each.seat_id === seat.pair);

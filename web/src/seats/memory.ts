@@ -1,9 +1,10 @@
 // What this tab stores across reloads: the hold of a showtime, its seats and the selected ticket types.
 
+import type { Named } from "./labels";
 import type { Hold } from "./layout";
 
 const holdKey = (showtimeId: string) => `usher.hold.${showtimeId}`;
-const seatsKey = (holdId: string) => `usher.seats.${holdId}`;
+const seatsKey = (holdId: string) => `usher.held.${holdId}`;
 const ticketsKey = (showtimeId: string) => `usher.tickets.${showtimeId}`;
 
 export const storedHold = (showtimeId: string): string | null => sessionStorage.getItem(holdKey(showtimeId));
@@ -13,14 +14,14 @@ export const forgetHold = (showtimeId: string) => sessionStorage.removeItem(hold
 /** The seats of a hold, to select them again after it has expired. */
 interface Seats {
   showtimeId: string;
-  seats: string[];
+  seats: (Named & { seat_id: string })[];
 }
 
 export const storedSeats = (holdId: string): Seats | null =>
   JSON.parse(sessionStorage.getItem(seatsKey(holdId)) ?? "null") as Seats | null;
 
 export function storeSeats({ hold_id, showtime_id, seats }: Hold): void {
-  const kept: Seats = { showtimeId: showtime_id, seats: seats.map((seat) => seat.seat_id) };
+  const kept: Seats = { showtimeId: showtime_id, seats };
   sessionStorage.setItem(seatsKey(hold_id), JSON.stringify(kept));
 }
 

@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import { LiveConnection } from "../lib/live";
 import { announce } from "../ui/announce";
 import { HoldController, type HoldState } from "./holdController";
-import type { Seat } from "./layout";
+import { type Seat, withRoomForNames } from "./layout";
 import { seatsQuery } from "./queries";
 import { type Overview, SeatStore, type Taken } from "./store";
 
@@ -37,7 +37,7 @@ export function useSeats(seating: Seating): Seats {
   const showtimeId = seating.showtime_id;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a layout never changes; newer states come as messages
   const store = useMemo(() => {
-    const made = new SeatStore(seating.layout);
+    const made = new SeatStore(withRoomForNames(seating.layout));
     made.applySnapshot({ version: seating.version, seats: seating.taken as Record<string, Taken> });
     return made;
   }, [showtimeId]);
