@@ -47,7 +47,8 @@ class Cinema:
         async for showtime_id in self._showtimes:
             seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
             if len(seat_map["layout"]["seats"]) >= hall:
-                free = [seat for seat in seat_map["layout"]["seats"] if seat["seat_id"] not in seat_map["taken"]]
+                single = [seat for seat in seat_map["layout"]["seats"] if not seat.get("pair")]
+                free = [seat for seat in single if seat["seat_id"] not in seat_map["taken"]]
                 usual = [seat["seat_id"] for seat in free if seat["category"] not in {"wheelchair", "companion"}]
                 return showtime_id, usual[:count]
         raise LookupError(f"no showtime is left in an auditorium of {hall} seats")

@@ -54,9 +54,10 @@ class Customer:
         return session
 
     async def free_seats(self, showtime_id: str) -> list[str]:
-        """Return the free seats that anybody may buy, in the order of the map."""
+        """Return the free seats that anybody may buy one by one, in the order of the map."""
         seat_map = await self.call("GET", f"/api/showtimes/{showtime_id}/seats")
-        ordinary = (seat for seat in seat_map["layout"]["seats"] if seat["category"] not in {"wheelchair", "companion"})
+        single = (seat for seat in seat_map["layout"]["seats"] if not seat.get("pair"))
+        ordinary = (seat for seat in single if seat["category"] not in {"wheelchair", "companion"})
         return [seat["seat_id"] for seat in ordinary if seat["seat_id"] not in seat_map["taken"]]
 
     async def hold(self, showtime_id: str, seats: list[str]) -> Json:

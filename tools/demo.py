@@ -167,7 +167,8 @@ async def sell(customer: Customer, guest: Customer, mailbox: str) -> None:
     trace.show(booking)
     for ticket in booking["tickets"]:
         seat = ticket["seat"]
-        print(f"\n{BOLD}Row {seat['row']}, seat {seat['number']}{PLAIN}  {ticket['ticket_type']}")
+        row = f"{seat['area']}, row {seat['row']}" if seat["area"] else f"Row {seat['row']}"
+        print(f"\n{BOLD}{row}, seat {seat['number']}{seat['suffix'] or ''}{PLAIN}  {ticket['ticket_type']}")
         segno.make(ticket["qr"], error="l").terminal(compact=True)
 
 

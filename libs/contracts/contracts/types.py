@@ -1,7 +1,7 @@
 """Types that several events and services share."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -211,6 +211,15 @@ class Seat(Shape):
     def full_name(self) -> str:
         """The seat with its area: `Circle F7`."""
         return f"{self.area} {self.name}" if self.area else self.name
+
+
+def seat_names(seats: Iterable[Seat]) -> list[str]:
+    """Return the seats' names; the first one of each area has its name: `Circle F7`, `F8`, `Stalls A1`."""
+    listed = list(seats)
+    areas_before = [None, *(seat.area for seat in listed)]
+    return [
+        seat.name if seat.area == before else seat.full_name for seat, before in zip(listed, areas_before, strict=False)
+    ]
 
 
 class Holder(Shape):

@@ -99,7 +99,9 @@ class TestHold:
         body = answer.json()
         assert answer.status_code == 201
         assert [seat["seat_id"] for seat in body["seats"]] == ["A9", "A10", "E2"]
-        assert body["seats"][2] == {"seat_id": "E2", "row": "E", "number": 2, "category": "vip"}
+        assert body["seats"][2] == {
+            "seat_id": "E2", "row": "E", "number": 2, "category": "vip", "area": "Stalls",
+        }  # fmt: skip
         assert moment(body["expires_at"]) - moment(body["server_time"]) > timedelta(seconds=470)
         assert moment(body["renewable_until"]) - moment(body["expires_at"]) == timedelta(seconds=420)
         assert (body["in_checkout"], body["revision"], len(body["secret"])) == (False, 0, 43)

@@ -126,8 +126,8 @@ async def client(service_env, session_mail_server):
             yield client
 
 
-def ticket(number=7, *, row="F", amount=1250, ticket_type="adult", category="standard", qr="signed.text"):
-    seat = Seat(seat_id=f"{row}{number}", row=row, number=number, category=category)
+def ticket(number=7, *, row="F", amount=1250, ticket_type="adult", category="standard", qr="signed.text", **more):
+    seat = Seat(**{"seat_id": f"{row}{number}", "row": row, "number": number, "category": category} | more)
     return Ticket(ticket_id=new_id(), seat=seat, ticket_type=ticket_type, amount=amount, qr=qr)
 
 

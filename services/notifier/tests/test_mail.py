@@ -152,6 +152,22 @@ def test_an_unknown_language_falls_back_to_english(locale):
     assert "Row F, seat 7" in bodies(mailed(confirmed(locale=locale)))[0]
 
 
+@pytest.mark.parametrize(("locale", "place"), [("en", "Circle, row 1, seat 12a"), ("de", "Circle, Reihe 1, Platz 12a")])
+def test_a_seat_is_named_with_its_area(locale, place):
+    """The id is opaque and not shown."""
+    seats = [
+        ticket(12, row="1", area="Circle", suffix="a", seat_id="QX999"),
+        ticket(2, row="1", area="Circle", seat_id="QX2"),
+        ticket(1, row="Ж", area="יציע", seat_id="A1"),
+    ]
+    event = confirmed(locale=locale, tickets=seats)
+    text, html = bodies(mailed(event))
+    assert place in text and place in html
+    assert "Circle 1/12a, 1/2, \u2068יציע Ж1\u2069" in html
+    assert "QX" not in text
+    assert "\u2068יציע\u2069" in text, "an area in Hebrew does not turn the line around"
+
+
 @pytest.mark.parametrize(
     ("currency", "amount", "printed"),
     [("JPY", 1800, "¥1,800"), ("KWD", 3500, "KWD\xa03.500"), ("XQZ", 100, "XQZ\xa01.00"), ("EUR", 0, "€0.00")],

@@ -8,7 +8,7 @@ from typing import Any
 from contracts.booking import Screening
 from contracts.catalog import Price
 from contracts.claims import HoldClaim
-from contracts.types import Seat
+from contracts.types import Seat, seat_names
 from pydantic import BaseModel
 
 from booking.model.booking import Checkout, Order, OrderLine
@@ -62,7 +62,7 @@ def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[
     _check_seats(by_id, ticket_types)
     table = {(price.category, price.ticket_type): price for price in prices}
     found = {seat_id: table.get((seat.category, ticket_types[seat_id])) for seat_id, seat in by_id.items()}
-    if unpriced := sorted(seat_id for seat_id, price in found.items() if price is None):
+    if unpriced := [by_id[seat_id] for seat_id, price in found.items() if price is None]:
         raise _price_unknown(unpriced)
     _check_companions(by_id.values(), ticket_types)
     return [
@@ -84,8 +84,9 @@ def _check_seats(seat_ids: Iterable[str], ticket_types: Mapping[str, Any]) -> No
         raise TicketsDoNotMatch(f"Tickets and held seats differ in {', '.join(mismatched)}.", seats=mismatched)
 
 
-def _price_unknown(seat_ids: list[str]) -> PriceUnknown:
-    return PriceUnknown(f"The ticket type chosen for {', '.join(seat_ids)} is not available there.", seats=seat_ids)
+def _price_unknown(seats: list[Seat]) -> PriceUnknown:
+    detail = f"The ticket type chosen for {', '.join(seat_names(seats))} is not available there."
+    return PriceUnknown(detail, seats=[seat.seat_id for seat in seats])
 
 
 def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> list[str]:
@@ -101,7 +102,8 @@ def unaccompanied(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> l
 
 def _check_companions(seats: Collection[Seat], ticket_types: Mapping[str, str]) -> None:
     if alone := unaccompanied(seats, ticket_types):
-        detail = f"Add a wheelchair space for each companion, or choose another ticket type for {', '.join(alone)}."
+        names = seat_names(seat for seat in seats if seat.seat_id in alone)
+        detail = f"Add a wheelchair space for each companion, or choose another ticket type for {', '.join(names)}."
         raise CompanionWithoutWheelchair(detail, seats=alone)
 
 
@@ -133,7 +135,7 @@ def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> Quo
     wanted = [ticket_type] if ticket_type else ["adult", *(option.ticket_type for option in options[:1])]
     for chosen in (option for kind in wanted for option in options if option.ticket_type == kind):
         return QuotedSeat(seat=seat, chosen=chosen, options=options)
-    raise _price_unknown([seat.seat_id])
+    raise _price_unknown([seat])
 
 
 def check_out(

@@ -313,7 +313,8 @@ async def _hold_response(
 ) -> Response:
     """Return a HoldResponse with the fields of `more`. Serializing it here avoids FastAPI's validation of our data."""
     config = settings.get()
-    seats = (await replica.layout_of(showtime_id)).details_of(found.seats)
+    layout = await replica.layout_of(showtime_id)
+    seats = layout.details_of(found.seats)
     claim = HoldClaim(
         hold_id=found.id,
         showtime_id=showtime_id,
@@ -326,7 +327,7 @@ async def _hold_response(
     view = {
         "hold_id": found.id,
         "showtime_id": showtime_id,
-        "seats": seats,
+        "seats": [layout.shown[seat.seat_id] for seat in seats],
         "expires_at": found.expires_at,
         "renewable_until": found.cap_at if can_renew else None,
         "in_checkout": found.pinned,

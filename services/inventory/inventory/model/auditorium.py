@@ -76,8 +76,12 @@ class SeatRun:
 
     @cached_property
     def divides_pair(self) -> list[bool]:
-        """For each seat and for the end: whether its left edge is the middle of a couch that is sold only whole."""
-        return [False, *(one.pair == other.seat_id for one, other in pairwise(self.seats)), False]
+        """For each seat and for the end: whether its left edge is the middle of a couch that is sold only whole.
+
+        Empty if there is no such couch.
+        """
+        divides = [False, *(one.pair == other.seat_id for one, other in pairwise(self.seats)), False]
+        return divides if any(divides) else []
 
     def penalty_beside(self, at: int, step: int, free: Sequence[bool]) -> int:
         """Return the penalty when taking `at` leaves the seat beside it without free neighbors; 0 when it does not.

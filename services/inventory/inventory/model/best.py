@@ -230,8 +230,7 @@ class _Search:
                 start, end = last + 1 - size, last + 1
                 if (
                     length < size
-                    or divides[start]
-                    or divides[end]
+                    or (divides and (divides[start] or divides[end]))
                     or (wheelchairs and run.wheelchairs[end] - run.wheelchairs[start] != wheelchairs)
                 ):
                     continue

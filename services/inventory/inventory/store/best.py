@@ -19,6 +19,7 @@ from inventory.model import (
     TooManyCompanions,
     available_seats,
     best_available,
+    in_order,
     validate_seats,
 )
 from inventory.store.documents import live_states, seat_map_of
@@ -51,7 +52,7 @@ async def hold_best(
             if choice is None:
                 raise NotEnoughSeats(free=len(available_seats(layout.auditorium, states, party)))
             if held := await try_hold(
-                replica, showtime_id, owner, choice.seats, reservation, relies_on=choice.relies_on
+                replica, showtime_id, owner, in_order(choice.seats), reservation, relies_on=choice.relies_on
             ):
                 return held, choice
             await raise_unpaid_checkout(showtime_id, owner)

@@ -25,7 +25,6 @@ from inventory.model import (
     check_changeable,
     check_couches,
     companion_seat_problem,
-    in_order,
     renewed_deadline,
     seat_change,
     single_seat_problem,
@@ -82,26 +81,26 @@ async def try_hold(
     *,
     relies_on: Sequence[str],
 ) -> Hold | None:
-    """Hold the seats if they and the seats of `relies_on` are free and the holder has no unpaid checkout.
+    """Hold the seats, given in order, if they and the seats of `relies_on` are free and the holder has no unpaid
+    checkout.
 
     Returns None when a condition is not met.
     """
     moment = now()
-    asked = in_order(seats)
     new_hold = Hold(
         id=reservation.hold_id,
         holder=owner.holder,
         keys=list(owner.keys),
-        seats=asked,
+        seats=list(seats),
         expires_at=moment + reservation.limits.hold,
         cap_at=moment + reservation.limits.cap,
     )
     no_checkout = guards.has_no_checkout(owner.checkout_key, moment) if owner.checkout_key else {}
-    free = guards.seats_are_free([*asked, *relies_on], moment)
+    free = guards.seats_are_free([*seats, *relies_on], moment)
     is_held = await replica.change_seats(
         {"_id": showtime_id, **guards.is_on_sale(moment), **free, **no_checkout},
-        {"$set": set_held(new_hold, asked), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
-        asked,
+        {"$set": set_held(new_hold, seats), "$push": {"holds": new_hold.model_dump(exclude_none=True)}},
+        seats,
     )
     return new_hold if is_held else None
 

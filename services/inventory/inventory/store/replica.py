@@ -22,9 +22,12 @@ SHOWTIMES_CACHED = 10_000
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout: the seats by id, their natural order, the map of neighbors, and the layout as JSON text."""
+    """A layout: the seats by id, also as dicts without empty fields for responses, their natural order, the map of
+    neighbors, and the layout as JSON text.
+    """
 
     seats: Mapping[str, Seat]
+    shown: Mapping[str, dict[str, Any]]
     places: Mapping[str, int]
     auditorium: AuditoriumMap
     json: bytes
@@ -80,8 +83,9 @@ class Replica:
         )
         places = {seat.seat_id: place for place, seat in enumerate(ordered)}
         auditorium = AuditoriumMap.from_layout(stored.seats, stored.focal_point)
-        text = to_json({"layout_id": layout_id, **stored.model_dump(exclude={"id"})})
-        self._layouts[layout_id] = layout = Layout(seats, places, auditorium, text)
+        shown = {seat_id: seat.model_dump(exclude_none=True) for seat_id, seat in seats.items()}
+        text = to_json({"layout_id": layout_id, **stored.model_dump(exclude={"id"}, exclude_none=True)})
+        self._layouts[layout_id] = layout = Layout(seats, shown, places, auditorium, text)
         return layout
 
     async def seating_of(self, showtime_id: str, seats: Iterable[str]) -> Seating:

@@ -9,6 +9,7 @@ from babel import Locale
 from chassis.calendars import CalendarFile
 from chassis.locales import isolated, language_name, money
 from contracts.booking import BookingConfirmed, Ticket
+from contracts.types import seat_names
 
 from notifier import settings
 from notifier.mails import qr
@@ -28,6 +29,7 @@ class PrintedTicket(NamedTuple):
     """One ticket as the mail prints it."""
 
     seat_id: str
+    name: str
     place: str
     category: str
     ticket_type: str
@@ -95,7 +97,7 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         auditorium=isolated(one_line(screening.auditorium_name)),
         address=isolated(address),
         map_url=f"{MAP}?query={quote(f'{one_line(screening.theater_name)}, {address}')}" if address else "",
-        seats=", ".join(ticket.seat.seat_id for ticket in event.tickets),
+        seats=", ".join(isolated(one_line(name)) for name in seat_names(ticket.seat for ticket in event.tickets)),
         tickets=tickets,
         total=money(event.amount, event.currency, locale),
         tax=texts["tax"].format(tax=money(event.tax, event.currency, locale)) if event.tax else "",
@@ -119,10 +121,14 @@ def _printed(
 ) -> PrintedTicket:
     if not 0 < len(code.encode()) <= MAX_QR_BYTES:
         raise Unmailable(f"ticket {ticket.ticket_id}: a QR text has 1 to {MAX_QR_BYTES} bytes")
+    seat = ticket.seat
     return PrintedTicket(
-        seat_id=ticket.seat.seat_id,
-        place=texts["place"].format(row=isolated(one_line(ticket.seat.row)), number=ticket.seat.number),
-        category=_label(texts["categories"], ticket.seat.category),
+        seat_id=seat.seat_id,
+        name=isolated(one_line(seat.full_name)),
+        place=texts["place_in" if seat.area else "place"].format(
+            area=isolated(one_line(seat.area or "")), row=isolated(one_line(seat.row)), number=isolated(seat.label)
+        ),
+        category=_label(texts["categories"], seat.category),
         ticket_type=_label(texts["ticket_types"], ticket.ticket_type),
         price=money(ticket.amount, event.currency, locale),
         qr=code,
