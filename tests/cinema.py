@@ -42,11 +42,15 @@ class Cinema:
         await person.log_in(f"{name}@usher.example", PASSWORD)
         return person
 
-    async def seats(self, count: int, *, hall: int = 0) -> tuple[str, list[str]]:
-        """Return an unused showtime in an auditorium with at least `hall` seats, and some free seats for everybody."""
+    async def seats(self, count: int, *, hall: int = 0, areas: bool = False) -> tuple[str, list[str]]:
+        """Return an unused showtime in an auditorium with at least `hall` seats, and some free seats for everybody.
+
+        Without areas, a seat's id is what people call it.
+        """
         async for showtime_id in self._showtimes:
             seat_map = await self.guest().call("GET", f"/api/showtimes/{showtime_id}/seats")
-            if len(seat_map["layout"]["seats"]) >= hall:
+            has_areas = any(seat.get("area") for seat in seat_map["layout"]["seats"])
+            if len(seat_map["layout"]["seats"]) >= hall and has_areas is areas:
                 single = [seat for seat in seat_map["layout"]["seats"] if not seat.get("pair")]
                 free = [seat for seat in single if seat["seat_id"] not in seat_map["taken"]]
                 usual = [seat["seat_id"] for seat in free if seat["category"] not in {"wheelchair", "companion"}]

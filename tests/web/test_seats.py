@@ -209,6 +209,43 @@ async def test_the_list_says_what_the_map_says(visit, cinema, device):
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "own")
 
 
+async def test_areas_have_rows_of_their_own_and_a_couch_is_taken_whole(visit, cinema, device):
+    visitor = await visit(device)
+    page = visitor.page
+    showtime_id, _ = await cinema.seats(1, areas=True)
+    await visitor.open_seats(showtime_id)
+    await expect(page.locator(".area-name")).to_have_text(["Stalls", "Circle"])
+    left, right = (
+        page.get_by_role("checkbox", name=re.compile(rf"^Circle, row D, seat {number}, .*sold only whole"))
+        for number in (3, 4)
+    )
+    await visitor.party(2)
+    await right.dispatch_event("click")
+    for half in (left, right):
+        await expect(half).to_have_attribute("data-state", "own")
+    await left.focus()
+    await page.keyboard.press("Space")
+    await expect(page.locator('[data-seat][data-state="own"]')).to_have_count(0)
+    await visitor.party(1)
+    await page.keyboard.press("Escape")
+    await left.focus()
+    await page.keyboard.press("Enter")
+    await expect(right).to_have_attribute("data-state", "own")
+    await expect(page.get_by_text("This couch is sold only whole").first).to_be_visible()
+
+    await visitor.button("List view").click()
+    circle = page.locator("section").filter(has=page.get_by_role("heading", name="Circle", exact=True)).last
+    row = circle.locator("details").filter(has=page.get_by_role("heading", name="Row D", exact=True))
+    await expect(row).to_contain_text("Selected: Circle D3 and D4")
+    await row.locator("summary").click()
+    await row.get_by_role("checkbox", name=re.compile("^Circle, Row D, Seat 3")).uncheck()
+    await expect(row.get_by_role("checkbox", checked=True)).to_have_count(0)
+    await row.get_by_role("checkbox", name=re.compile("^Circle, Row D, Seat 6")).check()
+    await expect(row).to_contain_text("Selected: Circle D5 and D6")
+    await visitor.order("areas@usher.example")
+    await expect(page.get_by_text("· Circle D5 and D6")).to_be_visible()
+
+
 @pytest.mark.parametrize("size", [(390, 844), (360, 640), (844, 390)])
 async def test_a_party_of_eight_gets_usual_seats_and_the_map_fills_a_phone(visit, cinema, size):
     width, height = size
