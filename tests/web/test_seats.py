@@ -214,9 +214,9 @@ async def test_areas_have_rows_of_their_own_and_a_couch_is_taken_whole(visit, ci
     page = visitor.page
     showtime_id, _ = await cinema.seats(1, areas=True)
     await visitor.open_seats(showtime_id)
-    await expect(page.locator(".area-name")).to_have_text(["Stalls", "Circle"])
+    await expect(page.locator(".area-name")).to_have_text(["Parkett", "Rang"])
     left, right = (
-        page.get_by_role("checkbox", name=re.compile(rf"^Circle, row D, seat {number}, .*sold only whole"))
+        page.get_by_role("checkbox", name=re.compile(rf"^Rang, row D, seat {number}, .*sold only whole"))
         for number in (3, 4)
     )
     await visitor.party(2)
@@ -234,16 +234,16 @@ async def test_areas_have_rows_of_their_own_and_a_couch_is_taken_whole(visit, ci
     await expect(page.get_by_text("This couch is sold only whole").first).to_be_visible()
 
     await visitor.button("List view").click()
-    circle = page.locator("section").filter(has=page.get_by_role("heading", name="Circle", exact=True)).last
+    circle = page.locator("section").filter(has=page.get_by_role("heading", name="Rang", exact=True)).last
     row = circle.locator("details").filter(has=page.get_by_role("heading", name="Row D", exact=True))
-    await expect(row).to_contain_text("Selected: Circle D3 and D4")
+    await expect(row).to_contain_text("Selected: Rang D3 and D4")
     await row.locator("summary").click()
-    await row.get_by_role("checkbox", name=re.compile("^Circle, Row D, Seat 3")).uncheck()
+    await row.get_by_role("checkbox", name=re.compile("^Rang, Row D, Seat 3")).uncheck()
     await expect(row.get_by_role("checkbox", checked=True)).to_have_count(0)
-    await row.get_by_role("checkbox", name=re.compile("^Circle, Row D, Seat 6")).check()
-    await expect(row).to_contain_text("Selected: Circle D5 and D6")
+    await row.get_by_role("checkbox", name=re.compile("^Rang, Row D, Seat 6")).check()
+    await expect(row).to_contain_text("Selected: Rang D5 and D6")
     await visitor.order("areas@usher.example")
-    await expect(page.get_by_text("· Circle D5 and D6")).to_be_visible()
+    await expect(page.get_by_text("· Rang D5 and D6")).to_be_visible()
 
 
 @pytest.mark.parametrize("size", [(390, 844), (360, 640), (844, 390)])

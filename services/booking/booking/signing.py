@@ -1,9 +1,10 @@
 """Signed texts that everybody can verify with booking's public keys (Ed25519): tickets, and keys of links to a booking.
 
-A ticket's QR text is a compact JWS with `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` and
-`exp`; tickets from before 2026-12 also contain `iat`. The header names the key (`kid`), whose public half is in the key
-set at `/api/tickets/keys`. The door can verify it offline. The text is signed whenever it is shown and stored nowhere;
-Ed25519 always gives the same text. Events contain it encrypted (`Signer.with_codes`).
+A ticket's QR text is a compact JWS with `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` (its
+name, for people at the door) and `exp`; tickets from before 2026-12 also contain `iat`. The header names the key
+(`kid`), whose public half is in the key set at `/api/tickets/keys`. The door can verify it offline. The text is signed
+whenever it is shown and stored nowhere; Ed25519 always gives the same text. Events contain it encrypted
+(`Signer.with_codes`).
 
 A link opens one booking for reading: for guests on another device, and for people who lost their link. Its key has
 `sub` (the booking), `exp` (the link's end) and `aud` (its purpose). Ticket readers must refuse a text for another

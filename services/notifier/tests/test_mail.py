@@ -107,14 +107,14 @@ def test_a_confirmation_of_the_previous_release_is_mailed():
 
 
 def test_each_ticket_has_its_code_inline():
-    event = confirmed(tickets=[ticket(7, qr="one"), ticket(8, qr="x" * 1000)])
+    event = confirmed(tickets=[ticket(7, qr="one"), ticket(8, qr="x" * 1200)])
     sent = mailed(event)
     shown = [attrs["src"] for tag, attrs in Tags(bodies(sent)[1]).tags if tag == "img"]
     pictures = [part for part in sent.walk() if part.get_content_type() == "image/png"]
     assert shown == [f"cid:{part['Content-ID'].strip('<>')}" for part in pictures]
     assert [part.get_filename() for part in pictures] == ["ticket-F7.png", "ticket-F8.png"]
     assert {part.get_content_disposition() for part in pictures} == {"inline"}
-    assert [read_qr(part.get_content()) for part in pictures] == ["one", "x" * 1000]
+    assert [read_qr(part.get_content()) for part in pictures] == ["one", "x" * 1200]
     content, _ = sent.iter_parts()
     assert content.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in content.iter_parts()] == ["text/plain", "multipart/related"]
@@ -280,7 +280,7 @@ def test_the_greeting_without_a_name():
         {"screening": {"time_zone": "../../../etc/passwd"}},
         {"screening": {"time_zone": ""}},
         {"screening": {"time_zone": "Europe"}},
-        {"tickets": [ticket(qr="x" * 1001)]},
+        {"tickets": [ticket(qr="x" * 1201)]},
         {"tickets": [ticket(qr="")]},
         {"sealed_codes": Cipher("another service's key").encrypt("[]")},
         {"sealed_codes": Cipher(LINK_KEY).encrypt('["one"]')},

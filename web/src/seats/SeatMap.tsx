@@ -6,7 +6,7 @@ import { fullLabel, kind, numberOf, type Prices, place } from "./labels";
 import { firstRows, type Layout, type Row, rows, type Seat } from "./layout";
 import { Minimap, type MinimapHandle } from "./Minimap";
 import "./seats.css";
-import { bodyOf, markOf, Shapes } from "./shapes";
+import { bodyOf, markOf } from "./shapes";
 import type { SeatStore } from "./store";
 import { useView } from "./useView";
 
@@ -80,7 +80,6 @@ export function SeatMap({ store, prices, isOpen, dims, onPick, onLook, isFull, o
 
   return (
     <div className="seat-map">
-      <Shapes />
       <div className="map-bar">
         <Minimap ref={minimap} layout={store.layout} box={box} isShown={view.isZoomed} onLook={view.look} />
         <div className="min-w-0 grow text-sm leading-tight text-quiet">{children}</div>
@@ -209,6 +208,7 @@ interface SeatShapeProps {
 }
 
 function SeatShape({ seat, isFirst, isLeftHalf }: SeatShapeProps) {
+  const number = numberOf(seat);
   return (
     <g
       className="seat"
@@ -223,8 +223,8 @@ function SeatShape({ seat, isFirst, isLeftHalf }: SeatShapeProps) {
       <use className="body" href={bodyOf(seat.category)} />
       <rect className="hit" width={UNIT} height={UNIT} rx="7" />
       <use className="mark" pointerEvents="none" />
-      <text className="number" x={UNIT / 2} y={UNIT / 2 + 5}>
-        {numberOf(seat)}
+      <text className="number" x={UNIT / 2} y={UNIT / 2 + 5} {...squeezed(number, UNIT - 12)}>
+        {number}
       </text>
     </g>
   );
@@ -237,19 +237,17 @@ interface LettersProps {
   lines: Row[];
 }
 
+/** The attributes of a text that is too long for its place. */
+const squeezed = (text: string, width: number) =>
+  text.length > 3 ? { textLength: width, lengthAdjust: "spacingAndGlyphs" } : {};
+
 /** A column of row names above the seats. Long names are compressed. */
 function Letters({ side, x, box, lines }: LettersProps) {
   return (
     <g data-letters={side} aria-hidden="true" pointerEvents="none">
       <rect className="row-column" x={x} y={box.y} width={UNIT} height={box.height} />
       {lines.map(({ row, y }) => (
-        <text
-          key={y}
-          className="row-letter"
-          x={x + UNIT / 2}
-          y={(y + 0.5) * UNIT + 5}
-          {...(row.length > 3 && { textLength: UNIT - 6, lengthAdjust: "spacingAndGlyphs" })}
-        >
+        <text key={y} className="row-letter" x={x + UNIT / 2} y={(y + 0.5) * UNIT + 5} {...squeezed(row, UNIT - 6)}>
           {row}
         </text>
       ))}
@@ -298,8 +296,8 @@ function Tooltip({ seat, store, prices, at }: TooltipProps) {
   return (
     <div
       aria-hidden="true"
-      className="pointer-events-none absolute z-10 w-max max-w-56 -translate-x-1/2 rounded-lg bg-ink px-3 py-2 text-sm text-ground shadow-lg"
-      style={{ left: `clamp(6rem, ${at.x}px, calc(100% - 6rem))`, top: isBelow ? at.y + 24 : at.y - 76 }}
+      className={`pointer-events-none absolute z-10 w-max max-w-56 -translate-x-1/2 rounded-lg bg-ink px-3 py-2 text-sm text-ground shadow-lg ${isBelow ? "" : "-translate-y-full"}`}
+      style={{ left: `clamp(6rem, ${at.x}px, calc(100% - 6rem))`, top: at.y + (isBelow ? 24 : -20) }}
     >
       <b className="block">{place(seat)}</b>
       <span className="block first-letter:uppercase">{kind(seat, prices)}</span>

@@ -20,6 +20,7 @@ import { afterClick } from "./party";
 import { SeatList } from "./SeatList";
 import { SeatMap } from "./SeatMap";
 import { Summary } from "./Summary";
+import { Shapes } from "./shapes";
 import { Toolbar } from "./Toolbar";
 import { type Connection, useSeats } from "./useSeats";
 
@@ -130,6 +131,7 @@ export function Selling({ showtime, seating }: SellingProps) {
   const isAsking = seconds !== null && seconds <= ASK_AT_S && seconds > 0 && Boolean(hold?.renewable_until) && !isAsked;
   return (
     <>
+      <Shapes />
       {!isFull && (
         <Toolbar
           {...{ party, dims, setDims, isList, setList, isOpen, kinds, kind, setKind }}

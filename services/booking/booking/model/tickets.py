@@ -38,7 +38,7 @@ def claims_of(ticket: Ticket, booking: Booking) -> dict[str, Any]:
         "tid": ticket.ticket_id,
         "ref": booking.reference,
         "sid": booking.showtime_id,
-        "seat": ticket.seat.seat_id,
+        "seat": ticket.seat.full_name,
         "exp": int(booking.tickets_valid_until.timestamp()),
     }
 

@@ -21,7 +21,7 @@ from notifier.mails.rendering import render_template
 from notifier.model import Unmailable, checked_address, one_line
 
 # A longer text makes a code that a camera at the door reads badly.
-MAX_QR_BYTES = 1000
+MAX_QR_BYTES = 1200
 MAP = "https://www.openstreetmap.org/search"
 
 
