@@ -10,7 +10,7 @@ from chassis.ids import new_id
 from chassis.testing.bus import Bus
 from chassis.testing.serve import replica_of
 from chassis.testing.signer import Signer
-from contracts.catalog import PlacedSeat, SeatLayoutPublished
+from contracts.catalog import PlacedSeat, Point, SeatLayoutPublished
 from contracts.errors import RejectedEvent
 from contracts.inventory import SeatsSold
 from hypothesis import given
@@ -83,6 +83,12 @@ class TestBest:
         choice = best_available(auditorium("sLLs.LLLL"), {}, Party(3))
         assert choice is not None
         assert choice.groups in ([["A1", "A2", "A3"]], [["A2", "A3", "A4"]])
+
+    def test_a_person_who_needs_a_seat_gets_it_before_a_couple_does(self):
+        room = AuditoriumMap.from_layout(seats_of({"Stalls": ["ss", "LL"]}), Point(x=1, y=0.5))
+        choice = best_available(room, {}, Party(3))
+        assert choice is not None, "the two seats nearest to the screen would leave half a couch for the third"
+        assert {"B1", "B2"} < set(choice.seats)
 
     def test_one_person_has_no_couch(self):
         room = auditorium("LLLL")
