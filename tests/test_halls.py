@@ -10,7 +10,7 @@ from contracts.booking import BookingConfirmed, Screening, Ticket
 from contracts.catalog import SeatLayoutPublished
 from contracts.claims import HoldClaim
 from contracts.types import Holder, Seat, seat_names
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from inventory.model import RESERVED, AuditoriumMap, Party, best_available, check_couches
 from notifier.mails.confirmation import confirmation_context
@@ -48,7 +48,7 @@ def notifier_settings() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(layouts())
 @example(parse_layout(f"[{AREAS[-1]}]\n{ROWS[-1]} {'s' * 10} 900-909"))
 def test_every_accepted_layout_can_be_sold_claimed_and_printed(layout: Layout):

@@ -109,7 +109,7 @@ async def test_a_theater_has_its_auditoriums_and_an_auditorium_its_seats(client)
     assert room["capacity"] == len(room["layout"]["seats"]) == 430
     assert room["layout"]["seats"][0] == {
         "seat_id": "A1", "row": "A", "number": 1, "category": "standard", "x": 8.0, "y": 0.0,
-        "area": None,
+        "area": None, "suffix": None, "pair": None,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 from catalog.model import CATEGORIES, COUCHES, Layout, LayoutInvalid, check_layout, format_layout, parse_layout
 from contracts.catalog import Aisle, Point
 from contracts.types import SeatId, hidden_in
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -107,6 +107,7 @@ def ways_of(seats):
     ]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text in any script loads Unicode's tables
 @given(texts())
 def test_a_layout_round_trips_through_text_and_json(text):
     layout = parse_layout(text)
@@ -127,6 +128,7 @@ def test_a_layout_round_trips_through_text_and_json(text):
             assert abs(other.x - seat.x) == 1
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(texts(), st.data())
 def test_json_that_cannot_be_written_as_text_is_refused(text, data):
     layout = json.loads(parse_layout(text).model_dump_json())

@@ -28,8 +28,9 @@ def label(labels: dict[str, str], code: str) -> str:
 
 
 def place(seat: Seat, texts: dict[str, Any]) -> str:
-    """Return a seat in words, for example `Row F, seat 7`."""
-    return texts["place"].format(row=locales.isolated(clean_name(seat.row)), number=seat.number)
+    """Return a seat in words, for example `Row F, seat 7` or `Circle, row F, seat 7`."""
+    area, row, number = (locales.isolated(clean_name(part)) for part in (seat.area or "", seat.row, seat.label))
+    return texts["place_in_area" if area else "place"].format(area=area, row=row, number=number)
 
 
 @cache

@@ -135,7 +135,8 @@ def _facts(booking: Booking, screening: Screening, seller: Seller | None, locale
 
 
 def _places(seat: Seat, texts: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(texts["row"], _printable(seat.row)), (texts["seat"], str(seat.number))]
+    area = [(texts["area"], _printable(seat.area))] if seat.area else []
+    return [*area, (texts["row"], _printable(seat.row)), (texts["seat"], seat.label)]
 
 
 def _printable(text: str) -> str:

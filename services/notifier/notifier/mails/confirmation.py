@@ -125,7 +125,7 @@ def _printed(
     return PrintedTicket(
         seat_id=seat.seat_id,
         name=isolated(one_line(seat.full_name)),
-        place=texts["place_in" if seat.area else "place"].format(
+        place=texts["place_in_area" if seat.area else "place"].format(
             area=isolated(one_line(seat.area or "")), row=isolated(one_line(seat.row)), number=isolated(seat.label)
         ),
         category=_label(texts["categories"], seat.category),
