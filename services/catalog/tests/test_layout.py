@@ -107,7 +107,9 @@ def ways_of(seats):
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text in any script loads Unicode's tables
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # the first text in any script loads Unicode's tables
 @given(texts())
 def test_a_layout_round_trips_through_text_and_json(text):
     layout = parse_layout(text)
@@ -128,7 +130,7 @@ def test_a_layout_round_trips_through_text_and_json(text):
             assert abs(other.x - seat.x) == 1
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts(), st.data())
 def test_json_that_cannot_be_written_as_text_is_refused(text, data):
     layout = json.loads(parse_layout(text).model_dump_json())
