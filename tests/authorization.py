@@ -25,6 +25,7 @@ MANAGERS = frozenset({MANAGER_HERE, ADMIN})
 """Staff with `theaters:write`, `prices:write` and `showtimes:write` here."""
 ADMINS = frozenset({ADMIN})
 OWNER = frozenset({GUEST})
+NO_WALLETS = frozenset[str]()
 
 
 @dataclass(frozen=True)
@@ -263,6 +264,14 @@ BOOKING = [
     Row("GET /api/bookings/{booking_id}/tickets.pdf", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/receipt.pdf", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/calendar.ics", OWNER | READERS, hidden=True),
+    # Without certificates, every booking is without passes, and no pass has a token.
+    Row("GET /api/bookings/{booking_id}/passes.pkpasses", NO_WALLETS, hidden=True),
+    Row("GET /api/bookings/{booking_id}/google-wallet", NO_WALLETS, hidden=True),
+    Row("POST /api/wallet/v1/devices/{device}/registrations/{pass_type}/{ticket_id}", ALL, {"pushToken": "x"}),
+    Row("DELETE /api/wallet/v1/devices/{device}/registrations/{pass_type}/{ticket_id}", ALL),
+    Row("GET /api/wallet/v1/devices/{device}/registrations/{pass_type}", ALL),
+    Row("GET /api/wallet/v1/passes/{pass_type}/{ticket_id}", ALL),
+    Row("POST /api/wallet/v1/log", ALL, {"logs": []}),
     Row("POST /api/bookings/{booking_id}/cancel", OWNER | DESK, hidden=True, sees=frozenset({DOOR_HERE})),
     Row("GET /api/tickets/keys", ALL),
     Row("GET /api/tickets/{ticket_id}", OWNER | READERS, hidden=True),

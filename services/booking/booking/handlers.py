@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from chassis.clock import now
 from chassis.messaging.consumer import Handlers, current_envelope
 from chassis.privacy import Privacy
-from contracts.booking import BookingDataExported
+from contracts.booking import BookingCancelled, BookingDataExported, BookingExchanged, BookingRescheduled
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
@@ -15,10 +15,13 @@ from contracts.notifier import MailFailed
 from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
 
 from booking import store
+from booking.documents import AppleWallet
 from booking.model import Booking, Cancel, Replaced, State
 from booking.signing import Signer
 from booking.store import ProcessManager, Showtimes
 
+TicketsChanged = BookingRescheduled | BookingCancelled | BookingExchanged
+TICKETS_CHANGED = get_args(TicketsChanged)
 EXPORTED_FIELDS = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
     "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "is_disputed", "ending",
@@ -67,7 +70,16 @@ async def on_mail_failed(event: MailFailed) -> None:
     await store.set_failed_mail(event.booking_id, event.kind)
 
 
-def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
+async def on_tickets_changed(apple: AppleWallet | None, event: TicketsChanged) -> None:
+    """Tell the devices with passes of the booking that these have changed."""
+    if apple is None:
+        return
+    for push_token in await store.mark_passes_changed(event.booking_id, now()):
+        if not await apple.tell(push_token):
+            await store.forget_push_token(event.booking_id, push_token)
+
+
+def handlers(manager: ProcessManager, showtimes: Showtimes, apple: AppleWallet | None) -> Handlers:
     """The handler of each consumed event."""
     saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded)
     return {
@@ -77,6 +89,7 @@ def handlers(manager: ProcessManager, showtimes: Showtimes) -> Handlers:
         SeatsSold: partial(on_seats_sold, manager),
         MailFailed: on_mail_failed,
         PaymentDisputed: partial(on_payment_disputed, manager),
+        **dict.fromkeys(TICKETS_CHANGED, partial(on_tickets_changed, apple)),
         **dict.fromkeys(saga_events, partial(on_saga_event, manager)),
     }
 
@@ -96,6 +109,7 @@ async def erase(manager: ProcessManager, signer: Signer, user_id: str) -> None:
             await manager.advance(booking.id, cancel_unpaid)
         elif booking.email and screening and screening.ends_at > now():
             await store.keep_contact(booking, signer.seal(booking.email), screening.ends_at)
+        await store.forget_passes(booking.id)
     await store.erase_owner(user_id)
 
 

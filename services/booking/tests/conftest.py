@@ -21,7 +21,7 @@ from contracts.types import Holder
 from pydantic import SecretStr
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from . import examples
+from . import examples, wallet
 
 LINK_KEY = "a link key for the tests"
 KEYS = {"LINK_KEY": LINK_KEY, "CLAIM_KEY": "a claim key for the tests", "ORDER_KEY": "an order key for the tests"}
@@ -55,9 +55,16 @@ def reads() -> Reads:
 
 
 @pytest.fixture(scope="session")
-async def client(service_env, reads):
+async def pushes(tmp_path_factory):
+    """Apple's push service for passes."""
+    async with wallet.push_service(tmp_path_factory.mktemp("push")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def client(service_env, reads, pushes):
     with pytest.MonkeyPatch.context() as patch:
-        for name, key in KEYS.items():
+        for name, key in (KEYS | wallet.settings_of(pushes.url)).items():
             patch.setitem(os.environ, name, key)
         from booking.main import app  # noqa: PLC0415 - the settings read the environment
 

@@ -241,7 +241,7 @@ NAMES = ["tickets.pdf", "receipt.pdf", "calendar.ics"]
 async def test_a_booking_lists_its_documents_and_delivers_them(downloads):
     customer, download = downloads
     booking = await customer.get_booking()
-    assert booking["documents"] == ["tickets", "receipt", "calendar"]
+    assert booking["documents"] == ["tickets", "receipt", "calendar", "apple_wallet", "google_wallet"]
     tickets, receipt, calendar = [await download(name) for name in NAMES]
     assert [answer.status_code for answer in (tickets, receipt, calendar)] == [200] * 3
     assert tickets.headers["content-type"] == receipt.headers["content-type"] == "application/pdf"

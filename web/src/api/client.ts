@@ -23,7 +23,7 @@ const identified: Middleware = {
     if (secret && /^\/api\/(showtimes|holds|bookings|tickets|payments)/.test(pathname)) {
       request.headers.set("X-Hold-Secret", secret);
     }
-    const booking = /^\/api\/bookings\/([^/]+)(\/[a-z]+\.[a-z]+)?$/.exec(pathname)?.[1];
+    const booking = /^\/api\/bookings\/([^/]+)(\/[a-z.-]+)?$/.exec(pathname)?.[1];
     const key = booking && linkKey(booking);
     if (key) request.headers.set("X-Booking-Key", key);
   },

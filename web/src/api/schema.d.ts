@@ -2189,6 +2189,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/{booking_id}/google-wallet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Google Wallet Link
+         * @description Get a link that saves the valid tickets to Google Wallet.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingSaveLinkResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/passes.pkpasses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Passes
+         * @description Get the valid tickets as passes for Apple Wallet, which then keeps them up to date.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/vnd.apple.pkpasses": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/{booking_id}/receipt.pdf": {
         parameters: {
             query?: never;
@@ -5116,6 +5200,220 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/wallet/v1/devices/{device}/registrations/{pass_type}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changed Passes
+         * @description List the device's passes that have changed since the last answer's `lastUpdated`.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    passesUpdatedSince?: number | null;
+                };
+                header?: never;
+                path: {
+                    device: string;
+                    pass_type: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingChangedPassesResponse"];
+                    };
+                };
+                /** @description No pass changed. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/wallet/v1/devices/{device}/registrations/{pass_type}/{ticket_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register Device
+         * @description Register a device that has the pass. 201 if it is new there.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    authorization?: string;
+                };
+                path: {
+                    device: string;
+                    ticket_id: string;
+                    pass_type: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingRegistrationRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        /**
+         * Unregister Device
+         * @description Forget a device whose owner has removed the pass.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: {
+                    authorization?: string;
+                };
+                path: {
+                    device: string;
+                    ticket_id: string;
+                    pass_type: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/wallet/v1/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log Errors
+         * @description Write what went wrong on a device to the log, without the serial numbers.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingLogRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/wallet/v1/passes/{pass_type}/{ticket_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Latest Pass
+         * @description Get the pass as it is now; void once the ticket is.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: {
+                    authorization?: string;
+                };
+                path: {
+                    ticket_id: string;
+                    pass_type: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -5192,9 +5490,19 @@ export interface components {
              * Documents
              * @description Those that `GET /api/bookings/{id}/…` returns now.
              */
-            documents: ("tickets" | "receipt" | "calendar")[];
+            documents: ("tickets" | "receipt" | "calendar" | "apple_wallet" | "google_wallet")[];
             /** Order */
             order?: string | null;
+        };
+        /**
+         * ChangedPassesResponse
+         * @description The serial numbers of changed passes, and the time to ask from next.
+         */
+        BookingChangedPassesResponse: {
+            /** Serialnumbers */
+            serialNumbers: string[];
+            /** Lastupdated */
+            lastUpdated: string;
         };
         /**
          * CheckoutRequest
@@ -5298,6 +5606,17 @@ export interface components {
             keys: {
                 [key: string]: string;
             }[];
+        };
+        /**
+         * LogRequest
+         * @description What went wrong on a device.
+         */
+        BookingLogRequest: {
+            /**
+             * Logs
+             * @default []
+             */
+            logs: string[];
         };
         /**
          * LookupRequest
@@ -5466,6 +5785,22 @@ export interface components {
             chosen: components["schemas"]["BookingTicketOption"];
             /** Options */
             options: components["schemas"]["BookingTicketOption"][];
+        };
+        /**
+         * RegistrationRequest
+         * @description The address of a device at Apple's push service.
+         */
+        BookingRegistrationRequest: {
+            /** Pushtoken */
+            pushToken: string;
+        };
+        /**
+         * SaveLinkResponse
+         * @description The address of the page that saves the tickets.
+         */
+        BookingSaveLinkResponse: {
+            /** Url */
+            url: string;
         };
         /**
          * Screening

@@ -4,13 +4,15 @@ import { sentence } from "../api/problem";
 import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
-import { type Document, saveDocument } from "./documents";
+import { type Document, saveDocument, usable } from "./documents";
 import type { Booking } from "./queries";
 
 const LABELS = {
   tickets: "documents.tickets",
   receipt: "documents.receipt",
   calendar: "documents.calendar",
+  apple_wallet: "documents.appleWallet",
+  google_wallet: "documents.googleWallet",
 } as const;
 
 /** The buttons for the documents that the booking has, and other buttons after them. */
@@ -21,7 +23,7 @@ export function Documents({ booking, children }: { booking: Booking; children?: 
   return (
     <div className="no-print grid gap-3">
       <div className="flex flex-wrap gap-3">
-        {booking.documents.map((document) => (
+        {usable(booking).map((document) => (
           <Button
             key={document}
             look="plain"

@@ -6,6 +6,13 @@ import type { Booking } from "./queries";
 
 export type Document = Booking["documents"][number];
 
+const IS_APPLE = /iPhone|iPad|Macintosh/.test(navigator.userAgent);
+const IS_ANDROID = /Android/.test(navigator.userAgent);
+
+/** The booking's documents that this device can use: each wallet is for one kind of phone. */
+export const usable = ({ documents }: Booking): Document[] =>
+  documents.filter((each) => (each === "apple_wallet" ? IS_APPLE : each === "google_wallet" ? IS_ANDROID : true));
+
 /** Downloads a document and lets the browser save it. */
 export async function saveDocument({ id, reference }: Booking, document: Document): Promise<void> {
   const request = { params: { path: { booking_id: id } }, parseAs: "blob" } as const;
@@ -13,6 +20,15 @@ export async function saveDocument({ id, reference }: Booking, document: Documen
     saveFile(`tickets-${reference}.pdf`, await unwrap(api.GET("/api/bookings/{booking_id}/tickets.pdf", request)));
   } else if (document === "receipt") {
     saveFile(`receipt-${reference}.pdf`, await unwrap(api.GET("/api/bookings/{booking_id}/receipt.pdf", request)));
+  } else if (document === "apple_wallet") {
+    // Opened, not saved: the browser hands passes to Wallet.
+    const passes = await unwrap(api.GET("/api/bookings/{booking_id}/passes.pkpasses", request));
+    location.assign(URL.createObjectURL(passes));
+  } else if (document === "google_wallet") {
+    const { url } = await unwrap(
+      api.GET("/api/bookings/{booking_id}/google-wallet", { params: { path: { booking_id: id } } }),
+    );
+    location.assign(url);
   } else {
     saveFile(`${reference}.ics`, await unwrap(api.GET("/api/bookings/{booking_id}/calendar.ics", request)));
   }

@@ -341,6 +341,8 @@ const de: Messages = {
   "documents.receipt": "Rechnung",
   "documents.calendar": "Zum Kalender hinzufügen",
   "documents.calendarEnded": "Aus dem Kalender entfernen",
+  "documents.appleWallet": "Zu Apple Wallet hinzufügen",
+  "documents.googleWallet": "Zu Google Wallet hinzufügen",
   "tickets.print": "Drucken",
   "tickets.qr": "QR-Code des Tickets für {seat}",
   "tickets.door_one": "Zeigen Sie diesen Code am Einlass, auf dem Handy oder auf Papier.",

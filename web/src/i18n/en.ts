@@ -331,6 +331,8 @@ const en = {
   "documents.receipt": "Receipt",
   "documents.calendar": "Add to calendar",
   "documents.calendarEnded": "Remove from calendar",
+  "documents.appleWallet": "Add to Apple Wallet",
+  "documents.googleWallet": "Add to Google Wallet",
   "tickets.print": "Print",
   "tickets.qr": "QR code of the ticket for {seat}",
   "tickets.door_one": "Show this code at the door, on your phone or on paper.",

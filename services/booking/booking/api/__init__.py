@@ -3,6 +3,14 @@
 Another person's booking is a 404, except for staff with the permission.
 """
 
-from booking.api import bookings, checkout, disputes, documents, lookup, tickets
+from booking.api import bookings, checkout, disputes, documents, lookup, tickets, wallet
 
-ROUTERS = [checkout.router, lookup.router, disputes.router, bookings.router, documents.router, tickets.router]
+ROUTERS = [
+    checkout.router,
+    lookup.router,
+    disputes.router,
+    bookings.router,
+    documents.router,
+    tickets.router,
+    wallet.router,
+]

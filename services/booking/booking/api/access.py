@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from booking import signing, store
-from booking.documents import Printer
+from booking.documents import AppleWallet, Printer
 from booking.model import Booking, BookingUnknown, LinkVoid
 
 _link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="The key after `#key=` in a mailed link")
@@ -37,6 +37,11 @@ def _printer(request: Request) -> Printer:
     return request.app.state.printer
 
 
+def _apple(request: Request) -> AppleWallet | None:
+    return request.app.state.apple
+
+
+Apple = Annotated[AppleWallet | None, Depends(_apple)]
 CurrentPrinter = Annotated[Printer, Depends(_printer)]
 
 

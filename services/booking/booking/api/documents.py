@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from chassis.http.problems import Unauthenticated, documented
 from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
 
-from booking import documents, store
-from booking.api.access import CurrentCaller, CurrentPrinter, LinkKey, Signer, visible_booking, visible_by_link
+from booking import documents, settings, store
+from booking.api.access import Apple, CurrentCaller, CurrentPrinter, LinkKey, Signer, visible_booking, visible_by_link
 from booking.api.responses import BookingId
-from booking.documents import Document
+from booking.documents import PASSES, Document
 from booking.model import Booking, BookingUnknown, DocumentsBusy, DocumentUnavailable, LinkVoid
 
 router = APIRouter(prefix="/api/bookings/{booking_id}", tags=["documents"])
@@ -27,7 +28,7 @@ def _file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _check(booking: Booking, document: Document) -> None:
-    if document not in documents.documents_of(booking):
+    if document not in documents.documents_of(booking, settings.get()):
         raise DocumentUnavailable
 
 
@@ -63,3 +64,34 @@ async def get_calendar(booking: Visible) -> Response:
     _check(booking, "calendar")
     file = documents.booking_calendar(booking)
     return _file(file.content, f"text/calendar; charset=utf-8; method={file.method}", f"{booking.reference}.ics")
+
+
+@router.get("/passes.pkpasses", response_class=Response, responses=_file_responses(PASSES))
+async def get_passes(booking: Visible, apple: Apple, printer: CurrentPrinter, signer: Signer) -> Response:
+    """Get the valid tickets as passes for Apple Wallet, which then keeps them up to date."""
+    _check(booking, "apple_wallet")
+    assert apple is not None  # noqa: S101 - the booking has passes
+    content = await printer.run(apple.passes, booking, signer.tickets(booking))
+    return _file(content, PASSES, f"{booking.reference}.pkpasses")
+
+
+class SaveLinkResponse(BaseModel):
+    """The address of the page that saves the tickets."""
+
+    url: str
+
+
+@router.get(
+    "/google-wallet",
+    responses=documented(Unauthenticated, BookingUnknown, LinkVoid, DocumentUnavailable, DocumentsBusy),
+)
+async def get_google_wallet_link(
+    booking: Visible, printer: CurrentPrinter, signer: Signer, response: Response
+) -> SaveLinkResponse:
+    """Get a link that saves the valid tickets to Google Wallet."""
+    _check(booking, "google_wallet")
+    google, site = settings.get().google_wallet, settings.get().public_url
+    assert google is not None  # noqa: S101 - the booking has the link
+    url = await printer.run(documents.save_link, google, site, booking, signer.tickets(booking))
+    response.headers["Cache-Control"] = "private, no-store"
+    return SaveLinkResponse(url=url)

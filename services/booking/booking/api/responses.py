@@ -83,7 +83,7 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
     facts = {
         "tickets": signer.tickets(booking) if is_valid else [],
         "tax": booking.tax,
-        "documents": documents_of(booking),
+        "documents": documents_of(booking, settings.get()),
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }
     return BookingResponse.model_validate(vars(booking) | facts)

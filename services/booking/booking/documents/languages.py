@@ -33,6 +33,12 @@ def place(seat: Seat, texts: dict[str, Any]) -> str:
     return texts["place_in_area" if area else "place"].format(area=area, row=row, number=number)
 
 
+def places(seat: Seat, texts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the parts of a seat's place, each with its name. Only some auditoriums have areas."""
+    area = [(texts["area"], clean_name(seat.area))] if seat.area else []
+    return [*area, (texts["row"], clean_name(seat.row)), (texts["seat"], seat.label)]
+
+
 @cache
 def _all_texts() -> dict[str, dict[str, Any]]:
     """Read all texts, by language."""

@@ -11,9 +11,9 @@ from babel.numbers import format_percent
 from chassis.locales import isolated, language_name, local_date_and_time, money
 from contracts.booking import Screening, Ticket
 from contracts.catalog import Seller
-from contracts.types import Seat, clean_name
+from contracts.types import clean_name
 
-from booking.documents.languages import label, locale_of, place, texts_of
+from booking.documents.languages import label, locale_of, place, places, texts_of
 from booking.model import Booking, TaxShare, credit_notes, taxes_of
 
 SCRIPTS = (
@@ -40,7 +40,7 @@ def tickets_data(booking: Booking, tickets: Sequence[Ticket], seller: Seller | N
         "tickets": [
             {
                 "number": texts["ticket_of"].format(number=number, count=len(tickets)),
-                "places": _places(ticket.seat, texts),
+                "places": [(name, _printable(value)) for name, value in places(ticket.seat, texts)],
                 "kind": " · ".join(
                     [
                         label(texts["ticket_types"], ticket.ticket_type),
@@ -132,11 +132,6 @@ def _facts(booking: Booking, screening: Screening, seller: Seller | None, locale
         "seller": dict(zip(("legal_name", "address", "tax_id"), names, strict=True))
         | {"line": " · ".join(isolated(name) for name in names if name)},
     }
-
-
-def _places(seat: Seat, texts: dict[str, Any]) -> list[tuple[str, str]]:
-    area = [(texts["area"], _printable(seat.area))] if seat.area else []
-    return [*area, (texts["row"], _printable(seat.row)), (texts["seat"], seat.label)]
 
 
 def _printable(text: str) -> str:

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import manimgx_fonts
 import manimgx_fonts_cjk
@@ -15,6 +15,8 @@ import typst
 
 from booking.model import DocumentsBusy
 
+P = ParamSpec("P")
+T = TypeVar("T")
 MAX_WAITING = 50
 """More than a burst of visitors who open their tickets at once; one document takes a few milliseconds."""
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,12 +32,16 @@ class Printer:
 
     async def print(self, template: str, data: dict[str, Any]) -> bytes:
         """Return the PDF of a template with this data. Raises DocumentsBusy."""
+        return await self.run(self._print, template, json.dumps(data))
+
+    async def run(self, make: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a document in the thread. Raises DocumentsBusy."""
         if self._waiting >= MAX_WAITING:
             raise DocumentsBusy(retry_after=1)
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._print, template, json.dumps(data))
+            return await loop.run_in_executor(self._thread, partial(make, *args, **kwargs))
         finally:
             self._waiting -= 1
 

@@ -19,6 +19,14 @@ from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, find_for_lookup, record_lookup
 from booking.store.process_manager import ProcessManager, new_reference
 from booking.store.showtimes import Showtimes, due_cascades, end_cascade, find_showtime
+from booking.store.wallets import (
+    changed_passes,
+    forget_passes,
+    forget_push_token,
+    mark_passes_changed,
+    register_pass,
+    unregister_pass,
+)
 
 __all__ = [
     "DOCUMENTS",
@@ -31,6 +39,7 @@ __all__ = [
     "Showtime",
     "Showtimes",
     "TicketKey",
+    "changed_passes",
     "dispute_page",
     "due_bookings",
     "due_cascades",
@@ -40,9 +49,12 @@ __all__ = [
     "find",
     "find_for_lookup",
     "find_showtime",
+    "forget_passes",
+    "forget_push_token",
     "is_booked",
     "keep_contact",
     "load_key",
+    "mark_passes_changed",
     "new_reference",
     "open_sagas",
     "owned_by",
@@ -50,6 +62,8 @@ __all__ = [
     "public_keys",
     "record_dispute",
     "record_lookup",
+    "register_pass",
     "set_failed_mail",
     "signing",
+    "unregister_pass",
 ]

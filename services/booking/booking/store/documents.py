@@ -143,9 +143,30 @@ class Lookup(Aggregate):
         indexes = [IndexModel("asked_at", expireAfterSeconds=24 * 3600)]
 
 
-DOCUMENTS = [BookingDocument, Showtime, TicketKey, Dispute, Lookup]
+class WalletPass(Document):
+    """A ticket's pass on an Apple device. The id is device and ticket. `push_token`: the device's address."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - not an ObjectId
+    device: str
+    ticket_id: str
+    booking_id: str
+    push_token: str
+    changed_at: datetime
+    expires_at: datetime
+
+    class Settings:
+        name = "wallet_passes"
+        indexes = [
+            IndexModel([("device", ASCENDING), ("changed_at", ASCENDING)], name="device"),
+            IndexModel([("booking_id", ASCENDING)], name="booking"),
+            IndexModel("expires_at", expireAfterSeconds=0),
+        ]
+
+
+DOCUMENTS = [BookingDocument, Showtime, TicketKey, Dispute, Lookup, WalletPass]
 bookings: Collection[Booking] = Collection(BookingDocument, Booking)
 showtimes = Collection(Showtime)
 ticket_keys = Collection(TicketKey)
 disputes = Collection(Dispute)
 lookups = Collection(Lookup)
+wallet_passes = Collection(WalletPass)
