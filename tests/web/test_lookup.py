@@ -1,5 +1,6 @@
 """A booking on another device, and a lost booking."""
 
+import asyncio
 import re
 
 import pytest
@@ -35,6 +36,17 @@ async def test_the_mailed_link_shows_the_tickets_and_leaves_the_address_bar(visi
     await expect(page.get_by_text(booking["reference"], exact=True)).to_be_visible()
     plain = f"{cinema.platform.url}/bookings/{booking['id']}"
     assert page.url == plain
+    for button, begins in (
+        ("Tickets as PDF", b"%PDF-"),
+        ("Receipt", b"%PDF-"),
+        ("Add to calendar", b"BEGIN:VCALENDAR"),
+    ):
+        async with page.expect_download() as waiting:
+            await visitor.button(button).click()
+        download = await waiting.value
+        assert booking["reference"] in download.suggested_filename
+        content = await asyncio.to_thread((await download.path()).read_bytes)
+        assert content.startswith(begins)
     await page.reload()
     await visitor.sees_tickets(2)
     await page.get_by_role("link", name="More films").click()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from booking.handlers import TICKETS_CHANGED
 from booking.model import Booking, Cancel, DeadlinePassed, Order, State
 from booking.saga import LIVE, Trigger, advance
 from contracts.booking import (
@@ -41,6 +42,8 @@ WANTED = {"b1": [given.F7, given.F8], "b2": [given.F8], "b3": [given.F7, given.F
 FAULTS = ("showtime_cancelled", "lapsed", "erased", "provider")
 """Faults that a run may include. Each run allows only some, so that runs with few faults get far."""
 UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
+TO_WALLETS = {("booking", event) for event in TICKETS_CHANGED}
+"""Booking's own events, from which it tells wallets of a change. They change no booking."""
 Publish = Callable[[Event], None]
 Move = Callable[[], None]
 
@@ -184,7 +187,7 @@ class World:
         if isinstance(event, BookingConfirmed):
             self.confirmations[event.booking_id] += 1
         for service, queue in self.queues.items():
-            if type(event) in CONSUMES[service]:
+            if type(event) in CONSUMES[service] and (service, type(event)) not in TO_WALLETS:
                 queue.append(event)
 
     def moves(self) -> list[Move]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from booking.handlers import TICKETS_CHANGED
 from booking.model import Booking, Cancel, Checkout, DeadlinePassed, Replaced, State, price
 from booking.saga import EARLY, IGNORED, TRANSITIONS, Outcome, Trigger, UnexpectedEvent, WrongAmount, advance
 from booking.saga.effects import REPEAT_AFTER, REPEAT_DISPUTED_AFTER
@@ -105,7 +106,7 @@ def test_every_pair_of_state_and_event_is_classified_once(state: State | None, e
 
 
 def test_every_consumed_event_is_in_the_table() -> None:
-    others = {ShowtimeScheduled, MailFailed, *PEOPLE}
+    others = {ShowtimeScheduled, MailFailed, *TICKETS_CHANGED, *PEOPLE}
     assert set(CONSUMES["booking"]) - others == {event for event in TRIGGERS if hasattr(event, "subject")}
 
 
