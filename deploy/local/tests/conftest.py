@@ -15,6 +15,8 @@ from launcher.settings import NO_LIMITS
 from .upstream import echo, serving
 
 PAGE = '<h1>Usher</h1><meta property="og:image" content="/icon.png" />'
+BROTLI = bytes.fromhex("8b0380") + b"begin();\x03"
+"""`begin();`, compressed."""
 PROXY = "127.0.0.2"
 """The address of the one proxy that the gateway trusts."""
 
@@ -27,6 +29,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     (web / "assets/folder").mkdir(parents=True)
     (web / "assets/client-4711.js").write_text("begin();")
     (web / "assets/client-4711.js.gz").write_bytes(gzip.compress(b"begin();", mtime=0))
+    (web / "assets/client-4711.js.br").write_bytes(BROTLI)
     for name, text in {"index.html": PAGE, "client.js": "start();", ".hidden": "hush"}.items():
         (web / name).write_text(text)
     ports, given = free_ports(), {**NO_LIMITS, "GATEWAY_WEB": str(web), "GATEWAY_TRUSTED_PROXIES": PROXY}

@@ -19,7 +19,7 @@ from launcher.platform import Platform
 from launcher.ports import free_ports
 from launcher.settings import NO_LIMITS, ROOT, platform_environment
 
-from .conftest import PROXY
+from .conftest import BROTLI, PROXY
 from .upstream import Answer, Asked, echo, serving
 
 MAP = [
@@ -126,9 +126,14 @@ def test_any_other_address_is_missing_and_the_web_client_says_so(client: httpx.C
 
 def test_compressed_files_are_sent_as_they_were_built(client: httpx.Client):
     address = "/assets/client-4711.js"
-    compressed = client.get(address, headers={"Accept-Encoding": "gzip"})
-    assert (compressed.headers["content-encoding"], compressed.text) == ("gzip", "begin();")
-    assert compressed.headers["cache-control"] == "public, max-age=31536000, immutable"
+    for accepted, sent in {"gzip": "gzip", "gzip, deflate, br, zstd": "br", "br;q=0, gzip": "gzip"}.items():
+        compressed = client.get(address, headers={"Accept-Encoding": accepted})
+        assert (compressed.headers["content-encoding"], compressed.headers["vary"]) == (sent, "Accept-Encoding")
+        assert compressed.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert compressed.headers["cache-control"] == "public, max-age=31536000, immutable"
+    with client.stream("GET", address, headers={"Accept-Encoding": "br"}) as answer:
+        assert b"".join(answer.iter_raw()) == BROTLI
+    assert client.get(f"{address}.br").status_code == 404
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
     assert ("content-encoding" not in plain.headers, plain.text) == (True, "begin();")
 
