@@ -236,6 +236,7 @@ INVENTORY = [
     Row("PATCH /api/holds/{hold_id}", OWNER, {"drop": ["ZZ999"]}, hidden=True, hides_from_nobody=True),
     Row("POST /api/holds/{hold_id}/renew", OWNER, hidden=True, hides_from_nobody=True),
     Row("DELETE /api/holds/{hold_id}", OWNER, hidden=True, hides_from_nobody=True),
+    Row("POST /api/holds/{hold_id}/adopt", frozenset(), hidden=True, sees=OWNER),
     Row("GET /api/showtimes/{showtime_id}/blocks", DESK),
     Row("POST /api/showtimes/{showtime_id}/blocks", DESK, {"seats": ["ZZ999"], "reason": "broken"}),
     Row("DELETE /api/showtimes/{showtime_id}/blocks/{block_id}", DESK),
@@ -273,6 +274,14 @@ BOOKING = [
     Row("GET /api/wallet/v1/passes/{pass_type}/{ticket_id}", ALL),
     Row("POST /api/wallet/v1/log", ALL, {"logs": []}),
     Row("POST /api/bookings/{booking_id}/cancel", OWNER | DESK, hidden=True, sees=frozenset({DOOR_HERE})),
+    Row("POST /api/bookings/{booking_id}/adopt", frozenset(), hidden=True, sees=OWNER),
+    *(
+        Row(operation, OWNER | DESK, body, hidden=True, sees=frozenset({DOOR_HERE}))
+        for operation, body in (
+            ("PUT /api/bookings/{booking_id}/email", {"email": "guest@usher.example"}),
+            ("POST /api/bookings/{booking_id}/send-tickets", None),
+        )
+    ),
     Row("GET /api/tickets/keys", ALL),
     Row("GET /api/tickets/{ticket_id}", OWNER | READERS, hidden=True),
 ]

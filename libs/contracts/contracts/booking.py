@@ -124,6 +124,66 @@ class BookingLinkRequested(Event, type="booking.link_requested.v1", subject="boo
     expires_at: Moment
 
 
+class LinkedBooking(Shape):
+    """A booking with a link to it, which is valid until `expires_at`."""
+
+    booking_id: Id
+    reference: str
+    screening: Screening
+    sealed_link: SealedLink
+    expires_at: Moment
+
+
+class BookingLinksRequested(Event, type="booking.links_requested.v1", subject="request_id"):
+    """A customer asked for links to all upcoming bookings of an e-mail address.
+
+    `user_id` is the account that owns some of them; it is missing if all are guests'.
+    """
+
+    request_id: Id
+    user_id: Id | None = None
+    email: str
+    name: str | None = None
+    locale: str = "en"
+    bookings: Annotated[list[LinkedBooking], Field(min_length=1, max_length=10)]
+
+
+class BookingTicketsRequested(BookingConfirmed, type="booking.tickets_requested.v1", subject="booking_id"):
+    """The tickets are to be mailed again, with the data of `booking.confirmed`. `mailing_id` identifies the request."""
+
+    mailing_id: Id
+
+
+class BookingEmailChanged(Event, type="booking.email_changed.v1", subject="booking_id"):
+    """Mails about the booking go to `new_email` from now on, no longer to `email`.
+
+    `mailing_id` identifies the change. `was_mailed`: mails about the booking have been sent to the former address.
+    """
+
+    booking_id: Id
+    mailing_id: Id
+    reference: str
+    holder: Holder
+    email: str
+    new_email: str
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening
+    was_mailed: bool
+
+
+class BookingAdopted(Event, type="booking.adopted.v1", subject="booking_id"):
+    """A guest's booking belongs to the account `user_id` now. It is published once its payment is decided.
+
+    `has_tickets`: the booking is confirmed.
+    """
+
+    booking_id: Id
+    showtime_id: Id
+    user_id: Id
+    has_tickets: bool
+
+
 class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_id"):
     """The showtime of the booking was moved from `previous_starts_at`; the tickets stay valid.
 

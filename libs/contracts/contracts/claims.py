@@ -23,7 +23,10 @@ class HoldClaim(Shape):
 
 
 class PaymentOrder(Shape):
-    """Booking's claim about a checkout, for payment. `amount` is in minor units."""
+    """Booking's claim about a checkout, for payment. `amount` is in minor units.
+
+    `was_guests`: a guest made the booking and then signed in; missing in other orders.
+    """
 
     audience: ClassVar[str] = "usher:payment-order"
 
@@ -36,3 +39,4 @@ class PaymentOrder(Shape):
     amount: Amount
     currency: Currency
     payment_deadline_at: Moment
+    was_guests: bool | None = None

@@ -8,12 +8,13 @@ from contracts.types import Code, Id, Moment
 class MailFailed(Event, type="notifier.mail_failed.v1", subject="booking_id"):
     """A mail about a booking could not be delivered and is not tried again. `kind` is the mail's, e.g. `confirmation`.
 
-    Staff find the reason in `GET /api/notifications`.
+    Staff find the reason in `GET /api/notifications`. `queued_at` is when the mail was requested.
     """
 
     booking_id: Id
     kind: Code
     failed_at: Moment
+    queued_at: Moment | None = None
 
 
 class NotifierDataExported(PersonalData, type="notifier.personal_data_exported.v1", subject="export_id"):

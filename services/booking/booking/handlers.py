@@ -25,7 +25,7 @@ TICKETS_CHANGED = get_args(TicketsChanged)
 EXPORTED_FIELDS = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
     "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "is_disputed", "ending",
-    "history",
+    "history", "mailings",
 }  # fmt: skip
 """Without the tickets' QR texts, which grant admission."""
 
@@ -66,8 +66,12 @@ async def on_showtime_cancelled(showtimes: Showtimes, event: ShowtimeCancelled) 
 
 
 async def on_mail_failed(event: MailFailed) -> None:
-    """Store that a mail about the booking could not be delivered, so that its page says so."""
-    await store.set_failed_mail(event.booking_id, event.kind)
+    """Store that a mail about the booking could not be delivered, so that its page says so.
+
+    The notice to a former address does not count: it is replaced because mails do not arrive there.
+    """
+    if event.kind != "email_changed":
+        await store.set_failed_mail(event.booking_id, event.kind, event.queued_at)
 
 
 async def on_tickets_changed(apple: AppleWallet | None, event: TicketsChanged) -> None:

@@ -6,6 +6,9 @@ name, for people at the door) and `exp`; tickets from before 2026-12 also contai
 whenever it is shown and stored nowhere; Ed25519 always gives the same text. Events contain it encrypted
 (`Signer.with_codes`).
 
+A party's QR text has `bid` (the booking) in place of `tid` and `seat`. It stands for the booking's tickets that are
+valid at the moment of the scan, and names none, because some may be cancelled later.
+
 A link opens one booking for reading: for guests on another device, and for people who lost their link. Its key has
 `sub` (the booking), `exp` (the link's end) and `aud` (its purpose). Ticket readers must refuse a text for another
 audience (RFC 7519, 4.1.3); `is_valid_key` requires an audience. Events contain the key encrypted; only the notifier can
@@ -27,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, SecretStr
 
-from booking.model import Booking, claims_of
+from booking.model import Booking, claims_of, party_claims
 
 log = structlog.get_logger()
 TOLD_TO_ERASED = (BookingRescheduled, BookingCancelled, BookingRefundMade)
@@ -96,6 +99,10 @@ class Signer:
             return event
         codes = json.dumps([self.code_of(ticket, booking) for ticket in booking.tickets])
         return event.model_copy(update={"sealed_codes": self._cipher.encrypt(codes)})
+
+    def party_code(self, booking: Booking) -> str:
+        """The QR text that stands for all valid tickets of a booking with tickets."""
+        return self.sign(party_claims(booking))
 
     def link_key(self, booking_id: str, expires_at: datetime) -> str:
         """Create a key that opens the booking until `expires_at`."""

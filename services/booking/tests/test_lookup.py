@@ -194,7 +194,7 @@ async def test_an_unpaid_booking_has_no_link(guest, client):
 @pytest.mark.parametrize(
     ("body", "place"),
     [
-        ({}, "reference"),
+        ({}, "email"),
         ({"reference": "CDFGHJKM"}, "email"),
         ({"reference": "", "email": EMAIL}, "reference"),
         ({"reference": "C" * 17, "email": EMAIL}, "reference"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.messaging.consumer import Handlers
 from chassis.privacy import Privacy
-from contracts.booking import BookingCancelled, BookingExchanged, BookingRefunded
+from contracts.booking import BookingAdopted, BookingCancelled, BookingExchanged, BookingRefunded
 from contracts.catalog import CatalogDataExported, MovieChanged, MovieDeleted, ReviewChanged
 from contracts.inventory import SeatMapUpdated, SeatsSold
 
@@ -25,6 +25,12 @@ async def on_seats_sold(event: SeatsSold, films: MutableMapping[str, str]) -> No
     """Record the attendance of a person with an account, who may review the film afterwards."""
     if event.user_id:
         await store.record_attendance(event.hold_id, event.user_id, event.showtime_id, films)
+
+
+async def on_booking_adopted(event: BookingAdopted, films: MutableMapping[str, str]) -> None:
+    """Record the attendance of a person who bought the tickets as a guest and signed in later."""
+    if event.has_tickets:
+        await store.record_attendance(event.booking_id, event.user_id, event.showtime_id, films)
 
 
 async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
@@ -55,6 +61,7 @@ def handlers(films: MutableMapping[str, str], turns: MutableMapping[str, asyncio
     return {
         SeatMapUpdated: on_seat_map_updated,
         SeatsSold: partial(on_seats_sold, films=films),
+        BookingAdopted: partial(on_booking_adopted, films=films),
         **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
         ReviewChanged: partial(on_review_changed, turns=turns),
         MovieChanged: on_movie_changed,

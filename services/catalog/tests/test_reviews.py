@@ -12,7 +12,7 @@ from catalog.store.movies import Counting, Figures
 from catalog.store.ratings import count_in
 from chassis.clock import now
 from chassis.testing import until
-from contracts.booking import BookingCancelled, BookingExchanged, BookingRefunded
+from contracts.booking import BookingAdopted, BookingCancelled, BookingExchanged, BookingRefunded
 from contracts.catalog import ReviewChanged
 from contracts.identity import UserDeleted
 from contracts.inventory import SeatsSold
@@ -110,6 +110,24 @@ async def test_a_person_who_attended_reviews_the_film_once(client, guest):
     assert mine == {"review": review, "may_review": True}
     assert (await client.get("/api/reviews/mine", headers=ada)).json()["items"] == [review]
     assert (await client.get("/api/reviews/mine", headers=ada)).headers["cache-control"] == "no-store"
+
+
+async def test_a_guest_who_signed_in_later_has_attended(client, bus, signer, shown):
+    number = next(numbers)
+    early, bought = (
+        BookingAdopted(booking_id=f"booking-{number}", showtime_id=shown, user_id=user_id, has_tickets=has_tickets)
+        for user_id, has_tickets in ((f"early-{number}", False), (f"person-{number}", True))
+    )
+    await bus.publish(sold(early.booking_id, None, shown))
+    for event in (early, bought):
+        await bus.publish(event)
+
+    async def may_review(event):
+        headers = signer.headers(event.user_id)
+        return (await client.get(f"{REVIEWS}/mine", headers=headers)).json()["may_review"]
+
+    await until(lambda: may_review(bought))
+    assert not await may_review(early)
 
 
 async def test_concurrent_reviews_of_one_person_create_one(client, guest):

@@ -216,7 +216,9 @@ class Sender:
 async def _fail(message: Message, reason: str, *, is_obsolete: bool = False) -> None:
     reason = masked_reason(reason, message.address)
     if message.booking_id and not is_obsolete:
-        failed = MailFailed(booking_id=message.booking_id, kind=message.kind, failed_at=now())
+        failed = MailFailed(
+            booking_id=message.booking_id, kind=message.kind, failed_at=now(), queued_at=message.queued_at
+        )
         await message.record_failed(reason, [failed])
     else:
         await message.record_failed(reason)

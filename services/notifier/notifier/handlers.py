@@ -12,6 +12,7 @@ import structlog
 from chassis.clock import now
 from chassis.messaging.consumer import Handlers
 from chassis.privacy import Privacy, is_erased
+from contracts.booking import BookingAdopted
 from contracts.notifier import NotifierDataExported
 
 from notifier import mails, settings
@@ -51,9 +52,15 @@ async def on_mail_event(sender: Sender, kind: Kind, event: MailEvent) -> None:
         log.info("message_queued", key=message.key)
 
 
+async def on_booking_adopted(event: BookingAdopted) -> None:
+    """Give the mails about a guest's booking to the account that owns the booking now."""
+    await Message.adopt(event.booking_id, event.user_id)
+
+
 def handlers(sender: Sender) -> Handlers:
     """The handler of each consumed event."""
-    return {mail.event_type: partial(on_mail_event, sender, kind) for kind, mail in MAILS.items()}
+    mails: Handlers = {mail.event_type: partial(on_mail_event, sender, kind) for kind, mail in MAILS.items()}
+    return mails | {BookingAdopted: on_booking_adopted}
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:

@@ -53,6 +53,7 @@ class Message(Aggregate):
                 partialFilterExpression={"topic": {"$type": "string"}},
             ),
             IndexModel("user_id", partialFilterExpression={"user_id": {"$type": "string"}}),
+            IndexModel("booking_id", partialFilterExpression={"booking_id": {"$type": "string"}}),
             IndexModel("expires_at", expireAfterSeconds=0),
         ]
 
@@ -110,6 +111,12 @@ class Message(Aggregate):
         """Update the message unless another replica has claimed it after the lease ended."""
         lease = {"_id": self.id, "state": "sending", "attempts": self.attempts}
         await messages.update(lease, change, events=events)
+
+    @classmethod
+    async def adopt(cls, booking_id: str, user_id: str) -> None:
+        """Make the mails about a guest's booking a person's: they are exported and erased with the account."""
+        guests = {"booking_id": {"$eq": booking_id, "$type": "string"}, "user_id": None}
+        await messages.update_many(guests, {"$set": {"user_id": user_id}})
 
     @classmethod
     def of_person(cls, user_id: str) -> AsyncIterator["Message"]:

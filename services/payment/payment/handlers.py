@@ -10,7 +10,7 @@ from typing import Any
 from chassis.clock import now
 from chassis.messaging.consumer import Handlers
 from chassis.privacy import Privacy
-from contracts.booking import PaymentCancelRequested, RefundRequested
+from contracts.booking import BookingAdopted, BookingEmailChanged, PaymentCancelRequested, RefundRequested
 from contracts.errors import NotYet, RejectedEvent
 from contracts.payment import PaymentDataExported
 
@@ -47,6 +47,16 @@ async def on_refund_requested(settlement: Settlement, event: RefundRequested) ->
         await settlement.try_settle(account)
 
 
+async def on_booking_adopted(event: BookingAdopted) -> None:
+    """Give the payment of a guest's booking to the account that owns the booking now."""
+    await store.adopt(event.booking_id, event.user_id)
+
+
+async def on_booking_email_changed(event: BookingEmailChanged) -> None:
+    """Store the corrected address."""
+    await store.change_email(event.booking_id, event.email, event.new_email)
+
+
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
     """Yield the person's payments."""
     async for account in store.find_by_owner(user_id):
@@ -61,4 +71,6 @@ def handlers(settlement: Settlement) -> Handlers:
     return {
         PaymentCancelRequested: partial(on_payment_cancel_requested, settlement),
         RefundRequested: partial(on_refund_requested, settlement),
+        BookingAdopted: on_booking_adopted,
+        BookingEmailChanged: on_booking_email_changed,
     }

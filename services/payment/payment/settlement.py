@@ -51,6 +51,8 @@ class Settlement:
             if stored := await store.find(account.id):
                 model.check_payable(stored, now())  # the stored account may give a better reason, e.g. AlreadyPaid
             raise problem
+        if order.was_guests and (stored := await store.find(account.id)):
+            return await self._resume_intent(stored, order)  # the guest may have begun to pay
         try:
             handle = await self._stripe.create_intent(account)
         except ProviderFailed:

@@ -8,6 +8,7 @@ from beanie import Document
 from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.envelope import Event
+from contracts.types import Holder
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, IndexModel
@@ -192,6 +193,18 @@ async def erase_owner(user_id: str) -> None:
     waiting = {"news.order.user_id": {"$eq": user_id, "$type": "string"}}
     erased = {"news.order.user_id": {"$concat": ["erased-", "$news.booking_id"]}}
     await webhook_events.update_many(waiting, [{"$set": erased}])
+
+
+async def adopt(booking_id: str, user_id: str) -> None:
+    """Make the account of a guest's booking a person's. A concurrent change is decided again."""
+    guests = {"_id": booking_id, "holder.secret_hash": {"$type": "string"}}
+    holder = Holder(user_id=user_id).model_dump()
+    await accounts.update(guests, {"$set": {"holder": holder, "was_guests": True}})
+
+
+async def change_email(booking_id: str, before: str, email: str) -> None:
+    """Replace the former address, unless it was replaced or erased in the meantime."""
+    await accounts.update({"_id": booking_id, "email": before}, {"$set": {"email": email}})
 
 
 async def insert_event(event: WebhookEvent) -> bool:

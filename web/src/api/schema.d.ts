@@ -1978,9 +1978,10 @@ export interface paths {
         put?: never;
         /**
          * Look Up
-         * @description Mail a link to a booking to the address of its order. Response and work are the same if no booking matches.
+         * @description Mail a link to a booking, or links to all upcoming ones, to their address, if any match.
          *
-         *     Each reference and address can request one mail every ten minutes. Unpaid bookings have no link.
+         *     Response and work are the same if none does. In ten minutes, each address can request one mail for each
+         *     reference, and one for all bookings. Unpaid bookings have no link.
          */
         post: {
             parameters: {
@@ -2100,6 +2101,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/{booking_id}/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Adopt Booking
+         * @description Make a guest's booking the signed-in person's. It needs the guest's secret; a repetition changes nothing.
+         *
+         *     A checkout or payment that the guest has begun goes on.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingBookingResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/{booking_id}/calendar.ics": {
         parameters: {
             query?: never;
@@ -2183,6 +2228,55 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Email
+         * @description Correct the address for mails, before or after the payment. Valid tickets are mailed to it at once.
+         *
+         *     The former address gets a notice if it has got mails. For the owner, with the guest secret, for staff with
+         *     `bookings:write`, or with a mailed link's key if the booking is a guest's.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingEmailRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingBookingResponse"];
+                    };
+                };
+            };
+        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2309,6 +2403,50 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/send-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send Tickets
+         * @description Mail the tickets again to the booking's address: at most every two minutes, and ten times for customers.
+         *
+         *     For the owner, with the guest secret or a mailed link's key, or for staff with `bookings:write`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingBookingResponse"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2555,6 +2693,47 @@ export interface paths {
                 };
             };
         };
+        trace?: never;
+    };
+    "/api/holds/{hold_id}/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Adopt Hold
+         * @description Make a guest's hold the signed-in person's. It needs the guest's secret; a repetition changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    hold_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryHoldResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/holds/{hold_id}/renew": {
@@ -5422,8 +5601,9 @@ export interface components {
          * BookingResponse
          * @description A booking. It has tickets only while it is confirmed.
          *
+         *     `party_qr` is one signed text for the door, for all valid tickets of the booking. It is set while there are several.
          *     `order` is the input of `POST /api/payments/create-intent`. It is set only for the holder, while the booking awaits
-         *     payment, and not in lists. Reference, screening and price are null in bookings from before 2026-12 that were never
+         *     payment. Lists have neither. Reference, screening and price are null in bookings from before 2026-12 that were never
          *     checked out.
          */
         BookingBookingResponse: {
@@ -5484,6 +5664,8 @@ export interface components {
             payment_failure: string | null;
             /** Ending */
             ending: ("deadline" | "seats_released" | "seats_lost" | "payment_cancelled" | "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider" | "exchanged") | null;
+            /** Mailings */
+            mailings: components["schemas"]["BookingMailingResponse"][];
             /** History */
             history: components["schemas"]["BookingStateChange"][];
             /**
@@ -5493,6 +5675,8 @@ export interface components {
             documents: ("tickets" | "receipt" | "calendar" | "apple_wallet" | "google_wallet")[];
             /** Order */
             order?: string | null;
+            /** Party Qr */
+            party_qr?: string | null;
         };
         /**
          * ChangedPassesResponse
@@ -5598,6 +5782,21 @@ export interface components {
             changed_at: string;
         };
         /**
+         * EmailRequest
+         * @description The address that mails about the booking go to from now on.
+         * @example {
+         *       "email": "ada@example.org"
+         *     }
+         */
+        BookingEmailRequest: {
+            /**
+             * Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            email: string;
+        };
+        /**
          * KeySetResponse
          * @description Public keys as a JWK set (RFC 7517).
          */
@@ -5620,18 +5819,15 @@ export interface components {
         };
         /**
          * LookupRequest
-         * @description The booking's reference and the address that its tickets were mailed to.
+         * @description The address that tickets were mailed to, and a booking's reference; without it, all upcoming bookings count.
          * @example {
          *       "email": "ada@example.org",
          *       "reference": "CDFGHJKM"
          *     }
          */
         BookingLookupRequest: {
-            /**
-             * Reference
-             * @description Case, spaces and dashes make no difference.
-             */
-            reference: string;
+            /** Reference */
+            reference?: string | null;
             /**
              * Email
              * Format: email
@@ -5649,6 +5845,27 @@ export interface components {
              * @default If a booking matches, an email with a link to it is on its way.
              */
             detail: string;
+        };
+        /**
+         * MailingResponse
+         * @description A change of the address or a repeated mail with the tickets, and who asked for it.
+         */
+        BookingMailingResponse: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "email_changed" | "tickets_sent";
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "customer" | "link" | "staff";
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /**
          * OrderLine
@@ -9262,7 +9479,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "refund" | "booking_link" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "refund" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**

@@ -1,15 +1,16 @@
-"""The HTTP API: quote, checkout, bookings, cancellation, disputes, lookup, documents, tickets and public keys.
+"""The HTTP API: quote, checkout, bookings, cancellation, owner, address, disputes, lookup, documents and tickets.
 
 Another person's booking is a 404, except for staff with the permission.
 """
 
-from booking.api import bookings, checkout, disputes, documents, lookup, tickets, wallet
+from booking.api import bookings, checkout, disputes, documents, lookup, owners, tickets, wallet
 
 ROUTERS = [
     checkout.router,
     lookup.router,
     disputes.router,
     bookings.router,
+    owners.router,
     documents.router,
     tickets.router,
     wallet.router,

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from chassis.http.problems import Unauthenticated
+from chassis.http.problems import Forbidden, Unauthenticated
 from chassis.security.auth import Caller, caller
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from booking import signing, store
 from booking.documents import AppleWallet, Printer
-from booking.model import Booking, BookingUnknown, LinkVoid
+from booking.model import Booking, BookingUnknown, LinkVoid, MailedBy
 
 _link = APIKeyHeader(name="X-Booking-Key", auto_error=False, description="The key after `#key=` in a mailed link")
 CurrentCaller = Annotated[Caller, Depends(caller)]
@@ -58,6 +58,22 @@ async def visible_booking(caller: Caller, booking_id: str) -> Booking:
     if booking is None or not may_see(caller, booking):
         raise BookingUnknown
     return booking
+
+
+def mailer_of(caller: Caller, booking: Booking, *, has_link: bool) -> MailedBy:
+    """Return as whom the caller may change the address and have the tickets mailed again.
+
+    `has_link`: the caller has a valid key of a mailed link. Raises Forbidden and BookingUnknown.
+    """
+    if caller.owns(booking.holder):
+        return "customer"
+    if caller.may("bookings:write", booking.theater_id):
+        return "staff"
+    if has_link and booking.email is not None:
+        return "link"
+    if may_see(caller, booking):
+        raise Forbidden("This requires the permission bookings:write.")
+    raise BookingUnknown
 
 
 async def visible_by_link(caller: Caller, booking_id: str, key: str) -> Booking:

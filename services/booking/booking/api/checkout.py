@@ -14,7 +14,7 @@ from chassis.observability import telemetry
 from chassis.security.auth import Caller
 from chassis.security.signed import NotSigned
 from contracts.claims import HoldClaim
-from contracts.types import Amount, Code, Currency, Email, Id, LanguageTag, Name, SeatId
+from contracts.types import Amount, Code, Currency, Email, Holder, Id, LanguageTag, Name, SeatId
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -70,7 +70,7 @@ class ClaimRequest(BaseModel):
     ] = None
 
     def hold(self, caller: Caller) -> HoldClaim:
-        """Verify the claim and return the hold.
+        """Verify the claim and return the hold. A guest's hold is the account's once its guest has signed in.
 
         Raises Unauthenticated, ClaimRequired, ClaimInvalid, and BookingUnknown when the hold is not the caller's.
         """
@@ -84,6 +84,8 @@ class ClaimRequest(BaseModel):
             raise ClaimInvalid from error
         if not caller.owns(hold.holder):
             raise BookingUnknown
+        if caller.principal and hold.holder.user_id is None:
+            return hold.model_copy(update={"holder": Holder(user_id=caller.principal.user_id)})
         return hold
 
 
@@ -201,6 +203,8 @@ async def check_out(
             raise
     else:
         booking = await manager.create(checkout)
+    if not caller.owns(booking.holder):  # a guest's booking from before somebody with its secret signed in
+        raise BookingUnknown
     if not model.is_same_order(booking, order):
         raise AlreadyCheckedOut
     telemetry.set_subject(booking.id, reference=booking.reference)

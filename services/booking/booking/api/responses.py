@@ -2,7 +2,7 @@
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from chassis.security.auth import Caller
 from contracts.booking import Screening, Ticket
@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from booking import model, settings
 from booking.documents import Document, documents_of
-from booking.model import OrderLine, State, StateChange
+from booking.model import MailedBy, OrderLine, State, StateChange
 from booking.signing import Signer
 
 BookingId = Annotated[Id, Path(description="The id of the hold that was checked out.")]
@@ -41,11 +41,20 @@ Reference = Annotated[
 ]
 
 
+class MailingResponse(BaseModel):
+    """A change of the address or a repeated mail with the tickets, and who asked for it."""
+
+    kind: Literal["email_changed", "tickets_sent"]
+    by: MailedBy
+    at: datetime
+
+
 class BookingResponse(BaseModel):
     """A booking. It has tickets only while it is confirmed.
 
+    `party_qr` is one signed text for the door, for all valid tickets of the booking. It is set while there are several.
     `order` is the input of `POST /api/payments/create-intent`. It is set only for the holder, while the booking awaits
-    payment, and not in lists. Reference, screening and price are null in bookings from before 2026-12 that were never
+    payment. Lists have neither. Reference, screening and price are null in bookings from before 2026-12 that were never
     checked out.
     """
 
@@ -71,17 +80,24 @@ class BookingResponse(BaseModel):
     payment_deadline_at: datetime | None
     payment_failure: str | None
     ending: model.EndReason | None
+    mailings: list[MailingResponse]
     history: list[StateChange]
     documents: list[Document] = Field(description="Those that `GET /api/bookings/{id}/…` returns now.")
     order: str | None = None
+    party_qr: str | None = None
 
 
 def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = None) -> BookingResponse:
-    """The response for a booking, with its tickets' QR texts, and its payment order if the caller is its holder."""
+    """The response for a booking, with its tickets' QR texts, and its payment order if the caller is its holder.
+
+    Without a caller, for a list.
+    """
     is_valid = booking.state is State.CONFIRMED
     is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
     facts = {
         "tickets": signer.tickets(booking) if is_valid else [],
+        "party_qr": signer.party_code(booking) if is_valid and caller and len(booking.tickets) > 1 else None,
+        "mailings": [mailing.model_dump() for mailing in booking.mailings],
         "tax": booking.tax,
         "documents": documents_of(booking, settings.get()),
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
@@ -91,4 +107,5 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
 
 def order_of(booking: model.Booking) -> PaymentOrder:
     """The data that payment needs to charge for a booking."""
-    return PaymentOrder.model_validate(vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids})
+    facts = {"booking_id": booking.id, "seats": booking.seat_ids, "was_guests": booking.was_guests or None}
+    return PaymentOrder.model_validate(vars(booking) | facts)

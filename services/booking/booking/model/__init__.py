@@ -6,6 +6,8 @@ from booking.model.booking import (
     Checkout,
     DeadlinePassed,
     EndReason,
+    MailedBy,
+    Mailing,
     Order,
     OrderLine,
     Replaced,
@@ -25,6 +27,8 @@ from booking.model.pricing import (
     unaccompanied,
 )
 from booking.model.problems import (
+    AccountsBooking,
+    AddressFixed,
     AlreadyCheckedOut,
     BookingBusy,
     BookingProblem,
@@ -36,7 +40,9 @@ from booking.model.problems import (
     DocumentUnavailable,
     HoldExpired,
     LinkVoid,
+    MailedRecently,
     NotCancellable,
+    NoTickets,
     PriceUnknown,
     ShowtimeClosed,
     ShowtimeNotReady,
@@ -44,9 +50,11 @@ from booking.model.problems import (
     TicketUnknown,
 )
 from booking.model.receipts import TaxShare, credit_notes, has_receipt, taxes_of
-from booking.model.tickets import booking_id_of, claims_of, issue_tickets, valid_until
+from booking.model.tickets import booking_id_of, claims_of, issue_tickets, party_claims, valid_until
 
 __all__ = [
+    "AccountsBooking",
+    "AddressFixed",
     "AlreadyCheckedOut",
     "Booking",
     "BookingBusy",
@@ -63,6 +71,10 @@ __all__ = [
     "EndReason",
     "HoldExpired",
     "LinkVoid",
+    "MailedBy",
+    "MailedRecently",
+    "Mailing",
+    "NoTickets",
     "NotCancellable",
     "Order",
     "OrderLine",
@@ -86,6 +98,7 @@ __all__ = [
     "has_receipt",
     "is_same_order",
     "issue_tickets",
+    "party_claims",
     "price",
     "quote",
     "taxes_of",

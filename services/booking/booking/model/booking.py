@@ -71,6 +71,19 @@ class StateChange(BaseModel):
     at: datetime
 
 
+MailedBy = Literal["customer", "link", "staff"]
+
+
+class Mailing(BaseModel):
+    """A change of the address, or the tickets mailed again: when, and at whose request. `staff_id`: of staff."""
+
+    id: str
+    kind: Literal["email_changed", "tickets_sent"]
+    by: MailedBy
+    at: datetime
+    staff_id: str | None = None
+
+
 class Booking(BaseModel):
     """A booking. The checkout of a hold creates it with the hold's id.
 
@@ -79,7 +92,8 @@ class Booking(BaseModel):
     asks for the money back, and a refund may wait for its decision. `failed_mail`: the kind of the last mail that could
     not be delivered. `sealed_email`: the encrypted address of a person who has deleted the account; until
     `contact_until`, the end of the showtime, its changes are mailed there. `tickets_valid_until`: the end of the
-    signatures of the tickets, set when they are issued.
+    signatures of the tickets, set when they are issued. `was_guests`: a guest made
+    it, and then signed in. `mailings`: the latest changes of the address and requests to mail the tickets again.
 
     Bookings from before 2026-12 that were never checked out lack the order's fields; others lack `theater_id` until
     catalog publishes their showtime again.
@@ -114,6 +128,8 @@ class Booking(BaseModel):
     failed_mail: str | None = None
     sealed_email: str | None = None
     contact_until: datetime | None = None
+    was_guests: bool = False
+    mailings: list[Mailing] = []
     tickets: list[Ticket] = []
     tickets_valid_until: datetime | None = None
     history: list[StateChange] = []

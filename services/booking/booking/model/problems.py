@@ -10,6 +10,10 @@ BookingProblem
 ├── HoldExpired          409  the hold ended before the checkout
 ├── AlreadyCheckedOut    409  checked out earlier with another order
 ├── NotCancellable       409
+├── AddressFixed         409  the booking has ended
+├── AccountsBooking      403  a link does not change the address of an account's booking
+├── NoTickets            409  the booking has no valid tickets
+├── MailedRecently       429
 ├── ShowtimeClosed       409  cancelled or over
 ├── TicketsDoNotMatch    422  names the seats
 ├── PriceUnknown         422  names the seats
@@ -68,6 +72,24 @@ class AlreadyCheckedOut(BookingProblem):
 
 class NotCancellable(BookingProblem):
     code, status, title = "not_cancellable", 409, "This booking cannot be cancelled."
+
+
+class AddressFixed(BookingProblem):
+    code, status, title = "address_fixed", 409, "The booking has ended. Its e-mail address can no longer be changed."
+
+
+class AccountsBooking(BookingProblem):
+    code, status = "sign_in_to_change", 403
+    title = "This booking belongs to an account. Please sign in to change its e-mail address."
+
+
+class NoTickets(BookingProblem):
+    code, status, title = "no_tickets", 409, "This booking has no valid tickets to send."
+
+
+class MailedRecently(BookingProblem):
+    code, status = "mailed_recently", 429
+    title = "The tickets were sent or the address was changed a short while ago. Please try again later."
 
 
 class ShowtimeClosed(BookingProblem):

@@ -43,6 +43,12 @@ def claims_of(ticket: Ticket, booking: Booking) -> dict[str, Any]:
     }
 
 
+def party_claims(booking: Booking) -> dict[str, Any]:
+    """What the QR text of the whole party says. It is valid as long as the tickets, of which it names none."""
+    end = booking.tickets_valid_until or valid_until(booking)
+    return {"bid": booking.id, "ref": booking.reference, "sid": booking.showtime_id, "exp": int(end.timestamp())}
+
+
 def booking_id_of(ticket_id: str) -> str:
     """The id of the ticket's booking."""
     return ticket_id.rpartition("-")[0]

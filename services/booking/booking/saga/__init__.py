@@ -1,5 +1,6 @@
 """The saga hold → pay → confirm: its table, the parts of its transitions, and the function that applies a row."""
 
+from booking.saga.amendments import UNSETTLED, Amendment, adopt, adoption, change_email, send_again
 from booking.saga.effects import UnexpectedEvent, WrongAmount, new_booking
 from booking.saga.table import EARLY, IGNORED, LIVE, TRANSITIONS, Transition, Trigger
 from booking.saga.transition import Outcome, advance, name_of
@@ -9,12 +10,18 @@ __all__ = [
     "IGNORED",
     "LIVE",
     "TRANSITIONS",
+    "UNSETTLED",
+    "Amendment",
     "Outcome",
     "Transition",
     "Trigger",
     "UnexpectedEvent",
     "WrongAmount",
+    "adopt",
+    "adoption",
     "advance",
+    "change_email",
     "name_of",
     "new_booking",
+    "send_again",
 ]

@@ -1,7 +1,6 @@
 """Bookings, disputes, lookups, showtimes and ticket keys in MongoDB."""
 
 from booking.store.bookings import (
-    UNSETTLED,
     due_bookings,
     erase_contacts,
     erase_owner,
@@ -16,7 +15,7 @@ from booking.store.bookings import (
 from booking.store.disputes import dispute_page, record_dispute
 from booking.store.documents import DOCUMENTS, BookingDocument, Dispute, Lookup, Showtime, TicketKey
 from booking.store.keys import load_key, public_keys, signing
-from booking.store.lookups import LOOKUP_PAUSE, find_for_lookup, record_lookup
+from booking.store.lookups import LOOKUP_PAUSE, MAX_LINKS, find_for_lookup, record_lookup, upcoming_of
 from booking.store.process_manager import ProcessManager, new_reference
 from booking.store.showtimes import Showtimes, due_cascades, end_cascade, find_showtime
 from booking.store.wallets import (
@@ -31,7 +30,7 @@ from booking.store.wallets import (
 __all__ = [
     "DOCUMENTS",
     "LOOKUP_PAUSE",
-    "UNSETTLED",
+    "MAX_LINKS",
     "BookingDocument",
     "Dispute",
     "Lookup",
@@ -66,4 +65,5 @@ __all__ = [
     "set_failed_mail",
     "signing",
     "unregister_pass",
+    "upcoming_of",
 ]

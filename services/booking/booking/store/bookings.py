@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from booking.model import Booking, State
-from booking.saga import LIVE
+from booking.saga import LIVE, UNSETTLED
 from booking.store.documents import bookings
 
 MAX_COUNTED = 10_000
@@ -23,10 +23,6 @@ async def is_booked(hold_id: str) -> bool:
     return await bookings.exists({"_id": hold_id})
 
 
-UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
-"""States in which an erasure must wait: the tickets of a booking that is being paid still need a recipient."""
-
-
 def _owned_by(user_id: str) -> dict[str, Any]:
     return {"holder.user_id": {"$eq": user_id, "$type": "string"}}  # the $type: see `page`
 
@@ -40,7 +36,8 @@ async def owned_by(user_id: str) -> AsyncIterator[Booking]:
 async def erase_owner(user_id: str) -> None:
     """Remove a person's data from their bookings, except the UNSETTLED ones and a `sealed_email`.
 
-    Tickets contain no name and stay valid. The new version makes concurrent changes decide again.
+    The tickets of a booking that is being paid still need a recipient. Tickets contain no name and stay valid. The new
+    version makes concurrent changes decide again.
     """
     anonymous = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
@@ -66,9 +63,13 @@ async def erase_contacts(moment: datetime) -> None:
     await bookings.update_many(over, {"$set": erased, "$inc": {"version": 1}})
 
 
-async def set_failed_mail(booking_id: str, kind: str) -> None:
-    """Store the kind of a mail about the booking that could not be delivered."""
-    await bookings.update({"_id": booking_id}, {"$set": {"failed_mail": kind}}, bump=False)
+async def set_failed_mail(booking_id: str, kind: str, queued_at: datetime | None) -> None:
+    """Store the kind of a mail about the booking that could not be delivered.
+
+    A mail from before the last change of the address or the last repeated mail does not count.
+    """
+    is_latest = {"mailings": {"$not": {"$elemMatch": {"at": {"$gt": queued_at}}}}} if queued_at else {}
+    await bookings.update({"_id": booking_id, **is_latest}, {"$set": {"failed_mail": kind}}, bump=False)
 
 
 async def set_theater(showtime_id: str, theater_id: str) -> None:

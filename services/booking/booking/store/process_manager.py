@@ -13,7 +13,7 @@ from contracts.errors import NotYet, RejectedEvent
 from prometheus_client import Counter, Histogram
 
 from booking.model import Booking, BookingBusy, BookingUnknown, Checkout, State
-from booking.saga import Outcome, Trigger, advance, name_of
+from booking.saga import Amendment, Outcome, Trigger, adoption, advance, name_of
 from booking.signing import Signer
 from booking.store.documents import bookings
 
@@ -82,10 +82,32 @@ class ProcessManager:
             if await bookings.update(
                 {"_id": booking_id, "version": booking.version},
                 {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
-                events=[self._addressed(each, outcome.booking) for each in outcome.events],
+                events=[self._addressed(each, outcome.booking) for each in _events_of(outcome)],
             ):
                 return self._record(event, outcome, version=booking.version + 1)
             self.forget(booking_id)
+        raise BookingBusy(retry_after=1)
+
+    async def amend(self, booking_id: str, decide: Callable[[Booking], Amendment | None]) -> Booking:
+        """Make a change outside the saga's table; returns the booking after it, or unchanged if there is none.
+
+        `decide` decides it on the stored booking, again after each concurrent change. Raises its errors, BookingBusy
+        and BookingUnknown.
+        """
+        for _ in range(ATTEMPTS):
+            booking = await bookings.get(booking_id)
+            if booking is None:
+                raise BookingUnknown
+            if (amendment := decide(booking)) is None:
+                return booking
+            after = amendment.booking
+            if await bookings.update(
+                {"_id": booking_id, "version": booking.version},
+                {"$set": after.model_dump(include=set(amendment.changed))},
+                events=[self._addressed(each, after) for each in amendment.events],
+            ):
+                self.forget(booking_id)
+                return after.model_copy(update={"version": booking.version + 1})
         raise BookingBusy(retry_after=1)
 
     def _addressed(self, event: Event, booking: Booking) -> Event:
@@ -118,6 +140,11 @@ class ProcessManager:
                 _to_confirmed.observe((entered.at - booking.opened_at).total_seconds())
         log.info("booking_advanced", booking_id=booking.id, state=booking.state, by=name_of(event))
         return booking
+
+
+def _events_of(outcome: Outcome) -> list[Event]:
+    """The events of a transition; of a booking that was a guest's, also that about its owner."""
+    return [*outcome.events, *(adoption(outcome.booking) if "history" in outcome.changed else [])]
 
 
 def new_reference() -> str:

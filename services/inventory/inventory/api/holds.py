@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 
 from chassis.clock import now
 from chassis.http.network import client_network
-from chassis.http.problems import documented
+from chassis.http.problems import Unauthenticated, documented
 from chassis.observability import telemetry
-from chassis.security.auth import Caller, caller
+from chassis.security.auth import Caller, Principal, caller, signed_in
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.claims import HoldClaim
 from contracts.types import AreaName, Code, Holder, Id, Moment, Seat, SeatId
@@ -299,6 +299,19 @@ async def renew_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) 
     """Extend the hold. By default a hold can be renewed once."""
     telemetry.set_subject(hold_id)
     return await _hold_response(replica, *await store.renew_hold(hold_id, who.owns, settings.get().limits))
+
+
+@router.post(
+    "/holds/{hold_id}/adopt",
+    response_model=HoldResponse,
+    responses=documented(Unauthenticated, HoldUnknown, SeatMapMissing, ShowtimeBusy),
+)
+async def adopt_hold(
+    hold_id: HoldId, who: CurrentCaller, person: Annotated[Principal, Depends(signed_in)], replica: ThisReplica
+) -> Response:
+    """Make a guest's hold the signed-in person's. It needs the guest's secret; a repetition changes nothing."""
+    telemetry.set_subject(hold_id)
+    return await _hold_response(replica, *await store.adopt_hold(replica, hold_id, who.owns, person.user_id))
 
 
 @router.delete("/holds/{hold_id}", status_code=204, responses=documented(HoldUnknown, HoldInCheckout, ShowtimeBusy))

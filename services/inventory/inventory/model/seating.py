@@ -60,6 +60,12 @@ class Hold(BaseModel):
         """Whether the hold has not expired."""
         return now < self.expires_at
 
+    def adopted_by(self, user_id: str) -> "Hold":
+        """Return the hold as the account's. It still counts for the client network in which it was made."""
+        holder = Holder(user_id=user_id)
+        keys = [holder_key(holder), *self.keys[1:]] if self.keys else []
+        return self.model_copy(update={"holder": holder, "keys": keys, "revision": self.revision + 1})
+
     @property
     def caller_kind(self) -> CallerKind:
         """The kind of the caller who made the hold, for metrics."""

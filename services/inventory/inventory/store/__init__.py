@@ -16,6 +16,7 @@ from inventory.store.documents import (
     showtimes,
 )
 from inventory.store.holds import (
+    adopt_hold,
     change_hold,
     find_hold,
     hold,
@@ -33,6 +34,7 @@ __all__ = [
     "Replica",
     "SeatBroadcaster",
     "add_showtime",
+    "adopt_hold",
     "block_seats",
     "cancel_booking",
     "cancel_showtime",

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from contracts.types import Holder
+
 from inventory.model import Hold, Showtime
 
 Filter = dict[str, Any]
@@ -52,6 +54,11 @@ def is_not_ended(booking_id: str) -> Filter:
 def is_not_closed(booking_id: str) -> Filter:
     """The checkout can still hold seats before it is paid."""
     return {"closed": {"$ne": booking_id}}
+
+
+def is_guests(hold_id: str, holder: Holder) -> Filter:
+    """The hold belongs to this guest. The update can address the hold as `holds.$`."""
+    return {"holds": {"$elemMatch": {"id": hold_id, "holder.secret_hash": holder.secret_hash}}}
 
 
 def hold_is_unchanged(hold: Hold) -> Filter:

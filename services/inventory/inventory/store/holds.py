@@ -154,6 +154,29 @@ async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
     return row["_id"], found
 
 
+async def adopt_hold(replica: Replica, hold_id: str, is_owner: IsOwner, user_id: str) -> tuple[str, Hold]:
+    """Make a guest's hold the account's, unless it already is. Returns the showtime's id and the hold.
+
+    It counts for the account from now on. The new revision makes concurrent changes decide again. Raises HoldUnknown
+    and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime_id, before = await find_hold(hold_id, is_owner)
+        if before.holder.user_id is not None:
+            return showtime_id, before
+        after = before.adopted_by(user_id)
+        replica.limiter.note(after.keys)
+        if await showtimes.update(
+            {"_id": showtime_id, **guards.is_guests(hold_id, before.holder)},
+            {
+                "$set": {"holds.$.holder": after.holder.model_dump(exclude_none=True), "holds.$.keys": after.keys},
+                "$inc": {"holds.$.revision": 1},
+            },
+        ):
+            return showtime_id, after
+    raise ShowtimeBusy(retry_after=1)
+
+
 async def change_hold(
     replica: Replica, hold_id: str, is_owner: IsOwner, limits: HoldLimits, *, add: Sequence[str], drop: Sequence[str]
 ) -> tuple[str, Hold]:

@@ -7,7 +7,7 @@ from it, so its first hold needs no read.
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -51,6 +51,11 @@ class HoldLimiter:
         self._checks = 0
         self._running: dict[int, None] = {}
         self._ended: deque[tuple[int, Sequence[str], str]] = deque()
+
+    def note(self, keys: Iterable[str]) -> None:
+        """Count what MongoDB has before the next holds of these keys: they have got holds of other keys."""
+        for key in keys:
+            self._seen[key] = None
 
     @asynccontextmanager
     async def reserved(

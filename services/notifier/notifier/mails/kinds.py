@@ -10,9 +10,12 @@ from chassis.clock import now
 from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
+    BookingEmailChanged,
     BookingLinkRequested,
+    BookingLinksRequested,
     BookingRefundMade,
     BookingRescheduled,
+    BookingTicketsRequested,
 )
 from contracts.identity import (
     EmailChangeRequested,
@@ -25,17 +28,26 @@ from contracts.identity import (
 )
 
 from notifier.mails.account import link_context, registration_repeated_context, security_context
-from notifier.mails.booking_link import booking_link_context
+from notifier.mails.booking_link import LinksContext, booking_link_context, booking_links_context
 from notifier.mails.confirmation import ConfirmationContext, confirmation_context
+from notifier.mails.email_changed import email_changed_context
 from notifier.mails.mime import RenderedMail
 from notifier.mails.notice import NoticeContext
 from notifier.mails.refund import is_told, refund_context
 from notifier.mails.showtime import cancelled_context, rescheduled_context, voids_tickets
 from notifier.model import Kind, Obsolete
 
-BookingEvent = BookingConfirmed | BookingRescheduled | BookingCancelled | BookingRefundMade | BookingLinkRequested
-MailEvent = BookingEvent | OneTimeLink | RegistrationRepeated | SecurityNoticed
-Context = ConfirmationContext | NoticeContext
+BookingEvent = (
+    BookingConfirmed
+    | BookingTicketsRequested
+    | BookingRescheduled
+    | BookingCancelled
+    | BookingRefundMade
+    | BookingLinkRequested
+    | BookingEmailChanged
+)
+MailEvent = BookingEvent | BookingLinksRequested | OneTimeLink | RegistrationRepeated | SecurityNoticed
+Context = ConfirmationContext | NoticeContext | LinksContext
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,15 @@ MAILS: dict[Kind, Mail] = {
         skips_erased=True,
     ),
     "booking_link": Mail(BookingLinkRequested, attrgetter("link_id"), booking_link_context, skips_erased=True),
+    "booking_links": Mail(BookingLinksRequested, attrgetter("request_id"), booking_links_context, skips_erased=True),
+    "tickets_again": Mail(BookingTicketsRequested, attrgetter("mailing_id"), confirmation_context, skips_erased=True),
+    "email_changed": Mail(
+        BookingEmailChanged,
+        attrgetter("mailing_id"),
+        email_changed_context,
+        is_wanted=attrgetter("was_mailed"),
+        skips_erased=True,
+    ),
     "verification": _link("verification", VerificationRequested, "verify-email"),
     "password_reset": _link("password_reset", PasswordResetRequested, "reset-password"),
     "email_change": _link("email_change", EmailChangeRequested, "verify-email"),
@@ -109,4 +130,6 @@ def render(event: MailEvent, context: Context) -> RenderedMail:
     """Render the mail for an event. Raises Obsolete when the event's link has expired."""
     if isinstance(event, OneTimeLink | BookingLinkRequested) and event.expires_at <= now():
         raise Obsolete("the link has expired")
+    if isinstance(event, BookingLinksRequested) and max(each.expires_at for each in event.bookings) <= now():
+        raise Obsolete("the links have expired")
     return context.render()

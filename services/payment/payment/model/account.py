@@ -82,12 +82,14 @@ class Account(BaseModel):
     """The money of one booking. `refunding` is requested or pending, `refunded` is completed; both within `captured`.
 
     An account without `holder` is a tombstone: the booking was closed before it had an intent. Accounts from before
-    2026-12 lack `showtime_id` and `seats`. Accounts that were restored from Stripe lack `email`.
+    2026-12 lack `showtime_id` and `seats`. Accounts that were restored from Stripe lack `email`. `was_guests`: a guest
+    made the booking before signing in.
     """
 
     id: str
     version: int = 1
     holder: Holder | None = None
+    was_guests: bool = False
     email: str = ""
     reference: str = ""
     showtime_id: str | None = None
@@ -110,6 +112,11 @@ class Account(BaseModel):
     checks: int = 0
     next_check_at: datetime | None = None
     last_checked_at: datetime | None = None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the holder signed in after a guest had begun the checkout, and has not been erased since."""
+        return self.was_guests and self.holder is not None and not (self.holder.user_id or "").startswith("erased-")
 
     @property
     def refundable(self) -> int:

@@ -37,6 +37,7 @@ def new_account(order: PaymentOrder) -> Account:
     return Account(
         id=order.booking_id,
         holder=order.holder,
+        was_guests=order.was_guests or False,
         email=order.email,
         reference=order.reference,
         showtime_id=order.showtime_id,
@@ -50,15 +51,19 @@ def new_account(order: PaymentOrder) -> Account:
 def complete_account(account: Account, order: PaymentOrder) -> AccountChange | None:
     """Add the order's fields to an account that lacks them: one from before 2026-12, or restored from Stripe.
 
-    Raises PaymentUnknown when the holder has been erased, and OrderMismatch for another price.
+    When a guest signs in, booking signs orders for the account, and the guest's earlier order stays usable. Raises
+    PaymentUnknown when the holder has been erased, and OrderMismatch for another price.
     """
-    if account.holder != order.holder:
+    is_adopted = account.holder is not None and account.holder.user_id is None and order.holder.user_id is not None
+    is_older = order.holder.user_id is None and account.is_adopted
+    if account.holder != order.holder and not is_adopted and not is_older:
         raise PaymentUnknown
     if (account.amount, account.currency) != (order.amount, order.currency):
         raise OrderMismatch
-    if account.showtime_id and account.email:
-        return None
-    return AccountChange({"showtime_id": order.showtime_id, "seats": order.seats, "email": order.email})
+    fields: dict[str, Any] = {"holder": order.holder, "was_guests": True} if is_adopted else {}
+    if not (account.showtime_id and account.email):
+        fields |= {"showtime_id": order.showtime_id, "seats": order.seats, "email": order.email}
+    return AccountChange(fields) if fields else None
 
 
 def restore_account(update: IntentUpdate, now: datetime) -> Account | None:
@@ -98,9 +103,11 @@ def check_payable(account: Account, now: datetime) -> None:
 def intent_key(account: Account) -> str:
     """Return the idempotency key for creating the intent. It contains the parameters, so no other request shares it.
 
-    The metadata is determined by the booking. Intents with less metadata (before 2026-12) used keys with `intent-`.
+    The metadata is determined by the booking and by whether its guest has signed in. Intents with less metadata (before
+    2026-12) used keys with `intent-`.
     """
-    return f"order-{account.id}-{account.amount}-{account.currency}-{account.intent_attempt}"
+    adopted = "-adopted" if account.was_guests else ""
+    return f"order-{account.id}-{account.amount}-{account.currency}-{account.intent_attempt}{adopted}"
 
 
 def attach_intent(account: Account, intent_id: str, now: datetime) -> AccountChange | None:
