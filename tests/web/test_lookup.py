@@ -84,7 +84,7 @@ async def test_who_lost_the_mail_asks_for_a_link_and_opens_it(visit, cinema, dev
     page = visitor.page
     await page.goto("/sign-in")
     await page.get_by_role("link", name="Booked without an account?").click()
-    await page.get_by_label("Booking reference").fill(as_typed(booking["reference"]))
+    await page.get_by_label("Booking reference (optional)").fill(as_typed(booking["reference"]))
     await page.get_by_label("E-mail").fill(email)
     await visitor.button("Send me the link").click()
     await expect(page.get_by_text(f"sent a link to {email}")).to_be_visible()
@@ -106,7 +106,7 @@ async def test_what_does_not_fit_is_answered_alike(visit):
     visitor = await visit()
     page = visitor.page
     await page.goto("/find-booking")
-    await page.get_by_label("Booking reference").fill("CDFGHJKM")
+    await page.get_by_label("Booking reference (optional)").fill("CDFGHJKM")
     await page.get_by_label("E-mail").fill("nobody@usher.example")
     await visitor.button("Send me the link").click()
     await expect(page.get_by_text("If this booking exists")).to_be_visible()
@@ -128,6 +128,6 @@ async def test_a_link_that_is_too_old_leads_to_a_new_one_in_german(visit, cinema
         await expect(title).to_be_visible()
         assert "#" not in page.url
     await page.get_by_role("main").get_by_role("link", name="Meine Buchung finden").click()
-    await expect(page.get_by_label("Buchungsnummer")).to_be_visible()
+    await expect(page.get_by_label("Buchungsnummer (falls bekannt)")).to_be_visible()
     await page.goto(link)
     await expect(page.get_by_role("img", name=re.compile("^QR-Code"))).to_have_count(2)

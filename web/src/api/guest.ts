@@ -15,6 +15,17 @@ export function becomeGuest(): void {
   if (!guestSecret()) sessionStorage.setItem(KEY, newKey() + newKey());
 }
 
+const MADE = "usher.guest-holds";
+
+/** The holds and bookings that this tab made as a guest, by the hold's id, until an account has them. */
+export const guestHolds = (): string[] => JSON.parse(sessionStorage.getItem(MADE) ?? "[]") as string[];
+
+export const noteGuestHold = (id: string) =>
+  sessionStorage.setItem(MADE, JSON.stringify([...new Set([...guestHolds(), id])]));
+
+export const dropGuestHold = (id: string) =>
+  sessionStorage.setItem(MADE, JSON.stringify(guestHolds().filter((each) => each !== id)));
+
 /** The key in a mailed link. It is in the fragment, which is not sent to servers. */
 export const keyOf = (hash: string): string | null => new URLSearchParams(hash.slice(1)).get("key");
 

@@ -1,5 +1,6 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "react-router";
+import { takeAlong } from "../api/client";
 import { Problem } from "../api/problem";
 import * as session from "../api/session";
 import { seed } from "./given";
@@ -24,8 +25,14 @@ session.subscribe(() => {
   const [before, next] = [last, session.current()];
   if (next.state === "unknown") return;
   last = next;
-  if (before.state === "unknown" || before.user?.user_id === next.user?.user_id) return;
-  void queries.resetQueries({ queryKey: ["mine"] });
+  const isOther = before.state !== "unknown" && before.user?.user_id !== next.user?.user_id;
+  // A guest who signs in stays the same person: a payment form goes on.
+  if (isOther && before.state !== "guest") void queries.resetQueries({ queryKey: ["mine"] });
+  if (next.state !== "signed-in") return;
+  if (isOther) void queries.invalidateQueries({ queryKey: ["mine"] });
+  void takeAlong().then((isTaken) => {
+    if (isTaken) void queries.invalidateQueries({ queryKey: ["mine"] });
+  });
 });
 
 export function App() {

@@ -13,6 +13,7 @@ import { Button, ButtonLink } from "../ui/Button";
 import { Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
+import { Address } from "./Address";
 import { Documents } from "./Documents";
 import { forget, keep, useKeptTickets } from "./device";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
@@ -48,7 +49,7 @@ function Shown({ bookingId }: { bookingId: string }) {
   if (kept && !booking.data && (booking.isError || booking.isSuccess || !isOnline)) {
     return (
       <div className="page max-w-4xl py-6 sm:py-10">
-        <Head booking={kept.booking} />
+        <Head booking={kept.booking} isKept />
         <Body booking={kept.booking} savedAt={kept.savedAt} />
       </div>
     );
@@ -121,7 +122,7 @@ const TITLES = {
   exchanged: "booking.exchanged",
 } as const;
 
-function Head({ booking }: { booking: Booking }) {
+function Head({ booking, isKept = false }: { booking: Booking; isKept?: boolean }) {
   const { screening, reference, amount, currency, state } = booking;
   const before = useRef(state);
   const title = t(wereSeatsReleased(booking) ? "booking.seatsReleased" : (TITLES[state] ?? "booking.one"));
@@ -152,9 +153,9 @@ function Head({ booking }: { booking: Booking }) {
           {!!booking.tax && currency && <> ({t("checkout.tax", { amount: money(booking.tax, currency) })})</>}
         </p>
       )}
-      {booking.failed_mail && booking.email && (
-        <div className="no-print mt-4">
-          <Notice kind="warn">{t("booking.mailFailed", { email: booking.email })}</Notice>
+      {!isKept && booking.email && (state === "confirmed" || (booking.failed_mail && state === "refunding")) && (
+        <div className="mt-4">
+          <Address booking={booking} />
         </div>
       )}
     </div>

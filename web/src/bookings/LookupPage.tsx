@@ -8,33 +8,25 @@ import { Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
 import { DeviceTickets } from "./DeviceTickets";
 
-/** Mails a link to a booking to a customer who can no longer open it. */
+/** Mails links to a customer who can no longer open a booking: to one by its reference, or to all upcoming ones. */
 export default function LookupPage() {
   usePageTitle(t("lookup.title"));
   const ask = useMutation({
     mutationFn: ({ reference = "", email = "" }: Record<string, string>) =>
-      unwrap(api.POST("/api/bookings/lookup", { body: { reference, email } })),
+      unwrap(api.POST("/api/bookings/lookup", { body: { reference: reference.trim() || null, email } })),
   });
   return (
     <Narrow title={t("lookup.title")}>
       <DeviceTickets />
       {ask.isSuccess ? (
-        <Notice kind="good">{t("lookup.mailed", { email: ask.variables.email ?? "" })}</Notice>
+        <Notice kind="good">
+          {t(ask.variables.reference?.trim() ? "lookup.mailed" : "lookup.mailedAll", {
+            email: ask.variables.email ?? "",
+          })}
+        </Notice>
       ) : (
         <form className="grid gap-4" onSubmit={(event) => ask.mutate(fieldsOf(event))}>
           <p className="text-quiet">{t("lookup.text")}</p>
-          <Field
-            label={t("field.reference")}
-            hint={t("lookup.hint")}
-            name="reference"
-            autoComplete="off"
-            autoCapitalize="characters"
-            spellCheck={false}
-            maxLength={40}
-            pattern="[^A-Za-z0-9]*([A-Za-z0-9][^A-Za-z0-9]*){1,16}"
-            required
-            fault={faultOf(ask.error, "reference")}
-          />
           <Field
             label={t("field.email")}
             name="email"
@@ -42,6 +34,17 @@ export default function LookupPage() {
             autoComplete="email"
             required
             fault={faultOf(ask.error, "email")}
+          />
+          <Field
+            label={t("field.optional", { field: t("field.reference") })}
+            hint={t("lookup.hint")}
+            name="reference"
+            autoComplete="off"
+            autoCapitalize="characters"
+            spellCheck={false}
+            maxLength={40}
+            pattern="[^A-Za-z0-9]*([A-Za-z0-9][^A-Za-z0-9]*){1,16}"
+            fault={faultOf(ask.error, "reference")}
           />
           <Refusal error={ask.error} fields={["reference", "email"]} />
           <Button type="submit" busy={ask.isPending}>

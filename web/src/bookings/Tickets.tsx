@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { movieQuery, showtimeQuery } from "../films/queries";
 import { named, t, tn } from "../i18n";
 import { clock, longDay, money } from "../lib/format";
-import { place } from "../seats/labels";
+import { names, place } from "../seats/labels";
 import { Button, ButtonLink } from "../ui/Button";
-import { Notice } from "../ui/Notice";
 import { Documents } from "./Documents";
 import { QrCode } from "./qr";
 import type { Booking } from "./queries";
@@ -13,21 +13,24 @@ import { useAwake } from "./useAwake";
 /** The tickets of a confirmed booking, to show at the door, and their documents. */
 export default function Tickets({ booking, isKept = false }: { booking: Booking; isKept?: boolean }) {
   useAwake();
+  const [isParty, setParty] = useState(false);
   const count = booking.tickets.length;
+  const seats = names(booking.tickets.map((ticket) => ticket.seat));
   return (
     <div className="grid gap-6">
-      {booking.email && !isKept && (
-        <div className="no-print">
-          <Notice kind="good">{t("tickets.mailed", { email: booking.email })}</Notice>
-        </div>
-      )}
       <Documents booking={isKept ? { ...booking, documents: [] } : booking}>
         <Button look="plain" onClick={() => print()}>
           {t("tickets.print")}
         </Button>
+        {booking.party_qr && (
+          <Button look="plain" aria-pressed={isParty} onClick={() => setParty(!isParty)}>
+            {t("tickets.party", { count })}
+          </Button>
+        )}
       </Documents>
+      {booking.party_qr && isParty && <Party booking={booking} code={booking.party_qr} seats={seats} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
-      <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row">
+      <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row" hidden={isParty}>
         <ul className="flex gap-4 sm:grid sm:grid-cols-2 print:grid">
           {booking.tickets.map((ticket, index) => (
             <li key={ticket.ticket_id} className={`card ticket ${count > 1 ? "max-sm:w-[90%]" : "max-sm:w-full"}`}>
@@ -59,13 +62,32 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
           ))}
         </ul>
       </section>
-      <p className="no-print text-sm text-quiet">{tn("tickets.door", booking.tickets.length)}</p>
+      <p className="no-print text-sm text-quiet">{tn("tickets.door", isParty ? 1 : count)}</p>
       <div className="no-print">
         <ButtonLink look="quiet" to="/">
           {t("tickets.more")}
         </ButtonLink>
       </div>
     </div>
+  );
+}
+
+/** One code for all tickets: the door reads it once for the whole party. */
+function Party({ booking, code, seats }: { booking: Booking; code: string; seats: string }) {
+  return (
+    <section aria-label={t("tickets.partyTitle")} className="card ticket mx-auto w-full max-w-md">
+      <div className="ticket-head">
+        <Poster showtimeId={booking.showtime_id} />
+        <p className="relative text-sm">{booking.screening?.movie_title}</p>
+        <p className="relative text-2xl font-bold">{tn("tickets.admits", booking.tickets.length)}</p>
+        <p className="relative">{seats}</p>
+      </div>
+      <QrCode
+        className="m-5 w-[calc(100%-2.5rem)] max-w-80 justify-self-center"
+        text={code}
+        label={t("tickets.partyQr", { seats })}
+      />
+    </section>
   );
 }
 

@@ -1,5 +1,5 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type CSSProperties, type FormEvent, type MouseEvent, useState } from "react";
+import { type CSSProperties, type FormEvent, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { api, type Schemas, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
@@ -15,9 +15,9 @@ import { holdQuery } from "../seats/queries";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Failure, Notice } from "../ui/Notice";
+import { EmailField } from "./EmailField";
 import { Extension } from "./Extension";
 import { fitting } from "./fitting";
-import { meant } from "./mistyped";
 import { TimeLeft } from "./TimeLeft";
 
 type Showtime = Schemas["CatalogShowtimeResponse"];
@@ -204,12 +204,6 @@ function TicketRow({ quoted: { seat, chosen, options }, currency, onChange }: Ti
 
 function Contact() {
   const session = useSession();
-  const [better, setBetter] = useState<string | null>(null);
-  const take = (event: MouseEvent<HTMLButtonElement>) => {
-    const field = event.currentTarget.form?.elements.namedItem("email");
-    if (field instanceof HTMLInputElement && better) field.value = better;
-    setBetter(null);
-  };
   return (
     <section className="card grid gap-4 p-5" aria-labelledby="contact">
       <div>
@@ -225,29 +219,7 @@ function Contact() {
           </p>
         )}
       </div>
-      <Field
-        key={session.user?.email}
-        label={t("field.email")}
-        hint={
-          better ? (
-            <span role="alert">
-              {t("checkout.meant")}{" "}
-              <button type="button" className="link wrap-anywhere" onClick={take}>
-                {better}
-              </button>
-            </span>
-          ) : (
-            t("checkout.emailHint")
-          )
-        }
-        onBlur={(event) => setBetter(meant(event.target.value))}
-        name="email"
-        type="email"
-        autoComplete="email"
-        required
-        maxLength={254}
-        defaultValue={session.user?.email}
-      />
+      <EmailField key={session.user?.email} defaultValue={session.user?.email} />
       <Field
         key={`${session.user?.email} name`}
         label={t("field.nameOptional")}

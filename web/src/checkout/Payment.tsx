@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
+import { Address } from "../bookings/Address";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
 import { clock, money } from "../lib/format";
@@ -54,8 +55,8 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
       )}
       <p>
         {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> · {names(booking.seats)}
-        {booking.email && <span className="block wrap-anywhere">{t("pay.mailTo", { email: booking.email })}</span>}
       </p>
+      {booking.email && <Address booking={booking} />}
       <section className="card p-5" aria-label={t("pay.card")}>
         <div ref={place} className={failure === null ? "min-h-44" : ""} />
         {!form && !failure && <p className="text-quiet">{t("pay.loading")}</p>}

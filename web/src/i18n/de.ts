@@ -321,11 +321,13 @@ const de: Messages = {
   "lookup.title": "Meine Buchung finden",
   "lookup.asGuest": "Ohne Konto gebucht?",
   "lookup.text":
-    "Wenn Sie ohne Konto gebucht haben oder ein anderes Gerät verwenden, schicken wir Ihnen einen Link zu Ihrer Buchung. Wir schicken ihn an die E-Mail-Adresse, mit der Sie gebucht haben.",
+    "Geben Sie die E-Mail-Adresse ein, mit der Sie gebucht haben. Wir schicken dorthin Links zu allen kommenden Buchungen, oder zu einer, wenn Sie ihre Nummer kennen.",
   "lookup.hint": "Acht Buchstaben und Ziffern. Sie steht auf Ihren Tickets und in jeder E-Mail dazu.",
   "lookup.send": "Link schicken",
   "lookup.mailed":
     "Wenn es diese Buchung gibt, haben wir einen Link an {email} geschickt. In zehn Minuten können Sie einen weiteren anfordern.",
+  "lookup.mailedAll":
+    "Wenn es mit dieser Adresse kommende Buchungen gibt, haben wir Links an {email} geschickt. In zehn Minuten können Sie sie erneut anfordern.",
   "bookings.none": "Sie haben noch keine Buchungen",
   "state.awaiting_payment": "Noch nicht bezahlt",
   "state.closing": "Wird geschlossen",
@@ -348,6 +350,17 @@ const de: Messages = {
   "tickets.door_one": "Zeigen Sie diesen Code am Einlass, auf dem Handy oder auf Papier.",
   "tickets.door_other": "Zeigen Sie diese Codes am Einlass, auf dem Handy oder auf Papier.",
   "tickets.nth": "Ticket {n} von {count}",
+  "tickets.party": "Ein Code für alle {count}",
+  "tickets.partyTitle": "Ein Code für die ganze Gruppe",
+  "tickets.partyQr": "QR-Code für die ganze Gruppe, Plätze {seats}",
+  "tickets.admits_one": "Einlass für {n} Person",
+  "tickets.admits_other": "Einlass für {n} Personen",
+  "address.change": "Adresse ändern",
+  "address.sendAgain": "Noch einmal senden",
+  "address.save": "Adresse speichern",
+  "address.saveAndSend": "Speichern und Tickets senden",
+  "address.keep": "Adresse behalten",
+  "address.sent": "Ihre Tickets sind unterwegs an {email}.",
   "kept.title": "Ihre Tickets auf diesem Gerät",
   "kept.savedAt": "gespeichert {time}",
   "kept.text": "Diese Tickets wurden am {time} auf diesem Gerät gespeichert. Wir konnten sie gerade nicht prüfen.",
@@ -355,9 +368,10 @@ const de: Messages = {
   "tickets.more": "Weitere Filme",
 
   "field.name": "Name",
+  "field.reference": "Buchungsnummer",
+  "field.optional": "{field} (falls bekannt)",
   "field.nameOptional": "Name (optional)",
   "field.email": "E-Mail",
-  "field.reference": "Buchungsnummer",
   "field.password": "Passwort",
   "field.newPassword": "Neues Passwort",
   "field.passwordHint": "Mindestens 8 Zeichen. Mehrere Wörter ergeben ein gutes Passwort.",
@@ -534,6 +548,12 @@ const de: Messages = {
   "problem.showtime_not_ready":
     "Die Preise dieser Vorstellung sind noch nicht bereit. Bitte versuchen Sie es noch einmal.",
   "problem.not_cancellable": "Diese Buchung kann nicht mehr storniert werden.",
+  "problem.address_fixed": "Diese Buchung ist beendet. Ihre Adresse kann nicht mehr geändert werden.",
+  "problem.sign_in_to_change":
+    "Diese Buchung gehört zu einem Konto. Bitte melden Sie sich an, um ihre Adresse zu ändern.",
+  "problem.no_tickets": "Zu dieser Buchung gibt es keine gültigen Tickets.",
+  "problem.mailed_recently":
+    "Wir haben gerade erst eine E-Mail zu dieser Buchung gesendet. Bitte versuchen Sie es in ein paar Minuten noch einmal.",
 };
 
 export default de;

@@ -311,11 +311,13 @@ const en = {
   "lookup.title": "Find my booking",
   "lookup.asGuest": "Booked without an account?",
   "lookup.text":
-    "If you booked without an account or are on another device, we can e-mail you a link to your booking. We send it to the address that you booked with.",
+    "Enter the address that you booked with. We e-mail links to all your upcoming bookings to it, or to one booking if you know its reference.",
   "lookup.hint": "Eight letters and digits. You find it on your tickets and in every e-mail about them.",
   "lookup.send": "Send me the link",
   "lookup.mailed":
     "If this booking exists, we have sent a link to {email}. You can request another one in ten minutes.",
+  "lookup.mailedAll":
+    "If there are upcoming bookings with this address, we have sent links to {email}. You can request them again in ten minutes.",
   "bookings.none": "You have no bookings yet",
   "state.awaiting_payment": "Not paid yet",
   "state.closing": "Being closed",
@@ -338,6 +340,17 @@ const en = {
   "tickets.door_one": "Show this code at the door, on your phone or on paper.",
   "tickets.door_other": "Show these codes at the door, on your phone or on paper.",
   "tickets.nth": "Ticket {n} of {count}",
+  "tickets.party": "One code for all {count}",
+  "tickets.partyTitle": "One code for the whole party",
+  "tickets.partyQr": "QR code for the whole party, seats {seats}",
+  "tickets.admits_one": "Admits {n} person",
+  "tickets.admits_other": "Admits {n} people",
+  "address.change": "Change address",
+  "address.sendAgain": "Send again",
+  "address.save": "Save address",
+  "address.saveAndSend": "Save and send tickets",
+  "address.keep": "Keep the address",
+  "address.sent": "Your tickets are on their way to {email}.",
   "kept.title": "Your tickets on this device",
   "kept.savedAt": "saved {time}",
   "kept.text": "These tickets were saved on this device on {time}. We could not check them now.",
@@ -345,9 +358,10 @@ const en = {
   "tickets.more": "More films",
 
   "field.name": "Name",
+  "field.reference": "Booking reference",
+  "field.optional": "{field} (optional)",
   "field.nameOptional": "Name (optional)",
   "field.email": "E-mail",
-  "field.reference": "Booking reference",
   "field.password": "Password",
   "field.newPassword": "New password",
   "field.passwordHint": "At least 8 characters. Several words make a good password.",
@@ -515,6 +529,10 @@ const en = {
   "problem.payment_provider_unavailable": "The payment service is not responding right now. You have not been charged.",
   "problem.showtime_not_ready": "The prices of this showtime are not ready yet. Please try again.",
   "problem.not_cancellable": "This booking can no longer be cancelled.",
+  "problem.address_fixed": "This booking has ended, so its address can no longer be changed.",
+  "problem.sign_in_to_change": "This booking belongs to an account. Please sign in to change its address.",
+  "problem.no_tickets": "This booking has no valid tickets to send.",
+  "problem.mailed_recently": "We have just sent an e-mail about this booking. Please try again in a few minutes.",
 };
 
 export default en;
