@@ -274,6 +274,19 @@ BOOKING = [
     Row("GET /api/wallet/v1/passes/{pass_type}/{ticket_id}", ALL),
     Row("POST /api/wallet/v1/log", ALL, {"logs": []}),
     Row("POST /api/bookings/{booking_id}/cancel", OWNER | DESK, hidden=True, sees=frozenset({DOOR_HERE})),
+    Row(
+        "POST /api/bookings/{booking_id}/cancellation-quote",
+        OWNER | MANAGERS,
+        {},
+        hidden=True,
+        sees=READERS - MANAGERS,
+    ),
+    Row(
+        "POST /api/bookings/{booking_id}/refunds/{refund_id}/retry",
+        MANAGERS,
+        hidden=True,
+        sees=OWNER | READERS - MANAGERS,
+    ),
     Row("POST /api/bookings/{booking_id}/adopt", frozenset(), hidden=True, sees=OWNER),
     *(
         Row(operation, OWNER | DESK, body, hidden=True, sees=frozenset({DOOR_HERE}))

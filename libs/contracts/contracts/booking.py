@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from contracts.catalog import RefundPolicy
 from contracts.envelope import Event
 from contracts.personal import PersonalData
 from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat, Seats, Shape
@@ -85,7 +86,8 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     """The booking is paid, its seats are sold and its tickets issued.
 
     `sealed_link` lets a guest open the booking; it is missing for a customer with an account. `moves` counts the
-    earlier changes of time. `amount` includes `tax`, which is missing if unknown. Events from before 2026-12 have no
+    earlier changes of time. `amount` includes `tax`, which is missing if unknown. `refund_policy` is the one of the
+    checkout; it is missing for bookings from before there were policies. Events from before 2026-12 have no
     `sealed_codes`; their tickets contain the QR texts.
     """
 
@@ -101,6 +103,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     currency: Currency
     tax: Amount | None = None
     replaces: Id | None = None
+    refund_policy: RefundPolicy | None = None
     moves: int = 0
     sealed_link: MaybeSealedLink = None
     sealed_codes: SealedCodes = None
@@ -235,6 +238,40 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     sealed_link: MaybeSealedLink = None
 
 
+class BookingTicketsCancelled(Event, type="booking.tickets_cancelled.v1", subject="booking_id"):
+    """Some or all tickets of a confirmed booking were cancelled by the customer or by staff. They are void.
+
+    `seats` are theirs, `remaining` those of the tickets that are still valid. The seats stay sold until the refund is
+    accepted. `refund_id` identifies the cancellation, `refund_amount` may be 0. The other fields are those of
+    `booking.rescheduled`.
+    """
+
+    booking_id: Id
+    refund_id: Id
+    reference: str
+    showtime_id: Id
+    holder: Holder
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening
+    seats: Annotated[list[Seat], Field(max_length=10)]
+    remaining: Annotated[list[Seat], Field(max_length=10)] = []
+    reason: Literal["by_customer", "by_staff"]
+    refund_amount: Amount
+    currency: Currency
+    moves: int = 0
+    sealed_link: MaybeSealedLink = None
+
+
+class BookingSeatsReturned(Event, type="booking.seats_returned.v1", subject="booking_id"):
+    """The refund of some tickets was accepted. Their seats can be sold again; the booking keeps its other seats."""
+
+    booking_id: Id
+    showtime_id: Id
+    seats: Seats
+
+
 class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id"):
     """The booking was exchanged for another confirmed booking. Its seats can be sold again."""
 
@@ -270,8 +307,8 @@ class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_i
     """Money of the booking was refunded, in whole or in part: by booking, by staff, or at the provider.
 
     `amount` is what was refunded since the previous such event, `refunded` the total so far, out of `paid`. `reason`
-    is why the booking ended; it is missing while the tickets are valid. The other fields are those of
-    `booking.rescheduled`.
+    is why the booking ended; it is missing while tickets are valid. `seats` are those of the cancelled tickets that it
+    pays for. The other fields are those of `booking.rescheduled`.
     """
 
     booking_id: Id
@@ -286,8 +323,40 @@ class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_i
     paid: Amount
     currency: Currency
     reason: Code | None = None
+    seats: Annotated[list[Seat], Field(max_length=10)] = []
     moves: int = 0
     sealed_link: MaybeSealedLink = None
+
+
+class BookingRefundFailed(Event, type="booking.refund_failed.v1", subject="booking_id"):
+    """A refund failed at the customer's bank, and staff must pay it out again.
+
+    The fields are those of `booking.rescheduled`.
+    """
+
+    booking_id: Id
+    refund_id: Id
+    reference: str
+    holder: Holder
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening | None = None
+    amount: Amount
+    currency: Currency
+    moves: int = 0
+    sealed_link: MaybeSealedLink = None
+
+
+class StaffActed(Event, type="booking.staff_acted.v1", subject="booking_id"):
+    """Staff changed a person's booking. Identity records it in its audit log. `user_id` is missing for a guest."""
+
+    act_id: Id
+    action: Code
+    actor_id: Id
+    booking_id: Id
+    user_id: Id | None = None
+    acted_at: Moment
 
 
 class BookingDataExported(PersonalData, type="booking.personal_data_exported.v1", subject="export_id"):

@@ -1,8 +1,9 @@
 """Events that catalog publishes."""
 
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.envelope import Event
 from contracts.personal import PersonalData
@@ -56,6 +57,45 @@ class Seller(Shape):
     legal_name: str
     address: str
     tax_id: str | None = None
+
+
+class RefundTier(Shape):
+    """Until `minutes_before_start`, a cancelled ticket is refunded at `refund_percent` of its price."""
+
+    minutes_before_start: Annotated[int, Field(ge=0, le=525_600)]
+    refund_percent: Annotated[int, Field(ge=0, le=100)]
+
+
+class ExchangeRules(Shape):
+    """Until `minutes_before_start`, a booking can be exchanged for `fee` per ticket, at most `max_exchanges` times."""
+
+    minutes_before_start: Annotated[int, Field(ge=0, le=525_600)] = 30
+    fee: Amount = 0
+    max_exchanges: Annotated[int, Field(ge=0, le=100)] = 3
+
+
+class RefundPolicy(Shape):
+    """What a customer who cancels gets back. After the last tier nothing is refunded.
+
+    `fee` is kept for each cancelled ticket, in minor units, but never more than its refund. What the cinema causes is
+    refunded in full, whatever the policy says.
+    """
+
+    tiers: Annotated[list[RefundTier], Field(max_length=10)] = [
+        RefundTier(minutes_before_start=120, refund_percent=100),
+        RefundTier(minutes_before_start=30, refund_percent=50),
+    ]
+    fee: Amount = 0
+    exchange: ExchangeRules = ExchangeRules()
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        for earlier, later in pairwise(self.tiers):
+            if later.minutes_before_start >= earlier.minutes_before_start:
+                raise ValueError("each tier ends later than the one before: minutes_before_start must fall")
+            if later.refund_percent > earlier.refund_percent:
+                raise ValueError("a later cancellation refunds no more: refund_percent must not rise")
+        return self
 
 
 ScreenSide = Literal["top", "bottom", "left", "right"]
@@ -139,6 +179,7 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
     prices: Annotated[list[Price], Field(min_length=1)]
     orphan_rule: OrphanRule = "off"
     seller: Seller | None = None
+    refund_policy: RefundPolicy = RefundPolicy()
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):

@@ -33,7 +33,11 @@ class PaymentCancelled(Event, type="payment.cancelled.v1", subject="booking_id")
 
 
 class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
-    """A refund was made: `amount` in this refund, `refunded` in total so far, out of `captured`."""
+    """A refund was made: `amount` in this refund, `refunded` in total so far, out of `captured`.
+
+    `ledger_entries` is the length of the account's ledger: of two events about an account, the one with more entries
+    is the later one.
+    """
 
     booking_id: Id
     refund_id: Id
@@ -42,6 +46,20 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     captured: Amount
     currency: Currency
     requested: bool
+    ledger_entries: int | None = None
+
+
+class PaymentRefundFailed(Event, type="payment.refund_failed.v1", subject="booking_id"):
+    """A refund failed at the bank, perhaps after it had been accepted. The fields are those of `payment.refunded`."""
+
+    booking_id: Id
+    refund_id: Id
+    amount: Amount
+    refunded: Amount
+    captured: Amount
+    currency: Currency
+    requested: bool
+    ledger_entries: int | None = None
 
 
 OPEN_DISPUTES = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")

@@ -12,12 +12,16 @@ from contracts.booking import (
     BookingLinksRequested,
     BookingPaid,
     BookingRefunded,
+    BookingRefundFailed,
     BookingRefundMade,
     BookingRescheduled,
+    BookingSeatsReturned,
+    BookingTicketsCancelled,
     BookingTicketsRequested,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
+    StaffActed,
 )
 from contracts.catalog import (
     CatalogDataExported,
@@ -51,6 +55,7 @@ from contracts.payment import (
     PaymentDisputed,
     PaymentFailed,
     PaymentRefunded,
+    PaymentRefundFailed,
     PaymentSucceeded,
 )
 from contracts.realtime import SeatsLookedAt
@@ -67,6 +72,7 @@ BOOKING_STATES = (
     BookingCancelled,
     BookingExchanged,
     BookingRefunded,
+    BookingTicketsCancelled,
 )
 
 ACCOUNT_MAILS = (
@@ -81,7 +87,14 @@ PEOPLE = (UserDeleted, ExportRequested)
 """Consumed by every service that stores personal data."""
 
 CONSUMES: dict[str, tuple[type[Event], ...]] = {
-    "identity": (ActRecorded, CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
+    "identity": (
+        ActRecorded,
+        StaffActed,
+        CatalogDataExported,
+        BookingDataExported,
+        PaymentDataExported,
+        NotifierDataExported,
+    ),
     "catalog": (
         MovieChanged,
         MovieDeleted,
@@ -105,6 +118,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingExpired,
         BookingCancelled,
         BookingExchanged,
+        BookingSeatsReturned,
     ),
     "booking": (
         ShowtimeScheduled,
@@ -116,10 +130,12 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         PaymentFailed,
         PaymentCancelled,
         PaymentRefunded,
+        PaymentRefundFailed,
         PaymentDisputed,
         MailFailed,
         BookingRescheduled,
         BookingCancelled,
+        BookingTicketsCancelled,
         BookingExchanged,
         *PEOPLE,
     ),
@@ -128,7 +144,9 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingConfirmed,
         BookingRescheduled,
         BookingCancelled,
+        BookingTicketsCancelled,
         BookingRefundMade,
+        BookingRefundFailed,
         BookingLinkRequested,
         BookingLinksRequested,
         BookingTicketsRequested,

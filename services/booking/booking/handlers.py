@@ -7,12 +7,18 @@ from typing import Any, get_args
 from chassis.clock import now
 from chassis.messaging.consumer import Handlers, current_envelope
 from chassis.privacy import Privacy
-from contracts.booking import BookingCancelled, BookingDataExported, BookingExchanged, BookingRescheduled
+from contracts.booking import (
+    BookingCancelled,
+    BookingDataExported,
+    BookingExchanged,
+    BookingRescheduled,
+    BookingTicketsCancelled,
+)
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.notifier import MailFailed
-from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded, PaymentRefundFailed
 
 from booking import store
 from booking.documents import AppleWallet
@@ -20,12 +26,12 @@ from booking.model import Booking, Cancel, Replaced, State
 from booking.signing import Signer
 from booking.store import ProcessManager, Showtimes
 
-TicketsChanged = BookingRescheduled | BookingCancelled | BookingExchanged
+TicketsChanged = BookingRescheduled | BookingCancelled | BookingTicketsCancelled | BookingExchanged
 TICKETS_CHANGED = get_args(TicketsChanged)
 EXPORTED_FIELDS = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
-    "name", "locale", "opened_at", "payment_deadline_at", "refunded_amount", "is_disputed", "ending",
-    "history", "mailings",
+    "name", "locale", "opened_at", "payment_deadline_at", "refund_policy", "refunded_amount", "refunds", "is_disputed",
+    "ending", "history", "mailings",
 }  # fmt: skip
 """Without the tickets' QR texts, which grant admission."""
 
@@ -85,7 +91,10 @@ async def on_tickets_changed(apple: AppleWallet | None, event: TicketsChanged) -
 
 def handlers(manager: ProcessManager, showtimes: Showtimes, apple: AppleWallet | None) -> Handlers:
     """The handler of each consumed event."""
-    saga_events = (SeatsReleased, SaleRejected, PaymentFailed, PaymentCancelled, PaymentRefunded)
+    saga_events = (
+        *(SeatsReleased, SaleRejected),
+        *(PaymentFailed, PaymentCancelled, PaymentRefunded, PaymentRefundFailed),
+    )
     return {
         ShowtimeScheduled: partial(on_showtime_scheduled, showtimes),
         ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),

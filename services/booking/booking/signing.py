@@ -24,7 +24,15 @@ import jwt
 import structlog
 from chassis.ids import new_id
 from chassis.security.secrets import CannotDecrypt, Cipher
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingRefundMade, BookingRescheduled, Ticket
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRefundFailed,
+    BookingRefundMade,
+    BookingRescheduled,
+    BookingTicketsCancelled,
+    Ticket,
+)
 from contracts.envelope import Event
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
@@ -33,7 +41,13 @@ from pydantic import BaseModel, SecretStr
 from booking.model import Booking, claims_of, party_claims
 
 log = structlog.get_logger()
-TOLD_TO_ERASED = (BookingRescheduled, BookingCancelled, BookingRefundMade)
+TOLD_TO_ERASED = (
+    BookingRescheduled,
+    BookingCancelled,
+    BookingTicketsCancelled,
+    BookingRefundMade,
+    BookingRefundFailed,
+)
 """The events that are still mailed to a person who has deleted the account."""
 AUDIENCE = "usher:booking-link"
 LINK_LIFETIME = timedelta(days=30)
@@ -86,8 +100,8 @@ class Signer:
         return self.key.sign(claims)
 
     def tickets(self, booking: Booking) -> list[Ticket]:
-        """The booking's tickets with their QR texts."""
-        return [ticket.model_copy(update={"qr": self.code_of(ticket, booking)}) for ticket in booking.tickets]
+        """The booking's valid tickets with their QR texts."""
+        return [ticket.model_copy(update={"qr": self.code_of(ticket, booking)}) for ticket in booking.valid_tickets]
 
     def code_of(self, ticket: Ticket, booking: Booking) -> str:
         """The QR text of the booking's ticket. Tickets from before 2026-12 may contain theirs."""
@@ -97,7 +111,7 @@ class Signer:
         """Return the event; a confirmation with the QR texts of its tickets, encrypted."""
         if not isinstance(event, BookingConfirmed):
             return event
-        codes = json.dumps([self.code_of(ticket, booking) for ticket in booking.tickets])
+        codes = json.dumps([self.code_of(ticket, booking) for ticket in event.tickets])
         return event.model_copy(update={"sealed_codes": self._cipher.encrypt(codes)})
 
     def party_code(self, booking: Booking) -> str:

@@ -3,13 +3,23 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from booking.model import Booking, Checkout, Order, Replaced, ShowtimeOffer, State, check_out
+from booking.model import (
+    Booking,
+    CancelTickets,
+    Checkout,
+    Order,
+    Replaced,
+    RetryRefund,
+    ShowtimeOffer,
+    State,
+    check_out,
+)
 from booking.saga import new_booking
 from contracts.booking import Screening
 from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.claims import HoldClaim
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
+from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded, PaymentRefundFailed
 from contracts.types import Holder, Seat
 
 NOW = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
@@ -101,6 +111,9 @@ PAYMENT_REFUNDED = PaymentRefunded(
 PARTLY_REFUNDED = PAYMENT_REFUNDED.model_copy(
     update={"refund_id": "at-stripe", "amount": 1000, "refunded": 1000, "requested": False}
 )
+REFUND_FAILED = PaymentRefundFailed.model_validate(PAYMENT_REFUNDED.model_dump() | {"refunded": 0})
+CANCEL_F7 = CancelTickets({"F7": 1250}, "by_customer", "q1")
+RETRY = RetryRefund(f"{BOOKING}-refund", "again")
 PAYMENT_DISPUTED = PaymentDisputed(
     booking_id=BOOKING, dispute_id="du_1", amount=TOTAL, currency="EUR", status="needs_response", is_open=True
 )

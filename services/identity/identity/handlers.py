@@ -2,7 +2,7 @@
 
 from chassis.clock import now
 from chassis.messaging.consumer import Handlers
-from contracts.booking import BookingDataExported
+from contracts.booking import BookingDataExported, StaffActed
 from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
 from contracts.notifier import NotifierDataExported
@@ -17,6 +17,11 @@ async def on_act_recorded(event: ActRecorded) -> None:
     await store.enter(event)
 
 
+async def on_staff_acted(event: StaffActed) -> None:
+    """Insert an action of staff on a booking into the audit log."""
+    await store.enter(event)
+
+
 async def on_personal_data(event: PersonalData) -> None:
     """Store a part of an export."""
     await store.take_part(event, now())
@@ -24,6 +29,7 @@ async def on_personal_data(event: PersonalData) -> None:
 
 HANDLERS: Handlers = {
     ActRecorded: on_act_recorded,
+    StaffActed: on_staff_acted,
     **dict.fromkeys(
         (CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported), on_personal_data
     ),

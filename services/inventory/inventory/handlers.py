@@ -5,7 +5,14 @@ from datetime import timedelta
 from functools import partial
 
 from chassis.messaging.consumer import Handlers, current_envelope
-from contracts.booking import BookingCancelled, BookingExchanged, BookingExpired, BookingPaid, PaymentRequested
+from contracts.booking import (
+    BookingCancelled,
+    BookingExchanged,
+    BookingExpired,
+    BookingPaid,
+    BookingSeatsReturned,
+    PaymentRequested,
+)
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SeatsSold
@@ -83,6 +90,11 @@ async def on_booking_over(replica: Replica, event: BookingCancelled | BookingExc
     await _retry_until_known(store.cancel_booking(replica, event.showtime_id, event.booking_id, event.seats))
 
 
+async def on_seats_returned(replica: Replica, event: BookingSeatsReturned) -> None:
+    """Release some of a booking's sold seats. The booking keeps the others."""
+    await _retry_until_known(store.return_seats(replica, event.showtime_id, event.booking_id, event.seats))
+
+
 def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:
     if not event.seats:
         raise RejectedEvent(f"booking {event.booking_id} has no seats")
@@ -113,4 +125,5 @@ _HANDLERS = {
     BookingExpired: on_booking_expired,
     BookingCancelled: on_booking_over,
     BookingExchanged: on_booking_over,
+    BookingSeatsReturned: on_seats_returned,
 }

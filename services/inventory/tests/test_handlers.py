@@ -10,6 +10,7 @@ from chassis.ids import new_id
 from chassis.testing import until
 from chassis.testing.bus import Bus
 from chassis.testing.signer import Signer
+from contracts.booking import BookingSeatsReturned
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
@@ -363,3 +364,20 @@ async def test_an_oversized_event_is_a_dead_letter(showtime: ShowtimeClient, bus
     await bus.publish_raw(PaymentSucceeded.type, b" " * 1_100_000)
     [dead] = await bus.dead("inventory")
     assert dead.reason.startswith("oversized: ")
+
+
+class TestReturnedSeats:
+    async def test_are_free_and_the_others_stay_sold(self, showtime: ShowtimeClient, bus: Bus, settled: Any):
+        held = await showtime.held("A1", "A2", "A3")
+        paid = booking(bus, showtime, held)
+        await paid.pay()
+        await paid.sold()
+        returned = BookingSeatsReturned(booking_id=paid.id, showtime_id=showtime.showtime_id, seats=["A1", "A3"])
+        await bus.publish(returned)
+        await showtime.wait_for_taken(A2="sold")
+        other = await showtime.held("A1")
+        await bus.publish(returned)  # a repeat must not free the seat of its next buyer
+        await paid.pay()
+        await settled()
+        assert await showtime.taken() == {"A1": "held", "A2": "sold"}
+        assert (await other.get()).status_code == 200

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contracts.claims import PaymentOrder
 from contracts.errors import NotYet
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded
+from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentRefundFailed, PaymentSucceeded
 from contracts.types import Holder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,7 +207,14 @@ def test_a_refund_is_reserved_sent_and_published_once():
     assert model.request_booking_refund(account, "r1", 1000, NOW) is None
     change = apply_refund(account, refund_update(1000, refund_id="r1"), NOW)
     event = PaymentRefunded(
-        booking_id="b1", refund_id="r1", amount=1000, refunded=1000, captured=PRICE, currency="EUR", requested=True
+        booking_id="b1",
+        refund_id="r1",
+        amount=1000,
+        refunded=1000,
+        captured=PRICE,
+        currency="EUR",
+        requested=True,
+        ledger_entries=1,
     )
     assert events_of(change) == [event]
     account = applied(account, change)
@@ -265,7 +272,9 @@ def test_a_failed_refund_becomes_refundable_again():
     account = applied(account, apply_refund(account, refund_update(PRICE, refund_id="r1"), NOW))
     change = apply_refund(account, refund_update(PRICE, "failed", "r1"), NOW)
     account = applied(account, change)
-    assert events_of(change) == []
+    [event] = events_of(change)
+    assert isinstance(event, PaymentRefundFailed)
+    assert (event.refund_id, event.amount, event.refunded, event.ledger_entries) == ("r1", PRICE, 0, 2)
     assert (account.refunded, account.refundable) == (0, PRICE)
     assert [entry.kind for entry in account.ledger] == ["refunded", "refund_failed"]
 

@@ -2200,10 +2200,11 @@ export interface paths {
         put?: never;
         /**
          * Cancel Booking
-         * @description Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
+         * @description Cancel the tickets of a quote; without a quote, an unpaid booking.
          *
-         *     For the owner, with the guest secret, or for staff with `bookings:write`, who can also cancel free tickets. A
-         *     repeated request changes nothing.
+         *     A quote is for the same callers as it was made for. An unpaid booking is `closing` first, while a payment may still
+         *     arrive; for its owner, with the guest secret, or for staff with `bookings:write`, who can also cancel a booking of
+         *     free tickets. A repeated request changes nothing.
          */
         post: {
             parameters: {
@@ -2215,7 +2216,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["BookingCancelRequest"] | null;
+                };
+            };
             responses: {
                 /** @description Successful Response */
                 200: {
@@ -2224,6 +2229,55 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["BookingBookingResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/cancellation-quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Quote Cancellation
+         * @description Quote what cancelling tickets returns, without changing anything.
+         *
+         *     For the owner, with the guest secret or a guest's mailed link, or for staff with `bookings:refund`, who are not
+         *     bound to the refund policy.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingCancellationQuoteRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingCancellationQuoteResponse"];
                     };
                 };
             };
@@ -2403,6 +2457,49 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/refunds/{refund_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Refund
+         * @description Request a failed refund again. For staff with `bookings:refund`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                    refund_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingBookingResponse"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -5599,7 +5696,7 @@ export interface components {
     schemas: {
         /**
          * BookingResponse
-         * @description A booking. It has tickets only while it is confirmed.
+         * @description A booking. It has tickets only while it is confirmed; cancelled ones stand beside the valid ones.
          *
          *     `party_qr` is one signed text for the door, for all valid tickets of the booking. It is set while there are several.
          *     `order` is the input of `POST /api/payments/create-intent`. It is set only for the holder, while the booking awaits
@@ -5620,18 +5717,24 @@ export interface components {
             /** Lines */
             lines: components["schemas"]["BookingOrderLine"][];
             /** Tickets */
-            tickets: components["schemas"]["BookingTicket"][];
+            tickets: components["schemas"]["BookingIssuedTicket"][];
             /** Amount */
             amount: number | null;
             /** Currency */
             currency: string | null;
             /** Tax */
             tax: number | null;
+            /** @description The policy of the checkout. */
+            refund_policy: components["schemas"]["BookingRefundPolicy"] | null;
+            /** Refunds */
+            refunds: components["schemas"]["BookingRefundResponse"][];
             /**
              * Refunded Amount
              * @description minor units of the currency, e.g. cents
              */
             refunded_amount: number;
+            /** Tenders */
+            tenders: components["schemas"]["BookingTender"][];
             /**
              * Moves
              * @description How often the start has changed since the checkout: SEQUENCE in calendars.
@@ -5679,6 +5782,75 @@ export interface components {
             party_qr?: string | null;
         };
         /**
+         * CancelRequest
+         * @description The quote to commit. An unpaid booking is cancelled without a quote.
+         */
+        BookingCancelRequest: {
+            /** Quote Id */
+            quote_id?: string | null;
+        };
+        /**
+         * CancellationQuoteRequest
+         * @description The tickets to cancel; none for all. `reason` and `amount` are for staff, who cancel another person's tickets.
+         */
+        BookingCancellationQuoteRequest: {
+            /**
+             * Ticket Ids
+             * @default []
+             */
+            ticket_ids: string[];
+            /**
+             * Refund To
+             * @default card
+             * @enum {string}
+             */
+            refund_to: "card" | "credit";
+            /**
+             * Reason
+             * @description Staff: why. Required.
+             */
+            reason?: string | null;
+            /**
+             * Amount
+             * @description Staff: refund this in minor units, whatever the policy says.
+             */
+            amount?: number | null;
+        };
+        /**
+         * CancellationQuoteResponse
+         * @description A binding quote: `POST …/cancel` with its `quote_id` until `expires_at` cancels exactly this.
+         *
+         *     `quote_id` is null when none of the tickets can be cancelled. `tickets` also contains the companion tickets that
+         *     are cancelled with the ticket of their wheelchair space. `total` is the sum of the refunds in minor units.
+         */
+        BookingCancellationQuoteResponse: {
+            /** Booking Id */
+            booking_id: string;
+            /** Tickets */
+            tickets: components["schemas"]["BookingTicketQuoteResponse"][];
+            /**
+             * Total
+             * @description minor units of the currency, e.g. cents
+             */
+            total: number;
+            /** Currency */
+            currency: string;
+            /** Destinations */
+            destinations: components["schemas"]["BookingDestinationResponse"][];
+            /** Quote Id */
+            quote_id: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+        };
+        /**
          * ChangedPassesResponse
          * @description The serial numbers of changed passes, and the time to ask from next.
          */
@@ -5722,6 +5894,22 @@ export interface components {
              * @example de-AT
              */
             locale: string;
+        };
+        /**
+         * DestinationResponse
+         * @description Where a part of the refund goes.
+         */
+        BookingDestinationResponse: {
+            /**
+             * To
+             * @enum {string}
+             */
+            to: "card" | "credit";
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
         };
         /**
          * DisputeResponse
@@ -5797,6 +5985,51 @@ export interface components {
             email: string;
         };
         /**
+         * ExchangeRules
+         * @description Until `minutes_before_start`, a booking can be exchanged for `fee` per ticket, at most `max_exchanges` times.
+         */
+        BookingExchangeRules: {
+            /**
+             * Minutes Before Start
+             * @default 30
+             */
+            minutes_before_start: number;
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             * @default 0
+             */
+            fee: number;
+            /**
+             * Max Exchanges
+             * @default 3
+             */
+            max_exchanges: number;
+        };
+        /**
+         * IssuedTicket
+         * @description A ticket with its status. `qr` is null unless it is `valid`. `amount` is its price in minor units.
+         */
+        BookingIssuedTicket: {
+            /** Ticket Id */
+            ticket_id: string;
+            seat: components["schemas"]["BookingSeat"];
+            /** Ticket Type */
+            ticket_type: string;
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /** Qr */
+            qr: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "valid" | "cancelled" | "exchanged" | "transferred";
+        };
+        /**
          * KeySetResponse
          * @description Public keys as a JWK set (RFC 7517).
          */
@@ -5869,9 +6102,11 @@ export interface components {
         };
         /**
          * OrderLine
-         * @description One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown.
+         * @description One seat with its ticket type, price and status. Amounts are in minor units.
          *
-         *     `tax_basis_points` is the rate of the tax: 700 is 7 %.
+         *     `amount` is the price to pay: after `discount`, and including `fee` and `tax`, which are null if unknown. `refund`
+         *     is the part of it that is returned since the ticket was cancelled. `tax_basis_points` is the rate of the tax: 700
+         *     is 7 %.
          */
         BookingOrderLine: {
             seat: components["schemas"]["BookingSeat"];
@@ -5879,12 +6114,27 @@ export interface components {
             ticket_type: string;
             /** Amount */
             amount: number;
+            /**
+             * Discount
+             * @default 0
+             */
+            discount: number;
             /** Fee */
             fee?: number | null;
             /** Tax */
             tax?: number | null;
             /** Tax Basis Points */
             tax_basis_points?: number | null;
+            /**
+             * Status
+             * @default valid
+             * @enum {string}
+             */
+            status: "valid" | "cancelled" | "exchanged" | "transferred";
+            /** Refund */
+            refund?: number | null;
+            /** Checked In At */
+            checked_in_at?: string | null;
         };
         /** Page[BookingResponse] */
         BookingPage_BookingResponse_: {
@@ -5982,6 +6232,7 @@ export interface components {
             fee: number | null;
             /** Tax */
             tax: number | null;
+            refund_policy: components["schemas"]["BookingRefundPolicy"];
             /**
              * Expires At
              * Format: date-time
@@ -6002,6 +6253,92 @@ export interface components {
             chosen: components["schemas"]["BookingTicketOption"];
             /** Options */
             options: components["schemas"]["BookingTicketOption"][];
+        };
+        /**
+         * RefundPolicy
+         * @description What a customer who cancels gets back. After the last tier nothing is refunded.
+         *
+         *     `fee` is kept for each cancelled ticket, in minor units, but never more than its refund. What the cinema causes is
+         *     refunded in full, whatever the policy says.
+         */
+        BookingRefundPolicy: {
+            /**
+             * Tiers
+             * @default [
+             *       {
+             *         "minutes_before_start": 120,
+             *         "refund_percent": 100
+             *       },
+             *       {
+             *         "minutes_before_start": 30,
+             *         "refund_percent": 50
+             *       }
+             *     ]
+             */
+            tiers: components["schemas"]["BookingRefundTier"][];
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             * @default 0
+             */
+            fee: number;
+            /**
+             * @default {
+             *       "minutes_before_start": 30,
+             *       "fee": 0,
+             *       "max_exchanges": 3
+             *     }
+             */
+            exchange: components["schemas"]["BookingExchangeRules"];
+        };
+        /**
+         * RefundResponse
+         * @description A refund of `amount` minor units for the tickets of these seats; none if it is not for single tickets.
+         *
+         *     `requested` refunds are under way, `accepted` ones arrive within days. When one has `failed`, staff must repeat it.
+         */
+        BookingRefundResponse: {
+            /** Refund Id */
+            refund_id: string;
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "requested" | "accepted" | "failed";
+            /** Seats */
+            seats: string[];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Settled At */
+            settled_at: string | null;
+            /**
+             * Repeated As
+             * @description The refund that replaces this failed one.
+             */
+            repeated_as: string | null;
+            /**
+             * Note
+             * @description Staff's reason. Only for staff.
+             */
+            note: string | null;
+        };
+        /**
+         * RefundTier
+         * @description Until `minutes_before_start`, a cancelled ticket is refunded at `refund_percent` of its price.
+         */
+        BookingRefundTier: {
+            /** Minutes Before Start */
+            minutes_before_start: number;
+            /** Refund Percent */
+            refund_percent: number;
         };
         /**
          * RegistrationRequest
@@ -6098,6 +6435,21 @@ export interface components {
             at: string;
         };
         /**
+         * Tender
+         * @description A means of payment, with the money that was captured and refunded on it in minor units.
+         */
+        BookingTender: {
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "card";
+            /** Captured */
+            captured: number;
+            /** Refunded */
+            refunded: number;
+        };
+        /**
          * Ticket
          * @description Admits one person. `qr` is the signed text that is scanned at the door; events have it in `sealed_codes` only.
          */
@@ -6138,6 +6490,42 @@ export interface components {
             fee?: number | null;
             /** Tax */
             tax?: number | null;
+        };
+        /**
+         * TicketQuoteResponse
+         * @description What cancelling one ticket returns, in minor units.
+         *
+         *     `paid` is the price after `discount`, `fee` what is kept for the cancellation. `reason` says why the ticket cannot
+         *     be cancelled; it is null for a ticket that the quote cancels.
+         */
+        BookingTicketQuoteResponse: {
+            /** Ticket Id */
+            ticket_id: string;
+            seat: components["schemas"]["BookingSeat"];
+            /** Ticket Type */
+            ticket_type: string;
+            /**
+             * Paid
+             * @description minor units of the currency, e.g. cents
+             */
+            paid: number;
+            /**
+             * Discount
+             * @description minor units of the currency, e.g. cents
+             */
+            discount: number;
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             */
+            fee: number;
+            /**
+             * Refund
+             * @description minor units of the currency, e.g. cents
+             */
+            refund: number;
+            /** Reason */
+            reason: ("cancelled" | "checked_in" | "transferred" | "too_late" | "policy") | null;
         };
         /**
          * TicketResponse
@@ -6298,6 +6686,28 @@ export interface components {
             name: string;
             /** Job */
             job: string;
+        };
+        /**
+         * ExchangeRules
+         * @description Until `minutes_before_start`, a booking can be exchanged for `fee` per ticket, at most `max_exchanges` times.
+         */
+        CatalogExchangeRules: {
+            /**
+             * Minutes Before Start
+             * @default 30
+             */
+            minutes_before_start: number;
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             * @default 0
+             */
+            fee: number;
+            /**
+             * Max Exchanges
+             * @default 3
+             */
+            max_exchanges: number;
         };
         /**
          * Fault
@@ -7155,6 +7565,27 @@ export interface components {
              * @default 0
              */
             tax_basis_points: number;
+            /**
+             * @default {
+             *       "tiers": [
+             *         {
+             *           "minutes_before_start": 120,
+             *           "refund_percent": 100
+             *         },
+             *         {
+             *           "minutes_before_start": 30,
+             *           "refund_percent": 50
+             *         }
+             *       ],
+             *       "fee": 0,
+             *       "exchange": {
+             *         "fee": 0,
+             *         "max_exchanges": 3,
+             *         "minutes_before_start": 30
+             *       }
+             *     }
+             */
+            refund_policy: components["schemas"]["CatalogRefundPolicy"];
             /** Valid From */
             valid_from: string;
             /** Valid Until */
@@ -7200,6 +7631,27 @@ export interface components {
              * @default 0
              */
             tax_basis_points: number;
+            /**
+             * @default {
+             *       "tiers": [
+             *         {
+             *           "minutes_before_start": 120,
+             *           "refund_percent": 100
+             *         },
+             *         {
+             *           "minutes_before_start": 30,
+             *           "refund_percent": 50
+             *         }
+             *       ],
+             *       "fee": 0,
+             *       "exchange": {
+             *         "fee": 0,
+             *         "max_exchanges": 3,
+             *         "minutes_before_start": 30
+             *       }
+             *     }
+             */
+            refund_policy: components["schemas"]["CatalogRefundPolicy"];
             /** Valid From */
             valid_from: string;
             /** Valid Until */
@@ -7253,6 +7705,27 @@ export interface components {
              * @default 0
              */
             tax_basis_points: number;
+            /**
+             * @default {
+             *       "tiers": [
+             *         {
+             *           "minutes_before_start": 120,
+             *           "refund_percent": 100
+             *         },
+             *         {
+             *           "minutes_before_start": 30,
+             *           "refund_percent": 50
+             *         }
+             *       ],
+             *       "fee": 0,
+             *       "exchange": {
+             *         "fee": 0,
+             *         "max_exchanges": 3,
+             *         "minutes_before_start": 30
+             *       }
+             *     }
+             */
+            refund_policy: components["schemas"]["CatalogRefundPolicy"];
             /** Valid From */
             valid_from: string;
             /** Valid Until */
@@ -7437,6 +7910,53 @@ export interface components {
             begun_at: string;
             /** Showtime Ids */
             showtime_ids: string[];
+        };
+        /**
+         * RefundPolicy
+         * @description What a customer who cancels gets back. After the last tier nothing is refunded.
+         *
+         *     `fee` is kept for each cancelled ticket, in minor units, but never more than its refund. What the cinema causes is
+         *     refunded in full, whatever the policy says.
+         */
+        CatalogRefundPolicy: {
+            /**
+             * Tiers
+             * @default [
+             *       {
+             *         "minutes_before_start": 120,
+             *         "refund_percent": 100
+             *       },
+             *       {
+             *         "minutes_before_start": 30,
+             *         "refund_percent": 50
+             *       }
+             *     ]
+             */
+            tiers: components["schemas"]["CatalogRefundTier"][];
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             * @default 0
+             */
+            fee: number;
+            /**
+             * @default {
+             *       "minutes_before_start": 30,
+             *       "fee": 0,
+             *       "max_exchanges": 3
+             *     }
+             */
+            exchange: components["schemas"]["CatalogExchangeRules"];
+        };
+        /**
+         * RefundTier
+         * @description Until `minutes_before_start`, a cancelled ticket is refunded at `refund_percent` of its price.
+         */
+        CatalogRefundTier: {
+            /** Minutes Before Start */
+            minutes_before_start: number;
+            /** Refund Percent */
+            refund_percent: number;
         };
         /**
          * ReportRequest
@@ -7865,6 +8385,7 @@ export interface components {
             currency: string;
             /** Prices */
             prices: components["schemas"]["CatalogPrice"][];
+            refund_policy: components["schemas"]["CatalogRefundPolicy"];
         };
         /**
          * ShowtimeSummary
@@ -9479,7 +10000,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "refund" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**

@@ -14,8 +14,9 @@ import { useAwake } from "./useAwake";
 export default function Tickets({ booking, isKept = false }: { booking: Booking; isKept?: boolean }) {
   useAwake();
   const [isParty, setParty] = useState(false);
-  const count = booking.tickets.length;
-  const seats = names(booking.tickets.map((ticket) => ticket.seat));
+  const tickets = booking.tickets.filter(({ qr }) => qr);
+  const count = tickets.length;
+  const seats = names(tickets.map((ticket) => ticket.seat));
   return (
     <div className="grid gap-6">
       <Documents booking={isKept ? { ...booking, documents: [] } : booking}>
@@ -32,7 +33,7 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
       <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row" hidden={isParty}>
         <ul className="flex gap-4 sm:grid sm:grid-cols-2 print:grid">
-          {booking.tickets.map((ticket, index) => (
+          {tickets.map((ticket, index) => (
             <li key={ticket.ticket_id} className={`card ticket ${count > 1 ? "max-sm:w-[90%]" : "max-sm:w-full"}`}>
               <div className="ticket-head">
                 <Poster showtimeId={booking.showtime_id} />
@@ -55,7 +56,7 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
               </div>
               <QrCode
                 className="m-5 w-[calc(100%-2.5rem)] max-w-72 justify-self-center"
-                text={ticket.qr}
+                text={ticket.qr ?? ""}
                 label={t("tickets.qr", { seat: place(ticket.seat) })}
               />
             </li>

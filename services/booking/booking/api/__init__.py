@@ -3,7 +3,7 @@
 Another person's booking is a 404, except for staff with the permission.
 """
 
-from booking.api import bookings, checkout, disputes, documents, lookup, owners, tickets, wallet
+from booking.api import bookings, cancellation, checkout, disputes, documents, lookup, owners, tickets, wallet
 
 ROUTERS = [
     checkout.router,
@@ -11,6 +11,7 @@ ROUTERS = [
     disputes.router,
     bookings.router,
     owners.router,
+    cancellation.router,
     documents.router,
     tickets.router,
     wallet.router,

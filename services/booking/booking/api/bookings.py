@@ -1,18 +1,17 @@
-"""Bookings: list, get and cancel."""
+"""Bookings: list and get."""
 
 from typing import Annotated
 
 from chassis.http.paging import Page, decode_cursor, encode_cursor
 from chassis.http.problems import Forbidden, Unauthenticated, documented
-from chassis.observability import telemetry
 from contracts.types import Id, KnownEmail
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from booking import model, store
-from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, visible_booking, visible_by_link
+from booking import store
+from booking.api.access import CurrentCaller, LinkKey, Signer, visible_booking, visible_by_link
 from booking.api.responses import BookingId, BookingResponse, Reference, to_response
-from booking.model import BookingBusy, BookingUnknown, Cancel, LinkVoid, NotCancellable
+from booking.model import BookingUnknown, LinkVoid
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
@@ -58,29 +57,3 @@ async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey
     """Get one booking. For its owner, with the guest secret or a mailed link's key, or staff with `bookings:read`."""
     booking = await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
     return to_response(booking, signer, caller)
-
-
-@router.post(
-    "/{booking_id}/cancel",
-    responses=documented(Unauthenticated, Forbidden, BookingUnknown, NotCancellable, BookingBusy),
-)
-async def cancel_booking(
-    booking_id: BookingId, caller: CurrentCaller, manager: Manager, signer: Signer
-) -> BookingResponse:
-    """Cancel an unpaid booking. It is `closing` first, while a payment may still arrive.
-
-    For the owner, with the guest secret, or for staff with `bookings:write`, who can also cancel free tickets. A
-    repeated request changes nothing.
-    """
-    telemetry.set_subject(booking_id)
-    booking = await visible_booking(caller, booking_id)
-    if not caller.owns(booking.holder) and not caller.may("bookings:write", booking.theater_id):
-        raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")
-
-    async def cancel_if_allowed(booking: model.Booking) -> Cancel:
-        by = "by_customer" if caller.owns(booking.holder) else "by_staff"
-        if refusal := model.cancel_refusal(booking, by):
-            raise refusal
-        return Cancel(by)
-
-    return to_response(await manager.advance(booking_id, cancel_if_allowed), signer, caller)

@@ -13,6 +13,7 @@ from chassis.http.problems import Unauthenticated, documented
 from chassis.observability import telemetry
 from chassis.security.auth import Caller
 from chassis.security.signed import NotSigned
+from contracts.catalog import RefundPolicy
 from contracts.claims import HoldClaim
 from contracts.types import Amount, Code, Currency, Email, Holder, Id, LanguageTag, Name, SeatId
 from fastapi import APIRouter, Response
@@ -136,6 +137,7 @@ class QuoteResponse(BaseModel):
     amount: Amount
     fee: Amount | None
     tax: Amount | None
+    refund_policy: RefundPolicy
     expires_at: datetime
     server_time: datetime
 
@@ -167,6 +169,7 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
         amount=sum(seat.chosen.amount for seat in seats),
         fee=model.total_of(seat.chosen.fee for seat in seats),
         tax=model.total_of(seat.chosen.tax for seat in seats),
+        refund_policy=offer.refund_policy,
         expires_at=hold.expires_at,
         server_time=moment,
     )

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from chassis.security.auth import Caller
-from contracts.booking import Screening, Ticket
+from contracts.booking import Screening
+from contracts.catalog import RefundPolicy
 from contracts.claims import PaymentOrder
-from contracts.types import Amount, Currency, Id, Seat
+from contracts.types import Amount, Code, Currency, Id, Seat, SeatId
 from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
@@ -49,8 +50,35 @@ class MailingResponse(BaseModel):
     at: datetime
 
 
+class IssuedTicket(BaseModel):
+    """A ticket with its status. `qr` is null unless it is `valid`. `amount` is its price in minor units."""
+
+    ticket_id: Id
+    seat: Seat
+    ticket_type: Code
+    amount: Amount
+    qr: str | None
+    status: model.TicketStatus
+
+
+class RefundResponse(BaseModel):
+    """A refund of `amount` minor units for the tickets of these seats; none if it is not for single tickets.
+
+    `requested` refunds are under way, `accepted` ones arrive within days. When one has `failed`, staff must repeat it.
+    """
+
+    refund_id: Id
+    amount: Amount
+    state: model.RefundState
+    seats: list[SeatId]
+    at: datetime
+    settled_at: datetime | None
+    repeated_as: Id | None = Field(description="The refund that replaces this failed one.")
+    note: str | None = Field(description="Staff's reason. Only for staff.")
+
+
 class BookingResponse(BaseModel):
-    """A booking. It has tickets only while it is confirmed.
+    """A booking. It has tickets only while it is confirmed; cancelled ones stand beside the valid ones.
 
     `party_qr` is one signed text for the door, for all valid tickets of the booking. It is set while there are several.
     `order` is the input of `POST /api/payments/create-intent`. It is set only for the holder, while the booking awaits
@@ -65,11 +93,14 @@ class BookingResponse(BaseModel):
     screening: Screening | None
     seats: list[Seat]
     lines: list[OrderLine]
-    tickets: list[Ticket]
+    tickets: list[IssuedTicket]
     amount: Amount | None
     currency: Currency | None
     tax: Amount | None
+    refund_policy: RefundPolicy | None = Field(description="The policy of the checkout.")
+    refunds: list[RefundResponse]
     refunded_amount: Amount
+    tenders: list[model.Tender]
     moves: int = Field(description="How often the start has changed since the checkout: SEQUENCE in calendars.")
     email: str | None
     failed_mail: str | None = Field(description="The kind of the last mail that could not be delivered to `email`.")
@@ -92,17 +123,38 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
 
     Without a caller, for a list.
     """
-    is_valid = booking.state is State.CONFIRMED
+    is_staff = caller is not None and caller.may("bookings:read", booking.theater_id)
     is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
     facts = {
-        "tickets": signer.tickets(booking) if is_valid else [],
-        "party_qr": signer.party_code(booking) if is_valid and caller and len(booking.tickets) > 1 else None,
+        "tickets": _issued(booking, signer),
+        "refunds": [_refund(refund, is_staff=is_staff) for refund in booking.refunds],
+        "tenders": booking.tenders,
+        "party_qr": signer.party_code(booking) if caller and len(booking.valid_tickets) > 1 else None,
         "mailings": [mailing.model_dump() for mailing in booking.mailings],
         "tax": booking.tax,
         "documents": documents_of(booking, settings.get()),
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }
     return BookingResponse.model_validate(vars(booking) | facts)
+
+
+def _issued(booking: model.Booking, signer: Signer) -> list[IssuedTicket]:
+    if booking.state is not State.CONFIRMED:
+        return []
+    status: dict[str, model.TicketStatus] = {line.seat.seat_id: line.status for line in booking.lines}
+    return [
+        IssuedTicket(
+            **ticket.model_dump(exclude={"qr"}),
+            qr=signer.code_of(ticket, booking) if status[ticket.seat.seat_id] == "valid" else None,
+            status=status[ticket.seat.seat_id],
+        )
+        for ticket in booking.tickets
+    ]
+
+
+def _refund(refund: model.Refund, *, is_staff: bool) -> RefundResponse:
+    hidden = {} if is_staff else {"note": None}
+    return RefundResponse.model_validate(refund.model_dump() | hidden)
 
 
 def order_of(booking: model.Booking) -> PaymentOrder:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from booking import model, store
 from booking.api.access import CurrentCaller, Signer, may_see
-from booking.model import State, TicketUnknown
+from booking.model import TicketUnknown
 
 router = APIRouter(prefix="/api/tickets", tags=["tickets"])
 
@@ -47,7 +47,7 @@ async def get_ticket(ticket_id: Annotated[Id, Path()], caller: CurrentCaller, si
     if caller.principal is None and caller.secret is None:
         raise Unauthenticated
     booking = await store.find(model.booking_id_of(ticket_id))
-    if booking is None or not may_see(caller, booking) or booking.state is not State.CONFIRMED:
+    if booking is None or not may_see(caller, booking):
         raise TicketUnknown
     ticket = next((ticket for ticket in signer.tickets(booking) if ticket.ticket_id == ticket_id), None)
     if ticket is None:

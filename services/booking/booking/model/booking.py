@@ -1,12 +1,13 @@
 """A booking as plain data, and the commands that change it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from contracts.booking import Screening, Ticket
+from contracts.catalog import RefundPolicy
 from contracts.claims import HoldClaim
 from contracts.types import Holder, Seat
 from pydantic import BaseModel
@@ -40,18 +41,71 @@ class State(StrEnum):
     EXCHANGED = "exchanged"
 
 
-class OrderLine(BaseModel):
-    """One seat with its ticket type and its price in minor units, which includes `fee` and `tax`, null if unknown.
+TicketStatus = Literal["valid", "cancelled", "exchanged", "transferred"]
+"""What became of a ticket. Only a `valid` one admits its bearer."""
 
-    `tax_basis_points` is the rate of the tax: 700 is 7 %.
+
+class OrderLine(BaseModel):
+    """One seat with its ticket type, price and status. Amounts are in minor units.
+
+    `amount` is the price to pay: after `discount`, and including `fee` and `tax`, which are null if unknown. `refund`
+    is the part of it that is returned since the ticket was cancelled. `tax_basis_points` is the rate of the tax: 700
+    is 7 %.
     """
 
     seat: Seat
     ticket_type: str
     amount: int
+    discount: int = 0
     fee: int | None = None
     tax: int | None = None
     tax_basis_points: int | None = None
+    status: TicketStatus = "valid"
+    refund: int | None = None
+    checked_in_at: datetime | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether somebody still has this ticket: the customer, or the person to whom it was transferred."""
+        return self.status in ("valid", "transferred")
+
+
+RefundState = Literal["requested", "accepted", "failed"]
+RefundReason = Literal["seats_lost", "cancelled", "showtime_cancelled", "exchange_difference"]
+
+
+class Refund(BaseModel):
+    """A refund of the booking. Its state only moves forward, in this order.
+
+    `is_requested`: booking requested it; otherwise staff or the provider made it. `seats` are those of the tickets that
+    it pays for. `quote_id` is the committed quote's. `note` is the reason that staff gave. `repeated_as`: the refund
+    that replaces this failed one.
+    """
+
+    refund_id: str
+    amount: int
+    state: RefundState
+    is_requested: bool = True
+    reason: RefundReason | None = None
+    seats: list[str] = []
+    quote_id: str | None = None
+    note: str | None = None
+    at: datetime
+    settled_at: datetime | None = None
+    repeated_as: str | None = None
+
+    @property
+    def must_be_repeated(self) -> bool:
+        """Whether it failed and staff have not requested it again."""
+        return self.is_requested and self.state == "failed" and self.repeated_as is None
+
+
+class Tender(BaseModel):
+    """A means of payment, with the money that was captured and refunded on it in minor units."""
+
+    kind: Literal["card"]
+    captured: int
+    refunded: int
 
 
 def total_of(parts: Iterable[int | None]) -> int | None:
@@ -88,7 +142,9 @@ class Booking(BaseModel):
     """A booking. The checkout of a hold creates it with the hold's id.
 
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
-    will end. `moves`: how often the showtime's start has changed since the checkout. `is_disputed`: the customer's bank
+    will end. `refund_policy`: the one of the checkout. `refund_amount`: what is refunded because the booking ended.
+    `ledger_entries`: how much of payment's ledger `refunded_amount` includes.
+    `moves`: how often the showtime's start has changed since the checkout. `is_disputed`: the customer's bank
     asks for the money back, and a refund may wait for its decision. `failed_mail`: the kind of the last mail that could
     not be delivered. `sealed_email`: the encrypted address of a person who has deleted the account; until
     `contact_until`, the end of the showtime, its changes are mailed there. `tickets_valid_until`: the end of the
@@ -96,7 +152,7 @@ class Booking(BaseModel):
     it, and then signed in. `mailings`: the latest changes of the address and requests to mail the tickets again.
 
     Bookings from before 2026-12 that were never checked out lack the order's fields; others lack `theater_id` until
-    catalog publishes their showtime again.
+    catalog publishes their showtime again, have no `refund_policy`, and list no refunds.
     """
 
     id: str
@@ -122,8 +178,11 @@ class Booking(BaseModel):
     replaces: str | None = None
     payment_failure: str | None = None
     ending: EndReason | None = None
+    refund_policy: RefundPolicy | None = None
     refund_amount: int | None = None
     refunded_amount: int = 0
+    refunds: list[Refund] = []
+    ledger_entries: int = 0
     is_disputed: bool = False
     failed_mail: str | None = None
     sealed_email: str | None = None
@@ -143,6 +202,41 @@ class Booking(BaseModel):
     def tax(self) -> int | None:
         """The tax that the price includes in minor units; None if unknown."""
         return total_of(line.tax for line in self.lines) if self.lines else None
+
+    @property
+    def kept_lines(self) -> list[OrderLine]:
+        """The lines whose tickets were neither cancelled nor exchanged."""
+        return [line for line in self.lines if line.is_kept]
+
+    @property
+    def valid_tickets(self) -> list[Ticket]:
+        """The tickets that admit the customer's party."""
+        if self.state is not State.CONFIRMED:
+            return []
+        valid = {line.seat.seat_id for line in self.lines if line.status == "valid"}
+        return [ticket for ticket in self.tickets if ticket.seat.seat_id in valid]
+
+    @property
+    def tenders(self) -> list[Tender]:
+        """How the booking was paid; empty for a free or unpaid one."""
+        is_paid = self.state in (State.CONFIRMED, State.REFUNDING, State.REFUNDED, State.EXCHANGED)
+        if not is_paid or not self.amount:
+            return []
+        return [Tender(kind="card", captured=self.amount, refunded=self.refunded_amount)]
+
+    @property
+    def was_cancelled_by_quote(self) -> bool:
+        """Whether the customer or staff cancelled the last tickets by a quote, so that their seats await the refund."""
+        return self.ending in ("by_customer", "by_staff") and any(refund.quote_id for refund in self.refunds)
+
+    @property
+    def open_refunds(self) -> list[Refund]:
+        """The refunds that booking has requested and payment has not settled."""
+        own = [refund for refund in self.refunds if refund.is_requested]
+        if not own and self.state is State.REFUNDING and self.refund_amount is not None:  # from before 2026-12
+            facts = {"refund_id": f"{self.id}-refund", "amount": self.refund_amount, "at": self.opened_at}
+            own = [Refund(state="requested", **facts)]
+        return [refund for refund in own if refund.state == "requested"]
 
 
 @dataclass(frozen=True)
@@ -167,6 +261,7 @@ class Checkout:
     theater_id: str | None
     reference: str
     payment_deadline_at: datetime
+    refund_policy: RefundPolicy
 
     @property
     def amount(self) -> int:
@@ -179,6 +274,32 @@ class Cancel:
     """Command: cancel the booking."""
 
     by: Literal["by_customer", "by_staff"]
+
+
+@dataclass(frozen=True)
+class CancelTickets:
+    """Command: cancel the tickets of these seats and return these amounts in minor units, as quoted.
+
+    `note` is the reason that staff gave.
+    """
+
+    refunds: Mapping[str, int]
+    by: Literal["by_customer", "by_staff"]
+    quote_id: str
+    note: str | None = None
+
+    @property
+    def amount(self) -> int:
+        """The sum to refund."""
+        return sum(self.refunds.values())
+
+
+@dataclass(frozen=True)
+class RetryRefund:
+    """Command: request a failed refund again, under a new id."""
+
+    refund_id: str
+    new_id: str
 
 
 @dataclass(frozen=True)
@@ -211,7 +332,7 @@ def cancel_refusal(booking: Booking, by: Literal["by_customer", "by_staff"]) -> 
         return None
     sentences = {
         State.CONFIRMING: "The booking is being confirmed.",
-        State.CONFIRMED: "The booking is paid and confirmed; it can no longer be cancelled here.",
+        State.CONFIRMED: "The booking is confirmed. Get a cancellation quote first, then cancel with its quote_id.",
         State.EXPIRED: "The booking has expired.",
         State.EXCHANGED: "The booking was exchanged for another one.",
         State.REFUNDING: "The booking has ended and is being refunded.",

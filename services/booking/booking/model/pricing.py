@@ -1,12 +1,12 @@
 """Prices, quotes and the checkout. No I/O; the time is a parameter."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.booking import Screening
-from contracts.catalog import Price
+from contracts.catalog import Price, RefundPolicy
 from contracts.claims import HoldClaim
 from contracts.types import Seat, seat_names
 from pydantic import BaseModel
@@ -50,6 +50,7 @@ class ShowtimeOffer:
     currency: str
     prices: Sequence[Price]
     is_cancelled: bool = False
+    refund_policy: RefundPolicy = field(default_factory=RefundPolicy)
 
 
 def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[Price]) -> list[OrderLine]:
@@ -155,6 +156,7 @@ def check_out(
         theater_id=offer.theater_id,
         reference=reference,
         payment_deadline_at=min(now + payment_window, offer.screening.ends_at),
+        refund_policy=offer.refund_policy,
     )
 
 

@@ -14,6 +14,11 @@ BookingProblem
 ├── AccountsBooking      403  a link does not change the address of an account's booking
 ├── NoTickets            409  the booking has no valid tickets
 ├── MailedRecently       429
+├── QuoteInvalid         422
+├── QuoteChanged         409  carries the new quote
+├── RefundTooLarge       422  more than was paid for the tickets
+├── CreditUnavailable    422  no store credit here
+├── ReasonRequired       422  staff must say why
 ├── ShowtimeClosed       409  cancelled or over
 ├── TicketsDoNotMatch    422  names the seats
 ├── PriceUnknown         422  names the seats
@@ -90,6 +95,26 @@ class NoTickets(BookingProblem):
 class MailedRecently(BookingProblem):
     code, status = "mailed_recently", 429
     title = "The tickets were sent or the address was changed a short while ago. Please try again later."
+
+
+class QuoteInvalid(BookingProblem):
+    code, status, title = "quote_invalid", 422, "This is not a quote for this booking. Please get a new one."
+
+
+class QuoteChanged(BookingProblem):
+    code, status, title = "quote_changed", 409, "The quote no longer applies. Please check the new one."
+
+
+class RefundTooLarge(BookingProblem):
+    code, status, title = "refund_too_large", 422, "A refund cannot be more than what was paid for the tickets."
+
+
+class CreditUnavailable(BookingProblem):
+    code, status, title = "credit_unavailable", 422, "This cinema has no store credit. Money goes back to the card."
+
+
+class ReasonRequired(BookingProblem):
+    code, status, title = "reason_required", 422, "Please give a reason for cancelling another person's tickets."
 
 
 class ShowtimeClosed(BookingProblem):

@@ -67,7 +67,10 @@ def credit_notes(booking: Booking) -> list[CreditNote]:
 
 
 def refunds_of(booking: Booking) -> list[tuple[int, datetime]]:
-    """The refunds made so far with their times."""
+    """The refunds made so far with their times. Bookings from before 2026-12 have one sum instead of a list."""
+    accepted = [refund for refund in booking.refunds if refund.state == "accepted" and refund.amount]
+    if sum(refund.amount for refund in accepted) == booking.refunded_amount:
+        return [(refund.amount, refund.settled_at or refund.at) for refund in accepted]
     return [(booking.refunded_amount, booking.history[-1].at)] if booking.refunded_amount and booking.history else []
 
 

@@ -15,7 +15,7 @@ def issue_tickets(booking: Booking) -> list[Ticket]:
     """Create one ticket per order line. Ids derive from booking and seat, so a repeat creates the same tickets."""
     return [
         Ticket(
-            ticket_id=f"{booking.id}-{line.seat.seat_id}",
+            ticket_id=ticket_id_of(booking.id, line.seat.seat_id),
             seat=line.seat,
             ticket_type=line.ticket_type,
             amount=line.amount,
@@ -47,6 +47,11 @@ def party_claims(booking: Booking) -> dict[str, Any]:
     """What the QR text of the whole party says. It is valid as long as the tickets, of which it names none."""
     end = booking.tickets_valid_until or valid_until(booking)
     return {"bid": booking.id, "ref": booking.reference, "sid": booking.showtime_id, "exp": int(end.timestamp())}
+
+
+def ticket_id_of(booking_id: str, seat_id: str) -> str:
+    """The id of the booking's ticket for the seat."""
+    return f"{booking_id}-{seat_id}"
 
 
 def booking_id_of(ticket_id: str) -> str:

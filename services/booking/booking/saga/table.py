@@ -17,8 +17,11 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingRefundFailed,
     BookingRefundMade,
     BookingRescheduled,
+    BookingSeatsReturned,
+    BookingTicketsCancelled,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -26,12 +29,33 @@ from contracts.booking import (
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
-from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, PaymentRefunded
+from contracts.payment import (
+    PaymentCancelled,
+    PaymentDisputed,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentRefundFailed,
+)
 
-from booking.model import Booking, Cancel, Checkout, DeadlinePassed, EndReason, Replaced, State
+from booking.model import (
+    Booking,
+    Cancel,
+    CancelTickets,
+    Checkout,
+    DeadlinePassed,
+    EndReason,
+    Replaced,
+    RetryRefund,
+    State,
+)
 from booking.saga.effects import (
+    cancels_all,
+    cancels_all_without_refund,
+    completes_cancellation,
+    has_failed,
     has_new_start,
     has_new_times,
+    has_no_refund,
     is_cancellation,
     is_cheaper,
     is_due,
@@ -40,12 +64,15 @@ from booking.saga.effects import (
     is_new_refund,
     is_owner_erased,
     is_refund_complete,
+    is_refund_due,
     is_showtime_cancelled,
+    returns_seats,
+    settles_refund,
 )
 
 AWAITING, CLOSING, CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
 NONE = None
-Trigger = Event | Checkout | Cancel | Replaced | DeadlinePassed
+Trigger = Event | Checkout | Cancel | CancelTickets | RetryRefund | Replaced | DeadlinePassed
 
 
 @dataclass(frozen=True)
@@ -97,6 +124,13 @@ TRANSITIONS = (
     Transition(CONFIRMING, ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Transition(CONFIRMING, ShowtimeRescheduled, CONFIRMING, when=has_new_times),
     Transition(CONFIRMED,  Cancel,              REFUNDING,  (BookingCancelled, RefundRequested)),
+    Transition(CONFIRMED,  CancelTickets,       REFUNDED,
+               (BookingTicketsCancelled, BookingCancelled, BookingRefunded), when=cancels_all_without_refund),
+    Transition(CONFIRMED,  CancelTickets,       REFUNDING,  (BookingTicketsCancelled, RefundRequested),
+               when=cancels_all),
+    Transition(CONFIRMED,  CancelTickets,       CONFIRMED,  (BookingTicketsCancelled, BookingSeatsReturned),
+               when=has_no_refund),
+    Transition(CONFIRMED,  CancelTickets,       CONFIRMED,  (BookingTicketsCancelled, RefundRequested)),  # of a part
     Transition(CONFIRMED,  ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Transition(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  (BookingRescheduled,), when=has_new_start),
     Transition(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  when=has_new_times),  # only the end changed
@@ -105,12 +139,31 @@ TRANSITIONS = (
     Transition(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged,), "exchanged"),
     Transition(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded, BookingRefundMade),
                "refunded_at_provider", is_full_refund),
+    Transition(CONFIRMED,  PaymentRefunded,     CONFIRMED,  (BookingSeatsReturned, BookingRefundMade),
+               when=returns_seats),
     Transition(CONFIRMED,  PaymentRefunded,     CONFIRMED,  (BookingRefundMade,), when=is_new_refund),  # of a part
+    Transition(CONFIRMED,  PaymentRefunded,     CONFIRMED,  when=settles_refund),
+    Transition(CONFIRMED,  PaymentRefundFailed, CONFIRMED,  (BookingRefundFailed,), when=settles_refund),
+    Transition(CONFIRMED,  RetryRefund,         CONFIRMED,  (RefundRequested,), when=has_failed),
+    Transition(CONFIRMED,  DeadlinePassed,      CONFIRMED,  (RefundRequested,), when=is_refund_due),  # a repeat
+    Transition(REFUNDING,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded, BookingRefundMade),
+               when=completes_cancellation),
     Transition(REFUNDING,  PaymentRefunded,     REFUNDED,   (BookingRefunded, BookingRefundMade),
                when=is_refund_complete),
+    Transition(REFUNDING,  PaymentRefunded,     REFUNDING,  (BookingSeatsReturned, BookingRefundMade),
+               when=returns_seats),
     Transition(REFUNDING,  PaymentRefunded,     REFUNDING,  (BookingRefundMade,), when=is_new_refund),
+    Transition(REFUNDING,  PaymentRefunded,     REFUNDING,  when=settles_refund),
+    Transition(REFUNDING,  PaymentRefundFailed, REFUNDING,  (BookingRefundFailed,), when=settles_refund),
+    Transition(REFUNDING,  RetryRefund,         REFUNDING,  (RefundRequested,), when=has_failed),
     Transition(REFUNDED,   PaymentRefunded,     REFUNDED,   (BookingRefundMade,), when=is_new_refund),  # more, by staff
+    Transition(REFUNDED,   PaymentRefunded,     REFUNDED,   when=settles_refund),
+    Transition(REFUNDED,   PaymentRefundFailed, REFUNDED,   (BookingRefundFailed,), when=settles_refund),
+    Transition(REFUNDED,   RetryRefund,         REFUNDING,  (RefundRequested,), when=has_failed),
     Transition(EXCHANGED,  PaymentRefunded,     EXCHANGED,  (BookingRefundMade,), when=is_new_refund),  # the difference
+    Transition(EXCHANGED,  PaymentRefunded,     EXCHANGED,  when=settles_refund),
+    Transition(EXCHANGED,  PaymentRefundFailed, EXCHANGED,  (BookingRefundFailed,), when=settles_refund),
+    Transition(EXCHANGED,  RetryRefund,         EXCHANGED,  (RefundRequested,), when=has_failed),
     Transition(CONFIRMED,  PaymentDisputed,     CONFIRMED),
     Transition(REFUNDING,  PaymentDisputed,     REFUNDING),  # the refund may wait for the end of the dispute
     Transition(REFUNDING,  DeadlinePassed,      REFUNDING,  (RefundRequested,), when=is_due),  # a repeat
@@ -147,12 +200,13 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     ShowtimeRescheduled: (ENDED, "the booking has already ended"),
     Replaced: ((EXCHANGED,), "a repeat"),
     Cancel: ((CLOSING, REFUNDING, REFUNDED, CANCELLED), "the booking is ending or has already ended"),
-    DeadlinePassed: ((CONFIRMED, REFUNDED, EXPIRED, CANCELLED, EXCHANGED), "the state changed before the timer fired"),
+    DeadlinePassed: ((REFUNDED, EXPIRED, CANCELLED, EXCHANGED), "the state changed before the timer fired"),
 }
 """Events that change nothing in these states, with the reason."""
 
 EARLY: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     PaymentRefunded: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the refund overtook the sale"),
+    PaymentRefundFailed: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the refund overtook the sale"),
     PaymentDisputed: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the dispute overtook the sale"),
 }
 """Events that become valid once the event that they overtook has arrived. No event can overtake the checkout, because

@@ -8,7 +8,17 @@ from contracts.envelope import Event
 from contracts.errors import NotYet
 from contracts.inventory import SeatsSold
 
-from booking.model import Booking, Cancel, Checkout, State, StateChange
+from booking.model import (
+    Booking,
+    Cancel,
+    CancelTickets,
+    Checkout,
+    DeadlinePassed,
+    RetryRefund,
+    State,
+    StateChange,
+    cancelled_lines,
+)
 from booking.saga import effects
 from booking.saga.effects import UnexpectedEvent, WrongAmount
 from booking.saga.table import (
@@ -20,7 +30,6 @@ from booking.saga.table import (
     NONE,
     PAID_BY_SALE,
     REFUNDED,
-    REFUNDING,
     TRANSITIONS,
     Trigger,
 )
@@ -56,21 +65,30 @@ def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | 
     if row is None:
         return None
 
-    fields, to, emits = effects.fields_from(event, booking), row.to, row.emits
-    if isinstance(event, Cancel):
+    fields, to, emits = effects.fields_from(event, booking, now), row.to, row.emits
+    if isinstance(event, Cancel) or (isinstance(event, CancelTickets) and to is not CONFIRMED):
         fields["ending"] = event.by
     else:
         fields["ending"] = None if to in (CONFIRMING, CONFIRMED) else row.end_reason or booking.ending
-    if RefundRequested in emits and row.state is not REFUNDING:
-        fields["refund_amount"] = effects.amount_to_refund(booking, event)
-        if fields["refund_amount"] == 0:  # nothing to refund, so the refund is already complete
+    if isinstance(event, CancelTickets) or (
+        RefundRequested in emits and not isinstance(event, DeadlinePassed | RetryRefund)
+    ):
+        fields |= effects.refund_fields(booking.model_copy(update=fields), event, now)
+        amount = fields["refunds"][-1].amount
+        fields["refund_amount"] = booking.refund_amount if to is CONFIRMED else amount
+        if amount == 0 and not isinstance(event, CancelTickets):
+            # Nothing to refund, so the refund is already complete.
             to, emits = REFUNDED, tuple(BookingRefunded if kind is RefundRequested else kind for kind in emits)
+    if row.state is CONFIRMED and to is REFUNDED:  # everything was refunded at the provider
+        fields.setdefault("lines", cancelled_lines(booking.lines, None))
     fields |= {"state": to, "due_at": effects.due_at(booking.model_copy(update=fields), to, now)}
     if to is not row.state:
         change = StateChange(state=to, event=name_of(event), at=now)
         fields["history"] = [*booking.history, change][-HISTORY_LENGTH:]
     after = booking.model_copy(update=fields)
-    return Outcome(after, frozenset(fields), [effects.build_event(kind, after, event, booking) for kind in emits])
+    return Outcome(
+        after, frozenset(fields), [each for kind in emits for each in effects.build_events(kind, after, event, booking)]
+    )
 
 
 def _check_unlisted(state: State | None, event: Trigger) -> None:

@@ -6,7 +6,7 @@ from beanie import Document
 from chassis.mongo.collection import Collection
 from chassis.mongo.outbox import Aggregate
 from contracts.booking import Screening
-from contracts.catalog import Price, Seller, ShowtimeCancelled, ShowtimeRescheduled
+from contracts.catalog import Price, RefundPolicy, Seller, ShowtimeCancelled, ShowtimeRescheduled
 from contracts.types import Moment
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -57,6 +57,7 @@ class Showtime(Document):
     theater_id: str | None = None
     currency: str
     prices: list[Price]
+    refund_policy: RefundPolicy = RefundPolicy()
     sales_open_at: Moment
     sales_close_at: Moment
     timed_at: datetime
@@ -75,7 +76,9 @@ class Showtime(Document):
     @property
     def offer(self) -> ShowtimeOffer:
         """The data that quotes and checkouts use."""
-        return ShowtimeOffer(self.screening, self.theater_id, self.currency, self.prices, self.is_cancelled)
+        return ShowtimeOffer(
+            self.screening, self.theater_id, self.currency, self.prices, self.is_cancelled, self.refund_policy
+        )
 
     @property
     def as_event(self) -> ShowtimeCancelled | ShowtimeRescheduled:

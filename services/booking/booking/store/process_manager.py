@@ -1,7 +1,7 @@
 """The process manager of the saga: the only code that creates a booking and changes its state."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -58,8 +58,12 @@ class ProcessManager:
             checkout = replace(checkout, reference=new_reference())
         raise BookingBusy(retry_after=1)
 
-    async def advance(self, booking_id: str, trigger: Trigger | TriggerFactory) -> Booking:
+    async def advance(
+        self, booking_id: str, trigger: Trigger | TriggerFactory, *, also: Sequence[Event] = ()
+    ) -> Booking:
         """Apply one transition of the saga; returns the booking after it, or unchanged if none applies.
+
+        The same write publishes the events of `also`.
 
         `trigger` is an event or command, or a function that chooses one for the stored booking (None: do nothing).
         After a concurrent change of the booking, the transition is decided again. Raises the errors of `saga.advance`
@@ -82,7 +86,7 @@ class ProcessManager:
             if await bookings.update(
                 {"_id": booking_id, "version": booking.version},
                 {"$set": outcome.booking.model_dump(include=set(outcome.changed))},
-                events=[self._addressed(each, outcome.booking) for each in _events_of(outcome)],
+                events=[*(self._addressed(each, outcome.booking) for each in _events_of(outcome)), *also],
             ):
                 return self._record(event, outcome, version=booking.version + 1)
             self.forget(booking_id)

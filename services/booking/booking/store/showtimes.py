@@ -54,6 +54,7 @@ class Showtimes:
             theater_id=event.theater_id,
             currency=event.currency,
             prices=event.prices,
+            refund_policy=event.refund_policy,
             sales_open_at=event.sales_open_at,
             sales_close_at=event.sales_close_at,
             seller=event.seller,

@@ -9,7 +9,7 @@ from chassis.clock import now
 from chassis.http.paging import Page
 from chassis.http.problems import documented
 from chassis.mongo.collection import Row
-from contracts.catalog import CancelReason, OrphanRule, Price
+from contracts.catalog import CancelReason, OrphanRule, Price, RefundPolicy
 from contracts.types import Currency, Id, Moment
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -84,6 +84,7 @@ class ShowtimeResponse(ShowtimeSummary):
     orphan_rule: OrphanRule = Field("off", description="Whether a selection may leave a single free seat")
     currency: Currency
     prices: list[Price]
+    refund_policy: RefundPolicy
 
 
 class ShowtimeRequest(Placed):

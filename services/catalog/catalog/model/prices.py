@@ -5,7 +5,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Literal, Self, TypeVar
 
 from contracts import currencies
-from contracts.catalog import Price
+from contracts.catalog import Price, RefundPolicy
 from contracts.types import Name, Shape
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
@@ -82,6 +82,7 @@ class Tariff(BaseModel):
     surcharges: Annotated[list[Surcharge], Field(max_length=50)] = []
     booking_fee: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     tax_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 0
+    refund_policy: RefundPolicy = RefundPolicy()
     valid_from: Day
     valid_until: Day | None = None
 

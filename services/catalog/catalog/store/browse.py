@@ -189,5 +189,8 @@ async def showtimes_at(
 ) -> list[Row]:
     """The film's showtimes at these theaters, sorted by theater and start."""
     where = wanted.condition(now, days) | {"movie_id": movie_id, "theater_id": {"$in": list(theater_ids)}}
-    without, order = {"outbox": 0, "prices": 0, "slots": 0}, [("theater_id", 1), ("starts_at", 1), ("_id", 1)]
+    without, order = (
+        {"outbox": 0, "prices": 0, "refund_policy": 0, "slots": 0},
+        [("theater_id", 1), ("starts_at", 1), ("_id", 1)],
+    )
     return [showtime async for showtime in showtimes.rows(where, without, sort=order, hint="of_movie")]

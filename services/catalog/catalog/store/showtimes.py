@@ -12,6 +12,7 @@ from contracts.catalog import (
     CancelReason,
     OrphanRule,
     Price,
+    RefundPolicy,
     Seller,
     ShowtimeCancelled,
     ShowtimeRescheduled,
@@ -78,6 +79,7 @@ class Showtime(Aggregate):
     orphan_rule: OrphanRule = "off"
     currency: Currency
     prices: list[Price]
+    refund_policy: RefundPolicy = RefundPolicy()
     price_from: Amount
     seller: Seller | None = None
     cancelled_because: CancelReason | None = None
@@ -146,6 +148,7 @@ class Showtime(Aggregate):
             orphan_rule=terms.orphan_rule,
             currency=theater.currency,
             prices=prices,
+            refund_policy=tariff.refund_policy,
             price_from=price_from(prices),
             seller=theater.seller,
         )
@@ -257,7 +260,7 @@ async def published(showtime_id: str) -> Showtime:
 
 async def showtimes_page(where: Mapping[str, Any], after: tuple[datetime, str] | None, limit: int) -> list[Row]:
     """Up to `limit` published showtimes by start, starting after that start and id, without their prices."""
-    without = ("prices", "slots")
+    without = ("prices", "refund_policy", "slots")
     return await page(showtimes, {**where, **SCHEDULED}, by="starts_at", after=after, limit=limit, without=without)
 
 

@@ -1,4 +1,4 @@
-"""The audit log: changes of people's rights and credentials, and who viewed whom. It is append-only.
+"""The audit log: changes of people's rights, credentials and bookings, and who viewed whom. It is append-only.
 
 An action is recorded as an event by the write that performs it; identity consumes its own event and inserts it here. So
 every action has exactly one line, even when its event is delivered twice.
@@ -12,6 +12,7 @@ from chassis.clock import now
 from chassis.ids import new_id
 from chassis.mongo.collection import Collection
 from contracts import identity as contracts
+from contracts.booking import StaffActed
 from contracts.identity import ActRecorded
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -26,8 +27,9 @@ class AuditEntry(Document):
     action: str
     actor_id: str | None
     user_id: str | None
-    before: contracts.Grant | None
-    after: contracts.Grant | None
+    booking_id: str | None = None
+    before: contracts.Grant | None = None
+    after: contracts.Grant | None = None
     acted_at: datetime
 
     class Settings:
@@ -61,10 +63,10 @@ def _published(grant: Grant | None) -> contracts.Grant | None:
 async def record_look(action: str, actor_id: str, user_id: str | None = None) -> None:
     """Record that an admin viewed a person or a list."""
     entry = {"acted_at": now(), "id": new_id(), "action": action, "actor_id": actor_id, "user_id": user_id}
-    await entries.insert(AuditEntry(**entry, before=None, after=None))
+    await entries.insert(AuditEntry(**entry))
 
 
-async def enter(event: ActRecorded) -> None:
+async def enter(event: ActRecorded | StaffActed) -> None:
     """Insert an action, once."""
     await entries.insert(AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id"})))
 

@@ -7,7 +7,14 @@ document's version, so that requests for different seats do not conflict.
 
 from inventory.store.best import hold_best
 from inventory.store.blocks import block_seats, unblock_seats
-from inventory.store.checkout import cancel_booking, expire_checkout, pin_hold, sale_of_hold, sell_seats
+from inventory.store.checkout import (
+    cancel_booking,
+    expire_checkout,
+    pin_hold,
+    return_seats,
+    sale_of_hold,
+    sell_seats,
+)
 from inventory.store.documents import (
     DOCUMENTS,
     live_states,
@@ -51,6 +58,7 @@ __all__ = [
     "release_hold",
     "renew_hold",
     "reschedule_showtime",
+    "return_seats",
     "sale_of_hold",
     "save_layout",
     "seat_map_of",

@@ -242,3 +242,18 @@ async def cancel_booking(replica: Replica, showtime_id: str, booking_id: str, se
         if await release_seats(replica, showtime, booking_id, guarded_seats=seats, record_in="ended"):
             return
     raise ShowtimeBusy(retry_after=1)
+
+
+async def return_seats(replica: Replica, showtime_id: str, booking_id: str, seats: Sequence[str]) -> None:
+    """Release these seats as far as they still belong to the booking: a repeat must not free another buyer's seat.
+
+    Raises ShowtimeUnknown and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime = await read(showtime_id)
+        own = [seat for seat in showtime.seats_of(booking_id) if seat in seats]
+        if not own or await replica.change_seats(
+            {"_id": showtime_id, **guards.seats_belong_to(own, booking_id)}, {"$unset": unset_seats(own)}, own
+        ):
+            return
+    raise ShowtimeBusy(retry_after=1)

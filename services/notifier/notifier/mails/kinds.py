@@ -13,8 +13,10 @@ from contracts.booking import (
     BookingEmailChanged,
     BookingLinkRequested,
     BookingLinksRequested,
+    BookingRefundFailed,
     BookingRefundMade,
     BookingRescheduled,
+    BookingTicketsCancelled,
     BookingTicketsRequested,
 )
 from contracts.identity import (
@@ -29,6 +31,7 @@ from contracts.identity import (
 
 from notifier.mails.account import link_context, registration_repeated_context, security_context
 from notifier.mails.booking_link import LinksContext, booking_link_context, booking_links_context
+from notifier.mails.cancellation import refund_failed_context, tickets_cancelled_context
 from notifier.mails.confirmation import ConfirmationContext, confirmation_context
 from notifier.mails.email_changed import email_changed_context
 from notifier.mails.mime import RenderedMail
@@ -42,7 +45,9 @@ BookingEvent = (
     | BookingTicketsRequested
     | BookingRescheduled
     | BookingCancelled
+    | BookingTicketsCancelled
     | BookingRefundMade
+    | BookingRefundFailed
     | BookingLinkRequested
     | BookingEmailChanged
 )
@@ -67,7 +72,7 @@ class Mail:
     skips_erased: bool = False
 
 
-def _has_address(event: BookingRescheduled | BookingCancelled) -> bool:
+def _has_address(event: BookingRescheduled | BookingCancelled | BookingTicketsCancelled | BookingRefundFailed) -> bool:
     return event.email is not None
 
 
@@ -98,6 +103,20 @@ MAILS: dict[Kind, Mail] = {
         lambda event: f"{event.booking_id}.{event.refunded}",
         refund_context,
         is_wanted=is_told,
+        skips_erased=True,
+    ),
+    "tickets_cancelled": Mail(
+        BookingTicketsCancelled,
+        attrgetter("refund_id"),
+        tickets_cancelled_context,
+        is_wanted=_has_address,
+        skips_erased=True,
+    ),
+    "refund_failed": Mail(
+        BookingRefundFailed,
+        attrgetter("refund_id"),
+        refund_failed_context,
+        is_wanted=_has_address,
         skips_erased=True,
     ),
     "booking_link": Mail(BookingLinkRequested, attrgetter("link_id"), booking_link_context, skips_erased=True),

@@ -4,6 +4,7 @@ from email.headerregistry import Address
 
 from chassis.locales import isolated, money
 from contracts.booking import BookingRefundMade
+from contracts.types import seat_names
 
 from notifier.mails import notice
 from notifier.mails.calendar import booking_calendar
@@ -26,6 +27,8 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
     )
     reference = one_line(event.reference)
     details = [(texts["amount"], amount)]
+    if event.seats:
+        details.append((texts["seats"], ", ".join(isolated(one_line(name)) for name in seat_names(event.seats))))
     if event.refunded > event.amount or event.refunded < event.paid:
         details.append((texts["total"], texts["of"].format(refunded=refunded, paid=paid)))
     if screening:
@@ -45,7 +48,7 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
         texts=texts,
         name=name,
         subject=texts["subject"].format(amount=amount, reference=reference),
-        intro=f"{_tickets(texts['tickets'], event.reason)} {texts['intro']}",
+        intro=f"{_tickets(texts['tickets'], event)} {texts['intro']}",
         details=details,
         button=texts["button"] if notice.can_open(event.holder) else "",
         url=notice.booking_url(event.booking_id, event.sealed_link),
@@ -54,6 +57,8 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
     )
 
 
-def _tickets(sentences: dict[str, str], reason: str | None) -> str:
+def _tickets(sentences: dict[str, str], event: BookingRefundMade) -> str:
     """The sentence about the tickets. A reason that this release does not know is described in general terms."""
-    return sentences["valid"] if reason is None else sentences.get(reason, sentences["ended"])
+    if event.reason is None:
+        return sentences["part_cancelled" if event.seats else "valid"]
+    return sentences.get(event.reason, sentences["ended"])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from contracts import currencies
 from contracts.envelope import Event
 from contracts.errors import NotYet
-from contracts.payment import PaymentRefunded
+from contracts.payment import PaymentRefunded, PaymentRefundFailed
 
 from payment.model.account import (
     CHECK_LATER,
@@ -106,6 +106,7 @@ class _RefundLedger:
         self.account, self.refunds = account, dict(account.refunds)
         self.entries: list[LedgerEntry] = []
         self.succeeded: list[str] = []
+        self.failed: list[str] = []
 
     def set_refund(self, refund_id: str, refund: Refund) -> None:
         before = self.refunds.get(refund_id)
@@ -117,6 +118,8 @@ class _RefundLedger:
             self.succeeded.append(refund_id)
             if refund.amount:
                 self._record(stripe_id, "refunded", refund, stripe_id)
+        if refund.state == "failed":
+            self.failed.append(refund_id)
         if refund.state == "failed" and before and before.state == "succeeded":
             returned = before.model_copy(update={"at": refund.at})
             self._record(f"{stripe_id}-failed", "refund_failed", returned, stripe_id)
@@ -143,17 +146,21 @@ class _RefundLedger:
     def change(self, **fields: Any) -> AccountChange:
         refunded = self._total("succeeded")
         fields |= {"refunding": self._total("asked", "pending"), "refunded": refunded, "refunds": self.refunds}
-        events: list[Event] = [self._refunded_event(refund_id, refunded) for refund_id in self.succeeded]
+        events: list[Event] = [
+            *(PaymentRefunded.model_validate(self._facts(refund_id, refunded)) for refund_id in self.succeeded),
+            *(PaymentRefundFailed.model_validate(self._facts(refund_id, refunded)) for refund_id in self.failed),
+        ]
         return AccountChange(fields, self.entries, events)
 
-    def _refunded_event(self, refund_id: str, refunded: int) -> PaymentRefunded:
+    def _facts(self, refund_id: str, refunded: int) -> dict[str, Any]:
         refund = self.refunds[refund_id]
-        return PaymentRefunded(
-            booking_id=self.account.id,
-            refund_id=refund_id,
-            amount=refund.amount,
-            refunded=refunded,
-            captured=self.account.captured,
-            currency=self.account.currency,
-            requested=refund.asked_by == "booking",
-        )
+        return {
+            "booking_id": self.account.id,
+            "refund_id": refund_id,
+            "amount": refund.amount,
+            "refunded": refunded,
+            "captured": self.account.captured,
+            "currency": self.account.currency,
+            "requested": refund.asked_by == "booking",
+            "ledger_entries": len(self.account.ledger) + len(self.entries),
+        }

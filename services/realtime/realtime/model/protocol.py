@@ -112,7 +112,16 @@ class BookingUpdate(FromServer):
     model_config = ConfigDict(extra="allow")
     type: Literal["booking:update"]
     booking_id: Id
-    state: Literal["awaiting_payment", "confirming", "confirmed", "expired", "cancelled", "exchanged", "refunded"]
+    state: Literal[
+        "awaiting_payment",
+        "confirming",
+        "confirmed",
+        "expired",
+        "cancelled",
+        "exchanged",
+        "refunding",
+        "refunded",
+    ]
     version: int
 
 

@@ -20,6 +20,7 @@ from contracts.booking import (
     BookingExpired,
     BookingPaid,
     BookingRefunded,
+    BookingTicketsCancelled,
     PaymentRequested,
 )
 from contracts.catalog import ShowtimeCancelled
@@ -38,6 +39,7 @@ BookingState = (
     | BookingCancelled
     | BookingExchanged
     | BookingRefunded
+    | BookingTicketsCancelled
 )
 ShownChange = SeatsChanged | ShowtimeCancelled
 Message = dict[str, Any]
@@ -186,6 +188,11 @@ def booking_update(event: Event, *, version: int) -> Message:
             state, more = "expired", {}
         case BookingCancelled():
             state, more = "cancelled", {"reason": event.reason}
+        case BookingTicketsCancelled():
+            state, more = (
+                ("confirmed" if event.remaining else "refunding"),
+                {"cancelled": [seat.seat_id for seat in event.seats]},
+            )
         case BookingExchanged():
             state, more = "exchanged", {"replaced_by": event.replaced_by}
         case BookingRefunded():

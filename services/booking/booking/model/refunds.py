@@ -1,0 +1,190 @@
+"""Cancelling tickets of a confirmed booking: what the policy returns. No I/O; the time is a parameter."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from contracts import currencies
+from contracts.types import Seat
+from pydantic import BaseModel
+
+from booking.model.booking import Booking, OrderLine
+from booking.model.pricing import unaccompanied
+from booking.model.problems import RefundTooLarge, TicketUnknown
+from booking.model.tickets import ticket_id_of
+
+CHILD = "child"
+"""Catalog's ticket type that needs another person in the same booking."""
+Actor = Literal["by_customer", "by_staff"]
+Refusal = Literal["cancelled", "checked_in", "transferred", "too_late", "policy"]
+
+
+class TicketQuote(BaseModel):
+    """What cancelling one ticket returns, in minor units.
+
+    `paid` is its price after its `discount`. `fee` is what the policy keeps for the cancellation. `reason` is why the
+    ticket cannot be cancelled; then nothing is refunded.
+    """
+
+    ticket_id: str
+    seat: Seat
+    ticket_type: str
+    paid: int
+    discount: int
+    fee: int = 0
+    refund: int = 0
+    reason: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class CancellationQuote:
+    """The tickets that were asked for, and the companion tickets that are cancelled with them."""
+
+    tickets: list[TicketQuote]
+
+    @property
+    def cancellable(self) -> list[TicketQuote]:
+        """The tickets that the quote cancels."""
+        return [ticket for ticket in self.tickets if ticket.reason is None]
+
+    @property
+    def refunds(self) -> dict[str, int]:
+        """The refund of each cancelled ticket by its seat."""
+        return {ticket.seat.seat_id: ticket.refund for ticket in self.cancellable}
+
+    @property
+    def total(self) -> int:
+        """The sum to refund."""
+        return sum(self.refunds.values())
+
+
+def quote_cancellation(
+    booking: Booking, wanted: Collection[str], by: Actor, at: datetime, amount: int | None = None
+) -> CancellationQuote:
+    """Quote the cancellation of the tickets with the `wanted` ids (empty: all that are left) at a time.
+
+    A companion's ticket is cancelled with the ticket of its wheelchair space. Customers are bound to the policy and
+    cannot leave children alone; staff can cancel every ticket, and return `amount` instead of what the policy says.
+    Raises TicketUnknown, and RefundTooLarge when `amount` is more than what was paid.
+    """
+    by_id = {ticket_id_of(booking.id, line.seat.seat_id): line for line in booking.lines}
+    if unknown := sorted(set(wanted) - by_id.keys()):
+        raise TicketUnknown(f"This booking has no ticket {', '.join(unknown)}.", tickets=unknown)
+    asked = [line for id_, line in by_id.items() if (id_ in wanted if wanted else line.is_kept)]
+    reasons: dict[str, Refusal | None] = {line.seat.seat_id: _refusal(booking, line, by, at) for line in asked}
+    chosen = [line for line in asked if reasons[line.seat.seat_id] is None]
+    chosen += _companions_left(booking, chosen)
+    if by == "by_customer" and _leaves_children(booking, chosen):
+        reasons.update({line.seat.seat_id: "policy" for line in chosen if line.ticket_type != CHILD})
+        chosen = [line for line in chosen if line.ticket_type == CHILD]
+    refunds = _refunds(booking, chosen, by, at, amount)
+    shown = [line for line in booking.lines if line in asked or line in chosen]
+    return CancellationQuote([_quoted(booking, line, reasons.get(line.seat.seat_id), refunds) for line in shown])
+
+
+def _quoted(
+    booking: Booking, line: OrderLine, reason: Refusal | None, refunds: dict[str, tuple[int, int]]
+) -> TicketQuote:
+    fee, refund = refunds.get(line.seat.seat_id, (0, 0))
+    return TicketQuote(
+        ticket_id=ticket_id_of(booking.id, line.seat.seat_id),
+        seat=line.seat,
+        ticket_type=line.ticket_type,
+        paid=line.amount,
+        discount=line.discount,
+        fee=fee,
+        refund=refund,
+        reason=reason,
+    )
+
+
+def _refusal(booking: Booking, line: OrderLine, by: Actor, at: datetime) -> Refusal | None:
+    if line.status in ("cancelled", "exchanged"):
+        return "cancelled"
+    if by == "by_staff":
+        return None
+    if line.status == "transferred":
+        return "transferred"
+    if line.checked_in_at:
+        return "checked_in"
+    policy = booking.refund_policy
+    if policy is None or not any(tier.refund_percent for tier in policy.tiers):
+        return "policy"
+    return None if percent_at(booking, at) else "too_late"
+
+
+def percent_at(booking: Booking, at: datetime) -> int:
+    """The percentage that the booking's policy refunds at a time."""
+    if booking.refund_policy is None or booking.screening is None:
+        return 0
+    minutes = (booking.screening.starts_at - at).total_seconds() / 60
+    open_tiers = (tier for tier in booking.refund_policy.tiers if minutes >= tier.minutes_before_start)
+    return next((tier.refund_percent for tier in open_tiers), 0)
+
+
+def _companions_left(booking: Booking, chosen: Sequence[OrderLine]) -> list[OrderLine]:
+    """The companion tickets that lose their wheelchair space."""
+    left = [line for line in booking.kept_lines if line not in chosen]
+    types = {line.seat.seat_id: line.ticket_type for line in left}
+    alone = unaccompanied([line.seat for line in left], types)
+    return [line for line in left if line.seat.seat_id in alone]
+
+
+def _leaves_children(booking: Booking, chosen: Sequence[OrderLine]) -> bool:
+    """Whether only children would be left of a booking with adults."""
+    left = [line.ticket_type for line in booking.kept_lines if line not in chosen]
+    return CHILD in left and set(left) == {CHILD} and any(line.ticket_type != CHILD for line in chosen)
+
+
+def _refunds(
+    booking: Booking, chosen: Sequence[OrderLine], by: Actor, at: datetime, amount: int | None
+) -> dict[str, tuple[int, int]]:
+    """The fee and the refund of each seat's ticket. Together they never exceed what is left of the payment."""
+    left, step = refundable(booking), currencies.step(booking.currency or "")
+    if amount is not None:
+        most = min(left, sum(line.amount for line in chosen))
+        if amount > most or amount % step:
+            raise RefundTooLarge(f"At most {most} can be refunded for these tickets.", refundable=most, step=step)
+        shares = split(amount, [line.amount for line in chosen], step)
+        return {line.seat.seat_id: (0, share) for line, share in zip(chosen, shares, strict=True)}
+    policy, percent = booking.refund_policy, percent_at(booking, at)
+    found: dict[str, tuple[int, int]] = {}
+    for line in chosen:
+        returned = line.amount * percent // 100 // step * step
+        fee = min(policy.fee if policy else 0, returned)
+        refund = min(returned - fee, left)
+        left -= refund
+        found[line.seat.seat_id] = fee, refund
+    return found
+
+
+def refundable(booking: Booking) -> int:
+    """What is left of the payment after the refunds that were made or requested, in minor units."""
+    requested = sum(refund.amount for refund in booking.open_refunds)
+    return max(0, (booking.amount or 0) - booking.refunded_amount - requested)
+
+
+def split(total: int, weights: Sequence[int], step: int = 1) -> list[int]:
+    """Split a total by the weights into multiples of `step`, by the largest remainder. No share exceeds its weight.
+
+    `total` is a multiple of `step` and at most the sum of the weights.
+    """
+    whole = sum(weights)
+    if not whole:
+        return [0] * len(weights)
+    shares = [total * weight // whole // step * step for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: shares[i] * whole - total * weights[i])
+    for i in by_remainder[: (total - sum(shares)) // step]:
+        shares[i] += step
+    return shares
+
+
+def cancelled_lines(lines: Iterable[OrderLine], refunds: Mapping[str, int] | None) -> list[OrderLine]:
+    """The lines after the cancellation of the tickets of these seats, or of all valid ones without a known refund."""
+    return [
+        line.model_copy(update={"status": "cancelled", "refund": refunds.get(line.seat.seat_id) if refunds else None})
+        if line.is_kept and (refunds is None or line.seat.seat_id in refunds)
+        else line
+        for line in lines
+    ]
