@@ -264,7 +264,7 @@ class TestReplicas:
 
 class TestCost:
     async def test_an_ordinary_hold_is_one_write_and_no_read(
-        self, showtime: ShowtimeClient, visit: Visit, monkeypatch: pytest.MonkeyPatch
+        self, showtime: ShowtimeClient, visit: Visit, signer: Signer, monkeypatch: pytest.MonkeyPatch
     ):
         from inventory.main import replica  # noqa: PLC0415 - its settings come from inventory_env
         from inventory.store import seat_map_of  # noqa: PLC0415
@@ -277,6 +277,12 @@ class TestCost:
         visitors = [visit(showtime, next(addresses)) for _ in range(3)]
         await asyncio.gather(*(each.held(f"A{n}") for n, each in enumerate(visitors, 1)))
         assert (await seat_map_of(showtime.showtime_id))["version"] == before + 3
+        anna = visit(showtime, next(addresses), signer.headers(new_id()))
+        for _ in range(4):
+            await (await anna.held("B1")).release()
+        await anna.held("B1")
+        await anna.held("C1")
+        assert (await anna.hold("D1")).status_code == 500, "beyond half of a limit, it is counted"
 
     async def test_a_read_for_many_callers_uses_the_indexes(self, showtime: ShowtimeClient, visit: Visit):
         from inventory.store.documents import LapsedHold, ShowtimeDocument  # noqa: PLC0415 - see inventory_env

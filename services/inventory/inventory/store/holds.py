@@ -14,6 +14,7 @@ from inventory.model import (
     COMPANION,
     REMEMBERED,
     CheckoutUnpaid,
+    CountedHold,
     Hold,
     HoldInCheckout,
     HoldLimits,
@@ -165,7 +166,6 @@ async def adopt_hold(replica: Replica, hold_id: str, is_owner: IsOwner, user_id:
         if before.holder.user_id is not None:
             return showtime_id, before
         after = before.adopted_by(user_id)
-        replica.limiter.note(after.keys)
         if await showtimes.update(
             {"_id": showtime_id, **guards.is_guests(hold_id, before.holder)},
             {
@@ -173,6 +173,7 @@ async def adopt_hold(replica: Replica, hold_id: str, is_owner: IsOwner, user_id:
                 "$inc": {"holds.$.revision": 1},
             },
         ):
+            replica.limiter.move(before.keys, after.keys, hold_id, CountedHold(len(after.seats), after.expires_at))
             return showtime_id, after
     raise ShowtimeBusy(retry_after=1)
 
@@ -317,6 +318,8 @@ async def release_seats(
     is_released = await replica.change_seats(where, update, own, events=events)
     if is_released and (hold := showtime.hold(owner_id)):
         _unpaid.labels(hold.caller_kind).inc()
+        if hold.is_live(now()):
+            replica.limiter.release(hold.keys, hold.id)
     return is_released
 
 

@@ -1,21 +1,22 @@
 """Counts live holds by holder and client network before a new one is written, without a further durable write.
 
 A replica counts the holds in MongoDB and those that it is writing. Replicas do not see what others are writing at the
-same time, so with n replicas a limit can be exceeded n times at most. A key that this replica has not seen has no hold
-from it, so its first hold needs no read.
+same time, so with n replicas a limit can be exceeded n times at most. While a key's holds from this replica use at most
+half of its limit, the next one needs no read: two replicas together stay within the limit.
 """
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cachetools import LRUCache
 from chassis.clock import now
 from chassis.ids import new_id
 
-from inventory.model import CountedHold, HoldLimits
+from inventory.model import REMEMBERED, CountedHold, HoldLimits
 from inventory.store.documents import lapsed_holds, showtimes
 
 KEYS_KNOWN = 50_000
@@ -43,7 +44,7 @@ class HoldLimiter:
     """Enforces the limits of live holds at one replica."""
 
     def __init__(self) -> None:
-        self._seen: LRUCache[str, None] = LRUCache(KEYS_KNOWN)
+        self._made: LRUCache[str, dict[str, CountedHold]] = LRUCache(KEYS_KNOWN)
         self._reserved: Counted = defaultdict(dict)
         self._next_read: tuple[set[str], asyncio.Task[_Stored]] | None = None
         # A read may miss a hold that is written at the same time. So a reservation counts until all checks that began
@@ -52,10 +53,10 @@ class HoldLimiter:
         self._running: dict[int, None] = {}
         self._ended: deque[tuple[int, Sequence[str], str]] = deque()
 
-    def note(self, keys: Iterable[str]) -> None:
-        """Count what MongoDB has before the next holds of these keys: they have got holds of other keys."""
-        for key in keys:
-            self._seen[key] = None
+    def move(self, before: Sequence[str], after: Sequence[str], hold_id: str, counted: CountedHold) -> None:
+        """Count a hold under other keys: its holder has changed."""
+        self.release(before, hold_id)
+        self._count(after, hold_id, counted)
 
     @asynccontextmanager
     async def reserved(
@@ -71,28 +72,48 @@ class HoldLimiter:
             yield Reservation(hold_id, limits)
         except BaseException:
             self._forget(keys, hold_id)
+            self.release(keys, hold_id)
             raise
         self._ended.append((self._checks, keys, hold_id))
         self._forget_ended()
+
+    def release(self, keys: Sequence[str], hold_id: str) -> None:
+        """Stop counting a hold that has been released. One that has expired unpaid counts for an hour."""
+        for key in keys:
+            self._made.get(key, {}).pop(hold_id, None)
+
+    def _count(self, keys: Sequence[str], hold_id: str, counted: CountedHold) -> None:
+        for key in keys:
+            self._made.setdefault(key, {})[hold_id] = counted
 
     async def _reserve(self, keys: Sequence[str], hold_id: str, seats: int, limits: HoldLimits) -> HoldLimits:
         self._checks += 1
         self._running[check := self._checks] = None
         try:
-            stored = await self._read(keys) if any(key in self._seen for key in keys) else _Stored()
+            is_near = any(self._is_near(key, hold_id, seats, limits, now()) for key in keys)
+            stored = await self._read(keys) if is_near else _Stored()
             moment = now()
             for key in keys:
-                self._seen[key] = None
                 others = stored.holds.get(key, {}) | self._reserved.get(key, {})
                 others.pop(hold_id, None)
                 if problem := limits.of(key).exceeded(others.values(), seats, moment):
                     raise problem
+            counted = CountedHold(seats, moment + limits.hold)
             for key in keys:
-                self._reserved[key][hold_id] = CountedHold(seats, moment + limits.hold)
+                self._reserved[key][hold_id] = counted
+            self._count(keys, hold_id, counted)
             return limits.shortened({key: stored.lapses[key] for key in keys})
         finally:
             del self._running[check]
             self._forget_ended()
+
+    def _is_near(self, key: str, hold_id: str, seats: int, limits: HoldLimits, moment: datetime) -> bool:
+        """Whether the key's holds from this replica use more than half of a limit together with the new one."""
+        made = self._made.get(key, {})
+        for each in [each for each, hold in made.items() if hold.ends_at + REMEMBERED <= moment]:
+            del made[each]
+        others, limit = [hold.seats for each, hold in made.items() if each != hold_id], limits.of(key)
+        return bool(others) and (2 * len(others) >= limit.holds or 2 * (sum(others) + seats) > limit.seats)
 
     def _forget_ended(self) -> None:
         oldest = next(iter(self._running), self._checks + 1)
