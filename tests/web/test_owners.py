@@ -76,6 +76,7 @@ async def test_a_guest_signs_in_pays_corrects_the_address_and_finds_everything_a
     await page.get_by_label("Name").focus()
     await expect(page.get_by_role("button", name="ada@gmail.com")).to_be_visible()
     await page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    await expect(page.get_by_label("Password")).to_be_visible()  # the order has a field for the e-mail, too
     await visitor.enter("customer@usher.example", PASSWORD)
     await page.wait_for_url("**/checkout/*")
     booking_id = page.url.rpartition("/")[2]
