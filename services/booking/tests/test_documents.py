@@ -31,6 +31,8 @@ from .examples import in_state
 
 SELLER = Seller(legal_name="Kino International GmbH", address="Karl-Marx-Allee 33, 10178 Berlin", tax_id="DE123")
 NAME = TypeAdapter(Name)
+QR_POINTS = 62 / 25.4 * 72
+"""The height of a ticket's QR code."""
 SCRIPTS = "Amélie Ωμέγα Привет Żółć עברית مرحبا 東京物語 你好世界 기생충 नमस्ते สวัสดี 🎬 ★"
 HOSTILE = [
     "#pagebreak() #panic() *bold* _it_ $x$ `raw` @ref <label> // no /* no */ \\u{41} ~ [a](b)",
@@ -181,6 +183,21 @@ async def test_whatever_is_accepted_is_printed_on_its_page(printer, title):
         assert squeezed(title) in squeezed(texts[0]), "markup is shown as it was typed"
     assert "CDFGHJKM" in texts[0]
     assert "CDFGHJKM" in texts[1]
+
+
+async def test_long_names_shrink_and_leave_room_for_the_code(printer):
+    booking = bought(
+        **dict.fromkeys(("movie_title", "theater_name", "auditorium_name", "address", "name"), "Wort " * 40)
+    )
+    text = pypdfium2.PdfDocument(await printer.print("tickets", data_of("tickets", booking)))[0].get_textpage()
+
+    def box_of(words: str) -> tuple[float, float]:
+        """Bottom and top of the words in points, from the bottom of the page."""
+        index, _ = text.search(words).get_next() or (0, 0)
+        _, bottom, _, top = text.get_charbox(index)
+        return bottom, top
+
+    assert box_of(SELLER.legal_name)[0] - box_of("Show this code")[1] > QR_POINTS
 
 
 async def test_characters_that_change_the_direction_are_not_printed(printer):

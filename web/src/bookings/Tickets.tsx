@@ -19,16 +19,13 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
   const seats = names(tickets.map((ticket) => ticket.seat));
   return (
     <div className="grid gap-6">
-      <Documents booking={isKept ? { ...booking, documents: [] } : booking}>
-        <Button look="plain" onClick={() => print()}>
-          {t("tickets.print")}
-        </Button>
-        {booking.party_qr && (
+      {booking.party_qr && (
+        <div className="no-print">
           <Button look="plain" aria-pressed={isParty} onClick={() => setParty(!isParty)}>
             {t("tickets.party", { count })}
           </Button>
-        )}
-      </Documents>
+        </div>
+      )}
       {booking.party_qr && isParty && <Party booking={booking} code={booking.party_qr} seats={seats} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
       <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row" hidden={isParty}>
@@ -64,6 +61,11 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
         </ul>
       </section>
       <p className="no-print text-sm text-quiet">{tn("tickets.door", isParty ? 1 : count)}</p>
+      <Documents booking={isKept ? { ...booking, documents: [] } : booking}>
+        <Button look="plain" onClick={() => print()}>
+          {t("tickets.print")}
+        </Button>
+      </Documents>
       <div className="no-print">
         <ButtonLink look="quiet" to="/">
           {t("tickets.more")}
