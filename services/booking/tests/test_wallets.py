@@ -138,6 +138,24 @@ async def test_a_pass_changes_in_place(client, customer, bus, pushes, tmp_path):
     assert await mine.changed() is None
 
 
+async def test_the_pass_of_a_cancelled_ticket_is_void(client, customer, pushes, tmp_path):
+    await customer.buy_tickets()
+    first, second = await passes(customer, tmp_path / "bought")
+    mine, other = Device(client, first, "phone4", "cc33"), Device(client, second, "phone4", "cc33")
+    for each in (mine, other):
+        assert (await each.register()).status_code == 201
+    known = await mine.changed()
+    path = f"/api/bookings/{customer.id}"
+    chosen = {"ticket_ids": [mine.serial]}
+    quote = (await client.post(f"{path}/cancellation-quote", json=chosen, headers=customer.headers)).json()
+    body = {"quote_id": quote["quote_id"]}
+    assert (await client.post(f"{path}/cancel", json=body, headers=customer.headers)).status_code == 200
+    assert (await until(lambda: mine.changed(known["lastUpdated"])))["serialNumbers"]
+    void, valid = await mine.latest(tmp_path / "void"), await other.latest(tmp_path / "valid")
+    assert (void["voided"], void["barcodes"], valid["voided"]) == (True, [], False)
+    assert [each["serialNumber"] for each in await passes(customer, tmp_path / "left")] == [other.serial]
+
+
 async def test_strangers_learn_and_change_nothing(client, customer, tmp_path):
     await customer.buy_tickets()
     first, second = await passes(customer, tmp_path)

@@ -109,10 +109,11 @@ async def list_changed_passes(
 async def get_latest_pass(ticket_id: TicketId, apple: Offered, signer: Signer, printer: CurrentPrinter) -> Response:
     """Get the pass as it is now; void once the ticket is."""
     booking = await _booking_of(ticket_id)
-    ticket = next((ticket for ticket in signer.tickets(booking) if ticket.ticket_id == ticket_id), None)
+    ticket = next((ticket for ticket in booking.tickets if ticket.ticket_id == ticket_id), None)
     if ticket is None:
         raise TicketUnknown
-    content = await printer.run(apple.one_pass, booking, ticket)
+    signed = ticket.model_copy(update={"qr": signer.code_of(ticket, booking)})
+    content = await printer.run(apple.one_pass, booking, signed)
     headers = {"Last-Modified": format_datetime(now(), usegmt=True), "Cache-Control": "private, no-store"}
     return Response(content, media_type=PASS, headers=headers)
 

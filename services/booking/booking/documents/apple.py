@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 
 from booking.documents.languages import label, locale_of, places, texts_of
-from booking.model import Booking, State
+from booking.model import Booking
 from booking.settings import AppleWalletSettings
 
 PASS, PASSES = "application/vnd.apple.pkpass", "application/vnd.apple.pkpasses"
@@ -110,7 +110,7 @@ class AppleWallet:
         price = money(ticket.amount, booking.currency or "", locale)
         kind = f"{label(texts['ticket_types'], ticket.ticket_type)} · {price}"
         code = {"format": "PKBarcodeFormatQR", "message": ticket.qr, "messageEncoding": "iso-8859-1"}
-        is_valid = booking.state is State.CONFIRMED
+        is_valid = any(each.ticket_id == ticket.ticket_id for each in booking.valid_tickets)
         return COLORS | {
             "formatVersion": 1,
             "passTypeIdentifier": self.pass_type,
