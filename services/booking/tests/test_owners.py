@@ -28,6 +28,7 @@ from contracts.types import Holder
 
 from . import examples
 from .conftest import LINK_KEY, ORDERS, Customer, problem, raw_bookings
+from .test_cancellation import cancel, quote
 from .test_lookup import decrypted_key, look_up
 
 
@@ -375,6 +376,16 @@ async def test_one_code_stands_for_the_party(guest: Customer, client: httpx.Asyn
     ended = {"$set": {"state": "refunding"}, "$inc": {"version": 1}}
     await raw_bookings().update_one({"_id": guest.id}, ended)
     assert (await guest.get_booking())["party_qr"] is None
+
+
+async def test_only_valid_tickets_are_mailed_again_and_in_the_code(guest: Customer, bus: Any):
+    await guest.buy_tickets()
+    assert (await guest.get_booking())["party_qr"] is not None
+    assert (await cancel(guest, await quote(guest, "F7"))).status_code == 200
+    assert (await guest.get_booking())["party_qr"] is None, "one ticket is left"
+    assert (await send(guest)).status_code == 200
+    sent = await bus.wait_for(BookingTicketsRequested, guest.is_mine)
+    assert [ticket.seat.seat_id for ticket in sent.tickets] == ["F8"]
 
 
 def test_an_owner_who_is_erased_is_not_announced():

@@ -13,7 +13,8 @@ import { useAwake } from "./useAwake";
 /** The tickets of a confirmed booking, to show at the door, and their documents. */
 export default function Tickets({ booking, isKept = false }: { booking: Booking; isKept?: boolean }) {
   useAwake();
-  const [isParty, setParty] = useState(false);
+  const [isWanted, setWanted] = useState(false);
+  const isParty = isWanted && Boolean(booking.party_qr);
   const tickets = booking.tickets.filter(({ qr }) => qr);
   const count = tickets.length;
   const seats = names(tickets.map((ticket) => ticket.seat));
@@ -21,12 +22,12 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
     <div className="grid gap-6">
       {booking.party_qr && (
         <div className="no-print">
-          <Button look="plain" aria-pressed={isParty} onClick={() => setParty(!isParty)}>
+          <Button look="plain" aria-pressed={isParty} onClick={() => setWanted(!isParty)}>
             {t("tickets.party", { count })}
           </Button>
         </div>
       )}
-      {booking.party_qr && isParty && <Party booking={booking} code={booking.party_qr} seats={seats} />}
+      {booking.party_qr && isParty && <Party booking={booking} code={booking.party_qr} count={count} seats={seats} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
       <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row" hidden={isParty}>
         <ul className="flex gap-4 sm:grid sm:grid-cols-2 print:grid">
@@ -75,14 +76,22 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
   );
 }
 
+interface PartyProps {
+  booking: Booking;
+  code: string;
+  /** How many tickets are valid. */
+  count: number;
+  seats: string;
+}
+
 /** One code for all tickets: the door reads it once for the whole party. */
-function Party({ booking, code, seats }: { booking: Booking; code: string; seats: string }) {
+function Party({ booking, code, count, seats }: PartyProps) {
   return (
     <section aria-label={t("tickets.partyTitle")} className="card ticket mx-auto w-full max-w-md">
       <div className="ticket-head">
         <Poster showtimeId={booking.showtime_id} />
         <p className="relative text-sm">{booking.screening?.movie_title}</p>
-        <p className="relative text-2xl font-bold">{tn("tickets.admits", booking.tickets.length)}</p>
+        <p className="relative text-2xl font-bold">{tn("tickets.admits", count)}</p>
         <p className="relative">{seats}</p>
       </div>
       <QrCode
