@@ -150,7 +150,13 @@ async def test_the_pass_of_a_cancelled_ticket_is_void(client, customer, pushes, 
     quote = (await client.post(f"{path}/cancellation-quote", json=chosen, headers=customer.headers)).json()
     body = {"quote_id": quote["quote_id"]}
     assert (await client.post(f"{path}/cancel", json=body, headers=customer.headers)).status_code == 200
-    assert (await until(lambda: mine.changed(known["lastUpdated"])))["serialNumbers"]
+    assert known
+
+    async def is_changed() -> bool:
+        changed = await mine.changed(known["lastUpdated"])
+        return changed is not None and mine.serial in changed["serialNumbers"]
+
+    await until(is_changed)
     void, valid = await mine.latest(tmp_path / "void"), await other.latest(tmp_path / "valid")
     assert (void["voided"], void["barcodes"], valid["voided"]) == (True, [], False)
     assert [each["serialNumber"] for each in await passes(customer, tmp_path / "left")] == [other.serial]
