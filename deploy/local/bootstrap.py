@@ -230,7 +230,8 @@ class Stamp:
 
     def __init__(self, name: str, inputs: list[Path]) -> None:
         self.path = RUNTIME / "stamps" / name
-        digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+        # The first run uses the Python at hand, later ones that of `.venv`, which may have another build of the version.
+        digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]}".encode())
         for file in inputs:
             digest.update(file.read_bytes())
         self.value = digest.hexdigest()
