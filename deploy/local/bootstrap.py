@@ -230,7 +230,7 @@ class Stamp:
 
     def __init__(self, name: str, inputs: list[Path]) -> None:
         self.path = RUNTIME / "stamps" / name
-        # The first run uses the Python at hand, later ones that of `.venv`, which may have another build of the version.
+        # The first run uses the Python at hand, later ones that of `.venv`, which may be another build.
         digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]}".encode())
         for file in inputs:
             digest.update(file.read_bytes())
