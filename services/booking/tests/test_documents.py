@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,17 @@ import zxingcpp
 from booking import documents
 from booking.documents import Printer
 from booking.documents.printing import FONTS, MAX_WAITING, TEMPLATES
-from booking.model import Booking, DocumentsBusy, State, TaxShare, issue_tickets, taxes_of
+from booking.model import (
+    Booking,
+    DocumentsBusy,
+    Refund,
+    RefundState,
+    State,
+    TaxShare,
+    credit_notes,
+    issue_tickets,
+    taxes_of,
+)
 from chassis.clock import now
 from contracts.booking import Screening
 from contracts.catalog import Seller, ShowtimeCancelled
@@ -27,7 +38,7 @@ from pydantic import TypeAdapter, ValidationError
 from pypdf.generic import IndirectObject
 
 from .conftest import problem
-from .examples import in_state
+from .examples import NOW, in_state
 
 SELLER = Seller(legal_name="Kino International GmbH", address="Karl-Marx-Allee 33, 10178 Berlin", tax_id="DE123")
 NAME = TypeAdapter(Name)
@@ -231,6 +242,67 @@ def test_tax_is_summed_by_rate():
     assert taxes_of(lines) == [TaxShare(700, 1800, 118), TaxShare(1900, 1250, 82)]
     unknown = [line.model_copy(update={"tax": None, "tax_basis_points": None}) for line in lines]
     assert taxes_of(unknown) == [TaxShare(None, 3050, None)]
+
+
+def refund(number: int, amount: int, state: RefundState, minute: int) -> Refund:
+    at = NOW + timedelta(minutes=number)
+    settled_at = NOW + timedelta(hours=1, minutes=minute) if state == "accepted" else None
+    return Refund(refund_id=f"r{number}", amount=amount, state=state, at=at, settled_at=settled_at)
+
+
+def taxed(booking: Booking, rates: tuple[int, int], refunds: list[Refund]) -> Booking:
+    """The booking with these tax rates and refunds."""
+    booking.lines = [
+        line.model_copy(update={"tax_basis_points": rate, "tax": line.amount * rate // (10_000 + rate)})
+        for line, rate in zip(booking.lines, rates, strict=True)
+    ]
+    refunded = sum(each.amount for each in refunds if each.state == "accepted")
+    return booking.model_copy(update={"refunds": refunds, "refunded_amount": refunded})
+
+
+STATES: list[RefundState] = ["requested", "accepted", "failed"]
+
+
+@given(
+    parts=st.lists(st.tuples(st.integers(1, 3050), st.sampled_from(STATES), st.integers(0, 3)), max_size=6),
+    rates=st.sampled_from([(700, 700), (700, 1900)]),
+)
+def test_credit_notes_add_up_and_keep_their_numbers(parts, rates):
+    amounts = [amount for amount, *_ in parts]
+    while sum(amounts) > 3050:
+        amounts = [amount // 2 for amount in amounts]
+    facts = zip(amounts, parts, strict=True)
+    refunds = [refund(n, amount, state, minute) for n, (amount, (_, state, minute)) in enumerate(facts, 1)]
+    booking = taxed(bought(), rates, refunds)
+    notes = credit_notes(booking)
+    assert sum(note.amount for note in notes) == booking.refunded_amount
+    assert len({note.number for note in notes}) == len(notes)
+    for note in notes:
+        assert sum(share.gross for share in note.taxes) == note.amount
+        assert all(share.gross > 0 and share.tax is not None and 0 <= share.tax <= share.gross for share in note.taxes)
+    # All that is under way is accepted later, and the rest is refunded.
+    later = [
+        each if each.state != "requested" else refund(n, each.amount, "accepted", 30 + n)
+        for n, each in enumerate(refunds, 1)
+    ]
+    rest = 3050 - sum(each.amount for each in later if each.state == "accepted")
+    whole = credit_notes(taxed(bought(), rates, [*later, refund(len(later) + 1, rest, "accepted", 59)]))
+    assert whole[: len(notes)] == notes, "what was given to a customer does not change"
+    found: Counter[int | None] = Counter()
+    for note in whole:
+        found.update({share.basis_points: share.tax for share in note.taxes})
+    assert found == {share.basis_points: share.tax for share in taxes_of(booking.lines)}
+
+
+async def test_a_receipt_has_the_credit_notes_of_its_refunds(printer):
+    refunds = [refund(1, 500, "failed", 0), refund(2, 1250, "accepted", 5), refund(3, 700, "requested", 0)]
+    text = "\n".join(await printed(printer, "receipt", taxed(bought(locale="de"), (700, 700), refunds)))
+    assert "Gutschrift CDFGHJKM-2" in text
+    assert "7 % 11,69 € 0,81 € 12,50 €" in text, text
+    assert "Bezahlt nach Erstattungen: 18,00 €" in text
+    assert "CDFGHJKM-1" not in text
+    old = bought().model_copy(update={"refunded_amount": 1000})
+    assert "Credit note CDFGHJKM-0" in "\n".join(await printed(printer, "receipt", old))
 
 
 # ---- over HTTP

@@ -17,7 +17,7 @@ def booking_calendar(booking: Booking) -> CalendarFile:
     screening, texts = booking.screening, texts_of(locale_of(booking))
     is_cancelled, site = booking.state is not State.CONFIRMED, settings.get().public_url.rstrip("/")
     where = (screening.theater_name, screening.auditorium_name, screening.address)
-    seats = [place(line.seat, texts) for line in booking.lines]
+    seats = [place(line.seat, texts) for line in booking.kept_lines or booking.lines]
     occasion = Occasion(
         uid=f"{booking.id}@usher",
         sequence=booking.moves + is_cancelled,

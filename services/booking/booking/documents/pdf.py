@@ -94,7 +94,7 @@ def receipt_data(booking: Booking, seller: Seller | None) -> dict[str, Any]:
         ],
         "total": amount(paid),
         "taxes": shares(taxes_of(booking.lines)),
-        "tenders": [[texts["card"], amount(paid)]],
+        "tenders": [[texts[tender.kind], amount(tender.captured)] for tender in booking.tenders],
         "credit_notes": [
             {
                 "title": texts["credit_note"].format(number=note.number),

@@ -54,24 +54,24 @@ def _share(rate: int | None, lines: list[OrderLine]) -> TaxShare:
 
 
 def credit_notes(booking: Booking) -> list[CreditNote]:
-    """The credit notes of the refunds made so far, in their order.
+    """The credit notes of the refunds made so far, in the order in which they were made.
 
-    Each contains the tax of its part of the price. Together, those of a full refund contain the tax of the receipt.
+    Each contains the tax of its part of the price. Together, those of a full refund contain the tax of the receipt. A
+    number is the refund's place among all refunds of the booking, so it stays the same when an earlier one is accepted
+    later. 0 is for the refunds of bookings from before 2026-12, which have a sum instead of a list.
     """
-    paid, refunds = taxes_of(booking.lines), refunds_of(booking)
-    totals = accumulate((amount for amount, _ in refunds), initial=0)
+    places = enumerate(booking.refunds, 1)
+    accepted = [(number, refund) for number, refund in places if refund.state == "accepted" and refund.amount]
+    made = [(number, refund.amount, refund.settled_at or refund.at) for number, refund in accepted]
+    unlisted = booking.refunded_amount - sum(amount for _, amount, _ in made)
+    if unlisted > 0:
+        made.append((0, unlisted, booking.history[-1].at if booking.history else booking.opened_at))
+    made.sort(key=lambda refund: (refund[0] > 0, refund[2], refund[0]))
+    paid, totals = taxes_of(booking.lines), accumulate((amount for _, amount, _ in made), initial=0)
     return [
         CreditNote(f"{booking.reference}-{number}", amount, at, _part(paid, before, after))
-        for number, ((amount, at), (before, after)) in enumerate(zip(refunds, pairwise(totals), strict=True), 1)
+        for (number, amount, at), (before, after) in zip(made, pairwise(totals), strict=True)
     ]
-
-
-def refunds_of(booking: Booking) -> list[tuple[int, datetime]]:
-    """The refunds made so far with their times. Bookings from before 2026-12 have one sum instead of a list."""
-    accepted = [refund for refund in booking.refunds if refund.state == "accepted" and refund.amount]
-    if sum(refund.amount for refund in accepted) == booking.refunded_amount:
-        return [(refund.amount, refund.settled_at or refund.at) for refund in accepted]
-    return [(booking.refunded_amount, booking.history[-1].at)] if booking.refunded_amount and booking.history else []
 
 
 def _part(paid: list[TaxShare], before: int, after: int) -> list[TaxShare]:
