@@ -48,7 +48,12 @@ def violations(now: Facts) -> list[Violation]:
 def unrest(now: Facts) -> list[str]:
     """Yield the unfinished work."""
     return [
-        *(f"booking {each['_id']} is {each['state']}" for each in now.bookings.values() if each["state"] in UNSETTLED),
+        *(f"booking {each['_id']} is {each['state']}" for each in now.bookings.values() if _is_unsettled(each)),
+        *(
+            f"refund {refund['refund_id']} is requested"
+            for each in now.bookings.values()
+            for refund in _refunds(each, "requested")
+        ),
         *(f"hold {hold['id']} is live" for each in now.showtimes.values() for hold in each["holds"]),
         *(f"the map of {each['_id']} is stale" for each in now.showtimes.values() if each.get("is_stale")),
         *(f"outbox of {place}: {len(entries)}" for place, entries in now.unsent.items()),
@@ -82,6 +87,26 @@ async def at_rest(env: Mapping[str, str], seconds: float = 120) -> Facts:
     raise AssertionError("not at rest:\n" + "\n".join(moving))
 
 
+def _is_unsettled(booking: Document) -> bool:
+    """Whether the saga goes on by itself. A failed refund waits for staff, who see it."""
+    return booking["state"] in UNSETTLED and not (booking["state"] == "refunding" and _waits_for_staff(booking))
+
+
+def _waits_for_staff(booking: Document) -> bool:
+    return bool(_refunds(booking, "failed")) and not _refunds(booking, "requested")
+
+
+def _refunds(booking: Document, state: str) -> list[Document]:
+    """The refunds in this state that booking has requested, without failed ones that were repeated."""
+    own = [each for each in booking.get("refunds", []) if each["is_requested"] and not each["repeated_as"]]
+    return [each for each in own if each["state"] == state]
+
+
+def _seats_in(booking: Document, *statuses: str) -> list[str]:
+    """The seats of the lines with these statuses. Lines from before 2026-12 have none and are valid."""
+    return [line["seat"]["seat_id"] for line in booking["lines"] if line.get("status", "valid") in statuses]
+
+
 # ---- seats
 
 
@@ -96,11 +121,16 @@ def _seats(now: Facts) -> Iterator[str]:
         yield from _sales(now, showtime)
         yield from _live_map(now, showtime)
     owners: dict[tuple[str, str], list[str]] = defaultdict(list)
+    is_quiet = not unrest(now)
     for booking in _entitled(now):
         seats = [ticket["seat"]["seat_id"] for ticket in booking["tickets"]]
         if sorted(seats) != sorted(seat["seat_id"] for seat in booking["seats"]):
             yield f"booking {booking['_id']} has tickets for {seats}, not for its seats"
-        for seat in seats:
+        returned = {seat for refund in _refunds(booking, "accepted") for seat in refund["seats"]}
+        for seat in returned if is_quiet else ():
+            if now.showtimes[booking["showtime_id"]]["taken"].get(seat, {}).get("by") == booking["_id"]:
+                yield f"booking {booking['_id']} was refunded for {seat}, which inventory has not freed"
+        for seat in _seats_in(booking, "valid", "transferred"):
             owners[booking["showtime_id"], seat].append(booking["_id"])
             taken = now.showtimes[booking["showtime_id"]]["taken"].get(seat, {})
             if (taken.get("by"), taken.get("state")) != (booking["_id"], "sold"):
@@ -158,7 +188,10 @@ def _money(now: Facts) -> Iterator[str]:
     for booking_id, booking in now.bookings.items():
         payment = now.payments.get(booking_id)
         kept = payment["captured"] - payment["refunded"] if payment else 0
-        if booking["state"] not in UNSETTLED and kept != (price := _price(booking, payment)):
+        yield from _promises(booking, payment)
+        if booking["state"] in UNSETTLED or _refunds(booking, "requested"):
+            continue
+        if kept != (price := _price(booking, payment)):
             yield f"booking {booking_id} ({booking['state']}): {kept} was kept, its tickets cost {price}"
     for payment in now.payments.values():
         yield from _account(now, payment)
@@ -171,12 +204,40 @@ def _money(now: Facts) -> Iterator[str]:
 
 
 def _price(booking: Document, payment: Document | None) -> int:
-    """Return the price of the booking's tickets, less manual refunds for tickets that are still valid."""
-    if booking["state"] != "confirmed":
+    """Return what the cinema may keep: the price of the tickets, less refunds of cancelled ones and manual refunds.
+
+    A refund that failed is still to be paid out.
+    """
+    was_bought = booking["state"] == "confirmed" or (booking["state"] == "refunded" and _seats_in(booking, "cancelled"))
+    if not was_bought:
         return 0
-    gifts = [r for r in payment["refunds"].values() if r["asked_by"] != "booking"] if payment else []
-    given = sum(refund["amount"] for refund in gifts if refund["state"] == "succeeded")
-    return sum(ticket["amount"] for ticket in booking["tickets"]) - given
+    owed = sum(refund["amount"] for refund in _refunds(booking, "failed"))
+    return sum(line["amount"] - (line.get("refund") or 0) for line in booking["lines"]) - _gifts(payment) + owed
+
+
+PAID_OUT = {"requested": {"asked", "pending"}, "accepted": {"succeeded"}, "failed": {"failed"}}
+
+
+def _promises(booking: Document, payment: Document | None) -> Iterator[str]:
+    """Each cancellation leads to exactly its refund: accepted, failed and visible, or under way."""
+    for state, expected in PAID_OUT.items():
+        for refund in _refunds(booking, state):
+            made = payment["refunds"].get(refund["refund_id"]) if payment else None
+            under_way = state == "requested" and booking["due_at"] is not None
+            if refund["amount"] and not under_way and (made is None or made["state"] not in expected):
+                found = made["state"] if made else "unknown to payment"
+                yield f"booking {booking['_id']}: refund {refund['refund_id']} is {state}, and {found} at payment"
+    for refund in _refunds(booking, "accepted"):
+        lines = [line for line in booking["lines"] if line["seat"]["seat_id"] in refund["seats"]]
+        due = sum(line["refund"] for line in lines)
+        if refund["quote_id"] and refund["amount"] != due and not _gifts(payment):
+            yield f"booking {booking['_id']}: {due} was quoted, {refund['amount']} was refunded"
+
+
+def _gifts(payment: Document | None) -> int:
+    """What staff or the provider refunded without booking."""
+    refunds = payment["refunds"].values() if payment else ()
+    return sum(each["amount"] for each in refunds if each["asked_by"] != "booking" and each["state"] == "succeeded")
 
 
 def _account(now: Facts, payment: Document) -> Iterator[str]:
@@ -254,7 +315,7 @@ def _sender_may_have_died(now: Facts, message: Document) -> bool:
 def _progress(now: Facts) -> Iterator[str]:
     for booking in now.bookings.values():
         due_at = booking["due_at"]
-        if booking["state"] in UNSETTLED and (due_at is None or due_at < now.at - OVERDUE):
+        if _is_unsettled(booking) and (due_at is None or due_at < now.at - OVERDUE):
             yield f"booking {booking['_id']} is stuck in {booking['state']}"
     for showtime in now.showtimes.values():
         for hold in showtime["holds"]:

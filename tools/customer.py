@@ -115,6 +115,14 @@ class Customer:
         await self.pay(await self.create_intent(hold), card)
         return hold
 
+    async def cancel_tickets(self, hold: Json, *ticket_ids: str) -> Json:
+        """Cancel these tickets of the booking, or all of them, as quoted. Returns the quote."""
+        path, secret = f"/api/bookings/{hold['hold_id']}", hold.get("secret")
+        chosen = {"ticket_ids": list(ticket_ids)}
+        quote = await self.call("POST", f"{path}/cancellation-quote", json=chosen, secret=secret)
+        await self.call("POST", f"{path}/cancel", json={"quote_id": quote["quote_id"]}, secret=secret)
+        return quote
+
     @asynccontextmanager
     async def watching(self, showtime_id: str, on_message: Callable[[Json], None]) -> AsyncIterator[None]:
         """Subscribe to a showtime's seats and the caller's bookings over the WebSocket. The snapshot comes first."""

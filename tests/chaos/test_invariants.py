@@ -17,6 +17,14 @@ from .crowd import Crowd
 LONG = timedelta(minutes=5)
 
 
+async def _cancel_a_ticket(cinema: Cinema) -> None:
+    """A guest cancels one of two tickets."""
+    guest = cinema.guest()
+    hold = await guest.buy(*await cinema.seats(2), "part@usher.example")
+    booking = await guest.settled(hold, "confirmed")
+    await guest.cancel_tickets(hold, booking["tickets"][0]["ticket_id"])
+
+
 @pytest.fixture(scope="module")
 async def real(arena: Cinema) -> Facts:
     """A platform at rest after some sales."""
@@ -26,6 +34,7 @@ async def real(arena: Cinema) -> Facts:
     confirmed = [each for each in now.bookings.values() if each["state"] == "confirmed"]
     await _ask_for_a_link(arena, confirmed[0])
     await _lose_a_dispute(arena, now.payments[confirmed[-1]["_id"]])
+    await _cancel_a_ticket(arena)
     now = await at_rest(arena.platform.env)
     assert any(message["kind"] == "booking_link" for message in now.messages.values())
     assert now.bookings[confirmed[-1]["_id"]]["state"] == "refunded"
@@ -52,7 +61,10 @@ class Copy:
 
     def __init__(self, now: Facts) -> None:
         self.now = deepcopy(now)
-        confirmed = [each for each in self.now.bookings.values() if each["state"] == "confirmed"]
+        confirmed = [
+            each for each in self.now.bookings.values() if each["state"] == "confirmed" and not each["refunds"]
+        ]
+        self.partly = next(each for each in self.now.bookings.values() if each["email"] == "part@usher.example")
         confirmed.sort(key=lambda each: each["opened_at"], reverse=True)  # the newest: after the last restart
         self.booking: Document = confirmed[0]
         self.other: Document = confirmed[1]
@@ -74,7 +86,8 @@ class Copy:
 
 
 def sold_twice(copy: Copy) -> None:
-    copy.other["showtime_id"], copy.other["tickets"] = copy.booking["showtime_id"], copy.booking["tickets"]
+    for name in ("showtime_id", "tickets", "lines", "seats"):
+        copy.other[name] = copy.booking[name]
 
 
 def sold_and_forgotten(copy: Copy) -> None:
@@ -95,6 +108,31 @@ def a_seat_in_two_holds(copy: Copy) -> None:
         copy.showtime["taken"]["Z1"] = {"by": hold["id"], "state": "held", "until": hold["expires_at"]}
 
 
+def a_refunded_seat_that_stays_sold(copy: Copy) -> None:
+    seat = copy.partly["refunds"][0]["seats"][0]
+    copy.now.showtimes[copy.partly["showtime_id"]]["taken"][seat] = {"by": copy.partly["_id"], "state": "sold"}
+
+
+def a_valid_ticket_without_its_seat(copy: Copy) -> None:
+    copy.partly["lines"][0]["status"] = "valid"
+
+
+def less_refunded_than_quoted(copy: Copy) -> None:
+    copy.partly["lines"][0]["refund"] += 1
+
+
+def a_lost_refund(copy: Copy) -> None:
+    copy.partly["refunds"][0]["state"] = "requested"
+
+
+def a_refund_that_payment_does_not_know(copy: Copy) -> None:
+    del copy.now.payments[copy.partly["_id"]]["refunds"][copy.partly["refunds"][0]["refund_id"]]
+
+
+def a_cancelled_ticket_that_is_not_refunded(copy: Copy) -> None:
+    copy.partly["lines"][0]["refund"] = 0
+
+
 def ticket_for_another_seat(copy: Copy) -> None:
     copy.booking["seats"][0]["seat_id"] = "Z9"
 
@@ -108,7 +146,7 @@ def the_count_errs(copy: Copy) -> None:
 
 
 def a_ticket_for_nothing(copy: Copy) -> None:
-    copy.booking["tickets"][0]["amount"] += 1
+    copy.booking["lines"][0]["amount"] += 1
 
 
 def money_for_nothing(copy: Copy) -> None:
@@ -207,6 +245,12 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     the_map_errs: ("seats", "the live map is wrong"),
     the_count_errs: ("seats", "catalog counts"),
     a_ticket_for_nothing: ("money", "its tickets cost"),
+    a_refunded_seat_that_stays_sold: ("seats", "which inventory has not freed"),
+    a_valid_ticket_without_its_seat: ("seats", "which inventory has not sold to it"),
+    less_refunded_than_quoted: ("money", "was quoted"),
+    a_lost_refund: ("money", "is requested, and succeeded at payment"),
+    a_refund_that_payment_does_not_know: ("money", "unknown to payment"),
+    a_cancelled_ticket_that_is_not_refunded: ("money", "its tickets cost"),
     money_for_nothing: ("money", "its tickets cost 0"),
     the_ledger_errs: ("money", "its ledger says"),
     more_back_than_came: ("money", "more is refunded than was captured"),

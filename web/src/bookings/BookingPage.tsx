@@ -14,6 +14,7 @@ import { Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { Address } from "./Address";
+import { Cancellation, Refunds } from "./Cancellation";
 import { Documents } from "./Documents";
 import { forget, keep, useKeptTickets } from "./device";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
@@ -94,7 +95,9 @@ function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
             </Notice>
           </div>
         )}
+        {!savedAt && <Refunds booking={booking} />}
         <Tickets booking={booking} isKept={savedAt !== undefined} />
+        {!savedAt && <Cancellation booking={booking} />}
       </Suspense>
     );
   }
@@ -103,6 +106,7 @@ function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
     return (
       <div className="min-h-dvh">
         <Moving booking={booking} />
+        <Refunds booking={booking} />
       </div>
     );
   }
@@ -171,7 +175,7 @@ function Moving({ booking }: { booking: Booking }) {
   }, []);
   const texts = {
     closing: "booking.closingText",
-    refunding: "booking.refundingText",
+    refunding: booking.ending === "seats_lost" ? "booking.seatsLostText" : "booking.refundingText",
     confirming: "booking.confirmingText",
   } as const;
   return (

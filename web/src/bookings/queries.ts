@@ -51,7 +51,8 @@ export function useBooking(bookingId: string) {
     refetchInterval: ({ state }) => {
       const booking = state.data;
       if (!booking) return false;
-      if (MOVING.includes(booking.state)) return ASK_MOVING_MS;
+      const isRefunding = booking.refunds.some(({ state }) => state === "requested");
+      if (MOVING.includes(booking.state) || isRefunding) return ASK_MOVING_MS;
       return booking.state === "awaiting_payment" ? ASK_WAITING_MS : false;
     },
   });

@@ -4,6 +4,7 @@ import { Link, useNavigate } from "react-router";
 import { api, type Schemas, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
+import { policySentence } from "../bookings/policy";
 import { bookingQuery } from "../bookings/queries";
 import { locale, named, t } from "../i18n";
 import { money } from "../lib/format";
@@ -134,7 +135,11 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         <h2 id="terms" className="mb-1 text-lg">
           {t("terms.title")}
         </h2>
-        <p className="text-quiet">{t("terms.text")}</p>
+        <p className="text-quiet">
+          {quote.data &&
+            policySentence(quote.data.refund_policy, showtime.starts_at, showtime.time_zone, showtime.currency)}{" "}
+          {t("terms.text")}
+        </p>
       </section>
       {order.isError && <Notice kind="bad">{sentence(order.error)}</Notice>}
       {release.isError && <Notice kind="bad">{sentence(release.error)}</Notice>}

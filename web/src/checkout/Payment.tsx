@@ -4,6 +4,7 @@ import { useNavigate } from "react-router";
 import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { Address } from "../bookings/Address";
+import { policySentence } from "../bookings/policy";
 import { type Booking, bookingQuery } from "../bookings/queries";
 import { t } from "../i18n";
 import { clock, money } from "../lib/format";
@@ -70,7 +71,17 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
         </Notice>
       )}
       {cancel.isError && <Notice kind="bad">{sentence(cancel.error)}</Notice>}
-      <p className="text-sm text-quiet">{t("terms.text")}</p>
+      <p className="text-sm text-quiet">
+        {booking.refund_policy &&
+          booking.screening &&
+          policySentence(
+            booking.refund_policy,
+            booking.screening.starts_at,
+            booking.screening.time_zone,
+            booking.currency ?? "EUR",
+          )}{" "}
+        {t("terms.text")}
+      </p>
       <div className="flex flex-wrap gap-3">
         <Button className="max-sm:w-full" disabled={!form} busy={isPaying} onClick={() => form && void pay(form)}>
           {t("pay.pay", { amount })}

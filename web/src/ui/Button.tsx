@@ -1,4 +1,4 @@
-import type { ButtonHTMLAttributes } from "react";
+import type { ComponentPropsWithRef } from "react";
 import { Link, type LinkProps } from "react-router";
 
 type Look = "main" | "plain" | "quiet" | "danger";
@@ -12,7 +12,7 @@ const LOOKS: Record<Look, string> = {
   danger: "px-5 border border-bad text-bad hover:bg-bad-soft",
 };
 
-interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+interface ButtonProps extends ComponentPropsWithRef<"button"> {
   look?: Look;
   /** Shows a spinner and ignores clicks. */
   busy?: boolean;
