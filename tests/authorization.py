@@ -240,6 +240,10 @@ INVENTORY = [
     Row("GET /api/showtimes/{showtime_id}/blocks", DESK),
     Row("POST /api/showtimes/{showtime_id}/blocks", DESK, {"seats": ["ZZ999"], "reason": "broken"}),
     Row("DELETE /api/showtimes/{showtime_id}/blocks/{block_id}", DESK),
+    Row("POST /api/showtimes/{showtime_id}/waitlist", ALL, {}),
+    Row("GET /api/showtimes/{showtime_id}/waitlist", ALL),
+    Row("DELETE /api/showtimes/{showtime_id}/waitlist", ALL),
+    Row("GET /api/showtimes/{showtime_id}/waitlist/entries", DESK),
 ]
 
 BOOKING = [

@@ -22,6 +22,8 @@ from launcher.settings import RUNTIME, given_settings, platform_environment
 from pymongo.errors import PyMongoError
 
 UNSETTLED = {"awaiting_payment", "closing", "confirming", "refunding"}
+WAITLIST = "waitlist"
+"""The owner of seats that are marked for waiting parties."""
 OVERDUE = timedelta(seconds=20)
 """How late a timer, outbox, webhook or acknowledgement may be before it is a violation: longer than a job's lease."""
 MESSAGES_KEPT = timedelta(days=3)
@@ -55,6 +57,7 @@ def unrest(now: Facts) -> list[str]:
             for refund in _refunds(each, "requested")
         ),
         *(f"hold {hold['id']} is live" for each in now.showtimes.values() for hold in each["holds"]),
+        *(f"the waitlist of {each['_id']} has a round to do" for each in now.showtimes.values() if _is_due(now, each)),
         *(f"the map of {each['_id']} is stale" for each in now.showtimes.values() if each.get("is_stale")),
         *(f"outbox of {place}: {len(entries)}" for place, entries in now.unsent.items()),
         *(f"{name}: {count} messages" for name, count in now.queues.items() if count and name not in DEAD),
@@ -68,6 +71,11 @@ def unrest(now: Facts) -> list[str]:
             if each.unacknowledged
         ),
     ]
+
+
+def _is_due(now: Facts, showtime: Document) -> bool:
+    due_at = showtime.get("waitlist_at")
+    return due_at is not None and due_at <= now.at
 
 
 async def at_rest(env: Mapping[str, str], seconds: float = 120) -> Facts:
@@ -118,6 +126,7 @@ def _entitled(now: Facts) -> list[Document]:
 def _seats(now: Facts) -> Iterator[str]:
     for showtime in now.showtimes.values():
         yield from _holds_and_seats(now, showtime)
+        yield from _waitlist(now, showtime)
         yield from _sales(now, showtime)
         yield from _live_map(now, showtime)
     owners: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -148,11 +157,26 @@ def _holds_and_seats(now: Facts, showtime: Document) -> Iterator[str]:
         if hold["expires_at"] > now.at and own != hold["seats"]:
             yield f"hold {hold['id']} of {hold['seats']} has only {own}"
     for seat, entry in taken.items():
-        if entry["state"] == "held" and entry["until"] > now.at and held[seat] != 1:
+        is_held = entry["state"] == "held" and entry["by"] != WAITLIST and entry["until"] > now.at
+        if is_held and held[seat] != 1:
             yield f"showtime {showtime['_id']}: {seat} is held by {entry['by']} and stands in {held[seat]} holds"
         owners = {block["id"] for block in showtime["blocks"] if seat in block["seats"]}
         if entry["state"] == "blocked" and owners != {entry["by"]}:
             yield f"showtime {showtime['_id']}: {seat} is blocked without its block"
+
+
+def _waitlist(now: Facts, showtime: Document) -> Iterator[str]:
+    """A marked seat, and an offer whose hold has ended, have a round of the waitlist that is due and not late."""
+    due_at = showtime.get("waitlist_at")
+    if due_at is not None and now.at - OVERDUE < due_at <= now.at:
+        return
+    for seat, entry in showtime["taken"].items():
+        if entry["by"] == WAITLIST:
+            yield f"showtime {showtime['_id']}: {seat} stays marked for the waitlist"
+    holds = {hold["id"] for hold in showtime["holds"]}
+    for party in showtime.get("waitlist", ()):
+        if (offer := party.get("hold_id")) and offer not in holds:
+            yield f"showtime {showtime['_id']}: {party['id']} waits for the end of an offer without a hold"
 
 
 def _sales(now: Facts, showtime: Document) -> Iterator[str]:

@@ -133,6 +133,14 @@ def a_cancelled_ticket_that_is_not_refunded(copy: Copy) -> None:
     copy.partly["lines"][0]["refund"] = 0
 
 
+def a_mark_that_stays(copy: Copy) -> None:
+    copy.showtime["taken"]["Z1"] = {"by": "waitlist", "state": "held"}
+
+
+def an_offer_without_a_hold(copy: Copy) -> None:
+    copy.showtime["waitlist"] = [{"id": "a-party", "hold_id": "a-hold"}]
+
+
 def ticket_for_another_seat(copy: Copy) -> None:
     copy.booking["seats"][0]["seat_id"] = "Z9"
 
@@ -241,6 +249,8 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     sold_to_nobody: ("seats", "is sold to nobody"),
     half_a_hold: ("seats", "has only ['Z1']"),
     a_seat_in_two_holds: ("seats", "stands in 2 holds"),
+    a_mark_that_stays: ("seats", "stays marked for the waitlist"),
+    an_offer_without_a_hold: ("seats", "an offer without a hold"),
     ticket_for_another_seat: ("seats", "not for its seats"),
     the_map_errs: ("seats", "the live map is wrong"),
     the_count_errs: ("seats", "catalog counts"),

@@ -66,7 +66,7 @@ SETTINGS = (
 )
 # The processes that get a secret; all others run without it. The tests compare this with the services' settings.
 SECRETS: dict[str, tuple[str, ...]] = {
-    "LINK_KEY": ("identity", "booking", "notifier"),
+    "LINK_KEY": ("identity", "inventory", "booking", "notifier"),
     "TOTP_KEY": ("identity",),
     "IDENTITY_KEY": ("identity",),
     "CLAIM_KEY": ("inventory", "booking"),

@@ -47,7 +47,17 @@ from contracts.identity import (
     UserDeleted,
     VerificationRequested,
 )
-from contracts.inventory import SaleRejected, SeatMapUpdated, SeatsChanged, SeatsReleased, SeatsSold
+from contracts.inventory import (
+    InventoryDataExported,
+    SaleRejected,
+    SeatMapUpdated,
+    SeatsChanged,
+    SeatsOffered,
+    SeatsReleased,
+    SeatsSold,
+    WaitlistEnded,
+    WaitlistJoined,
+)
 from contracts.notifier import MailFailed, NotifierDataExported
 from contracts.payment import (
     PaymentCancelled,
@@ -91,6 +101,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         ActRecorded,
         StaffActed,
         CatalogDataExported,
+        InventoryDataExported,
         BookingDataExported,
         PaymentDataExported,
         NotifierDataExported,
@@ -119,6 +130,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingCancelled,
         BookingExchanged,
         BookingSeatsReturned,
+        *PEOPLE,
     ),
     "booking": (
         ShowtimeScheduled,
@@ -152,6 +164,9 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingTicketsRequested,
         BookingEmailChanged,
         BookingAdopted,
+        WaitlistJoined,
+        SeatsOffered,
+        WaitlistEnded,
         *ACCOUNT_MAILS,
         *PEOPLE,
     ),

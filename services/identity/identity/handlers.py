@@ -5,6 +5,7 @@ from chassis.messaging.consumer import Handlers
 from contracts.booking import BookingDataExported, StaffActed
 from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
+from contracts.inventory import InventoryDataExported
 from contracts.notifier import NotifierDataExported
 from contracts.payment import PaymentDataExported
 from contracts.personal import PersonalData
@@ -31,6 +32,7 @@ HANDLERS: Handlers = {
     ActRecorded: on_act_recorded,
     StaffActed: on_staff_acted,
     **dict.fromkeys(
-        (CatalogDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported), on_personal_data
+        (CatalogDataExported, InventoryDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
+        on_personal_data,
     ),
 }

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from chassis.messaging.consumer import Handlers, current_envelope
+from chassis.privacy import Privacy
 from contracts.booking import (
     BookingCancelled,
     BookingExchanged,
@@ -15,7 +16,7 @@ from contracts.booking import (
 )
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
-from contracts.inventory import SeatsSold
+from contracts.inventory import InventoryDataExported, SeatsSold
 from contracts.payment import PaymentSucceeded
 
 from inventory import settings, store
@@ -107,6 +108,11 @@ async def _retry_until_known(change: Awaitable[None]) -> None:
         await change
     except (ShowtimeUnknown, SeatMapMissing) as error:
         raise NotYet("the showtime has not arrived yet") from error
+
+
+def privacy(replica: Replica) -> Privacy:
+    """Return how this service erases and exports a person's data: their places on waitlists."""
+    return Privacy(erase=partial(store.erase_waiting, replica), gather=store.waiting_of, exported=InventoryDataExported)
 
 
 def handlers(replica: Replica) -> Handlers:

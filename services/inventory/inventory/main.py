@@ -20,6 +20,7 @@ app = create_service(
     schema=migrations.SCHEMA,
     handlers=handlers.handlers(replica),
     jobs=jobs.jobs(replica),
+    privacy=handlers.privacy(replica),
     lifespans=[lambda _: replica.broadcaster],
 )
 app.state.replica = replica

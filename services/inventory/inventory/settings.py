@@ -8,6 +8,7 @@ from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
+from chassis.security.secrets import Cipher
 from chassis.security.signed import SignedText
 from chassis.settings import Published, ServiceSettings
 from contracts.claims import HoldClaim
@@ -24,6 +25,8 @@ class Settings(ServiceSettings):
     service: str = "inventory"
     claim_key: Annotated[SecretStr, Published(("usher-local-claim-key",))] = Field(min_length=16)
     """Signs the claims of holds. Booking has the same key."""
+    link_key: Annotated[SecretStr, Published(("usher-local-link-key",))] = Field(min_length=16)
+    """Encrypts the secrets of guests on a waitlist. The notifier, which puts them into links, has the same key."""
     hold_seconds: int = Field(default=480, ge=1)
     hold_cap_seconds: int = Field(default=900, ge=1)
     hold_renewals: int = Field(default=1, ge=0)
@@ -83,6 +86,11 @@ class Settings(ServiceSettings):
     @cached_property
     def _pseudonym_key(self) -> bytes:
         return sha256(f"client networks {self.claim_key.get_secret_value()}".encode()).digest()
+
+    @cached_property
+    def link_encryption(self) -> Cipher:
+        """Encrypts the secrets of links."""
+        return Cipher(self.link_key.get_secret_value())
 
     @cached_property
     def hold_claims(self) -> SignedText[HoldClaim]:

@@ -35,6 +35,7 @@ CLAIM_KEY = "a claim key for the tests"
 def inventory_env(service_env: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "CLAIM_KEY", CLAIM_KEY)
+        patch.setitem(os.environ, "LINK_KEY", "a link key for the tests")
         patch.setitem(os.environ, "HOLD_LIMIT_EXEMPT", "127.0.0.1")
         yield
 

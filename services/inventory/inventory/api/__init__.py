@@ -1,5 +1,5 @@
-"""The HTTP API: seat maps, holds, and blocks by staff."""
+"""The HTTP API: seat maps, holds, blocks by staff, and waitlists."""
 
-from inventory.api import blocks, holds, seats
+from inventory.api import blocks, holds, seats, waitlist
 
-ROUTERS = [seats.router, holds.router, blocks.router]
+ROUTERS = [seats.router, holds.router, blocks.router, waitlist.router]

@@ -13,19 +13,17 @@ from chassis.http.network import client_network
 from chassis.http.problems import Unauthenticated, documented
 from chassis.observability import telemetry
 from chassis.security.auth import Caller, Principal, caller, signed_in
-from chassis.security.secrets import hash_secret, new_secret
 from contracts.claims import HoldClaim
-from contracts.types import AreaName, Code, Holder, Id, Moment, Seat, SeatId
+from contracts.types import AreaName, Code, Id, Moment, Seat, SeatId
 from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import Counter
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import to_json
 
 from inventory import settings, store
-from inventory.api.http import Body, ShowtimeId, ThisReplica
+from inventory.api.http import Body, ShowtimeId, ThisReplica, holder_of
 from inventory.model import (
     MAX_SEATS,
-    MIN_SECRET,
     CheckoutUnpaid,
     CouchDivided,
     Hold,
@@ -37,6 +35,7 @@ from inventory.model import (
     NetworkIsFull,
     NoSuchSeats,
     NotEnoughSeats,
+    OfferFixed,
     Party,
     RenewalUsedUp,
     SalesClosed,
@@ -67,18 +66,9 @@ async def _owner(request: Request, who: Caller, showtime_id: str, replica: Repli
 
     Raises SecretTooShort, ShowtimeUnknown and SeatMapMissing.
     """
-    secret, is_staff = None, False
-    if who.principal:
-        holder = Holder(user_id=who.principal.user_id)
-        if who.principal.permissions:
-            is_staff = who.may("seats:block", (await replica.showtime_info(showtime_id)).theater_id)
-    elif who.secret is None:
-        secret = new_secret()
-        holder = Holder(secret_hash=hash_secret(secret))
-    elif len(who.secret) < MIN_SECRET:
-        raise SecretTooShort
-    else:
-        holder = Holder(secret_hash=hash_secret(who.secret))
+    (holder, secret), is_staff = holder_of(who), False
+    if who.principal and who.principal.permissions:
+        is_staff = who.may("seats:block", (await replica.showtime_info(showtime_id)).theater_id)
     config, network = settings.get(), client_network(request)
     if is_staff or config.is_exempt(network) or config.is_exempt(holder.user_id or network):
         return HoldOwner(holder, new_secret=secret)
@@ -278,6 +268,7 @@ async def get_hold(hold_id: HoldId, who: CurrentCaller, replica: ThisReplica) ->
         SeatsUnknown,
         CouchDivided,
         SeatCountWrong,
+        OfferFixed,
         SeatMapMissing,
         ShowtimeBusy,
     ),
@@ -336,7 +327,7 @@ async def _hold_response(
         revision=found.revision,
         expires_at=found.expires_at,
     )
-    can_renew = not found.pinned and found.renewals < config.hold_renewals
+    can_renew = not (found.pinned or found.is_offer) and found.renewals < config.hold_renewals
     view = {
         "hold_id": found.id,
         "showtime_id": showtime_id,

@@ -5,6 +5,7 @@ Problem (contracts.errors)
     ├── ShowtimeUnknown     404
     ├── HoldUnknown         404   also for somebody else's hold, so that its existence stays secret
     ├── BlockUnknown        404
+    ├── NotWaiting          404   also for somebody else's place on the waitlist
     ├── SalesClosed         409   `reason`: not_open, closed or cancelled
     ├── SeatsTaken          409   `seats`
     ├── SeatsKept           409   `seats`: reserved for companions of wheelchair users
@@ -15,6 +16,11 @@ Problem (contracts.errors)
     │   └── NetworkIsFull   429   from this client network
     ├── CheckoutUnpaid      409   `booking_id`; `ends_at`: when it ends at the latest
     ├── HoldInCheckout      409
+    ├── OfferFixed          409
+    ├── SeatsAvailable      409   `free`: the number of seats that the party can choose now
+    ├── AlreadyWaiting      409
+    ├── WaitlistFull        409
+    ├── WaitlistClosed      409
     ├── RenewalUsedUp       409
     ├── HoldLapsed          410   `seats`: the seats of the expired hold
     ├── SeatsUnknown        422   `seats`
@@ -94,6 +100,33 @@ class CheckoutUnpaid(InventoryProblem):
 
 class HoldInCheckout(InventoryProblem):
     code, status, title = "hold_in_checkout", 409, "These seats are being paid for. Cancel the booking instead."
+
+
+class OfferFixed(InventoryProblem):
+    code, status = "offer_fixed", 409
+    title = "These seats were offered to you from the waitlist. You can give seats up, but not add any."
+
+
+class SeatsAvailable(InventoryProblem):
+    code, status, title = "seats_available", 409, "There are enough free seats. Please choose them now."
+
+
+class AlreadyWaiting(InventoryProblem):
+    code, status = "already_waiting", 409
+    title = "This e-mail address is already on the waitlist. Use the link in the e-mail."
+
+
+class WaitlistFull(InventoryProblem):
+    code, status, title = "waitlist_full", 409, "The waitlist of this showtime is full."
+
+
+class WaitlistClosed(InventoryProblem):
+    code, status = "waitlist_closed", 409
+    title = "This showtime has no waitlist any more. It closes 30 minutes before the start."
+
+
+class NotWaiting(InventoryProblem):
+    code, status, title = "not_waiting", 404, "You are not on the waitlist of this showtime."
 
 
 class RenewalUsedUp(InventoryProblem):

@@ -16,6 +16,7 @@ from inventory.model.problems import (
     CouchDivided,
     HoldInCheckout,
     HoldLapsed,
+    OfferFixed,
     RenewalUsedUp,
     SalesClosed,
     SeatCountWrong,
@@ -25,6 +26,8 @@ from inventory.model.problems import (
 
 SeatState = Literal["held", "sold", "blocked"]
 PinFailure = Literal["lapsed", "mismatch"]
+MARK = "waitlist"
+"""The owner of seats that became free while a party waits for seats. No hold or block has this id."""
 
 
 class SeatEntry(BaseModel):
@@ -43,7 +46,7 @@ class Hold(BaseModel):
     """Seats held for a person or a guest until `expires_at`. Renewals never extend it beyond `cap_at`.
 
     The limits count it under its `keys`. `revision` counts changes, starting at 0. A pinned hold belongs to a checkout;
-    only the checkout can end it.
+    only the checkout can end it. `is_offer`: the holder waited for it; it cannot be renewed and gets no further seats.
     """
 
     id: str
@@ -55,6 +58,7 @@ class Hold(BaseModel):
     renewals: int = 0
     revision: int = 0
     pinned: bool = False
+    is_offer: bool = False
 
     def is_live(self, now: datetime) -> bool:
         """Whether the hold has not expired."""
@@ -104,6 +108,9 @@ class Seating(BaseModel):
 
     `ended` are bookings that can never get seats again; their money is refunded. `closed` are checkouts that ended
     unpaid: a late payment request does not hold seats for them, but a late payment can still buy seats.
+
+    `waitlist_at` is set while parties wait for seats: the time of the next round. Then an expired hold's seats are not
+    free before its release, because they go to the waitlist.
     """
 
     sales_open_at: datetime
@@ -114,6 +121,7 @@ class Seating(BaseModel):
     blocks: list[Block] = []
     ended: list[str] = []
     closed: list[str] = []
+    waitlist_at: datetime | None = None
 
     def hold(self, hold_id: str) -> Hold | None:
         """Return the hold with this id, expired or not."""
@@ -125,7 +133,11 @@ class Seating(BaseModel):
 
     def unavailable(self, seats: Iterable[str], now: datetime, owner_id: str = "") -> list[str]:
         """Return the seats that belong to an owner other than `owner_id`."""
-        others = {seat for seat, taken in self.taken.items() if taken.by != owner_id and not taken.is_expired(now)}
+        others = {
+            seat
+            for seat, taken in self.taken.items()
+            if taken.by != owner_id and (self.waitlist_at is not None or not taken.is_expired(now))
+        }
         return in_order(others.intersection(seats))
 
     def sales_problem(self, now: datetime) -> SalesClosed | None:
@@ -228,12 +240,15 @@ def check_couches(seats: Iterable[str], auditorium: AuditoriumMap) -> None:
 
 
 def seat_change(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> SeatChange:
-    """Return the seats of the hold after adding and dropping seats. Raises SeatCountWrong.
+    """Return the seats of the hold after adding and dropping seats. Raises SeatCountWrong and
+    OfferFixed.
 
     Adding a seat of the hold or dropping any other seat changes nothing, so requests can be repeated.
     """
     before = set(hold.seats)
     after = (before | set(add)) - set(drop)
+    if hold.is_offer and not after <= before:
+        raise OfferFixed
     if not 1 <= len(after) <= MAX_SEATS:
         raise SeatCountWrong
     return SeatChange(seats=in_order(after), added=in_order(after - before), dropped=in_order(before - after))
@@ -242,7 +257,7 @@ def seat_change(hold: Hold, add: Iterable[str], drop: Iterable[str]) -> SeatChan
 def renewed_deadline(hold: Hold, now: datetime, limits: HoldLimits) -> datetime:
     """Return the hold's deadline after a renewal. Raises RenewalUsedUp."""
     until = min(now + limits.hold, hold.cap_at)
-    if hold.renewals >= limits.renewals or until <= hold.expires_at:
+    if hold.is_offer or hold.renewals >= limits.renewals or until <= hold.expires_at:
         raise RenewalUsedUp
     return until
 

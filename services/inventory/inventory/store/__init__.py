@@ -35,9 +35,21 @@ from inventory.store.holds import (
 from inventory.store.replica import Replica
 from inventory.store.scheduling import add_showtime, cancel_showtime, reschedule_showtime, save_layout
 from inventory.store.seat_updates import SeatBroadcaster, publish_seat_maps
+from inventory.store.waitlist import (
+    Place,
+    erase_waiting,
+    join_waitlist,
+    leave_waitlist,
+    place_of,
+    places_of,
+    run_round,
+    waiting_of,
+    with_due_rounds,
+)
 
 __all__ = [
     "DOCUMENTS",
+    "Place",
     "Replica",
     "SeatBroadcaster",
     "add_showtime",
@@ -46,12 +58,17 @@ __all__ = [
     "cancel_booking",
     "cancel_showtime",
     "change_hold",
+    "erase_waiting",
     "expire_checkout",
     "find_hold",
     "hold",
     "hold_best",
+    "join_waitlist",
+    "leave_waitlist",
     "live_states",
     "pin_hold",
+    "place_of",
+    "places_of",
     "publish_seat_maps",
     "read",
     "release_expired",
@@ -59,11 +76,14 @@ __all__ = [
     "renew_hold",
     "reschedule_showtime",
     "return_seats",
+    "run_round",
     "sale_of_hold",
     "save_layout",
     "seat_map_of",
     "sell_seats",
     "showtimes",
     "unblock_seats",
+    "waiting_of",
+    "with_due_rounds",
     "with_expired_holds",
 ]

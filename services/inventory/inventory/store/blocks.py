@@ -8,7 +8,6 @@ from chassis.ids import new_id
 from inventory.model import Block, BlockUnknown, ShowtimeBusy, check_couches, validate_seats
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, read
-from inventory.store.holds import unset_seats
 from inventory.store.replica import Replica
 
 
@@ -43,7 +42,8 @@ async def unblock_seats(replica: Replica, showtime_id: str, block_id: str) -> No
     found = next((each for each in (await read(showtime_id)).blocks if each.id == block_id), None)
     if found is None or not await replica.change_seats(
         {"_id": showtime_id, "blocks.id": block_id},
-        {"$unset": unset_seats(found.seats), "$pull": {"blocks": {"id": block_id}}},
+        {"$pull": {"blocks": {"id": block_id}}},
         found.seats,
+        frees=found.seats,
     ):
         raise BlockUnknown

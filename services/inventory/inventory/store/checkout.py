@@ -24,7 +24,7 @@ from inventory.model import (
 )
 from inventory.store import guards
 from inventory.store.documents import ATTEMPTS, lapsed_holds, read, showtimes
-from inventory.store.holds import find_hold, pull_hold, record_lapse, release_seats, set_held, set_hold, unset_seats
+from inventory.store.holds import find_hold, pull_sold, record_lapse, release_seats, set_held, set_hold
 from inventory.store.replica import Replica
 
 
@@ -155,7 +155,7 @@ async def _sell_hold(replica: Replica, sale: SeatsSold) -> bool:
             "holds": {"$elemMatch": {"id": booking_id, "seats": seats}},
             **guards.seats_belong_to(seats, booking_id),
         },
-        {"$set": _set_sold(booking_id, seats), "$pull": pull_hold(booking_id)},
+        {"$set": _set_sold(booking_id, seats), "$pull": pull_sold(booking_id)},
         seats,
         events=[sale],
     )
@@ -179,10 +179,10 @@ async def _sell_seats(
         },
         {
             "$set": _set_sold(booking_id, seats),
-            "$unset": unset_seats(result.to_release),
-            "$pull": pull_hold(booking_id),
+            "$pull": pull_sold(booking_id),
         },
         [*seats, *result.to_release],
+        frees=result.to_release,
         events=[sale],
     )
 
@@ -253,7 +253,7 @@ async def return_seats(replica: Replica, showtime_id: str, booking_id: str, seat
         showtime = await read(showtime_id)
         own = [seat for seat in showtime.seats_of(booking_id) if seat in seats]
         if not own or await replica.change_seats(
-            {"_id": showtime_id, **guards.seats_belong_to(own, booking_id)}, {"$unset": unset_seats(own)}, own
+            {"_id": showtime_id, **guards.seats_belong_to(own, booking_id)}, {}, own, frees=own
         ):
             return
     raise ShowtimeBusy(retry_after=1)

@@ -13,7 +13,7 @@ from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide
 from pydantic import Field
 from pymongo import ASCENDING, IndexModel
 
-from inventory.model import SeatMapMissing, SeatState, Showtime, ShowtimeUnknown
+from inventory.model import SeatMapMissing, SeatState, Showtime, ShowtimeDetails, ShowtimeUnknown, WaitingShowtime
 
 ATTEMPTS = 10
 """The maximum number of attempts of a guarded write. Each miss means that another write succeeded."""
@@ -35,7 +35,7 @@ class SeatLayout(Document):
         name = "seat_layouts"
 
 
-class ShowtimeDocument(Aggregate, Showtime):
+class ShowtimeDocument(Aggregate, WaitingShowtime):
     """A showtime as MongoDB stores it."""
 
     class Settings:
@@ -45,7 +45,26 @@ class ShowtimeDocument(Aggregate, Showtime):
             IndexModel([("holds.keys", ASCENDING)], name="owner"),
             IndexModel([("holds.expires_at", ASCENDING)], name="lapse"),
             IndexModel([("is_stale", ASCENDING)], name="stale", partialFilterExpression={"is_stale": True}),
+            IndexModel(
+                [("waitlist_at", ASCENDING)],
+                name="waitlist",
+                partialFilterExpression={"waitlist_at": {"$type": "date"}},
+            ),
+            IndexModel(
+                [("waitlist.holder.user_id", ASCENDING)],
+                name="waiting_person",
+                partialFilterExpression={"waitlist.holder.user_id": {"$type": "string"}},
+            ),
         ]
+
+
+class DetailsDocument(Document, ShowtimeDetails):
+    """A showtime's details for its waitlist, apart from the hot document."""
+
+    id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    class Settings:
+        name = "showtime_details"
 
 
 class LapsedHold(Document):
@@ -66,34 +85,40 @@ class LapsedHold(Document):
         ]
 
 
-DOCUMENTS = [ShowtimeDocument, SeatLayout, LapsedHold]
+DOCUMENTS = [ShowtimeDocument, DetailsDocument, SeatLayout, LapsedHold]
 showtimes: Collection[Showtime] = Collection(ShowtimeDocument, Showtime)
+waiting_showtimes: Collection[WaitingShowtime] = Collection(ShowtimeDocument, WaitingShowtime)
+"""The same documents, read with their waitlists."""
+showtime_details: Collection[ShowtimeDetails] = Collection(DetailsDocument, ShowtimeDetails)
 layouts = Collection(SeatLayout)
 lapsed_holds = Collection(LapsedHold)
 
 
 async def read(showtime_id: str) -> Showtime:
     """Read the whole showtime. Raises ShowtimeUnknown and SeatMapMissing."""
-    return await showtimes.get(showtime_id) or _raise_missing(showtime_id)
+    return await showtimes.get(showtime_id) or raise_missing(showtime_id)
 
 
 async def read_fields(showtime_id: str, fields: Mapping[str, Any]) -> Row:
     """Read some fields of the showtime. Raises ShowtimeUnknown and SeatMapMissing."""
-    return await showtimes.row({"_id": showtime_id}, fields) or _raise_missing(showtime_id)
+    return await showtimes.row({"_id": showtime_id}, fields) or raise_missing(showtime_id)
 
 
 async def seat_map_of(showtime_id: str) -> Row:
     """Read the raw showtime without its private fields. Raises ShowtimeUnknown and SeatMapMissing."""
-    return await read_fields(showtime_id, {"outbox": 0, "holds": 0, "blocks": 0, "ended": 0})
+    return await read_fields(showtime_id, {"outbox": 0, "holds": 0, "blocks": 0, "ended": 0, "waitlist": 0})
 
 
 def live_states(showtime: Row, moment: datetime) -> dict[str, SeatState]:
-    """Return the states of a raw showtime's seats that are not free."""
+    """Return the states of a raw showtime's seats that are not free. `waitlist_at` must be among the fields read."""
     taken = showtime["taken"].items()
+    if showtime.get("waitlist_at") is not None:
+        return {seat: entry["state"] for seat, entry in taken}
     return {seat: entry["state"] for seat, entry in taken if (until := entry.get("until")) is None or until > moment}
 
 
-def _raise_missing(showtime_id: str) -> NoReturn:
+def raise_missing(showtime_id: str) -> NoReturn:
+    """Raise SeatMapMissing for a showtime whose event may still arrive, else ShowtimeUnknown."""
     if is_fresh(showtime_id, now()):
         raise SeatMapMissing(retry_after=2)
     raise ShowtimeUnknown

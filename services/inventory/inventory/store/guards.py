@@ -15,19 +15,37 @@ Filter = dict[str, Any]
 
 
 def seats_are_free(seats: Iterable[str], moment: datetime, owner_id: str = "") -> Filter:
-    """Each seat is free, its hold has expired, or it belongs to `owner_id`. Sold and blocked seats have no `until`."""
+    """Each seat is free, its hold has expired, or it belongs to `owner_id`. Sold and blocked seats have no `until`.
+
+    While parties wait for seats, an expired hold's seats are not free: their release marks them for the waitlist.
+    """
     own = [owner_id] if owner_id else []
     free = [
         {
             "$or": [
                 {f"taken.{seat}": {"$exists": False}},
-                {f"taken.{seat}.until": {"$lte": moment}},
+                {f"taken.{seat}.until": {"$lte": moment}, **has_no_waitlist()},
                 *({f"taken.{seat}.by": owner} for owner in own),
             ]
         }
         for seat in seats
     ]
     return {"$and": free} if free else {}
+
+
+def has_no_waitlist() -> Filter:
+    """Nobody waits for seats, so seats that become free are on sale."""
+    return {"waitlist_at": None}
+
+
+def has_waitlist() -> Filter:
+    """Somebody may be waiting for seats, so seats that become free are marked for the waitlist."""
+    return {"waitlist_at": {"$type": "date"}}
+
+
+def is_unchanged(version: int) -> Filter:
+    """The showtime is the same as when it was read: its seats, holds and waitlist."""
+    return {"version": version}
 
 
 def seats_belong_to(seats: Iterable[str], owner_id: str) -> Filter:

@@ -183,8 +183,8 @@ async def change_hold(
 ) -> tuple[str, Hold]:
     """Change the seats of a hold in one write. Returns the showtime's id and the changed hold.
 
-    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, CouchDivided, SalesClosed, SeatsTaken,
-    SingleSeatLeft, SeatsKept, TooManyHolds, NetworkIsFull and ShowtimeBusy.
+    Raises HoldUnknown, HoldInCheckout, HoldLapsed, SeatsUnknown, SeatCountWrong, OfferFixed, CouchDivided, SalesClosed,
+    SeatsTaken, SingleSeatLeft, SeatsKept, TooManyHolds, NetworkIsFull and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime_id, before = await find_hold(hold_id, is_owner)
@@ -208,8 +208,9 @@ async def change_hold(
                     **guards.seats_are_free([*wanted.added, *relies_on], moment, hold_id),
                     **on_sale,
                 },
-                {"$set": set_hold(after) | set_held(after, wanted.added), "$unset": unset_seats(wanted.dropped)},
+                {"$set": set_hold(after) | set_held(after, wanted.added)},
                 [*wanted.added, *wanted.dropped],
+                frees=wanted.dropped,
             )
         if is_changed:
             return showtime_id, after
@@ -310,12 +311,12 @@ async def release_seats(
     which the owner is added.
     """
     own = showtime.seats_of(owner_id)
-    update: dict[str, Any] = {"$unset": unset_seats(own), "$pull": pull_hold(owner_id)}
+    update: dict[str, Any] = {"$pull": pull_hold(owner_id)}
     where = {"_id": showtime.id, **guards.owner_is_unchanged(showtime, owner_id, guarded_seats)}
     if record_in:
         where[record_in] = {"$ne": owner_id}
         update["$push"] = {record_in: {"$each": [owner_id], "$slice": -MAX_RECORDED}}
-    is_released = await replica.change_seats(where, update, own, events=events)
+    is_released = await replica.change_seats(where, update, own, frees=own, events=events)
     if is_released and (hold := showtime.hold(owner_id)):
         _unpaid.labels(hold.caller_kind).inc()
         if hold.is_live(now()):
@@ -334,11 +335,11 @@ def set_hold(after: Hold) -> dict[str, Any]:
     return {"holds.$": after.model_dump(exclude_none=True)}
 
 
-def unset_seats(seats: Iterable[str]) -> dict[str, str]:
-    """Return the `$unset` that frees the seats."""
-    return {f"taken.{seat}": "" for seat in seats}
-
-
 def pull_hold(hold_id: str) -> dict[str, Any]:
     """Return the `$pull` that removes the hold."""
     return {"holds": {"id": hold_id}}
+
+
+def pull_sold(hold_id: str) -> dict[str, Any]:
+    """Return the `$pull` that removes a sold hold, and the party on the waitlist that it was offered to."""
+    return pull_hold(hold_id) | {"waitlist": {"hold_id": hold_id}}

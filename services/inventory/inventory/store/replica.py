@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cachetools import LRUCache
+from chassis.clock import now
 from contracts.catalog import OrphanRule
 from contracts.envelope import Event
 from contracts.types import Seat
 from pydantic_core import to_json
 
-from inventory.model import AuditoriumMap, Seating, SeatMapMissing
-from inventory.store.documents import layouts, read_fields, showtimes
+from inventory.model import MARK, AuditoriumMap, Seating, SeatMapMissing, ShowtimeDetails
+from inventory.store import guards
+from inventory.store.documents import layouts, read_fields, showtime_details, showtimes
 from inventory.store.limiter import HoldLimiter
 from inventory.store.seat_updates import SeatBroadcaster
 
@@ -53,6 +55,7 @@ class Replica:
         self.broadcaster, self.limiter = broadcaster, HoldLimiter()
         self._layouts: LRUCache[str, Layout] = LRUCache(LAYOUTS_CACHED)
         self._showtimes: LRUCache[str, ShowtimeInfo] = LRUCache(SHOWTIMES_CACHED)
+        self._details: LRUCache[str, ShowtimeDetails] = LRUCache(LAYOUTS_CACHED)
         self._pending_reads: dict[str, tuple[set[str], asyncio.Task[Seating]]] = {}
         """By showtime: the seats of a read that is about to be sent, and its task."""
 
@@ -64,6 +67,14 @@ class Replica:
         info = ShowtimeInfo(row["layout_id"], row["theater_id"], row.get("orphan_rule", "off"))
         self._showtimes[showtime_id] = info
         return info
+
+    async def details_of(self, showtime_id: str) -> ShowtimeDetails | None:
+        """Return the details for the waitlist; None for a showtime from before there were waitlists."""
+        if known := self._details.get(showtime_id):
+            return known
+        if found := await showtime_details.get(showtime_id):
+            self._details[showtime_id] = found
+        return found
 
     async def layout_of(self, showtime_id: str) -> Layout:
         """Return the layout of the showtime's auditorium. Raises ShowtimeUnknown and SeatMapMissing."""
@@ -103,21 +114,41 @@ class Replica:
     async def _read_seating(self, showtime_id: str, seats: Set[str]) -> Seating:
         await asyncio.sleep(0)
         del self._pending_reads[showtime_id]
-        wanted = ["sales_open_at", "sales_close_at", "cancelled", *(f"taken.{seat}" for seat in seats)]
+        wanted = ["sales_open_at", "sales_close_at", "cancelled", "waitlist_at", *(f"taken.{seat}" for seat in seats)]
         return Seating.model_validate(await read_fields(showtime_id, dict.fromkeys(wanted, 1)))
 
     async def change_seats(
-        self, where: Mapping[str, Any], update: Mapping[str, Any], seats: Iterable[str], *, events: Sequence[Event] = ()
+        self,
+        where: Mapping[str, Any],
+        update: Mapping[str, Any],
+        seats: Iterable[str],
+        *,
+        frees: Sequence[str] = (),
+        events: Sequence[Event] = (),
     ) -> bool:
         """Write a change of these seats' states: mark the showtime as stale and broadcast the seats soon.
 
+        The seats of `frees` are put on sale; while parties wait for seats, they are marked for the waitlist instead.
         Returns False when `where` does not match.
         """
         changed = list(seats)
         if not changed:
             return await showtimes.update(where, update, events=events)
         stale = {**update, "$set": {**update.get("$set", {}), "is_stale": True}}
-        if not await showtimes.update(where, stale, events=events):
+        write = self._free(where, stale, frees, events) if frees else showtimes.update(where, stale, events=events)
+        if not await write:
             return False
         self.broadcaster.enqueue(where["_id"], changed)
         return True
+
+    async def _free(
+        self, where: Mapping[str, Any], update: Mapping[str, Any], seats: Sequence[str], events: Sequence[Event]
+    ) -> bool:
+        """Write the update and free the seats. Only where parties wait does the first write miss for that reason."""
+        on_sale = {**update, "$unset": {**update.get("$unset", {}), **{f"taken.{seat}": "" for seat in seats}}}
+        if await showtimes.update({**where, **guards.has_no_waitlist()}, on_sale, events=events):
+            return True
+        mark = {"by": MARK, "state": "held"}
+        marks = {f"taken.{seat}": mark for seat in seats} | {"waitlist_at": now()}
+        marked = {**update, "$set": {**update.get("$set", {}), **marks}}
+        return await showtimes.update({**where, **guards.has_waitlist()}, marked, events=events)

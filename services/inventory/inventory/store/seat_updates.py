@@ -62,7 +62,7 @@ class SeatBroadcaster:
 
 async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
     """Read the current states of each showtime's changed seats."""
-    fields = {"version", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
+    fields = {"version", "waitlist_at", *(f"taken.{seat}" for seats in changed.values() for seat in seats)}
     async for row in showtimes.rows({"_id": {"$in": list(changed)}}, fields):
         showtime_id, states = row["_id"], live_states(row, now())
         seats: dict[str, ShownState] = {seat: states.get(seat, "free") for seat in changed[showtime_id]}
@@ -71,7 +71,7 @@ async def _read(changed: Mapping[str, Set[str]]) -> AsyncIterator[SeatsChanged]:
 
 async def publish_seat_maps() -> None:
     """Publish the seat maps that have changed since their last publication, at most MAPS_PER_RUN."""
-    stale = showtimes.rows({"is_stale": True}, ("version", "taken"), limit=MAPS_PER_RUN)
+    stale = showtimes.rows({"is_stale": True}, ("version", "taken", "waitlist_at"), limit=MAPS_PER_RUN)
     await asyncio.gather(*[_publish_seat_map(row) async for row in stale])
 
 

@@ -28,6 +28,7 @@ from contracts.identity import (
     SecurityNoticed,
     VerificationRequested,
 )
+from contracts.inventory import SeatsOffered, WaitlistEnded, WaitlistEvent, WaitlistJoined
 
 from notifier.mails.account import link_context, registration_repeated_context, security_context
 from notifier.mails.booking_link import LinksContext, booking_link_context, booking_links_context
@@ -38,6 +39,7 @@ from notifier.mails.mime import RenderedMail
 from notifier.mails.notice import NoticeContext
 from notifier.mails.refund import is_told, refund_context
 from notifier.mails.showtime import cancelled_context, rescheduled_context, voids_tickets
+from notifier.mails.waitlist import ended_context, joined_context, offered_context
 from notifier.model import Kind, Obsolete
 
 BookingEvent = (
@@ -51,7 +53,7 @@ BookingEvent = (
     | BookingLinkRequested
     | BookingEmailChanged
 )
-MailEvent = BookingEvent | BookingLinksRequested | OneTimeLink | RegistrationRepeated | SecurityNoticed
+MailEvent = BookingEvent | BookingLinksRequested | WaitlistEvent | OneTimeLink | RegistrationRepeated | SecurityNoticed
 Context = ConfirmationContext | NoticeContext | LinksContext
 
 
@@ -129,6 +131,9 @@ MAILS: dict[Kind, Mail] = {
         is_wanted=attrgetter("was_mailed"),
         skips_erased=True,
     ),
+    "waitlist_joined": Mail(WaitlistJoined, attrgetter("mail_id"), joined_context, skips_erased=True),
+    "seats_offered": Mail(SeatsOffered, attrgetter("mail_id"), offered_context, skips_erased=True),
+    "waitlist_ended": Mail(WaitlistEnded, attrgetter("mail_id"), ended_context, skips_erased=True),
     "verification": _link("verification", VerificationRequested, "verify-email"),
     "password_reset": _link("password_reset", PasswordResetRequested, "reset-password"),
     "email_change": _link("email_change", EmailChangeRequested, "verify-email"),
@@ -139,16 +144,16 @@ MAILS: dict[Kind, Mail] = {
 
 
 def render_stored(kind: Kind, event: str) -> RenderedMail:
-    """Render the mail for the JSON of an event. Raises Unmailable, and Obsolete when the event's link has expired."""
+    """Render the mail for the JSON of an event. Raises Unmailable; Obsolete after the end of its link or offer."""
     mail = MAILS[kind]
     parsed = mail.event_type.model_validate_json(event)
     return render(parsed, mail.context(parsed))
 
 
 def render(event: MailEvent, context: Context) -> RenderedMail:
-    """Render the mail for an event. Raises Obsolete when the event's link has expired."""
-    if isinstance(event, OneTimeLink | BookingLinkRequested) and event.expires_at <= now():
-        raise Obsolete("the link has expired")
+    """Render the mail for an event. Raises Obsolete when the event's link or offer has expired."""
+    if isinstance(event, OneTimeLink | BookingLinkRequested | SeatsOffered) and event.expires_at <= now():
+        raise Obsolete("the link or the offer has expired")
     if isinstance(event, BookingLinksRequested) and max(each.expires_at for each in event.bookings) <= now():
         raise Obsolete("the links have expired")
     return context.render()
