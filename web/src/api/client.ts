@@ -10,7 +10,7 @@ import { newKey, send } from "./transport";
 export type Schemas = components["schemas"];
 
 // The public schedule needs no sign-in, so these requests do not wait until the session is renewed.
-const OPEN = /^\/api\/(movies|genres|theaters|auditoriums|showtimes|payments\/config)(?!.*\/(mine|blocks))/;
+const OPEN = /^\/api\/(movies|genres|theaters|auditoriums|showtimes|payments\/config)(?!.*\/(mine|blocks|waitlist))/;
 
 // The requests that make a hold or a booking.
 const MADE = /^\/api\/(showtimes\/[^/]+\/holds(\/best)?|bookings)$/;

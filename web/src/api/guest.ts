@@ -25,6 +25,8 @@ export const noteGuestHold = (id: string) =>
 
 export const dropGuestHold = (id: string) =>
   sessionStorage.setItem(MADE, JSON.stringify(guestHolds().filter((each) => each !== id)));
+/** Continues as the guest whose secret is in a followed link to a waitlist. */
+export const followAsGuest = (secret: string): void => sessionStorage.setItem(KEY, secret.slice(0, LONGEST_KEY));
 
 /** The key in a mailed link. It is in the fragment, which is not sent to servers. */
 export const keyOf = (hash: string): string | null => new URLSearchParams(hash.slice(1)).get("key");

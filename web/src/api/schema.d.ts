@@ -4583,6 +4583,140 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/showtimes/{showtime_id}/waitlist": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Own Place
+         * @description Return the caller's place on the waitlist, with the seats that are held for the party.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    showtime_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryWaitlistResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Join
+         * @description Join the waitlist of a showtime that has not enough free seats. A repetition changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    showtime_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["InventoryWaitlistRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryNewWaitlistResponse"];
+                    };
+                };
+            };
+        };
+        /**
+         * Leave
+         * @description Leave the waitlist. Offered seats go to the next party, unless they are being paid for.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    showtime_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/showtimes/{showtime_id}/waitlist/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Places
+         * @description List the waitlist of a showtime, for its theater's staff.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    showtime_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryWaitlistListResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/theaters": {
         parameters: {
             query?: never;
@@ -9868,6 +10002,84 @@ export interface components {
             secret?: string | null;
         };
         /**
+         * NewWaitlistResponse
+         * @description A new place. A guest whose request had no secret gets one; it is not shown again, but mailed with each link.
+         */
+        InventoryNewWaitlistResponse: {
+            /** Entry Id */
+            entry_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            party: components["schemas"]["InventoryPartyResponse"];
+            /** Together */
+            together: boolean;
+            /** Categories */
+            categories: string[];
+            /** Max Price */
+            max_price: number | null;
+            /** Email */
+            email: string;
+            /** Position */
+            position: number;
+            /** Missed Offers */
+            missed_offers: number;
+            offer: components["schemas"]["InventoryOfferResponse"] | null;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+            /**
+             * Closes At
+             * Format: date-time
+             */
+            closes_at: string;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+            /** Secret */
+            secret?: string | null;
+        };
+        /**
+         * OfferResponse
+         * @description The seats that are held for the party. `/api/holds/{hold_id}` has the claim for the checkout.
+         */
+        InventoryOfferResponse: {
+            /** Hold Id */
+            hold_id: string;
+            /** Seats */
+            seats: components["schemas"]["InventorySeat"][];
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** In Checkout */
+            in_checkout: boolean;
+        };
+        /**
+         * PartyRequest
+         * @description How many people wait: an offer has as many seats as possible within these limits.
+         */
+        InventoryPartyRequest: {
+            /** Min */
+            min: number;
+            /** Max */
+            max: number;
+        };
+        /**
+         * PartyResponse
+         * @description The smallest and the largest number of seats that the party takes.
+         */
+        InventoryPartyResponse: {
+            /** Min */
+            min: number;
+            /** Max */
+            max: number;
+        };
+        /**
          * PlacedSeat
          * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
          *
@@ -9988,6 +10200,90 @@ export interface components {
             layout: components["schemas"]["InventoryLayoutResponse"];
         };
         /**
+         * WaitlistListResponse
+         * @description The waitlist of a showtime, in the order of the places.
+         */
+        InventoryWaitlistListResponse: {
+            /** Items */
+            items: components["schemas"]["InventoryWaitlistResponse"][];
+        };
+        /**
+         * WaitlistRequest
+         * @description A party that waits for seats. The category `wheelchair` asks for one wheelchair space and seats beside it.
+         */
+        InventoryWaitlistRequest: {
+            party: components["schemas"]["InventoryPartyRequest"];
+            /**
+             * Together
+             * @description Whether only seats side by side will do
+             * @default true
+             */
+            together: boolean;
+            /**
+             * Categories
+             * @default []
+             */
+            categories: string[];
+            /**
+             * Max Price
+             * @description the highest price of a seat, in minor units
+             */
+            max_price?: number | null;
+            /**
+             * Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            email: string;
+            /**
+             * Locale
+             * @description a BCP 47 tag
+             * @default en
+             * @example en
+             * @example de-AT
+             */
+            locale: string;
+        };
+        /**
+         * WaitlistResponse
+         * @description A place on the waitlist. `position` starts at 1.
+         */
+        InventoryWaitlistResponse: {
+            /** Entry Id */
+            entry_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            party: components["schemas"]["InventoryPartyResponse"];
+            /** Together */
+            together: boolean;
+            /** Categories */
+            categories: string[];
+            /** Max Price */
+            max_price: number | null;
+            /** Email */
+            email: string;
+            /** Position */
+            position: number;
+            /** Missed Offers */
+            missed_offers: number;
+            offer: components["schemas"]["InventoryOfferResponse"] | null;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+            /**
+             * Closes At
+             * Format: date-time
+             */
+            closes_at: string;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+        };
+        /**
          * NotificationResponse
          * @description One mail and its delivery state.
          */
@@ -10000,7 +10296,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**

@@ -22,6 +22,7 @@ export const router = createBrowserRouter([
           { path: "/theaters", ...page(() => import("../films/TheatersPage")) },
           { path: "/theaters/:theaterId", ...page(() => import("../films/TheaterPage")) },
           { path: "/showtimes/:showtimeId", ...page(() => import("../seats/SeatPage")) },
+          { path: "/showtimes/:showtimeId/waitlist", ...page(() => import("../waitlist/WaitlistPage")) },
           { path: "/checkout/:holdId", ...page(() => import("../checkout/CheckoutPage")) },
           { path: "/bookings", ...page(() => import("../bookings/BookingsPage")) },
           { path: "/bookings/:bookingId", ...page(() => import("../bookings/BookingPage")) },

@@ -5,6 +5,7 @@ import { clock, languageName, longDay, money, weekdayAfter } from "../lib/format
 import { Dots } from "../ui/Dots";
 import { Empty, Failure } from "../ui/Notice";
 import { Select } from "../ui/Select";
+import { hasWaitlist } from "../waitlist/closing";
 import { byDay, type Listed } from "./schedule";
 import { dayName, Times } from "./Times";
 import { atTime, useWishes } from "./wishes";
@@ -172,6 +173,14 @@ function Chip({ showtime }: { showtime: Listed }) {
       <div className={`${CHIP} border-dashed border-line text-quiet`}>
         {inside}
         <span className="block">{closed}</span>
+        {isOnSale(showtime) && hasWaitlist(starts_at) && (
+          <Link
+            to={`/showtimes/${showtime.id}/waitlist`}
+            className="link inline-flex min-h-11 items-center font-semibold"
+          >
+            {t("waitlist.join")}
+          </Link>
+        )}
       </div>
     );
   }
@@ -209,6 +218,12 @@ function Availability({ level }: { level: Listed["availability"] }) {
       {t(text)}
     </span>
   );
+}
+
+/** Whether tickets are on sale now, if there are seats. */
+function isOnSale({ sales_open_at, sales_close_at }: Listed): boolean {
+  const now = serverNow();
+  return now >= Date.parse(sales_open_at) && now < Date.parse(sales_close_at);
 }
 
 function whyClosed({ sales_open_at, sales_close_at, availability }: Listed): string | null {

@@ -56,9 +56,12 @@ function moment(at: string | number, options: Intl.DateTimeFormatOptions, timeZo
   );
 }
 
+/** The digits after the decimal point of amounts in a currency. */
+export const decimals = (currency: string): number => EXPONENTS[currency] ?? 2;
+
 /** An amount in minor units. */
 export function money(amount: number, currency: string): string {
-  const digits = EXPONENTS[currency] ?? 2;
+  const digits = decimals(currency);
   const value = amount / 10 ** digits;
   return firstOf(`${value.toFixed(digits)} ${currency}`, () => {
     const fractionDigits = { minimumFractionDigits: digits, maximumFractionDigits: digits };

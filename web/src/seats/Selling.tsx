@@ -10,6 +10,7 @@ import { useOnline } from "../lib/useOnline";
 import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
 import { Notice } from "../ui/Notice";
+import { hasWaitlist } from "../waitlist/closing";
 import { alternative, companions, type Proposal } from "./choice";
 import { ASK_AT_S, ExpiredDialog, KeepDialog } from "./HoldDialogs";
 import { kindsOf, standard } from "./kinds";
@@ -167,6 +168,16 @@ export function Selling({ showtime, seating }: SellingProps) {
               seatsOf={store.seatsOf}
               onInstead={(instead) => choose(ids(instead), names(instead))}
             />
+          )}
+          {isOpen && seats.length === 0 && overview.free < party && hasWaitlist(showtime.starts_at) && (
+            <Notice>
+              <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+                <span className="grow">{tn("waitlist.tooFew", overview.free)}</span>
+                <ButtonLink look="plain" to={`/showtimes/${showtime.id}/waitlist?party=${party}`}>
+                  {t("waitlist.join")}
+                </ButtonLink>
+              </div>
+            </Notice>
           )}
           {isList ? (
             <>
