@@ -311,7 +311,14 @@ PAYMENT = [
     Row("POST /api/payments/{booking_id}/refunds", ADMINS, {"amount": 10**9}),
 ]
 
-NOTIFIER = [Row("GET /api/notifications", ADMINS)]
+NOTIFIER = [
+    Row("GET /api/notifications", ADMINS),
+    Row("GET /api/notifications/preferences", SIGNED_IN),
+    Row("PUT /api/notifications/preferences", SIGNED_IN, {"reminders": "?"}),
+    Row("GET /api/notifications/unsubscribe", ALL, query={"token": "missing"}),
+    Row("POST /api/notifications/unsubscribe", ALL, query={"token": "missing"}),
+    Row("POST /api/notifications/reminder-choices", ALL, {"token": "missing"}),
+]
 
 CANCEL = Row("POST /api/showtimes/{showtime_id}/cancel", MANAGERS, {"reason": "technical"})
 """Ends what the other rows use."""

@@ -157,6 +157,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingRescheduled,
         BookingCancelled,
         BookingTicketsCancelled,
+        BookingExchanged,
         BookingRefundMade,
         BookingRefundFailed,
         BookingLinkRequested,

@@ -1,15 +1,20 @@
-"""HTTP API: staff list the messages and their delivery state."""
+"""HTTP API: staff list the messages and their delivery state; people turn reminders on and off."""
 
 from datetime import datetime
 from typing import Annotated
 
+from chassis.clock import now
 from chassis.http.paging import Page, decode_cursor, encode_cursor
-from chassis.security.auth import require_everywhere
+from chassis.security.auth import Principal, require_everywhere, verified
+from chassis.security.signed import NotSigned
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
-from notifier.model import Kind, State, masked
-from notifier.store import Message
+from notifier import settings
+from notifier.mails.rendering import page_url
+from notifier.model import Kind, ReminderLink, ReminderLinkInvalid, State, masked
+from notifier.store import Message, ReminderPlan, ReminderRefusal, address_hash, plans
 
 router = APIRouter(prefix="/api/notifications", tags=["notifications"])
 
@@ -49,3 +54,78 @@ async def notifications(
 def _response(message: Message) -> NotificationResponse:
     fields = message.model_dump(include=NotificationResponse.model_fields.keys() & Message.model_fields.keys())
     return NotificationResponse(notification_id=message.id, to=masked(message.address), **fields)
+
+
+MAX_TOKEN = 1000
+Token = Annotated[str, Query(max_length=MAX_TOKEN)]
+Person = Annotated[Principal, Depends(verified)]
+
+
+class ReminderChoiceRequest(BaseModel):
+    """The token of a reminder's link, and what to turn on or off. What is missing does not change."""
+
+    token: str = Field(max_length=MAX_TOKEN)
+    booking: bool | None = None
+    address: bool | None = None
+
+
+class ReminderChoiceResponse(BaseModel):
+    """Whether reminders are on."""
+
+    booking: bool | None = Field(description="For this booking; null once its showtime is over.")
+    address: bool = Field(description="For all bookings with this e-mail address.")
+
+
+class NotificationPreferences(BaseModel):
+    """Which mails a person with an account wants."""
+
+    reminders: bool
+
+
+@router.post("/reminder-choices")
+async def choose_reminders(choice: ReminderChoiceRequest) -> ReminderChoiceResponse:
+    """Read or change whether reminders are sent, with the token of a reminder's link."""
+    link = _link(choice.token)
+    if choice.booking is not None:
+        await ReminderPlan.turn(link.booking_id, is_off=not choice.booking)
+    if choice.address is not None:
+        await ReminderRefusal.turn(None, link.address_hash, now(), is_off=not choice.address)
+    plan = await plans.get(link.booking_id)
+    return ReminderChoiceResponse(
+        booking=None if plan is None or plan.is_ended else not plan.is_off,
+        address=not await ReminderRefusal.exists(None, link.address_hash),
+    )
+
+
+@router.get("/unsubscribe", status_code=303, response_class=RedirectResponse)
+async def open_unsubscribe_page(token: Token) -> str:
+    """Redirect a mail program without one-click unsubscription to the page. A GET changes nothing: scanners send it."""
+    _link(token)
+    return page_url(f"reminders#token={token}")
+
+
+@router.post("/unsubscribe", status_code=204)
+async def unsubscribe(token: Token) -> None:
+    """Turn off all reminders to the address: one-click unsubscription of mail programs (RFC 8058)."""
+    await ReminderRefusal.turn(None, _link(token).address_hash, now(), is_off=True)
+
+
+@router.get("/preferences")
+async def preferences(who: Person) -> NotificationPreferences:
+    """Return which mails the person wants."""
+    return NotificationPreferences(reminders=not await ReminderRefusal.exists(who.user_id, address_hash(who.email)))
+
+
+@router.put("/preferences")
+async def change_preferences(wanted: NotificationPreferences, who: Person) -> NotificationPreferences:
+    """Change which mails the person wants."""
+    await ReminderRefusal.turn(who.user_id, address_hash(who.email), now(), is_off=not wanted.reminders)
+    return wanted
+
+
+def _link(token: str) -> ReminderLink:
+    """Return the claim of a link. Raises ReminderLinkInvalid."""
+    try:
+        return settings.get().reminder_links.read(token)
+    except NotSigned as error:
+        raise ReminderLinkInvalid from error

@@ -30,10 +30,10 @@ from contracts.notifier import MailFailed
 from prometheus_client import Counter
 
 from notifier import mails
-from notifier.model import DeliveryError, Obsolete, Refused, masked_reason, next_try_at
+from notifier.model import DeliveryError, Obsolete, Refused, ReminderContent, masked_reason, next_try_at
 from notifier.settings import Settings
 from notifier.smtp import SmtpClient
-from notifier.store import Message
+from notifier.store import Message, plans
 
 log = structlog.get_logger()
 BACKLOG = 64
@@ -168,7 +168,7 @@ class Sender:
             with telemetry.span(f"mail {message.kind}", telemetry.CLIENT, subject=message.key.partition(".")[2]):
                 if await message.is_superseded():
                     raise Obsolete("superseded by a later mail")
-                rendered = render() if render else mails.render_stored(message.kind, message.event)
+                rendered = render() if render else await _render(message)
                 content = mails.compose(rendered, message.key, message.queued_at)
                 await self._smtp.send(content, rendered.to.addr_spec)
         except Refused as error:
@@ -211,6 +211,19 @@ class Sender:
         await message.schedule_retry(due_at, reason)
         _outcomes.labels(message.kind, "postponed").inc()
         log.warning("message_postponed", key=message.key, attempts=message.attempts, due_at=due_at, reason=reason)
+
+
+async def _render(message: Message) -> mails.RenderedMail:
+    """Render a stored message. Raises Obsolete when the recipient does not need it any more, and Unmailable."""
+    if message.kind != "reminder":
+        return mails.render_stored(message.kind, message.event)
+    content = ReminderContent.model_validate_json(message.event)
+    plan = await plans.get(content.booking_id)
+    if plan is None:
+        raise Obsolete("the booking is no longer known")
+    if obstacle := await plan.obstacle(content.slot, content.starts_at, now()):
+        raise Obsolete(obstacle)
+    return mails.reminder_context(plan, content.slot).render()
 
 
 async def _fail(message: Message, reason: str, *, is_obsolete: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from chassis.app import create_service
 
-from notifier import api, handlers, migrations, settings
+from notifier import api, handlers, jobs, migrations, settings
 from notifier.delivery import Sender
 from notifier.smtp import SmtpClient
 
@@ -13,6 +13,7 @@ app = create_service(
     routers=[api.router],
     schema=migrations.SCHEMA,
     handlers=handlers.handlers(sender),
+    jobs=jobs.jobs(sender),
     privacy=handlers.PRIVACY,
     lifespans=[lambda _: sender],
 )

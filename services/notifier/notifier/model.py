@@ -1,7 +1,7 @@
-"""Rules for messages: keys, retry schedule, address validation, masking.
+"""Rules for messages and reminders: keys, schedules, address validation, masking.
 
 Problem (contracts.errors)
-└── (none: the chassis raises those for tokens, permissions and cursors)
+└── ReminderLinkInvalid     404
 
 RejectedEvent (contracts.errors)
 └── Unmailable      the event cannot become a mail: dead letter
@@ -14,11 +14,13 @@ DeliveryError
 
 import re
 import unicodedata
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime, time, timedelta
+from typing import ClassVar, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import idna
-from contracts.errors import RejectedEvent
+from contracts.errors import Problem, RejectedEvent
+from contracts.types import Id, Moment, Shape
 
 Kind = Literal[
     "confirmation",
@@ -34,6 +36,7 @@ Kind = Literal[
     "waitlist_joined",
     "seats_offered",
     "waitlist_ended",
+    "reminder",
     "verification",
     "registration_repeated",
     "password_reset",
@@ -42,16 +45,28 @@ Kind = Literal[
     "security",
 ]
 State = Literal["queued", "sending", "sent", "failed"]
+Slot = Literal["early", "late"]
+"""The two reminders of a booking."""
 
 LONGEST_PAUSE = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(days=2)
 MAX_REASON = 300
+
+REMIND_BEFORE: dict[Slot, timedelta] = {"early": timedelta(hours=24), "late": timedelta(hours=2)}
+REMIND_UNTIL: dict[Slot, timedelta] = {"early": timedelta(hours=6), "late": timedelta(minutes=30)}
+"""How long before the start a reminder still helps. After an outage, a later one is not sent."""
+QUIET_FROM, QUIET_UNTIL = time(22), time(8)
+"""The early reminder waits until the morning at the theater."""
 
 # Bidirectional controls can make a line appear to read differently (Unicode TR 36).
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Stricter than RFC 5321: no quoted local parts, no address literals, no character that could end or split a header.
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,253}")
 MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
+
+
+class ReminderLinkInvalid(Problem):
+    code, status, title = "reminder_link_invalid", 404, "This link is not valid. Please use the link of a newer e-mail."
 
 
 class Unmailable(RejectedEvent):
@@ -84,6 +99,62 @@ def next_try_at(attempts: int, queued_at: datetime, now: datetime, first_pause: 
     pause = min(first_pause * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
     due_at = now + pause
     return due_at if due_at <= queued_at + GIVE_UP_AFTER else None
+
+
+class Reminder(NamedTuple):
+    """One of a booking's reminders, and when it is due."""
+
+    slot: Slot
+    due_at: datetime
+
+
+class ReminderContent(Shape):
+    """What the message of a reminder stores. All that the mail prints is read when it is sent."""
+
+    booking_id: Id
+    slot: Slot
+    starts_at: Moment
+
+
+class ReminderLink(Shape):
+    """The claim of a link that turns reminders off: those of the booking, or all to the address with this hash."""
+
+    audience: ClassVar[str] = "usher:reminders"
+
+    booking_id: Id
+    address_hash: str
+
+
+def next_reminder(starts_at: datetime, time_zone: str, told_at: datetime, after: datetime) -> Reminder | None:
+    """Return the next reminder that is due after `after`.
+
+    A customer who was told the start at `told_at`, by the confirmation or the mail about a new time, needs no reminder
+    that would have been due before. Raises ZoneInfoNotFoundError or ValueError when the time zone does not exist.
+    """
+    zone = ZoneInfo(time_zone)
+    for slot, before in REMIND_BEFORE.items():
+        due_at = starts_at - before
+        if told_at >= due_at:
+            continue
+        if slot == "early":
+            due_at = _after_the_night(due_at, zone)
+        if due_at > after:
+            return Reminder(slot, due_at)
+    return None
+
+
+def _after_the_night(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment itself, or the end of the quiet hours in which it is."""
+    local = moment.astimezone(zone)
+    if QUIET_UNTIL <= local.time() < QUIET_FROM:
+        return moment
+    day = local.date() + timedelta(days=local.time() >= QUIET_FROM)
+    return datetime.combine(day, QUIET_UNTIL, zone).astimezone(moment.tzinfo)
+
+
+def is_too_late(slot: Slot, starts_at: datetime, now: datetime) -> bool:
+    """Whether the reminder would arrive too late to help."""
+    return now > starts_at - REMIND_UNTIL[slot]
 
 
 def checked_address(address: str) -> tuple[str, str]:

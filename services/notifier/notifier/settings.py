@@ -7,16 +7,18 @@ from functools import cache, cached_property
 from typing import Annotated, Literal, Self
 
 from chassis.security.secrets import Cipher
+from chassis.security.signed import SignedText
 from chassis.settings import Published, ServiceSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from notifier.model import checked_address
+from notifier.model import ReminderLink, checked_address
 
 
 class Settings(ServiceSettings):
     """`smtp_seconds` limits each step of a delivery; `retry_seconds` is the pause after the first failed attempt.
 
-    `link_key` decrypts the secrets of links that identity and booking encrypted with the same key.
+    `link_key` decrypts the secrets of links that identity and booking encrypted with the same key, and signs the links
+    that turn reminders off.
     """
 
     service: str = "notifier"
@@ -58,6 +60,11 @@ class Settings(ServiceSettings):
     def link_encryption(self) -> Cipher:
         """Decrypts the secrets of links."""
         return Cipher(self.link_key.get_secret_value())
+
+    @cached_property
+    def reminder_links(self) -> SignedText[ReminderLink]:
+        """Signs and verifies the links that turn reminders off."""
+        return SignedText(ReminderLink, ReminderLink.audience, self.link_key)
 
     @property
     def retention(self) -> timedelta:

@@ -68,9 +68,10 @@ async def exported(bus, user_id: str) -> NotifierDataExported:
 async def test_an_export_lists_the_mails_with_their_addresses(client, bus, mail_server, user_id):
     await mailed(bus, user_id)
     export = await exported(bus, user_id)
-    assert {(item["kind"], item["address"], item["state"]) for item in export.items} == {
+    assert {(item["kind"], item["address"], item.get("state")) for item in export.items} == {
         ("confirmation", "ada@usher.example", "sent"),
         ("security", "ada@usher.example", "sent"),
+        ("planned_reminder", "ada@usher.example", None),
     }
     assert "signed.text" not in str(export.items)
     assert (await exported(bus, new_id())).items == []

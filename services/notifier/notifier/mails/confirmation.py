@@ -3,7 +3,6 @@
 import json
 from email.headerregistry import Address
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from babel import Locale
 from chassis.calendars import CalendarFile
@@ -14,7 +13,7 @@ from contracts.types import seat_names
 from notifier import settings
 from notifier.mails import qr
 from notifier.mails.calendar import booking_calendar
-from notifier.mails.languages import local_date_and_time, locale_of, texts_of
+from notifier.mails.languages import local_date_and_time, locale_of, map_url, texts_of
 from notifier.mails.mime import InlineImage, RenderedMail
 from notifier.mails.notice import booking_url, decrypted
 from notifier.mails.rendering import render_template
@@ -22,7 +21,6 @@ from notifier.model import Unmailable, checked_address, one_line
 
 # A longer text makes a code that a camera at the door reads badly.
 MAX_QR_BYTES = 1200
-MAP = "https://www.openstreetmap.org/search"
 
 
 class PrintedTicket(NamedTuple):
@@ -96,7 +94,7 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         theater=isolated(one_line(screening.theater_name)),
         auditorium=isolated(one_line(screening.auditorium_name)),
         address=isolated(address),
-        map_url=f"{MAP}?query={quote(f'{one_line(screening.theater_name)}, {address}')}" if address else "",
+        map_url=map_url(screening),
         seats=", ".join(isolated(one_line(name)) for name in seat_names(ticket.seat for ticket in event.tickets)),
         tickets=tickets,
         total=money(event.amount, event.currency, locale),

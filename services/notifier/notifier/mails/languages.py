@@ -5,6 +5,7 @@ from functools import cache
 from importlib.resources import files
 from tomllib import loads
 from typing import Any
+from urllib.parse import quote
 
 from babel import Locale
 from chassis import locales
@@ -12,6 +13,8 @@ from chassis.locales import UnknownTimeZone, isolated
 from contracts.booking import Screening
 
 from notifier.model import Unmailable, one_line
+
+MAP = "https://www.openstreetmap.org/search"
 
 
 def locale_of(tag: str) -> Locale:
@@ -28,6 +31,13 @@ def where(screening: Screening) -> str:
     """Return theater, auditorium and address of a showtime on one line."""
     parts = (screening.theater_name, screening.auditorium_name, screening.address)
     return ", ".join(isolated(one_line(part)) for part in parts if part)
+
+
+def map_url(screening: Screening) -> str:
+    """Return the link to the theater on a map; empty if its address is unknown."""
+    if not (address := one_line(screening.address or "")):
+        return ""
+    return f"{MAP}?query={quote(f'{one_line(screening.theater_name)}, {address}')}"
 
 
 def date_and_time(moment: datetime, time_zone: str, locale: Locale) -> str:

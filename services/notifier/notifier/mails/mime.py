@@ -27,7 +27,10 @@ class InlineImage(NamedTuple):
 
 
 class RenderedMail(NamedTuple):
-    """A mail's recipient, subject and content, in plain text and HTML, and the attached calendar file."""
+    """A mail's recipient, subject and content, in plain text and HTML, and the attached calendar file.
+
+    A POST to `unsubscribe_url` turns such mails off (RFC 8058).
+    """
 
     to: Address
     subject: str
@@ -35,6 +38,7 @@ class RenderedMail(NamedTuple):
     html: str
     images: list[InlineImage]
     calendar: CalendarFile | None = None
+    unsubscribe_url: str = ""
 
 
 def compose(rendered: RenderedMail, key: str, written_at: datetime) -> bytes:
@@ -56,6 +60,9 @@ def compose(rendered: RenderedMail, key: str, written_at: datetime) -> bytes:
         "Auto-Submitted": "auto-generated",
         "MIME-Version": "1.0",
     }
+    if rendered.unsubscribe_url:
+        headers["List-Unsubscribe"] = f"<{rendered.unsubscribe_url}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return _entity(headers | content_type, body)
 
 
