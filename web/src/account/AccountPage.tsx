@@ -13,6 +13,7 @@ import { Export } from "./Export";
 import { PasskeyList } from "./PasskeyList";
 import { Password } from "./Password";
 import { Profile } from "./Profile";
+import { Reminders } from "./Reminders";
 import { RequireSignIn } from "./RequireSignIn";
 import { SecondFactor } from "./SecondFactor";
 import { Sessions } from "./Sessions";
@@ -53,6 +54,9 @@ function Account() {
           </Part>
           <Part title={t("email.title")}>
             <Email email={data.email} />
+          </Part>
+          <Part title={t("reminders.title")}>
+            <Reminders />
           </Part>
           <Part title={t("password.title")}>
             <Password />

@@ -3697,6 +3697,169 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/notifications/preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preferences
+         * @description Return which mails the person wants.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NotifierNotificationPreferences"];
+                    };
+                };
+            };
+        };
+        /**
+         * Change Preferences
+         * @description Change which mails the person wants.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NotifierNotificationPreferences"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NotifierNotificationPreferences"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/reminder-choices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose Reminders
+         * @description Read or change whether reminders are sent, with the token of a reminder's link.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NotifierReminderChoiceRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NotifierReminderChoiceResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/unsubscribe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Open Unsubscribe Page
+         * @description Redirect a mail program without one-click unsubscription to the page. A GET changes nothing: scanners send it.
+         */
+        get: {
+            parameters: {
+                query: {
+                    token: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: never;
+        };
+        put?: never;
+        /**
+         * Unsubscribe
+         * @description Turn off all reminders to the address: one-click unsubscription of mail programs (RFC 8058).
+         */
+        post: {
+            parameters: {
+                query: {
+                    token: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/payments/config": {
         parameters: {
             query?: never;
@@ -10284,6 +10447,14 @@ export interface components {
             server_time: string;
         };
         /**
+         * NotificationPreferences
+         * @description Which mails a person with an account wants.
+         */
+        NotifierNotificationPreferences: {
+            /** Reminders */
+            reminders: boolean;
+        };
+        /**
          * NotificationResponse
          * @description One mail and its delivery state.
          */
@@ -10296,7 +10467,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "reminder" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**
@@ -10358,6 +10529,34 @@ export interface components {
             correlation_id: string;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * ReminderChoiceRequest
+         * @description The token of a reminder's link, and what to turn on or off. What is missing does not change.
+         */
+        NotifierReminderChoiceRequest: {
+            /** Token */
+            token: string;
+            /** Booking */
+            booking?: boolean | null;
+            /** Address */
+            address?: boolean | null;
+        };
+        /**
+         * ReminderChoiceResponse
+         * @description Whether reminders are on.
+         */
+        NotifierReminderChoiceResponse: {
+            /**
+             * Booking
+             * @description For this booking; null once its showtime is over.
+             */
+            booking: boolean | null;
+            /**
+             * Address
+             * @description For all bookings with this e-mail address.
+             */
+            address: boolean;
         };
         /**
          * ConfigResponse

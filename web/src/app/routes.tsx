@@ -34,6 +34,7 @@ export const router = createBrowserRouter([
           { path: "/verify-email", ...page(() => import("../account/VerifyPage")) },
           { path: "/accept-invitation", ...page(() => import("../account/InvitationPage")) },
           { path: "/account", ...page(() => import("../account/AccountPage")) },
+          { path: "/reminders", ...page(() => import("../account/RemindersPage")) },
           { path: "*", Component: NotFound },
         ],
       },

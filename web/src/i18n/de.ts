@@ -517,6 +517,15 @@ const de: Messages = {
   "passkeys.remove": "Entfernen",
   "passkeys.removeOne": "{name} entfernen",
   "passkeys.cannot": "Dieser Browser kann für diese Seite keine Passkeys speichern.",
+  "reminders.title": "Erinnerungen",
+  "reminders.wanted": "Einen Tag und zwei Stunden vor meinem Film per E-Mail erinnern",
+  "reminders.on": "Wir erinnern Sie einen Tag und zwei Stunden vor Ihrem Film per E-Mail.",
+  "reminders.bookingIsOff": "Für diese Buchung erhalten Sie keine Erinnerungen.",
+  "reminders.allAreOff": "Sie erhalten für keine Buchung mit Ihrer Adresse Erinnerungen.",
+  "reminders.bookingOff": "Für diese Buchung abschalten",
+  "reminders.bookingOn": "Für diese Buchung einschalten",
+  "reminders.allOff": "Für alle Buchungen abschalten",
+  "reminders.allOn": "Erinnerungen einschalten",
   "export.title": "Ihre Daten",
   "export.text":
     "Laden Sie alle Daten, die Usher über Sie speichert, als eine Datei herunter. Die Vorbereitung dauert einen Moment.",
@@ -543,6 +552,7 @@ const de: Messages = {
 
   "problem.unknown": "Etwas ist schiefgegangen. Bitte versuchen Sie es noch einmal.",
   "problem.unreachable": "Usher ist gerade nicht erreichbar. Bitte versuchen Sie es noch einmal.",
+  "problem.reminder_link_invalid": "Dieser Link ist ungültig. Bitte verwenden Sie den Link einer neueren E-Mail.",
   "problem.unauthenticated": "Bitte melden Sie sich an.",
   "problem.forbidden": "Dazu sind Sie nicht berechtigt.",
   "problem.not_found": "Unter dieser Adresse gibt es nichts.",
