@@ -172,7 +172,7 @@ export function Selling({ showtime, seating }: SellingProps) {
           {isOpen && seats.length === 0 && overview.free < party && hasWaitlist(showtime.starts_at) && (
             <Notice>
               <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-                <span className="grow">{tn("waitlist.tooFew", overview.free)}</span>
+                <span className="grow">{t("waitlist.tooFew")}</span>
                 <ButtonLink look="plain" to={`/showtimes/${showtime.id}/waitlist?party=${party}`}>
                   {t("waitlist.join")}
                 </ButtonLink>
