@@ -188,5 +188,5 @@ async def test_a_link_that_expires_during_an_outage_is_not_mailed(client, bus, m
         return await Message.find({"key": f"password_reset.{event.link_id}", "state": "failed"}).to_list()
 
     (message,) = await until(failed)
-    assert message.reason == "the link has expired"
+    assert message.reason == "the link or the offer has expired"
     await mail_server.open()
