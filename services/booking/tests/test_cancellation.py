@@ -160,6 +160,17 @@ async def test_a_guest_cancels_by_the_mailed_link(guest, state):
     assert (await cancel(guest, quoted, headers=key)).json()["state"] == "refunding"
 
 
+async def test_a_void_key_gives_staff_no_further_rights(guest, state, staff):
+    await guest.buy_tickets()
+    quoted = await quote(guest)
+    expired = state.signer.link_key(guest.id, now() - timedelta(days=1))
+    for key in ("nonsense", expired):
+        headers = staff("bookings:read") | {"X-Booking-Key": key}
+        assert problem(await quote(guest, headers=headers)) == (403, "forbidden")
+        assert problem(await cancel(guest, quoted, headers=headers)) == (403, "forbidden")
+    assert (await guest.get_booking())["state"] == "confirmed"
+
+
 async def test_a_link_does_not_cancel_the_booking_of_an_account(customer, state):
     await customer.buy_tickets()
     key = {"X-Booking-Key": state.signer.link_key(customer.id, now() + timedelta(days=1))}

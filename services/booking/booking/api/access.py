@@ -76,13 +76,18 @@ def mailer_of(caller: Caller, booking: Booking, *, has_link: bool) -> MailedBy:
     raise BookingUnknown
 
 
+async def is_link(key: str | None, booking_id: str) -> bool:
+    """Whether this is the valid key of a link to the booking."""
+    return key is not None and signing.is_valid_key(key, booking_id, await store.public_keys())
+
+
 async def visible_by_link(caller: Caller, booking_id: str, key: str) -> Booking:
     """Return the booking if the key opens it and its owner's account still exists, or if the caller may see it anyway.
 
     Raises LinkVoid, also when the booking does not exist.
     """
-    is_valid_key = signing.is_valid_key(key, booking_id, await store.public_keys())
+    has_link = await is_link(key, booking_id)
     booking = await store.find(booking_id)
-    if booking and (may_see(caller, booking) or (is_valid_key and booking.email is not None)):
+    if booking and (may_see(caller, booking) or (has_link and booking.email is not None)):
         return booking
     raise LinkVoid

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from booking import model, settings, store
-from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, visible_booking, visible_by_link
+from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, is_link, visible_booking, visible_by_link
 from booking.api.responses import BookingId, BookingResponse, to_response
 from booking.model import (
     Actor,
@@ -131,12 +131,12 @@ class _Party:
     staff_id: str | None = None
 
 
-def _party(caller: Caller, booking: model.Booking, *, has_key: bool) -> _Party:
+def _party(caller: Caller, booking: model.Booking, *, has_link: bool) -> _Party:
     """Who the caller is for this booking. A mailed link is as good as the secret of the guest whom it was mailed to.
 
-    Raises Forbidden.
+    `has_link`: the caller has a valid key of a mailed link. Raises Forbidden.
     """
-    if caller.owns(booking.holder) or (has_key and booking.holder.user_id is None):
+    if caller.owns(booking.holder) or (has_link and booking.holder.user_id is None):
         return _Party("by_customer")
     if caller.principal and caller.may("bookings:refund", booking.theater_id):
         return _Party("by_staff", caller.principal.user_id)
@@ -193,7 +193,7 @@ async def quote_cancellation(
     """
     response.headers["Cache-Control"] = "no-store"
     booking = await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
-    party = _party(caller, booking, has_key=key is not None)
+    party = _party(caller, booking, has_link=await is_link(key, booking_id))
     if party.by == "by_staff" and body.reason is None:
         raise ReasonRequired
     if party.by == "by_customer" and (body.reason or body.amount is not None):
@@ -246,7 +246,7 @@ async def _cancel_tickets(
     booking_id: str, quote_id: str, caller: Caller, key: str | None, manager: store.ProcessManager
 ) -> model.Booking:
     booking = await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
-    party = _party(caller, booking, has_key=key is not None)
+    party = _party(caller, booking, has_link=await is_link(key, booking_id))
     claim = _read(quote_id, booking_id, party)
     digest = sha256(quote_id.encode()).hexdigest()[:32]
 

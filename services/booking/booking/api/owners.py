@@ -12,8 +12,8 @@ from contracts.types import Email
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
-from booking import saga, signing, store
-from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, mailer_of
+from booking import saga, store
+from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, is_link, mailer_of
 from booking.api.responses import BookingId, BookingResponse, to_response
 from booking.model import (
     AccountsBooking,
@@ -111,7 +111,7 @@ async def _amend(
     telemetry.set_subject(booking_id)
     if caller.principal is None and caller.secret is None and key is None:
         raise Unauthenticated
-    has_link = key is not None and signing.is_valid_key(key, booking_id, await store.public_keys())
+    has_link = await is_link(key, booking_id)
     try:
         return await manager.amend(
             booking_id, lambda booking: decide(booking, mailer_of(caller, booking, has_link=has_link))
