@@ -34,7 +34,10 @@ def step_of(sealed_secret: str, code: str, now: datetime) -> int | None:
     """The half minute since 1970 of this code; None for a wrong code."""
     clock = TOTP(Cipher(settings.get().totp_key.get_secret_value()).decrypt(sealed_secret))
     present = clock.timecode(now)
-    fitting = [step for drift in DRIFT if hmac.compare_digest(clock.generate_otp(step := present + drift), code)]
+    typed = code.encode()  # `compare_digest` refuses texts that are not ASCII
+    fitting = [
+        step for drift in DRIFT if hmac.compare_digest(clock.generate_otp(step := present + drift).encode(), typed)
+    ]
     return fitting[0] if fitting else None
 
 
