@@ -14,6 +14,7 @@ import jwt
 import pytest
 from booking import documents
 from booking.settings import Settings
+from booking.store.wallets import MAX_DEVICES
 from chassis.clock import now
 from chassis.testing import until
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
@@ -98,7 +99,8 @@ async def test_a_pass_changes_in_place(client, customer, bus, pushes, tmp_path):
     first, second = await passes(customer, tmp_path / "bought")
     mine = Device(client, first, "phone1", "aa11" + customer.id[-8:])
     gone = Device(client, second, "phone2", customer.id[-8:] + wallet.GONE)
-    assert [(await each.register()).status_code for each in (mine, mine, gone)] == [201, 200, 201]
+    others = Device(client, second, "phone5", customer.id[-8:] + wallet.OTHERS)
+    assert [(await each.register()).status_code for each in (mine, mine, gone, others)] == [201, 200, 201, 201]
     known = await mine.changed()
     assert known
     assert known["serialNumbers"] == [mine.serial]
@@ -121,7 +123,7 @@ async def test_a_pass_changes_in_place(client, customer, bus, pushes, tmp_path):
     assert not latest["voided"]
 
     async def is_forgotten() -> bool:
-        return await gone.changed() is None
+        return await gone.changed() is None and await others.changed() is None
 
     await until(is_forgotten)
     await bus.publish(ShowtimeCancelled(showtime_id=customer.showtime_id, reason="other"))
@@ -162,12 +164,23 @@ async def test_the_pass_of_a_cancelled_ticket_is_void(client, customer, pushes, 
     assert [each["serialNumber"] for each in await passes(customer, tmp_path / "left")] == [other.serial]
 
 
+async def test_a_pass_is_on_a_limited_number_of_devices(client, customer, tmp_path):
+    await customer.buy_tickets()
+    first, second = await passes(customer, tmp_path)
+    devices = [Device(client, first, f"{customer.id}-{number}", "dd44") for number in range(MAX_DEVICES + 1)]
+    answers = [await device.register() for device in devices]
+    assert [answer.status_code for answer in answers[:-1]] == [201] * MAX_DEVICES
+    assert problem(answers[-1]) == (409, "too_many_devices")
+    assert (await devices[0].register()).status_code == 200, "a known device may send its token again"
+    assert (await Device(client, second, f"{customer.id}-0", "dd44").register()).status_code == 201
+
+
 async def test_strangers_learn_and_change_nothing(client, customer, tmp_path):
     await customer.buy_tickets()
     first, second = await passes(customer, tmp_path)
     device = Device(client, first, "phone3", "bb22")
     for wrong in ("", "ApplePass", "ApplePass x", f"Bearer {first['authenticationToken']}",
-                  f"ApplePass {second['authenticationToken']}"):  # fmt: skip
+                  f"ApplePass {second['authenticationToken']}", b"ApplePass \xe9"):  # fmt: skip
         assert problem(await device.register(Authorization=wrong)) == (401, "unauthenticated")
         for call in (
             client.delete(f"{device.passes}/{device.serial}", headers={"Authorization": wrong}),

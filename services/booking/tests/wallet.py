@@ -23,7 +23,7 @@ from h2.events import RequestReceived, StreamEnded
 
 PASS_TYPE, TEAM = "pass.example.usher", "TEAM123456"
 ISSUER, ACCOUNT = "3388000000012345678", "usher@cinema.example"
-GONE = "00gone"
+GONE, OTHERS = "00gone", "00others"
 
 
 class Certified:
@@ -56,7 +56,7 @@ SERVER = Certified({NameOID.COMMON_NAME: "127.0.0.1"}, AUTHORITY)
 
 @dataclass
 class PushService:
-    """What devices were told: the headers of each request. Tokens that are GONE get a 410."""
+    """What devices were told: the headers of each request. Tokens that are GONE get a 410, OTHERS' a 400."""
 
     url: str = ""
     told: list[dict[str, str]] = field(default_factory=list)
@@ -73,6 +73,10 @@ class PushService:
                 elif isinstance(event, StreamEnded):
                     headers = requests.pop(event.stream_id)
                     self.told.append(headers)
+                    if headers[":path"].endswith(OTHERS):
+                        connection.send_headers(event.stream_id, [(":status", "400")])
+                        connection.send_data(event.stream_id, b'{"reason":"DeviceTokenNotForTopic"}', end_stream=True)
+                        continue
                     status = "410" if headers[":path"].endswith(GONE) else "200"
                     connection.send_headers(event.stream_id, [(":status", status)], end_stream=True)
             writer.write(connection.data_to_send())

@@ -612,6 +612,7 @@ const de: Messages = {
   "problem.booking_busy": "Diese Buchung wird gerade geändert. Bitte versuchen Sie es noch einmal.",
   "problem.document_unavailable": "Zu dieser Buchung gibt es dieses Dokument nicht.",
   "problem.documents_busy": "Gerade werden sehr viele Dokumente erstellt. Bitte versuchen Sie es noch einmal.",
+  "problem.too_many_devices": "Dieses Ticket ist auf zu vielen Geräten.",
   "problem.claim_invalid": "Diese Bestellung war nicht mehr aktuell. Bitte versuchen Sie es noch einmal.",
   "problem.order_invalid": "Diese Bestellung war nicht mehr aktuell. Bitte versuchen Sie es noch einmal.",
   "problem.tickets_do_not_match":

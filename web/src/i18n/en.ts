@@ -593,6 +593,7 @@ const en = {
   "problem.booking_busy": "This booking is being changed right now. Please try again.",
   "problem.document_unavailable": "This booking has no such document.",
   "problem.documents_busy": "Too many documents are being made right now. Please try again.",
+  "problem.too_many_devices": "This ticket is on too many devices.",
   "problem.claim_invalid": "This order was out of date. Please try again.",
   "problem.order_invalid": "This order was out of date. Please try again.",
   "problem.tickets_do_not_match": "Your selection has changed. Please check the tickets and try again.",

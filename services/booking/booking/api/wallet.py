@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from booking import model, store
 from booking.api.access import Apple, CurrentPrinter, Signer
 from booking.documents import PASS, AppleWallet
-from booking.model import Booking, DocumentUnavailable, TicketUnknown
+from booking.model import Booking, DocumentUnavailable, TicketUnknown, TooManyDevices
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/wallet/v1", tags=["wallet"])
@@ -76,7 +76,7 @@ async def _booking_of(ticket_id: str) -> Booking:
     return booking
 
 
-@router.post(PASSES_OF_DEVICE + "/{ticket_id}", responses=PROBLEMS)
+@router.post(PASSES_OF_DEVICE + "/{ticket_id}", responses=PROBLEMS | documented(TooManyDevices))
 async def register_device(device: Device, ticket_id: TicketId, body: RegistrationRequest, response: Response) -> None:
     """Register a device that has the pass. 201 if it is new there."""
     booking = await _booking_of(ticket_id)

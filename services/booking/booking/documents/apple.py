@@ -36,6 +36,8 @@ PASS, PASSES = "application/vnd.apple.pkpass", "application/vnd.apple.pkpasses"
 IMAGES = {path.name: path.read_bytes() for path in (Path(__file__).parent / "images").iterdir()}
 COLORS = {"backgroundColor": "rgb(124,29,46)", "foregroundColor": "rgb(255,255,255)", "labelColor": "rgb(243,213,219)"}
 GONE = 410
+NOT_A_DEVICE = ("BadDeviceToken", "DeviceTokenNotForTopic")
+"""Apple's reasons for refusing a token that no repetition makes valid."""
 
 
 class AppleWallet:
@@ -71,7 +73,7 @@ class AppleWallet:
 
     def is_token(self, token: str, ticket_id: str) -> bool:
         """Whether this is the secret of the ticket's pass, also one from before a rotation of LINK_KEY."""
-        return any(hmac.compare_digest(_token(each, ticket_id), token) for each in self._secrets)
+        return any(hmac.compare_digest(_token(each, ticket_id).encode(), token.encode()) for each in self._secrets)
 
     def passes(self, booking: Booking, tickets: Iterable[Ticket]) -> bytes:
         """Return one file with the passes of these tickets."""
@@ -95,7 +97,7 @@ class AppleWallet:
         """Tell a device that a pass has changed; False if it has none any more. Raises httpx.HTTPError."""
         headers = {"apns-topic": self.pass_type, "apns-push-type": "background", "apns-priority": "5"}
         answer = await self._push.post(f"/3/device/{push_token}", content=b"{}", headers=headers)
-        if answer.status_code == GONE or "BadDeviceToken" in answer.text:
+        if answer.status_code == GONE or any(reason in answer.text for reason in NOT_A_DEVICE):
             return False
         answer.raise_for_status()
         return True

@@ -60,6 +60,7 @@ from booking.model.problems import (
     ShowtimeNotReady,
     TicketsDoNotMatch,
     TicketUnknown,
+    TooManyDevices,
 )
 from booking.model.receipts import TaxShare, credit_notes, has_receipt, taxes_of
 from booking.model.refunds import (
@@ -126,6 +127,7 @@ __all__ = [
     "TicketStatus",
     "TicketUnknown",
     "TicketsDoNotMatch",
+    "TooManyDevices",
     "booking_id_of",
     "cancel_refusal",
     "cancelled_lines",

@@ -13,6 +13,7 @@ BookingProblem
 ├── AddressFixed         409  the booking has ended
 ├── AccountsBooking      403  a link does not change the address of an account's booking
 ├── NoTickets            409  the booking has no valid tickets
+├── TooManyDevices       409  the ticket's pass is on as many devices as are told of changes
 ├── MailedRecently       429
 ├── QuoteInvalid         422
 ├── QuoteChanged         409  carries the new quote
@@ -50,6 +51,10 @@ class LinkVoid(BookingProblem):
 
 class DocumentUnavailable(BookingProblem):
     code, status, title = "document_unavailable", 404, "This booking has no such document."
+
+
+class TooManyDevices(BookingProblem):
+    code, status, title = "too_many_devices", 409, "This ticket is on too many devices."
 
 
 class DocumentsBusy(BookingProblem):

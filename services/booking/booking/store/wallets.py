@@ -4,15 +4,17 @@ from datetime import datetime, timedelta
 
 from contracts.booking import Screening
 
-from booking.model import booking_id_of
+from booking.model import TooManyDevices, booking_id_of
 from booking.store.documents import WalletPass, wallet_passes
 
 KEPT_FOR = timedelta(days=90)
 """How long after the showtime a device is remembered."""
+MAX_DEVICES = 20
+"""Of one ticket. More than a family has; one handler tells all of them when the ticket changes."""
 
 
 async def register_pass(device: str, ticket_id: str, push_token: str, screening: Screening, now: datetime) -> bool:
-    """Store that the device has the ticket's pass; whether it is new there."""
+    """Store that the device has the ticket's pass; whether it is new there. Raises TooManyDevices."""
     facts = {"push_token": push_token, "expires_at": screening.ends_at + KEPT_FOR}
     found = WalletPass(
         id=_id_of(device, ticket_id),
@@ -22,7 +24,12 @@ async def register_pass(device: str, ticket_id: str, push_token: str, screening:
         changed_at=now,
         **facts,
     )
-    return await wallet_passes.insert(found) or not await wallet_passes.update({"_id": found.id}, {"$set": facts})
+    if await wallet_passes.update({"_id": found.id}, {"$set": facts}):
+        return False
+    of_ticket = {"booking_id": found.booking_id, "ticket_id": ticket_id}
+    if await wallet_passes.count(of_ticket, limit=MAX_DEVICES) == MAX_DEVICES:
+        raise TooManyDevices
+    return await wallet_passes.insert(found)
 
 
 async def unregister_pass(device: str, ticket_id: str) -> None:
