@@ -205,6 +205,10 @@ async def test_the_list_says_what_the_map_says(visit, cinema, device):
     await page.get_by_role("checkbox", name=_listed(seats[0])).check()
     await expect(page.get_by_role("timer")).to_be_visible()
     await expect(page.get_by_role("checkbox", name=_listed(seats[1]))).to_be_disabled()
+    # Another language starts the page again, as a list.
+    await page.get_by_label("Language").select_option("de")
+    await expect(visitor.button("Saalplan")).to_be_visible()
+    await page.get_by_label("Sprache").select_option("en")
     await visitor.button("Map view").click()
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "own")
 
@@ -215,6 +219,13 @@ async def test_areas_have_rows_of_their_own_and_a_couch_is_taken_whole(visit, ci
     showtime_id, _ = await cinema.seats(1, areas=True)
     await visitor.open_seats(showtime_id)
     await expect(page.locator(".area-name")).to_have_text(["Parkett", "Rang"])
+    await expect(page.get_by_label("Kind of seats").get_by_role("option").first).to_have_text(
+        re.compile("^Standard · ")
+    )
+    await visitor.party(10)
+    best, switch = [await visitor.button(name).bounding_box() for name in ("Best 10 seats", "List view")]
+    assert best and switch
+    assert abs(best["y"] - switch["y"]) < best["height"] / 2, "the controls take no third line"
     left, right = (
         page.get_by_role("checkbox", name=re.compile(rf"^Rang, row D, seat {number}, .*sold only whole"))
         for number in (3, 4)

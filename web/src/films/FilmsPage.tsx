@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useState } from "react";
 import { Link } from "react-router";
-import { named, t, tn } from "../i18n";
+import { capitalized, named, t, tn } from "../i18n";
 import { date, duration } from "../lib/format";
 import { Dots } from "../ui/Dots";
 import { Icon } from "../ui/Icon";
@@ -177,7 +177,6 @@ function Filters({ q, setQ, genre, wishes, change, isSoon }: FiltersProps) {
 }
 
 /** `comedy` as `Comedy`. */
-const capitalized = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const DAYS = 7;
 const NARROW = "flex-[1_1_8.5rem] sm:max-w-44";

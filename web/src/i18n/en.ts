@@ -228,6 +228,7 @@ const en = {
   "party.any": "Best view, any price",
   "party.cheapest": "cheapest",
   "party.wheelchair": "Wheelchair spaces",
+  "party.wheelchairShort": "Wheelchair",
   "party.split": "{n} adjacent seats are no longer available. These are as close together as possible.",
   "live.connecting": "Connecting…",
   "live.live": "Live",

@@ -83,3 +83,6 @@ export function named(
   const key = `${kind}.${code}`;
   return key in catalogue ? catalogue[key as Key] : other;
 }
+
+/** The text with a capital first letter, where CSS cannot do it: in the options of a `<select>`. */
+export const capitalized = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

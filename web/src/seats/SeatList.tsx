@@ -88,7 +88,7 @@ function ListedSeat({ seat, store, prices, isOpen, onPick, isStop }: SeatListPro
           </span>
           {t("list.seat", { number: numberOf(seat) })}
         </b>
-        <span className="block text-xs">
+        <span className="block text-xs first-letter:uppercase">
           {kind(seat, prices)}
           {seat.pair && `, ${t("seat.couchNote")}`}
           <span className={isTaken ? "" : "sr-only"}>, {t(isTaken ? "seat.gone" : "seat.free")}</span>

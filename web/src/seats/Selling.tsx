@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { useNavigate } from "react-router";
+import { useNavigate, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { isProblem, Problem, sentence } from "../api/problem";
 import { t, tn } from "../i18n";
@@ -46,7 +46,7 @@ export function Selling({ showtime, seating }: SellingProps) {
   const { layout } = store;
   const prices = useMemo(() => adultPrices(showtime), [showtime]);
   const [party, setParty] = useState(() => Number(sessionStorage.getItem(PARTY)) || 2);
-  const [isList, setList] = useState(false);
+  const [isList, setList] = useListView();
   const [isFull, setFull] = useFullScreen();
   const [dims, setDims] = useState(false);
   const kinds = useMemo(() => kindsOf(layout, prices), [layout, prices]);
@@ -255,6 +255,21 @@ function Refused({ problem, seatsOf, onInstead }: RefusedProps) {
       </div>
     </Notice>
   );
+}
+
+/** Whether the seats are shown as a list. It is part of the address, so another language or a reload keeps it. */
+function useListView(): [boolean, (is: boolean) => void] {
+  const [search, setSearch] = useSearchParams();
+  const setList = (is: boolean) =>
+    setSearch(
+      (before) => {
+        if (is) before.set("view", "list");
+        else before.delete("view");
+        return before;
+      },
+      { replace: true, preventScrollReset: true },
+    );
+  return [search.get("view") === "list", setList];
 }
 
 /** Whether the map fills the screen. Then nothing behind it can be reached, and Escape leaves it. */

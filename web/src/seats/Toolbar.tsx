@@ -1,4 +1,4 @@
-import { named, t, tn } from "../i18n";
+import { capitalized, named, t, tn } from "../i18n";
 import { money } from "../lib/format";
 import { Button } from "../ui/Button";
 import type { Kind } from "./kinds";
@@ -61,14 +61,14 @@ export function Toolbar({
       {kinds.length > 1 && (
         <select
           aria-label={t("party.kind")}
-          className="field w-auto rounded-full max-sm:min-w-44 max-sm:flex-1"
+          className="field w-auto rounded-full text-ellipsis max-sm:min-w-44 max-sm:flex-1 max-sm:px-2"
           value={kind}
           disabled={!isOpen || dims}
           onChange={(event) => setKind(event.target.value)}
         >
           {kinds.map(({ category, amount, currency, isCheapest }) => (
             <option key={category} value={category}>
-              {named("category", category)} · {money(amount, currency)}
+              {capitalized(named("category", category))} · {money(amount, currency)}
               {isCheapest && ` · ${t("party.cheapest")}`}
             </option>
           ))}
@@ -83,10 +83,11 @@ export function Toolbar({
         <Button
           look="quiet"
           aria-pressed={dims}
+          aria-label={t("party.wheelchair")}
           onClick={() => setDims(!dims)}
           className="aria-pressed:bg-accent-soft compact:px-1"
         >
-          {t("party.wheelchair")}
+          {t("party.wheelchairShort")}
         </Button>
       )}
     </div>
