@@ -18,7 +18,7 @@ NAMES = (
     "GRAFANA_PASSWORD",
 )
 LINE = re.compile(r"^\s*(?:export\s+)?([A-Z_]+)\s*=[ \t]*['\"]?([^'\"\s#]*)", re.MULTILINE)
-PUBLISHED = re.compile(r"usher-local-.*|usher")
+PUBLISHED = re.compile(r"usher-local-.*|usherlocalmongokey|usher|guest")
 
 
 def write(file: Path) -> None:

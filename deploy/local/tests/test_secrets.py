@@ -166,6 +166,18 @@ def test_fresh_secrets_are_written_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert dotenv_values(file) == first
 
 
+def test_every_published_value_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    compose = (ROOT / "docker-compose.yml").read_text()
+    published = dict(re.findall(r"\$\{([A-Z_]+):-([^}]+)\}", compose))
+    given = {name: published[name] for name in make_secrets.NAMES if name in published} | {"CATALOG_PASSWORD": "guest"}
+    file = tmp_path / ".env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    make_secrets.write(file)
+    said = capsys.readouterr().out
+    assert "MONGO_KEY" in given
+    assert [name for name in given if f"{name} has its published value" not in said] == []
+
+
 def test_every_secret_that_production_asks_for_can_be_made():
     asked = set(re.findall(r"\$\{([A-Z_]+):\?", PRODUCTION))
     assert set(make_secrets.NAMES) <= asked
