@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from chassis.clock import now
+from chassis.http.paging import encode_cursor
 from chassis.testing import until
 from contracts.payment import PaymentDisputed
 
@@ -109,7 +110,8 @@ async def test_the_list_has_pages(customer: Customer, staff: Staff, report: Disp
     await until(lambda: pages_empty(pages, names))
     ended = [each["opened_at"] for each in await pages(is_open=False)]
     assert ended == sorted(ended, reverse=True)
-    for cursor in ("x", "WyIyMDI2Il0", "WyJub3cuLi4iLCAieCJd"):
+    too_early = encode_cursor("0001-01-01T00:00:00+14:00", "x")
+    for cursor in ("x", "WyIyMDI2Il0", "WyJub3cuLi4iLCAieCJd", too_early):
         assert problem(await customer.client.get(PATH, headers=headers, params={"cursor": cursor})) == (
             422,
             "cursor_invalid",

@@ -1,6 +1,6 @@
 """The list of disputes, for staff."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
@@ -13,7 +13,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 from booking import store
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
-_TIME = TypeAdapter(AwareDatetime)
+# Clear of the limits of MongoDB's dates.
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_TIME = TypeAdapter(Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)])
 
 
 class DisputeFilter(BaseModel):
