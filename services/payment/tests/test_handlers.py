@@ -156,6 +156,7 @@ async def test_a_refund_is_sent_once(checkout: Checkout):
         "refunded": 1000,
         "captured": PRICE,
         "requested": True,
+        "ledger_entries": 2,
     }
     await checkout.request_refund(1000, refund_id)
     await checkout.request_refund(PRICE, new_id())

@@ -78,14 +78,14 @@ async def test_a_payment_that_is_processing_at_the_deadline(checkout: Checkout):
     await checkout.with_intent()
     assert (await checkout.confirm()).json()["status"] == "processing"
     await checkout.cancel()
-    await asyncio.sleep(1.7)
+
+    async def is_decided() -> bool:
+        return (await checkout.at_stripe())["status"] != "processing"
+
+    await until(is_decided)
     await reconcile_now(checkout.id)
-
-    async def outcome() -> str:
-        return (await checkout.payment())["state"]
-
-    status = (await checkout.at_stripe())["status"]
-    assert (await outcome(), status) in {("succeeded", "succeeded"), ("cancelled", "canceled")}
+    state, status = (await checkout.payment())["state"], (await checkout.at_stripe())["status"]
+    assert (state, status) in {("succeeded", "succeeded"), ("cancelled", "canceled")}
 
 
 async def test_reconciliation_checks_a_pending_refund(checkout: Checkout):
