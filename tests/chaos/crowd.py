@@ -52,13 +52,16 @@ class Purchase:
 class Crowd:
     """Let `clients` people buy one or two random seats, one after another; some change their minds on the way.
 
+    With `cancels`, every second of them cancels a ticket as soon as it is bought.
     They start purchases inside the block and finish them at its end.
     """
 
-    def __init__(self, cinema: Cinema, *, clients: int = 4, showtimes: int = 3, seed: int = 7) -> None:
+    def __init__(
+        self, cinema: Cinema, *, clients: int = 4, showtimes: int = 3, seed: int = 7, cancels: bool = False
+    ) -> None:
         self.cinema, self.purchases = cinema, list[Purchase]()
         self.failures: Counter[str] = Counter()
-        self._clients, self._showtimes = clients, showtimes
+        self._clients, self._showtimes, self._cancels = clients, showtimes, cancels
         self._dice = random.Random(seed)  # noqa: S311 - a dice, not a secret
         self._halls: list[tuple[str, list[str]]] = []
         self._leaving = asyncio.Event()
@@ -90,7 +93,7 @@ class Crowd:
 
     async def _come_and_go(self) -> None:
         while not self._leaving.is_set():
-            with suppress(Refused, GaveUp):
+            with suppress(Refused, GaveUp, TimeoutError):
                 await self._buy(self.cinema.guest())
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._dice.uniform(0, PAUSE_S)):
@@ -116,6 +119,11 @@ class Crowd:
                 await guest.pay(intent, "pm_card_chargeDeclined")
         purchase.paid = None
         purchase.paid = (await self._insist(lambda: guest.pay(intent)))["status"] == "succeeded"
+        if self._cancels and self._dice.random() < 0.5:
+            booking = await self._insist(
+                lambda: guest.settled(purchase.hold, "confirmed", "refunded", seconds=PATIENCE_S)
+            )
+            await self._insist(lambda: guest.cancel_tickets(purchase.hold, booking["tickets"][0]["ticket_id"]))
 
     async def _insist(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """Repeat the request until there is an answer. Raises Refused for a final refusal, and GaveUp."""

@@ -296,7 +296,7 @@ class Money(RuleBasedStateMachine):
 
 
 TestMoney = Money.TestCase
-TestMoney.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+TestMoney.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 
 def test_the_seats_return_when_the_refund_is_accepted() -> None:
@@ -308,3 +308,25 @@ def test_the_seats_return_when_the_refund_is_accepted() -> None:
     accepted = advance(part.booking, refund, NOW)
     assert accepted
     assert accepted.events[0] == BookingSeatsReturned(booking_id="b1", showtime_id="s1", seats=["F7"])
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_events_about_a_failed_refund_count_in_their_order_at_payment(is_repeated: bool) -> None:
+    """The failure makes the refunded sum smaller, so the highest sum is not the latest."""
+    part = advance(confirmed(), given.CANCEL_F7, NOW)
+    assert part
+    facts = {"amount": 1250, "captured": TOTAL}
+    accepted = given.PAYMENT_REFUNDED.model_copy(update=facts | {"refunded": 1250, "ledger_entries": 2})
+    failed = given.REFUND_FAILED.model_copy(update=facts | {"refunded": 0, "ledger_entries": 3})
+    for events in ([accepted, failed], [failed, accepted]):
+        booking = part.booking
+        for event in events:
+            if outcome := advance(booking, event, NOW):
+                booking = outcome.booking
+            if event is failed and is_repeated:
+                again = advance(booking, given.RETRY, NOW)
+                assert again
+                booking = again.booking
+        assert booking.refunded_amount == 0
+        states = [refund.state for refund in booking.refunds]
+        assert states == (["failed", "requested"] if is_repeated else ["failed"])

@@ -6,6 +6,7 @@ import pytest
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import until
+from contracts.booking import StaffActed
 from contracts.identity import ActRecorded
 from identity import store
 
@@ -131,3 +132,30 @@ async def test_the_log_is_read_by_an_index(client, where):
     log = store.AuditEntry.get_pymongo_collection()
     plan = await log.find(where).sort("_id", -1).limit(50).explain()
     assert not {"COLLSCAN", "SORT"} & set(str(plan["queryPlanner"]["winningPlan"]).split("'"))
+
+
+async def test_what_staff_do_to_a_booking_has_its_line(admin, bus):
+    """Also for a guest's booking, which concerns no person."""
+    acts = [
+        StaffActed(
+            act_id=new_id(),
+            action="tickets_cancelled",
+            actor_id=admin.user_id,
+            booking_id="b1",
+            user_id=user_id,
+            acted_at=now(),
+        )
+        for user_id in (admin.user_id, None)
+    ]
+    for act in (*acts, acts[0]):
+        await bus.publish(act)
+
+    async def complete():
+        page = await admin.act("GET", AUDIT, params={"actor_id": admin.user_id, "action": "tickets_cancelled"})
+        return page["items"] if len(page["items"]) == 2 else None
+
+    lines = await until(complete)
+    assert lines
+    assert {(line["act_id"], line["booking_id"], line["user_id"]) for line in lines} == {
+        (act.act_id, "b1", act.user_id) for act in acts
+    }

@@ -3,6 +3,7 @@
 import pytest
 from chassis.ids import new_id
 from contracts.booking import BookingRefundFailed, BookingTicketsCancelled
+from contracts.catalog import RefundPolicy, RefundTier
 from contracts.types import Seat
 from notifier.mails import render_stored
 
@@ -60,6 +61,22 @@ def test_a_failed_refund_says_whose_the_money_is(locale, expected):
     for form in both:
         assert expected in form
         assert "12" in form
+
+
+@pytest.mark.parametrize(
+    ("policy", "locale", "expected"),
+    [
+        (RefundPolicy(), "en", "100% back until 18:15, 50% back until 19:45, nothing after that."),
+        (RefundPolicy(fee=150), "de", "Gebühr von 1,50\xa0€"),
+        (RefundPolicy(tiers=[RefundTier(minutes_before_start=1440, refund_percent=80)]), "en", "80% back until Friday"),
+        (RefundPolicy(tiers=[]), "de", "Bezahlte Tickets können nicht storniert werden."),
+        (None, "en", None),
+    ],
+)
+def test_the_tickets_tell_the_refund_terms(policy, locale, expected):
+    _, both = forms("confirmation", confirmed(refund_policy=policy and policy.model_dump(), locale=locale))
+    for form in both:
+        assert (expected in form) if expected else ("back until" not in form)
 
 
 async def test_each_cancellation_is_mailed_once(client, bus, mail_server):

@@ -9078,6 +9078,11 @@ export interface components {
              * @description the person concerned; null for viewing a list
              */
             user_id: string | null;
+            /**
+             * Booking Id
+             * @description the booking that staff changed
+             */
+            booking_id: string | null;
             before: components["schemas"]["Identitycontracts__identity__Grant"] | null;
             after: components["schemas"]["Identitycontracts__identity__Grant"] | null;
             /**

@@ -73,6 +73,28 @@ async def test_two_price_lists_of_a_theater_cannot_begin_on_the_same_day(manager
     assert (taken.status_code, taken.json()["code"]) == (409, "price_list_exists")
 
 
+async def test_a_price_list_has_a_refund_policy_that_its_showtimes_keep(manager, bus):
+    path = f"/theaters/{manager.theater_id}/price-lists"
+    usual = (await manager.call("GET", path)).json()["items"][0]
+    default = {"minutes_before_start": 30, "fee": 0, "max_exchanges": 3}
+    assert usual["refund_policy"]["exchange"] == default
+    tiers = [{"minutes_before_start": 60, "refund_percent": 80}]
+    change = {name: usual[name] for name in ("name", "prices", "valid_from", "version")}
+    changed = await manager.call(
+        "PUT", f"{path}/{usual['id']}", change | {"refund_policy": {"tiers": tiers, "fee": 100}}
+    )
+    policy = {"tiers": tiers, "fee": 100, "exchange": default}
+    assert (changed.status_code, changed.json()["refund_policy"]) == (200, policy)
+    showtime = await manager.showtime()
+    assert showtime["refund_policy"] == policy
+    event = await bus.wait_for(ShowtimeScheduled, lambda e: e.showtime_id == showtime["id"])
+    assert event.refund_policy.model_dump() == policy
+    rising = [{"minutes_before_start": 60, "refund_percent": 50}, {"minutes_before_start": 30, "refund_percent": 80}]
+    for wrong in ({"tiers": rising}, {"tiers": tiers * 2}, {"tiers": tiers, "fee": -1}, {"exchange": {"fee": "x"}}):
+        body = change | {"version": 2, "refund_policy": wrong}
+        assert (await manager.call("PUT", f"{path}/{usual['id']}", body)).status_code == 422
+
+
 async def test_prices_are_public(manager):
     await manager.call("POST", f"/theaters/{manager.theater_id}/price-lists", SUMMER)
     path = f"/api/theaters/{manager.theater_id}/prices"

@@ -24,6 +24,7 @@ class ActionResponse(BaseModel):
     action: str = Field(examples=["roles_changed"])
     actor_id: Id | None = Field(description="null for a command-line tool")
     user_id: Id | None = Field(description="the person concerned; null for viewing a list")
+    booking_id: Id | None = Field(description="the booking that staff changed")
     before: Grant | None
     after: Grant | None
     acted_at: datetime

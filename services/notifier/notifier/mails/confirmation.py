@@ -1,6 +1,7 @@
 """The mail with the tickets."""
 
 import json
+from datetime import timedelta
 from email.headerregistry import Address
 from typing import Any, NamedTuple
 
@@ -57,6 +58,7 @@ class ConfirmationContext(NamedTuple):
     tickets: list[PrintedTicket]
     total: str
     tax: str
+    refunds: str
     url: str
     calendar: CalendarFile
 
@@ -99,8 +101,30 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         tickets=tickets,
         total=money(event.amount, event.currency, locale),
         tax=texts["tax"].format(tax=money(event.tax, event.currency, locale)) if event.tax else "",
+        refunds=_refund_terms(event, texts, locale),
         url=booking_url(event.booking_id, event.sealed_link),
         calendar=booking_calendar(event.booking_id, screening, summary, sequence=event.moves),
+    )
+
+
+def _refund_terms(event: BookingConfirmed, texts: dict[str, Any], locale: Locale) -> str:
+    """What a cancellation returns until when, in the theater's time; empty for a booking without a policy."""
+    policy, screening = event.refund_policy, event.screening
+    if policy is None or not event.amount:
+        return ""
+    day, _ = local_date_and_time(screening.starts_at, screening.time_zone, locale)
+    tiers: list[str] = []
+    for tier in policy.tiers:
+        if tier.refund_percent:
+            until = screening.starts_at - timedelta(minutes=tier.minutes_before_start)
+            date, clock = local_date_and_time(until, screening.time_zone, locale)
+            time = clock if date == day else f"{date}, {clock}"
+            tiers.append(texts["refund_tier"].format(percent=tier.refund_percent, time=time))
+    if not tiers:
+        return texts["no_refunds"]
+    terms = texts["refunds"].format(tiers=", ".join(tiers))
+    return (
+        f"{terms} {texts['refund_fee'].format(fee=money(policy.fee, event.currency, locale))}" if policy.fee else terms
     )
 
 
