@@ -108,8 +108,11 @@ def normal_email(address: str) -> str:
 
 
 def _mailable(address: str) -> str:
-    if not address.partition("@")[0].isascii():
+    local = address.partition("@")[0]
+    if not local.isascii():
         raise ValueError("the part before the @ has letters that few mail servers accept: use A to Z, digits and signs")
+    if len(local) > LOCAL_PART_CHARS:
+        raise ValueError(f"the part before the @ is longer than {LOCAL_PART_CHARS} characters")
     return address
 
 
@@ -133,6 +136,8 @@ def _charged(code: str) -> str:
     return code
 
 
+LOCAL_PART_CHARS = 64
+"""RFC 5321, 4.5.3.1.1. Mail servers may refuse longer ones."""
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SeatId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}[0-9]{1,3}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]

@@ -53,6 +53,10 @@ def test_only_an_address_that_exists_already_may_need_smtputf8():
     assert KNOWN.validate_python("Käthe@usher.example") == "käthe@usher.example"
     with pytest.raises(ValidationError, match="before the @"):
         EMAIL.validate_python("käthe@usher.example")
+    assert KNOWN.validate_python(f"{'a' * 65}@usher.example")
+    assert EMAIL.validate_python(f"{'a' * 64}@usher.example")
+    with pytest.raises(ValidationError, match="longer than 64"):
+        EMAIL.validate_python(f"{'a' * 65}@usher.example")
 
 
 @pytest.mark.parametrize(

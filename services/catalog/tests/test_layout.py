@@ -43,6 +43,10 @@ def test_a_layout_is_read_row_by_row():
     ]  # fmt: skip
 
 
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing():
+    assert parse_layout("\ufeff" + HALL.replace("\n", "\r\n")) == parse_layout(HALL)
+
+
 def test_aisles_are_merged_into_few_rectangles():
     layout = parse_layout("A ss__ss\nB ss__ss\n\n\nC ss__ss\nD _ssss_\n")
     assert layout.aisles == [

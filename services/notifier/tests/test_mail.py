@@ -112,7 +112,7 @@ def test_each_ticket_has_its_code_inline():
     shown = [attrs["src"] for tag, attrs in Tags(bodies(sent)[1]).tags if tag == "img"]
     pictures = [part for part in sent.walk() if part.get_content_type() == "image/png"]
     assert shown == [f"cid:{part['Content-ID'].strip('<>')}" for part in pictures]
-    assert [part.get_filename() for part in pictures] == ["ticket-F7.png", "ticket-F8.png"]
+    assert [part.get_filename() for part in pictures] == ["ticket-1.png", "ticket-2.png"]
     assert {part.get_content_disposition() for part in pictures} == {"inline"}
     assert [read_qr(part.get_content()) for part in pictures] == ["one", "x" * 1200]
     content, _ = sent.iter_parts()

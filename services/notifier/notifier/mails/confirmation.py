@@ -27,7 +27,6 @@ MAX_QR_BYTES = 1200
 class PrintedTicket(NamedTuple):
     """One ticket as the mail prints it."""
 
-    seat_id: str
     name: str
     place: str
     category: str
@@ -65,7 +64,10 @@ class ConfirmationContext(NamedTuple):
     def render(self) -> RenderedMail:
         """Render the mail."""
         text, html = render_template("confirmation", self)
-        images = [InlineImage(each.cid, f"ticket-{each.seat_id}.png", qr.png(each.qr)) for each in self.tickets]
+        images = [
+            InlineImage(each.cid, f"ticket-{number}.png", qr.png(each.qr))
+            for number, each in enumerate(self.tickets, 1)
+        ]
         subject = self.texts["subject"].format(movie=self.movie, date=self.date, begins=self.begins)
         return RenderedMail(self.to, subject, text, html, images, self.calendar)
 
@@ -145,7 +147,6 @@ def _printed(
         raise Unmailable(f"ticket {ticket.ticket_id}: a QR text has 1 to {MAX_QR_BYTES} bytes")
     seat = ticket.seat
     return PrintedTicket(
-        seat_id=seat.seat_id,
         name=isolated(one_line(seat.full_name)),
         place=texts["place_in_area" if seat.area else "place"].format(
             area=isolated(one_line(seat.area or "")), row=isolated(one_line(seat.row)), number=isolated(seat.label)

@@ -127,7 +127,7 @@ def parse_layout(text: str) -> Layout:
     if len(text) > MAX_TEXT:
         raise LayoutInvalid(f"The text is longer than {MAX_TEXT} characters.")
     reader = _Reader()
-    for number, typed in enumerate(text.split("\n"), 1):
+    for number, typed in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         line = typed.rstrip()
         if not line:
             reader.empty += bool(reader.rows)
