@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -160,6 +161,8 @@ KnownEmail = Annotated[
 """An address to find a person or a booking by. It may be from the time before `Email`."""
 Email = Annotated[KnownEmail, AfterValidator(_mailable)]
 """An address that every mail server accepts, also one without SMTPUTF8 (RFC 6531)."""
+StorableMoment = Annotated[Moment, Field(ge=datetime.min.replace(tzinfo=UTC), le=datetime.max.replace(tzinfo=UTC))]
+"""A time that is also one in UTC: `0001-01-01T00:00:00+14:00` is not."""
 ChargedCurrency = Annotated[Currency, AfterValidator(_charged)]
 """A currency that the payment provider charges."""
 LanguageTag = Annotated[

@@ -74,6 +74,8 @@ async def test_the_log_is_filtered_and_paged(admin, history):
         {"action": "Nonsense!"},
         {"since": "yesterday"},
         {"since": "2026-11-21T10:00:00"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"before": "9999-12-31T23:59:59-14:00"},
         {"cursor": "%00"},
         {"limit": 0},
         {"limit": 101},

@@ -1,21 +1,19 @@
 """The list of disputes, for staff."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
 from chassis.http.problems import Forbidden, Unauthenticated, documented
 from chassis.security.auth import Principal, require
-from contracts.types import Amount, Currency, Id
+from contracts.types import Amount, Currency, Id, StorableMoment
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from booking import store
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
-# Clear of the limits of MongoDB's dates.
-_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_TIME = TypeAdapter(Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)])
+_TIME: TypeAdapter[datetime] = TypeAdapter(StorableMoment)
 
 
 class DisputeFilter(BaseModel):

@@ -6,9 +6,9 @@ from typing import Annotated
 from chassis.http.paging import CursorInvalid, Page
 from chassis.http.problems import documented
 from contracts.identity import Grant
-from contracts.types import Code, Id
+from contracts.types import Code, Id, StorableMoment
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from identity import store
 from identity.api.administration import ADMIN_PROBLEMS, Auditor, PageQuery, paged
@@ -38,8 +38,8 @@ class AuditFilter(PageQuery):
     user_id: Id | None = Field(default=None, description="done to this person")
     actor_id: Id | None = Field(default=None, description="done by this person")
     action: Code | None = Field(default=None, examples=["deactivated"])
-    since: AwareDatetime | None = Field(default=None, description="not earlier than")
-    before: AwareDatetime | None = Field(default=None, description="earlier than")
+    since: StorableMoment | None = Field(default=None, description="not earlier than")
+    before: StorableMoment | None = Field(default=None, description="earlier than")
 
 
 @audit.get("", responses=documented(*ADMIN_PROBLEMS, CursorInvalid))
