@@ -60,7 +60,7 @@ def language_name(code: str, locale: Locale) -> str:
 
 
 def isolated(text: str) -> str:
-    """Return the text so that letters from right to left do not change the order of the text around it (UAX 9)."""
+    """Return the text, isolated so that right-to-left letters do not reorder the text around it (UAX 9)."""
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
         return f"\u2068{text}\u2069"
     return text

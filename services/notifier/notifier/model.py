@@ -8,7 +8,7 @@ RejectedEvent (contracts.errors)
 
 DeliveryError
 ├── Refused         permanent: the message will never be accepted
-│   └── Obsolete    the recipient needs the message no more
+│   └── Obsolete    the recipient no longer needs the message
 └── TryLater        temporary: the mail server is unavailable or busy
 """
 
@@ -82,7 +82,7 @@ class Refused(DeliveryError):
 
 
 class Obsolete(Refused):
-    """The recipient needs the message no more."""
+    """The recipient no longer needs the message."""
 
 
 class TryLater(DeliveryError):

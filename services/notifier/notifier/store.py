@@ -304,7 +304,7 @@ class ReminderPlan(Document):
 
     @classmethod
     async def erase_person(cls, user_id: str) -> None:
-        """Delete the plans of a person's bookings. Someone without an account any more gets no reminders."""
+        """Delete the plans of a person's bookings. People who have deleted their account get no reminders."""
         await plans.delete_many(_with_user(user_id))
 
 
@@ -339,7 +339,7 @@ class ReminderRefusal(Document):
 
 
 def address_hash(address: str) -> str:
-    """Return the hash under which an address is remembered that gets no reminders."""
+    """Return the hash that is stored for an address that gets no reminders."""
     return hash_secret(f"reminders to {address.lower()}")
 
 

@@ -186,7 +186,7 @@ class Settlement:
             raise
         except ProviderRefused:
             # Most likely someone has refunded money at Stripe in the meantime: then less, or nothing, is left to send.
-            # Or the customer's bank disputes the charge: then the refund waits for the end of that.
+            # Or the customer's bank disputes the charge: then the refund waits for the end of the dispute.
             await self._fetch_refunds(account)
             await self._fetch_disputes(account)
             current = await store.find(account.id)

@@ -98,8 +98,8 @@ export async function fetchAll<T>(page: (cursor?: string) => Promise<Page<T>>, m
 }
 
 /**
- * Gives what this tab's guest holds and has ordered to the person who has signed in. Returns whether there was anything.
- * What fails, for example without a network, is tried again with the next sign-in or page.
+ * Transfers the holds and bookings of this tab's guest to the signed-in person. Returns whether there were any.
+ * Requests that fail, for example without a network, are repeated with the next sign-in or page.
  */
 export async function takeAlong(): Promise<boolean> {
   if (current().state !== "signed-in") return false;

@@ -36,7 +36,7 @@ interface Given {
   showtime?: Schemas["CatalogShowtimeResponse"];
 }
 
-/** Put the responses into the cache, except of lists that go on. */
+/** Put the responses into the cache, except those of lists with further pages. */
 export function seed(queries: QueryClient): void {
   const text = document.getElementById("given")?.textContent;
   if (!text) return;

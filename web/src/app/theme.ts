@@ -1,4 +1,4 @@
-// The theme: light, dark or as the system. public/early.js applies it before the first paint.
+// The theme: light, dark or as the system. early.js applies it before the first paint.
 
 export type Theme = "auto" | "light" | "dark";
 

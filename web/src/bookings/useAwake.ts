@@ -1,6 +1,6 @@
 import { useEffect } from "react";
 
-/** Keeps the screen on while the page is in sight, where the browser can and may. */
+/** Keeps the screen on while the page is visible, if the browser supports and allows it. */
 export function useAwake(): void {
   useEffect(() => {
     let lock: WakeLockSentinel | null = null;

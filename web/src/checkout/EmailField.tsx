@@ -9,7 +9,7 @@ interface EmailFieldProps {
   autoFocus?: boolean;
 }
 
-/** The address for the tickets. A likely typo gets a proposal. */
+/** The address for the tickets. Suggests a correction for a likely typo. */
 export function EmailField({ defaultValue, fault, autoFocus = false }: EmailFieldProps) {
   const [better, setBetter] = useState<string | null>(null);
   const take = (event: MouseEvent<HTMLButtonElement>) => {

@@ -27,7 +27,7 @@ export function matches({ name, address }: Pick<Theater, "name" | "address">, q:
 
 const EARTH_KM = 6371;
 
-/** The distance of two places on the globe. */
+/** The distance between two places on the globe. */
 export function kilometres(one: Position, other: Position): number {
   const radians = (degrees: number) => (degrees * Math.PI) / 180;
   const half = (from: number, to: number) => Math.sin(radians(to - from) / 2) ** 2;

@@ -40,7 +40,7 @@ export function asQuery(wishes: Record<string, string>): string {
   return query && `?${query}`;
 }
 
-/** The showtimes at the wished time of day; all if the wish is none that this page knows. */
+/** The showtimes at the wished time of day; all if this page does not know the wish. */
 export function atTime(listed: Listed[], time: string): Listed[] {
   if (!TIMES.some((each) => each === time)) return listed;
   return listed.filter(({ starts_at, time_zone }) => {

@@ -79,14 +79,14 @@ const en = {
   "showtimes.over": "Ticket sales have closed.",
   "waitlist.title": "Waitlist",
   "waitlist.text":
-    "When enough seats become free, we hold them for you and send you an e-mail. You then have about 20 minutes to buy your tickets, 5 minutes shortly before the start, and until the morning at night.",
+    "When enough seats become free, we hold them for you and send you an e-mail. You then have about 20 minutes to buy your tickets, or 5 minutes shortly before the start; overnight, you have until the morning.",
   "waitlist.party": "How many seats do you need?",
   "waitlist.least": "At least",
   "waitlist.most": "At most",
   "waitlist.together": "Only seats side by side",
   "waitlist.categories": "Only these categories (none: all)",
   "waitlist.maxPrice": "Maximum price per seat in {currency} (optional)",
-  "waitlist.maxPriceHint": "The full price of an adult counts.",
+  "waitlist.maxPriceHint": "This applies to the full adult price.",
   "waitlist.join": "Join the waitlist",
   "waitlist.choose": "Choose seats",
   "waitlist.tooFew": "There are not enough free seats for your party. You can wait for some.",
@@ -330,7 +330,7 @@ const en = {
   "refunds.requested": "{amount} is on its way back to you.",
   "refunds.accepted": "{amount} was sent back on {time}. Depending on your bank, it arrives within ten days.",
   "refunds.failed":
-    "Your bank did not accept {amount} on {time}. The money is still yours: the cinema knows and will refund it again.",
+    "Your bank did not accept {amount} on {time}. The money is still yours: the theater has been notified and will refund it again.",
   "booking.one": "Booking",
   "booking.title": "Booking {reference}",
   "booking.unpaid": "This booking has not been paid yet",
@@ -346,7 +346,7 @@ const en = {
   "booking.seatsLostText": "Your seats were no longer available. We are refunding your card.",
   "booking.refundingText": "Your tickets are no longer valid. We are sending the money back to your card.",
   "booking.refunded": "Your money has been refunded",
-  "booking.refundedText": "Depending on your bank, it can take a few days for the money to appear on your account.",
+  "booking.refundedText": "Depending on your bank, it can take a few days for the money to appear in your account.",
   "booking.expired": "This booking has expired",
   "booking.seatsReleased": "We could not hold your seats",
   "booking.seatsReleasedText":
@@ -411,7 +411,7 @@ const en = {
   "address.sent": "Your tickets are on their way to {email}.",
   "kept.title": "Your tickets on this device",
   "kept.savedAt": "saved {time}",
-  "kept.text": "These tickets were saved on this device on {time}. We could not check them now.",
+  "kept.text": "These tickets were saved on this device on {time}. We could not check them just now.",
   "kept.erase": "Erase from this device",
   "tickets.more": "More films",
 

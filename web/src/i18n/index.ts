@@ -50,12 +50,12 @@ async function use(next: Language): Promise<void> {
   for (const listener of listeners) listener();
 }
 
-/** The text so that letters from right to left do not change the order of the text around it (UAX 9). */
+/** The text, isolated so that right-to-left letters do not reorder the text around it (UAX 9). */
 export const isolated = (text: string) => (RIGHT_TO_LEFT.test(text) ? `\u2068${text}\u2069` : text);
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]|[\u{10800}-\u{10fff}]|[\u{1e800}-\u{1efff}]/u;
 
-/** The language with the region of the browser's first language that is this one; else with its usual region. */
+/** The language with the region of the first matching language of the browser; otherwise with its usual region. */
 function regional(wanted: Language): string {
   const tags = navigator.languages.map((tag) => tag.split("-")).filter(([first]) => first === wanted);
   // Without script and extensions (`en-US-u-hc-h12`), which the services do not know.
@@ -63,7 +63,7 @@ function regional(wanted: Language): string {
   return region ? `${wanted}-${region}` : LOCALES[wanted];
 }
 
-/** A text with its `{gaps}` filled; empty for a code that services say and this page does not know. */
+/** A text with its `{gaps}` filled; empty for a code that services send and this page does not know. */
 export function t(key: Key, gaps: Record<string, string | number> = {}): string {
   return (catalogue[key] ?? "").replaceAll(/\{(\w+)\}/g, (gap, name: string) => isolated(String(gaps[name] ?? gap)));
 }
@@ -74,7 +74,7 @@ export function tn(key: Counted, n: number, gaps: Record<string, string | number
   return t(`${key}_${form}` as Key, { n, ...gaps });
 }
 
-/** The text for a code that services say (a seat category, a genre), if there is one; else `other`, the code in words. */
+/** The text for a code that services send (a seat category, a genre), if any; else `other`, the code in words. */
 export function named(
   kind: "category" | "ticket" | "feature" | "genre" | "state",
   code: string,

@@ -90,7 +90,7 @@ export function Selling({ showtime, seating }: SellingProps) {
         after.chosen.length ? t("seats.chosen", { seats: names(store.seatsOf(after.chosen)) }) : t("seats.noneChosen"),
       ];
       choose(after.chosen, said.filter(Boolean).join(" "));
-      // A click on another place moves the party: its seats until then are free again.
+      // A click on another place moves the party and frees its previous seats.
       if (dropped.length && after.chosen.length > 1) setRemark({ text: said.join(" "), kind: "info" });
       if (after.remark === "not-together") setRemark({ text: tn("seats.notTogether", party), kind: "info" });
       if (after.remark === "couch") setRemark({ text: t("seats.couch"), kind: "info" });

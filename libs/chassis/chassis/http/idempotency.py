@@ -8,8 +8,8 @@ A running request holds a lease on its key. The lease lasts five seconds and is 
 the process dies, the next attempt takes over the lease and runs the request again, which the handler's guarded writes
 make safe. Lease times come from MongoDB's clock, so replicas agree. (docs/adr/0033-time-limits-and-leases.md)
 
-A caller without a token and without a hold's secret may have nothing that others lack, and the response may contain a
-new guest's secret. So the key must be 128 random bits: nobody can guess it, and it stays the same when the client's
+Nothing may distinguish callers that have neither a token nor a hold's secret, and the response may contain a new
+guest's secret. So the key must be 128 random bits: nobody can guess it, and it stays the same when the client's
 address changes between two attempts.
 
 The key is not stored, and the stored response is encrypted with it, because a response may contain a token or a guest's
@@ -305,7 +305,7 @@ def _given(body: bytes, receive: Receive) -> Receive:
 
 
 def _is_anonymous(scope: Scope) -> bool:
-    """Whether the request may contain nothing that only its caller has. Many people may have the same cookie."""
+    """Whether the request has neither token nor hold's secret. Cookies do not count: many people may share one."""
     return not any(Headers(scope=scope).get(name) for name in ("authorization", "x-hold-secret"))
 
 

@@ -1,4 +1,4 @@
-"""Sets documents as PDF. Typst runs in one thread: documents never hold up requests, and wait for each other."""
+"""Typesets documents as PDF. Typst runs in one thread: documents never hold up requests, and wait for each other."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
-"""What a receipt says of a booking: its tax by rate, and a credit note for each refund. Amounts are minor units.
+"""What a receipt says about a booking: its tax by rate, and a credit note for each refund. Amounts are minor units.
 
 A receipt has the booking's reference as its number, a credit note the reference and its place among the refunds. So
-numbers are unique and never reused, and no counter must be kept (ADR 42).
+numbers are unique and never reused, and no counter is needed (ADR 42).
 """
 
 from collections.abc import Iterable

@@ -167,7 +167,7 @@ def _wanted(party: WaitingParty, size: int, details: ShowtimeDetails) -> Party |
 
 
 def _is_affordable(choice: Choice, party: WaitingParty, auditorium: AuditoriumMap, details: ShowtimeDetails) -> bool:
-    """Whether each seat is within the maximum price: reserved seats, once released, come whatever their category."""
+    """Whether each seat is within the maximum price; released reserved seats are offered whatever their category."""
     most = party.max_price
     return most is None or all(details.price_of(auditorium.seat(seat).category) <= most for seat in choice.seats)
 
