@@ -2,7 +2,8 @@
 
 A seat that becomes free while somebody waits is marked: it belongs to MARK until a round offers it to a party or puts
 it on sale. A round goes through the parties in their order. A party that does not fit is skipped and keeps its place.
-A party that misses an offer keeps its place the first time and moves to the end each further time.
+A party that misses an offer keeps its place the first time. The second time it moves to the end and gets no more
+offers: otherwise parties who have lost interest would keep the seats off sale in turns.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from inventory.model.seating import MARK, Hold, SeatState, Showtime, in_order
 
 MAX_PARTIES = 200
 OFFERS_PER_ROUND = 10
+MOST_MISSED = 2
 CLOSES_BEFORE = timedelta(minutes=30)
 USUAL_OFFER, SHORT_OFFER = timedelta(minutes=20), timedelta(minutes=5)
 SHORT_WITHIN = timedelta(hours=2)
@@ -88,7 +90,7 @@ class WaitingShowtime(Showtime):
 
     def has_served(self, party: WaitingParty) -> bool:
         """Whether the party has bought the seats that it was offered."""
-        return party.hold_id is not None and (self.is_sold(party.hold_id) or party.hold_id in self.ended)
+        return party.hold_id is not None and self.is_sold(party.hold_id)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def plan_round(
     failed = set[tuple[object, ...]]()
     for at, party in enumerate(plan.parties):
         # Others come first for the seats that a party has just missed.
-        if party.hold_id or party.id in missed_now or shape_of(party) in failed:
+        if party.hold_id or party.missed >= MOST_MISSED or party.id in missed_now or shape_of(party) in failed:
             continue
         if len(plan.offers) == OFFERS_PER_ROUND:
             # The seats stay marked: the next round continues with the other parties at once.

@@ -113,7 +113,7 @@ class HoldLimiter:
         for each in [each for each, hold in made.items() if hold.ends_at + REMEMBERED <= moment]:
             del made[each]
         others, limit = [hold.seats for each, hold in made.items() if each != hold_id], limits.of(key)
-        return bool(others) and (2 * len(others) >= limit.holds or 2 * (sum(others) + seats) > limit.seats)
+        return bool(others) and (2 * (len(others) + 1) > limit.holds or 2 * (sum(others) + seats) > limit.seats)
 
     def _forget_ended(self) -> None:
         oldest = next(iter(self._running), self._checks + 1)

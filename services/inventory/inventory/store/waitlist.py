@@ -7,6 +7,7 @@ waitlist are sold out, so these writes seldom miss; the others have their local 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from chassis.clock import now
@@ -253,7 +254,7 @@ def _mail(party: WaitingParty, details: ShowtimeDetails, showtime: WaitingShowti
     """Return the fields of a WaitlistEvent. The start is the current one."""
     return {
         "entry_id": party.id,
-        "mail_id": party.hold_id or party.id,
+        "mail_id": party.hold_id or _mail_id(party.email, showtime.id),
         "showtime_id": showtime.id,
         "user_id": party.holder.user_id,
         "email": party.email,
@@ -261,3 +262,8 @@ def _mail(party: WaitingParty, details: ShowtimeDetails, showtime: WaitingShowti
         "screening": details.screening.model_copy(update={"starts_at": showtime.starts_at}),
         "sealed_secret": party.sealed_secret,
     }
+
+
+def _mail_id(email: str, showtime_id: str) -> str:
+    """Return one id for an address and a showtime: who joins again and again gets one mail."""
+    return sha256(f"{showtime_id} {email}".encode()).hexdigest()
