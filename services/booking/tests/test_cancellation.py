@@ -311,6 +311,32 @@ async def test_a_refund_at_the_provider_meets_a_cancellation(customer, bus):
     await until(is_settled)
 
 
+async def test_a_goodwill_refund_and_a_cancelled_ticket_leave_the_other_ticket_valid(customer, bus):
+    """Together they are everything that was paid, but only one ticket was cancelled."""
+    await customer.buy_tickets()
+    price = (await quote(customer, "F7")).json()["total"]
+    goodwill = refunded(customer, "re_goodwill", TOTAL - price, TOTAL - price)
+    await bus.publish(goodwill.model_copy(update={"requested": False}))
+
+    async def is_refunded() -> bool:
+        return (await customer.get_booking())["refunded_amount"] == TOTAL - price
+
+    await until(is_refunded)
+    assert (await cancel(customer, await quote(customer, "F7"))).status_code == 200
+    (own,) = [each for each in (await customer.get_booking())["refunds"] if each["state"] == "requested"]
+    await bus.publish(refunded(customer, own["refund_id"], price, TOTAL))
+
+    async def is_settled() -> bool:
+        return all(each["state"] == "accepted" for each in (await customer.get_booking())["refunds"])
+
+    await until(is_settled)
+    booking = await customer.get_booking()
+    assert (booking["state"], [ticket["status"] for ticket in booking["tickets"]]) == (
+        "confirmed",
+        ["cancelled", "valid"],
+    )
+
+
 async def test_the_policy_is_frozen_at_the_checkout(customer, bus):
     await customer.buy_tickets()
     booking = await customer.get_booking()

@@ -102,7 +102,8 @@ def cancels_all(booking: Booking, command: CancelTickets, _: datetime) -> bool:
 
 
 def cancels_all_without_refund(booking: Booking, command: CancelTickets, now: datetime) -> bool:
-    return has_no_refund(booking, command, now) and cancels_all(booking, command, now) and not booking.open_refunds
+    is_last = has_no_refund(booking, command, now) and cancels_all(booking, command, now) and not booking.open_refunds
+    return is_last and not any(refund.must_be_repeated for refund in booking.refunds)
 
 
 def has_no_refund(_: Booking, command: CancelTickets, __: datetime) -> bool:
@@ -117,8 +118,11 @@ def is_latest(booking: Booking, refund: PaymentRefunded | PaymentRefundFailed) -
 
 
 def is_full_refund(booking: Booking, refund: PaymentRefunded, _: datetime) -> bool:
-    """Whether everything was refunded, and not only because all tickets that are left are free."""
-    is_all = refund.refunded >= refund.captured and is_latest(booking, refund)
+    """Whether everything was refunded by others, and not only because all tickets that are left are free.
+
+    A refund that booking requested ends only its own tickets, even if a goodwill refund makes the sum complete.
+    """
+    is_all = refund.refunded >= refund.captured and is_latest(booking, refund) and not refund.requested
     return is_all and any(line.amount for line in booking.kept_lines)
 
 
