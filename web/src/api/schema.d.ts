@@ -4756,6 +4756,8 @@ export interface paths {
         /**
          * Own Place
          * @description Return the caller's place on the waitlist, with the seats that are held for the party.
+         *
+         *     A guest gets the seats by the mailed link only.
          */
         get: {
             parameters: {
@@ -10171,7 +10173,7 @@ export interface components {
         };
         /**
          * NewWaitlistResponse
-         * @description A new place. A guest whose request had no secret gets one; it is not shown again, but mailed with each link.
+         * @description A new place. A guest whose request had no secret gets one to see and leave it; mailed links have another.
          */
         InventoryNewWaitlistResponse: {
             /** Entry Id */

@@ -1,12 +1,15 @@
 """Routes of the waitlist of a showtime. A guest's place belongs to the secret, as a hold does."""
 
+from dataclasses import replace
 from typing import Annotated, Self
 
 from chassis.clock import now
 from chassis.http.problems import Forbidden, documented
 from chassis.ids import new_id
 from chassis.security.auth import Caller, Principal, caller, require
-from contracts.types import Amount, Code, Email, Id, LanguageTag, Moment, Seat
+from chassis.security.secrets import hash_secret
+from chassis.security.secrets import new_secret as make_secret
+from contracts.types import Amount, Code, Email, Holder, Id, LanguageTag, Moment, Seat
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, model_validator
 
@@ -94,7 +97,7 @@ class WaitlistResponse(BaseModel):
 
 
 class NewWaitlistResponse(WaitlistResponse):
-    """A new place. A guest whose request had no secret gets one; it is not shown again, but mailed with each link."""
+    """A new place. A guest whose request had no secret gets one to see and leave it; mailed links have another."""
 
     secret: str | None = None
 
@@ -126,14 +129,15 @@ async def join(
 ) -> NewWaitlistResponse:
     """Join the waitlist of a showtime that has not enough free seats. A repetition changes nothing."""
     holder, new_secret = holder_of(who)
-    secret = new_secret or who.secret
+    mailed = make_secret() if holder.secret_hash else None
     moment = now()
     party = WaitingParty(
         id=new_id(),
         holder=holder,
+        mailed=Holder(secret_hash=hash_secret(mailed)) if mailed else None,
         email=body.email,
         locale=body.locale,
-        sealed_secret=settings.get().link_encryption.encrypt(secret) if secret and holder.secret_hash else None,
+        sealed_secret=settings.get().link_encryption.encrypt(mailed) if mailed else None,
         smallest=body.party.min,
         largest=body.party.max,
         together=body.together,
@@ -149,8 +153,14 @@ async def join(
 
 @router.get("/showtimes/{showtime_id}/waitlist", responses=documented(ShowtimeUnknown, NotWaiting, SeatMapMissing))
 async def own_place(showtime_id: ShowtimeId, who: CurrentCaller, replica: ThisReplica) -> WaitlistResponse:
-    """Return the caller's place on the waitlist, with the seats that are held for the party."""
-    return await _response(replica, showtime_id, await store.place_of(showtime_id, who.owns))
+    """Return the caller's place on the waitlist, with the seats that are held for the party.
+
+    A guest gets the seats by the mailed link only.
+    """
+    place = await store.place_of(showtime_id, who.owns)
+    if place.offer and not who.owns(place.offer.holder):
+        place = replace(place, offer=None)
+    return await _response(replica, showtime_id, place)
 
 
 @router.delete(
@@ -160,7 +170,7 @@ async def own_place(showtime_id: ShowtimeId, who: CurrentCaller, replica: ThisRe
 )
 async def leave(showtime_id: ShowtimeId, who: CurrentCaller, replica: ThisReplica) -> None:
     """Leave the waitlist. Offered seats go to the next party, unless they are being paid for."""
-    await store.leave_waitlist(replica, showtime_id, lambda party: who.owns(party.holder))
+    await store.leave_waitlist(replica, showtime_id, lambda party: any(map(who.owns, party.holders)))
 
 
 @router.get("/showtimes/{showtime_id}/waitlist/entries", responses=documented(ShowtimeUnknown, SeatMapMissing))

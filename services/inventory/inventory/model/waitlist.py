@@ -38,11 +38,13 @@ class WaitingParty(BaseModel):
     """A party that waits for `smallest` to `largest` seats. The waitlist is in the order of `turn`.
 
     Without categories, every category fits; `max_price` applies to each seat, in minor units. `hold_id` is the current
-    offer's hold. `sealed_secret` is a guest's secret, encrypted.
+    offer's hold. `mailed` is the holder of a guest's offers, whose secret only the mails contain, as `sealed_secret`:
+    whoever enters another person's address cannot see what that person buys.
     """
 
     id: str
     holder: Holder
+    mailed: Holder | None = None
     email: str
     locale: str
     sealed_secret: str | None = None
@@ -55,6 +57,11 @@ class WaitingParty(BaseModel):
     turn: datetime
     missed: int = 0
     hold_id: str | None = None
+
+    @property
+    def holders(self) -> list[Holder]:
+        """Those who see and leave the place. The last one gets the offers."""
+        return [self.holder, self.mailed] if self.mailed else [self.holder]
 
 
 class ShowtimeDetails(BaseModel):
@@ -242,4 +249,6 @@ def _after_missed_offers(showtime: WaitingShowtime, now: datetime) -> tuple[list
 
 def _hold_for(party: WaitingParty, hold_id: str, seats: Sequence[str], until: datetime) -> Hold:
     """Return the hold of an offer. It has no keys, so it does not count for the holder's limits."""
-    return Hold(id=hold_id, holder=party.holder, seats=in_order(seats), expires_at=until, cap_at=until, is_offer=True)
+    return Hold(
+        id=hold_id, holder=party.holders[-1], seats=in_order(seats), expires_at=until, cap_at=until, is_offer=True
+    )

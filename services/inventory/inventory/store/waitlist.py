@@ -65,7 +65,7 @@ async def join_waitlist(replica: Replica, showtime_id: str, party: WaitingParty)
         moment = now()
         known = next((each for each in showtime.waitlist if each.email == party.email), None)
         if known and not showtime.has_served(known):
-            if known.holder != party.holder:
+            if party.holder not in known.holders:
                 raise AlreadyWaiting
             return _place(showtime, known)
         if problem := joining_problem(showtime, moment):
@@ -109,7 +109,7 @@ def _check_wishes(
 async def place_of(showtime_id: str, is_owner: IsOwner) -> Place:
     """Return the caller's place. Raises ShowtimeUnknown, SeatMapMissing and NotWaiting."""
     _, showtime = await _read(showtime_id)
-    return _place(showtime, _own(showtime, lambda party: is_owner(party.holder)))
+    return _place(showtime, _own(showtime, lambda party: any(map(is_owner, party.holders))))
 
 
 async def places_of(showtime_id: str) -> list[Place]:
