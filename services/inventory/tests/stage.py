@@ -84,14 +84,14 @@ class Stage:
             return
 
     async def time_passes(self, buyer: str) -> None:
-        """Make the hold expire."""
-        from inventory.store import read, showtimes  # noqa: PLC0415 - its settings come from inventory_env
+        """Make the hold expire, with the seats that it still has."""
+        from inventory.store import guards, read, showtimes  # noqa: PLC0415 - its settings come from inventory_env
 
         held = [seat for seat, each in (await read(self.showtime_id)).taken.items() if each.by == self.ids[buyer]]
         if (await read(self.showtime_id)).hold(self.ids[buyer]) is not None:
             past = now() - timedelta(seconds=1)
             await showtimes.update(
-                {"_id": self.showtime_id, "holds.id": self.ids[buyer]},
+                {"_id": self.showtime_id, "holds.id": self.ids[buyer], **guards.seats_belong_to(held, self.ids[buyer])},
                 {"$set": {"holds.$.expires_at": past} | {f"taken.{seat}.until": past for seat in held}},
             )
 

@@ -56,11 +56,12 @@ async def test_a_seat_that_was_taken_again_is_not_released(
 async def test_a_checkout_can_still_pin_seats_that_expired_but_nobody_took(
     showtime: ShowtimeClient, bus: Bus, short_holds: None, monkeypatch: pytest.MonkeyPatch
 ):
-    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory import settings, store  # noqa: PLC0415 - its settings come from inventory_env
 
     monkeypatch.setattr(store, "with_expired_holds", no_expired_holds)
     held, lost = await showtime.held("A1"), await showtime.held("A2", "A3")
     await asyncio.sleep(1.001)
+    monkeypatch.setattr(settings.get(), "hold_seconds", 480)
     await showtime.held("A3")
     for late, seats in ((held, ["A1"]), (lost, ["A2", "A3"])):
         await Booking(bus, showtime, late.id, *seats).request_payment()
