@@ -104,7 +104,7 @@ export default defineConfig({
           groups: [
             {
               name: "base",
-              test: /rolldown.runtime|node_modules\/(?!qrcode)|src\/(api|lib|ui|i18n\/(?!en|de)|app\/|main|films\/FilmsPage|films\/(queries|wishes|Rating|Times))/,
+              test: /rolldown.runtime|node_modules\/(?!qrcode)|src\/(api|lib|ui|i18n\/(?!en|de)|app\/|main|films\/FilmsPage|films\/(queries|wishes|Rating|Times)|(seats|waitlist)\/(queries|labels|kinds|closing|HoldDialogs))/,
             },
           ],
         },
