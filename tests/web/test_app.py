@@ -45,6 +45,8 @@ async def test_without_a_network_a_page_that_was_never_visited_says_so_and_goes_
     await controlled(page)
     await page.reload()
     await expect(page.get_by_role("link", name=re.compile("Alien"))).to_be_visible()
+    # The link came with the page. The service worker keeps the scripts as they arrive.
+    await page.wait_for_load_state("networkidle")
     await page.context.set_offline(True)
     await page.goto("/?show=soon")
     await expect(page.get_by_text("You are offline")).to_be_visible()
