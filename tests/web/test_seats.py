@@ -270,7 +270,7 @@ async def test_a_party_of_eight_gets_usual_seats_and_the_map_fills_a_phone(visit
     await expect(visitor.seat(seats[0])).to_have_attribute("data-state", "held")
     await visitor.party(8)
     kinds = page.get_by_label("Kind of seats")
-    await expect(kinds.locator("option:checked")).to_have_text(re.compile(rf"^standard · \D{price / 100:.2f}"))
+    await expect(kinds.locator("option:checked")).to_have_text(re.compile(rf"^Standard · \D{price / 100:.2f}"))
     await visitor.button("Best 8 seats").click()
     own = page.locator('[data-seat][data-state="own"]')
     await expect(own).to_have_count(8)
