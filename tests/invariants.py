@@ -96,7 +96,7 @@ async def at_rest(env: Mapping[str, str], seconds: float = 120) -> Facts:
 
 
 def _is_unsettled(booking: Document) -> bool:
-    """Whether the saga goes on by itself. A failed refund waits for staff, who see it."""
+    """Whether the saga continues without a person. A failed refund waits for staff, who can see it."""
     return booking["state"] in UNSETTLED and not (booking["state"] == "refunding" and _waits_for_staff(booking))
 
 

@@ -13,7 +13,7 @@ BookingProblem
 ├── AddressFixed         409  the booking has ended
 ├── AccountsBooking      403  a link does not change the address of an account's booking
 ├── NoTickets            409  the booking has no valid tickets
-├── TooManyDevices       409  the ticket's pass is on as many devices as are told of changes
+├── TooManyDevices       409  the ticket's pass is on the maximum number of devices
 ├── MailedRecently       429
 ├── QuoteInvalid         422
 ├── QuoteChanged         409  carries the new quote

@@ -39,7 +39,7 @@ class WaitingParty(BaseModel):
 
     Without categories, every category fits; `max_price` applies to each seat, in minor units. `hold_id` is the current
     offer's hold. `mailed` is the holder of a guest's offers, whose secret only the mails contain, as `sealed_secret`:
-    whoever enters another person's address cannot see what that person buys.
+    a person who enters a stranger's address cannot see what the stranger buys.
     """
 
     id: str
