@@ -35,15 +35,15 @@ async def test_a_guest_cancels_two_of_four_tickets_and_reads_the_mail(visit, cin
     await fits_everywhere(page, see)
     await see.press("Enter")
     await expect(page.get_by_role("heading", name="Please check before you cancel")).to_be_focused()
-    back = page.get_by_text(re.compile(r"^You get €[\d.]+ back"))
+    back = page.get_by_text(re.compile(r"^You get [€£][\d.]+ back"))
     await expect(back).to_be_visible()
-    await expect(page.get_by_text(re.compile(r"€[\d.]+ goes back to the card"))).to_be_visible()
+    await expect(page.get_by_text(re.compile(r"[€£][\d.]+ goes back to the card"))).to_be_visible()
     confirm = visitor.button("Cancel these tickets")
     await fits_everywhere(page, confirm, visitor.button("Back"))
     await confirm.press("Enter")
 
     await visitor.sees_tickets(2)
-    await expect(page.get_by_text(re.compile(r"€[\d.]+ was sent back on"))).to_be_visible()
+    await expect(page.get_by_text(re.compile(r"[€£][\d.]+ was sent back on"))).to_be_visible()
     await expect(visitor.button("Cancel tickets")).to_be_focused()
 
     async def mailed() -> list[dict]:

@@ -161,7 +161,8 @@ def test_when_one_worker_finds_a_replica_hung_the_others_avoid_it_too(scene: Sce
     assert seen > 1
     with _only(workers, workers[-1]):
         assert {answer.text for answer in _ask(scene.platform, reads)} == {"second"}
-    assert len(hung.seen) == seen
+    # 10 s after its failures, a single request tries the replica again. A worker that knew nothing would send it four.
+    assert len(hung.seen) <= seen + 1
 
 
 @contextmanager
