@@ -64,6 +64,26 @@ async def test_without_a_network_a_page_that_was_never_visited_says_so_and_goes_
     await expect(page.get_by_role("alert")).to_have_count(0)
 
 
+# React creates elements in the middle of its first rendering.
+BACK_DURING_THE_FIRST_RENDERING = """
+  const create = document.createElement.bind(document);
+  document.createElement = (name, ...more) => {
+    if (name === "main" && location.pathname === "/theaters") {
+      history.replaceState({}, "", "/?show=soon");
+      dispatchEvent(new PopStateEvent("popstate"));
+    }
+    return create(name, ...more);
+  };
+"""
+
+
+async def test_going_back_while_the_page_starts_is_not_missed(visit):
+    page = (await visit()).page
+    await page.add_init_script(BACK_DURING_THE_FIRST_RENDERING)
+    await page.goto("/theaters")
+    await expect(page.get_by_role("heading", name="Coming soon")).to_be_visible()
+
+
 async def test_what_the_services_say_is_never_kept(visit, cinema):
     visitor = await visit()
     page = visitor.page

@@ -1,4 +1,5 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { RouterProvider } from "react-router";
 import { takeAlong } from "../api/client";
 import { Problem } from "../api/problem";
@@ -36,6 +37,11 @@ session.subscribe(() => {
 });
 
 export function App() {
+  const rendered = router.state.location;
+  // The router's view subscribes only after its first rendering, which takes several tasks. Someone may go back meanwhile.
+  useEffect(() => {
+    if (router.state.location !== rendered) void router.revalidate();
+  }, [rendered]);
   return (
     <QueryClientProvider client={queries}>
       <RouterProvider router={router} />
