@@ -308,10 +308,12 @@ class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_i
 
     `amount` is what was refunded since the previous such event, `refunded` the total so far, out of `paid`. `reason`
     is why the booking ended; it is missing while tickets are valid. `seats` are those of the cancelled tickets that it
-    pays for. The other fields are those of `booking.rescheduled`.
+    pays for. `refund_id` identifies the refund; it is missing in events from before 2026-12. The other fields are those
+    of `booking.rescheduled`.
     """
 
     booking_id: Id
+    refund_id: Id | None = None
     reference: str
     holder: Holder
     email: str | None = None

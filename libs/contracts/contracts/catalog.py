@@ -7,18 +7,14 @@ from pydantic import Field, model_validator
 
 from contracts.envelope import Event
 from contracts.personal import PersonalData
-from contracts.types import Amount, Code, Currency, Id, Moment, Seat, SeatId, Shape
+from contracts.types import Amount, Code, Currency, Id, Moment, Seat, Shape
 
 
 class PlacedSeat(Seat):
-    """A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
-
-    `pair` is the other half of a couch that is sold only whole.
-    """
+    """A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed."""
 
     x: float
     y: float
-    pair: SeatId | None = None
 
 
 class Point(Shape):

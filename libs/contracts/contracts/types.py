@@ -194,7 +194,7 @@ class Seat(Shape):
     """A seat. `seat_id` is opaque; people read area, row and number. `category` decides the price.
 
     `area` is the seat's part of the auditorium if rows have names of their own in each. `suffix` follows the number on
-    the seat: `a` in `12a`.
+    the seat: `a` in `12a`. `pair` is the other half of a couch that is sold only whole.
     """
 
     seat_id: SeatId
@@ -203,6 +203,7 @@ class Seat(Shape):
     category: Code
     area: str | None = None
     suffix: str | None = None
+    pair: SeatId | None = None
 
     @property
     def label(self) -> str:

@@ -34,6 +34,8 @@ EXPORTED_FIELDS = {
     "ending", "history", "mailings",
 }  # fmt: skip
 """Without the tickets' QR texts, which grant admission."""
+WITHHELD = {"refunds": {"__all__": {"note", "quote_id"}}, "mailings": {"__all__": {"staff_id"}}}
+"""What staff wrote for staff, and who they are."""
 
 
 async def on_saga_event(manager: ProcessManager, event: Event) -> None:
@@ -129,7 +131,7 @@ async def erase(manager: ProcessManager, signer: Signer, user_id: str) -> None:
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
     """Yield the person's bookings."""
     async for booking in store.owned_by(user_id):
-        yield booking.model_dump(include=EXPORTED_FIELDS)
+        yield booking.model_dump(include=EXPORTED_FIELDS, exclude=WITHHELD)
 
 
 def privacy(manager: ProcessManager, signer: Signer) -> Privacy:

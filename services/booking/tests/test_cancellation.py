@@ -117,6 +117,26 @@ async def test_a_changed_booking_needs_a_new_quote(customer):
     assert (await cancel(customer, one)).status_code == 200, "a repeat, even after the end"
 
 
+async def test_a_quote_does_not_outlive_what_the_cinema_changes(customer):
+    """The showtime's change is stored, but has not reached the booking yet."""
+    await customer.add_showtime(now() + timedelta(minutes=60))
+    assert (await customer.check_out()).status_code == 201
+    await customer.bus.publish(customer.sold())
+    await customer.wait_for_state("confirmed")
+    half = await quote(customer, "F7")
+    assert half.json()["total"] == 625
+    await showtimes.update(
+        {"_id": customer.showtime_id}, {"$set": {"screening.starts_at": now() + timedelta(minutes=80)}}
+    )
+    late = await cancel(customer, half)
+    assert problem(late) == (409, "quote_changed")
+    assert (late.json()["quote"]["total"], (await quote(customer, "F7")).json()["total"]) == (1250, 1250)
+    await showtimes.update({"_id": customer.showtime_id}, {"$set": {"is_cancelled": True}})
+    for answer in (await cancel(customer, half), await quote(customer)):
+        assert problem(answer) == (409, "not_cancellable")
+    assert (await customer.get_booking())["refunds"] == []
+
+
 async def test_an_expired_quote_is_quoted_again(customer, monkeypatch):
     await customer.buy_tickets()
     quoted = await quote(customer)
@@ -175,6 +195,37 @@ async def test_a_link_does_not_cancel_the_booking_of_an_account(customer, state)
     await customer.buy_tickets()
     key = {"X-Booking-Key": state.signer.link_key(customer.id, now() + timedelta(days=1))}
     assert (await quote(customer, headers=key)).status_code == 403
+
+
+async def test_the_caller_is_checked_when_the_quote_is_committed(guest, state, signer, monkeypatch):
+    """The guest signs in and adopts the booking between the first look at the caller's rights and the write."""
+    await guest.buy_tickets()
+    key = {"X-Booking-Key": state.signer.link_key(guest.id, now() + timedelta(days=1))}
+    quoted = await quote(guest, headers=key)
+    advance_booking = state.manager.advance
+
+    async def adopt_first(*args: Any, **more: Any) -> Any:
+        headers = signer.headers("the-guest") | guest.headers
+        assert (await guest.client.post(f"/api/bookings/{guest.id}/adopt", headers=headers)).status_code == 200
+        return await advance_booking(*args, **more)
+
+    monkeypatch.setattr(state.manager, "advance", adopt_first)
+    assert problem(await cancel(guest, quoted, headers=key)) == (403, "forbidden")
+
+
+async def test_staff_cancel_free_tickets_without_a_quote_on_record(customer, bus, staff):
+    await customer.add_showtime()
+    free = [{"seat_id": seat, "ticket_type": "child"} for seat in ("F7", "F8")]
+    assert (await customer.check_out(tickets=free)).status_code == 201
+    await bus.publish(customer.sold(amount=0, currency=None))
+    await customer.wait_for_state("confirmed")
+    for _ in range(2):
+        headers = staff("bookings:read", "bookings:write")
+        answer = await customer.client.post(f"/api/bookings/{customer.id}/cancel", headers=headers)
+        assert answer.json()["state"] == "refunded"
+    act = await bus.wait_for(StaffActed, customer.is_mine)
+    assert (act.action, act.actor_id, act.user_id) == ("booking_cancelled", "staff-1", customer.holder.user_id)
+    assert len({each.act_id for each in bus.events(StaffActed, customer.is_mine)}) == 1, "a repeat is no act"
 
 
 async def test_staff_cancel_with_a_reason_and_another_amount(customer, bus, staff):

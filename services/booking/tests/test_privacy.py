@@ -64,6 +64,28 @@ async def test_a_ticket_stays_valid_after_the_erasure(customer, staff):
     assert ticket.json()["ticket"]["qr"] == before["tickets"][0]["qr"]
 
 
+async def test_what_staff_wrote_about_a_refund_is_not_exported_and_is_erased(customer, bus, staff):
+    await customer.buy_tickets()
+    manager, path = staff("bookings:read", "bookings:refund"), f"/api/bookings/{customer.id}"
+    quoted = await customer.client.post(
+        f"{path}/cancellation-quote",
+        json={"ticket_ids": [f"{customer.id}-F7"], "reason": "Was ill, Mrs Lovelace"},
+        headers=manager,
+    )
+    body = {"quote_id": quoted.json()["quote_id"]}
+    assert (await customer.client.post(f"{path}/cancel", json=body, headers=manager)).status_code == 200
+    assert (await customer.client.post(f"{path}/send-tickets", headers=staff("bookings:write"))).status_code == 200
+    export = new_id()
+    await bus.publish(ExportRequested(export_id=export, user_id=customer.holder.user_id))
+    [item] = (await bus.wait_for(BookingDataExported, lambda event: event.export_id == export)).items
+    assert [refund["amount"] for refund in item["refunds"]] == [1250]
+    assert not any(word in str(item) for word in ("Lovelace", "staff-1", body["quote_id"]))
+    await erase_account(customer)
+    after = await stored(customer)
+    assert "Lovelace" not in str(after)
+    assert [refund["amount"] for refund in after["refunds"]] == [1250]
+
+
 async def test_other_peoples_bookings_stay_unchanged(customer, guest, client):
     await guest.buy_tickets()
     await customer.buy_tickets()

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from booking.model import (
     Booking,
+    Cancel,
     CancelTickets,
+    Refund,
     RefundTooLarge,
     RetryRefund,
     State,
     TicketUnknown,
+    owed_of,
     quote_cancellation,
     split,
 )
@@ -75,7 +78,7 @@ def test_the_policy_of_the_checkout_decides_what_is_refunded(at: datetime, refun
 
 @pytest.mark.parametrize(
     ("fee", "percent", "expected"),
-    [(100, 100, (100, 1150)), (100, 50, (100, 525)), (100, 5, (62, 0)), (0, 33, (0, 412)), (2000, 100, (1250, 0))],
+    [(100, 100, (100, 1150)), (100, 50, (100, 525)), (100, 5, (63, 0)), (0, 33, (0, 413)), (2000, 100, (1250, 0))],
 )
 def test_the_fee_is_never_more_than_the_refund(fee: int, percent: int, expected: tuple[int, int]) -> None:
     policy = RefundPolicy(tiers=[RefundTier(minutes_before_start=0, refund_percent=percent)], fee=fee)
@@ -120,6 +123,21 @@ def test_a_companions_ticket_goes_with_the_wheelchair_space() -> None:
     assert reasons(with_child, "W1") == {"W1": "policy"}, "the child would be alone"
 
 
+def test_a_couch_is_cancelled_only_whole() -> None:
+    left, right = (F7.model_copy(update={"pair": "F8"}), F8.model_copy(update={"pair": "F7"}))
+    couch = of_types("adult", "adult", "adult", seats=(left, right, C1))
+    for by in ("by_customer", "by_staff"):
+        assert reasons(couch, "F7", by=by) == {"F7": None, "F8": None}
+        assert reasons(couch, "C1", by=by) == {"C1": None}
+    inside = [couch.lines[0], couch.lines[1].model_copy(update={"checked_in_at": NOW}), couch.lines[2]]
+    assert reasons(couch.model_copy(update={"lines": inside}), "F7") == {"F7": "checked_in", "F8": "checked_in"}
+    gone = [couch.lines[0], couch.lines[1].model_copy(update={"status": "cancelled"}), couch.lines[2]]
+    assert reasons(couch.model_copy(update={"lines": gone}), "F7") == {"F7": None}
+    with_children = of_types("adult", "child", "child", seats=(left, right, C1))
+    assert reasons(with_children, "F8", "C1") == {"F7": None, "F8": None, "C1": None}
+    assert reasons(with_children, "F8") == {"F7": "policy", "F8": "policy"}, "the other child would be alone"
+
+
 def test_staff_refund_another_amount_within_what_was_paid() -> None:
     quote = quote_cancellation(confirmed(), [], "by_staff", TOO_LATE, amount=1001)
     assert (quote.total, [ticket.fee for ticket in quote.tickets]) == (1001, [0, 0])
@@ -142,7 +160,67 @@ def test_a_refund_is_a_multiple_of_what_the_provider_can_move() -> None:
     odd = RefundPolicy(tiers=[RefundTier(minutes_before_start=0, refund_percent=99)])
     lines = [{"seat": F7, "ticket_type": "adult", "amount": 1050}]
     booking = of_types("adult", seats=(F7,), currency="KWD", refund_policy=odd, lines=lines, amount=1050)
-    assert quote_cancellation(booking, [], "by_customer", NOW).total == 1030
+    assert quote_cancellation(booking, [], "by_customer", NOW).total == 1040, "in the customer's favor"
+    fee = RefundPolicy(tiers=[RefundTier(minutes_before_start=0, refund_percent=100)], fee=155)
+    [ticket] = quote_cancellation(booking.model_copy(update={"refund_policy": fee}), [], "by_customer", NOW).tickets
+    assert (ticket.fee, ticket.refund) == (150, 900)
+
+
+@pytest.mark.parametrize(("minutes", "refunded"), [(-16, 1250), (-15, 575), (0, 575), (15, 575), (16, 1250)])
+def test_a_showtime_that_was_moved_far_is_refunded_in_full_until_its_start(minutes: int, refunded: int) -> None:
+    """Once a day later, and then to `minutes` after the start that the customer booked."""
+    policy = RefundPolicy(tiers=[RefundTier(minutes_before_start=0, refund_percent=50)], fee=50)
+    booking = confirmed(refund_policy=policy)
+    for starts_at in (START + timedelta(days=1), START + timedelta(minutes=minutes)):
+        move = given.SHOWTIME_RESCHEDULED.model_copy(update={"starts_at": starts_at})
+        outcome = advance(booking, move, NOW)
+        assert outcome
+        booking = outcome.booking
+    begins = START + timedelta(minutes=minutes)
+    at = begins - timedelta(minutes=1)
+    [ticket] = quote_cancellation(booking, ["b1-F7"], "by_customer", at).tickets
+    assert (ticket.refund, ticket.fee) == (refunded, 0 if refunded == 1250 else 50)
+    never = booking.model_copy(update={"refund_policy": None})
+    assert reasons(never, "F7", at=at) == {"F7": None if refunded == 1250 else "policy"}
+    assert reasons(booking, "F7", at=begins + timedelta(minutes=1)) == {"F7": "too_late"}
+
+
+def test_the_cancellation_of_free_tickets_without_a_quote_is_not_that_of_an_earlier_quote() -> None:
+    """The mail about a quote is another one, so the event about the rest must cause a mail of its own."""
+    lines = [{"seat": seat, "ticket_type": "child", "amount": 0} for seat in (F7, F8)]
+    part = advance(
+        of_types("child", "child", lines=lines, amount=0), CancelTickets({"F7": 0}, "by_customer", "q1"), NOW
+    )
+    assert part
+    rest = advance(part.booking, Cancel("by_staff"), NOW)
+    assert rest
+    assert [event.refund_amount for event in rest.events if isinstance(event, BookingCancelled)] == [0]
+    by_quote = advance(part.booking, CancelTickets({"F8": 0}, "by_customer", "q2"), NOW)
+    assert by_quote
+    assert [event.refund_amount for event in by_quote.events if isinstance(event, BookingCancelled)] == [None]
+
+
+def test_a_repeated_refund_is_what_others_have_not_refunded_since() -> None:
+    """Staff, the provider or a lost dispute may have refunded a part of the failed refund in the meantime."""
+    goodwill = Refund(refund_id="re_1", amount=300, state="accepted", is_requested=False, at=NOW)
+    part = advance(confirmed(refunds=[goodwill], refunded_amount=300), given.CANCEL_F7, NOW)
+    assert part
+    failed = given.REFUND_FAILED.model_copy(update={"refund_id": part.booking.refunds[-1].refund_id, "amount": 1250})
+    booking, later = part.booking, NOW + timedelta(minutes=1)
+    by_hand = given.PARTLY_REFUNDED.model_copy(update={"amount": 1000, "refunded": 1300, "ledger_entries": 4})
+    for event in (failed.model_copy(update={"refunded": 300, "ledger_entries": 3}), by_hand):
+        outcome = advance(booking, event, later)
+        assert outcome
+        booking = outcome.booking
+    again = advance(booking, RetryRefund(failed.refund_id, "again"), later)
+    assert again
+    assert [event.amount for event in again.events if isinstance(event, RefundRequested)] == [250]
+    once_more = again.booking.model_copy(
+        update={"refunds": [each.model_copy(update={"state": "failed"}) for each in again.booking.refunds]}
+    )
+    assert owed_of(once_more, once_more.refunds[-1]) == 250, "the refund by hand counts once"
+    nothing_left = booking.model_copy(update={"refunded_amount": TOTAL})
+    assert owed_of(nothing_left, nothing_left.refunds[1]) == 0
 
 
 @pytest.mark.parametrize(

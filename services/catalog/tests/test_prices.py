@@ -3,8 +3,9 @@
 from datetime import date, datetime
 
 import pytest
-from catalog.model.prices import Surcharge, Tariff, check_chargeable, price_from, valid_on
+from catalog.model.prices import Surcharge, Tariff, check_chargeable, check_fees, price_from, valid_on
 from catalog.model.problems import PriceMissing, PriceNotChargeable
+from contracts.catalog import ExchangeRules, RefundPolicy
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -152,6 +153,17 @@ def test_a_ticket_is_free_or_can_be_charged(currency, fine, refused):
         with pytest.raises(PriceNotChargeable, match=currency) as problem:
             check_chargeable([*fine, amount], currency)
         assert problem.value.members["amounts"] == [amount]
+
+
+@pytest.mark.parametrize(("currency", "fee", "refused"), [("EUR", 155, False), ("KWD", 150, False), ("KWD", 155, True)])
+def test_a_fee_leaves_a_refund_that_can_be_moved(currency, fee, refused):
+    for policy in (RefundPolicy(fee=fee), RefundPolicy(exchange=ExchangeRules(fee=fee))):
+        if not refused:
+            check_fees(policy, currency)
+            continue
+        with pytest.raises(PriceNotChargeable, match=r"0\.155 KWD: it is a multiple of 0\.010") as problem:
+            check_fees(policy, currency)
+        assert problem.value.members["amounts"] == [fee]
 
 
 def test_the_amounts_of_a_list_are_those_without_and_with_each_surcharge():

@@ -165,6 +165,7 @@ class TestRequests:
         self, hall: ShowtimeClient, staff: dict[str, str]
     ):
         held = await hall.held("B1", "B2")
+        assert [seat.pair for seat in claim_of(held.body).seats] == ["B2", "B1"], "booking learns about the couch"
         assert names((await held.change(add=["XA2", "XA3"], drop=["B1", "B2"])).json()) == ["Circle A2", "Circle A3"]
         blocks = f"/api/showtimes/{hall.showtime_id}/blocks"
         block = await hall.client.post(blocks, json={"seats": ["B1", "B2"], "reason": "broken"}, headers=staff)

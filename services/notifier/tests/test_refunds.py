@@ -62,11 +62,14 @@ def test_a_refund_that_cannot_be_addressed_is_rejected():
 async def test_each_refund_is_mailed_once(client, bus, mail_server):
     part = refunded()
     rest = part.model_copy(update={"amount": 1100, "refunded": 2100, "reason": "by_staff"})
+    failed_and_repeated = [refunded(booking_id="again", refund_id=refund_id) for refund_id in ("re_1", "re_2")]
     nothing = [refunded(amount=0, refunded=0), refunded(email=None)]
-    for event in (part, rest, part, rest, *nothing):
+    for event in (part, rest, part, rest, *failed_and_repeated * 2, *nothing):
         await bus.publish(event)
     await passed(bus, mail_server)
     for event in (part, rest):
         assert len(mail_server.mails_with_key(f"refund.{event.booking_id}.{event.refunded}")) == 1
+    for event in failed_and_repeated:
+        assert len(mail_server.mails_with_key(f"refund.again.{event.refund_id}")) == 1
     keys = [f"refund.{event.booking_id}.{event.refunded}" for event in nothing]
     assert await Message.find({"key": {"$in": keys}}).count() == 0

@@ -2474,7 +2474,9 @@ export interface paths {
         put?: never;
         /**
          * Retry Refund
-         * @description Request a failed refund again. For staff with `bookings:refund`.
+         * @description Request what is still owed of a failed refund. For staff with `bookings:refund`.
+         *
+         *     Refunds that were made at the provider since the failure are deducted.
          */
         post: {
             parameters: {
@@ -6694,7 +6696,7 @@ export interface components {
          * @description A seat. `seat_id` is opaque; people read area, row and number. `category` decides the price.
          *
          *     `area` is the seat's part of the auditorium if rows have names of their own in each. `suffix` follows the number on
-         *     the seat: `a` in `12a`.
+         *     the seat: `a` in `12a`. `pair` is the other half of a couch that is sold only whole.
          */
         BookingSeat: {
             /** Seat Id */
@@ -6709,6 +6711,8 @@ export interface components {
             area?: string | null;
             /** Suffix */
             suffix?: string | null;
+            /** Pair */
+            pair?: string | null;
         };
         /**
          * State
@@ -7728,8 +7732,6 @@ export interface components {
         /**
          * PlacedSeat
          * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
-         *
-         *     `pair` is the other half of a couch that is sold only whole.
          */
         CatalogPlacedSeat: {
             /** Seat Id */
@@ -7744,12 +7746,12 @@ export interface components {
             area?: string | null;
             /** Suffix */
             suffix?: string | null;
+            /** Pair */
+            pair?: string | null;
             /** X */
             x: number;
             /** Y */
             y: number;
-            /** Pair */
-            pair?: string | null;
         };
         /**
          * PlannedShowtime
@@ -10252,8 +10254,6 @@ export interface components {
         /**
          * PlacedSeat
          * @description A seat on the grid of a layout: `x` grows to the right, `y` downwards; half steps are allowed.
-         *
-         *     `pair` is the other half of a couch that is sold only whole.
          */
         InventoryPlacedSeat: {
             /** Seat Id */
@@ -10268,12 +10268,12 @@ export interface components {
             area?: string | null;
             /** Suffix */
             suffix?: string | null;
+            /** Pair */
+            pair?: string | null;
             /** X */
             x: number;
             /** Y */
             y: number;
-            /** Pair */
-            pair?: string | null;
         };
         /**
          * Point
@@ -10310,7 +10310,7 @@ export interface components {
          * @description A seat. `seat_id` is opaque; people read area, row and number. `category` decides the price.
          *
          *     `area` is the seat's part of the auditorium if rows have names of their own in each. `suffix` follows the number on
-         *     the seat: `a` in `12a`.
+         *     the seat: `a` in `12a`. `pair` is the other half of a couch that is sold only whole.
          */
         InventorySeat: {
             /** Seat Id */
@@ -10325,6 +10325,8 @@ export interface components {
             area?: string | null;
             /** Suffix */
             suffix?: string | null;
+            /** Pair */
+            pair?: string | null;
         };
         /**
          * SeatMapResponse

@@ -200,6 +200,7 @@ async def quote_cancellation(
         raise Forbidden("Only staff with the permission bookings:refund can set a reason or an amount.")
     if body.refund_to == "credit":
         raise CreditUnavailable
+    booking = await store.after_showtimes_change(booking)
     _check_confirmed(booking)
     return _respond(booking, body.ticket_ids, party, body.amount, body.reason)
 
@@ -230,30 +231,41 @@ async def cancel_booking(
         booking = await _cancel_tickets(booking_id, body.quote_id, caller, key, manager)
         return to_response(booking, signer, caller)
     booking = await visible_booking(caller, booking_id)
-    if not caller.owns(booking.holder) and not caller.may("bookings:write", booking.theater_id):
-        raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")
 
     async def cancel_if_allowed(booking: model.Booking) -> Cancel:
-        by = "by_customer" if caller.owns(booking.holder) else "by_staff"
+        by = _canceller(caller, booking).by
         if refusal := model.cancel_refusal(booking, by):
             raise refusal
         return Cancel(by)
 
-    return to_response(await manager.advance(booking_id, cancel_if_allowed), signer, caller)
+    act = _act("booking_cancelled", booking, _canceller(caller, booking))
+    return to_response(await manager.advance(booking_id, cancel_if_allowed, also=act), signer, caller)
+
+
+def _canceller(caller: Caller, booking: model.Booking) -> _Party:
+    """Who the caller is for this booking when there is no quote. Raises Forbidden."""
+    if caller.owns(booking.holder):
+        return _Party("by_customer")
+    if caller.principal and caller.may("bookings:write", booking.theater_id):
+        return _Party("by_staff", caller.principal.user_id)
+    raise Forbidden("Cancelling another person's booking requires the permission bookings:write.")
 
 
 async def _cancel_tickets(
     booking_id: str, quote_id: str, caller: Caller, key: str | None, manager: store.ProcessManager
 ) -> model.Booking:
     booking = await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
-    party = _party(caller, booking, has_link=await is_link(key, booking_id))
-    claim = _read(quote_id, booking_id, party)
+    has_link = await is_link(key, booking_id)
+    act = _act("tickets_cancelled", booking, _party(caller, booking, has_link=has_link))
     digest = sha256(quote_id.encode()).hexdigest()[:32]
 
     async def cancel_as_quoted(booking: model.Booking) -> CancelTickets | None:
-        """The command, decided on the booking as it is stored now; None for a repeat."""
+        """The command, decided on the booking and its showtime as they are stored now; None for a repeat."""
+        party = _party(caller, booking, has_link=has_link)
+        claim = _read(quote_id, booking_id, party)
         if any(refund.quote_id == digest for refund in booking.refunds):
             return None
+        booking = await store.after_showtimes_change(booking)
         _check_confirmed(booking)
         tickets = [model.ticket_id_of(booking_id, seat_id) for seat_id in claim.refunds]
         is_expired = now() > claim.quoted_at + QUOTE_VALID_FOR
@@ -263,7 +275,6 @@ async def _cancel_tickets(
             raise QuoteChanged(quote=quote.model_dump(mode="json"))
         return CancelTickets(claim.refunds, party.by, digest, claim.reason)
 
-    act = _act("tickets_cancelled", booking, party)
     return await manager.advance(booking_id, cancel_as_quoted, also=act)
 
 
@@ -301,15 +312,18 @@ def _act(action: str, booking: model.Booking, party: _Party) -> list[StaffActed]
 async def retry_refund(
     booking_id: BookingId, refund_id: Id, caller: CurrentCaller, manager: Manager, signer: Signer
 ) -> BookingResponse:
-    """Request a failed refund again. For staff with `bookings:refund`."""
+    """Request what is still owed of a failed refund. For staff with `bookings:refund`.
+
+    Refunds that were made at the provider since the failure are deducted.
+    """
     booking = await visible_booking(caller, booking_id)
     if caller.principal is None:
         raise Unauthenticated
-    if not caller.may("bookings:refund", booking.theater_id):
-        raise Forbidden("Repeating a refund requires the permission bookings:refund.")
     new_refund_id = new_id()
 
     async def retry(booking: model.Booking) -> RetryRefund:
+        if not caller.may("bookings:refund", booking.theater_id):
+            raise Forbidden("Repeating a refund requires the permission bookings:refund.")
         if not any(refund.refund_id == refund_id and refund.must_be_repeated for refund in booking.refunds):
             raise NotCancellable("Only a failed refund can be repeated.", state=booking.state.value)
         return RetryRefund(refund_id, new_refund_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -125,6 +125,8 @@ class StateChange(BaseModel):
     at: datetime
 
 
+MOVED_FAR = timedelta(minutes=15)
+"""A start that differs by more than this is another appointment: the customer may have everything back."""
 MailedBy = Literal["customer", "link", "staff"]
 
 
@@ -143,13 +145,13 @@ class Booking(BaseModel):
 
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
     will end. `refund_policy`: the one of the checkout. `refund_amount`: what is refunded because the booking ended.
-    `ledger_entries`: how much of payment's ledger `refunded_amount` includes.
-    `moves`: how often the showtime's start has changed since the checkout. `is_disputed`: the customer's bank
-    asks for the money back, and a refund may wait for its decision. `failed_mail`: the kind of the last mail that could
-    not be delivered. `sealed_email`: the encrypted address of a person who has deleted the account; until
-    `contact_until`, the end of the showtime, its changes are mailed there. `tickets_valid_until`: the end of the
-    signatures of the tickets, set when they are issued. `was_guests`: a guest made
-    it, and then signed in. `mailings`: the latest changes of the address and requests to mail the tickets again.
+    `ledger_entries`: how much of payment's ledger `refunded_amount` includes. `moves`: how often the showtime's start
+    has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first move.
+    `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision. `failed_mail`:
+    the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a person who has
+    deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there.
+    `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued. `was_guests`: a guest
+    made it, and then signed in. `mailings`: the latest changes of the address and requests to mail the tickets again.
 
     Bookings from before 2026-12 that were never checked out lack the order's fields; others lack `theater_id` until
     catalog publishes their showtime again, have no `refund_policy`, and list no refunds.
@@ -175,6 +177,7 @@ class Booking(BaseModel):
     screening: Screening | None = None
     payment_deadline_at: datetime | None = None
     moves: int = 0
+    booked_starts_at: datetime | None = None
     replaces: str | None = None
     payment_failure: str | None = None
     ending: EndReason | None = None
@@ -225,9 +228,16 @@ class Booking(BaseModel):
         return [Tender(kind="card", captured=self.amount, refunded=self.refunded_amount)]
 
     @property
+    def is_moved_far(self) -> bool:
+        """Whether the showtime now begins at another time than the customer booked, by more than MOVED_FAR."""
+        if self.screening is None or self.booked_starts_at is None:
+            return False
+        return abs(self.screening.starts_at - self.booked_starts_at) > MOVED_FAR
+
+    @property
     def was_cancelled_by_quote(self) -> bool:
         """Whether the customer or staff cancelled the last tickets by a quote, so that their seats await the refund."""
-        return self.ending in ("by_customer", "by_staff") and any(refund.quote_id for refund in self.refunds)
+        return any(change.event == CancelTickets.__name__ for change in self.history)
 
     @property
     def open_refunds(self) -> list[Refund]:

@@ -9,7 +9,7 @@ from contracts import currencies
 from contracts.types import Seat
 from pydantic import BaseModel
 
-from booking.model.booking import Booking, OrderLine
+from booking.model.booking import Booking, OrderLine, Refund
 from booking.model.pricing import unaccompanied
 from booking.model.problems import RefundTooLarge, TicketUnknown
 from booking.model.tickets import ticket_id_of
@@ -39,7 +39,7 @@ class TicketQuote(BaseModel):
 
 @dataclass(frozen=True)
 class CancellationQuote:
-    """The tickets that were asked for, and the companion tickets that are cancelled with them."""
+    """The tickets that were asked for, and those that are cancelled with them: of companions, and other halves."""
 
     tickets: list[TicketQuote]
 
@@ -64,7 +64,8 @@ def quote_cancellation(
 ) -> CancellationQuote:
     """Quote the cancellation of the tickets with the `wanted` ids (empty: all that are left) at a time.
 
-    A companion's ticket is cancelled with the ticket of its wheelchair space. Customers are bound to the policy and
+    A companion's ticket is cancelled with the ticket of its wheelchair space, and one half of a couch with the other,
+    because a couch is sold only whole. Customers are bound to the policy and
     cannot leave children alone; staff can cancel every ticket, and return `amount` instead of what the policy says.
     Raises TicketUnknown, and RefundTooLarge when `amount` is more than what was paid.
     """
@@ -72,12 +73,17 @@ def quote_cancellation(
     if unknown := sorted(set(wanted) - by_id.keys()):
         raise TicketUnknown(f"This booking has no ticket {', '.join(unknown)}.", tickets=unknown)
     asked = [line for id_, line in by_id.items() if (id_ in wanted if wanted else line.is_kept)]
+    asked += _other_halves(booking, asked)
     reasons: dict[str, Refusal | None] = {line.seat.seat_id: _refusal(booking, line, by, at) for line in asked}
+    refused = [line for line in asked if reasons[line.seat.seat_id]]
+    reasons |= {line.seat.seat_id: reasons[line.seat.pair or ""] for line in _other_halves(booking, refused)}
     chosen = [line for line in asked if reasons[line.seat.seat_id] is None]
     chosen += _companions_left(booking, chosen)
     if by == "by_customer" and _leaves_children(booking, chosen):
-        reasons.update({line.seat.seat_id: "policy" for line in chosen if line.ticket_type != CHILD})
-        chosen = [line for line in chosen if line.ticket_type == CHILD]
+        adults = [line for line in chosen if line.ticket_type != CHILD]
+        adults += _other_halves(booking, adults)
+        reasons |= {line.seat.seat_id: "policy" for line in adults}
+        chosen = [line for line in chosen if line not in adults]
     refunds = _refunds(booking, chosen, by, at, amount)
     shown = [line for line in booking.lines if line in asked or line in chosen]
     return CancellationQuote([_quoted(booking, line, reasons.get(line.seat.seat_id), refunds) for line in shown])
@@ -108,19 +114,32 @@ def _refusal(booking: Booking, line: OrderLine, by: Actor, at: datetime) -> Refu
         return "transferred"
     if line.checked_in_at:
         return "checked_in"
+    if percent_at(booking, at):
+        return None
     policy = booking.refund_policy
-    if policy is None or not any(tier.refund_percent for tier in policy.tiers):
-        return "policy"
-    return None if percent_at(booking, at) else "too_late"
+    return "too_late" if policy and any(tier.refund_percent for tier in policy.tiers) else "policy"
+
+
+def is_full_refund_due(booking: Booking, at: datetime) -> bool:
+    """Whether the cinema moved the showtime far, so that everything is refunded until the start."""
+    return booking.is_moved_far and booking.screening is not None and at < booking.screening.starts_at
 
 
 def percent_at(booking: Booking, at: datetime) -> int:
-    """The percentage that the booking's policy refunds at a time."""
+    """The percentage that is refunded at a time: the policy's, or 100 after a change that the cinema caused."""
+    if is_full_refund_due(booking, at):
+        return 100
     if booking.refund_policy is None or booking.screening is None:
         return 0
     minutes = (booking.screening.starts_at - at).total_seconds() / 60
     open_tiers = (tier for tier in booking.refund_policy.tiers if minutes >= tier.minutes_before_start)
     return next((tier.refund_percent for tier in open_tiers), 0)
+
+
+def _other_halves(booking: Booking, lines: Sequence[OrderLine]) -> list[OrderLine]:
+    """The tickets for the other halves of these seats' couches, as far as they are kept and not among the lines."""
+    wanted = {line.seat.pair for line in lines}
+    return [line for line in booking.kept_lines if line.seat.seat_id in wanted and line not in lines]
 
 
 def _companions_left(booking: Booking, chosen: Sequence[OrderLine]) -> list[OrderLine]:
@@ -140,7 +159,10 @@ def _leaves_children(booking: Booking, chosen: Sequence[OrderLine]) -> bool:
 def _refunds(
     booking: Booking, chosen: Sequence[OrderLine], by: Actor, at: datetime, amount: int | None
 ) -> dict[str, tuple[int, int]]:
-    """The fee and the refund of each seat's ticket. Together they never exceed what is left of the payment."""
+    """The fee and the refund of each seat's ticket. Together they never exceed what is left of the payment.
+
+    Both are multiples of what the provider can move, rounded in the customer's favor.
+    """
     left, step = refundable(booking), currencies.step(booking.currency or "")
     if amount is not None:
         most = min(left, sum(line.amount for line in chosen))
@@ -149,10 +171,11 @@ def _refunds(
         shares = split(amount, [line.amount for line in chosen], step)
         return {line.seat.seat_id: (0, share) for line, share in zip(chosen, shares, strict=True)}
     policy, percent = booking.refund_policy, percent_at(booking, at)
+    most_kept = 0 if policy is None or is_full_refund_due(booking, at) else policy.fee // step * step
     found: dict[str, tuple[int, int]] = {}
     for line in chosen:
-        returned = line.amount * percent // 100 // step * step
-        fee = min(policy.fee if policy else 0, returned)
+        returned = min(-(-line.amount * percent // (100 * step)) * step, line.amount // step * step)
+        fee = min(most_kept, returned)
         refund = min(returned - fee, left)
         left -= refund
         found[line.seat.seat_id] = fee, refund
@@ -163,6 +186,23 @@ def refundable(booking: Booking) -> int:
     """What is left of the payment after the refunds that were made or requested, in minor units."""
     requested = sum(refund.amount for refund in booking.open_refunds)
     return max(0, (booking.amount or 0) - booking.refunded_amount - requested)
+
+
+def owed_of(booking: Booking, failed: Refund) -> int:
+    """What is still owed of a failed refund, in minor units.
+
+    Refunds that others have made since it failed, at the provider or by a dispute, count once: they may already be its
+    replacement.
+    """
+    by_id = {each.refund_id: each for each in booking.refunds}
+    since = failed.settled_at or failed.at
+    others = sum(
+        each.amount
+        for each in booking.refunds
+        if not each.is_requested and each.state == "accepted" and (each.settled_at or each.at) >= since
+    )
+    counted = sum(each.amount - by_id[each.repeated_as].amount for each in booking.refunds if each.repeated_as)
+    return min(max(0, failed.amount - max(0, others - counted)), refundable(booking))
 
 
 def split(total: int, weights: Sequence[int], step: int = 1) -> list[int]:

@@ -36,6 +36,7 @@ from booking.model import (
     State,
     cancelled_lines,
     issue_tickets,
+    owed_of,
     refundable,
     split,
     total_of,
@@ -219,8 +220,10 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
             fields = {"is_disputed": event.is_open}
         case ShowtimeRescheduled() if booking.screening:
             times = {"starts_at": event.starts_at, "ends_at": event.ends_at}
-            moves = booking.moves + (event.starts_at != booking.screening.starts_at)
-            fields = {"screening": booking.screening.model_copy(update=times), "moves": moves}
+            fields = {"screening": booking.screening.model_copy(update=times)}
+            if event.starts_at != booking.screening.starts_at:
+                booked_starts_at = booking.booked_starts_at or booking.screening.starts_at
+                fields |= {"moves": booking.moves + 1, "booked_starts_at": booked_starts_at}
             if booking.contact_until:
                 fields["contact_until"] = event.ends_at
         case SeatsSold():
@@ -259,7 +262,8 @@ def with_refund(booking: Booking, event: PaymentRefunded | PaymentRefundFailed, 
 def _with_repeat(booking: Booking, command: RetryRefund, now: datetime) -> list[Refund]:
     """The refunds with a new one in place of a failed one, which stays: a late event about it must not count."""
     failed = next(each for each in booking.refunds if each.refund_id == command.refund_id)
-    again = {"refund_id": command.new_id, "state": "requested", "at": now, "settled_at": None}
+    facts = {"amount": owed_of(booking, failed), "state": "requested", "at": now, "settled_at": None}
+    again = {"refund_id": command.new_id} | facts
     old = failed.model_copy(update={"repeated_as": command.new_id})
     return [*(old if each is failed else each for each in booking.refunds), failed.model_copy(update=again)]
 
@@ -350,6 +354,8 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
         facts["amount"] = booking.refunded_amount
     elif event_type is BookingRefundMade:
         facts |= {"amount": max(0, booking.refunded_amount - before.refunded_amount)}
+        if isinstance(trigger, PaymentRefunded):
+            facts["refund_id"] = trigger.refund_id
         facts |= {"refunded": booking.refunded_amount, "paid": booking.amount, "reason": booking.ending}
         seat_ids = _refunded_seats(trigger, booking)
         facts["seats"] = [line.seat for line in booking.lines if line.seat.seat_id in seat_ids]

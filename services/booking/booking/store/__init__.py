@@ -17,7 +17,7 @@ from booking.store.documents import DOCUMENTS, BookingDocument, Dispute, Lookup,
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, MAX_LINKS, find_for_lookup, record_lookup, upcoming_of
 from booking.store.process_manager import ProcessManager, new_reference
-from booking.store.showtimes import Showtimes, due_cascades, end_cascade, find_showtime
+from booking.store.showtimes import Showtimes, after_showtimes_change, due_cascades, end_cascade, find_showtime
 from booking.store.wallets import (
     changed_passes,
     forget_passes,
@@ -38,6 +38,7 @@ __all__ = [
     "Showtime",
     "Showtimes",
     "TicketKey",
+    "after_showtimes_change",
     "changed_passes",
     "dispute_page",
     "due_bookings",

@@ -36,14 +36,17 @@ async def owned_by(user_id: str) -> AsyncIterator[Booking]:
 async def erase_owner(user_id: str) -> None:
     """Remove a person's data from their bookings, except the UNSETTLED ones and a `sealed_email`.
 
-    The tickets of a booking that is being paid still need a recipient. Tickets contain no name and stay valid. The new
-    version makes concurrent changes decide again.
+    The tickets of a booking that is being paid still need a recipient. Tickets contain no name and stay valid. What
+    staff wrote about a refund may be about the person. The new version makes concurrent changes decide again.
     """
     anonymous = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
         "email": None,
         "name": None,
         "locale": {"$cond": [{"$ifNull": ["$sealed_email", False]}, "$locale", "en"]},
+        "refunds": {
+            "$map": {"input": {"$ifNull": ["$refunds", []]}, "in": {"$mergeObjects": ["$$this", {"note": None}]}}
+        },
         "version": {"$add": ["$version", 1]},
     }
     where = _owned_by(user_id) | {"state": {"$nin": list(UNSETTLED)}}

@@ -15,7 +15,7 @@ from contracts.errors import NotYet
 from pymongo import ASCENDING
 
 from booking.model import Booking, ShowtimeOffer
-from booking.saga import Trigger
+from booking.saga import Trigger, advance
 from booking.store.bookings import affected_by_showtime, set_theater
 from booking.store.documents import Showtime, showtimes
 from booking.store.process_manager import ProcessManager
@@ -110,6 +110,13 @@ class Showtimes:
 async def find_showtime(showtime_id: str) -> Showtime | None:
     """The stored showtime, or None."""
     return await showtimes.get(showtime_id)
+
+
+async def after_showtimes_change(booking: Booking) -> Booking:
+    """The booking as it will be when the latest change of its showtime has reached it. Nothing is written."""
+    showtime = await showtimes.get(booking.showtime_id)
+    outcome = advance(booking, showtime.as_event, now()) if showtime else None
+    return outcome.booking if outcome else booking
 
 
 async def due_cascades(moment: datetime, limit: int) -> AsyncIterator[Showtime]:

@@ -16,7 +16,7 @@ from catalog import store
 from catalog.api.access import REFUSALS, Body, PriceWriter, own_theater
 from catalog.api.http import NOT_FOUND, CachedRoute, Stored
 from catalog.model.days import business_day
-from catalog.model.prices import Format, Label, Tariff, check_chargeable, valid_on
+from catalog.model.prices import Format, Label, Tariff, check_chargeable, check_fees, valid_on
 from catalog.model.problems import ChangedMeanwhile, PriceListExists, PriceMissing, PriceNotChargeable
 from catalog.model.schedule import LocalTime, WallTime
 
@@ -97,6 +97,7 @@ async def add_price_list(theater_id: Id, body: PriceListRequest, staff: PriceWri
     """Add a price list. It applies to showtimes scheduled from then on; existing showtimes keep their prices."""
     theater = await own_theater(staff, theater_id)
     check_chargeable(body.amounts(), theater.currency)
+    check_fees(body.refund_policy, theater.currency)
     made = store.PriceList(id=new_id(), theater_id=theater_id, **body.model_dump())
     await store.add_price_list(made)
     return _shown(made.model_copy(update={"version": 1}), theater)
@@ -112,6 +113,7 @@ async def change_price_list(
     """Replace the content of a price list."""
     theater = await own_theater(staff, theater_id)
     check_chargeable(body.amounts(), theater.currency)
+    check_fees(body.refund_policy, theater.currency)
     content = Tariff.model_validate(body.model_dump(exclude={"name", "version"}))
     changed = await store.change_price_list(price_list_id, theater_id, body.name, content, body.version)
     return _shown(changed, theater)

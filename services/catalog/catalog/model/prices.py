@@ -156,6 +156,18 @@ def check_chargeable(amounts: Iterable[int], currency: str) -> None:
     )
 
 
+def check_fees(policy: RefundPolicy, currency: str) -> None:
+    """Raises PriceNotChargeable unless what is left of a refund or exchange after its fee can be moved."""
+    step = currencies.step(currency)
+    if refused := sorted({fee for fee in (policy.fee, policy.exchange.fee) if fee % step}):
+        shown = [str(currencies.decimal(amount, currency)) for amount in (*refused, step)]
+        raise PriceNotChargeable(
+            f"A fee cannot be {' or '.join(shown[:-1])} {currency}: it is a multiple of {shown[-1]}.",
+            amounts=refused,
+            step=step,
+        )
+
+
 T = TypeVar("T", bound=Tariff)
 
 

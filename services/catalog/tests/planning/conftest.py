@@ -142,14 +142,14 @@ async def movie_id(client: httpx.AsyncClient) -> AsyncIterator[str]:
 def new_manager(client: httpx.AsyncClient, signer: Signer, movie_id: str) -> NewManager:
     """Return a function that creates a theater in a time zone."""
 
-    async def make(time_zone: str = "Europe/Berlin", seats: str = SEATS) -> Manager:
+    async def make(time_zone: str = "Europe/Berlin", seats: str = SEATS, currency: str = "EUR") -> Manager:
         admin = signer.headers("admin-1", EVERYTHING)
         theater = {
             "name": f"Capitol {new_id()[-4:]}",
             "address": ADDRESS,
             "position": {"latitude": 52.5, "longitude": 13.4},
             "time_zone": time_zone,
-            "currency": "EUR",
+            "currency": currency,
             "language": "de",
         }
         made = await client.post("/api/theaters", json=theater, headers=admin)

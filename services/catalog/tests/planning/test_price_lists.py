@@ -143,6 +143,17 @@ async def test_a_price_that_the_provider_does_not_charge_is_refused_with_the_lis
     )
 
 
+async def test_a_fee_that_leaves_no_refund_that_the_provider_can_move_is_refused(new_manager):
+    manager = await new_manager(currency="KWD")
+    path = f"/theaters/{manager.theater_id}/price-lists"
+    answers = [
+        await manager.call("POST", path, SUMMER | {"refund_policy": policy})
+        for policy in ({"fee": 155}, {"exchange": {"fee": 1}}, {"fee": 150})
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422, 201], answers[2].text
+    assert {answer.json()["code"] for answer in answers[:2]} == {"price_not_chargeable"}
+
+
 async def test_an_invalid_price_list_is_refused_with_the_place(manager):
     path = f"/theaters/{manager.theater_id}/price-lists"
     for change, place in [

@@ -102,7 +102,7 @@ MAILS: dict[Kind, Mail] = {
     ),
     "refund": Mail(
         BookingRefundMade,
-        lambda event: f"{event.booking_id}.{event.refunded}",
+        lambda event: f"{event.booking_id}.{event.refund_id or event.refunded}",
         refund_context,
         is_wanted=is_told,
         skips_erased=True,
