@@ -265,6 +265,11 @@ BOOKING = [
         MANAGERS | {STAFF_ELSEWHERE[2]},
         finds_nothing=MANAGERS | {STAFF_ELSEWHERE[2]},
     ),
+    Row(
+        "GET /api/bookings/refunds",
+        MANAGERS | {STAFF_ELSEWHERE[2]},
+        finds_nothing=MANAGERS | {STAFF_ELSEWHERE[2]},
+    ),
     Row("GET /api/bookings/{booking_id}", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/tickets.pdf", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/receipt.pdf", OWNER | READERS, hidden=True),

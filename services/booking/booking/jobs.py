@@ -18,6 +18,8 @@ WAITING_FOR_PARTNER = (State.CLOSING, State.CONFIRMING, State.REFUNDING)
 _reminders = Counter("usher_booking_reminders_total", "Requests repeated without an answer", ["state"])
 _open = Gauge("usher_booking_open_sagas", "Bookings whose saga has not ended", ["state"])
 _oldest = Gauge("usher_booking_oldest_saga_seconds", "How long the oldest of them has been in its state", ["state"])
+_refunds = Gauge("usher_booking_unsettled_refunds", "Refunds under way, and failed ones to be repeated", ["state"])
+_oldest_refund = Gauge("usher_booking_oldest_refund_seconds", "How long the oldest of them has been so", ["state"])
 _failures = Counter("usher_booking_deadline_failures_total", "Deadlines whose processing failed")
 
 
@@ -31,7 +33,7 @@ async def pass_deadlines(manager: ProcessManager) -> None:
             _failures.inc()
             log.exception("deadline_failed", booking_id=booking_id)
             continue
-        if after.state == state and state in WAITING_FOR_PARTNER:
+        if after.state == state and (state in WAITING_FOR_PARTNER or after.open_refunds):
             _reminders.labels(state).inc()
             log.warning("partner_silent", booking_id=booking_id, state=state)
 
@@ -53,19 +55,24 @@ async def erase_contacts() -> None:
 
 
 async def measure() -> None:
-    """Set the gauges of open sagas."""
+    """Set the gauges of open sagas and unsettled refunds."""
     moment = now()
     found = {state: (count, since) async for state, count, since in store.open_sagas()}
     for state in (State.AWAITING_PAYMENT, *WAITING_FOR_PARTNER):
         count, since = found.get(state, (0, moment))
         _open.labels(state).set(count)
         _oldest.labels(state).set((moment - since).total_seconds())
+    refunds = {state: (count, since) async for state, count, since in store.unsettled_refunds()}
+    for state in store.UNSETTLED_REFUNDS:
+        count, since = refunds.get(state, (0, moment))
+        _refunds.labels(state).set(count)
+        _oldest_refund.labels(state).set((moment - since).total_seconds())
 
 
 def clear_measurements() -> None:
     """Remove the gauges: another replica sets them now."""
-    _open.clear()
-    _oldest.clear()
+    for gauge in (_open, _oldest, _refunds, _oldest_refund):
+        gauge.clear()
 
 
 def jobs(manager: ProcessManager, showtimes: Showtimes) -> list[Job]:

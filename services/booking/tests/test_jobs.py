@@ -13,13 +13,14 @@ from booking.store import load_key, public_keys
 from chassis.clock import now
 from chassis.security.secrets import CannotDecrypt, Cipher
 from chassis.testing import until
-from contracts.booking import BookingExpired, BookingPaid, PaymentCancelRequested, RefundRequested
+from contracts.booking import BookingExpired, BookingPaid, BookingRefundFailed, PaymentCancelRequested, RefundRequested
 from contracts.inventory import SaleRejected
-from contracts.payment import PaymentCancelled
+from contracts.payment import PaymentCancelled, PaymentRefundFailed
 from prometheus_client import REGISTRY
 from pymongo.asynchronous.collection import AsyncCollection
 
 from .conftest import raw_bookings
+from .examples import TOTAL
 
 CIPHER = Cipher("a key of the tests")
 
@@ -139,6 +140,55 @@ async def test_open_sagas_are_measured_by_state_and_age(customer):
     assert age and 3600 <= age < 3700
     clear_measurements()
     assert REGISTRY.get_sample_value("usher_booking_open_sagas", {"state": "awaiting_payment"}) is None
+
+
+async def test_refunds_of_a_part_are_listed_for_staff_and_measured(customer, bus, staff):
+    """The booking stays confirmed, so no open saga shows them."""
+
+    def measured(name: str, state: str) -> float:
+        return REGISTRY.get_sample_value(f"usher_booking_{name}", {"state": state}) or 0
+
+    async def listed(state: str, *theaters: str) -> list[Any]:
+        found, cursor, headers = list[Any](), {}, staff("bookings:refund", theaters=theaters)
+        while True:
+            params = {"state": state, "limit": 1} | cursor
+            answer = await customer.client.get("/api/bookings/refunds", headers=headers, params=params)
+            assert answer.status_code == 200, answer.text
+            found += answer.json()["items"]
+            if not (after := answer.json()["next_cursor"]):
+                return [each for each in found if each["booking_id"] == customer.id]
+            cursor = {"cursor": after}
+
+    await customer.buy_tickets()
+    path = f"/api/bookings/{customer.id}"
+    body = {"ticket_ids": [f"{customer.id}-F7"]}
+    quoted = await customer.client.post(f"{path}/cancellation-quote", json=body, headers=customer.headers)
+    body = {"quote_id": quoted.json()["quote_id"]}
+    refund = (await customer.client.post(f"{path}/cancel", json=body, headers=customer.headers)).json()["refunds"][0]
+    two_hours_ago = {"$set": {"refunds.0.at": now() - timedelta(hours=2)}}
+    await raw_bookings().update_one({"_id": customer.id}, two_hours_ago)
+    await measure()
+    before = measured("unsettled_refunds", "failed")
+    assert measured("unsettled_refunds", "requested") >= 1
+    assert measured("oldest_refund_seconds", "requested") >= 7200
+    (shown,) = await listed("requested", "t1")
+    assert [each["amount"] for each in shown["refunds"]] == [1250]
+    assert (await listed("requested", "t2"), await listed("failed")) == ([], [])
+    assert (await customer.client.get("/api/bookings/refunds", headers=customer.headers)).status_code == 403
+
+    facts = {"booking_id": customer.id, "refund_id": refund["refund_id"], "amount": 1250, "refunded": 0}
+    await bus.publish(PaymentRefundFailed(**facts, captured=TOTAL, currency="EUR", requested=True))
+    await bus.wait_for(BookingRefundFailed, customer.is_mine)
+    (shown,) = await listed("failed", "t1")
+    assert [each["state"] for each in shown["refunds"]] == ["failed"]
+    await measure()
+    assert measured("unsettled_refunds", "failed") >= before + 1
+    retry = f"{path}/refunds/{refund['refund_id']}/retry"
+    manager = staff("bookings:read", "bookings:refund")
+    assert (await customer.client.post(retry, headers=manager)).status_code == 200
+    assert await listed("failed") == []
+    clear_measurements()
+    assert REGISTRY.get_sample_value("usher_booking_unsettled_refunds", {"state": "failed"}) is None
 
 
 async def test_the_time_in_a_state_is_measured_at_its_end(customer):

@@ -2059,6 +2059,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Refunds
+         * @description List the failed refunds, or those under way, of the bookings at the caller's theaters: the oldest first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `failed`: staff must repeat it. `requested`: the provider has not accepted it yet. */
+                    state?: "failed" | "requested";
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPage_UnsettledRefundsResponse_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/{booking_id}": {
         parameters: {
             query?: never;
@@ -6457,6 +6501,16 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** Page[UnsettledRefundsResponse] */
+        BookingPage_UnsettledRefundsResponse_: {
+            /** Items */
+            items: components["schemas"]["BookingUnsettledRefundsResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
         /**
          * ProblemDocument
          * @description The body of every error response. Some problems have more members, e.g. `seats`.
@@ -6841,6 +6895,28 @@ export interface components {
             reference: string;
             screening: components["schemas"]["BookingScreening"];
             ticket: components["schemas"]["BookingTicket"];
+        };
+        /**
+         * UnsettledRefundsResponse
+         * @description A booking with its refunds of the wanted state. `is_disputed`: they wait for the end of a dispute.
+         */
+        BookingUnsettledRefundsResponse: {
+            /** Booking Id */
+            booking_id: string;
+            /** Reference */
+            reference: string | null;
+            /** Theater Id */
+            theater_id: string | null;
+            /** Movie Title */
+            movie_title: string | null;
+            /** Starts At */
+            starts_at: string | null;
+            /** Currency */
+            currency: string | null;
+            /** Is Disputed */
+            is_disputed: boolean;
+            /** Refunds */
+            refunds: components["schemas"]["BookingRefundResponse"][];
         };
         /** Address */
         CatalogAddress: {

@@ -1,14 +1,15 @@
-"""The HTTP API: quote, checkout, bookings, cancellation, owner, address, disputes, lookup, documents and tickets.
+"""The HTTP API: quote, checkout, bookings, cancellation, owner, address, disputes, refunds, lookup, documents, tickets.
 
 Another person's booking is a 404, except for staff with the permission.
 """
 
-from booking.api import bookings, cancellation, checkout, disputes, documents, lookup, owners, tickets, wallet
+from booking.api import bookings, cancellation, checkout, disputes, documents, lookup, owners, refunds, tickets, wallet
 
 ROUTERS = [
     checkout.router,
     lookup.router,
     disputes.router,
+    refunds.router,
     bookings.router,
     owners.router,
     cancellation.router,

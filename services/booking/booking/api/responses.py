@@ -127,7 +127,7 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
     is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
     facts = {
         "tickets": _issued(booking, signer),
-        "refunds": [_refund(refund, is_staff=is_staff) for refund in booking.refunds],
+        "refunds": [to_refund(refund, is_staff=is_staff) for refund in booking.refunds],
         "tenders": booking.tenders,
         "party_qr": signer.party_code(booking) if caller and len(booking.valid_tickets) > 1 else None,
         "mailings": [mailing.model_dump() for mailing in booking.mailings],
@@ -152,7 +152,8 @@ def _issued(booking: model.Booking, signer: Signer) -> list[IssuedTicket]:
     ]
 
 
-def _refund(refund: model.Refund, *, is_staff: bool) -> RefundResponse:
+def to_refund(refund: model.Refund, *, is_staff: bool) -> RefundResponse:
+    """The response for a refund. Only staff see what staff wrote."""
     hidden = {} if is_staff else {"note": None}
     return RefundResponse.model_validate(refund.model_dump() | hidden)
 

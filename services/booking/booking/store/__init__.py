@@ -17,6 +17,7 @@ from booking.store.documents import DOCUMENTS, BookingDocument, Dispute, Lookup,
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, MAX_LINKS, find_for_lookup, record_lookup, upcoming_of
 from booking.store.process_manager import ProcessManager, new_reference
+from booking.store.refunds import UNSETTLED_REFUNDS, Unsettled, refund_page, unsettled_refunds
 from booking.store.showtimes import Showtimes, after_showtimes_change, due_cascades, end_cascade, find_showtime
 from booking.store.wallets import (
     changed_passes,
@@ -31,6 +32,7 @@ __all__ = [
     "DOCUMENTS",
     "LOOKUP_PAUSE",
     "MAX_LINKS",
+    "UNSETTLED_REFUNDS",
     "BookingDocument",
     "Dispute",
     "Lookup",
@@ -38,6 +40,7 @@ __all__ = [
     "Showtime",
     "Showtimes",
     "TicketKey",
+    "Unsettled",
     "after_showtimes_change",
     "changed_passes",
     "dispute_page",
@@ -62,9 +65,11 @@ __all__ = [
     "public_keys",
     "record_dispute",
     "record_lookup",
+    "refund_page",
     "register_pass",
     "set_failed_mail",
     "signing",
     "unregister_pass",
+    "unsettled_refunds",
     "upcoming_of",
 ]

@@ -42,6 +42,11 @@ class BookingDocument(Aggregate, Booking):
                 name="email",
                 partialFilterExpression={"email": {"$type": "string"}},
             ),
+            IndexModel(
+                [("refunds.state", ASCENDING), ("_id", ASCENDING)],
+                name="refunds",
+                partialFilterExpression={"refunds.state": {"$exists": True}},
+            ),
         ]
 
 
