@@ -270,6 +270,18 @@ BOOKING = [
         MANAGERS | {STAFF_ELSEWHERE[2]},
         finds_nothing=MANAGERS | {STAFF_ELSEWHERE[2]},
     ),
+    Row("POST /api/bookings/house-changes", MANAGERS, {"showtime_id": "{showtime_id}", "kind": "cancel"}),
+    Row("GET /api/bookings/house-changes", MANAGERS, query={"showtime_id": "{showtime_id}"}),
+    *(
+        Row(operation, MANAGERS | {STAFF_ELSEWHERE[2]}, of_missing=True)
+        for operation in (
+            "GET /api/bookings/house-changes/{change_id}",
+            "GET /api/bookings/house-changes/{change_id}/rows",
+            "POST /api/bookings/house-changes/{change_id}/commit",
+            "POST /api/bookings/house-changes/{change_id}/confirm",
+            "POST /api/bookings/house-changes/{change_id}/resume",
+        )
+    ),
     Row("GET /api/bookings/{booking_id}", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/tickets.pdf", OWNER | READERS, hidden=True),
     Row("GET /api/bookings/{booking_id}/receipt.pdf", OWNER | READERS, hidden=True),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contracts.catalog import RefundPolicy
+from contracts.catalog import CancelReason, RefundPolicy
 from contracts.envelope import Event
 from contracts.personal import PersonalData
 from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat, Seats, Shape
@@ -358,6 +358,35 @@ class StaffActed(Event, type="booking.staff_acted.v1", subject="booking_id"):
     actor_id: Id
     booking_id: Id
     user_id: Id | None = None
+    acted_at: Moment
+
+
+HouseChangeKind = Literal["cancel", "move"]
+TICKETS_FOR_ONE = 50
+"""A change of a showtime that affects more tickets than this needs a second person."""
+
+
+class HouseChangeApproved(Event, type="booking.house_change_approved.v1", subject="change_id"):
+    """Staff approved a change of a showtime after its dry run. Catalog makes the change, or refuses it.
+
+    `reason` is that of a cancellation, `starts_at` the new start of a move.
+    """
+
+    change_id: Id
+    showtime_id: Id
+    kind: HouseChangeKind
+    reason: CancelReason | None = None
+    starts_at: Moment | None = None
+
+
+class HouseChangeActed(Event, type="booking.house_change_acted.v1", subject="change_id"):
+    """Staff requested or confirmed a change of a showtime. Identity records it in its audit log."""
+
+    act_id: Id
+    action: Code
+    actor_id: Id
+    change_id: Id
+    showtime_id: Id
     acted_at: Moment
 
 

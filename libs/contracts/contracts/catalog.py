@@ -179,20 +179,37 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):
-    """A showtime was moved to another time. Its seats and prices stay the same."""
+    """A showtime was moved to another time. Its seats and prices stay the same.
+
+    `change_id`: the approved change that moved it.
+    """
 
     showtime_id: Id
     starts_at: Moment
     ends_at: Moment
     sales_open_at: Moment
     sales_close_at: Moment
+    change_id: Id | None = None
 
 
 class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="showtime_id"):
-    """A showtime was cancelled. Every ticket is refunded in full, fees included."""
+    """A showtime was cancelled. Every ticket is refunded in full, fees included.
+
+    `change_id`: the approved change that cancelled it.
+    """
 
     showtime_id: Id
     reason: CancelReason
+    change_id: Id | None = None
+
+
+class ShowtimeChangeRefused(Event, type="catalog.showtime_change_refused.v1", subject="change_id"):
+    """An approved change of a showtime is impossible. `code` and `detail` are those of the problem."""
+
+    change_id: Id
+    showtime_id: Id
+    code: Code
+    detail: str
 
 
 class CatalogDataExported(PersonalData, type="catalog.personal_data_exported.v1", subject="export_id"):

@@ -18,6 +18,8 @@ from contracts.booking import (
     BookingSeatsReturned,
     BookingTicketsCancelled,
     BookingTicketsRequested,
+    HouseChangeActed,
+    HouseChangeApproved,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -30,6 +32,7 @@ from contracts.catalog import (
     ReviewChanged,
     SeatLayoutPublished,
     ShowtimeCancelled,
+    ShowtimeChangeRefused,
     ShowtimeRescheduled,
     ShowtimeScheduled,
 )
@@ -100,6 +103,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
     "identity": (
         ActRecorded,
         StaffActed,
+        HouseChangeActed,
         CatalogDataExported,
         InventoryDataExported,
         BookingDataExported,
@@ -116,6 +120,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingExchanged,
         BookingRefunded,
         BookingAdopted,
+        HouseChangeApproved,
         *PEOPLE,
     ),
     "inventory": (
@@ -136,6 +141,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         ShowtimeScheduled,
         ShowtimeRescheduled,
         ShowtimeCancelled,
+        ShowtimeChangeRefused,
         SeatsReleased,
         SeatsSold,
         SaleRejected,

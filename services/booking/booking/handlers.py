@@ -14,7 +14,7 @@ from contracts.booking import (
     BookingRescheduled,
     BookingTicketsCancelled,
 )
-from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import ShowtimeCancelled, ShowtimeChangeRefused, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.notifier import MailFailed
@@ -63,14 +63,20 @@ async def on_showtime_scheduled(showtimes: Showtimes, event: ShowtimeScheduled) 
 
 async def on_showtime_rescheduled(showtimes: Showtimes, event: ShowtimeRescheduled) -> None:
     """Move the showtime and then its bookings."""
-    await showtimes.move(event, current_envelope().time)
+    envelope = current_envelope()
+    await showtimes.move(event, envelope.time, envelope.id)
     await showtimes.cascade(event.showtime_id)
 
 
 async def on_showtime_cancelled(showtimes: Showtimes, event: ShowtimeCancelled) -> None:
     """Close the showtime and then end its bookings."""
-    await showtimes.cancel(event.showtime_id)
+    await showtimes.cancel(event, current_envelope().id)
     await showtimes.cascade(event.showtime_id)
+
+
+async def on_showtime_change_refused(event: ShowtimeChangeRefused) -> None:
+    """Store why catalog did not make an approved change."""
+    await store.refuse_change(event.change_id, event.code, event.detail)
 
 
 async def on_mail_failed(event: MailFailed) -> None:
@@ -101,6 +107,7 @@ def handlers(manager: ProcessManager, showtimes: Showtimes, apple: AppleWallet |
         ShowtimeScheduled: partial(on_showtime_scheduled, showtimes),
         ShowtimeRescheduled: partial(on_showtime_rescheduled, showtimes),
         ShowtimeCancelled: partial(on_showtime_cancelled, showtimes),
+        ShowtimeChangeRefused: on_showtime_change_refused,
         SeatsSold: partial(on_seats_sold, manager),
         MailFailed: on_mail_failed,
         PaymentDisputed: partial(on_payment_disputed, manager),

@@ -42,11 +42,11 @@ async def cascade_again(showtimes: Showtimes) -> None:
     """Apply changes of showtimes to the bookings that a replica created from a stale copy."""
     async for showtime in store.due_cascades(now(), BATCH):
         try:
-            await showtimes.cascade(showtime.id)
+            is_complete = await showtimes.cascade(showtime.id)
         except Exception:
             log.exception("cascade_failed", showtime_id=showtime.id)
         else:
-            await store.end_cascade(showtime)
+            await store.end_cascade(showtime, is_complete=is_complete)
 
 
 async def erase_contacts() -> None:

@@ -143,3 +143,13 @@ def scheduled(showtime_id: str, starts_at: datetime) -> ShowtimeScheduled:
             "prices": [price.model_dump() for price in PRICES],
         }
     )
+
+
+def rescheduled(showtime_id: str, starts_at: datetime) -> ShowtimeRescheduled:
+    return ShowtimeRescheduled(
+        showtime_id=showtime_id,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(hours=2),
+        sales_open_at=starts_at - timedelta(days=90),
+        sales_close_at=starts_at,
+    )

@@ -292,7 +292,7 @@ async def test_a_rescheduled_showtime_moves_its_bookings_and_tickets_stay(custom
     await asyncio.gather(*(bus.publish(move) for _ in range(5)))
 
     stale = move.model_copy(update={"starts_at": later + timedelta(days=9)})
-    await state.showtimes.move(stale, now() - timedelta(hours=1))
+    await state.showtimes.move(stale, now() - timedelta(hours=1), "late")
     showtime = await store.Showtime.get(customer.showtime_id)
     assert showtime is not None
     assert showtime.screening.starts_at == later, "an older event that arrives later changes nothing"

@@ -12,10 +12,11 @@ from chassis.clock import now
 from chassis.security.secrets import Cipher
 from chassis.testing import until
 from contracts.booking import BookingCancelled, BookingConfirmed, BookingLinkRequested, BookingRescheduled
-from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
+from contracts.catalog import ShowtimeCancelled
 from contracts.identity import UserDeleted
 from structlog.testing import capture_logs
 
+from . import examples
 from .conftest import LINK_KEY, problem, raw_bookings, sealed_codes
 
 EMAIL = "ada@example.org"
@@ -46,8 +47,7 @@ async def test_the_link_in_a_guests_mails_shows_the_booking_with_its_tickets(gue
     assert [ticket["qr"] for ticket in answer.json()["tickets"]] == sealed_codes(confirmed)
 
     starts_at = now() + timedelta(days=60)
-    times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
-    await bus.publish(ShowtimeRescheduled(showtime_id=guest.showtime_id, starts_at=starts_at, **times))
+    await bus.publish(examples.rescheduled(guest.showtime_id, starts_at))
     moved = await bus.wait_for(BookingRescheduled, guest.is_mine)
     assert decrypted_key(moved) != decrypted_key(confirmed), "its key is valid for longer"
     await bus.publish(ShowtimeCancelled(showtime_id=guest.showtime_id, reason="technical"))

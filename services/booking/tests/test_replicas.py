@@ -15,8 +15,9 @@ from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import replica_of, until
 from contracts.booking import BookingRescheduled, PaymentRequested
-from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
+from contracts.catalog import ShowtimeCancelled
 
+from . import examples
 from .conftest import Customer, problem, raw_bookings
 
 
@@ -144,8 +145,7 @@ async def test_the_second_update_closes_a_checkout_with_a_stale_offer(pair: Pair
 
 async def test_the_second_update_moves_a_checkout_with_a_stale_offer(pair: Pair, bus: Any):
     starts_at = now() + timedelta(days=2)
-    times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
-    await pair.consume(ShowtimeRescheduled(showtime_id=pair.one.showtime_id, starts_at=starts_at, **times))
+    await pair.consume(examples.rescheduled(pair.one.showtime_id, starts_at))
 
     async def starts() -> list[bool]:
         seen = [await each.get_booking() for each in (pair.one, pair.two)]

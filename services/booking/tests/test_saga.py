@@ -32,7 +32,7 @@ from contracts.booking import (
     PaymentRequested,
     RefundRequested,
 )
-from contracts.catalog import Price, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import Price, ShowtimeCancelled, ShowtimeChangeRefused, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import SaleRejected, SeatsReleased, SeatsSold
 from contracts.notifier import MailFailed
@@ -122,7 +122,7 @@ def test_every_pair_of_state_and_event_is_classified_once(state: State | None, e
 
 
 def test_every_consumed_event_is_in_the_table() -> None:
-    others = {ShowtimeScheduled, MailFailed, *TICKETS_CHANGED, *PEOPLE}
+    others = {ShowtimeScheduled, ShowtimeChangeRefused, MailFailed, *TICKETS_CHANGED, *PEOPLE}
     assert set(CONSUMES["booking"]) - others == {event for event in TRIGGERS if hasattr(event, "subject")}
 
 

@@ -17,10 +17,10 @@ from booking.settings import Settings
 from booking.store.wallets import MAX_DEVICES
 from chassis.clock import now
 from chassis.testing import until
-from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
+from contracts.catalog import ShowtimeCancelled
 from pydantic import ValidationError
 
-from . import wallet
+from . import examples, wallet
 from .conftest import KEYS, Customer, problem
 from .test_documents import bought
 
@@ -110,9 +110,7 @@ async def test_a_pass_changes_in_place(client, customer, bus, pushes, tmp_path):
         return [each for each in pushes.told if each[":path"] == f"/3/device/{device.push_token}"]
 
     starts_at = now() + timedelta(days=2)
-    times = {"starts_at": starts_at, "ends_at": starts_at + timedelta(hours=2)}
-    sales = {"sales_open_at": now() - timedelta(days=1), "sales_close_at": starts_at}
-    await bus.publish(ShowtimeRescheduled(showtime_id=customer.showtime_id, **times, **sales))
+    await bus.publish(examples.rescheduled(customer.showtime_id, starts_at))
     [notice] = await until(lambda: told(mine))
     assert (notice["apns-topic"], notice[":method"]) == (wallet.PASS_TYPE, "POST")
     moved = await mine.changed(known["lastUpdated"])

@@ -7,11 +7,12 @@ from typing import Any
 
 from chassis.messaging.consumer import Handlers
 from chassis.privacy import Privacy
-from contracts.booking import BookingAdopted, BookingCancelled, BookingExchanged, BookingRefunded
+from contracts.booking import BookingAdopted, BookingCancelled, BookingExchanged, BookingRefunded, HouseChangeApproved
 from contracts.catalog import CatalogDataExported, MovieChanged, MovieDeleted, ReviewChanged
 from contracts.inventory import SeatMapUpdated, SeatsSold
 
 from catalog import store
+from catalog.model.problems import CatalogProblem
 
 
 async def on_seat_map_updated(event: SeatMapUpdated) -> None:
@@ -36,6 +37,14 @@ async def on_booking_adopted(event: BookingAdopted, films: MutableMapping[str, s
 async def on_booking_over(event: BookingCancelled | BookingExchanged | BookingRefunded) -> None:
     """Mark the attendance of a booking that ended as over."""
     await store.end_attendance(event.booking_id)
+
+
+async def on_house_change_approved(event: HouseChangeApproved) -> None:
+    """Cancel or move the showtime, or publish why that is impossible. A repeat changes nothing."""
+    try:
+        await store.make_change(event)
+    except CatalogProblem as problem:
+        await store.refuse_change(event.showtime_id, event.change_id, problem)
 
 
 async def on_review_changed(event: ReviewChanged, turns: MutableMapping[str, asyncio.Lock]) -> None:
@@ -63,6 +72,7 @@ def handlers(films: MutableMapping[str, str], turns: MutableMapping[str, asyncio
         SeatsSold: partial(on_seats_sold, films=films),
         BookingAdopted: partial(on_booking_adopted, films=films),
         **dict.fromkeys((BookingCancelled, BookingExchanged, BookingRefunded), on_booking_over),
+        HouseChangeApproved: on_house_change_approved,
         ReviewChanged: partial(on_review_changed, turns=turns),
         MovieChanged: on_movie_changed,
         MovieDeleted: on_movie_deleted,

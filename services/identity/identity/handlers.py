@@ -2,7 +2,7 @@
 
 from chassis.clock import now
 from chassis.messaging.consumer import Handlers
-from contracts.booking import BookingDataExported, StaffActed
+from contracts.booking import BookingDataExported, HouseChangeActed, StaffActed
 from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
 from contracts.inventory import InventoryDataExported
@@ -18,8 +18,8 @@ async def on_act_recorded(event: ActRecorded) -> None:
     await store.enter(event)
 
 
-async def on_staff_acted(event: StaffActed) -> None:
-    """Insert an action of staff on a booking into the audit log."""
+async def on_staff_acted(event: StaffActed | HouseChangeActed) -> None:
+    """Insert an action of staff on a booking or a showtime into the audit log."""
     await store.enter(event)
 
 
@@ -31,6 +31,7 @@ async def on_personal_data(event: PersonalData) -> None:
 HANDLERS: Handlers = {
     ActRecorded: on_act_recorded,
     StaffActed: on_staff_acted,
+    HouseChangeActed: on_staff_acted,
     **dict.fromkeys(
         (CatalogDataExported, InventoryDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
         on_personal_data,

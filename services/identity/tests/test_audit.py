@@ -6,7 +6,7 @@ import pytest
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.testing import until
-from contracts.booking import StaffActed
+from contracts.booking import HouseChangeActed, StaffActed
 from contracts.identity import ActRecorded
 from identity import store
 
@@ -161,3 +161,17 @@ async def test_what_staff_do_to_a_booking_has_its_line(admin, bus):
     assert {(line["act_id"], line["booking_id"], line["user_id"]) for line in lines} == {
         (act.act_id, "b1", act.user_id) for act in acts
     }
+
+
+async def test_a_change_of_a_showtime_has_its_line(admin, bus):
+    acted = {"act_id": new_id(), "action": "showtime_change_confirmed", "actor_id": admin.user_id, "acted_at": now()}
+    act = HouseChangeActed(**acted, change_id="c1", showtime_id="s1")
+    for _ in range(2):
+        await bus.publish(act)
+
+    async def entered():
+        wanted = {"actor_id": admin.user_id, "action": act.action}
+        return (await admin.act("GET", AUDIT, params=wanted))["items"]
+
+    [line] = await until(entered)
+    assert (line["act_id"], line["showtime_id"], line["booking_id"]) == (act.act_id, "s1", None)

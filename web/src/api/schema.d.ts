@@ -1967,6 +1967,287 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/house-changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description List the changes of a showtime, the newest first.
+         */
+        get: {
+            parameters: {
+                query: {
+                    showtime_id: string;
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPage_HouseChangeResponse_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Make Dry Run
+         * @description Find out what a change of a showtime affects, without changing anything. Needs `showtimes:write`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingDryRunRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingHouseChangeResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/house-changes/{change_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Change
+         * @description Get a change with the progress of its run.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    change_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingHouseChangeResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/house-changes/{change_id}/commit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Commit Change
+         * @description Commit a dry run. If it affects more than 50 tickets, a second person must confirm it.
+         *
+         *     When the bookings have changed since the dry run, the 409 has the new one. A repeat changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    change_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingHouseChangeResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/house-changes/{change_id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Change
+         * @description Confirm a change that somebody else has committed. A repeat changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    change_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingHouseChangeResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/house-changes/{change_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Change
+         * @description Update the pending and failed bookings of a run again, within seconds. A repeat changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    change_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingHouseChangeResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/house-changes/{change_id}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Rows
+         * @description List the bookings of a run, by booking id.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    state?: ("pending" | "done" | "failed" | "needs_person") | null;
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    change_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPage_RowResponse_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/lookup": {
         parameters: {
             query?: never;
@@ -4474,6 +4755,8 @@ export interface paths {
         /**
          * Reschedule Showtime
          * @description Reschedule a showtime or its sales. Seats and prices stay; tickets remain valid.
+         *
+         *     With more than 50 tickets, another start needs a dry run: `POST /api/bookings/house-changes`.
          */
         patch: {
             parameters: {
@@ -4625,6 +4908,8 @@ export interface paths {
         /**
          * Cancel Showtime
          * @description Cancel a showtime: sales end and every ticket is refunded, including fees. Repeating it changes nothing.
+         *
+         *     With more than 50 tickets, it needs a dry run: `POST /api/bookings/house-changes`.
          */
         post: {
             parameters: {
@@ -6315,6 +6600,23 @@ export interface components {
             changed_at: string;
         };
         /**
+         * DryRunRequest
+         * @description A change of a showtime: a cancellation with its `reason`, or a move to another start (on a five-minute mark).
+         */
+        BookingDryRunRequest: {
+            /** Showtime Id */
+            showtime_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "cancel" | "move";
+            /** Reason */
+            reason?: ("technical" | "low_demand" | "distributor" | "other") | null;
+            /** Starts At */
+            starts_at?: string | null;
+        };
+        /**
          * EmailRequest
          * @description The address that mails about the booking go to from now on.
          * @example {
@@ -6350,6 +6652,92 @@ export interface components {
              * @default 3
              */
             max_exchanges: number;
+        };
+        /**
+         * HouseChangeResponse
+         * @description A change of a showtime. `rows` counts the bookings of the run by their state.
+         *
+         *     A `dry_run` changes nothing; a change that affects many tickets is `awaiting_confirmation` by a second person.
+         *     Catalog makes an `approved` change, or it is `refused` with `code` and `detail`. While it is `running`, the bookings
+         *     are updated; it is `done` when none is pending or failed. A `superseded` one was replaced by a later one.
+         */
+        BookingHouseChangeResponse: {
+            /** Id */
+            id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "cancel" | "move";
+            /** Reason */
+            reason: ("technical" | "low_demand" | "distributor" | "other") | null;
+            /**
+             * Previous Starts At
+             * Format: date-time
+             */
+            previous_starts_at: string;
+            /** Starts At */
+            starts_at: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "dry_run" | "superseded" | "awaiting_confirmation" | "approved" | "refused" | "running" | "done";
+            /** @description Null for a change without a dry run. */
+            impact: components["schemas"]["BookingImpactResponse"] | null;
+            /** Needs Second Person */
+            needs_second_person: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string | null;
+            /** Requested By */
+            requested_by: string | null;
+            /** Confirmed By */
+            confirmed_by: string | null;
+            /** Code */
+            code: string | null;
+            /** Detail */
+            detail: string | null;
+            /** Rows */
+            rows: {
+                [key: string]: number;
+            };
+            /**
+             * Expires At
+             * @description The end of the dry run.
+             */
+            expires_at: string | null;
+        };
+        /**
+         * ImpactResponse
+         * @description What the change affects. `checkouts` are bookings that are being paid; the change reaches them, too.
+         *
+         *     `guests` are bookings without an account, `checked_in` tickets whose bearers are inside. `unreachable` customers
+         *     have no e-mail address: a person must tell them.
+         */
+        BookingImpactResponse: {
+            /** Bookings */
+            bookings: number;
+            /** Tickets */
+            tickets: number;
+            /** Checkouts */
+            checkouts: number;
+            /** Guests */
+            guests: number;
+            /** Checked In */
+            checked_in: number;
+            /** Unreachable */
+            unreachable: number;
+            /** Money */
+            money: components["schemas"]["BookingTenderResponse"][];
+            /** Mails */
+            mails: components["schemas"]["BookingMailCountResponse"][];
         };
         /**
          * IssuedTicket
@@ -6423,6 +6811,16 @@ export interface components {
              * @default If a booking matches, an email with a link to it is on its way.
              */
             detail: string;
+        };
+        /**
+         * MailCountResponse
+         * @description How many customers get the mail in a language.
+         */
+        BookingMailCountResponse: {
+            /** Locale */
+            locale: string;
+            /** Count */
+            count: number;
         };
         /**
          * MailingResponse
@@ -6704,6 +7102,29 @@ export interface components {
             pushToken: string;
         };
         /**
+         * RowResponse
+         * @description One booking of the run. `reason` says why it failed, or what a person must do.
+         */
+        BookingRowResponse: {
+            /** Booking Id */
+            booking_id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "done" | "failed" | "needs_person";
+            /**
+             * Reason
+             * @example no_address
+             */
+            reason: string | null;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+        };
+        /**
          * SaveLinkResponse
          * @description The address of the page that saves the tickets.
          */
@@ -6805,6 +7226,24 @@ export interface components {
             captured: number;
             /** Refunded */
             refunded: number;
+        };
+        /**
+         * TenderResponse
+         * @description The money of the affected bookings on one tender, in minor units, without what was refunded.
+         */
+        BookingTenderResponse: {
+            /**
+             * Kind
+             * @example card
+             */
+            kind: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
         };
         /**
          * Ticket
@@ -9163,6 +9602,11 @@ export interface components {
              * @description the booking that staff changed
              */
             booking_id: string | null;
+            /**
+             * Showtime Id
+             * @description the showtime whose change staff requested or confirmed
+             */
+            showtime_id: string | null;
             before: components["schemas"]["Identitycontracts__identity__Grant"] | null;
             after: components["schemas"]["Identitycontracts__identity__Grant"] | null;
             /**

@@ -3,13 +3,26 @@
 Another person's booking is a 404, except for staff with the permission.
 """
 
-from booking.api import bookings, cancellation, checkout, disputes, documents, lookup, owners, refunds, tickets, wallet
+from booking.api import (
+    bookings,
+    cancellation,
+    checkout,
+    disputes,
+    documents,
+    house_changes,
+    lookup,
+    owners,
+    refunds,
+    tickets,
+    wallet,
+)
 
 ROUTERS = [
     checkout.router,
     lookup.router,
     disputes.router,
     refunds.router,
+    house_changes.router,
     bookings.router,
     owners.router,
     cancellation.router,

@@ -220,6 +220,11 @@ class Booking(BaseModel):
         return [ticket for ticket in self.tickets if ticket.seat.seat_id in valid]
 
     @property
+    def is_reachable(self) -> bool:
+        """Whether there is an address for mails about changes of the showtime."""
+        return self.email is not None or self.sealed_email is not None
+
+    @property
     def tenders(self) -> list[Tender]:
         """How the booking was paid; empty for a free or unpaid one."""
         is_paid = self.state in (State.CONFIRMED, State.REFUNDING, State.REFUNDED, State.EXCHANGED)

@@ -5,6 +5,7 @@ BookingProblem
 ├── TicketUnknown        404
 ├── LinkVoid             404
 ├── DocumentUnavailable  404  the booking has no such document, now or on this platform
+├── HouseChangeUnknown   404
 ├── ClaimRequired        422  the request has no claim
 ├── ClaimInvalid         422
 ├── HoldExpired          409  the hold ended before the checkout
@@ -17,6 +18,9 @@ BookingProblem
 ├── MailedRecently       429
 ├── QuoteInvalid         422
 ├── QuoteChanged         409  carries the new quote
+├── ChangeImpossible     409  the showtime cannot be changed like this
+├── DryRunChanged        409  carries the new dry run
+├── SecondPersonRequired 403  the person who requested the change cannot confirm it
 ├── RefundTooLarge       422  more than was paid for the tickets
 ├── CreditUnavailable    422  no store credit here
 ├── ReasonRequired       422  staff must say why
@@ -108,6 +112,23 @@ class QuoteInvalid(BookingProblem):
 
 class QuoteChanged(BookingProblem):
     code, status, title = "quote_changed", 409, "The quote no longer applies. Please check the new one."
+
+
+class HouseChangeUnknown(BookingProblem):
+    code, status, title = "house_change_unknown", 404, "There is no such change of a showtime."
+
+
+class ChangeImpossible(BookingProblem):
+    code, status, title = "change_impossible", 409, "This showtime cannot be changed like this."
+
+
+class DryRunChanged(BookingProblem):
+    code, status = "dry_run_changed", 409
+    title = "The bookings have changed since this dry run. Please check the new one."
+
+
+class SecondPersonRequired(BookingProblem):
+    code, status, title = "second_person_required", 403, "Another person must confirm this change."
 
 
 class RefundTooLarge(BookingProblem):

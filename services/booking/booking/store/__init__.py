@@ -1,4 +1,4 @@
-"""Bookings, disputes, lookups, showtimes and ticket keys in MongoDB."""
+"""Bookings, changes of showtimes, disputes, lookups, showtimes and ticket keys in MongoDB."""
 
 from booking.store.bookings import (
     due_bookings,
@@ -13,7 +13,27 @@ from booking.store.bookings import (
     set_failed_mail,
 )
 from booking.store.disputes import dispute_page, record_dispute
-from booking.store.documents import DOCUMENTS, BookingDocument, Dispute, Lookup, Showtime, TicketKey
+from booking.store.documents import (
+    DOCUMENTS,
+    BookingDocument,
+    CascadeRow,
+    Dispute,
+    HouseChange,
+    Lookup,
+    Showtime,
+    TicketKey,
+)
+from booking.store.house import (
+    change_page,
+    count_rows,
+    decide_change,
+    find_change,
+    impact_on,
+    new_dry_run,
+    refuse_change,
+    row_page,
+    supersede_change,
+)
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, MAX_LINKS, find_for_lookup, record_lookup, upcoming_of
 from booking.store.process_manager import ProcessManager, new_reference
@@ -34,7 +54,9 @@ __all__ = [
     "MAX_LINKS",
     "UNSETTLED_REFUNDS",
     "BookingDocument",
+    "CascadeRow",
     "Dispute",
+    "HouseChange",
     "Lookup",
     "ProcessManager",
     "Showtime",
@@ -42,7 +64,10 @@ __all__ = [
     "TicketKey",
     "Unsettled",
     "after_showtimes_change",
+    "change_page",
     "changed_passes",
+    "count_rows",
+    "decide_change",
     "dispute_page",
     "due_bookings",
     "due_cascades",
@@ -50,14 +75,17 @@ __all__ = [
     "erase_contacts",
     "erase_owner",
     "find",
+    "find_change",
     "find_for_lookup",
     "find_showtime",
     "forget_passes",
     "forget_push_token",
+    "impact_on",
     "is_booked",
     "keep_contact",
     "load_key",
     "mark_passes_changed",
+    "new_dry_run",
     "new_reference",
     "open_sagas",
     "owned_by",
@@ -66,9 +94,12 @@ __all__ = [
     "record_dispute",
     "record_lookup",
     "refund_page",
+    "refuse_change",
     "register_pass",
+    "row_page",
     "set_failed_mail",
     "signing",
+    "supersede_change",
     "unregister_pass",
     "unsettled_refunds",
     "upcoming_of",

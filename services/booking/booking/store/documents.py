@@ -10,7 +10,7 @@ from contracts.catalog import Price, RefundPolicy, Seller, ShowtimeCancelled, Sh
 from contracts.types import Moment
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from booking.model import Booking, ShowtimeOffer
+from booking.model import Booking, ChangeWanted, HouseChangeState, Impact, RowState, ShowtimeOffer
 
 
 class BookingDocument(Aggregate, Booking):
@@ -54,7 +54,8 @@ class Showtime(Document):
     """A showtime's data from catalog's events.
 
     `timed_at`: the time of the event that last set its times. `cascade_at`: when its bookings must be updated again.
-    `theater_id` is null until catalog publishes a showtime from before 2026-12 again.
+    `change_id`: the last change, see HouseChange. `theater_id` is null until catalog publishes a showtime from before
+    2026-12 again.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - catalog's id, not an ObjectId
@@ -68,6 +69,7 @@ class Showtime(Document):
     timed_at: datetime
     is_cancelled: bool = False
     cascade_at: datetime | None = None
+    change_id: str | None = None
     seller: Seller | None = None
 
     class Settings:
@@ -97,6 +99,52 @@ class Showtime(Document):
             sales_open_at=self.sales_open_at,
             sales_close_at=self.sales_close_at,
         )
+
+
+class HouseChange(Aggregate):
+    """A change of a showtime by the cinema, from its dry run until the bookings are updated.
+
+    `impact`, `requested_by` and the times are missing for a change without a dry run. `confirmed_by`: the second
+    person. `code` and `detail` say why catalog refused it.
+    """
+
+    showtime_id: str
+    theater_id: str | None
+    wanted: ChangeWanted
+    state: HouseChangeState
+    previous_starts_at: datetime
+    impact: Impact | None = None
+    created_at: datetime
+    created_by: str | None = None
+    requested_by: str | None = None
+    confirmed_by: str | None = None
+    code: str | None = None
+    detail: str | None = None
+
+    class Settings:
+        name = "house_changes"
+        indexes = [IndexModel([("showtime_id", ASCENDING), ("_id", DESCENDING)], name="showtime")]
+
+
+class CascadeRow(Document):
+    """One booking of a HouseChange and whether it was updated. The id is change and booking.
+
+    `reason`: why it failed or needs a person.
+    """
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - not an ObjectId
+    change_id: str
+    booking_id: str
+    state: RowState
+    reason: str | None = None
+    changed_at: datetime
+
+    class Settings:
+        name = "cascade_rows"
+        indexes = [
+            IndexModel([("change_id", ASCENDING), ("_id", ASCENDING)], name="change"),
+            IndexModel([("change_id", ASCENDING), ("state", ASCENDING), ("_id", ASCENDING)], name="state"),
+        ]
 
 
 class TicketKey(Document):
@@ -171,9 +219,11 @@ class WalletPass(Document):
         ]
 
 
-DOCUMENTS = [BookingDocument, Showtime, TicketKey, Dispute, Lookup, WalletPass]
+DOCUMENTS = [BookingDocument, Showtime, HouseChange, CascadeRow, TicketKey, Dispute, Lookup, WalletPass]
 bookings: Collection[Booking] = Collection(BookingDocument, Booking)
 showtimes = Collection(Showtime)
+house_changes = Collection(HouseChange)
+cascade_rows = Collection(CascadeRow)
 ticket_keys = Collection(TicketKey)
 disputes = Collection(Dispute)
 lookups = Collection(Lookup)

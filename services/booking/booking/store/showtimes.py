@@ -2,28 +2,36 @@
 
 A checkout may use an offer that was read up to OFFER_CACHE_S ago, and so create a booking for a showtime that was moved
 or cancelled in the meantime. So the bookings are updated a second time, after the last such checkout must have ended.
+
+Each change has one row for each booking (`store.house`), so that it can be watched, and resumed where it stopped.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
+import structlog
 from cachetools import TTLCache
 from chassis.clock import now
 from contracts.booking import Screening
-from contracts.catalog import ShowtimeRescheduled, ShowtimeScheduled
+from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet
 from pymongo import ASCENDING
 
-from booking.model import Booking, ShowtimeOffer
+from booking.model import Booking, ChangeWanted, RowState, ShowtimeOffer
 from booking.saga import Trigger, advance
+from booking.store import house
 from booking.store.bookings import affected_by_showtime, set_theater
 from booking.store.documents import Showtime, showtimes
 from booking.store.process_manager import ProcessManager
 
+log = structlog.get_logger()
 OFFER_CACHE_S = 20.0
 CACHED_OFFERS = 1000
 CASCADE_AGAIN_AFTER = timedelta(seconds=60)
 """Longer than OFFER_CACHE_S plus the longest request."""
+AT_ONCE = 16
+"""Bookings that one cascade updates at the same time: concurrent writes share a command."""
 
 
 class Showtimes:
@@ -66,9 +74,20 @@ class Showtimes:
             self._offers.pop(showtime.id, None)
             await set_theater(showtime.id, event.theater_id)
 
-    async def move(self, event: ShowtimeRescheduled, event_time: datetime) -> None:
-        """Set the times, unless a later event has already set them. Raises NotYet for an unknown showtime."""
-        is_moved = await showtimes.update(
+    async def move(self, event: ShowtimeRescheduled, event_time: datetime, change_id: str) -> None:
+        """Set the times, unless a later event has already set them. Raises NotYet for an unknown showtime.
+
+        `change_id` is the change's if it had no dry run.
+        """
+        before = await showtimes.get(event.showtime_id)
+        if before is None:
+            raise NotYet(f"showtime {event.showtime_id} is not known")
+        is_new_start = before.screening.starts_at != event.starts_at
+        change_id = event.change_id or change_id
+        if is_new_start and before.timed_at <= event_time:
+            wanted = ChangeWanted(kind="move", starts_at=event.starts_at)
+            await house.start_run(change_id, before, wanted)
+        await showtimes.update(
             {"_id": event.showtime_id, "timed_at": {"$lte": event_time}},
             {
                 "$set": {
@@ -78,33 +97,69 @@ class Showtimes:
                     "sales_close_at": event.sales_close_at,
                     "timed_at": event_time,
                     "cascade_at": now() + CASCADE_AGAIN_AFTER,
+                    **({"change_id": change_id} if is_new_start else {}),
                 }
             },
         )
         self._offers.pop(event.showtime_id, None)
-        if not is_moved and not await showtimes.exists({"_id": event.showtime_id}):
+
+    async def cancel(self, event: ShowtimeCancelled, change_id: str) -> None:
+        """Mark a showtime as cancelled. Raises NotYet for an unknown showtime.
+
+        `change_id` is the change's if it had no dry run.
+        """
+        change_id = event.change_id or change_id
+        showtime = await showtimes.get(event.showtime_id)
+        if showtime is None:
             raise NotYet(f"showtime {event.showtime_id} is not known")
+        await house.start_run(change_id, showtime, ChangeWanted(kind="cancel", reason=event.reason))
+        fields = {"is_cancelled": True, "cascade_at": now() + CASCADE_AGAIN_AFTER, "change_id": change_id}
+        await showtimes.update({"_id": event.showtime_id}, {"$set": fields})
+        self._offers.pop(event.showtime_id, None)
 
-    async def cancel(self, showtime_id: str) -> None:
-        """Mark a showtime as cancelled. Raises NotYet for an unknown showtime."""
-        fields = {"is_cancelled": True, "cascade_at": now() + CASCADE_AGAIN_AFTER}
-        is_marked = await showtimes.update({"_id": showtime_id}, {"$set": fields})
-        self._offers.pop(showtime_id, None)
-        if not is_marked:
-            raise NotYet(f"showtime {showtime_id} is not known")
+    async def cascade(self, showtime_id: str) -> bool:
+        """Apply the showtime's theater, times or cancellation to its bookings. It is read again for each booking.
 
-    async def cascade(self, showtime_id: str) -> None:
-        """Apply the showtime's theater, times or cancellation to its bookings. It is read again for each booking."""
+        Returns False when some bookings could not be updated; their rows say why.
+        """
+        showtime = await showtimes.get(showtime_id)
+        if showtime is None:
+            return True
+        if showtime.theater_id:
+            await set_theater(showtime_id, showtime.theater_id)
+        booking_ids = [booking_id async for booking_id in affected_by_showtime(showtime_id)]
+        change_id = showtime.change_id
+        if change_id:
+            await house.enter_rows(change_id, booking_ids)
+            booking_ids = await house.unfinished_rows(change_id)
+        is_complete = True
+        for start in range(0, len(booking_ids), AT_ONCE):
+            results = await asyncio.gather(
+                *(self._apply(showtime_id, booking_id) for booking_id in booking_ids[start : start + AT_ONCE])
+            )
+            is_complete = is_complete and all(state != "failed" for _, state, _ in results)
+            if change_id:
+                await house.settle_rows(change_id, results)
+        if change_id:
+            await house.end_run(change_id)
+        return is_complete
+
+    async def _apply(self, showtime_id: str, booking_id: str) -> tuple[str, RowState, str | None]:
+        """Update one booking; returns the result for its row. A failure does not stop the other bookings."""
 
         async def current_state(_: Booking) -> Trigger | None:
             showtime = await showtimes.get(showtime_id)
             return showtime.as_event if showtime else None
 
-        showtime = await showtimes.get(showtime_id)
-        if showtime and showtime.theater_id:
-            await set_theater(showtime_id, showtime.theater_id)
-        async for booking_id in affected_by_showtime(showtime_id):
-            await self._manager.advance(booking_id, current_state)
+        try:
+            return house.result_for(await self._manager.advance(booking_id, current_state))
+        except Exception as error:
+            log.exception("cascade_failed", booking_id=booking_id)
+            return booking_id, "failed", type(error).__name__
+
+    async def resume(self, showtime_id: str) -> None:
+        """Let the next run of the job update the showtime's bookings again."""
+        await showtimes.update({"_id": showtime_id}, {"$set": {"cascade_at": now()}})
 
 
 async def find_showtime(showtime_id: str) -> Showtime | None:
@@ -126,7 +181,11 @@ async def due_cascades(moment: datetime, limit: int) -> AsyncIterator[Showtime]:
         yield showtime
 
 
-async def end_cascade(showtime: Showtime) -> None:
-    """Mark the second update as done, unless the showtime has changed again since it was read."""
+async def end_cascade(showtime: Showtime, *, is_complete: bool) -> None:
+    """Mark the second update as done, unless the showtime has changed again since it was read.
+
+    If it is not complete, there will be another.
+    """
     where = {"_id": showtime.id, "cascade_at": showtime.cascade_at}
-    await showtimes.update(where, {"$unset": {"cascade_at": ""}})
+    again = {"$set": {"cascade_at": now() + CASCADE_AGAIN_AFTER}}
+    await showtimes.update(where, {"$unset": {"cascade_at": ""}} if is_complete else again)

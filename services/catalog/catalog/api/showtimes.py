@@ -9,6 +9,7 @@ from chassis.clock import now
 from chassis.http.paging import Page
 from chassis.http.problems import documented
 from chassis.mongo.collection import Row
+from contracts.booking import TICKETS_FOR_ONE
 from contracts.catalog import CancelReason, OrphanRule, Price, RefundPolicy
 from contracts.types import Currency, Id, Moment
 from fastapi import APIRouter, Query
@@ -33,6 +34,7 @@ from catalog.model.occupancy import Availability, availability
 from catalog.model.problems import (
     AuditoriumClosed,
     ChangedMeanwhile,
+    DryRunRequired,
     LocalTimeAmbiguous,
     LocalTimeInvalid,
     PriceMissing,
@@ -166,23 +168,44 @@ async def schedule_showtime(body: ShowtimeRequest, staff: ShowtimeWriter) -> Sho
     "/showtimes/{showtime_id}",
     responses=REFUSALS
     | documented(
-        LocalTimeInvalid, LocalTimeAmbiguous, ShowtimeOver, ShowtimesClash, SalesTimesInvalid, ChangedMeanwhile
+        LocalTimeInvalid,
+        LocalTimeAmbiguous,
+        ShowtimeOver,
+        ShowtimesClash,
+        SalesTimesInvalid,
+        ChangedMeanwhile,
+        DryRunRequired,
     ),
 )
 async def reschedule_showtime(showtime_id: Id, body: RescheduleRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
-    """Reschedule a showtime or its sales. Seats and prices stay; tickets remain valid."""
+    """Reschedule a showtime or its sales. Seats and prices stay; tickets remain valid.
+
+    With more than 50 tickets, another start needs a dry run: `POST /api/bookings/house-changes`.
+    """
     before = await own_showtime(staff, showtime_id)
     changes = _moved(before, body, (await store.theater_of(before.theater_id)).day_starts)
     if all(getattr(before, name) == value for name, value in changes.items()):
         return await showtime_shown(before)
+    if changes["starts_at"] != before.starts_at:
+        await _check_tickets(before)
     return await showtime_shown(await store.reschedule(before, changes))
 
 
-@managed.post("/showtimes/{showtime_id}/cancel", responses=REFUSALS | documented(ShowtimeOver))
+@managed.post("/showtimes/{showtime_id}/cancel", responses=REFUSALS | documented(ShowtimeOver, DryRunRequired))
 async def cancel_showtime(showtime_id: Id, body: CancelRequest, staff: ShowtimeWriter) -> ShowtimeResponse:
-    """Cancel a showtime: sales end and every ticket is refunded, including fees. Repeating it changes nothing."""
-    await own_showtime(staff, showtime_id)
+    """Cancel a showtime: sales end and every ticket is refunded, including fees. Repeating it changes nothing.
+
+    With more than 50 tickets, it needs a dry run: `POST /api/bookings/house-changes`.
+    """
+    await _check_tickets(await own_showtime(staff, showtime_id))
     return await showtime_shown(await store.cancel(showtime_id, body.reason))
+
+
+async def _check_tickets(showtime: Showtime) -> None:
+    """Raises DryRunRequired when a second person must confirm a change: see booking's dry run."""
+    _, sold = (await store.occupancy_of([showtime.id])).get(showtime.id, (0, 0))
+    if showtime.state == "scheduled" and sold > TICKETS_FOR_ONE:
+        raise DryRunRequired(tickets=sold)
 
 
 def _moved(before: Showtime, body: RescheduleRequest, day_starts: str) -> dict[str, Any]:

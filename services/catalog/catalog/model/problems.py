@@ -21,6 +21,7 @@ Problem (contracts.errors)
     ├── RuntimeUnknown       409  no showtimes can be added for a film without a runtime
     ├── ShowtimesClash       409  the auditorium is taken; names the conflicting showtimes
     ├── ShowtimeOver         409  the showtime has begun or was cancelled
+    ├── DryRunRequired       409  so many tickets need a dry run and a second person
     ├── ScheduleFaulty       409  some of a schedule's showtimes are impossible; names them
     ├── ScheduleChanged      409  the schedule differs from its preview
     ├── PriceListExists      409  the theater has a list with this first day
@@ -78,6 +79,11 @@ class ShowtimesClash(CatalogProblem):
 
 class ShowtimeOver(CatalogProblem):
     code, status, title = "showtime_over", 409, "This showtime has begun or was cancelled."
+
+
+class DryRunRequired(CatalogProblem):
+    code, status = "dry_run_required", 409
+    title = "Many tickets are sold for this showtime. Make a dry run, and let a second person confirm the change."
 
 
 class ScheduleFaulty(CatalogProblem):

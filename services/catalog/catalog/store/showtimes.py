@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from chassis.clock import now
 from chassis.mongo.collection import Collection, Row
 from chassis.mongo.outbox import Aggregate
+from contracts.booking import HouseChangeApproved
 from contracts.catalog import (
     CancelReason,
     OrphanRule,
@@ -15,6 +16,7 @@ from contracts.catalog import (
     RefundPolicy,
     Seller,
     ShowtimeCancelled,
+    ShowtimeChangeRefused,
     ShowtimeRescheduled,
     ShowtimeScheduled,
 )
@@ -25,13 +27,15 @@ from pymongo.errors import DuplicateKeyError
 from catalog.model.browse import Daypart, daypart_of
 from catalog.model.days import Occurrence, business_day, occurrence_of
 from catalog.model.prices import Tariff, check_chargeable, price_from, valid_on
-from catalog.model.problems import ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
+from catalog.model.problems import CatalogProblem, ChangedMeanwhile, NotFound, ShowtimeOver, ShowtimesClash
 from catalog.model.schedule import SALES_OPEN_BEFORE, Terms, check_sales, length_of, slots_of
 from catalog.store.movies import Movie, movies
 from catalog.store.reading import index, page
-from catalog.store.theaters import Auditorium, Theater
+from catalog.store.theaters import Auditorium, Theater, theater_of
 
 State = Literal["draft", "scheduled", "cancelled"]
+MAX_CHANGE_IDS = 100
+ATTEMPTS = 5
 SCHEDULED = {"state": "scheduled"}
 """The filter for showtimes that visitors may see; the indexes begin with it."""
 _FILTERS = ("starts_at", "daypart", "format", "language")
@@ -47,7 +51,7 @@ class Showtime(Aggregate):
 
     `slots` are the auditorium's five-minute slots from its start to the end of the cleaning (`model.schedule`). The
     unique index on them prevents overlaps; only a cancelled showtime has none. A draft belongs
-    to a schedule that is being published.
+    to a schedule that is being published. `change_ids` are the latest approved changes that were made or refused.
     """
 
     state: State = "scheduled"
@@ -83,6 +87,7 @@ class Showtime(Aggregate):
     price_from: Amount
     seller: Seller | None = None
     cancelled_because: CancelReason | None = None
+    change_ids: list[str] = []
 
     class Settings:
         name = "showtimes"
@@ -264,23 +269,29 @@ async def showtimes_page(where: Mapping[str, Any], after: tuple[datetime, str] |
     return await page(showtimes, {**where, **SCHEDULED}, by="starts_at", after=after, limit=limit, without=without)
 
 
-async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
+async def reschedule(before: Showtime, changes: dict[str, Any], change_id: str | None = None) -> Showtime:
     """Reschedule a showtime or its sales, unless it has changed since it was read; `changes` are the new values.
 
-    Raises ShowtimesClash, ShowtimeOver and ChangedMeanwhile.
+    `change_id`: the approved change. Raises ShowtimesClash, ShowtimeOver and ChangedMeanwhile.
     """
     after = before.model_copy(update=changes)
     moment = now()
     as_read = before.model_dump(include={"starts_at", "sales_open_at", "sales_close_at"})
     begun = {"starts_at": {"$eq": before.starts_at, "$gt": moment}} if after.starts_at != before.starts_at else {}
-    event = ShowtimeRescheduled(
-        showtime_id=before.id, **after.model_dump(include=set(ShowtimeRescheduled.model_fields))
-    )
+    facts = after.model_dump(include=set(ShowtimeRescheduled.model_fields))
+    event = ShowtimeRescheduled(showtime_id=before.id, change_id=change_id, **facts)
     await show_until(before.movie_id, after.starts_at)
     try:
         changed = await showtimes.update_and_get(
-            {"_id": before.id, **SCHEDULED, "ends_at": {"$gt": moment}, **as_read, **begun},
-            {"$set": changes},
+            {
+                "_id": before.id,
+                **SCHEDULED,
+                "ends_at": {"$gt": moment},
+                **({"change_ids": {"$ne": change_id}} if change_id else {}),
+                **as_read,
+                **begun,
+            },
+            {"$set": changes, **_decided(change_id)},
             events=[event],
         )
     except DuplicateKeyError as error:
@@ -293,20 +304,75 @@ async def reschedule(before: Showtime, changes: dict[str, Any]) -> Showtime:
     raise ChangedMeanwhile
 
 
-async def cancel(showtime_id: str, reason: CancelReason) -> Showtime:
-    """Cancel a showtime with its event; a cancelled one stays as it is.
+async def cancel(showtime_id: str, reason: CancelReason, change_id: str | None = None) -> Showtime:
+    """Cancel a showtime with its event; a cancelled one stays as it is. `change_id`: the approved change.
 
     Raises NotFound and ShowtimeOver.
     """
     cancelled = await showtimes.update_and_get(
         {"_id": showtime_id, **SCHEDULED, "ends_at": {"$gt": now()}},
-        {"$set": {"state": "cancelled", "cancelled_because": reason}, "$unset": {"slots": ""}},
-        events=[ShowtimeCancelled(showtime_id=showtime_id, reason=reason)],
+        {
+            "$set": {"state": "cancelled", "cancelled_because": reason},
+            "$unset": {"slots": ""},
+            **_decided(change_id),
+        },
+        events=[ShowtimeCancelled(showtime_id=showtime_id, reason=reason, change_id=change_id)],
     )
     found = cancelled or await published(showtime_id)
     if found.state != "cancelled":
         raise ShowtimeOver
     return found
+
+
+async def make_change(approved: HouseChangeApproved) -> None:
+    """Make an approved change, once. Raises CatalogProblem when it is impossible."""
+    for _ in range(ATTEMPTS):
+        before = await published(approved.showtime_id)
+        if approved.change_id in before.change_ids:
+            return
+        try:
+            await _make(before, approved)
+        except ChangedMeanwhile:
+            continue
+        return
+    raise ChangedMeanwhile
+
+
+async def _make(before: Showtime, approved: HouseChangeApproved) -> None:
+    if approved.kind == "cancel":
+        after = await cancel(before.id, approved.reason or "other", approved.change_id)
+        if approved.change_id not in after.change_ids:
+            raise ShowtimeOver("The showtime was cancelled by another change.")
+    elif approved.starts_at:
+        theater = await theater_of(before.theater_id)
+        await reschedule(before, _at(before, approved.starts_at, theater.day_starts), approved.change_id)
+
+
+def _at(before: Showtime, starts_at: datetime, day_starts: str) -> dict[str, Any]:
+    """The times of the showtime at another start. Sales end as long before the start as now.
+
+    Raises SalesTimesInvalid.
+    """
+    shift = starts_at - before.starts_at
+    close_at, ends_at = before.sales_close_at + shift, before.ends_at + shift
+    check_sales(before.sales_open_at, close_at, ends_at)
+    return times(starts_at, ends_at, before.free_at + shift, before.time_zone, day_starts) | {
+        "sales_close_at": close_at
+    }
+
+
+async def refuse_change(showtime_id: str, change_id: str, problem: CatalogProblem) -> None:
+    """Publish, once, why an approved change is impossible."""
+    refused = ShowtimeChangeRefused(
+        change_id=change_id, showtime_id=showtime_id, code=problem.code, detail=problem.detail
+    )
+    where = {"_id": showtime_id, "change_ids": {"$ne": change_id}}
+    await showtimes.update(where, _decided(change_id), events=[refused])
+
+
+def _decided(change_id: str | None) -> dict[str, Any]:
+    """The part of an update that marks the change as made or refused: its approval may arrive again."""
+    return {"$push": {"change_ids": {"$each": [change_id], "$slice": -MAX_CHANGE_IDS}}} if change_id else {}
 
 
 async def show_until(movie_id: str, starts_at: datetime) -> None:

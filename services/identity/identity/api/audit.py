@@ -25,6 +25,7 @@ class ActionResponse(BaseModel):
     actor_id: Id | None = Field(description="null for a command-line tool")
     user_id: Id | None = Field(description="the person concerned; null for viewing a list")
     booking_id: Id | None = Field(description="the booking that staff changed")
+    showtime_id: Id | None = Field(description="the showtime whose change staff requested or confirmed")
     before: Grant | None
     after: Grant | None
     acted_at: datetime

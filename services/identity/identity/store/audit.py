@@ -12,7 +12,7 @@ from chassis.clock import now
 from chassis.ids import new_id
 from chassis.mongo.collection import Collection
 from contracts import identity as contracts
-from contracts.booking import StaffActed
+from contracts.booking import HouseChangeActed, StaffActed
 from contracts.identity import ActRecorded
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -26,8 +26,9 @@ class AuditEntry(Document):
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
     action: str
     actor_id: str | None
-    user_id: str | None
+    user_id: str | None = None
     booking_id: str | None = None
+    showtime_id: str | None = None
     before: contracts.Grant | None = None
     after: contracts.Grant | None = None
     acted_at: datetime
@@ -66,9 +67,9 @@ async def record_look(action: str, actor_id: str, user_id: str | None = None) ->
     await entries.insert(AuditEntry(**entry))
 
 
-async def enter(event: ActRecorded | StaffActed) -> None:
+async def enter(event: ActRecorded | StaffActed | HouseChangeActed) -> None:
     """Insert an action, once."""
-    await entries.insert(AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id"})))
+    await entries.insert(AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id", "change_id"})))
 
 
 async def audit_page(
