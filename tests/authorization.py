@@ -270,7 +270,11 @@ BOOKING = [
         MANAGERS | {STAFF_ELSEWHERE[2]},
         finds_nothing=MANAGERS | {STAFF_ELSEWHERE[2]},
     ),
-    Row("POST /api/bookings/house-changes", MANAGERS, {"showtime_id": "{showtime_id}", "kind": "cancel"}),
+    Row(
+        "POST /api/bookings/house-changes",
+        MANAGERS,
+        {"showtime_id": "{showtime_id}", "kind": "cancel", "reason": "technical"},
+    ),
     Row("GET /api/bookings/house-changes", MANAGERS, query={"showtime_id": "{showtime_id}"}),
     *(
         Row(operation, MANAGERS | {STAFF_ELSEWHERE[2]}, of_missing=True)

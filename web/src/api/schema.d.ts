@@ -6899,6 +6899,26 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** Page[HouseChangeResponse] */
+        BookingPage_HouseChangeResponse_: {
+            /** Items */
+            items: components["schemas"]["BookingHouseChangeResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
+        /** Page[RowResponse] */
+        BookingPage_RowResponse_: {
+            /** Items */
+            items: components["schemas"]["BookingRowResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
         /** Page[UnsettledRefundsResponse] */
         BookingPage_UnsettledRefundsResponse_: {
             /** Items */

@@ -633,7 +633,8 @@ const de: Messages = {
   "problem.reason_required": "Bitte geben Sie einen Grund für die Stornierung an.",
   "problem.ticket_unknown": "Dieses Ticket gibt es nicht.",
   "problem.dry_run_changed": "Die Buchungen haben sich seit dieser Vorschau geändert. Bitte prüfen Sie die neue.",
-  "problem.dry_run_required": "Für diese Vorstellung sind viele Tickets verkauft. Bitte erstellen Sie zuerst eine Vorschau.",
+  "problem.dry_run_required":
+    "Für diese Vorstellung sind viele Tickets verkauft. Bitte erstellen Sie zuerst eine Vorschau.",
   "problem.change_impossible": "Diese Vorstellung lässt sich so nicht ändern.",
   "problem.house_change_unknown": "Diese Änderung gibt es nicht.",
   "problem.second_person_required": "Eine zweite Person muss diese Änderung bestätigen.",
