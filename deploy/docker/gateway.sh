@@ -16,7 +16,7 @@ accepts() { # a worker changes its title when it is shutting down
     [ "$(tr -d '\000' <"/proc/$1/cmdline")" = "nginx: worker process" ]
 } 2>/dev/null
 
-reload() { # succeeds once no worker with the earlier configuration accepts connections
+reload() { # succeeds once the workers with the earlier configuration have answered their requests
     workers=$(cat "/proc/$nginx/task/$nginx/children")
     kill -HUP $nginx
     tries=50
@@ -25,6 +25,10 @@ reload() { # succeeds once no worker with the earlier configuration accepts conn
             [ $((tries -= 1)) -gt 0 ] || return 1
             sleep 0.1
         done
+    done
+    tries=50 # 5 s: those with an open WebSocket live for longer
+    for worker in $workers; do
+        while kill -0 "$worker" 2>/dev/null && [ $((tries -= 1)) -gt 0 ]; do sleep 0.1; done
     done
 }
 

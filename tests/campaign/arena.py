@@ -145,7 +145,7 @@ async def arena(shape: Shape) -> AsyncIterator[Arena]:
 
 async def _seats(cinema: Cinema) -> Iterator[tuple[str, list[str]]]:
     """Yield one or two unused seats of a few showtimes in turn."""
-    halls = [await cinema.seats(1000) for _ in range(SHOWTIMES)]
+    halls = [await cinema.seats(None) for _ in range(SHOWTIMES)]
     portions = [[(showtime_id, portion) for portion in _portions(seats)] for showtime_id, seats in halls]
     groups = (portions[first : first + AT_ONCE] for first in range(0, SHOWTIMES, AT_ONCE))
     turns = chain.from_iterable(zip_longest(*group) for group in groups)

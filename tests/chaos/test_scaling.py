@@ -55,6 +55,8 @@ class Shoppers:
 
     async def _count(self, answer: httpx.Response) -> None:
         self.requests[answer.status_code] += 1
+        if answer.is_server_error:
+            self.failures.append(f"{answer.status_code} {answer.request.method} {answer.request.url.path}")
 
     async def _shop(self, showtime_id: str, seats: list[str]) -> None:
         while not self._leaving.is_set() and seats:
