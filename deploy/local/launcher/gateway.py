@@ -22,7 +22,7 @@ WORKER = b"nginx: worker process"
 def reload(master: int, log: Path) -> None:
     """Return when workers with the earlier configuration have answered their requests. Raises NotReadyError.
 
-    Such a worker knows only the earlier replicas, so that a request which it still has could not be repeated at a new one.
+    Such a worker knows only the earlier replicas: it could not repeat a request at a new one.
     """
     earlier, began, pause = _accepting(master), time.monotonic(), threading.Event()
     os.kill(master, signal.SIGHUP)
