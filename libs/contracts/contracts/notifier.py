@@ -17,5 +17,17 @@ class MailFailed(Event, type="notifier.mail_failed.v1", subject="booking_id"):
     queued_at: Moment | None = None
 
 
+class OfferUnsent(Event, type="notifier.offer_unsent.v1", subject="hold_id"):
+    """An offer of seats to a party on a waitlist ended before its mail could be sent.
+
+    There is no such event when a mail server refuses the address.
+    """
+
+    hold_id: Id
+    showtime_id: Id
+    entry_id: Id
+    failed_at: Moment
+
+
 class NotifierDataExported(PersonalData, type="notifier.personal_data_exported.v1", subject="export_id"):
     """A part of a person's data export: the mails that were sent to them."""

@@ -61,7 +61,7 @@ from contracts.inventory import (
     WaitlistEnded,
     WaitlistJoined,
 )
-from contracts.notifier import MailFailed, NotifierDataExported
+from contracts.notifier import MailFailed, NotifierDataExported, OfferUnsent
 from contracts.payment import (
     PaymentCancelled,
     PaymentDataExported,
@@ -135,6 +135,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingCancelled,
         BookingExchanged,
         BookingSeatsReturned,
+        OfferUnsent,
         *PEOPLE,
     ),
     "booking": (

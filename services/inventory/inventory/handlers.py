@@ -17,6 +17,7 @@ from contracts.booking import (
 from contracts.catalog import SeatLayoutPublished, ShowtimeCancelled, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.errors import NotYet, RejectedEvent
 from contracts.inventory import InventoryDataExported, SeatsSold
+from contracts.notifier import OfferUnsent
 from contracts.payment import PaymentSucceeded
 
 from inventory import settings, store
@@ -96,6 +97,11 @@ async def on_seats_returned(replica: Replica, event: BookingSeatsReturned) -> No
     await _retry_until_known(store.return_seats(replica, event.showtime_id, event.booking_id, event.seats))
 
 
+async def on_offer_unsent(_: Replica, event: OfferUnsent) -> None:
+    """Keep the place of a party that never got the mail about its offer."""
+    await _retry_until_known(store.forgive_offer(event.showtime_id, event.hold_id))
+
+
 def _seats(event: PaymentRequested | PaymentSucceeded | BookingPaid) -> list[str]:
     if not event.seats:
         raise RejectedEvent(f"booking {event.booking_id} has no seats")
@@ -132,4 +138,5 @@ _HANDLERS = {
     BookingCancelled: on_booking_over,
     BookingExchanged: on_booking_over,
     BookingSeatsReturned: on_seats_returned,
+    OfferUnsent: on_offer_unsent,
 }

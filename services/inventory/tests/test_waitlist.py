@@ -15,8 +15,13 @@ from chassis.testing.signer import Signer
 from contracts.catalog import ShowtimeCancelled, ShowtimeRescheduled
 from contracts.identity import ExportRequested, UserDeleted
 from contracts.inventory import InventoryDataExported, SeatsOffered, WaitlistEnded, WaitlistJoined
+from contracts.notifier import OfferUnsent
+from contracts.types import Holder
+from inventory.model import holder_key
 
 from .conftest import ROWS, HoldClient, ShowtimeClient, booking
+from .test_adoption import stored_hold
+from .test_limits import Visit, addresses, visit  # noqa: F401 - fixtures
 
 PAIR: dict[str, Any] = {"party": {"min": 2, "max": 2}}
 
@@ -128,6 +133,7 @@ async def test_a_party_joins_once_and_sees_its_place(waitlist: Waitlist):
         ({"party": {"min": 1, "max": 11}}, "invalid"),
         ({"email": "nobody"}, "invalid"),
         ({"categories": ["recliner"]}, "no_such_seats"),
+        ({"categories": ["standard", "recliner"]}, "no_such_seats"),
         ({"max_price": 1249}, "no_such_seats"),
     ],
 )
@@ -135,6 +141,102 @@ async def test_refused_wishes(waitlist: Waitlist, wishes: dict[str, Any], code: 
     answer = await waitlist.join("ada", **wishes)
     assert answer.status_code == 422
     assert code in {answer.json()["code"], "invalid"}
+
+
+async def test_a_caller_has_one_place_and_a_network_as_many_as_holds(
+    waitlist: Waitlist,
+    visit: Visit,  # noqa: F811
+    signer: Signer,
+):
+    """Otherwise one person fills the waitlist with addresses."""
+    address, headers = next(addresses), signer.headers(new_id())
+    here = Waitlist(visit(waitlist.showtime, address), waitlist.rows, waitlist.bus)
+    places = [await here.join("ada", headers=headers) for _ in range(2)]
+    assert [place.status_code for place in places] == [201, 201]
+    assert places[0].json()["entry_id"] == places[1].json()["entry_id"]
+    second = await here.join("bea", headers=headers)
+    assert (second.status_code, second.json()["code"]) == (409, "already_waiting")
+    answers = [await here.join(f"guest{n}") for n in range(6)]
+    assert [answer.status_code for answer in answers] == [201] * 5 + [429]
+    assert (answers[5].json()["code"], answers[5].json()["limit"]) == ("network_waits", 6)
+    there = Waitlist(visit(waitlist.showtime, next(addresses)), waitlist.rows, waitlist.bus)
+    assert (await there.join("cleo")).status_code == 201
+
+
+async def test_an_offer_counts_for_its_holder_but_not_for_the_network(
+    waitlist: Waitlist,
+    visit: Visit,  # noqa: F811
+    signer: Signer,
+):
+    user_id = new_id()
+    here = Waitlist(visit(waitlist.showtime, next(addresses)), waitlist.rows, waitlist.bus)
+    assert (await here.join("ada", headers=signer.headers(user_id))).status_code == 201
+    await waitlist.rows["B"].change(drop=["B4", "B5"])
+    offer = await waitlist.bus.wait_for(SeatsOffered, lambda e: e.user_id == user_id)
+    assert (await stored_hold(offer.hold_id))["keys"] == [holder_key(Holder(user_id=user_id))]
+
+
+async def test_an_account_that_takes_an_offer_takes_the_place(waitlist: Waitlist, bus: Bus, signer: Signer):
+    """The guest who signs in sees, exports and leaves the place as the account; the first secret is worth nothing."""
+    ada, user_id = await waitlist.joined("ada"), new_id()
+    await waitlist.rows["B"].change(drop=["B4", "B5"])
+    offer, account = await ada.offer(), signer.headers(user_id)
+    adopted = await waitlist.showtime.client.post(
+        f"/api/holds/{offer.hold_id}/adopt", headers=account | await ada.mailed()
+    )
+    assert adopted.status_code == 200, adopted.text
+    assert (await ada.place(account))["offer"]["hold_id"] == offer.hold_id
+    assert await ada.leave() == 404
+    export = new_id()
+    await bus.publish(ExportRequested(export_id=export, user_id=user_id))
+    told = await bus.wait_for(InventoryDataExported, lambda e: e.export_id == export)
+    assert [item["email"] for item in told.items] == ["ada@usher.example"]
+    left = await waitlist.showtime.client.delete(waitlist.address, headers=account)
+    assert left.status_code == 204
+    assert (await waitlist.no_marks()).keys().isdisjoint({"B4", "B5"})
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_an_offer_that_was_never_mailed_is_not_missed(waitlist: Waitlist, bus: Bus, is_late: bool):
+    """The notifier says so before the offer has ended, or only after the round that counted it as missed."""
+    ada, ben = await waitlist.joined("ada"), await waitlist.joined("ben")
+    await waitlist.rows["B"].change(drop=["B4", "B5"])
+    offer = await ada.offer()
+    facts = {"hold_id": offer.hold_id, "showtime_id": offer.showtime_id, "entry_id": offer.entry_id}
+    unsent = OfferUnsent.model_validate(facts | {"failed_at": now()})
+
+    async def has_missed(count: int) -> bool:
+        place = await ada.place()
+        return (place["missed_offers"], place["offer"]) == (count, None)
+
+    if is_late:
+        await ada.end_offer()
+        await until(lambda: has_missed(1))
+    await bus.publish(unsent)
+    if not is_late:
+
+        async def is_marked() -> bool:
+            return (await stored_party(waitlist, "ada")).unsent_hold_id == offer.hold_id
+
+        await until(is_marked)
+        await ada.end_offer()
+    await ben.offer()
+    await until(lambda: has_missed(0))
+    await bus.publish(unsent)
+    await waitlist.rows["B"].change(drop=["B6", "B7"])
+
+    async def has_offer() -> bool:
+        return (await ada.place())["offer"] is not None
+
+    await until(has_offer)
+    assert ((await ada.place())["missed_offers"], (await ada.place())["position"]) == (0, 1), "a repeat changes nothing"
+
+
+async def stored_party(waitlist: Waitlist, name: str) -> Any:
+    from inventory.store.documents import read_waiting  # noqa: PLC0415 - its settings come from inventory_env
+
+    parties = (await read_waiting(waitlist.showtime.showtime_id)).waitlist
+    return next(each for each in parties if each.email == f"{name}@usher.example")
 
 
 async def test_freed_seats_are_offered_in_order_and_the_rest_is_on_sale(waitlist: Waitlist):

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from chassis.clock import now
 from chassis.ids import new_id
+from contracts.booking import Screening
+from contracts.catalog import Price
 from contracts.types import Holder
 
-from .conftest import ROWS, ShowtimeClient
+from .conftest import ROWS, ShowtimeClient, scheduled
 from .stage import GUEST
+from .test_couches import auditorium
 
 FREED = ("B4", "B5")
 Showtime = Any
@@ -24,20 +27,23 @@ class Waiting:
         self.showtime, self.id = showtime, showtime.showtime_id
 
     async def join(self, name: str, size: int = 2, **wishes: Any) -> str:
-        from inventory import model, store  # noqa: PLC0415 - its settings come from inventory_env
+        from inventory import model, settings, store  # noqa: PLC0415 - its settings come from inventory_env
         from inventory.main import replica  # noqa: PLC0415
 
         moment = now()
         party = model.WaitingParty(
             id=new_id(),
-            holder=Holder(secret_hash=name.ljust(64, "0")),
             email=f"{name}@usher.example",
             locale="en",
             joined_at=moment,
             turn=moment,
-            **({"smallest": size, "largest": size, "together": True} | wishes),
+            **(self._wishes(name, size) | wishes),
         )
-        return (await store.join_waitlist(replica, self.id, party)).party.id
+        return (await store.join_waitlist(replica, self.id, party, settings.get().limits)).party.id
+
+    def _wishes(self, name: str, size: int) -> dict[str, Any]:
+        holder = Holder(secret_hash=name.ljust(64, "0"))
+        return {"holder": holder, "smallest": size, "largest": size, "together": True}
 
     async def free(self, *seats: str) -> None:
         """Drop the seats from the hold that has them."""
@@ -143,8 +149,7 @@ async def test_two_replicas_offer_the_same_seats_at_once(
     await waiting.join("ben")
     await waiting.free(*FREED)
     both = asyncio.Barrier(2)
-    read = waitlist._read  # pyright: ignore[reportPrivateUsage] - to let both replicas read before either writes
-    reads = 0
+    read, reads = waitlist.read_waiting, 0
 
     async def read_together(showtime_id: str) -> Any:
         nonlocal reads
@@ -153,9 +158,9 @@ async def test_two_replicas_offer_the_same_seats_at_once(
             await both.wait()
         return found
 
-    monkeypatch.setattr(waitlist, "_read", read_together)
+    monkeypatch.setattr(waitlist, "read_waiting", read_together)
     if not is_guarded:
-        monkeypatch.setattr(guards, "is_unchanged", lambda _: {})
+        monkeypatch.setattr(guards, "round_still_fits", lambda *_: {})
     await asyncio.gather(waiting.round(), waiting.round())
     offers = [hold for hold in (await waiting.read()).holds if hold.is_offer]
     assert len(offers) == (1 if is_guarded else 2)
@@ -170,7 +175,7 @@ async def test_a_party_that_leaves_while_a_round_runs(
 
     entry = await waiting.join("ada")
     await waiting.free(*FREED)
-    read, reads = waitlist._read, 0  # pyright: ignore[reportPrivateUsage] - to leave between the read and the write
+    read, reads = waitlist.read_waiting, 0
 
     async def read_and_leave(showtime_id: str) -> Any:
         nonlocal reads
@@ -179,9 +184,9 @@ async def test_a_party_that_leaves_while_a_round_runs(
             await waiting.leave(entry)
         return found
 
-    monkeypatch.setattr(waitlist, "_read", read_and_leave)
+    monkeypatch.setattr(waitlist, "read_waiting", read_and_leave)
     if not is_guarded:
-        monkeypatch.setattr(guards, "is_unchanged", lambda _: {})
+        monkeypatch.setattr(guards, "round_still_fits", lambda *_: {})
     await waiting.round()
     showtime = await waiting.read()
     assert bool(showtime.waitlist) is not is_guarded
@@ -189,6 +194,111 @@ async def test_a_party_that_leaves_while_a_round_runs(
     if is_guarded:
         assert showtime.waitlist_at is None
         assert showtime.taken.keys().isdisjoint(FREED)
+
+
+@pytest.mark.parametrize("is_narrow", [True, False])
+async def test_a_round_gets_its_turn_beside_sales_of_other_seats(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch, is_narrow: bool
+):
+    """Somebody buys a single seat between each read and write of the round, which waits for two seats side by side."""
+    from inventory import model  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store import guards, waitlist  # noqa: PLC0415
+    from inventory.store.documents import ShowtimeDocument  # noqa: PLC0415
+
+    singles = [f"{row}{n}" for row in "ACD" for n in (1, 3, 5, 7, 9)]
+    for row in "ACD":
+        await waiting.free(*[seat for seat in singles if seat.startswith(row)])
+    await waiting.join("ada")
+    await waiting.free(*FREED)
+    read, versions = waitlist.read_waiting, list[int]()
+
+    async def read_and_sell(showtime_id: str) -> Any:
+        row = await ShowtimeDocument.get_pymongo_collection().find_one({"_id": showtime_id})
+        assert row
+        versions.append(row["version"])
+        found = await read(showtime_id)
+        assert await waiting.buy(singles.pop())
+        return found
+
+    monkeypatch.setattr(waitlist, "read_waiting", read_and_sell)
+    if not is_narrow:
+        monkeypatch.setattr(guards, "round_still_fits", lambda *_: {"version": versions[-1]})
+    if is_narrow:
+        await waiting.round()
+        assert [hold.seats for hold in (await waiting.read()).holds if hold.is_offer] == [list(FREED)]
+        assert len(singles) == 14
+    else:
+        with pytest.raises(model.ShowtimeBusy):
+            await waiting.round()
+
+
+async def test_who_has_several_places_leaves_them_all(waiting: Waiting):
+    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.main import replica  # noqa: PLC0415
+
+    user_id, other = new_id(), await waiting.join("ben", 3)
+    for name in ("ada", "bea"):
+        await waiting.join(name, holder=Holder(user_id=user_id))
+    await waiting.free(*FREED)
+    await waiting.free("C4", "C5")
+    await waiting.round()
+    assert sorted(hold.seats for hold in (await waiting.read()).holds if hold.is_offer) == [list(FREED), ["C4", "C5"]]
+    await store.erase_waiting(replica, user_id)
+    showtime = await waiting.read()
+    assert [party.id for party in showtime.waitlist] == [other]
+    assert not [hold for hold in showtime.holds if hold.is_offer]
+
+
+def test_a_round_lets_others_have_their_turn_after_each_search(inventory_env: None, monkeypatch: pytest.MonkeyPatch):
+    from inventory.model import MARK, SeatEntry, ShowtimeDetails, WaitingParty, WaitingShowtime, waitlist  # noqa: PLC0415
+
+    searches, search = list[int](), waitlist.best_available
+
+    def counted(auditorium: Any, states: Any, party: Any) -> Any:
+        searches.append(party.size)
+        return search(auditorium, states, party)
+
+    monkeypatch.setattr(waitlist, "best_available", counted)
+    start = AT_NOON + timedelta(hours=9)
+    screening = Screening.model_validate(scheduled("s", "l", starts_at=start).model_dump())
+    prices = [Price(category="standard", ticket_type="adult", amount=1250)]
+    parties = [
+        WaitingParty(
+            id=f"p{n}",
+            holder=GUEST,
+            email=f"p{n}@usher.example",
+            locale="en",
+            smallest=2,
+            largest=2 + n,
+            together=True,
+            joined_at=AT_NOON,
+            turn=AT_NOON,
+        )
+        for n in range(4)
+    ]
+    hall = auditorium("s.s.s.s.s")
+    showtime = WaitingShowtime(
+        id="s",
+        layout_id="l",
+        auditorium_id="a",
+        theater_id="t",
+        starts_at=start,
+        timed_at=AT_NOON,
+        sales_open_at=AT_NOON,
+        sales_close_at=start,
+        waitlist_at=AT_NOON,
+        waitlist=parties,
+        taken={seat: SeatEntry(by=MARK, state="held") for seat in hall.positions},
+    )
+    details = ShowtimeDetails(id="s", screening=screening, currency="EUR", prices=prices)
+    steps, turns = waitlist.plan_round(showtime, hall, details, AT_NOON, ["h"]), 0
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+            turns += 1
+            assert len(searches) == turns
+    assert turns == 1 + 2 + 3 + 4
+    assert (end.value.value.offers, len(end.value.value.on_sale)) == ([], 5)
 
 
 async def test_a_replica_that_dies_between_the_freeing_and_the_offer(waiting: Waiting):

@@ -26,7 +26,9 @@ from typing import Any, Self
 import structlog
 from chassis.clock import now
 from chassis.observability import telemetry
-from contracts.notifier import MailFailed
+from contracts.envelope import Event
+from contracts.inventory import SeatsOffered
+from contracts.notifier import MailFailed, OfferUnsent
 from prometheus_client import Counter
 
 from notifier import mails
@@ -172,7 +174,7 @@ class Sender:
                 content = mails.compose(rendered, message.key, message.queued_at)
                 await self._smtp.send(content, rendered.to.addr_spec)
         except Refused as error:
-            await _fail(message, str(error), is_obsolete=isinstance(error, Obsolete))
+            await _fail(message, str(error), error)
         except Exception as error:
             if not isinstance(error, DeliveryError):
                 log.exception("message_broken", key=message.key)
@@ -226,15 +228,17 @@ async def _render(message: Message) -> mails.RenderedMail:
     return mails.reminder_context(plan, content.slot).render()
 
 
-async def _fail(message: Message, reason: str, *, is_obsolete: bool = False) -> None:
-    reason = masked_reason(reason, message.address)
+async def _fail(message: Message, reason: str, refusal: Refused | None = None) -> None:
+    """Record that the message is not sent, and publish it if another service relies on it."""
+    reason, is_obsolete = masked_reason(reason, message.address), isinstance(refusal, Obsolete)
+    events: list[Event] = []
     if message.booking_id and not is_obsolete:
-        failed = MailFailed(
-            booking_id=message.booking_id, kind=message.kind, failed_at=now(), queued_at=message.queued_at
-        )
-        await message.record_failed(reason, [failed])
-    else:
-        await message.record_failed(reason)
+        facts = {"kind": message.kind, "failed_at": now(), "queued_at": message.queued_at}
+        events.append(MailFailed.model_validate({"booking_id": message.booking_id} | facts))
+    if message.kind == "seats_offered" and (refusal is None or is_obsolete):
+        offer = SeatsOffered.model_validate_json(message.event)
+        events.append(OfferUnsent.model_validate(dict(offer) | {"failed_at": now()}))
+    await message.record_failed(reason, events)
     _outcomes.labels(message.kind, "failed").inc()
     log.error("message_failed", key=message.key, attempts=message.attempts, reason=reason)
 

@@ -15,7 +15,7 @@ from contracts.booking import (
     BookingTicketsCancelled,
     Screening,
 )
-from contracts.notifier import MailFailed
+from contracts.envelope import Event
 from contracts.types import Seat
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
@@ -111,7 +111,7 @@ class Message(Aggregate):
         ]
         await messages.bulk_write(changes)
 
-    async def record_failed(self, reason: str, events: Sequence[MailFailed] = ()) -> None:
+    async def record_failed(self, reason: str, events: Sequence[Event] = ()) -> None:
         """Record a permanent failure."""
         await self._update(_set_fields(state="failed", due_at=None, reason=reason), events)
 
@@ -123,7 +123,7 @@ class Message(Aggregate):
         """Release the claim of an attempt that has not begun; any replica may claim the message again."""
         await self._update(_set_fields(state="queued", due_at=now) | {"$inc": {"attempts": -1}})
 
-    async def _update(self, change: dict[str, Any], events: Sequence[MailFailed] = ()) -> None:
+    async def _update(self, change: dict[str, Any], events: Sequence[Event] = ()) -> None:
         """Update the message unless another replica has claimed it after the lease ended."""
         lease = {"_id": self.id, "state": "sending", "attempts": self.attempts}
         await messages.update(lease, change, events=events)

@@ -6,10 +6,13 @@ import pytest
 from chassis.clock import now
 from chassis.ids import new_id
 from chassis.security.secrets import Cipher
+from chassis.testing import until
 from contracts.inventory import SeatsOffered, WaitlistEnded, WaitlistJoined
+from contracts.notifier import OfferUnsent
 from contracts.types import Seat
 from notifier.mails import render_stored
 from notifier.model import Refused
+from notifier.store import Message
 
 from .conftest import LINK_KEY, confirmed
 
@@ -87,3 +90,20 @@ def test_the_link_of_an_account_has_no_secret():
 def test_an_offer_that_has_ended_is_not_mailed():
     with pytest.raises(Refused, match="expired"):
         mail_of("seats_offered", offered(seconds=0))
+
+
+async def test_an_offer_that_ended_before_its_mail_was_sent_is_published(client, bus, mail_server):
+    """A refused address is the party's own fault: its offers count as missed."""
+    mail_server.recipient_replies = ["550 5.1.1 no such user"]
+    refused, late = offered(email="nobody@usher.example"), offered(seconds=0)
+    await bus.publish(refused)
+
+    async def has_failed() -> bool:
+        where = {"key": f"seats_offered.{refused.mail_id}", "state": "failed"}
+        return await Message.find(where).count() == 1
+
+    await until(has_failed)
+    await bus.publish(late)
+    unsent = await bus.wait_for(OfferUnsent, lambda event: event.hold_id == late.hold_id)
+    assert (unsent.showtime_id, unsent.entry_id) == (late.showtime_id, late.entry_id)
+    assert refused.hold_id not in {event.hold_id for event in bus.events(OfferUnsent)}

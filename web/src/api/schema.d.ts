@@ -5116,6 +5116,8 @@ export interface paths {
         /**
          * Join
          * @description Join the waitlist of a showtime that has not enough free seats. A repetition changes nothing.
+         *
+         *     A caller has one place, and a client network as many as it may have holds.
          */
         post: {
             parameters: {

@@ -581,6 +581,7 @@ const de: Messages = {
   "problem.seats_available": "Es sind genug Plätze frei. Bitte wählen Sie sie jetzt aus.",
   "problem.already_waiting": "Diese E-Mail-Adresse steht schon auf der Warteliste. Nutzen Sie den Link in der E-Mail.",
   "problem.waitlist_full": "Die Warteliste dieser Vorstellung ist voll.",
+  "problem.network_waits": "Aus Ihrem Netzwerk warten schon so viele Gruppen auf diese Vorstellung, wie möglich sind.",
   "problem.waitlist_closed": "Die Warteliste ist geschlossen.",
   "problem.not_waiting": "Sie stehen nicht auf der Warteliste dieser Vorstellung.",
   "problem.offer_fixed":

@@ -565,6 +565,7 @@ const en = {
   "problem.seats_available": "There are enough free seats. Please choose them now.",
   "problem.already_waiting": "This e-mail address is already on the waitlist. Use the link in the e-mail.",
   "problem.waitlist_full": "The waitlist of this showtime is full.",
+  "problem.network_waits": "As many parties as allowed from your network already wait for this showtime.",
   "problem.waitlist_closed": "The waitlist has closed.",
   "problem.not_waiting": "You are not on the waitlist of this showtime.",
   "problem.offer_fixed": "These seats were held for you from the waitlist. You can give seats up, but not add any.",

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
 from chassis.clock import now
-from chassis.http.network import client_network
 from chassis.http.problems import Unauthenticated, documented
 from chassis.observability import telemetry
 from chassis.security.auth import Caller, Principal, caller, signed_in
@@ -21,7 +20,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import to_json
 
 from inventory import settings, store
-from inventory.api.http import Body, ShowtimeId, ThisReplica, holder_of
+from inventory.api.http import Body, ShowtimeId, ThisReplica, owner_of
 from inventory.model import (
     MAX_SEATS,
     CheckoutUnpaid,
@@ -50,30 +49,13 @@ from inventory.model import (
     SingleSeatLeft,
     TooManyCompanions,
     TooManyHolds,
-    holder_key,
 )
-from inventory.store import Replica
 
 router = APIRouter(prefix="/api", tags=["inventory"])
 CurrentCaller = Annotated[Caller, Depends(caller)]
 HoldId = Annotated[Id, Path()]
 
 _holds = Counter("usher_inventory_holds_total", "Requests for holds by outcome and caller", ["outcome", "caller"])
-
-
-async def _owner(request: Request, who: Caller, showtime_id: str, replica: Replica) -> HoldOwner:
-    """Return the owner of the hold. The theater's box office and the callers named in the settings have no limits.
-
-    Raises SecretTooShort, ShowtimeUnknown and SeatMapMissing.
-    """
-    (holder, secret), is_staff = holder_of(who), False
-    if who.principal and who.principal.permissions:
-        is_staff = who.may("seats:block", (await replica.showtime_info(showtime_id)).theater_id)
-    config, network = settings.get(), client_network(request)
-    if is_staff or config.is_exempt(network) or config.is_exempt(holder.user_id or network):
-        return HoldOwner(holder, new_secret=secret)
-    keys = (holder_key(holder), config.network_key(network)) if network else (holder_key(holder),)
-    return HoldOwner(holder, keys, secret)
 
 
 class HoldRequest(Body):
@@ -200,7 +182,7 @@ async def hold(
     request: Request, showtime_id: ShowtimeId, body: HoldRequest, who: CurrentCaller, replica: ThisReplica
 ) -> Response:
     """Hold 1 to 10 seats, all or none. A guest can send its own secret and use it for all of its holds."""
-    owner = await _owner(request, who, showtime_id, replica)
+    owner = await owner_of(request, who, showtime_id, replica)
     with _counted(owner):
         new_hold = await store.hold(replica, showtime_id, owner, body.seats, settings.get().limits)
     telemetry.set_subject(new_hold.id)
@@ -232,7 +214,7 @@ async def hold_best(
     """Choose and hold the best seats for a party: in one row, side by side, near the best view, with no single seat
     left.
     """
-    owner = await _owner(request, who, showtime_id, replica)
+    owner = await owner_of(request, who, showtime_id, replica)
     with _counted(owner):
         new_hold, choice = await store.hold_best(replica, showtime_id, owner, body.party(), settings.get().limits)
     telemetry.set_subject(new_hold.id)

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
+from chassis.http.network import client_network
 from chassis.security.auth import Caller
 from chassis.security.secrets import hash_secret, new_secret
 from contracts.types import Holder, Id
 from fastapi import Depends, Path, Request
 from pydantic import BaseModel, ConfigDict
 
-from inventory.model import MIN_SECRET, SecretTooShort
+from inventory import settings
+from inventory.model import MIN_SECRET, HoldOwner, SecretTooShort, holder_key
 from inventory.store import Replica
 
 ShowtimeId = Annotated[Id, Path()]
@@ -37,3 +39,19 @@ def holder_of(who: Caller) -> tuple[Holder, str | None]:
     if len(who.secret) < MIN_SECRET:
         raise SecretTooShort
     return Holder(secret_hash=hash_secret(who.secret)), None
+
+
+async def owner_of(request: Request, who: Caller, showtime_id: str, replica: Replica) -> HoldOwner:
+    """Return the caller as the owner of a hold.
+
+    The theater's box office and the callers named in the settings have no limits. Raises SecretTooShort,
+    ShowtimeUnknown and SeatMapMissing.
+    """
+    (holder, secret), is_staff = holder_of(who), False
+    if who.principal and who.principal.permissions:
+        is_staff = who.may("seats:block", (await replica.showtime_info(showtime_id)).theater_id)
+    config, network = settings.get(), client_network(request)
+    if is_staff or config.is_exempt(network) or config.is_exempt(holder.user_id or network):
+        return HoldOwner(holder, new_secret=secret)
+    keys = (holder_key(holder), config.network_key(network)) if network else (holder_key(holder),)
+    return HoldOwner(holder, keys, secret)

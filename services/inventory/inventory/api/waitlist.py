@@ -10,14 +10,15 @@ from chassis.security.auth import Caller, Principal, caller, require
 from chassis.security.secrets import hash_secret
 from chassis.security.secrets import new_secret as make_secret
 from contracts.types import Amount, Code, Email, Holder, Id, LanguageTag, Moment, Seat
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, model_validator
 
 from inventory import settings, store
-from inventory.api.http import Body, ShowtimeId, ThisReplica, holder_of
+from inventory.api.http import Body, ShowtimeId, ThisReplica, owner_of
 from inventory.model import (
     MAX_SEATS,
     AlreadyWaiting,
+    NetworkWaits,
     NoSuchSeats,
     NotWaiting,
     SalesClosed,
@@ -118,6 +119,7 @@ class WaitlistListResponse(BaseModel):
         AlreadyWaiting,
         WaitlistClosed,
         WaitlistFull,
+        NetworkWaits,
         NoSuchSeats,
         SecretTooShort,
         SeatMapMissing,
@@ -125,15 +127,19 @@ class WaitlistListResponse(BaseModel):
     ),
 )
 async def join(
-    showtime_id: ShowtimeId, body: WaitlistRequest, who: CurrentCaller, replica: ThisReplica
+    request: Request, showtime_id: ShowtimeId, body: WaitlistRequest, who: CurrentCaller, replica: ThisReplica
 ) -> NewWaitlistResponse:
-    """Join the waitlist of a showtime that has not enough free seats. A repetition changes nothing."""
-    holder, new_secret = holder_of(who)
-    mailed = make_secret() if holder.secret_hash else None
+    """Join the waitlist of a showtime that has not enough free seats. A repetition changes nothing.
+
+    A caller has one place, and a client network as many as it may have holds.
+    """
+    owner = await owner_of(request, who, showtime_id, replica)
+    mailed = make_secret() if owner.holder.secret_hash else None
     moment = now()
     party = WaitingParty(
         id=new_id(),
-        holder=holder,
+        holder=owner.holder,
+        keys=list(owner.keys),
         mailed=Holder(secret_hash=hash_secret(mailed)) if mailed else None,
         email=body.email,
         locale=body.locale,
@@ -146,9 +152,9 @@ async def join(
         joined_at=moment,
         turn=moment,
     )
-    place = await store.join_waitlist(replica, showtime_id, party)
+    place = await store.join_waitlist(replica, showtime_id, party, settings.get().limits)
     response = await _response(replica, showtime_id, place)
-    return NewWaitlistResponse(**dict(response), secret=new_secret)
+    return NewWaitlistResponse(**dict(response), secret=owner.new_secret)
 
 
 @router.get("/showtimes/{showtime_id}/waitlist", responses=documented(ShowtimeUnknown, NotWaiting, SeatMapMissing))

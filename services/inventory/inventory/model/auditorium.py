@@ -150,6 +150,11 @@ class AuditoriumMap:
         return {seat.seat_id: seat.pair for run in self.runs for seat in run.seats if seat.pair}
 
     @cached_property
+    def categories(self) -> frozenset[str]:
+        """The categories of all seats."""
+        return frozenset(seat.category for run in self.runs for seat in run.seats)
+
+    @cached_property
     def ordinary(self) -> frozenset[str]:
         """The seats that are not reserved."""
         return frozenset(seat.seat_id for run in self.runs for seat in run.seats if seat.category not in RESERVED)

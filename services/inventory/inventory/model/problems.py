@@ -20,6 +20,7 @@ Problem (contracts.errors)
     ├── SeatsAvailable      409   `free`: the number of seats that the party can choose now
     ├── AlreadyWaiting      409
     ├── WaitlistFull        409
+    ├── NetworkWaits        429   `limit`
     ├── WaitlistClosed      409
     ├── RenewalUsedUp       409
     ├── HoldLapsed          410   `seats`: the seats of the expired hold
@@ -118,6 +119,11 @@ class AlreadyWaiting(InventoryProblem):
 
 class WaitlistFull(InventoryProblem):
     code, status, title = "waitlist_full", 409, "The waitlist of this showtime is full."
+
+
+class NetworkWaits(InventoryProblem):
+    code, status = "network_waits", 429
+    title = "As many parties as allowed from your network already wait for this showtime."
 
 
 class WaitlistClosed(InventoryProblem):

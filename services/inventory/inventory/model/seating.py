@@ -110,7 +110,8 @@ class Seating(BaseModel):
     unpaid: a late payment request does not hold seats for them, but a late payment can still buy seats.
 
     `waitlist_at` is set while parties wait for seats: the time of the next round. Then an expired hold's seats are not
-    free before its release, because they go to the waitlist.
+    free before its release, because they go to the waitlist. `waitlist_version` counts the changes of the waitlist and
+    of its marked seats.
     """
 
     sales_open_at: datetime
@@ -122,6 +123,7 @@ class Seating(BaseModel):
     ended: list[str] = []
     closed: list[str] = []
     waitlist_at: datetime | None = None
+    waitlist_version: int = 0
 
     def hold(self, hold_id: str) -> Hold | None:
         """Return the hold with this id, expired or not."""

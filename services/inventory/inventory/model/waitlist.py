@@ -6,8 +6,8 @@ A party that misses an offer keeps its place the first time. The second time it 
 offers: otherwise parties who have lost interest would keep the seats off sale in turns.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -19,7 +19,8 @@ from pydantic import BaseModel
 
 from inventory.model.auditorium import WHEELCHAIR, AuditoriumMap
 from inventory.model.best import Choice, Party, available_seats, best_available
-from inventory.model.problems import SalesClosed, WaitlistClosed
+from inventory.model.limits import HoldLimits, holder_key
+from inventory.model.problems import NetworkWaits, SalesClosed, WaitlistClosed
 from inventory.model.seating import MARK, Hold, SeatState, Showtime, in_order
 
 MAX_PARTIES = 200
@@ -39,11 +40,14 @@ class WaitingParty(BaseModel):
 
     Without categories, every category fits; `max_price` applies to each seat, in minor units. `hold_id` is the current
     offer's hold. `mailed` is the holder of a guest's offers, whose secret only the mails contain, as `sealed_secret`:
-    a person who enters a stranger's address cannot see what the stranger buys.
+    a person who enters a stranger's address cannot see what the stranger buys. `keys` are those of the caller who
+    joined, as a hold has them. `missed_hold_id` is the last offer that counts as missed, `unsent_hold_id` one that was
+    never mailed and must not count.
     """
 
     id: str
     holder: Holder
+    keys: list[str] = []
     mailed: Holder | None = None
     email: str
     locale: str
@@ -57,11 +61,20 @@ class WaitingParty(BaseModel):
     turn: datetime
     missed: int = 0
     hold_id: str | None = None
+    missed_hold_id: str | None = None
+    unsent_hold_id: str | None = None
 
     @property
     def holders(self) -> list[Holder]:
         """Those who see and leave the place. The last one gets the offers."""
         return [self.holder, self.mailed] if self.mailed else [self.holder]
+
+    def without_miss(self, hold_id: str) -> "WaitingParty":
+        """Return the party after an offer that was never mailed: it does not count as missed, and the place is kept."""
+        if self.hold_id == hold_id:
+            return self.model_copy(update={"unsent_hold_id": hold_id})
+        restored = {"missed": self.missed - 1, "turn": self.joined_at, "missed_hold_id": None}
+        return self.model_copy(update=restored)
 
 
 class ShowtimeDetails(BaseModel):
@@ -102,10 +115,11 @@ class WaitingShowtime(Showtime):
 
 @dataclass(frozen=True)
 class Offer:
-    """Seats for a party."""
+    """Seats for a party. `relies_on` are free seats that must stay free, as in a Choice."""
 
     party: WaitingParty
     hold: Hold
+    relies_on: list[str]
 
 
 @dataclass
@@ -134,6 +148,14 @@ def joining_problem(showtime: Showtime, now: datetime) -> SalesClosed | Waitlist
     return WaitlistClosed() if now >= closes_at(showtime.starts_at) else None
 
 
+def network_problem(party: WaitingParty, others: Iterable[WaitingParty], limits: HoldLimits) -> NetworkWaits | None:
+    """Return a problem when as many parties of the same client network wait as it may have holds."""
+    network_keys = party.keys[1:]
+    waiting = sum(1 for each in others if not set(network_keys).isdisjoint(each.keys[1:]))
+    most = limits.per_network.holds
+    return NetworkWaits(f"At most {most} parties of one network can wait.", limit=most) if waiting >= most else None
+
+
 def offer_deadline(now: datetime, showtime: Showtime, time_zone: str) -> datetime:
     """Return the deadline of an offer: the usual one, a short one near the start, or the morning after a night.
 
@@ -155,24 +177,32 @@ def seats_for(
     party: WaitingParty, auditorium: AuditoriumMap, states: Mapping[str, SeatState], details: ShowtimeDetails
 ) -> Choice | None:
     """Return the best seats for as many people of the party as possible; None when there are not enough."""
-    free = len(auditorium.positions) - len(states)
-    for size in range(min(party.largest, free), party.smallest - 1, -1):
-        wanted = _wanted(party, size, details)
-        if wanted is None or len(available_seats(auditorium, states, wanted)) < size:
-            continue
-        choice = best_available(auditorium, states, wanted)
+    return next(filter(None, searches(party, auditorium, states, details)), None)
+
+
+def searches(
+    party: WaitingParty, auditorium: AuditoriumMap, states: Mapping[str, SeatState], details: ShowtimeDetails
+) -> Iterator[Choice | None]:
+    """Search for the best seats of the largest size first; yield None after each search that finds none."""
+    people = _wanted(party, details)
+    if people is None:
+        return
+    most = min(party.largest, len(available_seats(auditorium, states, people)))
+    for size in range(most, party.smallest - 1, -1):
+        choice = best_available(auditorium, states, replace(people, size=size))
         if choice and (choice.is_together or not party.together) and _is_affordable(choice, party, auditorium, details):
-            return choice
-    return None
+            yield choice
+            return
+        yield None
 
 
-def _wanted(party: WaitingParty, size: int, details: ShowtimeDetails) -> Party | None:
+def _wanted(party: WaitingParty, details: ShowtimeDetails) -> Party | None:
     """Return the people as `best_available` expects them. The category `wheelchair` asks for one wheelchair space."""
     if WHEELCHAIR in party.categories:
-        return Party(size, wheelchairs=1)
+        return Party(party.largest, wheelchairs=1)
     fitting = details.affordable(party.max_price)
     categories = fitting.intersection(party.categories) if party.categories else fitting
-    return Party(size, categories) if categories else None
+    return Party(party.largest, categories) if categories else None
 
 
 def _is_affordable(choice: Choice, party: WaitingParty, auditorium: AuditoriumMap, details: ShowtimeDetails) -> bool:
@@ -181,9 +211,9 @@ def _is_affordable(choice: Choice, party: WaitingParty, auditorium: AuditoriumMa
     return most is None or all(details.price_of(auditorium.seat(seat).category) <= most for seat in choice.seats)
 
 
-def shape_of(party: WaitingParty) -> tuple[object, ...]:
+def shape_of(party: WaitingParty, details: ShowtimeDetails) -> tuple[object, ...]:
     """Return what decides whether seats fit. Parties of one shape fit, or do not fit, together."""
-    wishes = (party.together, frozenset(party.categories), party.max_price)
+    wishes = (party.together, frozenset(party.categories), details.affordable(party.max_price))
     return party.smallest, party.largest, *wishes
 
 
@@ -193,10 +223,11 @@ def plan_round(
     details: ShowtimeDetails,
     now: datetime,
     new_ids: Iterable[str],
-) -> Round:
-    """Decide on all marked seats. `new_ids` are the ids of new holds.
+) -> Generator[None, None, Round]:
+    """Decide on all marked seats; yield after each search for seats, so that nothing else has to wait for all of them.
 
-    The search is done once for parties of the same shape that do not fit, because seats only become fewer.
+    `new_ids` are the ids of new holds. The search is done once for parties of the same shape that do not fit, because
+    seats only become fewer.
     """
     plan = Round()
     marked = [seat for seat, entry in showtime.taken.items() if entry.by == MARK]
@@ -213,19 +244,23 @@ def plan_round(
     failed = set[tuple[object, ...]]()
     for at, party in enumerate(plan.parties):
         # Others come first for the seats that a party has just missed.
-        if party.hold_id or party.missed >= MOST_MISSED or party.id in missed_now or shape_of(party) in failed:
+        if party.hold_id or party.missed >= MOST_MISSED or party.id in missed_now:
+            continue
+        if (shape := shape_of(party, details)) in failed:
             continue
         if len(plan.offers) == OFFERS_PER_ROUND:
             # The seats stay marked: the next round continues with the other parties at once.
             plan.next_at = now
             return plan
-        choice = seats_for(party, auditorium, states, details)
+        choice = None
+        for choice in searches(party, auditorium, states, details):  # noqa: B007 - the last one counts
+            yield
         if choice is None:
-            failed.add(shape_of(party))
+            failed.add(shape)
             continue
         hold = _hold_for(party, next(ids), choice.seats, until)
         plan.parties[at] = party.model_copy(update={"hold_id": hold.id})
-        plan.offers.append(Offer(plan.parties[at], hold))
+        plan.offers.append(Offer(plan.parties[at], hold, choice.relies_on))
         states |= dict.fromkeys(hold.seats, "held")
     plan.on_sale = in_order(set(marked) - states.keys())
     plan.next_at = closes_at(showtime.starts_at) if plan.parties else None
@@ -242,13 +277,23 @@ def _after_missed_offers(showtime: WaitingShowtime, now: datetime) -> tuple[list
             waiting.append(party)
             continue
         missed_now.add(party.id)
-        turn = now if party.missed else party.turn
-        waiting.append(party.model_copy(update={"hold_id": None, "missed": party.missed + 1, "turn": turn}))
+        ended: dict[str, object] = {"hold_id": None, "unsent_hold_id": None}
+        if party.hold_id != party.unsent_hold_id:
+            turn = now if party.missed else party.turn
+            ended |= {"missed": party.missed + 1, "turn": turn, "missed_hold_id": party.hold_id}
+        waiting.append(party.model_copy(update=ended))
     return waiting, missed_now
 
 
 def _hold_for(party: WaitingParty, hold_id: str, seats: Sequence[str], until: datetime) -> Hold:
-    """Return the hold of an offer. It has no keys, so it does not count for the holder's limits."""
+    """Return the hold of an offer. It counts for its holder, not for the network in which the party joined."""
+    holder = party.holders[-1]
     return Hold(
-        id=hold_id, holder=party.holders[-1], seats=in_order(seats), expires_at=until, cap_at=until, is_offer=True
+        id=hold_id,
+        holder=holder,
+        keys=[holder_key(holder)] if party.keys else [],
+        seats=in_order(seats),
+        expires_at=until,
+        cap_at=until,
+        is_offer=True,
     )

@@ -38,6 +38,7 @@ from inventory.store.seat_updates import SeatBroadcaster, publish_seat_maps
 from inventory.store.waitlist import (
     Place,
     erase_waiting,
+    forgive_offer,
     join_waitlist,
     leave_waitlist,
     place_of,
@@ -61,6 +62,7 @@ __all__ = [
     "erase_waiting",
     "expire_checkout",
     "find_hold",
+    "forgive_offer",
     "hold",
     "hold_best",
     "join_waitlist",

@@ -1,6 +1,6 @@
 """The documents and the reads that need no cache."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -13,7 +13,15 @@ from contracts.catalog import Aisle, PlacedSeat, Point, ScreenSide
 from pydantic import Field
 from pymongo import ASCENDING, IndexModel
 
-from inventory.model import SeatMapMissing, SeatState, Showtime, ShowtimeDetails, ShowtimeUnknown, WaitingShowtime
+from inventory.model import (
+    SeatMapMissing,
+    SeatState,
+    Showtime,
+    ShowtimeDetails,
+    ShowtimeUnknown,
+    WaitingParty,
+    WaitingShowtime,
+)
 
 ATTEMPTS = 10
 """The maximum number of attempts of a guarded write. Each miss means that another write succeeded."""
@@ -95,8 +103,19 @@ lapsed_holds = Collection(LapsedHold)
 
 
 async def read(showtime_id: str) -> Showtime:
-    """Read the whole showtime. Raises ShowtimeUnknown and SeatMapMissing."""
-    return await showtimes.get(showtime_id) or raise_missing(showtime_id)
+    """Read the showtime without its waitlist. Raises ShowtimeUnknown and SeatMapMissing."""
+    row = await read_fields(showtime_id, {"outbox": 0, "waitlist": 0})
+    return Showtime.model_validate(row | {"id": row["_id"]})
+
+
+async def read_waiting(showtime_id: str) -> WaitingShowtime:
+    """Read the showtime with its waitlist. Raises ShowtimeUnknown and SeatMapMissing."""
+    return await waiting_showtimes.get(showtime_id) or raise_missing(showtime_id)
+
+
+def stored(parties: Iterable[WaitingParty]) -> list[dict[str, Any]]:
+    """Return a waitlist as MongoDB stores it."""
+    return [party.model_dump(exclude_none=True) for party in parties]
 
 
 async def read_fields(showtime_id: str, fields: Mapping[str, Any]) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.types import Holder
 
-from inventory.model import Hold, Showtime
+from inventory.model import MARK, Hold, Round, Showtime, WaitingShowtime
 
 Filter = dict[str, Any]
 
@@ -43,9 +43,33 @@ def has_waitlist() -> Filter:
     return {"waitlist_at": {"$type": "date"}}
 
 
-def is_unchanged(version: int) -> Filter:
-    """The showtime is the same as when it was read: its seats, holds and waitlist."""
-    return {"version": version}
+def waitlist_is_unchanged(showtime: WaitingShowtime) -> Filter:
+    """The parties, their offers and the marked seats are those that were read.
+
+    Sales do not count `waitlist_version`: on a busy showtime, rounds would never get their turn. A sale only removes
+    the party that bought its offer.
+    """
+    offered = [party.hold_id for party in showtime.waitlist if party.hold_id]
+    version = showtime.waitlist_version or {"$in": [0, None]}  # null: a showtime from before the field existed
+    return {"waitlist_version": version} | ({"waitlist.hold_id": {"$all": offered}} if offered else {})
+
+
+def round_still_fits(showtime: WaitingShowtime, plan: Round, moment: datetime) -> Filter:
+    """What a round relied on is unchanged: the waitlist, the start, and the seats that it offers or puts on sale."""
+    offered = [seat for offer in plan.offers for seat in (*offer.hold.seats, *offer.relies_on)]
+    return {
+        "cancelled": showtime.cancelled,
+        "starts_at": showtime.starts_at,
+        **waitlist_is_unchanged(showtime),
+        **seats_are_free(offered, moment, MARK),
+        **seats_belong_to(plan.on_sale, MARK),
+    }
+
+
+def offers_are_unchanged(offers: Iterable[Hold]) -> Filter:
+    """The holds of these offers have the revisions that were read: none has been checked out since."""
+    holds = [{"holds": {"$elemMatch": {"id": hold.id, "revision": hold.revision}}} for hold in offers]
+    return {"$and": holds} if holds else {}
 
 
 def seats_belong_to(seats: Iterable[str], owner_id: str) -> Filter:

@@ -158,24 +158,48 @@ async def find_hold(hold_id: str, is_owner: IsOwner) -> tuple[str, Hold]:
 async def adopt_hold(replica: Replica, hold_id: str, is_owner: IsOwner, user_id: str) -> tuple[str, Hold]:
     """Make a guest's hold the account's, unless it already is. Returns the showtime's id and the hold.
 
-    It counts for the account from now on. The new revision makes concurrent changes decide again. Raises HoldUnknown
-    and ShowtimeBusy.
+    It counts for the account from now on, and the party that it was offered to is the account's as well. The new
+    revision makes concurrent changes decide again. Raises HoldUnknown and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
         showtime_id, before = await find_hold(hold_id, is_owner)
         if before.holder.user_id is not None:
             return showtime_id, before
         after = before.adopted_by(user_id)
-        if await showtimes.update(
-            {"_id": showtime_id, **guards.is_guests(hold_id, before.holder)},
-            {
-                "$set": {"holds.$.holder": after.holder.model_dump(exclude_none=True), "holds.$.keys": after.keys},
-                "$inc": {"holds.$.revision": 1},
-            },
-        ):
+        change = _adopted_offer(after) if before.is_offer else _adopted(after)
+        if await showtimes.update({"_id": showtime_id, **guards.is_guests(hold_id, before.holder)}, change):
             replica.limiter.move(before.keys, after.keys, hold_id, CountedHold(len(after.seats), after.expires_at))
             return showtime_id, after
     raise ShowtimeBusy(retry_after=1)
+
+
+def _adopted(after: Hold) -> dict[str, Any]:
+    """Return the update that gives the hold matched by the filter to its new holder."""
+    holder = after.holder.model_dump(exclude_none=True)
+    return {"$set": {"holds.$.holder": holder, "holds.$.keys": after.keys}, "$inc": {"holds.$.revision": 1}}
+
+
+def _adopted_offer(after: Hold) -> list[dict[str, Any]]:
+    """Return the update that gives the offer and its party to their new holder. The party's mails need no secret."""
+    holder = {"holder": after.holder.model_dump(exclude_none=True)}
+    of_hold = {**holder, "keys": after.keys, "revision": {"$add": ["$$this.revision", 1]}}
+    of_party = {**holder, "mailed": None, "sealed_secret": None}
+    return [
+        {
+            "$set": {
+                "holds": _with("holds", "id", after.id, of_hold),
+                "waitlist": _with("waitlist", "hold_id", after.id, of_party),
+                "waitlist_version": {"$add": [{"$ifNull": ["$waitlist_version", 0]}, 1]},
+            }
+        }
+    ]
+
+
+def _with(field: str, key: str, value: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the expression of a list with these changes of the item whose key has the value."""
+    changed = {"$mergeObjects": ["$$this", changes]}
+    item = {"$cond": [{"$eq": [f"$$this.{key}", value]}, changed, "$$this"]}
+    return {"$map": {"input": {"$ifNull": [f"${field}", []]}, "in": item}}
 
 
 async def change_hold(

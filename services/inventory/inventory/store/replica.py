@@ -150,5 +150,6 @@ class Replica:
             return True
         mark = {"by": MARK, "state": "held"}
         marks = {f"taken.{seat}": mark for seat in seats} | {"waitlist_at": now()}
-        marked = {**update, "$set": {**update.get("$set", {}), **marks}}
+        counted = {**update.get("$inc", {}), "waitlist_version": 1}
+        marked = {**update, "$set": {**update.get("$set", {}), **marks}, "$inc": counted}
         return await showtimes.update({**where, **guards.has_waitlist()}, marked, events=events)

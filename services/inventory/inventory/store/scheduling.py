@@ -45,7 +45,8 @@ async def reschedule_showtime(event: ShowtimeRescheduled, event_time: datetime) 
 
 async def start_round(showtime_id: str, moment: datetime) -> None:
     """Let the next round of the waitlist, if there is one, begin at once."""
-    await showtimes.update({"_id": showtime_id, **guards.has_waitlist()}, {"$set": {"waitlist_at": moment}})
+    change = {"$set": {"waitlist_at": moment}, "$inc": {"waitlist_version": 1}}
+    await showtimes.update({"_id": showtime_id, **guards.has_waitlist()}, change)
 
 
 async def cancel_showtime(replica: Replica, showtime_id: str) -> None:

@@ -1,10 +1,11 @@
-"""The waitlist's writes. Each one is guarded by the version of the whole showtime, as it was read.
+"""The waitlist's writes. Each one is guarded by the version of the waitlist, as it was read, and counts it.
 
-So a party that leaves, another replica's round, a sale and a hold are all decided by one write. Showtimes with a
-waitlist are sold out, so these writes seldom miss; the others have their local guards as before.
+So a party that leaves, another replica's round, and seats that become free are all decided by one write. Sales and
+holds of other seats go on beside them: a round is also guarded by the seats that it offers.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -19,6 +20,7 @@ from inventory.model import (
     OFFERS_PER_ROUND,
     AlreadyWaiting,
     Hold,
+    HoldLimits,
     NoSuchSeats,
     NotWaiting,
     Round,
@@ -32,12 +34,13 @@ from inventory.model import (
     WaitlistFull,
     closes_at,
     joining_problem,
+    network_problem,
     plan_round,
     seats_for,
 )
 from inventory.store import guards
-from inventory.store.documents import ATTEMPTS, raise_missing, showtimes, waiting_showtimes
-from inventory.store.holds import IsOwner, pull_hold, set_held
+from inventory.store.documents import ATTEMPTS, read_waiting, showtimes, stored, waiting_showtimes
+from inventory.store.holds import IsOwner, set_held
 from inventory.store.replica import Layout, Replica
 
 ROUNDS_PER_RUN = 200
@@ -53,30 +56,35 @@ class Place:
     closes_at: datetime
 
 
-async def join_waitlist(replica: Replica, showtime_id: str, party: WaitingParty) -> Place:
+async def join_waitlist(replica: Replica, showtime_id: str, party: WaitingParty, limits: HoldLimits) -> Place:
     """Add the party to the waitlist. A party that is on it already stays as it is.
 
-    Raises ShowtimeUnknown, SeatMapMissing, SalesClosed, WaitlistClosed, WaitlistFull, AlreadyWaiting, SeatsAvailable,
-    NoSuchSeats and ShowtimeBusy.
+    An address has one place, and so has a holder who is bound to limits. Raises ShowtimeUnknown, SeatMapMissing,
+    SalesClosed, WaitlistClosed, WaitlistFull, NetworkWaits, AlreadyWaiting, SeatsAvailable, NoSuchSeats and
+    ShowtimeBusy.
     """
     layout, details = await replica.layout_of(showtime_id), await replica.details_of(showtime_id)
     for _ in range(ATTEMPTS):
-        version, showtime = await _read(showtime_id)
-        moment = now()
-        known = next((each for each in showtime.waitlist if each.email == party.email), None)
-        if known and not showtime.has_served(known):
+        showtime, moment = await read_waiting(showtime_id), now()
+        waiting = [each for each in showtime.waitlist if not showtime.has_served(each)]
+        if known := next((each for each in waiting if each.email == party.email), None):
             if party.holder not in known.holders:
                 raise AlreadyWaiting
             return _place(showtime, known)
+        if party.keys and any(party.holder in each.holders for each in waiting):
+            raise AlreadyWaiting(
+                "You are already on this waitlist with another e-mail address. Leave it to change that."
+            )
         if problem := joining_problem(showtime, moment):
             raise problem
         if details is None:
             raise WaitlistClosed
         _check_wishes(party, showtime, layout, details, moment)
-        if len(showtime.waitlist) >= MAX_PARTIES:
+        if problem := network_problem(party, waiting, limits):
+            raise problem
+        if len(waiting) >= MAX_PARTIES:
             raise WaitlistFull
-        others = [each for each in showtime.waitlist if each is not known]
-        after = showtime.model_copy(update={"waitlist": [*others, party]})
+        after = showtime.model_copy(update={"waitlist": [*waiting, party]})
         place = _place(after, party)
         joined = WaitlistJoined(
             **_mail(party, details, showtime),
@@ -85,8 +93,11 @@ async def join_waitlist(replica: Replica, showtime_id: str, party: WaitingParty)
             max_seats=party.largest,
             closes_at=place.closes_at,
         )
-        change = {"$set": {"waitlist": [_stored(each) for each in after.waitlist], "waitlist_at": moment}}
-        where = {"_id": showtime_id, **guards.is_unchanged(version)}
+        change = {
+            "$set": {"waitlist": stored(after.waitlist), "waitlist_at": moment},
+            "$inc": {"waitlist_version": 1},
+        }
+        where = {"_id": showtime_id, **guards.waitlist_is_unchanged(showtime)}
         if await showtimes.update(where, change, events=[joined]):
             return place
     raise ShowtimeBusy(retry_after=1)
@@ -96,6 +107,8 @@ def _check_wishes(
     party: WaitingParty, showtime: WaitingShowtime, layout: Layout, details: ShowtimeDetails, moment: datetime
 ) -> None:
     """Check that the auditorium has seats for the party, but not now. Raises NoSuchSeats and SeatsAvailable."""
+    if unknown := sorted(set(party.categories) - layout.auditorium.categories):
+        raise NoSuchSeats(f"This auditorium has no seats of the kind {', '.join(unknown)}.", categories=unknown)
     if seats_for(party, layout.auditorium, {}, details) is None:
         raise NoSuchSeats("No seats of this showtime match your choice.")
     is_waited_for = showtime.waitlist_at is not None
@@ -108,42 +121,70 @@ def _check_wishes(
 
 async def place_of(showtime_id: str, is_owner: IsOwner) -> Place:
     """Return the caller's place. Raises ShowtimeUnknown, SeatMapMissing and NotWaiting."""
-    _, showtime = await _read(showtime_id)
-    return _place(showtime, _own(showtime, lambda party: any(map(is_owner, party.holders))))
+    showtime = await read_waiting(showtime_id)
+    return _place(showtime, _own(showtime, lambda party: any(map(is_owner, party.holders)))[0])
 
 
 async def places_of(showtime_id: str) -> list[Place]:
     """Return all places in their order. Raises ShowtimeUnknown and SeatMapMissing."""
-    _, showtime = await _read(showtime_id)
+    showtime = await read_waiting(showtime_id)
     return [_place(showtime, party) for party in showtime.in_turn() if not showtime.has_served(party)]
 
 
 async def leave_waitlist(replica: Replica, showtime_id: str, is_own: Callable[[WaitingParty], bool]) -> None:
-    """Remove a party. The seats of its offer go to the next parties, unless they are being paid for.
+    """Remove the caller's parties. The seats of their offers go to the next parties, unless they are being paid for.
 
     Raises ShowtimeUnknown, SeatMapMissing, NotWaiting and ShowtimeBusy.
     """
     for _ in range(ATTEMPTS):
-        version, showtime = await _read(showtime_id)
-        party = _own(showtime, is_own)
-        offer = showtime.hold(party.hold_id) if party.hold_id else None
-        given_up = offer if offer and not offer.pinned else None
-        pull: dict[str, Any] = {"waitlist": {"id": party.id}}
-        if given_up:
-            pull |= pull_hold(given_up.id)
-        seats = showtime.seats_of(given_up.id) if given_up else []
+        showtime = await read_waiting(showtime_id)
+        own = _own(showtime, is_own)
+        offers = [hold for party in own if party.hold_id and (hold := showtime.hold(party.hold_id))]
+        given_up = [hold for hold in offers if not hold.pinned]
+        pull = {
+            "waitlist": {"id": {"$in": [party.id for party in own]}},
+            "holds": {"id": {"$in": [hold.id for hold in given_up]}},
+        }
+        seats = [seat for hold in given_up for seat in showtime.seats_of(hold.id)]
         if await replica.change_seats(
-            {"_id": showtime_id, **guards.is_unchanged(version)}, {"$pull": pull}, seats, frees=seats
+            {
+                "_id": showtime_id,
+                **guards.waitlist_is_unchanged(showtime),
+                **guards.offers_are_unchanged(given_up),
+            },
+            {"$pull": pull, "$inc": {"waitlist_version": 1}},
+            seats,
+            frees=seats,
         ):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-def _own(showtime: WaitingShowtime, is_own: Callable[[WaitingParty], bool]) -> WaitingParty:
-    own = next((party for party in showtime.in_turn() if is_own(party) and not showtime.has_served(party)), None)
-    if own is None:
+def _own(showtime: WaitingShowtime, is_own: Callable[[WaitingParty], bool]) -> list[WaitingParty]:
+    """Return the caller's parties in their order. Raises NotWaiting when there is none."""
+    own = [party for party in showtime.in_turn() if is_own(party) and not showtime.has_served(party)]
+    if not own:
         raise NotWaiting
     return own
+
+
+async def forgive_offer(showtime_id: str, hold_id: str) -> None:
+    """Restore the place of a party whose offer was never mailed. A repetition changes nothing.
+
+    Raises ShowtimeUnknown, SeatMapMissing and ShowtimeBusy.
+    """
+    for _ in range(ATTEMPTS):
+        showtime = await read_waiting(showtime_id)
+        if not any(hold_id in (each.hold_id, each.missed_hold_id) for each in showtime.waitlist):
+            return
+        parties = [
+            each.without_miss(hold_id) if hold_id in (each.hold_id, each.missed_hold_id) else each
+            for each in showtime.waitlist
+        ]
+        where = {"_id": showtime_id, **guards.waitlist_is_unchanged(showtime)}
+        if await showtimes.update(where, {"$set": {"waitlist": stored(parties)}, "$inc": {"waitlist_version": 1}}):
+            return
+    raise ShowtimeBusy(retry_after=1)
 
 
 async def with_due_rounds(moment: datetime) -> list[str]:
@@ -161,24 +202,31 @@ async def run_round(replica: Replica, showtime_id: str) -> None:
     if details is None:
         return
     for _ in range(ATTEMPTS):
-        version, showtime = await _read(showtime_id)
-        moment = now()
+        showtime, moment = await read_waiting(showtime_id), now()
         if showtime.waitlist_at is None or showtime.waitlist_at > moment:
             return
         ids = [new_id() for _ in range(OFFERS_PER_ROUND)]
-        plan = plan_round(showtime, layout.auditorium, details, moment, ids)
-        if await _carry_out(replica, showtime_id, version, plan, _events(showtime, plan, layout, details)):
+        plan = await _planned(plan_round(showtime, layout.auditorium, details, moment, ids))
+        if await _carry_out(replica, showtime, plan, _events(showtime, plan, layout, details)):
             return
     raise ShowtimeBusy(retry_after=1)
 
 
-async def _carry_out(
-    replica: Replica, showtime_id: str, version: int, plan: Round, events: Sequence[WaitlistEvent]
-) -> bool:
-    """Write the plan with its mails. Returns False when the showtime has changed since the read."""
-    change: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
+async def _planned(steps: Generator[None, None, Round]) -> Round:
+    """Return the plan. Other requests have their turn between two searches for seats."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        await asyncio.sleep(0)
+
+
+async def _carry_out(replica: Replica, showtime: WaitingShowtime, plan: Round, events: Sequence[WaitlistEvent]) -> bool:
+    """Write the plan with its mails. Returns False when what it was planned on has changed since the read."""
+    change: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}, "$inc": {"waitlist_version": 1}}
     if plan.parties:
-        change["$set"] |= {"waitlist": [_stored(party) for party in plan.parties], "waitlist_at": plan.next_at}
+        change["$set"] |= {"waitlist": stored(plan.parties), "waitlist_at": plan.next_at}
     else:
         change["$unset"] |= {"waitlist": "", "waitlist_at": ""}
     for offer in plan.offers:
@@ -189,9 +237,8 @@ async def _carry_out(
     update: dict[str, Any] = {operator: part for operator, part in change.items() if part}
     if holds:
         update["$push"] = {"holds": {"$each": holds}}
-    return await replica.change_seats(
-        {"_id": showtime_id, **guards.is_unchanged(version)}, update, [*offered, *plan.on_sale], events=events
-    )
+    where = {"_id": showtime.id, **guards.round_still_fits(showtime, plan, now())}
+    return await replica.change_seats(where, update, [*offered, *plan.on_sale], events=events)
 
 
 def _events(
@@ -235,19 +282,9 @@ def _waiting(user_id: str) -> dict[str, Any]:
     return {"waitlist.holder.user_id": {"$eq": user_id, "$type": "string"}}  # the type selects the partial index
 
 
-async def _read(showtime_id: str) -> tuple[int, WaitingShowtime]:
-    """Read the version and the showtime with its waitlist. Raises ShowtimeUnknown and SeatMapMissing."""
-    row = await showtimes.row({"_id": showtime_id}, {"outbox": 0}) or raise_missing(showtime_id)
-    return row["version"], WaitingShowtime.model_validate(row | {"id": row["_id"]})
-
-
 def _place(showtime: WaitingShowtime, party: WaitingParty) -> Place:
     offer = showtime.hold(party.hold_id) if party.hold_id else None
     return Place(party, showtime.position_of(party.id), offer, closes_at(showtime.starts_at))
-
-
-def _stored(party: WaitingParty) -> dict[str, Any]:
-    return party.model_dump(exclude_none=True)
 
 
 def _mail(party: WaitingParty, details: ShowtimeDetails, showtime: WaitingShowtime) -> dict[str, Any]:
