@@ -55,6 +55,11 @@ class Buyer:
 
     async def book(self, showtime_id: str, seats: list[str]) -> Steps:
         """Buy tickets, from the hold to the confirmation. Raises Refused and TimeoutError."""
+        _, steps = await self.buy(showtime_id, seats)
+        return steps
+
+    async def buy(self, showtime_id: str, seats: list[str]) -> tuple[Json, Steps]:
+        """Buy tickets. Returns the hold, whose id is the booking's, and the steps. Raises Refused and TimeoutError."""
         times = [time.perf_counter()]
         hold = await self.hold(showtime_id, seats)
         times.append(time.perf_counter())
@@ -75,7 +80,14 @@ class Buyer:
         async with asyncio.timeout(PATIENCE_S):
             await confirmed
         times.append(time.perf_counter())
-        return Steps(*((later - earlier) * 1000 for earlier, later in pairwise(times)))
+        return hold, Steps(*((later - earlier) * 1000 for earlier, later in pairwise(times)))
+
+    async def cancel(self, hold: Json) -> float:
+        """Cancel the whole booking as quoted. Returns the milliseconds until it was accepted. Raises Refused."""
+        began, path, secret = time.perf_counter(), f"/api/bookings/{hold['hold_id']}", {"X-Hold-Secret": hold["secret"]}
+        quote = await self.gateway.post(f"{path}/cancellation-quote", {}, secret)
+        await self.gateway.post(f"{path}/cancel", {"quote_id": quote["quote_id"]}, secret)
+        return (time.perf_counter() - began) * 1000
 
 
 async def buyers(stage: Stage, count: int, stack: AsyncExitStack) -> list[Buyer]:
