@@ -307,6 +307,12 @@ BOOKING = [
         sees=READERS - MANAGERS,
     ),
     Row(
+        "POST /api/bookings/{booking_id}/exchange-quote",
+        OWNER,
+        {"claim": "{claim}", "tickets": TICKETS},
+        hidden=True,
+    ),
+    Row(
         "POST /api/bookings/{booking_id}/refunds/{refund_id}/retry",
         MANAGERS,
         hidden=True,

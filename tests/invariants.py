@@ -21,7 +21,9 @@ from launcher.ports import configured_ports
 from launcher.settings import RUNTIME, given_settings, platform_environment
 from pymongo.errors import PyMongoError
 
-UNSETTLED = {"awaiting_payment", "closing", "confirming", "refunding"}
+UNSETTLED = {"awaiting_payment", "closing", "confirming", "exchanging", "refunding"}
+TOOK_OVER = {"confirmed", "refunding", "refunded", "exchanged"}
+"""The states of a booking after its exchange."""
 WAITLIST = "waitlist"
 """The owner of seats that are marked for waiting parties."""
 OVERDUE = timedelta(seconds=20)
@@ -144,9 +146,30 @@ def _seats(now: Facts) -> Iterator[str]:
             taken = now.showtimes[booking["showtime_id"]]["taken"].get(seat, {})
             if (taken.get("by"), taken.get("state")) != (booking["_id"], "sold"):
                 yield f"booking {booking['_id']} has a ticket for {seat}, which inventory has not sold to it"
+    yield from _exchanges(now)
     for (showtime_id, seat), sold_to in owners.items():
         if len(sold_to) > 1:
             yield f"showtime {showtime_id}: {seat} was sold {len(sold_to)} times, to {', '.join(sold_to)}"
+
+
+def _exchanges(now: Facts) -> Iterator[str]:
+    """After an exchange exactly one of the two bookings has the tickets, and both have the same decision."""
+    for old in now.bookings.values():
+        for exchange in old.get("exchanges", ()):
+            new = now.bookings.get(exchange["replaced_by"], {})
+            if kept := set(exchange["seats"]) & set(_seats_in(old, "valid", "transferred")):
+                yield f"booking {old['_id']} was exchanged and still has tickets for {sorted(kept)}"
+            if new.get("state") not in TOOK_OVER | {"exchanging"}:
+                yield f"booking {old['_id']} was exchanged for {exchange['replaced_by']}, which is {new.get('state')}"
+    for new in now.bookings.values():
+        if new.get("exchange") and new["state"] in {"confirmed", "exchanged"} and not _exchange_of(now, new):
+            yield f"booking {new['_id']} has the tickets of an exchange that {new['replaces']} does not know"
+
+
+def _exchange_of(now: Facts, new: Document) -> Document | None:
+    """The exchange that made the booking, as the earlier one records it; None if it was not made, or is none."""
+    old = now.bookings.get(new.get("replaces") or "", {})
+    return next((each for each in old.get("exchanges", ()) if each["replaced_by"] == new["_id"]), None)
 
 
 def _holds_and_seats(now: Facts, showtime: Document) -> Iterator[str]:
@@ -209,14 +232,16 @@ def _live_map(now: Facts, showtime: Document) -> Iterator[str]:
 
 
 def _money(now: Facts) -> Iterator[str]:
-    for booking_id, booking in now.bookings.items():
-        payment = now.payments.get(booking_id)
-        kept = payment["captured"] - payment["refunded"] if payment else 0
-        yield from _promises(booking, payment)
-        if booking["state"] in UNSETTLED or _refunds(booking, "requested"):
+    for booking in now.bookings.values():
+        yield from _promises(now, booking)
+    for chain_of in _chains(now):
+        if any(each["state"] in UNSETTLED or _refunds(each, "requested") for each in chain_of):
             continue
-        if kept != (price := _price(booking, payment)):
-            yield f"booking {booking_id} ({booking['state']}): {kept} was kept, its tickets cost {price}"
+        payments = [now.payments[each["_id"]] for each in chain_of if each["_id"] in now.payments]
+        kept = sum(payment["captured"] - payment["refunded"] for payment in payments)
+        if kept != (price := sum(_price(now, each) for each in chain_of)):
+            names = ", ".join(f"{each['_id']} ({each['state']})" for each in chain_of)
+            yield f"booking {names}: {kept} was kept, its tickets cost {price}"
     for payment in now.payments.values():
         yield from _account(now, payment)
         if payment["_id"] not in now.bookings:
@@ -227,35 +252,55 @@ def _money(now: Facts) -> Iterator[str]:
             yield f"Stripe took {intent['amount_received']} with {intent['id']}, which no payment knows"
 
 
-def _price(booking: Document, payment: Document | None) -> int:
+def _chains(now: Facts) -> list[list[Document]]:
+    """The bookings, together with those that replace their tickets: their money is on each other's payments."""
+    chains: dict[str, list[Document]] = {}
+    for booking in sorted(now.bookings.values(), key=lambda each: each["_id"]):  # the earlier booking comes first
+        chain_of = chains.get(booking.get("replaces") or "", [])
+        chain_of.append(booking)
+        chains[booking["_id"]] = chain_of
+    return list({id(each): each for each in chains.values()}.values())
+
+
+def _price(now: Facts, booking: Document) -> int:
     """Return what the cinema may keep: the price of the tickets, less refunds of cancelled ones and manual refunds.
 
-    A refund that failed is still to be paid out.
+    Of exchanged tickets it keeps the fee. A refund that failed is still to be paid out.
     """
-    was_bought = booking["state"] == "confirmed" or (booking["state"] == "refunded" and _seats_in(booking, "cancelled"))
-    if not was_bought:
+    payment, exchange = now.payments.get(booking["_id"]), booking.get("exchange")
+    is_made = exchange is None or _exchange_of(now, booking) is not None
+    ended_with_tickets = booking["state"] == "refunded" and _seats_in(booking, "cancelled")
+    if not is_made or not (booking["state"] in {"confirmed", "exchanged"} or ended_with_tickets):
         return 0
     owed = sum(refund["amount"] for refund in _refunds(booking, "failed"))
-    return sum(line["amount"] - (line.get("refund") or 0) for line in booking["lines"]) - _gifts(payment) + owed
+    lines = [line for line in booking["lines"] if line.get("status") != "exchanged"]
+    fees = sum(each["fee"] for each in booking.get("exchanges", ())) - (exchange["waived"] if exchange else 0)
+    return sum(line["amount"] - (line.get("refund") or 0) for line in lines) + fees - _gifts(payment) + owed
 
 
 PAID_OUT = {"requested": {"asked", "pending"}, "accepted": {"succeeded"}, "failed": {"failed"}}
 
 
-def _promises(booking: Document, payment: Document | None) -> Iterator[str]:
+def _promises(now: Facts, booking: Document) -> Iterator[str]:
     """Each cancellation leads to exactly its refund: accepted, failed and visible, or under way."""
     for state, expected in PAID_OUT.items():
         for refund in _refunds(booking, state):
+            payment = now.payments.get(refund.get("payment_id") or booking["_id"])
             made = payment["refunds"].get(refund["refund_id"]) if payment else None
             under_way = state == "requested" and booking["due_at"] is not None
             if refund["amount"] and not under_way and (made is None or made["state"] not in expected):
                 found = made["state"] if made else "unknown to payment"
                 yield f"booking {booking['_id']}: refund {refund['refund_id']} is {state}, and {found} at payment"
-    for refund in _refunds(booking, "accepted"):
-        lines = [line for line in booking["lines"] if line["seat"]["seat_id"] in refund["seats"]]
-        due = sum(line["refund"] for line in lines)
-        if refund["quote_id"] and refund["amount"] != due and not _gifts(payment):
-            yield f"booking {booking['_id']}: {due} was quoted, {refund['amount']} was refunded"
+    quotes = {refund["quote_id"] for refund in _refunds(booking, "accepted") if refund["quote_id"]}
+    for quote_id in quotes:
+        parts = [
+            refund for refund in booking["refunds"] if refund["quote_id"] == quote_id and not refund["repeated_as"]
+        ]
+        seats = {seat for refund in parts for seat in refund["seats"]}
+        due = sum(line["refund"] for line in booking["lines"] if line["seat"]["seat_id"] in seats)
+        made = sum(refund["amount"] for refund in parts)
+        if made != due and not _gifts(now.payments.get(booking["_id"])):
+            yield f"booking {booking['_id']}: {due} was quoted, {made} was refunded"
 
 
 def _gifts(payment: Document | None) -> int:

@@ -60,9 +60,13 @@ class Customer:
         ordinary = (seat for seat in single if seat["category"] not in {"wheelchair", "companion"})
         return [seat["seat_id"] for seat in ordinary if seat["seat_id"] not in seat_map["taken"]]
 
-    async def hold(self, showtime_id: str, seats: list[str]) -> Json:
-        """Hold all of the seats or none. The result contains the claim that a checkout needs."""
-        return await self.call("POST", f"/api/showtimes/{showtime_id}/holds", json={"seats": seats})
+    async def hold(self, showtime_id: str, seats: list[str], secret: str | None = None) -> Json:
+        """Hold all of the seats or none. The result contains the claim that a checkout needs.
+
+        `secret` makes it the hold of the same guest as another hold.
+        """
+        hold = await self.call("POST", f"/api/showtimes/{showtime_id}/holds", json={"seats": seats}, secret=secret)
+        return hold | {"secret": hold.get("secret") or secret}
 
     async def check_out(self, hold: Json, email: str, ticket_type: str = "adult", **extra: Any) -> Json:
         """Turn a hold into a booking that awaits payment; every seat gets the same ticket type."""
@@ -122,6 +126,32 @@ class Customer:
         quote = await self.call("POST", f"{path}/cancellation-quote", json=chosen, secret=secret)
         await self.call("POST", f"{path}/cancel", json={"quote_id": quote["quote_id"]}, secret=secret)
         return quote
+
+    async def order_exchange(
+        self, old: Json, showtime_id: str, seats: list[str], *ticket_ids: str, ticket_type: str = "adult"
+    ) -> tuple[Json, Json]:
+        """Order these seats in exchange for the tickets, or for all of the booking. Returns the hold and the quote."""
+        secret = old.get("secret")
+        hold = await self.hold(showtime_id, seats, secret)
+        tickets = [{"seat_id": seat["seat_id"], "ticket_type": ticket_type} for seat in hold["seats"]]
+        order = {"claim": hold["claim"], "hold_id": hold["hold_id"], "tickets": tickets}
+        body = order | {"ticket_ids": list(ticket_ids)}
+        path = f"/api/bookings/{old['hold_id']}/exchange-quote"
+        quote = await self.call("POST", path, json=body, secret=secret)
+        replaces = {"booking_id": old["hold_id"], "quote_id": quote["quote_id"]}
+        booking = await self.call("POST", "/api/bookings", json=order | {"replaces": replaces}, secret=secret)
+        if booking["order"]:
+            self.orders[hold["hold_id"]] = booking["order"]
+        return hold, quote
+
+    async def exchange(
+        self, old: Json, showtime_id: str, seats: list[str], *ticket_ids: str, ticket_type: str = "adult"
+    ) -> tuple[Json, Json]:
+        """Exchange tickets and pay the difference, if there is one. Returns the hold and the quote."""
+        hold, quote = await self.order_exchange(old, showtime_id, seats, *ticket_ids, ticket_type=ticket_type)
+        if quote["amount_due"] > 0:
+            await self.pay(await self.create_intent(hold))
+        return hold, quote
 
     @asynccontextmanager
     async def watching(self, showtime_id: str, on_message: Callable[[Json], None]) -> AsyncIterator[None]:

@@ -25,6 +25,17 @@ async def _cancel_a_ticket(cinema: Cinema) -> None:
     await guest.cancel_tickets(hold, booking["tickets"][0]["ticket_id"])
 
 
+async def _exchange_a_ticket(cinema: Cinema) -> None:
+    """A guest exchanges one of two tickets for another seat at a lower price."""
+    guest = cinema.guest()
+    showtime_id, seats = await cinema.seats(3)
+    hold = await guest.buy(showtime_id, seats[:2], "swap@usher.example")
+    booking = await guest.settled(hold, "confirmed")
+    ticket_id = booking["tickets"][0]["ticket_id"]
+    new, _ = await guest.exchange(hold, showtime_id, seats[2:], ticket_id, ticket_type="child")
+    await guest.settled(new, "confirmed")
+
+
 @pytest.fixture(scope="module")
 async def real(arena: Cinema) -> Facts:
     """A platform at rest after some sales."""
@@ -35,6 +46,7 @@ async def real(arena: Cinema) -> Facts:
     await _ask_for_a_link(arena, confirmed[0])
     await _lose_a_dispute(arena, now.payments[confirmed[-1]["_id"]])
     await _cancel_a_ticket(arena)
+    await _exchange_a_ticket(arena)
     now = await at_rest(arena.platform.env)
     assert any(message["kind"] == "booking_link" for message in now.messages.values())
     assert now.bookings[confirmed[-1]["_id"]]["state"] == "refunded"
@@ -62,8 +74,12 @@ class Copy:
     def __init__(self, now: Facts) -> None:
         self.now = deepcopy(now)
         confirmed = [
-            each for each in self.now.bookings.values() if each["state"] == "confirmed" and not each["refunds"]
+            each
+            for each in self.now.bookings.values()
+            if each["state"] == "confirmed" and not each["refunds"] and each["email"] != "swap@usher.example"
         ]
+        pair = [each for each in self.now.bookings.values() if each["email"] == "swap@usher.example"]
+        self.exchanged, self.replacing = sorted(pair, key=lambda each: each["_id"])
         self.partly = next(each for each in self.now.bookings.values() if each["email"] == "part@usher.example")
         confirmed.sort(key=lambda each: each["opened_at"], reverse=True)  # the newest: after the last restart
         self.booking: Document = confirmed[0]
@@ -119,6 +135,22 @@ def a_valid_ticket_without_its_seat(copy: Copy) -> None:
 
 def less_refunded_than_quoted(copy: Copy) -> None:
     copy.partly["lines"][0]["refund"] += 1
+
+
+def tickets_on_both_sides_of_an_exchange(copy: Copy) -> None:
+    copy.exchanged["lines"][0]["status"] = "valid"
+
+
+def an_exchange_that_only_one_side_knows(copy: Copy) -> None:
+    copy.exchanged["exchanges"].clear()
+
+
+def an_exchange_for_nothing(copy: Copy) -> None:
+    copy.replacing["state"] = "expired"
+
+
+def an_exchange_that_keeps_too_much(copy: Copy) -> None:
+    copy.exchanged["exchanges"][0]["fee"] += 1
 
 
 def a_lost_refund(copy: Copy) -> None:
@@ -258,6 +290,10 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_refunded_seat_that_stays_sold: ("seats", "which inventory has not freed"),
     a_valid_ticket_without_its_seat: ("seats", "which inventory has not sold to it"),
     less_refunded_than_quoted: ("money", "was quoted"),
+    tickets_on_both_sides_of_an_exchange: ("seats", "was exchanged and still has tickets"),
+    an_exchange_that_only_one_side_knows: ("seats", "does not know"),
+    an_exchange_for_nothing: ("seats", "which is expired"),
+    an_exchange_that_keeps_too_much: ("money", "its tickets cost"),
     a_lost_refund: ("money", "is requested, and succeeded at payment"),
     a_refund_that_payment_does_not_know: ("money", "unknown to payment"),
     a_cancelled_ticket_that_is_not_refunded: ("money", "its tickets cost"),

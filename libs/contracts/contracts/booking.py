@@ -87,8 +87,9 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
 
     `sealed_link` lets a guest open the booking; it is missing for a customer with an account. `moves` counts the
     earlier changes of time. `amount` includes `tax`, which is missing if unknown. `refund_policy` is the one of the
-    checkout; it is missing for bookings from before there were policies. Events from before 2026-12 have no
-    `sealed_codes`; their tickets contain the QR texts.
+    checkout; it is missing for bookings from before there were policies. `replaces` is the booking whose tickets were
+    exchanged for these. `calendar_id` is the id of its entry in calendars, if that is not the booking's. Events from
+    before 2026-12 have no `sealed_codes`; their tickets contain the QR texts.
     """
 
     booking_id: Id
@@ -105,6 +106,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     replaces: Id | None = None
     refund_policy: RefundPolicy | None = None
     moves: int = 0
+    calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None
     sealed_codes: SealedCodes = None
 
@@ -203,6 +205,7 @@ class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_
     screening: Screening
     previous_starts_at: Moment
     moves: int
+    calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None
 
 
@@ -235,6 +238,7 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     refund_amount: Amount | None = None
     currency: Currency | None = None
     moves: int = 0
+    calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None
 
 
@@ -261,6 +265,7 @@ class BookingTicketsCancelled(Event, type="booking.tickets_cancelled.v1", subjec
     refund_amount: Amount
     currency: Currency
     moves: int = 0
+    calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None
 
 
@@ -279,6 +284,21 @@ class BookingExchanged(Event, type="booking.exchanged.v1", subject="booking_id")
     showtime_id: Id
     seats: Seats
     holder: Holder
+    replaced_by: Id
+
+
+class BookingTicketsExchanged(Event, type="booking.tickets_exchanged.v1", subject="booking_id"):
+    """Some tickets of a confirmed booking were exchanged for the confirmed booking `replaced_by`. They are void.
+
+    `seats` are theirs, `remaining` those of the tickets that are still valid.
+    """
+
+    booking_id: Id
+    showtime_id: Id
+    holder: Holder
+    screening: Screening
+    seats: Annotated[list[Seat], Field(max_length=10)]
+    remaining: Annotated[list[Seat], Field(max_length=10)]
     replaced_by: Id
 
 
@@ -327,6 +347,7 @@ class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_i
     reason: Code | None = None
     seats: Annotated[list[Seat], Field(max_length=10)] = []
     moves: int = 0
+    calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None
 
 

@@ -13,6 +13,7 @@ from contracts.booking import (
     BookingExchanged,
     BookingRescheduled,
     BookingTicketsCancelled,
+    BookingTicketsExchanged,
 )
 from contracts.catalog import ShowtimeCancelled, ShowtimeChangeRefused, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
@@ -22,16 +23,19 @@ from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, 
 
 from booking import store
 from booking.documents import AppleWallet
-from booking.model import Booking, Cancel, Replaced, State
+from booking.model import Booking, Cancel, State
+from booking.saga import record_passed_on, refunded_booking
 from booking.signing import Signer
 from booking.store import ProcessManager, Showtimes
 
-TicketsChanged = BookingRescheduled | BookingCancelled | BookingTicketsCancelled | BookingExchanged
+TicketsChanged = (
+    BookingRescheduled | BookingCancelled | BookingTicketsCancelled | BookingTicketsExchanged | BookingExchanged
+)
 TICKETS_CHANGED = get_args(TicketsChanged)
 EXPORTED_FIELDS = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
     "name", "locale", "opened_at", "payment_deadline_at", "refund_policy", "refunded_amount", "refunds", "is_disputed",
-    "ending", "history", "mailings",
+    "replaces", "exchange", "exchanges", "ending", "history", "mailings",
 }  # fmt: skip
 """Without the tickets' QR texts, which grant admission."""
 WITHHELD = {"refunds": {"__all__": {"note", "quote_id"}}, "mailings": {"__all__": {"staff_id"}}}
@@ -44,10 +48,18 @@ async def on_saga_event(manager: ProcessManager, event: Event) -> None:
 
 
 async def on_seats_sold(manager: ProcessManager, event: SeatsSold) -> None:
-    """Confirm the booking. If it replaces another booking, end that one, which completes the exchange."""
+    """Confirm the booking; one that replaces another, by completing the exchange."""
     booking = await manager.advance(event.hold_id, event)
-    if booking.replaces and booking.state is State.CONFIRMED:
-        await manager.advance(booking.replaces, Replaced(by=booking.id, amount=booking.amount or 0))
+    if booking.state is State.EXCHANGING:
+        await store.complete_exchange(manager, booking)
+
+
+async def on_refund(manager: ProcessManager, event: PaymentRefunded | PaymentRefundFailed) -> None:
+    """Advance the booking whose tickets are refunded; the money may be on the payment of one that it replaces."""
+    booking_id = refunded_booking(event)
+    if booking_id != event.booking_id:
+        await manager.amend(event.booking_id, partial(record_passed_on, event=event))
+    await manager.advance(booking_id, event)
 
 
 async def on_payment_disputed(manager: ProcessManager, event: PaymentDisputed) -> None:
@@ -101,7 +113,7 @@ def handlers(manager: ProcessManager, showtimes: Showtimes, apple: AppleWallet |
     """The handler of each consumed event."""
     saga_events = (
         *(SeatsReleased, SaleRejected),
-        *(PaymentFailed, PaymentCancelled, PaymentRefunded, PaymentRefundFailed),
+        *(PaymentFailed, PaymentCancelled),
     )
     return {
         ShowtimeScheduled: partial(on_showtime_scheduled, showtimes),
@@ -111,6 +123,8 @@ def handlers(manager: ProcessManager, showtimes: Showtimes, apple: AppleWallet |
         SeatsSold: partial(on_seats_sold, manager),
         MailFailed: on_mail_failed,
         PaymentDisputed: partial(on_payment_disputed, manager),
+        PaymentRefunded: partial(on_refund, manager),
+        PaymentRefundFailed: partial(on_refund, manager),
         **dict.fromkeys(TICKETS_CHANGED, partial(on_tickets_changed, apple)),
         **dict.fromkeys(saga_events, partial(on_saga_event, manager)),
     }

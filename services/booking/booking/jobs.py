@@ -14,7 +14,7 @@ from booking.store import ProcessManager, Showtimes
 
 log = structlog.get_logger()
 BATCH = 500
-WAITING_FOR_PARTNER = (State.CLOSING, State.CONFIRMING, State.REFUNDING)
+WAITING_FOR_PARTNER = (State.CLOSING, State.CONFIRMING, State.EXCHANGING, State.REFUNDING)
 _reminders = Counter("usher_booking_reminders_total", "Requests repeated without an answer", ["state"])
 _open = Gauge("usher_booking_open_sagas", "Bookings whose saga has not ended", ["state"])
 _oldest = Gauge("usher_booking_oldest_saga_seconds", "How long the oldest of them has been in its state", ["state"])
@@ -29,6 +29,8 @@ async def pass_deadlines(manager: ProcessManager) -> None:
         try:
             with telemetry.span("deadline", subject=booking_id):
                 after = await manager.advance(booking_id, DeadlinePassed())
+                if after.state is State.EXCHANGING:
+                    after = await store.complete_exchange(manager, after)
         except Exception:
             _failures.inc()
             log.exception("deadline_failed", booking_id=booking_id)

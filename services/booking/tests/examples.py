@@ -7,12 +7,18 @@ from booking.model import (
     Booking,
     CancelTickets,
     Checkout,
+    Exchange,
+    ExchangeMade,
+    ExchangeRefused,
+    ExchangeTickets,
     Order,
-    Replaced,
     RetryRefund,
     ShowtimeOffer,
+    Source,
     State,
     check_out,
+    issue_tickets,
+    valid_until,
 )
 from booking.saga import new_booking
 from contracts.booking import Screening
@@ -89,6 +95,7 @@ def in_state(state: State | None, **changes: Any) -> Booking | None:
         State.REFUNDING: {"ending": "seats_lost", "refund_amount": TOTAL},
         State.EXPIRED: {"ending": "deadline"},
         State.CANCELLED: {"ending": "by_customer"},
+        State.EXCHANGING: {"tickets": issue_tickets(booking), "tickets_valid_until": valid_until(booking)},
     }
     due = {"state": state, "due_at": booking.payment_deadline_at}
     return booking.model_copy(update=due | ending.get(state, {}) | changes)
@@ -126,7 +133,18 @@ SHOWTIME_RESCHEDULED = ShowtimeRescheduled(
     sales_open_at=NOW,
     sales_close_at=NOW + timedelta(days=1),
 )
-REPLACED = Replaced(by="b2", amount=1250)
+
+
+def exchange(**changes: Any) -> Exchange:
+    """Both tickets of b1 for tickets of b2 at 12.50 EUR, so that 18.00 EUR are returned."""
+    facts: dict[str, Any] = {"seats": ["F7", "F8"], "value": TOTAL, "fee": 0, "carried": 1250, "refund": 1800}
+    ids = {"replaces": BOOKING, "replaced_by": "b2", "quote_id": "x1", "at": NOW}
+    return Exchange.model_validate(ids | facts | changes)
+
+
+EXCHANGED = ExchangeTickets(exchange())
+EXCHANGE_MADE = ExchangeMade([Source(booking_id="b0", amount=1250)])
+EXCHANGE_REFUSED = ExchangeRefused()
 
 
 def scheduled(showtime_id: str, starts_at: datetime) -> ShowtimeScheduled:

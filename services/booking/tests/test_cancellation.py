@@ -89,7 +89,7 @@ async def test_a_part_is_cancelled_exactly_as_quoted(customer, bus):
     assert returned.seats == ["F7"]
     after = await customer.get_booking()
     assert (after["refunds"][0]["state"], after["refunded_amount"]) == ("accepted", 1250)
-    assert after["tenders"] == [{"kind": "card", "captured": TOTAL, "refunded": 1250}]
+    assert after["tenders"] == [{"kind": "card", "captured": TOTAL, "refunded": 1250, "moved": 0}]
 
     rest = await quote(customer)
     assert [each["seat"]["seat_id"] for each in rest.json()["tickets"]] == ["F8"]

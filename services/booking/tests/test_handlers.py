@@ -13,7 +13,6 @@ from chassis.testing import until
 from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
-    BookingExchanged,
     BookingExpired,
     BookingRefunded,
     BookingRescheduled,
@@ -28,7 +27,7 @@ from contracts.payment import PaymentCancelled, PaymentFailed, PaymentRefunded
 from contracts.topology import CONSUMES
 
 from . import examples
-from .conftest import raw_bookings, sealed_codes
+from .conftest import sealed_codes
 from .examples import TOTAL
 
 
@@ -313,32 +312,6 @@ async def test_a_cancellation_that_overtakes_its_showtime_is_applied(customer, b
         return showtime is not None and showtime.is_cancelled
 
     await until(closed)
-
-
-# ---- exchange
-
-
-async def test_a_confirmed_successor_ends_the_booking_that_it_replaces(customer, guest, bus, state):
-    before = await customer.buy_tickets()
-    await guest.place_order()
-    where, cheaper = {"_id": guest.id}, {"replaces": customer.id, "amount": before["amount"] - 300}
-    await raw_bookings().update_one(where, {"$set": cheaper})
-    state.manager.forget(guest.id)
-    for _ in range(2):
-        await bus.publish(guest.sold(amount=cheaper["amount"]))
-    await customer.wait_for_state("exchanged")
-    assert (await bus.wait_for(BookingExchanged, customer.is_mine)).replaced_by == guest.id
-    assert (await bus.wait_for(RefundRequested, customer.is_mine)).amount == 300
-    assert (await guest.get_booking())["state"] == "confirmed"
-
-
-async def test_a_crash_between_the_confirmation_and_the_exchange_loses_neither(customer, guest, bus, state):
-    await customer.buy_tickets()
-    await guest.buy_tickets()
-    await raw_bookings().update_one({"_id": guest.id}, {"$set": {"replaces": customer.id}})
-    state.manager.forget(guest.id)
-    await bus.publish(guest.sold())  # the queue redelivers an unacknowledged event
-    await customer.wait_for_state("exchanged")
 
 
 # ---- races

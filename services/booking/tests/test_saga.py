@@ -12,9 +12,13 @@ from booking.model import (
     CancelTickets,
     Checkout,
     DeadlinePassed,
-    Replaced,
+    ExchangeMade,
+    ExchangeRefused,
+    ExchangeTickets,
     RetryRefund,
+    Source,
     State,
+    funds,
     price,
 )
 from booking.saga import EARLY, IGNORED, TRANSITIONS, Outcome, Trigger, UnexpectedEvent, WrongAmount, advance
@@ -28,6 +32,8 @@ from contracts.booking import (
     BookingRefunded,
     BookingRefundMade,
     BookingRescheduled,
+    BookingSeatsReturned,
+    BookingTicketsExchanged,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -60,14 +66,16 @@ TRIGGERS: dict[type, Any] = {
     Cancel: Cancel("by_customer"),
     CancelTickets: given.CANCEL_F7,
     RetryRefund: given.RETRY,
-    Replaced: given.REPLACED,
+    ExchangeTickets: given.EXCHANGED,
+    ExchangeMade: given.EXCHANGE_MADE,
+    ExchangeRefused: given.EXCHANGE_REFUSED,
     DeadlinePassed: DeadlinePassed(),
 }
 
 IMPOSSIBLE: dict[type, Iterable[State | None]] = {
     SeatsReleased: (None,),
     SeatsSold: (None,),
-    SaleRejected: (None, S.CONFIRMED),
+    SaleRejected: (None, S.EXCHANGING, S.CONFIRMED),
     PaymentFailed: (None,),
     PaymentCancelled: (None,),
     PaymentRefunded: (None,),
@@ -75,11 +83,13 @@ IMPOSSIBLE: dict[type, Iterable[State | None]] = {
     PaymentDisputed: (None,),
     ShowtimeCancelled: (None,),
     ShowtimeRescheduled: (None,),
-    Replaced: (None, *(set(S) - {S.CONFIRMED, S.EXCHANGED})),
+    ExchangeTickets: (None, *(set(S) - {S.CONFIRMED})),
+    ExchangeMade: (None, *(set(S) - {S.EXCHANGING, S.CONFIRMED, S.REFUNDING, S.REFUNDED, S.EXCHANGED})),
+    ExchangeRefused: (None, *(set(S) - {S.EXCHANGING, S.REFUNDING, S.REFUNDED})),
     CancelTickets: (None, *(set(S) - {S.CONFIRMED})),
     RetryRefund: (None, *(set(S) - {S.CONFIRMED, S.REFUNDING, S.REFUNDED, S.EXCHANGED})),
     Checkout: tuple(S),
-    Cancel: (None, S.CONFIRMING, S.EXPIRED, S.EXCHANGED),
+    Cancel: (None, S.CONFIRMING, S.EXCHANGING, S.EXPIRED, S.EXCHANGED),
     DeadlinePassed: (None,),
 }
 """Triggers that cannot happen or that the API refuses. Such an event becomes a dead letter and raises an alert."""
@@ -450,18 +460,84 @@ def test_a_cancellation_event_contains_the_data_for_the_mail() -> None:
     assert (unpaid.email, unpaid.screening, unpaid.refund_amount) == (ADULTS.email, given.OFFER.screening, None)
 
 
-# ---- exchange (its API comes later)
+# ---- exchange
 
 
 def test_an_exchange_refunds_a_positive_difference() -> None:
-    outcome = step(in_state(S.CONFIRMED), given.REPLACED)
+    outcome = step(in_state(S.CONFIRMED), given.EXCHANGED)
     assert (outcome.booking.state, event_names(outcome)) == (S.EXCHANGED, ["BookingExchanged", "RefundRequested"])
     exchanged, refund = outcome.events
     assert isinstance(exchanged, BookingExchanged)
     assert isinstance(refund, RefundRequested)
     assert (exchanged.replaced_by, refund.amount, refund.reason) == ("b2", TOTAL - 1250, "exchange_difference")
-    dearer = Replaced(by="b2", amount=TOTAL)
+    assert (outcome.booking.valid_tickets, outcome.booking.exchange_count) == ([], 1)
+    assert outcome.booking.due_at == NOW + REPEAT_AFTER, "the request for the refund is repeated"
+    dearer = ExchangeTickets(given.exchange(carried=TOTAL, refund=0))
     assert event_names(step(in_state(S.CONFIRMED), dearer)) == ["BookingExchanged"]
+
+
+def test_an_exchange_of_a_part_leaves_the_other_ticket_valid() -> None:
+    part = ExchangeTickets(given.exchange(seats=["F7"], value=1250, carried=1000, refund=250))
+    outcome = step(in_state(S.CONFIRMED), part)
+    assert event_names(outcome) == ["BookingTicketsExchanged", "BookingSeatsReturned", "RefundRequested"]
+    exchanged, returned, _ = outcome.events
+    assert isinstance(exchanged, BookingTicketsExchanged)
+    assert isinstance(returned, BookingSeatsReturned)
+    assert (exchanged.seats, exchanged.remaining, returned.seats) == ([given.F7], [given.F8], ["F7"])
+    assert (outcome.booking.state, len(outcome.booking.kept_lines)) == (S.CONFIRMED, 1)
+
+
+@pytest.mark.parametrize("state", [S.AWAITING_PAYMENT, S.CLOSING, S.EXPIRED])
+def test_the_tickets_of_an_exchange_become_valid_only_when_the_earlier_ones_are_void(state: State) -> None:
+    terms = given.exchange(replaces="b0", replaced_by=given.BOOKING, carried=1000)
+    booking = in_state(state, exchange=terms, replaces="b0")
+    assert booking
+    paid = given.SEATS_SOLD.model_copy(update={"amount": TOTAL - 1000})
+    with pytest.raises(WrongAmount):
+        advance(booking, given.SEATS_SOLD, NOW)
+    sold = step(booking, paid)
+    assert (sold.booking.state, sold.events, sold.booking.valid_tickets) == (S.EXCHANGING, [], [])
+    assert (sold.booking.ending, sold.booking.due_at) == (None, NOW + REPEAT_AFTER)
+    made = step(sold.booking, ExchangeMade([Source(booking_id="b0", amount=1000)]))
+    [confirmed] = made.events
+    assert isinstance(confirmed, BookingConfirmed)
+    assert (confirmed.replaces, confirmed.amount, len(confirmed.tickets)) == ("b0", TOTAL, 2)
+    assert funds(made.booking) == {"b0": 1000, given.BOOKING: TOTAL - 1000}
+
+    refused = step(sold.booking, given.EXCHANGE_REFUSED)
+    returned, refund = refused.events
+    assert isinstance(returned, BookingSeatsReturned)
+    assert isinstance(refund, RefundRequested)
+    assert (returned.seats, refund.amount, refund.booking_id) == (["F7", "F8"], TOTAL - 1000, given.BOOKING)
+    assert (refused.booking.state, refused.booking.ending) == (S.REFUNDING, "exchange_refused")
+
+
+def test_a_showtime_that_is_cancelled_in_the_middle_of_an_exchange_returns_all_the_money() -> None:
+    """The earlier booking has decided by then, so its money is this booking's."""
+    terms = given.exchange(replaces="b0", replaced_by=given.BOOKING, carried=1000)
+    booking = in_state(S.EXCHANGING, exchange=terms, replaces="b0")
+    cancelled = step(booking, given.SHOWTIME_CANCELLED).booking
+    assert (cancelled.state, cancelled.ending) == (S.EXCHANGING, "showtime_cancelled")
+    made = step(cancelled, ExchangeMade([Source(booking_id="b0", amount=1000)]))
+    requests = [event for event in made.events if isinstance(event, RefundRequested)]
+    assert [(each.booking_id, each.amount) for each in requests] == [(given.BOOKING, TOTAL - 1000), ("b0", 1000)]
+    assert made.booking.state is S.REFUNDING
+
+
+def test_a_refund_of_two_payments_is_complete_with_the_last_part() -> None:
+    terms = given.exchange(replaces="b0", replaced_by=given.BOOKING, carried=1000)
+    booking = in_state(S.CONFIRMED, exchange=terms, sources=[Source(booking_id="b0", amount=1000)])
+    refunding = step(booking, CancelTickets({"F7": 1250, "F8": 1800}, "by_customer", "q1")).booking
+    assert [(each.payment_id, each.amount) for each in refunding.refunds] == [(None, TOTAL - 1000), ("b0", 1000)]
+    own = given.PAYMENT_REFUNDED.model_copy(update={"amount": 2050, "refunded": 2050, "captured": 2050})
+    other = own.model_copy(update={"booking_id": "b0", "refund_id": "b1-refund-2", "amount": 1000, "refunded": 1000})
+    for first, second in ((own, other), (other, own)):
+        half = step(refunding, first)
+        assert (half.booking.state, event_names(half)) == (S.REFUNDING, ["BookingRefundMade"])
+        whole = step(half.booking, second)
+        assert (whole.booking.state, whole.booking.refunded) == (S.REFUNDED, TOTAL)
+        assert event_names(whole) == ["BookingCancelled", "BookingRefunded", "BookingRefundMade"]
+    assert [tender.kind for tender in refunding.tenders] == ["exchange", "card"]
 
 
 # ---- progress

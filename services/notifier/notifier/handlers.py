@@ -20,6 +20,7 @@ from contracts.booking import (
     BookingExchanged,
     BookingRescheduled,
     BookingTicketsCancelled,
+    BookingTicketsExchanged,
 )
 from contracts.envelope import Event
 from contracts.notifier import NotifierDataExported
@@ -79,7 +80,7 @@ async def plan_reminders(event: Event) -> None:
             await ReminderPlan.end(event.booking_id, now())
         case BookingTicketsCancelled(remaining=[]):
             await ReminderPlan.end(event.booking_id, now())
-        case BookingTicketsCancelled():
+        case BookingTicketsCancelled() | BookingTicketsExchanged():
             await ReminderPlan.cancel_tickets(event)
         case BookingEmailChanged():
             await ReminderPlan.readdress(event)
@@ -98,7 +99,8 @@ async def on_event(sender: Sender, kind: Kind, event: MailEvent) -> None:
 def handlers(sender: Sender) -> Handlers:
     """The handler of each consumed event."""
     mailed = {mail.event_type: partial(on_event, sender, kind) for kind, mail in MAILS.items()}
-    return {**mailed, BookingAdopted: on_booking_adopted, BookingExchanged: plan_reminders}
+    others = dict.fromkeys((BookingExchanged, BookingTicketsExchanged), plan_reminders)
+    return {**mailed, **others, BookingAdopted: on_booking_adopted}
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:

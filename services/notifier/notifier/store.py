@@ -13,6 +13,7 @@ from contracts.booking import (
     BookingEmailChanged,
     BookingRescheduled,
     BookingTicketsCancelled,
+    BookingTicketsExchanged,
     Screening,
 )
 from contracts.envelope import Event
@@ -241,8 +242,8 @@ class ReminderPlan(Document):
             continue
 
     @classmethod
-    async def cancel_tickets(cls, event: BookingTicketsCancelled) -> None:
-        """Leave out seats whose tickets were cancelled."""
+    async def cancel_tickets(cls, event: BookingTicketsCancelled | BookingTicketsExchanged) -> None:
+        """Leave out seats whose tickets were cancelled or exchanged."""
         plan = cls(id=event.booking_id, expires_at=event.screening.ends_at + AFTER_SHOWTIME)
         others = plan.model_dump(exclude={"id", "cancelled"})
         added = {"cancelled": {"$each": [seat.seat_id for seat in event.seats]}}

@@ -87,3 +87,17 @@ def test_malicious_names_stay_one_value():
     _, event, content = attached("rescheduled", rescheduled(screening=shown))
     assert event["SUMMARY"] == "x ATTENDEE:mailto:eve@usher.example"
     assert b"\r\nATTENDEE" not in content
+
+
+def test_an_exchanged_booking_takes_over_the_entry_of_the_first_one():
+    first = confirmed()
+    own = {"replaces": first.booking_id, "calendar_id": first.booking_id, "moves": 1}
+    new = confirmed(**own)
+    sent = [
+        attached("confirmation", first),
+        attached("confirmation", new),
+        attached("showtime_cancelled", cancelled(**own)),
+    ]
+    assert {str(event["UID"]) for _, event, _ in sent} == {f"{first.booking_id}@usher"}
+    assert [event["SEQUENCE"] for _, event, _ in sent] == [0, 1, 2]
+    assert sent[1][1]["URL"] == f"http://127.0.0.1:8080/bookings/{new.booking_id}"

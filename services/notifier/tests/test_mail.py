@@ -55,6 +55,19 @@ def test_headers():
     assert not [name for name in sent if name.startswith("List-")]
 
 
+@pytest.mark.parametrize(
+    ("locale", "subject", "sentence"),
+    [
+        ("en", "Exchanged: your new tickets, Metropolis", "the codes of the old ones are no longer valid"),
+        ("de", "Umgetauscht: Ihre neuen Tickets, Metropolis", "die Codes der alten gelten nicht mehr"),
+    ],
+)
+def test_the_mail_about_an_exchange_says_that_the_old_codes_are_void(locale, subject, sentence):
+    sent = mailed(confirmed(replaces="b0", locale=locale))
+    assert sent["Subject"].startswith(subject)
+    assert all(sentence in " ".join(Tags(body).text.split()) for body in bodies(sent))
+
+
 @pytest.mark.parametrize("form", [0, 1])
 def test_both_forms_have_all_details(form):
     event = confirmed()

@@ -20,6 +20,7 @@ from contracts.booking import (
     BookingExchanged,
     BookingRescheduled,
     BookingTicketsCancelled,
+    BookingTicketsExchanged,
 )
 from contracts.envelope import Event
 from contracts.identity import ExportRequested, UserDeleted
@@ -258,11 +259,16 @@ def all_cancelled(event) -> BookingTicketsCancelled:
     return without(event, *(ticket.seat for ticket in event.tickets))
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_a_reminder_names_only_seats_with_a_valid_ticket(client, bus, mail_server, sender, order):
+def some_exchanged(event, *seats, remaining=()) -> BookingTicketsExchanged:
+    facts = without(event, *seats, remaining=remaining).model_dump()
+    return BookingTicketsExchanged.model_validate(facts | {"replaced_by": new_id()})
+
+
+@pytest.mark.parametrize(("order", "change"), [((0, 1), without), ((1, 0), without), ((1, 0), some_exchanged)])
+async def test_a_reminder_names_only_seats_with_a_valid_ticket(bus, mail_server, sender, order, change):
     event = booked()
     first, second = (ticket.seat for ticket in event.tickets)
-    events = event, without(event, first, remaining=[second])
+    events = event, change(event, first, remaining=[second])
     await publish(bus, *(events[place] for place in order))
     await make_due(event, "early")
     await queue_reminders(sender, now())

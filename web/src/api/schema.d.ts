@@ -1892,6 +1892,8 @@ export interface paths {
          * @description Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
          *
          *     The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
+         *     With `replaces`, the tickets of another booking are exchanged by a quote: they are void once the new ones are paid
+         *     and valid, and stay valid if the payment fails.
          */
         post: {
             parameters: {
@@ -2656,6 +2658,55 @@ export interface paths {
             };
         };
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookings/{booking_id}/exchange-quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Quote Exchange
+         * @description Quote the exchange of tickets for the held seats, without changing anything.
+         *
+         *     For the owner, with the guest secret or a guest's mailed link; the hold is the caller's. Other seats at the same
+         *     price on the same showtime are free until check-in; other exchanges follow the booking's policy.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingExchangeQuoteRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingExchangeQuoteResponse"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -6368,6 +6419,21 @@ export interface components {
             /** Tenders */
             tenders: components["schemas"]["BookingTender"][];
             /**
+             * Due
+             * @description What is paid: `amount` without the value of exchanged tickets.
+             */
+            due: number | null;
+            /**
+             * Replaces
+             * @description The booking whose tickets this one replaces.
+             */
+            replaces: string | null;
+            /**
+             * Exchanges
+             * @description Of its own tickets, and that which made the booking.
+             */
+            exchanges: components["schemas"]["BookingExchangeResponse"][];
+            /**
              * Moves
              * @description How often the start has changed since the checkout: SEQUENCE in calendars.
              */
@@ -6398,7 +6464,7 @@ export interface components {
             /** Payment Failure */
             payment_failure: string | null;
             /** Ending */
-            ending: ("deadline" | "seats_released" | "seats_lost" | "payment_cancelled" | "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider" | "exchanged") | null;
+            ending: ("deadline" | "seats_released" | "seats_lost" | "payment_cancelled" | "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider" | "exchanged" | "exchange_refused") | null;
             /** Mailings */
             mailings: components["schemas"]["BookingMailingResponse"][];
             /** History */
@@ -6495,6 +6561,8 @@ export interface components {
         /**
          * CheckoutRequest
          * @description An order for a hold: one ticket for each of its seats.
+         *
+         *     With `replaces` it is an exchange, and the new booking has the address, name and language of the earlier one.
          */
         BookingCheckoutRequest: {
             /**
@@ -6510,12 +6578,12 @@ export interface components {
             hold_id?: string | null;
             /** Tickets */
             tickets: components["schemas"]["BookingTicketChoice"][];
+            replaces?: components["schemas"]["BookingReplaces"] | null;
             /**
              * Email
-             * Format: email
-             * @example ada@usher.example
+             * @description Required without `replaces`.
              */
-            email: string;
+            email?: string | null;
             /** Name */
             name?: string | null;
             /**
@@ -6634,6 +6702,127 @@ export interface components {
             email: string;
         };
         /**
+         * ExchangeQuoteRequest
+         * @description The tickets to exchange, none for all, and a ticket type for each held seat.
+         */
+        BookingExchangeQuoteRequest: {
+            /**
+             * Claim
+             * @description The `claim` of the hold. Required; inventory returns it with each hold.
+             */
+            claim?: string | null;
+            /**
+             * Hold Id
+             * @deprecated
+             * @description No longer used: the claim contains the hold's id.
+             */
+            hold_id?: string | null;
+            /**
+             * Ticket Ids
+             * @default []
+             */
+            ticket_ids: string[];
+            /** Tickets */
+            tickets: components["schemas"]["BookingTicketChoice"][];
+        };
+        /**
+         * ExchangeQuoteResponse
+         * @description A binding quote: a checkout of the hold with `replaces` until `expires_at` exchanges exactly this.
+         *
+         *     `value` is what the exchanged tickets are worth, `price` what the new ones cost, in minor units. `amount_due` is
+         *     price plus fee less value; a negative one is refunded. `waived` is a difference that is too small to be charged.
+         *     `quote_id` is null when a ticket cannot be exchanged. `tickets` also contains the companion tickets that go with
+         *     the ticket of their wheelchair space. `refund_policy` stays that of the exchanged tickets, and no later cancellation
+         *     refunds more than `max_refund_percent`.
+         */
+        BookingExchangeQuoteResponse: {
+            /** Booking Id */
+            booking_id: string;
+            /** Hold Id */
+            hold_id: string;
+            /** Tickets */
+            tickets: components["schemas"]["BookingExchangedTicketResponse"][];
+            /**
+             * Value
+             * @description minor units of the currency, e.g. cents
+             */
+            value: number;
+            /**
+             * Price
+             * @description minor units of the currency, e.g. cents
+             */
+            price: number;
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             */
+            fee: number;
+            /**
+             * Waived
+             * @description minor units of the currency, e.g. cents
+             */
+            waived: number;
+            /** Amount Due */
+            amount_due: number;
+            /** Currency */
+            currency: string;
+            refund_policy: components["schemas"]["BookingRefundPolicy"] | null;
+            /** Max Refund Percent */
+            max_refund_percent: number;
+            /** Quote Id */
+            quote_id: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Server Time
+             * Format: date-time
+             */
+            server_time: string;
+        };
+        /**
+         * ExchangeResponse
+         * @description An exchange of tickets for those of another booking. Amounts are in minor units.
+         *
+         *     The tickets of `seats` were worth `value`; `carried` of it paid for the new ones, `refund` was returned, and `fee`
+         *     is what the exchange cost.
+         */
+        BookingExchangeResponse: {
+            /** Replaces */
+            replaces: string;
+            /** Replaced By */
+            replaced_by: string;
+            /** Seats */
+            seats: string[];
+            /**
+             * Value
+             * @description minor units of the currency, e.g. cents
+             */
+            value: number;
+            /**
+             * Fee
+             * @description minor units of the currency, e.g. cents
+             */
+            fee: number;
+            /**
+             * Carried
+             * @description minor units of the currency, e.g. cents
+             */
+            carried: number;
+            /**
+             * Refund
+             * @description minor units of the currency, e.g. cents
+             */
+            refund: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
          * ExchangeRules
          * @description Until `minutes_before_start`, a booking can be exchanged for `fee` per ticket, at most `max_exchanges` times.
          */
@@ -6654,6 +6843,26 @@ export interface components {
              * @default 3
              */
             max_exchanges: number;
+        };
+        /**
+         * ExchangedTicketResponse
+         * @description A ticket to exchange, with its price in minor units.
+         *
+         *     `reason` says why it cannot be exchanged: `too_late` and `limit` are limits of the policy, `policy` excludes it.
+         */
+        BookingExchangedTicketResponse: {
+            /** Ticket Id */
+            ticket_id: string;
+            seat: components["schemas"]["BookingSeat"];
+            /** Ticket Type */
+            ticket_type: string;
+            /**
+             * Value
+             * @description minor units of the currency, e.g. cents
+             */
+            value: number;
+            /** Reason */
+            reason: ("cancelled" | "checked_in" | "transferred" | "too_late" | "policy" | "limit") | null;
         };
         /**
          * HouseChangeResponse
@@ -7124,6 +7333,16 @@ export interface components {
             pushToken: string;
         };
         /**
+         * Replaces
+         * @description The booking whose tickets are exchanged, by a quote of `POST /api/bookings/{id}/exchange-quote`.
+         */
+        BookingReplaces: {
+            /** Booking Id */
+            booking_id: string;
+            /** Quote Id */
+            quote_id: string;
+        };
+        /**
          * RowResponse
          * @description One booking of the run. `reason` says why it failed, or what a person must do.
          */
@@ -7216,7 +7435,7 @@ export interface components {
          * @description The state of a booking in the saga.
          * @enum {string}
          */
-        BookingState: "awaiting_payment" | "closing" | "confirming" | "confirmed" | "refunding" | "refunded" | "expired" | "cancelled" | "exchanged";
+        BookingState: "awaiting_payment" | "closing" | "confirming" | "exchanging" | "confirmed" | "refunding" | "refunded" | "expired" | "cancelled" | "exchanged";
         /**
          * StateChange
          * @description One change of state: the new state, the event that caused it, and the time.
@@ -7237,17 +7456,24 @@ export interface components {
         /**
          * Tender
          * @description A means of payment, with the money that was captured and refunded on it in minor units.
+         *
+         *     `exchange` is the value of the tickets that the booking replaces. `moved` went on to bookings that replace this one.
          */
         BookingTender: {
             /**
              * Kind
-             * @constant
+             * @enum {string}
              */
-            kind: "card";
+            kind: "card" | "exchange";
             /** Captured */
             captured: number;
             /** Refunded */
             refunded: number;
+            /**
+             * Moved
+             * @default 0
+             */
+            moved: number;
         };
         /**
          * TenderResponse

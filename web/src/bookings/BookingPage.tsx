@@ -118,6 +118,7 @@ const TITLES = {
   awaiting_payment: "booking.unpaid",
   closing: "booking.closing",
   confirming: "booking.confirming",
+  exchanging: "booking.confirming",
   confirmed: "booking.confirmed",
   refunding: "booking.refunding",
   refunded: "booking.refunded",
@@ -177,6 +178,7 @@ function Moving({ booking }: { booking: Booking }) {
     closing: "booking.closingText",
     refunding: booking.ending === "seats_lost" ? "booking.seatsLostText" : "booking.refundingText",
     confirming: "booking.confirmingText",
+    exchanging: "booking.confirmingText",
   } as const;
   return (
     <div className="card grid gap-3 p-6" role="status">

@@ -12,7 +12,7 @@ export const wereSeatsReleased = ({ state, ending }: Booking): boolean =>
   ending === "seats_released" && (state === "closing" || state === "expired");
 
 /** States that change without action by the customer. */
-export const MOVING: State[] = ["closing", "confirming", "refunding"];
+export const MOVING: State[] = ["closing", "confirming", "exchanging", "refunding"];
 const ASK_MOVING_MS = 2000;
 const ASK_WAITING_MS = 5000;
 

@@ -391,6 +391,7 @@ const de: Messages = {
   "state.awaiting_payment": "Noch nicht bezahlt",
   "state.closing": "Wird geschlossen",
   "state.confirming": "Wird bestätigt",
+  "state.exchanging": "Wird bestätigt",
   "state.confirmed": "Bestätigt",
   "state.refunding": "Wird erstattet",
   "state.refunded": "Erstattet",
@@ -627,6 +628,10 @@ const de: Messages = {
   "problem.showtime_not_ready":
     "Die Preise dieser Vorstellung sind noch nicht bereit. Bitte versuchen Sie es noch einmal.",
   "problem.not_cancellable": "Diese Buchung kann nicht mehr storniert werden.",
+  "problem.not_exchangeable": "Diese Tickets können nicht mehr umgetauscht werden.",
+  "problem.too_few_seats": "Bitte wählen Sie mindestens so viele Plätze, wie Sie Tickets umtauschen.",
+  "problem.currency_differs":
+    "Diese Vorstellung wird in einer anderen Währung verkauft. Bitte wählen Sie eine in derselben Währung.",
   "problem.quote_changed": "Ihre Buchung hat sich inzwischen geändert. Bitte prüfen Sie die neue Erstattung.",
   "problem.quote_invalid": "Bitte lassen Sie die Erstattung neu berechnen.",
   "problem.refund_too_large": "Es kann nicht mehr erstattet werden, als für die Tickets bezahlt wurde.",

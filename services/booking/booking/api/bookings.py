@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from booking import store
-from booking.api.access import CurrentCaller, LinkKey, Signer, visible_booking, visible_by_link
+from booking.api.access import CurrentCaller, LinkKey, Manager, Signer, visible_booking, visible_by_link
 from booking.api.responses import BookingId, BookingResponse, Reference, to_response
-from booking.model import BookingUnknown, LinkVoid
+from booking.model import BookingUnknown, LinkVoid, State
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 
@@ -53,7 +53,11 @@ async def list_bookings(
 
 
 @router.get("/{booking_id}", responses=documented(Unauthenticated, BookingUnknown, LinkVoid))
-async def get_booking(booking_id: BookingId, caller: CurrentCaller, key: LinkKey, signer: Signer) -> BookingResponse:
+async def get_booking(
+    booking_id: BookingId, caller: CurrentCaller, key: LinkKey, manager: Manager, signer: Signer
+) -> BookingResponse:
     """Get one booking. For its owner, with the guest secret or a mailed link's key, or staff with `bookings:read`."""
     booking = await (visible_by_link(caller, booking_id, key) if key else visible_booking(caller, booking_id))
+    if booking.state is State.EXCHANGING:  # its tickets are valid as soon as the earlier booking's are void
+        booking = await store.complete_exchange(manager, booking)
     return to_response(booking, signer, caller)

@@ -319,7 +319,7 @@ async def retry_refund(
     booking = await visible_booking(caller, booking_id)
     if caller.principal is None:
         raise Unauthenticated
-    new_refund_id = new_id()
+    new_refund_id = f"{booking_id}-refund-{new_id()[-16:]}"
 
     async def retry(booking: model.Booking) -> RetryRefund:
         if not caller.may("bookings:refund", booking.theater_id):

@@ -3,24 +3,22 @@
 Both use the hold's claim, which inventory signed, so neither reads the hold nor waits for an event about it.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from chassis.clock import now
-from chassis.http.problems import Unauthenticated, documented
+from chassis.http.problems import Forbidden, Unauthenticated, documented
 from chassis.observability import telemetry
-from chassis.security.auth import Caller
-from chassis.security.signed import NotSigned
 from contracts.catalog import RefundPolicy
-from contracts.claims import HoldClaim
-from contracts.types import Amount, Code, Currency, Email, Holder, Id, LanguageTag, Name, SeatId
+from contracts.types import Amount, Code, Currency, Email, Id, LanguageTag, Name, SeatId
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from booking import model, settings, store
-from booking.api.access import CurrentCaller, Manager, Showtimes, Signer
+from booking.api.access import CurrentCaller, LinkKey, Manager, Showtimes, Signer
+from booking.api.claims import ClaimRequest, TicketChoice, check_unique_seats, offer_of
+from booking.api.exchange import Replaces, commit_exchange, digest_of, exchangeable
 from booking.api.responses import BookingResponse, to_response
 from booking.model import (
     AlreadyCheckedOut,
@@ -29,13 +27,18 @@ from booking.model import (
     ClaimInvalid,
     ClaimRequired,
     CompanionWithoutWheelchair,
+    CurrencyDiffers,
     HoldExpired,
+    LinkVoid,
+    NotExchangeable,
     Order,
     PriceUnknown,
+    QuoteChanged,
+    QuoteInvalid,
     ShowtimeClosed,
     ShowtimeNotReady,
-    ShowtimeOffer,
     TicketsDoNotMatch,
+    TooFewSeats,
 )
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
@@ -43,65 +46,31 @@ router = APIRouter(prefix="/api/bookings", tags=["bookings"])
 HolderName = Annotated[Name, StringConstraints(max_length=100)]
 
 
-class TicketChoice(BaseModel):
-    """The ticket type for one held seat."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seat_id: SeatId
-    ticket_type: Code
-
-
-def check_unique_seats(seat_ids: Iterable[str]) -> None:
-    """Raises TicketsDoNotMatch when a seat has two tickets."""
-    if twice := sorted(seat_id for seat_id, count in Counter(seat_ids).items() if count > 1):
-        raise TicketsDoNotMatch(f"There is more than one ticket for {', '.join(twice)}.", seats=twice)
-
-
-class ClaimRequest(BaseModel):
-    """Base class of requests that identify a hold by its claim."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    claim: Annotated[
-        str | None, Field(description="The `claim` of the hold. Required; inventory returns it with each hold.")
-    ] = None
-    hold_id: Annotated[
-        Id | None, Field(description="No longer used: the claim contains the hold's id.", deprecated=True)
-    ] = None
-
-    def hold(self, caller: Caller) -> HoldClaim:
-        """Verify the claim and return the hold. A guest's hold is the account's once its guest has signed in.
-
-        Raises Unauthenticated, ClaimRequired, ClaimInvalid, and BookingUnknown when the hold is not the caller's.
-        """
-        if caller.principal is None and caller.secret is None:
-            raise Unauthenticated
-        if self.claim is None:
-            raise ClaimRequired
-        try:
-            hold = settings.get().hold_claims.read(self.claim)
-        except NotSigned as error:
-            raise ClaimInvalid from error
-        if not caller.owns(hold.holder):
-            raise BookingUnknown
-        if caller.principal and hold.holder.user_id is None:
-            return hold.model_copy(update={"holder": Holder(user_id=caller.principal.user_id)})
-        return hold
-
-
 class CheckoutRequest(ClaimRequest):
-    """An order for a hold: one ticket for each of its seats."""
+    """An order for a hold: one ticket for each of its seats.
+
+    With `replaces` it is an exchange, and the new booking has the address, name and language of the earlier one.
+    """
 
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
-    email: Email
+    replaces: Replaces | None = None
+    email: Annotated[Email | None, Field(validate_default=True, description="Required without `replaces`.")] = None
     name: HolderName | None = None
     locale: LanguageTag = "en"
 
-    def order(self) -> Order:
-        """The order. Raises TicketsDoNotMatch when a seat has two tickets."""
+    @field_validator("email")
+    @classmethod
+    def _is_given(cls, email: str | None, info: ValidationInfo) -> str | None:
+        if email is None and info.data.get("replaces") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return email
+
+    def order(self, earlier: model.Booking | None = None) -> Order:
+        """The order, with the contact of the earlier booking. Raises TicketsDoNotMatch when a seat has two tickets."""
         check_unique_seats(ticket.seat_id for ticket in self.tickets)
-        return Order({t.seat_id: t.ticket_type for t in self.tickets}, self.email, self.name, self.locale)
+        contact = (earlier.email, earlier.name, earlier.locale) if earlier else (self.email, self.name, self.locale)
+        email, name, locale = contact
+        return Order({t.seat_id: t.ticket_type for t in self.tickets}, email or "", name, locale)
 
 
 class QuoteChoice(BaseModel):
@@ -159,7 +128,7 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
     choices, hold = body.choices(), body.hold(caller)
     if await store.is_booked(hold.hold_id):
         raise AlreadyCheckedOut
-    offer, moment = await _offer_of(hold, showtimes), now()
+    offer, moment = await offer_of(hold, showtimes), now()
     seats = model.quote(hold, offer, choices, moment)
     return QuoteResponse(
         hold_id=hold.hold_id,
@@ -175,11 +144,17 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
     )
 
 
-@router.post("", status_code=201, responses=PROBLEMS)
+@router.post(
+    "",
+    status_code=201,
+    responses=PROBLEMS
+    | documented(Forbidden, LinkVoid, NotExchangeable, TooFewSeats, CurrencyDiffers, QuoteInvalid, QuoteChanged),
+)
 async def check_out(
     *,
     body: CheckoutRequest,
     caller: CurrentCaller,
+    key: LinkKey,
     response: Response,
     manager: Manager,
     showtimes: Showtimes,
@@ -188,9 +163,15 @@ async def check_out(
     """Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
 
     The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
+    With `replaces`, the tickets of another booking are exchanged by a quote: they are void once the new ones are paid
+    and valid, and stay valid if the payment fails.
     """
-    order, hold = body.order(), body.hold(caller)
-    offer = await _offer_of(hold, showtimes)
+    hold, earlier = body.hold(caller), None
+    if body.replaces:
+        earlier = await exchangeable(caller, body.replaces.booking_id, key)
+    order = body.order(earlier)
+    offer = await offer_of(hold, showtimes)
+    booking = await store.find(hold.hold_id) if earlier else None  # a repeat, after which the quote no longer applies
     try:
         checkout = model.check_out(
             hold,
@@ -201,23 +182,18 @@ async def check_out(
             now=now(),
         )
     except (HoldExpired, ShowtimeClosed):
-        booking = await store.find(hold.hold_id)  # from an earlier checkout
+        booking = booking or await store.find(hold.hold_id)  # from an earlier checkout
         if booking is None:
             raise
     else:
-        booking = await manager.create(checkout)
+        if earlier and body.replaces and not booking:
+            checkout = commit_exchange(checkout, earlier, body.replaces.quote_id)
+        booking = booking or await manager.create(checkout)
     if not caller.owns(booking.holder):  # a guest's booking from before somebody with its secret signed in
         raise BookingUnknown
-    if not model.is_same_order(booking, order):
+    quote_id = digest_of(body.replaces.quote_id) if body.replaces else None
+    if not model.is_same_order(booking, order) or quote_id != (booking.exchange.quote_id if booking.exchange else None):
         raise AlreadyCheckedOut
     telemetry.set_subject(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
     return to_response(booking, signer, caller)
-
-
-async def _offer_of(hold: HoldClaim, showtimes: store.Showtimes) -> ShowtimeOffer:
-    """The offer of the hold's showtime. Raises ShowtimeNotReady."""
-    offer = await showtimes.offer_of(hold.showtime_id)
-    if offer is None:
-        raise ShowtimeNotReady(retry_after=2)
-    return offer

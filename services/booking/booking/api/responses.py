@@ -77,6 +77,23 @@ class RefundResponse(BaseModel):
     note: str | None = Field(description="Staff's reason. Only for staff.")
 
 
+class ExchangeResponse(BaseModel):
+    """An exchange of tickets for those of another booking. Amounts are in minor units.
+
+    The tickets of `seats` were worth `value`; `carried` of it paid for the new ones, `refund` was returned, and `fee`
+    is what the exchange cost.
+    """
+
+    replaces: Id
+    replaced_by: Id
+    seats: list[SeatId]
+    value: Amount
+    fee: Amount
+    carried: Amount
+    refund: Amount
+    at: datetime
+
+
 class BookingResponse(BaseModel):
     """A booking. It has tickets only while it is confirmed; cancelled ones stand beside the valid ones.
 
@@ -101,6 +118,9 @@ class BookingResponse(BaseModel):
     refunds: list[RefundResponse]
     refunded_amount: Amount
     tenders: list[model.Tender]
+    due: Amount | None = Field(description="What is paid: `amount` without the value of exchanged tickets.")
+    replaces: Id | None = Field(description="The booking whose tickets this one replaces.")
+    exchanges: list[ExchangeResponse] = Field(description="Of its own tickets, and that which made the booking.")
     moves: int = Field(description="How often the start has changed since the checkout: SEQUENCE in calendars.")
     email: str | None
     failed_mail: str | None = Field(description="The kind of the last mail that could not be delivered to `email`.")
@@ -128,7 +148,10 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
     facts = {
         "tickets": _issued(booking, signer),
         "refunds": [to_refund(refund, is_staff=is_staff) for refund in booking.refunds],
+        "refunded_amount": booking.refunded,
         "tenders": booking.tenders,
+        "due": booking.due,
+        "exchanges": [each.model_dump() for each in _exchanges(booking)],
         "party_qr": signer.party_code(booking) if caller and len(booking.valid_tickets) > 1 else None,
         "mailings": [mailing.model_dump() for mailing in booking.mailings],
         "tax": booking.tax,
@@ -152,6 +175,10 @@ def _issued(booking: model.Booking, signer: Signer) -> list[IssuedTicket]:
     ]
 
 
+def _exchanges(booking: model.Booking) -> list[model.Exchange]:
+    return [*([booking.exchange] if booking.exchange else []), *booking.exchanges]
+
+
 def to_refund(refund: model.Refund, *, is_staff: bool) -> RefundResponse:
     """The response for a refund. Only staff see what staff wrote."""
     hidden = {} if is_staff else {"note": None}
@@ -161,4 +188,5 @@ def to_refund(refund: model.Refund, *, is_staff: bool) -> RefundResponse:
 def order_of(booking: model.Booking) -> PaymentOrder:
     """The data that payment needs to charge for a booking."""
     facts = {"booking_id": booking.id, "seats": booking.seat_ids, "was_guests": booking.was_guests or None}
+    facts["amount"] = booking.due
     return PaymentOrder.model_validate(vars(booking) | facts)

@@ -50,14 +50,14 @@ async def connected(apple: AppleWallet | None) -> AsyncIterator[None]:
 def documents_of(booking: Booking, settings: Settings) -> list[Document]:
     """Return the documents that the booking has now.
 
-    A receipt stays available after the end, and so does the calendar file, which then removes the showtime. Passes need
-    the cinema's certificates.
+    A receipt stays available after the end, and so does the calendar file, which then removes the showtime; after an
+    exchange, the new booking has the calendar's entry. Passes need the cinema's certificates.
     """
     is_valid = booking.state is State.CONFIRMED
     facts: dict[Document, bool] = {
         "tickets": is_valid,
         "receipt": has_receipt(booking),
-        "calendar": bool(booking.tickets) and booking.screening is not None,
+        "calendar": bool(booking.tickets) and booking.state not in (State.EXCHANGING, State.EXCHANGED),
         "apple_wallet": is_valid and settings.apple_wallet is not None,
         "google_wallet": is_valid and settings.google_wallet is not None,
     }

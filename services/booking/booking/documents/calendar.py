@@ -19,7 +19,7 @@ def booking_calendar(booking: Booking) -> CalendarFile:
     where = (screening.theater_name, screening.auditorium_name, screening.address)
     seats = [place(line.seat, texts) for line in booking.kept_lines or booking.lines]
     occasion = Occasion(
-        uid=f"{booking.id}@usher",
+        uid=f"{booking.calendar_id or booking.id}@usher",
         sequence=booking.moves + is_cancelled,
         starts_at=screening.starts_at,
         ends_at=screening.ends_at,

@@ -12,6 +12,7 @@ from contracts.claims import HoldClaim
 from contracts.types import Holder, Seat
 from pydantic import BaseModel
 
+from booking.model.funds import Exchange, Source
 from booking.model.problems import NotCancellable
 
 EndReason = Literal[
@@ -24,6 +25,7 @@ EndReason = Literal[
     "showtime_cancelled",
     "refunded_at_provider",
     "exchanged",
+    "exchange_refused",
 ]
 
 
@@ -33,6 +35,7 @@ class State(StrEnum):
     AWAITING_PAYMENT = "awaiting_payment"
     CLOSING = "closing"
     CONFIRMING = "confirming"
+    EXCHANGING = "exchanging"
     CONFIRMED = "confirmed"
     REFUNDING = "refunding"
     REFUNDED = "refunded"
@@ -79,7 +82,8 @@ class Refund(BaseModel):
 
     `is_requested`: booking requested it; otherwise staff or the provider made it. `seats` are those of the tickets that
     it pays for. `quote_id` is the committed quote's. `note` is the reason that staff gave. `repeated_as`: the refund
-    that replaces this failed one.
+    that replaces this failed one. `payment_id`: the booking on whose payment the money is; None for this one's. A sum
+    on several payments is several refunds: the others are `part_of` the first, which has the seats.
     """
 
     refund_id: str
@@ -93,6 +97,8 @@ class Refund(BaseModel):
     at: datetime
     settled_at: datetime | None = None
     repeated_as: str | None = None
+    payment_id: str | None = None
+    part_of: str | None = None
 
     @property
     def must_be_repeated(self) -> bool:
@@ -101,11 +107,15 @@ class Refund(BaseModel):
 
 
 class Tender(BaseModel):
-    """A means of payment, with the money that was captured and refunded on it in minor units."""
+    """A means of payment, with the money that was captured and refunded on it in minor units.
 
-    kind: Literal["card"]
+    `exchange` is the value of the tickets that the booking replaces. `moved` went on to bookings that replace this one.
+    """
+
+    kind: Literal["card", "exchange"]
     captured: int
     refunded: int
+    moved: int = 0
 
 
 def total_of(parts: Iterable[int | None]) -> int | None:
@@ -145,13 +155,19 @@ class Booking(BaseModel):
 
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
     will end. `refund_policy`: the one of the checkout. `refund_amount`: what is refunded because the booking ended.
-    `ledger_entries`: how much of payment's ledger `refunded_amount` includes. `moves`: how often the showtime's start
-    has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first move.
-    `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision. `failed_mail`:
-    the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a person who has
-    deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there.
+    `refunded_amount`: what was refunded on its own payment. `ledger_entries`: how much of payment's ledger that
+    includes. `passed_on`: the part of it that was refunded for later bookings, by refund. `moves`: how often the
+    showtime's start has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first
+    move. `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
+    `failed_mail`: the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a
+    person who has deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there.
     `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued. `was_guests`: a guest
     made it, and then signed in. `mailings`: the latest changes of the address and requests to mail the tickets again.
+
+    `replaces`, `exchange`: the earlier booking and the terms, if the booking is an exchange. `sources`: the money that
+    it took over, once the earlier tickets are void. `exchanges`: those of its own tickets. `refused_exchanges`: the
+    bookings that asked for its tickets too late. `exchange_count`: how often the customer has exchanged, in all.
+    `calendar_id`: the first booking, if all of its tickets were exchanged: calendars know the entry by its id.
 
     Bookings from before 2026-12 that were never checked out lack the order's fields; others lack `theater_id` until
     catalog publishes their showtime again, have no `refund_policy`, and list no refunds.
@@ -178,6 +194,7 @@ class Booking(BaseModel):
     payment_deadline_at: datetime | None = None
     moves: int = 0
     booked_starts_at: datetime | None = None
+    calendar_id: str | None = None
     replaces: str | None = None
     payment_failure: str | None = None
     ending: EndReason | None = None
@@ -186,6 +203,12 @@ class Booking(BaseModel):
     refunded_amount: int = 0
     refunds: list[Refund] = []
     ledger_entries: int = 0
+    passed_on: dict[str, int] = {}
+    exchange: Exchange | None = None
+    sources: list[Source] = []
+    exchanges: list[Exchange] = []
+    refused_exchanges: list[str] = []
+    exchange_count: int = 0
     is_disputed: bool = False
     failed_mail: str | None = None
     sealed_email: str | None = None
@@ -227,10 +250,38 @@ class Booking(BaseModel):
     @property
     def tenders(self) -> list[Tender]:
         """How the booking was paid; empty for a free or unpaid one."""
-        is_paid = self.state in (State.CONFIRMED, State.REFUNDING, State.REFUNDED, State.EXCHANGED)
-        if not is_paid or not self.amount:
+        if self.state not in (State.CONFIRMED, State.REFUNDING, State.REFUNDED, State.EXCHANGED):
             return []
-        return [Tender(kind="card", captured=self.amount, refunded=self.refunded_amount)]
+        moved = sum(part.amount for exchange in self.exchanges for part in exchange.sources)
+        moved_own = sum(
+            part.amount for exchange in self.exchanges for part in exchange.sources if part.booking_id == self.id
+        )
+        carried = sum(source.amount for source in self.sources)
+        refunded = sum(refund.amount for refund in self.source_refunds)
+        own = self.refunded_amount - sum(self.passed_on.values())
+        tenders = [
+            Tender(kind="exchange", captured=carried, refunded=refunded, moved=moved - moved_own),
+            Tender(kind="card", captured=self.due or 0, refunded=own, moved=moved_own),
+        ]
+        return [tender for tender in tenders if tender.captured]
+
+    @property
+    def due(self) -> int | None:
+        """What the customer pays for the booking: its price, less the value of the tickets that it replaces."""
+        if self.amount is None or self.exchange is None:
+            return self.amount
+        return self.amount - self.exchange.carried - self.exchange.waived
+
+    @property
+    def source_refunds(self) -> list[Refund]:
+        """The accepted refunds on the payments of the bookings that it replaces."""
+        return [refund for refund in self.refunds if refund.payment_id and refund.state == "accepted"]
+
+    @property
+    def refunded(self) -> int:
+        """What was refunded for the booking, on all payments."""
+        passed_on = sum(self.passed_on.values())
+        return max(0, self.refunded_amount - passed_on) + sum(refund.amount for refund in self.source_refunds)
 
     @property
     def is_moved_far(self) -> bool:
@@ -276,7 +327,9 @@ class Checkout:
     theater_id: str | None
     reference: str
     payment_deadline_at: datetime
-    refund_policy: RefundPolicy
+    refund_policy: RefundPolicy | None
+    exchange: Exchange | None = None
+    exchange_count: int = 0
 
     @property
     def amount(self) -> int:
@@ -318,11 +371,28 @@ class RetryRefund:
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """Command: the confirmed booking `by`, at the price `amount` in minor units, replaces this one."""
+class ExchangeTickets:
+    """Command for the earlier booking: its tickets of `exchange` are void, and the new booking's are valid."""
 
-    by: str
-    amount: int
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class ExchangeMade:
+    """Command for the new booking: the earlier tickets are void, and their value is on these payments.
+
+    If the exchange was of the whole booking, its entry in calendars becomes that of the new one: `calendar_id`, which
+    has changed `moves` times.
+    """
+
+    sources: list[Source]
+    calendar_id: str | None = None
+    moves: int = 0
+
+
+@dataclass(frozen=True)
+class ExchangeRefused:
+    """Command for the new booking: the earlier tickets can no longer be exchanged."""
 
 
 @dataclass(frozen=True)
@@ -346,7 +416,7 @@ def cancel_refusal(booking: Booking, by: Literal["by_customer", "by_staff"]) -> 
     if by == "by_staff" and booking.state is State.CONFIRMED and booking.amount == 0:
         return None
     sentences = {
-        State.CONFIRMING: "The booking is being confirmed.",
+        **dict.fromkeys((State.CONFIRMING, State.EXCHANGING), "The booking is being confirmed."),
         State.CONFIRMED: "The booking is confirmed. Get a cancellation quote first, then cancel with its quote_id.",
         State.EXPIRED: "The booking has expired.",
         State.EXCHANGED: "The booking was exchanged for another one.",

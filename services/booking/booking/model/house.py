@@ -64,14 +64,17 @@ class Impact(BaseModel):
         return self.tickets > TICKETS_FOR_ONE
 
 
+UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING, State.EXCHANGING)
+
+
 def impact_of(bookings: Sequence[Booking]) -> Impact:
     """What a change of the showtime with these bookings affects."""
     found = sorted((each for each in bookings if each.state is State.CONFIRMED), key=lambda each: each.id)
-    unpaid = [each for each in bookings if each.state in (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)]
+    unpaid = [each for each in bookings if each.state in UNSETTLED]
     money = Counter[tuple[str, str]]()
     for booking in found:
         for tender in booking.tenders:
-            money[tender.kind, booking.currency or ""] += tender.captured - tender.refunded
+            money[tender.kind, booking.currency or ""] += tender.captured - tender.refunded - tender.moved
     kept = [line for booking in found for line in booking.kept_lines]
     reachable = [booking for booking in found if booking.is_reachable]
     locales = Counter(booking.locale for booking in reachable)

@@ -139,6 +139,15 @@ def _quoted(seat: Seat, ticket_type: str | None, prices: Iterable[Price]) -> Quo
     raise _price_unknown([seat])
 
 
+def price_hold(hold: HoldClaim, offer: ShowtimeOffer, ticket_types: dict[str, str], now: datetime) -> list[OrderLine]:
+    """The order lines of the held seats with these ticket types, as if they were checked out now.
+
+    Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
+    """
+    _check_sold(hold, offer, now)
+    return price(hold.seats, ticket_types, offer.prices)
+
+
 def check_out(
     hold: HoldClaim, offer: ShowtimeOffer, order: Order, *, reference: str, payment_window: timedelta, now: datetime
 ) -> Checkout:
@@ -146,11 +155,10 @@ def check_out(
 
     Raises ShowtimeClosed, HoldExpired, TicketsDoNotMatch, PriceUnknown and CompanionWithoutWheelchair.
     """
-    _check_sold(hold, offer, now)
     return Checkout(
         hold=hold,
         order=order,
-        lines=price(hold.seats, order.ticket_types, offer.prices),
+        lines=price_hold(hold, offer, order.ticket_types, now),
         currency=offer.currency,
         screening=offer.screening,
         theater_id=offer.theater_id,

@@ -11,6 +11,9 @@ BookingProblem
 ├── HoldExpired          409  the hold ended before the checkout
 ├── AlreadyCheckedOut    409  checked out earlier with another order
 ├── NotCancellable       409
+├── NotExchangeable      409
+├── TooFewSeats          422  fewer seats than exchanged tickets
+├── CurrencyDiffers      422  the new showtime is sold in another currency
 ├── AddressFixed         409  the booking has ended
 ├── AccountsBooking      403  a link does not change the address of an account's booking
 ├── NoTickets            409  the booking has no valid tickets
@@ -86,6 +89,18 @@ class AlreadyCheckedOut(BookingProblem):
 
 class NotCancellable(BookingProblem):
     code, status, title = "not_cancellable", 409, "This booking cannot be cancelled."
+
+
+class NotExchangeable(BookingProblem):
+    code, status, title = "not_exchangeable", 409, "This booking cannot be exchanged."
+
+
+class TooFewSeats(BookingProblem):
+    code, status, title = "too_few_seats", 422, "Please choose a seat for each ticket that you exchange."
+
+
+class CurrencyDiffers(BookingProblem):
+    code, status, title = "currency_differs", 422, "The new showtime is sold in another currency."
 
 
 class AddressFixed(BookingProblem):

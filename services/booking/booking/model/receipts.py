@@ -1,4 +1,4 @@
-"""What a receipt says about a booking: its tax by rate, and a credit note for each refund. Amounts are minor units.
+"""What a receipt says: the tax by rate, and a credit note for each refund or exchange. Amounts are minor units.
 
 A receipt has the booking's reference as its number, a credit note the reference and its place among the refunds. So
 numbers are unique and never reused, and no counter is needed (ADR 42).
@@ -35,8 +35,9 @@ class CreditNote:
 
 
 def has_receipt(booking: Booking) -> bool:
-    """Whether the booking was paid."""
-    return booking.state in BOUGHT and booking.reference is not None and bool(booking.amount)
+    """Whether the booking was paid. An exchange that was not made has taken over no money."""
+    is_made = booking.exchange is None or bool(booking.sources) or not booking.exchange.carried
+    return booking.state in BOUGHT and booking.reference is not None and bool(booking.amount) and is_made
 
 
 def taxes_of(lines: Iterable[OrderLine]) -> list[TaxShare]:
@@ -58,15 +59,18 @@ def credit_notes(booking: Booking) -> list[CreditNote]:
 
     Each contains the tax of its part of the price. Together, those of a full refund contain the tax of the receipt. A
     number is the refund's place among all refunds of the booking, so it stays the same when an earlier one is accepted
-    later. 0 is for the refunds of bookings from before 2026-12, which have a sum instead of a list.
+    later. 0 is for the refunds of bookings from before 2026-12, which have a sum instead of a list. The value that
+    exchanged tickets leave to another booking's receipt has the numbers E1, E2 and so on.
     """
     places = enumerate(booking.refunds, 1)
     accepted = [(number, refund) for number, refund in places if refund.state == "accepted" and refund.amount]
-    made = [(number, refund.amount, refund.settled_at or refund.at) for number, refund in accepted]
-    unlisted = booking.refunded_amount - sum(amount for _, amount, _ in made)
+    made = [(str(number), refund.amount, refund.settled_at or refund.at) for number, refund in accepted]
+    unlisted = booking.refunded - sum(amount for _, amount, _ in made)
     if unlisted > 0:
-        made.append((0, unlisted, booking.history[-1].at if booking.history else booking.opened_at))
-    made.sort(key=lambda refund: (refund[0] > 0, refund[2], refund[0]))
+        made.append(("0", unlisted, booking.history[-1].at if booking.history else booking.opened_at))
+    moved = [(number, each) for number, each in enumerate(booking.exchanges, 1) if each.carried]
+    made += [(f"E{number}", each.carried, each.at) for number, each in moved]
+    made.sort(key=lambda note: (note[0] != "0", note[2], len(note[0]), note[0]))
     paid, totals = taxes_of(booking.lines), accumulate((amount for _, amount, _ in made), initial=0)
     return [
         CreditNote(f"{booking.reference}-{number}", amount, at, _part(paid, before, after))

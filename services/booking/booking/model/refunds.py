@@ -73,15 +73,15 @@ def quote_cancellation(
     if unknown := sorted(set(wanted) - by_id.keys()):
         raise TicketUnknown(f"This booking has no ticket {', '.join(unknown)}.", tickets=unknown)
     asked = [line for id_, line in by_id.items() if (id_ in wanted if wanted else line.is_kept)]
-    asked += _other_halves(booking, asked)
+    asked += other_halves(booking, asked)
     reasons: dict[str, Refusal | None] = {line.seat.seat_id: _refusal(booking, line, by, at) for line in asked}
     refused = [line for line in asked if reasons[line.seat.seat_id]]
-    reasons |= {line.seat.seat_id: reasons[line.seat.pair or ""] for line in _other_halves(booking, refused)}
+    reasons |= {line.seat.seat_id: reasons[line.seat.pair or ""] for line in other_halves(booking, refused)}
     chosen = [line for line in asked if reasons[line.seat.seat_id] is None]
-    chosen += _companions_left(booking, chosen)
-    if by == "by_customer" and _leaves_children(booking, chosen):
+    chosen += companions_left(booking, chosen)
+    if by == "by_customer" and leaves_children(booking, chosen):
         adults = [line for line in chosen if line.ticket_type != CHILD]
-        adults += _other_halves(booking, adults)
+        adults += other_halves(booking, adults)
         reasons |= {line.seat.seat_id: "policy" for line in adults}
         chosen = [line for line in chosen if line not in adults]
     refunds = _refunds(booking, chosen, by, at, amount)
@@ -133,16 +133,17 @@ def percent_at(booking: Booking, at: datetime) -> int:
         return 0
     minutes = (booking.screening.starts_at - at).total_seconds() / 60
     open_tiers = (tier for tier in booking.refund_policy.tiers if minutes >= tier.minutes_before_start)
-    return next((tier.refund_percent for tier in open_tiers), 0)
+    percent = next((tier.refund_percent for tier in open_tiers), 0)
+    return min(percent, booking.exchange.max_refund_percent) if booking.exchange else percent
 
 
-def _other_halves(booking: Booking, lines: Sequence[OrderLine]) -> list[OrderLine]:
+def other_halves(booking: Booking, lines: Sequence[OrderLine]) -> list[OrderLine]:
     """The tickets for the other halves of these seats' couches, as far as they are kept and not among the lines."""
     wanted = {line.seat.pair for line in lines}
     return [line for line in booking.kept_lines if line.seat.seat_id in wanted and line not in lines]
 
 
-def _companions_left(booking: Booking, chosen: Sequence[OrderLine]) -> list[OrderLine]:
+def companions_left(booking: Booking, chosen: Sequence[OrderLine]) -> list[OrderLine]:
     """The companion tickets that lose their wheelchair space."""
     left = [line for line in booking.kept_lines if line not in chosen]
     types = {line.seat.seat_id: line.ticket_type for line in left}
@@ -150,7 +151,7 @@ def _companions_left(booking: Booking, chosen: Sequence[OrderLine]) -> list[Orde
     return [line for line in left if line.seat.seat_id in alone]
 
 
-def _leaves_children(booking: Booking, chosen: Sequence[OrderLine]) -> bool:
+def leaves_children(booking: Booking, chosen: Sequence[OrderLine]) -> bool:
     """Whether only children would be left of a booking with adults."""
     left = [line.ticket_type for line in booking.kept_lines if line not in chosen]
     return CHILD in left and set(left) == {CHILD} and any(line.ticket_type != CHILD for line in chosen)
@@ -183,9 +184,19 @@ def _refunds(
 
 
 def refundable(booking: Booking) -> int:
-    """What is left of the payment after the refunds that were made or requested, in minor units."""
-    requested = sum(refund.amount for refund in booking.open_refunds)
-    return max(0, (booking.amount or 0) - booking.refunded_amount - requested)
+    """What is left of the payments after the refunds that were made or requested, in minor units."""
+    return sum(funds(booking).values())
+
+
+def funds(booking: Booking) -> dict[str, int]:
+    """The money that is left on each payment for this booking, by the payment's booking, in the order of payment."""
+    left = {source.booking_id: source.amount for source in booking.sources}
+    left[booking.id] = (booking.due or 0) - booking.refunded_amount + sum(booking.passed_on.values())
+    for refund in [*booking.open_refunds, *booking.source_refunds]:
+        left[refund.payment_id or booking.id] -= refund.amount
+    for part in (part for exchange in booking.exchanges for part in exchange.sources):
+        left[part.booking_id] -= part.amount
+    return {booking_id: max(0, amount) for booking_id, amount in left.items()}
 
 
 def owed_of(booking: Booking, failed: Refund) -> int:
@@ -194,6 +205,9 @@ def owed_of(booking: Booking, failed: Refund) -> int:
     Refunds that others have made since it failed, at the provider or by a dispute, count once: they may already be its
     replacement.
     """
+    left = funds(booking)[failed.payment_id or booking.id]
+    if failed.payment_id:
+        return min(failed.amount, left)
     by_id = {each.refund_id: each for each in booking.refunds}
     since = failed.settled_at or failed.at
     others = sum(
@@ -201,8 +215,12 @@ def owed_of(booking: Booking, failed: Refund) -> int:
         for each in booking.refunds
         if not each.is_requested and each.state == "accepted" and (each.settled_at or each.at) >= since
     )
-    counted = sum(each.amount - by_id[each.repeated_as].amount for each in booking.refunds if each.repeated_as)
-    return min(max(0, failed.amount - max(0, others - counted)), refundable(booking))
+    counted = sum(
+        each.amount - by_id[each.repeated_as].amount
+        for each in booking.refunds
+        if each.repeated_as and not each.payment_id
+    )
+    return min(max(0, failed.amount - max(0, others - counted)), left)
 
 
 def split(total: int, weights: Sequence[int], step: int = 1) -> list[int]:

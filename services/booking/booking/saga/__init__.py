@@ -1,7 +1,16 @@
 """The saga hold → pay → confirm: its table, the parts of its transitions, and the function that applies a row."""
 
-from booking.saga.amendments import UNSETTLED, Amendment, adopt, adoption, change_email, send_again
-from booking.saga.effects import UnexpectedEvent, WrongAmount, new_booking
+from booking.saga.amendments import (
+    UNSETTLED,
+    Amendment,
+    adopt,
+    adoption,
+    change_email,
+    record_passed_on,
+    refuse_exchange,
+    send_again,
+)
+from booking.saga.effects import UnexpectedEvent, WrongAmount, new_booking, refunded_booking
 from booking.saga.table import EARLY, IGNORED, LIVE, TRANSITIONS, Transition, Trigger
 from booking.saga.transition import Outcome, advance, name_of
 
@@ -23,5 +32,8 @@ __all__ = [
     "change_email",
     "name_of",
     "new_booking",
+    "record_passed_on",
+    "refunded_booking",
+    "refuse_exchange",
     "send_again",
 ]

@@ -7,12 +7,13 @@ from typing import Any
 
 from contracts.booking import BookingAdopted, BookingConfirmed, BookingEmailChanged, BookingTicketsRequested
 from contracts.envelope import Event
+from contracts.payment import PaymentRefunded, PaymentRefundFailed
 from contracts.types import Holder
 
 from booking.model import AddressFixed, Booking, MailedRecently, Mailing, NoTickets, State
-from booking.saga.effects import build_event
+from booking.saga.effects import build_event, is_latest
 
-UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING)
+UNSETTLED = (State.AWAITING_PAYMENT, State.CLOSING, State.CONFIRMING, State.EXCHANGING)
 """States in which nobody knows yet whether the booking is paid."""
 CORRECTABLE = (*UNSETTLED, State.CONFIRMED, State.REFUNDING)
 SEND_PAUSE = timedelta(minutes=2)
@@ -86,6 +87,31 @@ def send_again(booking: Booking, mailing: Mailing) -> Amendment:
         raise MailedRecently(retry_after=max(1, ceil((free_at - mailing.at).total_seconds())))
     events: list[Event] = [_tickets_again(booking, mailing)]
     return _amended(booking, events, failed_mail=None, mailings=_with(booking, mailing))
+
+
+def record_passed_on(booking: Booking, event: PaymentRefunded | PaymentRefundFailed) -> Amendment | None:
+    """Store a refund on the booking's payment for the tickets of a later booking. None for a repeat.
+
+    A refund that has failed never counts again.
+    """
+    amount = event.amount if isinstance(event, PaymentRefunded) else 0
+    known = booking.passed_on.get(event.refund_id)
+    fields: dict[str, Any] = {}
+    if known is None or (known and not amount):
+        fields["passed_on"] = booking.passed_on | {event.refund_id: amount}
+    if is_latest(booking, event):
+        fields |= {
+            "refunded_amount": event.refunded,
+            "ledger_entries": event.ledger_entries or booking.ledger_entries,
+        }
+    return _amended(booking, [], **fields) if fields else None
+
+
+def refuse_exchange(booking: Booking, new_id: str) -> Amendment | None:
+    """Record for good that the new booking does not get the tickets. None if that, or the exchange, is recorded."""
+    if new_id in booking.refused_exchanges or any(each.replaced_by == new_id for each in booking.exchanges):
+        return None
+    return _amended(booking, [], refused_exchanges=[*booking.refused_exchanges, new_id])
 
 
 def _check_count(booking: Booking, mailing: Mailing) -> None:

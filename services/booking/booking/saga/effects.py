@@ -15,8 +15,11 @@ from contracts.booking import (
     BookingRefundMade,
     BookingSeatsReturned,
     BookingTicketsCancelled,
+    BookingTicketsExchanged,
     PaymentCancelRequested,
+    PaymentRequested,
     RefundRequested,
+    Screening,
 )
 from contracts.catalog import ShowtimeRescheduled
 from contracts.envelope import Event
@@ -29,16 +32,23 @@ from booking.model import (
     CancelTickets,
     Checkout,
     DeadlinePassed,
+    Exchange,
+    ExchangeMade,
+    ExchangeRefused,
+    ExchangeTickets,
     Refund,
     RefundReason,
-    Replaced,
     RetryRefund,
+    Source,
     State,
     cancelled_lines,
+    funds,
     issue_tickets,
+    less,
     owed_of,
     refundable,
     split,
+    take,
     total_of,
     valid_until,
 )
@@ -53,7 +63,6 @@ Fields = dict[str, Any]
 REFUND_REASONS: dict[str, RefundReason] = {
     "seats_lost": "seats_lost",
     "showtime_cancelled": "showtime_cancelled",
-    "exchanged": "exchange_difference",
 }
 CANCELLATION_REASONS = ("by_customer", "by_staff", "showtime_cancelled", "refunded_at_provider")
 
@@ -70,7 +79,11 @@ class WrongAmount(UnexpectedEvent):
 
 
 def is_free(booking: Booking, _: object, __: datetime) -> bool:
-    return booking.amount == 0
+    return booking.due == 0
+
+
+def is_exchange(booking: Booking, _: object, __: datetime) -> bool:
+    return booking.exchange is not None
 
 
 def is_owner_erased(booking: Booking, _: object, __: datetime) -> bool:
@@ -112,7 +125,12 @@ def has_no_refund(_: Booking, command: CancelTickets, __: datetime) -> bool:
 
 
 def is_latest(booking: Booking, refund: PaymentRefunded | PaymentRefundFailed) -> bool:
-    """Whether no later event about the account has arrived. Events from before 2026-12 have no order but their sum."""
+    """Whether it is about the booking's own payment, and no later event about that has arrived.
+
+    Events from before 2026-12 have no order but their sum.
+    """
+    if refund.booking_id != booking.id:
+        return False
     if refund.ledger_entries is None:
         return refund.refunded > booking.refunded_amount
     return refund.ledger_entries >= booking.ledger_entries
@@ -124,10 +142,13 @@ def is_full_refund(booking: Booking, refund: PaymentRefunded, _: datetime) -> bo
     A refund that booking requested ends only its own tickets, even if a goodwill refund makes the sum complete.
     """
     is_all = refund.refunded >= refund.captured and is_latest(booking, refund) and not refund.requested
-    return is_all and any(line.amount for line in booking.kept_lines)
+    return is_all and not booking.sources and any(line.amount for line in booking.kept_lines)
 
 
 def is_new_refund(booking: Booking, refund: PaymentRefunded, _: datetime) -> bool:
+    """Whether the event is about money that was not refunded before."""
+    if refund.booking_id != booking.id:
+        return refund.amount > 0 and any(each.refund_id == refund.refund_id for each in booking.open_refunds)
     return is_latest(booking, refund) and refund.refunded > booking.refunded_amount
 
 
@@ -137,15 +158,32 @@ def settles_refund(booking: Booking, refund: PaymentRefunded | PaymentRefundFail
 
 
 def returns_seats(booking: Booking, refund: PaymentRefunded, _: datetime) -> bool:
-    return any(each.refund_id == refund.refund_id and each.seats for each in booking.open_refunds)
+    """Whether the event completes the refund of some tickets: all its parts are accepted then."""
+    is_open = any(each.refund_id == refund.refund_id for each in booking.open_refunds)
+    return is_open and bool(_seats_of(booking, refund.refund_id))
+
+
+def _seats_of(booking: Booking, refund_id: str) -> list[str]:
+    """The seats whose tickets are paid back once this refund is accepted; none while another part of it is not."""
+    current = [each for each in booking.refunds if each.repeated_as is None]
+    this = next((each for each in current if each.refund_id == refund_id), None)
+    if this is None:
+        return []
+    group = [each for each in current if _group(each) == _group(this)]
+    is_complete = all(each.state == "accepted" for each in group if each is not this)
+    return [seat for each in group for seat in each.seats] if is_complete else []
+
+
+def _group(refund: Refund) -> str:
+    return refund.part_of or refund.refund_id
 
 
 def is_refund_complete(booking: Booking, refund: PaymentRefunded, now: datetime) -> bool:
     """Whether nothing else has to be refunded after this event."""
-    if refund.refunded >= refund.captured and is_latest(booking, refund):
-        return True
-    is_own = any(each.refund_id == refund.refund_id for each in booking.open_refunds)
     after = with_refund(booking, refund, now)
+    if refund.refunded >= refund.captured and is_latest(booking, refund):
+        return not any(each.payment_id and (each.must_be_repeated or each.state == "requested") for each in after)
+    is_own = any(each.refund_id == refund.refund_id for each in booking.open_refunds)
     return is_own and not any(each.must_be_repeated or each.state == "requested" for each in after)
 
 
@@ -161,8 +199,16 @@ def is_refund_due(booking: Booking, command: object, now: datetime) -> bool:
     return is_due(booking, command, now) and bool(booking.open_refunds)
 
 
-def is_cheaper(booking: Booking, successor: Replaced, _: datetime) -> bool:
-    return successor.amount < (booking.amount or 0)
+def exchanges_all(booking: Booking, command: ExchangeTickets, _: datetime) -> bool:
+    return all(line.seat.seat_id in command.exchange.seats for line in booking.kept_lines)
+
+
+def exchanges_all_with_refund(booking: Booking, command: ExchangeTickets, now: datetime) -> bool:
+    return exchanges_all(booking, command, now) and command.exchange.refund > 0
+
+
+def exchanges_with_refund(_: Booking, command: ExchangeTickets, __: datetime) -> bool:
+    return command.exchange.refund > 0
 
 
 # ---- changes of the booking's other fields
@@ -190,6 +236,9 @@ def new_booking(checkout: Checkout, now: datetime) -> Booking:
         screening=checkout.screening,
         payment_deadline_at=checkout.payment_deadline_at,
         refund_policy=checkout.refund_policy,
+        replaces=checkout.exchange.replaces if checkout.exchange else None,
+        exchange=checkout.exchange,
+        exchange_count=checkout.exchange_count,
     )
 
 
@@ -198,7 +247,7 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
 
     Raises UnexpectedEvent when the sold seats are not the booking's.
     """
-    fields: Fields = {}
+    fields: Fields = {"tickets": []} if isinstance(event, ExchangeRefused) else {}
     match event:
         case PaymentFailed():
             fields = {"payment_failure": event.code}
@@ -209,23 +258,17 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
                 fields |= {"refunded_amount": event.refunded, "ledger_entries": entries}
         case CancelTickets():
             fields = {"lines": cancelled_lines(booking.lines, event.refunds)}
-        case Replaced():
-            lines = [
-                line.model_copy(update={"status": "exchanged"}) if line.is_kept else line for line in booking.lines
-            ]
-            fields = {"lines": lines}
+        case ExchangeTickets():
+            fields = _exchange_fields(event.exchange, booking)
+        case ExchangeMade():
+            moves = booking.moves + event.moves
+            fields = {"sources": event.sources, "calendar_id": event.calendar_id, "moves": moves}
         case RetryRefund():
             fields = {"refunds": _with_repeat(booking, event, now)}
         case PaymentDisputed():
             fields = {"is_disputed": event.is_open}
         case ShowtimeRescheduled() if booking.screening:
-            times = {"starts_at": event.starts_at, "ends_at": event.ends_at}
-            fields = {"screening": booking.screening.model_copy(update=times)}
-            if event.starts_at != booking.screening.starts_at:
-                booked_starts_at = booking.booked_starts_at or booking.screening.starts_at
-                fields |= {"moves": booking.moves + 1, "booked_starts_at": booked_starts_at}
-            if booking.contact_until:
-                fields["contact_until"] = event.ends_at
+            fields = _moved(booking, booking.screening, event)
         case SeatsSold():
             if set(event.seats) != set(booking.seat_ids):
                 raise UnexpectedEvent(f"booking {booking.id} has seats {booking.seat_ids}, but {event.seats} were sold")
@@ -233,14 +276,40 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
     return fields
 
 
+def _moved(booking: Booking, screening: Screening, event: ShowtimeRescheduled) -> Fields:
+    times = {"starts_at": event.starts_at, "ends_at": event.ends_at}
+    fields: Fields = {"screening": screening.model_copy(update=times)}
+    if event.starts_at != screening.starts_at:
+        booked_starts_at = booking.booked_starts_at or screening.starts_at
+        fields |= {"moves": booking.moves + 1, "booked_starts_at": booked_starts_at}
+    if booking.contact_until:
+        fields["contact_until"] = event.ends_at
+    return fields
+
+
+def _exchange_fields(exchange: Exchange, booking: Booking) -> Fields:
+    """The fields of the earlier booking. The refund takes the newest money, and the new booking what is left."""
+    left = funds(booking)
+    left = less(left, take(left, exchange.refund, newest_first=True))
+    sources = take(left, exchange.carried, newest_first=False)
+    return {
+        "lines": [
+            line.model_copy(update={"status": "exchanged"}) if line.seat.seat_id in exchange.seats else line
+            for line in booking.lines
+        ],
+        "exchanges": [*booking.exchanges, exchange.model_copy(update={"sources": sources})],
+        "exchange_count": booking.exchange_count + exchange.counts,
+    }
+
+
 def due_at(booking: Booking, state: State, now: datetime) -> datetime | None:
     """When the timer must process the booking in its new state; None when no deadline or answer is outstanding."""
     match state:
         case State.AWAITING_PAYMENT:
             return booking.payment_deadline_at
-        case State.CLOSING | State.CONFIRMING:
+        case State.CLOSING | State.CONFIRMING | State.EXCHANGING:
             return now + REPEAT_AFTER
-        case State.CONFIRMED | State.REFUNDING if booking.open_refunds:
+        case State.CONFIRMED | State.REFUNDING | State.EXCHANGED if booking.open_refunds:
             return now + (REPEAT_DISPUTED_AFTER if booking.is_disputed else REPEAT_AFTER)
         case _:
             return None
@@ -269,33 +338,43 @@ def _with_repeat(booking: Booking, command: RetryRefund, now: datetime) -> list[
 
 
 def refund_fields(booking: Booking, event: object, now: datetime) -> Fields:
-    """The fields that request the refund of a booking that ends, or of the tickets that a command cancels."""
+    """The fields that request the refund of a booking that ends, or of the tickets that a command cancels.
+
+    There is one refund for each payment that the money comes from, the newest first.
+    """
     shares: Mapping[str, int] = {}
     reason: RefundReason
     match event:
         case CancelTickets():
             amount, shares, reason = event.amount, event.refunds, "cancelled"
-        case Replaced():
-            amount, reason = (booking.amount or 0) - event.amount, "exchange_difference"
+        case ExchangeTickets():
+            amount, reason = event.exchange.refund, "exchange_difference"
         case _:
             lines = booking.kept_lines
             amount = min(sum(line.amount for line in lines), refundable(booking))
             parts = split(amount, [line.amount for line in lines])
             shares = {line.seat.seat_id: part for line, part in zip(lines, parts, strict=True)}
             reason = REFUND_REASONS.get(booking.ending or "", "cancelled")
-    refund = Refund(
-        refund_id=refund_id(booking),
-        amount=amount,
-        state="requested" if amount else "accepted",
-        reason=reason,
-        seats=list(event.refunds) if isinstance(event, CancelTickets) else [],
-        quote_id=event.quote_id if isinstance(event, CancelTickets) else None,
-        note=event.note if isinstance(event, CancelTickets) else None,
-        at=now,
-        settled_at=None if amount else now,
-    )
+    taken = take(funds(booking), amount, newest_first=True) or [Source(booking_id=booking.id, amount=amount)]
+    first = refund_id(booking)
+    refunds = [
+        Refund(
+            refund_id=refund_id(booking, after=number),
+            amount=part.amount,
+            state="requested" if part.amount else "accepted",
+            reason=reason,
+            seats=list(event.refunds) if isinstance(event, CancelTickets) and not number else [],
+            quote_id=event.quote_id if isinstance(event, CancelTickets) else None,
+            note=event.note if isinstance(event, CancelTickets) else None,
+            at=now,
+            settled_at=None if part.amount else now,
+            payment_id=part.booking_id if part.booking_id != booking.id else None,
+            part_of=first if number else None,
+        )
+        for number, part in enumerate(taken)
+    ]
     lines = cancelled_lines(booking.lines, shares) if shares else booking.lines
-    return {"refunds": [*booking.refunds, refund], "lines": lines}
+    return {"refunds": [*booking.refunds, *refunds], "lines": lines}
 
 
 # ---- published events, built from the booking after the transition
@@ -316,7 +395,7 @@ def build_events(event_type: type[Event], booking: Booking, trigger: object, bef
 
 def _refund_request(booking: Booking, refund: Refund) -> RefundRequested:
     return RefundRequested(
-        booking_id=booking.id,
+        booking_id=refund.payment_id or booking.id,
         refund_id=refund.refund_id,
         amount=refund.amount,
         currency=booking.currency or "",
@@ -350,17 +429,19 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
         facts["seats"] = _refunded_seats(trigger, booking)
     elif event_type is BookingRefundFailed and isinstance(trigger, PaymentRefundFailed):
         facts |= {"refund_id": trigger.refund_id, "amount": trigger.amount}
-    elif event_type is BookingRefunded:
-        facts["amount"] = booking.refunded_amount
+    elif event_type in (PaymentRequested, BookingRefunded):
+        facts["amount"] = booking.due if event_type is PaymentRequested else booking.refunded
     elif event_type is BookingRefundMade:
-        facts |= {"amount": max(0, booking.refunded_amount - before.refunded_amount)}
+        facts |= {"amount": max(0, booking.refunded - before.refunded)}
         if isinstance(trigger, PaymentRefunded):
             facts["refund_id"] = trigger.refund_id
-        facts |= {"refunded": booking.refunded_amount, "paid": booking.amount, "reason": booking.ending}
+        facts |= {"refunded": booking.refunded, "paid": booking.amount, "reason": booking.ending}
         seat_ids = _refunded_seats(trigger, booking)
         facts["seats"] = [line.seat for line in booking.lines if line.seat.seat_id in seat_ids]
-    elif isinstance(trigger, Replaced):
-        facts["replaced_by"] = trigger.by
+    elif isinstance(trigger, ExchangeTickets):
+        exchanged = [line.seat for line in booking.lines if line.seat.seat_id in trigger.exchange.seats]
+        facts["seats"] = exchanged if event_type is BookingTicketsExchanged else booking.seat_ids
+        facts |= {"remaining": [line.seat for line in booking.kept_lines], "replaced_by": trigger.exchange.replaced_by}
     return event_type.model_validate(facts)
 
 
@@ -369,13 +450,23 @@ def _refunded_seats(trigger: object, booking: Booking) -> list[str]:
     match trigger:
         case CancelTickets():
             return list(trigger.refunds)
+        case ExchangeTickets():
+            return trigger.exchange.seats
+        case ExchangeRefused():
+            return booking.seat_ids
         case PaymentRefunded():
-            return next((each.seats for each in booking.refunds if each.refund_id == trigger.refund_id), [])
+            return _seats_of(booking, trigger.refund_id)
         case _:
             return []
 
 
-def refund_id(booking: Booking) -> str:
-    """The id of the booking's next refund: a booking's refunds are numbered."""
-    own = sum(refund.is_requested for refund in booking.refunds)
+def refund_id(booking: Booking, after: int = 0) -> str:
+    """The id of the booking's next refund, or of one after it: a booking's refunds are numbered."""
+    own = after + sum(refund.is_requested for refund in booking.refunds)
     return f"{booking.id}-refund-{own + 1}" if own else f"{booking.id}-refund"
+
+
+def refunded_booking(event: PaymentRefunded | PaymentRefundFailed) -> str:
+    """The id of the booking whose tickets the refund is for. Its money may be on another booking's payment."""
+    owner, mark, _ = event.refund_id.partition("-refund")
+    return owner if mark and event.requested else event.booking_id

@@ -22,6 +22,7 @@ from contracts.booking import (
     BookingRescheduled,
     BookingSeatsReturned,
     BookingTicketsCancelled,
+    BookingTicketsExchanged,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -44,7 +45,9 @@ from booking.model import (
     Checkout,
     DeadlinePassed,
     EndReason,
-    Replaced,
+    ExchangeMade,
+    ExchangeRefused,
+    ExchangeTickets,
     RetryRefund,
     State,
 )
@@ -52,13 +55,16 @@ from booking.saga.effects import (
     cancels_all,
     cancels_all_without_refund,
     completes_cancellation,
+    exchanges_all,
+    exchanges_all_with_refund,
+    exchanges_with_refund,
     has_failed,
     has_new_start,
     has_new_times,
     has_no_refund,
     is_cancellation,
-    is_cheaper,
     is_due,
+    is_exchange,
     is_free,
     is_full_refund,
     is_new_refund,
@@ -70,9 +76,19 @@ from booking.saga.effects import (
     settles_refund,
 )
 
-AWAITING, CLOSING, CONFIRMING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
+AWAITING, CLOSING, CONFIRMING, EXCHANGING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
 NONE = None
-Trigger = Event | Checkout | Cancel | CancelTickets | RetryRefund | Replaced | DeadlinePassed
+Trigger = (
+    Event
+    | Checkout
+    | Cancel
+    | CancelTickets
+    | RetryRefund
+    | ExchangeTickets
+    | ExchangeMade
+    | ExchangeRefused
+    | DeadlinePassed
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,7 @@ class Transition:
 TRANSITIONS = (
     Transition(NONE,       Checkout,            CONFIRMING, (BookingPaid,), when=is_free),
     Transition(NONE,       Checkout,            AWAITING,   (PaymentRequested,)),
+    Transition(AWAITING,   SeatsSold,           EXCHANGING, when=is_exchange),
     Transition(AWAITING,   SeatsSold,           CONFIRMED,  (BookingConfirmed,)),
     Transition(AWAITING,   SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
     Transition(AWAITING,   PaymentFailed,       AWAITING),
@@ -104,6 +121,7 @@ TRANSITIONS = (
     Transition(CLOSING,    PaymentCancelled,    EXPIRED,    (BookingExpired,)),
     Transition(CLOSING,    SeatsSold,           REFUNDING,  (BookingCancelled, RefundRequested),
                when=is_showtime_cancelled),
+    Transition(CLOSING,    SeatsSold,           EXCHANGING, when=is_exchange),
     Transition(CLOSING,    SeatsSold,           CONFIRMED,  (BookingConfirmed,)),  # the payment won the race
     Transition(CLOSING,    SaleRejected,        REFUNDING,  (RefundRequested,), when=is_cancellation),
     Transition(CLOSING,    SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
@@ -112,17 +130,27 @@ TRANSITIONS = (
     Transition(CLOSING,    ShowtimeRescheduled, CLOSING,    when=has_new_times),
     Transition(EXPIRED,    SeatsSold,           REFUNDING,  (BookingCancelled, RefundRequested), "by_customer",
                is_owner_erased),
+    Transition(EXPIRED,    SeatsSold,           EXCHANGING, when=is_exchange),
     Transition(EXPIRED,    SeatsSold,           CONFIRMED,  (BookingConfirmed,)),  # late payment, seats still free
     Transition(EXPIRED,    SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
     Transition(EXPIRED,    ShowtimeCancelled,   CANCELLED,  (), "showtime_cancelled"),  # refunds a late payment
     Transition(EXPIRED,    ShowtimeRescheduled, EXPIRED,    when=has_new_times),
     Transition(CANCELLED,  SeatsSold,           REFUNDING,  (BookingCancelled, RefundRequested)),  # a late sale
     Transition(CANCELLED,  SaleRejected,        REFUNDING,  (RefundRequested,)),
+    Transition(CONFIRMING, SeatsSold,           EXCHANGING, when=is_exchange),
     Transition(CONFIRMING, SeatsSold,           CONFIRMED,  (BookingConfirmed,)),
     Transition(CONFIRMING, SaleRejected,        REFUNDING,  (RefundRequested,), "seats_lost"),
     Transition(CONFIRMING, DeadlinePassed,      CONFIRMING, (BookingPaid,), when=is_due),  # a repeat
     Transition(CONFIRMING, ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Transition(CONFIRMING, ShowtimeRescheduled, CONFIRMING, when=has_new_times),
+    Transition(EXCHANGING, ExchangeMade,        REFUNDING,  (BookingCancelled, RefundRequested),
+               when=is_showtime_cancelled),
+    Transition(EXCHANGING, ExchangeMade,        CONFIRMED,  (BookingConfirmed,)),
+    Transition(EXCHANGING, ExchangeRefused,     REFUNDING,  (BookingSeatsReturned, RefundRequested),
+               "exchange_refused"),
+    Transition(EXCHANGING, DeadlinePassed,      EXCHANGING, when=is_due),  # a repeat
+    Transition(EXCHANGING, ShowtimeCancelled,   EXCHANGING, (), "showtime_cancelled"),
+    Transition(EXCHANGING, ShowtimeRescheduled, EXCHANGING, when=has_new_times),
     Transition(CONFIRMED,  Cancel,              REFUNDING,  (BookingCancelled, RefundRequested)),
     Transition(CONFIRMED,  CancelTickets,       REFUNDED,
                (BookingTicketsCancelled, BookingCancelled, BookingRefunded), when=cancels_all_without_refund),
@@ -134,9 +162,12 @@ TRANSITIONS = (
     Transition(CONFIRMED,  ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Transition(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  (BookingRescheduled,), when=has_new_start),
     Transition(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  when=has_new_times),  # only the end changed
-    Transition(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged",
-               is_cheaper),
-    Transition(CONFIRMED,  Replaced,            EXCHANGED,  (BookingExchanged,), "exchanged"),
+    Transition(CONFIRMED,  ExchangeTickets,     EXCHANGED,  (BookingExchanged, RefundRequested), "exchanged",
+               exchanges_all_with_refund),
+    Transition(CONFIRMED,  ExchangeTickets,     EXCHANGED,  (BookingExchanged,), "exchanged", exchanges_all),
+    Transition(CONFIRMED,  ExchangeTickets,     CONFIRMED,
+               (BookingTicketsExchanged, BookingSeatsReturned, RefundRequested), when=exchanges_with_refund),
+    Transition(CONFIRMED,  ExchangeTickets,     CONFIRMED,  (BookingTicketsExchanged, BookingSeatsReturned)),  # a part
     Transition(CONFIRMED,  PaymentRefunded,     REFUNDED,   (BookingCancelled, BookingRefunded, BookingRefundMade),
                "refunded_at_provider", is_full_refund),
     Transition(CONFIRMED,  PaymentRefunded,     CONFIRMED,  (BookingSeatsReturned, BookingRefundMade),
@@ -164,6 +195,7 @@ TRANSITIONS = (
     Transition(EXCHANGED,  PaymentRefunded,     EXCHANGED,  when=settles_refund),
     Transition(EXCHANGED,  PaymentRefundFailed, EXCHANGED,  (BookingRefundFailed,), when=settles_refund),
     Transition(EXCHANGED,  RetryRefund,         EXCHANGED,  (RefundRequested,), when=has_failed),
+    Transition(EXCHANGED,  DeadlinePassed,      EXCHANGED,  (RefundRequested,), when=is_refund_due),  # a repeat
     Transition(CONFIRMED,  PaymentDisputed,     CONFIRMED),
     Transition(REFUNDING,  PaymentDisputed,     REFUNDING),  # the refund may wait for the end of the dispute
     Transition(REFUNDING,  DeadlinePassed,      REFUNDING,  (RefundRequested,), when=is_due),  # a repeat
@@ -171,7 +203,7 @@ TRANSITIONS = (
 # fmt: on
 
 NO_STATES: tuple[tuple[State | None, ...], str] = ((), "")
-LIVE = (AWAITING, CLOSING, CONFIRMING, CONFIRMED)
+LIVE = (AWAITING, CLOSING, CONFIRMING, EXCHANGING, CONFIRMED)
 ENDED = (REFUNDING, REFUNDED, CANCELLED, EXCHANGED)
 PAID_BY_SALE = (AWAITING, CLOSING, EXPIRED, CANCELLED)
 """States in which `seats_sold` must contain the paid amount. In the others booking already knows it: the booking is
@@ -179,11 +211,11 @@ free, or it was paid when booking still consumed `payment.succeeded` (until 2026
 """
 IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
     SeatsReleased: (
-        (CLOSING, CONFIRMING, CONFIRMED, EXPIRED, *ENDED),
+        (CLOSING, CONFIRMING, EXCHANGING, CONFIRMED, EXPIRED, *ENDED),
         "inventory's answer to an event of booking, or older than a late sale",
     ),
     SeatsSold: (
-        (CONFIRMED, REFUNDING, REFUNDED, EXCHANGED),
+        (EXCHANGING, CONFIRMED, REFUNDING, REFUNDED, EXCHANGED),
         "a repeat, or a sale at the same time as the showtime's cancellation",
     ),
     SaleRejected: (
@@ -191,23 +223,28 @@ IGNORED: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
         "a repeat, or a second delivery of the payment after the booking has ended",
     ),
     PaymentFailed: (
-        (CLOSING, CONFIRMING, CONFIRMED, EXPIRED, *ENDED),
+        (CLOSING, CONFIRMING, EXCHANGING, CONFIRMED, EXPIRED, *ENDED),
         "a late event about an earlier attempt, which changes nothing",
     ),
-    PaymentCancelled: ((CONFIRMING, CONFIRMED, EXPIRED, *ENDED), "a repeat, possibly older than a late payment"),
+    PaymentCancelled: (
+        (CONFIRMING, EXCHANGING, CONFIRMED, EXPIRED, *ENDED),
+        "a repeat, possibly older than a late payment",
+    ),
     PaymentDisputed: ((REFUNDED, EXCHANGED), "nothing waits for the end of the dispute"),
     ShowtimeCancelled: (ENDED, "the booking has already ended"),
     ShowtimeRescheduled: (ENDED, "the booking has already ended"),
-    Replaced: ((EXCHANGED,), "a repeat"),
+    ExchangeMade: ((CONFIRMED, REFUNDING, REFUNDED, EXCHANGED), "a repeat"),
+    ExchangeRefused: ((REFUNDING, REFUNDED), "a repeat"),
     Cancel: ((CLOSING, REFUNDING, REFUNDED, CANCELLED), "the booking is ending or has already ended"),
-    DeadlinePassed: ((REFUNDED, EXPIRED, CANCELLED, EXCHANGED), "the state changed before the timer fired"),
+    DeadlinePassed: ((REFUNDED, EXPIRED, CANCELLED), "the state changed before the timer fired"),
 }
 """Events that change nothing in these states, with the reason."""
 
+UNDECIDED = (AWAITING, CLOSING, CONFIRMING, EXCHANGING, EXPIRED, CANCELLED)
 EARLY: dict[type[Trigger], tuple[tuple[State | None, ...], str]] = {
-    PaymentRefunded: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the refund overtook the sale"),
-    PaymentRefundFailed: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the refund overtook the sale"),
-    PaymentDisputed: ((AWAITING, CLOSING, CONFIRMING, EXPIRED, CANCELLED), "the dispute overtook the sale"),
+    PaymentRefunded: (UNDECIDED, "the refund overtook the sale"),
+    PaymentRefundFailed: (UNDECIDED, "the refund overtook the sale"),
+    PaymentDisputed: (UNDECIDED, "the dispute overtook the sale"),
 }
 """Events that become valid once the event that they overtook has arrived. No event can overtake the checkout, because
 the booking is stored before any event about it is published; so an event about an unknown booking is unexpected.

@@ -25,6 +25,7 @@ from booking.saga.table import (
     CONFIRMED,
     CONFIRMING,
     EARLY,
+    EXCHANGING,
     IGNORED,
     NO_STATES,
     NONE,
@@ -55,7 +56,7 @@ def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | 
     state = before.state if before else NONE
     rows = [row for row in TRANSITIONS if row.state is state and row.event is type(event)]
     if before and isinstance(event, SeatsSold) and (event.amount or state in PAID_BY_SALE):
-        paid, due = (event.amount, event.currency), (before.amount, before.currency)
+        paid, due = (event.amount, event.currency), (before.due, before.currency)
         if paid != due or event.amount is None:
             raise WrongAmount(f"booking {before.id}: paid {paid}, due {due}")
     booking = effects.new_booking(event, now) if isinstance(event, Checkout) else before
@@ -69,12 +70,14 @@ def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | 
     if isinstance(event, Cancel) or (isinstance(event, CancelTickets) and to is not CONFIRMED):
         fields["ending"] = event.by
     else:
-        fields["ending"] = None if to in (CONFIRMING, CONFIRMED) else row.end_reason or booking.ending
+        is_alive = to in (CONFIRMING, CONFIRMED) or (to is EXCHANGING and to is not row.state)
+        fields["ending"] = None if is_alive else row.end_reason or booking.ending
     if isinstance(event, CancelTickets) or (
         RefundRequested in emits and not isinstance(event, DeadlinePassed | RetryRefund)
     ):
-        fields |= effects.refund_fields(booking.model_copy(update=fields), event, now)
-        amount = fields["refunds"][-1].amount
+        before_exchange = {"exchanges": booking.exchanges}  # its refund comes before what the new booking takes over
+        fields |= effects.refund_fields(booking.model_copy(update=fields | before_exchange), event, now)
+        amount = sum(refund.amount for refund in fields["refunds"][len(booking.refunds) :])
         fields["refund_amount"] = booking.refund_amount if to is CONFIRMED else amount
         if amount == 0 and not isinstance(event, CancelTickets):
             # Nothing to refund, so the refund is already complete.

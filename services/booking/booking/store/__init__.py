@@ -23,6 +23,7 @@ from booking.store.documents import (
     Showtime,
     TicketKey,
 )
+from booking.store.exchanges import complete_exchange
 from booking.store.house import (
     change_page,
     count_rows,
@@ -66,6 +67,7 @@ __all__ = [
     "after_showtimes_change",
     "change_page",
     "changed_passes",
+    "complete_exchange",
     "count_rows",
     "decide_change",
     "dispute_page",

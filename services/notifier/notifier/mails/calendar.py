@@ -12,19 +12,28 @@ from notifier.model import one_line
 
 
 def booking_calendar(
-    booking_id: str, screening: Screening, description: str, *, sequence: int, is_cancelled: bool = False
+    calendar_id: str,
+    screening: Screening,
+    description: str,
+    *,
+    sequence: int,
+    page: str,
+    is_cancelled: bool = False,
 ) -> CalendarFile:
-    """Return the file of a booking. Its link has no key: calendars are shared and synchronized."""
+    """Return the file of a booking. Its link has no key: calendars are shared and synchronized.
+
+    `page` is the booking's id. A booking that replaces another has the `calendar_id` of that one.
+    """
     place = (screening.theater_name, screening.auditorium_name, screening.address)
     occasion = Occasion(
-        uid=f"{booking_id}@usher",
+        uid=f"{calendar_id}@usher",
         sequence=sequence,
         starts_at=screening.starts_at,
         ends_at=screening.ends_at,
         summary=one_line(screening.movie_title),
         location=", ".join(one_line(part) for part in place if part),
         description=description,
-        url=page_url(f"bookings/{booking_id}"),
+        url=page_url(f"bookings/{page}"),
         organizer=Organizer(one_line(screening.theater_name), f"mailto:{settings.get().sender.addr_spec}"),
     )
     return calendar_file(occasion, is_cancelled=is_cancelled)

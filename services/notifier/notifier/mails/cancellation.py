@@ -35,7 +35,14 @@ def tickets_cancelled_context(event: BookingTicketsCancelled) -> NoticeContext:
     if event.remaining:
         return context
     summary = f"{texts['reference']}: {one_line(event.reference)}"
-    file = booking_calendar(event.booking_id, event.screening, summary, sequence=event.moves + 1, is_cancelled=True)
+    file = booking_calendar(
+        event.calendar_id or event.booking_id,
+        event.screening,
+        summary,
+        sequence=event.moves + 1,
+        page=event.booking_id,
+        is_cancelled=True,
+    )
     return context._replace(calendar=file)
 
 

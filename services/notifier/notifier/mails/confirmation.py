@@ -76,6 +76,8 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
     """Return what the mail prints. Raises Unmailable when something cannot be printed or addressed."""
     locale = locale_of(event.locale)
     texts = texts_of(locale.language, "confirmation")
+    if event.replaces:
+        texts = texts | texts["exchanged"]
     screening = event.screening
     date, begins = local_date_and_time(screening.starts_at, screening.time_zone, locale)
     name = one_line(event.name or "")[:100]
@@ -105,7 +107,9 @@ def confirmation_context(event: BookingConfirmed) -> ConfirmationContext:
         tax=texts["tax"].format(tax=money(event.tax, event.currency, locale)) if event.tax else "",
         refunds=_refund_terms(event, texts, locale),
         url=booking_url(event.booking_id, event.sealed_link),
-        calendar=booking_calendar(event.booking_id, screening, summary, sequence=event.moves),
+        calendar=booking_calendar(
+            event.calendar_id or event.booking_id, screening, summary, sequence=event.moves, page=event.booking_id
+        ),
     )
 
 

@@ -41,7 +41,14 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
     calendar = None
     if screening and event.reason == "refunded_at_provider":  # the mail about another cancellation has the file
         summary = f"{texts['reference']}: {reference}"
-        calendar = booking_calendar(event.booking_id, screening, summary, sequence=event.moves + 1, is_cancelled=True)
+        calendar = booking_calendar(
+            event.calendar_id or event.booking_id,
+            screening,
+            summary,
+            sequence=event.moves + 1,
+            page=event.booking_id,
+            is_cancelled=True,
+        )
     return NoticeContext(
         to=Address(name, *checked_address(event.email or "")),
         language=locale.language,

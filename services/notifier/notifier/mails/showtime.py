@@ -73,10 +73,11 @@ def _context(
         url=notice.booking_url(event.booking_id, event.sealed_link),
         why=texts["why"],
         calendar=booking_calendar(
-            event.booking_id,
+            event.calendar_id or event.booking_id,
             screening,
             f"{texts['reference']}: {reference}",
             sequence=event.moves + is_cancelled,
+            page=event.booking_id,
             is_cancelled=is_cancelled,
         ),
     )
