@@ -232,6 +232,23 @@ async def test_a_round_gets_its_turn_beside_sales_of_other_seats(
             await waiting.round()
 
 
+async def test_an_ordinary_read_leaves_the_waitlist_out(waiting: Waiting, monkeypatch: pytest.MonkeyPatch):
+    """Each release and most sales read the showtime; a long waitlist is ten times as large as the rest."""
+    from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
+    from inventory.store import showtimes  # noqa: PLC0415
+
+    await waiting.join("ada")
+    read, rows = showtimes.row, list[Any]()
+
+    async def recorded(*args: Any) -> Any:
+        rows.append(await read(*args))
+        return rows[-1]
+
+    monkeypatch.setattr(showtimes, "row", recorded)
+    assert (await store.read(waiting.id)).waitlist_at
+    assert [row.keys() & {"holds", "waitlist", "outbox"} for row in rows] == [{"holds"}]
+
+
 async def test_who_has_several_places_leaves_them_all(waiting: Waiting):
     from inventory import store  # noqa: PLC0415 - its settings come from inventory_env
     from inventory.main import replica  # noqa: PLC0415
