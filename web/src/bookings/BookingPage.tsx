@@ -17,6 +17,7 @@ import { Address } from "./Address";
 import { Cancellation, Refunds } from "./Cancellation";
 import { Documents } from "./Documents";
 import { forget, keep, useKeptTickets } from "./device";
+import { Exchange } from "./Exchange";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 
 const Tickets = lazy(() => import("./Tickets"));
@@ -97,6 +98,7 @@ function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
         )}
         {!savedAt && <Refunds booking={booking} />}
         <Tickets booking={booking} isKept={savedAt !== undefined} />
+        {!savedAt && <Exchange booking={booking} />}
         {!savedAt && <Cancellation booking={booking} />}
       </Suspense>
     );
@@ -167,6 +169,8 @@ function Head({ booking, isKept = false }: { booking: Booking; isKept?: boolean 
   );
 }
 
+const REFUNDING = { seats_lost: "booking.seatsLostText", exchange_refused: "exchange.refused" } as const;
+
 /** A booking that is being processed. The page updates when it changes. */
 function Moving({ booking }: { booking: Booking }) {
   const [isLong, setLong] = useState(false);
@@ -176,7 +180,7 @@ function Moving({ booking }: { booking: Booking }) {
   }, []);
   const texts = {
     closing: "booking.closingText",
-    refunding: booking.ending === "seats_lost" ? "booking.seatsLostText" : "booking.refundingText",
+    refunding: REFUNDING[booking.ending as keyof typeof REFUNDING] ?? "booking.refundingText",
     confirming: "booking.confirmingText",
     exchanging: "booking.confirmingText",
   } as const;
@@ -228,7 +232,16 @@ function Ended({ booking }: { booking: Booking }) {
       {refunded_amount > 0 && currency && <p>{t("booking.back", { amount: money(refunded_amount, currency) })}</p>}
       {booking.documents.length > 0 && <Documents booking={booking} />}
       <div className="flex flex-wrap gap-3">
-        <ButtonLink to={`/showtimes/${booking.showtime_id}`}>{t("booking.seatsAgain")}</ButtonLink>
+        {booking.exchanges
+          .filter(({ replaces }) => replaces === booking.id)
+          .map(({ replaced_by }) => (
+            <ButtonLink key={replaced_by} to={`/bookings/${replaced_by}`}>
+              {t("exchange.newBooking")}
+            </ButtonLink>
+          ))}
+        <ButtonLink look={booking.state === "exchanged" ? "plain" : "main"} to={`/showtimes/${booking.showtime_id}`}>
+          {t("booking.seatsAgain")}
+        </ButtonLink>
         <ButtonLink look="plain" to="/">
           {t("nav.films")}
         </ButtonLink>

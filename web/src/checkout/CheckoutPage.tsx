@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, Navigate, useParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { Problem } from "../api/problem";
+import { exchanging } from "../bookings/exchanging";
 import { useBooking, wereSeatsReleased } from "../bookings/queries";
 import { showtimeQuery } from "../films/queries";
 import { t, tn } from "../i18n";
@@ -17,6 +18,7 @@ import { Failure, Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { Again } from "./Again";
+import { ExchangeForm } from "./ExchangeForm";
 import { OrderForm } from "./OrderForm";
 import { Payment } from "./Payment";
 
@@ -25,6 +27,7 @@ export default function CheckoutPage() {
   const { holdId = "" } = useParams();
   useLanguage();
   const [dropped, setDropped] = useState<Named[]>([]);
+  const [exchange, setExchange] = useState(exchanging);
   const booking = useBooking(holdId);
   const hold = useQuery(holdQuery(holdId));
   usePageTitle(t("checkout.title"));
@@ -68,7 +71,7 @@ export default function CheckoutPage() {
   }
   if (held) {
     return (
-      <Step key="order" title={t("checkout.title")} showtimeId={held.showtime_id} isFirst>
+      <Step key="order" title={t(exchange ? "exchange.check" : "checkout.title")} showtimeId={held.showtime_id} isFirst>
         {(showtime) => (
           <>
             {dropped.length > 0 && (
@@ -76,7 +79,11 @@ export default function CheckoutPage() {
                 <Notice kind="warn">{tn("checkout.dropped", dropped.length, { seats: names(dropped) })}</Notice>
               </div>
             )}
-            <OrderForm hold={held} showtime={showtime} />
+            {exchange ? (
+              <ExchangeForm hold={held} showtime={showtime} exchange={exchange} onEnd={() => setExchange(null)} />
+            ) : (
+              <OrderForm hold={held} showtime={showtime} />
+            )}
           </>
         )}
       </Step>

@@ -184,7 +184,8 @@ interface TicketRowProps {
   onChange: (type: string) => void;
 }
 
-function TicketRow({ quoted: { seat, chosen, options }, currency, onChange }: TicketRowProps) {
+/** A held seat with its ticket types. */
+export function TicketRow({ quoted: { seat, chosen, options }, currency, onChange }: TicketRowProps) {
   return (
     <li className="grid items-center gap-x-4 gap-y-1 py-3 sm:grid-cols-[1fr_1.2fr]">
       <span>

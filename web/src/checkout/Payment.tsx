@@ -29,7 +29,7 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
   const [isPaying, setPaying] = useState(false);
   const { queryKey } = bookingQuery(booking.id);
   const seconds = useCountdown(booking.payment_deadline_at, () => void queries.invalidateQueries({ queryKey }));
-  const amount = money(booking.amount ?? 0, booking.currency ?? "EUR");
+  const amount = money(booking.due ?? 0, booking.currency ?? "EUR");
 
   const cancel = useMutation({
     mutationFn: () =>
@@ -57,6 +57,7 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
       <p>
         {t("pay.booking")} <b className="font-mono tracking-wider">{booking.reference}</b> · {names(booking.seats)}
       </p>
+      {booking.replaces && <p>{t("exchange.untilPaid")}</p>}
       {booking.email && <Address booking={booking} />}
       <section className="card p-5" aria-label={t("pay.card")}>
         <div ref={place} className={failure === null ? "min-h-44" : ""} />

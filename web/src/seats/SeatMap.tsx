@@ -15,6 +15,8 @@ interface SeatMapProps {
   prices: Prices;
   /** Whether seats can be selected now. */
   isOpen: boolean;
+  /** The seats of tickets that are being exchanged. */
+  old: ReadonlySet<string>;
   /** Highlight the wheelchair spaces and dim the other seats. */
   dims: boolean;
   onPick: (seat: Seat) => void;
@@ -30,7 +32,7 @@ interface SeatMapProps {
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
 /** The auditorium as one SVG. React renders it once; later only changed seats are updated. */
-export function SeatMap({ store, prices, isOpen, dims, onPick, onLook, isFull, onFull, children }: SeatMapProps) {
+export function SeatMap({ store, prices, isOpen, old, dims, onPick, onLook, isFull, onFull, children }: SeatMapProps) {
   const svg = useRef<SVGSVGElement>(null);
   const minimap = useRef<MinimapHandle>(null);
   const box = useMemo(() => hall(store.layout), [store]);
@@ -41,7 +43,7 @@ export function SeatMap({ store, prices, isOpen, dims, onPick, onLook, isFull, o
     setPointed(null);
   });
   useEffect(() => onLook(pointed), [pointed, onLook]);
-  usePainting(svg, store, prices, isOpen);
+  usePainting(svg, store, prices, isOpen, old);
 
   const seatOf = (target: EventTarget): Seat | undefined =>
     store.seats.get((target as Element).closest<SVGGElement>("[data-seat]")?.dataset.seat ?? "");
@@ -120,7 +122,13 @@ export function SeatMap({ store, prices, isOpen, dims, onPick, onLook, isFull, o
 }
 
 /** Paint all seats now, and later the ones that the store reports as changed. */
-function usePainting(svg: RefObject<SVGSVGElement | null>, store: SeatStore, prices: Prices, isOpen: boolean): void {
+function usePainting(
+  svg: RefObject<SVGSVGElement | null>,
+  store: SeatStore,
+  prices: Prices,
+  isOpen: boolean,
+  old: ReadonlySet<string>,
+): void {
   useEffect(() => {
     const nodes = new Map<string, SVGGElement>();
     for (const node of svg.current?.querySelectorAll<SVGGElement>("[data-seat]") ?? [])
@@ -129,7 +137,11 @@ function usePainting(svg: RefObject<SVGSVGElement | null>, store: SeatStore, pri
       for (const id of seatIds) {
         const node = nodes.get(id);
         const seat = store.seats.get(id);
-        if (node && seat) paintSeat(node, seat, store, prices, isOpen);
+        if (!node || !seat) continue;
+        paintSeat(node, seat, store, prices, isOpen);
+        node.dataset.old = String(old.has(id));
+        if (old.has(id))
+          node.setAttribute("aria-label", `${node.getAttribute("aria-label")}, ${t("exchange.oldSeat")}`);
       }
     };
     paint(store.seats.keys());
@@ -137,7 +149,7 @@ function usePainting(svg: RefObject<SVGSVGElement | null>, store: SeatStore, pri
     return () => {
       store.painters.delete(paint);
     };
-  }, [svg, store, prices, isOpen]);
+  }, [svg, store, prices, isOpen, old]);
 }
 
 function paintSeat(node: SVGGElement, seat: Seat, store: SeatStore, prices: Prices, isOpen: boolean): void {

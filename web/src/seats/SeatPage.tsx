@@ -1,7 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { Link, useParams } from "react-router";
 import type { Schemas } from "../api/client";
+import { ExchangeNotice } from "../bookings/Exchange";
+import { exchanging } from "../bookings/exchanging";
 import { showtimeQuery } from "../films/queries";
 import { t, tn } from "../i18n";
 import { clock, languageName, longDay, shortDay } from "../lib/format";
@@ -19,6 +21,7 @@ export default function SeatPage() {
   const showtime = useQuery(showtimeQuery(showtimeId));
   const seating = useQuery(seatsQuery(showtimeId));
   usePageTitle(showtime.data?.movie_title);
+  const [exchange, setExchange] = useState(exchanging);
   const failure = showtime.error ?? seating.error;
   const free = seating.data && seating.data.layout.seats.length - Object.keys(seating.data.taken).length;
   // biome-ignore lint/correctness/useExhaustiveDependencies: announced once, when the seats are loaded
@@ -48,6 +51,11 @@ export default function SeatPage() {
         </Part>
       ) : (
         <div aria-hidden="true" className="skeleton mb-1 h-16 roomy:mb-4 roomy:h-32" />
+      )}
+      {exchange && (
+        <div className="mb-3" data-behind>
+          <ExchangeNotice exchange={exchange} onEnd={() => setExchange(null)} />
+        </div>
       )}
       {showtime.data && seating.data ? (
         <Part>

@@ -2,6 +2,7 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { isProblem, Problem, sentence } from "../api/problem";
+import { oldSeats } from "../bookings/exchanging";
 import { t, tn } from "../i18n";
 import { serverNow } from "../lib/clock";
 import { clock, shortDay } from "../lib/format";
@@ -49,6 +50,7 @@ export function Selling({ showtime, seating }: SellingProps) {
   const [isList, setList] = useListView();
   const [isFull, setFull] = useFullScreen();
   const [dims, setDims] = useState(false);
+  const old = useMemo(() => oldSeats(showtime.id), [showtime.id]);
   const kinds = useMemo(() => kindsOf(layout, prices), [layout, prices]);
   const [kind, setKind] = useState(() => standard(layout));
   const [remark, setRemark] = useState<Remark | null>(null);
@@ -185,7 +187,12 @@ export function Selling({ showtime, seating }: SellingProps) {
               <SeatList {...{ store, prices, isOpen }} onPick={pick} />
             </>
           ) : (
-            <SeatMap {...{ store, prices, isOpen, dims, isFull }} onPick={pick} onLook={setViewing} onFull={setFull}>
+            <SeatMap
+              {...{ store, prices, isOpen, old, dims, isFull }}
+              onPick={pick}
+              onLook={setViewing}
+              onFull={setFull}
+            >
               {news}
             </SeatMap>
           )}
