@@ -126,7 +126,7 @@ bench-first-paint: setup ## measure in Chromium what a page needs before its con
 bench-best: setup ## measure the choice of the best available seats, one second
 	@$(PYTHON) -m bench.best
 
-bench-after-sale: setup ## measure cancellations and a cancelled showtime beside a plain sale, three minutes
+bench-after-sale: setup ## measure cancellations, exchanges and a cancelled showtime, three minutes
 	@PYTHONPATH=deploy/local $(PYTHON) -m bench.after_sale
 
 bench-identity: setup ## measure log-ins, their effect on other requests and their timing, three minutes

@@ -49,9 +49,9 @@ class Buyer:
         gateway = await stack.enter_async_context(await Client.to(stage.platform.url))
         return cls(stage, gateway, await stack.enter_async_context(await Client.to(stage.stripe_url)))
 
-    async def hold(self, showtime_id: str, seats: list[str]) -> Json:
-        """Hold the seats. Raises Refused."""
-        return await self.gateway.post(f"/api/showtimes/{showtime_id}/holds", {"seats": seats})
+    async def hold(self, showtime_id: str, seats: list[str], secret: dict[str, str] | None = None) -> Json:
+        """Hold the seats, for the guest with this secret if there is one. Raises Refused."""
+        return await self.gateway.post(f"/api/showtimes/{showtime_id}/holds", {"seats": seats}, secret)
 
     async def book(self, showtime_id: str, seats: list[str]) -> Steps:
         """Buy tickets, from the hold to the confirmation. Raises Refused and TimeoutError."""
@@ -87,6 +87,23 @@ class Buyer:
         began, path, secret = time.perf_counter(), f"/api/bookings/{hold['hold_id']}", {"X-Hold-Secret": hold["secret"]}
         quote = await self.gateway.post(f"{path}/cancellation-quote", {}, secret)
         await self.gateway.post(f"{path}/cancel", {"quote_id": quote["quote_id"]}, secret)
+        return (time.perf_counter() - began) * 1000
+
+    async def exchange(self, old: Json, showtime_id: str, seats: list[str]) -> float:
+        """Exchange the whole booking for seats at the same price. Returns the milliseconds until the new one is valid.
+
+        Raises Refused and TimeoutError.
+        """
+        began, secret = time.perf_counter(), {"X-Hold-Secret": old["secret"]}
+        hold = await self.hold(showtime_id, seats, secret)
+        tickets = [{"seat_id": seat, "ticket_type": "adult"} for seat in seats]
+        order = {"claim": hold["claim"], "hold_id": hold["hold_id"], "tickets": tickets}
+        quote = await self.gateway.post(f"/api/bookings/{old['hold_id']}/exchange-quote", order, secret)
+        confirmed = self.stage.confirmation_of(hold["hold_id"])
+        replaces = {"booking_id": old["hold_id"], "quote_id": quote["quote_id"]}
+        await self.gateway.post("/api/bookings", order | {"replaces": replaces}, secret)
+        async with asyncio.timeout(PATIENCE_S):
+            await confirmed
         return (time.perf_counter() - began) * 1000
 
 
