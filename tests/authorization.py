@@ -336,6 +336,18 @@ PAYMENT = [
     Row("POST /api/payments/create-intent", OWNER, {"order": "{order}"}, hidden=True, hides_from_nobody=True),
     Row("GET /api/payments/{booking_id}", OWNER | ADMINS, hidden=True, hides_from_nobody=True),
     Row("POST /api/payments/{booking_id}/refunds", ADMINS, {"amount": 10**9}),
+    Row("POST /api/gift-cards", ALL, {"amount": 1}),
+    Row("POST /api/gift-cards/balance", ALL, {}),
+    Row("GET /api/gift-cards/credit", SIGNED_IN),
+    Row("GET /api/gift-cards/{gift_card_id}", ALL),
+    Row("POST /api/gift-cards/{gift_card_id}/refund", ALL),
+    Row("GET /api/gift-cards", ADMINS, query={"last_characters": "0000"}),
+    Row("GET /api/gift-cards/liability", ADMINS),
+    Row("POST /api/gift-cards/issue", ADMINS, {"amount": 1}),
+    *rows(
+        ADMINS,
+        (f"POST /api/gift-cards/{{gift_card_id}}/{act}" for act in ("block", "unblock", "mail")),
+    ),
 ]
 
 NOTIFIER = [

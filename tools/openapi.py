@@ -24,7 +24,7 @@ SCHEMAS = "#/components/schemas/"
 UNUSED = dict.fromkeys(
     (
         *("MONGO_URI", "RABBITMQ_URI", "JWKS_URL", "PUBLIC_URL", "SMTP_HOST", "STRIPE_JS_URL"),
-        *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY"),
+        *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY", "GIFT_CARD_KEY"),
         *("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET"),
     ),
     "http://unused.example/unused-unused-unused-unused",

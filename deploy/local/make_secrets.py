@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("identity", "catalog", "inventory", "booking", "payment", "notifier", "realtime")
 NAMES = (
-    *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY"),
+    *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY", "GIFT_CARD_KEY"),
     *("MONGO_KEY", "MONGO_PASSWORD", "RABBITMQ_PASSWORD"),
     *(f"{service.upper()}_PASSWORD" for service in SERVICES),
     "GRAFANA_PASSWORD",

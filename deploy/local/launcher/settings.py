@@ -52,7 +52,7 @@ SETTINGS = (
     *("HOLDS_PER_HOLDER", "SEATS_PER_HOLDER", "HOLDS_PER_NETWORK", "SEATS_PER_NETWORK", "HOLD_LIMIT_EXEMPT"),
     *("ACCESS_TOKEN_SECONDS", "SESSION_DAYS", "VERIFICATION_HOURS", "RESET_MINUTES", "PASSWORD_WORKERS"),
     *("STAFF_SESSION_HOURS", "STAFF_IDLE_MINUTES", "FACTOR_REMOVAL_HOURS"),
-    *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY", "KEY_ROTATION_DAYS"),
+    *("LINK_KEY", "TOTP_KEY", "IDENTITY_KEY", "CLAIM_KEY", "ORDER_KEY", "GIFT_CARD_KEY", "KEY_ROTATION_DAYS"),
     *("INVITATION_HOURS", "EXPORT_PATIENCE_SECONDS", "MESSAGE_DAYS"),
     *("MIN_PASSWORD_LENGTH", "SECOND_FACTOR_FOR_ADMINS", "ADDRESS_ATTEMPTS"),
     "MAX_CONNECTIONS_PER_ADDRESS",
@@ -66,11 +66,12 @@ SETTINGS = (
 )
 # The processes that get a secret; all others run without it. The tests compare this with the services' settings.
 SECRETS: dict[str, tuple[str, ...]] = {
-    "LINK_KEY": ("identity", "inventory", "booking", "notifier"),
+    "LINK_KEY": ("identity", "inventory", "booking", "payment", "notifier"),
     "TOTP_KEY": ("identity",),
     "IDENTITY_KEY": ("identity",),
     "CLAIM_KEY": ("inventory", "booking"),
     "ORDER_KEY": ("booking", "payment"),
+    "GIFT_CARD_KEY": ("payment",),
     "SIGNING_KEY_PEM": ("identity",),
     "TICKET_SIGNING_KEY": ("booking",),
     "APPLE_PASS_KEY": ("booking",),
@@ -121,6 +122,7 @@ def platform_environment(ports: Mapping[str, int], data: Path, given: Mapping[st
         "CLAIM_KEY": "usher-local-claim-key",
         **{"HOLDS_PER_NETWORK": "60", "SEATS_PER_NETWORK": "400"},  # all visitors share one address
         "ORDER_KEY": "usher-local-order-key",
+        "GIFT_CARD_KEY": "usher-local-gift-card-key",
         "SMTP_HOST": LOOPBACK,
         "MAIL_FROM": "Usher <tickets@usher.example>",
         "MAILBOX_URL": f"http://{port['MAILBOX_PORT']}",

@@ -52,6 +52,9 @@ SealedCodes = Annotated[
 ]
 
 
+RefundTo = Literal["card", "credit"]
+
+
 class PaymentRequested(Event, type="booking.payment_requested.v1", subject="booking_id"):
     """A customer checked out. The price is final; the seats must stay held until `payment_deadline_at`."""
 
@@ -246,8 +249,8 @@ class BookingTicketsCancelled(Event, type="booking.tickets_cancelled.v1", subjec
     """Some or all tickets of a confirmed booking were cancelled by the customer or by staff. They are void.
 
     `seats` are theirs, `remaining` those of the tickets that are still valid. The seats stay sold until the refund is
-    accepted. `refund_id` identifies the cancellation, `refund_amount` may be 0. The other fields are those of
-    `booking.rescheduled`.
+    accepted. `refund_id` identifies the cancellation, `refund_amount` may be 0. With `refund_to` credit, the card's
+    part of it becomes store credit. The other fields are those of `booking.rescheduled`.
     """
 
     booking_id: Id
@@ -264,6 +267,7 @@ class BookingTicketsCancelled(Event, type="booking.tickets_cancelled.v1", subjec
     reason: Literal["by_customer", "by_staff"]
     refund_amount: Amount
     currency: Currency
+    refund_to: RefundTo | None = None
     moves: int = 0
     calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None
@@ -303,13 +307,20 @@ class BookingTicketsExchanged(Event, type="booking.tickets_exchanged.v1", subjec
 
 
 class RefundRequested(Event, type="booking.refund_requested.v1", subject="booking_id"):
-    """Asks payment for a refund. `refund_id` makes the request idempotent."""
+    """Asks payment for a refund. `refund_id` makes the request idempotent.
+
+    Gift cards and credit get back what they paid. The card's part goes back to the card; with `refund_to` credit it
+    becomes store credit, raised by `bonus_percent`. A guest gets it as a gift card, mailed in the language `locale`.
+    """
 
     booking_id: Id
     refund_id: Id
     amount: Amount
     currency: Currency
     reason: Literal["seats_lost", "cancelled", "showtime_cancelled", "exchange_difference"]
+    refund_to: RefundTo | None = None
+    bonus_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    locale: str | None = None
 
 
 class BookingRefunded(Event, type="booking.refunded.v1", subject="booking_id"):
@@ -328,8 +339,8 @@ class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_i
 
     `amount` is what was refunded since the previous such event, `refunded` the total so far, out of `paid`. `reason`
     is why the booking ended; it is missing while tickets are valid. `seats` are those of the cancelled tickets that it
-    pays for. `refund_id` identifies the refund; it is missing in events from before 2026-12. The other fields are those
-    of `booking.rescheduled`.
+    pays for. `refund_id` identifies the refund; it is missing in events from before 2026-12. With `refund_to` credit,
+    the card's part became store credit. The other fields are those of `booking.rescheduled`.
     """
 
     booking_id: Id
@@ -346,6 +357,7 @@ class BookingRefundMade(Event, type="booking.refund_made.v1", subject="booking_i
     currency: Currency
     reason: Code | None = None
     seats: Annotated[list[Seat], Field(max_length=10)] = []
+    refund_to: RefundTo | None = None
     moves: int = 0
     calendar_id: Id | None = None
     sealed_link: MaybeSealedLink = None

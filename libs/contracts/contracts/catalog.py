@@ -74,7 +74,8 @@ class RefundPolicy(Shape):
     """What a customer who cancels gets back. After the last tier nothing is refunded.
 
     `fee` is kept for each cancelled ticket, in minor units, but never more than its refund. What the cinema causes is
-    refunded in full, whatever the policy says.
+    refunded in full, whatever the policy says. Customers who take store credit instead of money on their card get
+    `credit_bonus_percent` more of it.
     """
 
     tiers: Annotated[list[RefundTier], Field(max_length=10)] = [
@@ -83,6 +84,7 @@ class RefundPolicy(Shape):
     ]
     fee: Amount = 0
     exchange: ExchangeRules = ExchangeRules()
+    credit_bonus_percent: Annotated[int, Field(ge=0, le=100)] = 0
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:

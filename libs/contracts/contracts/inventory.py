@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.booking import Screening
 from contracts.envelope import Event
+from contracts.payment import TenderAmounts
 from contracts.personal import PersonalData
 from contracts.types import Amount, Currency, Id, Moment, Seat, SeatId, Seats
 
@@ -26,7 +27,7 @@ class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id"):
     """The seats were sold to the booking. `user_id` is its holder, unless that is a guest.
 
     `amount` is the amount paid in minor units, as payment reported it; 0 for a free booking. It is missing in events
-    from before 2026-12.
+    from before 2026-12. `tenders` are missing when a card paid everything.
     """
 
     hold_id: Id
@@ -35,6 +36,7 @@ class SeatsSold(Event, type="inventory.seats_sold.v1", subject="hold_id"):
     user_id: Id | None = None
     amount: Amount | None = None
     currency: Currency | None = None
+    tenders: list[TenderAmounts] | None = None
 
 
 class SaleRejected(Event, type="inventory.sale_rejected.v1", subject="hold_id"):

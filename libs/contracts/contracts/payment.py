@@ -1,14 +1,29 @@
 """Events that payment publishes. The subject is the booking that is paid or refunded."""
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from contracts.envelope import Event
 from contracts.personal import PersonalData
-from contracts.types import Amount, Currency, Id, Moment, Seats
+from contracts.types import Amount, Code, Currency, Id, Moment, Seats, Shape
+
+TenderKind = Literal["gift_card", "credit", "card"]
+
+
+class TenderAmounts(Shape):
+    """The money of one means of payment in minor units: what it paid, and what was returned to it."""
+
+    kind: TenderKind
+    captured: Amount
+    refunded: Amount = 0
 
 
 class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="booking_id"):
     """The full amount was captured. The other fields come from the payment order.
 
     `user_id` is the holder, unless that is a guest. `showtime_id` is missing in events of payments from before 2026-12.
+    `amount` is the sum of all `tenders`, which are missing when a card paid everything.
     """
 
     booking_id: Id
@@ -17,6 +32,7 @@ class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="booking_id")
     showtime_id: Id | None = None
     seats: Seats = []
     user_id: Id | None = None
+    tenders: list[TenderAmounts] | None = None
 
 
 class PaymentFailed(Event, type="payment.failed.v1", subject="booking_id"):
@@ -36,7 +52,7 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     """A refund was made: `amount` in this refund, `refunded` in total so far, out of `captured`.
 
     `ledger_entries` is the length of the account's ledger: of two events about an account, the one with more entries
-    is the later one.
+    is the later one. `tenders` are missing when a card paid everything.
     """
 
     booking_id: Id
@@ -47,6 +63,7 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     currency: Currency
     requested: bool
     ledger_entries: int | None = None
+    tenders: list[TenderAmounts] | None = None
 
 
 class PaymentRefundFailed(Event, type="payment.refund_failed.v1", subject="booking_id"):
@@ -60,6 +77,7 @@ class PaymentRefundFailed(Event, type="payment.refund_failed.v1", subject="booki
     currency: Currency
     requested: bool
     ledger_entries: int | None = None
+    tenders: list[TenderAmounts] | None = None
 
 
 OPEN_DISPUTES = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")
@@ -86,6 +104,42 @@ class PaymentDisputed(Event, type="payment.disputed.v1", subject="booking_id"):
     reason: str | None = None
     is_open: bool
     respond_by: Moment | None = None
+
+
+class GiftCardMailed(Event, type="payment.gift_card_mailed.v1", subject="gift_card_id"):
+    """A gift card has a new code, which must be mailed to `email`. `mail_id` identifies the mail.
+
+    `user_id` is the person to whom it was issued; missing for guests and for presents. `reason`: it was bought as a
+    present, it is the refund of a guest's booking, or staff issued it.
+    """
+
+    gift_card_id: Id
+    mail_id: Id
+    reason: Literal["bought", "refund", "staff"]
+    amount: Amount
+    currency: Currency
+    email: str
+    user_id: Id | None = None
+    locale: str = "en"
+    sender: str | None = None
+    message: str | None = None
+    sealed_code: Annotated[
+        str,
+        Field(
+            description="the code, encrypted with LINK_KEY: only payment and notifier can read it",
+            repr=False,
+        ),
+    ]
+
+
+class GiftCardActed(Event, type="payment.gift_card_acted.v1", subject="gift_card_id"):
+    """Staff issued, blocked, unblocked, mailed again or refunded a gift card. Identity records it in its audit log."""
+
+    act_id: Id
+    action: Code
+    actor_id: Id
+    gift_card_id: Id
+    acted_at: Moment
 
 
 class PaymentDataExported(PersonalData, type="payment.personal_data_exported.v1", subject="export_id"):

@@ -64,6 +64,8 @@ from contracts.inventory import (
 )
 from contracts.notifier import MailFailed, NotifierDataExported, OfferUnsent
 from contracts.payment import (
+    GiftCardActed,
+    GiftCardMailed,
     PaymentCancelled,
     PaymentDataExported,
     PaymentDisputed,
@@ -105,6 +107,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         ActRecorded,
         StaffActed,
         HouseChangeActed,
+        GiftCardActed,
         CatalogDataExported,
         InventoryDataExported,
         BookingDataExported,
@@ -178,6 +181,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         WaitlistJoined,
         SeatsOffered,
         WaitlistEnded,
+        GiftCardMailed,
         *ACCOUNT_MAILS,
         *PEOPLE,
     ),

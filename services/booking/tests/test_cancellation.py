@@ -15,13 +15,14 @@ from contracts.booking import (
     BookingCancelled,
     BookingRefunded,
     BookingRefundFailed,
+    BookingRefundMade,
     BookingSeatsReturned,
     BookingTicketsCancelled,
     RefundRequested,
     StaffActed,
 )
 from contracts.catalog import ShowtimeCancelled
-from contracts.payment import PaymentRefunded, PaymentRefundFailed
+from contracts.payment import PaymentRefunded, PaymentRefundFailed, TenderAmounts
 
 from . import examples
 from .conftest import problem
@@ -51,7 +52,11 @@ async def test_a_part_is_cancelled_exactly_as_quoted(customer, bus):
     quoted = await quote(customer, "F7")
     assert quoted.status_code == 200, quoted.text
     body = quoted.json()
-    assert (body["total"], body["currency"], body["destinations"]) == (1250, "EUR", [{"to": "card", "amount": 1250}])
+    assert (body["total"], body["currency"], body["destinations"]) == (
+        1250,
+        "EUR",
+        [{"to": "card", "amount": 1250, "bonus": 0}],
+    )
     [ticket] = body["tickets"]
     assert (ticket["ticket_id"], ticket["paid"], ticket["fee"], ticket["refund"]) == (
         f"{customer.id}-F7",
@@ -150,7 +155,6 @@ async def test_bad_requests_are_refused(customer, guest, staff):
     await customer.buy_tickets()
     await guest.buy_tickets()
     assert problem(await quote(customer, "Z9")) == (404, "ticket_unknown")
-    assert problem(await quote(customer, refund_to="credit")) == (422, "credit_unavailable")
     assert (await quote(customer, refund_to="cash")).status_code == 422
     assert (await quote(customer, ticket_ids=["x"] * 11)).status_code == 422
     for more in ({"amount": 1}, {"reason": "because"}):
@@ -165,6 +169,45 @@ async def test_bad_requests_are_refused(customer, guest, staff):
         )
         assert answer.status_code == 422
     assert (await cancel(guest, foreign)).json()["state"] == "refunding"
+
+
+async def test_the_cards_part_becomes_credit_and_gift_cards_get_theirs_back(customer, bus):
+    await customer.buy_tickets()
+    mixed = {"paid_with": [{"kind": "gift_card", "captured": 1000, "refunded": 0}]}
+    mixed["paid_with"].append({"kind": "card", "captured": TOTAL - 1000, "refunded": 0})
+    policy = {"refund_policy.credit_bonus_percent": 10}
+    await bookings.update({"_id": customer.id}, {"$set": mixed | policy})
+    quoted = await quote(customer, "F7", refund_to="credit")
+    assert quoted.status_code == 200, quoted.text
+    assert quoted.json()["destinations"] == [
+        {"to": "gift_card", "amount": 1000, "bonus": 0},
+        {"to": "credit", "amount": 250, "bonus": 25},
+    ]
+    assert (await quote(customer, "F7")).json()["destinations"][1] == {"to": "card", "amount": 250, "bonus": 0}
+    await cancel(customer, quoted)
+    request = await bus.wait_for(RefundRequested, customer.is_mine)
+    assert (request.amount, request.refund_to, request.bonus_percent, request.locale) == (1250, "credit", 10, "en")
+    told = await bus.wait_for(BookingTicketsCancelled, customer.is_mine)
+    assert (told.refund_amount, told.refund_to) == (1250, "credit")
+    mixed["paid_with"][0]["refunded"], mixed["paid_with"][1]["refunded"] = 1000, 250
+    done = refunded(customer, request.refund_id, 1250, 1250).model_copy(
+        update={"tenders": [TenderAmounts(**tender) for tender in mixed["paid_with"]]}
+    )
+    await bus.publish(done)
+    made = await bus.wait_for(BookingRefundMade, customer.is_mine)
+    assert (made.amount, made.refund_to) == (1250, "credit")
+    assert (await customer.get_booking())["tenders"] == [tender | {"moved": 0} for tender in mixed["paid_with"]]
+    rest = (await quote(customer, refund_to="credit")).json()
+    assert rest["destinations"] == [{"to": "credit", "amount": 1800, "bonus": 180}]
+
+
+async def test_a_booking_without_an_address_gets_no_credit(customer, staff):
+    await customer.buy_tickets()
+    await bookings.update({"_id": customer.id}, {"$set": {"email": None}})
+    answer = await quote(
+        customer, refund_to="credit", reason="erased", headers=staff("bookings:read", "bookings:refund")
+    )
+    assert problem(answer) == (422, "credit_unavailable")
 
 
 async def test_an_unpaid_booking_has_no_tickets_to_cancel(customer):

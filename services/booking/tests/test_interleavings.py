@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from booking.handlers import TICKETS_CHANGED
 from booking.model import Booking, Cancel, DeadlinePassed, Order, State
@@ -104,7 +105,7 @@ class Inventory:
         """Decide between payment, cancellation and lapse. A late payment buys the seats if all are free."""
         if booking_id in self.sold:
             return
-        facts = {"hold_id": booking_id, "showtime_id": given.SHOWTIME}
+        facts: dict[str, Any] = {"hold_id": booking_id, "showtime_id": given.SHOWTIME}
         self.release(booking_id)
         if self.is_cancelled or booking_id in self.ended or not self.are_free(seats, booking_id):
             self.ended.add(booking_id)

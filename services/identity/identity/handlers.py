@@ -7,7 +7,7 @@ from contracts.catalog import CatalogDataExported
 from contracts.identity import ActRecorded
 from contracts.inventory import InventoryDataExported
 from contracts.notifier import NotifierDataExported
-from contracts.payment import PaymentDataExported
+from contracts.payment import GiftCardActed, PaymentDataExported
 from contracts.personal import PersonalData
 
 from identity import store
@@ -18,8 +18,8 @@ async def on_act_recorded(event: ActRecorded) -> None:
     await store.enter(event)
 
 
-async def on_staff_acted(event: StaffActed | HouseChangeActed) -> None:
-    """Insert an action of staff on a booking or a showtime into the audit log."""
+async def on_staff_acted(event: StaffActed | HouseChangeActed | GiftCardActed) -> None:
+    """Insert an action of staff on a booking, a showtime or a gift card into the audit log."""
     await store.enter(event)
 
 
@@ -32,6 +32,7 @@ HANDLERS: Handlers = {
     ActRecorded: on_act_recorded,
     StaffActed: on_staff_acted,
     HouseChangeActed: on_staff_acted,
+    GiftCardActed: on_staff_acted,
     **dict.fromkeys(
         (CatalogDataExported, InventoryDataExported, BookingDataExported, PaymentDataExported, NotifierDataExported),
         on_personal_data,

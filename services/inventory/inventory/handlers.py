@@ -69,6 +69,7 @@ async def on_payment_succeeded(replica: Replica, event: PaymentSucceeded) -> Non
             user_id=event.user_id,
             amount=event.amount,
             currency=event.currency,
+            tenders=event.tenders,
         )
     await _retry_until_known(store.sell_seats(replica, sale))
 

@@ -36,6 +36,7 @@ Kind = Literal[
     "waitlist_joined",
     "seats_offered",
     "waitlist_ended",
+    "gift_card",
     "reminder",
     "verification",
     "registration_repeated",

@@ -19,7 +19,7 @@ from payment.settlement import Settlement
 
 EXPORTED_FIELDS = {
     "id", "holder", "email", "reference", "showtime_id", "seats", "amount", "currency", "payment_deadline_at", "state",
-    "intent_id", "captured", "refunding", "refunded", "refunds", "disputes", "ledger",
+    "intent_id", "captured", "refunding", "refunded", "refunds", "disputes", "ledger", "shares", "purchase",
 }  # fmt: skip
 
 
@@ -38,7 +38,9 @@ async def on_refund_requested(settlement: Settlement, event: RefundRequested) ->
     def request(account: model.Account) -> model.AccountChange | None:
         if account.currency and account.currency != event.currency:
             raise RejectedEvent(f"paid in {account.currency}")
-        return model.request_booking_refund(account, event.refund_id, event.amount, now())
+        bonus = (event.bonus_percent or 0) if event.refund_to == "credit" else None
+        facts = (event.refund_id, event.amount, now())
+        return model.request_booking_refund(account, *facts, credit_bonus=bonus, locale=event.locale or "en")
 
     account = await store.change(event.booking_id, request)
     if account is None:
@@ -58,12 +60,22 @@ async def on_booking_email_changed(event: BookingEmailChanged) -> None:
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """Yield the person's payments."""
+    """Yield the person's payments, credit, and the gift cards that they bought, without what others paid with these."""
     async for account in store.find_by_owner(user_id):
         yield account.model_dump(include=EXPORTED_FIELDS)
+    for credit in await store.credit_of(user_id):
+        yield credit.model_dump(include={"kind", "currency", "balance", "entries"})
+    for card in await store.cards_of_buyer(user_id):
+        yield card.model_dump(include={"id", "kind", "currency", "delivery", "mailed_at", "created_at"})
 
 
-PRIVACY = Privacy(erase=store.erase_owner, gather=gather, exported=PaymentDataExported)
+async def erase(user_id: str) -> None:
+    """Remove the person from their payments, credit and gift cards. The ledgers stay."""
+    await store.erase_owner(user_id)
+    await store.erase_cards_of(user_id)
+
+
+PRIVACY = Privacy(erase=erase, gather=gather, exported=PaymentDataExported)
 
 
 def handlers(settlement: Settlement) -> Handlers:

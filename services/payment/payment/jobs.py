@@ -11,8 +11,8 @@ from chassis.jobs import Job
 from prometheus_client import Counter, Gauge
 
 from payment import store
-from payment.model import Account, ProviderRefused, ProviderUnavailable, WebhookEvent
-from payment.settlement import Settlement
+from payment.model import Account, GiftCard, ProviderRefused, ProviderUnavailable, WebhookEvent
+from payment.settlement import GiftCards, Settlement
 from payment.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -50,6 +50,15 @@ async def process_webhooks(webhooks: Webhooks) -> None:
     await _each("process_one", await store.due_events(now(), BATCH), process_one)
 
 
+async def deliver_gift_cards(gift_cards: GiftCards) -> None:
+    """Mail the codes of gift cards whose day has come."""
+
+    async def deliver_one(card: GiftCard) -> None:
+        await gift_cards.deliver(card, now())
+
+    await _each("deliver_one", await store.due_deliveries(now(), BATCH), deliver_one)
+
+
 async def _each(name: str, items: Sequence[T], run: Callable[[T], Awaitable[None]]) -> None:
     """Run AT_ONCE items at a time. A failing item does not stop the others."""
     gate = asyncio.Semaphore(AT_ONCE)
@@ -78,10 +87,11 @@ def stop_measuring() -> None:
     _oldest.set(0)
 
 
-def jobs(settlement: Settlement, webhooks: Webhooks) -> list[Job]:
+def jobs(settlement: Settlement, webhooks: Webhooks, gift_cards: GiftCards) -> list[Job]:
     """Return the periodic jobs."""
     return [
         Job("measure", every=15.0, run=measure, stand_by=stop_measuring),
         Job("reconcile_payments", every=2.0, run=partial(reconcile, settlement)),
         Job("process_webhooks", every=2.0, run=partial(process_webhooks, webhooks)),
+        Job("deliver_gift_cards", every=10.0, run=partial(deliver_gift_cards, gift_cards)),
     ]

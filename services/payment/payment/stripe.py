@@ -40,6 +40,7 @@ from payment.model import (
     parse_refund,
     parse_webhook,
     refund_key,
+    shares_text,
     to_stripe,
 )
 from payment.settings import Settings
@@ -129,7 +130,7 @@ class Stripe:
             await http.close_async()
 
     async def create_intent(self, account: Account) -> IntentHandle:
-        """Create an intent for this booking's price. The same idempotency key returns the same intent.
+        """Create an intent for what the card pays of this price. The same idempotency key returns the same intent.
 
         Payment methods that redirect are excluded: the seats are held only for minutes.
         """
@@ -137,10 +138,10 @@ class Stripe:
             "create_intent",
             "post",
             "payment_intents",
-            amount=to_stripe(account.amount, account.currency),
+            amount=to_stripe(account.due, account.currency),
             currency=account.currency.lower(),
             automatic_payment_methods={"enabled": True, "allow_redirects": "never"},
-            description=f"Booking {account.reference}",
+            description="Gift card" if account.purchase else f"Booking {account.reference}",
             metadata=_metadata(account),
             idempotency_key=intent_key(account),
         )
@@ -247,7 +248,11 @@ def _to_problem(call: str, error: stripe.StripeError | TimeoutError) -> Provider
 
 def _metadata(account: Account) -> dict[str, Any]:
     """The fields that restore a lost account (`updates.OrderMetadata`). No e-mail address: Stripe would store it."""
+    if account.purchase:
+        return {"booking_id": account.id}
+    shares = {"shares": shares_text(account.shares), "plan": account.plan} if account.shares else {}
     return {
+        **shares,
         "booking_id": account.id,
         "reference": account.reference,
         "showtime_id": account.showtime_id or "",

@@ -31,6 +31,7 @@ from pydantic import SecretStr
 KEY, SECRET, HOLD_SECRET = "sk_test_payment", "whsec_payment", "a-guest-secret-of-more-than-32-characters"
 GUEST = {"X-Hold-Secret": HOLD_SECRET}
 ORDER_KEY = "an order key for the tests"
+LINK_KEY = "a link key for the tests"
 ORDERS = SignedText(PaymentOrder, PaymentOrder.audience, SecretStr(ORDER_KEY))
 WEBHOOK = "/api/payments/webhook"
 PRICE = 2500
@@ -97,6 +98,8 @@ def payment_env(service_env: None, sandbox_url: str) -> Iterator[None]:
         "STRIPE_WEBHOOK_SECRET": f"whsec_new, {SECRET}",
         "STRIPE_TIMEOUT_SECONDS": "1",
         "ORDER_KEY": ORDER_KEY,
+        "GIFT_CARD_KEY": "a gift card key for the tests",
+        "LINK_KEY": LINK_KEY,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():

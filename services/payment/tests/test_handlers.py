@@ -157,6 +157,7 @@ async def test_a_refund_is_sent_once(checkout: Checkout):
         "captured": PRICE,
         "requested": True,
         "ledger_entries": 2,
+        "tenders": None,
     }
     await checkout.request_refund(1000, refund_id)
     await checkout.request_refund(PRICE, new_id())

@@ -61,6 +61,10 @@ def intent_update(status: str, **changes: Any) -> IntentUpdate:
     return IntentUpdate.model_validate(fields | changes)
 
 
+def created(intent_id: str, amount: int = PRICE) -> IntentUpdate:
+    return intent_update("requires_payment_method", id=intent_id, amount=amount)
+
+
 def succeeded(**changes: Any) -> IntentUpdate:
     return intent_update("succeeded", **{"amount_received": PRICE, "charge_id": "ch_1"} | changes)
 
@@ -107,14 +111,14 @@ def events_of(change: AccountChange | None) -> list[Any]:
 def test_closed_paid_and_late_bookings_cannot_be_paid(account: Account, problem: type[Exception]):
     with pytest.raises(problem):
         model.check_payable(account, NOW)
-    assert model.attach_intent(account, "pi_2", NOW) is None
+    assert model.attach_intent(account, created("pi_2"), NOW) is None
 
 
 def test_one_intent_is_attached_and_its_check_scheduled():
-    account = applied(requested(), model.attach_intent(requested(), "pi_1", NOW))
+    account = applied(requested(), model.attach_intent(requested(), created("pi_1"), NOW))
     assert (account.state, account.intent_id) == (State.INTENT_CREATED, "pi_1")
     assert account.next_check_at == NOW + timedelta(seconds=20)
-    assert model.attach_intent(account, "pi_2", NOW) is None
+    assert model.attach_intent(account, created("pi_2"), NOW) is None
 
 
 def test_a_cancellation_without_an_intent_is_immediate():

@@ -98,13 +98,14 @@ async def test_an_order_of_another_price_is_refused(checkout: Checkout, change: 
 async def test_an_order_whose_deadline_passes_while_stripe_is_asked(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ):
-    from payment import settlement, stripe  # noqa: PLC0415 - its settings come from the environment
+    from payment import stripe  # noqa: PLC0415 - its settings come from the environment
+    from payment.settlement import intents  # noqa: PLC0415
 
     create = stripe.Stripe.create_intent
 
     async def create_slowly(self: stripe.Stripe, account: Any) -> stripe.IntentHandle:
         handle = await create(self, account)
-        monkeypatch.setattr(settlement, "now", lambda: checkout.deadline)
+        monkeypatch.setattr(intents, "now", lambda: checkout.deadline)
         return handle
 
     monkeypatch.setattr(stripe.Stripe, "create_intent", create_slowly)

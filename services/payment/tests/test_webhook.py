@@ -48,13 +48,14 @@ async def test_a_payment_is_recorded_and_published(checkout: Checkout):
         "showtime_id": "s1",
         "seats": ["F7", "F8"],
         "user_id": None,
+        "tenders": None,
     }
     view = await checkout.payment()
     assert [line["kind"] for line in view["ledger"]] == ["captured"]
 
 
 async def test_a_webhook_takes_one_write_and_no_read(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
-    from payment import store  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import payments  # noqa: PLC0415 - its settings come from the environment
 
     async def fail(_: str) -> Any:
         raise AssertionError("the account was read")
@@ -63,7 +64,7 @@ async def test_a_webhook_takes_one_write_and_no_read(checkout: Checkout, monkeyp
     paid = intent_of(checkout, metadata=(await checkout.at_stripe())["metadata"], amount=PRICE)
     sent = event("payment_intent.succeeded", paid)
     with monkeypatch.context() as blind:
-        blind.setattr(store, "find", fail)
+        blind.setattr(payments, "find", fail)
         assert (await checkout.client.post(WEBHOOK, **signed(sent))).status_code == 200
     assert (await stored_in_account(checkout), await stored(sent["id"])) == ([sent["id"]], None)
     (published,) = await checkout.wait_for_events(PaymentSucceeded)
@@ -167,9 +168,9 @@ async def test_a_decline_that_is_repeated_after_the_next_one_is_not_published_ag
 
 
 async def test_an_account_stores_only_the_latest_events(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
-    from payment import store  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import payments  # noqa: PLC0415 - its settings come from the environment
 
-    monkeypatch.setattr(store, "MAX_STRIPE_EVENTS", 2)
+    monkeypatch.setattr(payments, "MAX_STRIPE_EVENTS", 2)
     await checkout.with_intent()
     sent = [declined(checkout, f"ch_{number}") for number in range(3)]
     for each in sent:
@@ -231,7 +232,7 @@ async def process_now(event_id: str) -> None:
 
 
 async def test_an_event_that_fails_at_first_is_processed_later(checkout: Checkout, monkeypatch: pytest.MonkeyPatch):
-    from payment import store  # noqa: PLC0415 - its settings come from the environment
+    from payment.store import payments  # noqa: PLC0415 - its settings come from the environment
 
     async def fail(*_: Any) -> Any:
         raise ConnectionError("the database is gone for a moment")
@@ -240,7 +241,7 @@ async def test_an_event_that_fails_at_first_is_processed_later(checkout: Checkou
     metadata = (await checkout.at_stripe())["metadata"]
     left = event("payment_intent.succeeded", intent_of(checkout, metadata=metadata))
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write", fail)
+        patch.setattr(payments, "write", fail)
         assert (await checkout.client.post(WEBHOOK, **signed(left))).status_code == 200
     assert (await checkout.payment())["state"] == "intent_created"
     assert (await stored(left["id"])).update.order.secret_hash == metadata["secret_hash"]

@@ -3077,6 +3077,446 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/gift-cards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Gift Cards
+         * @description Return the latest gift cards whose codes end with these characters, with their ledgers.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /** @description The last four characters of the code. */
+                    last_characters: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentGiftCardResponse"][];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Buy
+         * @description Buy a gift card, signed in or as a guest. It is issued when Stripe's webhook reports the payment.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PaymentGiftCardRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentPurchaseResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/balance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Balance
+         * @description Return what is left on a gift card. After 20 wrong codes in an hour, the caller must wait.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PaymentBalanceRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentBalanceResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/credit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Credit
+         * @description Return the caller's store credit, one entry for each currency.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentCreditResponse"][];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/issue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue
+         * @description Issue a gift card that nobody paid for, and mail its code.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PaymentIssueRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentGiftCardResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/liability": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Liability
+         * @description Return what the cinema owes to the holders of gift cards and credit, by currency and kind.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentLiabilityResponse"][];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/{gift_card_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Purchase
+         * @description Return the purchase of a gift card to its buyer. While it is unpaid, its payment can be continued.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    gift_card_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentPurchaseResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/{gift_card_id}/block": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Block
+         * @description Block a gift card, for example one whose mail was stolen. It cannot pay until it is unblocked.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    gift_card_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentGiftCardResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/{gift_card_id}/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mail Again
+         * @description Mail a new code to the recipient of a gift card. The earlier code is void.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    gift_card_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentGiftCardResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/{gift_card_id}/refund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refund
+         * @description Refund a gift card with which nothing was paid, to the card that paid for it. For its buyer.
+         *
+         *     The code is void from now on. A repeated request changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    gift_card_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentPurchaseResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/gift-cards/{gift_card_id}/unblock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unblock
+         * @description Let a blocked gift card pay again.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    gift_card_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PaymentGiftCardResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/holds/{hold_id}": {
         parameters: {
             query?: never;
@@ -4289,6 +4729,8 @@ export interface paths {
         /**
          * Create Intent
          * @description Create the order's PaymentIntent, or return the existing one: an order has at most one.
+         *
+         *     Gift cards and credit are reserved for the booking first. They are released if it is not paid.
          */
         post: {
             parameters: {
@@ -6499,6 +6941,7 @@ export interface components {
             ticket_ids: string[];
             /**
              * Refund To
+             * @description Where the card's part goes. Gift cards and credit always get back what they paid.
              * @default card
              * @enum {string}
              */
@@ -6597,19 +7040,24 @@ export interface components {
         };
         /**
          * DestinationResponse
-         * @description Where a part of the refund goes.
+         * @description Where a part of the refund goes. `bonus` is store credit beside `amount`. A guest's credit is a gift card.
          */
         BookingDestinationResponse: {
             /**
              * To
              * @enum {string}
              */
-            to: "card" | "credit";
+            to: "gift_card" | "credit" | "card";
             /**
              * Amount
              * @description minor units of the currency, e.g. cents
              */
             amount: number;
+            /**
+             * Bonus
+             * @description minor units of the currency, e.g. cents
+             */
+            bonus: number;
         };
         /**
          * DisputeResponse
@@ -7243,7 +7691,8 @@ export interface components {
          * @description What a customer who cancels gets back. After the last tier nothing is refunded.
          *
          *     `fee` is kept for each cancelled ticket, in minor units, but never more than its refund. What the cinema causes is
-         *     refunded in full, whatever the policy says.
+         *     refunded in full, whatever the policy says. Customers who take store credit instead of money on their card get
+         *     `credit_bonus_percent` more of it.
          */
         BookingRefundPolicy: {
             /**
@@ -7274,6 +7723,11 @@ export interface components {
              *     }
              */
             exchange: components["schemas"]["BookingExchangeRules"];
+            /**
+             * Credit Bonus Percent
+             * @default 0
+             */
+            credit_bonus_percent: number;
         };
         /**
          * RefundResponse
@@ -7460,11 +7914,8 @@ export interface components {
          *     `exchange` is the value of the tickets that the booking replaces. `moved` went on to bookings that replace this one.
          */
         BookingTender: {
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "card" | "exchange";
+            /** Kind */
+            kind: ("gift_card" | "credit" | "card") | "exchange";
             /** Captured */
             captured: number;
             /** Refunded */
@@ -8646,7 +9097,8 @@ export interface components {
              *         "fee": 0,
              *         "max_exchanges": 3,
              *         "minutes_before_start": 30
-             *       }
+             *       },
+             *       "credit_bonus_percent": 0
              *     }
              */
             refund_policy: components["schemas"]["CatalogRefundPolicy"];
@@ -8712,7 +9164,8 @@ export interface components {
              *         "fee": 0,
              *         "max_exchanges": 3,
              *         "minutes_before_start": 30
-             *       }
+             *       },
+             *       "credit_bonus_percent": 0
              *     }
              */
             refund_policy: components["schemas"]["CatalogRefundPolicy"];
@@ -8786,7 +9239,8 @@ export interface components {
              *         "fee": 0,
              *         "max_exchanges": 3,
              *         "minutes_before_start": 30
-             *       }
+             *       },
+             *       "credit_bonus_percent": 0
              *     }
              */
             refund_policy: components["schemas"]["CatalogRefundPolicy"];
@@ -8980,7 +9434,8 @@ export interface components {
          * @description What a customer who cancels gets back. After the last tier nothing is refunded.
          *
          *     `fee` is kept for each cancelled ticket, in minor units, but never more than its refund. What the cinema causes is
-         *     refunded in full, whatever the policy says.
+         *     refunded in full, whatever the policy says. Customers who take store credit instead of money on their card get
+         *     `credit_bonus_percent` more of it.
          */
         CatalogRefundPolicy: {
             /**
@@ -9011,6 +9466,11 @@ export interface components {
              *     }
              */
             exchange: components["schemas"]["CatalogExchangeRules"];
+            /**
+             * Credit Bonus Percent
+             * @default 0
+             */
+            credit_bonus_percent: number;
         };
         /**
          * RefundTier
@@ -9855,6 +10315,11 @@ export interface components {
              * @description the showtime whose change staff requested or confirmed
              */
             showtime_id: string | null;
+            /**
+             * Gift Card Id
+             * @description the gift card that staff issued or changed
+             */
+            gift_card_id: string | null;
             before: components["schemas"]["Identitycontracts__identity__Grant"] | null;
             after: components["schemas"]["Identitycontracts__identity__Grant"] | null;
             /**
@@ -11244,7 +11709,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "reminder" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "gift_card" | "reminder" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**
@@ -11336,6 +11801,37 @@ export interface components {
             address: boolean;
         };
         /**
+         * BalanceRequest
+         * @description The code of a gift card.
+         */
+        PaymentBalanceRequest: {
+            /**
+             * Code
+             * @description Case, spaces and dashes make no difference.
+             */
+            code: string;
+        };
+        /**
+         * BalanceResponse
+         * @description What is left on a gift card, in minor units. A `blocked` or `refunded` one cannot pay.
+         */
+        PaymentBalanceResponse: {
+            /**
+             * Balance
+             * @description minor units of the currency, e.g. cents
+             */
+            balance: number;
+            /** Currency */
+            currency: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "active" | "blocked" | "refunded";
+            /** Last Characters */
+            last_characters: string;
+        };
+        /**
          * ConfigResponse
          * @description The settings of Stripe.js for the payment page.
          */
@@ -11344,6 +11840,19 @@ export interface components {
             publishable_key: string;
             /** Script Url */
             script_url: string;
+        };
+        /**
+         * CreditResponse
+         * @description A person's store credit in one currency, in minor units.
+         */
+        PaymentCreditResponse: {
+            /**
+             * Balance
+             * @description minor units of the currency, e.g. cents
+             */
+            balance: number;
+            /** Currency */
+            currency: string;
         };
         /**
          * DisputeResponse
@@ -11369,12 +11878,122 @@ export interface components {
             at: string;
         };
         /**
+         * EntryResponse
+         * @description An entry of a card's ledger. `use` is the booking, refund or purchase.
+         */
+        PaymentEntryResponse: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "issued" | "bonus" | "reserved" | "released" | "taken" | "returned" | "refunded";
+            /** Use */
+            use: string;
+            /** Amount */
+            amount: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GiftCardRequest
+         * @description A gift card to buy. The code is mailed to `recipient_email` once it is paid, or at `deliver_at`.
+         *
+         *     `sender` and `message` stand in that mail.
+         */
+        PaymentGiftCardRequest: {
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /**
+             * Recipient Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            recipient_email: string;
+            /** Sender */
+            sender?: string | null;
+            /** Message */
+            message?: string | null;
+            /** Deliver At */
+            deliver_at?: string | null;
+            /**
+             * Locale
+             * @description a BCP 47 tag
+             * @default en
+             * @example en
+             * @example de-AT
+             */
+            locale: string;
+        };
+        /**
+         * GiftCardResponse
+         * @description A gift card as staff see it. Nobody can read its code.
+         */
+        PaymentGiftCardResponse: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "gift_card" | "credit";
+            /** State */
+            state: string;
+            /** Last Characters */
+            last_characters: string | null;
+            /** Currency */
+            currency: string;
+            /**
+             * Balance
+             * @description minor units of the currency, e.g. cents
+             */
+            balance: number;
+            /**
+             * Reserved
+             * @description minor units of the currency, e.g. cents
+             */
+            reserved: number;
+            /** Recipient Email */
+            recipient_email: string | null;
+            /** Deliver At */
+            deliver_at: string | null;
+            /** Mailed At */
+            mailed_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Entries */
+            entries: components["schemas"]["PaymentEntryResponse"][];
+        };
+        /**
          * IntentRequest
          * @description `order` is the signed text that a checkout returns. `booking_id` is ignored: the order contains it.
+         *
+         *     `gift_cards` are the codes that pay in this order, before credit and card. `use_credit`: the caller's store credit
+         *     pays what it can. A request without both continues the payment as it was begun.
          */
         PaymentIntentRequest: {
             /** Order */
             order?: string | null;
+            /**
+             * Gift Cards
+             * @default []
+             */
+            gift_cards: string[];
+            /**
+             * Use Credit
+             * @default false
+             */
+            use_credit: boolean;
             /**
              * Booking Id
              * @deprecated
@@ -11383,23 +12002,58 @@ export interface components {
         };
         /**
          * IntentResponse
-         * @description Only Stripe.js in the customer's browser uses `client_secret`. `amount` is in minor units.
+         * @description Only Stripe.js in the customer's browser uses `client_secret`. `amount` is what the card pays in minor units.
+         *
+         *     Without a rest for the card, the booking is already paid: `amount` is 0, and there is no intent.
          */
         PaymentIntentResponse: {
             /** Client Secret */
-            client_secret: string;
+            client_secret: string | null;
             /** Payment Intent Id */
-            payment_intent_id: string;
+            payment_intent_id: string | null;
             /** Amount */
             amount: number;
             /** Currency */
             currency: string;
             /** Publishable Key */
             publishable_key: string;
+            /** Shares */
+            shares: components["schemas"]["PaymentShareResponse"][];
+        };
+        /**
+         * IssueRequest
+         * @description A gift card that staff give to somebody, for example as an apology.
+         */
+        PaymentIssueRequest: {
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /**
+             * Recipient Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            recipient_email: string;
+            /** Message */
+            message?: string | null;
+            /**
+             * Locale
+             * @description a BCP 47 tag
+             * @default en
+             * @example en
+             * @example de-AT
+             */
+            locale: string;
         };
         /**
          * LedgerEntry
          * @description An entry of the ledger, inserted once. `entry_id` is derived from the Stripe object that moved the money.
+         *
+         *     Entries about gift cards and credit have the card's id as `stripe_id`.
          */
         PaymentLedgerEntry: {
             /** Entry Id */
@@ -11418,6 +12072,33 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /**
+             * Tender
+             * @default card
+             * @enum {string}
+             */
+            tender: "gift_card" | "credit" | "card";
+        };
+        /**
+         * LiabilityResponse
+         * @description What the cinema owes to the holders of gift cards or credit in one currency, in minor units.
+         *
+         *     `owed` includes `reserved`, which unpaid bookings hold. `count` is the number of cards with money on them.
+         */
+        PaymentLiabilityResponse: {
+            /** Currency */
+            currency: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "gift_card" | "credit";
+            /** Count */
+            count: number;
+            /** Owed */
+            owed: number;
+            /** Reserved */
+            reserved: number;
         };
         /**
          * PaymentResponse
@@ -11478,6 +12159,46 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * PurchaseResponse
+         * @description The purchase of a gift card. `state` is `paid` as soon as the payment has arrived.
+         *
+         *     While it is unpaid, Stripe.js in the buyer's browser pays it with `client_secret`. `secret` is set once, for a guest
+         *     without one: send it as `X-Hold-Secret`. The code goes to the recipient only. `refundable`: nothing was paid with
+         *     the card yet.
+         */
+        PaymentPurchaseResponse: {
+            /** Id */
+            id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "unpaid" | "paid" | "refunding" | "refunded" | "cancelled";
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /** Recipient Email */
+            recipient_email: string;
+            /** Deliver At */
+            deliver_at: string | null;
+            /** Mailed At */
+            mailed_at: string | null;
+            /** Refundable */
+            refundable: boolean;
+            /** Client Secret */
+            client_secret?: string | null;
+            /** Payment Intent Id */
+            payment_intent_id?: string | null;
+            /** Publishable Key */
+            publishable_key: string;
+            /** Secret */
+            secret?: string | null;
+        };
+        /**
          * RefundRequest
          * @description `amount` is in minor units. Default: the whole refundable amount.
          */
@@ -11509,6 +12230,21 @@ export interface components {
              * Format: date-time
              */
             at: string;
+        };
+        /**
+         * ShareResponse
+         * @description What a gift card or store credit pays, in minor units. `last_characters` are those of the gift card's code.
+         */
+        PaymentShareResponse: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "gift_card" | "credit";
+            /** Last Characters */
+            last_characters: string | null;
+            /** Amount */
+            amount: number;
         };
         /**
          * State

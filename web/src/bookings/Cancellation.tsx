@@ -48,13 +48,14 @@ function Form({ booking, onClose }: { booking: Booking; onClose: () => void }) {
   const [chosen, setChosen] = useState(() => (tickets.length === 1 ? tickets.map((each) => each.ticket_id) : []));
   const [quote, setQuote] = useState<Quote | null>(null);
   const [isChanged, setChanged] = useState(false);
+  const [refundTo, setRefundTo] = useState<"card" | "credit">("card");
   const path = { params: { path: { booking_id: booking.id } } };
   const ask = useMutation({
     mutationFn: () =>
       unwrap(
         api.POST("/api/bookings/{booking_id}/cancellation-quote", {
           ...path,
-          body: { ticket_ids: chosen, refund_to: "card" },
+          body: { ticket_ids: chosen, refund_to: refundTo },
         }),
       ),
     onSuccess: setQuote,
@@ -75,6 +76,7 @@ function Form({ booking, onClose }: { booking: Booking; onClose: () => void }) {
       setQuote(fresh as Quote);
     },
   });
+  const bonus = booking.refund_policy?.credit_bonus_percent ?? 0;
   const first = useRef<HTMLHeadingElement>(null);
   useEffect(() => first.current?.focus(), []);
   const toggle = (id: string) =>
@@ -121,6 +123,26 @@ function Form({ booking, onClose }: { booking: Booking; onClose: () => void }) {
           </li>
         ))}
       </ul>
+      {booking.tenders.some(({ kind }) => kind === "card") && (
+        <fieldset className="grid gap-1">
+          <legend className="mb-1 font-semibold">{t("cancel.where")}</legend>
+          {(["card", "credit"] as const).map((each) => (
+            <label key={each} className="flex min-h-11 items-center gap-3">
+              <input
+                type="radio"
+                name="refund-to"
+                className="size-5"
+                checked={refundTo === each}
+                onChange={() => setRefundTo(each)}
+              />
+              <span>
+                {t(`cancel.where.${each}`)}
+                {each === "credit" && bonus > 0 && ` ${t("cancel.where.bonus", { percent: bonus })}`}
+              </span>
+            </label>
+          ))}
+        </fieldset>
+      )}
       {ask.isError && <Notice kind="bad">{sentence(ask.error)}</Notice>}
       <div className="flex flex-wrap gap-3">
         <Button disabled={!chosen.length} busy={ask.isPending} onClick={() => ask.mutate()}>
@@ -148,7 +170,10 @@ function Offer({ quote, isChanged, error, isBusy, onConfirm, onBack }: OfferProp
   useEffect(() => heading.current?.focus(), []);
   const { quote_id, currency, total, destinations } = quote;
   const to = (destination: Quote["destinations"][number]) =>
-    t(`cancel.to.${destination.to}`, { amount: money(destination.amount, currency) });
+    t(destination.bonus ? "cancel.to.bonus" : `cancel.to.${destination.to}`, {
+      amount: money(destination.amount + destination.bonus, currency),
+      bonus: money(destination.bonus, currency),
+    });
   return (
     <div className="grid w-full justify-items-start gap-3">
       <h3 ref={heading} tabIndex={-1}>
@@ -177,7 +202,7 @@ function Offer({ quote, isChanged, error, isBusy, onConfirm, onBack }: OfferProp
           <b>{t("cancel.total", { amount: money(total, currency) })}</b>
           {destinations.length ? (
             destinations.map((each) => (
-              <span key={each.to} className="block text-quiet">
+              <span key={`${each.to} ${each.amount}`} className="block text-quiet">
                 {to(each)}
               </span>
             ))

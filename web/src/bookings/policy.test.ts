@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 
 const sentence = (tiers: ReturnType<typeof tier>[], fee = 0) =>
-  policySentence({ tiers, fee, exchange }, START, "Europe/Berlin", "EUR");
+  policySentence({ tiers, fee, exchange, credit_bonus_percent: 0 }, START, "Europe/Berlin", "EUR");
 
 test("each tier has the theater's clock time", () => {
   expect(sentence([tier(120, 100), tier(30, 50)])).toMatch(

@@ -13,7 +13,7 @@ import { names } from "../seats/labels";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { CardFailure } from "./CardFailure";
-import { type CardForm, cardForm } from "./stripe";
+import { beginPayment, type CardForm } from "./stripe";
 import { TimeLeft } from "./TimeLeft";
 
 /** The card payment. A decline is shown in place and the seats stay held; 3-D Secure opens in an overlay. */
@@ -115,11 +115,12 @@ function useCardForm(bookingId: string, order: string, onPaid: () => void) {
     // Stripe renders into this element, which React does not touch.
     const own = document.createElement("div");
     place.current.replaceChildren(own);
-    cardForm(own, bookingId, order).then(
-      (made) => {
+    beginPayment(own, bookingId, order, { gift_cards: [], use_credit: false }).then(
+      ({ form: made }) => {
         shown = made;
-        if (isLeft) made.close();
-        else setForm(made);
+        if (isLeft) made?.close();
+        else if (made) setForm(made);
+        else onPaid();
       },
       (error: unknown) => {
         if (isLeft) return;

@@ -1,6 +1,6 @@
 // The adapter for Stripe. It loads Stripe's script, or the sandbox's, from the address in payment's config.
 
-import { api, unwrap } from "../api/client";
+import { api, type Schemas, unwrap } from "../api/client";
 import { isDark, onTheme } from "../app/theme";
 import { currentLanguage, subscribe } from "../i18n";
 
@@ -68,19 +68,41 @@ function loaded(address: string): Promise<void> {
 
 const look = (): Look => ({ locale: currentLanguage(), appearance: { theme: isDark() ? "night" : "stripe" } });
 
+/** What pays before the card. */
+export interface Shares {
+  /** Codes of gift cards. */
+  gift_cards: string[];
+  /** Whether the account's credit pays what it can. */
+  use_credit: boolean;
+}
+
+export type Intent = Schemas["PaymentIntentResponse"];
+
 /**
- * Mounts a card form for a booking with its payment order in `place`. Resolves when it is ready. Throws Problem or
- * CardFormMissing.
+ * Begins the payment of a booking with its payment order, and mounts the form for what the card pays in `place`.
+ * Resolves when it is ready; without a form if nothing is left for the card. Throws Problem or CardFormMissing.
  */
-export async function cardForm(place: HTMLElement, bookingId: string, order: string): Promise<CardForm> {
+export async function beginPayment(
+  place: HTMLElement,
+  bookingId: string,
+  order: string,
+  shares: Shares,
+): Promise<{ intent: Intent; form: CardForm | null }> {
   const { script_url } = await unwrap(api.GET("/api/payments/config"));
   const [intent] = await Promise.all([
-    unwrap(api.POST("/api/payments/create-intent", { body: { order } })),
+    unwrap(api.POST("/api/payments/create-intent", { body: { order, ...shares } })),
     loaded(script_url),
   ]);
+  if (!intent.client_secret) return { intent, form: null };
+  const form = await cardForm(place, intent.publishable_key, intent.client_secret, `/bookings/${bookingId}`);
+  return { intent, form };
+}
+
+/** Mounts a card form for an intent in `place`. Stripe's script is loaded. Resolves when it is ready. */
+async function cardForm(place: HTMLElement, key: string, clientSecret: string, returnTo: string): Promise<CardForm> {
   if (!window.Stripe) throw new CardFormMissing();
-  const stripe = window.Stripe(intent.publishable_key);
-  const elements = stripe.elements({ clientSecret: intent.client_secret, ...look() });
+  const stripe = window.Stripe(key);
+  const elements = stripe.elements({ clientSecret, ...look() });
   const element = elements.create("payment");
   await new Promise<void>((resolve) => {
     element.on("ready", resolve);
@@ -89,7 +111,7 @@ export async function cardForm(place: HTMLElement, bookingId: string, order: str
   const pay = async () => {
     const checked = await elements.submit();
     if (checked.error) return checked.error.message;
-    const confirmParams = { return_url: `${location.origin}/bookings/${bookingId}` };
+    const confirmParams = { return_url: location.origin + returnTo };
     const { error } = await stripe.confirmPayment({ elements, confirmParams, redirect: "if_required" });
     return !error || PAID.includes(error.payment_intent?.status ?? "") ? null : error.message;
   };

@@ -11,7 +11,8 @@ from chassis.ids import new_id
 from chassis.observability import telemetry
 from chassis.security.auth import Caller
 from chassis.security.signed import NotSigned, SignedText
-from contracts.booking import StaffActed
+from contracts.booking import RefundTo, StaffActed
+from contracts.payment import TenderKind
 from contracts.types import Amount, Code, Currency, Id, Name, Seat, Shape
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -48,7 +49,10 @@ class CancellationQuoteRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ticket_ids: Annotated[list[Id], Field(max_length=10)] = []
-    refund_to: Literal["card", "credit"] = "card"
+    refund_to: Annotated[
+        RefundTo,
+        Field(description="Where the card's part goes. Gift cards and credit always get back what they paid."),
+    ] = "card"
     reason: Annotated[Reason | None, Field(description="Staff: why. Required.")] = None
     amount: Annotated[
         int | None,
@@ -74,10 +78,11 @@ class TicketQuoteResponse(BaseModel):
 
 
 class DestinationResponse(BaseModel):
-    """Where a part of the refund goes."""
+    """Where a part of the refund goes. `bonus` is store credit beside `amount`. A guest's credit is a gift card."""
 
-    to: Literal["card", "credit"]
+    to: TenderKind
     amount: Amount
+    bonus: Amount
 
 
 class CancellationQuoteResponse(BaseModel):
@@ -116,6 +121,7 @@ class QuoteClaim(Shape):
     amount: int | None = None
     reason: str | None = None
     actor_id: str | None = None
+    refund_to: RefundTo = "card"
 
 
 def _quotes() -> SignedText[QuoteClaim]:
@@ -151,25 +157,27 @@ def _check_confirmed(booking: model.Booking) -> None:
 
 
 def _respond(
-    booking: model.Booking, wanted: list[str], party: _Party, amount: int | None, reason: str | None
+    booking: model.Booking, wanted: list[str], party: _Party, choice: CancellationQuoteRequest | QuoteClaim
 ) -> CancellationQuoteResponse:
-    """Quote the cancellation now."""
+    """Quote the cancellation now, with the `choice` of amount, reason and destination."""
     moment = now()
-    quote = model.quote_cancellation(booking, wanted, party.by, moment, amount)
+    quote = model.quote_cancellation(booking, wanted, party.by, moment, choice.amount)
     claim = QuoteClaim(
         booking_id=booking.id,
         refunds=quote.refunds,
         quoted_at=moment,
-        amount=amount,
-        reason=reason,
+        amount=choice.amount,
+        reason=choice.reason,
         actor_id=party.staff_id,
+        refund_to=choice.refund_to,
     )
+    parts = model.destinations(booking, quote.total, choice.refund_to)
     return CancellationQuoteResponse(
         booking_id=booking.id,
         tickets=[TicketQuoteResponse.model_validate(ticket.model_dump()) for ticket in quote.tickets],
         total=quote.total,
         currency=booking.currency or "",
-        destinations=[DestinationResponse(to="card", amount=quote.total)] if quote.total else [],
+        destinations=[DestinationResponse(**part.model_dump()) for part in parts],
         quote_id=_quotes().sign(claim) if quote.cancellable else None,
         expires_at=moment + QUOTE_VALID_FOR,
         server_time=moment,
@@ -198,11 +206,11 @@ async def quote_cancellation(
         raise ReasonRequired
     if party.by == "by_customer" and (body.reason or body.amount is not None):
         raise Forbidden("Only staff with the permission bookings:refund can set a reason or an amount.")
-    if body.refund_to == "credit":
+    if body.refund_to == "credit" and (booking.email is None or booking.sources):
         raise CreditUnavailable
     booking = await store.after_showtimes_change(booking)
     _check_confirmed(booking)
-    return _respond(booking, body.ticket_ids, party, body.amount, body.reason)
+    return _respond(booking, body.ticket_ids, party, body)
 
 
 @router.post(
@@ -271,9 +279,9 @@ async def _cancel_tickets(
         is_expired = now() > claim.quoted_at + QUOTE_VALID_FOR
         current = model.quote_cancellation(booking, tickets, party.by, claim.quoted_at, claim.amount)
         if is_expired or current.refunds != claim.refunds:
-            quote = _respond(booking, tickets, party, claim.amount, claim.reason)
+            quote = _respond(booking, tickets, party, claim)
             raise QuoteChanged(quote=quote.model_dump(mode="json"))
-        return CancelTickets(claim.refunds, party.by, digest, claim.reason)
+        return CancelTickets(claim.refunds, party.by, digest, claim.reason, claim.refund_to)
 
     return await manager.advance(booking_id, cancel_as_quoted, also=act)
 

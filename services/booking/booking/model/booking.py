@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from contracts.booking import Screening, Ticket
+from contracts.booking import RefundTo, Screening, Ticket
 from contracts.catalog import RefundPolicy
 from contracts.claims import HoldClaim
+from contracts.payment import TenderAmounts, TenderKind
 from contracts.types import Holder, Seat
 from pydantic import BaseModel
 
@@ -84,6 +85,7 @@ class Refund(BaseModel):
     it pays for. `quote_id` is the committed quote's. `note` is the reason that staff gave. `repeated_as`: the refund
     that replaces this failed one. `payment_id`: the booking on whose payment the money is; None for this one's. A sum
     on several payments is several refunds: the others are `part_of` the first, which has the seats.
+    `refund_to`: where the card's part goes.
     """
 
     refund_id: str
@@ -99,6 +101,7 @@ class Refund(BaseModel):
     repeated_as: str | None = None
     payment_id: str | None = None
     part_of: str | None = None
+    refund_to: RefundTo = "card"
 
     @property
     def must_be_repeated(self) -> bool:
@@ -112,7 +115,7 @@ class Tender(BaseModel):
     `exchange` is the value of the tickets that the booking replaces. `moved` went on to bookings that replace this one.
     """
 
-    kind: Literal["card", "exchange"]
+    kind: TenderKind | Literal["exchange"]
     captured: int
     refunded: int
     moved: int = 0
@@ -156,7 +159,8 @@ class Booking(BaseModel):
     `expires_at`: the end of the hold. `due_at`: when the timer processes the booking next. `ending`: why it ended or
     will end. `refund_policy`: the one of the checkout. `refund_amount`: what is refunded because the booking ended.
     `refunded_amount`: what was refunded on its own payment. `ledger_entries`: how much of payment's ledger that
-    includes. `passed_on`: the part of it that was refunded for later bookings, by refund. `moves`: how often the
+    includes. `paid_with`: the tenders of that payment, unless a card paid everything.
+    `passed_on`: the part of it that was refunded for later bookings, by refund. `moves`: how often the
     showtime's start has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first
     move. `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
     `failed_mail`: the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a
@@ -202,6 +206,7 @@ class Booking(BaseModel):
     refund_amount: int | None = None
     refunded_amount: int = 0
     refunds: list[Refund] = []
+    paid_with: list[TenderAmounts] = []
     ledger_entries: int = 0
     passed_on: dict[str, int] = {}
     exchange: Exchange | None = None
@@ -261,8 +266,11 @@ class Booking(BaseModel):
         own = self.refunded_amount - sum(self.passed_on.values())
         tenders = [
             Tender(kind="exchange", captured=carried, refunded=refunded, moved=moved - moved_own),
-            Tender(kind="card", captured=self.due or 0, refunded=own, moved=moved_own),
+            *(Tender(**tender.model_dump()) for tender in self.paid_with),
         ]
+        if not self.paid_with:
+            tenders.append(Tender(kind="card", captured=self.due or 0, refunded=own))
+        tenders[-1].moved = moved_own
         return [tender for tender in tenders if tender.captured]
 
     @property
@@ -355,6 +363,7 @@ class CancelTickets:
     by: Literal["by_customer", "by_staff"]
     quote_id: str
     note: str | None = None
+    refund_to: RefundTo = "card"
 
     @property
     def amount(self) -> int:

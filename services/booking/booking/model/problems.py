@@ -151,7 +151,8 @@ class RefundTooLarge(BookingProblem):
 
 
 class CreditUnavailable(BookingProblem):
-    code, status, title = "credit_unavailable", 422, "This cinema has no store credit. Money goes back to the card."
+    code, status = "credit_unavailable", 422
+    title = "There is no store credit for this booking. Money goes back to the card."
 
 
 class ReasonRequired(BookingProblem):

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from contracts import currencies
+from contracts.booking import RefundTo
+from contracts.payment import TenderKind
 from contracts.types import Seat
 from pydantic import BaseModel
 
@@ -221,6 +223,38 @@ def owed_of(booking: Booking, failed: Refund) -> int:
         if each.repeated_as and not each.payment_id
     )
     return min(max(0, failed.amount - max(0, others - counted)), left)
+
+
+class Destination(BaseModel):
+    """Where a part of a refund goes, in minor units. `bonus` is credited beside `amount`."""
+
+    to: TenderKind
+    amount: int
+    bonus: int = 0
+
+
+def destinations(booking: Booking, amount: int, refund_to: RefundTo) -> list[Destination]:
+    """Where a refund goes: gift cards and credit get back what they paid first, the rest is the card's part."""
+    before = sum(refund.amount for refund in booking.open_refunds if refund.payment_id is None)
+    found: list[Destination] = []
+    for tender in booking.tenders:
+        if tender.kind in ("card", "exchange"):
+            continue
+        left = tender.captured - tender.refunded
+        waiting = min(left, before)
+        before -= waiting
+        if part := min(left - waiting, amount):
+            found.append(Destination(to=tender.kind, amount=part))
+            amount -= part
+    if amount:
+        found.append(Destination(to=refund_to, amount=amount, bonus=_bonus(booking, amount, refund_to)))
+    return found
+
+
+def _bonus(booking: Booking, amount: int, refund_to: RefundTo) -> int:
+    percent = booking.refund_policy.credit_bonus_percent if booking.refund_policy else 0
+    step = currencies.step(booking.currency or "")
+    return amount * percent // 100 // step * step if refund_to == "credit" else 0
 
 
 def split(total: int, weights: Sequence[int], step: int = 1) -> list[int]:

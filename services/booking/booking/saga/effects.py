@@ -256,6 +256,7 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
             if is_latest(booking, event):
                 entries = event.ledger_entries or booking.ledger_entries
                 fields |= {"refunded_amount": event.refunded, "ledger_entries": entries}
+                fields |= {"paid_with": event.tenders} if event.tenders else {}
         case CancelTickets():
             fields = {"lines": cancelled_lines(booking.lines, event.refunds)}
         case ExchangeTickets():
@@ -273,6 +274,7 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
             if set(event.seats) != set(booking.seat_ids):
                 raise UnexpectedEvent(f"booking {booking.id} has seats {booking.seat_ids}, but {event.seats} were sold")
             fields = {"tickets": issue_tickets(booking), "tickets_valid_until": valid_until(booking)}
+            fields |= {"paid_with": event.tenders} if event.tenders else {}
     return fields
 
 
@@ -366,6 +368,7 @@ def refund_fields(booking: Booking, event: object, now: datetime) -> Fields:
             seats=list(event.refunds) if isinstance(event, CancelTickets) and not number else [],
             quote_id=event.quote_id if isinstance(event, CancelTickets) else None,
             note=event.note if isinstance(event, CancelTickets) else None,
+            refund_to=event.refund_to if isinstance(event, CancelTickets) else "card",
             at=now,
             settled_at=None if part.amount else now,
             payment_id=part.booking_id if part.booking_id != booking.id else None,
@@ -400,7 +403,14 @@ def _refund_request(booking: Booking, refund: Refund) -> RefundRequested:
         amount=refund.amount,
         currency=booking.currency or "",
         reason=refund.reason or REFUND_REASONS.get(booking.ending or "", "cancelled"),
+        **_to_credit(booking) if refund.refund_to == "credit" else {},
     )
+
+
+def _to_credit(booking: Booking) -> dict[str, Any]:
+    """The fields of a request to credit a refund."""
+    percent = booking.refund_policy.credit_bonus_percent if booking.refund_policy else 0
+    return {"refund_to": "credit", "bonus_percent": percent, "locale": booking.locale}
 
 
 def build_event(event_type: type[Event], booking: Booking, trigger: object, before: Booking) -> Event:
@@ -424,6 +434,7 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
     elif event_type is BookingTicketsCancelled and isinstance(trigger, CancelTickets):
         facts["seats"] = [line.seat for line in booking.lines if line.seat.seat_id in trigger.refunds]
         facts["remaining"] = [line.seat for line in booking.kept_lines]
+        facts["refund_to"] = trigger.refund_to
         facts |= {"reason": trigger.by, "refund_id": booking.refunds[-1].refund_id, "refund_amount": trigger.amount}
     elif event_type is BookingSeatsReturned:
         facts["seats"] = _refunded_seats(trigger, booking)
@@ -435,6 +446,7 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
         facts |= {"amount": max(0, booking.refunded - before.refunded)}
         if isinstance(trigger, PaymentRefunded):
             facts["refund_id"] = trigger.refund_id
+            facts["refund_to"] = next((r.refund_to for r in booking.refunds if r.refund_id == trigger.refund_id), None)
         facts |= {"refunded": booking.refunded, "paid": booking.amount, "reason": booking.ending}
         seat_ids = _refunded_seats(trigger, booking)
         facts["seats"] = [line.seat for line in booking.lines if line.seat.seat_id in seat_ids]

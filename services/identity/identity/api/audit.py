@@ -26,6 +26,7 @@ class ActionResponse(BaseModel):
     user_id: Id | None = Field(description="the person concerned; null for viewing a list")
     booking_id: Id | None = Field(description="the booking that staff changed")
     showtime_id: Id | None = Field(description="the showtime whose change staff requested or confirmed")
+    gift_card_id: Id | None = Field(description="the gift card that staff issued or changed")
     before: Grant | None
     after: Grant | None
     acted_at: datetime

@@ -21,6 +21,8 @@ _ADMIN = frozenset(
         "audit:read",
         "payments:read",
         "payments:refund",
+        "gift_cards:read",
+        "gift_cards:write",
         "notifications:read",
     }
 )

@@ -1,4 +1,4 @@
-"""The audit log: changes of people's rights, credentials and bookings, and who viewed whom. It is append-only.
+"""The audit log: changes of rights, credentials, bookings and gift cards, and who viewed whom. It is append-only.
 
 An action is recorded as an event by the write that performs it; identity consumes its own event and inserts it here. So
 every action has exactly one line, even when its event is delivered twice.
@@ -14,6 +14,7 @@ from chassis.mongo.collection import Collection
 from contracts import identity as contracts
 from contracts.booking import HouseChangeActed, StaffActed
 from contracts.identity import ActRecorded
+from contracts.payment import GiftCardActed
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -29,6 +30,7 @@ class AuditEntry(Document):
     user_id: str | None = None
     booking_id: str | None = None
     showtime_id: str | None = None
+    gift_card_id: str | None = None
     before: contracts.Grant | None = None
     after: contracts.Grant | None = None
     acted_at: datetime
@@ -67,7 +69,7 @@ async def record_look(action: str, actor_id: str, user_id: str | None = None) ->
     await entries.insert(AuditEntry(**entry))
 
 
-async def enter(event: ActRecorded | StaffActed | HouseChangeActed) -> None:
+async def enter(event: ActRecorded | StaffActed | HouseChangeActed | GiftCardActed) -> None:
     """Insert an action, once."""
     await entries.insert(AuditEntry(id=event.act_id, **event.model_dump(exclude={"act_id", "change_id"})))
 

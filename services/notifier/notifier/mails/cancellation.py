@@ -30,7 +30,8 @@ def tickets_cancelled_context(event: BookingTicketsCancelled) -> NoticeContext:
     if event.refund_amount:
         details.append((texts["money_back"], money(event.refund_amount, event.currency, locale)))
     by = texts[event.reason]
-    intro = f"{by['part' if event.remaining else 'whole']} {texts['refund' if event.refund_amount else 'no_refund']}"
+    money_back = "no_refund" if not event.refund_amount else "credit" if event.refund_to == "credit" else "refund"
+    intro = f"{by['part' if event.remaining else 'whole']} {texts[money_back]}"
     context = _context("cancellation", event, event.screening, intro, details)
     if event.remaining:
         return context

@@ -29,12 +29,14 @@ from contracts.identity import (
     VerificationRequested,
 )
 from contracts.inventory import SeatsOffered, WaitlistEnded, WaitlistEvent, WaitlistJoined
+from contracts.payment import GiftCardMailed
 
 from notifier.mails.account import link_context, registration_repeated_context, security_context
 from notifier.mails.booking_link import LinksContext, booking_link_context, booking_links_context
 from notifier.mails.cancellation import refund_failed_context, tickets_cancelled_context
 from notifier.mails.confirmation import ConfirmationContext, confirmation_context
 from notifier.mails.email_changed import email_changed_context
+from notifier.mails.gift_card import gift_card_context
 from notifier.mails.mime import RenderedMail
 from notifier.mails.notice import NoticeContext
 from notifier.mails.refund import is_told, refund_context
@@ -53,7 +55,8 @@ BookingEvent = (
     | BookingLinkRequested
     | BookingEmailChanged
 )
-MailEvent = BookingEvent | BookingLinksRequested | WaitlistEvent | OneTimeLink | RegistrationRepeated | SecurityNoticed
+AccountEvent = OneTimeLink | RegistrationRepeated | SecurityNoticed
+MailEvent = BookingEvent | BookingLinksRequested | WaitlistEvent | GiftCardMailed | AccountEvent
 Context = ConfirmationContext | NoticeContext | LinksContext
 
 
@@ -134,6 +137,7 @@ MAILS: dict[Kind, Mail] = {
     "waitlist_joined": Mail(WaitlistJoined, attrgetter("mail_id"), joined_context, skips_erased=True),
     "seats_offered": Mail(SeatsOffered, attrgetter("mail_id"), offered_context, skips_erased=True),
     "waitlist_ended": Mail(WaitlistEnded, attrgetter("mail_id"), ended_context, skips_erased=True),
+    "gift_card": Mail(GiftCardMailed, attrgetter("mail_id"), gift_card_context, skips_erased=True),
     "verification": _link("verification", VerificationRequested, "verify-email"),
     "password_reset": _link("password_reset", PasswordResetRequested, "reset-password"),
     "email_change": _link("email_change", EmailChangeRequested, "verify-email"),

@@ -55,7 +55,7 @@ def refund_context(event: BookingRefundMade) -> NoticeContext:
         texts=texts,
         name=name,
         subject=texts["subject"].format(amount=amount, reference=reference),
-        intro=f"{_tickets(texts['tickets'], event)} {texts['intro']}",
+        intro=f"{_tickets(texts['tickets'], event)} {texts['credit' if event.refund_to == 'credit' else 'intro']}",
         details=details,
         button=texts["button"] if notice.can_open(event.holder) else "",
         url=notice.booking_url(event.booking_id, event.sealed_link),

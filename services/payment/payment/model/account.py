@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from contracts.envelope import Event
-from contracts.payment import OPEN_DISPUTES, dispute_rank
+from contracts.payment import OPEN_DISPUTES, TenderAmounts, TenderKind, dispute_rank
 from contracts.types import Holder
 from pydantic import BaseModel
+
+from payment.model.gift_cards import Delivery
 
 
 class State(StrEnum):
@@ -25,14 +27,50 @@ RefundRequester = Literal["booking", "staff", "provider"]
 
 
 class Refund(BaseModel):
-    """A refund. `asked`: requested here, not yet at Stripe; the later states are Stripe's. `amount` in minor units."""
+    """A refund. `asked`: requested here, not yet at Stripe; the later states are Stripe's. Amounts in minor units.
+
+    `amount` is the card's part. With `to_credit` it becomes store credit with the `bonus`, and never goes to Stripe.
+    `returned` is what gift cards and credit get back, by their ids: at once, even if the card's part fails.
+    """
 
     amount: int
+    returned: dict[str, int] = {}
+    to_credit: bool = False
+    bonus: int = 0
     state: RefundState
     asked_by: RefundRequester
     at: datetime
     stripe_id: str | None = None
     attempt: int = 0
+
+    @property
+    def total(self) -> int:
+        """The sum of the parts of all tenders."""
+        return self.amount + sum(self.returned.values())
+
+
+class Share(BaseModel):
+    """The part of a booking's price that a gift card or store credit pays. `last_characters` are those of the code."""
+
+    card_id: str
+    kind: Literal["gift_card", "credit"]
+    last_characters: str | None = None
+    amount: int
+
+
+class Transfer(BaseModel):
+    """A change of a gift card or credit that the account has decided and the card's ledger does not have yet.
+
+    `use` identifies the reservation, refund or purchase, so that the ledger has each change once. `credit` and `issue`
+    create the card or credit if there is none; `bonus` is credited beside `amount`.
+    """
+
+    kind: Literal["take", "release", "return", "credit", "issue", "block", "void"]
+    card_id: str
+    use: str
+    amount: int = 0
+    bonus: int = 0
+    locale: str = "en"
 
 
 class Dispute(BaseModel):
@@ -60,13 +98,17 @@ class Dispute(BaseModel):
 
 
 class LedgerEntry(BaseModel):
-    """An entry of the ledger, inserted once. `entry_id` is derived from the Stripe object that moved the money."""
+    """An entry of the ledger, inserted once. `entry_id` is derived from the Stripe object that moved the money.
+
+    Entries about gift cards and credit have the card's id as `stripe_id`.
+    """
 
     entry_id: str
     kind: Literal["captured", "refunded", "refund_failed"]
     amount: int
     stripe_id: str
     at: datetime
+    tender: TenderKind = "card"
 
 
 class StripeEvent(BaseModel):
@@ -79,11 +121,16 @@ class StripeEvent(BaseModel):
 
 
 class Account(BaseModel):
-    """The money of one booking. `refunding` is requested or pending, `refunded` is completed; both within `captured`.
+    """The money of one booking, or of the purchase of one gift card (`purchase`).
+
+    `refunding` is requested or pending, `refunded` is completed; both within `captured`.
 
     An account without `holder` is a tombstone: the booking was closed before it had an intent. Accounts from before
     2026-12 lack `showtime_id` and `seats`. Accounts that were restored from Stripe lack `email`. `was_guests`: a guest
     made the booking before signing in.
+
+    `shares`: what gift cards and credit pay of `amount`. They are planned, then reserved in the cards' ledgers; then
+    `are_shares_reserved`. `plan` counts the plans, so that each reserves anew. `transfers` must still be carried out.
     """
 
     id: str
@@ -107,6 +154,11 @@ class Account(BaseModel):
     refunded: int = 0
     refunds: dict[str, Refund] = {}
     disputes: dict[str, Dispute] = {}
+    shares: list[Share] = []
+    are_shares_reserved: bool = False
+    plan: int = 0
+    transfers: list[Transfer] = []
+    purchase: Delivery | None = None
     ledger: list[LedgerEntry] = []
     stripe_events: list[StripeEvent] = []
     checks: int = 0
@@ -119,14 +171,44 @@ class Account(BaseModel):
         return self.was_guests and self.holder is not None and not (self.holder.user_id or "").startswith("erased-")
 
     @property
+    def due(self) -> int:
+        """What the card pays: the price without the shares."""
+        return self.amount - sum(share.amount for share in self.shares)
+
+    @property
+    def charged(self) -> int:
+        """What the card has paid."""
+        return self.due if self.captured else 0
+
+    @property
+    def use(self) -> str:
+        """The name of the present plan's reservations in the cards' ledgers."""
+        return f"{self.id}-{self.plan}"
+
+    @property
+    def tenders(self) -> list[TenderAmounts] | None:
+        """The captured and refunded money by means of payment; None when a card paid everything."""
+        if not self.shares:
+            return None
+        found: list[TenderAmounts] = []
+        for kind in ("gift_card", "credit"):
+            ids = [share.card_id for share in self.shares if share.kind == kind]
+            paid = sum(share.amount for share in self.shares if share.kind == kind)
+            back = sum(refund.returned.get(each, 0) for refund in self.refunds.values() for each in ids)
+            found.append(TenderAmounts(kind=kind, captured=paid, refunded=back))
+        card = sum(refund.amount for refund in self.refunds.values() if refund.state == "succeeded")
+        found.append(TenderAmounts(kind="card", captured=self.due, refunded=card))
+        return [tender for tender in found if tender.captured]
+
+    @property
     def refundable(self) -> int:
         """The amount that can still be refunded, in minor units."""
         return max(0, self.captured - self.refunded - self.refunding)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the outcome of the intent, a refund or a dispute is still open."""
-        awaits_money = self.state is State.INTENT_CREATED or self.is_disputed
+        """Whether the outcome of the intent, a refund, a dispute or a transfer is still open."""
+        awaits_money = self.state is State.INTENT_CREATED or self.is_disputed or bool(self.transfers)
         return awaits_money or any(refund.state in {"asked", "pending"} for refund in self.refunds.values())
 
     @property

@@ -1,11 +1,13 @@
 """Disputes: the customer's bank asks for the money back. A lost dispute counts as a refund at the provider."""
 
 from datetime import datetime
+from typing import Any
 
 from contracts.payment import PaymentDisputed
 
-from payment.model.account import CHECK_SOON, Account, AccountChange, Dispute, check_delay
+from payment.model.account import CHECK_SOON, Account, AccountChange, Dispute, Transfer, check_delay
 from payment.model.refunds import apply_refund
+from payment.model.shares import transferred
 from payment.model.updates import DisputeUpdate, RefundUpdate
 
 
@@ -23,7 +25,9 @@ def apply_dispute(account: Account, update: DisputeUpdate, now: datetime) -> Acc
         lost = apply_refund(account, refund, now)
     lost = lost or AccountChange({})
     disputes = account.disputes | {update.id: dispute}
-    timer = {"checks": CHECK_SOON, "next_check_at": now + check_delay(CHECK_SOON)}
+    timer: dict[str, Any] = {"checks": CHECK_SOON, "next_check_at": now + check_delay(CHECK_SOON)}
+    if account.purchase and dispute.status != "won":  # a stolen card may have paid for it
+        timer |= transferred(account, [Transfer(kind="block", card_id=account.id, use=update.id)], now)
     event = PaymentDisputed(
         booking_id=account.id,
         dispute_id=update.id,

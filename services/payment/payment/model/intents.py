@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.claims import PaymentOrder
-from contracts.payment import PaymentCancelled, PaymentFailed, PaymentSucceeded
+from contracts.payment import PaymentCancelled, PaymentFailed
 from contracts.types import Holder
 
 from payment.model.account import (
@@ -15,6 +15,7 @@ from payment.model.account import (
     LedgerEntry,
     State,
     StripeEvent,
+    Transfer,
     check_delay,
 )
 from payment.model.problems import (
@@ -27,6 +28,7 @@ from payment.model.problems import (
     PaymentProblem,
     PaymentUnknown,
 )
+from payment.model.shares import captured_shares, payment_succeeded, releases, transferred
 from payment.model.updates import IntentUpdate
 
 
@@ -80,7 +82,11 @@ def _order_fields(update: IntentUpdate) -> dict[str, Any]:
         return {}
     holder = Holder(user_id=order.user_id, secret_hash=order.secret_hash)
     fields = order.model_dump(include={"reference", "showtime_id", "seats", "payment_deadline_at"})
-    return fields | {"holder": holder, "amount": update.amount, "currency": update.currency}
+    amount = update.amount + sum(share.amount for share in order.shares)
+    fields |= {"holder": holder, "amount": amount, "currency": update.currency}
+    if order.shares:
+        fields |= {"shares": order.shares, "plan": order.plan, "are_shares_reserved": True}
+    return fields
 
 
 def reason_not_payable(account: Account, now: datetime) -> PaymentProblem | None:
@@ -107,18 +113,21 @@ def intent_key(account: Account) -> str:
     2026-12) used keys with `intent-`.
     """
     adopted = "-adopted" if account.was_guests else ""
-    return f"order-{account.id}-{account.amount}-{account.currency}-{account.intent_attempt}{adopted}"
+    plan = f"-plan{account.plan}" if account.shares else ""
+    return f"order-{account.id}-{account.due}-{account.currency}-{account.intent_attempt}{adopted}{plan}"
 
 
-def attach_intent(account: Account, intent_id: str, now: datetime) -> AccountChange | None:
-    """Attach an intent to the account. None when the account already has an intent, or can no longer be paid.
+def attach_intent(account: Account, intent: IntentUpdate, now: datetime) -> AccountChange | None:
+    """Attach an intent to the account. None when it has one, can no longer be paid, or another amount is due.
 
     The client secret is returned only after this write. So a cancellation during the call to Stripe needs no lock:
     an intent cannot be paid without its client secret.
     """
-    if account.intent_id or reason_not_payable(account, now):
+    if account.intent_id or reason_not_payable(account, now) or intent.amount != account.due:
         return None
-    return AccountChange(_intent_fields(intent_id, now))
+    if account.shares and not account.are_shares_reserved:
+        return None
+    return AccountChange(_intent_fields(intent.id, now))
 
 
 def _intent_fields(intent_id: str, now: datetime) -> dict[str, Any]:
@@ -139,7 +148,8 @@ def rotate_intent_key(account: Account, attempt: int) -> AccountChange | None:
 def request_cancel(account: Account, now: datetime) -> AccountChange | None:
     """Cancel the payment: immediately when it has no intent; else Stripe decides the outcome."""
     if account.state is State.REQUESTED:
-        return AccountChange({"state": State.CANCELLED, "cancel_requested": True}, events=[_cancelled_event(account)])
+        fields = {"state": State.CANCELLED, "cancel_requested": True} | releases(account, now)
+        return AccountChange(fields, events=[_cancelled_event(account)])
     if account.state is not State.INTENT_CREATED or account.cancel_requested:
         return None
     return AccountChange(
@@ -171,7 +181,7 @@ def apply_intent(
     if account.state is not State.INTENT_CREATED or update.id != account.intent_id:
         return None
     if update.status == "canceled":
-        fields = {"state": State.CANCELLED, "next_check_at": None}
+        fields = {"state": State.CANCELLED, "next_check_at": None} | releases(account, now)
         return AccountChange(fields, events=[_cancelled_event(account)], cause=cause)
     if update.failure_id in {None, account.last_failure}:
         return None
@@ -185,17 +195,13 @@ def _capture(account: Account, update: IntentUpdate, now: datetime, cause: Strip
     ordered = {} if account.holder else _order_fields(update)  # a tombstone has no order yet
     account = account.model_copy(update=ordered)
     received = update.amount_received, update.currency
-    if account.state is State.SUCCEEDED or received != (account.amount, account.currency):
+    if account.state is State.SUCCEEDED or received != (account.due, account.currency):
         raise MoneyMismatch(f"{update.id} captured {received[0]} {received[1]} for booking {account.id}")
-    succeeded = PaymentSucceeded(
-        booking_id=account.id,
-        amount=update.amount_received,
-        currency=account.currency,
-        showtime_id=account.showtime_id,
-        seats=account.seats,
-        user_id=account.holder.user_id if account.holder else None,
-    )
     amount, stripe_id = update.amount_received, update.charge_id or update.id
     entry = LedgerEntry(entry_id=stripe_id, kind="captured", amount=amount, stripe_id=stripe_id, at=now)
-    fields = {"state": State.SUCCEEDED, "intent_id": update.id, "captured": amount, "next_check_at": None}
-    return AccountChange(ordered | fields, [entry], [succeeded], cause)
+    fields, entries = captured_shares(account, now)
+    if account.purchase:
+        issue = Transfer(kind="issue", card_id=account.id, use=account.id, amount=amount)
+        fields |= transferred(account, [issue], now)
+    fields |= {"state": State.SUCCEEDED, "intent_id": update.id, "captured": account.amount}
+    return AccountChange(ordered | fields, [entry, *entries], [payment_succeeded(account)], cause)

@@ -12,12 +12,20 @@ Exception
 │       ├── AlreadyPaid            409
 │       ├── RefundInvalid          422
 │       ├── RefundTooLarge         409
+│       ├── GiftCardUnknown        404
+│       ├── GiftCardUnusable       409  blocked or refunded
+│       ├── GiftCardUsed           409  the balance changed, or the card is no longer unused
+│       ├── WrongCurrency          409
+│       ├── TendersFixed           409  the payment has begun with other tenders
+│       ├── AmountInvalid          422
+│       ├── TooManyAttempts        429
 │       ├── BadSignature           400
 │       ├── BadPayload             400
 │       ├── ProviderRefused        502
 │       └── ProviderUnavailable    503
 │           └── ProviderFailed     503
-└── MoneyMismatch                  Stripe captured money that does not match the order: a person must look at it
+├── MoneyMismatch                  Stripe captured money that does not match the order: a person must look at it
+└── LedgerBroken                   an entry of a gift card contradicts its ledger: a person must look at it
 """
 
 from contracts.errors import Problem
@@ -64,6 +72,37 @@ class RefundTooLarge(PaymentProblem):
     code, status, title = "refund_too_large", 409, "The amount is more than can still be refunded."
 
 
+class GiftCardUnknown(PaymentProblem):
+    code, status = "gift_card_unknown", 404
+    title = "There is no gift card with this code. Please check each letter and digit."
+
+
+class GiftCardUnusable(PaymentProblem):
+    code, status, title = "gift_card_unusable", 409, "This gift card cannot be used. Please contact the cinema."
+
+
+class GiftCardUsed(PaymentProblem):
+    code, status = "gift_card_used", 409
+    title = "The balance of a gift card or of your credit has just changed. Please check it and try again."
+
+
+class WrongCurrency(PaymentProblem):
+    code, status, title = "gift_card_currency", 409, "This gift card is in another currency than the tickets."
+
+
+class TendersFixed(PaymentProblem):
+    code, status = "tenders_fixed", 409
+    title = "The payment of this booking has already begun. Cancel the booking to pay it in another way."
+
+
+class AmountInvalid(PaymentProblem):
+    code, status, title = "gift_card_amount_invalid", 422, "There are no gift cards of this amount."
+
+
+class TooManyAttempts(PaymentProblem):
+    code, status, title = "too_many_attempts", 429, "Too many wrong codes. Please wait before you try again."
+
+
 class BadSignature(PaymentProblem):
     code, status, title = "bad_signature", 400, "The webhook's signature is missing, wrong or too old."
 
@@ -94,3 +133,7 @@ class ProviderFailed(ProviderUnavailable):
 
 class MoneyMismatch(Exception):
     """Stripe captured money that does not match the order."""
+
+
+class LedgerBroken(Exception):
+    """An entry of a gift card contradicts the card's ledger."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from contracts.types import Id, Moment, Seats
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from payment.model.account import StripeEvent, check_delay
+from payment.model.account import Share, StripeEvent, check_delay
 from payment.model.minor_units import from_stripe
 from payment.model.problems import BadPayload
 
@@ -27,6 +27,19 @@ def _split_seats(seats: Any) -> Any:
     return seats.split(",") if isinstance(seats, str) else seats
 
 
+def _split_shares(shares: Any) -> Any:
+    """Split the text that `shares_text` makes."""
+    if not isinstance(shares, str):
+        return shares
+    names = ("card_id", "kind", "last_characters", "amount")
+    return [dict(zip(names, share.split(":"), strict=True)) for share in shares.split(";")]
+
+
+def shares_text(shares: list[Share]) -> str:
+    """Return the shares as metadata of a PaymentIntent."""
+    return ";".join(f"{each.card_id}:{each.kind}:{each.last_characters or ''}:{each.amount}" for each in shares)
+
+
 class OrderMetadata(_Update):
     """The order in the metadata of its PaymentIntent. `Stripe.create_intent` writes it."""
 
@@ -36,6 +49,8 @@ class OrderMetadata(_Update):
     user_id: Id | None = None
     secret_hash: str | None = None
     payment_deadline_at: Moment
+    shares: Annotated[list[Share], BeforeValidator(_split_shares)] = []
+    plan: int = 0
 
     @model_validator(mode="after")
     def _has_one_holder(self) -> "OrderMetadata":

@@ -8,7 +8,7 @@ from chassis.clock import now
 from chassis.http.problems import TooLarge, documented
 from chassis.ids import new_id
 from chassis.observability import telemetry
-from chassis.security.auth import Caller, Principal, caller, require_everywhere
+from chassis.security.auth import Caller, Principal, require_everywhere
 from chassis.security.signed import NotSigned
 from contracts.claims import PaymentOrder
 from contracts.types import Id
@@ -17,12 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from payment import model, store
+from payment.api.dependencies import Codes, Config, CurrentCaller, CurrentCodes, CurrentSettlement
 from payment.model import (
     Account,
     AlreadyPaid,
     BadPayload,
     BadSignature,
     DeadlinePassed,
+    GiftCard,
+    GiftCardUnknown,
+    GiftCardUnusable,
+    GiftCardUsed,
     LedgerEntry,
     OrderInvalid,
     OrderMismatch,
@@ -34,31 +39,20 @@ from payment.model import (
     RefundInvalid,
     RefundTooLarge,
     State,
+    TendersFixed,
+    TooManyAttempts,
+    WrongCurrency,
 )
 from payment.settings import Settings
-from payment.settlement import Settlement
 from payment.stripe import time_budget
 from payment.webhooks import Webhooks
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/payments", tags=["payments"])
-CurrentCaller = Annotated[Caller, Depends(caller)]
-
-
-def _config(request: Request) -> Settings:
-    return request.app.state.config
-
-
-def _settlement(request: Request) -> Settlement:
-    return request.app.state.settlement
 
 
 def _webhooks(request: Request) -> Webhooks:
     return request.app.state.webhooks
-
-
-Config = Annotated[Settings, Depends(_config)]
-CurrentSettlement = Annotated[Settlement, Depends(_settlement)]
 
 
 class ConfigResponse(BaseModel):
@@ -69,22 +63,40 @@ class ConfigResponse(BaseModel):
 
 
 class IntentRequest(BaseModel):
-    """`order` is the signed text that a checkout returns. `booking_id` is ignored: the order contains it."""
+    """`order` is the signed text that a checkout returns. `booking_id` is ignored: the order contains it.
+
+    `gift_cards` are the codes that pay in this order, before credit and card. `use_credit`: the caller's store credit
+    pays what it can. A request without both continues the payment as it was begun.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     order: str | None = None
+    gift_cards: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=5)] = []
+    use_credit: bool = False
     booking_id: Annotated[Id | None, Field(json_schema_extra={"deprecated": True})] = None
 
 
-class IntentResponse(BaseModel):
-    """Only Stripe.js in the customer's browser uses `client_secret`. `amount` is in minor units."""
+class ShareResponse(BaseModel):
+    """What a gift card or store credit pays, in minor units. `last_characters` are those of the gift card's code."""
 
-    client_secret: str
-    payment_intent_id: str
+    kind: Literal["gift_card", "credit"]
+    last_characters: str | None
+    amount: int
+
+
+class IntentResponse(BaseModel):
+    """Only Stripe.js in the customer's browser uses `client_secret`. `amount` is what the card pays in minor units.
+
+    Without a rest for the card, the booking is already paid: `amount` is 0, and there is no intent.
+    """
+
+    client_secret: str | None
+    payment_intent_id: str | None
     amount: int
     currency: str
     publishable_key: str
+    shares: list[ShareResponse]
 
 
 class RefundRequest(BaseModel):
@@ -164,28 +176,55 @@ async def config(config: Config) -> ConfigResponse:
         PaymentClosed,
         DeadlinePassed,
         AlreadyPaid,
+        GiftCardUnknown,
+        GiftCardUnusable,
+        GiftCardUsed,
+        WrongCurrency,
+        TendersFixed,
+        TooManyAttempts,
         ProviderRefused,
         ProviderUnavailable,
     ),
 )
 async def create_intent(
-    body: IntentRequest, who: CurrentCaller, config: Config, settlement: CurrentSettlement
+    body: IntentRequest, who: CurrentCaller, config: Config, settlement: CurrentSettlement, codes: CurrentCodes
 ) -> IntentResponse:
-    """Create the order's PaymentIntent, or return the existing one: an order has at most one."""
+    """Create the order's PaymentIntent, or return the existing one: an order has at most one.
+
+    Gift cards and credit are reserved for the booking first. They are released if it is not paid.
+    """
     order = _read_order(config, body.order)
     telemetry.set_subject(order.booking_id)
     if not who.owns(order.holder):
         raise PaymentUnknown
+    cards = await _cards(body, who, codes, order.currency)
     with time_budget():
-        handle = await settlement.open_intent(order)
-    log.info("intent_offered", booking_id=order.booking_id, intent_id=handle.intent.id)
+        if cards:
+            account, handle = await settlement.open_mixed(order, cards)
+            shares = account.shares
+        else:
+            handle = await settlement.open_intent(order)
+            is_mixed = handle.intent.amount != order.amount
+            stored = await store.find(order.booking_id) if is_mixed else None
+            shares = stored.shares if stored else []
+    log.info("intent_offered", booking_id=order.booking_id, intent_id=handle.intent.id if handle else None)
     return IntentResponse(
-        client_secret=handle.client_secret,
-        payment_intent_id=handle.intent.id,
-        amount=order.amount,
+        client_secret=handle.client_secret if handle else None,
+        payment_intent_id=handle.intent.id if handle else None,
+        amount=handle.intent.amount if handle else 0,
         currency=order.currency,
         publishable_key=config.stripe_publishable_key,
+        shares=[ShareResponse(**share.model_dump(exclude={"card_id"})) for share in shares],
     )
+
+
+async def _cards(body: IntentRequest, who: Caller, codes: Codes, currency: str) -> list[GiftCard]:
+    """Return the gift cards of the codes, each once, then the caller's credit in this currency."""
+    found = {card.id: card for code in body.gift_cards for card in [await codes.find(code)]}
+    if body.use_credit and who.principal:
+        credit = await store.find_card(store.credit_id(who.principal.user_id, currency))
+        found |= {credit.id: credit} if credit else {}
+    return list(found.values())
 
 
 def _read_order(config: Settings, text: str | None) -> PaymentOrder:
@@ -274,4 +313,6 @@ async def refund(
 
 
 def _refund_response(refund_id: str, refund: model.Refund) -> RefundResponse:
-    return RefundResponse(refund_id=refund_id, **refund.model_dump(exclude={"stripe_id", "attempt"}))
+    return RefundResponse(
+        refund_id=refund_id, amount=refund.total, **refund.model_dump(include={"state", "asked_by", "at"})
+    )

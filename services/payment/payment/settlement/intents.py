@@ -4,6 +4,8 @@ The API, the handlers, the webhook and the jobs all use it. A request is first s
 eventually carried out. Then Stripe is called, and its answer is applied by the rules of `model`.
 """
 
+from collections.abc import Sequence
+
 import structlog
 from chassis.clock import now
 from contracts.claims import PaymentOrder
@@ -12,8 +14,11 @@ from prometheus_client import Counter
 from payment import model, store
 from payment.model import (
     Account,
+    AlreadyPaid,
     ChargeUpdate,
     DisputeUpdate,
+    GiftCard,
+    GiftCardUsed,
     IntentUpdate,
     MoneyMismatch,
     ProviderFailed,
@@ -23,7 +28,9 @@ from payment.model import (
     State,
     StripeEvent,
     StripeUpdate,
+    TendersFixed,
 )
+from payment.settlement.gift_cards import GiftCards, shares_of
 from payment.stripe import IntentHandle, Stripe, time_budget, wait_before_retry
 
 log = structlog.get_logger()
@@ -37,8 +44,8 @@ class UnknownBooking(Exception):
 class Settlement:
     """Applies Stripe's updates to accounts, and sends the requests stored in accounts to Stripe."""
 
-    def __init__(self, stripe: Stripe) -> None:
-        self._stripe = stripe
+    def __init__(self, stripe: Stripe, gift_cards: GiftCards) -> None:
+        self._stripe, self._gift_cards = stripe, gift_cards
 
     async def open_intent(self, order: PaymentOrder) -> IntentHandle:
         """Return the order's one intent. The first request creates it and stores it with its account in one write.
@@ -64,13 +71,61 @@ class Settlement:
             if stored := await store.find(account.id):
                 return await self._resume_intent(stored, order)
             raise
-        attached = model.attach_intent(account, handle.intent.id, now())
+        attached = model.attach_intent(account, handle.intent, now())
         if attached and await store.open_account(account.model_copy(update=attached.fields)):
             return handle
         if stored := await store.find(account.id):
             return await self._attach_intent(stored, order, handle)
         await self._stripe.cancel_intent(handle.intent.id)
         raise model.DeadlinePassed  # the deadline passed while Stripe created the intent
+
+    async def open_mixed(self, order: PaymentOrder, cards: Sequence[GiftCard]) -> tuple[Account, IntentHandle | None]:
+        """Reserve what these gift cards and credit pay, and return the intent for the rest; None when all is paid.
+
+        The account stores the shares first, then the cards' ledgers reserve them. So a cancellation at any moment
+        releases them. A repeated request continues where an earlier one stopped. Raises GiftCardUsed when a card has
+        too little money by now, TendersFixed when the payment has begun with other tenders, and what `open_intent`
+        raises.
+        """
+        account = model.new_account(order)
+        stored = account if await store.open_account(account) else await store.find(account.id) or account
+        model.check_payable(stored, now())
+        account = await _change(stored, lambda account: model.complete_account(account, order))
+        if not account.shares:
+            shares = shares_of(cards, account.amount, account.currency)
+            account = await _change(account, lambda account: model.set_shares(account, shares))
+        if {share.card_id for share in account.shares} - {card.id for card in cards} or not account.shares:
+            raise TendersFixed
+        return await self._reserve(account, order)
+
+    async def _reserve(self, account: Account, order: PaymentOrder) -> tuple[Account, IntentHandle | None]:
+        plan = account.plan
+        if not account.are_shares_reserved:
+            if not await self._gift_cards.reserve(account):
+                dropped = await _change(account, lambda account: model.drop_shares(account, plan, now()))
+                await self._gift_cards.carry_out(dropped)
+                raise GiftCardUsed
+            account = await _change(account, lambda account: model.confirm_shares(account, plan, now()))
+        if account.state is State.SUCCEEDED:
+            return await self._gift_cards.carry_out(account), None
+        handle = await self._resume_intent(account, order)
+        return await store.find(account.id) or account, handle
+
+    async def buy(self, purchase: Account) -> IntentHandle:
+        """Create the intent of the purchase of a gift card, and store the purchase with it."""
+        handle = await self._stripe.create_intent(purchase)
+        attached = model.attach_intent(purchase, handle.intent, now())
+        if attached is None or not await store.open_account(purchase.model_copy(update=attached.fields)):
+            raise ProviderRefused
+        return handle
+
+    async def resume_purchase(self, account: Account) -> IntentHandle | None:
+        """Return the intent of an unpaid purchase in its state at Stripe."""
+        if account.state is not State.INTENT_CREATED or not account.intent_id:
+            return None
+        handle = await self._stripe.retrieve_intent(account.intent_id)
+        await self.apply_update(account.id, handle.intent)
+        return handle
 
     async def _resume_intent(self, account: Account, order: PaymentOrder) -> IntentHandle:
         """Return the intent of an existing account in its state at Stripe; create one if the account has none.
@@ -79,6 +134,11 @@ class Settlement:
         """
         model.check_payable(account, now())
         account = await _change(account, lambda account: model.complete_account(account, order))
+        if account.shares and not account.are_shares_reserved:  # an earlier request stopped in between
+            account, handle = await self._reserve(account, order)
+            if handle is None:
+                raise AlreadyPaid
+            return handle
         if account.intent_id:
             handle = await self._stripe.retrieve_intent(account.intent_id)
             try:
@@ -101,7 +161,7 @@ class Settlement:
 
         The client secret of an intent that is not attached is never returned.
         """
-        account = await _change(account, lambda account: model.attach_intent(account, handle.intent.id, now()))
+        account = await _change(account, lambda account: model.attach_intent(account, handle.intent, now()))
         if account.intent_id != handle.intent.id:
             await self._stripe.cancel_intent(handle.intent.id)
         return await self._resume_intent(account, order)
@@ -151,6 +211,9 @@ class Settlement:
 
     async def settle(self, account: Account) -> None:
         """Ask Stripe for every outcome that this account waits for. Raises ProviderUnavailable and ProviderRefused."""
+        account = await self._gift_cards.carry_out(account)
+        if account.purchase and account.payment_deadline_at and account.payment_deadline_at <= now():
+            account = await _change(account, lambda account: model.request_cancel(account, now()))
         with time_budget():
             if account.state is State.INTENT_CREATED and account.intent_id:
                 if account.cancel_requested:

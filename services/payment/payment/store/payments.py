@@ -1,4 +1,4 @@
-"""MongoDB documents of payment. Each change of an account is one write, conditional on the version it was read at."""
+"""Accounts of payments, and webhook events. Each change of an account is one write, conditional on its version."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
@@ -28,6 +28,8 @@ from payment.model import (
 EVENT_RETENTION = timedelta(days=90)
 MAX_STRIPE_EVENTS = 50
 """The limit exists because each declined card is an event, and a customer may try many cards."""
+FORGOTTEN = {"email": "", "sender": None, "message": None}
+"""What a purchase says after the erasure of its buyer. The gift card has the recipient until it is mailed."""
 _moved = Counter("usher_payment_moved_total", "Money in minor units, by kind of ledger entry", ["kind", "currency"])
 
 
@@ -65,7 +67,6 @@ class WebhookEventDocument(Document):
         ]
 
 
-DOCUMENTS = [AccountDocument, WebhookEventDocument]
 accounts = Collection(AccountDocument, Account)
 webhook_events = Collection(WebhookEventDocument, WebhookEvent)
 # MongoDB uses a partial index only for queries that repeat the index's condition, here the `$type`.
@@ -123,7 +124,8 @@ async def write(account: Account, decided: AccountChange, basis: Mapping[str, An
     if "refunded" in decided.fields:
         where["captured"] = {"$gte": decided.fields["refunded"] + decided.fields["refunding"]}
     update = {"$set": _to_plain(decided.fields), "$push": pushed}
-    if not await accounts.update(where, update, events=decided.events):
+    events = [] if account.purchase else decided.events  # they are about bookings
+    if not await accounts.update(where, update, events=events):
         return None
     for entry in decided.entries:
         _moved.labels(entry.kind, account.currency).inc(entry.amount)
@@ -187,6 +189,7 @@ async def erase_owner(user_id: str) -> None:
     erased_owner = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
         "email": "",
+        "purchase": {"$cond": ["$purchase", {"$mergeObjects": ["$purchase", FORGOTTEN]}, None]},
         "version": {"$add": ["$version", 1]},
     }
     await accounts.update_many(_by_owner(user_id), [{"$set": erased_owner}])
