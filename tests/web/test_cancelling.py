@@ -1,8 +1,10 @@
 """Cancelling on the booking page: the terms before paying, the quote, the refund, and the mail."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from chassis.testing import until
+from cinema import Cinema
 from playwright.async_api import expect
 
 from .test_owners import fits_everywhere
@@ -60,4 +62,31 @@ async def test_a_guest_cancels_two_of_four_tickets_and_reads_the_mail(visit, cin
         await box.check()
     await see.click()
     await confirm.click()
+    await expect(page.get_by_role("heading", name="Your money has been refunded")).to_be_visible()
+
+
+async def _couch(cinema: Cinema) -> tuple[str, list[str]]:
+    """A showtime and a free couch that is sold only whole, for which no deadline passes during the test."""
+    soon = (datetime.now(UTC) + timedelta(hours=4)).isoformat()
+    page = await cinema.guest().call("GET", "/api/showtimes", params={"limit": 100, "from": soon})
+    for showtime in page["items"]:
+        seat_map = await cinema.guest().call("GET", f"/api/showtimes/{showtime['id']}/seats")
+        for seat in seat_map["layout"]["seats"]:
+            pair = [seat["seat_id"], seat.get("pair") or seat["seat_id"]]
+            if len({*pair}) == 2 and seat_map["taken"].keys().isdisjoint(pair):
+                return showtime["id"], pair
+    raise LookupError("no showtime has a free couch")
+
+
+async def test_half_a_couch_is_cancelled_with_the_other_half(visit, cinema):
+    guest, (showtime_id, couch) = cinema.guest(), await _couch(cinema)
+    booking = await guest.settled(await guest.buy(showtime_id, couch, "couch@usher.example"), "confirmed")
+    page = (visitor := await visit("phone")).page
+    await page.goto(await cinema.mailed_link(booking["reference"], "Your tickets"))
+    await visitor.button("Cancel tickets").click()
+    await page.get_by_role("checkbox").first.check()
+    await visitor.button("See the refund").click()
+    await expect(page.get_by_text("Some tickets belong together")).to_be_visible()
+    await fits_everywhere(page, visitor.button("Cancel these tickets"))
+    await visitor.button("Cancel these tickets").click()
     await expect(page.get_by_role("heading", name="Your money has been refunded")).to_be_visible()

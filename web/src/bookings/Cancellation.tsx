@@ -85,6 +85,7 @@ function Form({ booking, onClose }: { booking: Booking; onClose: () => void }) {
     return (
       <Offer
         quote={quote}
+        hasMore={quote.tickets.some(({ ticket_id }) => !chosen.includes(ticket_id))}
         isChanged={isChanged}
         error={isChanged && isProblem(commit.error, "quote_changed") ? null : commit.error}
         isBusy={commit.isPending}
@@ -158,6 +159,8 @@ function Form({ booking, onClose }: { booking: Booking; onClose: () => void }) {
 
 interface OfferProps {
   quote: Quote;
+  /** Whether tickets are cancelled that the customer did not choose. */
+  hasMore: boolean;
   isChanged: boolean;
   error: unknown;
   isBusy: boolean;
@@ -165,7 +168,7 @@ interface OfferProps {
   onBack: () => void;
 }
 
-function Offer({ quote, isChanged, error, isBusy, onConfirm, onBack }: OfferProps) {
+function Offer({ quote, hasMore, isChanged, error, isBusy, onConfirm, onBack }: OfferProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   const { quote_id, currency, total, destinations } = quote;
@@ -180,6 +183,7 @@ function Offer({ quote, isChanged, error, isBusy, onConfirm, onBack }: OfferProp
         {t("cancel.check")}
       </h3>
       {isChanged && <Notice kind="warn">{t("cancel.changed")}</Notice>}
+      {hasMore && <Notice kind="info">{t("cancel.together")}</Notice>}
       <ul className="grid w-full divide-y divide-line">
         {quote.tickets.map((ticket) => (
           <li key={ticket.ticket_id} className="flex flex-wrap items-baseline justify-between gap-x-4 py-2">

@@ -359,6 +359,8 @@ const de: Messages = {
   "cancel.quote": "Erstattung ansehen",
   "cancel.keep": "Tickets behalten",
   "cancel.check": "Bitte prüfen Sie vor dem Stornieren",
+  "cancel.together":
+    "Manche Tickets gehören zusammen: beide Plätze eines Zweisitzers oder ein Begleitticket und sein Rollstuhlplatz.",
   "cancel.changed": "Ihre Buchung hat sich inzwischen geändert. Jetzt gilt Folgendes.",
   "cancel.paid": "Bezahlt: {paid}",
   "cancel.paidFee": "Bezahlt: {paid}, Gebühr: {fee}",

@@ -351,6 +351,8 @@ const en = {
   "cancel.quote": "See the refund",
   "cancel.keep": "Keep the tickets",
   "cancel.check": "Please check before you cancel",
+  "cancel.together":
+    "Some tickets belong together: both seats of a couch, or a companion’s ticket and its wheelchair space.",
   "cancel.changed": "Your booking has changed in the meantime. This is what applies now.",
   "cancel.paid": "Paid: {paid}",
   "cancel.paidFee": "Paid: {paid}, fee: {fee}",
