@@ -328,6 +328,22 @@ BOOKING = [
     ),
     Row("GET /api/tickets/keys", ALL),
     Row("GET /api/tickets/{ticket_id}", OWNER | READERS, hidden=True),
+    Row("GET /api/tickets", SIGNED_IN),
+    Row("POST /api/tickets/{ticket_id}/transfer", OWNER, {"email": "grace@usher.example"}, hidden=True, sees=READERS),
+    Row("DELETE /api/tickets/{ticket_id}/transfer", OWNER, hidden=True, sees=READERS),
+    # Only the key of the mailed link, or the account that accepted the ticket, opens these.
+    *(
+        Row(f"{method} /api/tickets/{{ticket_id}}/{what}", frozenset(), hidden=True, sees=frozenset())
+        for method, what in (
+            ("GET", "transfer"),
+            ("POST", "transfer/accept"),
+            ("POST", "return"),
+            ("GET", "ticket.pdf"),
+            ("GET", "calendar.ics"),
+            ("GET", "ticket.pkpass"),
+            ("GET", "google-wallet"),
+        )
+    ),
 ]
 
 PAYMENT = [

@@ -383,6 +383,70 @@ class BookingRefundFailed(Event, type="booking.refund_failed.v1", subject="booki
     sealed_link: MaybeSealedLink = None
 
 
+class BookingTicketOffered(Event, type="booking.ticket_offered.v1", subject="booking_id"):
+    """The holder of a ticket offers it to another person, who can accept it until `expires_at`.
+
+    `ticket_id` is the ticket's new id once it is accepted; it identifies the offer. `sender` is the name that the
+    recipient sees, `message` plain text. `sealed_link` opens the offer.
+    """
+
+    booking_id: Id
+    ticket_id: Id
+    email: str
+    locale: str = "en"
+    sender: str | None = None
+    message: str | None = None
+    screening: Screening
+    seat: Seat
+    ticket_type: Code
+    expires_at: Moment
+    sealed_link: MaybeSealedLink = None
+
+
+class BookingTicketTransferred(Event, type="booking.ticket_transferred.v1", subject="booking_id"):
+    """A ticket of the booking has another holder. The ticket `previous_id` is void, `ticket_id` is valid.
+
+    `seats` are those of the tickets that the customer has now. `transfers` counts the changes: of two events about a
+    booking, the one with more is the later one. `reason` is null when one recipient passed the ticket on to another.
+    The other fields are those of `booking.rescheduled`.
+    """
+
+    booking_id: Id
+    ticket_id: Id
+    previous_id: Id
+    reference: str
+    holder: Holder
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    screening: Screening
+    seat: Seat
+    seats: Annotated[list[Seat], Field(max_length=10)] = []
+    transfers: int
+    reason: Literal["accepted", "returned"] | None = None
+    sealed_link: MaybeSealedLink = None
+
+
+class TransferredTicketChanged(Event, type="booking.transferred_ticket_changed.v1", subject="booking_id"):
+    """The showtime of a transferred ticket was moved from `previous_starts_at`, or the ticket is void.
+
+    For its recipient: `email` is theirs, `user_id` is missing for a recipient without an account, and `sealed_link`
+    opens the ticket. `moves` counts the changes of time.
+    """
+
+    booking_id: Id
+    ticket_id: Id
+    user_id: Id | None = None
+    email: str
+    locale: str = "en"
+    screening: Screening
+    seat: Seat
+    change: Literal["moved", "cancelled"]
+    previous_starts_at: Moment | None = None
+    moves: int = 0
+    sealed_link: MaybeSealedLink = None
+
+
 class StaffActed(Event, type="booking.staff_acted.v1", subject="booking_id"):
     """Staff changed a person's booking. Identity records it in its audit log. `user_id` is missing for a guest."""
 

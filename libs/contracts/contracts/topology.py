@@ -16,15 +16,18 @@ from contracts.booking import (
     BookingRefundMade,
     BookingRescheduled,
     BookingSeatsReturned,
+    BookingTicketOffered,
     BookingTicketsCancelled,
     BookingTicketsExchanged,
     BookingTicketsRequested,
+    BookingTicketTransferred,
     HouseChangeActed,
     HouseChangeApproved,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
     StaffActed,
+    TransferredTicketChanged,
 )
 from contracts.catalog import (
     CatalogDataExported,
@@ -89,6 +92,7 @@ BOOKING_STATES = (
     BookingExchanged,
     BookingRefunded,
     BookingTicketsCancelled,
+    BookingTicketTransferred,
 )
 
 ACCOUNT_MAILS = (
@@ -160,6 +164,7 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingCancelled,
         BookingTicketsCancelled,
         BookingTicketsExchanged,
+        BookingTicketTransferred,
         BookingExchanged,
         *PEOPLE,
     ),
@@ -178,6 +183,9 @@ CONSUMES: dict[str, tuple[type[Event], ...]] = {
         BookingTicketsRequested,
         BookingEmailChanged,
         BookingAdopted,
+        BookingTicketOffered,
+        BookingTicketTransferred,
+        TransferredTicketChanged,
         WaitlistJoined,
         SeatsOffered,
         WaitlistEnded,

@@ -14,6 +14,7 @@ from contracts.booking import (
     BookingRescheduled,
     BookingTicketsCancelled,
     BookingTicketsExchanged,
+    BookingTicketTransferred,
 )
 from contracts.catalog import ShowtimeCancelled, ShowtimeChangeRefused, ShowtimeRescheduled, ShowtimeScheduled
 from contracts.envelope import Event
@@ -23,13 +24,18 @@ from contracts.payment import PaymentCancelled, PaymentDisputed, PaymentFailed, 
 
 from booking import store
 from booking.documents import AppleWallet
-from booking.model import Booking, Cancel, State
+from booking.model import Booking, Cancel, State, is_customers
 from booking.saga import record_passed_on, refunded_booking
 from booking.signing import Signer
 from booking.store import ProcessManager, Showtimes
 
 TicketsChanged = (
-    BookingRescheduled | BookingCancelled | BookingTicketsCancelled | BookingTicketsExchanged | BookingExchanged
+    BookingRescheduled
+    | BookingCancelled
+    | BookingTicketsCancelled
+    | BookingTicketsExchanged
+    | BookingTicketTransferred
+    | BookingExchanged
 )
 TICKETS_CHANGED = get_args(TicketsChanged)
 EXPORTED_FIELDS = {
@@ -40,6 +46,8 @@ EXPORTED_FIELDS = {
 """Without the tickets' QR texts, which grant admission."""
 WITHHELD = {"refunds": {"__all__": {"note", "quote_id"}}, "mailings": {"__all__": {"staff_id"}}}
 """What staff wrote for staff, and who they are."""
+GIVEN_FIELDS = {"ticket_id", "email", "sender", "message", "locale", "state", "offered_at", "settled_at"}
+RECEIVED_FIELDS = GIVEN_FIELDS | {"seat_id"}
 
 
 async def on_saga_event(manager: ProcessManager, event: Event) -> None:
@@ -133,6 +141,8 @@ def handlers(manager: ProcessManager, showtimes: Showtimes, apple: AppleWallet |
 async def erase(manager: ProcessManager, signer: Signer, user_id: str) -> None:
     """Cancel the person's unpaid bookings and remove their data from the others. Tickets stay valid.
 
+    The same goes for tickets that they received.
+
     Until a showtime with tickets is over, the address is kept encrypted for mails about its changes.
     """
 
@@ -147,12 +157,19 @@ async def erase(manager: ProcessManager, signer: Signer, user_id: str) -> None:
             await store.keep_contact(booking, signer.seal(booking.email), screening.ends_at)
         await store.forget_passes(booking.id)
     await store.erase_owner(user_id)
+    await store.erase_recipient(user_id)
 
 
 async def gather(user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """Yield the person's bookings."""
+    """Yield the person's bookings, with the offers of their tickets, and the tickets that they have accepted."""
     async for booking in store.owned_by(user_id):
-        yield booking.model_dump(include=EXPORTED_FIELDS, exclude=WITHHELD)
+        given = [each.model_dump(include=GIVEN_FIELDS) for each in booking.transfers if is_customers(booking, each)]
+        yield booking.model_dump(include=EXPORTED_FIELDS, exclude=WITHHELD) | {"transfers": given}
+    async for booking in store.received_by(user_id):
+        for transfer in booking.transfers:
+            if transfer.user_id == user_id:
+                facts = transfer.model_dump(include=RECEIVED_FIELDS)
+                yield facts | {"screening": booking.screening.model_dump() if booking.screening else None}
 
 
 def privacy(manager: ProcessManager, signer: Signer) -> Privacy:

@@ -1,18 +1,18 @@
 """Signed texts that everybody can verify with booking's public keys (Ed25519): tickets, and keys of links to a booking.
 
-A ticket's QR text is a compact JWS with `tid` (ticket), `ref` (the booking's reference), `sid` (showtime), `seat` (its
-name, for people at the door) and `exp`; tickets from before 2026-12 also contain `iat`. The header names the key
-(`kid`), whose public half is in the key set at `/api/tickets/keys`. The door can verify it offline. The text is signed
-whenever it is shown and stored nowhere; Ed25519 always gives the same text. Events contain it encrypted
-(`Signer.with_codes`).
+A ticket's QR text is a compact JWS with `tid` (ticket), `ref` (the booking's reference; not of a transferred ticket),
+`sid` (showtime), `seat` (its name, for people at the door) and `exp`; tickets from before 2026-12 also contain `iat`.
+The header names the key (`kid`), whose public half is in the key set at `/api/tickets/keys`. The door can verify it
+offline. The text is signed whenever it is shown and stored nowhere; Ed25519 always gives the same text. Events contain
+it encrypted (`Signer.with_codes`).
 
 A party's QR text has `bid` (the booking) in place of `tid` and `seat`. It stands for the booking's tickets that are
 valid at the moment of the scan, and names none, because some may be cancelled later.
 
 A link opens one booking for reading: for guests on another device, and for people who lost their link. Its key has
-`sub` (the booking), `exp` (the link's end) and `aud` (its purpose). Ticket readers must refuse a text for another
-audience (RFC 7519, 4.1.3); `is_valid_key` requires an audience. Events contain the key encrypted; only the notifier can
-decrypt it.
+`sub` (the booking), `exp` (the link's end) and `aud` (its purpose). The link to an offered or transferred ticket has
+such a key with the ticket as its `sub` and another purpose. Ticket readers must refuse a text for another audience (RFC
+7519, 4.1.3); `is_valid_key` requires an audience. Events contain the key encrypted; only the notifier can decrypt it.
 """
 
 import json
@@ -30,8 +30,10 @@ from contracts.booking import (
     BookingRefundFailed,
     BookingRefundMade,
     BookingRescheduled,
+    BookingTicketOffered,
     BookingTicketsCancelled,
     Ticket,
+    TransferredTicketChanged,
 )
 from contracts.envelope import Event
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -49,7 +51,8 @@ TOLD_TO_ERASED = (
     BookingRefundFailed,
 )
 """The events that are still mailed to a person who has deleted the account."""
-AUDIENCE = "usher:booking-link"
+BOOKING_LINK, TICKET_LINK = "usher:booking-link", "usher:ticket-link"
+"""The audiences of keys: of a link to a booking, and to a ticket that another person offered or transferred."""
 LINK_LIFETIME = timedelta(days=30)
 """How long a link stays valid after the showtime: people still ask about refunds and need receipts."""
 MIN_LINK_LIFETIME = timedelta(days=1)
@@ -120,7 +123,11 @@ class Signer:
 
     def link_key(self, booking_id: str, expires_at: datetime) -> str:
         """Create a key that opens the booking until `expires_at`."""
-        return self.sign({"aud": AUDIENCE, "sub": booking_id, "exp": int(expires_at.timestamp())})
+        return self.sign({"aud": BOOKING_LINK, "sub": booking_id, "exp": int(expires_at.timestamp())})
+
+    def ticket_key(self, ticket_id: str, expires_at: datetime) -> str:
+        """Create a key that opens an offered or transferred ticket until `expires_at`."""
+        return self.sign({"aud": TICKET_LINK, "sub": ticket_id, "exp": int(expires_at.timestamp())})
 
     def new_link(self, booking: Booking | None, now: datetime) -> Link:
         """Create a link to the booking. Without a booking, do the same work for a random id."""
@@ -145,15 +152,21 @@ class Signer:
             return event
 
     def with_link(self, event: Event, booking: Booking, now: datetime) -> Event:
-        """Return the event, with a link added if it leads to a mail to a guest."""
+        """Return the event, with a link added if it leads to a mail to a guest or to the recipient of a ticket."""
+        if isinstance(event, BookingTicketOffered | TransferredTicketChanged):
+            key = self.ticket_key(event.ticket_id, event.screening.ends_at + LINK_LIFETIME)
+            return event.model_copy(update={"sealed_link": self._cipher.encrypt(key)})
         is_guests = booking.holder.user_id is None and booking.email is not None
         if not is_guests or "sealed_link" not in type(event).model_fields:
             return event
         return event.model_copy(update={"sealed_link": self.new_link(booking, now).sealed_link})
 
 
-def is_valid_key(key: str, booking_id: str, public_keys: Iterable[dict[str, str]]) -> bool:
-    """Whether the link's key opens this booking now. `public_keys`: every key that booking has signed with, as JWKs."""
+def is_valid_key(key: str, subject: str, public_keys: Iterable[dict[str, str]], audience: str = BOOKING_LINK) -> bool:
+    """Whether the link's key opens this booking or ticket now.
+
+    `public_keys`: every key that booking has signed with, as JWKs.
+    """
     try:
         kid = jwt.get_unverified_header(key).get("kid")
         public = next((each for each in public_keys if each["kid"] == kid), None)
@@ -163,9 +176,9 @@ def is_valid_key(key: str, booking_id: str, public_keys: Iterable[dict[str, str]
             key,
             jwt.PyJWK(public),
             algorithms=["EdDSA"],
-            audience=AUDIENCE,
+            audience=audience,
             options={"require": ["aud", "sub", "exp"]},
         )
     except jwt.InvalidTokenError:
         return False
-    return claims["sub"] == booking_id
+    return claims["sub"] == subject

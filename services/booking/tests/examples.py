@@ -16,6 +16,7 @@ from booking.model import (
     ShowtimeOffer,
     Source,
     State,
+    Transfer,
     check_out,
     issue_tickets,
     valid_until,
@@ -120,6 +121,9 @@ PARTLY_REFUNDED = PAYMENT_REFUNDED.model_copy(
 )
 REFUND_FAILED = PaymentRefundFailed.model_validate(PAYMENT_REFUNDED.model_dump() | {"refunded": 0})
 CANCEL_F7 = CancelTickets({"F7": 1250}, "by_customer", "q1")
+TRANSFER = Transfer(
+    ticket_id=f"{BOOKING}-F7_1", previous_id=f"{BOOKING}-F7", seat_id="F7", email="grace@example.org", offered_at=NOW
+)
 RETRY = RetryRefund(f"{BOOKING}-refund", "again")
 PAYMENT_DISPUTED = PaymentDisputed(
     booking_id=BOOKING, dispute_id="du_1", amount=TOTAL, currency="EUR", status="needs_response", is_open=True

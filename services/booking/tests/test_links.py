@@ -24,7 +24,7 @@ SIGNER.key = OWN
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    good = {"aud": signing.AUDIENCE, "sub": BOOKING, "exp": int((now() + timedelta(days=1)).timestamp())}
+    good = {"aud": signing.BOOKING_LINK, "sub": BOOKING, "exp": int((now() + timedelta(days=1)).timestamp())}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
@@ -115,4 +115,4 @@ def test_how_long_a_link_is_valid(moment: datetime, end: datetime):
     link = SIGNER.new_link(in_state(State.CONFIRMED), moment)
     assert (link.booking_id, link.expires_at) == (BOOKING, end)
     body = jwt.decode(Cipher(LINK_KEY).decrypt(link.sealed_link), options={"verify_signature": False})
-    assert body == {"aud": signing.AUDIENCE, "sub": BOOKING, "exp": int(end.timestamp())}
+    assert body == {"aud": signing.BOOKING_LINK, "sub": BOOKING, "exp": int(end.timestamp())}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from booking.handlers import TICKETS_CHANGED
 from booking.model import (
+    AcceptTicket,
     Booking,
     Cancel,
     CancelTickets,
@@ -15,7 +16,10 @@ from booking.model import (
     ExchangeMade,
     ExchangeRefused,
     ExchangeTickets,
+    OfferTicket,
+    RecallTicket,
     RetryRefund,
+    ReturnTicket,
     Source,
     State,
     funds,
@@ -65,6 +69,10 @@ TRIGGERS: dict[type, Any] = {
     Checkout: given.checkout(),
     Cancel: Cancel("by_customer"),
     CancelTickets: given.CANCEL_F7,
+    OfferTicket: OfferTicket(given.TRANSFER),
+    RecallTicket: RecallTicket(given.TRANSFER.ticket_id),
+    AcceptTicket: AcceptTicket(given.TRANSFER.ticket_id),
+    ReturnTicket: ReturnTicket(given.TRANSFER.ticket_id),
     RetryRefund: given.RETRY,
     ExchangeTickets: given.EXCHANGED,
     ExchangeMade: given.EXCHANGE_MADE,
@@ -86,7 +94,9 @@ IMPOSSIBLE: dict[type, Iterable[State | None]] = {
     ExchangeTickets: (None, *(set(S) - {S.CONFIRMED})),
     ExchangeMade: (None, *(set(S) - {S.EXCHANGING, S.CONFIRMED, S.REFUNDING, S.REFUNDED, S.EXCHANGED})),
     ExchangeRefused: (None, *(set(S) - {S.EXCHANGING, S.REFUNDING, S.REFUNDED})),
-    CancelTickets: (None, *(set(S) - {S.CONFIRMED})),
+    **dict.fromkeys(
+        (CancelTickets, OfferTicket, RecallTicket, AcceptTicket, ReturnTicket), (None, *(set(S) - {S.CONFIRMED}))
+    ),
     RetryRefund: (None, *(set(S) - {S.CONFIRMED, S.REFUNDING, S.REFUNDED, S.EXCHANGED})),
     Checkout: tuple(S),
     Cancel: (None, S.CONFIRMING, S.EXCHANGING, S.EXPIRED, S.EXCHANGED),

@@ -19,8 +19,10 @@ from contracts.booking import (
     BookingEmailChanged,
     BookingExchanged,
     BookingRescheduled,
+    BookingTicketOffered,
     BookingTicketsCancelled,
     BookingTicketsExchanged,
+    BookingTicketTransferred,
 )
 from contracts.envelope import Event
 from contracts.notifier import NotifierDataExported
@@ -40,7 +42,7 @@ EXPORTED_FIELDS = {"kind", "address", "reference", "state", "queued_at", "sent_a
 async def on_mail_event(sender: Sender, kind: Kind, event: MailEvent) -> None:
     """Queue the mail of this kind for the event, if it is wanted. Raises Unmailable."""
     mail = MAILS[kind]
-    user_id = event.holder.user_id if isinstance(event, BookingEvent) else event.user_id
+    user_id = _person(event)
     if not mail.is_wanted(event) or (mail.skips_erased and user_id and await is_erased(user_id)):
         return
     context, moment = mail.context(event), now()
@@ -62,6 +64,13 @@ async def on_mail_event(sender: Sender, kind: Kind, event: MailEvent) -> None:
         log.info("message_queued", key=message.key)
 
 
+def _person(event: MailEvent) -> str | None:
+    """The account whose mail this is. A ticket is offered to an address, before any account is known."""
+    if isinstance(event, BookingTicketOffered):
+        return None
+    return event.holder.user_id if isinstance(event, BookingEvent) else event.user_id
+
+
 async def on_booking_adopted(event: BookingAdopted) -> None:
     """Give the mails and reminders of a guest's booking to the account that owns the booking now."""
     await Message.adopt(event.booking_id, event.user_id)
@@ -80,6 +89,8 @@ async def plan_reminders(event: Event) -> None:
             await ReminderPlan.end(event.booking_id, now())
         case BookingTicketsCancelled(remaining=[]):
             await ReminderPlan.end(event.booking_id, now())
+        case BookingTicketTransferred():
+            await ReminderPlan.transfer_tickets(event)
         case BookingTicketsCancelled() | BookingTicketsExchanged():
             await ReminderPlan.cancel_tickets(event)
         case BookingEmailChanged():

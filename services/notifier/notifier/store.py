@@ -14,6 +14,7 @@ from contracts.booking import (
     BookingRescheduled,
     BookingTicketsCancelled,
     BookingTicketsExchanged,
+    BookingTicketTransferred,
     Screening,
 )
 from contracts.envelope import Event
@@ -174,8 +175,9 @@ class ReminderPlan(Document):
 
     Events can arrive in any order, so each one changes only what it decides: `screening` is that of the highest
     `moves`, `email` that of the newest `mailing_id`; `seats` are empty until the confirmation arrives;
-    `cancelled` are the ids of those without a ticket. `told_at` is when the customer was told the start. `slot` is the
-    reminder that is due at `due_at`; both are missing when none is left. MongoDB deletes the plan at `expires_at`.
+    `cancelled` are the ids of those without a ticket. After a transfer, `kept` are the ids of those that the customer
+    has, by the highest `transfers`. `told_at` is when the customer was told the start. `slot` is the reminder that is
+    due at `due_at`; both are missing when none is left. MongoDB deletes the plan at `expires_at`.
     """
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -188,6 +190,8 @@ class ReminderPlan(Document):
     sealed_link: str | None = None
     seats: list[Seat] = []
     cancelled: list[str] = []
+    kept: list[str] | None = None
+    transfers: int = 0
     screening: Screening | None = None
     moves: int = -1
     told_at: datetime | None = None
@@ -207,8 +211,9 @@ class ReminderPlan(Document):
 
     @property
     def valid_seats(self) -> list[Seat]:
-        """The seats with a valid ticket."""
-        return [seat for seat in self.seats if seat.seat_id not in self.cancelled]
+        """The seats for which the customer has a valid ticket."""
+        seats = [seat for seat in self.seats if seat.seat_id not in self.cancelled]
+        return seats if self.kept is None else [seat for seat in seats if seat.seat_id in self.kept]
 
     @classmethod
     async def confirm(cls, event: BookingConfirmed, now: datetime) -> None:
@@ -248,6 +253,18 @@ class ReminderPlan(Document):
         others = plan.model_dump(exclude={"id", "cancelled"})
         added = {"cancelled": {"$each": [seat.seat_id for seat in event.seats]}}
         await plans.update({"_id": plan.id}, {"$addToSet": added, "$setOnInsert": others}, upsert=True)
+
+    @classmethod
+    async def transfer_tickets(cls, event: BookingTicketTransferred) -> None:
+        """Leave out seats whose tickets other people have, unless a later change is known."""
+        plan = cls(id=event.booking_id, expires_at=event.screening.ends_at + AFTER_SHOWTIME)
+        change = {"kept": [seat.seat_id for seat in event.seats], "transfers": event.transfers}
+        others = plan.model_dump(exclude={"id", *change})
+        where = {"_id": plan.id, "transfers": {"$not": {"$gte": event.transfers}}}  # earlier plans have no count
+        # The insert fails when another event has inserted the plan in between.
+        while not await plans.update(where, {"$set": change, "$setOnInsert": others}, upsert=True):
+            if not await plans.exists(where):
+                return
 
     @classmethod
     async def readdress(cls, event: BookingEmailChanged) -> None:

@@ -6214,6 +6214,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Received
+         * @description List the tickets that the person has accepted from others, newest first; at most 100.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingReceivedTicketsResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tickets/keys": {
         parameters: {
             query?: never;
@@ -6225,8 +6264,8 @@ export interface paths {
          * Ticket Key Set
          * @description Get the public keys that verify a ticket's QR text offline. Keys are added but never changed.
          *
-         *     A signature proves that the ticket was issued, not that it is still valid: the text of a refunded, cancelled or
-         *     exchanged ticket verifies, too. `GET /api/tickets/{ticket_id}` answers 404 for such a ticket.
+         *     A signature proves that the ticket was issued, not that it is still valid: the text of a refunded, cancelled,
+         *     exchanged or transferred ticket verifies, too. `GET /api/tickets/{ticket_id}` answers 404 for such a ticket.
          */
         get: {
             parameters: {
@@ -6265,7 +6304,9 @@ export interface paths {
         };
         /**
          * Get Ticket
-         * @description Get one valid ticket. For everybody who may see its booking.
+         * @description Get one valid ticket. For everybody who may see its booking; a transferred one only for staff.
+         *
+         *     Its recipient uses `GET /api/tickets/{ticket_id}/transfer`.
          */
         get: {
             parameters: {
@@ -6291,6 +6332,353 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/calendar.ics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ticket Calendar
+         * @description Get the showtime of a transferred ticket as a calendar file. A later one replaces it.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/calendar": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/google-wallet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ticket Save Link
+         * @description Get a link that saves a transferred ticket to Google Wallet.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingSaveLinkResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Return Ticket
+         * @description Return a transferred ticket to the customer who bought it. Its code is void, and the customer's valid again.
+         *
+         *     For the account that has accepted it; without one, with the mailed link's key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/ticket.pdf": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ticket Pdf
+         * @description Get a transferred ticket as PDF, without its price.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/pdf": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/ticket.pkpass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ticket Pass
+         * @description Get a transferred ticket as a pass for Apple Wallet, which then keeps it up to date.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/vnd.apple.pkpass": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Received
+         * @description Get a ticket that was offered or transferred to the caller.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingReceivedTicketResponse"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Offer Ticket
+         * @description Offer a ticket to another person, who gets a mail with a link and can accept until 30 minutes before the start.
+         *
+         *     Until then the ticket stays valid for the giver. For the owner, with the guest secret or a guest's mailed link; for
+         *     the recipient of a transferred ticket with the account or the mailed link. A ticket can be offered ten times in all.
+         *     The same request again changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingTransferRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingTransferResponse"];
+                    };
+                };
+            };
+        };
+        /**
+         * Recall Ticket
+         * @description Withdraw the offer of a ticket. Its link opens nothing any more. For the same callers as the offer.
+         *
+         *     409 `transfer_settled` once the recipient has accepted it. Without an offer, nothing changes.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tickets/{ticket_id}/transfer/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Ticket
+         * @description Accept an offered ticket, with the mailed link's key. The giver's code is void from now on.
+         *
+         *     A signed-in person's account then has the ticket. Accepting again changes nothing.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    ticket_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingReceivedTicketResponse"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -7401,6 +7789,8 @@ export interface components {
         /**
          * IssuedTicket
          * @description A ticket with its status. `qr` is null unless it is `valid`. `amount` is its price in minor units.
+         *
+         *     `transfer` is its offer to another person, or that person's acceptance.
          */
         BookingIssuedTicket: {
             /** Ticket Id */
@@ -7420,6 +7810,7 @@ export interface components {
              * @enum {string}
              */
             status: "valid" | "cancelled" | "exchanged" | "transferred";
+            transfer: components["schemas"]["BookingTransferResponse"] | null;
         };
         /**
          * KeySetResponse
@@ -7685,6 +8076,66 @@ export interface components {
             chosen: components["schemas"]["BookingTicketOption"];
             /** Options */
             options: components["schemas"]["BookingTicketOption"][];
+        };
+        /**
+         * ReceivedTicketResponse
+         * @description An offered or transferred ticket, for its recipient. `qr` is null unless the ticket is accepted and valid.
+         *
+         *     `sender` and `message` are the giver's words. `has_account`: it was accepted with an account, which alone can pass
+         *     it on or return it. `expires_at` is when it can no longer be accepted or passed on. `transfer` is the recipient's
+         *     own open offer.
+         */
+        BookingReceivedTicketResponse: {
+            /** Ticket Id */
+            ticket_id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "offered" | "accepted";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "valid" | "cancelled" | "exchanged" | "transferred";
+            /** Sender */
+            sender: string | null;
+            /** Message */
+            message: string | null;
+            /** Showtime Id */
+            showtime_id: string;
+            screening: components["schemas"]["BookingScreening"];
+            seat: components["schemas"]["BookingSeat"];
+            /** Ticket Type */
+            ticket_type: string;
+            /** Qr */
+            qr: string | null;
+            /** Has Account */
+            has_account: boolean;
+            transfer: components["schemas"]["BookingTransferResponse"] | null;
+            /**
+             * Documents
+             * @description Those that `GET /api/tickets/{id}/…` returns now.
+             */
+            documents: ("tickets" | "receipt" | "calendar" | "apple_wallet" | "google_wallet")[];
+            /**
+             * Offered At
+             * Format: date-time
+             */
+            offered_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /**
+         * ReceivedTicketsResponse
+         * @description The tickets that a person has accepted.
+         */
+        BookingReceivedTicketsResponse: {
+            /** Items */
+            items: components["schemas"]["BookingReceivedTicketResponse"][];
         };
         /**
          * RefundPolicy
@@ -8033,6 +8484,65 @@ export interface components {
             reference: string;
             screening: components["schemas"]["BookingScreening"];
             ticket: components["schemas"]["BookingTicket"];
+        };
+        /**
+         * TransferRequest
+         * @description Who gets the ticket. The recipient sees `name` and `message`, and nothing else of the giver.
+         *
+         *     `name` is that of the booking if it is missing; a recipient who passes a ticket on has none then. `locale` is the
+         *     language of the mail; if it is missing, that of the booking.
+         * @example {
+         *       "email": "grace@example.org",
+         *       "message": "See you there!"
+         *     }
+         */
+        BookingTransferRequest: {
+            /**
+             * Email
+             * Format: email
+             * @example ada@usher.example
+             */
+            email: string;
+            /**
+             * Message
+             * @description Plain text.
+             */
+            message?: string | null;
+            /** Name */
+            name?: string | null;
+            /** Locale */
+            locale?: string | null;
+        };
+        /**
+         * TransferResponse
+         * @description The offer of a ticket to another person, until `expires_at`, or its acceptance.
+         *
+         *     `email` is null once the showtime is over.
+         */
+        BookingTransferResponse: {
+            /** Ticket Id */
+            ticket_id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "offered" | "accepted";
+            /** Email */
+            email: string | null;
+            /** Name */
+            name: string | null;
+            /** Message */
+            message: string | null;
+            /**
+             * Offered At
+             * Format: date-time
+             */
+            offered_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
         };
         /**
          * UnsettledRefundsResponse
@@ -11709,7 +12219,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "gift_card" | "reminder" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
+            kind: "confirmation" | "rescheduled" | "showtime_cancelled" | "tickets_cancelled" | "refund" | "refund_failed" | "booking_link" | "booking_links" | "tickets_again" | "email_changed" | "ticket_offered" | "ticket_transferred" | "transferred_ticket_changed" | "waitlist_joined" | "seats_offered" | "waitlist_ended" | "gift_card" | "reminder" | "verification" | "registration_repeated" | "password_reset" | "email_change" | "invitation" | "security";
             /** Reference */
             reference: string;
             /**

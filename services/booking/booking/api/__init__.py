@@ -13,8 +13,10 @@ from booking.api import (
     house_changes,
     lookup,
     owners,
+    received,
     refunds,
     tickets,
+    transfers,
     wallet,
 )
 
@@ -30,5 +32,7 @@ ROUTERS = [
     exchange.router,
     documents.router,
     tickets.router,
+    transfers.router,
+    received.router,
     wallet.router,
 ]

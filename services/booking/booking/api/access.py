@@ -81,6 +81,13 @@ async def is_link(key: str | None, booking_id: str) -> bool:
     return key is not None and signing.is_valid_key(key, booking_id, await store.public_keys())
 
 
+async def is_ticket_link(key: str | None, ticket_id: str) -> bool:
+    """Whether this is the valid key of a link to an offered or transferred ticket."""
+    return key is not None and signing.is_valid_key(
+        key, ticket_id, await store.public_keys(), audience=signing.TICKET_LINK
+    )
+
+
 async def visible_by_link(caller: Caller, booking_id: str, key: str) -> Booking:
     """Return the booking if the key opens it and its owner's account still exists, or if the caller may see it anyway.
 

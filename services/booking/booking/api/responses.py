@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from chassis.security.auth import Caller
-from contracts.booking import Screening
+from contracts.booking import Screening, Ticket
 from contracts.catalog import RefundPolicy
 from contracts.claims import PaymentOrder
 from contracts.types import Amount, Code, Currency, Id, Seat, SeatId
@@ -50,8 +50,37 @@ class MailingResponse(BaseModel):
     at: datetime
 
 
+class TransferResponse(BaseModel):
+    """The offer of a ticket to another person, until `expires_at`, or its acceptance.
+
+    `email` is null once the showtime is over.
+    """
+
+    ticket_id: Id
+    state: Literal["offered", "accepted"]
+    email: str | None
+    name: str | None
+    message: str | None
+    offered_at: datetime
+    expires_at: datetime
+
+
+def transfer_response(booking: model.Booking, transfer: model.Transfer) -> TransferResponse:
+    """The response for a transfer, for its giver. A ticket that was passed on is one that was accepted."""
+    facts = {
+        "ticket_id": transfer.previous_id,
+        "state": "offered" if transfer.state == "offered" else "accepted",
+        "name": transfer.sender,
+        "expires_at": model.transfers_end_at(booking),
+    }
+    return TransferResponse.model_validate(vars(transfer) | facts)
+
+
 class IssuedTicket(BaseModel):
-    """A ticket with its status. `qr` is null unless it is `valid`. `amount` is its price in minor units."""
+    """A ticket with its status. `qr` is null unless it is `valid`. `amount` is its price in minor units.
+
+    `transfer` is its offer to another person, or that person's acceptance.
+    """
 
     ticket_id: Id
     seat: Seat
@@ -59,6 +88,7 @@ class IssuedTicket(BaseModel):
     amount: Amount
     qr: str | None
     status: model.TicketStatus
+    transfer: TransferResponse | None
 
 
 class RefundResponse(BaseModel):
@@ -165,14 +195,20 @@ def _issued(booking: model.Booking, signer: Signer) -> list[IssuedTicket]:
     if booking.state is not State.CONFIRMED:
         return []
     status: dict[str, model.TicketStatus] = {line.seat.seat_id: line.status for line in booking.lines}
-    return [
-        IssuedTicket(
-            **ticket.model_dump(exclude={"qr"}),
-            qr=signer.code_of(ticket, booking) if status[ticket.seat.seat_id] == "valid" else None,
-            status=status[ticket.seat.seat_id],
-        )
-        for ticket in booking.tickets
-    ]
+    return [_issued_ticket(booking, ticket, status[ticket.seat.seat_id], signer) for ticket in booking.tickets]
+
+
+def _issued_ticket(booking: model.Booking, ticket: Ticket, status: model.TicketStatus, signer: Signer) -> IssuedTicket:
+    """The seat's ticket as the customer has, or had, it."""
+    seat_id, is_kept = ticket.seat.seat_id, status in ("valid", "transferred")
+    transfer = model.given_away(booking, seat_id) if is_kept else None
+    return IssuedTicket(
+        **ticket.model_dump(exclude={"qr", "ticket_id"}),
+        ticket_id=model.ticket_id_of(booking.id, seat_id),
+        qr=signer.code_of(ticket, booking) if status == "valid" else None,
+        status=status,
+        transfer=transfer_response(booking, transfer) if transfer else None,
+    )
 
 
 def _exchanges(booking: model.Booking) -> list[model.Exchange]:

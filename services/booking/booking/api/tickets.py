@@ -34,8 +34,8 @@ class KeySetResponse(BaseModel):
 async def ticket_key_set(response: Response) -> KeySetResponse:
     """Get the public keys that verify a ticket's QR text offline. Keys are added but never changed.
 
-    A signature proves that the ticket was issued, not that it is still valid: the text of a refunded, cancelled or
-    exchanged ticket verifies, too. `GET /api/tickets/{ticket_id}` answers 404 for such a ticket.
+    A signature proves that the ticket was issued, not that it is still valid: the text of a refunded, cancelled,
+    exchanged or transferred ticket verifies, too. `GET /api/tickets/{ticket_id}` answers 404 for such a ticket.
     """
     response.headers["Cache-Control"] = "public, max-age=300"
     return KeySetResponse(keys=await store.public_keys())
@@ -43,14 +43,19 @@ async def ticket_key_set(response: Response) -> KeySetResponse:
 
 @router.get("/{ticket_id}", responses=documented(Unauthenticated, TicketUnknown))
 async def get_ticket(ticket_id: Annotated[Id, Path()], caller: CurrentCaller, signer: Signer) -> TicketResponse:
-    """Get one valid ticket. For everybody who may see its booking."""
+    """Get one valid ticket. For everybody who may see its booking; a transferred one only for staff.
+
+    Its recipient uses `GET /api/tickets/{ticket_id}/transfer`.
+    """
     if caller.principal is None and caller.secret is None:
         raise Unauthenticated
     booking = await store.find(model.booking_id_of(ticket_id))
     if booking is None or not may_see(caller, booking):
         raise TicketUnknown
-    ticket = next((ticket for ticket in signer.tickets(booking) if ticket.ticket_id == ticket_id), None)
-    if ticket is None:
+    ticket = model.current_ticket(booking, ticket_id)
+    is_staff = caller.may("bookings:read", booking.theater_id)
+    if ticket is None or (model.transfer_to(booking, ticket_id) and not is_staff):
         raise TicketUnknown
     facts = {"booking_id": booking.id, "reference": booking.reference, "screening": booking.screening}
-    return TicketResponse.model_validate(facts | {"ticket": ticket})
+    signed = ticket.model_copy(update={"qr": signer.code_of(ticket, booking)})
+    return TicketResponse.model_validate(facts | {"ticket": signed})

@@ -109,9 +109,14 @@ async def list_changed_passes(
 async def get_latest_pass(ticket_id: TicketId, apple: Offered, signer: Signer, printer: CurrentPrinter) -> Response:
     """Get the pass as it is now; void once the ticket is."""
     booking = await _booking_of(ticket_id)
-    ticket = next((ticket for ticket in booking.tickets if ticket.ticket_id == ticket_id), None)
+    if transfer := model.transfer_to(booking, ticket_id):
+        booking, seat_id = model.received(booking, transfer), transfer.seat_id
+    else:
+        seat_id = ticket_id.rpartition("-")[2]
+    ticket = next((each for each in booking.tickets if each.seat.seat_id == seat_id), None)
     if ticket is None:
         raise TicketUnknown
+    ticket = ticket.model_copy(update={"ticket_id": ticket_id})  # the pass of a ticket that was transferred is void
     signed = ticket.model_copy(update={"qr": signer.code_of(ticket, booking)})
     content = await printer.run(apple.one_pass, booking, signed)
     headers = {"Last-Modified": format_datetime(now(), usegmt=True), "Cache-Control": "private, no-store"}

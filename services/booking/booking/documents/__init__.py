@@ -53,7 +53,7 @@ def documents_of(booking: Booking, settings: Settings) -> list[Document]:
     A receipt stays available after the end, and so does the calendar file, which then removes the showtime; after an
     exchange, the new booking has the calendar's entry. Passes need the cinema's certificates.
     """
-    is_valid = booking.state is State.CONFIRMED
+    is_valid = bool(booking.valid_tickets)
     facts: dict[Document, bool] = {
         "tickets": is_valid,
         "receipt": has_receipt(booking),

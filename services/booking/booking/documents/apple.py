@@ -109,8 +109,9 @@ class AppleWallet:
         starts_at = screening.starts_at.astimezone(zone).isoformat(timespec="seconds")
         where = [clean_name(part) for part in (screening.theater_name, screening.auditorium_name)]
         when = {"dateStyle": "PKDateStyleMedium", "timeStyle": "PKDateStyleShort", "ignoresTimeZone": True}
-        price = money(ticket.amount, booking.currency or "", locale)
-        kind = f"{label(texts['ticket_types'], ticket.ticket_type)} · {price}"
+        kind = label(texts["ticket_types"], ticket.ticket_type)
+        if booking.amount is not None:
+            kind = f"{kind} · {money(ticket.amount, booking.currency or '', locale)}"
         code = {"format": "PKBarcodeFormatQR", "message": ticket.qr, "messageEncoding": "iso-8859-1"}
         is_valid = any(each.ticket_id == ticket.ticket_id for each in booking.valid_tickets)
         return COLORS | {
@@ -139,13 +140,13 @@ class AppleWallet:
                 ],
                 "backFields": [
                     _field("kind", texts["kind"], kind),
-                    _field("reference", texts["reference"], booking.reference or ""),
+                    *([_field("reference", texts["reference"], booking.reference)] if booking.reference else []),
                     _field(
                         "address",
                         texts["where"],
                         ", ".join([*map(isolated, where), clean_name(screening.address or "")]),
                     ),
-                    _field("booking", texts["booking"], f"{self._site}/bookings/{booking.id}"),
+                    _field("booking", texts["booking"], f"{self._site}/{booking.page}"),
                 ],
             },
         }

@@ -17,6 +17,7 @@ def booking_calendar(booking: Booking) -> CalendarFile:
     screening, texts = booking.screening, texts_of(locale_of(booking))
     is_cancelled, site = booking.state is not State.CONFIRMED, settings.get().public_url.rstrip("/")
     where = (screening.theater_name, screening.auditorium_name, screening.address)
+    reference = [f"{texts['reference']}: {booking.reference}"] if booking.reference else []
     seats = [place(line.seat, texts) for line in booking.kept_lines or booking.lines]
     occasion = Occasion(
         uid=f"{booking.calendar_id or booking.id}@usher",
@@ -25,8 +26,8 @@ def booking_calendar(booking: Booking) -> CalendarFile:
         ends_at=screening.ends_at,
         summary=clean_name(screening.movie_title),
         location=", ".join(clean_name(part) for part in where if part),
-        description="\n".join([f"{texts['reference']}: {booking.reference}", *seats]),
-        url=f"{site}/bookings/{booking.id}",
+        description="\n".join([*reference, *seats]),
+        url=f"{site}/{booking.page}",
         organizer=Organizer(clean_name(screening.theater_name), site),
     )
     return calendar_file(occasion, is_cancelled=is_cancelled)

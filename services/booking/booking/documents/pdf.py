@@ -28,13 +28,20 @@ LONG_WORD = re.compile(r"\S{20}(?=\S)")
 
 
 def tickets_data(booking: Booking, tickets: Sequence[Ticket], seller: Seller | None) -> dict[str, Any]:
-    """Return what the pages of these tickets print. The tickets contain their QR texts."""
+    """Return what the pages of these tickets print, without prices if the booking shows none.
+
+    The tickets contain their QR texts.
+    """
     screening = _screening_of(booking)
     locale = locale_of(booking)
     texts, facts = texts_of(locale), _facts(booking, screening, seller, locale)
     details = (screening.certificate, screening.format, language_name(screening.language, locale))
+
+    def prices(ticket: Ticket) -> list[str]:
+        return [] if booking.amount is None else [money(ticket.amount, booking.currency or "", locale)]
+
     return facts | {
-        "title": f"{texts['tickets']} {booking.reference}",
+        "title": f"{texts['tickets']} {booking.reference or ''}".rstrip(),
         "theater": _printable(screening.theater_name),
         "details": " · ".join(isolated(_printable(detail)) for detail in details if detail),
         "tickets": [
@@ -45,7 +52,7 @@ def tickets_data(booking: Booking, tickets: Sequence[Ticket], seller: Seller | N
                     [
                         label(texts["ticket_types"], ticket.ticket_type),
                         label(texts["categories"], ticket.seat.category),
-                        money(ticket.amount, booking.currency or "", locale),
+                        *prices(ticket),
                     ]
                 ),
                 "code": _qr(ticket.qr),

@@ -74,6 +74,30 @@ class OrderLine(BaseModel):
         return self.status in ("valid", "transferred")
 
 
+TransferState = Literal["offered", "accepted", "passed_on", "returned", "recalled"]
+
+
+class Transfer(BaseModel):
+    """The offer of a ticket to another person, and what became of it.
+
+    `ticket_id` is the ticket's id once it is accepted, `previous_id` the id until then. `email` and `locale` are the
+    recipient's, `sender` is the name that the recipient sees, `user_id` the recipient's account. A recalled or returned
+    one keeps no personal data of the recipient.
+    """
+
+    ticket_id: str
+    previous_id: str
+    seat_id: str
+    state: TransferState = "offered"
+    email: str | None
+    sender: str | None = None
+    message: str | None = None
+    locale: str = "en"
+    user_id: str | None = None
+    offered_at: datetime
+    settled_at: datetime | None = None
+
+
 RefundState = Literal["requested", "accepted", "failed"]
 RefundReason = Literal["seats_lost", "cancelled", "showtime_cancelled", "exchange_difference"]
 
@@ -164,9 +188,10 @@ class Booking(BaseModel):
     showtime's start has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first
     move. `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
     `failed_mail`: the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a
-    person who has deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there.
-    `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued. `was_guests`: a guest
-    made it, and then signed in. `mailings`: the latest changes of the address and requests to mail the tickets again.
+    person who has deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there and
+    to recipients of tickets. `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued.
+    `transfers`: the offers of tickets to other people, in their order. `was_guests`: a guest made it, and then signed
+    in. `mailings`: the latest changes of the address and requests to mail the tickets again.
 
     `replaces`, `exchange`: the earlier booking and the terms, if the booking is an exchange. `sources`: the money that
     it took over, once the earlier tickets are void. `exchanges`: those of its own tickets. `refused_exchanges`: the
@@ -222,7 +247,13 @@ class Booking(BaseModel):
     mailings: list[Mailing] = []
     tickets: list[Ticket] = []
     tickets_valid_until: datetime | None = None
+    transfers: list[Transfer] = []
     history: list[StateChange] = []
+
+    @property
+    def page(self) -> str:
+        """The path of the booking's page."""
+        return f"bookings/{self.id}"
 
     @property
     def seat_ids(self) -> list[str]:

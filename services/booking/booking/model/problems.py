@@ -17,6 +17,12 @@ BookingProblem
 ├── AddressFixed         409  the booking has ended
 ├── AccountsBooking      403  a link does not change the address of an account's booking
 ├── NoTickets            409  the booking has no valid tickets
+├── NotTransferable      409  names the reason
+├── TransfersClosed      409  the doors are open
+├── TransferPending      409  the ticket is offered to somebody else
+├── TransferSettled      409  somebody has accepted the ticket
+├── TransferUnknown      404  the offer was recalled, or the link is not valid
+├── TooManyTransfers     429
 ├── TooManyDevices       409  the ticket's pass is on the maximum number of devices
 ├── MailedRecently       429
 ├── QuoteInvalid         422
@@ -58,6 +64,32 @@ class LinkVoid(BookingProblem):
 
 class DocumentUnavailable(BookingProblem):
     code, status, title = "document_unavailable", 404, "This booking has no such document."
+
+
+class NotTransferable(BookingProblem):
+    code, status, title = "not_transferable", 409, "This ticket cannot be transferred."
+
+
+class TransfersClosed(BookingProblem):
+    code, status, title = "transfers_closed", 409, "The doors are open. Tickets can no longer be transferred."
+
+
+class TransferPending(BookingProblem):
+    code, status = "transfer_pending", 409
+    title = "This ticket is offered to another person. Please withdraw that offer first."
+
+
+class TransferSettled(BookingProblem):
+    code, status, title = "transfer_settled", 409, "This ticket has already been accepted."
+
+
+class TransferUnknown(BookingProblem):
+    code, status = "transfer_unknown", 404
+    title = "This link is not valid: the offer was withdrawn, or the ticket was passed on."
+
+
+class TooManyTransfers(BookingProblem):
+    code, status, title = "too_many_transfers", 429, "This ticket was offered too often. Please contact the theater."
 
 
 class TooManyDevices(BookingProblem):

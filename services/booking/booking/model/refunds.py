@@ -12,7 +12,7 @@ from contracts.types import Seat
 from pydantic import BaseModel
 
 from booking.model.booking import Booking, OrderLine, Refund
-from booking.model.pricing import unaccompanied
+from booking.model.pricing import WHEELCHAIR, unaccompanied
 from booking.model.problems import RefundTooLarge, TicketUnknown
 from booking.model.tickets import ticket_id_of
 
@@ -66,8 +66,9 @@ def quote_cancellation(
 ) -> CancellationQuote:
     """Quote the cancellation of the tickets with the `wanted` ids (empty: all that are left) at a time.
 
-    A companion's ticket is cancelled with the ticket of its wheelchair space, and one half of a couch with the other,
-    because a couch is sold only whole. Customers are bound to the policy and
+    A companion's ticket is cancelled with the ticket of its wheelchair space, which stays if the companion's ticket was
+    transferred; one half of a couch is cancelled with the other, because a couch is sold only whole. Customers are
+    bound to the policy and
     cannot leave children alone; staff can cancel every ticket, and return `amount` instead of what the policy says.
     Raises TicketUnknown, and RefundTooLarge when `amount` is more than what was paid.
     """
@@ -80,7 +81,12 @@ def quote_cancellation(
     refused = [line for line in asked if reasons[line.seat.seat_id]]
     reasons |= {line.seat.seat_id: reasons[line.seat.pair or ""] for line in other_halves(booking, refused)}
     chosen = [line for line in asked if reasons[line.seat.seat_id] is None]
-    chosen += companions_left(booking, chosen)
+    companions = companions_left(booking, chosen)
+    if by == "by_customer" and any(line.status == "transferred" for line in companions):
+        reasons.update({line.seat.seat_id: "transferred" for line in chosen if line.seat.category == WHEELCHAIR})
+        chosen = [line for line in chosen if line.seat.category != WHEELCHAIR]
+        companions = companions_left(booking, chosen)
+    chosen += companions
     if by == "by_customer" and leaves_children(booking, chosen):
         adults = [line for line in chosen if line.ticket_type != CHILD]
         adults += other_halves(booking, adults)

@@ -32,11 +32,15 @@ def valid_until(booking: Booking) -> datetime:
 
 
 def claims_of(ticket: Ticket, booking: Booking) -> dict[str, Any]:
-    """What the ticket's QR text says. It never changes, so the text is the same whenever it is signed."""
+    """What the ticket's QR text says. It never changes, so the text is the same whenever it is signed.
+
+    A transferred ticket's text does not tell its recipient the customer's reference.
+    """
     assert booking.tickets_valid_until is not None  # noqa: S101 - set with the tickets
+    is_customers = ticket.ticket_id == ticket_id_of(booking.id, ticket.seat.seat_id)
     return {
         "tid": ticket.ticket_id,
-        "ref": booking.reference,
+        **({"ref": booking.reference} if is_customers else {}),
         "sid": booking.showtime_id,
         "seat": ticket.seat.full_name,
         "exp": int(booking.tickets_valid_until.timestamp()),
@@ -50,7 +54,7 @@ def party_claims(booking: Booking) -> dict[str, Any]:
 
 
 def ticket_id_of(booking_id: str, seat_id: str) -> str:
-    """The id of the booking's ticket for the seat."""
+    """The id of the customer's ticket for the seat. Recipients' tickets have a number after it."""
     return f"{booking_id}-{seat_id}"
 
 

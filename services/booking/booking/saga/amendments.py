@@ -73,14 +73,14 @@ def change_email(booking: Booking, email: str, mailing: Mailing) -> Amendment | 
     _check_count(booking, mailing)
     facts = vars(booking) | {"booking_id": booking.id, "mailing_id": mailing.id, "new_email": email}
     events: list[Event] = [BookingEmailChanged.model_validate(facts | {"was_mailed": booking.state not in UNSETTLED})]
-    if booking.state is State.CONFIRMED:
+    if booking.valid_tickets:
         events.append(_tickets_again(booking.model_copy(update={"email": email}), mailing))
     return _amended(booking, events, email=email, failed_mail=None, mailings=_with(booking, mailing))
 
 
 def send_again(booking: Booking, mailing: Mailing) -> Amendment:
     """Mail the tickets again. Raises NoTickets and MailedRecently."""
-    if booking.email is None or booking.state is not State.CONFIRMED:
+    if booking.email is None or not booking.valid_tickets:
         raise NoTickets
     _check_count(booking, mailing)
     if booking.mailings and (free_at := booking.mailings[-1].at + SEND_PAUSE) > mailing.at:

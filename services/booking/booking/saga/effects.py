@@ -28,6 +28,7 @@ from contracts.inventory import SeatsSold
 from contracts.payment import PaymentDisputed, PaymentFailed, PaymentRefunded, PaymentRefundFailed
 
 from booking.model import (
+    AcceptTicket,
     Booking,
     CancelTickets,
     Checkout,
@@ -36,9 +37,11 @@ from booking.model import (
     ExchangeMade,
     ExchangeRefused,
     ExchangeTickets,
+    OfferTicket,
     Refund,
     RefundReason,
     RetryRefund,
+    ReturnTicket,
     Source,
     State,
     cancelled_lines,
@@ -52,6 +55,7 @@ from booking.model import (
     total_of,
     valid_until,
 )
+from booking.saga.transfers import transfer_event
 
 REPEAT_AFTER = timedelta(minutes=2)
 """How long booking waits for another service's answer before it publishes its request again."""
@@ -388,6 +392,8 @@ def build_events(event_type: type[Event], booking: Booking, trigger: object, bef
 
     There is one, except for refunds that are requested again: one for each that payment has not settled.
     """
+    if isinstance(trigger, OfferTicket | AcceptTicket | ReturnTicket):
+        return [transfer_event(event_type, booking, trigger, before)]
     if event_type is not RefundRequested:
         return [build_event(event_type, booking, trigger, before)]
     known = {refund.refund_id for refund in before.refunds}

@@ -21,8 +21,10 @@ from contracts.booking import (
     BookingRefundMade,
     BookingRescheduled,
     BookingSeatsReturned,
+    BookingTicketOffered,
     BookingTicketsCancelled,
     BookingTicketsExchanged,
+    BookingTicketTransferred,
     PaymentCancelRequested,
     PaymentRequested,
     RefundRequested,
@@ -39,6 +41,7 @@ from contracts.payment import (
 )
 
 from booking.model import (
+    AcceptTicket,
     Booking,
     Cancel,
     CancelTickets,
@@ -48,8 +51,15 @@ from booking.model import (
     ExchangeMade,
     ExchangeRefused,
     ExchangeTickets,
+    OfferTicket,
+    RecallTicket,
     RetryRefund,
+    ReturnTicket,
     State,
+    is_acceptable,
+    is_offerable,
+    is_open,
+    is_returnable,
 )
 from booking.saga.effects import (
     cancels_all,
@@ -78,11 +88,13 @@ from booking.saga.effects import (
 
 AWAITING, CLOSING, CONFIRMING, EXCHANGING, CONFIRMED, REFUNDING, REFUNDED, EXPIRED, CANCELLED, EXCHANGED = State
 NONE = None
+Transferring = OfferTicket | RecallTicket | AcceptTicket | ReturnTicket
 Trigger = (
     Event
     | Checkout
     | Cancel
     | CancelTickets
+    | Transferring
     | RetryRefund
     | ExchangeTickets
     | ExchangeMade
@@ -159,6 +171,10 @@ TRANSITIONS = (
     Transition(CONFIRMED,  CancelTickets,       CONFIRMED,  (BookingTicketsCancelled, BookingSeatsReturned),
                when=has_no_refund),
     Transition(CONFIRMED,  CancelTickets,       CONFIRMED,  (BookingTicketsCancelled, RefundRequested)),  # of a part
+    Transition(CONFIRMED,  OfferTicket,         CONFIRMED,  (BookingTicketOffered,), when=is_offerable),
+    Transition(CONFIRMED,  RecallTicket,        CONFIRMED,  when=is_open),
+    Transition(CONFIRMED,  AcceptTicket,        CONFIRMED,  (BookingTicketTransferred,), when=is_acceptable),
+    Transition(CONFIRMED,  ReturnTicket,        CONFIRMED,  (BookingTicketTransferred,), when=is_returnable),
     Transition(CONFIRMED,  ShowtimeCancelled,   REFUNDING,  (BookingCancelled, RefundRequested), "showtime_cancelled"),
     Transition(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  (BookingRescheduled,), when=has_new_start),
     Transition(CONFIRMED,  ShowtimeRescheduled, CONFIRMED,  when=has_new_times),  # only the end changed

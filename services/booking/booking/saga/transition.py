@@ -9,12 +9,16 @@ from contracts.errors import NotYet
 from contracts.inventory import SeatsSold
 
 from booking.model import (
+    AcceptTicket,
     Booking,
     Cancel,
     CancelTickets,
     Checkout,
     DeadlinePassed,
+    OfferTicket,
+    RecallTicket,
     RetryRefund,
+    ReturnTicket,
     State,
     StateChange,
     cancelled_lines,
@@ -34,6 +38,7 @@ from booking.saga.table import (
     TRANSITIONS,
     Trigger,
 )
+from booking.saga.transfers import changed_for_recipients, transferred
 
 HISTORY_LENGTH = 50
 
@@ -66,7 +71,9 @@ def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | 
     if row is None:
         return None
 
-    fields, to, emits = effects.fields_from(event, booking, now), row.to, row.emits
+    is_transfer = isinstance(event, OfferTicket | RecallTicket | AcceptTicket | ReturnTicket)
+    fields = transferred(booking, event, now) if is_transfer else effects.fields_from(event, booking, now)
+    to, emits = row.to, row.emits
     if isinstance(event, Cancel) or (isinstance(event, CancelTickets) and to is not CONFIRMED):
         fields["ending"] = event.by
     else:
@@ -89,9 +96,8 @@ def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | 
         change = StateChange(state=to, event=name_of(event), at=now)
         fields["history"] = [*booking.history, change][-HISTORY_LENGTH:]
     after = booking.model_copy(update=fields)
-    return Outcome(
-        after, frozenset(fields), [each for kind in emits for each in effects.build_events(kind, after, event, booking)]
-    )
+    events = [each for kind in emits for each in effects.build_events(kind, after, event, booking)]
+    return Outcome(after, frozenset(fields), [*events, *changed_for_recipients(booking, after)])
 
 
 def _check_unlisted(state: State | None, event: Trigger) -> None:

@@ -4,12 +4,14 @@ from booking.store.bookings import (
     due_bookings,
     erase_contacts,
     erase_owner,
+    erase_recipient,
     find,
     is_booked,
     keep_contact,
     open_sagas,
     owned_by,
     page,
+    received_by,
     set_failed_mail,
 )
 from booking.store.disputes import dispute_page, record_dispute
@@ -37,7 +39,7 @@ from booking.store.house import (
 )
 from booking.store.keys import load_key, public_keys, signing
 from booking.store.lookups import LOOKUP_PAUSE, MAX_LINKS, find_for_lookup, record_lookup, upcoming_of
-from booking.store.process_manager import ProcessManager, new_reference
+from booking.store.process_manager import ProcessManager, TriggerFactory, new_reference
 from booking.store.refunds import UNSETTLED_REFUNDS, Unsettled, refund_page, unsettled_refunds
 from booking.store.showtimes import Showtimes, after_showtimes_change, due_cascades, end_cascade, find_showtime
 from booking.store.wallets import (
@@ -63,6 +65,7 @@ __all__ = [
     "Showtime",
     "Showtimes",
     "TicketKey",
+    "TriggerFactory",
     "Unsettled",
     "after_showtimes_change",
     "change_page",
@@ -76,6 +79,7 @@ __all__ = [
     "end_cascade",
     "erase_contacts",
     "erase_owner",
+    "erase_recipient",
     "find",
     "find_change",
     "find_for_lookup",
@@ -93,6 +97,7 @@ __all__ = [
     "owned_by",
     "page",
     "public_keys",
+    "received_by",
     "record_dispute",
     "record_lookup",
     "refund_page",

@@ -33,11 +33,36 @@ async def owned_by(user_id: str) -> AsyncIterator[Booking]:
         yield booking
 
 
+def _received_by(user_id: str) -> dict[str, Any]:
+    return {"transfers.user_id": {"$eq": user_id, "$type": "string"}}  # the $type: see `page`
+
+
+async def received_by(user_id: str, limit: int = 0) -> AsyncIterator[Booking]:
+    """Yield bookings with a ticket that the person has accepted, newest first; at most `limit`, 0 for all."""
+    async for booking in bookings.find(_received_by(user_id), sort=[("_id", DESCENDING)], limit=limit):
+        yield booking
+
+
+def _changed_transfers(change: dict[str, Any], *, where: Any = True) -> dict[str, Any]:
+    """The expression of the transfers with changed fields where the condition about `$$each` is true."""
+    changed = {"$cond": [where, {"$mergeObjects": ["$$each", change]}, "$$each"]}
+    return {"$map": {"input": {"$ifNull": ["$transfers", []]}, "as": "each", "in": changed}}
+
+
+async def erase_recipient(user_id: str) -> None:
+    """Remove a person's data from the tickets that they have accepted, which stay valid."""
+    erased = {"email": None, "user_id": None, "message": None}
+    transfers = _changed_transfers(erased, where={"$eq": ["$$each.user_id", user_id]})
+    change = {"transfers": transfers, "version": {"$add": ["$version", 1]}}
+    await bookings.update_many(_received_by(user_id), [{"$set": change}])
+
+
 async def erase_owner(user_id: str) -> None:
     """Remove a person's data from their bookings, except the UNSETTLED ones and a `sealed_email`.
 
-    The tickets of a booking that is being paid still need a recipient. Tickets contain no name and stay valid. What
-    staff wrote about a refund may be about the person. The new version makes concurrent changes decide again.
+    The names and messages that they sent with tickets are removed, too, and what staff wrote about a refund, which may
+    be about the person. The tickets of a booking that is being paid still need a recipient. Tickets contain no name and
+    stay valid. The new version makes concurrent changes decide again.
     """
     anonymous = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
@@ -47,6 +72,7 @@ async def erase_owner(user_id: str) -> None:
         "refunds": {
             "$map": {"input": {"$ifNull": ["$refunds", []]}, "in": {"$mergeObjects": ["$$this", {"note": None}]}}
         },
+        "transfers": _changed_transfers({"sender": None, "message": None}),
         "version": {"$add": ["$version", 1]},
     }
     where = _owned_by(user_id) | {"state": {"$nin": list(UNSETTLED)}}
@@ -60,10 +86,16 @@ async def keep_contact(booking: Booking, sealed_email: str, until: datetime) -> 
 
 
 async def erase_contacts(moment: datetime) -> None:
-    """Remove the kept addresses of erased persons whose showtimes are over."""
+    """Remove the addresses of erased persons and of recipients of tickets whose showtimes are over."""
     over = {"contact_until": {"$lte": moment, "$type": "date"}}  # the $type: see `page`
-    erased = {"sealed_email": None, "contact_until": None, "locale": "en"}
-    await bookings.update_many(over, {"$set": erased, "$inc": {"version": 1}})
+    erased = {
+        "sealed_email": None,
+        "contact_until": None,
+        "locale": {"$cond": [{"$ifNull": ["$sealed_email", False]}, "en", "$locale"]},
+        "transfers": _changed_transfers({"email": None, "message": None}),
+        "version": {"$add": ["$version", 1]},
+    }
+    await bookings.update_many(over, [{"$set": erased}])
 
 
 async def set_failed_mail(booking_id: str, kind: str, queued_at: datetime | None) -> None:

@@ -38,6 +38,11 @@ class BookingDocument(Aggregate, Booking):
                 partialFilterExpression={"contact_until": {"$type": "date"}},
             ),
             IndexModel(
+                [("transfers.user_id", ASCENDING), ("_id", DESCENDING)],
+                name="recipient",
+                partialFilterExpression={"transfers.user_id": {"$type": "string"}},
+            ),
+            IndexModel(
                 [("email", ASCENDING), ("_id", DESCENDING)],
                 name="email",
                 partialFilterExpression={"email": {"$type": "string"}},

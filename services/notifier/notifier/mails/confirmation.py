@@ -14,7 +14,7 @@ from contracts.types import seat_names
 from notifier import settings
 from notifier.mails import qr
 from notifier.mails.calendar import booking_calendar
-from notifier.mails.languages import local_date_and_time, locale_of, map_url, texts_of
+from notifier.mails.languages import label, local_date_and_time, locale_of, map_url, texts_of
 from notifier.mails.mime import InlineImage, RenderedMail
 from notifier.mails.notice import booking_url, decrypted
 from notifier.mails.rendering import render_template
@@ -155,13 +155,9 @@ def _printed(
         place=texts["place_in_area" if seat.area else "place"].format(
             area=isolated(one_line(seat.area or "")), row=isolated(one_line(seat.row)), number=isolated(seat.label)
         ),
-        category=_label(texts["categories"], seat.category),
-        ticket_type=_label(texts["ticket_types"], ticket.ticket_type),
+        category=label(texts["categories"], seat.category),
+        ticket_type=label(texts["ticket_types"], ticket.ticket_type),
         price=money(ticket.amount, event.currency, locale),
         qr=code,
         cid=f"{ticket.ticket_id}.{event.booking_id}@{settings.get().sender.domain}",
     )
-
-
-def _label(labels: dict[str, str], code: str) -> str:
-    return labels.get(code) or code.replace("_", " ").replace("-", " ").capitalize()

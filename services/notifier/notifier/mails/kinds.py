@@ -16,8 +16,11 @@ from contracts.booking import (
     BookingRefundFailed,
     BookingRefundMade,
     BookingRescheduled,
+    BookingTicketOffered,
     BookingTicketsCancelled,
     BookingTicketsRequested,
+    BookingTicketTransferred,
+    TransferredTicketChanged,
 )
 from contracts.identity import (
     EmailChangeRequested,
@@ -41,6 +44,7 @@ from notifier.mails.mime import RenderedMail
 from notifier.mails.notice import NoticeContext
 from notifier.mails.refund import is_told, refund_context
 from notifier.mails.showtime import cancelled_context, rescheduled_context, voids_tickets
+from notifier.mails.transfer import ticket_changed_context, ticket_offered_context, ticket_transferred_context
 from notifier.mails.waitlist import ended_context, joined_context, offered_context
 from notifier.model import Kind, Obsolete
 
@@ -54,9 +58,14 @@ BookingEvent = (
     | BookingRefundFailed
     | BookingLinkRequested
     | BookingEmailChanged
+    | BookingTicketTransferred
 )
+RecipientEvent = BookingTicketOffered | TransferredTicketChanged
+"""Events that are mailed to another person than the booking's customer."""
 AccountEvent = OneTimeLink | RegistrationRepeated | SecurityNoticed
-MailEvent = BookingEvent | BookingLinksRequested | WaitlistEvent | GiftCardMailed | AccountEvent
+MailEvent = BookingEvent | RecipientEvent | BookingLinksRequested | WaitlistEvent | GiftCardMailed | AccountEvent
+EXPIRING = OneTimeLink | BookingLinkRequested | SeatsOffered | BookingTicketOffered
+"""Events whose link or offer has an end."""
 Context = ConfirmationContext | NoticeContext | LinksContext
 
 
@@ -77,7 +86,13 @@ class Mail:
     skips_erased: bool = False
 
 
-def _has_address(event: BookingRescheduled | BookingCancelled | BookingTicketsCancelled | BookingRefundFailed) -> bool:
+def _has_address(
+    event: BookingRescheduled
+    | BookingCancelled
+    | BookingTicketsCancelled
+    | BookingRefundFailed
+    | BookingTicketTransferred,
+) -> bool:
     return event.email is not None
 
 
@@ -134,6 +149,20 @@ MAILS: dict[Kind, Mail] = {
         is_wanted=attrgetter("was_mailed"),
         skips_erased=True,
     ),
+    "ticket_offered": Mail(BookingTicketOffered, attrgetter("ticket_id"), ticket_offered_context),
+    "ticket_transferred": Mail(
+        BookingTicketTransferred,
+        lambda event: f"{event.booking_id}.{event.transfers}",
+        ticket_transferred_context,
+        is_wanted=_has_address,
+        skips_erased=True,
+    ),
+    "transferred_ticket_changed": Mail(
+        TransferredTicketChanged,
+        lambda event: f"{event.ticket_id}.{event.change}.{event.moves}",
+        ticket_changed_context,
+        skips_erased=True,
+    ),
     "waitlist_joined": Mail(WaitlistJoined, attrgetter("mail_id"), joined_context, skips_erased=True),
     "seats_offered": Mail(SeatsOffered, attrgetter("mail_id"), offered_context, skips_erased=True),
     "waitlist_ended": Mail(WaitlistEnded, attrgetter("mail_id"), ended_context, skips_erased=True),
@@ -156,7 +185,10 @@ def render_stored(kind: Kind, event: str) -> RenderedMail:
 
 def render(event: MailEvent, context: Context) -> RenderedMail:
     """Render the mail for an event. Raises Obsolete when the event's link or offer has expired."""
-    if isinstance(event, OneTimeLink | BookingLinkRequested | SeatsOffered) and event.expires_at <= now():
+    if (
+        isinstance(event, OneTimeLink | BookingLinkRequested | SeatsOffered | BookingTicketOffered)
+        and event.expires_at <= now()
+    ):
         raise Obsolete("the link or the offer has expired")
     if isinstance(event, BookingLinksRequested) and max(each.expires_at for each in event.bookings) <= now():
         raise Obsolete("the links have expired")

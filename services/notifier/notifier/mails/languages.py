@@ -27,6 +27,11 @@ def texts_of(language: str, section: str) -> dict[str, Any]:
     return _all_texts()[language][section]
 
 
+def label(labels: dict[str, str], code: str) -> str:
+    """Return the name of a ticket type or seat category."""
+    return labels.get(code) or code.replace("_", " ").replace("-", " ").capitalize()
+
+
 def where(screening: Screening) -> str:
     """Return theater, auditorium and address of a showtime on one line."""
     parts = (screening.theater_name, screening.auditorium_name, screening.address)

@@ -21,6 +21,7 @@ from contracts.booking import (
     BookingPaid,
     BookingRefunded,
     BookingTicketsCancelled,
+    BookingTicketTransferred,
     PaymentRequested,
 )
 from contracts.catalog import ShowtimeCancelled
@@ -40,6 +41,7 @@ BookingState = (
     | BookingExchanged
     | BookingRefunded
     | BookingTicketsCancelled
+    | BookingTicketTransferred
 )
 ShownChange = SeatsChanged | ShowtimeCancelled
 Message = dict[str, Any]
@@ -193,6 +195,8 @@ def booking_update(event: Event, *, version: int) -> Message:
                 ("confirmed" if event.remaining else "refunding"),
                 {"cancelled": [seat.seat_id for seat in event.seats]},
             )
+        case BookingTicketTransferred():
+            state, more = "confirmed", {}
         case BookingExchanged():
             state, more = "exchanged", {"replaced_by": event.replaced_by}
         case BookingRefunded():
