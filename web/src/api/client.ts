@@ -15,6 +15,9 @@ const OPEN = /^\/api\/(movies|genres|theaters|auditoriums|showtimes|payments\/co
 // The requests that make a hold or a booking.
 const MADE = /^\/api\/(showtimes\/[^/]+\/holds(\/best)?|bookings)$/;
 
+/** The booking of a ticket's id. */
+const bookingOf = (ticketId: string) => ticketId.slice(0, ticketId.lastIndexOf("-"));
+
 const identified: Middleware = {
   async onRequest({ request }) {
     const { pathname } = new URL(request.url);
@@ -27,7 +30,8 @@ const identified: Middleware = {
       request.headers.set("X-Hold-Secret", secret);
     }
     const booking = /^\/api\/bookings\/([^/]+)(\/[a-z.-]+)?$/.exec(pathname)?.[1];
-    const key = booking && linkKey(booking);
+    const ticket = /^\/api\/tickets\/([^/]+)\/[a-z./-]+$/.exec(pathname)?.[1];
+    const key = booking ? linkKey(booking) : ticket && (linkKey(ticket) ?? linkKey(bookingOf(ticket)));
     if (key) request.headers.set("X-Booking-Key", key);
   },
   async onResponse({ request, response }) {

@@ -1,5 +1,5 @@
 // The secret that proves that a guest owns holds and bookings, which lasts as long as the browser tab, and the keys of
-// mailed links, each of which opens one booking.
+// mailed links, each of which opens one booking or ticket.
 
 import { newKey } from "./transport";
 
@@ -31,10 +31,10 @@ export const followAsGuest = (secret: string): void => sessionStorage.setItem(KE
 /** The key in a mailed link. It is in the fragment, which is not sent to servers. */
 export const keyOf = (hash: string): string | null => new URLSearchParams(hash.slice(1)).get("key");
 
-/** Stores the key of a followed link to a booking, even if it is incomplete. */
-export function keepLinkKey(bookingId: string, key: string): void {
-  sessionStorage.setItem(LINK + bookingId, encodeURIComponent(key).slice(0, LONGEST_KEY));
+/** Stores the key of a followed link to a booking or a ticket, even if it is incomplete. */
+export function keepLinkKey(id: string, key: string): void {
+  sessionStorage.setItem(LINK + id, encodeURIComponent(key).slice(0, LONGEST_KEY));
 }
 
-/** The key of the link that opened the booking. */
-export const linkKey = (bookingId: string): string | null => sessionStorage.getItem(LINK + bookingId);
+/** The key of the link that opened the booking or ticket. */
+export const linkKey = (id: string): string | null => sessionStorage.getItem(LINK + id);

@@ -26,6 +26,7 @@ export const router = createBrowserRouter([
           { path: "/checkout/:holdId", ...page(() => import("../checkout/CheckoutPage")) },
           { path: "/bookings", ...page(() => import("../bookings/BookingsPage")) },
           { path: "/bookings/:bookingId", ...page(() => import("../bookings/BookingPage")) },
+          { path: "/tickets/:ticketId", ...page(() => import("../bookings/TicketPage")) },
           { path: "/find-booking", ...page(() => import("../bookings/LookupPage")) },
           { path: "/sign-in", ...page(() => import("../account/SignInPage")) },
           { path: "/sign-up", ...page(() => import("../account/SignUpPage")) },

@@ -19,6 +19,7 @@ import { Documents } from "./Documents";
 import { forget, keep, useKeptTickets } from "./device";
 import { Exchange } from "./Exchange";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
+import { Transfers } from "./Transfers";
 
 const Tickets = lazy(() => import("./Tickets"));
 const LONG_MS = 20_000;
@@ -99,6 +100,7 @@ function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
         {!savedAt && <Refunds booking={booking} />}
         <Tickets booking={booking} isKept={savedAt !== undefined} />
         {!savedAt && <Exchange booking={booking} />}
+        {!savedAt && <Transfers booking={booking} />}
         {!savedAt && <Cancellation booking={booking} />}
       </Suspense>
     );

@@ -11,6 +11,7 @@ import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { DeviceTickets } from "./DeviceTickets";
 import type { Booking } from "./queries";
+import { ReceivedTickets } from "./ReceivedTickets";
 
 export default function BookingsPage() {
   usePageTitle(t("nav.bookings"));
@@ -19,6 +20,7 @@ export default function BookingsPage() {
       <h1 className="mb-6">{t("nav.bookings")}</h1>
       <DeviceTickets />
       <RequireSignIn>
+        <ReceivedTickets />
         <Bookings />
       </RequireSignIn>
       <Link to="/find-booking" className="link mt-5 inline-flex min-h-11 items-center">

@@ -15,27 +15,47 @@ const LABELS = {
   google_wallet: "documents.googleWallet",
 } as const;
 
-/** The buttons for the documents that the booking has, and other buttons after them. */
-export function Documents({ booking, children }: { booking: Booking; children?: ReactNode }) {
-  const save = useMutation({ mutationFn: (document: Document) => saveDocument(booking, document) });
-  const label = (document: Document) =>
-    document === "calendar" && booking.state !== "confirmed" ? "documents.calendarEnded" : LABELS[document];
+interface DocumentButtonsProps {
+  documents: Document[];
+  save: (document: Document) => Promise<void>;
+  /** A label other than the usual one. */
+  label?: (document: Document) => string | undefined;
+  children?: ReactNode;
+}
+
+/** The buttons for documents, and other buttons after them. */
+export function DocumentButtons({ documents, save, label, children }: DocumentButtonsProps) {
+  const saving = useMutation({ mutationFn: save });
   return (
     <div className="no-print grid gap-3">
       <div className="flex flex-wrap gap-3">
-        {usable(booking).map((document) => (
+        {usable(documents).map((document) => (
           <Button
             key={document}
             look="plain"
-            busy={save.isPending && save.variables === document}
-            onClick={() => save.mutate(document)}
+            busy={saving.isPending && saving.variables === document}
+            onClick={() => saving.mutate(document)}
           >
-            {t(label(document))}
+            {label?.(document) ?? t(LABELS[document])}
           </Button>
         ))}
         {children}
       </div>
-      {save.isError && <Notice kind="bad">{sentence(save.error)}</Notice>}
+      {saving.isError && <Notice kind="bad">{sentence(saving.error)}</Notice>}
     </div>
+  );
+}
+
+/** The buttons for the documents that the booking has, and other buttons after them. */
+export function Documents({ booking, children }: { booking: Booking; children?: ReactNode }) {
+  const isEnded = booking.state !== "confirmed";
+  return (
+    <DocumentButtons
+      documents={booking.documents}
+      save={(document) => saveDocument(booking, document)}
+      label={(document) => (isEnded && document === "calendar" ? t("documents.calendarEnded") : undefined)}
+    >
+      {children}
+    </DocumentButtons>
   );
 }

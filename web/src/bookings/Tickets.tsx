@@ -1,13 +1,12 @@
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { movieQuery, showtimeQuery } from "../films/queries";
-import { named, t, tn } from "../i18n";
-import { clock, longDay, money } from "../lib/format";
-import { names, place } from "../seats/labels";
+import { t, tn } from "../i18n";
+import { money } from "../lib/format";
+import { names } from "../seats/labels";
 import { Button, ButtonLink } from "../ui/Button";
 import { Documents } from "./Documents";
 import { QrCode } from "./qr";
 import type { Booking } from "./queries";
+import { Poster, TicketCard } from "./TicketCard";
 import { useAwake } from "./useAwake";
 
 /** The tickets of a confirmed booking, to show at the door, and their documents. */
@@ -29,39 +28,25 @@ export default function Tickets({ booking, isKept = false }: { booking: Booking;
       )}
       {booking.party_qr && isParty && <Party booking={booking} code={booking.party_qr} count={count} seats={seats} />}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a row of tickets */}
-      <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row" hidden={isParty}>
+      <section aria-label={t("checkout.tickets")} tabIndex={0} className="ticket-row" hidden={isParty || !count}>
         <ul className="flex gap-4 sm:grid sm:grid-cols-2 print:grid">
           {tickets.map((ticket, index) => (
             <li key={ticket.ticket_id} className={`card ticket ${count > 1 ? "max-sm:w-[90%]" : "max-sm:w-full"}`}>
-              <div className="ticket-head">
-                <Poster showtimeId={booking.showtime_id} />
-                <p className="relative text-sm">
-                  {count > 1 ? t("tickets.nth", { n: index + 1, count }) : <bdi>{booking.screening?.movie_title}</bdi>}
-                </p>
-                <p className="relative text-2xl font-bold">{place(ticket.seat)}</p>
-                <p className="relative first-letter:uppercase">
-                  {named("category", ticket.seat.category)} · {named("ticket", ticket.ticket_type)}
-                  {booking.currency && <> · {money(ticket.amount, booking.currency)}</>}
-                </p>
-                {booking.screening && (
-                  <p className="relative mt-1 hidden text-sm print:block">
-                    <bdi>{booking.screening.movie_title}</bdi>,{" "}
-                    {longDay(booking.screening.starts_at, booking.screening.time_zone)},{" "}
-                    {clock(booking.screening.starts_at, booking.screening.time_zone)},{" "}
-                    <bdi>{booking.screening.auditorium_name}</bdi>, {booking.reference}
-                  </p>
-                )}
-              </div>
-              <QrCode
-                className="m-5 w-[calc(100%-2.5rem)] max-w-72 justify-self-center"
-                text={ticket.qr ?? ""}
-                label={t("tickets.qr", { seat: place(ticket.seat) })}
+              <TicketCard
+                showtimeId={booking.showtime_id}
+                screening={booking.screening}
+                seat={ticket.seat}
+                ticketType={ticket.ticket_type}
+                qr={ticket.qr ?? ""}
+                head={count > 1 ? t("tickets.nth", { n: index + 1, count }) : undefined}
+                price={booking.currency ? money(ticket.amount, booking.currency) : undefined}
+                reference={booking.reference}
               />
             </li>
           ))}
         </ul>
       </section>
-      <p className="no-print text-sm text-quiet">{tn("tickets.door", isParty ? 1 : count)}</p>
+      {count > 0 && <p className="no-print text-sm text-quiet">{tn("tickets.door", isParty ? 1 : count)}</p>}
       <Documents booking={isKept ? { ...booking, documents: [] } : booking}>
         <Button look="plain" onClick={() => print()}>
           {t("tickets.print")}
@@ -101,11 +86,4 @@ function Party({ booking, code, count, seats }: PartyProps) {
       />
     </section>
   );
-}
-
-/** The film's poster out of focus: the ticket has its colours. */
-function Poster({ showtimeId }: { showtimeId: string }) {
-  const showtime = useQuery(showtimeQuery(showtimeId));
-  const movie = useQuery({ ...movieQuery(showtime.data?.movie_id ?? ""), enabled: Boolean(showtime.data) });
-  return movie.data ? <img src={movie.data.poster_url} alt="" /> : null;
 }

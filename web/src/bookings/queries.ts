@@ -5,6 +5,7 @@ import { subscribe } from "../api/session";
 import { LiveConnection } from "../lib/live";
 
 export type Booking = Schemas["BookingBookingResponse"];
+export type Received = Schemas["BookingReceivedTicketResponse"];
 export type State = Schemas["BookingState"];
 
 /** Whether the seats had changed or their hold had expired before the order arrived. */
@@ -22,6 +23,19 @@ export const bookingQuery = (booking_id: string) =>
     queryKey: ["mine", "booking", booking_id],
     queryFn: () =>
       unwrapOrNull(api.GET("/api/bookings/{booking_id}", { params: { path: { booking_id } } }), "booking_unknown"),
+    staleTime: 0,
+  });
+
+/** A ticket that another person offers or has transferred to the visitor; null if the link is void. */
+export const receivedQuery = (ticket_id: string) =>
+  queryOptions({
+    queryKey: ["mine", "ticket", ticket_id],
+    queryFn: () =>
+      unwrapOrNull(
+        api.GET("/api/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }),
+        "transfer_unknown",
+        "unauthenticated",
+      ),
     staleTime: 0,
   });
 

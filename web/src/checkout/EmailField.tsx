@@ -4,13 +4,23 @@ import { Field } from "../ui/Field";
 import { meant } from "./mistyped";
 
 interface EmailFieldProps {
+  label?: string;
+  hint?: string;
+  autoComplete?: string;
   defaultValue?: string | undefined;
   fault?: string | undefined;
   autoFocus?: boolean;
 }
 
-/** The address for the tickets. Suggests a correction for a likely typo. */
-export function EmailField({ defaultValue, fault, autoFocus = false }: EmailFieldProps) {
+/** The address for tickets. Suggests a correction for a likely typo. */
+export function EmailField({
+  label = t("field.email"),
+  hint = t("checkout.emailHint"),
+  autoComplete = "email",
+  defaultValue,
+  fault,
+  autoFocus = false,
+}: EmailFieldProps) {
   const [better, setBetter] = useState<string | null>(null);
   const take = (event: MouseEvent<HTMLButtonElement>) => {
     const field = event.currentTarget.form?.elements.namedItem("email");
@@ -19,7 +29,7 @@ export function EmailField({ defaultValue, fault, autoFocus = false }: EmailFiel
   };
   return (
     <Field
-      label={t("field.email")}
+      label={label}
       hint={
         better ? (
           <span role="alert">
@@ -29,13 +39,13 @@ export function EmailField({ defaultValue, fault, autoFocus = false }: EmailFiel
             </button>
           </span>
         ) : (
-          t("checkout.emailHint")
+          hint
         )
       }
       onBlur={(event) => setBetter(meant(event.target.value))}
       name="email"
       type="email"
-      autoComplete="email"
+      autoComplete={autoComplete}
       required
       maxLength={254}
       defaultValue={defaultValue}
