@@ -476,7 +476,11 @@ async def test_recipients_learn_what_becomes_of_the_showtime(customer, bus):
     await grace.accept()
     await offered_by(customer, "F8", email="hedy@example.org")
     starts_at = now() + timedelta(days=2)
-    times = {"ends_at": starts_at + timedelta(hours=2), "sales_open_at": now(), "sales_close_at": starts_at}
+    times: dict[str, Any] = {
+        "ends_at": starts_at + timedelta(hours=2),
+        "sales_open_at": now(),
+        "sales_close_at": starts_at,
+    }
     await bus.publish(ShowtimeRescheduled(showtime_id=customer.showtime_id, starts_at=starts_at, **times))
     moved = await bus.wait_for(TransferredTicketChanged, customer.is_mine)
     assert (moved.change, moved.email, moved.locale, moved.ticket_id, moved.moves) == (
