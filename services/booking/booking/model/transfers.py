@@ -124,8 +124,8 @@ def received(booking: Booking, transfer: Transfer) -> Received:
         status = "valid"
     elif status == "valid":
         status = "transferred"
-    hidden = {"name", "email", "amount", "reference", "sealed_email", "refund_policy"}
-    lists = {"refunds", "mailings", "transfers", "history"}
+    hidden = {"name", "email", "amount", "reference", "sealed_email", "refund_policy", "calendar_id", "exchange"}
+    lists = {"refunds", "mailings", "transfers", "history", "sources", "exchanges"}
     return Received.model_validate(
         booking.model_dump(exclude=hidden | lists)
         | {
