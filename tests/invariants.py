@@ -34,7 +34,7 @@ DEAD = {topology.dead_letter_queue_name(service) for service in topology.CONSUME
 
 
 class Violation(NamedTuple):
-    """`rule` is the broken promise: seats, money, no loss, once, progress."""
+    """`rule` is the broken promise: seats, codes, money, no loss, once, progress."""
 
     rule: str
     text: str
@@ -45,7 +45,14 @@ class Violation(NamedTuple):
 
 def violations(now: Facts) -> list[Violation]:
     """Yield all violations in the order of the table. Unfinished work that is not overdue is no violation."""
-    rules = {"seats": _seats, "money": _money, "no loss": _no_loss, "once": _once, "progress": _progress}
+    rules = {
+        "seats": _seats,
+        "codes": _codes,
+        "money": _money,
+        "no loss": _no_loss,
+        "once": _once,
+        "progress": _progress,
+    }
     return [Violation(rule, text) for rule, check in rules.items() for text in check(now)]
 
 
@@ -226,6 +233,26 @@ def _live_map(now: Facts, showtime: Document) -> Iterator[str]:
     occupancy = now.occupancies.get(showtime["_id"], {"taken": 0, "sold": 0})
     if taken != (counted := (occupancy["taken"], occupancy["sold"])):
         yield f"showtime {showtime['_id']}: {taken} seats are taken and sold, catalog counts {counted}"
+
+
+# ---- codes
+
+
+def _codes(now: Facts) -> Iterator[str]:
+    """Each admission has one valid code, which is the customer's or that of the one recipient who has accepted."""
+    for booking in _entitled(now):
+        by_seat = defaultdict[str, list[str]](list)
+        for ticket in booking["tickets"]:
+            by_seat[ticket["seat"]["seat_id"]].append(ticket["ticket_id"])
+        accepted = defaultdict[str, list[str]](list)
+        for transfer in booking.get("transfers", []):
+            if transfer["state"] == "accepted":
+                accepted[transfer["seat_id"]].append(transfer["ticket_id"])
+        for status, holders in (("valid", None), ("transferred", accepted)):
+            for seat in _seats_in(booking, status):
+                expected = holders[seat] if holders is not None else [f"{booking['_id']}-{seat}"]
+                if by_seat[seat] != expected or (holders is None and accepted[seat]):
+                    yield f"booking {booking['_id']}: {seat} is {status}, its codes are {by_seat[seat]}"
 
 
 # ---- money

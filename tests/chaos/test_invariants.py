@@ -1,12 +1,14 @@
 """The invariants find violations: each kind is planted in a copy of a real platform's facts."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
 
 import facts
 import pytest
+from chassis.testing import until
 from cinema import Cinema
 from facts import Document, Facts
 from invariants import at_rest, unrest, violations
@@ -15,6 +17,8 @@ from .conftest import stands
 from .crowd import Crowd
 
 LONG = timedelta(minutes=5)
+OWN_PLANTS = {"swap@usher.example", "giver@usher.example"}
+"""The addresses of bookings with violations of their own."""
 
 
 async def _cancel_a_ticket(cinema: Cinema) -> None:
@@ -36,6 +40,25 @@ async def _exchange_a_ticket(cinema: Cinema) -> None:
     await guest.settled(new, "confirmed")
 
 
+async def _give_a_ticket(cinema: Cinema) -> None:
+    """A guest gives one of two tickets to a person who accepts it by the mailed link."""
+    guest = cinema.guest()
+    hold = await guest.buy(*await cinema.seats(2), "giver@usher.example")
+    booking = await guest.settled(hold, "confirmed")
+    ticket_id = booking["tickets"][0]["ticket_id"]
+    body = {"email": "recipient@usher.example"}
+    await guest.call("POST", f"/api/tickets/{ticket_id}/transfer", json=body, secret=hold["secret"])
+
+    async def mailed() -> list[Document]:
+        mails = (await cinema.http.get(f"{cinema.platform.env['MAILBOX_URL']}/email")).json()
+        return [mail for mail in mails if mail["to"][0]["address"] == body["email"]]
+
+    (mail,) = await until(mailed)
+    (link,) = set(re.findall(r"/tickets/([\w-]+)#key=([\w.-]+)", mail["text"]))
+    path, headers = f"/api/tickets/{link[0]}/transfer/accept", {"X-Booking-Key": link[1]}
+    await cinema.guest().call("POST", path, headers=headers)
+
+
 @pytest.fixture(scope="module")
 async def real(arena: Cinema) -> Facts:
     """A platform at rest after some sales."""
@@ -46,6 +69,7 @@ async def real(arena: Cinema) -> Facts:
     await _ask_for_a_link(arena, confirmed[0])
     await _lose_a_dispute(arena, now.payments[confirmed[-1]["_id"]])
     await _cancel_a_ticket(arena)
+    await _give_a_ticket(arena)
     await _exchange_a_ticket(arena)
     now = await at_rest(arena.platform.env)
     assert any(message["kind"] == "booking_link" for message in now.messages.values())
@@ -76,10 +100,11 @@ class Copy:
         confirmed = [
             each
             for each in self.now.bookings.values()
-            if each["state"] == "confirmed" and not each["refunds"] and each["email"] != "swap@usher.example"
+            if each["state"] == "confirmed" and not each["refunds"] and each["email"] not in OWN_PLANTS
         ]
         pair = [each for each in self.now.bookings.values() if each["email"] == "swap@usher.example"]
         self.exchanged, self.replacing = sorted(pair, key=lambda each: each["_id"])
+        self.given = next(each for each in self.now.bookings.values() if each["email"] == "giver@usher.example")
         self.partly = next(each for each in self.now.bookings.values() if each["email"] == "part@usher.example")
         confirmed.sort(key=lambda each: each["opened_at"], reverse=True)  # the newest: after the last restart
         self.booking: Document = confirmed[0]
@@ -171,6 +196,18 @@ def a_mark_that_stays(copy: Copy) -> None:
 
 def an_offer_without_a_hold(copy: Copy) -> None:
     copy.showtime["waitlist"] = [{"id": "a-party", "hold_id": "a-hold"}]
+
+
+def two_people_with_a_code(copy: Copy) -> None:
+    copy.given["lines"][0]["status"] = "valid"
+
+
+def a_second_code(copy: Copy) -> None:
+    copy.given["transfers"].append(copy.given["transfers"][0] | {"ticket_id": "another"})
+
+
+def a_code_for_the_giver(copy: Copy) -> None:
+    copy.given["tickets"][0]["ticket_id"] = copy.given["transfers"][0]["previous_id"]
 
 
 def ticket_for_another_seat(copy: Copy) -> None:
@@ -283,6 +320,9 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_seat_in_two_holds: ("seats", "stands in 2 holds"),
     a_mark_that_stays: ("seats", "stays marked for the waitlist"),
     an_offer_without_a_hold: ("seats", "an offer without a hold"),
+    two_people_with_a_code: ("codes", "is valid, its codes are"),
+    a_second_code: ("codes", "is transferred, its codes are"),
+    a_code_for_the_giver: ("codes", "is transferred, its codes are"),
     ticket_for_another_seat: ("seats", "not for its seats"),
     the_map_errs: ("seats", "the live map is wrong"),
     the_count_errs: ("seats", "catalog counts"),
