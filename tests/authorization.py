@@ -313,6 +313,13 @@ BOOKING = [
         hidden=True,
     ),
     Row(
+        "POST /api/bookings/{booking_id}/choice",
+        OWNER,
+        {"choice": "keep", "starts_at": "2020-01-01T00:00:00Z"},
+        hidden=True,
+        sees=READERS,
+    ),
+    Row(
         "POST /api/bookings/{booking_id}/refunds/{refund_id}/retry",
         MANAGERS,
         hidden=True,

@@ -197,6 +197,7 @@ class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_
 
     `moves` counts the changes of time: of two events about a booking, the one with more moves is the later one.
     `email` is missing when the customer's account was deleted, `sealed_link` when the booking is not a guest's.
+    `choice_until`: until then the customer can choose a full refund; missing after a small move.
     """
 
     booking_id: Id
@@ -209,6 +210,7 @@ class BookingRescheduled(Event, type="booking.rescheduled.v1", subject="booking_
     previous_starts_at: Moment
     moves: int
     calendar_id: Id | None = None
+    choice_until: Moment | None = None
     sealed_link: MaybeSealedLink = None
 
 

@@ -57,6 +57,23 @@ def forms(kind, event):
     return mail, (mail.text, mail.html)
 
 
+@pytest.mark.parametrize(
+    ("locale", "until", "back"),
+    [
+        ("en", "until Sunday, 25 October 2026, 19:15", "fees included"),
+        ("de", "25. Oktober 2026, 19:15 wählen", "samt Gebühren"),
+    ],
+)
+def test_after_a_large_move_the_mail_offers_the_choice(locale, until, back):
+    event = rescheduled(locale=locale, choice_until=NEW)
+    _, both = forms("rescheduled", event)
+    for form in both:
+        for text in (until, back, f"http://127.0.0.1:8080/bookings/{event.booking_id}/choice"):
+            assert text in form
+    _, erased = forms("rescheduled", rescheduled(choice_until=NEW, holder=Holder(user_id="erased-b1")))
+    assert not any("/choice" in form or "fees included" in form for form in erased), "nobody can sign in for them"
+
+
 ENGLISH = ("Sunday, 25 October 2026, 19:15", "Saturday, 24 October 2026, 20:15", "stay valid")
 GERMAN = ("Sonntag, 25. Oktober 2026, 19:15", "Samstag, 24. Oktober 2026, 20:15", "bleiben gültig")
 

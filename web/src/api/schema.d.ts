@@ -2615,6 +2615,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookings/{booking_id}/choice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose
+         * @description Keep the tickets of a showtime that was moved by more than 15 minutes, or get everything back, until the start.
+         *
+         *     For the owner, with the guest secret or a guest's mailed link. Without a choice the tickets are kept; after `keep`,
+         *     a refund can still be chosen. Repeating a choice changes nothing. 409 `choice_closed` when there is no such choice,
+         *     or the showtime was moved again.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The id of the hold that was checked out. */
+                    booking_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingChoiceRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingBookingResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/bookings/{booking_id}/email": {
         parameters: {
             query?: never;
@@ -7304,6 +7354,8 @@ export interface components {
              * @description Those that `GET /api/bookings/{id}/…` returns now.
              */
             documents: ("tickets" | "receipt" | "calendar" | "apple_wallet" | "google_wallet")[];
+            /** @description Only for one booking, not in lists. */
+            choice?: components["schemas"]["BookingChoiceResponse"] | null;
             /** Order */
             order?: string | null;
             /** Party Qr */
@@ -7425,6 +7477,50 @@ export interface components {
              * @example de-AT
              */
             locale: string;
+        };
+        /**
+         * ChoiceRequest
+         * @description The customer's choice. `starts_at` is the new start that the customer has seen.
+         */
+        BookingChoiceRequest: {
+            /**
+             * Choice
+             * @enum {string}
+             */
+            choice: "keep" | "refund";
+            /**
+             * Starts At
+             * Format: date-time
+             * @description The booking's `choice.starts_at`.
+             */
+            starts_at: string;
+        };
+        /**
+         * ChoiceResponse
+         * @description What the customer can choose until `starts_at`, because the showtime was moved by more than 15 minutes.
+         *
+         *     `refund` is the sum of a full refund in minor units, fees included. `is_kept`: the customer has chosen to keep the
+         *     tickets. Without a choice they are kept, too. `POST …/choice` makes the choice.
+         */
+        BookingChoiceResponse: {
+            /**
+             * Previous Starts At
+             * Format: date-time
+             * @description The start that was booked.
+             */
+            previous_starts_at: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Refund
+             * @description minor units of the currency, e.g. cents
+             */
+            refund: number;
+            /** Is Kept */
+            is_kept: boolean;
         };
         /**
          * DestinationResponse

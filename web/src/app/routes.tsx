@@ -27,6 +27,7 @@ export const router = createBrowserRouter([
           { path: "/bookings", ...page(() => import("../bookings/BookingsPage")) },
           { path: "/bookings/:bookingId", ...page(() => import("../bookings/BookingPage")) },
           { path: "/tickets/:ticketId", ...page(() => import("../bookings/TicketPage")) },
+          { path: "/bookings/:bookingId/choice", ...page(() => import("../bookings/ChoicePage")) },
           { path: "/find-booking", ...page(() => import("../bookings/LookupPage")) },
           { path: "/sign-in", ...page(() => import("../account/SignInPage")) },
           { path: "/sign-up", ...page(() => import("../account/SignUpPage")) },

@@ -1,16 +1,15 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import { Link, useLocation, useNavigate, useParams } from "react-router";
+import { useLocation, useParams } from "react-router";
 import { api, unwrap } from "../api/client";
-import { keepLinkKey, keyOf } from "../api/guest";
-import { isProblem, Problem, sentence } from "../api/problem";
+import { sentence } from "../api/problem";
 import { useSession } from "../api/useSession";
 import { t } from "../i18n";
 import { clock, fullDate, longDay, money } from "../lib/format";
 import { useOnline } from "../lib/useOnline";
 import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
-import { Failure, Notice } from "../ui/Notice";
+import { Notice } from "../ui/Notice";
 import { Part } from "../ui/Part";
 import { usePageTitle } from "../ui/usePageTitle";
 import { Address } from "./Address";
@@ -18,24 +17,18 @@ import { Cancellation, Refunds } from "./Cancellation";
 import { Documents } from "./Documents";
 import { forget, keep, useKeptTickets } from "./device";
 import { Exchange } from "./Exchange";
+import { Missing } from "./Missing";
 import { type Booking, MOVING, useBooking, wereSeatsReleased } from "./queries";
 import { Transfers } from "./Transfers";
+import { useLinkKey } from "./useLinkKey";
 
 const Tickets = lazy(() => import("./Tickets"));
 const LONG_MS = 20_000;
 
-/** A booking. The key of a mailed link is stored first, so that it stays neither in the address nor in the history. */
+/** A booking, perhaps opened by a mailed link. */
 export default function BookingPage() {
   const { bookingId = "" } = useParams();
-  const { hash, pathname } = useLocation();
-  const navigate = useNavigate();
-  const key = keyOf(hash);
-  useEffect(() => {
-    if (key === null) return;
-    keepLinkKey(bookingId, key);
-    void navigate(pathname, { replace: true });
-  }, [bookingId, key, navigate, pathname]);
-  return key === null && <Shown bookingId={bookingId} />;
+  return useLinkKey(bookingId) && <Shown bookingId={bookingId} />;
 }
 
 /** Shows the booking's progress, its tickets or its end. */
@@ -93,6 +86,18 @@ function Body({ booking, savedAt }: { booking: Booking; savedAt?: string }) {
                 <Button look="plain" onClick={() => forget(booking.id)}>
                   {t("kept.erase")}
                 </Button>
+              </div>
+            </Notice>
+          </div>
+        )}
+        {!savedAt && booking.choice && (
+          <div className="no-print mb-6">
+            <Notice kind="warn">
+              <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+                <span className="grow">{t("choice.notice")}</span>
+                <ButtonLink look="plain" to={`/bookings/${booking.id}/choice`}>
+                  {t("choice.open")}
+                </ButtonLink>
               </div>
             </Notice>
           </div>
@@ -248,33 +253,6 @@ function Ended({ booking }: { booking: Booking }) {
           {t("nav.films")}
         </ButtonLink>
       </div>
-    </div>
-  );
-}
-
-function Missing({ error, retry }: { error: unknown; retry: () => void }) {
-  const session = useSession();
-  const isVoid = isProblem(error, "booking_link_void");
-  const isHidden = error === null || isVoid || (error instanceof Problem && error.status === 401);
-  return (
-    <div className="page grid justify-items-start gap-4 py-10">
-      <h1>{t(isVoid ? "booking.linkVoid" : "booking.missing")}</h1>
-      {isHidden ? (
-        <>
-          <p className="max-w-prose text-quiet">{t(isVoid ? "booking.linkVoidText" : "booking.missingText")}</p>
-          <ButtonLink to="/find-booking">{t("lookup.title")}</ButtonLink>
-        </>
-      ) : (
-        <Failure error={error} retry={retry} />
-      )}
-      {isHidden && session.state === "guest" && (
-        <Link
-          to={`/sign-in?next=${encodeURIComponent(location.pathname)}`}
-          className="link inline-flex min-h-11 items-center"
-        >
-          {t("nav.signIn")}
-        </Link>
-      )}
     </div>
   );
 }

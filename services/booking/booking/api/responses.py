@@ -4,6 +4,7 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
+from chassis.clock import now
 from chassis.security.auth import Caller
 from contracts.booking import Screening, Ticket
 from contracts.catalog import RefundPolicy
@@ -124,6 +125,19 @@ class ExchangeResponse(BaseModel):
     at: datetime
 
 
+class ChoiceResponse(BaseModel):
+    """What the customer can choose until `starts_at`, because the showtime was moved by more than 15 minutes.
+
+    `refund` is the sum of a full refund in minor units, fees included. `is_kept`: the customer has chosen to keep the
+    tickets. Without a choice they are kept, too. `POST …/choice` makes the choice.
+    """
+
+    previous_starts_at: datetime = Field(description="The start that was booked.")
+    starts_at: datetime
+    refund: Amount
+    is_kept: bool
+
+
 class BookingResponse(BaseModel):
     """A booking. It has tickets only while it is confirmed; cancelled ones stand beside the valid ones.
 
@@ -164,6 +178,7 @@ class BookingResponse(BaseModel):
     mailings: list[MailingResponse]
     history: list[StateChange]
     documents: list[Document] = Field(description="Those that `GET /api/bookings/{id}/…` returns now.")
+    choice: ChoiceResponse | None = Field(None, description="Only for one booking, not in lists.")
     order: str | None = None
     party_qr: str | None = None
 
@@ -175,7 +190,9 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
     """
     is_staff = caller is not None and caller.may("bookings:read", booking.theater_id)
     is_payable = booking.state is State.AWAITING_PAYMENT and caller is not None and caller.owns(booking.holder)
+    choice = model.move_choice(booking, now()) if caller else None
     facts = {
+        "choice": choice and choice.model_dump(),
         "tickets": _issued(booking, signer),
         "refunds": [to_refund(refund, is_staff=is_staff) for refund in booking.refunds],
         "refunded_amount": booking.refunded,

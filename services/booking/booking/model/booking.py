@@ -186,7 +186,7 @@ class Booking(BaseModel):
     includes. `paid_with`: the tenders of that payment, unless a card paid everything.
     `passed_on`: the part of it that was refunded for later bookings, by refund. `moves`: how often the
     showtime's start has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first
-    move. `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
+    move. `kept_starts_at`: the start for which the customer has chosen to keep the tickets. `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
     `failed_mail`: the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a
     person who has deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there and
     to recipients of tickets. `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued.
@@ -224,6 +224,7 @@ class Booking(BaseModel):
     moves: int = 0
     booked_starts_at: datetime | None = None
     calendar_id: str | None = None
+    kept_starts_at: datetime | None = None
     replaces: str | None = None
     payment_failure: str | None = None
     ending: EndReason | None = None
@@ -328,6 +329,11 @@ class Booking(BaseModel):
         if self.screening is None or self.booked_starts_at is None:
             return False
         return abs(self.screening.starts_at - self.booked_starts_at) > MOVED_FAR
+
+    @property
+    def choice_until(self) -> datetime | None:
+        """Until when the customer can choose a full refund because the showtime was moved far; None if not at all."""
+        return self.screening.starts_at if self.screening and self.is_moved_far else None
 
     @property
     def was_cancelled_by_quote(self) -> bool:

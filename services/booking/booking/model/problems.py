@@ -28,6 +28,7 @@ BookingProblem
 ├── QuoteInvalid         422
 ├── QuoteChanged         409  carries the new quote
 ├── ChangeImpossible     409  the showtime cannot be changed like this
+├── ChoiceClosed         409  no choice after a move, or the showtime was moved again
 ├── DryRunChanged        409  carries the new dry run
 ├── SecondPersonRequired 403  the person who requested the change cannot confirm it
 ├── RefundTooLarge       422  more than was paid for the tickets
@@ -167,6 +168,10 @@ class HouseChangeUnknown(BookingProblem):
 
 class ChangeImpossible(BookingProblem):
     code, status, title = "change_impossible", 409, "This showtime cannot be changed like this."
+
+
+class ChoiceClosed(BookingProblem):
+    code, status, title = "choice_closed", 409, "This choice is no longer open. Please look at your booking again."
 
 
 class DryRunChanged(BookingProblem):

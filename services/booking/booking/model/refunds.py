@@ -11,7 +11,7 @@ from contracts.payment import TenderKind
 from contracts.types import Seat
 from pydantic import BaseModel
 
-from booking.model.booking import Booking, OrderLine, Refund
+from booking.model.booking import Booking, OrderLine, Refund, State
 from booking.model.pricing import WHEELCHAIR, unaccompanied
 from booking.model.problems import RefundTooLarge, TicketUnknown
 from booking.model.tickets import ticket_id_of
@@ -131,6 +131,30 @@ def _refusal(booking: Booking, line: OrderLine, by: Actor, at: datetime) -> Refu
 def is_full_refund_due(booking: Booking, at: datetime) -> bool:
     """Whether the cinema moved the showtime far, so that everything is refunded until the start."""
     return booking.is_moved_far and booking.screening is not None and at < booking.screening.starts_at
+
+
+class MoveChoice(BaseModel):
+    """The customer's choice after a move, until the new start: keep the tickets, or get `refund` minor units back."""
+
+    previous_starts_at: datetime
+    starts_at: datetime
+    refund: int
+    is_kept: bool
+
+
+def move_choice(booking: Booking, at: datetime) -> MoveChoice | None:
+    """The choice that the customer has at a time; None if there is none."""
+    if booking.state is not State.CONFIRMED or not is_full_refund_due(booking, at):
+        return None
+    quote = quote_cancellation(booking, [], "by_customer", at)
+    if not quote.cancellable or booking.screening is None or booking.booked_starts_at is None:
+        return None
+    return MoveChoice(
+        previous_starts_at=booking.booked_starts_at,
+        starts_at=booking.screening.starts_at,
+        refund=quote.total,
+        is_kept=booking.kept_starts_at == booking.screening.starts_at,
+    )
 
 
 def percent_at(booking: Booking, at: datetime) -> int:

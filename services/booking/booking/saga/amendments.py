@@ -114,6 +114,13 @@ def refuse_exchange(booking: Booking, new_id: str) -> Amendment | None:
     return _amended(booking, [], refused_exchanges=[*booking.refused_exchanges, new_id])
 
 
+def keep_tickets(booking: Booking) -> Amendment | None:
+    """Store that the customer keeps the tickets for the present start. None for a repeat."""
+    assert booking.screening is not None  # noqa: S101 - it was moved
+    starts_at = booking.screening.starts_at
+    return None if booking.kept_starts_at == starts_at else _amended(booking, [], kept_starts_at=starts_at)
+
+
 def _check_count(booking: Booking, mailing: Mailing) -> None:
     if mailing.by != "staff" and len(booking.mailings) >= MAX_MAILINGS:
         raise MailedRecently("The limit of changes and repeated mails is reached. Please contact the theater.")

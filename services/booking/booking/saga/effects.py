@@ -425,7 +425,7 @@ def build_event(event_type: type[Event], booking: Booking, trigger: object, befo
     The event's fields take the booking's values of the same names, except where the booking has no such field or a
     field of another meaning.
     """
-    facts = vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids}
+    facts = vars(booking) | {"booking_id": booking.id, "seats": booking.seat_ids, "choice_until": booking.choice_until}
     if before.screening:
         facts["previous_starts_at"] = before.screening.starts_at
     if event_type is BookingConfirmed:

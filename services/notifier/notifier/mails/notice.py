@@ -39,13 +39,15 @@ def can_open(holder: Holder) -> bool:
     return not (holder.user_id or "").startswith("erased-")
 
 
-def booking_url(booking_id: str, encrypted_key: str | None) -> str:
+def booking_url(booking_id: str, encrypted_key: str | None, page: str = "") -> str:
     """Return the address of a booking's page; with a key, the page opens without signing in. Raises Unmailable.
+
+    `page`: a page below it.
 
     The key follows a `#`: browsers send that part of an address to no server, not even as the referrer.
     """
     key = f"#key={decrypted(encrypted_key)}" if encrypted_key else ""
-    return page_url(f"bookings/{booking_id}{key}")
+    return page_url(f"bookings/{booking_id}{page}{key}")
 
 
 def decrypted(secret: str) -> str:

@@ -25,10 +25,22 @@ def voids_tickets(event: BookingCancelled) -> bool:
 
 
 def rescheduled_context(event: BookingRescheduled) -> NoticeContext:
-    """Return what the mail about a new start time prints: the new time first, then the old one. Raises Unmailable."""
-    texts = texts_of(locale_of(event.locale).language, "showtime")
-    before = date_and_time(event.previous_starts_at, event.screening.time_zone, locale_of(event.locale))
-    return _context("rescheduled", event, event.screening, "now", [(texts["before"], before)])
+    """Return what the mail about a new start time prints: the new time first, then the old one. Raises Unmailable.
+
+    After a large move it leads to the page where the customer chooses.
+    """
+    locale = locale_of(event.locale)
+    texts = texts_of(locale.language, "showtime")
+    before = date_and_time(event.previous_starts_at, event.screening.time_zone, locale)
+    context = _context("rescheduled", event, event.screening, "now", [(texts["before"], before)])
+    if event.choice_until is None or not notice.can_open(event.holder):
+        return context
+    until = date_and_time(event.choice_until, event.screening.time_zone, locale)
+    return context._replace(
+        intro=texts["choice"]["intro"].format(until=until),
+        button=texts["choice"]["button"],
+        url=notice.booking_url(event.booking_id, event.sealed_link, "/choice"),
+    )
 
 
 def cancelled_context(event: BookingCancelled) -> NoticeContext:
