@@ -375,6 +375,7 @@ PAYMENT = [
 
 NOTIFIER = [
     Row("GET /api/notifications", ADMINS),
+    Row("POST /api/notifications/previews", MANAGERS | {STAFF_ELSEWHERE[2]}, {}),
     Row("GET /api/notifications/preferences", SIGNED_IN),
     Row("PUT /api/notifications/preferences", SIGNED_IN, {"reminders": "?"}),
     Row("GET /api/notifications/unsubscribe", ALL, query={"token": "missing"}),

@@ -1,19 +1,21 @@
-"""HTTP API: staff list the messages and their delivery state; people turn reminders on and off."""
+"""HTTP API: staff list the messages and see previews of mails; people turn reminders on and off."""
 
 from datetime import datetime
 from typing import Annotated
 
 from chassis.clock import now
 from chassis.http.paging import Page, decode_cursor, encode_cursor
-from chassis.security.auth import Principal, require_everywhere, verified
+from chassis.http.problems import documented
+from chassis.security.auth import Principal, require, require_everywhere, verified
 from chassis.security.signed import NotSigned
+from contracts.booking import BookingCancelled, BookingRescheduled
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from notifier import settings
+from notifier import mails, settings
 from notifier.mails.rendering import page_url
-from notifier.model import Kind, ReminderLink, ReminderLinkInvalid, State, masked
+from notifier.model import Kind, PreviewImpossible, ReminderLink, ReminderLinkInvalid, State, Unmailable, masked
 from notifier.store import Message, ReminderPlan, ReminderRefusal, address_hash, plans
 
 router = APIRouter(prefix="/api/notifications", tags=["notifications"])
@@ -54,6 +56,43 @@ async def notifications(
 def _response(message: Message) -> NotificationResponse:
     fields = message.model_dump(include=NotificationResponse.model_fields.keys() & Message.model_fields.keys())
     return NotificationResponse(notification_id=message.id, to=masked(message.address), **fields)
+
+
+class PreviewRequest(BaseModel):
+    """The event about one booking that becomes the mail: `mail` of a dry run at `/api/bookings/house-changes`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rescheduled: BookingRescheduled | None = None
+    showtime_cancelled: BookingCancelled | None = None
+
+
+class PreviewResponse(BaseModel):
+    """A mail in one language."""
+
+    language: str = Field(examples=["en"])
+    subject: str
+    text: str
+    html: str
+
+
+@router.post("/previews", dependencies=[Depends(require("showtimes:write"))], responses=documented(PreviewImpossible))
+async def preview(body: PreviewRequest) -> list[PreviewResponse]:
+    """Render the mail for an event in each language, without sending it."""
+    given: list[tuple[Kind, BookingRescheduled | BookingCancelled | None]] = [
+        ("rescheduled", body.rescheduled),
+        ("showtime_cancelled", body.showtime_cancelled),
+    ]
+    return [_preview(kind, event, language) for kind, event in given if event for language in mails.known_languages()]
+
+
+def _preview(kind: Kind, event: BookingRescheduled | BookingCancelled, language: str) -> PreviewResponse:
+    """The mail in a language. Raises PreviewImpossible."""
+    try:
+        mail = mails.render_stored(kind, event.model_copy(update={"locale": language}).model_dump_json())
+    except Unmailable as error:
+        raise PreviewImpossible(str(error)) from error
+    return PreviewResponse(language=language, subject=mail.subject, text=mail.text, html=mail.html)
 
 
 MAX_TOKEN = 1000

@@ -1,7 +1,8 @@
 """Rules for messages and reminders: keys, schedules, address validation, masking.
 
 Problem (contracts.errors)
-└── ReminderLinkInvalid     404
+├── ReminderLinkInvalid     404
+└── PreviewImpossible       422
 
 RejectedEvent (contracts.errors)
 └── Unmailable      the event cannot become a mail: dead letter
@@ -71,6 +72,10 @@ MAX_ADDRESS = 254  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its bracket
 
 class ReminderLinkInvalid(Problem):
     code, status, title = "reminder_link_invalid", 404, "This link is not valid. Please use the link of a newer e-mail."
+
+
+class PreviewImpossible(Problem):
+    code, status, title = "preview_impossible", 422, "This event cannot become a mail."
 
 
 class Unmailable(RejectedEvent):

@@ -3,6 +3,7 @@ from chassis.testing import until
 from notifier.store import Message
 
 from .conftest import confirmed
+from .test_changes import cancelled, rescheduled
 
 
 @pytest.fixture
@@ -66,3 +67,27 @@ async def test_the_service_becomes_ready(client):
     answer = await client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json() == {"mongodb": True, "consumer": True, "rabbitmq": True, "clock": True}
+
+
+async def test_staff_see_a_mail_in_each_language_without_sending_it(client, signer):
+    planner = signer.headers(permissions=["showtimes:write"], theaters=["t1"])
+    before = await Message.find({}).count()
+
+    async def previews(**events):
+        body = {kind: event.model_dump(mode="json", exclude_none=True) for kind, event in events.items()}
+        return await client.post("/api/notifications/previews", json=body, headers=planner)
+
+    for event in ({"rescheduled": rescheduled()}, {"showtime_cancelled": cancelled()}):
+        shown = (await previews(**event)).json()
+        assert [mail["language"] for mail in shown] == ["de", "en"]
+        assert "Metropolis" in shown[0]["subject"]
+        assert ("Guten Tag" in shown[0]["text"], "Hello" in shown[1]["html"]) == (True, True)
+    assert await Message.find({}).count() == before
+    nowhere = rescheduled()
+    screening = nowhere.screening.model_copy(update={"time_zone": "Nowhere"})
+    refused = await previews(rescheduled=nowhere.model_copy(update={"screening": screening}))
+    assert (refused.status_code, refused.json()["code"]) == (422, "preview_impossible")
+    assert (await client.post("/api/notifications/previews", json={"more": 1}, headers=planner)).status_code == 422
+    other = signer.headers(permissions=["notifications:read"])
+    assert (await client.post("/api/notifications/previews", json={}, headers=other)).status_code == 403
+    assert (await client.post("/api/notifications/previews", json={})).status_code == 401

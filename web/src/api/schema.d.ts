@@ -4631,6 +4631,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/notifications/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview
+         * @description Render the mail for an event in each language, without sending it.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NotifierPreviewRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NotifierPreviewResponse"][];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/notifications/reminder-choices": {
         parameters: {
             query?: never;
@@ -7851,6 +7894,13 @@ export interface components {
             rows: {
                 [key: string]: number;
             };
+            /**
+             * Mail
+             * @description Of a new dry run: the input of `POST /api/notifications/previews`, for an invented customer.
+             */
+            mail?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Expires At
              * @description The end of the dry run.
@@ -12295,6 +12345,102 @@ export interface components {
             server_time: string;
         };
         /**
+         * BookingCancelled
+         * @description The booking was cancelled, before or after payment. Its seats can be sold again.
+         *
+         *     The fields from `name` on are for the mail about it and set only after a checkout. `refund_amount` is the amount to
+         *     refund; it is missing when nothing was paid. `moves` and `sealed_link` are those of `booking.rescheduled`.
+         */
+        NotifierBookingCancelled: {
+            /** Booking Id */
+            booking_id: string;
+            /** Showtime Id */
+            showtime_id: string;
+            /** Seats */
+            seats: string[];
+            holder: components["schemas"]["NotifierHolder"];
+            /** Email */
+            email?: string | null;
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "by_customer" | "by_staff" | "showtime_cancelled" | "refunded_at_provider";
+            /** Name */
+            name?: string | null;
+            /**
+             * Locale
+             * @default en
+             */
+            locale: string;
+            /** Reference */
+            reference?: string | null;
+            screening?: components["schemas"]["NotifierScreening"] | null;
+            /** Refund Amount */
+            refund_amount?: number | null;
+            /** Currency */
+            currency?: string | null;
+            /**
+             * Moves
+             * @default 0
+             */
+            moves: number;
+            /**
+             * Sealed Link
+             * @description the secret of a link to the booking, encrypted with LINK_KEY: only booking and notifier can read it
+             */
+            sealed_link?: string | null;
+        };
+        /**
+         * BookingRescheduled
+         * @description The showtime of the booking was moved from `previous_starts_at`; the tickets stay valid.
+         *
+         *     `moves` counts the changes of time: of two events about a booking, the one with more moves is the later one.
+         *     `email` is missing when the customer's account was deleted, `sealed_link` when the booking is not a guest's.
+         *     `choice_until`: until then the customer can choose a full refund; missing after a small move.
+         */
+        NotifierBookingRescheduled: {
+            /** Booking Id */
+            booking_id: string;
+            /** Reference */
+            reference: string;
+            holder: components["schemas"]["NotifierHolder"];
+            /** Email */
+            email?: string | null;
+            /** Name */
+            name?: string | null;
+            /**
+             * Locale
+             * @default en
+             */
+            locale: string;
+            screening: components["schemas"]["NotifierScreening"];
+            /**
+             * Previous Starts At
+             * Format: date-time
+             */
+            previous_starts_at: string;
+            /** Moves */
+            moves: number;
+            /** Choice Until */
+            choice_until?: string | null;
+            /**
+             * Sealed Link
+             * @description the secret of a link to the booking, encrypted with LINK_KEY: only booking and notifier can read it
+             */
+            sealed_link?: string | null;
+        };
+        /**
+         * Holder
+         * @description The owner of a hold: a user id, or for a guest the SHA-256 (hex) of the hold's secret. Exactly one is set.
+         */
+        NotifierHolder: {
+            /** User Id */
+            user_id?: string | null;
+            /** Secret Hash */
+            secret_hash?: string | null;
+        };
+        /**
          * NotificationPreferences
          * @description Which mails a person with an account wants.
          */
@@ -12357,6 +12503,31 @@ export interface components {
              * @example WyIwMTlhYTNjMiJd
              */
             next_cursor?: string | null;
+        };
+        /**
+         * PreviewRequest
+         * @description The event about one booking that becomes the mail: `mail` of a dry run at `/api/bookings/house-changes`.
+         */
+        NotifierPreviewRequest: {
+            rescheduled?: components["schemas"]["NotifierBookingRescheduled"] | null;
+            showtime_cancelled?: components["schemas"]["NotifierBookingCancelled"] | null;
+        };
+        /**
+         * PreviewResponse
+         * @description A mail in one language.
+         */
+        NotifierPreviewResponse: {
+            /**
+             * Language
+             * @example en
+             */
+            language: string;
+            /** Subject */
+            subject: string;
+            /** Text */
+            text: string;
+            /** Html */
+            html: string;
         };
         /**
          * ProblemDocument

@@ -771,6 +771,7 @@ const de: Messages = {
   "problem.dry_run_required":
     "Für diese Vorstellung sind viele Tickets verkauft. Bitte erstellen Sie zuerst eine Vorschau.",
   "problem.choice_closed": "Diese Wahl ist nicht mehr möglich. Bitte sehen Sie sich die Zeiten noch einmal an.",
+  "problem.preview_impossible": "Diese E-Mail lässt sich nicht anzeigen.",
   "problem.change_impossible": "Diese Vorstellung lässt sich so nicht ändern.",
   "problem.house_change_unknown": "Diese Änderung gibt es nicht.",
   "problem.second_person_required": "Eine zweite Person muss diese Änderung bestätigen.",

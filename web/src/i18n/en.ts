@@ -744,6 +744,7 @@ const en = {
   "problem.dry_run_changed": "The bookings have changed since this dry run. Please check the new one.",
   "problem.dry_run_required": "Many tickets are sold for this showtime. Make a dry run first.",
   "problem.choice_closed": "This choice is no longer open. Please look at the times again.",
+  "problem.preview_impossible": "This mail cannot be shown.",
   "problem.change_impossible": "This showtime cannot be changed like this.",
   "problem.house_change_unknown": "This change does not exist.",
   "problem.second_person_required": "Another person must confirm this change.",

@@ -4,18 +4,19 @@ Booking knows what a change affects, so it makes the dry run; catalog makes the 
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from chassis.clock import now
 from chassis.http.paging import CursorInvalid, Page, decode_cursor, encode_cursor
 from chassis.http.problems import Forbidden, Unauthenticated, documented
 from chassis.security.auth import Principal, require
+from contracts.booking import BookingCancelled, BookingRescheduled
 from contracts.catalog import CancelReason
-from contracts.types import Amount, Code, Currency, Id, Moment
+from contracts.types import Amount, Code, Currency, Holder, Id, Moment, Seat
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from booking import store
+from booking import model, saga, store
 from booking.api.access import Showtimes
 from booking.model import (
     DRY_RUN_VALID_FOR,
@@ -117,6 +118,9 @@ class HouseChangeResponse(BaseModel):
     code: Code | None
     detail: str | None
     rows: dict[RowState, int]
+    mail: dict[str, Any] | None = Field(
+        None, description="Of a new dry run: the input of `POST /api/notifications/previews`, for an invented customer."
+    )
     expires_at: datetime | None = Field(description="The end of the dry run.")
 
 
@@ -182,7 +186,36 @@ async def make_dry_run(body: DryRunRequest, staff: Planner) -> HouseChangeRespon
     """Find out what a change of a showtime affects, without changing anything. Needs `showtimes:write`."""
     showtime = await _own_showtime(body.showtime_id, staff)
     _check(showtime, body.wanted)
-    return await _shown(await store.new_dry_run(showtime, body.wanted, staff.user_id))
+    change = await _shown(await store.new_dry_run(showtime, body.wanted, staff.user_id))
+    return change.model_copy(update={"mail": _sample_mail(showtime, body.wanted)})
+
+
+def _sample_mail(showtime: store.Showtime, wanted: ChangeWanted) -> dict[str, Any]:
+    """The event about an invented customer's booking from which the notifier renders a preview of the mail."""
+    after, event = showtime.after(wanted), BookingCancelled if wanted.kind == "cancel" else BookingRescheduled
+    seat, moment = Seat(seat_id="A1", row="A", number=1, category="standard"), now()
+    price = max(price.amount for price in showtime.prices)
+    booking = model.Booking(
+        id="example",
+        state=model.State.CONFIRMED,
+        holder=Holder(user_id="example"),
+        showtime_id=showtime.id,
+        seats=[seat],
+        lines=[model.OrderLine(seat=seat, ticket_type="adult", amount=price)],
+        amount=price,
+        currency=showtime.currency,
+        email="customer@example.org",
+        name="Ada Example",
+        reference="EXAMPLE1",
+        screening=showtime.screening,
+        opened_at=moment,
+        expires_at=moment,
+    )
+    outcome = saga.advance(booking, after.as_event, moment)
+    assert outcome is not None  # noqa: S101 - a confirmed booking follows its showtime
+    sample = next(each for each in outcome.events if isinstance(each, event))
+    kind = "showtime_cancelled" if wanted.kind == "cancel" else "rescheduled"
+    return {kind: sample.model_dump(mode="json", exclude_none=True)}
 
 
 class ChangeFilter(BaseModel):

@@ -92,6 +92,14 @@ class Showtime(Document):
             self.screening, self.theater_id, self.currency, self.prices, self.is_cancelled, self.refund_policy
         )
 
+    def after(self, wanted: ChangeWanted) -> "Showtime":
+        """The showtime after the change."""
+        if wanted.starts_at is None:
+            return self.model_copy(update={"is_cancelled": True})
+        length = self.screening.ends_at - self.screening.starts_at
+        times = {"starts_at": wanted.starts_at, "ends_at": wanted.starts_at + length}
+        return self.model_copy(update={"screening": self.screening.model_copy(update=times)})
+
     @property
     def as_event(self) -> ShowtimeCancelled | ShowtimeRescheduled:
         """The showtime's current state as an event for its bookings. The reason of a cancellation is not stored."""

@@ -22,6 +22,11 @@ def locale_of(tag: str) -> Locale:
     return locales.locale_of(tag, _all_texts())
 
 
+def known_languages() -> list[str]:
+    """The languages that have texts."""
+    return sorted(_all_texts())
+
+
 def texts_of(language: str, section: str) -> dict[str, Any]:
     """Return the texts of one section of a language's file."""
     return _all_texts()[language][section]
