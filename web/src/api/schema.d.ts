@@ -12385,6 +12385,8 @@ export interface components {
              * @default 0
              */
             moves: number;
+            /** Calendar Id */
+            calendar_id?: string | null;
             /**
              * Sealed Link
              * @description the secret of a link to the booking, encrypted with LINK_KEY: only booking and notifier can read it
@@ -12422,6 +12424,8 @@ export interface components {
             previous_starts_at: string;
             /** Moves */
             moves: number;
+            /** Calendar Id */
+            calendar_id?: string | null;
             /** Choice Until */
             choice_until?: string | null;
             /**

@@ -186,7 +186,8 @@ class Booking(BaseModel):
     includes. `paid_with`: the tenders of that payment, unless a card paid everything.
     `passed_on`: the part of it that was refunded for later bookings, by refund. `moves`: how often the
     showtime's start has changed since the checkout. `booked_starts_at`: the start at the checkout, set by the first
-    move. `kept_starts_at`: the start for which the customer has chosen to keep the tickets. `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
+    move. `kept_starts_at`: the start for which the customer has chosen to keep the tickets.
+    `is_disputed`: the customer's bank asks for the money back, and a refund may wait for its decision.
     `failed_mail`: the kind of the last mail that could not be delivered. `sealed_email`: the encrypted address of a
     person who has deleted the account; until `contact_until`, the end of the showtime, its changes are mailed there and
     to recipients of tickets. `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued.
