@@ -24,9 +24,10 @@ async def test_people_with_tickets_are_told_when_their_showtime_moves_and_when_i
     assert datetime.fromisoformat(moved["starts_at"]) - old >= timedelta(days=59)
     assert f"{later.day} {later:%B} {later.year}" in mail["subject"]
     assert "stay valid" in mail["text"]
-    assert f"/bookings/{hold}/choice#key=" in mail["text"]
+    assert f"/bookings/{booking['id']}/choice#key=" in mail["text"]
     kept = {"choice": "keep", "starts_at": moved["starts_at"]}
-    assert (await guest.call("POST", f"/api/bookings/{hold}/choice", json=kept))["choice"]["is_kept"]
+    path = f"/api/bookings/{booking['id']}/choice"
+    assert (await guest.call("POST", path, json=kept, secret=hold["secret"]))["choice"]["is_kept"]
     assert (await guest.booking(hold))["tickets"] == booking["tickets"]
 
     await admin.call("POST", f"/api/showtimes/{showtime_id}/cancel", json={"reason": "technical"})
