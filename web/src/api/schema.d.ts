@@ -12582,6 +12582,40 @@ export interface components {
             address: boolean;
         };
         /**
+         * Screening
+         * @description The showtime's details as printed on a ticket. `address` is the theater's, on one line.
+         */
+        NotifierScreening: {
+            /** Showtime Id */
+            showtime_id: string;
+            /** Movie Title */
+            movie_title: string;
+            /** Certificate */
+            certificate: string;
+            /** Theater Name */
+            theater_name: string;
+            /** Address */
+            address?: string | null;
+            /** Auditorium Name */
+            auditorium_name: string;
+            /** Format */
+            format: string;
+            /** Language */
+            language: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /** Time Zone */
+            time_zone: string;
+        };
+        /**
          * BalanceRequest
          * @description The code of a gift card.
          */
