@@ -37,6 +37,7 @@ async def _queue(sender: Sender, plan: ReminderPlan, moment: datetime) -> None:
             user_id=plan.user_id,
             address=plan.email,
             reference=plan.reference,
+            booking_id=plan.id,
             event=content.model_dump_json(),
             queued_at=moment,
             due_at=moment,

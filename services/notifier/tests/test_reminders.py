@@ -201,7 +201,9 @@ async def test_each_reminder_is_queued_once_by_several_replicas(client, bus, mai
         return [message for message in await reminders(event) if message.state == "sent"][1:]
 
     await until(both)
-    assert [message.key.split(".")[2] for message in await reminders(event)] == ["early", "late"]
+    queued = await reminders(event)
+    assert [message.key.split(".")[2] for message in queued] == ["early", "late"]
+    assert {message.booking_id for message in queued} == {event.booking_id}, "the booking's page learns of a failure"
     assert (await planned(event)).due_at is None
 
 

@@ -2677,7 +2677,7 @@ export interface paths {
          * Change Email
          * @description Correct the address for mails, before or after the payment. Valid tickets are mailed to it at once.
          *
-         *     The former address gets a notice if it has got mails. For the owner, with the guest secret, for staff with
+         *     The former address gets a notice if mails were sent to it. For the owner, with the guest secret, for staff with
          *     `bookings:write`, or with a mailed link's key if the booking is a guest's.
          */
         put: {
@@ -12671,7 +12671,7 @@ export interface components {
         };
         /**
          * DisputeResponse
-         * @description A dispute. `status` is Stripe's; staff answer it at Stripe until `respond_by`.
+         * @description A dispute. `status` is Stripe's; staff must answer it at Stripe before `respond_by`.
          */
         PaymentDisputeResponse: {
             /** Dispute Id */

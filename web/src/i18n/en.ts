@@ -42,7 +42,7 @@ const en = {
   "films.time": "Time",
   "films.anyTime": "Any time",
   "films.daytime": "Before 5 pm",
-  "films.evening": "After 5 pm",
+  "films.evening": "From 5 pm",
   "films.today": "Today",
   "films.tomorrow": "Tomorrow",
   "films.tonight": "Tonight",

@@ -68,7 +68,7 @@ async def change_email(
 ) -> BookingResponse:
     """Correct the address for mails, before or after the payment. Valid tickets are mailed to it at once.
 
-    The former address gets a notice if it has got mails. For the owner, with the guest secret, for staff with
+    The former address gets a notice if mails were sent to it. For the owner, with the guest secret, for staff with
     `bookings:write`, or with a mailed link's key if the booking is a guest's.
     """
 

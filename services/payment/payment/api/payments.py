@@ -118,7 +118,7 @@ class RefundResponse(BaseModel):
 
 
 class DisputeResponse(BaseModel):
-    """A dispute. `status` is Stripe's; staff answer it at Stripe until `respond_by`."""
+    """A dispute. `status` is Stripe's; staff must answer it at Stripe before `respond_by`."""
 
     dispute_id: str
     amount: int

@@ -74,7 +74,7 @@ class Transfer(BaseModel):
 
 
 class Dispute(BaseModel):
-    """A dispute of the charge. `status` is Stripe's word; staff must answer it at Stripe until `respond_by`.
+    """A dispute of the charge. `status` is Stripe's word; staff must answer it at Stripe before `respond_by`.
 
     While it is open and the charge is not refundable, Stripe refuses refunds.
     """
