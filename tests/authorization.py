@@ -311,6 +311,7 @@ BOOKING = [
         OWNER,
         {"claim": "{claim}", "tickets": TICKETS},
         hidden=True,
+        sees=READERS,
     ),
     Row(
         "POST /api/bookings/{booking_id}/choice",

@@ -15,7 +15,8 @@ from facts import Facts
 
 FINAL = {400, 402, 409, 410, 422}
 """Final answers. After any other response, the customer repeats the request."""
-ENDED = {"confirmed", "refunded", "expired", "cancelled"}
+BOUGHT = {"confirmed", "refunded", "exchanged"}
+ENDED = {*BOUGHT, "expired", "cancelled"}
 PAUSE_S, PATIENCE_S = 0.2, 20.0
 
 
@@ -40,7 +41,7 @@ class Purchase:
         state = booking["state"]
         if state not in ENDED:
             return f"booking {booking['_id']} is still {state}"
-        if self.paid and state not in {"confirmed", "refunded"}:
+        if self.paid and state not in BOUGHT:
             return f"booking {booking['_id']} was paid and ended {state}"
         if self.paid is False and state not in {"expired", "cancelled"}:
             return f"booking {booking['_id']} was not paid and ended {state}"
@@ -52,16 +53,16 @@ class Purchase:
 class Crowd:
     """Let `clients` people buy one or two random seats, one after another; some change their minds on the way.
 
-    With `cancels`, every second of them cancels a ticket as soon as it is bought.
+    With `changes`, most of them cancel a ticket or exchange it for a dearer or a cheaper one as soon as it is bought.
     They start purchases inside the block and finish them at its end.
     """
 
     def __init__(
-        self, cinema: Cinema, *, clients: int = 4, showtimes: int = 3, seed: int = 7, cancels: bool = False
+        self, cinema: Cinema, *, clients: int = 4, showtimes: int = 3, seed: int = 7, changes: bool = False
     ) -> None:
         self.cinema, self.purchases = cinema, list[Purchase]()
         self.failures: Counter[str] = Counter()
-        self._clients, self._showtimes, self._cancels = clients, showtimes, cancels
+        self._clients, self._showtimes, self._changes = clients, showtimes, changes
         self._dice = random.Random(seed)  # noqa: S311 - a dice, not a secret
         self._halls: list[tuple[str, list[str]]] = []
         self._leaving = asyncio.Event()
@@ -93,7 +94,7 @@ class Crowd:
 
     async def _come_and_go(self) -> None:
         while not self._leaving.is_set():
-            with suppress(Refused, GaveUp, TimeoutError):
+            with suppress(Refused, GaveUp, TimeoutError, httpx.TransportError):
                 await self._buy(self.cinema.guest())
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._dice.uniform(0, PAUSE_S)):
@@ -119,11 +120,25 @@ class Crowd:
                 await guest.pay(intent, "pm_card_chargeDeclined")
         purchase.paid = None
         purchase.paid = (await self._insist(lambda: guest.pay(intent)))["status"] == "succeeded"
-        if self._cancels and self._dice.random() < 0.5:
-            booking = await self._insist(
-                lambda: guest.settled(purchase.hold, "confirmed", "refunded", seconds=PATIENCE_S)
-            )
-            await self._insist(lambda: guest.cancel_tickets(purchase.hold, booking["tickets"][0]["ticket_id"]))
+        if self._changes and (mind := self._dice.random()) < 0.8:
+            booking = await self._insist(lambda: guest.settled(purchase.hold, *BOUGHT, seconds=PATIENCE_S))
+            ticket_id = booking["tickets"][0]["ticket_id"]
+            if mind < 0.3:
+                await self._insist(lambda: guest.cancel_tickets(purchase.hold, ticket_id))
+            else:
+                await self._exchange(guest, purchase.hold, ticket_id, "adult" if mind < 0.4 else "child")
+
+    async def _exchange(self, guest: Customer, hold: Json, ticket_id: str, ticket_type: str) -> None:
+        """Exchange a ticket for a random seat of a random showtime."""
+        showtime_id, seats = self._dice.choice(self._halls)
+        seat = self._dice.choice(seats)
+        # A lost response is not repeated: the hold expires, or the exchange continues without this customer.
+        new, quote = await guest.order_exchange(hold, showtime_id, [seat], ticket_id, ticket_type=ticket_type)
+        purchase = Purchase(new, is_checked_out=True, paid=None)
+        self.purchases.append(purchase)
+        if quote["amount_due"] > 0:
+            intent = await self._insist(lambda: guest.create_intent(new))
+            purchase.paid = (await self._insist(lambda: guest.pay(intent)))["status"] == "succeeded"
 
     async def _insist(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """Repeat the request until there is an answer. Raises Refused for a final refusal, and GaveUp."""

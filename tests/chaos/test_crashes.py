@@ -18,8 +18,8 @@ from .crowd import Crowd
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_that_is_killed_in_the_middle_of_sales_costs_nobody_a_seat_or_money(arena, service):
-    """Every second customer cancels a ticket, so the service is also killed in the middle of part refunds."""
-    async with Crowd(arena, cancels=True) as crowd:
+    """Customers cancel and exchange tickets, so the service is also killed in the middle of refunds and exchanges."""
+    async with Crowd(arena, changes=True) as crowd:
         await crowd.grows(10)
         arena.platform.kill(service)
         await asyncio.sleep(1)
@@ -28,6 +28,7 @@ async def test_a_service_that_is_killed_in_the_middle_of_sales_costs_nobody_a_se
     print(service, len(crowd.purchases), "purchases,", len(crowd.paid), "paid,", dict(crowd.failures))
     now = await stands(arena, crowd)
     assert any(refund["quote_id"] for booking in now.bookings.values() for refund in booking["refunds"])
+    assert any(booking["exchanges"] for booking in now.bookings.values())
 
 
 PARTIES = 8

@@ -196,8 +196,8 @@ async def quote_exchange(
     price on the same showtime are free until check-in; other exchanges follow the booking's policy.
     """
     response.headers["Cache-Control"] = "no-store"
-    choices, hold = body.choices(), body.hold(caller)
     booking = await exchangeable(caller, booking_id, key)
+    choices, hold = body.choices(), body.hold(caller)
     if await store.is_booked(hold.hold_id):
         raise AlreadyCheckedOut
     offer, moment = await offer_of(hold, showtimes), now()
