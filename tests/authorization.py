@@ -309,7 +309,7 @@ BOOKING = [
     Row(
         "POST /api/bookings/{booking_id}/exchange-quote",
         OWNER,
-        {"claim": "{claim}", "tickets": TICKETS},
+        {"claim": "{claim}", "tickets": [{"seat_id": "A1", "ticket_type": "adult"}]},
         hidden=True,
         sees=READERS,
     ),

@@ -300,9 +300,9 @@ def _price(now: Facts, booking: Document) -> int:
     if not is_made or not (booking["state"] in {"confirmed", "exchanged"} or ended_with_tickets):
         return 0
     owed = sum(refund["amount"] for refund in _refunds(booking, "failed"))
-    lines = [line for line in booking["lines"] if line.get("status") != "exchanged"]
-    fees = sum(each["fee"] for each in booking.get("exchanges", ())) - (exchange["waived"] if exchange else 0)
-    return sum(line["amount"] - (line.get("refund") or 0) for line in lines) + fees - _gifts(payment) + owed
+    fees = sum(each["fee"] - each["value"] for each in booking.get("exchanges", ()))
+    fees -= exchange["waived"] if exchange else 0
+    return sum(line["amount"] - (line.get("refund") or 0) for line in booking["lines"]) + fees - _gifts(payment) + owed
 
 
 PAID_OUT = {"requested": {"asked", "pending"}, "accepted": {"succeeded"}, "failed": {"failed"}}

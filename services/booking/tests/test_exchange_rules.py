@@ -14,6 +14,7 @@ from booking.model import (
     ExchangeTickets,
     OrderLine,
     RetryRefund,
+    Source,
     State,
     TicketUnknown,
     TooFewSeats,
@@ -193,6 +194,23 @@ def test_an_exchange_does_not_make_a_ticket_refundable() -> None:
         assert refund.reason == (None if percent else "too_late")
 
 
+def test_the_money_of_a_failed_refund_stays_reserved() -> None:
+    """Otherwise a later refund takes it, and nothing is left to repeat the failed one with."""
+    booking = confirmed(
+        exchange=given.exchange(replaces="b0", carried=1000), sources=[Source(booking_id="b0", amount=1000)]
+    )
+    cancelled = advance(booking, CancelTickets({"F8": 1800}, "by_customer", "q1"), NOW)
+    assert cancelled
+    assert [(refund.payment_id, refund.amount) for refund in cancelled.booking.refunds] == [(None, 1800)]
+    failed = given.REFUND_FAILED.model_copy(update={"amount": 1800, "captured": 2050})
+    after = advance(cancelled.booking, failed, NOW)
+    assert after
+    assert funds(after.booking) == {"b0": 1000, "b1": 250}
+    again = advance(after.booking, RetryRefund("b1-refund", "b1-refund-again"), NOW)
+    assert again
+    assert again.booking.open_refunds[0].amount == 1800
+
+
 # ---- any sequence
 
 
@@ -271,7 +289,8 @@ class Exchanges(RuleBasedStateMachine):
             self.apply(hold.hold_id, ExchangeRefused())
             return
         self.apply(old.id, command)
-        self.kept += exchange.fee - exchange.waived
+        full = sum(line.amount for line in old.lines if line.seat.seat_id in exchange.seats)
+        self.kept += exchange.fee - exchange.waived + full - exchange.value  # what was waived before is worth nothing
         made = self.bookings[old.id].exchanges[-1]
         assert sum(source.amount for source in made.sources) == exchange.carried
         self.apply(hold.hold_id, ExchangeMade(made.sources))

@@ -221,14 +221,23 @@ def refundable(booking: Booking) -> int:
 
 
 def funds(booking: Booking) -> dict[str, int]:
-    """The money that is left on each payment for this booking, by the payment's booking, in the order of payment."""
+    """The money that is left on each payment for this booking, by the payment's booking, in the order of payment.
+
+    The money of a failed refund is not left: it is still owed for the tickets of that refund.
+    """
+    return {booking_id: max(0, amount) for booking_id, amount in _left(booking).items()}
+
+
+def _left(booking: Booking) -> dict[str, int]:
+    """The same; negative where others have refunded more than was left."""
     left = {source.booking_id: source.amount for source in booking.sources}
     left[booking.id] = (booking.due or 0) - booking.refunded_amount + sum(booking.passed_on.values())
-    for refund in [*booking.open_refunds, *booking.source_refunds]:
+    failed = [refund for refund in booking.refunds if refund.must_be_repeated]
+    for refund in [*booking.open_refunds, *booking.source_refunds, *failed]:
         left[refund.payment_id or booking.id] -= refund.amount
     for part in (part for exchange in booking.exchanges for part in exchange.sources):
         left[part.booking_id] -= part.amount
-    return {booking_id: max(0, amount) for booking_id, amount in left.items()}
+    return left
 
 
 def owed_of(booking: Booking, failed: Refund) -> int:
@@ -237,7 +246,7 @@ def owed_of(booking: Booking, failed: Refund) -> int:
     Refunds that others have made since it failed, at the provider or by a dispute, count once: they may already be its
     replacement.
     """
-    left = funds(booking)[failed.payment_id or booking.id]
+    left = max(0, _left(booking)[failed.payment_id or booking.id] + failed.amount)
     if failed.payment_id:
         return min(failed.amount, left)
     by_id = {each.refund_id: each for each in booking.refunds}
