@@ -7,6 +7,7 @@ import { t } from "../i18n";
 import { Button } from "../ui/Button";
 import { Failure } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
+import { Credit } from "./Credit";
 import { Delete } from "./Delete";
 import { Email } from "./Email";
 import { Export } from "./Export";
@@ -54,6 +55,9 @@ function Account() {
           </Part>
           <Part title={t("email.title")}>
             <Email email={data.email} />
+          </Part>
+          <Part title={t("credit.title")}>
+            <Credit />
           </Part>
           <Part title={t("reminders.title")}>
             <Reminders />

@@ -26,7 +26,7 @@ const identified: Middleware = {
     const token = /^\/api\/auth\/(login|register|refresh|logout)$/.test(pathname) ? "" : await accessToken();
     if (token) request.headers.set("Authorization", `Bearer ${token}`);
     const secret = guestSecret();
-    if (secret && /^\/api\/(showtimes|holds|bookings|tickets|payments)/.test(pathname)) {
+    if (secret && /^\/api\/(showtimes|holds|bookings|tickets|payments|gift-cards)/.test(pathname)) {
       request.headers.set("X-Hold-Secret", secret);
     }
     const booking = /^\/api\/bookings\/([^/]+)(\/[a-z.-]+)?$/.exec(pathname)?.[1];

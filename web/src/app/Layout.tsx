@@ -98,6 +98,9 @@ function Footer() {
     <footer className="no-print mt-16 border-t border-line py-6 text-sm text-quiet">
       <div className="page flex flex-wrap items-center gap-x-6 gap-y-3">
         <p className="mr-auto">{t("footer.text")}</p>
+        <Link to="/gift-cards" className="inline-flex min-h-11 items-center hover:underline">
+          {t("giftCards.title")}
+        </Link>
         <Link to="/find-booking" className="inline-flex min-h-11 items-center hover:underline">
           {t("lookup.title")}
         </Link>

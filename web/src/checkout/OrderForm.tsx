@@ -19,6 +19,8 @@ import { Failure, Notice } from "../ui/Notice";
 import { EmailField } from "./EmailField";
 import { Extension } from "./Extension";
 import { fitting } from "./fitting";
+import { type Shares, split, storedShares, storeShares } from "./shares";
+import { Tenders } from "./Tenders";
 import { TimeLeft } from "./TimeLeft";
 
 type Showtime = Schemas["CatalogShowtimeResponse"];
@@ -35,6 +37,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   const navigate = useNavigate();
   const [kept, setKept] = useState(() => storedTickets(showtime.id));
   const { hold_id, claim } = hold;
+  const [shares, setShares] = useState(() => storedShares(hold_id));
   const bookingKey = bookingQuery(hold_id).queryKey;
   const holdKey = holdQuery(hold_id).queryKey;
   const over = () => {
@@ -57,6 +60,12 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   };
   const quoted = quote.data?.seats ?? [];
   const total = quote.data?.amount ?? 0;
+
+  const { left } = split(total, shares);
+  const pay = (next: Shares) => {
+    storeShares(hold_id, next);
+    setShares(next);
+  };
 
   const order = useMutation({
     mutationFn: (contact: { email: string; name: string | null }) =>
@@ -130,6 +139,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         {quote.isError && <Failure error={quote.error} retry={lookAgain} />}
         {quote.data && <Total quote={quote.data} />}
       </section>
+      {total > 0 && <Tenders price={total} currency={showtime.currency} shares={shares} onChange={pay} />}
       <Contact />
       <section className="card p-5" aria-labelledby="terms">
         <h2 id="terms" className="mb-1 text-lg">
@@ -150,7 +160,11 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
           busy={order.isPending || quote.isFetching}
           className="max-sm:w-full"
         >
-          {total ? t("checkout.toPayment", { amount: money(total, showtime.currency) }) : t("checkout.free")}
+          {!total
+            ? t("checkout.free")
+            : left
+              ? t("checkout.toPayment", { amount: money(left, showtime.currency) })
+              : t("tenders.pay")}
         </Button>
         <Button look="plain" busy={release.isPending} onClick={() => release.mutate()} className="max-sm:w-full">
           {t("checkout.release")}

@@ -1,11 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { useNavigate } from "react-router";
 import { api, unwrap } from "../api/client";
 import { isProblem, sentence } from "../api/problem";
 import { Address } from "../bookings/Address";
 import { policySentence } from "../bookings/policy";
 import { type Booking, bookingQuery } from "../bookings/queries";
+import { creditQuery } from "../giftcards/queries";
 import { t } from "../i18n";
 import { clock, money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
@@ -13,23 +14,50 @@ import { names } from "../seats/labels";
 import { Button } from "../ui/Button";
 import { Notice } from "../ui/Notice";
 import { CardFailure } from "./CardFailure";
-import { beginPayment, type CardForm } from "./stripe";
+import { forgetShares, storedShares } from "./shares";
+import { beginPayment, type CardForm, type Intent } from "./stripe";
+import { Step } from "./Tenders";
 import { TimeLeft } from "./TimeLeft";
+import { useCardForm } from "./useCardForm";
+
+const GIFT_CARD_PROBLEMS = [
+  "gift_card_unknown",
+  "gift_card_unusable",
+  "gift_card_used",
+  "gift_card_currency",
+  "tenders_fixed",
+  "too_many_attempts",
+];
 
 /** The card payment. A decline is shown in place and the seats stay held; 3-D Secure opens in an overlay. */
 export function Payment({ booking, order }: { booking: Booking; order: string }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const paid = useCallback(
-    () => navigate(`/bookings/${booking.id}`, { replace: true, state: { isPaid: true } }),
-    [navigate, booking.id],
-  );
-  const { form, place, failure, retry } = useCardForm(booking.id, order, paid);
+  const paid = () => {
+    forgetShares(booking.id);
+    void queries.invalidateQueries({ queryKey: creditQuery.queryKey });
+    return navigate(`/bookings/${booking.id}`, { replace: true, state: { isPaid: true } });
+  };
+  const [intent, setIntent] = useState<Intent | null>(null);
+  const begin = async (own: HTMLElement) => {
+    try {
+      const begun = await beginPayment(own, booking.id, order, storedShares(booking.id));
+      setIntent(begun.intent);
+      if (!begun.form) paid();
+      return begun.form;
+    } catch (error) {
+      if (!isProblem(error, "already_paid")) throw error;
+      paid();
+      return null;
+    }
+  };
+  const { form, place, failure, retry } = useCardForm(begin, booking.id);
   const [refused, setRefused] = useState<string | null>(null);
   const [isPaying, setPaying] = useState(false);
   const { queryKey } = bookingQuery(booking.id);
   const seconds = useCountdown(booking.payment_deadline_at, () => void queries.invalidateQueries({ queryKey }));
-  const amount = money(booking.due ?? 0, booking.currency ?? "EUR");
+  const currency = booking.currency ?? "EUR";
+  const amount = money(intent?.amount ?? booking.due ?? 0, currency);
 
   const cancel = useMutation({
     mutationFn: () =>
@@ -59,11 +87,42 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
       </p>
       {booking.replaces && <p>{t("exchange.untilPaid")}</p>}
       {booking.email && <Address booking={booking} />}
+      {intent && intent.shares.length > 0 && (
+        <ul className="card grid gap-1 p-5" aria-label={t("tenders.title")}>
+          <Step label={t("tenders.price")} amount={money(booking.due ?? 0, currency)} />
+          {intent.shares.map((share) => (
+            <Step
+              key={`${share.kind} ${share.last_characters}`}
+              label={
+                share.kind === "credit"
+                  ? t("tenders.credit")
+                  : t("tenders.giftCard", { last: share.last_characters ?? "" })
+              }
+              amount={money(-share.amount, currency)}
+            />
+          ))}
+          <Step label={t("tenders.left")} amount={amount} isTotal />
+        </ul>
+      )}
       <section className="card p-5" aria-label={t("pay.card")}>
         <div ref={place} className={failure === null ? "min-h-44" : ""} />
         {!form && !failure && <p className="text-quiet">{t("pay.loading")}</p>}
         {failure !== null && (
-          <CardFailure error={failure} deadline={booking.payment_deadline_at} onRetry={() => void tryAgain()} />
+          <>
+            <CardFailure error={failure} deadline={booking.payment_deadline_at} onRetry={() => void tryAgain()} />
+            {isProblem(failure, ...GIFT_CARD_PROBLEMS) && (
+              <Button
+                look="plain"
+                className="mt-3"
+                onClick={() => {
+                  forgetShares(booking.id);
+                  void tryAgain();
+                }}
+              >
+                {t("tenders.without")}
+              </Button>
+            )}
+          </>
         )}
       </section>
       {refused && (
@@ -99,44 +158,4 @@ export function Payment({ booking, order }: { booking: Booking; order: string })
       </div>
     </div>
   );
-}
-
-/** Mounts Stripe's form in `place`; returns the error if that failed. `onPaid` is called if nothing is left to pay. */
-function useCardForm(bookingId: string, order: string, onPaid: () => void) {
-  const place = useRef<HTMLDivElement>(null);
-  const [form, setForm] = useState<CardForm | null>(null);
-  const [failure, setFailure] = useState<unknown>(null);
-  const [tries, setTries] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each attempt loads it again with the current order
-  useEffect(() => {
-    if (!place.current) return;
-    let isLeft = false;
-    let shown: CardForm | null = null;
-    // Stripe renders into this element, which React does not touch.
-    const own = document.createElement("div");
-    place.current.replaceChildren(own);
-    beginPayment(own, bookingId, order, { gift_cards: [], use_credit: false }).then(
-      ({ form: made }) => {
-        shown = made;
-        if (isLeft) made?.close();
-        else if (made) setForm(made);
-        else onPaid();
-      },
-      (error: unknown) => {
-        if (isLeft) return;
-        if (isProblem(error, "already_paid")) onPaid();
-        else setFailure(error);
-      },
-    );
-    return () => {
-      isLeft = true;
-      shown?.close();
-      setForm(null);
-    };
-  }, [bookingId, onPaid, tries]);
-  const retry = useCallback(() => {
-    setFailure(null);
-    setTries((count) => count + 1);
-  }, []);
-  return { form, place, failure, retry };
 }

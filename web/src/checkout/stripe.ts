@@ -3,6 +3,7 @@
 import { api, type Schemas, unwrap } from "../api/client";
 import { isDark, onTheme } from "../app/theme";
 import { currentLanguage, subscribe } from "../i18n";
+import type { Shares } from "./shares";
 
 interface StripeElement {
   on(event: "ready", handler: () => void): void;
@@ -68,14 +69,6 @@ function loaded(address: string): Promise<void> {
 
 const look = (): Look => ({ locale: currentLanguage(), appearance: { theme: isDark() ? "night" : "stripe" } });
 
-/** What pays before the card. */
-export interface Shares {
-  /** Codes of gift cards. */
-  gift_cards: string[];
-  /** Whether the account's credit pays what it can. */
-  use_credit: boolean;
-}
-
 export type Intent = Schemas["PaymentIntentResponse"];
 
 /**
@@ -86,16 +79,27 @@ export async function beginPayment(
   place: HTMLElement,
   bookingId: string,
   order: string,
-  shares: Shares,
+  { cards, credit }: Shares,
 ): Promise<{ intent: Intent; form: CardForm | null }> {
   const { script_url } = await unwrap(api.GET("/api/payments/config"));
   const [intent] = await Promise.all([
-    unwrap(api.POST("/api/payments/create-intent", { body: { order, ...shares } })),
+    unwrap(
+      api.POST("/api/payments/create-intent", {
+        body: { order, gift_cards: cards.map(({ code }) => code), use_credit: credit > 0 },
+      }),
+    ),
     loaded(script_url),
   ]);
   if (!intent.client_secret) return { intent, form: null };
   const form = await cardForm(place, intent.publishable_key, intent.client_secret, `/bookings/${bookingId}`);
   return { intent, form };
+}
+
+/** Mounts the form of an intent that was begun before in `place`. Throws Problem or CardFormMissing. */
+export async function continuePayment(place: HTMLElement, key: string, clientSecret: string, returnTo: string) {
+  const { script_url } = await unwrap(api.GET("/api/payments/config"));
+  await loaded(script_url);
+  return cardForm(place, key, clientSecret, returnTo);
 }
 
 /** Mounts a card form for an intent in `place`. Stripe's script is loaded. Resolves when it is ready. */
