@@ -105,6 +105,7 @@ def test_each_admission_has_one_valid_code_after_any_steps(choices: list[int], c
         ids = valid_ids(booking)
         seats = [each.rpartition("-")[2].partition("_")[0] for each in ids]
         assert seats == [line.seat.seat_id for line in booking.kept_lines]
+        assert {ticket.ticket_id for ticket in booking.valid_tickets} <= {"b1-F7", "b1-F8"}, "never a recipient's"
         new = set(ids) - set(valid_ids(before)) - {"b1-F7", "b1-F8"}
         assert not new & used, "a recipient's ticket that became void stays void"
         used |= set(ids)
