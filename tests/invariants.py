@@ -271,7 +271,7 @@ def _money(now: Facts) -> Iterator[str]:
             yield f"booking {names}: {kept} was kept, its tickets cost {price}"
     for payment in now.payments.values():
         yield from _account(now, payment)
-        if payment["_id"] not in now.bookings:
+        if payment["_id"] not in now.bookings and not payment.get("purchase"):
             yield f"payment {payment['_id']} belongs to no booking"
     for intent in now.intents.values():
         payment = now.payments.get(intent["metadata"].get("booking_id", ""))
@@ -333,14 +333,16 @@ def _promises(now: Facts, booking: Document) -> Iterator[str]:
 def _gifts(payment: Document | None) -> int:
     """What staff or the provider refunded without booking."""
     refunds = payment["refunds"].values() if payment else ()
-    return sum(each["amount"] for each in refunds if each["asked_by"] != "booking" and each["state"] == "succeeded")
+    given = [each for each in refunds if each["asked_by"] != "booking" and each["state"] == "succeeded"]
+    return sum(each["amount"] + sum(each.get("returned", {}).values()) for each in given)
 
 
 def _account(now: Facts, payment: Document) -> Iterator[str]:
     """The account equals its ledger and Stripe's records."""
-    sums = Counter[str]()
+    sums, by_card = Counter[str](), Counter[str]()
     for line in payment["ledger"]:
         sums[line["kind"]] += line["amount"]
+        by_card[line["kind"]] += line["amount"] if line.get("tender", "card") == "card" else 0
     ours = payment["captured"], payment["refunded"]
     if ours != (sums["captured"], sums["refunded"] - sums["refund_failed"]):
         yield f"payment {payment['_id']}: captured and refunded are {ours}, its ledger says {dict(sums)}"
@@ -353,6 +355,7 @@ def _account(now: Facts, payment: Document) -> Iterator[str]:
     gone += [each for each in now.disputes.values() if each["status"] == "lost"]
     back = sum(each["amount"] for each in gone if each["payment_intent"] == payment["intent_id"])
     at_stripe = intent["amount_received"], back
+    ours = by_card["captured"], by_card["refunded"] - by_card["refund_failed"]
     if ours != at_stripe and not (payment["state"] == "intent_created" and payment["next_check_at"]):
         yield f"payment {payment['_id']}: captured and refunded are {ours}, at Stripe {at_stripe}"
 
