@@ -9,6 +9,7 @@ import { announce } from "../ui/announce";
 import { Button, ButtonLink } from "../ui/Button";
 import { Failure, Notice } from "../ui/Notice";
 import { usePageTitle } from "../ui/usePageTitle";
+import { Exchange } from "./Exchange";
 import { Missing } from "./Missing";
 import { type Booking, bookingQuery, useBooking } from "./queries";
 import { useLinkKey } from "./useLinkKey";
@@ -49,6 +50,7 @@ function Shown({ bookingId }: { bookingId: string }) {
       </div>
       {isRefetchError && <Failure error={error} retry={() => void refetch()} />}
       {booking.choice ? <Form booking={booking} choice={booking.choice} /> : <Closed booking={booking} />}
+      {booking.choice && <Exchange booking={booking} />}
     </div>
   );
 }

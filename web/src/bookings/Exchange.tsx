@@ -19,8 +19,8 @@ export function Exchange({ booking }: { booking: Booking }) {
     if (wasOpen.current && !isOpen) opener.current?.focus();
     wasOpen.current = isOpen;
   }, [isOpen]);
-  const { refund_policy, screening, currency } = booking;
-  if (!refund_policy?.exchange.max_exchanges || !screening || !currency) return null;
+  const { refund_policy, screening, currency, choice } = booking;
+  if (!refund_policy || !screening || !currency || !(choice || refund_policy.exchange.max_exchanges)) return null;
   if (Date.parse(screening.ends_at) < Date.now()) return null;
   const { fee, minutes_before_start } = refund_policy.exchange;
   const until = new Date(Date.parse(screening.starts_at) - minutes_before_start * 60_000).toISOString();
@@ -31,7 +31,11 @@ export function Exchange({ booking }: { booking: Booking }) {
         {t("exchange.title")}
       </h2>
       <p className="text-quiet">
-        {fee ? t("exchange.termsFee", { time, fee: money(fee, currency) }) : t("exchange.terms", { time })}
+        {choice
+          ? t("choice.exchangeText")
+          : fee
+            ? t("exchange.termsFee", { time, fee: money(fee, currency) })
+            : t("exchange.terms", { time })}
       </p>
       {isOpen ? (
         <Choice booking={booking} onClose={() => setOpen(false)} />

@@ -488,6 +488,8 @@ const de: Messages = {
   "choice.ended": "Diese Buchung hat keine gültigen Tickets mehr. Es gibt nichts zu wählen.",
   "choice.begun": "Die Vorstellung hat am {time} begonnen. Sie können nicht mehr wählen.",
   "choice.asBooked": "Die Vorstellung beginnt am {time}. Ihre Tickets sind gültig.",
+  "choice.exchangeText":
+    "Weil die Vorstellung verlegt wurde, können Sie Ihre Tickets bis zum Beginn ohne Gebühr umtauschen.",
   "choice.notice": "Ihre Vorstellung wurde verlegt. Sie können Ihre Tickets behalten oder alles zurückerhalten.",
   "choice.open": "Wählen",
   "refunds.title": "Erstattungen",

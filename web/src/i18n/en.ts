@@ -477,6 +477,7 @@ const en = {
   "choice.ended": "This booking has no valid tickets any more, so there is nothing to choose.",
   "choice.begun": "The showtime began on {time}, so you can no longer choose.",
   "choice.asBooked": "The showtime begins on {time}. Your tickets are valid.",
+  "choice.exchangeText": "Because the showtime was moved, you can exchange your tickets without a fee until it begins.",
   "choice.notice": "Your showtime was moved. You can keep your tickets or get everything back.",
   "choice.open": "Choose",
   "refunds.title": "Refunds",
