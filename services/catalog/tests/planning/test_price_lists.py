@@ -81,9 +81,11 @@ async def test_a_price_list_has_a_refund_policy_that_its_showtimes_keep(manager,
     tiers = [{"minutes_before_start": 60, "refund_percent": 80}]
     change = {name: usual[name] for name in ("name", "prices", "valid_from", "version")}
     changed = await manager.call(
-        "PUT", f"{path}/{usual['id']}", change | {"refund_policy": {"tiers": tiers, "fee": 100}}
+        "PUT",
+        f"{path}/{usual['id']}",
+        change | {"refund_policy": {"tiers": tiers, "fee": 100, "credit_bonus_percent": 10}},
     )
-    policy = {"tiers": tiers, "fee": 100, "exchange": default}
+    policy = {"tiers": tiers, "fee": 100, "exchange": default, "credit_bonus_percent": 10}
     assert (changed.status_code, changed.json()["refund_policy"]) == (200, policy)
     showtime = await manager.showtime()
     assert showtime["refund_policy"] == policy
