@@ -76,6 +76,12 @@ PATTERN = {
 }
 PRICE_LIST = {"name": "refused", "prices": {"standard": {"adult": 1}}, "valid_from": "{valid_from}"}
 LAYOUT = {"text": "no seats"}
+PROMOTION = {
+    "name": "Test",
+    "discount": {"kind": "percentage", "percent": 1},
+    "code": "MATRIX",
+    "conditions": {"theater_ids": ["{theater_id}"]},
+}
 
 IDENTITY = [
     *rows(
@@ -332,6 +338,16 @@ BOOKING = [
         for operation, body in (
             ("PUT /api/bookings/{booking_id}/email", {"email": "guest@usher.example"}),
             ("POST /api/bookings/{booking_id}/send-tickets", None),
+        )
+    ),
+    Row("GET /api/promotions", MANAGERS | {STAFF_ELSEWHERE[2]}),
+    Row("POST /api/promotions", MANAGERS | {STAFF_ELSEWHERE[2]}, {}),
+    *(
+        Row(operation, MANAGERS, body, hidden=True, sees=ALL - {NOBODY, STAFF_ELSEWHERE[2]})
+        for operation, body in (
+            ("GET /api/promotions/{promotion_id}", None),
+            ("PUT /api/promotions/{promotion_id}", PROMOTION | {"version": 99}),
+            ("DELETE /api/promotions/{promotion_id}", None),
         )
     ),
     Row("GET /api/tickets/keys", ALL),

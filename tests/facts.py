@@ -51,6 +51,7 @@ class Facts:
     shown: Documents
     occupancies: Documents
     bookings: Documents
+    uses: Documents
     payments: Documents
     webhooks: Documents
     messages: Documents
@@ -77,6 +78,7 @@ async def read(env: Mapping[str, str]) -> Facts:
             shown=await _documents(of["realtime"], "showtimes"),
             occupancies=await _documents(of["catalog"], "occupancies"),
             bookings=await _documents(of["booking"], "bookings"),
+            uses=await _documents(of["booking"], "promotion_uses"),
             payments=await _documents(of["payment"], "payments"),
             webhooks=await _documents(of["payment"], "webhook_events"),
             messages=await _documents(of["notifier"], "messages"),

@@ -34,7 +34,7 @@ DEAD = {topology.dead_letter_queue_name(service) for service in topology.CONSUME
 
 
 class Violation(NamedTuple):
-    """`rule` is the broken promise: seats, codes, money, no loss, once, progress."""
+    """`rule` is the broken promise: seats, codes, money, instruments, no loss, once, progress."""
 
     rule: str
     text: str
@@ -49,6 +49,7 @@ def violations(now: Facts) -> list[Violation]:
         "seats": _seats,
         "codes": _codes,
         "money": _money,
+        "instruments": _instruments,
         "no loss": _no_loss,
         "once": _once,
         "progress": _progress,
@@ -65,6 +66,7 @@ def unrest(now: Facts) -> list[str]:
             for each in now.bookings.values()
             for refund in _refunds(each, "requested")
         ),
+        *(f"the uses of booking {each['_id']} are open" for each in now.bookings.values() if each.get("has_open_uses")),
         *(f"hold {hold['id']} is live" for each in now.showtimes.values() for hold in each["holds"]),
         *(f"the waitlist of {each['_id']} has a round to do" for each in now.showtimes.values() if _is_due(now, each)),
         *(f"the map of {each['_id']} is stale" for each in now.showtimes.values() if each.get("is_stale")),
@@ -358,6 +360,49 @@ def _account(now: Facts, payment: Document) -> Iterator[str]:
     ours = by_card["captured"], by_card["refunded"] - by_card["refund_failed"]
     if ours != at_stripe and not (payment["state"] == "intent_created" and payment["next_check_at"]):
         yield f"payment {payment['_id']}: captured and refunded are {ours}, at Stripe {at_stripe}"
+
+
+# ---- instruments
+
+ORPHANED = timedelta(minutes=15)
+"""How long uses may be reserved before their booking is stored."""
+
+
+def _instruments(now: Facts) -> Iterator[str]:
+    """Each discount has its uses, in the state of its booking, and no slot of a limit is occupied twice."""
+    slots = Counter(slot for uses in now.uses.values() for slot in uses["slots"])
+    for slot, count in slots.items():
+        if count > 1:
+            yield f"the slot {slot} of a promotion is occupied {count} times"
+    for uses in now.uses.values():
+        if sorted(uses["slots"]) != sorted(slot for use in uses["uses"] for slot in use["slots"]):
+            yield f"uses {uses['_id']} occupy other slots than they say"
+        booking = now.bookings.get(uses["booking_id"], {})
+        is_late = uses["reserved_at"] < now.at - ORPHANED - OVERDUE
+        if uses["is_reserved"] and booking.get("uses_id") != uses["_id"] and is_late:
+            yield f"uses {uses['_id']} are reserved for a booking without them"
+    for booking in now.bookings.values():
+        if not booking.get("promotions") or booking["has_open_uses"]:
+            continue
+        found = now.uses.get(booking["uses_id"], {"uses": []})["uses"]
+        states = [(use["promotion_id"], use["seats"], use["state"]) for use in found]
+        if states != (due := _due_uses(booking)):
+            yield f"booking {booking['_id']} ({booking['state']}) has the uses {states}, not {due}"
+        given = sum(sum(each["shares"].values()) for each in booking["promotions"])
+        shown = sum(line["discount"] for line in booking["lines"])
+        if not _seats_in(booking, "cancelled") and given != shown:
+            yield f"booking {booking['_id']}: its promotions give {given}, its tickets show {shown}"
+
+
+def _due_uses(booking: Document) -> list[tuple[str, list[str], str]]:
+    """The uses that a booking has in its state: a use is released with the last of its tickets."""
+    kept = set(_seats_in(booking, "valid", "transferred")) if booking["state"] == "confirmed" else set[str]()
+    is_open = booking["state"] in UNSETTLED - {"refunding"}
+    return [
+        (each["promotion_id"], seats, "reserved" if is_open else "released" if kept.isdisjoint(seats) else "taken")
+        for each in booking["promotions"]
+        for seats in each["uses"]
+    ]
 
 
 # ---- no loss, once, progress

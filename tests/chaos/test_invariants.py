@@ -59,6 +59,18 @@ async def _give_a_ticket(cinema: Cinema) -> None:
     await cinema.guest().call("POST", path, headers=headers)
 
 
+async def _buy_with_a_code(cinema: Cinema) -> None:
+    """A guest buys three tickets for the price of two, of which a limited number is given."""
+    admin, guest = await cinema.person("admin"), cinema.guest()
+    discount = {"kind": "n_for_m", "tickets": 3, "pay": 2}
+    terms = {"name": "3 for 2", "code": "THREE", "discount": discount, "max_uses": 5}
+    await admin.call("POST", "/api/promotions", json=terms)
+    hold = await guest.hold(*await cinema.seats(3))
+    await guest.check_out(hold, "code@usher.example", promotion_codes=["three"])
+    await guest.pay(await guest.create_intent(hold))
+    await guest.settled(hold, "confirmed")
+
+
 @pytest.fixture(scope="module")
 async def real(arena: Cinema) -> Facts:
     """A platform at rest after some sales."""
@@ -71,6 +83,7 @@ async def real(arena: Cinema) -> Facts:
     await _cancel_a_ticket(arena)
     await _give_a_ticket(arena)
     await _exchange_a_ticket(arena)
+    await _buy_with_a_code(arena)
     now = await at_rest(arena.platform.env)
     assert any(message["kind"] == "booking_link" for message in now.messages.values())
     assert now.bookings[confirmed[-1]["_id"]]["state"] == "refunded"
@@ -105,6 +118,8 @@ class Copy:
         pair = [each for each in self.now.bookings.values() if each["email"] == "swap@usher.example"]
         self.exchanged, self.replacing = sorted(pair, key=lambda each: each["_id"])
         self.given = next(each for each in self.now.bookings.values() if each["email"] == "giver@usher.example")
+        self.discounted = next(each for each in self.now.bookings.values() if each["email"] == "code@usher.example")
+        self.uses = self.now.uses[self.discounted["uses_id"]]
         self.partly = next(each for each in self.now.bookings.values() if each["email"] == "part@usher.example")
         confirmed.sort(key=lambda each: each["opened_at"], reverse=True)  # the newest: after the last restart
         self.booking: Document = confirmed[0]
@@ -254,6 +269,31 @@ def money_of_nobody(copy: Copy) -> None:
     del copy.now.bookings[copy.other["_id"]]
 
 
+def a_discount_without_a_use(copy: Copy) -> None:
+    del copy.now.uses[copy.uses["_id"]]
+
+
+def a_use_that_is_not_taken(copy: Copy) -> None:
+    copy.uses["uses"][0]["state"] = "reserved"
+
+
+def a_slot_occupied_twice(copy: Copy) -> None:
+    copy.now.uses["other"] = copy.uses | {"_id": "other"}
+
+
+def a_slot_that_no_use_has(copy: Copy) -> None:
+    copy.uses["slots"].append("p|all|000009")
+
+
+def a_use_for_nobody(copy: Copy) -> None:
+    orphan = {"_id": "b", "booking_id": "b", "uses": [], "slots": [], "is_reserved": True}
+    copy.now.uses["b"] = orphan | {"reserved_at": copy.now.at - timedelta(hours=1)}
+
+
+def a_discount_that_no_promotion_gives(copy: Copy) -> None:
+    copy.discounted["lines"][0]["discount"] += 1
+
+
 def an_event_not_sent(copy: Copy) -> None:
     copy.now.unsent["usher_booking.bookings b"] = [{"type": "booking.paid.v1", "time": copy.now.at - LONG}]
 
@@ -345,6 +385,12 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_dispute_that_nobody_knows: ("money", "at Stripe"),
     money_that_nobody_knows: ("money", "which no payment knows"),
     money_of_nobody: ("money", "belongs to no booking"),
+    a_discount_without_a_use: ("instruments", "has the uses []"),
+    a_use_that_is_not_taken: ("instruments", "'reserved')"),
+    a_slot_occupied_twice: ("instruments", "is occupied 2 times"),
+    a_slot_that_no_use_has: ("instruments", "occupy other slots"),
+    a_use_for_nobody: ("instruments", "reserved for a booking without them"),
+    a_discount_that_no_promotion_gives: ("instruments", "its tickets show"),
     an_event_not_sent: ("no loss", "booking.paid.v1 not sent"),
     a_webhook_not_processed: ("no loss", "not processed: KeyError"),
     a_dead_letter: ("no loss", "1 dead letters"),

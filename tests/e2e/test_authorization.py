@@ -79,6 +79,8 @@ async def objects(guest: Customer, admin: Customer, cinema: Cinema) -> tuple[dic
     ids |= {"showtime_id": showtime_id, "booking_id": booking["id"], "reference": booking["reference"]}
     ids |= {"ticket_id": booking["tickets"][0]["ticket_id"], "seat_id": seats[0], "claim": bought["claim"]}
     ids |= {"order": guest.orders[booking["id"]], "hold_id": held["hold_id"]}
+    promotion = await admin.call("POST", "/api/promotions", json=filled(matrix.PROMOTION, ids))
+    ids |= {"promotion_id": promotion["id"]}
     ids |= {"valid_from": lists["items"][0]["valid_from"], "day": str((now() + timedelta(days=300)).date())}
     return ids | {"version": "1", "kind": "poster"}, bought, held
 

@@ -152,7 +152,7 @@ class SeatLayoutPublished(Event, type="catalog.seat_layout_published.v1", subjec
 class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="showtime_id"):
     """A showtime was scheduled. The event has everything that is needed to sell its seats.
 
-    `address` is the theater's, on one line.
+    `address` is the theater's, on one line. `local_date` is the showtime's business day, `YYYY-MM-DD`.
     """
 
     showtime_id: Id
@@ -178,12 +178,13 @@ class ShowtimeScheduled(Event, type="catalog.showtime_scheduled.v1", subject="sh
     orphan_rule: OrphanRule = "off"
     seller: Seller | None = None
     refund_policy: RefundPolicy = RefundPolicy()
+    local_date: str | None = None
 
 
 class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject="showtime_id"):
     """A showtime was moved to another time. Its seats and prices stay the same.
 
-    `change_id`: the approved change that moved it.
+    `change_id`: the approved change that moved it. `local_date` is its business day, `YYYY-MM-DD`.
     """
 
     showtime_id: Id
@@ -192,6 +193,7 @@ class ShowtimeRescheduled(Event, type="catalog.showtime_rescheduled.v1", subject
     sales_open_at: Moment
     sales_close_at: Moment
     change_id: Id | None = None
+    local_date: str | None = None
 
 
 class ShowtimeCancelled(Event, type="catalog.showtime_cancelled.v1", subject="showtime_id"):

@@ -41,7 +41,7 @@ TICKETS_CHANGED = get_args(TicketsChanged)
 EXPORTED_FIELDS = {
     "id", "reference", "state", "holder", "showtime_id", "screening", "seats", "lines", "amount", "currency", "email",
     "name", "locale", "opened_at", "payment_deadline_at", "refund_policy", "refunded_amount", "refunds", "is_disputed",
-    "replaces", "exchange", "exchanges", "ending", "history", "mailings",
+    "replaces", "exchange", "exchanges", "ending", "history", "mailings", "promotions",
 }  # fmt: skip
 """Without the tickets' QR texts, which grant admission."""
 WITHHELD = {"refunds": {"__all__": {"note", "quote_id"}}, "mailings": {"__all__": {"staff_id"}}}
@@ -156,6 +156,8 @@ async def erase(manager: ProcessManager, signer: Signer, user_id: str) -> None:
         elif booking.email and screening and screening.ends_at > now():
             await store.keep_contact(booking, signer.seal(booking.email), screening.ends_at)
         await store.forget_passes(booking.id)
+        if booking.uses_id:
+            await store.forget_person(booking.uses_id)
     await store.erase_owner(user_id)
     await store.erase_recipient(user_id)
 

@@ -51,6 +51,16 @@ async def cascade_again(showtimes: Showtimes) -> None:
             await store.end_cascade(showtime, is_complete=is_complete)
 
 
+async def settle_uses() -> None:
+    """Bring the uses of promotions up to the states of their bookings, and release those without a booking."""
+    async for booking in store.open_uses(BATCH):
+        try:
+            await store.settle(booking)
+        except Exception:
+            log.exception("uses_not_settled", booking_id=booking.id)
+    await store.release_orphans(BATCH)
+
+
 async def erase_contacts() -> None:
     """Remove kept addresses of erased persons after their showtimes."""
     await store.erase_contacts(now())
@@ -82,6 +92,7 @@ def jobs(manager: ProcessManager, showtimes: Showtimes) -> list[Job]:
     return [
         Job("pass_deadlines", every=1.0, run=partial(pass_deadlines, manager)),
         Job("cascade_again", every=5.0, run=partial(cascade_again, showtimes)),
+        Job("settle_uses", every=2.0, run=settle_uses),
         Job("erase_contacts", every=600.0, run=erase_contacts),
         Job("measure", every=15.0, run=measure, stand_by=clear_measurements),
     ]

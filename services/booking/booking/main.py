@@ -22,5 +22,5 @@ app = create_service(
     privacy=handlers.privacy(manager, signer),
     lifespans=[partial(store.signing, signer), lambda _: printer.running(), lambda _: connected(apple)],
 )
-app.state.apple = apple
+app.state.apple, app.state.promotions = apple, store.Promotions()
 app.state.signer, app.state.manager, app.state.showtimes, app.state.printer = signer, manager, showtimes, printer

@@ -1891,6 +1891,8 @@ export interface paths {
          * Check Out
          * @description Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
          *
+         *     Promotions are those of the codes and automatic ones, at the lowest price; a code that does not apply is refused.
+         *
          *     The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
          *     With `replaces`, the tickets of another booking are exchanged by a quote: they are void once the new ones are paid
          *     and valid, and stay valid if the payment fails.
@@ -4982,6 +4984,168 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/promotions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Promotions
+         * @description List the promotions, newest first, also ended ones.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    cursor?: string | null;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPage_PromotionResponse_"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Add Promotion
+         * @description Add a promotion. An automatic one applies everywhere within ten seconds.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingPromotionRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPromotionResponse"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/promotions/{promotion_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Promotion
+         * @description Get one promotion with its uses.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    promotion_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPromotionDetailResponse"];
+                    };
+                };
+            };
+        };
+        /**
+         * Change Promotion
+         * @description Replace the content of an active promotion. Bookings that were checked out before keep their discounts.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    promotion_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BookingPromotionUpdateRequest"];
+                };
+            };
+            responses: {
+                /** @description Successful Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BookingPromotionResponse"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /**
+         * End Promotion
+         * @description End a promotion. It stays in the list, its bookings keep their discounts, and its code can be used again.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    promotion_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Successful Response */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/reviews": {
         parameters: {
             query?: never;
@@ -7301,6 +7465,21 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AppliedPromotionResponse
+         * @description A promotion and its discount in minor units. An automatic one has no `code`.
+         */
+        BookingAppliedPromotionResponse: {
+            /** Name */
+            name: string;
+            /** Code */
+            code: string | null;
+            /**
+             * Amount
+             * @description minor units of the currency, e.g. cents
+             */
+            amount: number;
+        };
+        /**
          * BookingResponse
          * @description A booking. It has tickets only while it is confirmed; cancelled ones stand beside the valid ones.
          *
@@ -7330,6 +7509,8 @@ export interface components {
             currency: string | null;
             /** Tax */
             tax: number | null;
+            /** Promotions */
+            promotions: components["schemas"]["BookingAppliedPromotionResponse"][];
             /** @description The policy of the checkout. */
             refund_policy: components["schemas"]["BookingRefundPolicy"] | null;
             /** Refunds */
@@ -7520,6 +7701,53 @@ export interface components {
              * @example de-AT
              */
             locale: string;
+            /**
+             * Promotion Codes
+             * @description The order of the codes makes no difference.
+             * @default []
+             */
+            promotion_codes: string[];
+        };
+        /**
+         * Conditions
+         * @description All of them must hold; an empty list means any.
+         *
+         *     `weekdays` are business days: at 00:15 on Saturday it is still Friday. `starts_from` and `starts_before` are the
+         *     theater's local time; without one, the band begins or ends with the business day. `first_uses`: only the first
+         *     uses at each showtime.
+         */
+        BookingConditions: {
+            /**
+             * Movie Ids
+             * @default []
+             */
+            movie_ids: string[];
+            /**
+             * Theater Ids
+             * @default []
+             */
+            theater_ids: string[];
+            /**
+             * Weekdays
+             * @default []
+             */
+            weekdays: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /** Starts From */
+            starts_from?: string | null;
+            /** Starts Before */
+            starts_before?: string | null;
+            /**
+             * Formats
+             * @default []
+             */
+            formats: string[];
+            /**
+             * Ticket Types
+             * @default []
+             */
+            ticket_types: string[];
+            /** First Uses */
+            first_uses?: number | null;
         };
         /**
          * ChoiceRequest
@@ -8040,6 +8268,21 @@ export interface components {
             at: string;
         };
         /**
+         * NForM
+         * @description Of each `tickets`, only the `pay` most expensive ones are paid: 3 for 2.
+         */
+        BookingNForM: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "n_for_m";
+            /** Tickets */
+            tickets: number;
+            /** Pay */
+            pay: number;
+        };
+        /**
          * OrderLine
          * @description One seat with its ticket type, price and status. Amounts are in minor units.
          *
@@ -8105,6 +8348,16 @@ export interface components {
              */
             next_cursor?: string | null;
         };
+        /** Page[PromotionResponse] */
+        BookingPage_PromotionResponse_: {
+            /** Items */
+            items: components["schemas"]["BookingPromotionResponse"][];
+            /**
+             * Next Cursor
+             * @example WyIwMTlhYTNjMiJd
+             */
+            next_cursor?: string | null;
+        };
         /** Page[RowResponse] */
         BookingPage_RowResponse_: {
             /** Items */
@@ -8126,6 +8379,19 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
+         * Percentage
+         * @description A share of the price of each ticket.
+         */
+        BookingPercentage: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "percentage";
+            /** Percent */
+            percent: number;
+        };
+        /**
          * ProblemDocument
          * @description The body of every error response. Some problems have more members, e.g. `seats`.
          */
@@ -8144,6 +8410,201 @@ export interface components {
             correlation_id: string;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * PromotionDetailResponse
+         * @description A promotion with its uses.
+         */
+        BookingPromotionDetailResponse: {
+            /**
+             * Name
+             * @description Shown to customers.
+             * @example Matinee
+             */
+            name: string;
+            /** Discount */
+            discount: components["schemas"]["BookingPercentage"] | components["schemas"]["BookingFixedAmount"] | components["schemas"]["BookingFixedPrice"] | components["schemas"]["BookingNForM"];
+            /**
+             * @default {
+             *       "movie_ids": [],
+             *       "theater_ids": [],
+             *       "weekdays": [],
+             *       "formats": [],
+             *       "ticket_types": []
+             *     }
+             */
+            conditions: components["schemas"]["BookingConditions"];
+            /**
+             * Is Exclusive
+             * @default false
+             */
+            is_exclusive: boolean;
+            /** Valid From */
+            valid_from?: string | null;
+            /** Valid Until */
+            valid_until?: string | null;
+            /**
+             * Max Uses
+             * @description In all.
+             */
+            max_uses?: number | null;
+            /**
+             * Max Uses Per Person
+             * @description By account and by e-mail address.
+             */
+            max_uses_per_person?: number | null;
+            /** Id */
+            id: string;
+            /** Version */
+            version: number;
+            /** Code */
+            code: string | null;
+            /** Is Active */
+            is_active: boolean;
+            uses: components["schemas"]["BookingUseCounts"];
+        };
+        /**
+         * PromotionRequest
+         * @description A promotion. Without a code, it applies automatically wherever its conditions hold.
+         */
+        BookingPromotionRequest: {
+            /**
+             * Name
+             * @description Shown to customers.
+             * @example Matinee
+             */
+            name: string;
+            /** Discount */
+            discount: components["schemas"]["BookingPercentage"] | components["schemas"]["BookingFixedAmount"] | components["schemas"]["BookingFixedPrice"] | components["schemas"]["BookingNForM"];
+            /**
+             * @default {
+             *       "movie_ids": [],
+             *       "theater_ids": [],
+             *       "weekdays": [],
+             *       "formats": [],
+             *       "ticket_types": []
+             *     }
+             */
+            conditions: components["schemas"]["BookingConditions"];
+            /**
+             * Is Exclusive
+             * @default false
+             */
+            is_exclusive: boolean;
+            /** Valid From */
+            valid_from?: string | null;
+            /** Valid Until */
+            valid_until?: string | null;
+            /**
+             * Max Uses
+             * @description In all.
+             */
+            max_uses?: number | null;
+            /**
+             * Max Uses Per Person
+             * @description By account and by e-mail address.
+             */
+            max_uses_per_person?: number | null;
+            /** Code */
+            code?: string | null;
+        };
+        /**
+         * PromotionResponse
+         * @description A promotion. A change must send back its `version`. Bookings keep the discount of their checkout.
+         */
+        BookingPromotionResponse: {
+            /**
+             * Name
+             * @description Shown to customers.
+             * @example Matinee
+             */
+            name: string;
+            /** Discount */
+            discount: components["schemas"]["BookingPercentage"] | components["schemas"]["BookingFixedAmount"] | components["schemas"]["BookingFixedPrice"] | components["schemas"]["BookingNForM"];
+            /**
+             * @default {
+             *       "movie_ids": [],
+             *       "theater_ids": [],
+             *       "weekdays": [],
+             *       "formats": [],
+             *       "ticket_types": []
+             *     }
+             */
+            conditions: components["schemas"]["BookingConditions"];
+            /**
+             * Is Exclusive
+             * @default false
+             */
+            is_exclusive: boolean;
+            /** Valid From */
+            valid_from?: string | null;
+            /** Valid Until */
+            valid_until?: string | null;
+            /**
+             * Max Uses
+             * @description In all.
+             */
+            max_uses?: number | null;
+            /**
+             * Max Uses Per Person
+             * @description By account and by e-mail address.
+             */
+            max_uses_per_person?: number | null;
+            /** Id */
+            id: string;
+            /** Version */
+            version: number;
+            /** Code */
+            code: string | null;
+            /** Is Active */
+            is_active: boolean;
+        };
+        /**
+         * PromotionUpdateRequest
+         * @description The new content, and the version of the promotion that it is based on.
+         */
+        BookingPromotionUpdateRequest: {
+            /**
+             * Name
+             * @description Shown to customers.
+             * @example Matinee
+             */
+            name: string;
+            /** Discount */
+            discount: components["schemas"]["BookingPercentage"] | components["schemas"]["BookingFixedAmount"] | components["schemas"]["BookingFixedPrice"] | components["schemas"]["BookingNForM"];
+            /**
+             * @default {
+             *       "movie_ids": [],
+             *       "theater_ids": [],
+             *       "weekdays": [],
+             *       "formats": [],
+             *       "ticket_types": []
+             *     }
+             */
+            conditions: components["schemas"]["BookingConditions"];
+            /**
+             * Is Exclusive
+             * @default false
+             */
+            is_exclusive: boolean;
+            /** Valid From */
+            valid_from?: string | null;
+            /** Valid Until */
+            valid_until?: string | null;
+            /**
+             * Max Uses
+             * @description In all.
+             */
+            max_uses?: number | null;
+            /**
+             * Max Uses Per Person
+             * @description By account and by e-mail address.
+             */
+            max_uses_per_person?: number | null;
+            /** Code */
+            code?: string | null;
+            /** Version */
+            version: number;
         };
         /**
          * QuoteChoice
@@ -8176,12 +8637,18 @@ export interface components {
              * @default []
              */
             tickets: components["schemas"]["BookingQuoteChoice"][];
+            /**
+             * Promotion Codes
+             * @description The order of the codes makes no difference.
+             * @default []
+             */
+            promotion_codes: string[];
         };
         /**
          * QuoteResponse
-         * @description All-in prices in minor units. `amount` includes `fee` and `tax`, which are null if unknown.
+         * @description All-in prices in minor units. `amount` is `price` less `discount`; it includes `fee` and `tax`, null if unknown.
          *
-         *     Only the checkout makes the price final.
+         *     `promotions` are those of the codes and automatic ones. Only the checkout makes the price final and reserves them.
          */
         BookingQuoteResponse: {
             /** Hold Id */
@@ -8192,6 +8659,18 @@ export interface components {
             currency: string;
             /** Seats */
             seats: components["schemas"]["BookingQuotedSeat"][];
+            /**
+             * Price
+             * @description minor units of the currency, e.g. cents
+             */
+            price: number;
+            /**
+             * Discount
+             * @description minor units of the currency, e.g. cents
+             */
+            discount: number;
+            /** Promotions */
+            promotions: components["schemas"]["BookingAppliedPromotionResponse"][];
             /**
              * Amount
              * @description minor units of the currency, e.g. cents
@@ -8216,12 +8695,19 @@ export interface components {
         /**
          * QuotedSeat
          * @description The price of a seat: the chosen or default ticket type, and all ticket types that can be chosen.
+         *
+         *     Their amounts are before the seat's `discount` by promotions.
          */
         BookingQuotedSeat: {
             seat: components["schemas"]["BookingSeat"];
             chosen: components["schemas"]["BookingTicketOption"];
             /** Options */
             options: components["schemas"]["BookingTicketOption"][];
+            /**
+             * Discount
+             * @default 0
+             */
+            discount: number;
         };
         /**
          * ReceivedTicketResponse
@@ -8711,6 +9197,18 @@ export interface components {
             is_disputed: boolean;
             /** Refunds */
             refunds: components["schemas"]["BookingRefundResponse"][];
+        };
+        /**
+         * UseCounts
+         * @description The number of uses: reserved by unpaid bookings, taken by paid ones, released by ended ones.
+         */
+        BookingUseCounts: {
+            /** Reserved */
+            reserved: number;
+            /** Taken */
+            taken: number;
+            /** Released */
+            released: number;
         };
         /** Address */
         CatalogAddress: {

@@ -11,14 +11,17 @@ import { money } from "../lib/format";
 import { useCountdown } from "../lib/useCountdown";
 import { place } from "../seats/labels";
 import type { Hold } from "../seats/layout";
-import { forgetHold, storedTickets, storeTickets } from "../seats/memory";
+import { forgetHold, storeCodes, storedCodes, storedTickets, storeTickets } from "../seats/memory";
 import { holdQuery } from "../seats/queries";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Failure, Notice } from "../ui/Notice";
+import { CodeField } from "./CodeField";
 import { EmailField } from "./EmailField";
 import { Extension } from "./Extension";
 import { fitting } from "./fitting";
+import { codesOf, folded, refusalOf, withCodes } from "./promotions";
+import { Sum } from "./Sum";
 import { type Shares, split, storedShares, storeShares } from "./shares";
 import { Tenders } from "./Tenders";
 import { TimeLeft } from "./TimeLeft";
@@ -36,6 +39,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const [kept, setKept] = useState(() => storedTickets(showtime.id));
+  const [codes, setCodes] = useState(() => storedCodes(showtime.id));
   const { hold_id, claim } = hold;
   const [shares, setShares] = useState(() => storedShares(hold_id));
   const bookingKey = bookingQuery(hold_id).queryKey;
@@ -49,8 +53,13 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
   const seconds = useCountdown(hold.expires_at, over);
   const chosen = hold.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
   const quote = useQuery({
-    queryKey: ["mine", "quote", claim, chosen],
-    queryFn: () => fitting(chosen, (tickets) => unwrap(api.POST("/api/bookings/quote", { body: { claim, tickets } }))),
+    queryKey: ["mine", "quote", claim, chosen, codes],
+    queryFn: () =>
+      fitting(chosen, (tickets) =>
+        withCodes(codes, (promotion_codes) =>
+          unwrap(api.POST("/api/bookings/quote", { body: { claim, tickets, promotion_codes } })),
+        ),
+      ),
     placeholderData: keepPreviousData,
   });
   const lookAgain = () => {
@@ -58,8 +67,15 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
     void queries.invalidateQueries({ queryKey: holdKey });
     void quote.refetch();
   };
-  const quoted = quote.data?.seats ?? [];
-  const total = quote.data?.amount ?? 0;
+  const priced = quote.data?.quote;
+  const quoted = priced?.seats ?? [];
+  const total = priced?.amount ?? 0;
+  const applied = priced ? codesOf(priced) : [];
+  const changeCodes = (next: string[]) => {
+    const unique = [...new Set(next.map(folded))];
+    storeCodes(showtime.id, unique);
+    setCodes(unique);
+  };
 
   const { left } = split(total, shares);
   const pay = (next: Shares) => {
@@ -75,6 +91,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
             claim,
             tickets: quoted.map(({ seat, chosen: { ticket_type } }) => ({ seat_id: seat.seat_id, ticket_type })),
             ...contact,
+            promotion_codes: applied,
             locale: locale(),
           },
         }),
@@ -87,6 +104,10 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
     onError: (error) => {
       if (isProblem(error, "hold_expired")) over();
       if (isProblem(error, "already_checked_out", "claim_invalid", "tickets_do_not_match")) lookAgain();
+      if (isProblem(error, "promotion_refused")) {
+        changeCodes(applied.filter((code) => code !== error.document.promotion_code));
+        void quote.refetch();
+      }
     },
   });
   const release = useMutation({
@@ -137,7 +158,18 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
           />
         )}
         {quote.isError && <Failure error={quote.error} retry={lookAgain} />}
-        {quote.data && <Total quote={quote.data} />}
+        {priced && (
+          <>
+            <CodeField
+              codes={applied}
+              fault={quote.data?.refusal ? refusalOf(quote.data.refusal, showtime.time_zone) : undefined}
+              busy={quote.isFetching}
+              onAdd={(code) => changeCodes([...applied, code])}
+              onRemove={(code) => changeCodes(applied.filter((each) => each !== code))}
+            />
+            <Sum {...priced} />
+          </>
+        )}
       </section>
       {total > 0 && <Tenders price={total} currency={showtime.currency} shares={shares} onChange={pay} />}
       <Contact />
@@ -146,20 +178,14 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
           {t("terms.title")}
         </h2>
         <p className="text-quiet">
-          {quote.data &&
-            policySentence(quote.data.refund_policy, showtime.starts_at, showtime.time_zone, showtime.currency)}{" "}
+          {priced && policySentence(priced.refund_policy, showtime.starts_at, showtime.time_zone, showtime.currency)}{" "}
           {t("terms.text")}
         </p>
       </section>
-      {order.isError && <Notice kind="bad">{sentence(order.error)}</Notice>}
+      {order.isError && <Notice kind="bad">{refusalOf(order.error, showtime.time_zone)}</Notice>}
       {release.isError && <Notice kind="bad">{sentence(release.error)}</Notice>}
       <div className="flex flex-wrap gap-3">
-        <Button
-          type="submit"
-          disabled={!quote.data}
-          busy={order.isPending || quote.isFetching}
-          className="max-sm:w-full"
-        >
+        <Button type="submit" disabled={!priced} busy={order.isPending || quote.isFetching} className="max-sm:w-full">
           {!total
             ? t("checkout.free")
             : left
@@ -171,24 +197,6 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         </Button>
       </div>
     </form>
-  );
-}
-
-function Total({ quote: { amount, fee, tax, currency } }: { quote: Schemas["BookingQuoteResponse"] }) {
-  const parts = [
-    fee !== null && t("checkout.fee", { amount: money(fee, currency) }),
-    tax !== null && t("checkout.tax", { amount: money(tax, currency) }),
-  ].filter(Boolean);
-  return (
-    <div className="mt-3 border-t border-line pt-3">
-      <p className="flex items-baseline justify-between">
-        <span>
-          <b>{t("checkout.total")}</b> <span className="text-sm text-quiet">{t("checkout.allIn")}</span>
-        </span>
-        <b className="text-2xl tabular-nums">{money(amount, currency)}</b>
-      </p>
-      {parts.length > 0 && <p className="text-sm text-quiet">{parts.join(", ")}</p>}
-    </div>
   );
 }
 

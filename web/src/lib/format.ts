@@ -99,6 +99,13 @@ export function weekdayAfter(at: string, timeZone: string, listedUnder: string):
   return weekday === moment(`${listedUnder}T12:00:00Z`, { weekday: "short" }, "UTC") ? "" : weekday;
 }
 
+/** `Friday` for `fri`. */
+export function weekday(code: string): string {
+  const index = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].indexOf(code);
+  // 5 January 1970 was a Monday.
+  return index < 0 ? code : moment(Date.UTC(1970, 0, 5 + index, 12), { weekday: "long" }, "UTC");
+}
+
 /** The hour of a moment, 0 to 23. Where the time zone is unknown, in UTC. */
 export function hourIn(at: string, timeZone: string): number {
   return Number.parseInt(moment(at, { hour: "2-digit", hourCycle: "h23" }, timeZone), 10) || 0;

@@ -1,10 +1,12 @@
-// What this tab stores across reloads: the hold of a showtime, its seats and the selected ticket types.
+// What this tab stores across reloads: the hold of a showtime, its seats, the selected ticket types and
+// promotion codes.
 
 import type { Named } from "./labels";
 import type { Hold } from "./layout";
 
 const holdKey = (showtimeId: string) => `usher.hold.${showtimeId}`;
 const seatsKey = (holdId: string) => `usher.held.${holdId}`;
+const codesKey = (showtimeId: string) => `usher.codes.${showtimeId}`;
 const ticketsKey = (showtimeId: string) => `usher.tickets.${showtimeId}`;
 
 export const storedHold = (showtimeId: string): string | null => sessionStorage.getItem(holdKey(showtimeId));
@@ -32,4 +34,13 @@ export function storedTickets(showtimeId: string): Record<string, string> {
 
 export function storeTickets(showtimeId: string, chosen: Record<string, string>): void {
   sessionStorage.setItem(ticketsKey(showtimeId), JSON.stringify(chosen));
+}
+
+/** The promotion codes that were entered. */
+export function storedCodes(showtimeId: string): string[] {
+  return JSON.parse(sessionStorage.getItem(codesKey(showtimeId)) ?? "[]") as string[];
+}
+
+export function storeCodes(showtimeId: string, codes: string[]): void {
+  sessionStorage.setItem(codesKey(showtimeId), JSON.stringify(codes));
 }

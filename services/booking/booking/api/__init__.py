@@ -1,4 +1,5 @@
-"""The HTTP API: quote, checkout, bookings, cancellation, owner, address, disputes, refunds, lookup, documents, tickets.
+"""The HTTP API: quote, checkout, bookings, cancellation, owner, address, disputes, refunds, lookup, documents, tickets,
+promotions.
 
 Another person's booking is a 404, except for staff with the permission.
 """
@@ -14,6 +15,7 @@ from booking.api import (
     house_changes,
     lookup,
     owners,
+    promotions,
     received,
     refunds,
     tickets,
@@ -33,6 +35,7 @@ ROUTERS = [
     exchange.router,
     choice.router,
     documents.router,
+    promotions.router,
     tickets.router,
     transfers.router,
     received.router,

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from booking import model, settings, store
 from booking.api.access import CurrentCaller, LinkKey, Manager, Showtimes, Signer
 from booking.api.claims import ClaimRequest, TicketChoice, check_unique_seats, offer_of
+from booking.api.discounts import AppliedPromotionResponse, CurrentDiscounts, Discounts, PromotionCodes, shown
 from booking.api.exchange import Replaces, commit_exchange, digest_of, exchangeable
 from booking.api.responses import BookingResponse, to_response
 from booking.model import (
@@ -33,12 +34,14 @@ from booking.model import (
     NotExchangeable,
     Order,
     PriceUnknown,
+    PromotionRefused,
     QuoteChanged,
     QuoteInvalid,
     ShowtimeClosed,
     ShowtimeNotReady,
     TicketsDoNotMatch,
     TooFewSeats,
+    TooManyCodes,
 )
 
 router = APIRouter(prefix="/api/bookings", tags=["bookings"])
@@ -50,6 +53,7 @@ class CheckoutRequest(ClaimRequest):
     """An order for a hold: one ticket for each of its seats.
 
     With `replaces` it is an exchange, and the new booking has the address, name and language of the earlier one.
+    Promotions do not apply to exchanges.
     """
 
     tickets: Annotated[list[TicketChoice], Field(min_length=1, max_length=10)]
@@ -57,6 +61,14 @@ class CheckoutRequest(ClaimRequest):
     email: Annotated[Email | None, Field(validate_default=True, description="Required without `replaces`.")] = None
     name: HolderName | None = None
     locale: LanguageTag = "en"
+    promotion_codes: PromotionCodes = []
+
+    @field_validator("promotion_codes")
+    @classmethod
+    def _are_for_purchases(cls, codes: list[str], info: ValidationInfo) -> list[str]:
+        if codes and info.data.get("replaces") is not None:
+            raise ValueError("codes do not apply to an exchange")
+        return codes
 
     @field_validator("email")
     @classmethod
@@ -70,7 +82,8 @@ class CheckoutRequest(ClaimRequest):
         check_unique_seats(ticket.seat_id for ticket in self.tickets)
         contact = (earlier.email, earlier.name, earlier.locale) if earlier else (self.email, self.name, self.locale)
         email, name, locale = contact
-        return Order({t.seat_id: t.ticket_type for t in self.tickets}, email or "", name, locale)
+        types = {ticket.seat_id: ticket.ticket_type for ticket in self.tickets}
+        return Order(types, email or "", name, locale, tuple(self.promotion_codes))
 
 
 class QuoteChoice(BaseModel):
@@ -86,6 +99,7 @@ class QuoteRequest(ClaimRequest):
     """A quote request. `tickets` names all seats of the hold or none."""
 
     tickets: Annotated[list[QuoteChoice], Field(max_length=10)] = []
+    promotion_codes: PromotionCodes = []
 
     def choices(self) -> dict[str, str | None]:
         """Ticket type by seat id. Raises TicketsDoNotMatch when a seat has two tickets."""
@@ -94,15 +108,18 @@ class QuoteRequest(ClaimRequest):
 
 
 class QuoteResponse(BaseModel):
-    """All-in prices in minor units. `amount` includes `fee` and `tax`, which are null if unknown.
+    """All-in prices in minor units. `amount` is `price` less `discount`; it includes `fee` and `tax`, null if unknown.
 
-    Only the checkout makes the price final.
+    `promotions` are those of the codes and automatic ones. Only the checkout makes the price final and reserves them.
     """
 
     hold_id: Id
     showtime_id: Id
     currency: Currency
     seats: list[model.QuotedSeat]
+    price: Amount
+    discount: Amount
+    promotions: list[AppliedPromotionResponse]
     amount: Amount
     fee: Amount | None
     tax: Amount | None
@@ -114,11 +131,14 @@ class QuoteResponse(BaseModel):
 PROBLEMS = documented(
     Unauthenticated, BookingUnknown, ClaimRequired, ClaimInvalid, HoldExpired, AlreadyCheckedOut, ShowtimeClosed,
     ShowtimeNotReady, BookingBusy, TicketsDoNotMatch, PriceUnknown, CompanionWithoutWheelchair,
+    PromotionRefused, TooManyCodes,
 )  # fmt: skip
 
 
 @router.post("/quote", responses=PROBLEMS)
-async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, showtimes: Showtimes) -> QuoteResponse:
+async def quote(
+    body: QuoteRequest, caller: CurrentCaller, response: Response, showtimes: Showtimes, discounts: CurrentDiscounts
+) -> QuoteResponse:
     """Price a hold, by seat and ticket type, without changing anything. For its owner only.
 
     A seat's `options` are the ticket types that it can have together with the `chosen` types of the other seats: each
@@ -130,14 +150,21 @@ async def quote(body: QuoteRequest, caller: CurrentCaller, response: Response, s
         raise AlreadyCheckedOut
     offer, moment = await offer_of(hold, showtimes), now()
     seats = model.quote(hold, offer, choices, moment)
+    lines = model.price(hold.seats, {each.seat.seat_id: each.chosen.ticket_type for each in seats}, offer.prices)
+    priced = await discounts.price(lines, offer, body.promotion_codes, store.Person(hold.holder.user_id, None))
+    for seat, line in zip(seats, priced.lines, strict=True):
+        seat.discount = line.discount
     return QuoteResponse(
         hold_id=hold.hold_id,
         showtime_id=hold.showtime_id,
         currency=offer.currency,
         seats=seats,
-        amount=sum(seat.chosen.amount for seat in seats),
-        fee=model.total_of(seat.chosen.fee for seat in seats),
-        tax=model.total_of(seat.chosen.tax for seat in seats),
+        price=sum(line.amount for line in lines),
+        discount=sum(line.discount for line in priced.lines),
+        promotions=shown(priced.promotions),
+        amount=priced.amount,
+        fee=model.total_of(line.fee for line in priced.lines),
+        tax=model.total_of(line.tax for line in priced.lines),
         refund_policy=offer.refund_policy,
         expires_at=hold.expires_at,
         server_time=moment,
@@ -159,8 +186,11 @@ async def check_out(
     manager: Manager,
     showtimes: Showtimes,
     signer: Signer,
+    discounts: CurrentDiscounts,
 ) -> BookingResponse:
     """Order tickets for a hold. This makes the price final; the seats stay held until `payment_deadline_at`.
+
+    Promotions are those of the codes and automatic ones, at the lowest price; a code that does not apply is refused.
 
     The same order again returns the same booking. For the owner only: the account or guest secret that holds the seats.
     With `replaces`, the tickets of another booking are exchanged by a quote: they are void once the new ones are paid
@@ -187,8 +217,8 @@ async def check_out(
             raise
     else:
         if earlier and body.replaces and not booking:
-            checkout = commit_exchange(checkout, earlier, body.replaces.quote_id)
-        booking = booking or await manager.create(checkout)
+            booking = await manager.create(commit_exchange(checkout, earlier, body.replaces.quote_id))
+        booking = booking or await _create(checkout, offer, manager, discounts)
     if not caller.owns(booking.holder):  # a guest's booking from before somebody with its secret signed in
         raise BookingUnknown
     quote_id = digest_of(body.replaces.quote_id) if body.replaces else None
@@ -197,3 +227,14 @@ async def check_out(
     telemetry.set_subject(booking.id, reference=booking.reference)
     response.headers["Location"] = f"/api/bookings/{booking.id}"
     return to_response(booking, signer, caller)
+
+
+async def _create(
+    checkout: model.Checkout, offer: model.ShowtimeOffer, manager: store.ProcessManager, discounts: Discounts
+) -> model.Booking:
+    """The booking of the checkout at its lowest price, or the one of an earlier checkout."""
+    discounted = await discounts.reserve(checkout, offer)
+    booking = await manager.create(discounted)
+    if discounted.uses_id and booking.uses_id != discounted.uses_id:
+        await store.release(discounted.uses_id)
+    return booking

@@ -14,6 +14,7 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from booking import model, settings
+from booking.api.discounts import AppliedPromotionResponse, shown
 from booking.documents import Document, documents_of
 from booking.model import MailedBy, OrderLine, State, StateChange
 from booking.signing import Signer
@@ -158,6 +159,7 @@ class BookingResponse(BaseModel):
     amount: Amount | None
     currency: Currency | None
     tax: Amount | None
+    promotions: list[AppliedPromotionResponse]
     refund_policy: RefundPolicy | None = Field(description="The policy of the checkout.")
     refunds: list[RefundResponse]
     refunded_amount: Amount
@@ -202,6 +204,7 @@ def to_response(booking: model.Booking, signer: Signer, caller: Caller | None = 
         "party_qr": signer.party_code(booking) if caller and len(booking.valid_tickets) > 1 else None,
         "mailings": [mailing.model_dump() for mailing in booking.mailings],
         "tax": booking.tax,
+        "promotions": shown(booking.promotions),
         "documents": documents_of(booking, settings.get()),
         "order": settings.get().payment_orders.sign(order_of(booking)) if is_payable else None,
     }

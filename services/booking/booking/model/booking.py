@@ -1,6 +1,6 @@
 """A booking as plain data, and the commands that change it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from booking.model.funds import Exchange, Source
 from booking.model.problems import NotCancellable
+from booking.model.promotions import AppliedPromotion
 
 EndReason = Literal[
     "deadline",
@@ -193,6 +194,8 @@ class Booking(BaseModel):
     to recipients of tickets. `tickets_valid_until`: the end of the signatures of the tickets, set when they are issued.
     `transfers`: the offers of tickets to other people, in their order. `was_guests`: a guest made it, and then signed
     in. `mailings`: the latest changes of the address and requests to mail the tickets again.
+    `promotion_codes`: those of the order. `uses_id`: the uses of its promotions; `has_open_uses`: they have not been
+    brought up to its state yet.
 
     `replaces`, `exchange`: the earlier booking and the terms, if the booking is an exchange. `sources`: the money that
     it took over, once the earlier tickets are void. `exchanges`: those of its own tickets. `refused_exchanges`: the
@@ -230,6 +233,10 @@ class Booking(BaseModel):
     payment_failure: str | None = None
     ending: EndReason | None = None
     refund_policy: RefundPolicy | None = None
+    promotions: list[AppliedPromotion] = []
+    promotion_codes: list[str] = []
+    uses_id: str | None = None
+    has_open_uses: bool = False
     refund_amount: int | None = None
     refunded_amount: int = 0
     refunds: list[Refund] = []
@@ -353,12 +360,13 @@ class Booking(BaseModel):
 
 @dataclass(frozen=True)
 class Order:
-    """A customer's order: ticket type by seat id, and the recipient of the tickets."""
+    """A customer's order: ticket type by seat id, the recipient of the tickets, and sorted promotion codes."""
 
     ticket_types: dict[str, str]
     email: str
     name: str | None = None
     locale: str = "en"
+    promotion_codes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -376,6 +384,8 @@ class Checkout:
     refund_policy: RefundPolicy | None
     exchange: Exchange | None = None
     exchange_count: int = 0
+    promotions: Sequence[AppliedPromotion] = ()
+    uses_id: str | None = None
 
     @property
     def amount(self) -> int:
@@ -450,7 +460,7 @@ class DeadlinePassed:
 def is_same_order(booking: Booking, order: Order) -> bool:
     """Whether the booking was checked out with exactly this order."""
     ordered = {line.seat.seat_id: line.ticket_type for line in booking.lines}
-    mine = Order(ordered, booking.email or "", booking.name, booking.locale)
+    mine = Order(ordered, booking.email or "", booking.name, booking.locale, tuple(booking.promotion_codes))
     return bool(booking.lines) and mine == order
 
 

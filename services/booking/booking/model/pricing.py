@@ -19,6 +19,7 @@ from booking.model.problems import (
     ShowtimeClosed,
     TicketsDoNotMatch,
 )
+from booking.model.promotions import Place, place_of
 
 COMPANION, WHEELCHAIR = "companion", "wheelchair"
 """Catalog's ticket type for the companion of a wheelchair user, and its category of wheelchair spaces."""
@@ -34,16 +35,20 @@ class TicketOption(BaseModel):
 
 
 class QuotedSeat(BaseModel):
-    """The price of a seat: the chosen or default ticket type, and all ticket types that can be chosen."""
+    """The price of a seat: the chosen or default ticket type, and all ticket types that can be chosen.
+
+    Their amounts are before the seat's `discount` by promotions.
+    """
 
     seat: Seat
     chosen: TicketOption
     options: list[TicketOption]
+    discount: int = 0
 
 
 @dataclass(frozen=True)
 class ShowtimeOffer:
-    """The data of a showtime that quotes and checkouts use."""
+    """The data of a showtime that quotes and checkouts use. `local_date` is its business day, None if unknown."""
 
     screening: Screening
     theater_id: str | None
@@ -51,6 +56,21 @@ class ShowtimeOffer:
     prices: Sequence[Price]
     is_cancelled: bool = False
     refund_policy: RefundPolicy = field(default_factory=RefundPolicy)
+    movie_id: str | None = None
+    local_date: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """What the conditions of promotions compare."""
+        return place_of(
+            movie_id=self.movie_id,
+            theater_id=self.theater_id,
+            screening_format=self.screening.format,
+            currency=self.currency,
+            starts_at=self.screening.starts_at,
+            time_zone=self.screening.time_zone,
+            local_date=self.local_date,
+        )
 
 
 def price(seats: Iterable[Seat], ticket_types: dict[str, str], prices: Iterable[Price]) -> list[OrderLine]:

@@ -38,6 +38,11 @@ BookingProblem
 ├── TicketsDoNotMatch    422  names the seats
 ├── PriceUnknown         422  names the seats
 ├── CompanionWithoutWheelchair 422 names the seats
+├── PromotionRefused     422  names the code, why, and when it would apply
+├── TooManyCodes         429
+├── PromotionUnknown     404
+├── PromotionCodeTaken   409
+├── PromotionChanged     409  changed since it was read
 ├── ShowtimeNotReady     503  this service has not received its prices yet
 ├── DocumentsBusy        503  too many documents are being made
 └── BookingBusy          503  too many concurrent changes
@@ -211,6 +216,27 @@ class PriceUnknown(BookingProblem):
 class CompanionWithoutWheelchair(BookingProblem):
     code, status = "companion_without_wheelchair", 422
     title = "Each companion ticket requires a wheelchair space in the same booking."
+
+
+class PromotionRefused(BookingProblem):
+    code, status, title = "promotion_refused", 422, "This code does not apply."
+
+
+class TooManyCodes(BookingProblem):
+    code, status, title = "too_many_codes", 429, "Too many unknown codes were entered. Please try again later."
+
+
+class PromotionUnknown(BookingProblem):
+    code, status, title = "promotion_unknown", 404, "There is no such promotion."
+
+
+class PromotionCodeTaken(BookingProblem):
+    code, status, title = "promotion_code_taken", 409, "Another promotion has this code."
+
+
+class PromotionChanged(BookingProblem):
+    code, status = "promotion_changed", 409
+    title = "The promotion was changed in the meantime. Please read it again."
 
 
 class ShowtimeNotReady(BookingProblem):

@@ -12,8 +12,10 @@ from contracts.types import Seat
 from pydantic import BaseModel
 
 from booking.model.booking import Booking, OrderLine, Refund, State
+from booking.model.discounts import without
 from booking.model.pricing import WHEELCHAIR, unaccompanied
 from booking.model.problems import RefundTooLarge, TicketUnknown
+from booking.model.sums import split
 from booking.model.tickets import ticket_id_of
 
 CHILD = "child"
@@ -25,7 +27,8 @@ Refusal = Literal["cancelled", "checked_in", "transferred", "too_late", "policy"
 class TicketQuote(BaseModel):
     """What cancelling one ticket returns, in minor units.
 
-    `paid` is its price after its `discount`. `fee` is what the policy keeps for the cancellation. `reason` is why the
+    `paid` is its price after its `discount`. A ticket of a group such as 3 for 2 is worth what the remaining tickets
+    cost less without it. `fee` is what the policy keeps for the cancellation. `reason` is why the
     ticket cannot be cancelled; then nothing is refunded.
     """
 
@@ -197,17 +200,20 @@ def _refunds(
     Both are multiples of what the provider can move, rounded in the customer's favor.
     """
     left, step = refundable(booking), currencies.step(booking.currency or "")
+    gone = {line.seat.seat_id for line in chosen}
+    values = {line.seat.seat_id: line.amount for line in without(booking, gone) if line.seat.seat_id in gone}
     if amount is not None:
-        most = min(left, sum(line.amount for line in chosen))
+        most = min(left, max(sum(line.amount for line in chosen), sum(values.values())))
         if amount > most or amount % step:
             raise RefundTooLarge(f"At most {most} can be refunded for these tickets.", refundable=most, step=step)
-        shares = split(amount, [line.amount for line in chosen], step)
+        shares = split(amount, [max(line.amount, values[line.seat.seat_id]) for line in chosen], step)
         return {line.seat.seat_id: (0, share) for line, share in zip(chosen, shares, strict=True)}
     policy, percent = booking.refund_policy, percent_at(booking, at)
     most_kept = 0 if policy is None or is_full_refund_due(booking, at) else policy.fee // step * step
     found: dict[str, tuple[int, int]] = {}
     for line in chosen:
-        returned = min(-(-line.amount * percent // (100 * step)) * step, line.amount // step * step)
+        value = values[line.seat.seat_id]
+        returned = min(-(-value * percent // (100 * step)) * step, value // step * step)
         fee = min(most_kept, returned)
         refund = min(returned - fee, left)
         left -= refund
@@ -294,21 +300,6 @@ def _bonus(booking: Booking, amount: int, refund_to: RefundTo) -> int:
     percent = booking.refund_policy.credit_bonus_percent if booking.refund_policy else 0
     step = currencies.step(booking.currency or "")
     return amount * percent // 100 // step * step if refund_to == "credit" else 0
-
-
-def split(total: int, weights: Sequence[int], step: int = 1) -> list[int]:
-    """Split a total by the weights into multiples of `step`, by the largest remainder. No share exceeds its weight.
-
-    `total` is a multiple of `step` and at most the sum of the weights.
-    """
-    whole = sum(weights)
-    if not whole:
-        return [0] * len(weights)
-    shares = [total * weight // whole // step * step for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: shares[i] * whole - total * weights[i])
-    for i in by_remainder[: (total - sum(shares)) // step]:
-        shares[i] += step
-    return shares
 
 
 def cancelled_lines(lines: Iterable[OrderLine], refunds: Mapping[str, int] | None) -> list[OrderLine]:

@@ -54,6 +54,7 @@ from booking.model import (
     take,
     total_of,
     valid_until,
+    without,
 )
 from booking.saga.transfers import transfer_event
 
@@ -243,6 +244,10 @@ def new_booking(checkout: Checkout, now: datetime) -> Booking:
         replaces=checkout.exchange.replaces if checkout.exchange else None,
         exchange=checkout.exchange,
         exchange_count=checkout.exchange_count,
+        promotions=list(checkout.promotions),
+        promotion_codes=list(order.promotion_codes),
+        uses_id=checkout.uses_id,
+        has_open_uses=bool(checkout.promotions),
     )
 
 
@@ -262,7 +267,10 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
                 fields |= {"refunded_amount": event.refunded, "ledger_entries": entries}
                 fields |= {"paid_with": event.tenders} if event.tenders else {}
         case CancelTickets():
-            fields = {"lines": cancelled_lines(booking.lines, event.refunds)}
+            lines = without(booking, event.refunds)
+            amounts = {line.seat.seat_id: line.amount for line in lines}
+            tickets = [ticket.model_copy(update={"amount": amounts[ticket.seat.seat_id]}) for ticket in booking.tickets]
+            fields = {"lines": cancelled_lines(lines, event.refunds), "tickets": tickets}
         case ExchangeTickets():
             fields = _exchange_fields(event.exchange, booking)
         case ExchangeMade():

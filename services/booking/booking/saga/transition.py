@@ -95,6 +95,8 @@ def advance(before: Booking | None, event: Trigger, now: datetime) -> Outcome | 
     if to is not row.state:
         change = StateChange(state=to, event=name_of(event), at=now)
         fields["history"] = [*booking.history, change][-HISTORY_LENGTH:]
+    if booking.promotions and ("lines" in fields or to is not row.state):
+        fields["has_open_uses"] = True
     after = booking.model_copy(update=fields)
     events = [each for kind in emits for each in effects.build_events(kind, after, event, booking)]
     return Outcome(after, frozenset(fields), [*events, *changed_for_recipients(booking, after)])

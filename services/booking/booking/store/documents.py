@@ -8,9 +8,19 @@ from chassis.mongo.outbox import Aggregate
 from contracts.booking import Screening
 from contracts.catalog import Price, RefundPolicy, Seller, ShowtimeCancelled, ShowtimeRescheduled
 from contracts.types import Moment
+from pydantic import BaseModel
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from booking.model import Booking, ChangeWanted, HouseChangeState, Impact, RowState, ShowtimeOffer
+from booking.model import (
+    Booking,
+    ChangeWanted,
+    HouseChangeState,
+    Impact,
+    Promotion,
+    RowState,
+    ShowtimeOffer,
+    UseState,
+)
 
 
 class BookingDocument(Aggregate, Booking):
@@ -43,6 +53,11 @@ class BookingDocument(Aggregate, Booking):
                 partialFilterExpression={"transfers.user_id": {"$type": "string"}},
             ),
             IndexModel(
+                [("has_open_uses", ASCENDING), ("_id", ASCENDING)],
+                name="open_uses",
+                partialFilterExpression={"has_open_uses": True},
+            ),
+            IndexModel(
                 [("email", ASCENDING), ("_id", DESCENDING)],
                 name="email",
                 partialFilterExpression={"email": {"$type": "string"}},
@@ -60,7 +75,8 @@ class Showtime(Document):
 
     `timed_at`: the time of the event that last set its times. `cascade_at`: when its bookings must be updated again.
     `change_id`: the last change, see HouseChange. `theater_id` is null until catalog publishes a showtime from before
-    2026-12 again.
+    2026-12 again. `movie_id` and `local_date`, its business
+    day, are null for a showtime from before there were promotions.
     """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - catalog's id, not an ObjectId
@@ -76,6 +92,8 @@ class Showtime(Document):
     cascade_at: datetime | None = None
     change_id: str | None = None
     seller: Seller | None = None
+    movie_id: str | None = None
+    local_date: str | None = None
 
     class Settings:
         name = "showtimes"
@@ -89,7 +107,14 @@ class Showtime(Document):
     def offer(self) -> ShowtimeOffer:
         """The data that quotes and checkouts use."""
         return ShowtimeOffer(
-            self.screening, self.theater_id, self.currency, self.prices, self.is_cancelled, self.refund_policy
+            self.screening,
+            self.theater_id,
+            self.currency,
+            self.prices,
+            self.is_cancelled,
+            self.refund_policy,
+            self.movie_id,
+            self.local_date,
         )
 
     def after(self, wanted: ChangeWanted) -> "Showtime":
@@ -111,6 +136,7 @@ class Showtime(Document):
             ends_at=self.screening.ends_at,
             sales_open_at=self.sales_open_at,
             sales_close_at=self.sales_close_at,
+            local_date=self.local_date,
         )
 
 
@@ -232,7 +258,86 @@ class WalletPass(Document):
         ]
 
 
-DOCUMENTS = [BookingDocument, Showtime, HouseChange, CascadeRow, TicketKey, Dispute, Lookup, WalletPass]
+class PromotionDocument(Document, Promotion):
+    """A stored promotion."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - not an ObjectId
+
+    class Settings:
+        name = "promotions"
+        indexes = [
+            IndexModel(
+                [("code", ASCENDING)],
+                name="code",
+                unique=True,
+                partialFilterExpression={"code": {"$type": "string"}, "is_active": True},
+            ),
+            IndexModel([("is_active", ASCENDING), ("code", ASCENDING)], name="active"),
+        ]
+
+
+class Use(BaseModel):
+    """One use of a promotion by the tickets of these seats, and the slots that it occupies: see `promotion_uses`."""
+
+    promotion_id: str
+    seats: list[str]
+    state: UseState
+    slots: list[str] = []
+
+
+class PromotionUses(Document):
+    """The uses of promotions by one booking. `slots` are those of its uses that are not released.
+
+    `revision` counts the changes.
+    """
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - not an ObjectId
+    booking_id: str
+    uses: list[Use]
+    slots: list[str]
+    is_reserved: bool
+    reserved_at: datetime
+    revision: int = 0
+
+    class Settings:
+        name = "promotion_uses"
+        indexes = [
+            IndexModel(
+                [("slots", ASCENDING)],
+                name="slots",
+                unique=True,
+                partialFilterExpression={"slots": {"$type": "string"}},
+            ),
+            IndexModel([("reserved_at", ASCENDING)], name="reserved", partialFilterExpression={"is_reserved": True}),
+            IndexModel([("uses.promotion_id", ASCENDING)], name="promotion"),
+        ]
+
+
+class CodeAttempts(Document):
+    """How many unknown codes a client network has tried until `expires_at`. The id is a hash of the network."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - not an ObjectId
+    attempts: int
+    expires_at: datetime
+
+    class Settings:
+        name = "code_attempts"
+        indexes = [IndexModel("expires_at", expireAfterSeconds=0)]
+
+
+DOCUMENTS = [
+    BookingDocument,
+    Showtime,
+    HouseChange,
+    CascadeRow,
+    TicketKey,
+    Dispute,
+    Lookup,
+    WalletPass,
+    PromotionDocument,
+    PromotionUses,
+    CodeAttempts,
+]
 bookings: Collection[Booking] = Collection(BookingDocument, Booking)
 showtimes = Collection(Showtime)
 house_changes = Collection(HouseChange)
@@ -241,3 +346,6 @@ ticket_keys = Collection(TicketKey)
 disputes = Collection(Dispute)
 lookups = Collection(Lookup)
 wallet_passes = Collection(WalletPass)
+promotions: Collection[Promotion] = Collection(PromotionDocument, Promotion)
+promotion_uses = Collection(PromotionUses)
+code_attempts = Collection(CodeAttempts)

@@ -66,6 +66,8 @@ class Showtimes:
             sales_open_at=event.sales_open_at,
             sales_close_at=event.sales_close_at,
             seller=event.seller,
+            movie_id=event.movie_id,
+            local_date=event.local_date,
             timed_at=event_time,
         )
         if not await showtimes.insert(showtime):
@@ -95,6 +97,7 @@ class Showtimes:
                     "screening.ends_at": event.ends_at,
                     "sales_open_at": event.sales_open_at,
                     "sales_close_at": event.sales_close_at,
+                    "local_date": event.local_date,
                     "timed_at": event_time,
                     "cascade_at": now() + CASCADE_AGAIN_AFTER,
                     **({"change_id": change_id} if is_new_start else {}),

@@ -10,7 +10,14 @@ Role = Literal["customer", "door_staff", "box_office", "theater_manager", "admin
 
 _DOOR = frozenset({"tickets:check_in", "bookings:read"})
 _BOX_OFFICE = frozenset({"bookings:read", "bookings:write", "seats:block"})
-_MANAGER = _BOX_OFFICE | {"theaters:write", "prices:write", "showtimes:write", "bookings:refund", "reports:read"}
+_MANAGER = _BOX_OFFICE | {
+    "theaters:write",
+    "prices:write",
+    "promotions:write",
+    "showtimes:write",
+    "bookings:refund",
+    "reports:read",
+}
 _ADMIN = frozenset(
     {
         "catalog:write",
