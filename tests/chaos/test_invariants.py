@@ -17,7 +17,7 @@ from .conftest import stands
 from .crowd import Crowd
 
 LONG = timedelta(minutes=5)
-OWN_PLANTS = {"swap@usher.example", "giver@usher.example"}
+OWN_PLANTS = {"swap@usher.example", "code@usher.example", "giver@usher.example"}
 """The addresses of bookings with violations of their own."""
 
 

@@ -231,6 +231,13 @@ async def test_codes_that_are_none_are_refused(customer: Customer, codes: Any):
         assert problem(answer) == (422, "invalid_request")
 
 
+async def test_codes_do_not_apply_to_an_exchange(customer: Customer):
+    replaces = {"booking_id": "b1", "quote_id": "q1"}
+    answer = await customer.check_out(promotion_codes=["TEN"], replaces=replaces)
+    assert problem(answer) == (422, "invalid_request")
+    assert "codes do not apply to an exchange" in answer.json()["detail"]
+
+
 async def test_guessing_codes_is_limited(customer: Customer, add: Add):
     await customer.add_showtime()
     code = (await add())["code"]

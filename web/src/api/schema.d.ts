@@ -7670,6 +7670,7 @@ export interface components {
          * @description An order for a hold: one ticket for each of its seats.
          *
          *     With `replaces` it is an exchange, and the new booking has the address, name and language of the earlier one.
+         *     Promotions do not apply to exchanges.
          */
         BookingCheckoutRequest: {
             /**
@@ -8066,6 +8067,42 @@ export interface components {
             value: number;
             /** Reason */
             reason: ("cancelled" | "checked_in" | "transferred" | "too_late" | "policy" | "limit") | null;
+        };
+        /**
+         * FixedAmount
+         * @description An amount off the sum of the tickets, at most their price.
+         */
+        BookingFixedAmount: {
+            /**
+             * Amount
+             * @description Minor units of the currency.
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "fixed_amount";
+        };
+        /**
+         * FixedPrice
+         * @description Each ticket for this all-in price. Cheaper tickets keep their price.
+         */
+        BookingFixedPrice: {
+            /**
+             * Amount
+             * @description Minor units of the currency.
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "fixed_price";
         };
         /**
          * HouseChangeResponse
