@@ -153,7 +153,7 @@ export function OrderForm({ hold, showtime }: OrderFormProps) {
         {quote.isPending && (
           <div
             aria-hidden="true"
-            className="skeleton h-[calc(var(--seats)*7.4rem+6.2rem)] sm:h-[calc(var(--seats)*4.5rem+5.1rem)]"
+            className="skeleton h-[calc(var(--seats)*7.4rem+12.3rem)] sm:h-[calc(var(--seats)*4.5rem+11.2rem)]"
             style={{ "--seats": hold.seats.length } as CSSProperties}
           />
         )}
