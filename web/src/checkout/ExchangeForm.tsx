@@ -44,7 +44,10 @@ export function ExchangeForm({ hold, showtime, exchange, onEnd }: ExchangeFormPr
   const chosen = hold.seats.map((seat) => ({ seat_id: seat.seat_id, ticket_type: kept[seat.seat_id] ?? null }));
   const priced = useQuery({
     queryKey: ["mine", "quote", claim, chosen],
-    queryFn: () => fitting(chosen, (tickets) => unwrap(api.POST("/api/bookings/quote", { body: { claim, tickets } }))),
+    queryFn: () =>
+      fitting(chosen, (tickets) =>
+        unwrap(api.POST("/api/bookings/quote", { body: { claim, tickets, promotion_codes: [] } })),
+      ),
     placeholderData: keepPreviousData,
   });
   const tickets = priced.data?.seats.map(({ seat, chosen: { ticket_type } }) => ({
@@ -72,6 +75,7 @@ export function ExchangeForm({ hold, showtime, exchange, onEnd }: ExchangeFormPr
             claim,
             tickets: tickets ?? [],
             replaces: { booking_id: exchange.bookingId, quote_id },
+            promotion_codes: [],
             locale: "en", // the earlier booking's language is used
           },
         }),
