@@ -7710,47 +7710,6 @@ export interface components {
             promotion_codes: string[];
         };
         /**
-         * Conditions
-         * @description All of them must hold; an empty list means any.
-         *
-         *     `weekdays` are business days: at 00:15 on Saturday it is still Friday. `starts_from` and `starts_before` are the
-         *     theater's local time; without one, the band begins or ends with the business day. `first_uses`: only the first
-         *     uses at each showtime.
-         */
-        BookingConditions: {
-            /**
-             * Movie Ids
-             * @default []
-             */
-            movie_ids: string[];
-            /**
-             * Theater Ids
-             * @default []
-             */
-            theater_ids: string[];
-            /**
-             * Weekdays
-             * @default []
-             */
-            weekdays: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
-            /** Starts From */
-            starts_from?: string | null;
-            /** Starts Before */
-            starts_before?: string | null;
-            /**
-             * Formats
-             * @default []
-             */
-            formats: string[];
-            /**
-             * Ticket Types
-             * @default []
-             */
-            ticket_types: string[];
-            /** First Uses */
-            first_uses?: number | null;
-        };
-        /**
          * ChoiceRequest
          * @description The customer's choice. `starts_at` is the new start that the customer has seen.
          */
@@ -7793,6 +7752,47 @@ export interface components {
             refund: number;
             /** Is Kept */
             is_kept: boolean;
+        };
+        /**
+         * Conditions
+         * @description All of them must hold; an empty list means any.
+         *
+         *     `weekdays` are business days: at 00:15 on Saturday it is still Friday. `starts_from` and `starts_before` are the
+         *     theater's local time; without one, the band begins or ends with the business day. `first_uses`: only the first
+         *     uses at each showtime.
+         */
+        BookingConditions: {
+            /**
+             * Movie Ids
+             * @default []
+             */
+            movie_ids: string[];
+            /**
+             * Theater Ids
+             * @default []
+             */
+            theater_ids: string[];
+            /**
+             * Weekdays
+             * @default []
+             */
+            weekdays: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /** Starts From */
+            starts_from?: string | null;
+            /** Starts Before */
+            starts_before?: string | null;
+            /**
+             * Formats
+             * @default []
+             */
+            formats: string[];
+            /**
+             * Ticket Types
+             * @default []
+             */
+            ticket_types: string[];
+            /** First Uses */
+            first_uses?: number | null;
         };
         /**
          * DestinationResponse
