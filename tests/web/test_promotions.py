@@ -75,10 +75,10 @@ async def test_a_refused_code_says_when_it_would_work_and_a_free_order_needs_no_
     await page.get_by_role("button", name="Weiter").click()
     tickets, field = visitor.part("Tickets"), page.get_by_label("Aktionscode")
     await field.fill("webearly")
-    await visitor.button("Einlösen").click()
+    await visitor.button("Anwenden").click()
     await expect(tickets.get_by_text("gilt für Vorstellungen, die vor 05:01 Uhr beginnen.")).to_be_visible()
     await field.fill("webfree")
-    await visitor.button("Einlösen").click()
+    await visitor.button("Anwenden").click()
     await expect(tickets.get_by_text("Geschenkt (WEBFREE)")).to_be_visible()
     assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "no sideways scrolling"
     await page.get_by_label("E-Mail").fill("guest@usher.example")
