@@ -9,8 +9,8 @@ const GATEWAY = process.env.GATEWAY_URL ?? "http://127.0.0.1:8080";
 
 /** What early.js loads ahead: by language, and by the first part of the address (with a slash if more follows). */
 const AHEAD = {
-  en: "src/i18n/en.ts",
-  de: "src/i18n/de.ts",
+  en: "src/i18n/en/index.ts",
+  de: "src/i18n/de/index.ts",
   "movies/": "src/films/FilmPage.tsx",
   theaters: "src/films/TheatersPage.tsx",
   "theaters/": "src/films/TheaterPage.tsx",

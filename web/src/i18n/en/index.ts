@@ -1,0 +1,11 @@
+import account from "./account";
+import bookings from "./bookings";
+import checkout from "./checkout";
+import common from "./common";
+import films from "./films";
+import problems from "./problems";
+import seats from "./seats";
+
+const en = { ...account, ...bookings, ...checkout, ...common, ...films, ...problems, ...seats };
+
+export default en;
