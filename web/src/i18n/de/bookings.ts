@@ -122,7 +122,8 @@ export default {
   "choice.keep": "Tickets behalten",
   "choice.keepText": "Kommen Sie zur neuen Zeit. Ihre Tickets und ihre Codes bleiben gleich.",
   "choice.refund": "{amount} zurückerhalten",
-  "choice.refundText": "Sie erhalten alles samt Gebühren auf Ihrem Zahlungsweg zurück. Ihre Tickets werden ungültig.",
+  "choice.refundText":
+    "Alles geht samt Gebühren dorthin zurück, womit Sie bezahlt haben: Karte, Gutschein oder Guthaben. Ihre Tickets werden ungültig.",
   "choice.free": "Tickets zurückgeben",
   "choice.freeText": "Sie haben nichts dafür bezahlt. Die Tickets werden ungültig.",
   "choice.until": "Sie können bis {time} wählen. Wenn Sie nichts tun, behalten Sie die Tickets.",

@@ -120,7 +120,8 @@ export default {
   "choice.keep": "Keep the tickets",
   "choice.keepText": "Come at the new time. Your tickets and their codes stay the same.",
   "choice.refund": "Get {amount} back",
-  "choice.refundText": "Everything, fees included, goes back to how you paid. Your tickets become void.",
+  "choice.refundText":
+    "Everything, fees included, goes back to the card, gift card or credit you paid with. Your tickets become void.",
   "choice.free": "Give the tickets back",
   "choice.freeText": "You paid nothing for them. They become void.",
   "choice.until": "You can choose until {time}. If you do nothing, you keep the tickets.",
