@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from chassis.ids import new_id
 from chassis.testing import until
 from customer import Customer, Json
 from launcher.platform import Platform
 
 PASSWORD = "popcorn-and-a-movie"
+CODE = re.compile(r"#code=([0-9A-Z]{4}(?:-[0-9A-Z]{4}){4})")
 
 
 @dataclass
@@ -82,6 +84,24 @@ class Cinema:
         await self.stripe(
             "POST", "/_sandbox/faults", json={"kind": kind, "metadata": {"booking_id": booking_id}} | fields
         )
+
+    async def gift_card(self, showtime_id: str, amount: int) -> str:
+        """Let staff issue a gift card in the showtime's currency; return the code from its mail."""
+        currency = (await self.guest().call("GET", f"/api/showtimes/{showtime_id}"))["currency"]
+        address = f"gift-{new_id()}@usher.example"
+        body = {"amount": amount, "currency": currency, "recipient_email": address}
+        await (await self.person("admin")).call("POST", "/api/gift-cards/issue", json=body)
+        return await self.mailed_code(address)
+
+    async def mailed_code(self, address: str) -> str:
+        """Wait for the mail with a gift card to this address; return its code."""
+
+        async def found() -> list[str]:
+            mails = (await self.http.get(f"{self.platform.env['MAILBOX_URL']}/email")).json()
+            texts = [mail["text"] for mail in mails if mail["to"][0]["address"] == address]
+            return [match[1] for text in texts if (match := CODE.search(text))]
+
+        return (await until(found))[0]
 
     async def mails(self, reference: str) -> list[Json]:
         """Return the mails about a booking."""

@@ -53,6 +53,7 @@ class Facts:
     bookings: Documents
     uses: Documents
     payments: Documents
+    gift_cards: Documents
     webhooks: Documents
     messages: Documents
     unsent: dict[str, list[Document]]
@@ -80,6 +81,7 @@ async def read(env: Mapping[str, str]) -> Facts:
             bookings=await _documents(of["booking"], "bookings"),
             uses=await _documents(of["booking"], "promotion_uses"),
             payments=await _documents(of["payment"], "payments"),
+            gift_cards=await _documents(of["payment"], "gift_cards"),
             webhooks=await _documents(of["payment"], "webhook_events"),
             messages=await _documents(of["notifier"], "messages"),
             unsent={name: entries async for name, entries in _unsent(of)},

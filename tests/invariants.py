@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import facts
 import httpx
+import ledgers
 from aio_pika.exceptions import AMQPException
 from contracts import topology
 from facts import Document, Facts
@@ -74,6 +75,7 @@ def unrest(now: Facts) -> list[str]:
         *(f"{name}: {count} messages" for name, count in now.queues.items() if count and name not in DEAD),
         *(f"webhook {each['_id']}" for each in now.webhooks.values() if each["next_try_at"]),
         *(f"payment {each['_id']} is refunding" for each in now.payments.values() if each["refunding"]),
+        *(f"payment {each['_id']} has transfers" for each in now.payments.values() if each.get("transfers")),
         *(f"mail {each['key']} is {each['state']}" for each in now.messages.values() if each.get("due_at")),
         *(f"{name}: {each.in_hand} events in hand" for name, each in now.replicas.items() if each.in_hand),
         *(
@@ -369,7 +371,11 @@ ORPHANED = timedelta(minutes=15)
 
 
 def _instruments(now: Facts) -> Iterator[str]:
-    """Each discount has its uses, in the state of its booking, and no slot of a limit is occupied twice."""
+    """Each discount has its uses, in the state of its booking, and no slot of a limit is occupied twice.
+
+    Gift cards and credit: see `ledgers`.
+    """
+    yield from ledgers.check(now)
     slots = Counter(slot for uses in now.uses.values() for slot in uses["slots"])
     for slot, count in slots.items():
         if count > 1:

@@ -85,10 +85,11 @@ class Customer:
         """Cancel the booking."""
         return await self.call("POST", f"/api/bookings/{hold['hold_id']}/cancel", secret=hold.get("secret"))
 
-    async def create_intent(self, hold: Json) -> Json:
-        """Create the payment intent that the browser confirms, with the order of the checkout."""
+    async def create_intent(self, hold: Json, *gift_cards: str) -> Json:
+        """Create the payment intent that the browser confirms, for what these gift cards leave of the order."""
         order = self.orders.get(hold["hold_id"]) or (await self.booking(hold))["order"]
-        return await self.call("POST", "/api/payments/create-intent", json={"order": order}, secret=hold.get("secret"))
+        body = {"order": order, "gift_cards": gift_cards}
+        return await self.call("POST", "/api/payments/create-intent", json=body, secret=hold.get("secret"))
 
     async def pay(self, intent: Json, card: str = "pm_card_visa") -> Json:
         """Confirm the intent at Stripe as the browser does, with publishable key and client secret. Raises Refused."""

@@ -9,7 +9,7 @@ import pytest
 from chassis.testing import until
 from cinema import Cinema
 from contracts.registry import SERVICES
-from customer import Refused
+from customer import Customer, Json, Refused
 from invariants import at_rest, violations
 
 from .conftest import stands
@@ -92,3 +92,36 @@ async def test_a_service_that_is_killed_in_the_middle_of_offers_loses_none_and_m
         await guest.call("DELETE", waitlist, secret=place["secret"])
     assert violations(await at_rest(arena.platform.env, 120)) == []
     assert await arena.taken(showtime_id) == seat_map["taken"] | dict.fromkeys(free.difference(seats), "blocked")
+
+
+BOOKINGS = 6
+
+
+async def test_payment_that_is_killed_in_the_middle_of_refunds_to_gift_cards_and_cards_loses_nothing(arena: Cinema):
+    """Each booking was paid with a gift card and a card. Two are cancelled just before payment is killed."""
+    showtime_id, seats = await arena.seats(BOOKINGS)
+    guests = [arena.guest() for _ in seats]
+    codes = [await arena.gift_card(showtime_id, 1000) for _ in seats]
+
+    async def buy(guest: Customer, seat: str, code: str) -> Json:
+        hold = await guest.hold(showtime_id, [seat])
+        await guest.check_out(hold, "mixed@usher.example")
+        await guest.pay(await guest.create_intent(hold, code))
+        await guest.settled(hold, "confirmed")
+        return hold
+
+    holds = [await buy(*each) for each in zip(guests, seats, codes, strict=True)]
+    for guest, hold in zip(guests[:2], holds[:2], strict=True):
+        await guest.cancel_tickets(hold)
+    arena.platform.kill("payment")
+    for guest, hold in zip(guests[2:], holds[2:], strict=True):
+        await guest.cancel_tickets(hold)
+    await asyncio.to_thread(arena.platform.start, "payment")
+    for guest, hold in zip(guests, holds, strict=True):
+        booking = await guest.settled(hold, "refunded")
+        assert [tender["refunded"] for tender in booking["tenders"]] == [1000, booking["amount"] - 1000]
+    now = await at_rest(arena.platform.env)
+    assert violations(now) == []
+    for code in codes:
+        found = await arena.guest().call("POST", "/api/gift-cards/balance", json={"code": code})
+        assert found["balance"] == 1000

@@ -17,7 +17,7 @@ from .conftest import stands
 from .crowd import Crowd
 
 LONG = timedelta(minutes=5)
-OWN_PLANTS = {"swap@usher.example", "code@usher.example", "giver@usher.example"}
+OWN_PLANTS = {"swap@usher.example", "code@usher.example", "giver@usher.example", "mixed@usher.example"}
 """The addresses of bookings with violations of their own."""
 
 
@@ -71,6 +71,17 @@ async def _buy_with_a_code(cinema: Cinema) -> None:
     await guest.settled(hold, "confirmed")
 
 
+async def _pay_with_a_gift_card(cinema: Cinema) -> None:
+    """A guest pays with a gift card and a card, and cancels one of two tickets."""
+    showtime_id, seats = await cinema.seats(2)
+    guest, code = cinema.guest(), await cinema.gift_card(showtime_id, 1000)
+    hold = await guest.hold(showtime_id, seats)
+    await guest.check_out(hold, "mixed@usher.example")
+    await guest.pay(await guest.create_intent(hold, code))
+    booking = await guest.settled(hold, "confirmed")
+    await guest.cancel_tickets(hold, booking["tickets"][0]["ticket_id"])
+
+
 @pytest.fixture(scope="module")
 async def real(arena: Cinema) -> Facts:
     """A platform at rest after some sales."""
@@ -84,6 +95,7 @@ async def real(arena: Cinema) -> Facts:
     await _give_a_ticket(arena)
     await _exchange_a_ticket(arena)
     await _buy_with_a_code(arena)
+    await _pay_with_a_gift_card(arena)
     now = await at_rest(arena.platform.env)
     assert any(message["kind"] == "booking_link" for message in now.messages.values())
     assert now.bookings[confirmed[-1]["_id"]]["state"] == "refunded"
@@ -125,6 +137,8 @@ class Copy:
         self.booking: Document = confirmed[0]
         self.other: Document = confirmed[1]
         self.payment = self.now.payments[self.booking["_id"]]
+        self.mixed = next(each for each in self.now.payments.values() if each["shares"])
+        self.gift_card = self.now.gift_cards[self.mixed["shares"][0]["card_id"]]
         self.showtime = self.now.showtimes[self.booking["showtime_id"]]
         self.seat: str = self.booking["tickets"][0]["seat"]["seat_id"]
         self.line: Document = self.payment["ledger"][0]
@@ -269,6 +283,26 @@ def money_of_nobody(copy: Copy) -> None:
     del copy.now.bookings[copy.other["_id"]]
 
 
+def money_from_nowhere(copy: Copy) -> None:
+    copy.gift_card["balance"] += 1
+
+
+def a_reservation_without_end(copy: Copy) -> None:
+    copy.gift_card["entries"] = [each for each in copy.gift_card["entries"] if each["kind"] != "taken"]
+    copy.gift_card["reserved"] = -copy.gift_card["entries"][1]["amount"]
+
+
+def a_gift_card_that_was_never_charged(copy: Copy) -> None:
+    share = copy.mixed["shares"][0]
+    copy.gift_card["entries"] = [copy.gift_card["entries"][0]]
+    copy.gift_card["balance"] = share["amount"]
+
+
+def money_that_did_not_return(copy: Copy) -> None:
+    back = copy.gift_card["entries"].pop()
+    copy.gift_card["balance"] -= back["amount"]
+
+
 def a_discount_without_a_use(copy: Copy) -> None:
     del copy.now.uses[copy.uses["_id"]]
 
@@ -385,6 +419,10 @@ PLANTS: dict[Callable[[Copy], None], tuple[str, str]] = {
     a_dispute_that_nobody_knows: ("money", "at Stripe"),
     money_that_nobody_knows: ("money", "which no payment knows"),
     money_of_nobody: ("money", "belongs to no booking"),
+    money_from_nowhere: ("instruments", "its entries add up to"),
+    a_reservation_without_end: ("instruments", "whose payment has ended"),
+    a_gift_card_that_was_never_charged: ("instruments", "which was not taken"),
+    money_that_did_not_return: ("instruments", "was not returned"),
     a_discount_without_a_use: ("instruments", "has the uses []"),
     a_use_that_is_not_taken: ("instruments", "'reserved')"),
     a_slot_occupied_twice: ("instruments", "is occupied 2 times"),

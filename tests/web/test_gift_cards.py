@@ -3,24 +3,12 @@
 import re
 
 from chassis.ids import new_id
-from chassis.testing import until
 from playwright.async_api import expect
 from visitor import ASKED
 
 from .test_owners import fits_everywhere
 
-CODE = re.compile(r"#code=([0-9A-Z]{4}(?:-[0-9A-Z]{4}){4})")
 MINIMA = {"EUR": "5", "GBP": "3"}
-
-
-async def mailed_code(cinema, address: str) -> str:
-    async def found() -> list[str]:
-        mails = (await cinema.http.get(f"{cinema.platform.env['MAILBOX_URL']}/email")).json()
-        return [
-            match[1] for mail in mails if mail["to"][0]["address"] == address and (match := CODE.search(mail["text"]))
-        ]
-
-    return (await until(found))[0]
 
 
 async def test_a_bought_gift_card_and_a_card_with_3d_secure_pay_together(visit, cinema, device):
@@ -44,7 +32,7 @@ async def test_a_bought_gift_card_and_a_card_with_3d_secure_pay_together(visit, 
     await page.wait_for_url(re.compile("/gift-cards/[^/]+$"))
     await visitor.pay()
     await expect(page.get_by_text("Thank you.")).to_be_visible()
-    code = await mailed_code(cinema, friend)
+    code = await cinema.mailed_code(friend)
     await page.reload()
     await expect(visitor.button("Return this gift card")).to_be_visible()
 

@@ -8,7 +8,7 @@ import pytest
 from contracts import currencies
 from contracts.payment import PaymentRefunded, PaymentSucceeded
 from contracts.types import Holder
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from payment import model
 from payment.model import (
@@ -122,6 +122,8 @@ def test_a_code_is_read_in_any_spelling():
 
 
 @given(price=st.integers(50, 20_000), balances=st.lists(st.integers(0, 9_000), max_size=5))
+@example(price=2500, balances=[2000, 480])
+@example(price=60, balances=[20, 5])
 def test_what_is_left_for_the_card_is_nothing_or_chargeable(price: int, balances: list[int]):
     cards = [card(balance, f"g{number}") for number, balance in enumerate(balances)]
     shares = model.plan_shares(price, "EUR", cards)
@@ -212,6 +214,12 @@ class Cinema:
                 self.change(model.apply_refund(self.account, update, NOW))
                 return
 
+    def refund_at_stripe(self, number: int, amount: int) -> None:
+        """Somebody refunds at Stripe, which knows nothing of gift cards and credit."""
+        if self.account.charged:
+            facts = {"id": f"re-by-hand-{number}", "intent_id": "pi_1", "refund_id": None, "state": "succeeded"}
+            self.change(model.apply_refund(self.account, RefundUpdate.model_validate(facts | {"amount": amount}), NOW))
+
     def dispute(self, status: str) -> None:
         if self.account.captured and self.account.due:
             update = DisputeUpdate(id="dp_1", intent_id="pi_1", amount=self.account.due, status=status)
@@ -250,6 +258,7 @@ STEPS = st.one_of(
     st.tuples(st.just("carry_out"), st.integers(0, 2)),
     st.tuples(st.just("refund"), st.integers(1, 4), st.integers(1, 9_000), st.sampled_from([None, 0, 10])),
     st.tuples(st.just("answer"), st.sampled_from(["pending", "succeeded", "failed"])),
+    st.tuples(st.just("refund_at_stripe"), st.integers(1, 2), st.integers(1, 9_000)),
     st.tuples(st.just("dispute"), st.sampled_from(["needs_response", "lost", "won"])),
 )
 
@@ -303,3 +312,14 @@ def test_a_refund_to_credit_raises_the_cards_part_only():
     assert cinema.cards["g0"].balance == 2000
     assert cinema.account.refunds["b1-refund-1"].state == "succeeded"
     assert (cinema.account.refunded, model.refunded_at_stripe(cinema.account)) == (5000, 0)
+
+
+def test_a_refund_at_stripe_does_not_count_money_that_became_credit():
+    cinema = Cinema(5000, [2000])
+    cinema.reserve()
+    cinema.pay()
+    cinema.refund(1, 4500, 0)
+    cinema.refund_at_stripe(1, 3000)
+    cinema.carry_out()
+    cinema.check()
+    assert (cinema.account.refunded, cinema.account.refunds["re-by-hand-1"].amount) == (5000, 500)
