@@ -52,7 +52,8 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     """A refund was made: `amount` in this refund, `refunded` in total so far, out of `captured`.
 
     `ledger_entries` is the length of the account's ledger: of two events about an account, the one with more entries
-    is the later one. `tenders` are missing when a card paid everything.
+    is the later one. `tenders` are missing when a card paid everything. A refund that booking requested counts as a whole
+    once it is accepted: what gift cards and credit got back earlier is in no sum until then.
     """
 
     booking_id: Id
@@ -67,7 +68,10 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
 
 
 class PaymentRefundFailed(Event, type="payment.refund_failed.v1", subject="booking_id"):
-    """A refund failed at the bank, perhaps after it had been accepted. The fields are those of `payment.refunded`."""
+    """A refund failed at the bank, perhaps after it had been accepted. The fields are those of `payment.refunded`.
+
+    `amount` is the card's part, which is still owed; gift cards and credit got back `returned` beside it.
+    """
 
     booking_id: Id
     refund_id: Id
@@ -78,6 +82,7 @@ class PaymentRefundFailed(Event, type="payment.refund_failed.v1", subject="booki
     requested: bool
     ledger_entries: int | None = None
     tenders: list[TenderAmounts] | None = None
+    returned: Amount | None = None
 
 
 OPEN_DISPUTES = ("warning_needs_response", "warning_under_review", "needs_response", "under_review")

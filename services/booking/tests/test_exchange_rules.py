@@ -20,6 +20,7 @@ from booking.model import (
     TooFewSeats,
     as_exchange,
     check_out,
+    credit_notes,
     exchange_tickets,
     funds,
     quote_cancellation,
@@ -211,6 +212,37 @@ def test_the_money_of_a_failed_refund_stays_reserved() -> None:
     assert again.booking.open_refunds[0].amount == 1800
 
 
+def test_what_a_gift_card_got_back_of_a_failed_refund_is_not_refunded_again() -> None:
+    """b1 was paid with a gift card (10.00) and a card; F7 went on to b2, whose refund fails for the card's part."""
+    source = Source(booking_id="b1", amount=1250)
+    terms = given.exchange(seats=["F7"], value=1250, carried=1250, refund=0, sources=[source])
+    first, second = confirmed().lines
+    old = confirmed(exchanges=[terms], lines=[first.model_copy(update={"status": "exchanged"}), second])
+    new = confirmed(id="b2", exchange=terms, sources=[source], lines=[first], amount=1250)
+    cancelled = advance(new, CancelTickets({"F7": 1250}, "by_customer", "q1"), NOW)
+    assert cancelled
+    facts = {"booking_id": "b1", "captured": TOTAL, "currency": "EUR", "requested": True}
+    failed = PaymentRefundFailed(
+        **facts, refund_id="b2-refund", amount=250, returned=1000, refunded=1000, ledger_entries=2
+    )
+    amended, after = record_passed_on(old, failed), advance(cancelled.booking, failed, NOW)
+    assert amended
+    assert after
+    assert funds(amended.booking) == {"b1": 1800}, "the price of the ticket that b1 still has"
+    assert funds(after.booking) == {"b1": 0, "b2": 0}
+    assert [(note.number, note.amount) for note in credit_notes(after.booking)] == [(f"{given.REFERENCE}-1", 1000)]
+    again = advance(after.booking, RetryRefund("b2-refund", "b2-refund-2"), NOW)
+    assert again
+    made = PaymentRefunded(**facts, refund_id="b2-refund-2", amount=250, refunded=1250, ledger_entries=3)
+    passed_on, done = record_passed_on(amended.booking, made), advance(again.booking, made, NOW)
+    assert passed_on
+    assert done
+    assert funds(passed_on.booking) == {"b1": 1800}
+    assert (done.booking.state, done.booking.refunded, passed_on.booking.refunded) == (State.REFUNDED, 1250, 0)
+    late = PaymentRefunded(**facts, refund_id="b2-refund", amount=1250, refunded=1250, ledger_entries=2)
+    assert record_passed_on(passed_on.booking, late) is None, "a refund that has failed never counts again"
+
+
 # ---- any sequence
 
 
@@ -224,6 +256,7 @@ class Exchanges(RuleBasedStateMachine):
             exchange=ExchangeRules(fee=fee, max_exchanges=100),
         )
         self.captured: dict[str, int] = {}
+        self.gifts: dict[str, int] = {}
         self.paid_back: dict[str, dict[str, int]] = {}
         self.ledger: dict[str, int] = {}
         self.requests: list[RefundRequested] = []
@@ -242,6 +275,7 @@ class Exchanges(RuleBasedStateMachine):
         due = booking.due or 0
         if due:
             self.captured[booking.id], self.paid_back[booking.id], self.ledger[booking.id] = due, {}, 1
+            self.gifts[booking.id] = due // 3  # paid by a gift card, which gets its money back first
         sale = SeatsSold(
             hold_id=booking.id, showtime_id=booking.showtime_id, seats=booking.seat_ids, amount=due, currency="EUR"
         )
@@ -314,15 +348,18 @@ class Exchanges(RuleBasedStateMachine):
     def settle(self, request: RefundRequested, *, fails: bool) -> None:
         account = self.paid_back[request.booking_id]
         assert request.amount <= self.captured[request.booking_id] - sum(account.values()), "never more than captured"
-        if not fails:
-            account[request.refund_id] = request.amount
+        returned = min(request.amount, max(0, self.gifts[request.booking_id] - sum(account.values())))
+        fails = fails and returned < request.amount
+        if returned or not fails:
+            account[request.refund_id] = returned if fails else request.amount
             self.ledger[request.booking_id] += 1
         facts = {
-            "booking_id": request.booking_id, "refund_id": request.refund_id, "amount": request.amount,
+            "booking_id": request.booking_id, "refund_id": request.refund_id,
+            "amount": request.amount - returned if fails else request.amount,
             "refunded": sum(account.values()), "captured": self.captured[request.booking_id], "currency": "EUR",
             "requested": True, "ledger_entries": self.ledger[request.booking_id],
         }  # fmt: skip
-        event = (PaymentRefundFailed if fails else PaymentRefunded).model_validate(facts)
+        event = PaymentRefundFailed(**facts, returned=returned) if fails else PaymentRefunded(**facts)
         for _ in range(2):  # a repeat changes nothing
             if (booking_id := refunded_booking(event)) != event.booking_id:
                 amendment = record_passed_on(self.bookings[event.booking_id], event)

@@ -107,6 +107,10 @@ def test_only_an_unused_card_is_refunded():
     used = written(card(1000), model.reserve(card(1000), "b1-1", 1, NOW))
     with pytest.raises(GiftCardUsed):
         model.void(used, "g1", NOW)
+    given_up = written(used, model.release(used, "b1-1", NOW))
+    assert written(given_up, model.void(given_up, "g1", NOW)).balance == 0, "a checkout that expired is no use"
+    with pytest.raises(GiftCardUsed):
+        model.void(written(used, model.take(used, "b1-1", NOW)), "g1", NOW)
 
 
 def test_a_code_is_read_in_any_spelling():
@@ -299,6 +303,29 @@ def test_gift_cards_get_their_money_back_first():
     assert [(event.amount, event.refunded) for event in made] == [(1500, 1500), (3000, 4500)]
     by_kind = {tender.kind: (tender.captured, tender.refunded) for tender in made[-1].tenders or []}
     assert by_kind == {"gift_card": (2000, 2000), "card": (3000, 2500)}
+
+
+def test_a_refund_under_way_counts_as_a_whole_when_it_is_accepted_or_has_failed():
+    """Booking deducts the whole of its open refunds, so the part of a gift card must not count twice until then."""
+    cinema = Cinema(3050, [1000])
+    cinema.reserve()
+    cinema.pay()
+    cinema.refund(1, 1250, None)
+    assert (cinema.account.refunded, cinema.account.refunding) == (1000, 250)
+    goodwill = RefundUpdate(id="re_1", intent_id="pi_1", refund_id=None, amount=100, state="succeeded")
+    cinema.change(model.apply_refund(cinema.account, goodwill, NOW))
+    event = cinema.events[-1]
+    assert (event.amount, event.refunded) == (100, 100)
+    assert [(each.kind, each.refunded) for each in event.tenders] == [("gift_card", 0), ("card", 100)]
+    failed = RefundUpdate(id="re_2", intent_id="pi_1", refund_id="b1-refund-1", amount=250, state="failed")
+    cinema.change(model.apply_refund(cinema.account, failed, NOW))
+    event = cinema.events[-1]
+    assert (event.amount, event.returned, event.refunded) == (250, 1000, 1100)
+    assert [(each.kind, each.refunded) for each in event.tenders] == [("gift_card", 1000), ("card", 100)]
+    cinema.refund(2, 250, None)
+    cinema.answer("succeeded")
+    event = cinema.events[-1]
+    assert (event.amount, event.refunded) == (250, 1350)
 
 
 def test_a_refund_to_credit_raises_the_cards_part_only():

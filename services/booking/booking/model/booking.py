@@ -110,7 +110,8 @@ class Refund(BaseModel):
     it pays for. `quote_id` is the committed quote's. `note` is the reason that staff gave. `repeated_as`: the refund
     that replaces this failed one. `payment_id`: the booking on whose payment the money is; None for this one's. A sum
     on several payments is several refunds: the others are `part_of` the first, which has the seats.
-    `refund_to`: where the card's part goes.
+    `refund_to`: where the card's part goes. `returned`: what gift cards and credit got back beside `amount`, the card's
+    part, of a refund that failed.
     """
 
     refund_id: str
@@ -127,6 +128,12 @@ class Refund(BaseModel):
     payment_id: str | None = None
     part_of: str | None = None
     refund_to: RefundTo = "card"
+    returned: int = 0
+
+    @property
+    def paid_back(self) -> int:
+        """What was paid back by it, in minor units."""
+        return self.amount if self.state == "accepted" else self.returned
 
     @property
     def must_be_repeated(self) -> bool:
@@ -302,7 +309,7 @@ class Booking(BaseModel):
             part.amount for exchange in self.exchanges for part in exchange.sources if part.booking_id == self.id
         )
         carried = sum(source.amount for source in self.sources)
-        refunded = sum(refund.amount for refund in self.source_refunds)
+        refunded = self._refunded_on_sources
         own = self.refunded_amount - sum(self.passed_on.values())
         tenders = [
             Tender(kind="exchange", captured=carried, refunded=refunded, moved=moved - moved_own),
@@ -322,14 +329,18 @@ class Booking(BaseModel):
 
     @property
     def source_refunds(self) -> list[Refund]:
-        """The accepted refunds on the payments of the bookings that it replaces."""
-        return [refund for refund in self.refunds if refund.payment_id and refund.state == "accepted"]
+        """The refunds that paid back money on the payments of the bookings that it replaces."""
+        return [refund for refund in self.refunds if refund.payment_id and refund.paid_back]
+
+    @property
+    def _refunded_on_sources(self) -> int:
+        return sum(refund.paid_back for refund in self.source_refunds)
 
     @property
     def refunded(self) -> int:
         """What was refunded for the booking, on all payments."""
         passed_on = sum(self.passed_on.values())
-        return max(0, self.refunded_amount - passed_on) + sum(refund.amount for refund in self.source_refunds)
+        return max(0, self.refunded_amount - passed_on) + self._refunded_on_sources
 
     @property
     def is_moved_far(self) -> bool:

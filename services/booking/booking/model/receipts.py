@@ -63,8 +63,8 @@ def credit_notes(booking: Booking) -> list[CreditNote]:
     exchanged tickets leave to another booking's receipt has the numbers E1, E2 and so on.
     """
     places = enumerate(booking.refunds, 1)
-    accepted = [(number, refund) for number, refund in places if refund.state == "accepted" and refund.amount]
-    made = [(str(number), refund.amount, refund.settled_at or refund.at) for number, refund in accepted]
+    paid_back = [(number, refund) for number, refund in places if refund.paid_back]
+    made = [(str(number), refund.paid_back, refund.settled_at or refund.at) for number, refund in paid_back]
     unlisted = booking.refunded - sum(amount for _, amount, _ in made)
     if unlisted > 0:
         made.append(("0", unlisted, booking.history[-1].at if booking.history else booking.opened_at))

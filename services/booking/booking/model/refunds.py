@@ -239,8 +239,10 @@ def _left(booking: Booking) -> dict[str, int]:
     left = {source.booking_id: source.amount for source in booking.sources}
     left[booking.id] = (booking.due or 0) - booking.refunded_amount + sum(booking.passed_on.values())
     failed = [refund for refund in booking.refunds if refund.must_be_repeated]
-    for refund in [*booking.open_refunds, *booking.source_refunds, *failed]:
+    for refund in [*booking.open_refunds, *failed]:
         left[refund.payment_id or booking.id] -= refund.amount
+    for refund in booking.source_refunds:
+        left[refund.payment_id or booking.id] -= refund.paid_back
     for part in (part for exchange in booking.exchanges for part in exchange.sources):
         left[part.booking_id] -= part.amount
     return left

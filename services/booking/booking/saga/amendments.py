@@ -92,18 +92,20 @@ def send_again(booking: Booking, mailing: Mailing) -> Amendment:
 def record_passed_on(booking: Booking, event: PaymentRefunded | PaymentRefundFailed) -> Amendment | None:
     """Store a refund on the booking's payment for the tickets of a later booking. None for a repeat.
 
-    A refund that has failed never counts again.
+    Of a refund that has failed, only what gift cards and credit got back counts, also after a late event.
     """
-    amount = event.amount if isinstance(event, PaymentRefunded) else 0
+    has_failed = isinstance(event, PaymentRefundFailed)
+    amount = (event.returned or 0) if has_failed else event.amount
     known = booking.passed_on.get(event.refund_id)
     fields: dict[str, Any] = {}
-    if known is None or (known and not amount):
+    if known is None or (has_failed and known != amount):
         fields["passed_on"] = booking.passed_on | {event.refund_id: amount}
     if is_latest(booking, event):
         fields |= {
             "refunded_amount": event.refunded,
             "ledger_entries": event.ledger_entries or booking.ledger_entries,
         }
+        fields |= {"paid_with": event.tenders} if event.tenders else {}
     return _amended(booking, [], **fields) if fields else None
 
 

@@ -333,6 +333,8 @@ def with_refund(booking: Booking, event: PaymentRefunded | PaymentRefundFailed, 
     """The booking's refunds after payment's event about one of them. A refund's state only moves forward."""
     state = "accepted" if isinstance(event, PaymentRefunded) else "failed"
     settled = {"amount": event.amount, "state": state, "settled_at": now}
+    if isinstance(event, PaymentRefundFailed):
+        settled["returned"] = event.returned or 0
     known = next((each for each in booking.refunds if each.refund_id == event.refund_id), None)
     if known is None:
         new = Refund(refund_id=event.refund_id, is_requested=event.requested, at=now, **settled)

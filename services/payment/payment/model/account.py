@@ -48,6 +48,11 @@ class Refund(BaseModel):
         """The sum of the parts of all tenders."""
         return self.amount + sum(self.returned.values())
 
+    @property
+    def is_under_way_for_booking(self) -> bool:
+        """Whether booking has requested it and no event about it was published yet."""
+        return self.asked_by == "booking" and self.state in ("asked", "pending")
+
 
 class Share(BaseModel):
     """The part of a booking's price that a gift card or store credit pays. `last_characters` are those of the code."""

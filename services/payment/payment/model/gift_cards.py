@@ -73,8 +73,8 @@ class GiftCard(BaseModel):
 
     @property
     def is_unused(self) -> bool:
-        """Whether nothing was ever paid with the card."""
-        return all(entry.kind in ("issued", "bonus") for entry in self.entries)
+        """Whether nothing was ever paid with the card, or is about to be. A reservation that was released is no use."""
+        return not self.reserved and all(entry.kind != "taken" for entry in self.entries)
 
     def has(self, kind: EntryKind, use: str) -> bool:
         """Whether the ledger has this entry."""

@@ -234,13 +234,18 @@ class _RefundLedger:
         return AccountChange(fields, self.entries, events)
 
     def _facts(self, refund_id: str, refunded: int) -> dict[str, Any]:
+        """The facts of an event. Booking deducts its refunds that are under way as a whole, so these do not count."""
         refund = self.refunds[refund_id]
-        account = self.account.model_copy(update={"refunds": self.refunds})
+        settled = {key: each for key, each in self.refunds.items() if not each.is_under_way_for_booking}
+        under_way = sum(sum(each.returned.values()) for key, each in self.refunds.items() if key not in settled)
+        account = self.account.model_copy(update={"refunds": settled})
+        has_failed = refund.state == "failed"
         return {
             "booking_id": self.account.id,
             "refund_id": refund_id,
-            "amount": refund.amount if refund.state == "failed" else refund.total,
-            "refunded": refunded,
+            "amount": refund.amount if has_failed else refund.total,
+            "returned": sum(refund.returned.values()) or None if has_failed else None,
+            "refunded": refunded - under_way,
             "captured": self.account.captured,
             "currency": self.account.currency,
             "requested": refund.asked_by == "booking",
