@@ -52,8 +52,8 @@ class PaymentRefunded(Event, type="payment.refunded.v1", subject="booking_id"):
     """A refund was made: `amount` in this refund, `refunded` in total so far, out of `captured`.
 
     `ledger_entries` is the length of the account's ledger: of two events about an account, the one with more entries
-    is the later one. `tenders` are missing when a card paid everything. A refund that booking requested counts as a whole
-    once it is accepted: what gift cards and credit got back earlier is in no sum until then.
+    is the later one. `tenders` are missing when a card paid everything. A refund that booking requested counts as a
+    whole once it is accepted: what gift cards and credit got back earlier is in no sum until then.
     """
 
     booking_id: Id

@@ -15,8 +15,11 @@ from booking.model import (
     PromotionRefused,
     State,
     best_price,
+    exchange_tickets,
     quote_cancellation,
+    quote_exchange,
     refusal_at,
+    terms_of,
     use_states,
 )
 from booking.model.promotions import Place, folded_email, place_of
@@ -232,6 +235,35 @@ def test_a_group_is_worked_out_again_on_what_remains() -> None:
     assert cancel(two, "A2")[1] == 1000
     states = {state for _, _, state in use_states(two)}
     assert states == {"taken"}, "two of its three tickets are kept"
+
+
+def test_an_exchange_of_a_part_does_not_keep_the_discount_of_the_group() -> None:
+    """Otherwise the exchange and cancellation of one of three tickets leaves two at the price of 1.33."""
+    three = booked(priced(lines(1000, 1000, 1000), promotion(THREE_FOR_TWO, "CODE")))
+    quote = quote_exchange(three, ["b1-A1"], lines(1000), ("s2", "EUR"), NOW)
+    assert (quote.value, quote.amount_due, quote.tickets[0].value) == (0, 1000, 0)
+    all_of_them = quote_exchange(three, [], lines(1000, 1000, 1000), ("s2", "EUR"), NOW)
+    assert (all_of_them.value, all_of_them.amount_due) == (2000, 1000)
+    terms = terms_of(quote, three, "b2", "x1", NOW)
+    command = exchange_tickets(three, terms)
+    assert command
+    outcome = advance(three, command, NOW)
+    assert outcome
+    two = outcome.booking
+    assert [line.amount for line in two.kept_lines] == [1000, 1000]
+    assert sum(line.amount for line in two.lines) == two.amount
+    assert {ticket.amount for ticket in two.valid_tickets} <= {1000}
+    assert cancel(two, "A2")[1] == 1000
+
+
+def test_an_exchange_never_takes_more_than_the_tickets_are_worth_by_then() -> None:
+    """Another ticket of the group was cancelled while the customer paid for the exchange."""
+    four = booked(priced(lines(1000, 1000, 1000, 1000), promotion(THREE_FOR_TWO, "CODE")))
+    terms = terms_of(quote_exchange(four, ["b1-A1"], lines(1000), ("s2", "EUR"), NOW), four, "b2", "x1", NOW)
+    assert terms.value == 1000
+    assert exchange_tickets(four, terms)
+    three, _ = cancel(four, "A4")
+    assert exchange_tickets(three, terms) is None
 
 
 def test_a_share_of_an_amount_off_stays_with_its_ticket() -> None:

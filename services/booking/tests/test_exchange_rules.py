@@ -31,7 +31,7 @@ from booking.saga import advance, record_passed_on, refunded_booking, refuse_exc
 from contracts.booking import RefundRequested
 from contracts.catalog import ExchangeRules, RefundPolicy, RefundTier
 from contracts.inventory import SeatsSold
-from contracts.payment import PaymentRefunded, PaymentRefundFailed
+from contracts.payment import PaymentRefunded, PaymentRefundFailed, TenderAmounts
 from contracts.types import Seat
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -277,9 +277,16 @@ class Exchanges(RuleBasedStateMachine):
             self.captured[booking.id], self.paid_back[booking.id], self.ledger[booking.id] = due, {}, 1
             self.gifts[booking.id] = due // 3  # paid by a gift card, which gets its money back first
         sale = SeatsSold(
-            hold_id=booking.id, showtime_id=booking.showtime_id, seats=booking.seat_ids, amount=due, currency="EUR"
-        )
+            hold_id=booking.id, showtime_id=booking.showtime_id, seats=booking.seat_ids, amount=due, currency="EUR",
+            tenders=self.tenders(booking.id) if due else None,
+        )  # fmt: skip
         self.apply(booking.id, sale)
+
+    def tenders(self, payment: str) -> list[TenderAmounts]:
+        gift, back = self.gifts[payment], sum(self.paid_back[payment].values())
+        returned, rest = min(gift, back), self.captured[payment] - gift
+        by_gift = TenderAmounts(kind="gift_card", captured=gift, refunded=returned)
+        return [by_gift, TenderAmounts(kind="card", captured=rest, refunded=back - returned)]
 
     def apply(self, booking_id: str, event: Any) -> None:
         outcome = advance(self.bookings[booking_id], event, NOW)
@@ -358,6 +365,7 @@ class Exchanges(RuleBasedStateMachine):
             "amount": request.amount - returned if fails else request.amount,
             "refunded": sum(account.values()), "captured": self.captured[request.booking_id], "currency": "EUR",
             "requested": True, "ledger_entries": self.ledger[request.booking_id],
+            "tenders": self.tenders(request.booking_id),
         }  # fmt: skip
         event = PaymentRefundFailed(**facts, returned=returned) if fails else PaymentRefunded(**facts)
         for _ in range(2):  # a repeat changes nothing
@@ -395,6 +403,7 @@ class Exchanges(RuleBasedStateMachine):
                 tenders = booking.tenders
                 used = sum(each.captured - each.refunded - each.moved for each in tenders)
                 assert booking.state in (State.REFUNDING, State.REFUNDED) or used == sum(funds(booking).values())
+                assert all(each.captured >= each.refunded + each.moved for each in tenders), "of each tender"
                 assert booking.state is not State.REFUNDING, "nothing is open any more"
         finally:
             self.bookings, self.ledger, self.paid_back = saved

@@ -65,7 +65,7 @@ class Replaces(BaseModel):
 
 
 class ExchangedTicketResponse(BaseModel):
-    """A ticket to exchange, with its price in minor units.
+    """A ticket to exchange, and what it is worth in minor units: of a group, what the remaining tickets cost less.
 
     `reason` says why it cannot be exchanged: `too_late` and `limit` are limits of the policy, `policy` excludes it.
     """

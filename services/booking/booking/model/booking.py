@@ -310,15 +310,19 @@ class Booking(BaseModel):
         )
         carried = sum(source.amount for source in self.sources)
         refunded = self._refunded_on_sources
-        own = self.refunded_amount - sum(self.passed_on.values())
-        tenders = [
-            Tender(kind="exchange", captured=carried, refunded=refunded, moved=moved - moved_own),
-            *(Tender(**tender.model_dump()) for tender in self.paid_with),
-        ]
-        if not self.paid_with:
-            tenders.append(Tender(kind="card", captured=self.due or 0, refunded=own))
-        tenders[-1].moved = moved_own
-        return [tender for tender in tenders if tender.captured]
+        passed_on = sum(self.passed_on.values())
+        own = [Tender(**tender.model_dump()) for tender in self.paid_with]
+        if own:  # payment's sums contain what was refunded for later bookings, so this has not moved any more
+            moved_left = moved_own - passed_on
+            for tender in reversed(own):
+                tender.moved = min(moved_left, max(0, tender.captured - tender.refunded))
+                moved_left -= tender.moved
+        else:
+            own = [
+                Tender(kind="card", captured=self.due or 0, refunded=self.refunded_amount - passed_on, moved=moved_own)
+            ]
+        exchanged = Tender(kind="exchange", captured=carried, refunded=refunded, moved=moved - moved_own)
+        return [tender for tender in [exchanged, *own] if tender.captured]
 
     @property
     def due(self) -> int | None:

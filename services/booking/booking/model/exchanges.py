@@ -10,6 +10,7 @@ from contracts.types import Seat
 from pydantic import BaseModel
 
 from booking.model.booking import Booking, Checkout, ExchangeMade, ExchangeTickets, OrderLine, State
+from booking.model.discounts import without
 from booking.model.funds import Exchange
 from booking.model.problems import CurrencyDiffers, TicketUnknown, TooFewSeats
 from booking.model.refunds import (
@@ -27,7 +28,7 @@ ExchangeRefusal = Literal["cancelled", "checked_in", "transferred", "too_late", 
 
 
 class ExchangedTicket(BaseModel):
-    """A ticket that is exchanged, with its price in minor units. `reason` is why it cannot be exchanged."""
+    """A ticket that is exchanged, and what it is worth in minor units. `reason` is why it cannot be exchanged."""
 
     ticket_id: str
     seat: Seat
@@ -105,7 +106,8 @@ def quote_exchange(
         raise CurrencyDiffers(f"The tickets were paid in {booking.currency}; the new showtime is sold in {currency}.")
     if len(lines) < len(asked):
         raise TooFewSeats(f"Choose {len(asked)} seats, or exchange fewer tickets.", seats=len(asked))
-    full, price = sum(line.amount for line in asked), sum(line.amount for line in lines)
+    values = _values(booking, asked)
+    full, price = sum(values.values()), sum(line.amount for line in lines)
     is_move = showtime_id == booking.showtime_id and price == full and len(lines) == len(asked)
     reasons: dict[str, ExchangeRefusal | None] = {
         line.seat.seat_id: _refusal(booking, line, at, is_free=is_free or is_move) for line in asked
@@ -123,7 +125,7 @@ def quote_exchange(
                 ticket_id=ticket_id_of(booking.id, line.seat.seat_id),
                 seat=line.seat,
                 ticket_type=line.ticket_type,
-                value=line.amount,
+                value=values[line.seat.seat_id],
                 reason=reasons[line.seat.seat_id],
             )
             for line in booking.lines
@@ -135,6 +137,12 @@ def quote_exchange(
         waived=due if due < currencies.minimum(currency) else 0,
         counts=not (is_free or is_move),
     )
+
+
+def _values(booking: Booking, chosen: Sequence[OrderLine]) -> dict[str, int]:
+    """What each of these tickets is worth: in a group such as 3 for 2, what the remaining tickets cost less."""
+    seats = {line.seat.seat_id for line in chosen}
+    return {line.seat.seat_id: line.amount for line in without(booking, seats) if line.seat.seat_id in seats}
 
 
 def _refusal(booking: Booking, line: OrderLine, at: datetime, *, is_free: bool) -> ExchangeRefusal | None:
@@ -181,7 +189,8 @@ def exchange_tickets(booking: Booking, exchange: Exchange) -> ExchangeTickets | 
     is_valid = booking.state is State.CONFIRMED and all(
         line.status == "valid" and line.checked_in_at is None for line in chosen
     )
-    has_money = refundable(booking) >= exchange.carried + exchange.refund
+    is_worth_it = sum(_values(booking, chosen).values()) >= exchange.value  # less when others of a group were cancelled
+    has_money = is_worth_it and refundable(booking) >= exchange.carried + exchange.refund
     rules = booking.refund_policy.exchange if booking.refund_policy else None
     is_one_too_many = exchange.counts and rules is not None and booking.exchange_count >= rules.max_exchanges
     left_behind = [*companions_left(booking, chosen), *other_halves(booking, chosen)]

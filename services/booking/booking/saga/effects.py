@@ -3,7 +3,7 @@
 Pure functions; the table in `table.py` decides when they apply.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -267,10 +267,8 @@ def fields_from(event: object, booking: Booking, now: datetime) -> Fields:
                 fields |= {"refunded_amount": event.refunded, "ledger_entries": entries}
                 fields |= {"paid_with": event.tenders} if event.tenders else {}
         case CancelTickets():
-            lines = without(booking, event.refunds)
-            amounts = {line.seat.seat_id: line.amount for line in lines}
-            tickets = [ticket.model_copy(update={"amount": amounts[ticket.seat.seat_id]}) for ticket in booking.tickets]
-            fields = {"lines": cancelled_lines(lines, event.refunds), "tickets": tickets}
+            fields = _repriced_fields(booking, event.refunds)
+            fields["lines"] = cancelled_lines(fields["lines"], event.refunds)
         case ExchangeTickets():
             fields = _exchange_fields(event.exchange, booking)
         case ExchangeMade():
@@ -301,15 +299,24 @@ def _moved(booking: Booking, screening: Screening, event: ShowtimeRescheduled) -
     return fields
 
 
+def _repriced_fields(booking: Booking, gone: Collection[str]) -> Fields:
+    """The lines and tickets with the prices that they have without the tickets of these seats."""
+    lines = without(booking, gone)
+    amounts = {line.seat.seat_id: line.amount for line in lines}
+    tickets = [ticket.model_copy(update={"amount": amounts[ticket.seat.seat_id]}) for ticket in booking.tickets]
+    return {"lines": lines, "tickets": tickets}
+
+
 def _exchange_fields(exchange: Exchange, booking: Booking) -> Fields:
     """The fields of the earlier booking. The refund takes the newest money, and the new booking what is left."""
     left = funds(booking)
     left = less(left, take(left, exchange.refund, newest_first=True))
     sources = take(left, exchange.carried, newest_first=False)
-    return {
+    repriced = _repriced_fields(booking, exchange.seats)
+    return repriced | {
         "lines": [
             line.model_copy(update={"status": "exchanged"}) if line.seat.seat_id in exchange.seats else line
-            for line in booking.lines
+            for line in repriced["lines"]
         ],
         "exchanges": [*booking.exchanges, exchange.model_copy(update={"sources": sources})],
         "exchange_count": booking.exchange_count + exchange.counts,
