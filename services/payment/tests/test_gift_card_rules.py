@@ -19,6 +19,7 @@ from payment.model import (
     GiftCardUnusable,
     GiftCardUsed,
     LedgerBroken,
+    MoneyMismatch,
     State,
     Transfer,
     WrongCurrency,
@@ -326,6 +327,20 @@ def test_a_refund_under_way_counts_as_a_whole_when_it_is_accepted_or_has_failed(
     cinema.answer("succeeded")
     event = cinema.events[-1]
     assert (event.amount, event.refunded) == (250, 1350)
+
+
+def test_a_payment_after_the_release_of_its_gift_card_needs_a_person():
+    """The card's part alone does not pay for the booking, and the gift card may be used up by now."""
+    cinema = Cinema(3050, [1000])
+    cinema.reserve()
+    cinema.change(model.attach_intent(cinema.account, intent("requires_payment_method", amount=2050), NOW))
+    cinema.change(model.apply_intent(cinema.account, intent("canceled"), NOW))
+    late = intent("succeeded", amount_received=2050, charge_id="ch_1")
+    with pytest.raises(MoneyMismatch):
+        model.apply_intent(cinema.account, late, NOW)
+    cinema.carry_out()
+    cinema.check()
+    assert cinema.cards["g0"].balance == 1000
 
 
 def test_a_refund_to_credit_raises_the_cards_part_only():

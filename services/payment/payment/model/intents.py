@@ -172,7 +172,7 @@ def apply_intent(
 ) -> AccountChange | None:
     """Apply the state of an intent at Stripe; a webhook event (`cause`) at most once.
 
-    Raises MoneyMismatch when the amount or currency is not the order's.
+    Raises MoneyMismatch when the amount or currency is not the order's, or the order's gift cards were released.
     """
     if cause and account.was_changed_by(cause.id):
         return None
@@ -192,6 +192,8 @@ def apply_intent(
 def _capture(account: Account, update: IntentUpdate, now: datetime, cause: StripeEvent | None) -> AccountChange | None:
     if account.state is State.SUCCEEDED and account.intent_id == update.id:
         return None
+    if account.state is State.CANCELLED and account.shares:
+        raise MoneyMismatch(f"{update.id} was paid after the gift cards of booking {account.id} were released")
     ordered = {} if account.holder else _order_fields(update)  # a tombstone has no order yet
     account = account.model_copy(update=ordered)
     received = update.amount_received, update.currency
