@@ -21,6 +21,7 @@ from booking.model import (
     as_exchange,
     check_out,
     credit_notes,
+    destinations,
     exchange_tickets,
     funds,
     quote_cancellation,
@@ -241,6 +242,20 @@ def test_what_a_gift_card_got_back_of_a_failed_refund_is_not_refunded_again() ->
     assert (done.booking.state, done.booking.refunded, passed_on.booking.refunded) == (State.REFUNDED, 1250, 0)
     late = PaymentRefunded(**facts, refund_id="b2-refund", amount=1250, refunded=1250, ledger_entries=2)
     assert record_passed_on(passed_on.booking, late) is None, "a refund that has failed never counts again"
+
+
+def test_a_quote_says_where_the_money_of_the_earlier_booking_goes() -> None:
+    """b1 was paid with a gift card (20.00) and a card, and exchanged for b2, which cost 5.00 more on a card."""
+    gift, card = TenderAmounts(kind="gift_card", captured=2000), TenderAmounts(kind="card", captured=1050)
+    old = in_state(State.EXCHANGED, paid_with=[gift, card])
+    assert old
+    source = Source(booking_id="b1", amount=TOTAL)
+    terms = given.exchange(carried=TOTAL, refund=0, sources=[source])
+    new = confirmed(id="b2", exchange=terms, sources=[source], amount=TOTAL + 500)
+    everything = destinations(new, TOTAL + 500, "card", {"b1": old})
+    assert [(each.to, each.amount) for each in everything] == [("gift_card", 2000), ("card", 1550)]
+    part = destinations(new, 700, "card", {"b1": old})
+    assert [(each.to, each.amount) for each in part] == [("gift_card", 200), ("card", 500)], "the newest money first"
 
 
 # ---- any sequence

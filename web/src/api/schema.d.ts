@@ -8050,7 +8050,7 @@ export interface components {
         };
         /**
          * ExchangedTicketResponse
-         * @description A ticket to exchange, with its price in minor units.
+         * @description A ticket to exchange, and what it is worth in minor units: of a group, what the remaining tickets cost less.
          *
          *     `reason` says why it cannot be exchanged: `too_late` and `limit` are limits of the policy, `policy` excludes it.
          */

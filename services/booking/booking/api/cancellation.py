@@ -156,7 +156,7 @@ def _check_confirmed(booking: model.Booking) -> None:
         raise model.cancel_refusal(booking, "by_customer") or NotCancellable(sentence, state=booking.state.value)
 
 
-def _respond(
+async def _respond(
     booking: model.Booking, wanted: list[str], party: _Party, choice: CancellationQuoteRequest | QuoteClaim
 ) -> CancellationQuoteResponse:
     """Quote the cancellation now, with the `choice` of amount, reason and destination."""
@@ -171,7 +171,9 @@ def _respond(
         actor_id=party.staff_id,
         refund_to=choice.refund_to,
     )
-    parts = model.destinations(booking, quote.total, choice.refund_to)
+    found = [await store.find(source.booking_id) for source in booking.sources]
+    payers = {payer.id: payer for payer in found if payer}
+    parts = model.destinations(booking, quote.total, choice.refund_to, payers)
     return CancellationQuoteResponse(
         booking_id=booking.id,
         tickets=[TicketQuoteResponse.model_validate(ticket.model_dump()) for ticket in quote.tickets],
@@ -210,7 +212,7 @@ async def quote_cancellation(
         raise CreditUnavailable
     booking = await store.after_showtimes_change(booking)
     _check_confirmed(booking)
-    return _respond(booking, body.ticket_ids, party, body)
+    return await _respond(booking, body.ticket_ids, party, body)
 
 
 @router.post(
@@ -279,7 +281,7 @@ async def _cancel_tickets(
         is_expired = now() > claim.quoted_at + QUOTE_VALID_FOR
         current = model.quote_cancellation(booking, tickets, party.by, claim.quoted_at, claim.amount)
         if is_expired or current.refunds != claim.refunds:
-            quote = _respond(booking, tickets, party, claim)
+            quote = await _respond(booking, tickets, party, claim)
             raise QuoteChanged(quote=quote.model_dump(mode="json"))
         return CancelTickets(claim.refunds, party.by, digest, claim.reason, claim.refund_to)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from booking.model.booking import Booking, OrderLine, Refund, State
 from booking.model.discounts import without
+from booking.model.funds import take
 from booking.model.pricing import WHEELCHAIR, unaccompanied
 from booking.model.problems import RefundTooLarge, TicketUnknown
 from booking.model.sums import split
@@ -280,21 +281,37 @@ class Destination(BaseModel):
     bonus: int = 0
 
 
-def destinations(booking: Booking, amount: int, refund_to: RefundTo) -> list[Destination]:
-    """Where a refund goes: gift cards and credit get back what they paid first, the rest is the card's part."""
-    before = sum(refund.amount for refund in booking.open_refunds if refund.payment_id is None)
-    found: list[Destination] = []
-    for tender in booking.tenders:
-        if tender.kind in ("card", "exchange"):
-            continue
-        left = tender.captured - tender.refunded
-        waiting = min(left, before)
-        before -= waiting
-        if part := min(left - waiting, amount):
-            found.append(Destination(to=tender.kind, amount=part))
-            amount -= part
-    if amount:
-        found.append(Destination(to=refund_to, amount=amount, bonus=_bonus(booking, amount, refund_to)))
+def destinations(
+    booking: Booking, amount: int, refund_to: RefundTo, payers: Mapping[str, Booking] | None = None
+) -> list[Destination]:
+    """Where a refund goes: gift cards and credit get back what they paid first, the rest is the card's part.
+
+    `payers` are the bookings of the booking's sources, by their ids.
+    """
+    by_id = {**(payers or {}), booking.id: booking}
+    returned: dict[TenderKind, int] = {}
+    rest = amount
+    for part in take(funds(booking), amount, newest_first=True):
+        payer, unassigned = by_id[part.booking_id], part.amount
+        before = sum(
+            refund.amount
+            for each in {booking.id: booking, payer.id: payer}.values()
+            for refund in each.open_refunds
+            if (refund.payment_id or each.id) == payer.id
+        )
+        for tender in payer.paid_with:
+            if tender.kind == "card":
+                continue
+            left = tender.captured - tender.refunded
+            waiting = min(left, before)
+            before -= waiting
+            share = min(left - waiting, unassigned)
+            returned[tender.kind] = returned.get(tender.kind, 0) + share
+            unassigned -= share
+            rest -= share
+    found = [Destination(to=kind, amount=share) for kind, share in returned.items() if share]
+    if rest:
+        found.append(Destination(to=refund_to, amount=rest, bonus=_bonus(booking, rest, refund_to)))
     return found
 
 
