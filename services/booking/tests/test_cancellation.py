@@ -210,6 +210,16 @@ async def test_a_booking_without_an_address_gets_no_credit(customer, staff):
     assert problem(answer) == (422, "credit_unavailable")
 
 
+async def test_a_disputed_payment_becomes_no_credit(customer):
+    """A refund to the card waits for the bank's decision, but credit would be given at once, beside a lost dispute."""
+    await customer.buy_tickets()
+    quoted = await quote(customer, "F7", refund_to="credit")
+    await bookings.update({"_id": customer.id}, {"$set": {"is_disputed": True}})
+    assert problem(await quote(customer, "F7", refund_to="credit")) == (422, "credit_unavailable")
+    assert problem(await cancel(customer, quoted)) == (422, "credit_unavailable")
+    assert (await quote(customer, "F7")).status_code == 200
+
+
 async def test_an_unpaid_booking_has_no_tickets_to_cancel(customer):
     await customer.place_order()
     assert problem(await quote(customer)) == (409, "not_cancellable")

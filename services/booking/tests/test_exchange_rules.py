@@ -29,7 +29,7 @@ from booking.model import (
     terms_of,
 )
 from booking.saga import advance, record_passed_on, refunded_booking, refuse_exchange
-from contracts.booking import RefundRequested
+from contracts.booking import BookingCancelled, BookingSeatsReturned, RefundRequested
 from contracts.catalog import ExchangeRules, RefundPolicy, RefundTier
 from contracts.inventory import SeatsSold
 from contracts.payment import PaymentRefunded, PaymentRefundFailed, TenderAmounts
@@ -256,6 +256,30 @@ def test_a_quote_says_where_the_money_of_the_earlier_booking_goes() -> None:
     assert [(each.to, each.amount) for each in everything] == [("gift_card", 2000), ("card", 1550)]
     part = destinations(new, 700, "card", {"b1": old})
     assert [(each.to, each.amount) for each in part] == [("gift_card", 200), ("card", 500)], "the newest money first"
+
+
+def test_the_seats_wait_for_all_parts_also_after_one_was_repeated() -> None:
+    source = Source(booking_id="b0", amount=1250)
+    booking = confirmed(exchange=given.exchange(replaces="b0", carried=1250, refund=0), sources=[source])
+    part = advance(booking, CancelTickets({"F7": 1250, "F8": 1800}, "by_customer", "q1"), NOW)
+    assert part
+    own, carried = part.booking.refunds
+    assert (own.amount, carried.payment_id, carried.part_of) == (1800, "b0", own.refund_id)
+    failed = given.REFUND_FAILED.model_copy(update={"amount": 1800, "captured": 1800})
+    booking = part.booking
+    for event in (failed, RetryRefund(own.refund_id, "b1-refund-again")):
+        outcome = advance(booking, event, NOW)
+        assert outcome
+        booking = outcome.booking
+    sums = {"amount": 1800, "refunded": 1800, "captured": 1800}
+    accepted = advance(booking, given.PAYMENT_REFUNDED.model_copy(update={"refund_id": "b1-refund-again"} | sums), NOW)
+    assert accepted
+    assert not any(isinstance(each, BookingSeatsReturned | BookingCancelled) for each in accepted.events)
+    assert accepted.booking.state is State.REFUNDING
+    sums = {"booking_id": "b0", "refund_id": carried.refund_id, "amount": 1250, "refunded": 1250, "captured": 3050}
+    done = advance(accepted.booking, given.PAYMENT_REFUNDED.model_copy(update=sums), NOW)
+    assert done
+    assert done.booking.state is State.REFUNDED
 
 
 # ---- any sequence

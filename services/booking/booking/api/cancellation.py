@@ -156,6 +156,15 @@ def _check_confirmed(booking: model.Booking) -> None:
         raise model.cancel_refusal(booking, "by_customer") or NotCancellable(sentence, state=booking.state.value)
 
 
+def _check_credit(booking: model.Booking, refund_to: RefundTo) -> None:
+    """Raises CreditUnavailable when the card's part cannot become credit.
+
+    While the bank decides about a dispute, no money is given at once: it may take the payment back.
+    """
+    if refund_to == "credit" and (booking.email is None or booking.sources or booking.is_disputed):
+        raise CreditUnavailable
+
+
 async def _respond(
     booking: model.Booking, wanted: list[str], party: _Party, choice: CancellationQuoteRequest | QuoteClaim
 ) -> CancellationQuoteResponse:
@@ -208,8 +217,7 @@ async def quote_cancellation(
         raise ReasonRequired
     if party.by == "by_customer" and (body.reason or body.amount is not None):
         raise Forbidden("Only staff with the permission bookings:refund can set a reason or an amount.")
-    if body.refund_to == "credit" and (booking.email is None or booking.sources):
-        raise CreditUnavailable
+    _check_credit(booking, body.refund_to)
     booking = await store.after_showtimes_change(booking)
     _check_confirmed(booking)
     return await _respond(booking, body.ticket_ids, party, body)
@@ -218,9 +226,10 @@ async def quote_cancellation(
 @router.post(
     "/{booking_id}/cancel",
     responses=documented(
-        Unauthenticated, Forbidden, BookingUnknown, LinkVoid, NotCancellable, QuoteInvalid, QuoteChanged, BookingBusy
+        Unauthenticated, Forbidden, BookingUnknown, LinkVoid, NotCancellable, QuoteInvalid, QuoteChanged, BookingBusy,
+        CreditUnavailable,
     ),
-)
+)  # fmt: skip
 async def cancel_booking(
     booking_id: BookingId,
     *,
@@ -275,6 +284,7 @@ async def _cancel_tickets(
         claim = _read(quote_id, booking_id, party)
         if any(refund.quote_id == digest for refund in booking.refunds):
             return None
+        _check_credit(booking, claim.refund_to)
         booking = await store.after_showtimes_change(booking)
         _check_confirmed(booking)
         tickets = [model.ticket_id_of(booking_id, seat_id) for seat_id in claim.refunds]

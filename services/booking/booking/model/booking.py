@@ -109,7 +109,7 @@ class Refund(BaseModel):
     `is_requested`: booking requested it; otherwise staff or the provider made it. `seats` are those of the tickets that
     it pays for. `quote_id` is the committed quote's. `note` is the reason that staff gave. `repeated_as`: the refund
     that replaces this failed one. `payment_id`: the booking on whose payment the money is; None for this one's. A sum
-    on several payments is several refunds: the others are `part_of` the first, which has the seats.
+    on several payments is several refunds: the others, and repetitions, are `part_of` the first, which has the seats.
     `refund_to`: where the card's part goes. `returned`: what gift cards and credit got back beside `amount`, the card's
     part, of a refund that failed.
     """
