@@ -324,12 +324,11 @@ def _promises(now: Facts, booking: Document) -> Iterator[str]:
                 yield f"booking {booking['_id']}: refund {refund['refund_id']} is {state}, and {found} at payment"
     quotes = {refund["quote_id"] for refund in _refunds(booking, "accepted") if refund["quote_id"]}
     for quote_id in quotes:
-        parts = [
-            refund for refund in booking["refunds"] if refund["quote_id"] == quote_id and not refund["repeated_as"]
-        ]
+        quoted = [refund for refund in booking["refunds"] if refund["quote_id"] == quote_id]
+        parts = [refund for refund in quoted if not refund["repeated_as"]]
         seats = {seat for refund in parts for seat in refund["seats"]}
         due = sum(line["refund"] for line in booking["lines"] if line["seat"]["seat_id"] in seats)
-        made = sum(refund["amount"] for refund in parts)
+        made = sum(refund["amount"] for refund in parts) + sum(refund.get("returned", 0) for refund in quoted)
         if made != due and not _gifts(now.payments.get(booking["_id"])):
             yield f"booking {booking['_id']}: {due} was quoted, {made} was refunded"
 

@@ -234,6 +234,7 @@ def test_what_a_gift_card_got_back_of_a_failed_refund_is_not_refunded_again() ->
     assert [(note.number, note.amount) for note in credit_notes(after.booking)] == [(f"{given.REFERENCE}-1", 1000)]
     again = advance(after.booking, RetryRefund("b2-refund", "b2-refund-2"), NOW)
     assert again
+    assert again.booking.refunded == 1000, "the repetition has not returned anything yet"
     made = PaymentRefunded(**facts, refund_id="b2-refund-2", amount=250, refunded=1250, ledger_entries=3)
     passed_on, done = record_passed_on(amended.booking, made), advance(again.booking, made, NOW)
     assert passed_on

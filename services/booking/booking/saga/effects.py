@@ -354,7 +354,7 @@ def with_refund(booking: Booking, event: PaymentRefunded | PaymentRefundFailed, 
 def _with_repeat(booking: Booking, command: RetryRefund, now: datetime) -> list[Refund]:
     """The refunds with a new one in place of a failed one, which stays: a late event about it must not count."""
     failed = next(each for each in booking.refunds if each.refund_id == command.refund_id)
-    facts = {"amount": owed_of(booking, failed), "state": "requested", "at": now, "settled_at": None}
+    facts = {"amount": owed_of(booking, failed), "state": "requested", "at": now, "settled_at": None, "returned": 0}
     again = {"refund_id": command.new_id, "part_of": _group(failed)} | facts
     old = failed.model_copy(update={"repeated_as": command.new_id})
     return [*(old if each is failed else each for each in booking.refunds), failed.model_copy(update=again)]
