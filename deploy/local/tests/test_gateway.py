@@ -302,6 +302,7 @@ class TestLimits:
             *(f"POST /api/auth/{path}" for path in ("verify-email", "verify-email/resend", "accept-invitation")),
             *(f"POST /api/auth/{path}" for path in ("mfa/totp", "passkeys/login", "passkeys/options")),
             *("PUT /api/users/me/password", "POST /api/users/me/email", "POST /api/bookings/lookup"),
+            *("POST /api/gift-cards", "POST /api/gift-cards/balance"),
         ],
     )
     def test_requests_that_check_a_password_or_send_a_mail_share_a_limit(self, strict: httpx.Client, request_line: str):
