@@ -11,6 +11,7 @@ import pytest
 from booking import model, store
 from booking.model import AcceptTicket, Booking, OfferTicket, RecallTicket, ReturnTicket, State, Transfer
 from booking.saga import advance
+from booking.store import attempts
 from booking.store.documents import bookings
 from chassis.clock import now
 from chassis.ids import new_id
@@ -412,6 +413,18 @@ async def test_a_ticket_is_offered_ten_times_at_most(customer):
         await customer.client.delete(path, headers=customer.headers)
     assert problem(await send(customer)) == (429, "too_many_transfers")
     assert (await send(customer, "F8")).status_code == 201
+
+
+async def test_an_address_gets_fifty_offers_a_day_from_whatever_tickets(customer, monkeypatch):
+    monkeypatch.setattr(attempts, "MAX_OFFERS_TO_ADDRESS", 2)
+    await customer.buy_tickets()
+    stranger = "stranger@example.org"
+    for seat in ("F7", "F8"):
+        assert (await send(customer, seat, email=stranger)).status_code == 201
+        assert (await send(customer, seat, email=stranger)).status_code == 201, "a repetition does not count"
+        await customer.client.delete(f"/api/tickets/{customer.id}-{seat}/transfer", headers=customer.headers)
+    assert problem(await send(customer, "F8", email=stranger)) == (429, "too_many_transfers")
+    assert (await send(customer, "F8", email="another@example.org")).status_code == 201
 
 
 async def test_nothing_is_offered_after_the_doors_open(customer):

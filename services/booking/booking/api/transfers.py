@@ -109,8 +109,8 @@ async def offer_ticket(
     """Offer a ticket to another person, who gets a mail with a link and can accept until 30 minutes before the start.
 
     Until then the ticket stays valid for the giver. For the owner, with the guest secret or a guest's mailed link; for
-    the recipient of a transferred ticket with the account or the mailed link. A ticket can be offered ten times in all.
-    The same request again changes nothing.
+    the recipient of a transferred ticket with the account or the mailed link. A ticket can be offered ten times in all,
+    and an address gets 50 offers a day. The same request again changes nothing.
     """
     telemetry.set_subject(booking_id := model.booking_id_of(ticket_id))
     check_identified(caller, key)
@@ -122,6 +122,7 @@ async def offer_ticket(
             return None
         command = OfferTicket(_transfer(booking, ticket_id, body, role, moment))
         _check_offer(booking, command, moment)
+        await store.count_offer(body.email, moment)
         return command
 
     booking = await _change(manager, booking_id, offer)

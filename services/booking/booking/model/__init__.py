@@ -138,6 +138,7 @@ from booking.model.sums import split
 from booking.model.tickets import booking_id_of, claims_of, issue_tickets, party_claims, ticket_id_of, valid_until
 from booking.model.transfers import (
     MAX_OFFERS,
+    MAX_OFFERS_TO_ADDRESS,
     AcceptTicket,
     OfferTicket,
     RecallTicket,
@@ -166,6 +167,7 @@ from booking.model.transfers import (
 __all__ = [
     "DRY_RUN_VALID_FOR",
     "MAX_OFFERS",
+    "MAX_OFFERS_TO_ADDRESS",
     "AcceptTicket",
     "AccountsBooking",
     "Actor",

@@ -23,6 +23,8 @@ from booking.model.tickets import ticket_id_of, valid_until
 
 MAX_OFFERS = 10
 """Of one ticket, by all its holders together: each offer sends a mail to any address."""
+MAX_OFFERS_TO_ADDRESS = 50
+"""Of all tickets to one address in a day."""
 UNTIL = timedelta(minutes=30)
 """How long before the start transfers end: when the doors open."""
 

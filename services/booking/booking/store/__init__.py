@@ -1,5 +1,6 @@
 """Bookings, changes of showtimes, disputes, lookups, showtimes and ticket keys in MongoDB."""
 
+from booking.store.attempts import count_offer
 from booking.store.bookings import (
     due_bookings,
     erase_contacts,
@@ -87,6 +88,7 @@ __all__ = [
     "change_page",
     "changed_passes",
     "complete_exchange",
+    "count_offer",
     "count_rows",
     "count_uses",
     "decide_change",

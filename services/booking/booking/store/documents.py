@@ -314,7 +314,10 @@ class PromotionUses(Document):
 
 
 class CodeAttempts(Document):
-    """How many unknown codes a client network has tried until `expires_at`. The id is a hash of the network."""
+    """How many unknown codes a client network has tried, or tickets were offered to an address, until `expires_at`.
+
+    The id is a hash of the network or the address.
+    """
 
     id: str  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - not an ObjectId
     attempts: int

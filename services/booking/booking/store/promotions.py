@@ -11,6 +11,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from booking.model import Promotion, PromotionChanged, PromotionCodeTaken, PromotionUnknown, Terms, TooManyCodes
+from booking.store.attempts import count_attempt
 from booking.store.documents import code_attempts, promotions
 
 AUTOMATIC_CACHE_S = 10.0
@@ -83,22 +84,11 @@ async def promotions_of(codes: Sequence[str], network: str, moment: datetime) ->
     Each attempt with an unknown code counts for the client network. Raises TooManyCodes.
     """
     key = hash_secret(f"codes {network}")
-    await _count_attempt(key, moment)
+    entry = await count_attempt(key, moment, ATTEMPTS_WINDOW)
+    if entry.attempts > MAX_UNKNOWN_CODES:
+        raise TooManyCodes(retry_after=max(1, ceil((entry.expires_at - moment).total_seconds())))
     where = {"code": {"$in": list(codes), "$type": "string"}, "is_active": True}
     found = {each.code: each async for each in promotions.find(where)}
     if len(found) == len(codes):
         await code_attempts.update({"_id": key, "attempts": {"$gt": 0}}, {"$inc": {"attempts": -1}})
     return {code: found.get(code) for code in codes}
-
-
-async def _count_attempt(key: str, moment: datetime) -> None:
-    """Count an attempt before it is made, so that concurrent ones cannot all see zero. Raises TooManyCodes."""
-    is_over = {"$lte": [{"$ifNull": ["$expires_at", moment]}, moment]}
-    count = {
-        "attempts": {"$cond": [is_over, 1, {"$add": ["$attempts", 1]}]},
-        "expires_at": {"$cond": [is_over, moment + ATTEMPTS_WINDOW, "$expires_at"]},
-    }
-    while (entry := await code_attempts.update_and_get({"_id": key}, [{"$set": count}], upsert=True)) is None:
-        pass  # another request has just inserted it
-    if entry.attempts > MAX_UNKNOWN_CODES:
-        raise TooManyCodes(retry_after=max(1, ceil((entry.expires_at - moment).total_seconds())))
