@@ -87,9 +87,10 @@ async def preview(body: PreviewRequest) -> list[PreviewResponse]:
 
 
 def _preview(kind: Kind, event: BookingRescheduled | BookingCancelled, language: str) -> PreviewResponse:
-    """The mail in a language. Raises PreviewImpossible."""
+    """The mail in a language, without the secret of its link. Raises PreviewImpossible."""
+    shown = event.model_copy(update={"locale": language, "sealed_link": None})
     try:
-        mail = mails.render_stored(kind, event.model_copy(update={"locale": language}).model_dump_json())
+        mail = mails.render_stored(kind, shown.model_dump_json())
     except Unmailable as error:
         raise PreviewImpossible(str(error)) from error
     return PreviewResponse(language=language, subject=mail.subject, text=mail.text, html=mail.html)

@@ -1,5 +1,7 @@
 import pytest
+from chassis.security.secrets import Cipher
 from chassis.testing import until
+from notifier import settings
 from notifier.store import Message
 
 from .conftest import confirmed
@@ -83,6 +85,9 @@ async def test_staff_see_a_mail_in_each_language_without_sending_it(client, sign
         assert "Metropolis" in shown[0]["subject"]
         assert ("Guten Tag" in shown[0]["text"], "Hello" in shown[1]["html"]) == (True, True)
     assert await Message.find({}).count() == before
+    secret = Cipher(settings.get().link_key.get_secret_value()).encrypt("secret-of-a-link")
+    shown = await previews(rescheduled=rescheduled().model_copy(update={"sealed_link": secret}))
+    assert (shown.status_code, "secret-of-a-link" in shown.text) == (200, False), "staff cannot decrypt with a preview"
     nowhere = rescheduled()
     screening = nowhere.screening.model_copy(update={"time_zone": "Nowhere"})
     refused = await previews(rescheduled=nowhere.model_copy(update={"screening": screening}))
