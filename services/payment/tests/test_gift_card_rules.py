@@ -84,6 +84,13 @@ def test_a_reservation_is_taken_once_and_then_stays():
         model.release(taken, "b1-1", NOW)
 
 
+def test_a_payment_that_was_given_up_does_not_use_a_card():
+    held = written(card(1000), model.reserve(card(1000), "b1-1", 600, NOW))
+    assert not held.is_unused
+    assert written(held, model.release(held, "b1-1", NOW)).is_unused
+    assert not written(held, model.take(held, "b1-1", NOW)).is_unused
+
+
 def test_a_release_that_comes_first_ends_the_use():
     ended = written(card(1000), model.release(card(1000), "b1-1", NOW))
     assert (ended.balance, model.release(ended, "b1-1", NOW)) == (1000, None)

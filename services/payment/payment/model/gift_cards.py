@@ -73,8 +73,10 @@ class GiftCard(BaseModel):
 
     @property
     def is_unused(self) -> bool:
-        """Whether nothing was ever paid with the card, or is about to be. A reservation that was released is no use."""
-        return not self.reserved and all(entry.kind != "taken" for entry in self.entries)
+        """Whether nothing was ever paid with the card, and no payment has reserved any of its money now."""
+        return not self.reserved and all(
+            entry.kind in ("issued", "bonus", "reserved", "released") for entry in self.entries
+        )
 
     def has(self, kind: EntryKind, use: str) -> bool:
         """Whether the ledger has this entry."""
