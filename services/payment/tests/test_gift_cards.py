@@ -338,6 +338,37 @@ async def test_a_gift_card_outlives_its_buyers_account(checkout: Checkout):
     assert await balance(checkout, code) == 2000
 
 
+async def test_a_purchase_that_is_paid_after_the_erasure_of_its_buyer_is_mailed(checkout: Checkout):
+    from payment import handlers, store  # noqa: PLC0415 - its settings come from the environment
+
+    await buy(checkout, checkout.signer.headers(buyer := f"buyer-{checkout.id}"), message="Enjoy")
+    await handlers.erase(buyer)
+    await checkout.confirm()
+    await checkout.wait_until(state="succeeded")
+    await reconcile_now(checkout.id)
+    assert await balance(checkout, await code_of(checkout, checkout.id)) == 2000
+    (mail,) = checkout.bus.events(GiftCardMailed, lambda each: each.gift_card_id == checkout.id)
+    assert (mail.email, mail.message) == (RECIPIENT, "Enjoy")
+    account = await store.find(checkout.id)
+    assert account
+    assert account.purchase
+    assert (account.purchase.email, account.purchase.message) == ("", None), "the gift card has them now"
+
+
+async def test_an_abandoned_purchase_forgets_the_recipient(checkout: Checkout):
+    from payment import store  # noqa: PLC0415 - its settings come from the environment
+
+    await buy(checkout, message="Enjoy")
+    late = {"$set": {"payment_deadline_at": now() - timedelta(seconds=1)}}
+    await store.AccountDocument.get_pymongo_collection().update_one({"_id": checkout.id}, late)
+    await reconcile_now(checkout.id)
+    await checkout.wait_until(state="cancelled")
+    account = await store.find(checkout.id)
+    assert account
+    assert account.purchase
+    assert (account.purchase.email, account.purchase.message) == ("", None)
+
+
 async def test_a_guest_without_a_secret_gets_one(checkout: Checkout):
     body = {"amount": 2000, "currency": "EUR", "recipient_email": RECIPIENT}
     made = (await checkout.client.post("/api/gift-cards", json=body)).json()

@@ -173,7 +173,12 @@ class Account(BaseModel):
     @property
     def is_adopted(self) -> bool:
         """Whether the holder signed in after a guest had begun the checkout, and has not been erased since."""
-        return self.was_guests and self.holder is not None and not (self.holder.user_id or "").startswith("erased-")
+        return self.was_guests and self.holder is not None and not self.is_erased
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether the holder has deleted their account."""
+        return self.holder is not None and (self.holder.user_id or "").startswith("erased-")
 
     @property
     def due(self) -> int:

@@ -40,6 +40,10 @@ class Delivery(BaseModel):
     message: str | None = None
     deliver_at: datetime | None = None
 
+    def forgotten(self) -> "Delivery":
+        """Return the delivery without names, address and message."""
+        return self.model_copy(update={"email": "", "sender": None, "message": None})
+
 
 class GiftCard(BaseModel):
     """A gift card, or the store credit of an account in one currency.

@@ -182,6 +182,8 @@ def apply_intent(
         return None
     if update.status == "canceled":
         fields = {"state": State.CANCELLED, "next_check_at": None} | releases(account, now)
+        if account.purchase:
+            fields["purchase"] = account.purchase.forgotten()
         return AccountChange(fields, events=[_cancelled_event(account)], cause=cause)
     if update.failure_id in {None, account.last_failure}:
         return None

@@ -122,10 +122,13 @@ def request_void(account: Account, now: datetime) -> AccountChange | None:
 
 
 def finish_transfer(account: Account, transfer: Transfer) -> AccountChange | None:
-    """Remove a transfer that was carried out."""
+    """Remove a transfer that was carried out. An erased buyer's purchase forgets the recipient of the issued card."""
     if transfer not in account.transfers:
         return None
-    return AccountChange({"transfers": [each for each in account.transfers if each != transfer]})
+    fields: dict[str, Any] = {"transfers": [each for each in account.transfers if each != transfer]}
+    if transfer.kind == "issue" and account.purchase and account.is_erased:
+        fields["purchase"] = account.purchase.forgotten()
+    return AccountChange(fields)
 
 
 def split_refund(account: Account, amount: int) -> tuple[dict[str, int], int]:

@@ -17,6 +17,7 @@ from payment.model import (
     Account,
     AccountChange,
     IntentUpdate,
+    State,
     StripeEvent,
     WebhookEvent,
     apply_intent,
@@ -30,6 +31,13 @@ MAX_STRIPE_EVENTS = 50
 """The limit exists because each declined card is an event, and a customer may try many cards."""
 FORGOTTEN = {"email": "", "sender": None, "message": None}
 """What a purchase says after the erasure of its buyer. The gift card has the recipient until it is mailed."""
+AWAITS_CARD = {
+    "$or": [
+        {"$in": ["$state", [State.REQUESTED, State.INTENT_CREATED]]},
+        {"$in": ["issue", {"$ifNull": ["$transfers.kind", []]}]},
+    ]
+}
+"""Whether the gift card of a purchase does not exist yet, so that only the purchase has its recipient."""
 _moved = Counter("usher_payment_moved_total", "Money in minor units, by kind of ledger entry", ["kind", "currency"])
 
 
@@ -189,7 +197,13 @@ async def erase_owner(user_id: str) -> None:
     erased_owner = {
         "holder": {"user_id": {"$concat": ["erased-", "$_id"]}},
         "email": "",
-        "purchase": {"$cond": ["$purchase", {"$mergeObjects": ["$purchase", FORGOTTEN]}, None]},
+        "purchase": {
+            "$cond": [
+                "$purchase",
+                {"$cond": [AWAITS_CARD, "$purchase", {"$mergeObjects": ["$purchase", FORGOTTEN]}]},
+                None,
+            ]
+        },
         "version": {"$add": ["$version", 1]},
     }
     await accounts.update_many(_by_owner(user_id), [{"$set": erased_owner}])
