@@ -296,6 +296,8 @@ async def test_a_run_has_a_row_for_each_booking(crowd: Crowd, office: Office, bu
     assert states == ["refunding"]
     late = await office.call("POST", f"/{change['id']}/resume")
     assert (late.status_code, late.json()["state"]) == (202, "done")
+    again = await office.call("GET", f"?showtime_id={crowd.customer.showtime_id}")
+    assert [each["rows"] for each in again.json()["items"] if each["id"] == change["id"]] == [done["rows"]]
 
 
 async def test_a_booking_that_fails_does_not_stop_the_others_and_is_tried_again(

@@ -3,6 +3,7 @@
 Booking knows what a change affects, so it makes the dry run; catalog makes the approved change.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -33,6 +34,7 @@ router = APIRouter(prefix="/api/bookings/house-changes", tags=["changes of showt
 Planner = Annotated[Principal, Depends(require("showtimes:write"))]
 REFUSALS = documented(Unauthenticated, Forbidden, HouseChangeUnknown)
 MARK_MINUTES = 5
+OPEN: tuple[HouseChangeState, ...] = ("dry_run", "awaiting_confirmation")
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -134,16 +136,25 @@ class RowResponse(BaseModel):
 
 
 async def _shown(change: store.HouseChange) -> HouseChangeResponse:
+    return (await _all_shown([change]))[0]
+
+
+async def _all_shown(changes: Sequence[store.HouseChange]) -> list[HouseChangeResponse]:
+    counted = [each.id for each in changes if each.state not in OPEN]
+    rows = await store.count_rows(counted) if counted else {}
+    return [_response(each, rows.get(each.id, {})) for each in changes]
+
+
+def _response(change: store.HouseChange, rows: dict[RowState, int]) -> HouseChangeResponse:
     impact = change.impact
-    is_open = change.state in ("dry_run", "awaiting_confirmation")
     return HouseChangeResponse.model_validate(
         dict(change.wanted)
         | change.model_dump(include=set(HouseChangeResponse.model_fields) - {"impact"})
         | {
             "impact": impact and impact.model_dump(),
             "needs_second_person": impact is not None and impact.needs_second_person,
-            "rows": {} if is_open else await store.count_rows(change.id),
-            "expires_at": change.created_at + DRY_RUN_VALID_FOR if is_open else None,
+            "rows": rows,
+            "expires_at": change.created_at + DRY_RUN_VALID_FOR if change.state in OPEN else None,
         }
     )
 
@@ -235,7 +246,7 @@ async def list_changes(search: Annotated[ChangeFilter, Query()], staff: Planner)
     position = decode_cursor(search.cursor, str)
     found = await store.change_page(search.showtime_id, position[0] if position else None, search.limit + 1)
     last = encode_cursor(found[search.limit - 1].id) if len(found) > search.limit else None
-    return Page(items=[await _shown(each) for each in found[: search.limit]], next_cursor=last)
+    return Page(items=await _all_shown(found[: search.limit]), next_cursor=last)
 
 
 @router.get("/{change_id}", responses=REFUSALS)

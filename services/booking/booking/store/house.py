@@ -148,10 +148,16 @@ async def end_run(change_id: str) -> None:
         await house_changes.update({"_id": change_id, "state": "running"}, {"$set": {"state": "done"}})
 
 
-async def count_rows(change_id: str) -> dict[RowState, int]:
-    """The number of rows of a change in each state."""
-    stages = [{"$match": {"change_id": change_id}}, {"$group": {"_id": "$state", "count": {"$sum": 1}}}]
-    return {group["_id"]: group["count"] async for group in cascade_rows.aggregate(stages)}
+async def count_rows(change_ids: Sequence[str]) -> dict[str, dict[RowState, int]]:
+    """The number of rows of each of the changes in each state."""
+    stages = [
+        {"$match": {"change_id": {"$in": list(change_ids)}}},
+        {"$group": {"_id": {"change": "$change_id", "state": "$state"}, "count": {"$sum": 1}}},
+    ]
+    counts: dict[str, dict[RowState, int]] = {change_id: {} for change_id in change_ids}
+    async for group in cascade_rows.aggregate(stages):
+        counts[group["_id"]["change"]][group["_id"]["state"]] = group["count"]
+    return counts
 
 
 async def row_page(change_id: str, state: RowState | None, after: str | None, limit: int) -> list[CascadeRow]:
