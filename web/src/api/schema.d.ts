@@ -6839,8 +6839,8 @@ export interface paths {
          * @description Offer a ticket to another person, who gets a mail with a link and can accept until 30 minutes before the start.
          *
          *     Until then the ticket stays valid for the giver. For the owner, with the guest secret or a guest's mailed link; for
-         *     the recipient of a transferred ticket with the account or the mailed link. A ticket can be offered ten times in all.
-         *     The same request again changes nothing.
+         *     the recipient of a transferred ticket with the account or the mailed link. A ticket can be offered ten times in all,
+         *     and an address gets 50 offers a day. The same request again changes nothing.
          */
         post: {
             parameters: {
