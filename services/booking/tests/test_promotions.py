@@ -12,6 +12,7 @@ from booking import jobs, store
 from booking.model import Booking
 from booking.store import documents, promotion_uses
 from booking.store.promotions import MAX_UNKNOWN_CODES
+from cachetools import TTLCache
 from chassis.clock import now
 from chassis.testing import replica_of, until
 from contracts.booking import BookingConfirmed, BookingPaid, PaymentRequested
@@ -272,6 +273,29 @@ async def test_a_person_uses_a_code_only_so_often(customer: Customer, guest: Cus
     same_mailbox = await guest.check_out(promotion_codes=[code], email="ADA+1@example.org")
     assert reason(same_mailbox) == "used_by_you"
     assert (await guest.check_out(promotion_codes=[code], email="eve@example.org")).status_code == 201
+
+
+async def test_a_used_up_promotion_is_not_searched_for_each_request(
+    customer: Customer, guest: Customer, add: Add, monkeypatch: Any
+):
+    """Its uses may be a hundred thousand, and everybody can ask for a price with its code."""
+    monkeypatch.setattr(promotion_uses, "BUCKET", 1)
+    monkeypatch.setattr(promotion_uses, "_used_up", TTLCache[Any, bool](10, 600))  # also for a slow machine
+    searches: list[Any] = []
+    rows = promotion_uses.promotion_uses.rows
+
+    def counted(*args: Any, **more: Any) -> Any:
+        searches.append(args)
+        return rows(*args, **more)
+
+    code = (await add(max_uses=2))["code"]
+    for each in (customer, guest):
+        await each.add_showtime()
+    assert (await customer.check_out(promotion_codes=[code])).status_code == 201
+    monkeypatch.setattr(promotion_uses.promotion_uses, "rows", counted)
+    for _ in range(3):
+        assert reason(await guest.get_quote(promotion_codes=[code])) == "used_up"
+    assert len(searches) == 2, "one search of two buckets"
 
 
 async def test_only_the_first_uses_at_each_showtime(customer: Customer, guest: Customer, add: Add):

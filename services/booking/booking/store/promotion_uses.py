@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from cachetools import TTLCache
 from chassis.clock import now
 from chassis.security.secrets import hash_secret
 from contracts.types import Holder
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 ATTEMPTS = 8
 BUCKET = 1000
 """So many slots are read at once to find free ones."""
+USED_UP_S = 2.0
 MOST_USES = 10
 """A booking has at most ten tickets."""
 ORPHANED_AFTER = timedelta(minutes=15)
@@ -53,6 +55,9 @@ class _Limit:
     prefix: str
     count: int
     reason: Reason
+
+
+_used_up = TTLCache[_Limit, bool](1000, USED_UP_S)
 
 
 def _limits(promotion: Promotion, showtime_id: str, person: Person) -> list[_Limit]:
@@ -86,8 +91,13 @@ async def allowances_of(
 
 
 async def _free_slots(limit: _Limit) -> list[str]:
-    """Up to MOST_USES free slots, at random, so that concurrent checkouts rarely choose the same."""
+    """Up to MOST_USES free slots, at random, so that concurrent checkouts rarely choose the same.
+
+    A large limit without any is not searched again for USED_UP_S.
+    """
     found: list[str] = []
+    if limit in _used_up:
+        return found
     buckets = list(range(0, limit.count, BUCKET))
     random.shuffle(buckets)
     for start in buckets:
@@ -99,6 +109,8 @@ async def _free_slots(limit: _Limit) -> list[str]:
         found += random.sample(free, min(len(free), MOST_USES - len(found)))
         if len(found) == MOST_USES:
             break
+    if not found and len(buckets) > 1:
+        _used_up[limit] = True
     return found
 
 
