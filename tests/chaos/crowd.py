@@ -68,7 +68,7 @@ class Crowd:
         self._leaving = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._halls = [await self.cinema.seats(200) for _ in range(self._showtimes)]
+        self._halls = [await self.cinema.seats(None) for _ in range(self._showtimes)]
         self._people = [asyncio.create_task(self._come_and_go()) for _ in range(self._clients)]
         return self
 
