@@ -80,6 +80,7 @@ async def test_a_guest_signs_in_pays_corrects_the_address_and_finds_everything_a
     await visitor.enter("customer@usher.example", PASSWORD)
     await page.wait_for_url("**/checkout/*")
     booking_id = page.url.rpartition("/")[2]
+    await expect(page.get_by_label("E-mail")).to_have_value("customer@usher.example")
     await visitor.button(re.compile("Continue to payment")).click()
 
     # The address before the payment.
