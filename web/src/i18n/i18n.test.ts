@@ -64,7 +64,11 @@ it("names tickets and seats as the mails do", () => {
 
 it("calls a ticket and a theater by one word", () => {
   for (const [key, text] of Object.entries(de)) {
-    if (!/^(pay|booking\.refund|booking\.seatsLost|cancel\.(to|where)|choice\.refundText|theater\.map|problem\.(card|credit))/.test(key))
+    if (
+      !/^(pay|booking\.refund|booking\.seatsLost|cancel\.(to|where)|choice\.refundText|theater\.map|problem\.(card|credit))/.test(
+        key,
+      )
+    )
       expect([key, text]).toEqual([key, expect.not.stringMatching(/karte/i)]);
     expect([key, text]).toEqual([key, expect.not.stringMatching(/Lichtspielhaus|Vorführung|Billett/)]);
   }
