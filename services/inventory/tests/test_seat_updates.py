@@ -105,12 +105,13 @@ class TestChanges:
         for each in showtimes:
             held = await each.held("A1")
             await held.change(add=["A2"], drop=["A1"])
+        changed = {each.showtime_id: await version_of(each) for each in showtimes}
         are_changed.set()
         await until(broadcasts.have_come)
         [batch] = broadcasts.events
-        assert {event.showtime_id: event.version for event in batch} == {
-            each.showtime_id: await version_of(each) for each in showtimes
-        }
+        # The job that publishes the seat maps may raise the versions meanwhile.
+        assert {event.showtime_id for event in batch} == changed.keys()
+        assert all(event.version >= changed[event.showtime_id] for event in batch)
         first = next(event for event in batch if event.showtime_id == showtimes[0].showtime_id)
         assert first.seats == {"A1": "free", "A2": "held", "A3": "free"}
 
