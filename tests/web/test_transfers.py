@@ -84,7 +84,7 @@ async def test_a_ticket_is_offered_taken_back_accepted_and_returned(visit, cinem
         await other.button("Ticket as PDF").click()
     assert (await saving.value).suggested_filename == "ticket.pdf"
 
-    # The giver's page follows by itself.
+    # The giver's page updates without a reload.
     await expect(section.get_by_text(f"{hedy} has this ticket.")).to_be_visible()
     await visitor.sees_tickets(1)
     assert await code_on(visitor) != code

@@ -175,9 +175,9 @@ class ReminderPlan(Document):
 
     Events can arrive in any order, so each one changes only what it decides: `screening` is that of the highest
     `moves`, `email` that of the newest `mailing_id`; `seats` are empty until the confirmation arrives;
-    `cancelled` are the ids of those without a ticket. After a transfer, `kept` are the ids of those that the customer
-    has, by the highest `transfers`. `told_at` is when the customer was told the start. `slot` is the reminder that is
-    due at `due_at`; both are missing when none is left. MongoDB deletes the plan at `expires_at`.
+    `cancelled` are the ids of the seats that have no ticket any more. After a transfer, `kept` are the ids of the seats
+    that the customer keeps, by the highest `transfers`. `told_at` is when the customer was told the start. `slot` is
+    the reminder that is due at `due_at`; both are missing when none is left. MongoDB deletes the plan at `expires_at`.
     """
 
     id: str = Field()  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -24,7 +24,7 @@ async def count_attempt(key: str, moment: datetime, window: timedelta) -> CodeAt
 
 
 async def count_offer(email: str, moment: datetime) -> None:
-    """Count an offer of a ticket to an address, whoever makes it. Raises TooManyTransfers.
+    """Count an offer of a ticket to an address, over all senders. Raises TooManyTransfers.
 
     The limit of each ticket is not enough: an exchange, or a refund and another purchase, makes new tickets.
     """
